@@ -1,0 +1,1 @@
+"""Sequential detectors: pure, one a file; numpy, scipy and scikit-learn only."""

@@ -1,0 +1,143 @@
+"""The one interface of a detector: `fit` a baseline once, then `step` through rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.reading import Direction, Effect, ReadingStatus
+
+Float = NDArray[np.float64]
+Half = NDArray[np.float16]
+Bool = NDArray[np.bool_]
+Scope = Literal["identity", "route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Scored exchanges of one route in the order of the source: n rows, columns of equal length.
+
+    Attributes:
+        index: (n,) event index of each exchange in its route.
+        ts: (n,) seconds since 1970, UTC.
+        prompt, response: (n, 384) float16 embeddings of unit length; zero where not `embedded`.
+        style: (n, 30) float16 style features of the response.
+        embedded: (n,) whether the row carries vectors.
+        answered: (n,) false where the provider returned an error instead of an answer.
+        signals: name -> (n,) value of the signal (Boolean ones 0 or 1), NaN where unscored.
+        slices: dimension, such as `tags.locale`, -> the value of each row or None.
+        ids: id of each exchange.
+    """
+
+    index: NDArray[np.int64]
+    ts: Float
+    prompt: Half
+    response: Half
+    style: Half
+    embedded: Bool
+    answered: Bool
+    signals: Mapping[str, Float]
+    slices: Mapping[str, tuple[str | None, ...]]
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, where: NDArray[np.int64]) -> Self:
+        """The rows at the positions `where`, in that order."""
+        picked: dict[str, Any] = {}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            if field.name == "signals":
+                picked[field.name] = {name: values[where] for name, values in column.items()}
+            elif field.name == "slices":
+                picked[field.name] = {name: tuple(values[i] for i in where) for name, values in column.items()}
+            elif field.name == "ids":
+                picked[field.name] = tuple(column[i] for i in where)
+            else:
+                picked[field.name] = column[where]
+        return type(self)(**picked)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What one test watches: a signal or the whole response, in a slice (`tags.locale=de`) or everywhere."""
+
+    signal: str | None = None
+    slice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The pinned reference of a route, of one identity.
+
+    Attributes:
+        rows: the exchanges that it was made of.
+        floors: signal -> smallest change of its rate worth an alert, as a share; 0 makes it an event.
+        arl: mean number of exchanges between false alarms that each stream is held to.
+    """
+
+    rows: Rows
+    floors: Mapping[str, float]
+    arl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A detector's word on one stream at one row; `detect` makes a reading of it.
+
+    Attributes:
+        row: position within the rows given to `step` of the exchange that it speaks of.
+        transition: whether the status changed at this row (else it is a periodic word).
+        log_e, threshold: evidence and the level at which it fires, natural logarithms.
+        n: rows the stream has used since its evidence was last zero.
+        exemplars: ids of exchanges that show what moved.
+    """
+
+    row: int
+    stream: Stream
+    status: ReadingStatus
+    transition: bool
+    n: int
+    direction: Direction | None = None
+    effect: Effect | None = None
+    floor: float | None = None
+    log_e: float | None = None
+    threshold: float | None = None
+    exemplars: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+Artefact = TypeVar("Artefact")
+State = TypeVar("State")
+
+
+class Detector(Protocol[Artefact, State]):
+    """A frozen dataclass whose fields are its hyper-parameters; no base class.
+
+    `Artefact` and `State` are frozen dataclasses of numpy arrays, numbers, strings, tuples, dicts and such
+    dataclasses, so that they can be stored without pickle. `step` changes none of its arguments, and
+    `step(step(s, a), b)` gives the findings of `step(s, a + b)`, however the rows are cut.
+    """
+
+    name: ClassVar[str]
+    scope: ClassVar[Scope]
+    learns: ClassVar[bool]  # False: watches from the first exchange on, `fit` gets an empty baseline
+    artefact_type: type[Artefact]
+    state_type: type[State]
+
+    def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
+        """The streams that it will watch: each can open an incident, so each gets its share of the budget."""
+
+    def fit(self, baseline: Baseline) -> Artefact:
+        """What `step` needs of the baseline, computed once."""
+
+    def start(self, artefact: Artefact) -> State:
+        """The state of zero evidence."""
+
+    def step(self, artefact: Artefact, state: State, rows: Rows) -> tuple[State, tuple[Finding, ...]]:
+        """Take in rows: the new state, and a finding per status transition and where n mod 50 = 0."""

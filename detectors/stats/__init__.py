@@ -1,0 +1,1 @@
+"""Small shared mathematics, each with its source."""

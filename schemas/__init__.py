@@ -1,0 +1,1 @@
+"""Records of Keelwatch as pydantic models, and the topics they travel on."""

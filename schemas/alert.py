@@ -1,0 +1,51 @@
+"""A transition that people may hear of."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Hash16, NonNegative, Record, Timestamp, hash16
+from schemas.exchange import Route
+from schemas.position import Position
+from schemas.reading import Direction, Effect, Evidence
+
+AlertStatus = Literal["firing", "resolved"]
+Severity = Literal["info", "warning", "error", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
+
+
+class Alert(Record):
+    """`firing` while any identity's stream fires; `resolved` when none does, with the reason."""
+
+    id: Hash16
+    route: Route
+    family: str
+    signal: str | None = None
+    hazard: str | None = None
+    slice: str | None = None
+    direction: Direction | None = None
+    fingerprint: Hash16
+    identities: tuple[Hash16, ...] = ()
+    status: AlertStatus
+    severity: Severity
+    event_index: NonNegative
+    ts: Timestamp
+    source: Position | None = None
+    effect: Effect | None = None
+    floor: float | None = None
+    evidence: Evidence
+    exemplars: tuple[str, ...] = ()
+    reason: str | None = None
+    silenced: bool = False
+
+
+def fingerprint_of(
+    route: str,
+    family: str,
+    signal: str | None,
+    hazard: str | None = None,
+    slice: str | None = None,
+    direction: str | None = None,
+) -> str:
+    """16 hex by which two transitions are of one alert."""
+    return hash16([route, family, signal, hazard, slice, direction])

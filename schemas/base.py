@@ -1,0 +1,88 @@
+"""What every record shares: strict types, canonical JSON, ids made of inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+HEX16: Final = r"^[0-9a-f]{16}$"
+
+
+def _in_utc(value: datetime) -> datetime:
+    """A time without an offset is read as UTC; every time leaves in UTC."""
+    aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    try:
+        aware = aware.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("time outside [2000, 2100)") from None
+    if not EARLIEST <= aware < LATEST:
+        raise ValueError("time outside [2000, 2100); send ISO 8601, for example 2026-11-24T18:00:00Z")
+    return aware
+
+
+Timestamp = Annotated[datetime, AfterValidator(_in_utc)]
+Hash16 = Annotated[str, StringConstraints(pattern=HEX16)]
+NonNegative = Annotated[int, Field(ge=0)]
+
+
+class Part(BaseModel):
+    """A piece of a record: strict, frozen, no unknown fields, no NaN or Infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class Record(Part):
+    """A message on a topic. `encode` and `decode` are inverse to each other."""
+
+    schema_version: Literal[1] = 1
+
+    def encode(self) -> bytes:
+        """The record as UTF-8 JSON, under the names of the contract."""
+        return self.model_dump_json(by_alias=True).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read what `encode` wrote.
+
+        Raises:
+            pydantic.ValidationError: if `data` is not JSON or violates the schema.
+        """
+        return cls.model_validate_json(data)
+
+
+def canonical(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, no spaces, UTF-8, no NaN.
+
+    >>> canonical({"b": 1, "a": None})
+    b'{"a":null,"b":1}'
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def hash16(value: Any) -> str:
+    """The first 16 hex digits of sha256 over `canonical(value)`.
+
+    >>> hash16(["support-bot/prod", "model_shift", None])
+    '1fec9bb08f43a022'
+    """
+    return hashlib.sha256(canonical(value)).hexdigest()[:16]
+
+
+def iso(value: datetime) -> str:
+    """UTC time as the records write it, for example 2026-11-24T18:00:00Z.
+
+    >>> iso(datetime(2026, 11, 24, 18, tzinfo=UTC))
+    '2026-11-24T18:00:00Z'
+    """
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Tags = Mapping[str, str]

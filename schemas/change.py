@@ -1,0 +1,37 @@
+"""A new identity on a route, or the suspicion of one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import Hash16, NonNegative, Record, Timestamp, hash16
+from schemas.exchange import Route
+from schemas.identity import Model
+
+ChangeKind = Literal["observed", "suspected", "pinned"]
+
+
+class Change(Record):
+    """`observed`: first seen in traffic. `suspected`: behaviour moved under the same name. `pinned`: a baseline was.
+
+    `from` and `to` are identities. A change of fingerprint alone has equal identities and names the fingerprints.
+    """
+
+    id: Hash16
+    kind: ChangeKind
+    route: Route
+    from_identity: Hash16 | None = Field(default=None, alias="from")
+    to_identity: Hash16 = Field(alias="to")
+    model: Model | None = None
+    fingerprint: str | None = None
+    baseline: Hash16 | None = None
+    ts: Timestamp
+    event_index: NonNegative
+    reason: str
+
+
+def change_id(route: str, kind: str, from_: str | None, to: str, baseline: str | None) -> str:
+    """The id of a change; `from_` and `to` carry the fingerprints where only those differ."""
+    return hash16([route, kind, from_, to, baseline])

@@ -1,0 +1,39 @@
+"""What a person decided."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Hash16, Record, Timestamp, hash16
+from schemas.exchange import Route
+from schemas.identity import Model
+
+DecisionKind = Literal[
+    "announce",
+    "acknowledge",
+    "snooze",
+    "accept_baseline",
+    "false_alarm",
+    "roll_back",
+    "silence",
+    "resolve",
+]
+
+
+class Decision(Record):
+    """A person's decision on a route or one of its incidents, with the reason and who took it."""
+
+    kind: DecisionKind
+    route: Route
+    incident: Hash16 | None = None
+    fingerprint: Hash16 | None = None
+    model: Model | None = None
+    actor: str
+    reason: str
+    ts: Timestamp
+    expires: Timestamp | None = None
+
+    @property
+    def id(self) -> str:
+        """Made of the content: the same decision, delivered twice, is one."""
+        return hash16(self.model_dump(mode="json"))

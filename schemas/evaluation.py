@@ -1,0 +1,77 @@
+"""A suite's run against one identity, and two runs held against each other."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from schemas.base import Hash16, NonNegative, Part, Record, Timestamp
+from schemas.exchange import Route
+
+RunStatus = Literal["complete", "incomplete", "failed"]
+Outcome = Literal["regressed", "improved", "unchanged", "inconclusive"]
+
+
+class Measure(Part):
+    """One rate of a run: `events` of `n` scored items."""
+
+    hazard: str
+    measure: str
+    n: NonNegative
+    events: NonNegative
+
+
+class Run(Record):
+    """One execution of a suite against one identity."""
+
+    kind: Literal["run"] = "run"
+    id: Hash16
+    route: Route
+    identity: Hash16
+    suite: str
+    suite_sha256: str
+    change: Hash16 | None = None
+    status: RunStatus
+    reason: str | None = None
+    ts: Timestamp
+    items: NonNegative
+    measures: tuple[Measure, ...] = ()
+
+
+class HazardComparison(Part):
+    """One measure of one hazard, before and after, paired item by item. `delta`, `low`, `high`, `mde` in pp."""
+
+    hazard: str
+    measure: str
+    n: NonNegative
+    before: float | None = None
+    after: float | None = None
+    delta: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_adjusted: float | None = None
+    mde: float | None = None
+    verdict: Outcome
+    flipped: tuple[str, ...] = ()
+
+
+class Comparison(Record):
+    """Two runs of one suite held against each other."""
+
+    kind: Literal["comparison"] = "comparison"
+    id: Hash16
+    route: Route
+    identity: Hash16
+    change: Hash16 | None = None
+    before_run: Hash16 | None = None
+    after_run: Hash16 | None = None
+    suite: str
+    overall: Outcome
+    reason: str | None = None
+    ts: Timestamp
+    hazards: tuple[HazardComparison, ...] = ()
+
+
+Evaluation = Annotated[Run | Comparison, Field(discriminator="kind")]
+EVALUATION: TypeAdapter[Run | Comparison] = TypeAdapter(Evaluation)

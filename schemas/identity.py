@@ -1,0 +1,41 @@
+"""Who answered: the fields of a model by which two answers count as one identity's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from schemas.base import Part, hash16
+
+IDENTITY_FIELDS: Final = (
+    "provider",
+    "requested",
+    "served",
+    "endpoint",
+    "system_prompt_sha256",
+    "tools_sha256",
+    "guardrails_sha256",
+)
+
+
+class Model(Part):
+    """Who answered an exchange. Only `requested` is required."""
+
+    provider: str | None = None
+    requested: str
+    served: str | None = None
+    fingerprint: str | None = None
+    endpoint: str | None = None
+    system_prompt_sha256: str | None = None
+    tools_sha256: str | None = None
+    guardrails_sha256: str | None = None
+
+
+def identity_of(model: Model, volatile: Collection[str] = ()) -> str:
+    """16 hex of sha256 over the identity fields of `model`.
+
+    `fingerprint` never counts: vendors vary it per backend. `volatile` names further fields that a route
+    leaves out because they change all the time (a date in the system prompt). A missing field is null.
+    """
+    fields = {name: getattr(model, name) for name in IDENTITY_FIELDS if name not in volatile}
+    return hash16(fields)

@@ -1,0 +1,64 @@
+"""The record that people work on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.alert import Severity
+from schemas.base import Hash16, NonNegative, Part, Record, Timestamp, hash16
+from schemas.exchange import Route
+
+IncidentState = Literal["open", "acknowledged", "snoozed", "resolved"]
+Verdict = Literal["model", "users", "both", "ruler", "unknown"]
+EntryKind = Literal[
+    "opened",
+    "alert_fired",
+    "alert_resolved",
+    "escalated",
+    "verdict_revised",
+    "change",
+    "evaluation",
+    "decision",
+    "acknowledged",
+    "snoozed",
+    "woken",
+    "resolved",
+    "reopened",
+]
+
+
+class TimelineEntry(Part):
+    """One thing that happened to an incident, in words, with what it refers to."""
+
+    ts: Timestamp
+    kind: EntryKind
+    text: str
+    actor: str | None = None
+    ref: str | None = None
+
+
+class Incident(Record):
+    """One shift of one route: what moved, since when, who is to blame and what was done about it."""
+
+    id: Hash16
+    route: Route
+    state: IncidentState
+    opened_event_index: NonNegative
+    opened_at: Timestamp
+    updated_at: Timestamp
+    resolved_at: Timestamp | None = None
+    snoozed_until: Timestamp | None = None
+    verdict: Verdict
+    verdict_reason: str
+    severity: Severity
+    families: tuple[str, ...]
+    signals: tuple[str, ...]
+    identities: tuple[Hash16, ...]
+    fingerprints: tuple[Hash16, ...]
+    exemplars: tuple[str, ...]
+    timeline: tuple[TimelineEntry, ...]
+
+
+def incident_id(route: str, fingerprint: str, identity: str | None, event_index: int) -> str:
+    """The id of an incident, made of its first alert."""
+    return hash16([route, fingerprint, identity, event_index])

@@ -1,0 +1,76 @@
+"""What one detector says of one stream now."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Hash16, NonNegative, Part, Record, Timestamp, hash16
+from schemas.exchange import Route
+from schemas.position import Position
+
+ReadingStatus = Literal["learning", "quiet", "firing", "blind"]
+Direction = Literal["up", "down"]
+Unit = Literal["pp", "sd", "ratio"]
+
+
+class Effect(Part):
+    """How far a stream moved. `low` and `high` bound the change `after - before`, in `unit`.
+
+    `pp`: before and after are rates in percent. `sd`: distances in standard deviations of the baseline.
+    """
+
+    name: str
+    before: float | None = None
+    after: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: Unit
+
+
+class Evidence(Part):
+    """How sure we are. The stream fires when `log_e` reaches `threshold` (both natural logarithms).
+
+    `n` counts the stream's rows since its evidence was last zero; `baseline` is the baseline's id.
+    """
+
+    log_e: float | None = None
+    threshold: float | None = None
+    n: NonNegative = 0
+    baseline: Hash16 | None = None
+
+
+class Reading(Record):
+    """One detector's word on one stream, at the exact exchange `event_index`."""
+
+    id: Hash16
+    route: Route
+    identity: Hash16 | None = None
+    detector: str
+    signal: str | None = None
+    hazard: str | None = None
+    slice: str | None = None
+    direction: Direction | None = None
+    status: ReadingStatus
+    effect: Effect | None = None
+    floor: float | None = None
+    evidence: Evidence
+    event_index: NonNegative
+    ts: Timestamp
+    source: Position
+    exemplars: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def reading_id(
+    route: str,
+    identity: str | None,
+    detector: str,
+    signal: str | None,
+    slice: str | None,
+    direction: str | None,
+    baseline: str | None,
+    n: int,
+    status: str,
+) -> str:
+    """The id of a reading: the same input gives the same id, so a redelivered one is an upsert."""
+    return hash16([route, identity, detector, signal, slice, direction, baseline, n, status])

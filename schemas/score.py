@@ -1,0 +1,82 @@
+"""What `score` measured of a batch of one route: columns of numbers, no text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.base import Hash16, NonNegative, Part, Record, Timestamp
+from schemas.exchange import Route
+from schemas.identity import Model
+
+MAX_ROWS: Final = 128
+VECTOR_WIDTH: Final = 384
+STYLE_WIDTH: Final = 30
+
+Flag = Literal["sanitized", "truncated", "skew", "no_response"]
+Status = Literal["scored", "unscored"]
+
+
+class Scorer(Part):
+    """What produced the numbers: numbers of two scorers are not compared without saying so."""
+
+    engine: str
+    precision: str
+    signals: Mapping[str, str]
+
+
+class SignalColumn(Part):
+    """One signal over the rows of a block. An unscored row has value and probability null."""
+
+    value: tuple[bool | float | None, ...]
+    probability: tuple[float | None, ...]
+    status: tuple[Status, ...]
+
+
+class ScoreBlock(Record):
+    """At most 128 scored exchanges of one route, in the order of the source.
+
+    `prompt_vec`, `response_vec` (n x 384) and `style` (n x 30) are base64 of little-endian float16, row by
+    row; rows that were not embedded are zero. (cluster, topic, partition, offset) is each exchange's own position.
+    """
+
+    route: Route
+    scorer: Scorer
+    cluster: str
+    topic: str
+    identities: Mapping[Hash16, Model]
+    id: tuple[str, ...]
+    ts: tuple[Timestamp, ...]
+    partition: tuple[NonNegative, ...]
+    offset: tuple[NonNegative, ...]
+    identity: tuple[Hash16, ...]
+    conversation: tuple[str | None, ...]
+    user: tuple[str | None, ...]
+    tags: tuple[Mapping[str, str], ...]
+    kept: tuple[bool, ...]
+    flags: tuple[tuple[Flag, ...], ...]
+    embedded: tuple[bool, ...]
+    prompt_vec: str
+    response_vec: str
+    style: str
+    signals: Mapping[str, SignalColumn] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _columns_are_equal(self) -> Self:
+        n = len(self.id)
+        if not 0 < n <= MAX_ROWS:
+            raise ValueError(f"a score block holds 1 to {MAX_ROWS} exchanges, not {n}")
+        names = ("ts", "partition", "offset", "identity", "conversation", "user", "tags", "kept", "flags", "embedded")
+        lengths = {name: len(getattr(self, name)) for name in names}
+        for signal, column in self.signals.items():
+            for field in ("value", "probability", "status"):
+                lengths[f"signals.{signal}.{field}"] = len(getattr(column, field))
+        for name, length in lengths.items():
+            if length != n:
+                raise ValueError(f"column {name} has {length} rows, id has {n}")
+        unknown = set(self.identity) - set(self.identities)
+        if unknown:
+            raise ValueError(f"identity {min(unknown)} is not described under identities")
+        return self

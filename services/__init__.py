@@ -1,0 +1,1 @@
+"""The steps of Keelwatch and what runs them."""
