@@ -1,0 +1,1 @@
+"""The record step: everything that happened, applied to the database once."""

@@ -1,0 +1,1 @@
+"""The database: codec, tables, migrations and the repository over them."""
