@@ -1,0 +1,69 @@
+"""What every test shares: the recorded data, hypothesis' settings, and an account of what was not run."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Time is no property of ours: a busy machine must not turn a slow example into a failure.
+settings.register_profile("keelwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("keelwatch")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of recorded answers; tests that need it are skipped, and said to be, where it is absent."""
+    folder = Path(os.environ.get("KEELWATCH_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "xstest.jsonl").is_file():
+        pytest.skip("needs recorded data: set KEELWATCH_DATA")
+    return folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With KEELWATCH_REQUIRE_ALL=1 a run that left something out has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or session.exitstatus != pytest.ExitCode.OK:
+        return
+    if os.environ.get("KEELWATCH_REQUIRE_ALL") == "1" and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what was not run and why, grouped by reason."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    deselected = len(terminalreporter.stats.get("deselected", []))
+    terminalreporter.section("not run")
+    for line in _not_run(skipped):
+        terminalreporter.write_line(line)
+    if deselected:
+        terminalreporter.write_line(f"{deselected} x deselected on the command line")
+    if not skipped and not deselected:
+        terminalreporter.write_line("nothing: every collected test was run")
+    elif skipped and os.environ.get("KEELWATCH_REQUIRE_ALL") == "1":
+        terminalreporter.write_line("KEELWATCH_REQUIRE_ALL=1: a run that leaves something out has failed", red=True)
+
+
+def _not_run(skipped: Iterable[Any]) -> list[str]:
+    """One line a reason: how many were skipped for it, and in which files."""
+    counts: Counter[str] = Counter()
+    files: dict[str, set[str]] = {}
+    for report in skipped:
+        reason = _reason(report)
+        counts[reason] += 1
+        files.setdefault(reason, set()).add(report.nodeid.split("::")[0])
+    return [f"{n} x {reason} ({', '.join(sorted(files[reason]))})" for reason, n in counts.most_common()]
+
+
+def _reason(report: Any) -> str:
+    """Why a test was skipped, without pytest's prefix."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
