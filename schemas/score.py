@@ -15,7 +15,7 @@ MAX_ROWS: Final = 128
 VECTOR_WIDTH: Final = 384
 STYLE_WIDTH: Final = 30
 
-Flag = Literal["sanitized", "truncated", "skew", "no_response"]
+Flag = Literal["sanitized", "truncated", "skew", "no_response", "no_ts"]
 Status = Literal["scored", "unscored"]
 
 
@@ -40,6 +40,8 @@ class ScoreBlock(Record):
 
     `prompt_vec`, `response_vec` (n x 384) and `style` (n x 30) are base64 of little-endian float16, row by
     row; rows that were not embedded are zero. (cluster, topic, partition, offset) is each exchange's own position.
+    `fingerprint` is each row's own (a model under `identities` has none), empty where no row has one. Flag `no_ts`:
+    the line of a file had no time of its own.
     """
 
     route: Route
@@ -52,6 +54,7 @@ class ScoreBlock(Record):
     partition: tuple[NonNegative, ...]
     offset: tuple[NonNegative, ...]
     identity: tuple[Hash16, ...]
+    fingerprint: tuple[str | None, ...] = ()
     conversation: tuple[str | None, ...]
     user: tuple[str | None, ...]
     tags: tuple[Mapping[str, str], ...]
@@ -70,6 +73,8 @@ class ScoreBlock(Record):
             raise ValueError(f"a score block holds 1 to {MAX_ROWS} exchanges, not {n}")
         names = ("ts", "partition", "offset", "identity", "conversation", "user", "tags", "kept", "flags", "embedded")
         lengths = {name: len(getattr(self, name)) for name in names}
+        if self.fingerprint:
+            lengths["fingerprint"] = len(self.fingerprint)
         for signal, column in self.signals.items():
             for field in ("value", "probability", "status"):
                 lengths[f"signals.{signal}.{field}"] = len(getattr(column, field))
