@@ -1,0 +1,1 @@
+"""From raw bytes to exchanges: nothing that comes in may raise, hurt its neighbours or vanish."""

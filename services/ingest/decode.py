@@ -1,0 +1,162 @@
+"""The chain from raw bytes to an exchange: text, JSON, known format, schema. Pure, and it never raises."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime, timedelta
+from typing import Any, Final, NoReturn
+
+from pydantic import ValidationError
+
+from schemas.base import EARLIEST
+from schemas.dead_letter import DeadLetter
+from schemas.exchange import Exchange
+from schemas.position import Position
+from schemas.score import Flag
+from services.ingest import reasons, text
+from services.ingest.native import FORMATS, FormatError, Json
+from services.ports import Received
+
+STEP: Final = "score"
+FILE_CLUSTER: Final = "file"
+FILE_SKEW: Final = timedelta(days=30)
+KAFKA_SKEW: Final = timedelta(hours=1)
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+def decode(
+    raw: bytes, position: Position, *, received: datetime | None = None, previous: datetime | None = None
+) -> Received | DeadLetter:
+    """The exchange in `raw` with `id` and `ts` filled in, or the dead letter that says why there is none.
+
+    Args:
+        raw: one JSON object of a known format, UTF-8.
+        position: its own place in its source; gives the id when it has none.
+        received: Kafka's timestamp; None for a line of a file. Gives `ts` when the exchange has none, and a `ts`
+            more than 1 h after it is flagged `skew`.
+        previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none, and a
+            `ts` more than 30 days after it is flagged `skew`.
+    """
+    try:
+        fields, flags = _parse(raw)
+        fields.setdefault("id", id_of(position))
+        fields.setdefault("ts", received or _next(previous))
+        truncated = _truncate(fields)
+        exchange = _validated(fields)
+    except FormatError as error:
+        return DeadLetter.of(raw, STEP, reasons.short(str(error)), position)
+    if truncated:
+        flags += ("truncated",)
+    if exchange.ts is not None and _ahead(exchange.ts, received, previous):
+        flags += ("skew",)
+    return Received(exchange, position, flags)
+
+
+def id_of(position: Position) -> str:
+    """The id of an exchange that came without one: its place, never its content (equal greetings are two)."""
+    if position.cluster == FILE_CLUSTER:
+        return f"f:{position.topic}/{position.offset}"
+    return f"k:{position.source}/{position.offset}"
+
+
+def _next(previous: datetime | None) -> datetime:
+    return EARLIEST if previous is None else previous + timedelta(seconds=1)
+
+
+def _ahead(ts: datetime, received: datetime | None, previous: datetime | None) -> bool:
+    if received is not None:
+        return ts - received > KAFKA_SKEW
+    return previous is not None and ts - previous > FILE_SKEW
+
+
+def _parse(raw: bytes) -> tuple[Json, tuple[Flag, ...]]:
+    if len(raw) > MAX_BYTES:
+        raise FormatError(f"record: longer than {MAX_BYTES // 2**20} MiB; send less text")
+    if not raw.strip():
+        raise FormatError("record: empty; send one JSON object")
+    if b"\0" in raw[:4] or raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        raise FormatError("record: looks like UTF-16 or UTF-32; send UTF-8")
+    decoded, replaced = text.unicode_of(raw)
+    value = _json(decoded)
+    if decoded.count("[") + decoded.count("{") > text.MAX_DEPTH and text.too_deep(value):
+        raise FormatError(f"record: nested more than {text.MAX_DEPTH} levels deep; send flatter JSON")
+    if text.may_hide_invalid(decoded):
+        value, cleaned = text.sanitise(value)
+        replaced = replaced or cleaned
+    if not isinstance(value, dict):
+        raise FormatError("record: must be a JSON object, one per line")
+    return _native(value), ("sanitized",) if replaced else ()
+
+
+def _native(value: Json) -> Json:
+    for known in FORMATS:
+        if known.recognises(value):
+            return known.to_native(value)
+    names = ", ".join(known.name for known in FORMATS)
+    raise FormatError(f"record: no known format ({names}); an exchange has route, prompt, response and model.requested")
+
+
+class _NotFiniteError(ValueError):
+    """A number that JSON does not know, or that is too large to be one."""
+
+
+def _refuse(_: str) -> NoReturn:
+    raise _NotFiniteError
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise _NotFiniteError
+    return value
+
+
+# strict=False: raw control characters inside strings are hostile text, which is scored.
+_DECODER: Final = json.JSONDecoder(strict=False, parse_constant=_refuse, parse_float=_finite)
+
+
+def _json(decoded: str) -> Any:
+    try:
+        return _DECODER.decode(decoded)
+    except json.JSONDecodeError as error:
+        raise FormatError(
+            f"not JSON: {error.msg} at character {error.pos + 1}; send one JSON object per line"
+        ) from None
+    except _NotFiniteError:
+        raise FormatError("record: NaN, Infinity or a number beyond 1e308; send finite numbers or null") from None
+    except RecursionError:
+        raise FormatError(f"record: nested more than {text.MAX_DEPTH} levels deep; send flatter JSON") from None
+    except ValueError:
+        raise FormatError("record: a whole number of thousands of digits; send shorter numbers") from None
+
+
+def _validated(fields: Json) -> Exchange:
+    try:
+        return Exchange.model_validate(fields)
+    except ValidationError as error:
+        raise FormatError(reasons.of_violation(error, fields)) from None
+
+
+def _truncate(fields: Json) -> bool:
+    """Cut the texts that are scored; the fields may still be of any type. Says whether one was cut."""
+    cut_any = False
+    for holder, name in _scored_texts(fields):
+        whole = holder[name]
+        holder[name] = text.cut(whole)
+        cut_any = cut_any or holder[name] is not whole
+    return cut_any
+
+
+def _scored_texts(fields: Json) -> list[tuple[Json, str]]:
+    """Where the texts of prompt and response stand: (object, key)."""
+    places = [(fields, "prompt"), (fields, "response")]
+    messages = fields.get("prompt")
+    for message in messages if isinstance(messages, tuple) else ():
+        if isinstance(message, dict):
+            places.append((message, "content"))
+            parts = message.get("content")
+            places += [(p, "text") for p in parts if isinstance(p, dict)] if isinstance(parts, tuple) else []
+    if isinstance(fields.get("response"), dict):
+        places += [(fields["response"], "content"), (fields["response"], "refusal")]
+    return [(holder, name) for holder, name in places if isinstance(holder.get(name), str)]
