@@ -1,0 +1,60 @@
+# Needs Python 3.11 or newer, pip and make alone. `make` lists the targets.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+SHELL := /bin/sh
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+export PIP_USER := 0
+export PIP_REQUIRE_VIRTUALENV := 0
+
+RUN := .venv/bin/python
+STAMP := .venv/.installed-for
+
+# A checkout that was moved or copied brings a .venv that points to its old place.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+$(STAMP): FORCE
+endif
+
+.PHONY: help install demo test check format bench bench-updates clean FORCE
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+install: $(STAMP) ## make .venv with everything pinned in constraints.txt; nothing to do when it is current
+
+demo: $(STAMP) ## replay a support bot whose model is silently replaced, print the incident
+	@$(RUN) -m services.cli demo
+
+test: $(STAMP) ## run all that this machine can run, and print what was not run and why
+	@$(RUN) -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP) ## formatting, lint, types, imports
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	$(RUN) -c 'from importlinter.cli import lint_imports_command as main; main()'
+
+format: $(STAMP) ## write the formatting that `check` asks for
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+bench: ## the benchmarks; each is a command that prints its figures
+	@sed -n 's/^\(bench-[a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+bench-updates: $(STAMP) ## silent updates found, clean and narrowing streams left alone (needs recorded data)
+	$(RUN) -m tests.benchmarks.updates $(BENCH_ARGS)
+
+clean: ## remove .venv and the tools' caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): pyproject.toml constraints.txt
+	@rm -f $(STAMP)
+	@.venv/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3.14 python3 python); do \
+		if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "making .venv with $$("$$python" --version)"; exec "$$python" -m venv --clear .venv; fi; done; \
+	echo 'Python 3.11 or newer with venv and pip was not found: install it (Debian: python3 and python3-venv)' \
+		'or name it: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@echo 'installing what constraints.txt pins into .venv'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@printf '%s' '$(subst ','\'',$(CURDIR))' > $(STAMP)
