@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 HEX16: Final = r"^[0-9a-f]{16}$"
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+
+
+def _written_out(value: Any) -> Any:
+    """A number, also one in quotes, is no time: its unit would be a guess."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _ISO.match(value)):
+        return value
+    raise ValueError("not a time; send ISO 8601, for example 2026-11-24T18:00:00Z")
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -27,7 +37,23 @@ def _in_utc(value: datetime) -> datetime:
     return aware
 
 
-Timestamp = Annotated[datetime, AfterValidator(_in_utc)]
+def _finite(value: Any) -> Any:
+    """What publishers add freely obeys the rule of every typed field: NaN and Infinity are not JSON."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError("NaN and Infinity are not JSON")
+        if isinstance(item, Mapping):
+            stack.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            stack.extend(item)
+    return value
+
+
+# Lax parsing here is narrower than strict: `_written_out` has refused all but datetimes and ISO 8601.
+Timestamp = Annotated[datetime, Field(strict=False), BeforeValidator(_written_out), AfterValidator(_in_utc)]
+Json = Annotated[Any, AfterValidator(_finite)]
 Hash16 = Annotated[str, StringConstraints(pattern=HEX16)]
 NonNegative = Annotated[int, Field(ge=0)]
 

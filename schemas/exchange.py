@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from schemas.base import NonNegative, Part, Record, Timestamp
+from schemas.base import Json, NonNegative, Part, Record, Timestamp
 from schemas.identity import Model
 
 RESERVED_ROUTE_PREFIX: Final = "_keelwatch/"
@@ -34,13 +34,14 @@ class OpenPart(Part):
     """A piece that publishers may extend: unknown fields stay where they are."""
 
     model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Json]
 
 
 class Message(OpenPart):
     """One message of a prompt. `content` is text, or the text parts of a multi-part message."""
 
     role: str
-    content: str | tuple[Mapping[str, Any], ...] | None = None
+    content: str | tuple[Mapping[str, Json], ...] | None = None
 
     @property
     def text(self) -> str:
@@ -55,10 +56,10 @@ class Answer(OpenPart):
     """A response in structured form."""
 
     content: str | None = None
-    tool_calls: tuple[Any, ...] | None = None
+    tool_calls: tuple[Json, ...] | None = None
     finish_reason: str | None = None
     refusal: str | None = None
-    error: Any = None
+    error: Json = None
 
 
 class Usage(OpenPart):
@@ -94,7 +95,7 @@ class Exchange(Record):
     latency_ms: Annotated[float, Field(ge=0)] | None = None
     guardrails: tuple[Guardrail, ...] = ()
     tags: Mapping[str, str] = Field(default_factory=dict)
-    extra: Mapping[str, Any] = Field(default_factory=dict)
+    extra: Mapping[str, Json] = Field(default_factory=dict)
 
     @property
     def answer(self) -> Answer:
