@@ -8,7 +8,7 @@ A field that the bytes lack gets its default; a field that the class lacks is an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -20,7 +20,7 @@ from msgspec.msgpack import Ext
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from services.store.shapes import CLASS, JSON, CodecError, Pairs, shaped
+from services.store.shapes import CLASS, JSON, CodecError, Pairs, Shaper
 
 _ARRAY: Final = 1
 _SCALAR: Final = 2
@@ -45,14 +45,16 @@ def pack(obj: object) -> bytes:
         raise CodecError("cannot store a string with lone surrogates; sanitise it first") from None
 
 
-def unpack(cls: type[T], data: bytes) -> T:
-    """Read what `pack` wrote of an object of type `cls`.
+def unpack(cls: type[T], data: bytes, known: Iterable[type] = ()) -> T:
+    """Read what `pack` wrote of an object of type `cls`; where a hint says Any, the `known` classes may stand.
 
     Raises:
         CodecError: if the bytes are damaged, or of another class than `cls` says.
     """
     try:
-        value: T = shaped(cls, msgspec.msgpack.decode(data, ext_hook=_from_ext))
+        value: T = Shaper({kind.__name__: kind for kind in known}).shaped(
+            cls, msgspec.msgpack.decode(data, ext_hook=_from_ext)
+        )
     except CodecError:
         raise
     except (msgspec.DecodeError, ValueError, TypeError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping, Set
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -23,44 +23,71 @@ class Pairs(list[Any]):
     """Keys and values of a mapping whose keys are not all strings."""
 
 
-def shaped(hint: Any, value: Any) -> Any:
-    """The decoded `value` as an instance of `hint`."""
-    if value is None or isinstance(value, bool | float | bytes):
+@dataclass(frozen=True, slots=True)
+class Shaper:
+    """Makes instances of what type hints name, and of `known` classes (by name) where a hint says Any."""
+
+    known: Mapping[str, type]
+
+    def shaped(self, hint: Any, value: Any) -> Any:
+        """The decoded `value` as an instance of `hint`."""
+        if value is None or isinstance(value, bool | float | bytes):
+            return value
+        if isinstance(value, dict) and CLASS in value:
+            return self._instance(hint, value)
+        if isinstance(value, Pairs | dict):
+            return self._mapping(hint, value)
+        if isinstance(value, list):
+            return self._sequence(hint, value)
+        return self._scalar(hint, value)
+
+    def _scalar(self, hint: Any, value: Any) -> Any:
+        for option in _options(hint):
+            if isinstance(option, type) and issubclass(option, Enum):
+                return option(value)
         return value
-    if isinstance(value, dict) and CLASS in value:
-        return _instance(hint, value)
-    if isinstance(value, Pairs | dict):
-        return _mapping(hint, value)
-    if isinstance(value, list):
-        return _sequence(hint, value)
-    return _scalar(hint, value)
 
+    def _mapping(self, hint: Any, value: Pairs | dict[str, Any]) -> dict[Any, Any]:
+        option = _option(hint, lambda kind: isinstance(kind, type) and issubclass(kind, Mapping))
+        key_hint, value_hint = get_args(option) or (Any, Any)
+        pairs = value.items() if isinstance(value, dict) else value
+        return {self.shaped(key_hint, key): self.shaped(value_hint, item) for key, item in pairs}
 
-def _scalar(hint: Any, value: Any) -> Any:
-    for option in _options(hint):
-        if isinstance(option, type) and issubclass(option, Enum):
-            return option(value)
-    return value
+    def _sequence(self, hint: Any, value: list[Any]) -> Any:
+        option = _option(hint, lambda kind: isinstance(kind, type) and issubclass(kind, tuple | list | Set))
+        kind, args = get_origin(option) or option, get_args(option)
+        if kind is list:
+            return [self.shaped(args[0] if args else Any, item) for item in value]
+        if isinstance(kind, type) and issubclass(kind, Set):
+            made = set if kind is set else frozenset
+            return made(self.shaped(args[0] if args else Any, item) for item in value)
+        if isinstance(kind, type) and hasattr(kind, "_fields"):
+            return kind(*(self.shaped(part, item) for part, item in zip(_hints(kind).values(), value, strict=True)))
+        return tuple(self.shaped(part, item) for part, item in zip(_tuple_hints(args, len(value)), value, strict=True))
 
+    def _instance(self, hint: Any, value: dict[str, Any]) -> Any:
+        name = value[CLASS]
+        option = _option(hint, lambda kind: getattr(kind, "__name__", None) == name)
+        if option is Any and Any in _options(hint):
+            option = self.known.get(name, Any)
+        cls = get_origin(option) or option
+        if option is Any:
+            raise CodecError(f"found a {name} where {hint} is expected")
+        if JSON in value:
+            return _record(cls, value[JSON])
+        if not is_dataclass(cls):
+            raise CodecError(f"{name} is no dataclass")
+        return self._dataclass(cls, _bound(option), {key: item for key, item in value.items() if key != CLASS})
 
-def _mapping(hint: Any, value: Pairs | dict[str, Any]) -> dict[Any, Any]:
-    option = _option(hint, lambda kind: isinstance(kind, type) and issubclass(kind, Mapping))
-    key_hint, value_hint = get_args(option) or (Any, Any)
-    pairs = value.items() if isinstance(value, dict) else value
-    return {shaped(key_hint, key): shaped(value_hint, item) for key, item in pairs}
-
-
-def _sequence(hint: Any, value: list[Any]) -> Any:
-    option = _option(hint, lambda kind: isinstance(kind, type) and issubclass(kind, tuple | list | Set))
-    kind, args = get_origin(option) or option, get_args(option)
-    if kind is list:
-        return [shaped(args[0] if args else Any, item) for item in value]
-    if isinstance(kind, type) and issubclass(kind, Set):
-        made = set if kind is set else frozenset
-        return made(shaped(args[0] if args else Any, item) for item in value)
-    if isinstance(kind, type) and hasattr(kind, "_fields"):
-        return kind(*(shaped(part, item) for part, item in zip(_hints(kind).values(), value, strict=True)))
-    return tuple(shaped(part, item) for part, item in zip(_tuple_hints(args, len(value)), value, strict=True))
+    def _dataclass(self, cls: Any, bound: Mapping[Any, Any], value: dict[str, Any]) -> Any:
+        known = {field.name: field for field in fields(cls) if field.init}
+        unknown = sorted(value.keys() - known.keys())
+        required = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
+        missing = sorted(required - value.keys())
+        if unknown or missing:
+            raise CodecError(f"{cls.__name__}: unknown fields {unknown}, missing fields {missing}")
+        hints = _hints(cls)
+        return cls(**{name: self.shaped(bound.get(hints[name], hints[name]), item) for name, item in value.items()})
 
 
 def _tuple_hints(args: tuple[Any, ...], n: int) -> tuple[Any, ...]:
@@ -73,19 +100,6 @@ def _tuple_hints(args: tuple[Any, ...], n: int) -> tuple[Any, ...]:
     return args
 
 
-def _instance(hint: Any, value: dict[str, Any]) -> Any:
-    name = value[CLASS]
-    option = _option(hint, lambda kind: getattr(kind, "__name__", None) == name)
-    cls = get_origin(option) or option
-    if option is Any:
-        raise CodecError(f"found a {name} where {hint} is expected")
-    if JSON in value:
-        return _record(cls, value[JSON])
-    if not is_dataclass(cls):
-        raise CodecError(f"{name} is no dataclass")
-    return _dataclass(cls, _bound(option), {key: item for key, item in value.items() if key != CLASS})
-
-
 def _record(cls: Any, data: bytes) -> Any:
     if not (isinstance(cls, type) and issubclass(cls, BaseModel)):
         raise CodecError(f"{cls} is no record")
@@ -93,17 +107,6 @@ def _record(cls: Any, data: bytes) -> Any:
         return cls.model_validate_json(data)
     except ValidationError as error:
         raise CodecError(f"not a {cls.__name__}: {error}") from error
-
-
-def _dataclass(cls: Any, bound: Mapping[Any, Any], value: dict[str, Any]) -> Any:
-    known = {field.name: field for field in fields(cls) if field.init}
-    unknown = sorted(value.keys() - known.keys())
-    required = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
-    missing = sorted(required - value.keys())
-    if unknown or missing:
-        raise CodecError(f"{cls.__name__}: unknown fields {unknown}, missing fields {missing}")
-    hints = _hints(cls)
-    return cls(**{name: shaped(bound.get(hints[name], hints[name]), item) for name, item in value.items()})
 
 
 def _bound(option: Any) -> Mapping[Any, Any]:

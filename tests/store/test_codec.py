@@ -159,6 +159,13 @@ def test_generic_dataclasses_are_read_from_their_argument() -> None:
     assert same(box, unpack(Box[Inner], pack(box)))
 
 
+def test_where_a_hint_says_any_only_known_classes_are_made() -> None:
+    states: dict[str, Any] = {"model_shift": Inner(np.arange(3), "x"), "events": (Other("y"), 1)}
+    assert same(Box(states), unpack(Box[Any], pack(Box(states)), known=(Inner, Other)))
+    with pytest.raises(CodecError, match="Other"):
+        unpack(Box[Any], pack(Box(states)), known=(Inner,))
+
+
 def test_times_come_back_in_utc() -> None:
     berlin = datetime(2026, 11, 24, 19, tzinfo=timezone(timedelta(hours=1)))
     back = unpack(datetime, pack(berlin))
