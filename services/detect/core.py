@@ -1,0 +1,210 @@
+"""Pure core of detect: (plan, state, batch, now) -> (state, readings and changes) of one route."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from schemas.decision import Decision
+from schemas.identity import identity_of
+from schemas.position import Position
+from schemas.reading import Reading
+from schemas.score import ScoreBlock
+from services.detect.acquaint import meet, pinned_change, rename, suspect
+from services.detect.learning import Collected, collect, complete, pin
+from services.detect.speak import plain, reading_of
+from services.detect.state import Candidates, DetectState, Output, Plan
+from services.detect.watching import forget, listen, run
+from services.intake.core import Intake
+from services.intake.core import step as take_in
+
+BLIND: Final = "blind"
+_LONG_GAPS: Final = 10
+_LEAST_GAP_SECONDS: Final = 86_400.0
+
+
+def step(
+    plan: Plan, state: DetectState, batch: Sequence[ScoreBlock | Decision], now: datetime | None = None
+) -> tuple[DetectState, Output]:
+    """Take in score blocks and decisions of one route, in order. An empty batch with `now` is a timer's tick."""
+    output = Output()
+    for item in batch:
+        state, said = _decide(plan, state, item) if isinstance(item, Decision) else _take_block(plan, state, item)
+        output += said
+    if now is not None:
+        state, said = _tick(state, now)
+        output += said
+    return state, output
+
+
+def _take_block(plan: Plan, state: DetectState, block: ScoreBlock) -> tuple[DetectState, Output]:
+    fields = state.intake.volatility.fields
+    intaken, intake = take_in(state.intake, block, plan.policy.slices)
+    output = Output(_intake_readings(state, block, intake))
+    state = _timed(replace(state, intake=intaken), intake)
+    start = 0
+    for name, row in [*intake.volatile, ("", len(intake.rows))]:
+        while start < row:
+            state, start, said = _segment(plan, state, intake, start, row)
+            output += said
+        if name:
+            fields = (*fields, name)
+            state = rename(state, fields)
+    return state, output
+
+
+def _segment(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int) -> tuple[DetectState, int, Output]:
+    """Rows up to the one that completes a baseline, or to `stop`: state, where to go on, what was said."""
+    output = Output()
+    due = None
+    if state.pinned is None or state.accepting is not None:
+        state, row, due, output = _collect(plan, state, intake, range(start, stop))
+        stop = stop if row is None else row + 1
+    state, said = _watch(plan, state, intake, start, stop)
+    output += said
+    if due is not None:
+        state, said = _pin(plan, state, due, float(intake.rows.ts[stop - 1]), int(intake.rows.index[stop - 1]))
+        output += said
+    return state, stop, output
+
+
+def _collect(
+    plan: Plan, state: DetectState, intake: Intake, places: range
+) -> tuple[DetectState, int | None, str | None, Output]:
+    """Learn from rows until a baseline is complete: state, the row that completed it, whose it is, progress."""
+    wanted = [i for i in places if state.accepting in (None, intake.identity[i])]
+    got = _gathered(plan, state, intake, wanted, until_complete=True)
+    size = plan.policy.baseline.size
+    said = []
+    for i, n in got.milestones:
+        place = wanted[i]
+        at = (int(intake.rows.index[place]), float(intake.rows.ts[place]), intake.positions[place])
+        said.append(plain(state.route, "baseline", "learning", at, f"learned {n} of {size} exchanges", n=n))
+    row = None if got.row is None else wanted[got.row]
+    return replace(state, candidates=got.candidates), row, got.due, Output(tuple(said))
+
+
+def _gathered(plan: Plan, state: DetectState, intake: Intake, places: list[int], *, until_complete: bool) -> Collected:
+    where = np.array(places, dtype=np.int64)
+    who = [intake.identity[i] for i in places]
+    policy = plan.policy.baseline
+    rows = intake.rows.take(where)
+    return collect(state.candidates, rows, who, intake.untimed[where], policy, until_complete=until_complete)
+
+
+def _watch(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int) -> tuple[DetectState, Output]:
+    changes = []
+    for row in range(start, stop):
+        state, met = meet(state, intake, row)
+        changes += met
+    watch, heard = run(plan, state.pinned, state.watch, intake, start, stop)
+    watch, said = listen(watch, heard, intake.rows)
+    state = replace(state, watch=watch)
+    baseline = None if state.pinned is None else state.pinned.id
+    for word in said:
+        if word.finding.status == "firing" and word.finding.transition and word.detector != "events":
+            state, suspected = suspect(state, intake, word.row, word.identity, word.detector)
+            changes += suspected
+    readings = tuple(reading_of(word, state.route, intake, baseline) for word in said)
+    changes.sort(key=lambda change: change.event_index)
+    return _after_crossing(plan, state, intake, start, stop), Output(readings, tuple(changes))
+
+
+def _after_crossing(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int) -> DetectState:
+    """Keep what comes after the first crossing: it is what `accept_baseline` will ask for."""
+    if state.pinned is None or state.accepting is not None:
+        return state
+    since = state.watch.since
+    if since is None:
+        return replace(state, candidates={})
+    places = [i for i in range(start, stop) if intake.rows.index[i] > since]
+    return replace(state, candidates=_gathered(plan, state, intake, places, until_complete=False).candidates)
+
+
+def _pin(plan: Plan, state: DetectState, identity: str, ts: float, event_index: int) -> tuple[DetectState, Output]:
+    baseline = pin(plan, state, identity, ts, event_index)
+    change = pinned_change(state.route, state.pinned, baseline)
+    watching = {detector.name for detector in plan.detectors if not detector.learns}
+    kept = {key: value for key, value in state.watch.running.items() if key.partition("/")[0] in watching}
+    firing = tuple(key for key in state.watch.firing if key.partition("|")[0] in watching)
+    watch = replace(state.watch, running=kept, firing=firing, since=event_index if firing else None, suspect=None)
+    after = replace(state, pinned=baseline, watch=watch, candidates={}, accepting=None)
+    return after, Output(changes=(change,))
+
+
+def _decide(plan: Plan, state: DetectState, decision: Decision) -> tuple[DetectState, Output]:
+    if decision.kind in ("resolve", "false_alarm"):
+        candidates = state.candidates if state.pinned is None or state.accepting is not None else {}
+        return replace(state, watch=forget(state.watch), candidates=candidates), Output()
+    if decision.kind == "accept_baseline" and state.pinned is not None:
+        return _accept(plan, state, decision)
+    return state, Output()
+
+
+def _accept(plan: Plan, state: DetectState, decision: Decision) -> tuple[DetectState, Output]:
+    """The identity's exchanges after the first crossing become the baseline, at once or when there are enough."""
+    identity = _accepted(state, decision)
+    kept = {identity: state.candidates[identity]} if identity in state.candidates else {}
+    state = replace(state, candidates=kept, accepting=identity)
+    ts = state.intake.clock if state.intake.clock is not None else decision.ts.timestamp()
+    if complete(kept, ts, plan.policy.baseline) is None:
+        return state, Output()
+    return _pin(plan, state, identity, ts, max(state.intake.count - 1, 0))
+
+
+def _accepted(state: DetectState, decision: Decision) -> str:
+    if decision.model is not None:
+        return identity_of(decision.model, state.intake.volatility.fields)
+    if state.watch.suspect is not None:
+        return state.watch.suspect
+    candidates: dict[str, Candidates] = state.candidates
+    if candidates:
+        return max(candidates, key=lambda who: candidates[who].n)
+    assert state.pinned is not None
+    return state.pinned.identity
+
+
+def _tick(state: DetectState, now: datetime) -> tuple[DetectState, Output]:
+    """Blind for want of data: nothing for 10x the route's longest usual gap and at least 24 h."""
+    clock = state.intake.clock
+    if clock is None or state.no_data or state.intake.count == 0:
+        return state, Output()
+    silent = now.timestamp() - clock
+    if silent < max(_LONG_GAPS * state.gap, _LEAST_GAP_SECONDS):
+        return state, Output()
+    source = Position(cluster="-", topic="-", partition=0, offset=0)
+    place = (state.intake.count - 1, now.timestamp(), source)
+    said = plain(state.route, BLIND, "firing", place, f"no exchange for {silent / 3600:.0f} hours", subject="no_data")
+    return replace(state, no_data=True), Output((said,))
+
+
+def _timed(state: DetectState, intake: Intake) -> DetectState:
+    """The longest pause and the first time of the route, kept for `no data` and the budget."""
+    if not len(intake.rows):
+        return state
+    times = np.maximum.accumulate(intake.rows.ts)
+    began = state.began if state.began is not None else float(times[0])
+    gap = max(state.gap, float(np.diff(times).max(initial=0.0)))
+    return replace(state, began=began, gap=gap, untimed=state.untimed or bool(intake.untimed.any()))
+
+
+def _intake_readings(state: DetectState, block: ScoreBlock, intake: Intake) -> tuple[Reading, ...]:
+    said = []
+    for name, row in intake.volatile:
+        place = (int(intake.rows.index[row]), float(intake.rows.ts[row]), intake.positions[row])
+        reason = f"model.{name} changes all the time; it no longer counts towards identity"
+        said.append(plain(state.route, "identity", "quiet", place, reason, subject=name))
+    if intake.blind:
+        source = Position(
+            cluster=block.cluster, topic=block.topic, partition=block.partition[-1], offset=block.offset[-1]
+        )
+        place = (max(state.intake.count - 1, 0), block.ts[-1].timestamp(), source)
+        said.append(plain(state.route, BLIND, "firing", place, intake.blind, subject="recreated_topic"))
+    if state.no_data and len(intake.rows):
+        place = (int(intake.rows.index[0]), float(intake.rows.ts[0]), intake.positions[0])
+        said.append(plain(state.route, BLIND, "quiet", place, "exchanges arrive again", subject="no_data"))
+    return tuple(said)

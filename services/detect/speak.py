@@ -1,0 +1,110 @@
+"""Findings of detectors, made into readings with their exact exchange."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from detectors.protocol import Finding
+from schemas.position import Position
+from schemas.reading import Effect, Evidence, Reading, ReadingStatus, reading_id
+from services.intake.core import Intake
+
+EVERY_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A finding at row `row` of an intake: what `detector` says of `identity` (None: of the whole route)."""
+
+    row: int
+    detector: str
+    identity: str | None
+    finding: Finding
+
+    @property
+    def key(self) -> str:
+        """The stream that it speaks of."""
+        stream = self.finding.stream
+        return "|".join(part or "" for part in (self.detector, self.identity, stream.signal, stream.slice))
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """The order of speaking, which does not depend on how blocks are cut."""
+        return self.row, self.key
+
+
+def moment(ts: float) -> datetime:
+    """Seconds since 1970 as a UTC time, to the microsecond."""
+    return datetime.fromtimestamp(round(ts, 6), UTC)
+
+
+def worth_saying(heard: Heard, spoken: dict[str, float], ts: float) -> bool:
+    """Every transition, and a periodic word at most once a minute of the exchanges' time."""
+    return heard.finding.transition or ts - spoken.get(heard.key, float("-inf")) >= EVERY_SECONDS
+
+
+def reading_of(heard: Heard, route: str, intake: Intake, baseline: str | None) -> Reading:
+    """The reading of a finding."""
+    said = heard.finding
+    stream = said.stream
+    return Reading(
+        id=reading_id(
+            route,
+            heard.identity,
+            heard.detector,
+            stream.signal,
+            stream.slice,
+            said.direction,
+            baseline,
+            said.n,
+            said.status,
+        ),
+        route=route,
+        identity=heard.identity,
+        detector=heard.detector,
+        signal=stream.signal,
+        slice=stream.slice,
+        direction=said.direction,
+        status=said.status,
+        effect=said.effect,
+        floor=said.floor,
+        evidence=Evidence(log_e=said.log_e, threshold=said.threshold, n=said.n, baseline=baseline),
+        event_index=int(intake.rows.index[heard.row]),
+        ts=moment(float(intake.rows.ts[heard.row])),
+        source=intake.positions[heard.row],
+        exemplars=said.exemplars,
+        reason=said.reason,
+    )
+
+
+def plain(
+    route: str,
+    detector: str,
+    status: ReadingStatus,
+    place: tuple[int, float, Position],
+    reason: str,
+    *,
+    subject: str | None = None,
+    n: int = 0,
+    effect: Effect | None = None,
+) -> Reading:
+    """A reading that no statistical test stands behind: learning progress, volatile fields, blindness.
+
+    `place` is the event index, the time and the position of the exchange at which it is said.
+    """
+    index, ts, source = place
+    return Reading(
+        id=reading_id(route, None, detector, subject, None, None, None, index, status),
+        route=route,
+        detector=detector,
+        signal=subject,
+        status=status,
+        effect=effect,
+        evidence=Evidence(n=n),
+        event_index=index,
+        ts=moment(ts),
+        source=source,
+        reason=reason,
+    )

@@ -1,0 +1,164 @@
+"""What detect keeps of a route, and what it needs to know to step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from detectors.protocol import Detector, Rows
+from schemas.change import Change
+from schemas.identity import Model
+from schemas.reading import Reading, ReadingStatus
+from services.intake.core import IntakeState
+from services.monitor import RoutePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one route is watched: the detectors in order, and the route's policy of the monitor file."""
+
+    detectors: tuple[Detector[Any, Any], ...]
+    policy: RoutePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Rows of one identity that may become a baseline; they are rows of detect's own table.
+
+    Attributes:
+        chunks: the rows, in pieces as they came. n: how many.
+        hours: clock hour (since 1970) -> rows taken from it. first: time of the first row, seconds since 1970.
+    """
+
+    chunks: tuple[Rows, ...] = ()
+    n: int = 0
+    hours: dict[int, int] = field(default_factory=dict)
+    first: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The route's baseline: immutable, written once. `artefacts` holds what each detector made of it."""
+
+    id: str
+    identity: str
+    model: Model
+    n: int
+    streams: int
+    arl: float
+    ts: float
+    event_index: int
+    artefacts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The running state of the detectors on one route.
+
+    Attributes:
+        running: `detector/identity` (`detector` when its scope is the route) -> its state.
+        firing: stream keys that fire now; blind: those that cannot see.
+        since: event index of the first crossing since all was quiet; suspect: identity of that crossing.
+        spoken: stream key -> time of its last reading.
+    """
+
+    running: dict[str, Any] = field(default_factory=dict)
+    firing: tuple[str, ...] = ()
+    blind: tuple[str, ...] = ()
+    since: int | None = None
+    suspect: str | None = None
+    spoken: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Acquaintance:
+    """The identities and fingerprints that a route has shown.
+
+    Attributes:
+        seen: identity -> exchanges so far (fingerprints under `identity+fingerprint`), counted up to 5.
+        models: identity -> what stands behind it. suspected: identity -> time of the last suspicion.
+    """
+
+    seen: dict[str, int] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
+    suspected: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectState:
+    """All that detect keeps of one route.
+
+    Attributes:
+        candidates: identity -> rows towards a baseline; while learning, and after a first crossing.
+        accepting: identity whose rows become the next baseline once there are enough of them.
+        began: time of the first exchange; gap: longest pause between two exchanges, in seconds.
+        no_data: whether the route is blind for want of data.
+    """
+
+    route: str
+    intake: IntakeState
+    candidates: dict[str, Candidates] = field(default_factory=dict)
+    pinned: Pinned | None = None
+    accepting: str | None = None
+    watch: Watch = field(default_factory=Watch)
+    known: Acquaintance = field(default_factory=Acquaintance)
+    began: float | None = None
+    untimed: bool = False
+    gap: float = 0.0
+    no_data: bool = False
+
+    @property
+    def status(self) -> ReadingStatus:
+        """The route in one word: firing before blind before learning before quiet."""
+        if self.watch.firing:
+            return "firing"
+        if self.watch.blind or self.no_data:
+            return "blind"
+        return "learning" if self.pinned is None else "quiet"
+
+    @property
+    def learned(self) -> int:
+        """Exchanges of the baseline, or of the largest set of candidates towards the first one."""
+        if self.pinned is not None:
+            return self.pinned.n
+        return max((kept.n for kept in self.candidates.values()), default=0)
+
+    @classmethod
+    def start(cls, route: str) -> DetectState:
+        """The state of a route that was never seen."""
+        return cls(route, IntakeState.start(route))
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one step says, in the order of the exchanges."""
+
+    readings: tuple[Reading, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    def __add__(self, other: Output) -> Output:
+        return Output(self.readings + other.readings, self.changes + other.changes)
+
+
+def joined(chunks: tuple[Rows, ...], most: int) -> Rows:
+    """The first `most` rows of the chunks as one."""
+
+    def column(name: str) -> Any:
+        return np.concatenate([getattr(chunk, name) for chunk in chunks])[:most]
+
+    signals = set.intersection(*(set(chunk.signals) for chunk in chunks))
+    slices = set.intersection(*(set(chunk.slices) for chunk in chunks))
+    return Rows(
+        index=column("index"),
+        ts=column("ts"),
+        prompt=column("prompt"),
+        response=column("response"),
+        style=column("style"),
+        embedded=column("embedded"),
+        answered=column("answered"),
+        signals={name: np.concatenate([chunk.signals[name] for chunk in chunks])[:most] for name in sorted(signals)},
+        slices={name: sum((chunk.slices[name] for chunk in chunks), ())[:most] for name in sorted(slices)},
+        ids=sum((chunk.ids for chunk in chunks), ())[:most],
+    )

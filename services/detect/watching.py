@@ -1,0 +1,109 @@
+"""The detectors run over rows of a route, and what follows from a stream that starts or stops firing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.protocol import Detector, Rows
+from services.detect.learning import standing
+from services.detect.speak import Heard, worth_saying
+from services.detect.state import Pinned, Plan, Watch
+from services.intake.core import Intake
+
+
+def run(
+    plan: Plan, pinned: Pinned | None, watch: Watch, intake: Intake, start: int, stop: int
+) -> tuple[Watch, tuple[Heard, ...]]:
+    """Step every detector through rows `start` to `stop` of an intake: all that they say, in order."""
+    running = dict(watch.running)
+    heard: list[Heard] = []
+    for detector, identity, places in _tasks(plan, intake, start, stop):
+        artefact = _artefact(plan, pinned, detector)
+        if artefact is None:
+            continue
+        key = detector.name if identity is None else f"{detector.name}/{identity}"
+        state = running[key] if key in running else detector.start(artefact)
+        running[key], findings = detector.step(artefact, state, intake.rows.take(places))
+        heard += [Heard(int(places[found.row]), detector.name, identity, found) for found in findings]
+    heard.sort(key=lambda said: said.order)
+    return replace(watch, running=running), tuple(heard)
+
+
+def _tasks(
+    plan: Plan, intake: Intake, start: int, stop: int
+) -> Iterator[tuple[Detector[Any, Any], str | None, NDArray[np.int64]]]:
+    rows = np.arange(start, stop, dtype=np.int64)
+    who = np.array(intake.identity[start:stop])
+    for detector in plan.detectors:
+        if detector.scope == "route":
+            yield detector, None, rows
+            continue
+        for identity in dict.fromkeys(intake.identity[start:stop]):
+            yield detector, identity, rows[who == identity]
+
+
+def _artefact(plan: Plan, pinned: Pinned | None, detector: Detector[Any, Any]) -> Any:
+    if not detector.learns:
+        return standing(detector, plan.policy)
+    return None if pinned is None else pinned.artefacts[detector.name]
+
+
+def listen(watch: Watch, heard: tuple[Heard, ...], rows: Rows) -> tuple[Watch, tuple[Heard, ...]]:
+    """What is worth saying, and which streams fire after it."""
+    spoken = dict(watch.spoken)
+    firing = dict.fromkeys(watch.firing)
+    blind = dict.fromkeys(watch.blind)
+    since, suspect = watch.since, watch.suspect
+    said: list[Heard] = []
+    for word in heard:
+        ts = float(rows.ts[word.row])
+        if worth_saying(word, spoken, ts):
+            spoken[word.key] = ts
+            said.append(word)
+        if not word.finding.transition:
+            continue
+        status = word.finding.status
+        blind.pop(word.key, None)
+        if status == "firing":
+            firing[word.key] = None
+        elif status == "blind":
+            blind[word.key] = None
+        else:
+            firing.pop(word.key, None)
+        if since is None and firing:
+            since, suspect = int(rows.index[word.row]), word.identity
+        if not firing:
+            since, suspect = None, None
+    after = replace(watch, spoken=spoken, firing=tuple(firing), blind=tuple(blind), since=since, suspect=suspect)
+    return after, tuple(said)
+
+
+def forget(watch: Watch) -> Watch:
+    """Zero the evidence of every detector that has a firing stream."""
+    moved = {tuple(key.split("|")[:2]) for key in watch.firing}
+    names = {f"{detector}/{identity}" if identity else detector for detector, identity in moved}
+    running = {key: state for key, state in watch.running.items() if key not in names}
+    return Watch(running=running, spoken=watch.spoken)
+
+
+def renamed(watch: Watch, names: dict[str, str], first: str | None) -> Watch:
+    """The same evidence under new identities: a field of theirs turned out to say nothing.
+
+    Where identities become one, the evidence of `first` (the baseline's) goes on, else that of the oldest.
+    """
+    running: dict[str, Any] = {}
+    for key, state in sorted(watch.running.items(), key=lambda item: not item[0].endswith(f"/{first}")):
+        detector, _, identity = key.partition("/")
+        running.setdefault(f"{detector}/{names.get(identity, identity)}" if identity else key, state)
+    firing = []
+    for key in watch.firing:
+        parts = key.split("|")
+        parts[1] = names.get(parts[1], parts[1])
+        firing.append("|".join(parts))
+    suspect = names.get(watch.suspect or "", watch.suspect or "") or None
+    return replace(watch, running=running, firing=tuple(dict.fromkeys(firing)), suspect=suspect)

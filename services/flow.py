@@ -1,0 +1,82 @@
+"""The table of steps, and the chain of one route's cores that replay and the stream both run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.alert import Alert
+from schemas.change import Change
+from schemas.decision import Decision
+from schemas.reading import Reading
+from schemas.score import ScoreBlock
+from schemas.topics import TOPICS, Topic
+from services.alert.core import AlertState
+from services.alert.core import step as alert_step
+from services.detect.core import step as detect_step
+from services.detect.state import DetectState, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the flow. The runner of the stream starts any subset of them."""
+
+    name: str
+    what: str
+
+    @property
+    def consumes(self) -> tuple[Topic, ...]:
+        """The topics that it reads."""
+        return tuple(topic for topic in TOPICS if self.name in topic.consumers)
+
+    @property
+    def produces(self) -> tuple[Topic, ...]:
+        """The topics of which it is the one producer."""
+        return tuple(topic for topic in TOPICS if topic.producer == self.name)
+
+
+STEPS: Final = (
+    Step("score", "decode, identity, signals, embedding; then redact"),
+    Step("detect", "every route held against its pinned baseline"),
+    Step("evaluate", "suites run against the changed model, compared with the baseline's run"),
+    Step("alert", "readings, evaluations and decisions become transitions"),
+    Step("record", "everything becomes rollups, samples and incidents in the database"),
+    Step("api", "what people see and decide"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFlow:
+    """The states of one route in all the cores that it passes between its scores and its alerts."""
+
+    detect: DetectState
+    alert: AlertState
+
+    @classmethod
+    def start(cls, route: str) -> RouteFlow:
+        """A route that was never seen."""
+        return cls(DetectState.start(route), AlertState.start(route))
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """What the cores of one route said of a batch, in order."""
+
+    readings: tuple[Reading, ...]
+    changes: tuple[Change, ...]
+    alerts: tuple[Alert, ...]
+
+
+def advance(plan: Plan, flow: RouteFlow, item: ScoreBlock | Decision) -> tuple[RouteFlow, Emitted]:
+    """Take a block of scores or a decision of one route through detect and alert."""
+    detect, said = detect_step(plan, flow.detect, [item])
+    inputs: list[Reading | Change | Decision] = [item] if isinstance(item, Decision) else []
+    inputs += _in_order(said.readings, said.changes)
+    alert, alerts = alert_step(flow.alert, inputs, None)
+    return RouteFlow(detect, alert), Emitted(said.readings, said.changes, alerts)
+
+
+def _in_order(readings: Sequence[Reading], changes: Sequence[Change]) -> list[Reading | Change]:
+    """By exchange; at one exchange the readings come first, since changes follow from them."""
+    return sorted([*readings, *changes], key=lambda record: record.event_index)

@@ -1,0 +1,1 @@
+"""The whole flow on a file, in simulated time, without a broker."""

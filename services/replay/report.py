@@ -1,0 +1,69 @@
+"""What a replay found, as the JSON object of the contract: sorted, rounded, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from schemas.alert import Alert
+from schemas.base import Part, iso
+from services.detect.state import DetectState
+from services.monitor import RoutePolicy
+from services.replay.runner import Replayed
+
+_DIGITS = 6
+
+
+def report(seen: Replayed, policy: Callable[[str], RoutePolicy]) -> dict[str, Any]:
+    """The object that `replay --json` writes; floats are rounded to 6 digits."""
+    incidents = [incident for route in sorted(seen.flows) for incident in seen.incidents(route).incidents]
+    incidents.sort(key=lambda incident: (incident.opened_at, incident.route, incident.id))
+    return _rounded(
+        {
+            "events": seen.events,
+            "dead": seen.dead,
+            "duplicates": seen.duplicates,
+            "routes": {route: _route(seen.flows[route].detect, policy(route)) for route in sorted(seen.flows)},
+            "alerts": [alert_object(alert) for alert in seen.alerts],
+            "incidents": [plain_object(incident) for incident in incidents],
+        }
+    )
+
+
+def to_text(found: Any) -> str:
+    """JSON text with a newline at its end."""
+    return json.dumps(_rounded(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def alert_object(alert: Alert) -> dict[str, Any]:
+    """One alert in the shape of the contract."""
+    names = ("route", "family", "signal", "slice", "direction", "fingerprint", "identities", "status", "event_index")
+    return {
+        **{name: getattr(alert, name) for name in names},
+        "ts": iso(alert.ts),
+        "severity": alert.severity,
+        "effect": None if alert.effect is None else alert.effect.model_dump(mode="json"),
+        "evidence": alert.evidence.model_dump(mode="json"),
+        "reason": alert.reason,
+    }
+
+
+def plain_object(record: Part) -> dict[str, Any]:
+    """A record as the object that listings show."""
+    return record.model_dump(mode="json", by_alias=True, exclude={"schema_version"})
+
+
+def _route(state: DetectState, policy: RoutePolicy) -> dict[str, Any]:
+    wanted = policy.baseline.size if state.pinned is None else state.pinned.n
+    return {"status": state.status, "learned": state.learned, "of": wanted}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, _DIGITS) + 0.0
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value

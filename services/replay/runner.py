@@ -1,0 +1,155 @@
+"""Runs the cores of every step over exchanges in order; the same cores that the stream runs on Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from detectors.protocol import Detector
+from schemas.alert import Alert
+from schemas.base import Record
+from schemas.change import Change
+from schemas.dead_letter import DeadLetter
+from schemas.decision import Decision
+from schemas.evaluation import Comparison, Run
+from schemas.score import ScoreBlock
+from services.detect.speak import moment
+from services.detect.state import Plan
+from services.flow import RouteFlow, advance
+from services.incident.core import IncidentState, fold
+from services.monitor import RoutePolicy
+from services.ports import Received
+from services.score.core import Scored
+
+BATCH: Final = 128
+Fact = Alert | Change | Run | Comparison | Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a replay is made with.
+
+    Attributes:
+        score: the scorer. detectors: those of the routes, in order. policy: route -> its part of the monitor file.
+        record: takes every record of a batch, to store them; None keeps nothing.
+    """
+
+    score: Callable[[Sequence[Received]], Scored]
+    detectors: tuple[Detector[Any, Any], ...]
+    policy: Callable[[str], RoutePolicy]
+    record: Callable[[Sequence[Record]], None] | None = None
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay saw. `alerts` are in the order of their making; incidents are folded from the facts of a route."""
+
+    dead: int = 0
+    flows: dict[str, RouteFlow] = field(default_factory=dict)
+    facts: dict[str, list[Fact]] = field(default_factory=dict)
+    redelivered: int = 0
+
+    @property
+    def events(self) -> int:
+        """Valid exchanges that were no duplicates."""
+        return sum(flow.detect.intake.count for flow in self.flows.values())
+
+    @property
+    def duplicates(self) -> int:
+        """Exchanges dropped because their id, or their position, had been counted."""
+        return self.redelivered + sum(flow.detect.intake.duplicates for flow in self.flows.values())
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """Every transition, sorted by (ts, route, fingerprint)."""
+        found = [fact for facts in self.facts.values() for fact in facts if isinstance(fact, Alert)]
+        return sorted(found, key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
+
+    def incidents(self, route: str) -> IncidentState:
+        """The incidents of one route, as of its own clock."""
+        clock = self.flows[route].detect.intake.clock if route in self.flows else None
+        return fold(route, self.facts.get(route, ()), None if clock is None else moment(clock))
+
+
+class Replay:
+    """Feeds exchanges, ready score blocks and decisions through the flow, batch by batch."""
+
+    def __init__(self, tools: Tools, decisions: Iterable[Decision] = (), batch: int = BATCH) -> None:
+        """Decisions apply before the first exchange of their route at or after their `ts`."""
+        self._tools = tools
+        self._batch = batch
+        self._waiting: list[Received] = []
+        self._due: dict[str, list[Decision]] = {}
+        for decision in sorted(decisions, key=lambda one: one.ts, reverse=True):
+            self._due.setdefault(decision.route, []).append(decision)
+        self._out: list[Record] = []
+        self.seen = Replayed()
+
+    def feed(self, item: Received | DeadLetter | ScoreBlock) -> None:
+        """Take in what one line of a file became, in order."""
+        if isinstance(item, DeadLetter):
+            self.seen.dead += 1
+            self._out.append(item)
+        elif isinstance(item, ScoreBlock):
+            self._flush()
+            self._decide(item.route, item.ts[0])
+            self._advance(item)
+        else:
+            self._receive(item)
+
+    def finish(self) -> Replayed:
+        """Take in what is left, the decisions after the last exchange included."""
+        self._flush()
+        for route in sorted(self._due):
+            self._decide(route, None)
+        self._store()
+        return self.seen
+
+    def due(self, route: str, ts: Any) -> bool:
+        """Whether a decision of the route comes before an exchange at `ts`."""
+        waiting = self._due.get(route)
+        return bool(waiting) and (ts is None or waiting[-1].ts <= ts)
+
+    def _receive(self, item: Received) -> None:
+        exchange = item.exchange
+        if self.due(exchange.route, exchange.ts):
+            self._flush()
+            self._decide(exchange.route, exchange.ts)
+        self._waiting.append(item)
+        if len(self._waiting) >= self._batch:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        scored = self._tools.score(self._waiting)
+        self._waiting = []
+        self.seen.dead += len(scored.dead)
+        self._out += [*scored.samples, *scored.dead]
+        for block in scored.blocks:
+            self._advance(block)
+        self._store()
+
+    def _decide(self, route: str, ts: Any) -> None:
+        while self.due(route, ts):
+            self._advance(self._due[route].pop())
+
+    def _advance(self, item: ScoreBlock | Decision) -> None:
+        route = item.route
+        before = self.seen.flows.get(route) or RouteFlow.start(route)
+        plan = Plan(self._tools.detectors, self._tools.policy(route))
+        after, said = advance(plan, before, item)
+        self.seen.flows[route] = after
+        facts: list[Fact] = [*([item] if isinstance(item, Decision) else []), *said.changes, *said.alerts]
+        self.seen.facts.setdefault(route, []).extend(facts)
+        self._out += [item, *said.readings, *said.changes, *said.alerts]
+        if isinstance(item, ScoreBlock):
+            old, new = before.detect.intake, after.detect.intake
+            counted = new.count - old.count + new.duplicates - old.duplicates
+            self.seen.redelivered += len(item.id) - counted
+
+    def _store(self) -> None:
+        if self._tools.record is not None and self._out:
+            self._tools.record(self._out)
+        self._out = []
