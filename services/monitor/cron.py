@@ -1,0 +1,74 @@
+"""Whether five cron fields are a time that ever comes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_LONGEST_MONTH: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_FIELDS: Final[tuple[tuple[str, int, int, dict[str, int]], ...]] = (
+    ("minute", 0, 59, {}),
+    ("hour", 0, 23, {}),
+    ("day of month", 1, 31, {}),
+    ("month", 1, 12, {name: i + 1 for i, name in enumerate(_MONTHS)}),
+    ("day of week", 0, 7, {name: i for i, name in enumerate(_DAYS)}),
+)
+
+
+def checked(expression: str) -> str:
+    """`expression` itself. Days of the week count from Sunday = 0 (or 7), as in crontab(5).
+
+    >>> checked("0 6 * * 1")
+    '0 6 * * 1'
+
+    Raises:
+        ValueError: names the field that is wrong.
+    """
+    parts = expression.split()
+    if len(parts) != len(_FIELDS):
+        raise ValueError(
+            f'cron needs 5 fields (minute hour day month weekday), for example "0 6 * * 1", not {len(parts)}'
+        )
+    sets = [
+        _expanded(part, name, low, high, names) for part, (name, low, high, names) in zip(parts, _FIELDS, strict=True)
+    ]
+    days, months = sets[2], sets[3]
+    if parts[4] == "*" and all(min(days) > _LONGEST_MONTH[month - 1] for month in months):
+        raise ValueError("this day of the month never comes in these months")
+    return expression
+
+
+def _expanded(part: str, name: str, low: int, high: int, names: dict[str, int]) -> set[int]:
+    values: set[int] = set()
+    for item in part.lower().split(","):
+        span, _, step = item.partition("/")
+        if "/" in item and not (_is_number(step) and int(step) > 0):
+            raise ValueError(f"cron {name}: the step after / must be a whole number above 0")
+        first, last = _span(span, name, low, high, names)
+        if "/" in item and "-" not in span and span != "*":
+            last = high
+        values.update(range(first, last + 1, int(step) if step else 1))
+    return values
+
+
+def _span(span: str, name: str, low: int, high: int, names: dict[str, int]) -> tuple[int, int]:
+    if span == "*":
+        return low, high
+    ends = [_number(end, names) for end in span.split("-")]
+    if len(ends) > 2 or any(end is None or not low <= end <= high for end in ends):
+        raise ValueError(f"cron {name}: must be *, or numbers from {low} to {high}, lists, ranges or steps of them")
+    first, last = ends[0] or 0, ends[-1] or 0
+    if first > last:
+        raise ValueError(f"cron {name}: a range must go up")
+    return first, last
+
+
+def _number(text: str, names: dict[str, int]) -> int | None:
+    if text in names:
+        return names[text]
+    return int(text) if _is_number(text) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 4

@@ -1,0 +1,145 @@
+"""Read a monitor file: all problems at once, or the monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from services.monitor import rules
+from services.monitor.document import Document, read
+from services.monitor.model import MonitorFile, ReceiverSection, RouteSection
+from services.monitor.policy import Monitor, Receiver, RoutePolicy, Schedule, SlackReceiver, Target
+from services.monitor.problems import Problem
+from services.monitor.rules import Remark
+from services.monitor.violations import key_path, problems_of
+
+MAX_BYTES: Final = 1024 * 1024
+
+_TAKEN_OVER: Final = tuple(
+    field.name for field in fields(RoutePolicy) if field.name not in {"baseline", "floors", "target", "schedules"}
+)
+
+
+class MonitorError(ValueError):
+    """A monitor file that cannot be used; the text has one line per problem."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def load(path: Path | str | None) -> Monitor:
+    """The monitor file at `path`; None is a monitor of defaults alone. Warnings do not stop it (see `check`).
+
+    Raises:
+        MonitorError: with every error of the file, each with line, key and remedy.
+    """
+    if path is None:
+        return Monitor()
+    monitor, problems = _examine(Path(path))
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors or monitor is None:
+        raise MonitorError(errors)
+    return monitor
+
+
+def check(path: Path | str) -> tuple[Problem, ...]:
+    """Everything that is wrong with, or left undone by, the monitor file at `path`, by line."""
+    return _examine(Path(path))[1]
+
+
+def _examine(path: Path) -> tuple[Monitor | None, tuple[Problem, ...]]:
+    text = _text(path)
+    if isinstance(text, Problem):
+        return None, (text,)
+    return examine(text, str(path))
+
+
+def _text(path: Path) -> str | Problem:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        return Problem("error", str(path), None, "", f"cannot be read: {error.strerror or 'unknown error'}")
+    if len(raw) > MAX_BYTES:
+        return Problem("error", str(path), None, "", "larger than 1 MiB; this is no monitor file")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return Problem("error", str(path), line, "", "not UTF-8; save the file as UTF-8")
+
+
+def examine(text: str, file: str) -> tuple[Monitor | None, tuple[Problem, ...]]:
+    """The monitor that `text` describes (None when it has errors) and its problems; `file` only names it."""
+    document = read(text)
+    problems = [Problem("error", file, fault.line, key_path(fault.path), fault.message) for fault in document.faults]
+    problems += _problems("error", rules.secrets(document.value), document, file)
+    parsed, violations = _validated(document, file)
+    known = {problem.key for problem in problems}
+    problems += [problem for problem in violations if problem.key not in known]
+    if parsed is None:
+        return None, _sorted(problems)
+    monitor = _built(parsed)
+    problems += _problems("error", rules.errors(parsed, monitor), document, file)
+    problems += _problems("warning", rules.warnings(parsed, monitor), document, file)
+    usable = all(problem.severity == "warning" for problem in problems)
+    return monitor if usable else None, _sorted(problems)
+
+
+def _validated(document: Document, file: str) -> tuple[MonitorFile | None, list[Problem]]:
+    value = document.value
+    if document.faults and not isinstance(value, dict):
+        return None, []
+    if isinstance(value, dict):
+        value = {key: item for key, item in value.items() if item is not None}
+    try:
+        return MonitorFile.model_validate(value), []
+    except ValidationError as error:
+        return None, problems_of(error, document, file)
+
+
+def _problems(
+    severity: Literal["error", "warning"], remarks: Iterable[Remark], document: Document, file: str
+) -> list[Problem]:
+    return [
+        Problem(severity, file, document.line(remark.path), key_path(remark.path), remark.message) for remark in remarks
+    ]
+
+
+def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.key, problem.message)))
+
+
+def _built(file: MonitorFile) -> Monitor:
+    defaults = _policy(RoutePolicy(), file.defaults)
+    return Monitor(
+        defaults=defaults,
+        routes={pattern: _policy(defaults, section) for pattern, section in file.routes.items()},
+        receivers={name: _receiver(section) for name, section in file.receivers.items()},
+        allow_hosts=file.allow_hosts,
+    )
+
+
+def _policy(base: RoutePolicy, section: RouteSection) -> RoutePolicy:
+    """`section` over `base`: floors and baseline key by key, everything else as a whole."""
+    changes: dict[str, Any] = {
+        name: getattr(section, name) for name in _TAKEN_OVER if getattr(section, name) is not None
+    }
+    if section.baseline is not None:
+        changes["baseline"] = replace(base.baseline, **section.baseline.model_dump(exclude_none=True))
+    if section.floors is not None:
+        changes["floors"] = {**base.floors, **section.floors}
+    if section.target is not None:
+        changes["target"] = Target(**section.target.model_dump())
+    if section.schedules is not None:
+        changes["schedules"] = tuple(Schedule(**schedule.model_dump()) for schedule in section.schedules)
+    return replace(base, **changes)
+
+
+def _receiver(section: ReceiverSection) -> Receiver:
+    return Receiver(slack=SlackReceiver(**section.slack.model_dump()))

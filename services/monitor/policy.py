@@ -1,0 +1,125 @@
+"""What holds for a route: the defaults, and the section of the monitor file whose pattern fits it best."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any, Final, Literal
+
+KeepText = Literal["all", "default", "none"]
+
+DEFAULT_FLOORS: Final[Mapping[str, float]] = {
+    "refusal": 0.02,
+    "pii_leak": 0.02,
+    "secret_leak": 0.0,
+    "system_prompt_leak": 0.0,
+}
+
+_WILD: Final = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class BaselinePolicy:
+    """When a baseline is pinned: at `size` exchanges, or after `max_days` with at least `min_size`.
+
+    `per_hour` is the most exchanges that one clock hour contributes.
+    """
+
+    size: int = 1000
+    min_size: int = 300
+    max_days: float = 7
+    per_hour: int = 84
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The endpoint that suites are run against; the key stays in the environment."""
+
+    url: str
+    model: str
+    api_key_env: str | None = None
+    system_prompt_file: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When suites are run by the clock: five cron fields in an IANA time zone."""
+
+    name: str
+    cron: str
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class SlackReceiver:
+    """A Slack channel; the token stays in the environment."""
+
+    channel: str
+    token_env: str
+    mention: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who is told."""
+
+    slack: SlackReceiver
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePolicy:
+    """All that the monitor file decides about one route.
+
+    Attributes:
+        floors: signal -> share of exchanges by which its rate must move to count; 0 makes the signal an event.
+        false_pages_per_month: the budget B of the route.
+        embed_share: share of exchanges that are embedded, in (0, 1].
+        after_change: delays after a change at which suites are run.
+        notify: names of receivers.
+    """
+
+    baseline: BaselinePolicy = BaselinePolicy()
+    floors: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_FLOORS))
+    false_pages_per_month: float = 1.0
+    keep_text: KeepText = "default"
+    embed_share: float = 1.0
+    slices: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+    target: Target | None = None
+    schedules: tuple[Schedule, ...] = ()
+    after_change: tuple[timedelta, ...] = ()
+    notify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """The monitor file, with the defaults merged into every section.
+
+    Attributes:
+        routes: pattern -> policy.
+        allow_hosts: private or loopback hosts that may be called.
+    """
+
+    defaults: RoutePolicy = RoutePolicy()
+    routes: Mapping[str, RoutePolicy] = field(default_factory=dict)
+    receivers: Mapping[str, Receiver] = field(default_factory=dict)
+    allow_hosts: tuple[str, ...] = ()
+
+    def policy(self, route: str) -> RoutePolicy:
+        """The policy of the one pattern that fits `route` best, else the defaults.
+
+        In a pattern `*` stands for any characters, also `/`. A pattern without wildcards beats all others; then
+        the longest text before the first wildcard wins, then the longest pattern, then the alphabet. Sections do
+        not add up: only the winner and the defaults count.
+        """
+        fitting = [pattern for pattern in self.routes if fnmatchcase(route, pattern)]
+        return self.routes[max(fitting, key=_specificity)] if fitting else self.defaults
+
+
+def _specificity(pattern: str) -> tuple[bool, int, int, str]:
+    wild = _WILD.search(pattern)
+    return wild is None, wild.start() if wild else len(pattern), len(pattern), pattern
