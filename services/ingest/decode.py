@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 from datetime import datetime, timedelta
-from typing import Any, Final, NoReturn
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -14,8 +12,9 @@ from schemas.dead_letter import DeadLetter
 from schemas.exchange import Exchange
 from schemas.position import Position
 from schemas.score import Flag
-from services.ingest import reasons, text
-from services.ingest.native import FORMATS, FormatError, Json
+from services.ingest import jsontext, reasons, text
+from services.ingest.native import FORMATS, Json
+from services.ingest.reasons import FormatError
 from services.ports import Received
 
 STEP: Final = "score"
@@ -78,9 +77,7 @@ def _parse(raw: bytes) -> tuple[Json, tuple[Flag, ...]]:
     if b"\0" in raw[:4] or raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         raise FormatError("record: looks like UTF-16 or UTF-32; send UTF-8")
     decoded, replaced = text.unicode_of(raw)
-    value = _json(decoded)
-    if decoded.count("[") + decoded.count("{") > text.MAX_DEPTH and text.too_deep(value):
-        raise FormatError(f"record: nested more than {text.MAX_DEPTH} levels deep; send flatter JSON")
+    value = jsontext.parse(decoded)
     if text.may_hide_invalid(decoded):
         value, cleaned = text.sanitise(value)
         replaced = replaced or cleaned
@@ -95,40 +92,6 @@ def _native(value: Json) -> Json:
             return known.to_native(value)
     names = ", ".join(known.name for known in FORMATS)
     raise FormatError(f"record: no known format ({names}); an exchange has route, prompt, response and model.requested")
-
-
-class _NotFiniteError(ValueError):
-    """A number that JSON does not know, or that is too large to be one."""
-
-
-def _refuse(_: str) -> NoReturn:
-    raise _NotFiniteError
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if math.isinf(value):
-        raise _NotFiniteError
-    return value
-
-
-# strict=False: raw control characters inside strings are hostile text, which is scored.
-_DECODER: Final = json.JSONDecoder(strict=False, parse_constant=_refuse, parse_float=_finite)
-
-
-def _json(decoded: str) -> Any:
-    try:
-        return _DECODER.decode(decoded)
-    except json.JSONDecodeError as error:
-        raise FormatError(
-            f"not JSON: {error.msg} at character {error.pos + 1}; send one JSON object per line"
-        ) from None
-    except _NotFiniteError:
-        raise FormatError("record: NaN, Infinity or a number beyond 1e308; send finite numbers or null") from None
-    except RecursionError:
-        raise FormatError(f"record: nested more than {text.MAX_DEPTH} levels deep; send flatter JSON") from None
-    except ValueError:
-        raise FormatError("record: a whole number of thousands of digits; send shorter numbers") from None
 
 
 def _validated(fields: Json) -> Exchange:

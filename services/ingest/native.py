@@ -10,12 +10,9 @@ from typing import Any, Final
 
 from schemas.exchange import Exchange
 from schemas.identity import Model
+from services.ingest.reasons import FormatError
 
 Json = dict[str, Any]
-
-
-class FormatError(ValueError):
-    """A record that is no valid exchange; the message names field and remedy, never content."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -37,15 +37,32 @@ _SHAPES: Final = {
 }
 
 
+class FormatError(ValueError):
+    """A record that is no valid exchange; the message names field and remedy, never content."""
+
+
 def of_violation(error: ValidationError, value: Mapping[str, Any]) -> str:
     """The first violation of the schema by `value`: path, what is wanted there, and how many more there are."""
     found: dict[str, str] = {}
     for item in error.errors(include_url=False, include_input=False):
-        path, last = _path(item["loc"], value)
-        found.setdefault(path, _wanted(item["type"], last, item["msg"]))
+        steps = _steps(item["loc"], value)
+        found.setdefault(path_of(steps), _wanted(item["type"], steps, item["msg"]))
+    _drop_outer(found)
     path, wanted = next(iter(found.items()))
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return short(f"{path}: {wanted}{more}")
+
+
+def path_of(steps: Iterable[int | str]) -> str:
+    """JSON path such as `prompt[0].content`; a name that the schema does not know may be personal: `*`."""
+    path = ""
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            name = step if step in _KNOWN_NAMES else "*"
+            path += f".{name}" if path else name
+    return path
 
 
 def short(reason: str) -> str:
@@ -54,27 +71,36 @@ def short(reason: str) -> str:
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
-def _path(loc: tuple[int | str, ...], value: Any) -> tuple[str, str]:
-    """JSON path of `loc` within `value`, and its last name.
+def _drop_outer(found: dict[str, str]) -> None:
+    """Of a union, the branch that fits best reports the inner path; the others' complaints about the outer go."""
+    for outer in [path for path in found if any(_inside(other, path) for other in found)]:
+        del found[outer]
 
-    Pydantic names the branch of a union as if it were a key: what is no key of the value is left out, unless it
-    comes last and is a field (then it is missing). Names that the schema does not know may be personal: `*`.
-    """
-    path, last, here = "", "", value
+
+def _inside(inner: str, outer: str) -> bool:
+    return inner.startswith((f"{outer}.", f"{outer}["))
+
+
+def _steps(loc: tuple[int | str, ...], value: Any) -> list[int | str]:
+    """The steps of `loc` that lead through `value`: pydantic names the branch of a union as if it were a key."""
+    steps: list[int | str] = []
+    here = value
     for step in loc:
         if isinstance(step, int):
-            path += f"[{step}]"
+            steps.append(step)
             here = here[step] if isinstance(here, list | tuple) and step < len(here) else None
         elif isinstance(here, Mapping) and (step in here or step in _KNOWN_NAMES):
-            last = step if step in _KNOWN_NAMES else "*"
-            path += f".{last}" if path else last
+            steps.append(step)
             here = here.get(step)
-    return path, last
+    return steps
 
 
-def _wanted(kind: str, field: str, message: str) -> str:
+def _wanted(kind: str, steps: Sequence[int | str], message: str) -> str:
     if kind == "missing":
         return "is missing, and every exchange needs it"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    return _SHAPES.get(field, "must be text")
+    names = [step for step in steps if isinstance(step, str)]
+    if names and names[0] == "tags":
+        return _SHAPES["tags"]
+    return _SHAPES.get(names[-1], "must be text") if names else "must be an object"
