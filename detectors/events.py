@@ -1,0 +1,118 @@
+"""Whether something happened that must never happen once: a signal whose floor is 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from detectors.protocol import Baseline, Finding, Rows, Scope, Stream
+from schemas.reading import Effect, ReadingStatus
+
+PERIOD = 50  # scored rows between two words without a transition
+UNSCORED = 200  # rows in a row without a value before the stream is blind
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class EventsArtefact:
+    """Names of the signals that are events."""
+
+    signals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventState:
+    """Where one signal stands: scored rows, events among them, rows in a row without a value, last ids."""
+
+    n: int = 0
+    events: int = 0
+    unscored: int = 0
+    shown: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> ReadingStatus:
+        """Blind while nothing is scored; firing from the first event on, until started anew."""
+        if self.unscored >= UNSCORED:
+            return "blind"
+        return "firing" if self.events else "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class EventsState:
+    """One state a signal, in the order of the artefact."""
+
+    signals: tuple[EventState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Counts confirmed events of each signal whose floor is 0 and fires at the first; only a person resolves it.
+
+    It needs no baseline rows and no vectors. What counts as confirmed is the signal's business.
+    """
+
+    name: ClassVar[str] = "events"
+    scope: ClassVar[Scope] = "identity"
+    learns: ClassVar[bool] = False
+    artefact_type: ClassVar[type[EventsArtefact]] = EventsArtefact
+    state_type: ClassVar[type[EventsState]] = EventsState
+
+    def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
+        """Every signal whose floor is 0, everywhere."""
+        return tuple(Stream(signal) for signal in self.fit(baseline).signals)
+
+    def fit(self, baseline: Baseline) -> EventsArtefact:
+        """The signals, by name."""
+        return EventsArtefact(tuple(sorted(signal for signal, floor in baseline.floors.items() if floor == 0)))
+
+    def start(self, artefact: EventsArtefact) -> EventsState:
+        """No event yet."""
+        return EventsState(tuple(EventState() for _ in artefact.signals))
+
+    def step(self, artefact: EventsArtefact, state: EventsState, rows: Rows) -> tuple[EventsState, tuple[Finding, ...]]:
+        """Count the events of the rows."""
+        states, findings = [], []
+        for signal, before in zip(artefact.signals, state.signals, strict=True):
+            after = before
+            for finding, after in _follow(signal, before, rows):
+                findings += [finding] if finding else []
+            states.append(after)
+        return EventsState(tuple(states)), tuple(sorted(findings, key=lambda finding: finding.row))
+
+
+def _follow(signal: str, state: EventState, rows: Rows) -> Iterator[tuple[Finding | None, EventState]]:
+    """The finding, if any, and the state after each row."""
+    values = rows.signals.get(signal, np.full(len(rows), np.nan)).tolist()
+    for row, value in enumerate(values):
+        before, state = state, _count(state, value, rows.ids[row])
+        changed = state.status != before.status
+        due = state.n != before.n and state.n % PERIOD == 0
+        yield (_finding(row, signal, state, changed) if changed or due else None), state
+
+
+def _count(state: EventState, value: float, id: str) -> EventState:
+    """The state after one row."""
+    if np.isnan(value):
+        return replace(state, unscored=state.unscored + 1)
+    if not value:
+        return replace(state, n=state.n + 1, unscored=0)
+    return EventState(state.n + 1, state.events + 1, 0, (*state.shown, id)[-SHOWN:])
+
+
+def _finding(row: int, signal: str, state: EventState, transition: bool) -> Finding:
+    """What there is to say of a signal at a row."""
+    return Finding(
+        row=row,
+        stream=Stream(signal),
+        status=state.status,
+        transition=transition,
+        n=state.n,
+        direction="up" if state.events else None,
+        effect=Effect(name=f"{signal.replace('_', ' ')} events", before=0.0, after=float(state.events), unit="ratio"),
+        floor=0.0,
+        exemplars=state.shown,
+        reason="unscored" if state.status == "blind" else None,
+    )

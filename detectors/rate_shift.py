@@ -1,0 +1,175 @@
+"""Whether the rate of a Boolean signal moved, given the prompts: the answer to "did the safety profile change?"."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from detectors.protocol import Baseline, Bool, Finding, Float, Rows, Scope, Stream
+from detectors.stats.rate_evidence import make_bets
+from detectors.stats.rate_expectation import Expectation, Model, expect, fit_model
+from detectors.stats.rate_prompts import Places, PromptMap, map_prompts
+from detectors.stats.rate_watch import FEW_REASON, Column, Runner, Watch, WatchState, start_watch
+
+
+@dataclass(frozen=True, slots=True)
+class RateArtefact:
+    """What `step` needs of a baseline: where its prompts lie (None without enough of them) and one watch a stream."""
+
+    prompts: PromptMap | None
+    watches: tuple[Watch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RateState:
+    """One state a stream, in the order of the watches; `rows`: whether any row was seen."""
+
+    streams: tuple[WatchState, ...]
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RateShift:
+    """Two-sided sequential test of every Boolean signal's rate against what its baseline expects of these prompts.
+
+    Attributes:
+        width: principal directions of the prompts that the expectation is made of; topics: clusters of prompts.
+        novel_share: share of the baseline's distinct prompts that would count as unlike it.
+        slack: standard errors of the baseline's rate, for the current mix of topics, that count as no change.
+        least_rows: scored baseline rows without which a stream is blind.
+        slice_rows, slice_values: baseline rows that make a slice value a stream, streams a dimension at most.
+    """
+
+    name: ClassVar[str] = "rate_shift"
+    scope: ClassVar[Scope] = "identity"
+    learns: ClassVar[bool] = True
+    artefact_type: ClassVar[type[RateArtefact]] = RateArtefact
+    state_type: ClassVar[type[RateState]] = RateState
+
+    width: int = 32
+    topics: int = 24
+    novel_share: float = 0.02
+    slack: float = 1.5
+    least_rows: int = 50
+    slice_rows: int = 100
+    slice_values: int = 8
+
+    def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
+        """Every signal whose floor is above 0, everywhere and in each frequent slice value."""
+        slices = [None, *self._slices(baseline.rows)]
+        return tuple(Stream(signal, slice) for signal in _signals(baseline) for slice in slices)
+
+    def fit(self, baseline: Baseline) -> RateArtefact:
+        """The expectation of every stream, from the rows that have vectors, an answer and a value."""
+        rows, usable = baseline.rows, baseline.rows.embedded & baseline.rows.answered
+        streams = self.streams(baseline)
+        if usable.sum() < self.least_rows:
+            return RateArtefact(None, tuple(self._watch(baseline, stream) for stream in streams))
+        prompts = map_prompts(rows.prompt[usable], self.width, self.topics, self.novel_share)
+        watches: list[Watch] = []
+        for signal in _signals(baseline):
+            scored = np.flatnonzero(usable & ~np.isnan(_values(rows, signal)))
+            values = _values(rows, signal)[scored]
+            places = prompts.locate(rows.prompt[scored])
+            model = fit_model(places, values) if len(scored) >= self.least_rows else None
+            for stream in (stream for stream in streams if stream.signal == signal):
+                where = _within(rows, stream)[scored]
+                expectation = self._expectation(model, places, values, prompts, where)
+                watches.append(self._watch(baseline, stream, expectation, places, where))
+        return RateArtefact(prompts, tuple(watches))
+
+    def start(self, artefact: RateArtefact) -> RateState:
+        """Zero evidence everywhere."""
+        return RateState(tuple(start_watch(watch) for watch in artefact.watches))
+
+    def step(self, artefact: RateArtefact, state: RateState, rows: Rows) -> tuple[RateState, tuple[Finding, ...]]:
+        """Take every stream through the rows."""
+        if not len(rows):
+            return state, ()
+        places = artefact.prompts.locate(rows.prompt) if artefact.prompts is not None else None
+        states, findings = [], []
+        for watch, before in zip(artefact.watches, state.streams, strict=True):
+            after, found = _follow(watch, before, rows, places, first=state.rows == 0)
+            states.append(after)
+            findings += found
+        ordered = tuple(sorted(findings, key=lambda finding: finding.row))
+        return RateState(tuple(states), 1), ordered
+
+    def _slices(self, rows: Rows) -> list[str]:
+        """`dimension=value` of the most frequent values of each dimension."""
+        named = []
+        for dimension, values in sorted(rows.slices.items()):
+            counts = Counter(value for value in values if value is not None)
+            frequent = sorted((-count, value) for value, count in counts.items() if count >= self.slice_rows)
+            named += [f"{dimension}={value}" for _, value in frequent[: self.slice_values]]
+        return named
+
+    def _expectation(
+        self, model: Model | None, places: Places, values: Float, prompts: PromptMap, where: Bool
+    ) -> Expectation | None:
+        """The expectation of a stream, None when too few of its baseline rows were scored."""
+        if model is None or where.sum() < self.least_rows:
+            return None
+        return expect(model, places, values, len(prompts.centres), len(prompts.keys), where)
+
+    def _watch(
+        self,
+        baseline: Baseline,
+        stream: Stream,
+        expectation: Expectation | None = None,
+        places: Places | None = None,
+        where: Bool | None = None,
+    ) -> Watch:
+        """A stream's watch; blind for good without an expectation."""
+        floor = baseline.floors[stream.signal or ""]
+        if expectation is None or places is None or where is None:
+            return Watch(stream, floor, None, None, 1.0, self.slack, baseline.arl)
+        rate = expectation.rate(places)[where]
+        room = floor + self.slack * float(np.sqrt(np.dot(expectation.share**2, expectation.error())))
+        rare = floor / 2  # bets are sized for all but this share of rows
+        bets = make_bets(float(np.quantile(rate, 1 - rare)) + room, float(np.quantile(1 - rate, 1 - rare)) + room)
+        return Watch(stream, floor, expectation, bets, float(rate.mean()), self.slack, baseline.arl)
+
+
+def _signals(baseline: Baseline) -> list[str]:
+    """Signals that are rates, by name."""
+    return sorted(signal for signal, floor in baseline.floors.items() if floor > 0)
+
+
+def _values(rows: Rows, signal: str | None) -> Float:
+    """(n,) values of a signal, NaN where it was not scored or the rows do not have it."""
+    values = rows.signals.get(signal or "")
+    return np.full(len(rows), np.nan) if values is None else values
+
+
+def _within(rows: Rows, stream: Stream) -> Bool:
+    """(n,) which rows belong to a stream's slice."""
+    if stream.slice is None:
+        return np.ones(len(rows), dtype=np.bool_)
+    dimension, _, value = stream.slice.partition("=")
+    return np.array([seen == value for seen in rows.slices.get(dimension, (None,) * len(rows))], dtype=np.bool_)
+
+
+def _follow(
+    watch: Watch, state: WatchState, rows: Rows, places: Places | None, first: bool
+) -> tuple[WatchState, list[Finding]]:
+    """Take one stream through the rows; a stream without an expectation says once that it is blind."""
+    if watch.expectation is None or watch.bets is None or places is None:
+        blind = Finding(0, watch.stream, "blind", True, 0, floor=watch.floor, reason=FEW_REASON)
+        return state, [blind] if first else []
+    where = np.flatnonzero(_within(rows, watch.stream))
+    usable = rows.embedded & rows.answered
+    column = Column(
+        row=where,
+        value=np.where(usable, _values(rows, watch.stream.signal), np.nan)[where],
+        expected=watch.expectation.rate(places)[where],
+        cell=watch.expectation.cell(places)[where],
+        novel=places.novel[where],
+        ids=tuple(rows.ids[i] for i in where),
+    )
+    runner = Runner(watch, watch.expectation, watch.bets, state)
+    found = runner.run(column)
+    return runner.state(), found

@@ -1,0 +1,234 @@
+"""One stream of `rate_shift`: its evidence, its last rows and its status, row by row."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.protocol import Finding, Float, Stream
+from detectors.stats.rate_evidence import Bets, Evidence, Side, advance, no_evidence, surprise
+from detectors.stats.rate_expectation import Expectation
+from detectors.stats.rate_interval import change
+from detectors.stats.rate_prompts import Int
+from schemas.reading import Effect, ReadingStatus
+
+WINDOW = 500  # rows that an effect is told from, at most
+PERIOD = 50  # rows between two words without a transition
+UNSCORED = 200  # rows in a row without a value before the stream is blind
+STRANGE = 50  # last prompts that are asked whether they are unlike the baseline
+STRANGE_ON, STRANGE_OFF = 25, 15
+SHOWN = 5
+FADE = 1 / 256  # weight of one row in the running mix of topics
+REACH = 1.25  # an interval that is wider than the floor lies "inside" within this many of its half-widths
+
+UNSCORED_REASON = "unscored"
+STRANGE_REASON = "prompts unlike the baseline"
+FEW_REASON = "too few"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a stream is held against, fixed when the baseline is pinned.
+
+    Attributes:
+        stream: what is watched; floor: smallest change worth an alert, a share.
+        expectation, bets: None where the baseline has too few scored rows.
+        high: expected probability from which a missing 1 is worth showing.
+        slack: standard errors of the baseline that the null allows for; arl: rows between false alarms.
+    """
+
+    stream: Stream
+    floor: float
+    expectation: Expectation | None
+    bets: Bets | None
+    high: float
+    slack: float
+    arl: float
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """Where a stream stands.
+
+    Attributes:
+        evidence: None where the stream is blind for good.
+        share: (2c,) running mix of topics of the rows used, as in `Expectation`.
+        values, expected: the last rows used, at most `WINDOW`: what happened, what was expected.
+        n: rows used, never set back: a reading is named by it.
+        unscored: rows in a row without a value; strange: bits of the last `STRANGE` prompts, 1 = unlike the baseline.
+        firing: direction of the alarm that stands; blind: why nothing can be said now.
+        ones, zeros: ids of the last rows that show a rise, a fall.
+    """
+
+    evidence: Evidence | None
+    share: Float
+    values: NDArray[np.int8]
+    expected: NDArray[np.float32]
+    n: int = 0
+    unscored: int = 0
+    strange: int = 0
+    firing: Side | None = None
+    blind: str | None = None
+    ones: tuple[str, ...] = ()
+    zeros: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The rows of one stream within a batch: position, value (NaN unscored), expectation, cell, novelty, id."""
+
+    row: Int
+    value: Float
+    expected: Float
+    cell: Int
+    novel: NDArray[np.bool_]
+    ids: tuple[str, ...]
+
+
+def start_watch(watch: Watch) -> WatchState:
+    """The state of zero evidence."""
+    empty = np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.float32)
+    if watch.expectation is None or watch.bets is None:
+        return WatchState(None, np.zeros(0), *empty)
+    return WatchState(no_evidence(watch.bets), watch.expectation.share, *empty)
+
+
+class Runner:
+    """Takes a stream through the rows of one batch; the frozen state goes in and comes out, untouched itself."""
+
+    def __init__(self, watch: Watch, expectation: Expectation, bets: Bets, state: WatchState) -> None:
+        self.watch, self.bets, self.errors = watch, bets, expectation.error()
+        self.evidence = state.evidence or no_evidence(bets)
+        self.share, self.n = state.share.copy(), state.n
+        self.values = deque(state.values.tolist(), WINDOW)
+        self.expected = deque(state.expected.tolist(), WINDOW)
+        self.unscored, self.strange = state.unscored, state.strange
+        self.firing, self.blind = state.firing, state.blind
+        self.ones, self.zeros = deque(state.ones, SHOWN), deque(state.zeros, SHOWN)
+
+    def run(self, column: Column) -> list[Finding]:
+        """The findings of the rows of a batch."""
+        findings: list[Finding] = []
+        for at, row in enumerate(column.row.tolist()):
+            before = (self.firing, self.blind)
+            told = self._take(column, at)
+            changed = (self.firing, self.blind) != before
+            if changed or told:
+                findings.append(self._finding(row, changed, before[0]))
+        return findings
+
+    def state(self) -> WatchState:
+        """The state after the rows."""
+        return WatchState(
+            evidence=self.evidence,
+            share=self.share,
+            n=self.n,
+            values=np.array(self.values, dtype=np.int8),
+            expected=np.array(self.expected, dtype=np.float32),
+            unscored=self.unscored,
+            strange=self.strange,
+            firing=self.firing,
+            blind=self.blind,
+            ones=tuple(self.ones),
+            zeros=tuple(self.zeros),
+        )
+
+    def _take(self, column: Column, at: int) -> bool:
+        """Take in one row; true when a periodic word is due."""
+        value, novel = float(column.value[at]), bool(column.novel[at])
+        if np.isnan(value):
+            self.unscored += 1
+            if self.unscored >= UNSCORED:
+                self.blind = UNSCORED_REASON
+            return False
+        self.unscored = 0
+        self.strange = (self.strange << 1 | novel) & ((1 << STRANGE) - 1)
+        self.blind = self._strangeness()
+        if novel:
+            return False
+        self._use(value, float(column.expected[at]), int(column.cell[at]), column.ids[at])
+        return self.n % PERIOD == 0 and self.n > 0
+
+    def _strangeness(self) -> str | None:
+        """Blind when half of the last prompts are unlike the baseline, until few are."""
+        count = self.strange.bit_count()
+        limit = STRANGE_OFF if self.blind == STRANGE_REASON else STRANGE_ON
+        return STRANGE_REASON if count >= limit else None
+
+    def _use(self, value: float, expected: float, cell: int, id: str) -> None:
+        """Bet on one row, remember it, and see whether an alarm starts or ends."""
+        room = self.watch.floor + self.watch.slack * self._error()
+        rise, fall = min(expected + room, 1.0), min(1.0 - expected + room, 1.0)
+        factor = surprise(self.bets, np.array([value]), np.array([rise]), np.array([fall]))[0]
+        self.evidence = advance(self.evidence, self.bets, factor, self.n, self.watch.arl)
+        self.n += 1
+        self.share *= 1 - FADE
+        self.share[cell] += FADE
+        self.values.append(int(value))
+        self.expected.append(float(np.float32(expected)))
+        if value:
+            self.ones.append(id)
+        elif expected >= self.watch.high:
+            self.zeros.append(id)
+        if self.firing is None and self.evidence.log(self.bets) >= np.log(self.watch.arl):
+            self.firing = self.evidence.leaning(self.bets)[0]
+        elif self.firing and self.n % PERIOD == 0 and self._settled():
+            self.firing, self.evidence = None, no_evidence(self.bets)
+
+    def _error(self) -> float:
+        """Standard error of the mean expectation over the running mix of topics."""
+        return float(np.sqrt(np.dot(self.share * self.share, self.errors)))
+
+    def _change(self) -> tuple[int, float, float, float, float]:
+        """Rows the effect is told from, their expected number of ones, and (low, estimate, high) of the change."""
+        moved = self.evidence.leaning(self.bets)[1] if self.firing else 0
+        count = min(len(self.values), max(self.n - moved, 1)) if self.firing else len(self.values)
+        expected = sum(list(self.expected)[-count:])
+        hits = sum(list(self.values)[-count:])
+        return count, expected, *change(hits, expected, count, self._error())
+
+    def _settled(self) -> bool:
+        """Whether the change over a full window lies inside the floor, in the direction of the alarm."""
+        count, _, low, estimate, high = self._change()
+        if count < WINDOW:
+            return False
+        reach, half = (high, high - estimate) if self.firing == "up" else (-low, estimate - low)
+        return reach <= max(self.watch.floor, REACH * half)
+
+    def _finding(self, row: int, transition: bool, fired: Side | None) -> Finding:
+        """What there is to say at a row; the end of an alarm keeps the direction that it had."""
+        status: ReadingStatus = "blind" if self.blind else "firing" if self.firing else "quiet"
+        ended = transition and self.firing is None and self.blind is None
+        direction = self.firing or (fired if ended else None)
+        shown = () if not self.firing else tuple(self.ones if self.firing == "up" else self.zeros)
+        log_e = self.evidence.log(self.bets)
+        return Finding(
+            row=row,
+            stream=self.watch.stream,
+            status=status,
+            transition=transition,
+            n=self.n,
+            direction=direction,
+            effect=self._effect() if len(self.values) else None,
+            floor=self.watch.floor,
+            log_e=log_e if np.isfinite(log_e) else None,
+            threshold=float(np.log(self.watch.arl)),
+            exemplars=shown,
+            reason=self.blind,
+        )
+
+    def _effect(self) -> Effect:
+        """The change in percentage points: expected for these prompts, observed."""
+        count, expected, low, estimate, high = self._change()
+        before = expected / count
+        return Effect(
+            name=f"{(self.watch.stream.signal or '').replace('_', ' ')} rate",
+            before=100 * before,
+            after=100 * (before + estimate),
+            low=100 * low,
+            high=100 * high,
+            unit="pp",
+        )
