@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -74,23 +73,26 @@ class Events:
 
     def step(self, artefact: EventsArtefact, state: EventsState, rows: Rows) -> tuple[EventsState, tuple[Finding, ...]]:
         """Count the events of the rows."""
-        states, findings = [], []
+        states: list[EventState] = []
+        findings: list[Finding] = []
         for signal, before in zip(artefact.signals, state.signals, strict=True):
-            after = before
-            for finding, after in _follow(signal, before, rows):
-                findings += [finding] if finding else []
+            after, found = _follow(signal, before, rows)
             states.append(after)
+            findings += found
         return EventsState(tuple(states)), tuple(sorted(findings, key=lambda finding: finding.row))
 
 
-def _follow(signal: str, state: EventState, rows: Rows) -> Iterator[tuple[Finding | None, EventState]]:
-    """The finding, if any, and the state after each row."""
+def _follow(signal: str, state: EventState, rows: Rows) -> tuple[EventState, list[Finding]]:
+    """One signal's state after the rows, and what there was to say on the way."""
+    findings: list[Finding] = []
     values = rows.signals.get(signal, np.full(len(rows), np.nan)).tolist()
     for row, value in enumerate(values):
         before, state = state, _count(state, value, rows.ids[row])
         changed = state.status != before.status
         due = state.n != before.n and state.n % PERIOD == 0
-        yield (_finding(row, signal, state, changed) if changed or due else None), state
+        if changed or due:
+            findings.append(_finding(row, signal, state, changed))
+    return state, findings
 
 
 def _count(state: EventState, value: float, id: str) -> EventState:
