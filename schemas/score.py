@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Final, Literal, Self
 
@@ -81,7 +82,16 @@ class ScoreBlock(Record):
         for name, length in lengths.items():
             if length != n:
                 raise ValueError(f"column {name} has {length} rows, id has {n}")
+        self._vectors_fit(n)
         unknown = set(self.identity) - set(self.identities)
         if unknown:
             raise ValueError(f"identity {min(unknown)} is not described under identities")
         return self
+
+    def _vectors_fit(self, n: int) -> None:
+        """What cannot be read as n rows is a dead letter here, not a crash in the step that reads it."""
+        widths = {"prompt_vec": VECTOR_WIDTH, "response_vec": VECTOR_WIDTH, "style": STYLE_WIDTH}
+        for name, width in widths.items():
+            size = len(base64.b64decode(getattr(self, name), validate=True))
+            if size != n * width * 2:
+                raise ValueError(f"{name} holds {size} bytes, {n} rows of {width} float16 are {n * width * 2}")
