@@ -1,0 +1,145 @@
+"""Opening the database: its URL, its transactions, its migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from services.store import dialect
+
+FORMS: Final = "sqlite:///path/to/keelwatch.db or postgresql://user:password@host/name"
+
+
+class StoreError(Exception):
+    """The database cannot be used; the message is one line with the remedy."""
+
+
+class Conflict(StoreError):  # noqa: N818
+    """Somebody else wrote what this transaction was about to write: load again and repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database. `write` and `read` are transactions: all of the block is done, or nothing of it."""
+
+    engine: Engine
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; an exception inside leaves nothing behind."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads, and sees one state of the database throughout."""
+        with self.engine.connect().execution_options(**{dialect.READ_ONLY: True}) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_database(url: str, *, create: bool = True) -> Database:
+    """Open the database at `url` and bring its tables up to date; a listing passes `create=False`.
+
+    Raises:
+        StoreError: if the URL is none, or the database cannot be reached, read or migrated.
+    """
+    parsed = parse_url(url)
+    _check_file(parsed, create)
+    engine = create_engine(parsed)
+    dialect.prepare(engine)
+    try:
+        with engine.begin() as connection:
+            dialect.lock_schema(connection)
+            upgrade(connection)
+    except DBAPIError as error:
+        engine.dispose()
+        raise StoreError(f"cannot open the database {shown(parsed)}: {_words(error)}") from error
+    except CommandError as error:
+        engine.dispose()
+        raise StoreError(
+            f"the database {shown(parsed)} was written by a newer version of Keelwatch ({error}); upgrade Keelwatch"
+        ) from error
+    return Database(engine)
+
+
+def migrate(url: str) -> None:
+    """Bring the tables of the database at `url` up to date."""
+    open_database(url).close()
+
+
+def upgrade(connection: Connection) -> None:
+    """Apply the missing migrations within the connection's transaction."""
+    command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's configuration for the migrations that ship inside this package."""
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("services.store") / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def parse_url(url: str) -> URL:
+    """The URL with its driver named.
+
+    Raises:
+        StoreError: if it is none of the two forms.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(f"{url!r} is no database URL; write {FORMS}") from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise StoreError(f"{parsed.drivername!r} is no database that Keelwatch knows; write {FORMS}")
+    if parsed.drivername == "sqlite" and (parsed.database or ":memory:") == ":memory:":
+        raise StoreError(f"a database in memory is lost with the process; write {FORMS}")
+    return parsed
+
+
+def shown(url: URL) -> str:
+    """The URL for people, without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+def _check_file(url: URL, create: bool) -> None:
+    if url.drivername != "sqlite":
+        return
+    path = Path(url.database or "")
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; name a file in it, such as sqlite:///{path / 'keelwatch.db'}")
+    if not path.parent.is_dir():
+        raise StoreError(f"the folder {path.parent} does not exist; create it, or name another path after sqlite:///")
+    if not create and not path.is_file():
+        raise StoreError(f"there is no database {path}; name the one that replay or up wrote, as sqlite:///PATH")
+
+
+def _words(error: DBAPIError) -> str:
+    text = " ".join(str(error.orig).split())
+    if isinstance(error.orig, sqlite3.Error):
+        remedies = {
+            "not a database": "name another path after sqlite:///",
+            "locked": "stop the other process that writes to it; several writers need postgresql://",
+            "readonly": "give this user the right to write the file and its folder",
+            "unable to open": "give this user the right to read and write the file and its folder",
+        }
+        return next((f"{text}; {remedy}" for part, remedy in remedies.items() if part in text), text)
+    return f"{text}; check that the server runs and that the URL is right"

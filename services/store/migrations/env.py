@@ -1,0 +1,16 @@
+"""What alembic runs: the migrations on the connection that the caller opened, in the caller's transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from services.store.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,47 @@
+"""Real databases for tests, an empty one per test. A further backend joins by an entry in BACKENDS and `fresh_url`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from services.store.engine import Database, open_database
+from services.store.tables import Base
+
+BACKENDS = ("sqlite",)
+
+
+def fresh_url(backend: str, folder: Path) -> str:
+    """The URL of an empty database of its own."""
+    assert backend == "sqlite"
+    return f"sqlite:///{folder / uuid4().hex}.db"
+
+
+@pytest.fixture(params=BACKENDS)
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes the URL of one more empty database each time that it is called."""
+    return lambda: fresh_url(request.param, tmp_path)
+
+
+@pytest.fixture
+def database(new_url: Callable[[], str]) -> Iterator[Database]:
+    """An open, migrated, empty database."""
+    opened = open_database(new_url())
+    yield opened
+    opened.close()
+
+
+def dump(database: Database, leave_out: dict[str, set[str]] | None = None) -> dict[str, list[tuple]]:
+    """Every row of every table, sorted, without the columns to leave out."""
+    hidden = leave_out or {}
+    found = {}
+    with database.read() as connection:
+        for table in Base.metadata.sorted_tables:
+            columns = [column for column in table.columns if column.name not in hidden.get(table.name, set())]
+            rows = connection.execute(select(*columns)).all()
+            found[table.name] = sorted((tuple(row) for row in rows), key=repr)
+    return found
