@@ -1,0 +1,49 @@
+"""Pure core of alert: (state, inputs, now) -> (state, alerts) of one route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from schemas.alert import Alert
+from services.alert import muting, stages
+from services.alert.state import AlertState
+from services.alert.turn import Input, Turn
+
+PATH: Final[tuple[Callable[[Turn], Turn], ...]] = (
+    stages.drop_repeats,
+    stages.keep_place,
+    stages.hear,
+    stages.note_silence,
+    muting.decide,
+    muting.begin_baseline,
+    muting.lift_mutes,
+    stages.follow_stream,
+    stages.resolve,
+    stages.fire,
+    stages.escalate,
+    stages.mark_silenced,
+    stages.group,
+)
+
+
+def step(
+    state: AlertState, inputs: Sequence[Input], now: datetime | None = None
+) -> tuple[AlertState, tuple[Alert, ...]]:
+    """Take in readings, changes, evaluations and decisions of one route, in order.
+
+    Every rule runs on the times of the records, so nothing is due at a timer's tick: `now` has the place that
+    it has in every core, and changes nothing.
+
+    Returns:
+        The new state, and an alert per transition: firing, resolved, and firing again when its severity rose.
+    """
+    alerts: list[Alert] = []
+    for item in inputs:
+        turn = Turn(state, item)
+        for stage in PATH:
+            turn = stage(turn)
+        state = turn.state
+        alerts += turn.alerts
+    return state, tuple(alerts)

@@ -1,0 +1,80 @@
+"""How bad a reading or a comparison is, how far its stream moved, and whether that lies inside the floor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.alert import Severity
+from schemas.reading import Effect, Reading
+
+EVENTS: Final = "events"
+EVALUATION: Final = "evaluation"
+BLIND: Final = "blind"
+HARMFUL: Final = "harmful_compliance"
+GRAVE_FLOORS: Final = 5.0
+WINDOW: Final = 500
+_BEHAVIOUR: Final = frozenset({"model_shift", "user_shift"})
+_PERCENT: Final = 100.0
+_TOLERANCE: Final = 1e-9
+
+
+def severity_of(reading: Reading) -> Severity:
+    """The severity of a firing reading: the contract's ladder from `info` to `critical`.
+
+    A detector that the ladder does not name is at least a warning: unknown is never harmless.
+    """
+    if reading.detector == EVENTS:
+        return "critical"
+    if reading.detector in _BEHAVIOUR:
+        return "info"
+    if reading.signal == HARMFUL and reading.direction == "up":
+        return "critical"
+    return "error" if _is_grave(reading.effect, reading.floor) else "warning"
+
+
+def _is_grave(effect: Effect | None, floor: float | None) -> bool:
+    """Whether a rate moved by at least 5x its floor, judged by the end of the interval nearer to zero."""
+    if effect is None or floor is None or floor <= 0 or effect.unit != "pp":
+        return False
+    return least_move(effect) >= GRAVE_FLOORS * floor * _PERCENT - _TOLERANCE
+
+
+def least_move(effect: Effect) -> float:
+    """The smallest move that the interval of the effect still allows, in its unit; 0 when it is not known."""
+    if effect.low is None or effect.high is None:
+        return 0.0
+    return max(effect.low, -effect.high, 0.0)
+
+
+def size_of(effect: Effect | None) -> float | None:
+    """How far a stream moved by its best estimate, in the unit of the effect."""
+    if effect is None:
+        return None
+    if effect.before is not None and effect.after is not None:
+        return abs(effect.after - effect.before)
+    if effect.low is not None and effect.high is not None:
+        return abs(effect.low + effect.high) / 2
+    return None
+
+
+def is_inside(effect: Effect | None, floor: float | None, n: int) -> bool:
+    """Whether a quiet stream's effect lies inside its floor.
+
+    Without an interval or a floor, a stream that stayed quiet for 500 exchanges since its evidence was last zero
+    counts as inside: right after a person zeroed the evidence, quiet alone says nothing.
+    """
+    if effect is None or floor is None or effect.low is None or effect.high is None:
+        return n >= WINDOW
+    limit = _limit(effect, floor)
+    return effect.low >= -limit and effect.high <= limit
+
+
+def is_outside(effect: Effect | None, floor: float | None) -> bool:
+    """Whether the whole interval of the effect lies beyond the floor."""
+    if effect is None or floor is None:
+        return False
+    return least_move(effect) > _limit(effect, floor)
+
+
+def _limit(effect: Effect, floor: float) -> float:
+    return floor * _PERCENT + _TOLERANCE if effect.unit == "pp" else floor + _TOLERANCE
