@@ -1,0 +1,172 @@
+"""Scored exchanges as rows, and rows as blocks of columns: one route, one topic and one scorer a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.exchange import Exchange
+from schemas.identity import Model, identity_of
+from schemas.position import Position
+from schemas.score import MAX_ROWS, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock, Scorer, SignalColumn
+from services.ports import Measurement
+from services.score.columns import to_rows, to_text
+
+NO_RESPONSE: Final = "no_response"
+# Ids, tags and model names are free text. At 6 bytes of JSON a character a block with its vectors stays under 4 MiB.
+MAX_FREE_CHARACTERS: Final = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One scored exchange, as a block or a score line holds it.
+
+    Attributes:
+        model: who answered, with the exchange's own fingerprint.
+        prompt, response: (384,) vectors, zero where not `embedded`. style: (30,) likewise.
+    """
+
+    route: str
+    id: str
+    ts: datetime
+    position: Position
+    model: Model
+    conversation: str | None
+    user: str | None
+    tags: Mapping[str, str]
+    kept: bool
+    flags: tuple[Flag, ...]
+    embedded: bool
+    prompt: NDArray[np.float16]
+    response: NDArray[np.float16]
+    style: NDArray[np.float16]
+    signals: Mapping[str, Measurement]
+    scorer: Scorer
+
+    @property
+    def identity(self) -> str:
+        """Hash of who answered."""
+        return identity_of(self.model)
+
+
+def free_characters(one: Row | Exchange) -> int:
+    """Characters of what publishers may write at any length and a block carries as it is."""
+    tags = sum(len(key) + len(value) for key, value in one.tags.items())
+    model = sum(len(value) for _, value in one.model if isinstance(value, str))
+    return len(one.id or "") + len(one.conversation or "") + len(one.user or "") + tags + model
+
+
+def blocks_of(rows: Iterable[Row]) -> Iterator[ScoreBlock]:
+    """Rows that follow each other and fit into one block, together; at most 128 rows a block."""
+    for _, alike in groupby(rows, key=_kind):
+        for part in _parts(alike):
+            yield _block(part)
+
+
+def rows_of(block: ScoreBlock) -> Iterator[Row]:
+    """The rows of a block; `blocks_of` makes the same block of them again.
+
+    Raises:
+        ValueError: if a column of vectors has not one row per exchange.
+    """
+    prompts, responses = _vectors(block, "prompt_vec", VECTOR_WIDTH), _vectors(block, "response_vec", VECTOR_WIDTH)
+    styles = _vectors(block, "style", STYLE_WIDTH)
+    for i, id in enumerate(block.id):
+        fingerprint = block.fingerprint[i] if block.fingerprint else None
+        yield Row(
+            route=block.route,
+            id=id,
+            ts=block.ts[i],
+            position=Position(
+                cluster=block.cluster, topic=block.topic, partition=block.partition[i], offset=block.offset[i]
+            ),
+            model=block.identities[block.identity[i]].model_copy(update={"fingerprint": fingerprint}),
+            conversation=block.conversation[i],
+            user=block.user[i],
+            tags=block.tags[i],
+            kept=block.kept[i],
+            flags=block.flags[i],
+            embedded=block.embedded[i],
+            prompt=prompts[i],
+            response=responses[i],
+            style=styles[i],
+            signals={name: _measurement(column, i, block.flags[i]) for name, column in block.signals.items()},
+            scorer=block.scorer,
+        )
+
+
+def _kind(row: Row) -> tuple[str, str, str, str, tuple[str, ...]]:
+    scorer = row.scorer.model_dump_json()
+    return row.route, row.position.cluster, row.position.topic, scorer, tuple(row.signals)
+
+
+def _parts(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
+    """Cut where a block would get too many rows or too much free text."""
+    part: list[Row] = []
+    free = 0
+    for row in rows:
+        if part and (len(part) == MAX_ROWS or free + free_characters(row) > MAX_FREE_CHARACTERS):
+            yield part
+            part, free = [], 0
+        part.append(row)
+        free += free_characters(row)
+    yield part
+
+
+def _block(rows: Sequence[Row]) -> ScoreBlock:
+    first = rows[0]
+    fingerprints = tuple(row.model.fingerprint for row in rows)
+    return ScoreBlock(
+        route=first.route,
+        scorer=first.scorer,
+        cluster=first.position.cluster,
+        topic=first.position.topic,
+        identities={row.identity: row.model.model_copy(update={"fingerprint": None}) for row in rows},
+        id=tuple(row.id for row in rows),
+        ts=tuple(row.ts for row in rows),
+        partition=tuple(row.position.partition for row in rows),
+        offset=tuple(row.position.offset for row in rows),
+        identity=tuple(row.identity for row in rows),
+        fingerprint=fingerprints if any(fingerprints) else (),
+        conversation=tuple(row.conversation for row in rows),
+        user=tuple(row.user for row in rows),
+        tags=tuple(row.tags for row in rows),
+        kept=tuple(row.kept for row in rows),
+        flags=tuple(row.flags for row in rows),
+        embedded=tuple(row.embedded for row in rows),
+        prompt_vec=_column(rows, lambda row: row.prompt),
+        response_vec=_column(rows, lambda row: row.response),
+        style=_column(rows, lambda row: row.style),
+        signals={name: _signal(rows, name) for name in first.signals},
+    )
+
+
+def _column(rows: Sequence[Row], vector: Callable[[Row], NDArray[np.float16]]) -> str:
+    return to_text(np.stack([vector(row) for row in rows]))
+
+
+def _signal(rows: Sequence[Row], name: str) -> SignalColumn:
+    said = [row.signals[name] for row in rows]
+    return SignalColumn(
+        value=tuple(one.value for one in said),
+        probability=tuple(one.probability for one in said),
+        status=tuple(one.status for one in said),
+    )
+
+
+def _vectors(block: ScoreBlock, column: str, width: int) -> NDArray[np.float16]:
+    rows = to_rows(getattr(block, column), width)
+    if len(rows) != len(block.id):
+        raise ValueError(f"column {column} has {len(rows)} rows, id has {len(block.id)}")
+    return rows
+
+
+def _measurement(column: SignalColumn, i: int, flags: Sequence[Flag]) -> Measurement:
+    reason = NO_RESPONSE if column.value[i] is None and NO_RESPONSE in flags else None
+    return Measurement(column.value[i], column.probability[i], reason=reason)

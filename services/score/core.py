@@ -1,0 +1,206 @@
+"""Pure core of score: exchanges in; score blocks, redacted samples and dead letters out. Stateless.
+
+Signals and embeddings are made from the original text in memory; what leaves holds numbers and redacted text only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.dead_letter import DeadLetter
+from schemas.exchange import Exchange
+from schemas.sample import Sample
+from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
+from schemas.score import Scorer as Version
+from services.ports import Embedder, Received, ScoredText, Signal
+from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, Row, blocks_of, free_characters
+from services.score.chance import chosen
+from services.score.measure import FaultError, Measured, Style, measure, style_of
+from services.score.redact import redact
+from services.score.signals import SIGNALS
+from services.score.style import STYLE_VERSION, style_features
+from services.score.text import answered, is_cut, model_of, scored_text
+
+STEP: Final = "score"
+SAMPLE_SHARE: Final = 0.05
+SAMPLE_CHARACTERS: Final = 64 * 1024
+
+KeepText = Literal["all", "default", "none"]
+_Kept = Literal["signal", "sampled", "all"]
+
+
+class TextPolicy(Protocol):
+    """What a route decides about its texts."""
+
+    @property
+    def keep_text(self) -> KeepText:
+        """Whose redacted text is kept."""
+
+    @property
+    def embed_share(self) -> float:
+        """Share of exchanges that are embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a batch became."""
+
+    blocks: tuple[ScoreBlock, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    dead: tuple[DeadLetter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One exchange and all that was found out about it but its vectors."""
+
+    received: Received
+    text: ScoredText
+    answered: bool
+    embedded: bool
+    measured: Measured
+    style: NDArray[np.float16]
+    kept: _Kept | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Scores batches of exchanges.
+
+    Attributes:
+        policy: route -> what it decides about its texts.
+        signals: what is measured, in the order of the block's columns.
+        style: text -> (30,) style features.
+        sample_share: share of exchanges whose redacted text is kept whatever the signals say.
+    """
+
+    embedder: Embedder
+    policy: Callable[[str], TextPolicy]
+    signals: tuple[Signal, ...] = SIGNALS
+    style: Style = style_features
+    sample_share: float = SAMPLE_SHARE
+
+    @property
+    def version(self) -> Version:
+        """What produces the numbers: engine and style features, precision, version of each signal."""
+        engine = f"{self.embedder.engine}+{STYLE_VERSION}"
+        versions = {signal.name: signal.version for signal in self.signals}
+        return Version(engine=engine, precision=self.embedder.precision, signals=versions)
+
+    def score(self, batch: Sequence[Received]) -> Scored:
+        """Score exchanges of any routes; the rows of a route keep their order, at most 128 to a block.
+
+        An exchange on which a signal raises becomes a dead letter that names the signal; its neighbours are scored.
+        """
+        seen, dead = [], []
+        for received in batch:
+            try:
+                seen.append(self._see(received))
+            except FaultError as fault:
+                dead.append(DeadLetter.of(received.exchange.encode(), STEP, str(fault), received.position))
+        rows = self._rows(seen)
+        samples = tuple(_sample(one, row, one.kept) for one, row in zip(seen, rows, strict=True) if one.kept)
+        return Scored(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
+
+    def _see(self, received: Received) -> _Seen:
+        exchange = received.exchange
+        if free_characters(exchange) > MAX_FREE_CHARACTERS:
+            raise FaultError(f"tags, names and ids: over {MAX_FREE_CHARACTERS} characters together; send less")
+        id, policy = exchange.id or "", self.policy(exchange.route)
+        text, has_answer = scored_text(exchange), answered(exchange)
+        measured = measure(self.signals, text, has_answer)
+        embedded = chosen(id, policy.embed_share, "embed")
+        style = style_of(self.style, text.response) if embedded and has_answer else np.zeros(STYLE_WIDTH, np.float16)
+        kept = self._kept(id, policy.keep_text, measured)
+        return _Seen(received, text, has_answer, embedded, measured, style, kept)
+
+    def _kept(self, id: str, keep_text: KeepText, measured: Measured) -> _Kept | None:
+        if keep_text == "none" or not measured.redactable:
+            return None
+        if any(measurement.value is True for measurement in measured.signals.values()):
+            return "signal"
+        if chosen(id, self.sample_share, "sample"):
+            return "sampled"
+        return "all" if keep_text == "all" else None
+
+    def _rows(self, seen: Sequence[_Seen]) -> list[Row]:
+        prompts = self._vectors([one.text.prompt if one.embedded else None for one in seen])
+        responses = self._vectors([one.text.response if one.embedded and one.answered else None for one in seen])
+        version = self.version
+        return [_row(one, prompts[i], responses[i], version) for i, one in enumerate(seen)]
+
+    def _vectors(self, texts: Sequence[str | None]) -> NDArray[np.float16]:
+        """(n, 384): a vector for each text, zero where there is none."""
+        wanted = [i for i, text in enumerate(texts) if text is not None]
+        vectors = np.zeros((len(texts), VECTOR_WIDTH), dtype=np.float16)
+        if wanted:
+            vectors[wanted] = self.embedder.embed([text for text in texts if text is not None])
+        return vectors
+
+
+def _row(seen: _Seen, prompt: NDArray[np.float16], response: NDArray[np.float16], version: Version) -> Row:
+    exchange, id, ts = _identified(seen.received)
+    return Row(
+        route=exchange.route,
+        id=id,
+        ts=ts,
+        position=seen.received.position,
+        model=model_of(exchange),
+        conversation=exchange.conversation,
+        user=exchange.user,
+        tags=exchange.tags,
+        kept=seen.kept is not None,
+        flags=_flags(seen),
+        embedded=seen.embedded,
+        prompt=prompt,
+        response=response,
+        style=seen.style,
+        signals=seen.measured.signals,
+        scorer=version,
+    )
+
+
+def _identified(received: Received) -> tuple[Exchange, str, datetime]:
+    exchange = received.exchange
+    if exchange.id is None or exchange.ts is None:
+        raise ValueError("an exchange comes to the scorer with `id` and `ts` filled in")
+    return exchange, exchange.id, exchange.ts
+
+
+def _flags(seen: _Seen) -> tuple[Flag, ...]:
+    flags = list(seen.received.flags)
+    if is_cut(seen.received.exchange, seen.text) and "truncated" not in flags:
+        flags.append("truncated")
+    return (*flags, *(() if seen.answered else (NO_RESPONSE,)))
+
+
+def _by_route(rows: Sequence[Row]) -> list[Row]:
+    """Routes in the order of their first row, each with its rows in order."""
+    routes: dict[str, list[Row]] = {}
+    for row in rows:
+        routes.setdefault(row.route, []).append(row)
+    return [row for of_route in routes.values() for row in of_route]
+
+
+def _sample(seen: _Seen, row: Row, kept: _Kept) -> Sample:
+    """What people may read: both texts masked, then cut."""
+    spans = seen.measured.spans
+    return Sample(
+        id=row.id,
+        route=row.route,
+        source=row.position,
+        ts=row.ts,
+        identity=row.identity,
+        user=row.user,
+        conversation=row.conversation,
+        prompt=redact(seen.text.prompt, spans, "prompt")[:SAMPLE_CHARACTERS],
+        response=redact(seen.text.response, spans, "response")[:SAMPLE_CHARACTERS],
+        why=tuple(name for name, measurement in row.signals.items() if measurement.value is True),
+        reason=kept,
+    )
