@@ -127,8 +127,14 @@ class Detector(Protocol[Artefact, State]):
     name: ClassVar[str]
     scope: ClassVar[Scope]
     learns: ClassVar[bool]  # False: watches from the first exchange on, `fit` gets an empty baseline
-    artefact_type: type[Artefact]
-    state_type: type[State]
+
+    @property
+    def artefact_type(self) -> type[Artefact]:
+        """The class of what `fit` gives."""
+
+    @property
+    def state_type(self) -> type[State]:
+        """The class of what `start` and `step` give."""
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """The streams that it will watch: each can open an incident, so each gets its share of the budget."""

@@ -1,0 +1,168 @@
+"""Did the model change? The response given the prompt, against the baseline, by betting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.protocol import Baseline, Finding, Rows, Scope, Stream
+from detectors.stats import bets, drift
+from detectors.stats.clusters import distances, kmeans, left_out_distances
+from detectors.stats.groups import group_rows
+from detectors.stats.products import row_products
+from detectors.stats.ridge import components
+
+Float = NDArray[np.float64]
+
+TERMS = drift.Terms("response shift", "prompts unlike the baseline")
+TOO_FEW = "too few different exchanges in the baseline"
+STYLE_LIMIT = 3.0
+LEAST_STYLE_SD = 0.02
+LEAST_UNIQUE = 20
+LEAST_VARIANCE = 0.01  # added to a residual's variance: of a style feature, or a share of the usual one
+LEAST_RADIUS = 0.05  # distance of two unit vectors that say the same
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """Turns vectors into numbers: means, directions and spreads of the baseline.
+
+    Attributes:
+        prompt_mean: (384,), prompt_axes: (384, q), already over the largest spread.
+        response_mean: (384,), response_axes: (384, r).
+        style_mean, style_sd: (s,) of the style features in `style_used`, those that vary.
+        centres: (c, 384) of the clusters of prompts; radius: distance beyond which a prompt is novel.
+    """
+
+    prompt_mean: Float
+    prompt_axes: Float
+    response_mean: Float
+    response_axes: Float
+    style_mean: Float
+    style_sd: Float
+    style_used: NDArray[np.int64]
+    centres: Float
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShiftArtefact:
+    """The baseline as `step` needs it; `fitted` is None where it is too uniform to bet on."""
+
+    lens: Lens | None
+    fitted: bets.Fitted | None
+    arl: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShift:
+    """Embedding and style of a response given its prompt, in sd of the baseline.
+
+    Evidence is an e-detector over three windows; see `detectors.stats.bets` for the bets and their sources.
+    """
+
+    name: ClassVar[str] = "model_shift"
+    scope: ClassVar[Scope] = "identity"
+    learns: ClassVar[bool] = True
+    artefact_type: ClassVar[type[ModelShiftArtefact]] = ModelShiftArtefact
+    state_type: ClassVar[type[drift.DriftState]] = drift.DriftState
+
+    prompt_axes: int = 64
+    response_axes: int = 32
+    clusters: int = 24
+    novel_quantile: float = 0.9
+    response_prior: float = 0.005
+    style_prior: float = 0.5
+    recipe: bets.Recipe = field(default_factory=bets.Recipe)
+    course: drift.Course = field(default_factory=drift.Course)
+
+    def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
+        """One: the whole response."""
+        return (Stream(),)
+
+    def fit(self, baseline: Baseline) -> ModelShiftArtefact:
+        """Axes, clusters and cross-fitted bets of the baseline's answered and embedded rows."""
+        rows = baseline.rows.take(np.flatnonzero(baseline.rows.embedded & baseline.rows.answered))
+        if len(set(zip(group_rows(rows.prompt), group_rows(rows.response), strict=True))) < LEAST_UNIQUE:
+            return ModelShiftArtefact(None, None, baseline.arl)
+        groups = group_rows(rows.prompt)
+        lens = self._lens(rows, groups)
+        design, target, apart = _seen(lens, rows)
+        if target.shape[1] == 0:
+            return ModelShiftArtefact(None, None, baseline.arl)
+        if groups.max() + 1 < LEAST_UNIQUE:  # a handful of prompts: only rows can be held out
+            groups = np.arange(len(rows), dtype=np.int64)
+        sample = bets.Sample(
+            design=design,
+            target=target,
+            groups=groups,
+            clusters=apart.argmin(axis=1),
+            of_clusters=apart.shape[1],
+            share=np.where(_is_style(lens), self.style_prior, self.response_prior),
+            least=np.where(_is_style(lens), LEAST_VARIANCE, LEAST_VARIANCE * _middle(target[:, ~_is_style(lens)])),
+        )
+        return ModelShiftArtefact(lens, bets.fit(sample, self.recipe), baseline.arl)
+
+    def start(self, artefact: ModelShiftArtefact) -> drift.DriftState:
+        """The state of zero evidence."""
+        return drift.start(artefact.fitted, self.course)
+
+    def step(
+        self, artefact: ModelShiftArtefact, state: drift.DriftState, rows: Rows
+    ) -> tuple[drift.DriftState, tuple[Finding, ...]]:
+        """Bet against "the answers are as before" on each row that is answered and embedded."""
+        row = np.flatnonzero(rows.embedded & rows.answered)
+        if artefact.lens is None or artefact.fitted is None:
+            return drift.blinded(state, row, TOO_FEW)
+        picked = rows.take(row)
+        design, target, apart = _seen(artefact.lens, picked)
+        novel = apart.min(axis=1) > artefact.lens.radius
+        told = drift.Told(row, picked.ids, design, target, apart.argmin(axis=1), novel)
+        return drift.Walk(artefact.fitted, self.recipe, self.course, TERMS, artefact.arl, state).over(told)
+
+    def _lens(self, rows: Rows, groups: NDArray[np.int64]) -> Lens:
+        """Everything that turns vectors into numbers, from the baseline."""
+        prompt, response = rows.prompt.astype(np.float64), rows.response.astype(np.float64)
+        style = rows.style.astype(np.float64)
+        prompt_mean, prompt_axes, spread = components(prompt, self.prompt_axes)
+        response_mean, response_axes, _ = components(response, self.response_axes)
+        unique = prompt[np.unique(groups, return_index=True)[1]]
+        centres = kmeans(unique, self.clusters)
+        radius = float(np.quantile(left_out_distances(unique, centres), self.novel_quantile))
+        used = np.flatnonzero(style.std(axis=0) > 1e-3)
+        return Lens(
+            prompt_mean=prompt_mean,
+            prompt_axes=prompt_axes / max(spread.max(initial=0.0), 1e-9),
+            response_mean=response_mean,
+            response_axes=response_axes,
+            style_mean=style.mean(axis=0)[used],
+            style_sd=np.maximum(style.std(axis=0)[used], LEAST_STYLE_SD),
+            style_used=used,
+            centres=centres,
+            radius=max(radius, LEAST_RADIUS),
+        )
+
+
+def _is_style(lens: Lens) -> NDArray[np.bool_]:
+    """(r + s,) which columns of the target are style features."""
+    column = np.arange(lens.response_axes.shape[1] + len(lens.style_used))
+    return np.asarray(column >= lens.response_axes.shape[1])
+
+
+def _middle(target: Float) -> float:
+    """Median variance of the columns, 0 without columns."""
+    return float(np.median(target.var(axis=0))) if target.shape[1] else 0.0
+
+
+def _seen(lens: Lens, rows: Rows) -> tuple[Float, Float, Float]:
+    """Design (n, 1 + q), target (n, r + s) and distances to the clusters' centres (n, c) of rows."""
+    prompt, response = rows.prompt.astype(np.float64), rows.response.astype(np.float64)
+    given = row_products(prompt - lens.prompt_mean, lens.prompt_axes)
+    said = row_products(response - lens.response_mean, lens.response_axes)
+    style = (rows.style[:, lens.style_used].astype(np.float64) - lens.style_mean) / lens.style_sd
+    design = np.concatenate([np.ones((len(rows), 1)), given], axis=1)
+    target = np.concatenate([said, np.clip(style, -STYLE_LIMIT, STYLE_LIMIT)], axis=1)
+    return design, target, distances(prompt, lens.centres)

@@ -1,0 +1,221 @@
+"""Cross-fitted bets on a shift of the mean: how to bet, and what the bet earns while nothing has changed.
+
+Rows are pairs of a design (what is conditioned on, an intercept first) and a target (what may shift). A ridge
+regression takes the design out of the target; the residual is turned so that its noise is the identity and the prior
+of a shift is diagonal. A bet is the likelihood ratio of the shift that the past suggests, its posterior mean.
+
+Sources: Shin, Ramdas and Rinaldo, "E-detectors" (2023, arXiv 2203.03532) for the frame; Shekhar and Ramdas,
+"Nonparametric two-sample testing by betting" (2023, arXiv 2112.09162) for the predictable direction; Chernozhukov et
+al., "Double/debiased machine learning" (2018) for the folds. That the null is met is measured, not proven.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.stats.groups import fold_of
+from detectors.stats.ridge import ridge
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+LIMIT = 6.0  # standard deviations at which one row's residual is cut
+LEAST_NOISE = 0.9  # variance of a turned residual is never taken for less
+LEAST_NULL = 0.2  # an expected factor of a bet is never taken for less
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How bets are fitted and placed.
+
+    Attributes:
+        folds: parts of the baseline; rows with one prompt stay together.
+        penalty: ridge penalty per unique prompt's share of the rows.
+        shrink: pseudo-rows by which a cluster's null is drawn to the global one.
+        bound: largest log factor of one row.
+        slack: standard errors of the null's own estimate that a bet has to earn first.
+        floor: shift, in sd along the bet, that counts as none.
+    """
+
+    folds: int = 5
+    penalty: float = 5.0
+    shrink: float = 2.0
+    bound: float = 1.5
+    slack: float = 0.25
+    floor: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What bets need of the baseline: k folds and, last, the whole; n null rows padded to k * m.
+
+    Attributes:
+        weights: (k + 1, 1 + q, d) regression of target on design.
+        turns: (k + 1, d, d) residual to turned residual.
+        prior: (k + 1, d) prior variance of a shift in turned coordinates.
+        noise: (d,) variance of a held-out turned residual.
+        null: (k, m, d) turned residuals of the baseline's rows by the fold that has not seen them.
+        even: (k * m,) weight of each null row in the global mean.
+        local: (c, k * m) weight of each null row in the mean of a cluster.
+        gram: (c, c) products of `local` over unique prompts.
+    """
+
+    weights: Float
+    turns: Float
+    prior: Float
+    noise: Float
+    null: Float
+    even: Float
+    local: Float
+    gram: Float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Baseline rows to fit bets on.
+
+    Attributes:
+        design: (n, 1 + q), the first column 1.
+        target: (n, d).
+        groups: (n,) number of the row's unique prompt.
+        clusters: (n,) cluster of the row's prompt, of `of_clusters`.
+        share: (d,) prior variance of a shift as a share of the residual's variance.
+        least: (d,) variance added to the residual's.
+    """
+
+    design: Float
+    target: Float
+    groups: Int
+    clusters: Int
+    of_clusters: int
+    share: Float
+    least: Float
+
+    def where(self, rows: NDArray[np.bool_]) -> tuple[Float, Float, int]:
+        """Design, target and number of unique prompts of the picked rows."""
+        return self.design[rows], self.target[rows], len(np.unique(self.groups[rows]))
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A bet that stands for the next rows, over w windows.
+
+    Attributes:
+        slope: (w, d) and offset: (w,): the log factor of a turned residual u is slope . u - offset.
+        expected: (c, w) factor expected in each cluster while nothing has changed, slack included.
+        aim: (d,) and centre: (c,): aim . u - centre is the distance along the bet, in sd.
+        spread: standard error of the centre that the baseline's size leaves.
+    """
+
+    slope: Float
+    offset: Float
+    expected: Float
+    aim: Float
+    centre: Float
+    spread: float
+
+
+def fit(sample: Sample, recipe: Recipe) -> Fitted:
+    """Fit bets on the baseline, once per fold and once on all of it."""
+    fold = fold_of(sample.groups, recipe.folds)
+    everything = np.ones(len(fold), dtype=np.bool_)
+    fits = [_fit_one(sample, keep, recipe) for keep in [*(fold != k for k in range(recipe.folds)), everything]]
+    weights, turns, prior = (np.stack(parts) for parts in zip(*fits, strict=True))
+    parts = [_turned(sample, np.flatnonzero(fold == k), weights[k], turns[k]) for k in range(recipe.folds)]
+    order = [np.flatnonzero(fold == k) for k in range(recipe.folds)]
+    null, slots = _padded(parts, order)
+    spread = np.stack([part.var(axis=0) for part in parts if len(part)]).mean(axis=0)
+    noise = np.maximum(spread, LEAST_NOISE)
+    even, local, gram = _averages(sample, slots, recipe.shrink)
+    return Fitted(weights, turns, prior, noise, null, even, local, gram)
+
+
+def turn(fitted: Fitted, design: Float, target: Float) -> Float:
+    """(n, d) turned residuals of rows of the stream, cut at `LIMIT`; a row's bits depend on that row alone."""
+    out = np.empty_like(target)
+    for i, (given, seen) in enumerate(zip(design, target, strict=True)):
+        out[i] = (seen - given @ fitted.weights[-1]) @ fitted.turns[-1]
+    return np.clip(out, -LIMIT, LIMIT)
+
+
+def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:
+    """Bet on the shift that the decayed `sums` (w, 1 + q + d + c) of past rows show.
+
+    `trust` (w,) weighs the windows in the direction along which the distance is measured.
+    """
+    q, d = fitted.weights.shape[1:]
+    given, seen, shares = np.split(sums, [q, q + d], axis=1)
+    count = given[:, 0]
+    moved = (seen - given @ fitted.weights) @ fitted.turns
+    slopes = moved * fitted.prior[:, None] / ((count[:, None] * fitted.prior[:, None] + 1) * fitted.noise)
+    earned = (fitted.null @ slopes[:-1].transpose(0, 2, 1)).reshape(-1, len(sums))
+    square = fitted.even @ earned**2
+    factor = np.exp(np.clip(earned - square / 2, -recipe.bound, recipe.bound))
+    mean = fitted.even @ factor
+    sd = np.sqrt(np.maximum(fitted.even @ factor**2 - mean**2, 0.0))
+    mix = shares / np.maximum(count, 1e-9)[:, None]
+    error = np.sqrt(np.einsum("wi,ij,wj->w", mix, fitted.gram, mix))
+    expected = fitted.local @ factor + recipe.slack * sd * error + recipe.floor * np.sqrt(square)
+    aim, centre = _aim(fitted, slopes[-1], earned, trust)
+    return Placed(slopes[-1], square / 2, np.maximum(expected, LEAST_NULL), aim, centre, float(trust @ error))
+
+
+def _aim(fitted: Fitted, slope: Float, earned: Float, trust: Float) -> tuple[Float, Float]:
+    """The direction of the trusted bets with sd 1 on the null rows, and the null's mean in each cluster."""
+    along = earned @ trust
+    mean = fitted.even @ along
+    scale = sqrt(max(float(fitted.even @ along**2 - mean**2), 0.0))
+    if scale < 1e-12:
+        return np.zeros(slope.shape[1]), np.zeros(len(fitted.local))
+    return trust @ slope / scale, fitted.local @ along / scale
+
+
+def _fit_one(sample: Sample, keep: NDArray[np.bool_], recipe: Recipe) -> tuple[Float, Float, Float]:
+    """Regression weights, turn and prior variances fitted on the kept rows."""
+    design, target, unique = sample.where(keep)
+    weights, used = ridge(design, target, recipe.penalty * len(design) / unique)
+    rest = target - design @ weights
+    inflate = unique / max(unique - used, 0.1 * unique)
+    cov = np.atleast_2d(rest.T @ rest / len(rest)) * inflate
+    variance = np.diag(cov) + sample.least
+    cov = cov / 2 + np.diag(variance - np.diag(cov) / 2)
+    root = np.sqrt(sample.share * variance)
+    prior, vectors = _eigen(root[:, None] * np.linalg.inv(cov) * root)
+    return weights, vectors * np.sqrt(prior) / root[:, None], prior
+
+
+def _eigen(matrix: Float) -> tuple[Float, Float]:
+    """Eigenvalues, largest first and above 0, and eigenvectors of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.maximum(np.asarray(values, dtype=np.float64)[::-1], 1e-12), np.asarray(vectors)[:, ::-1]
+
+
+def _turned(sample: Sample, rows: Int, weights: Float, turns: Float) -> Float:
+    rest = (sample.target[rows] - sample.design[rows] @ weights) @ turns
+    return np.clip(rest, -LIMIT, LIMIT)
+
+
+def _padded(parts: list[Float], order: list[Int]) -> tuple[Float, Int]:
+    """The folds' rows as (k, m, d), zero where a fold is shorter, and which row lies in each of the k * m slots."""
+    most = max(len(part) for part in parts)
+    null = np.zeros((len(parts), most, parts[0].shape[1]))
+    slots = np.full((len(parts), most), -1, dtype=np.int64)
+    for k, (part, rows) in enumerate(zip(parts, order, strict=True)):
+        null[k, : len(part)] = part
+        slots[k, : len(rows)] = rows
+    return null, slots.ravel()
+
+
+def _averages(sample: Sample, slots: Int, shrink: float) -> tuple[Float, Float, Float]:
+    """Weights of the null rows in the global mean and in each cluster's, and their products by unique prompt."""
+    real = slots >= 0
+    even = real / real.sum()
+    member = (sample.clusters[slots] == np.arange(sample.of_clusters)[:, None]) & real
+    local = (member + shrink * even) / (member.sum(axis=1, keepdims=True) + shrink)
+    by_prompt = np.zeros((len(local), int(sample.groups.max()) + 1))
+    np.add.at(by_prompt.T, sample.groups[slots[real]], local.T[real])
+    return even, local, by_prompt @ by_prompt.T

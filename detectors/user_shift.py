@@ -1,0 +1,96 @@
+"""Did the users change? The prompts of a route against the baseline's prompts, by betting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.protocol import Baseline, Finding, Rows, Scope, Stream
+from detectors.stats import bets, drift
+from detectors.stats.groups import group_rows
+from detectors.stats.products import row_products
+from detectors.stats.ridge import components
+
+Float = NDArray[np.float64]
+
+TERMS = drift.Terms("prompt shift", "too few different prompts in the baseline")
+LEAST_UNIQUE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLens:
+    """Mean (384,) and axes (384, q), over the largest spread, of the baseline's prompts."""
+
+    mean: Float
+    axes: Float
+
+
+@dataclass(frozen=True, slots=True)
+class UserShiftArtefact:
+    """The baseline's prompts as `step` needs them; `fitted` is None where they are too uniform to bet on."""
+
+    lens: PromptLens | None
+    fitted: bets.Fitted | None
+    arl: float
+
+
+@dataclass(frozen=True, slots=True)
+class UserShift:
+    """Embedding of prompts, whoever answers them, in sd of the baseline.
+
+    Prompts unlike any of the baseline's count: new topics are users that changed.
+    """
+
+    name: ClassVar[str] = "user_shift"
+    scope: ClassVar[Scope] = "route"
+    learns: ClassVar[bool] = True
+    artefact_type: ClassVar[type[UserShiftArtefact]] = UserShiftArtefact
+    state_type: ClassVar[type[drift.DriftState]] = drift.DriftState
+
+    axes: int = 32
+    prior: float = 0.05
+    recipe: bets.Recipe = field(default_factory=lambda: bets.Recipe(slack=3.0))
+    course: drift.Course = field(default_factory=drift.Course)
+
+    def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
+        """One: all prompts of the route."""
+        return (Stream(),)
+
+    def fit(self, baseline: Baseline) -> UserShiftArtefact:
+        """Axes and cross-fitted bets of the baseline's embedded prompts."""
+        prompt = baseline.rows.prompt[baseline.rows.embedded]
+        groups = group_rows(prompt)
+        if not len(groups) or groups.max() + 1 < LEAST_UNIQUE:
+            return UserShiftArtefact(None, None, baseline.arl)
+        mean, axes, spread = components(prompt.astype(np.float64), self.axes)
+        lens = PromptLens(mean, axes / spread.max())
+        target = _seen(lens, prompt)
+        design, cluster = np.ones((len(target), 1)), np.zeros(len(target), dtype=np.int64)
+        share, least = np.full(target.shape[1], self.prior), 0.01 * np.full(target.shape[1], target.var(axis=0).max())
+        sample = bets.Sample(design, target, groups, cluster, 1, share, least)
+        return UserShiftArtefact(lens, bets.fit(sample, self.recipe), baseline.arl)
+
+    def start(self, artefact: UserShiftArtefact) -> drift.DriftState:
+        """The state of zero evidence."""
+        return drift.start(artefact.fitted, self.course)
+
+    def step(
+        self, artefact: UserShiftArtefact, state: drift.DriftState, rows: Rows
+    ) -> tuple[drift.DriftState, tuple[Finding, ...]]:
+        """Bet against "the prompts are as before" on each row that is embedded."""
+        row = np.flatnonzero(rows.embedded)
+        if artefact.lens is None or artefact.fitted is None:
+            return drift.blinded(state, row, TERMS.blind)
+        target = _seen(artefact.lens, rows.prompt[row])
+        none = np.zeros(len(row), dtype=np.int64)
+        ids = tuple(rows.ids[i] for i in row)
+        told = drift.Told(row, ids, np.ones((len(row), 1)), target, none, none.astype(np.bool_))
+        return drift.Walk(artefact.fitted, self.recipe, self.course, TERMS, artefact.arl, state).over(told)
+
+
+def _seen(lens: PromptLens, prompt: NDArray[np.float16]) -> Float:
+    """(n, q): the prompts along the axes."""
+    return row_products(prompt.astype(np.float64) - lens.mean, lens.axes)
