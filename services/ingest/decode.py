@@ -25,7 +25,12 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 def decode(
-    raw: bytes, position: Position, *, received: datetime | None = None, previous: datetime | None = None
+    raw: bytes,
+    position: Position,
+    *,
+    received: datetime | None = None,
+    previous: datetime | None = None,
+    clock: datetime | None = None,
 ) -> Received | DeadLetter:
     """The exchange in `raw` with `id` and `ts` filled in, or the dead letter that says why there is none.
 
@@ -35,11 +40,13 @@ def decode(
         received: Kafka's timestamp; None for a line of a file. Gives `ts` when the exchange has none, and a `ts`
             more than 1 h after it is flagged `skew`.
         previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none, and a
-            `ts` more than 30 days after it is flagged `skew`.
+            `ts` more than 30 days after it is flagged `skew`, unless the file had been there before.
+        clock: in a file the latest `ts` so far that was not flagged.
     """
     try:
         fields, flags = _parse(raw)
         fields.setdefault("id", id_of(position))
+        own = "ts" in fields
         fields.setdefault("ts", received or _next(previous))
         truncated = _truncate(fields)
         exchange = _validated(fields)
@@ -47,7 +54,9 @@ def decode(
         return DeadLetter.of(raw, STEP, reasons.short(str(error)), position)
     if truncated:
         flags += ("truncated",)
-    if exchange.ts is not None and _ahead(exchange.ts, received, previous):
+    reference = _latest(previous if own else None, clock) if received is None else received
+    skew = FILE_SKEW if received is None else KAFKA_SKEW
+    if reference is not None and exchange.ts is not None and exchange.ts - reference > skew:
         flags += ("skew",)
     return Received(exchange, position, flags)
 
@@ -63,10 +72,10 @@ def _next(previous: datetime | None) -> datetime:
     return EARLIEST if previous is None else previous + timedelta(seconds=1)
 
 
-def _ahead(ts: datetime, received: datetime | None, previous: datetime | None) -> bool:
-    if received is not None:
-        return ts - received > KAFKA_SKEW
-    return previous is not None and ts - previous > FILE_SKEW
+def _latest(previous: datetime | None, clock: datetime | None) -> datetime | None:
+    """A single old line makes those after it no less plausible; a time made from a skewed one is skewed too."""
+    times = [time for time in (previous, clock) if time is not None]
+    return max(times, default=None)
 
 
 def _parse(raw: bytes) -> tuple[Json, tuple[Flag, ...]]:

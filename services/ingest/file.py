@@ -76,10 +76,13 @@ def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
 def decoded(source: Iterable[Line]) -> Iterator[Received | DeadLetter]:
     """Exchanges and dead letters of the lines of one file, in order; a missing `ts` follows the exchange before."""
     previous: datetime | None = None
+    clock: datetime | None = None
     for line in source:
-        result = decode(line.raw, line.position, previous=previous)
+        result = decode(line.raw, line.position, previous=previous, clock=clock)
         if isinstance(result, Received):
             previous = result.exchange.ts
+            if previous is not None and "skew" not in result.flags:
+                clock = previous if clock is None else max(clock, previous)
         yield result
 
 

@@ -29,7 +29,7 @@ class Format:
     to_native: Callable[[Mapping[str, Any]], Json]
 
 
-_TS: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII)
+_TS: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 _TS_REMEDY: Final = "ts: must be ISO 8601 text in [2000, 2100), for example 2026-11-24T18:00:00Z"
 _TELLING: Final = frozenset({"route", "prompt", "response", "model"})
 _FIELDS: Final = frozenset(Exchange.model_fields)

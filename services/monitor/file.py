@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
+from services.errors import InputError
 from services.monitor import rules
 from services.monitor.document import Document, read
 from services.monitor.model import MonitorFile, ReceiverSection, RouteSection
@@ -24,7 +25,7 @@ _TAKEN_OVER: Final = tuple(
 )
 
 
-class MonitorError(ValueError):
+class MonitorError(InputError):
     """A monitor file that cannot be used; the text has one line per problem."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

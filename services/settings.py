@@ -1,0 +1,108 @@
+"""The environment of a process; nothing else reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, SecretStr, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.errors import InputError
+
+
+class SettingsError(InputError):
+    """A variable of the environment that cannot be used; the text names it and the remedy, never its value."""
+
+
+def _database(url: str) -> str:
+    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+        raise ValueError("must be sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
+    return url
+
+
+def _http(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must be a URL such as http://127.0.0.1:8400")
+    return url.rstrip("/")
+
+
+def _brokers(text: str) -> str:
+    for address in text.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+            raise ValueError("must be HOST:PORT, several with commas between")
+    return text
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+HttpUrl = Annotated[str, AfterValidator(_http)]
+Brokers = Annotated[str, AfterValidator(_brokers)]
+Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+def _home() -> Path:
+    return Path("~/.local/share/keelwatch").expanduser()
+
+
+class Settings(BaseSettings):
+    """`KEELWATCH_*`; an empty variable counts as unset. Secrets do not show when settings are printed.
+
+    Attributes:
+        config: the monitor file. data_dir: database, caches and the instance's id.
+        instance: name of a replica, stable; None takes the one that is kept in `data_dir`.
+        database_url: None is SQLite in `data_dir`. embedder: name of an adapter; None is the default one.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="KEELWATCH_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    config: Path | None = None
+    data_dir: Path = _home()
+    instance: Instance | None = None
+    embedder: str | None = None
+
+    database_url: DatabaseUrl | None = None
+
+    kafka_bootstrap: Brokers | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = None
+
+    slack_token: SecretStr | None = None
+    slack_channel: str | None = None
+    slack_webhook_url: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
+    slack_api_url: HttpUrl | None = None
+
+    api_url: HttpUrl | None = None
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+
+    @property
+    def database(self) -> str:
+        """The URL of the database that is used."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'keelwatch.db'}"
+
+
+def load() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: names every variable that cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for item in error.errors(include_url=False, include_input=False):
+            name = f"KEELWATCH_{str(item['loc'][0]).upper()}" if item["loc"] else "environment"
+            lines.append(f"{name}: {_remedy(item['type'], item['msg'])}")
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _remedy(kind: str, message: str) -> str:
+    if kind == "string_pattern_mismatch":
+        return "must be a name of up to 100 letters, digits and . _ -"
+    return message.removeprefix("Value error, ").replace("Input should", "must")
