@@ -48,6 +48,17 @@ class Database:
         with self.engine.connect().execution_options(**{dialect.READ_ONLY: True}) as connection:
             yield connection
 
+    def scrub(self) -> None:
+        """After an erasure was committed: leave no copy of what was erased in the database's files.
+
+        On PostgreSQL this is the work of its own vacuum and log retention.
+
+        Raises:
+            StoreError: if a reader kept it from that.
+        """
+        if not dialect.empty_log(self.engine):
+            raise StoreError("a long read of the database stood in the way of the erasure; end it and erase again")
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

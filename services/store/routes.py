@@ -1,0 +1,47 @@
+"""The row of each route: its clock and the head of its journal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from services.store.dialect import insert_new
+from services.store.tables import Route, table
+
+_ROUTES = table(Route)
+
+
+def ensure(connection: Connection, route: str) -> None:
+    """Make the route's row unless it is there."""
+    insert_new(connection, _ROUTES, [{"route": route, "clock": None, "journal_seq": 0, "journal_hash": ""}])
+
+
+def clock(connection: Connection, route: str) -> datetime | None:
+    """The route's clock: the greatest unflagged time of its exchanges."""
+    return connection.execute(select(_ROUTES.c.clock).where(_ROUTES.c.route == route)).scalar_one_or_none()
+
+
+def set_clock(connection: Connection, route: str, now: datetime) -> None:
+    """Move the route's clock."""
+    ensure(connection, route)
+    connection.execute(update(_ROUTES).where(_ROUTES.c.route == route).values(clock=now))
+
+
+def head(connection: Connection, route: str) -> tuple[int, str]:
+    """Number and hash of the last entry of the route's journal; (0, "") before the first."""
+    found = connection.execute(
+        select(_ROUTES.c.journal_seq, _ROUTES.c.journal_hash).where(_ROUTES.c.route == route)
+    ).one_or_none()
+    return (found.journal_seq, found.journal_hash) if found else (0, "")
+
+
+def set_head(connection: Connection, route: str, seq: int, hash_: str) -> None:
+    """Note the new last entry of the route's journal."""
+    ensure(connection, route)
+    connection.execute(update(_ROUTES).where(_ROUTES.c.route == route).values(journal_seq=seq, journal_hash=hash_))
+
+
+def names(connection: Connection) -> tuple[str, ...]:
+    """All routes, sorted."""
+    return tuple(connection.execute(select(_ROUTES.c.route).order_by(_ROUTES.c.route)).scalars())
