@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from detectors.protocol import Baseline, Bool, Finding, Float, Rows, Scope, Stream
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation, Model, expect, fit_model
-from detectors.stats.rate_prompts import Places, PromptMap, map_prompts
+from detectors.stats.rate_prompts import Keys, Places, PromptMap, map_prompts
 from detectors.stats.rate_watch import FEW_REASON, Column, Runner, Watch, WatchState, start_watch
 
 
@@ -25,10 +25,17 @@ class RateArtefact:
 
 @dataclass(frozen=True, slots=True)
 class RateState:
-    """One state a stream, in the order of the watches; `rows`: whether any row was seen."""
+    """One state a stream, in the order of the watches.
+
+    Attributes:
+        streams: their states.
+        recent: keys of the last prompts.
+        begun: whether any row was seen.
+    """
 
     streams: tuple[WatchState, ...]
-    rows: int = 0
+    recent: Keys
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +90,25 @@ class RateShift:
 
     def start(self, artefact: RateArtefact) -> RateState:
         """Zero evidence everywhere."""
-        return RateState(tuple(start_watch(watch) for watch in artefact.watches))
+        return RateState(tuple(start_watch(watch) for watch in artefact.watches), np.zeros(0, dtype=np.uint64))
 
     def step(self, artefact: RateArtefact, state: RateState, rows: Rows) -> tuple[RateState, tuple[Finding, ...]]:
         """Take every stream through the rows."""
         if not len(rows):
             return state, ()
-        places = artefact.prompts.locate(rows.prompt) if artefact.prompts is not None else None
-        states, findings = [], []
+        places, recent = None, state.recent
+        if artefact.prompts is not None:
+            places = artefact.prompts.locate(rows.prompt)
+            over, recent = artefact.prompts.repeated(places, recent, rows.embedded & rows.answered)
+            places = replace(places, novel=places.novel | over)
+        states: list[WatchState] = []
+        findings: list[Finding] = []
         for watch, before in zip(artefact.watches, state.streams, strict=True):
-            after, found = _follow(watch, before, rows, places, first=state.rows == 0)
+            after, found = _follow(watch, before, rows, places, first=not state.begun)
             states.append(after)
             findings += found
         ordered = tuple(sorted(findings, key=lambda finding: finding.row))
-        return RateState(tuple(states), 1), ordered
+        return RateState(tuple(states), recent, True), ordered
 
     def _slices(self, rows: Rows) -> list[str]:
         """`dimension=value` of the most frequent values of each dimension."""

@@ -59,7 +59,8 @@ class WatchState:
         values, expected: the last rows used, at most `WINDOW`: what happened, what was expected.
         n: rows used, never set back: a reading is named by it.
         unscored: rows in a row without a value; strange: bits of the last `STRANGE` prompts, 1 = unlike the baseline.
-        firing: direction of the alarm that stands; blind: why nothing can be said now.
+        firing: direction of the alarm that stands; moved: number of the row at which the change seems to begin.
+        blind: why nothing can be said now.
         ones, zeros: ids of the last rows that show a rise, a fall.
     """
 
@@ -71,6 +72,7 @@ class WatchState:
     unscored: int = 0
     strange: int = 0
     firing: Side | None = None
+    moved: int = 0
     blind: str | None = None
     ones: tuple[str, ...] = ()
     zeros: tuple[str, ...] = ()
@@ -106,7 +108,7 @@ class Runner:
         self.values = deque(state.values.tolist(), WINDOW)
         self.expected = deque(state.expected.tolist(), WINDOW)
         self.unscored, self.strange = state.unscored, state.strange
-        self.firing, self.blind = state.firing, state.blind
+        self.firing, self.moved, self.blind = state.firing, state.moved, state.blind
         self.ones, self.zeros = deque(state.ones, SHOWN), deque(state.zeros, SHOWN)
 
     def run(self, column: Column) -> list[Finding]:
@@ -131,6 +133,7 @@ class Runner:
             unscored=self.unscored,
             strange=self.strange,
             firing=self.firing,
+            moved=self.moved,
             blind=self.blind,
             ones=tuple(self.ones),
             zeros=tuple(self.zeros),
@@ -174,9 +177,9 @@ class Runner:
         elif expected >= self.watch.high:
             self.zeros.append(id)
         if self.firing is None and self.evidence.log(self.bets) >= np.log(self.watch.arl):
-            self.firing = self.evidence.leaning(self.bets)[0]
+            self.firing, self.moved = self.evidence.leaning(self.bets)
         elif self.firing and self.n % PERIOD == 0 and self._settled():
-            self.firing, self.evidence = None, no_evidence(self.bets)
+            self.firing, self.moved, self.evidence = None, 0, no_evidence(self.bets)
 
     def _error(self) -> float:
         """Standard error of the mean expectation over the running mix of topics."""
@@ -184,8 +187,7 @@ class Runner:
 
     def _change(self) -> tuple[int, float, float, float, float]:
         """Rows the effect is told from, their expected number of ones, and (low, estimate, high) of the change."""
-        moved = self.evidence.leaning(self.bets)[1] if self.firing else 0
-        count = min(len(self.values), max(self.n - moved, 1)) if self.firing else len(self.values)
+        count = min(len(self.values), max(self.n - self.moved, 1))
         expected = sum(list(self.expected)[-count:])
         hits = sum(list(self.values)[-count:])
         return count, expected, *change(hits, expected, count, self._error())
