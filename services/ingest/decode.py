@@ -83,7 +83,7 @@ def _parse(raw: bytes) -> tuple[Json, tuple[Flag, ...]]:
         raise FormatError(f"record: longer than {MAX_BYTES // 2**20} MiB; send less text")
     if not raw.strip():
         raise FormatError("record: empty; send one JSON object")
-    if b"\0" in raw[:4] or raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+    if b"\0" in raw[:2] or raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         raise FormatError("record: looks like UTF-16 or UTF-32; send UTF-8")
     decoded, replaced = text.unicode_of(raw)
     value = jsontext.parse(decoded)
