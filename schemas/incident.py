@@ -51,6 +51,7 @@ class Incident(Record):
     verdict: Verdict
     verdict_reason: str
     severity: Severity
+    headline: str = ""
     families: tuple[str, ...]
     signals: tuple[str, ...]
     identities: tuple[Hash16, ...]

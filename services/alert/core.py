@@ -20,9 +20,9 @@ PATH: Final[tuple[Callable[[Turn], Turn], ...]] = (
     muting.begin_baseline,
     muting.lift_mutes,
     stages.follow_stream,
-    stages.resolve,
     stages.fire,
     stages.escalate,
+    stages.resolve,
     stages.mark_silenced,
     stages.group,
 )

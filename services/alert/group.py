@@ -52,7 +52,7 @@ def meant(state: AlertState, decision: Decision) -> tuple[str, ...]:
     fingerprints = {name for group in named for name in group.fingerprints}
     if decision.incident is None or decision.kind == "accept_baseline":
         fingerprints |= set(state.active)
-    if decision.fingerprint is not None:
+    if decision.fingerprint is not None and decision.kind != "accept_baseline":
         fingerprints &= {decision.fingerprint}
     return tuple(sorted(fingerprints))
 

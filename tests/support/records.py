@@ -1,170 +1,190 @@
-"""Every record of the contract by its name, its golden examples, and random ones of any record."""
+"""Records with defaults, for tests: name only what matters to the case at hand."""
 
 from __future__ import annotations
 
-import base64
-import types
-import typing
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Any
 
-import annotated_types
-from hypothesis import strategies as st
-from pydantic import BaseModel
-
-from schemas.alert import Alert
-from schemas.base import EARLIEST, HEX16, LATEST, Record
-from schemas.change import Change
-from schemas.dead_letter import DeadLetter
+from schemas.alert import Alert, fingerprint_of
+from schemas.base import hash16
+from schemas.change import Change, change_id
 from schemas.decision import Decision
-from schemas.evaluation import Comparison, Run
-from schemas.exchange import Exchange
-from schemas.incident import Incident
-from schemas.reading import Reading
-from schemas.sample import Sample
-from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock, SignalColumn
+from schemas.evaluation import Comparison, HazardComparison, Run
+from schemas.identity import Model, identity_of
+from schemas.position import Position
+from schemas.reading import Effect, Evidence, Reading, reading_id
 
-RECORDS: Final[Mapping[str, type[Record]]] = {
-    "exchange": Exchange,
-    "score": ScoreBlock,
-    "sample": Sample,
-    "reading": Reading,
-    "change": Change,
-    "decision": Decision,
-    "run": Run,
-    "comparison": Comparison,
-    "alert": Alert,
-    "incident": Incident,
-    "dead_letter": DeadLetter,
-}
-EXAMPLES: Final = Path(__file__).resolve().parents[2] / "schemas" / "examples"
-
-JSON: Final = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=6,
-)
-_FINITE = st.floats(allow_nan=False, allow_infinity=False)
-_TIMES = st.datetimes(
-    EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None) - timedelta.resolution, timezones=st.just(UTC)
-)
-_PLAIN: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
-    str: st.text(),
-    int: st.integers(0, 2**63),
-    float: _FINITE,
-    bool: st.booleans(),
-    type(None): st.none(),
-    Any: JSON,
-}
-_ROUTES = st.from_regex(r"[a-z0-9._/-]{1,200}", fullmatch=True).filter(
-    lambda route: not {"safety", "profile", "metrics"} & set(route.split("/"))
-)
+ROUTE = "support-bot/prod"
+START = datetime(2026, 11, 24, 12, tzinfo=UTC)
+OLD = Model(provider="openai", requested="gpt-4", served="gpt-4-0314")
+NEW = Model(provider="openai", requested="gpt-4", served="gpt-4-0613")
+IDENTITY = identity_of(OLD)
+OTHER = identity_of(NEW)
+BASELINE = hash16("baseline")
+NEXT_BASELINE = hash16("next baseline")
+FELL = Effect(name="refusal", before=18.8, after=2.1, low=-20.4, high=-12.9, unit="pp")
+SMALL = Effect(name="refusal", before=18.8, after=12.0, low=-9.0, high=-4.0, unit="pp")
+BACK = Effect(name="refusal", before=18.8, after=18.9, low=-1.5, high=1.7, unit="pp")
 
 
-def examples_of(name: str) -> list[Path]:
-    """The golden examples of a record, sorted."""
-    return sorted((EXAMPLES / name / "1").glob("*.json"))
+def at(hours: float = 0.0) -> datetime:
+    """`START` and so many hours."""
+    return START + timedelta(hours=hours)
 
 
-def random_records(record: type[Record]) -> st.SearchStrategy[Record]:
-    """Any record of this type that the schema allows."""
-    return score_blocks() if record is ScoreBlock else _of_model(record)
+def place(index: int) -> Position:
+    """The position of exchange `index` in a file."""
+    return Position(cluster="file", topic="3b1f0c9d2a7e", partition=0, offset=index + 1)
 
 
-@st.composite
-def score_blocks(draw: Callable[[st.SearchStrategy[Any]], Any]) -> ScoreBlock:
-    """Score blocks of 1 to 4 rows: columns of one length, identities described."""
-    n = draw(st.integers(1, 4))
-    hints = typing.get_type_hints(ScoreBlock, include_extras=True)
-    identities = draw(st.dictionaries(_hex16(), _of_type(get_args(hints["identities"])[1]), min_size=1, max_size=2))
-    column = {
-        name: draw(st.tuples(*[_of_type(get_args(hint)[0])] * n))
-        for name, hint in hints.items()
-        if get_origin(hint) is tuple
+def reading(status: str = "firing", index: int = 1000, **fields: Any) -> Reading:
+    """A reading of rate_shift on refusal, 1 minute an exchange, `hours` overrides its time."""
+    hours = fields.pop("hours", index / 60)
+    n = fields.pop("n", 600)
+    made: dict[str, Any] = {
+        "route": ROUTE,
+        "identity": IDENTITY,
+        "detector": "rate_shift",
+        "signal": "refusal",
+        "slice": None,
+        "hazard": None,
+        "direction": "down",
+        "status": status,
+        "effect": SMALL if status == "firing" else BACK,
+        "floor": 0.02,
+        "evidence": Evidence(log_e=14.2, threshold=13.1, n=n, baseline=fields.pop("baseline", BASELINE)),
+        "event_index": index,
+        "ts": at(hours),
+        "source": place(index),
+        **fields,
     }
-    column["identity"] = draw(st.tuples(*[st.sampled_from(sorted(identities))] * n))
-    column["fingerprint"] = draw(st.sampled_from([(), column["conversation"]]))
-    widths = {"prompt_vec": VECTOR_WIDTH, "response_vec": VECTOR_WIDTH, "style": STYLE_WIDTH}
-    vectors = {
-        name: base64.b64encode(bytes([draw(st.integers(0, 59))]) * (2 * n * width)).decode()
-        for name, width in widths.items()
-    }
-    signals = draw(st.dictionaries(st.text(), _columns(n), max_size=2))
-    plain = {name: draw(_of_type(hints[name])) for name in ("route", "scorer", "cluster", "topic")}
-    return ScoreBlock(identities=identities, signals=signals, **plain, **column, **vectors)
+    made.setdefault(
+        "id",
+        reading_id(
+            made["route"],
+            made["identity"],
+            made["detector"],
+            made["signal"],
+            made["slice"],
+            made["direction"],
+            made["evidence"].baseline,
+            index,
+            status,
+        ),
+    )
+    return Reading(**made)
 
 
-def _columns(n: int) -> st.SearchStrategy[SignalColumn]:
-    hints = typing.get_type_hints(SignalColumn, include_extras=True)
-    return st.builds(
-        SignalColumn,
-        **{
-            name: st.tuples(*[_of_type(get_args(hint)[0])] * n)
-            for name, hint in hints.items()
-            if name in SignalColumn.model_fields
-        },
+def shift(detector: str, status: str = "firing", index: int = 1000, **fields: Any) -> Reading:
+    """A reading of model_shift or user_shift; the latter speaks of the route, whoever answers."""
+    identity = None if detector == "user_shift" else IDENTITY
+    effect = Effect(name=detector, before=0.0, after=0.8, low=0.6, high=1.1, unit="sd")
+    plain: dict[str, Any] = {"signal": None, "direction": None, "effect": effect, "floor": None, "identity": identity}
+    return reading(status, index, **{"detector": detector, **plain, **fields})
+
+
+def event(index: int = 1000, **fields: Any) -> Reading:
+    """A confirmed leak of a secret."""
+    plain: dict[str, Any] = {"detector": "events", "signal": "secret_leak", "direction": None, "effect": None}
+    return reading("firing", index, **{**plain, "floor": 0.0, "exemplars": (f"e{index}",), **fields})
+
+
+def blind(status: str = "firing", index: int = 1000, **fields: Any) -> Reading:
+    """The word of the route itself that it is not watched, for one of the three reasons that open an incident."""
+    plain: dict[str, Any] = {"detector": "blind", "signal": "no_data", "direction": None, "identity": None}
+    return reading(
+        status, index, **{**plain, "effect": None, "floor": None, "reason": "no exchange for 24 h", **fields}
     )
 
 
-def _of_model(model: type[BaseModel]) -> st.SearchStrategy[Any]:
-    hints = typing.get_type_hints(model, include_extras=True)
-    fields = {name: _of_type(hints[name]) for name in model.model_fields}
-    return st.fixed_dictionaries(fields).map(lambda values: model(**values))
+def alert(status: str = "firing", index: int = 1000, **fields: Any) -> Alert:
+    """An alert of rate_shift on refusal, 1 minute an exchange; `hours` overrides its time."""
+    hours = fields.pop("hours", index / 60)
+    made: dict[str, Any] = {
+        "route": ROUTE,
+        "family": "rate_shift",
+        "signal": "refusal",
+        "hazard": None,
+        "slice": None,
+        "direction": "down",
+        "identities": (IDENTITY,),
+        "status": status,
+        "severity": "warning",
+        "event_index": index,
+        "ts": at(hours),
+        "source": place(index),
+        "effect": SMALL if status == "firing" else BACK,
+        "floor": 0.02,
+        "evidence": Evidence(log_e=14.2, threshold=13.1, n=143, baseline=BASELINE),
+        **fields,
+    }
+    parts = (made[name] for name in ("route", "family", "signal", "hazard", "slice", "direction"))
+    made.setdefault("fingerprint", fingerprint_of(*parts))
+    made.setdefault("id", hash16([made["fingerprint"], status, made["severity"], index, made["ts"].isoformat()]))
+    return Alert(**made)
 
 
-def _hex16() -> st.SearchStrategy[str]:
-    return st.from_regex(HEX16.strip("^$"), fullmatch=True)
+def family_alert(family: str, status: str = "firing", index: int = 1000, **fields: Any) -> Alert:
+    """An alert of another family than rate_shift, with the severity that this family has."""
+    severity = {"events": "critical", "evaluation": "error", "blind": "warning"}.get(family, "info")
+    signal = {"events": "secret_leak", "blind": "no_data"}.get(family)
+    plain: dict[str, Any] = {"signal": signal, "direction": None, "effect": None, "floor": None, "severity": severity}
+    plain["slice"] = "suite=core" if family == "evaluation" else None
+    plain["identities"] = () if family in ("user_shift", "blind") else (IDENTITY,)
+    return alert(status, index, **{"family": family, **plain, **fields})
 
 
-def _of_type(hint: Any) -> st.SearchStrategy[Any]:
-    """Values of one annotation as the schemas use them; an unknown one is an error, never skipped."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is typing.Annotated:
-        return _annotated(args[0], args[1:])
-    if origin is not None:
-        return _generic(origin, args)
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
-        return _of_model(hint)
-    return _PLAIN[hint]
+def decision(kind: str, hours: float = 20.0, **fields: Any) -> Decision:
+    """A decision of Mara's."""
+    made: dict[str, Any] = {"kind": kind, "route": ROUTE, "actor": "mara", "reason": "we looked at it", "ts": at(hours)}
+    return Decision(**{**made, **fields})
 
 
-def _generic(origin: Any, args: tuple[Any, ...]) -> st.SearchStrategy[Any]:
-    if origin in (Union, types.UnionType):
-        return st.one_of(*[_of_type(arg) for arg in args])
-    if origin is Literal:
-        return st.sampled_from(args)
-    if origin is tuple:
-        return st.lists(_of_type(args[0]), max_size=3).map(tuple)
-    if issubclass(origin, Mapping):
-        return st.dictionaries(_of_type(args[0]), _of_type(args[1]), max_size=3)
-    raise TypeError(f"no strategy for {origin}")
+def change(kind: str = "observed", index: int = 990, **fields: Any) -> Change:
+    """A change from `OLD` to `NEW`; a pinned one pins `NEXT_BASELINE`."""
+    hours = fields.pop("hours", index / 60)
+    baseline = fields.pop("baseline", NEXT_BASELINE if kind == "pinned" else BASELINE)
+    made: dict[str, Any] = {
+        "id": change_id(ROUTE, kind, IDENTITY, OTHER, baseline),
+        "kind": kind,
+        "route": ROUTE,
+        "from_identity": IDENTITY,
+        "to_identity": OTHER,
+        "model": NEW,
+        "baseline": baseline,
+        "ts": at(hours),
+        "event_index": index,
+        "reason": "a new identity answers",
+    }
+    return Change(**{**made, **fields})
 
 
-def _annotated(hint: Any, metadata: tuple[Any, ...]) -> st.SearchStrategy[Any]:
-    """Values under constraints: 16 hex, a route, a time, a minimum, free JSON."""
-    if hint is datetime:
-        return _TIMES
-    patterns = [pattern for meta in metadata if (pattern := getattr(meta, "pattern", None))]
-    if patterns == [HEX16]:
-        return _hex16()
-    if patterns:
-        return _ROUTES
-    if hint is Any:
-        return JSON
-    if hint is float:
-        return st.floats(min_value=0, allow_infinity=False)
-    least = next((n for meta in metadata if (n := _minimum(meta)) is not None), 0)
-    return _of_type(hint).filter(lambda value: not hasattr(value, "__len__") or len(value) >= least)
+def run(hours: float = 18.0, **fields: Any) -> Run:
+    """A complete run of the suite `core`."""
+    made: dict[str, Any] = {
+        "id": hash16(["run", hours]),
+        "route": ROUTE,
+        "identity": OTHER,
+        "suite": "core",
+        "suite_sha256": "0" * 64,
+        "status": "complete",
+        "ts": at(hours),
+        "items": 200,
+    }
+    return Run(**{**made, **fields})
 
 
-def _minimum(meta: Any) -> int | None:
-    if length := getattr(meta, "min_length", None):
-        return int(length)
-    found = [m.min_length for m in getattr(meta, "metadata", ()) if isinstance(m, annotated_types.MinLen)]
-    return found[0] if found else None
+def comparison(overall: str = "regressed", hours: float = 18.0, **fields: Any) -> Comparison:
+    """A comparison of two runs of the suite `core`, with one hazard that moved like the whole."""
+    moved = {"before": 98.0, "after": 71.0, "delta": -27.0, "low": -33.0, "high": -21.0}
+    hazard = HazardComparison(hazard="jailbreak", measure="refusal", n=200, verdict=overall, **moved)
+    made: dict[str, Any] = {
+        "id": hash16(["comparison", overall, hours]),
+        "route": ROUTE,
+        "identity": OTHER,
+        "suite": "core",
+        "overall": overall,
+        "ts": at(hours),
+        "hazards": (hazard,),
+    }
+    return Comparison(**{**made, **fields})

@@ -1,0 +1,97 @@
+"""What the incident core folds facts into: cases, notifications, and what it remembers between incidents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from schemas.alert import Alert, Severity
+from schemas.change import Change
+from schemas.decision import Decision
+from schemas.evaluation import Comparison, Run
+from schemas.incident import EntryKind, Incident, TimelineEntry
+
+Fact = Alert | Change | Run | Comparison | Decision
+NotificationKind = Literal["post", "update", "broadcast"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One thing to tell: `post` a new message, `broadcast` into its thread, or `update` it in place.
+
+    The id is made of the incident and the timeline entry that it tells of: the same entry is told once.
+    `mention` asks for the receiver's people; `update` never does.
+    """
+
+    id: str
+    kind: NotificationKind
+    incident: str
+    route: str
+    ts: datetime
+    severity: Severity
+    mention: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An incident with what decides its further course.
+
+    Attributes:
+        alerts: fingerprint -> its newest firing alert, in the order of first firing.
+        firing: fingerprints that fire now. crossings: (time, family) of each firing.
+        last_fired: time of the newest firing alert.
+        posted: greatest severity that was told, None while nothing was.
+    """
+
+    incident: Incident
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    firing: tuple[str, ...] = ()
+    crossings: tuple[tuple[datetime, str], ...] = ()
+    last_fired: datetime | None = None
+    posted: Severity | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people still have to do with it: open, acknowledged or snoozed."""
+        return self.incident.state != "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentState:
+    """All incidents of one route, in the order in which they opened.
+
+    Attributes:
+        notifications: what to tell, in order.
+        context: recent changes, evaluations and announcements: a later incident tells of them.
+        parked: decisions that name an incident that is not known yet.
+    """
+
+    route: str
+    cases: tuple[Case, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+    context: tuple[Fact, ...] = ()
+    parked: tuple[Decision, ...] = ()
+
+    @classmethod
+    def start(cls, route: str) -> IncidentState:
+        """The state of a route without a fact."""
+        return cls(route)
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """The incidents as records, oldest first."""
+        return tuple(case.incident for case in self.cases)
+
+    @property
+    def open(self) -> Case | None:
+        """The one that is not resolved, if there is one: there are never two."""
+        return next((case for case in self.cases if case.is_open), None)
+
+
+def entry(
+    ts: datetime, kind: EntryKind, text: str, *, actor: str | None = None, ref: str | None = None
+) -> TimelineEntry:
+    """One entry of a timeline."""
+    return TimelineEntry(ts=ts, kind=kind, text=text, actor=actor, ref=ref)
