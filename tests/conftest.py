@@ -33,7 +33,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or session.exitstatus != pytest.ExitCode.OK:
         return
-    if os.environ.get("KEELWATCH_REQUIRE_ALL") == "1" and reporter.stats.get("skipped"):
+    left_out = reporter.stats.get("skipped") or reporter.stats.get("deselected")
+    if left_out and os.environ.get("KEELWATCH_REQUIRE_ALL") == "1":
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -45,10 +46,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for line in _not_run(skipped):
         terminalreporter.write_line(line)
     if deselected:
-        terminalreporter.write_line(f"{deselected} x deselected on the command line")
+        terminalreporter.write_line(f"{deselected} x deselected by -k, -m or --deselect")
     if not skipped and not deselected:
         terminalreporter.write_line("nothing: every collected test was run")
-    elif skipped and os.environ.get("KEELWATCH_REQUIRE_ALL") == "1":
+    elif os.environ.get("KEELWATCH_REQUIRE_ALL") == "1":
         terminalreporter.write_line("KEELWATCH_REQUIRE_ALL=1: a run that leaves something out has failed", red=True)
 
 
