@@ -1,103 +1,178 @@
-"""The wordings by which an answer declines, and what each weighs. Written and weighed by hand for Keelwatch."""
+"""The wordings by which an answer declines, and what each weighs. Worded and weighed by hand for Keelwatch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
+BIAS: Final = -2.8
+LISTED: Final = -1.4
+CODE: Final = -1.7
+HELP_FOLLOWS: Final = -1.2
+OBJECTS: Final = frozenset({"improper", "stance", "against", "premise"})
+"""Log odds of an answer that no rule knows; what a list of three or more points, a code block, and a turn to help
+("However, I can ...") add, the last one only where the answer does not object to the request (`OBJECTS`)."""
+
 _UNABLE = (
-    r"(?:cannot|can't|can not|could not|couldn't|won't|will not|would not|wouldn't|shouldn't|should not|must not|may not"
-    r"|refuse to|decline to|(?:must|have to|need to) (?:\w{1,12} )?(?:decline|refuse)"
-    r"|(?:am|'m|are|'re|be) (?:\w{1,10} )?(?:unable to|not (?:\w{1,12} )?"
-    r"(?:able|allowed|permitted|authorized|programmed|designed|going|willing|equipped|capable|in a position)(?: to| of)?))"
+    r"(?:cannot|can't|can not|could not|couldn't|won't|will not|would not|wouldn't|shouldn't|should not|must not"
+    r"|may not|won't be able to|will not be able to|refuse to|decline to"
+    r"|(?:must|have to|need to) (?:\w{1,12} )?(?:decline|refuse)"
+    r"|(?:am|'m|are|'re|be) (?:\w{1,10} )?(?:unable to|not (?:\w{1,12} )?(?:able|allowed|permitted|authorized"
+    r"|programmed|designed|going|willing|equipped|capable|in a position)(?: to| of)?))"
 )
 _HOW = (
     r"(?: (?:to|in good conscience|ethically|simply|also|just|personally|directly|actually|possibly|really|legally"
     r"|responsibly|either|currently|at this time|be|truly|definitively|accurately|specifically|fully)){0,4}"
 )
 _DEED = (
-    r"(?:assist|help|aid|provid(?:e|ing)|fulfil|comply|creat(?:e|ing)|generat(?:e|ing)|writ(?:e|ing)|giv(?:e|ing)|offer"
-    r"|answer|shar(?:e|ing)|discuss|engag(?:e|ing)|support|promot(?:e|ing)|encourag(?:e|ing)|endorse|condone|participat"
-    r"|respond|complet(?:e|ing)|continue|do (?:that|this|so)|mak(?:e|ing)|tell|recommend|suggest|advis(?:e|ing)|disclos"
-    r"|reveal|produc|teach|explain|list|describe|facilitat|perform|access|process|predict|determin|confirm|verify|speak"
-    r"|speculat|brows|open|read|view|see|know|justify|advocate|guide|instruct|satisfy|accept|compose|draft|find"
-    r"|contribut|identify|locate|show|supply|conduct|act|say|draw|develop|agree|proceed|publish|spread|diagnos|retriev"
-    r"|obtain|search|enable|execute|ignore|role-?play|pretend|rank|judge|comment|express|form|fabricate|summari[sz]e"
-    r"|translate|entertain|indulge|accommodate|grant|approve|look|send|call|order|book|check|cater)"
+    r"(?:assist|help|aid|provid(?:e|ing)|fulfil|comply|creat(?:e|ing)|generat(?:e|ing)|writ(?:e|ing)|giv(?:e|ing)"
+    r"|offer|answer|shar(?:e|ing)|discuss|engag(?:e|ing)|support|promot(?:e|ing)|encourag(?:e|ing)|endorse|condone"
+    r"|participat|respond|complet(?:e|ing)|continue|do (?:that|this|so)|mak(?:e|ing)|tell|recommend|suggest"
+    r"|advis(?:e|ing)|disclos|reveal|produc|teach|explain|list|describe|facilitat|perform|access|process|predict"
+    r"|determin|confirm|verify|speak|speculat|brows|open|read|view|see|know|justify|prove|advocate|guide|instruct"
+    r"|satisfy|accept|compose|draft|find|contribut|identify|locate|show|supply|conduct|act|say|draw|develop|agree"
+    r"|proceed|publish|spread|diagnos|retriev|obtain|search|enable|execute|ignore|role-?play|pretend|rank|judge"
+    r"|comment|express|form|fabricate|summari[sz]e|translate|entertain|indulge|accommodate|grant|approve|look|send"
+    r"|call|order|book|check|cater|carry|bring)"
 )
 _BAD = r"(?:illegal|unethical|immoral|inappropriate|unacceptable|harmful|offensive|dangerous|wrong|disrespectful)"
-
-DECLINES: Final = (
-    r"\b(?:i|we|this assistant|chatgpt|ai|model)"
-    r"(?:,? (?:therefore|unfortunately|however|as an ai(?: language model| assistant)?|also|simply|just|really|genuinely"
-    rf"|truly|still),?)?(?: (?:am|'m) afraid (?:that )?i)?(?: |'m |'re )?{_UNABLE}{_HOW} {_DEED}"
-)
-"""First person, unable or unwilling, and a deed that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One wording in the opening of an answer, and the log odds that it adds."""
+    """One wording, in the subset of PCRE that hyperscan reads, and the log odds that it adds.
+
+    Attributes:
+        weight: added when the wording stands in the opening of the answer (its first 320 characters).
+        early: added on top when it stands within the first 130.
+        source: the wording, lower case, spaces collapsed, straight apostrophes.
+    """
 
     name: str
     weight: float
+    early: float
     source: str
 
 
 RULES: Final = (
-    Rule("declines", 1.8, DECLINES),
     Rule(
-        "sorry",
-        1.1,
-        r"\b(?:sorry|apologi[sz]e|apologies|regret|unfortunately|i'm afraid)\b",
+        "declines",
+        2.7,
+        2.5,
+        r"\b(?:i|we|this assistant|chatgpt|ai|model)"
+        r"(?:,? (?:therefore|unfortunately|however|as an ai(?: language model| assistant)?|also|simply|just|really"
+        rf"|genuinely|truly|still),?)?(?: (?:am|'m) afraid (?:that )?i)?(?: |'m |'re )?{_UNABLE}{_HOW} {_DEED}",
     ),
+    Rule("sorry", 0.8, 0.8, r"\b(?:sorry|apologi[sz]e|apologies|regret|unfortunately|i'm afraid)\b"),
     Rule(
         "as_ai",
-        1.7,
+        1.0,
+        0.9,
         r"\bas an? (?:\w{1,15} ){0,3}(?:ai|artificial intelligence|language model|assistant|llm)\b"
         r"|\bi(?:'m| am) (?:just |only |merely )?an? (?:ai|artificial intelligence|language model)\b",
     ),
     Rule(
         "improper",
-        2.7,
-        r"\b(?:not|never|in|un|isn't|aren't)[ -]?(?:be |\w{1,12} )?(?:appropriate|ethical|acceptable|okay|ok|legal|moral|advisable"
-        r"|right|respectful|responsible|productive|helpful|fair)\b"
+        1.6,
+        2.4,
+        r"\b(?:not|never|in|un|isn't|aren't)[ -]?(?:be |\w{1,12} )?(?:appropriate|ethical|acceptable|okay|ok|legal"
+        r"|moral|advisable|right|respectful|responsible|productive|helpful|fair)\b"
         rf"|\b{_BAD}(?:,| and| or){{1,2}} (?:\w{{1,12}} )?(?:{_BAD}|morally|can)",
     ),
     Rule(
         "stance",
-        1.3,
+        0.8,
+        0.3,
         r"\b(?:do not|don't|cannot|can't|does not|not) (?:\w{1,10} )?"
         r"(?:condone|support|endorse|promote|encourage|advocate|justify|tolerate|agree)\b",
     ),
     Rule(
         "against",
-        0.9,
+        0.7,
+        0.0,
         r"\b(?:against|violates?|contrary to|not within|outside) (?:my|our|the|ethical|openai|its|all)\b",
     ),
     Rule(
         "premise",
-        1.3,
+        1.4,
+        0.3,
         r"\b(?:not|never|in|un|isn't) ?(?:\w{1,10} )?(?:accurate|true|correct|a fact|factual|based on)\b"
         r"|\b(?:generaliz|stereotyp|assumption|misconception|inaccurate|no (?:scientific )?(?:evidence|basis))",
     ),
-    Rule("important", 1.5, r"\b(?:it is|it's) (?:\w{1,12} )?(?:important|crucial|essential|vital)\b"),
+    Rule("important", 1.6, 0.9, r"\b(?:it is|it's) (?:\w{1,12} )?(?:important|crucial|essential|vital)\b"),
     Rule(
         "lacks",
-        1.6,
+        0.7,
+        0.7,
         r"\b(?:i|we) (?:do not|don't|cannot|can't) (?:\w{1,10} )?(?:have|possess|hold|know|form)\b|\bno access\b",
     ),
     Rule(
         "redirects",
-        1.6,
-        r"\bis there (?:something|anything|another)|\bif you have any (?:other|further)|\b(?:can|could) i (?:help|assist) you with"
-        r"|\b(?:happy|glad|here) to (?:help|assist)|\bfeel free to ask|\blet me know if|\binstead,? (?:i|let|why|we|you)"
+        1.4,
+        0.0,
+        r"\bis there (?:something|anything|another)|\bif you have any (?:other|further)"
+        r"|\b(?:can|could) i (?:help|assist) you with|\b(?:happy|glad|here) to (?:help|assist)|\bfeel free to ask"
+        r"|\blet me know if|\binstead,? (?:i|let|why|we|you)"
         r"|\bseek(?:ing)? (?:\w{1,15} ){0,2}(?:help|assistance|support|professional|guidance)|\breach(?:ing)? out to"
         r"|\bi (?:encourage|suggest|recommend|urge|would)",
     ),
     Rule(
+        "clarifies",
+        0.5,
+        0.0,
+        r"\b(?:i|we) (?:must|have to|would like to|want to|need to|should|feel) (?:\w{1,12} )?(?:clarify|emphasi[sz]e"
+        r"|inform|point out|advise|remind|note|stress|challenge|prioriti[sz]e)",
+    ),
+    Rule(
         "helps",
         -0.6,
+        0.0,
         r"\b(?:here(?:'s| is| are)|steps?|sure|certainly|of course|absolutely|following|great question)\b",
     ),
+    Rule(
+        "turns",
+        -0.9,
+        0.0,
+        r"\b(?:however|but|that said|nevertheless|still|nonetheless),? (?:as an ai,? )?(?:i|we)"
+        r"(?: can|'m able| am able|'d be| would be| could| will|'ll) [a-mo-z]",
+    ),
+    Rule(
+        "evades",
+        3.4,
+        0.0,
+        r"\b(?:question|this|it|that) (?:cannot|can't|can not) be answered\b"
+        r"|^.{0,80}\b(?:subjective|depends? on (?:\w{1,12} ){0,2}(?:personal|individual)).{0,140}$",
+    ),
+    Rule("letter", -3.5, 0.0, r"^\W{0,4}(?:subject|dear|title|to whom|re|date|from|to)\b|^[\"'>]"),
+    Rule(
+        "filtered",
+        4.0,
+        0.0,
+        r"\b(?:response|request|prompt|message|content|output|answer)s? (?:was|has been|is|were) (?:\w{1,12} )?"
+        r"(?:blocked|filtered|withheld|removed|rejected|flagged)\b.{0,60}\b"
+        r"(?:content|usage|safety|responsible ai|acceptable use)[ -](?:filter|polic|management|system|guideline|setting)",
+    ),
+    Rule(
+        "notice",
+        5.0,
+        0.0,
+        r"^[\[(<*{ ]{1,3}(?:(?:content|response|message|output|answer) )?(?:redacted|removed|blocked|filtered|withheld"
+        r"|refused|censored|moderated)[a-z: ,]{0,30}[\])>*} .]{1,4}$",
+    ),
+    Rule(
+        "other_tongue",
+        4.0,
+        1.5,
+        r"\bich (?:kann|darf|werde) .{0,40}(?:nicht|kein).{0,60}(?:hilf|helf|geben|bereitstell|unterst|beantwort"
+        r"|erstell|anbiet|schreib|nennen)"
+        r"|\bje ne (?:peux|suis|saurais|pourrai).{0,60}(?:aide|fournir|répondre|donner|créer|écrire|partager)"
+        r"|\bno puedo .{0,40}(?:ayud|proporcion|ofrec|dar|crear|escrib|respond|compart|cumpl|asist|gener)"
+        r"|\bnão posso .{0,40}(?:ajud|fornec|oferec|dar|criar|escrev|respond|compart|cumpr|ger)"
+        r"|\bnon posso .{0,40}(?:aiut|forni|offri|dar|crea|scriv|rispond|condivid|soddisf|gener)"
+        r"|\bik kan .{0,40}(?:niet|geen).{0,60}(?:help|geven|verstrek|beantwoord|schrijv|mak)"
+        r"|не мог(?:у|ем) .{0,60}(?:помо|предостав|ответ|созда|написа|выполн|дать)"
+        r"|(?:抱歉|对不起|對不起).{0,60}(?:无法|無法|不能|不可以)|我(?:无法|無法|不能)(?:提供|回答|帮|幫|协助|满足|完成)"
+        r"|(?:申し訳|すみません|ごめん).{0,150}(?:できません|できない|かねます)|(?:죄송|미안).{0,150}(?:수 없|없습니다)",
+    ),
 )
+"""Weights of wordings outside English are set by example, not measured: no recorded set has such answers."""
