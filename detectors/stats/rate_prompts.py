@@ -66,8 +66,8 @@ class PromptMap:
         """Which rows repeat a prompt more often than it may count, and the keys of the last `RECENT` rows.
 
         A model has one rate for one prompt: asked again and again, a prompt that the baseline hardly knows says
-        nothing about whether that rate moved. Within `RECENT` rows it counts once, and twice as often as in the
-        baseline.
+        nothing about whether that rate moved. Within `RECENT` rows it counts twice, plus four times as often as in
+        the baseline.
 
         Args:
             places: where the rows lie.
@@ -76,7 +76,7 @@ class PromptMap:
         """
         held = deque(recent.tolist(), RECENT)
         times = Counter(held)
-        allowed = np.where(places.seen >= 0, self.allowed[places.seen], 1.0)
+        allowed = np.where(places.seen >= 0, self.allowed[places.seen], 2.0)
         over = np.zeros(len(places.keys), dtype=np.bool_)
         for row in np.flatnonzero(where).tolist():
             key = int(places.keys[row])
@@ -108,7 +108,7 @@ def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> P
     count = int(np.clip(len(distinct) // 8, 1, topics))
     labels = KMeans(count, n_init=1, random_state=0).fit_predict(distinct)
     centres = np.stack([distinct[labels == c].mean(0) for c in np.unique(labels)])
-    allowed = 1.0 + 2.0 * times * RECENT / len(prompts)
+    allowed = 2.0 + 4.0 * times * RECENT / len(prompts)
     return PromptMap(mean, axes, centres, _radius(distinct, centres, novel_share), keys, allowed)
 
 

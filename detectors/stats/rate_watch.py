@@ -115,11 +115,11 @@ class Runner:
         """The findings of the rows of a batch."""
         findings: list[Finding] = []
         for at, row in enumerate(column.row.tolist()):
-            before = (self.firing, self.blind)
+            before, fired = self._status(), self.firing
             told = self._take(column, at)
-            changed = (self.firing, self.blind) != before
+            changed = self._status() != before
             if changed or told:
-                findings.append(self._finding(row, changed, before[0]))
+                findings.append(self._finding(row, changed, fired))
         return findings
 
     def state(self) -> WatchState:
@@ -138,6 +138,12 @@ class Runner:
             ones=tuple(self.ones),
             zeros=tuple(self.zeros),
         )
+
+    def _status(self) -> ReadingStatus:
+        """Strange prompts hide no alarm; without any value nothing can be said, not even that it goes on."""
+        if self.blind == UNSCORED_REASON or (self.blind and not self.firing):
+            return "blind"
+        return "firing" if self.firing else "quiet"
 
     def _take(self, column: Column, at: int) -> bool:
         """Take in one row; true when a periodic word is due."""
@@ -202,8 +208,8 @@ class Runner:
 
     def _finding(self, row: int, transition: bool, fired: Side | None) -> Finding:
         """What there is to say at a row; the end of an alarm keeps the direction that it had."""
-        status: ReadingStatus = "blind" if self.blind else "firing" if self.firing else "quiet"
-        ended = transition and self.firing is None and self.blind is None
+        status = self._status()
+        ended = transition and status == "quiet"
         direction = self.firing or (fired if ended else None)
         shown = () if not self.firing else tuple(self.ones if self.firing == "up" else self.zeros)
         log_e = self.evidence.log(self.bets)
@@ -219,7 +225,7 @@ class Runner:
             log_e=log_e if np.isfinite(log_e) else None,
             threshold=float(np.log(self.watch.arl)),
             exemplars=shown,
-            reason=self.blind,
+            reason=self.blind if status == "blind" else None,
         )
 
     def _effect(self) -> Effect:
