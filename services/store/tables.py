@@ -86,6 +86,7 @@ class ScoreRow(Base, table=True):
     route: str = Field(primary_key=True)
     event_index: int = Field(primary_key=True, sa_type=BigInteger)
     identity: str
+    fingerprint: str | None = None
     id: str
     ts: datetime = Field(sa_type=cast(Any, UtcDateTime))
     cluster: str

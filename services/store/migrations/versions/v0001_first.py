@@ -254,6 +254,7 @@ def _score_rows() -> None:
         sa.Column("route", sa.String(), nullable=False),
         sa.Column("event_index", sa.BigInteger(), nullable=False),
         sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=True),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("ts", sa.DateTime(timezone=True), nullable=False),
         sa.Column("cluster", sa.String(), nullable=False),

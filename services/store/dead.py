@@ -1,0 +1,92 @@
+"""Dead letters, counted once each. Their content stays on the topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, insert, select, tuple_
+
+from schemas.dead_letter import DeadLetter
+from services.store.tables import DeadCount, DeadRow, table
+
+REMEMBERED: Final = 10_000
+_LETTERS = table(DeadRow)
+_COUNTS = table(DeadCount)
+_SOURCE: Final = ("step", "cluster", "topic", "partition")
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """What one step could not read of one topic for one reason: how many, and when first and last."""
+
+    step: str
+    cluster: str
+    topic: str
+    reason: str
+    n: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+
+
+def add(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    """Count the letters that were not counted before.
+
+    Of each source partition the 10,000 highest positions are remembered; one below all of them counts as seen.
+    """
+    found: dict[tuple[str, str, str, int], dict[int, DeadLetter]] = {}
+    for letter in letters:
+        place = letter.source
+        found.setdefault((letter.step, place.cluster, place.topic, place.partition), {}).setdefault(
+            place.offset, letter
+        )
+    for source, by_offset in sorted(found.items()):
+        _add_of_source(connection, source, by_offset)
+
+
+def counts(connection: Connection) -> tuple[Dead, ...]:
+    """All counts, by step, topic and reason."""
+    names = tuple(Dead.__dataclass_fields__)
+    query = select(*(_COUNTS.c[name] for name in names)).order_by(*(_COUNTS.c[name] for name in names[:4]))
+    return tuple(Dead(*row) for row in connection.execute(query))
+
+
+def _add_of_source(connection: Connection, source: tuple[str, str, str, int], by_offset: dict[int, DeadLetter]) -> None:
+    where = tuple_(*(_LETTERS.c[name] for name in _SOURCE)) == source
+    offset = _LETTERS.c.offset
+    held, lowest = connection.execute(select(func.count(), func.min(offset)).where(where)).one()
+    known = set(connection.execute(select(offset).where(where, offset.in_(list(by_offset)))).scalars())
+    floor = lowest if held >= REMEMBERED else -1
+    new = {place: letter for place, letter in by_offset.items() if place not in known and place > floor}
+    if not new:
+        return
+    key = dict(zip(_SOURCE, source, strict=True))
+    connection.execute(insert(_LETTERS), [{**key, "offset": place} for place in sorted(new)])
+    for letter in new.values():
+        _count(connection, letter)
+    cut = connection.execute(
+        select(offset).where(where).order_by(offset.desc()).offset(REMEMBERED).limit(1)
+    ).scalar_one_or_none()
+    if cut is not None:
+        connection.execute(delete(_LETTERS).where(where, offset <= cut))
+
+
+def _count(connection: Connection, letter: DeadLetter) -> None:
+    key = {
+        "step": letter.step,
+        "cluster": letter.source.cluster,
+        "topic": letter.source.topic,
+        "reason": letter.reason,
+    }
+    where = [_COUNTS.c[name] == value for name, value in key.items()]
+    found = connection.execute(select(_COUNTS).where(*where)).one_or_none()
+    times = [letter.first_seen] if letter.first_seen else []
+    if found is None:
+        seen = times[0] if times else None
+        connection.execute(insert(_COUNTS), {**key, "n": 1, "first_seen": seen, "last_seen": seen})
+        return
+    times += [time for time in (found.first_seen, found.last_seen) if time is not None]
+    values: dict[str, Any] = {"n": found.n + 1, "first_seen": min(times, default=None)}
+    connection.execute(_COUNTS.update().where(*where).values(**values, last_seen=max(times, default=None)))

@@ -1,0 +1,62 @@
+"""Incidents as their route's journal gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, select
+
+from schemas.incident import Incident
+from services.store.dialect import upsert
+from services.store.tables import IncidentRow, table
+
+_INCIDENTS = table(IncidentRow)
+
+
+def replace(connection: Connection, route: str, incidents: Sequence[Incident]) -> None:
+    """Make the route's incidents exactly these: changed ones are written, those no longer derived deleted."""
+    stored = dict(
+        connection.execute(select(_INCIDENTS.c.id, _INCIDENTS.c.payload).where(_INCIDENTS.c.route == route)).tuples()
+    )
+    rows = {incident.id: _row(incident) for incident in incidents}
+    gone = sorted(stored.keys() - rows.keys())
+    if gone:
+        connection.execute(delete(_INCIDENTS).where(_INCIDENTS.c.id.in_(gone)))
+    changed = [row for id, row in rows.items() if stored.get(id) != row["payload"]]
+    # Resolved ones first: a route has one incident that is not, at any moment.
+    upsert(connection, _INCIDENTS, sorted(changed, key=lambda row: row["state"] != "resolved"))
+
+
+def has_unresolved(connection: Connection, route: str) -> bool:
+    """Whether time alone can still change an incident of the route."""
+    unresolved = exists().where(_INCIDENTS.c.route == route, _INCIDENTS.c.state != "resolved")
+    return bool(connection.execute(select(unresolved)).scalar())
+
+
+def find(connection: Connection, route: str | None = None, states: Sequence[str] | None = None) -> tuple[Incident, ...]:
+    """The incidents of one route or of all, in these states or all, in the order of their opening."""
+    query = select(_INCIDENTS.c.payload).order_by(_INCIDENTS.c.opened_at, _INCIDENTS.c.id)
+    if route is not None:
+        query = query.where(_INCIDENTS.c.route == route)
+    if states is not None:
+        query = query.where(_INCIDENTS.c.state.in_(states))
+    return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def get(connection: Connection, id: str) -> Incident | None:
+    """One incident."""
+    payload = connection.execute(select(_INCIDENTS.c.payload).where(_INCIDENTS.c.id == id)).scalar_one_or_none()
+    return Incident.decode(payload.encode()) if payload is not None else None
+
+
+def _row(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "route": incident.route,
+        "state": incident.state,
+        "severity": incident.severity,
+        "opened_event_index": incident.opened_event_index,
+        "opened_at": incident.opened_at,
+        "payload": incident.encode().decode(),
+    }

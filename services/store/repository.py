@@ -1,0 +1,85 @@
+"""What people and listings read of the database, each answer of one consistent state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.incident import Incident
+from schemas.reading import Reading
+from schemas.sample import Sample
+from services.store import baselines, dead, incidents, journal, readings, rollups, routes, samples
+from services.store.baselines import BaselineInfo
+from services.store.dead import Dead
+from services.store.engine import Database, open_database
+from services.store.journal import Fact
+from services.store.rollups import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The read side of an open database."""
+
+    database: Database
+
+    @classmethod
+    def open(cls, url: str) -> Repository:
+        """Open a database that exists, for a listing.
+
+        Raises:
+            StoreError: if there is none, or it cannot be used; the message names the remedy.
+        """
+        return cls(open_database(url, create=False))
+
+    def routes(self) -> tuple[str, ...]:
+        """All routes, sorted."""
+        with self.database.read() as connection:
+            return routes.names(connection)
+
+    def incidents(self, route: str | None = None, states: Sequence[str] | None = None) -> tuple[Incident, ...]:
+        """The incidents of one route or of all, in these states or all, in the order of their opening."""
+        with self.database.read() as connection:
+            return incidents.find(connection, route, states)
+
+    def incident(self, id: str) -> Incident | None:
+        """One incident, or None."""
+        with self.database.read() as connection:
+            return incidents.get(connection, id)
+
+    def baselines(self, route: str | None = None) -> tuple[BaselineInfo, ...]:
+        """The baselines of one route or of all, the newest of each route first."""
+        with self.database.read() as connection:
+            return baselines.infos(connection, route)
+
+    def rates(
+        self, route: str, since: datetime | None = None, until: datetime | None = None, slice: str | None = ""
+    ) -> tuple[Rate, ...]:
+        """Rates in [since, until) by identity, slice and signal; `slice=None` gives all slices."""
+        with self.database.read() as connection:
+            return rollups.rates(connection, route, since, until, slice)
+
+    def samples(self, route: str, ids: Iterable[str]) -> dict[str, Sample]:
+        """Exchange id -> its sample; an exchange whose text was not kept is not in it."""
+        with self.database.read() as connection:
+            return samples.by_id(connection, route, ids)
+
+    def readings(self, route: str) -> tuple[Reading, ...]:
+        """The newest reading of each stream of the route."""
+        with self.database.read() as connection:
+            return readings.latest(connection, route)
+
+    def facts(self, route: str) -> tuple[Fact, ...]:
+        """The facts of the route in the order of their arrival."""
+        with self.database.read() as connection:
+            return journal.facts(connection, route)
+
+    def verify_chain(self, route: str) -> tuple[str, ...]:
+        """What is wrong with the route's journal, in words; empty when nothing is."""
+        with self.database.read() as connection:
+            return journal.verify_chain(connection, route)
+
+    def dead(self) -> tuple[Dead, ...]:
+        """Dead letters counted by step, topic and reason."""
+        with self.database.read() as connection:
+            return dead.counts(connection)

@@ -1,0 +1,36 @@
+"""Running states of the steps, saved by compare-and-swap."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from services.store.engine import Conflict
+from services.store.tables import StateRow, table
+
+_STATES = table(StateRow)
+
+
+def load(connection: Connection, step: str, route: str) -> tuple[int, bytes] | None:
+    """Version and bytes of a step's state of one route; None when it was never saved."""
+    query = select(_STATES.c.version, _STATES.c.blob).where(_STATES.c.step == step, _STATES.c.route == route)
+    found = connection.execute(query).one_or_none()
+    return (found.version, found.blob) if found else None
+
+
+def save(connection: Connection, step: str, route: str, version: int, blob: bytes) -> int:
+    """Save the state that was made from version `version` (0: from nothing); its new version.
+
+    Raises:
+        Conflict: if somebody else saved in between. The transaction must be given up.
+    """
+    try:
+        if version == 0:
+            connection.execute(insert(_STATES), {"step": step, "route": route, "version": 1, "blob": blob})
+            return 1
+    except IntegrityError as error:
+        raise Conflict(f"another process saved the first state of {step} for {route}; load it and repeat") from error
+    where = (_STATES.c.step == step, _STATES.c.route == route, _STATES.c.version == version)
+    if connection.execute(update(_STATES).where(*where).values(version=version + 1, blob=blob)).rowcount == 0:
+        raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")
+    return version + 1
