@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-import click
 import pytest
 import typer.main
 
@@ -24,7 +23,7 @@ def _lines(document: str) -> Iterator[str]:
         r"^```[a-z]*\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     ):
         for line in block.replace("\\\n", " ").split("\n"):
-            yield re.sub(r"^(\$ )?([A-Z_]+=\S+ )*", "", line.strip())
+            yield re.sub(r'^(\$ )?([A-Z_]+=("[^"]*"|\S+) )*', "", line.strip())
 
 
 def _commands(program: str) -> list[Any]:
@@ -57,7 +56,6 @@ def test_keelwatch_command_and_its_options_exist(line: str) -> None:
 def test_readme_shows_commands_of_both() -> None:
     assert _commands("make")
     assert _commands("keelwatch")
-    assert issubclass(typer.core.TyperGroup, click.Group)
 
 
 @pytest.mark.parametrize("document", LINKED)
