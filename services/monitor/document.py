@@ -45,7 +45,8 @@ def read(text: str) -> Document:
     document = Document()
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        document.value = _Reader(document).value(node, ()) if node is not None else {}
+        value = None if node is None else _Reader(document).value(node, ())
+        document.value = {} if value is None and not document.faults else value
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         words = " ".join(f"{error.context or ''} {error.problem or ''}".split())
@@ -67,10 +68,11 @@ class _Reader:
 
     def value(self, node: yaml.Node, path: Path) -> Any:
         """The plain value of `node`; None where there is a fault."""
-        self._document.lines.setdefault(path, node.start_mark.line + 1)
         if id(node) in self._seen:
-            self._fault(node, path, "aliases (*name) are not supported; write the value out")
+            line = self._document.line(path)
+            self._document.faults.append(Fault(path, line, "aliases (*name) are not supported; write the value out"))
             return None
+        self._document.lines.setdefault(path, node.start_mark.line + 1)
         self._seen.add(id(node))
         if len(path) > _DEEPEST:
             self._fault(node, path, f"nested more than {_DEEPEST} levels deep")

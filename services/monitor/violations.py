@@ -35,6 +35,7 @@ _WANTED: Final = {
     "finite_number": "must be a finite number",
     "tuple_type": "must be a list, for example [a, b]",
     "model_type": "must be a mapping of keys to values",
+    "dict_type": "must be a mapping of keys to values",
     "mapping_type": "must be a mapping of keys to values",
     "missing": "is missing here",
 }

@@ -1,0 +1,290 @@
+"""The monitor file: the contract's example, merging, the best pattern, and every mistake with line and remedy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.errors import InputError
+from services.monitor import BaselinePolicy, MonitorError, RoutePolicy, check, load
+from services.monitor.file import MAX_BYTES, examine
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "infra" / "keelwatch.example.yaml"
+CONTRACT = """\
+defaults: {baseline: {size: 1000, min_size: 300, max_days: 7, per_hour: 84}, false_pages_per_month: 1, keep_text: default, embed_share: 1.0}
+allow_hosts: []
+routes:
+  support-bot/*:
+    floors: {refusal: 0.02, secret_leak: 0}
+    slices: [hazard, language, tags.locale]
+    suites: [core]
+    target: {url: https://example.com/v1, model: gpt-4, api_key_env: OPENAI_API_KEY, system_prompt_file: prompts/support.txt, settings: {temperature: 0}}
+    schedules: [{name: weekly, cron: "0 6 * * 1", timezone: Europe/Berlin}]
+    after_change: [0m, 1h, 24h, 7d]
+    notify: [slack-oncall]
+receivers:
+  slack-oncall: {slack: {channel: "#llm-safety", token_env: KEELWATCH_SLACK_TOKEN, mention: "<!subteam^S123>"}}
+"""  # noqa: E501
+
+
+def policy(text: str, route: str) -> RoutePolicy:
+    monitor, problems = examine(text, "k.yaml")
+    assert monitor is not None, problems
+    return monitor.policy(route)
+
+
+def said(text: str) -> list[str]:
+    return [str(problem) for problem in examine(text, "k.yaml")[1]]
+
+
+def test_without_a_file_the_defaults_of_the_contract_hold() -> None:
+    found = load(None).policy("any/route")
+    assert found == RoutePolicy()
+    assert found.baseline == BaselinePolicy(size=1000, min_size=300, max_days=7, per_hour=84)
+    assert found.floors == {"refusal": 0.02, "pii_leak": 0.02, "secret_leak": 0.0, "system_prompt_leak": 0.0}
+    assert (found.false_pages_per_month, found.keep_text, found.embed_share) == (1.0, "default", 1.0)
+
+
+def test_the_example_of_the_contract_is_accepted() -> None:
+    monitor, problems = examine(CONTRACT, "k.yaml")
+    assert monitor is not None
+    assert {problem.severity for problem in problems} == {"warning"}
+    found = monitor.policy("support-bot/prod")
+    assert found.after_change == (timedelta(0), timedelta(hours=1), timedelta(days=1), timedelta(days=7))
+    assert found.target is not None
+    assert found.target.settings == {"temperature": 0}
+    assert found.schedules[0].cron == "0 6 * * 1"
+    assert monitor.receivers["slack-oncall"].slack.mention == "<!subteam^S123>"
+    assert monitor.policy("other") == RoutePolicy()
+
+
+def test_slices_without_a_scorer_are_accepted_with_a_warning() -> None:
+    warned = [line for line in said(CONTRACT) if "slices" in line]
+    told = "no scorer provides it in this version: not monitored"
+    assert warned == [
+        f"k.yaml:6: warning: routes.support-bot/*.slices[{i}]: {name}: {told}"
+        for i, name in enumerate(("hazard", "language"))
+    ]
+
+
+def test_the_shipped_example_loads() -> None:
+    assert load(EXAMPLE).policy("support-bot/prod").suites == ("core",)
+    assert all(problem.severity == "warning" for problem in check(EXAMPLE))
+
+
+def test_floors_and_baseline_merge_key_by_key_and_the_rest_as_a_whole() -> None:
+    text = """\
+defaults: {baseline: {size: 500}, floors: {refusal: 0.05}, slices: [tags.a], embed_share: 0.5}
+routes:
+  a: {baseline: {min_size: 100}, floors: {pii_leak: 0.1}, slices: [tags.b]}
+"""
+    found = policy(text, "a")
+    assert found.baseline == BaselinePolicy(size=500, min_size=100)
+    assert found.floors == {"refusal": 0.05, "pii_leak": 0.1, "secret_leak": 0.0, "system_prompt_leak": 0.0}
+    assert (found.slices, found.embed_share) == (("tags.b",), 0.5)
+    assert policy(text, "b").slices == ("tags.a",)
+
+
+@pytest.mark.parametrize(
+    ("route", "share"),
+    [("bot/prod", 0.1), ("bot/prod/eu", 0.2), ("bot/test", 0.3), ("other", 0.4), ("bot/pr", 0.3), ("but/prod", 0.5)],
+)
+def test_the_most_specific_pattern_wins_whatever_the_order(route: str, share: float) -> None:
+    shares = {"bot/prod": 0.1, "bot/prod*": 0.2, "bot/*": 0.3, "*": 0.4, "b?t/*": 0.5}
+    for names in (list(shares), list(reversed(shares))):
+        text = "routes:\n" + "".join(f'  "{name}": {{embed_share: {shares[name]}}}\n' for name in names)
+        assert policy(text, route).embed_share == share
+
+
+def test_empty_files_and_sections_are_defaults() -> None:
+    for text in ("", "# nothing\n", "routes:\nreceivers:\ndefaults:\n", "---\n"):
+        assert policy(text, "a") == RoutePolicy()
+
+
+MISTAKES = [
+    ("defaluts: {}", 1, "defaluts: unknown key; did you mean defaults?"),
+    ("routes:\n  a:\n    flors: {}", 3, "routes.a.flors: unknown key; did you mean floors?"),
+    ("routes:\n  a:\n    zzz: {}", 3, "unknown key; known: after_change, baseline, embed_share"),
+    ("defaults:\n  baseline:\n    sise: 3", 3, "defaults.baseline.sise: unknown key; did you mean size?"),
+    ("routes:\n  a:\n    floors:\n      refusl: 0.1", 4, "unknown signal; did you mean refusal?"),
+    ("routes:\n  a:\n    floors:\n      refusal: 2", 4, "routes.a.floors.refusal: must be less than or equal to 1"),
+    ("routes:\n  a:\n    floors:\n      refusal: -0.1", 4, "must be greater than or equal to 0"),
+    ('routes:\n  a:\n    floors:\n      refusal: "0.1"', 4, "must be a number, without quotes"),
+    ("routes:\n  a:\n    floors:\n      refusal: yes", 4, "must be a number, without quotes"),
+    ("routes:\n  a:\n    floors: 0.1", 3, "routes.a.floors: must be a mapping"),
+    ("routes:\n  a:\n    embed_share: 0", 3, "must be greater than 0"),
+    ("routes:\n  a:\n    embed_share: .nan", 3, "must be a finite number"),
+    ("routes:\n  a:\n    false_pages_per_month: .inf", 3, "must be a finite number"),
+    ("routes:\n  a:\n    false_pages_per_month: 0", 3, "must be greater than 0"),
+    ("routes:\n  a:\n    keep_text: some", 3, "must be 'all', 'default' or 'none'"),
+    ("routes:\n  a:\n    slices: [topic]", 3, "routes.a.slices[0]: must be hazard, language or tags.NAME"),
+    ("routes:\n  a:\n    slices: tags.a", 3, "routes.a.slices: must be a list"),
+    ("routes:\n  a:\n    suites:\n      - 3", 4, "routes.a.suites[0]: must be text"),
+    ("routes:\n  a:\n    after_change: [1w]", 3, "for example 0m, 1h, 24h or 7d"),
+    ("routes:\n  a:\n    after_change: [5]", 3, "for example 0m, 1h, 24h or 7d"),
+    ("routes:\n  a:\n    after_change: [-1h]", 3, "for example 0m, 1h, 24h or 7d"),
+    ("routes:\n  a:\n    after_change: [366d]", 3, "at most 365d"),
+    ("routes:\n  a:\n    notify: [nope]", 3, "routes.a.notify[0]: no receiver nope"),
+    (
+        "routes:\n  a:\n    baseline:\n      size: 200",
+        3,
+        "min_size: 300 is above size 200; lower min_size or raise size",
+    ),
+    ("routes:\n  a:\n    baseline: {size: 10}", 3, "greater than or equal to 50"),
+    ("routes:\n  a:\n    baseline: {size: 1e3}", 3, "must be a whole number, without quotes"),
+    ("routes:\n  A/prod:\n    slices: []", 2, "a route pattern is 1-200 characters"),
+    ("routes:\n  a: {}\n  a: {}", 3, "routes.a: written twice, first in line 2; keep one"),
+    ("routes:\n  3: {}\n  [1]: {}", 3, "a key must be text"),
+    ("routes: [a]", 1, "routes: must be a mapping"),
+    ("- routes", 1, "must be a mapping"),
+    ("routes:\n  a:\n    target: {model: m}", 3, "routes.a.target.url: is missing here"),
+    ("routes:\n  a:\n    target: {url: example.com, model: m}", 3, "must be a URL such as https://"),
+    ("routes:\n  a:\n    target: {url: 'file:///etc/passwd', model: m}", 3, "must be a URL such as https://"),
+    ("routes:\n  a:\n    target: {url: 'http://h:x', model: m}", 3, "must be a URL such as https://"),
+    ("routes:\n  a:\n    target: {url: 'https://u:p@h/', model: m}", 3, "must not hold user or password"),
+    ("routes:\n  a:\n    target: {url: 'https://h', model: m, api_key: x}", 3, "secret in clear"),
+    (
+        "routes:\n  a:\n    target: {url: 'https://h', model: m, api_key_env: openai}",
+        3,
+        "NAME of an environment variable",
+    ),
+    ("routes:\n  a:\n    target: {url: 'https://h', model: m, settings: {password: x}}", 3, "secret in clear"),
+    (
+        "receivers:\n  s:\n    slack:\n      channel: '#a'\n      token: xoxb-1-2",
+        5,
+        "receivers.s.slack.token: a secret in clear",
+    ),
+    ("receivers:\n  s:\n    slack:\n      channel: '#a'\n      token_env: xoxb-1-2", 5, "a secret in clear"),
+    (
+        "receivers:\n  s:\n    slack:\n      channel: '#a'\n      webhook_url:",
+        5,
+        "name the variable in webhook_url_env",
+    ),
+    ("receivers:\n  s:\n    slack:\n      channel: #a\n      token_env: A", 4, "a Slack channel in quotes"),
+    ("receivers:\n  s:\n    email: {to: a}", 3, "receivers.s.email: unknown key"),
+    ("allow_hosts:\n  - 'sk-abcdefghijklmnopqrst'", 2, "a secret in clear"),
+    ("allow_hosts: [1]", 1, "allow_hosts[0]: must be text"),
+    ("routes:\n  a:\n    schedules:\n      - {name: w, cron: '0 6 * *'}", 4, "cron needs 5 fields"),
+    ("routes:\n  a:\n    schedules:\n      - {name: w, cron: '0 6 31 2 *'}", 4, "never comes"),
+    (
+        "routes:\n  a:\n    schedules:\n      - {name: w, cron: '0 6 * * 1', timezone: Europe/Berln}",
+        4,
+        "did you mean Europe/Berlin?",
+    ),
+    (
+        "routes:\n  a:\n    schedules:\n      - {name: w, cron: '0 6 * * 1', timezone: ../../etc/passwd}",
+        4,
+        "not an IANA time zone",
+    ),
+    ("routes:\n  a:\n    schedules:\n      - {cron: '0 6 * * 1'}", 4, "routes.a.schedules[0].name: is missing here"),
+    (
+        "routes:\n  a:\n    schedules:\n      - {name: w, cron: '0 6 * * 1'}\n      - {name: w, cron: '0 7 * * 1'}",
+        5,
+        "a second schedule w; names must differ",
+    ),
+    ("a: [", 1, "not YAML"),
+    ("routes:\n\ta: 1", 2, "not YAML"),
+    ("a: 1\n---\nb: 2", 2, "not YAML"),
+    ("routes: &x {}\nreceivers: *x", 2, "aliases (*name) are not supported"),
+    ("defaults: &a\n  <<: *a", 2, "supported"),
+    ("routes: !!python/object/apply:os.system [id]", 1, "tags (!name) are not supported"),
+    ("allow_hosts:\n  - !secret x", 2, "not supported"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), MISTAKES, ids=range(len(MISTAKES)))
+def test_a_mistake_is_named_with_line_and_remedy(text: str, line: int, words: str) -> None:
+    monitor, problems = examine(text, "k.yaml")
+    errors = [problem for problem in problems if problem.severity == "error"]
+    assert monitor is None
+    assert any(str(problem).startswith(f"k.yaml:{line}: error: ") and words in str(problem) for problem in errors), (
+        errors
+    )
+    assert not any("xoxb" in str(problem) or "sk-a" in str(problem) for problem in errors)
+
+
+def test_all_mistakes_are_told_at_once_and_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "keelwatch.yaml"
+    path.write_text("defaluts: {}\nroutes:\n  a:\n    floors: {refusl: 1}\n    embed_share: 2\n")
+    with pytest.raises(MonitorError) as caught:
+        load(path)
+    assert isinstance(caught.value, InputError)
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[1] for line in lines] == ["1", "4", "5"]
+    assert all(line.startswith(str(path)) for line in lines)
+    assert check(path) == caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("routes:\n  a:\n    floors: {harmful_compliance: 0.02}", "no scorer provides it in this version"),
+        ("routes:\n  a:\n    after_change: [1h]", "needs a target"),
+        ("routes:\n  a:\n    target: {url: 'http://127.0.0.1:9/v1', model: m}", "list its host under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'http://localhost/v1', model: m}", "list its host under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'http://[::1]/v1', model: m}", "list its host under allow_hosts"),
+    ],
+)
+def test_warnings_do_not_stop_the_file(text: str, words: str) -> None:
+    monitor, problems = examine(text, "k.yaml")
+    assert monitor is not None
+    assert any(words in problem.message and problem.severity == "warning" for problem in problems)
+
+
+def test_an_allowed_private_host_is_no_warning() -> None:
+    text = "allow_hosts: [127.0.0.1]\nroutes:\n  a:\n    target: {url: 'http://127.0.0.1:9/v1', model: m}"
+    assert not any("allow_hosts" in line for line in said(text))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"a: \x00", "not YAML"),
+        (b"#" * (MAX_BYTES + 1), "larger than 1 MiB"),
+        (b"[" * 5000, "levels deep"),
+        (b'{"a":' * 20 + b"1" + b"}" * 20, "levels deep"),
+        (b"allow_hosts: [" + b"1" * 5000 + b"]", "not a value"),
+    ],
+)
+def test_files_that_are_no_monitor_file(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "keelwatch.yaml"
+    path.write_bytes(content)
+    with pytest.raises(MonitorError, match=words):
+        load(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(MonitorError, match="cannot be read: No such file"):
+        load(tmp_path / "none.yaml")
+    assert "cannot be read" in check(tmp_path)[0].message
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "keelwatch.yaml"
+    path.write_bytes(b"\xef\xbb\xbfallow_hosts: [a]\n")
+    assert load(path).allow_hosts == ("a",)
+
+
+@given(st.text())
+def test_any_text_is_a_monitor_or_problems(text: str) -> None:
+    monitor, problems = examine(text, "k.yaml")
+    assert (monitor is None) == any(problem.severity == "error" for problem in problems)
+
+
+@given(st.data())
+def test_a_mutated_file_is_a_monitor_or_problems(data: st.DataObject) -> None:
+    text = CONTRACT
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(0, len(text)))
+        new = data.draw(
+            st.sampled_from(["", "\n", ":", " ", "- ", "[", "}", "&a ", "*a", "!!x ", "1", "null", '"', "#", "\t"])
+        )
+        text = text[:at] + new + text[at + data.draw(st.integers(0, 4)) :]
+    monitor, problems = examine(text, "k.yaml")
+    assert (monitor is None) == any(problem.severity == "error" for problem in problems)
+    assert all(problem.line is None or 1 <= problem.line <= text.count("\n") + 1 for problem in problems)
