@@ -1,0 +1,93 @@
+"""The mathematics below rate_shift."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.stats.rate_evidence import CAP, advance, make_bets, no_evidence, surprise
+from detectors.stats.rate_interval import change, wilson
+from detectors.stats.rate_prompts import RECENT, map_prompts
+from tests.support.rate_streams import asked
+
+share = st.floats(0.0, 1.0)
+
+
+@given(share, share, share)
+def test_no_bet_gains_on_average_under_the_null(rise: float, fall: float, chance: float) -> None:
+    """Whatever the bets were sized for: at a rate within the null's edges the mean factor is at most 1."""
+    bets = make_bets(rise, fall)
+    up, down = max(chance, rise), max(1 - chance, fall)
+    edges = np.array([up, up]), np.array([down, down])
+    no, yes = surprise(bets, np.array([0.0, 1.0]), *edges)
+    assert (no >= 0).all()
+    assert (yes >= 0).all()
+    assert (chance * yes + (1 - chance) * no <= 1 + 1e-12).all()
+
+
+def test_the_first_alarm_of_fair_coins_comes_no_sooner_than_promised() -> None:
+    """At the edge of the null the mean of min(first alarm, 20 ARL) is at least the ARL."""
+    rng, arl, null = np.random.default_rng(0), 100.0, 0.1
+    bets = make_bets(null, 1 - null)
+    firsts = []
+    for _ in range(60):
+        evidence, row = no_evidence(bets), 0
+        while row < 20 * arl:
+            value = np.array([float(rng.random() < null)])
+            factor = surprise(bets, value, np.array([null]), np.array([1 - null]))[0]
+            evidence = advance(evidence, bets, factor, row, arl)
+            row += 1
+            if evidence.log(bets) >= np.log(arl):
+                break
+        firsts.append(row)
+    assert np.mean(firsts) >= arl
+
+
+def test_evidence_is_capped_so_that_it_can_come_back() -> None:
+    bets, arl = make_bets(0.05, 0.97), 1000.0
+    evidence = no_evidence(bets)
+    for row in range(300):
+        factor = surprise(bets, np.ones(1), np.array([0.05]), np.array([0.97]))[0]
+        evidence = advance(evidence, bets, factor, row, arl)
+        assert evidence.log(bets) <= np.log(CAP * arl) + 1e-9
+    assert evidence.leaning(bets) == ("up", 0)
+
+
+@given(st.integers(0, 200), st.integers(1, 200), share, st.floats(0, 0.1))
+def test_an_interval_of_a_change_holds_its_estimate(hits: int, n: int, expected: float, error: float) -> None:
+    hits = min(hits, n)
+    low, estimate, high = change(hits, expected * n, n, error)
+    assert low <= estimate <= high
+    wider = change(hits, expected * n, n, error + 0.05)
+    assert wider[0] <= low
+    assert high <= wider[2]
+
+
+def test_wilson_is_the_known_interval() -> None:
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=1e-4)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_a_place_does_not_depend_on_the_neighbours() -> None:
+    rng = np.random.default_rng(1)
+    known = map_prompts(asked(rng, 300)[0], 32, 24, 0.02)
+    prompts = asked(rng, 90)[0]
+    whole, alone = known.locate(prompts), [known.locate(prompts[i : i + 1]) for i in range(90)]
+    assert [place.topic[0] for place in alone] == whole.topic.tolist()
+    np.testing.assert_allclose([place.features[0] for place in alone], whole.features, atol=1e-12)
+
+
+def test_a_prompt_counts_four_times_as_often_as_in_the_baseline_and_twice() -> None:
+    rng = np.random.default_rng(2)
+    base = asked(rng, 500)[0]
+    base[1] = base[0]  # asked twice among 500
+    known = map_prompts(base, 32, 24, 0.02)
+    rows = np.concatenate([np.repeat(base[:1], 30, axis=0), np.repeat(asked(rng, 1)[0], 30, axis=0)])
+    over, recent = known.repeated(known.locate(rows), np.zeros(0, dtype=np.uint64), np.ones(60, dtype=np.bool_))
+    assert (~over[:30]).sum() == 2 + 4 * 2
+    assert (~over[30:]).sum() == 2
+    assert len(recent) == 60
+    _, recent = known.repeated(known.locate(base), recent, np.ones(500, dtype=np.bool_))
+    assert len(recent) == RECENT
