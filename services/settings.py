@@ -86,7 +86,7 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'keelwatch.db'}"
 
 
-def load() -> Settings:
+def load_settings() -> Settings:
     """Read the environment.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.settings import SettingsError, load
+from services.settings import SettingsError, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_defaults_need_no_variable() -> None:
-    settings = load()
+    settings = load_settings()
     assert settings.config is None
     assert settings.kafka_bootstrap is None
     assert settings.database == f"sqlite:///{settings.data_dir / 'keelwatch.db'}"
@@ -48,7 +48,7 @@ def test_names_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, value in values.items():
         monkeypatch.setenv(f"KEELWATCH_{name}", value)
-    settings = load()
+    settings = load_settings()
     assert settings.config == Path("k.yaml")
     assert settings.database == "postgresql://u:p@h/d"
     assert settings.slack_api_url == "http://127.0.0.1:9"
@@ -60,7 +60,7 @@ def test_names_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEELWATCH_DATABASE_URL", "")
-    assert load().database_url is None
+    assert load_settings().database_url is None
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,6 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_bad_value_is_named_without_being_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"KEELWATCH_{name}", value)
     with pytest.raises(SettingsError) as caught:
-        load()
+        load_settings()
     assert str(caught.value).startswith(f"KEELWATCH_{name}: must be ")
     assert "secret" not in str(caught.value)
