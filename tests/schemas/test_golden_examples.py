@@ -21,7 +21,7 @@ from schemas.identity import identity_of
 from schemas.incident import Incident, incident_id
 from schemas.reading import Reading, reading_id
 from schemas.score import ScoreBlock
-from tests.support.records import EXAMPLES, RECORDS, examples_of
+from tests.support.contract import EXAMPLES, RECORDS, examples_of
 
 CASES = [pytest.param(name, path, id=f"{name}/{path.stem}") for name in RECORDS for path in examples_of(name)]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas.base import canonical, hash16, iso
 from schemas.decision import Decision
 from schemas.exchange import Exchange
-from tests.support.records import JSON, RECORDS, random_records
+from tests.support.contract import JSON, RECORDS, random_records
 
 
 @pytest.mark.parametrize("name", list(RECORDS))

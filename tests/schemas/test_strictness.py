@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from schemas.exchange import Exchange
 from schemas.score import ScoreBlock
-from tests.support.records import RECORDS, examples_of
+from tests.support.contract import RECORDS, examples_of
 
 CASES = [
     pytest.param(name, json.loads(path.read_bytes()), id=f"{name}/{path.stem}")

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from schemas.topics import PUBLISHERS, SCORES, TOPICS, Step, dead_topics
-from tests.support.records import RECORDS
+from tests.support.contract import RECORDS
 
 STEPS = set(get_args(Step))
 

@@ -1,0 +1,170 @@
+"""Every record of the contract by its name, its golden examples, and random ones of any record."""
+
+from __future__ import annotations
+
+import base64
+import types
+import typing
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+import annotated_types
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from schemas.alert import Alert
+from schemas.base import EARLIEST, HEX16, LATEST, Record
+from schemas.change import Change
+from schemas.dead_letter import DeadLetter
+from schemas.decision import Decision
+from schemas.evaluation import Comparison, Run
+from schemas.exchange import Exchange
+from schemas.incident import Incident
+from schemas.reading import Reading
+from schemas.sample import Sample
+from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock, SignalColumn
+
+RECORDS: Final[Mapping[str, type[Record]]] = {
+    "exchange": Exchange,
+    "score": ScoreBlock,
+    "sample": Sample,
+    "reading": Reading,
+    "change": Change,
+    "decision": Decision,
+    "run": Run,
+    "comparison": Comparison,
+    "alert": Alert,
+    "incident": Incident,
+    "dead_letter": DeadLetter,
+}
+EXAMPLES: Final = Path(__file__).resolve().parents[2] / "schemas" / "examples"
+
+JSON: Final = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+_FINITE = st.floats(allow_nan=False, allow_infinity=False)
+_TIMES = st.datetimes(
+    EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None) - timedelta.resolution, timezones=st.just(UTC)
+)
+_PLAIN: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
+    str: st.text(),
+    int: st.integers(0, 2**63),
+    float: _FINITE,
+    bool: st.booleans(),
+    type(None): st.none(),
+    Any: JSON,
+}
+_ROUTES = st.from_regex(r"[a-z0-9._/-]{1,200}", fullmatch=True).filter(
+    lambda route: not {"safety", "profile", "metrics"} & set(route.split("/"))
+)
+
+
+def examples_of(name: str) -> list[Path]:
+    """The golden examples of a record, sorted."""
+    return sorted((EXAMPLES / name / "1").glob("*.json"))
+
+
+def random_records(record: type[Record]) -> st.SearchStrategy[Record]:
+    """Any record of this type that the schema allows."""
+    return score_blocks() if record is ScoreBlock else _of_model(record)
+
+
+@st.composite
+def score_blocks(draw: Callable[[st.SearchStrategy[Any]], Any]) -> ScoreBlock:
+    """Score blocks of 1 to 4 rows: columns of one length, identities described."""
+    n = draw(st.integers(1, 4))
+    hints = typing.get_type_hints(ScoreBlock, include_extras=True)
+    identities = draw(st.dictionaries(_hex16(), _of_type(get_args(hints["identities"])[1]), min_size=1, max_size=2))
+    column = {
+        name: draw(st.tuples(*[_of_type(get_args(hint)[0])] * n))
+        for name, hint in hints.items()
+        if get_origin(hint) is tuple
+    }
+    column["identity"] = draw(st.tuples(*[st.sampled_from(sorted(identities))] * n))
+    column["fingerprint"] = draw(st.sampled_from([(), column["conversation"]]))
+    widths = {"prompt_vec": VECTOR_WIDTH, "response_vec": VECTOR_WIDTH, "style": STYLE_WIDTH}
+    vectors = {
+        name: base64.b64encode(bytes([draw(st.integers(0, 59))]) * (2 * n * width)).decode()
+        for name, width in widths.items()
+    }
+    signals = draw(st.dictionaries(st.text(), _columns(n), max_size=2))
+    plain = {name: draw(_of_type(hints[name])) for name in ("route", "scorer", "cluster", "topic")}
+    return ScoreBlock(identities=identities, signals=signals, **plain, **column, **vectors)
+
+
+def _columns(n: int) -> st.SearchStrategy[SignalColumn]:
+    hints = typing.get_type_hints(SignalColumn, include_extras=True)
+    return st.builds(
+        SignalColumn,
+        **{
+            name: st.tuples(*[_of_type(get_args(hint)[0])] * n)
+            for name, hint in hints.items()
+            if name in SignalColumn.model_fields
+        },
+    )
+
+
+def _of_model(model: type[BaseModel]) -> st.SearchStrategy[Any]:
+    hints = typing.get_type_hints(model, include_extras=True)
+    fields = {name: _of_type(hints[name]) for name in model.model_fields}
+    return st.fixed_dictionaries(fields).map(lambda values: model(**values))
+
+
+def _hex16() -> st.SearchStrategy[str]:
+    return st.from_regex(HEX16.strip("^$"), fullmatch=True)
+
+
+def _of_type(hint: Any) -> st.SearchStrategy[Any]:
+    """Values of one annotation as the schemas use them; an unknown one is an error, never skipped."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is typing.Annotated:
+        return _annotated(args[0], args[1:])
+    if origin is not None:
+        return _generic(origin, args)
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return _of_model(hint)
+    return _PLAIN[hint]
+
+
+def _generic(origin: Any, args: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    if origin in (Union, types.UnionType):
+        return st.one_of(*[_of_type(arg) for arg in args])
+    if origin is Literal:
+        return st.sampled_from(args)
+    if origin is tuple:
+        return st.lists(_of_type(args[0]), max_size=3).map(tuple)
+    if issubclass(origin, Mapping):
+        return st.dictionaries(_of_type(args[0]), _of_type(args[1]), max_size=3)
+    raise TypeError(f"no strategy for {origin}")
+
+
+def _annotated(hint: Any, metadata: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    """Values under constraints: 16 hex, a route, a time, a minimum, free JSON."""
+    if hint is datetime:
+        return _TIMES
+    patterns = [pattern for meta in metadata if (pattern := getattr(meta, "pattern", None))]
+    if patterns == [HEX16]:
+        return _hex16()
+    if patterns:
+        return _ROUTES
+    if hint is Any:
+        return JSON
+    if hint is float:
+        return st.floats(min_value=0, allow_infinity=False)
+    least = next((n for meta in metadata if (n := _minimum(meta)) is not None), 0)
+    return _of_type(hint).filter(lambda value: not hasattr(value, "__len__") or len(value) >= least)
+
+
+def _minimum(meta: Any) -> int | None:
+    if length := getattr(meta, "min_length", None):
+        return int(length)
+    found = [m.min_length for m in getattr(meta, "metadata", ()) if isinstance(m, annotated_types.MinLen)]
+    return found[0] if found else None
