@@ -1,4 +1,4 @@
-"""The signals: what `score` measures of each exchange. One signal a file, and one line in `SIGNALS`."""
+"""The signals: what `score` measures of each exchange. A new one is a file here and an entry of `SIGNALS`."""
 
 from __future__ import annotations
 
@@ -8,5 +8,11 @@ from services.ports import Signal
 from services.score.signals.pii_leak import PiiLeak
 from services.score.signals.refusal import Refusal
 from services.score.signals.secret_leak import SecretLeak
+from services.score.signals.system_prompt_leak import SystemPromptLeak
 
-SIGNALS: Final[tuple[Signal, ...]] = (Refusal(), PiiLeak(), SecretLeak())
+SIGNALS: Final[tuple[Signal, ...]] = (
+    Refusal(),
+    PiiLeak(),
+    SecretLeak(),
+    SystemPromptLeak(),
+)

@@ -1,4 +1,4 @@
-"""Structured forms of credentials: what vendors publish about how their keys look."""
+"""Structured forms of credentials, after what vendors publish about how their keys look."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class KeyForm:
     Attributes:
         label: what the span is called.
         source: the form in the subset that both hyperscan and `re` read; ASCII, bounded.
-        secret: number of leading characters that every key of the form shares and that are no part of its variety.
+        fixed: number of leading characters that every key of the form shares and that are no part of its variety.
         confirms: whether a hit can be a confirmed leak; the others are only masked.
     """
 
@@ -76,7 +76,7 @@ FORMS: Final = (
     KeyForm("anthropic_key", r"sk-ant-[A-Za-z0-9_-]{20,200}", confirms=False),
     KeyForm("twilio_account", r"AC[0-9a-f]{32}", confirms=False),
 )
-"""Forms with a prefix of their own. A hit is confirmed by its variety (see `_placeholders`), not by its prefix alone."""
+"""Forms that their prefix names. A hit is confirmed by its variety (`_placeholders`), not by its prefix alone."""
 
 PEM: Final = re.compile(
     r"-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----([^-]{0,16000})(-----END [A-Z ]{10,40}-----)?"
@@ -84,23 +84,29 @@ PEM: Final = re.compile(
 JWT: Final = re.compile(
     r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{10,2000})\.(eyJ[A-Za-z0-9_-]{10,8000})\.([A-Za-z0-9_-]{20,1000})"
 )
-URL_PASSWORD: Final = re.compile(
-    r"(?<![A-Za-z])(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|sqlserver|clickhouse|ftp|https?)"
-    r"(?:\+[a-z0-9]{2,12})?://[^\s:/@\"'<>]{0,80}:([^\s:/@\"'<>]{1,120})@([^\s/:\"'<>]{1,200})"
+
+_URL = (
+    r"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|sqlserver|clickhouse|ftp|https?)"
+    r"(?:\+[a-z0-9]{2,12})?://[A-Za-z0-9._%+~-]{0,80}:([^\s:/@\"'<>]{1,120})@([^\s/:\"'<>]{1,200})"
 )
-ASSIGNMENT: Final = re.compile(
-    r"(?<![A-Za-z])(?:pass(?:word|phrase|wd|code)?|pwd|pin|secret|token|credentials?|(?:api|access|secret|private|auth)[ _-]?key"
-    r"|(?:client|api|auth|app)[ _-]?secret|(?:access|auth|secret|door|security|login)[ _-]?code)"
-    r"[\"'`*]{0,3}(?:\s{0,3}(?:is|are|=|:|=>|:=))[\s\"'`*]{0,6}([^\s\"'`,;<>(){}\[\]]{6,200})",
-    re.IGNORECASE,
+URL_PASSWORD: Final = re.compile(rf"(?<![A-Za-z]){_URL}", re.ASCII)
+
+_NAMED = (
+    r"(?:pass(?:word|phrase|wd|code)|pwd|pin|secret|token|credentials?"
+    r"|(?:api|access|secret|private|auth|license|encryption|admin|master)[ _-]?key"
+    r"|(?:client|api|auth|app)[ _-]?secret"
+    r"|(?:access|auth|secret|door|security|login|admin|master|override|activation|unlock|discount|promo)[ _-]?code)"
+    r"(?: (?:for|to|of)(?: [A-Za-z0-9_'-]{1,20}){1,5})?[\"'`*]{0,3}\s{0,3}(?:is|are|=|:|=>|:=)[\s\"'`*]{0,6}"
+    r"([^\s\"'`,;<>(){}\[\]]{6,200})"
 )
+ASSIGNMENT: Final = re.compile(rf"(?<![A-Za-z]){_NAMED}", re.ASCII | re.IGNORECASE)
 """A keyword and its value. Such a hit is masked; alone it never confirms a leak."""
 
 PREFILTER: Final[Mapping[str, str]] = {
     **{str(index): form.source for index, form in enumerate(FORMS)},
     "pem": r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY",
     "jwt": r"eyJ[A-Za-z0-9_-]{10}",
-    "url": r"://[^\s:/@\"'<>]{0,80}:[^\s:/@\"'<>]{1,120}@",
-    "assignment": r"(?:pass|pwd|pin|secret|token|credential|key|code)[a-z]{0,6}[\"'`*]{0,3}\s{0,3}(?:is|are|=|:)",
+    "url": _URL,
+    "assignment": _NAMED,
 }
-"""What one hyperscan pass looks for: wider than the patterns above, never narrower."""
+"""What one hyperscan pass looks for: the same forms without their borders, so wider and never narrower."""

@@ -7,6 +7,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from services.score.signals._personal_samples import (
+    IBAN_LENGTH,
+    ROLE_LOCAL,
+    SAMPLE_CARDS,
+    SAMPLE_DOMAIN,
+    SAMPLE_IBANS,
+    SAMPLE_LOCAL,
+    SAMPLE_SSNS,
+    TOLL_FREE,
+)
 from services.score.signals._scan import PatternSet
 
 EMAIL: Final = re.compile(r"(?<![\w.%+-])([A-Za-z0-9][\w.%+-]{0,63})@((?:[\w-]{1,63}\.){1,5}[^\W\d_]{2,24})(?![\w@])")
@@ -23,8 +33,8 @@ US_PHONE: Final = re.compile(
     r"([2-9][0-9]{2})([ .-])([0-9]{4})(?:x[0-9]{1,5})?(?![\w-])"
 )
 NAMED_PHONE: Final = re.compile(
-    r"(?<![a-z])(?:phone|telephone|tel|mobile|cell|fax|call|text|reach|contact|whatsapp|number is|answering at|messages? to)"
-    r"(?![a-z])[^0-9\n+(]{0,24}\n?([+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,13})(?![0-9])",
+    r"(?<![a-z])(?:phone|telephone|tel|mobile|cell|fax|call|text|reach|contact|whatsapp|number is|answering at"
+    r"|messages? to)(?![a-z])[^0-9\n+(]{0,24}\n?([+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,13})(?![0-9])",
     re.IGNORECASE,
 )
 NAMED_CARD: Final = re.compile(
@@ -37,61 +47,6 @@ _PREFILTER: Final = {
     "iban": r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}[ -]?[A-Za-z0-9]{4}",
 }
 _SCAN: Final = PatternSet(_PREFILTER)
-
-_SAMPLE_DOMAIN = re.compile(
-    r"(?:^|\.)(?:example|test|invalid|localhost|local)$|(?:^|[.-])example\."
-    r"|^(?:e?mail|domain|yourdomain|mydomain|your-?domain|website|yourwebsite|company|yourcompany|mycompany|my-?site|site|server|host"
-    r"|provider|organization|business|university|school|school-?name|abc|xyz|acme|foo|bar|test|fake|dummy|placeholder|sample)"
-    r"(?:name|company|corp)?\.[a-z.]+$",
-    re.IGNORECASE,
-)
-_SAMPLE_LOCAL = re.compile(
-    r"^(?:your?|my|user|username|name|email|e-mail|first|firstname|last|someone|somebody|person|recipient|sender|me|test|foo|bar"
-    r"|john|jane|john[._-]?(?:doe|smith)|jane[._-]?(?:doe|smith)|(?:j|jd)[._-]?doe|johndoe|janedoe|jsmith|abc|xyz|xxx+)[\d._-]*$"
-    r"|^(?:your|my|first|user)[._-]?\w+|example|sample|placeholder",
-    re.IGNORECASE,
-)
-_ROLE_LOCAL = re.compile(
-    r"^(?:info|support|help|helpdesk|contact|sales|admin|administrator|webmaster|postmaster|hostmaster|abuse|privacy|legal|press|media"
-    r"|jobs|careers|hr|noreply|no-reply|donotreply|do-not-reply|office|service|customer[._-]?(?:service|care|support)|billing|orders"
-    r"|security|feedback|team|hello|marketing|enquiries|inquiries|git|root)$",
-    re.IGNORECASE,
-)
-_SAMPLE_CARDS: Final = frozenset(
-    (
-        "4111111111111111 4242424242424242 4000056655665556 5555555555554444 2223003122003222 5200828282828210 5105105105105100"
-        " 378282246310005 371449635398431 378734493671000 6011111111111117 6011000990139424 6011000000000004 30569309025904"
-        " 38520000023237 3056930009020004 3566002020360505 3530111333300000 4012888888881881 4222222222222 5454545454545454"
-        " 4000000000000002 4000000000000010 4539578763621486 4532015112830366 4916338506082832 1234567812345670"
-    ).split()
-)
-_SAMPLE_SSNS: Final = frozenset(
-    {"123456789", "078051120", "219099999", "457555462", "111223333", "123121234", "001010001"}
-)
-_SAMPLE_IBANS: Final = frozenset(
-    {
-        "DE89370400440532013000",
-        "GB29NWBK60161331926819",
-        "GB82WEST12345698765432",
-        "FR1420041010050500013M02606",
-        "NL91ABNA0417164300",
-        "CH9300762011623852957",
-        "ES9121000418450200051332",
-        "IT60X0542811101000000123456",
-        "BE68539007547034",
-        "AT611904300234573201",
-    }
-)
-_IBAN_LENGTHS: Final = dict(
-    part.split(":")
-    for part in (
-        "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24 DE:22 DK:18 DO:28 EE:20"
-        " EG:29 ES:24 FI:18 FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28 HR:21 HU:28 IE:22 IL:23 IQ:23 IS:26 IT:27 JO:30"
-        " KW:30 KZ:20 LB:28 LC:32 LI:21 LT:20 LU:20 LV:21 MC:27 MD:24 ME:22 MK:19 MR:27 MT:31 MU:30 NL:18 NO:15 PK:24 PL:28"
-        " PS:29 PT:25 QA:29 RO:24 RS:22 SA:24 SC:31 SE:24 SI:19 SK:24 SM:27 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20"
-    ).split()
-)
-_TOLL_FREE: Final = frozenset({"800", "833", "844", "855", "866", "877", "888", "900"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +71,7 @@ def luhn(digits: str) -> bool:
 
 def iban_valid(value: str) -> bool:
     """Whether an IBAN has its country's length and leaves 1 modulo 97 (ISO 13616)."""
-    if str(len(value)) != _IBAN_LENGTHS.get(value[:2]):
+    if len(value) != IBAN_LENGTH.get(value[:2]):
         return False
     return int("".join(str(int(letter, 36)) for letter in value[4:] + value[:4])) % 97 == 1
 
@@ -138,7 +93,7 @@ def values(text: str) -> Iterator[Value]:
 def _emails(text: str) -> Iterator[Value]:
     for match in EMAIL.finditer(text):
         local, domain = match[1], match[2]
-        sample = bool(_SAMPLE_DOMAIN.search(domain) or _SAMPLE_LOCAL.search(local) or _ROLE_LOCAL.search(local))
+        sample = bool(SAMPLE_DOMAIN.search(domain) or SAMPLE_LOCAL.search(local) or ROLE_LOCAL.search(local))
         yield Value("email", *match.span(), match[0].lower(), sample)
 
 
@@ -146,7 +101,7 @@ def _ibans(text: str) -> Iterator[Value]:
     for match in IBAN.finditer(text):
         key = squeeze(match[0])
         if key.isascii() and iban_valid(key):
-            yield Value("iban", *match.span(), key, key in _SAMPLE_IBANS)
+            yield Value("iban", *match.span(), key, key in SAMPLE_IBANS)
 
 
 def _cards(text: str) -> Iterator[Value]:
@@ -161,11 +116,11 @@ def _cards(text: str) -> Iterator[Value]:
 
 
 def _sample_card(key: str) -> bool:
-    return key in _SAMPLE_CARDS or len(set(key)) < 4 or "00000000" in key
+    return key in SAMPLE_CARDS or len(set(key)) < 4 or "00000000" in key
 
 
 def _card_prefix(key: str) -> bool:
-    """Whether number and length are those of a payment network (Visa, Mastercard, Amex, Diners, Discover, JCB, Maestro)."""
+    """Whether start and length are those of Visa, Mastercard, Amex, Diners, JCB, Discover or Maestro."""
     size, head = len(key), int(key[:4])
     return (
         (key[0] == "4" and size in {13, 16, 19})
@@ -183,13 +138,13 @@ def _social_security(text: str) -> Iterator[Value]:
         area, group, serial = match.groups()
         if area not in {"000", "666"} and area < "900" and group != "00" and serial != "0000":
             key = area + group + serial
-            yield Value("ssn", *match.span(), key, key in _SAMPLE_SSNS or len(set(key)) < 3)
+            yield Value("ssn", *match.span(), key, key in SAMPLE_SSNS or len(set(key)) < 3)
 
 
 def _world_phones(text: str) -> Iterator[Value]:
     for match in WORLD_PHONE.finditer(text):
         key = squeeze(match[0])
-        yield Value("phone", *match.span(), key, _made_up_number(key) or key[:4] in {"1800", "1888", "1877", "1866"})
+        yield Value("phone", *match.span(), key, _made_up_number(key) or (key[0] == "1" and key[1:4] in TOLL_FREE))
 
 
 def _us_phones(text: str) -> Iterator[Value]:
@@ -197,14 +152,14 @@ def _us_phones(text: str) -> Iterator[Value]:
         if match[3] and match[3] != match[5]:
             continue
         area, exchange = match[1] or match[2], match[4]
-        sample = area in _TOLL_FREE or "555" in {area, exchange} or _made_up_number(squeeze(match[0]))
+        sample = area in TOLL_FREE or "555" in {area, exchange} or _made_up_number(squeeze(match[0]))
         yield Value("phone", *match.span(), area + exchange + match[6], sample)
 
 
 def _named_phones(text: str) -> Iterator[Value]:
     for match in NAMED_PHONE.finditer(text):
         key = squeeze(match[1])
-        toll = key.removeprefix("1")[:3] in _TOLL_FREE and len(key) >= 10
+        toll = key[:1] == "1" and key[1:4] in TOLL_FREE or (len(key) >= 10 and key[:3] in TOLL_FREE)
         yield Value("phone", *match.span(1), key, toll or _made_up_number(key))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import pairwise
 
 _WORDS = re.compile(
     r"example|sample|dummy|placeholder|redacted|changeme|change_me|replace|insert|your|fake|fixme|todo|foobar"
@@ -19,7 +20,7 @@ _RUN_APART = 6
 def _has_run(text: str, length: int) -> bool:
     """Whether `length` characters in a row ascend or descend by one (12345, edcba)."""
     up = down = 1
-    for before, after in zip(text, text[1:], strict=False):
+    for before, after in pairwise(text):
         step = ord(after) - ord(before)
         up = up + 1 if step == 1 else 1
         down = down + 1 if step == -1 else 1

@@ -150,14 +150,15 @@ RULES: Final = (
         0.0,
         r"\b(?:response|request|prompt|message|content|output|answer)s? (?:was|has been|is|were) (?:\w{1,12} )?"
         r"(?:blocked|filtered|withheld|removed|rejected|flagged)\b.{0,60}\b"
-        r"(?:content|usage|safety|responsible ai|acceptable use)[ -](?:filter|polic|management|system|guideline|setting)",
+        r"(?:content|usage|safety|responsible ai|acceptable use)[ -]"
+        r"(?:filter|polic|management|system|guideline|setting)",
     ),
     Rule(
         "notice",
         5.0,
         0.0,
-        r"^[\[(<*{ ]{1,3}(?:(?:content|response|message|output|answer) )?(?:redacted|removed|blocked|filtered|withheld"
-        r"|refused|censored|moderated)[a-z: ,]{0,30}[\])>*} .]{1,4}$",
+        r"^[\[(<*{ ]{1,3}(?:(?:content|response|message|output|answer) )?(?:redacted|removed|blocked|filtered"
+        r"|withheld|refused|censored|moderated)[a-z: ,]{0,30}[\])>*} .]{1,4}$",
     ),
     Rule(
         "other_tongue",
@@ -170,8 +171,9 @@ RULES: Final = (
         r"|\bnão posso .{0,40}(?:ajud|fornec|oferec|dar|criar|escrev|respond|compart|cumpr|ger)"
         r"|\bnon posso .{0,40}(?:aiut|forni|offri|dar|crea|scriv|rispond|condivid|soddisf|gener)"
         r"|\bik kan .{0,40}(?:niet|geen).{0,60}(?:help|geven|verstrek|beantwoord|schrijv|mak)"
-        r"|не мог(?:у|ем) .{0,60}(?:помо|предостав|ответ|созда|написа|выполн|дать)"
-        r"|(?:抱歉|对不起|對不起).{0,60}(?:无法|無法|不能|不可以)|我(?:无法|無法|不能)(?:提供|回答|帮|幫|协助|满足|完成)"
+        r"|не мог(?:у|ем) .{0,60}(?:помо|предостав|ответ|созда|написа|выполн|дать)"  # noqa: RUF001
+        r"|(?:抱歉|对不起|對不起).{0,60}(?:无法|無法|不能|不可以)"
+        r"|我(?:无法|無法|不能)(?:提供|回答|帮|幫|协助|满足|完成)"
         r"|(?:申し訳|すみません|ごめん).{0,150}(?:できません|できない|かねます)|(?:죄송|미안).{0,150}(?:수 없|없습니다)",
     ),
 )
