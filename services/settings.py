@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.errors import InputError
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="KEELWATCH_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     config: Path | None = None
-    data_dir: Path = _home()
+    data_dir: Path = Field(default_factory=_home)
     instance: Instance | None = None
     embedder: str | None = None
 
