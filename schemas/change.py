@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
-from schemas.base import Hash16, NonNegative, Record, Timestamp, hash16
+from schemas.base import Hash16, NonNegative, Part, Record, Timestamp, hash16
 from schemas.exchange import Route
 from schemas.identity import Model
 
 ChangeKind = Literal["observed", "suspected", "pinned"]
+
+
+class Pinning(Part):
+    """What was pinned: `n` exchanges, the share of them for which each signal was true, and the budget.
+
+    Each of `streams` tests is held to one false alarm in `arl` exchanges, on average.
+    """
+
+    n: NonNegative
+    streams: NonNegative
+    arl: float
+    rates: Mapping[str, float] = Field(default_factory=dict)
 
 
 class Change(Record):
@@ -27,6 +40,7 @@ class Change(Record):
     model: Model | None = None
     fingerprint: str | None = None
     baseline: Hash16 | None = None
+    pinning: Pinning | None = None
     ts: Timestamp
     event_index: NonNegative
     reason: str

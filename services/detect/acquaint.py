@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from schemas.change import Change, change_id
+from schemas.change import Change, Pinning, change_id
 from schemas.identity import identity_of
 from services.detect.speak import moment
 from services.detect.state import Candidates, DetectState, Pinned
@@ -95,6 +95,7 @@ def pinned_change(route: str, before: Pinned | None, now: Pinned) -> Change:
         to_identity=now.identity,
         model=now.model,
         baseline=now.id,
+        pinning=Pinning(n=now.n, streams=now.streams, arl=now.arl, rates=now.rates),
         ts=moment(now.ts),
         event_index=now.event_index,
         reason=f"baseline of {now.n} exchanges pinned; {now.streams} streams, one false alarm in {now.arl:.0f} each",

@@ -54,7 +54,8 @@ def _take_block(plan: Plan, state: DetectState, block: ScoreBlock) -> tuple[Dete
         if name:
             fields = (*fields, name)
             state = rename(state, fields)
-    return state, output
+    readings = tuple(sorted(output.readings, key=lambda reading: reading.event_index))
+    return state, replace(output, readings=readings)
 
 
 def _segment(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int) -> tuple[DetectState, int, Output]:
@@ -189,7 +190,7 @@ def _timed(state: DetectState, intake: Intake) -> DetectState:
     times = np.maximum.accumulate(intake.rows.ts)
     began = state.began if state.began is not None else float(times[0])
     gap = max(state.gap, float(np.diff(times).max(initial=0.0)))
-    return replace(state, began=began, gap=gap, untimed=state.untimed or bool(intake.untimed.any()))
+    return replace(state, began=began, gap=gap, untimed=state.untimed or bool(intake.untimed.any()), no_data=False)
 
 
 def _intake_readings(state: DetectState, block: ScoreBlock, intake: Intake) -> tuple[Reading, ...]:

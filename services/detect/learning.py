@@ -105,7 +105,8 @@ def pin(plan: Plan, state: DetectState, identity: str, ts: float, event_index: i
     rows = joined(state.candidates[identity].chunks, policy.baseline.size)
     learning = Baseline(rows, policy.floors, arl=float("inf"))
     streams = sum(len(detector.streams(learning)) for detector in plan.detectors)
-    arl = streams * _MONTH_DAYS * max(_per_day(state, ts), _LEAST_PER_DAY) / policy.false_pages_per_month
+    per_day = max(_per_day(state, ts, event_index + 1), _LEAST_PER_DAY)
+    arl = streams * _MONTH_DAYS * per_day / policy.false_pages_per_month
     baseline = replace(learning, arl=arl)
     artefacts = {detector.name: detector.fit(baseline) for detector in plan.detectors if detector.learns}
     return Pinned(
@@ -117,15 +118,21 @@ def pin(plan: Plan, state: DetectState, identity: str, ts: float, event_index: i
         arl=arl,
         ts=ts,
         event_index=event_index,
+        rates=_rates(rows),
         artefacts=artefacts,
     )
 
 
-def _per_day(state: DetectState, ts: float) -> float:
+def _rates(rows: Rows) -> dict[str, float]:
+    scored = {name: values[~np.isnan(values)] for name, values in rows.signals.items()}
+    return {name: float(values.mean()) for name, values in sorted(scored.items()) if len(values)}
+
+
+def _per_day(state: DetectState, ts: float, count: int) -> float:
     """Measured exchanges a day; 0 when the lines carry no time of their own."""
     if state.untimed or state.began is None:
         return 0.0
-    return state.intake.count / max(ts - state.began, _HOUR) * _DAY
+    return count / max(ts - state.began, _HOUR) * _DAY
 
 
 def standing(detector: Detector[Any, Any], policy: RoutePolicy) -> Any:

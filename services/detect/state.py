@@ -40,7 +40,10 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """The route's baseline: immutable, written once. `artefacts` holds what each detector made of it."""
+    """The route's baseline: immutable, written once.
+
+    `rates` holds the share of its exchanges for which each signal was true, `artefacts` what each detector made of it.
+    """
 
     id: str
     identity: str
@@ -50,6 +53,7 @@ class Pinned:
     arl: float
     ts: float
     event_index: int
+    rates: dict[str, float]
     artefacts: dict[str, Any]
 
 

@@ -1,0 +1,1 @@
+"""A simulated support bot whose model is silently replaced: what the demonstration watches."""
