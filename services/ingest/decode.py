@@ -39,7 +39,8 @@ def decode(
         position: its own place in its source; gives the id when it has none.
         received: Kafka's timestamp; None for a line of a file. Gives `ts` when the exchange has none, and a `ts`
             more than 1 h after it is flagged `skew`.
-        previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none, and a
+        previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none (flag
+            `no_ts`: this is no measured time), and a
             `ts` more than 30 days after it is flagged `skew`, unless the file had been there before.
         clock: in a file the latest `ts` so far that was not flagged.
     """
@@ -54,6 +55,8 @@ def decode(
         return DeadLetter.of(raw, STEP, reasons.short(str(error)), position)
     if truncated:
         flags += ("truncated",)
+    if not own and received is None:
+        flags += ("no_ts",)
     reference = _latest(previous if own else None, clock) if received is None else received
     skew = FILE_SKEW if received is None else KAFKA_SKEW
     if reference is not None and exchange.ts is not None and exchange.ts - reference > skew:
