@@ -49,6 +49,11 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
 
 
+def claim(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert one row unless its key is there; whether this transaction inserted it."""
+    return bool(connection.execute(_insert(connection, table).on_conflict_do_nothing(), row).rowcount)
+
+
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert the rows; where the primary key is there already, replace the columns that the rows name."""
     if not rows:

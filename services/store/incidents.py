@@ -16,9 +16,8 @@ _INCIDENTS = table(IncidentRow)
 
 def replace(connection: Connection, route: str, incidents: Sequence[Incident]) -> None:
     """Make the route's incidents exactly these: changed ones are written, those no longer derived deleted."""
-    stored = dict(
-        connection.execute(select(_INCIDENTS.c.id, _INCIDENTS.c.payload).where(_INCIDENTS.c.route == route)).tuples()
-    )
+    query = select(_INCIDENTS.c.id, _INCIDENTS.c.payload).where(_INCIDENTS.c.route == route)
+    stored = {id: payload for id, payload in connection.execute(query)}  # noqa: C416 -- rows are tuples of any
     rows = {incident.id: _row(incident) for incident in incidents}
     gone = sorted(stored.keys() - rows.keys())
     if gone:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, select, update
 
+from services.store.dialect import claim
 from services.store.engine import Conflict
 from services.store.tables import StateRow, table
 
@@ -24,13 +24,12 @@ def save(connection: Connection, step: str, route: str, version: int, blob: byte
     Raises:
         Conflict: if somebody else saved in between. The transaction must be given up.
     """
-    try:
-        if version == 0:
-            connection.execute(insert(_STATES), {"step": step, "route": route, "version": 1, "blob": blob})
-            return 1
-    except IntegrityError as error:
-        raise Conflict(f"another process saved the first state of {step} for {route}; load it and repeat") from error
-    where = (_STATES.c.step == step, _STATES.c.route == route, _STATES.c.version == version)
-    if connection.execute(update(_STATES).where(*where).values(version=version + 1, blob=blob)).rowcount == 0:
+    if version == 0:
+        saved = claim(connection, _STATES, {"step": step, "route": route, "version": 1, "blob": blob})
+    else:
+        where = (_STATES.c.step == step, _STATES.c.route == route, _STATES.c.version == version)
+        changed = connection.execute(update(_STATES).where(*where).values(version=version + 1, blob=blob))
+        saved = changed.rowcount == 1
+    if not saved:
         raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")
     return version + 1

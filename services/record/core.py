@@ -1,0 +1,128 @@
+"""What one score block adds to the database, as plain rows: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from schemas.base import hash16
+from schemas.score import ScoreBlock, Scorer
+from services.incident.state import Notification
+from services.intake.core import Intake
+from services.store.outbox import Outgoing
+
+EXCHANGES = ""  # the rollup of the exchanges themselves: `scored` and `sum` count those that were answered
+
+Sums = dict[tuple[Any, ...], tuple[int, int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """Rows to insert, and rollups (key -> n, scored, sum) to add."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    sums: Sums = field(default_factory=dict)
+
+
+def additions(block: ScoreBlock, intake: Intake) -> Additions:
+    """The rows and rollups of the exchanges of the block that count."""
+    scorer = scorer_id(block.scorer)
+    made = Additions()
+    for row, place in enumerate(intake.source_rows.tolist()):
+        made.rows.append(_columns(block, place) | _derived(intake, row) | {"scorer": scorer})
+        _sum_up(made.sums, block, place, (intake.identity[row], _labels(intake.rows.slices, row)))
+    return made
+
+
+def merged(parts: Iterable[Sums]) -> list[dict[str, Any]]:
+    """Rollup rows, each key once, in the order of their keys."""
+    total: Sums = {}
+    for part in parts:
+        for key, (n, scored, value) in part.items():
+            before = total.get(key, (0, 0, 0.0))
+            total[key] = (before[0] + n, before[1] + scored, before[2] + value)
+    names = ("route", "minute", "identity", "slice", "signal")
+    return [
+        {**dict(zip(names, key, strict=True)), "n": n, "scored": scored, "sum": value}
+        for key, (n, scored, value) in sorted(total.items())
+    ]
+
+
+def scorer_id(scorer: Scorer) -> str:
+    """16 hex of what produced the numbers."""
+    return hash16(scorer.model_dump(mode="json"))
+
+
+def outgoing(notification: Notification) -> Outgoing:
+    """A notification as a row of the outbox."""
+    told = {"severity": notification.severity, "mention": notification.mention, "text": notification.text}
+    return Outgoing(
+        id=notification.id,
+        route=notification.route,
+        incident=notification.incident,
+        kind=notification.kind,
+        payload=_json(told),
+        created=notification.ts,
+    )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _columns(block: ScoreBlock, place: int) -> dict[str, Any]:
+    """The block's own columns at one place."""
+    signals = {
+        name: [column.value[place], column.probability[place], column.status[place]]
+        for name, column in sorted(block.signals.items())
+    }
+    return {
+        "route": block.route,
+        "id": block.id[place],
+        "ts": block.ts[place],
+        "cluster": block.cluster,
+        "topic": block.topic,
+        "partition": block.partition[place],
+        "offset": block.offset[place],
+        "conversation": block.conversation[place],
+        "user": block.user[place],
+        "tags": _json(dict(sorted(block.tags[place].items()))),
+        "flags": _json(block.flags[place]),
+        "kept": block.kept[place],
+        "signals": _json(signals),
+    }
+
+
+def _derived(intake: Intake, row: int) -> dict[str, Any]:
+    """What intake made of it; vectors of rows that were not embedded are left out."""
+    rows = intake.rows
+    embedded = bool(rows.embedded[row])
+    return {
+        "event_index": int(rows.index[row]),
+        "identity": intake.identity[row],
+        "fingerprint": intake.fingerprint[row],
+        "embedded": embedded,
+        "prompt_vec": rows.prompt[row].tobytes() if embedded else None,
+        "response_vec": rows.response[row].tobytes() if embedded else None,
+        "style": rows.style[row].tobytes(),
+    }
+
+
+def _labels(slices: Mapping[str, tuple[str | None, ...]], row: int) -> list[str]:
+    """The slices that the row is part of: the whole route, and one for each dimension that it has a value of."""
+    return ["", *(f"{name}={values[row]}" for name, values in slices.items() if values[row] is not None)]
+
+
+def _sum_up(sums: Sums, block: ScoreBlock, place: int, who: tuple[str, list[str]]) -> None:
+    identity, labels = who
+    minute = block.ts[place].replace(second=0, microsecond=0)
+    answered = "no_response" not in block.flags[place]
+    values: dict[str, bool | float | None] = {name: column.value[place] for name, column in block.signals.items()}
+    for label in labels:
+        for signal, value in [(EXCHANGES, 1.0 if answered else None), *values.items()]:
+            key = (block.route, minute, identity, label, signal)
+            n, scored, total = sums.get(key, (0, 0, 0.0))
+            sums[key] = (n + 1, scored + (value is not None), total + float(value or 0.0))

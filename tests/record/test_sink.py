@@ -1,0 +1,185 @@
+"""Applying anything twice, or topics in another order, changes nothing; a failure leaves nothing behind."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
+
+from schemas.base import Record
+from schemas.incident import Incident
+from services.incident.core import fold
+from services.monitor import RoutePolicy
+from services.record.sink import Recorder
+from services.store.engine import Database, open_database
+from services.store.repository import Repository
+from services.store.tables import Base
+from tests.record.stories import (
+    ROUTES,
+    alert,
+    batches,
+    by_topic,
+    decision,
+    exchanges,
+    interleaved,
+    letter,
+    reading,
+    sample,
+    scores,
+    story,
+    streams,
+)
+from tests.support.blocks import START, blocks
+from tests.support.databases import dump
+
+PROPERTY = settings(suppress_health_check=list(HealthCheck), max_examples=20)
+POLICY = RoutePolicy(slices=("tags.locale",))
+# How often a state was saved and where a fact stands in the journal depend on how the records came.
+ARRIVAL = {
+    "journal": {"seq", "salt", "commitment", "hash"},
+    "routes": {"journal_hash"},
+    "states": {"version"},
+}
+
+
+def recorder(database: Database) -> Recorder:
+    return Recorder(database, lambda route: POLICY)
+
+
+def recorded(database: Database, pieces: Sequence[Sequence[Record]]) -> dict[str, list[tuple]]:
+    sink = recorder(database)
+    for piece in pieces:
+        sink.apply(piece)
+    return dump(database, ARRIVAL)
+
+
+@PROPERTY
+@given(st.data())
+def test_any_prefix_fed_again_changes_nothing_at_all(new_url: Callable[[], str], data: st.DataObject) -> None:
+    records = data.draw(streams())
+    database = open_database(new_url())
+    recorded(database, batches(data.draw, records))
+    before = dump(database)
+    again = records[: data.draw(st.integers(0, len(records)))]
+    recorded(database, batches(data.draw, again))
+    assert dump(database) == before
+    database.close()
+
+
+@PROPERTY
+@given(st.data())
+def test_a_redelivery_in_the_middle_changes_nothing_that_is_seen(
+    new_url: Callable[[], str], data: st.DataObject
+) -> None:
+    """The process died after the commit and before the acknowledgement: the last records come again."""
+    pieces = batches(data.draw, data.draw(streams()))
+    repeated = list(itertools.chain.from_iterable(data.draw(st.sampled_from([[p], [p, p]])) for p in pieces))
+    straight, stuttering = open_database(new_url()), open_database(new_url())
+    assert recorded(straight, pieces) == recorded(stuttering, repeated)
+    straight.close()
+    stuttering.close()
+
+
+@PROPERTY
+@given(st.data())
+def test_topics_in_another_order_give_the_same_state(new_url: Callable[[], str], data: st.DataObject) -> None:
+    records = data.draw(streams())
+    other = interleaved(data.draw, by_topic(records))
+    first, second = open_database(new_url()), open_database(new_url())
+    assert recorded(first, batches(data.draw, records)) == recorded(second, batches(data.draw, other))
+    for route in ROUTES:
+        assert Repository(first).verify_chain(route) == ()
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "table",
+    sorted(Base.metadata.tables.keys() - {"baselines", "candidates"}),  # those are detect's
+)
+def test_a_failure_anywhere_leaves_nothing_behind(new_url: Callable[[], str], table: str) -> None:
+    database, undisturbed = open_database(new_url()), open_database(new_url())
+    sink = recorder(database)
+    early, late = story(ROUTES[0]), story(ROUTES[1])
+    sink.apply(early)
+    before = dump(database)
+    with database.write() as connection:
+        stop = f"CREATE TRIGGER stop BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        connection.exec_driver_sql(stop)
+    with pytest.raises(IntegrityError, match="the disk is full"):
+        sink.apply([*late, letter(99), *MORE])
+    assert dump(database) == before
+    with database.write() as connection:
+        connection.exec_driver_sql("DROP TRIGGER stop")
+    sink.apply([*late, letter(99), *MORE])
+    assert dump(database, ARRIVAL) == recorded(undisturbed, [[*early, *late, letter(99), *MORE]])
+    database.close()
+    undisturbed.close()
+
+
+MORE = (letter(100, "route: missing"), sample(ROUTES[1], 1), reading(ROUTES[1], 2))
+
+
+def test_an_incident_is_what_its_facts_give_at_the_routes_clock(database: Database) -> None:
+    facts = [alert(ROUTES[0], "model_shift", 3), decision(ROUTES[0], "acknowledge", 5)]
+    sink, repository = recorder(database), Repository(database)
+    rows = exchanges(60)
+    sink.apply([*blocks(rows[:10], 16, ROUTES[0]), *facts])
+    assert [incident.state for incident in repository.incidents()] == ["acknowledged"]
+    sink.apply(blocks(rows[10:], 16, ROUTES[0]))
+    found = repository.incidents()
+    assert [incident.state for incident in found] == ["resolved"], "an info incident lapses after 24 h of the clock"
+    assert found == fold(ROUTES[0], facts, START + (rows[-1].seconds - rows[0].seconds) * SECOND).incidents
+    assert repository.incident(found[0].id) == found[0]
+    assert repository.incident("0" * 16) is None
+
+
+SECOND = (START.replace(second=1)) - START
+
+
+def test_notifications_stand_in_the_outbox_with_the_incident_and_sent_ones_stay(database: Database) -> None:
+    sink = recorder(database)
+    sink.apply([alert(ROUTES[0], "rate_shift", 3)])
+    (first,) = outbox(database)
+    assert (first["state"], first["kind"], first["attempts"]) == ("pending", "post", 0)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE outbox SET state = 'sent', attempts = 1")
+    sent = outbox(database)
+    # An earlier alert makes it another incident, with another first message.
+    sink.apply([alert(ROUTES[0], "model_shift", 1)])
+    assert [row for row in outbox(database) if row["state"] == "sent"] == sent
+    assert len(Repository(database).incidents()) == 1
+    assert {row["incident"] for row in outbox(database) if row["state"] == "pending"} == {
+        incident.id for incident in Repository(database).incidents()
+    }
+
+
+def outbox(database: Database) -> list[dict[str, object]]:
+    with database.read() as connection:
+        return [dict(row) for row in connection.exec_driver_sql("SELECT * FROM outbox ORDER BY id").mappings()]
+
+
+def test_two_recorders_in_turn_count_as_one(new_url: Callable[[], str]) -> None:
+    """A route moves to another process and back; what the first has in memory is old then."""
+    database, alone = open_database(new_url()), open_database(new_url())
+    pieces = [[record] for record in scores(ROUTES[0])]
+    turns = [recorder(database), recorder(database)]
+    for piece, sink in zip(pieces, itertools.cycle(turns), strict=False):
+        sink.apply(piece)
+    assert dump(database, ARRIVAL) == recorded(alone, pieces)
+    database.close()
+    alone.close()
+
+
+def test_records_that_nobody_sends_here_are_refused(database: Database) -> None:
+    sink = recorder(database)
+    sink.apply([alert(ROUTES[0], "model_shift", 3)])
+    (incident,) = Repository(database).incidents()
+    assert isinstance(incident, Incident)
+    with pytest.raises(TypeError, match="Incident"):
+        sink.apply([letter(1), incident])
+    assert Repository(database).dead() == ()
