@@ -105,6 +105,7 @@ class Runner:
         self.watch, self.bets, self.errors = watch, bets, expectation.error()
         self.evidence = state.evidence or no_evidence(bets)
         self.share, self.n = state.share.copy(), state.n
+        self.error = self._error()  # of the mean expectation over the running mix of topics
         self.values = deque(state.values.tolist(), WINDOW)
         self.expected = deque(state.expected.tolist(), WINDOW)
         self.unscored, self.strange = state.unscored, state.strange
@@ -114,11 +115,16 @@ class Runner:
     def run(self, column: Column) -> list[Finding]:
         """The findings of the rows of a batch."""
         findings: list[Finding] = []
+        used = ~np.isnan(column.value) & ~column.novel
+        factors, errors = self._prepare(column, used)
         for at, row in enumerate(column.row.tolist()):
-            before, fired = self._status(), self.firing
-            told = self._take(column, at)
+            before, fired, n = self._status(), self.firing, self.n
+            self._meet(float(column.value[at]), bool(column.novel[at]))
+            if used[at]:
+                self.error = errors[at]
+                self._use(float(column.value[at]), float(column.expected[at]), factors[at], column.ids[at])
             changed = self._status() != before
-            if changed or told:
+            if changed or (self.n != n and self.n % PERIOD == 0):
                 findings.append(self._finding(row, changed, fired))
         return findings
 
@@ -145,21 +151,30 @@ class Runner:
             return "blind"
         return "firing" if self.firing else "quiet"
 
-    def _take(self, column: Column, at: int) -> bool:
-        """Take in one row; true when a periodic word is due."""
-        value, novel = float(column.value[at]), bool(column.novel[at])
+    def _prepare(self, column: Column, used: NDArray[np.bool_]) -> tuple[Float, list[float]]:
+        """(n, b) factor of each bet at each row, and the error after each row; only rows used move the mix."""
+        errors, rooms, error = [], [], self.error
+        for cell, counts in zip(column.cell.tolist(), used.tolist(), strict=True):
+            rooms.append(self.watch.floor + self.watch.slack * error)
+            if counts:
+                self.share *= 1 - FADE
+                self.share[cell] += FADE
+                error = self._error()
+            errors.append(error)
+        room = np.array(rooms)
+        rise, fall = np.minimum(column.expected + room, 1.0), np.minimum(1.0 - column.expected + room, 1.0)
+        return surprise(self.bets, column.value, rise, fall), errors
+
+    def _meet(self, value: float, novel: bool) -> None:
+        """Notice whether a row has a value and whether its prompt is unlike the baseline."""
         if np.isnan(value):
             self.unscored += 1
             if self.unscored >= UNSCORED:
                 self.blind = UNSCORED_REASON
-            return False
+            return
         self.unscored = 0
         self.strange = (self.strange << 1 | novel) & ((1 << STRANGE) - 1)
         self.blind = self._strangeness()
-        if novel:
-            return False
-        self._use(value, float(column.expected[at]), int(column.cell[at]), column.ids[at])
-        return self.n % PERIOD == 0 and self.n > 0
 
     def _strangeness(self) -> str | None:
         """Blind when half of the last prompts are unlike the baseline, until few are."""
@@ -167,15 +182,10 @@ class Runner:
         limit = STRANGE_OFF if self.blind == STRANGE_REASON else STRANGE_ON
         return STRANGE_REASON if count >= limit else None
 
-    def _use(self, value: float, expected: float, cell: int, id: str) -> None:
+    def _use(self, value: float, expected: float, factor: Float, id: str) -> None:
         """Bet on one row, remember it, and see whether an alarm starts or ends."""
-        room = self.watch.floor + self.watch.slack * self._error()
-        rise, fall = min(expected + room, 1.0), min(1.0 - expected + room, 1.0)
-        factor = surprise(self.bets, np.array([value]), np.array([rise]), np.array([fall]))[0]
         self.evidence = advance(self.evidence, self.bets, factor, self.n, self.watch.arl)
         self.n += 1
-        self.share *= 1 - FADE
-        self.share[cell] += FADE
         self.values.append(int(value))
         self.expected.append(float(np.float32(expected)))
         if value:
@@ -188,7 +198,7 @@ class Runner:
             self.firing, self.moved, self.evidence = None, 0, no_evidence(self.bets)
 
     def _error(self) -> float:
-        """Standard error of the mean expectation over the running mix of topics."""
+        """The error at the mix as it stands."""
         return float(np.sqrt(np.dot(self.share * self.share, self.errors)))
 
     def _change(self) -> tuple[int, float, float, float, float]:
@@ -196,7 +206,7 @@ class Runner:
         count = min(len(self.values), max(self.n - self.moved, 1))
         expected = sum(list(self.expected)[-count:])
         hits = sum(list(self.values)[-count:])
-        return count, expected, *change(hits, expected, count, self._error())
+        return count, expected, *change(hits, expected, count, self.error)
 
     def _settled(self) -> bool:
         """Whether the change over a full window lies inside the floor, in the direction of the alarm."""
