@@ -52,7 +52,7 @@ class UserShift:
 
     axes: int = 32
     prior: float = 0.05
-    recipe: bets.Recipe = field(default_factory=lambda: bets.Recipe(slack=3.0))
+    recipe: bets.Recipe = field(default_factory=lambda: bets.Recipe(slack=2.0))
     course: drift.Course = field(default_factory=drift.Course)
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:

@@ -37,7 +37,7 @@ class Course:
     windows: tuple[int, ...] = (12, 48, 192)
     block: int = 4
     recent: int = 500
-    floor: float = 0.3
+    floor: float = 0.25
     novel_share: float = 0.35
     novel_of: int = 25
 
@@ -72,7 +72,7 @@ class DriftState:
     """Running state of one stream.
 
     Attributes:
-        n: rows used so far; fired: value of n at the crossing, -1 while not firing.
+        n: rows used so far; fired: value of n at the crossing, -1 while not firing; begun: rows before the shift.
         sums: (w, 1 + q + d + c) decayed sums up to the last row.
         wealth: (w,) Shiryaev-Roberts evidence of each arm; cusum, since: (w,) the same started anew wherever it fell to
             nothing, and the row of that start, which dates the shift.
@@ -83,6 +83,7 @@ class DriftState:
 
     n: int
     fired: int
+    begun: int
     blind: bool
     sums: Float
     slope: Float
@@ -108,6 +109,7 @@ def start(fitted: bets.Fitted | None, course: Course) -> DriftState:
     return DriftState(
         n=0,
         fired=-1,
+        begun=0,
         blind=False,
         sums=np.zeros((w, q + d + c)),
         slope=np.zeros((w, d)),
@@ -144,7 +146,8 @@ class Walk:
         self.fitted, self.recipe, self.course, self.terms, self.arl = fitted, recipe, course, terms, arl
         self.decay = course.decay
         self.state = state
-        self.n, self.fired, self.blind, self.prompts = state.n, state.fired, state.blind, state.prompts
+        self.n, self.fired, self.begun = state.n, state.fired, state.begun
+        self.blind, self.prompts = state.blind, state.prompts
         self.sums, self.wealth, self.cusum = state.sums.copy(), state.wealth.copy(), state.cusum.copy()
         self.since, self.along, self.novel = state.since.copy(), state.along.copy(), state.novel.copy()
         self.placed = bets.Placed(state.slope, state.offset, state.expected, state.aim, state.centre, state.spread)
@@ -206,7 +209,7 @@ class Walk:
         n, due = self.n, used and self.n % EVERY == 0
         log_e = float(np.log(self.wealth.mean())) if self.wealth.any() else None
         if used and self.fired < 0 and self.wealth.mean() >= self.arl:
-            self.fired = self.n
+            self.fired, self.begun = self.n, int(self.since[int(self.cusum.argmax())])
         if due and 0 <= self.fired <= self.n - self.course.recent:
             distance = self._distance()
             if distance.high <= self.course.floor:
@@ -238,8 +241,7 @@ class Walk:
 
     def _distance(self) -> Distance:
         """The distance over the rows since the shift began; while quiet, over the last rows."""
-        begun = int(self.since[int(self.cusum.argmax())]) if self.fired >= 0 else 0
-        rows = max(1, min(self.n - begun, self.n, len(self.along)))
+        rows = max(1, min(self.n - self.begun, len(self.along)))
         past = self.along[(self.n - rows + np.arange(rows)) % len(self.along)]
         return distance_of(past, self.placed.spread)
 
@@ -250,7 +252,7 @@ class Walk:
 
     def _rest(self) -> None:
         """The shift is over: back to quiet with zero evidence."""
-        self.fired = -1
+        self.fired, self.begun = -1, 0
         self.wealth = np.zeros_like(self.wealth)
         self.cusum = np.zeros_like(self.cusum)
 
@@ -260,6 +262,7 @@ class Walk:
             self.state,
             n=self.n,
             fired=self.fired,
+            begun=self.begun,
             blind=self.blind,
             sums=self.sums,
             slope=placed.slope,
