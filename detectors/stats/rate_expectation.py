@@ -111,8 +111,10 @@ def expect(model: Model, places: Places, values: Float, topics: int, prompts: in
     strength = _strength(hits, count, prior)
     memory = np.where(count > 0, (hits + strength * prior) / (count + strength), np.nan)
     doubt = np.nan_to_num(memory * (1 - memory) / (count + strength + 1))
+    leant = np.where(count > 0, strength / (count + strength), 0.0)  # on the model, whose error prompts share
     held = np.maximum(np.bincount(home, weights=(count > 0).astype(np.float64), minlength=topics), 1.0)
-    seen_error = np.bincount(home, weights=doubt, minlength=topics) / held**2
+    own, shared = (np.bincount(home, weights=part, minlength=topics) / held for part in (doubt, leant))
+    seen_error = own / held + shared**2 * spread
     rows = np.bincount(topic, minlength=topics) / max(len(topic), 1)
     once = np.bincount(home, weights=(count == 1).astype(np.float64), minlength=topics) / max(len(topic), 1)
     return Expectation(model.weights, offset, memory, spread, seen_error, np.concatenate([once, rows - once]))

@@ -57,27 +57,27 @@ def assert_same(one: tuple[Finding, ...], other: tuple[Finding, ...]) -> None:
 
 
 def test_unchanged_streams_stay_within_the_run_length() -> None:
-    """16 streams of 2,000 rows at ARL 1,000 may alarm 32 times; the floor and the allowance leave far fewer."""
+    """12 streams of 1,500 rows at ARL 1,000 may alarm 18 times; the floor and the allowance leave far fewer."""
     alarms = 0
-    for seed in range(16):
+    for seed in range(12):
         artefact, rng = fitted(seed, arl=1000)
-        alarms += len(at_status(findings(artefact, refusals(rng, 2000)), "firing"))
-    assert alarms <= 3
+        alarms += len(at_status(findings(artefact, refusals(rng, 1500)), "firing"))
+    assert alarms <= 2
 
 
 def test_users_who_turn_to_other_topics_are_not_a_changed_model() -> None:
     """The overall rate goes from 33% to 75% or to 4%; given the prompt nothing moved."""
-    for seed in range(6):
+    for seed in range(4):
         artefact, rng = fitted(seed)
         topics = np.array([0, 1]) if seed % 2 else np.array([4, 5])
-        assert not at_status(findings(artefact, refusals(rng, 2000, topics=topics)), "firing")
+        assert not at_status(findings(artefact, refusals(rng, 1500, topics=topics)), "firing")
 
 
 @pytest.mark.parametrize(("more", "direction"), [(0.2, "up"), (-0.3, "down")])
 def test_a_moved_rate_is_found_in_both_directions(more: float, direction: str) -> None:
-    for seed in range(5):
+    for seed in range(3):
         artefact, rng = fitted(seed)
-        found = findings(artefact, refusals(rng, 400), refusals(rng, 1000, more))
+        found = findings(artefact, refusals(rng, 400), refusals(rng, 600, more))
         (alarm,) = [f for f in found if f.transition]
         assert (alarm.status, alarm.direction, alarm.stream) == ("firing", direction, Stream("refusal"))
         assert 400 <= alarm.row < 400 + 500
@@ -91,9 +91,9 @@ def test_a_moved_rate_is_found_in_both_directions(more: float, direction: str) -
 def test_the_effect_is_told_with_an_interval_that_holds_it() -> None:
     """Expected and observed rates of the last 500 rows, in percent; the interval bounds their difference."""
     held = 0
-    for seed in range(10):
+    for seed in range(8):
         artefact, rng = fitted(seed)
-        rows = refusals(rng, 1500, 0.2)
+        rows = refusals(rng, 1000, 0.2)
         effect = findings(artefact, rows)[-1].effect
         assert effect is not None
         assert (effect.name, effect.unit) == ("refusal rate", "pp")
@@ -101,18 +101,18 @@ def test_the_effect_is_told_with_an_interval_that_holds_it() -> None:
         assert effect.high is not None
         assert effect.after == pytest.approx(100 * rows.signals["refusal"][-500:].mean(), abs=3)
         held += effect.low <= 18.3 <= effect.high  # 20 points, less what does not fit under 100%
-    assert held >= 9
+    assert held >= 7
 
 
 def test_a_shift_below_the_floor_is_no_news() -> None:
-    for seed in range(4):
+    for seed in range(2):
         artefact, rng = fitted(seed)
-        assert not at_status(findings(artefact, refusals(rng, 4000, 0.015)), "firing")
+        assert not at_status(findings(artefact, refusals(rng, 3000, 0.015)), "firing")
 
 
 @pytest.mark.parametrize(("rate", "within"), [(1.0, 6), (0.3, 80), (0.1, 500)])
 def test_a_signal_that_the_baseline_never_saw_tells_soon(rate: float, within: int) -> None:
-    for seed in range(4):
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         artefact = DETECTOR.fit(pinned(coins(rng, 1000, 0.0)))
         alarms = at_status(findings(artefact, coins(rng, 600, 0.0), coins(rng, 600, rate)), "firing")
@@ -131,7 +131,7 @@ def test_an_alarm_ends_when_the_rate_is_back_and_can_come_again() -> None:
 
 def test_an_alarm_goes_on_while_the_rate_stays_away() -> None:
     artefact, rng = fitted(2)
-    assert at_status(findings(artefact, refusals(rng, 6000, 0.12)), "quiet") == []
+    assert at_status(findings(artefact, refusals(rng, 3000, 0.12)), "quiet") == []
 
 
 def test_one_prompt_asked_again_and_again_is_not_a_changed_model() -> None:
@@ -224,7 +224,7 @@ ARTEFACT, DRIFTING = drifting()
 WHOLE_STATE, WHOLE = DETECTOR.step(ARTEFACT, DETECTOR.start(ARTEFACT), DRIFTING)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=4))
 def test_where_the_rows_are_cut_changes_nothing(sizes: list[int]) -> None:
     assert at_status(WHOLE, "firing")
