@@ -12,8 +12,8 @@ from schemas.decision import Decision
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from schemas.topics import TOPICS, Topic
-from services.alert.core import AlertState
 from services.alert.core import step as alert_step
+from services.alert.state import AlertState
 from services.detect.core import step as detect_step
 from services.detect.state import DetectState, Plan
 

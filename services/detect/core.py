@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from schemas.change import Change
 from schemas.decision import Decision
 from schemas.identity import identity_of
 from schemas.position import Position
@@ -98,7 +99,7 @@ def _gathered(plan: Plan, state: DetectState, intake: Intake, places: list[int],
 
 
 def _watch(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int) -> tuple[DetectState, Output]:
-    changes = []
+    changes: list[Change] = []
     for row in range(start, stop):
         state, met = meet(state, intake, row)
         changes += met

@@ -19,7 +19,7 @@ def report(seen: Replayed, policy: Callable[[str], RoutePolicy]) -> dict[str, An
     """The object that `replay --json` writes; floats are rounded to 6 digits."""
     incidents = [incident for route in sorted(seen.flows) for incident in seen.incidents(route).incidents]
     incidents.sort(key=lambda incident: (incident.opened_at, incident.route, incident.id))
-    return _rounded(
+    found: dict[str, Any] = _rounded(
         {
             "events": seen.events,
             "dead": seen.dead,
@@ -29,6 +29,7 @@ def report(seen: Replayed, policy: Callable[[str], RoutePolicy]) -> dict[str, An
             "incidents": [plain_object(incident) for incident in incidents],
         }
     )
+    return found
 
 
 def to_text(found: Any) -> str:

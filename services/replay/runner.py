@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from detectors.protocol import Detector
 from schemas.alert import Alert
 from schemas.base import Record
-from schemas.change import Change
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
-from schemas.evaluation import Comparison, Run
 from schemas.score import ScoreBlock
 from services.detect.speak import moment
 from services.detect.state import Plan
 from services.flow import RouteFlow, advance
-from services.incident.core import IncidentState, fold
+from services.incident.core import fold
+from services.incident.state import Fact, IncidentState
 from services.monitor import RoutePolicy
 from services.ports import Received
+from services.score.blocks import Row, blocks_of
 from services.score.core import Scored
 
 BATCH: Final = 128
-Fact = Alert | Change | Run | Comparison | Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +73,32 @@ class Replayed:
 
 
 class Replay:
-    """Feeds exchanges, ready score blocks and decisions through the flow, batch by batch."""
+    """Feeds exchanges, or rows that were scored before, and decisions through the flow, batch by batch."""
 
     def __init__(self, tools: Tools, decisions: Iterable[Decision] = (), batch: int = BATCH) -> None:
         """Decisions apply before the first exchange of their route at or after their `ts`."""
         self._tools = tools
         self._batch = batch
-        self._waiting: list[Received] = []
+        self._waiting: list[Received | Row] = []
         self._due: dict[str, list[Decision]] = {}
         for decision in sorted(decisions, key=lambda one: one.ts, reverse=True):
             self._due.setdefault(decision.route, []).append(decision)
         self._out: list[Record] = []
         self.seen = Replayed()
 
-    def feed(self, item: Received | DeadLetter | ScoreBlock) -> None:
+    def feed(self, item: Received | Row | DeadLetter) -> None:
         """Take in what one line of a file became, in order."""
         if isinstance(item, DeadLetter):
             self.seen.dead += 1
             self._out.append(item)
-        elif isinstance(item, ScoreBlock):
+            return
+        route, ts = (item.route, item.ts) if isinstance(item, Row) else (item.exchange.route, item.exchange.ts)
+        if self._due_before(route, ts) or (self._waiting and type(item) is not type(self._waiting[-1])):
             self._flush()
-            self._decide(item.route, item.ts[0])
-            self._advance(item)
-        else:
-            self._receive(item)
+            self._decide(route, ts)
+        self._waiting.append(item)
+        if len(self._waiting) >= self._batch:
+            self._flush()
 
     def finish(self) -> Replayed:
         """Take in what is left, the decisions after the last exchange included."""
@@ -106,34 +108,26 @@ class Replay:
         self._store()
         return self.seen
 
-    def due(self, route: str, ts: Any) -> bool:
-        """Whether a decision of the route comes before an exchange at `ts`."""
-        waiting = self._due.get(route)
+    def _due_before(self, route: str, ts: datetime | None) -> bool:
+        """Whether a decision of the route comes before an exchange at `ts` (None: before the end)."""
+        waiting = self._due.get(route, [])
         return bool(waiting) and (ts is None or waiting[-1].ts <= ts)
 
-    def _receive(self, item: Received) -> None:
-        exchange = item.exchange
-        if self.due(exchange.route, exchange.ts):
-            self._flush()
-            self._decide(exchange.route, exchange.ts)
-        self._waiting.append(item)
-        if len(self._waiting) >= self._batch:
-            self._flush()
+    def _decide(self, route: str, ts: datetime | None) -> None:
+        while self._due_before(route, ts):
+            self._advance(self._due[route].pop())
 
     def _flush(self) -> None:
-        if not self._waiting:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
-        scored = self._tools.score(self._waiting)
-        self._waiting = []
+        rows = sorted((item for item in waiting if isinstance(item, Row)), key=lambda row: row.route)
+        scored = self._tools.score([item for item in waiting if isinstance(item, Received)])
         self.seen.dead += len(scored.dead)
         self._out += [*scored.samples, *scored.dead]
-        for block in scored.blocks:
+        for block in (*scored.blocks, *blocks_of(rows)):
             self._advance(block)
         self._store()
-
-    def _decide(self, route: str, ts: Any) -> None:
-        while self.due(route, ts):
-            self._advance(self._due[route].pop())
 
     def _advance(self, item: ScoreBlock | Decision) -> None:
         route = item.route

@@ -23,6 +23,19 @@ from services.score.columns import to_rows, to_text
 
 _NO_VERSION: Final = "unknown"
 _NEEDED: Final = frozenset({"embedded", "kept", "prompt_vec", "response_vec", "style", "source", "scorer"})
+LINE_FIELDS: Final = (
+    "id",
+    "route",
+    "ts",
+    "identity",
+    "model",
+    "conversation",
+    "user",
+    "tags",
+    "flags",
+    "signals",
+)
+"""The fields of a line without vectors."""
 _VECTORS: Final = {"prompt_vec": VECTOR_WIDTH, "response_vec": VECTOR_WIDTH, "style": STYLE_WIDTH}
 
 

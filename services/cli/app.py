@@ -1,0 +1,59 @@
+"""The commands of `keelwatch`, and what a person sees when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import click
+import typer
+
+from services.cli.baselines import app as baselines
+from services.cli.check import check_config
+from services.cli.convert import convert
+from services.cli.demo import demo
+from services.cli.incidents import app as incidents
+from services.cli.output import ERR
+from services.cli.replay import replay
+from services.cli.score import score
+from services.errors import InputError
+
+BAD_INPUT: Final = 2
+
+app = typer.Typer(
+    name="keelwatch",
+    help="Watches the safety of LLM traffic in production, continuously.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo)
+app.command("replay")(replay)
+app.command("score")(score)
+app.command("convert")(convert)
+app.command("check-config")(check_config)
+app.add_typer(incidents, name="incident")
+app.add_typer(baselines, name="baseline")
+
+
+def main() -> None:
+    """Run the command line: exit code 0, 1 for what failed, 2 and one clear line for bad input."""
+    try:
+        app(standalone_mode=False)
+    except InputError as error:
+        _complain(str(error))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        ERR.print("stopped")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _complain(message: str) -> None:
+    ERR.print(f"keelwatch: {message}", markup=False, soft_wrap=True)
+    sys.exit(BAD_INPUT)

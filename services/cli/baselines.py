@@ -1,0 +1,53 @@
+"""`keelwatch baseline`: the pinned references of the routes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from schemas.change import Change
+from services.cli.incidents import DatabaseOption, opened
+from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.replay.report import plain_object
+
+app = typer.Typer(help="Baselines: what a route is held against.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `show` a command of its own although it is the only one."""
+
+
+@app.command("show")
+def show(
+    route: Annotated[str | None, typer.Argument(help="Only this route.")] = None,
+    database: DatabaseOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Show every baseline that was pinned, the newest of a route last: rates, size and false-alarm budget."""
+    repository = opened(database)
+    routes = repository.routes() if route is None else (route,)
+    pinned = [
+        fact
+        for name in routes
+        for fact in sorted(repository.facts(name), key=lambda fact: fact.ts)
+        if isinstance(fact, Change) and fact.kind == "pinned"
+    ]
+    write_json([plain_object(change) for change in pinned], json)
+    if json != STDOUT:
+        OUT.print(_table(pinned) if pinned else "no baseline is pinned yet")
+
+
+def _table(pinned: list[Change]) -> Table:
+    table = Table("route", "baseline", "identity", "pinned", "exchanges", "rates", "budget", box=None)
+    for change in pinned:
+        facts = change.pinning
+        rates = ", ".join(f"{name} {rate:.1%}" for name, rate in facts.rates.items()) if facts else ""
+        budget = f"1 false alarm in {facts.arl:,.0f} a stream, {facts.streams} streams" if facts else ""
+        size = f"{facts.n:,}" if facts else ""
+        table.add_row(
+            change.route, change.baseline, change.to_identity, f"{change.ts:%Y-%m-%d %H:%M}", size, rates, budget
+        )
+    return table

@@ -1,0 +1,57 @@
+"""`keelwatch incident`: the record that people work on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services.cli import show
+from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.errors import InputError
+from services.replay.report import plain_object
+from services.settings import load_settings
+from services.store.repository import Repository
+
+app = typer.Typer(help="Incidents and their timelines.", no_args_is_help=True)
+
+DatabaseOption = Annotated[
+    str | None, typer.Option("--database", metavar="URL", help="Else KEELWATCH_DATABASE_URL, else the data folder's.")
+]
+
+
+@app.command("list")
+def list_incidents(
+    route: Annotated[str | None, typer.Option(help="Only this route.")] = None,
+    database: DatabaseOption = None,
+    json: JsonOption = None,
+) -> None:
+    """List all incidents, resolved ones too."""
+    found = opened(database).incidents(route)
+    write_json([plain_object(incident) for incident in found], json)
+    if json != STDOUT:
+        OUT.print(show.listing(found) if found else "no incident")
+
+
+@app.command("show")
+def show_incident(
+    id: Annotated[str, typer.Argument(help="Id of the incident.")],
+    database: DatabaseOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Show one incident with its timeline."""
+    found = opened(database).incident(id)
+    if found is None:
+        raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
+    write_json(plain_object(found), json)
+    if json != STDOUT:
+        OUT.print(show.incident(found))
+
+
+def opened(database: str | None) -> Repository:
+    """The read side of the database that was named, or the settings' one.
+
+    Raises:
+        StoreError: if there is none; it names the remedy.
+    """
+    return Repository.open(database or load_settings().database)

@@ -1,0 +1,65 @@
+"""Where commands write: people read tables on stdout, progress and errors go to stderr, `--json` to a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from services.errors import InputError
+from services.replay.report import to_text
+
+OUT: Final = Console(highlight=False)
+ERR: Final = Console(stderr=True, highlight=False)
+STDOUT: Final = "-"
+
+JsonOption = Annotated[str | None, typer.Option("--json", metavar="OUT", help="Write JSON to this file; - is stdout.")]
+
+
+def write_json(found: Any, to: str | None) -> None:
+    """Write `found` as JSON where `--json` says; nothing without it.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    if to is None:
+        return
+    if to == STDOUT:
+        sys.stdout.write(to_text(found))
+        return
+    try:
+        Path(to).write_text(to_text(found), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--json {to}: {error.strerror}; name a file that can be written, or - for stdout") from None
+
+
+@contextmanager
+def writing(path: str, option: str) -> Iterator[IO[str]]:
+    """A text file to write lines into, `-` being stdout.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    if path == STDOUT:
+        yield sys.stdout
+        return
+    try:
+        with Path(path).open("w", encoding="utf-8") as out:
+            yield out
+    except OSError as error:
+        raise InputError(f"{option} {path}: {error.strerror}; name a file that can be written") from None
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar over `total` bytes on a terminal's stderr, silent elsewhere: tell it the bytes that were read."""
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda taken: bar.advance(task, taken)

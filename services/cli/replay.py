@@ -1,0 +1,56 @@
+"""`keelwatch replay`: what would have fired on recorded traffic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services import bootstrap
+from services.cli import show
+from services.cli.output import OUT, STDOUT, JsonOption, progress, write_json
+from services.monitor import Monitor
+from services.replay.report import report
+from services.replay.runner import Replay, Replayed
+from services.replay.source import decisions, items, size_of
+from services.settings import load_settings
+
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", metavar="FILE", help="The monitor file; else KEELWATCH_CONFIG, else defaults.")
+]
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="JSONL of native exchanges, or of score lines with vectors.")],
+    config: ConfigOption = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="Record everything here, for example sqlite:///replay.db.")
+    ] = None,
+    decided: Annotated[
+        Path | None, typer.Option("--decisions", metavar="FILE", help="JSONL of decisions, applied at their time.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Run the whole flow over a file, in simulated time, without a broker.
+
+    In the JSON, `events` counts valid exchanges that are no duplicates; `dead` and `duplicates` the rest of the lines.
+    """
+    size = size_of(file)
+    settings = load_settings()
+    watched = bootstrap.monitor(settings, config)
+    run = Replay(bootstrap.tools(settings, watched, database), decisions(decided) if decided else ())
+    with progress("replaying", size) as advance:
+        for item in items(file, advance):
+            run.feed(item)
+    seen = run.finish()
+    write_json(report(seen, watched.policy), json)
+    if json != STDOUT:
+        tell(seen, watched)
+
+
+def tell(seen: Replayed, watched: Monitor) -> None:
+    """Print what a replay saw, for people."""
+    OUT.print(show.routes([seen.flows[route].detect for route in sorted(seen.flows)]))
+    OUT.print(f"{seen.events:,} exchanges, {seen.dead:,} dead letters, {seen.duplicates:,} duplicates")
+    show.incidents([incident for route in sorted(seen.flows) for incident in seen.incidents(route).incidents])

@@ -1,0 +1,71 @@
+"""What people read of a replay and of an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from schemas.incident import Incident, TimelineEntry
+from services.cli.output import OUT
+from services.detect.state import DetectState
+
+_COLOURS: Final = {"info": "blue", "warning": "yellow", "error": "red", "critical": "bold red"}
+
+
+def routes(states: Sequence[DetectState]) -> Table:
+    """A line a route: where it stands and how far it has learned."""
+    table = Table("route", "status", "exchanges", "learned", box=None, pad_edge=False, header_style="dim")
+    for state in states:
+        table.add_row(state.route, state.status, f"{state.intake.count:,}", f"{state.learned:,}")
+    return table
+
+
+def incident(found: Incident) -> Panel:
+    """One incident: what moved, the verdict and why, exemplars, timeline."""
+    head = Text()
+    head.append(f"{found.headline}\n\n", style="bold")
+    for name, value in (
+        ("verdict", found.verdict),
+        ("because", found.verdict_reason),
+        ("severity", found.severity),
+        ("state", found.state),
+        ("exemplars", ", ".join(found.exemplars) or "none"),
+    ):
+        head.append(f"{name}: ", style="dim")
+        head.append(f"{value}\n", style=_COLOURS.get(value, ""))
+    title = Text(f"incident {found.id}  {found.route}", style=_COLOURS[found.severity])
+    return Panel(Group(head, _timeline(found.timeline)), title=title, title_align="left")
+
+
+def _timeline(entries: Sequence[TimelineEntry]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", show_header=False, expand=True)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1)
+    for entry in entries:
+        who = f" ({entry.actor})" if entry.actor else ""
+        table.add_row(f"{entry.ts:%m-%d %H:%M}", entry.kind.replace("_", " "), Text(entry.text + who))
+    return table
+
+
+def incidents(found: Sequence[Incident]) -> None:
+    """Print every incident, or that there is none."""
+    for one in found:
+        OUT.print(incident(one))
+    if not found:
+        OUT.print("no incident")
+
+
+def listing(found: Sequence[Incident]) -> Table:
+    """A line an incident, for lists."""
+    table = Table("id", "route", "state", "severity", "verdict", "opened", "what", box=None, header_style="dim")
+    for one in found:
+        severity = Text(one.severity, style=_COLOURS[one.severity])
+        opened = f"{one.opened_at:%Y-%m-%d %H:%M}"
+        table.add_row(one.id, one.route, one.state, severity, one.verdict, opened, Text(one.headline))
+    return table
