@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, insert, select, tuple_
 
 from schemas.dead_letter import DeadLetter
+from services.store.dialect import upsert
 from services.store.tables import DeadCount, DeadRow, table
 
 REMEMBERED: Final = 10_000
@@ -64,8 +65,13 @@ def _add_of_source(connection: Connection, source: tuple[str, str, str, int], by
         return
     key = dict(zip(_SOURCE, source, strict=True))
     connection.execute(insert(_LETTERS), [{**key, "offset": place} for place in sorted(new)])
+    by_reason: dict[str, list[DeadLetter]] = {}
     for letter in new.values():
-        _count(connection, letter)
+        by_reason.setdefault(letter.reason, []).append(letter)
+    for reason, some in sorted(by_reason.items()):
+        _count(
+            connection, {"step": key["step"], "cluster": key["cluster"], "topic": key["topic"], "reason": reason}, some
+        )
     cut = connection.execute(
         select(offset).where(where).order_by(offset.desc()).offset(REMEMBERED).limit(1)
     ).scalar_one_or_none()
@@ -73,20 +79,14 @@ def _add_of_source(connection: Connection, source: tuple[str, str, str, int], by
         connection.execute(delete(_LETTERS).where(where, offset <= cut))
 
 
-def _count(connection: Connection, letter: DeadLetter) -> None:
-    key = {
-        "step": letter.step,
-        "cluster": letter.source.cluster,
-        "topic": letter.source.topic,
-        "reason": letter.reason,
-    }
+def _count(connection: Connection, key: dict[str, Any], letters: Sequence[DeadLetter]) -> None:
     where = [_COUNTS.c[name] == value for name, value in key.items()]
     found = connection.execute(select(_COUNTS).where(*where)).one_or_none()
-    times = [letter.first_seen] if letter.first_seen else []
-    if found is None:
-        seen = times[0] if times else None
-        connection.execute(insert(_COUNTS), {**key, "n": 1, "first_seen": seen, "last_seen": seen})
-        return
-    times += [time for time in (found.first_seen, found.last_seen) if time is not None]
-    values: dict[str, Any] = {"n": found.n + 1, "first_seen": min(times, default=None)}
-    connection.execute(_COUNTS.update().where(*where).values(**values, last_seen=max(times, default=None)))
+    before = (found.first_seen, found.last_seen) if found else ()
+    times = [time for time in (*before, *(letter.first_seen for letter in letters)) if time is not None]
+    n = len(letters) + (found.n if found else 0)
+    upsert(
+        connection,
+        _COUNTS,
+        [{**key, "n": n, "first_seen": min(times, default=None), "last_seen": max(times, default=None)}],
+    )
