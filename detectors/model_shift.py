@@ -14,11 +14,13 @@ from detectors.stats.clusters import distances, kmeans, left_out_distances
 from detectors.stats.groups import group_rows
 from detectors.stats.products import row_products
 from detectors.stats.ridge import components
+from detectors.stats.walk import Walk
 
 Float = NDArray[np.float64]
 
-TERMS = drift.Terms("response shift", "prompts unlike the baseline")
-TOO_FEW = "too few different exchanges in the baseline"
+EFFECT = "response shift"
+NOVEL = "prompts unlike the baseline"
+TOO_FEW = "too few different answers in the baseline"
 STYLE_LIMIT = 3.0
 LEAST_STYLE_SD = 0.02
 LEAST_UNIQUE = 20
@@ -121,7 +123,8 @@ class ModelShift:
         design, target, apart = _seen(artefact.lens, picked)
         novel = apart.min(axis=1) > artefact.lens.radius
         told = drift.Told(row, picked.ids, design, target, apart.argmin(axis=1), novel)
-        return drift.Walk(artefact.fitted, self.recipe, self.course, TERMS, artefact.arl, state).over(told)
+        plan = drift.Plan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, NOVEL)
+        return Walk(plan, state).over(told)
 
     def _lens(self, rows: Rows, groups: NDArray[np.int64]) -> Lens:
         """Everything that turns vectors into numbers, from the baseline."""

@@ -13,10 +13,12 @@ from detectors.stats import bets, drift
 from detectors.stats.groups import group_rows
 from detectors.stats.products import row_products
 from detectors.stats.ridge import components
+from detectors.stats.walk import Walk
 
 Float = NDArray[np.float64]
 
-TERMS = drift.Terms("prompt shift", "too few different prompts in the baseline")
+EFFECT = "prompt shift"
+TOO_FEW = "too few different prompts in the baseline"
 LEAST_UNIQUE = 20
 
 
@@ -83,12 +85,13 @@ class UserShift:
         """Bet against "the prompts are as before" on each row that is embedded."""
         row = np.flatnonzero(rows.embedded)
         if artefact.lens is None or artefact.fitted is None:
-            return drift.blinded(state, row, TERMS.blind)
+            return drift.blinded(state, row, TOO_FEW)
         target = _seen(artefact.lens, rows.prompt[row])
         none = np.zeros(len(row), dtype=np.int64)
         ids = tuple(rows.ids[i] for i in row)
         told = drift.Told(row, ids, np.ones((len(row), 1)), target, none, none.astype(np.bool_))
-        return drift.Walk(artefact.fitted, self.recipe, self.course, TERMS, artefact.arl, state).over(told)
+        plan = drift.Plan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, TOO_FEW)
+        return Walk(plan, state).over(told)
 
 
 def _seen(lens: PromptLens, prompt: NDArray[np.float16]) -> Float:

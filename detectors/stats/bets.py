@@ -39,6 +39,7 @@ class Recipe:
         bound: largest log factor of one row.
         slack: standard errors of the null's own estimate that a bet has to earn first.
         floor: shift, in sd along the bet, that counts as none.
+        most_null: held-out rows that are kept as the null; more than these cost time and add little.
     """
 
     folds: int = 5
@@ -47,6 +48,7 @@ class Recipe:
     bound: float = 1.5
     slack: float = 0.25
     floor: float = 0.0
+    most_null: int = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,8 @@ def fit(sample: Sample, recipe: Recipe) -> Fitted:
     everything = np.ones(len(fold), dtype=np.bool_)
     fits = [_fit_one(sample, keep, recipe) for keep in [*(fold != k for k in range(recipe.folds)), everything]]
     weights, turns, prior = (np.stack(parts) for parts in zip(*fits, strict=True))
-    parts = [_turned(sample, np.flatnonzero(fold == k), weights[k], turns[k]) for k in range(recipe.folds)]
-    order = [np.flatnonzero(fold == k) for k in range(recipe.folds)]
+    order = [_thinned(np.flatnonzero(fold == k), recipe.most_null // recipe.folds) for k in range(recipe.folds)]
+    parts = [_turned(sample, rows, weights[k], turns[k]) for k, rows in enumerate(order)]
     null, slots = _padded(parts, order)
     spread = np.stack([part.var(axis=0) for part in parts if len(part)]).mean(axis=0)
     noise = np.maximum(spread, LEAST_NOISE)
@@ -197,6 +199,11 @@ def _eigen(matrix: Float) -> tuple[Float, Float]:
 def _turned(sample: Sample, rows: Int, weights: Float, turns: Float) -> Float:
     rest = (sample.target[rows] - sample.design[rows] @ weights) @ turns
     return np.clip(rest, -LIMIT, LIMIT)
+
+
+def _thinned(rows: Int, most: int) -> Int:
+    """At most `most` of the rows, evenly spread."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
 
 
 def _padded(parts: list[Float], order: list[Int]) -> tuple[Float, Int]:

@@ -1,4 +1,4 @@
-"""The sequential part that the embedding detectors share: bets in blocks, evidence, status and findings."""
+"""What the embedding detectors remember of a stream, and how they gather evidence."""
 
 from __future__ import annotations
 
@@ -9,17 +9,10 @@ from numpy.typing import NDArray
 
 from detectors.protocol import Finding, Stream
 from detectors.stats import bets
-from detectors.stats.interval import Distance, distance_of
-from schemas.reading import Effect, ReadingStatus
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
-
-EVERY = 50  # rows between two periodic findings
-RECENT = 48  # rows whose ids are remembered as possible exemplars
-EXEMPLARS = 5
-CAP = 10.0  # evidence never exceeds this times the threshold, so that it can come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +41,19 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """The words of a detector's findings."""
+class Plan:
+    """All that a pass over rows goes by.
 
+    Attributes:
+        fitted, recipe, course: the bets, how they are placed and how evidence is gathered.
+        arl: mean number of rows between false alarms, the evidence at which the stream fires.
+        effect: name of the distance that findings carry; blind: their reason where prompts are novel.
+    """
+
+    fitted: bets.Fitted
+    recipe: bets.Recipe
+    course: Course
+    arl: float
     effect: str
     blind: str
 
@@ -73,7 +76,7 @@ class DriftState:
 
     Attributes:
         n: rows used so far; fired: value of n at the crossing, -1 while not firing; begun: rows before the shift.
-        sums: (w, 1 + q + d + c) decayed sums up to the last row.
+        sums: (w, 1 + q + d + c) decayed sums up to the last row; placed: the bet that stands.
         wealth: (w,) Shiryaev-Roberts evidence of each arm; cusum, since: (w,) the same started anew wherever it fell to
             nothing, and the row of that start, which dates the shift.
         along: (recent,) ring of distances along the bet, place n mod recent.
@@ -86,12 +89,7 @@ class DriftState:
     begun: int
     blind: bool
     sums: Float
-    slope: Float
-    offset: Float
-    expected: Float
-    aim: Float
-    centre: Float
-    spread: float
+    placed: bets.Placed
     wealth: Float
     cusum: Float
     since: Int
@@ -112,12 +110,7 @@ def start(fitted: bets.Fitted | None, course: Course) -> DriftState:
         begun=0,
         blind=False,
         sums=np.zeros((w, q + d + c)),
-        slope=np.zeros((w, d)),
-        offset=np.zeros(w),
-        expected=np.ones((c, w)),
-        aim=np.zeros(d),
-        centre=np.zeros(c),
-        spread=0.0,
+        placed=bets.Placed(np.zeros((w, d)), np.zeros(w), np.ones((c, w)), np.zeros(d), np.zeros(c), 0.0),
         wealth=np.zeros(w),
         cusum=np.zeros(w),
         since=np.zeros(w, dtype=np.int64),
@@ -135,148 +128,3 @@ def blinded(state: DriftState, rows: Int, reason: str) -> tuple[DriftState, tupl
         return state, ()
     finding = Finding(row=int(rows[0]), stream=Stream(), status="blind", transition=True, n=0, reason=reason)
     return replace(state, blind=True), (finding,)
-
-
-class Walk:
-    """One pass over rows: takes a state, changes copies of its arrays, gives the state after the last row."""
-
-    def __init__(
-        self, fitted: bets.Fitted, recipe: bets.Recipe, course: Course, terms: Terms, arl: float, state: DriftState
-    ) -> None:
-        self.fitted, self.recipe, self.course, self.terms, self.arl = fitted, recipe, course, terms, arl
-        self.decay = course.decay
-        self.state = state
-        self.n, self.fired, self.begun = state.n, state.fired, state.begun
-        self.blind, self.prompts = state.blind, state.prompts
-        self.sums, self.wealth, self.cusum = state.sums.copy(), state.wealth.copy(), state.cusum.copy()
-        self.since, self.along, self.novel = state.since.copy(), state.along.copy(), state.novel.copy()
-        self.placed = bets.Placed(state.slope, state.offset, state.expected, state.aim, state.centre, state.spread)
-        self.recent = list(zip(state.ids, state.scores, strict=True))
-        self.findings: list[Finding] = []
-
-    def over(self, told: Told) -> tuple[DriftState, tuple[Finding, ...]]:
-        """Take in all rows, in order."""
-        turned = bets.turn(self.fitted, told.design, told.target)
-        member = told.cluster[:, None] == np.arange(len(self.fitted.local))
-        tallies = np.concatenate([told.design, told.target, member], axis=1)
-        for i, row in enumerate(told.row):
-            before = self.status
-            self._see(bool(told.novel[i]))
-            used = not told.novel[i]
-            if used:
-                self._bet(turned[i], int(told.cluster[i]), tallies[i], told.ids[i])
-            self._speak(int(row), before, used)
-        return self._after(), tuple(self.findings)
-
-    @property
-    def status(self) -> ReadingStatus:
-        """Blind goes before firing: what is not understood is not judged."""
-        if self.blind:
-            return "blind"
-        return "firing" if self.fired >= 0 else "quiet"
-
-    def _see(self, novel: bool) -> None:
-        """Note whether the prompt was unlike the baseline's; too many such make the stream blind."""
-        self.novel[self.prompts % len(self.novel)] = novel
-        self.prompts += 1
-        self.blind = bool(self.novel.sum() > self.course.novel_share * len(self.novel))
-
-    def _bet(self, turned: Float, cluster: int, tally: Float, id_: str) -> None:
-        """Settle the standing bet on one row, then let the row into the past."""
-        if self.n % self.course.block == 0:
-            self.placed = bets.place(self.fitted, self.recipe, self.sums, self._trust())
-        placed, bound = self.placed, self.recipe.bound
-        log = np.clip(placed.slope @ turned - placed.offset, -bound, bound) - np.log(placed.expected[cluster])
-        factor = np.exp(log)
-        self.wealth = np.minimum((self.wealth + 1) * factor, CAP * self.arl)
-        grown = np.maximum(self.cusum, 0.0) + log
-        self.since = np.where(self.cusum <= 0, self.n, self.since)
-        self.cusum = np.minimum(grown, np.log(CAP * self.arl))
-        distance = float(placed.aim @ turned - placed.centre[cluster])
-        self.along[self.n % len(self.along)] = distance
-        self.recent = [*self.recent[1 - RECENT :], (id_, distance)]
-        self.sums = self.sums * self.decay + tally
-        self.n += 1
-
-    def _trust(self) -> Float:
-        """(w,) how much each arm's direction counts: its share of the evidence."""
-        held: Float = self.wealth + 1
-        return held / float(held.sum())
-
-    def _speak(self, row: int, before: ReadingStatus, used: bool) -> None:
-        """Judge the row, and say so where the status changed or it is time for a periodic word."""
-        distance: Distance | None = None
-        n, due = self.n, used and self.n % EVERY == 0
-        log_e = float(np.log(self.wealth.mean())) if self.wealth.any() else None
-        if used and self.fired < 0 and self.wealth.mean() >= self.arl:
-            self.fired, self.begun = self.n, int(self.since[int(self.cusum.argmax())])
-        if due and 0 <= self.fired <= self.n - self.course.recent:
-            distance = self._distance()
-            if distance.high <= self.course.floor:
-                self._rest()
-        if self.status == before and not due:
-            return
-        distance = distance or self._distance()
-        self.findings.append(self._finding(row, before, n, distance, log_e))
-
-    def _finding(self, row: int, before: ReadingStatus, n: int, distance: Distance, log_e: float | None) -> Finding:
-        return Finding(
-            row=row,
-            stream=Stream(),
-            status=self.status,
-            transition=self.status != before,
-            n=n,
-            effect=self._effect(distance) if n else None,
-            floor=self.course.floor,
-            log_e=log_e,
-            threshold=float(np.log(self.arl)),
-            exemplars=self._exemplars() if self.fired == n else (),
-            reason=self.terms.blind if self.blind else None,
-        )
-
-    def _effect(self, distance: Distance) -> Effect:
-        return Effect(
-            name=self.terms.effect, before=0.0, after=distance.value, low=distance.low, high=distance.high, unit="sd"
-        )
-
-    def _distance(self) -> Distance:
-        """The distance over the rows since the shift began; while quiet, over the last rows."""
-        rows = max(1, min(self.n - self.begun, len(self.along)))
-        past = self.along[(self.n - rows + np.arange(rows)) % len(self.along)]
-        return distance_of(past, self.placed.spread)
-
-    def _exemplars(self) -> tuple[str, ...]:
-        """Ids of the rows that speak loudest for the shift, the loudest first."""
-        loudest = sorted(self.recent, key=lambda item: -item[1])[:EXEMPLARS]
-        return tuple(id_ for id_, score in loudest if score > 0)
-
-    def _rest(self) -> None:
-        """The shift is over: back to quiet with zero evidence."""
-        self.fired, self.begun = -1, 0
-        self.wealth = np.zeros_like(self.wealth)
-        self.cusum = np.zeros_like(self.cusum)
-
-    def _after(self) -> DriftState:
-        placed = self.placed
-        return replace(
-            self.state,
-            n=self.n,
-            fired=self.fired,
-            begun=self.begun,
-            blind=self.blind,
-            sums=self.sums,
-            slope=placed.slope,
-            offset=placed.offset,
-            expected=placed.expected,
-            aim=placed.aim,
-            centre=placed.centre,
-            spread=placed.spread,
-            wealth=self.wealth,
-            cusum=self.cusum,
-            since=self.since,
-            along=self.along,
-            novel=self.novel,
-            prompts=self.prompts,
-            ids=tuple(id_ for id_, _ in self.recent),
-            scores=tuple(score for _, score in self.recent),
-        )
