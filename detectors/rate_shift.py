@@ -42,6 +42,21 @@ class RateState:
 class RateShift:
     """Two-sided sequential test of every Boolean signal's rate against what its baseline expects of these prompts.
 
+    The null is "given the prompts, the mean rate moved by at most the floor, and the baseline is off by at most
+    `slack` standard errors". The error is that of the topics asked about now, so a narrower mix of prompts gets more
+    room; the unit of sampling is the prompt, not the row. A prompt that the baseline saw keeps its own answers as far
+    as repeats say that they can be trusted. That the room holds is validity by measurement
+    (`python -m tests.benchmarks.rates`), not by proof.
+
+    The effect is what was expected of these prompts and what happened, since the change seems to have begun, the last
+    500 rows at most; its 95% interval counts both errors, but not that its beginning was chosen. An alarm ends when
+    that interval, over 500 rows since the change began, lies inside the floor in the alarm's direction. Where 500 rows
+    cannot be that precise (a rate of 20%: +-4 points), "inside" means within 1.25 of the interval's half-widths, that
+    is: the estimate is within a quarter of a half-width of none.
+
+    It says nothing of prompts unlike the baseline, or asked again and again (such rows are left out; blind when they
+    are half of the last 50), and is slow where a shift is near the floor.
+
     Attributes:
         width: principal directions of the prompts that the expectation is made of; topics: clusters of prompts.
         novel_share: share of the baseline's distinct prompts that would count as unlike it.
