@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.score.signals._personal_samples import (
@@ -81,13 +81,28 @@ def squeeze(value: str) -> str:
     return "".join(filter(str.isalnum, value)).upper()
 
 
-def values(text: str) -> Iterator[Value]:
-    """Every structured personal value of a text, in linear time; one piece of text may be named twice."""
+def values(text: str) -> tuple[Value, ...]:
+    """Every structured personal value of a text, from left to right and disjoint, in linear time.
+
+    Where two forms overlap (a card number also reads as a phone number), what the first of `_FINDERS` says holds,
+    for all that either covers.
+    """
     found = _SCAN.found(text)
-    for part in ("at", "iban", "digits"):
-        if part in found:
-            for finder in _FINDERS[part]:
-                yield from finder(text)
+    ranked = [(value, rank) for rank, (part, finder) in enumerate(_FINDERS) if part in found for value in finder(text)]
+    groups: list[list[tuple[Value, int]]] = []
+    end = 0
+    for value, rank in sorted(ranked, key=lambda one: (one[0].start, one[1])):
+        if groups and value.start < end:
+            groups[-1].append((value, rank))
+        else:
+            groups.append([(value, rank)])
+        end = max(end, value.end)
+    return tuple(map(_merged, groups))
+
+
+def _merged(group: list[tuple[Value, int]]) -> Value:
+    first = min(group, key=lambda one: one[1])[0]
+    return replace(first, start=min(one.start for one, _ in group), end=max(one.end for one, _ in group))
 
 
 def _emails(text: str) -> Iterator[Value]:
@@ -159,7 +174,7 @@ def _us_phones(text: str) -> Iterator[Value]:
 def _named_phones(text: str) -> Iterator[Value]:
     for match in NAMED_PHONE.finditer(text):
         key = squeeze(match[1])
-        toll = key[:1] == "1" and key[1:4] in TOLL_FREE or (len(key) >= 10 and key[:3] in TOLL_FREE)
+        toll = (key[:1] == "1" and key[1:4] in TOLL_FREE) or (len(key) >= 10 and key[:3] in TOLL_FREE)
         yield Value("phone", *match.span(1), key, toll or _made_up_number(key))
 
 
@@ -168,8 +183,13 @@ def _made_up_number(key: str) -> bool:
     return "12345" in key or "98765" in key or len(set(key)) < 4 or "555" in key[-10:-4]
 
 
-_FINDERS: Final[dict[str, tuple[Callable[[str], Iterator[Value]], ...]]] = {
-    "at": (_emails,),
-    "iban": (_ibans,),
-    "digits": (_cards, _social_security, _us_phones, _world_phones, _named_phones),
-}
+_FINDERS: Final[tuple[tuple[str, Callable[[str], Iterator[Value]]], ...]] = (
+    ("at", _emails),
+    ("iban", _ibans),
+    ("digits", _cards),
+    ("digits", _social_security),
+    ("digits", _world_phones),
+    ("digits", _us_phones),
+    ("digits", _named_phones),
+)
+"""What must occur for a form to be looked for, and what finds it; the stricter form first."""

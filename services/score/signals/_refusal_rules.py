@@ -143,7 +143,8 @@ RULES: Final = (
         r"\b(?:question|this|it|that) (?:cannot|can't|can not) be answered\b"
         r"|^.{0,80}\b(?:subjective|depends? on (?:\w{1,12} ){0,2}(?:personal|individual)).{0,140}$",
     ),
-    Rule("letter", -3.5, 0.0, r"^\W{0,4}(?:subject|dear|title|to whom|re|date|from|to)\b|^[\"'>]"),
+    Rule("letter", -6.0, 0.0, r"^\W{0,4}(?:subject|dear|title|to whom|re|date|from|to)\b"),
+    Rule("quote", -3.5, 0.0, r"^[\"'>]"),
     Rule(
         "filtered",
         4.0,
@@ -171,10 +172,11 @@ RULES: Final = (
         r"|\bnão posso .{0,40}(?:ajud|fornec|oferec|dar|criar|escrev|respond|compart|cumpr|ger)"
         r"|\bnon posso .{0,40}(?:aiut|forni|offri|dar|crea|scriv|rispond|condivid|soddisf|gener)"
         r"|\bik kan .{0,40}(?:niet|geen).{0,60}(?:help|geven|verstrek|beantwoord|schrijv|mak)"
-        r"|не мог(?:у|ем) .{0,60}(?:помо|предостав|ответ|созда|написа|выполн|дать)"  # noqa: RUF001
+        r"|не мог(?:у|ем) .{0,60}(?:помо|предостав|ответ|созда|написа|дать)"  # noqa: RUF001
         r"|(?:抱歉|对不起|對不起).{0,60}(?:无法|無法|不能|不可以)"
         r"|我(?:无法|無法|不能)(?:提供|回答|帮|幫|协助|满足|完成)"
-        r"|(?:申し訳|すみません|ごめん).{0,150}(?:できません|できない|かねます)|(?:죄송|미안).{0,150}(?:수 없|없습니다)",
+        r"|(?:申し訳|すみません|ごめん).{0,150}(?:できません|できない|かねます)"
+        r"|(?:죄송|미안).{0,150}(?:수 없|없습니다)",
     ),
 )
 """Weights of wordings outside English are set by example, not measured: no recorded set has such answers."""

@@ -44,7 +44,7 @@ class PiiLeak:
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false; spans of every personal value in prompt and response."""
-        answered = tuple(values(text.response))
+        answered = values(text.response)
         found = _SCAN.found(text.response)
         repeated = tuple(_repeated(text)) if "number" in found else ()
         hidden = "gateway" in found and _GATEWAY.search(text.response) is not None

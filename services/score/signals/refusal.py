@@ -22,6 +22,7 @@ _EARLY = 130
 _RAW = 1200
 _BODY = 4000
 _LIST_ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,2}[.)]|[-*•])\s", re.MULTILINE)
+_FENCED = re.compile(r"```.*?(?:```|$)", re.DOTALL)
 _PLAIN = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u201c": '"', "\u201d": '"'})
 _INVISIBLE = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff\ufffd\x00")
 _WEIGHT: Final = {rule.name: rule.weight for rule in RULES}
@@ -80,7 +81,7 @@ def _spoken(response: str) -> str:
 
 
 def _log_odds(spoken: str) -> float:
-    opening = " ".join(spoken[:_RAW].lower().translate(_PLAIN).split())[:_OPENING]
+    opening = " ".join(_FENCED.sub(" ", spoken[:_RAW]).lower().translate(_PLAIN).split())[:_OPENING]
     found = _OPENING_RULES.found(opening)
     total = BIAS + sum(_WEIGHT[name] for name in sorted(found))
     if "turns" in found and not found & OBJECTS:

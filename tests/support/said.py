@@ -1,0 +1,20 @@
+"""Exchanges for tests of signals: what was asked, what was answered, as the score step sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.exchange import Answer, Exchange, Message
+from schemas.identity import Model
+from services.ports import ScoredText
+from services.score.text import scored_text
+
+
+def said(
+    response: str | None, prompt: str = "Tell me.", system: str = "", earlier: str = "", **answer: Any
+) -> ScoredText:
+    """An exchange: system text, an earlier user message, the prompt, and an answer with further fields."""
+    turns = (("system", system), ("user", earlier), ("user", prompt))
+    messages = tuple(Message(role=role, content=text) for role, text in turns if text or text is prompt)
+    structured = Answer(content=response, **answer)
+    return scored_text(Exchange(route="test/signals", model=Model(requested="m"), prompt=messages, response=structured))
