@@ -116,7 +116,7 @@ class Walk:
             floor=self.course.floor,
             log_e=log_e,
             threshold=float(np.log(self.arl)),
-            exemplars=self._exemplars() if self.fired == n else (),
+            exemplars=self._exemplars() if self.status == "firing" != before else (),
             reason=self.plan.blind if self.blind else None,
         )
 
@@ -132,8 +132,8 @@ class Walk:
         return distance_of(past, self.placed.spread)
 
     def _exemplars(self) -> tuple[str, ...]:
-        """Ids of the rows that speak loudest for the shift, the loudest first."""
-        loudest = sorted(self.recent, key=lambda item: -item[1])[:EXEMPLARS]
+        """Ids of the rows since the shift began that speak loudest for it, the loudest first."""
+        loudest = sorted(self.recent[-max(self.n - self.begun, 1) :], key=lambda item: -item[1])[:EXEMPLARS]
         return tuple(id_ for id_, score in loudest if score > 0)
 
     def _rest(self) -> None:

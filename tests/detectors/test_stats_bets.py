@@ -1,0 +1,117 @@
+"""Bets: nothing is bet without evidence, a shift is bet on, and an unchanged stream earns nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detectors.stats import bets, drift
+from detectors.stats.walk import CAP, Walk
+
+D, Q, CLUSTERS = 8, 4, 3
+CHANCE = np.random.default_rng(5)
+WEIGHTS = CHANCE.normal(size=(Q + 1, D))
+COURSE = drift.Course()
+RECIPE = bets.Recipe()
+
+
+def drawn(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Design, target and cluster of rows with a linear answer and noise; `shift` moves the first column."""
+    chance = np.random.default_rng(seed)
+    given = chance.normal(size=(n, Q))
+    design = np.c_[np.ones(n), given]
+    target = design @ WEIGHTS + chance.normal(size=(n, D)) * np.linspace(0.5, 2, D)
+    target[:, 0] += shift
+    return design, target, (given[:, 0] > 0).astype(np.int64) + (given[:, 0] > 1)
+
+
+def fitted(n: int = 800, seed: int = 1, recipe: bets.Recipe = RECIPE) -> bets.Fitted:
+    design, target, cluster = drawn(n, seed)
+    share, least = np.full(D, 0.05), np.full(D, 1e-3)
+    return bets.fit(bets.Sample(design, target, np.arange(n), cluster, CLUSTERS, share, least), recipe)
+
+
+FITTED = fitted()
+
+
+def walked(n: int, seed: int, arl: float, shift: float = 0.0, course: drift.Course = COURSE) -> drift.DriftState:
+    design, target, cluster = drawn(n, seed, shift)
+    told = drift.Told(
+        np.arange(n), tuple(map(str, range(n))), design, target, cluster, np.zeros(n, dtype=np.bool_)
+    )  # fmt: skip
+    plan = drift.Plan(FITTED, RECIPE, course, arl, "shift", "novel")
+    return Walk(plan, drift.start(FITTED, course)).over(told)[0]
+
+
+def tallies(n: int, seed: int, shift: float) -> np.ndarray:
+    design, target, cluster = drawn(n, seed, shift)
+    return np.c_[design, target, np.eye(CLUSTERS)[cluster]].sum(axis=0)[None]
+
+
+def test_held_out_noise_is_about_the_identity() -> None:
+    design, target, _ = drawn(4000, 2)
+    turned = bets.turn(FITTED, design, target)
+    assert np.cov(turned.T) == pytest.approx(np.eye(D), abs=0.15)
+    assert pytest.approx(1.0, abs=0.15) == FITTED.noise
+
+
+def test_weights_of_the_null_are_averages() -> None:
+    assert FITTED.even.sum() == pytest.approx(1)
+    assert FITTED.local.sum(axis=1) == pytest.approx(np.ones(CLUSTERS))
+    assert FITTED.gram == pytest.approx(FITTED.local @ FITTED.local.T)  # every row its own prompt
+
+
+def test_without_evidence_no_bet() -> None:
+    placed = bets.place(FITTED, RECIPE, np.zeros((1, Q + 1 + D + CLUSTERS)), np.ones(1))
+    assert not placed.slope.any()
+    assert placed.expected == pytest.approx(np.ones((CLUSTERS, 1)))
+    assert not placed.aim.any()
+
+
+def test_the_bet_is_the_posterior_mean_over_the_noise() -> None:
+    sums = tallies(40, 3, 1.0)
+    placed = bets.place(FITTED, RECIPE, sums, np.ones(1))
+    moved = (sums[:, Q + 1 : Q + 1 + D] - sums[:, : Q + 1] @ FITTED.weights[-1]) @ FITTED.turns[-1]
+    prior = FITTED.prior[-1] * FITTED.noise
+    posterior = prior * moved / (40 * prior + FITTED.noise)
+    assert placed.slope == pytest.approx(posterior / FITTED.noise)
+
+
+def test_the_distance_along_the_bet_is_that_of_the_shift() -> None:
+    placed = bets.place(FITTED, RECIPE, tallies(300, 3, 1.0), np.ones(1))
+    for shift, expected in ((0.0, 0.0), (1.0, 2.0)):  # the noise of the first column is 0.5
+        design, target, cluster = drawn(4000, 4, shift)
+        along = bets.turn(FITTED, design, target) @ placed.aim - placed.centre[cluster]
+        assert along.mean() == pytest.approx(expected, abs=0.25)
+
+
+def test_slack_and_floor_make_bets_dearer() -> None:
+    sums = tallies(40, 3, 1.0)
+    plain = bets.place(FITTED, bets.Recipe(slack=0.0), sums, np.ones(1)).expected
+    slack = bets.place(FITTED, bets.Recipe(slack=1.0), sums, np.ones(1)).expected
+    floor = bets.place(FITTED, bets.Recipe(slack=0.0, floor=0.2), sums, np.ones(1)).expected
+    assert (slack > plain).all()
+    assert (floor > plain).all()
+
+
+def test_an_unchanged_stream_alarms_no_more_often_than_its_arl() -> None:
+    arl, rows, seeds = 3000.0, 1000, range(20, 50)
+    alarms = sum(walked(rows, seed, arl).fired >= 0 for seed in seeds)
+    assert alarms <= 10  # of 30 streams of a third of the ARL; nominal 8.5
+
+
+def test_a_shift_is_found_and_dated() -> None:
+    state = walked(200, 9, 10_000.0, shift=1.0)
+    assert 0 < state.fired < 60
+    assert state.begun < 30
+
+
+def test_evidence_is_capped() -> None:
+    state = walked(2000, 9, 100.0, shift=3.0)
+    assert state.wealth.max() == pytest.approx(CAP * 100.0)
+
+
+def test_a_big_baseline_keeps_a_bounded_null() -> None:
+    thinned = fitted(n=900, recipe=bets.Recipe(most_null=250))
+    assert thinned.null.shape == (5, 50, D)
+    assert thinned.even.sum() == pytest.approx(1)
