@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 
+from schemas.exchange import Exchange
+from services import monitor
 from services.cli.app import app
 from tests.support.source import ROOT
 
@@ -62,6 +65,23 @@ def test_readme_shows_commands_of_both() -> None:
 def test_links_within_the_repository_lead_somewhere(document: str) -> None:
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", (ROOT / document).read_text(encoding="utf-8"))
     assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.M)
+
+
+def test_readmes_monitor_file_has_no_problems(tmp_path: Path) -> None:
+    [shown] = _blocks("yaml")
+    (tmp_path / "keelwatch.yaml").write_text(shown, encoding="utf-8")
+    assert monitor.check(tmp_path / "keelwatch.yaml") == ()
+    example = monitor.check(ROOT / "infra" / "keelwatch.example.yaml")
+    assert [problem for problem in example if problem.severity == "error"] == []
+
+
+def test_readmes_exchange_is_one() -> None:
+    [shown] = _blocks("json")
+    assert Exchange.decode(shown.encode()).route == "support-bot/prod"
 
 
 def test_every_make_target_is_described_and_phony() -> None:
