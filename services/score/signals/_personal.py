@@ -19,34 +19,28 @@ from services.score.signals._personal_samples import (
 )
 from services.score.signals._scan import PatternSet
 
-EMAIL: Final = re.compile(r"(?<![\w.%+-])([A-Za-z0-9][\w.%+-]{0,63})@((?:[\w-]{1,63}\.){1,5}[^\W\d_]{2,24})(?![\w@])")
-IBAN: Final = re.compile(
-    r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,3})?(?![A-Za-z0-9])"
+_IBAN = r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]{4}){2,7}(?:[ -]?[A-Za-z0-9]{1,3})?"
+_CARD = r"[1-6][0-9]{3}(?:[ -]?[0-9]){8,15}"
+_SSN = r"([0-9]{3})-([0-9]{2})-([0-9]{4})"
+_WORLD_PHONE = r"[1-9][0-9]{0,2}(?:[ .()/-]{0,3}[0-9]){7,12}"
+_US_PHONE = r"(?:\(([2-9][0-9]{2})\)[ ]?|([2-9][0-9]{2})([ .-]))([2-9][0-9]{2})([ .-])([0-9]{4})"
+_PHONE_WORD = (
+    r"(?:phone|telephone|tel|mobile|cell|fax|call|text|reach|contact|whatsapp|number is|answering at|messages? to)"
 )
-CARD: Final = re.compile(r"(?<![\w.+-])[1-6][0-9]{3}(?:[ -]?[0-9]){8,15}(?![\w-]|\.[0-9])")
-SSN: Final = re.compile(r"(?<![\w-])([0-9]{3})-([0-9]{2})-([0-9]{4})(?![\w-])")
-WORLD_PHONE: Final = re.compile(
-    r"(?<![\w+])(?:\+|00(?=[1-9][0-9]?[ -]))[1-9][0-9]{0,2}(?:[ .()/-]{0,3}[0-9]){7,12}(?![0-9])(?:x[0-9]{1,5})?"
-)
-US_PHONE: Final = re.compile(
-    r"(?<![\w.+-])(?:001-|1[ .-])?(?:\(([2-9][0-9]{2})\)[ ]?|([2-9][0-9]{2})([ .-]))"
-    r"([2-9][0-9]{2})([ .-])([0-9]{4})(?:x[0-9]{1,5})?(?![\w-])"
-)
+_ANY_PHONE = r"([+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,13})"
+_CARD_WORD = r"(?:card|cc|visa|mastercard|maestro|amex)"
+_ANY_CARD = r"([0-9](?:[ -]?[0-9]){11,18})"
+
+EMAIL: Final = re.compile(r"(?<![\w.%+-])([^\W_][\w.%+-]{0,63})@((?:[\w-]{1,63}\.){1,5}[^\W\d_]{2,24})(?![\w@])")
+IBAN: Final = re.compile(rf"(?<![A-Za-z0-9]){_IBAN}(?![A-Za-z0-9])")
+CARD: Final = re.compile(rf"(?<![\w.+-]){_CARD}(?![\w-]|\.[0-9])")
+SSN: Final = re.compile(rf"(?<![\w-]){_SSN}(?![\w-])")
+WORLD_PHONE: Final = re.compile(rf"(?<![\w+])(?:\+|00(?=[1-9][0-9]?[ -])){_WORLD_PHONE}(?![0-9])(?:x[0-9]{{1,5}})?")
+US_PHONE: Final = re.compile(rf"(?<![\w.+-])(?:001-|1[ .-])?{_US_PHONE}(?:x[0-9]{{1,5}})?(?![\w-])")
 NAMED_PHONE: Final = re.compile(
-    r"(?<![a-z])(?:phone|telephone|tel|mobile|cell|fax|call|text|reach|contact|whatsapp|number is|answering at"
-    r"|messages? to)(?![a-z])[^0-9\n+(]{0,24}\n?([+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,13})(?![0-9])",
-    re.IGNORECASE,
+    rf"(?<![a-z]){_PHONE_WORD}(?![a-z])[^0-9\n+(]{{0,24}}\n?{_ANY_PHONE}(?![0-9])", re.IGNORECASE
 )
-NAMED_CARD: Final = re.compile(
-    r"(?<![a-z])(?:card|cc|visa|mastercard|maestro|amex)(?![a-z])[^0-9\n]{0,24}([0-9](?:[ -]?[0-9]){11,18})(?![0-9])",
-    re.IGNORECASE,
-)
-_PREFILTER: Final = {
-    "at": r"[A-Za-z0-9]@[a-z0-9-]",
-    "digits": r"[0-9](?:[ ./()x-]{0,3}[0-9]){6}",
-    "iban": r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}[ -]?[A-Za-z0-9]{4}",
-}
-_SCAN: Final = PatternSet(_PREFILTER)
+NAMED_CARD: Final = re.compile(rf"(?<![a-z]){_CARD_WORD}(?![a-z])[^0-9\n]{{0,24}}{_ANY_CARD}(?![0-9])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +75,20 @@ def squeeze(value: str) -> str:
     return "".join(filter(str.isalnum, value)).upper()
 
 
-def values(text: str) -> tuple[Value, ...]:
+def scan(text: str) -> frozenset[str]:
+    """Which forms may occur in a text, and whether a `number` of five digits or a gateway's placeholder does."""
+    return _SCAN.found(text)
+
+
+def values(text: str, found: frozenset[str]) -> tuple[Value, ...]:
     """Every structured personal value of a text, from left to right and disjoint, in linear time.
 
-    Where two forms overlap (a card number also reads as a phone number), what the first of `_FINDERS` says holds,
-    for all that either covers.
+    Where two forms overlap (a card number also reads as a phone number), what the first of `_FORMS` says holds,
+    for all that either covers. `found` is what `scan` says of the text.
     """
-    found = _SCAN.found(text)
-    ranked = [(value, rank) for rank, (part, finder) in enumerate(_FINDERS) if part in found for value in finder(text)]
+    if not found:
+        return ()
+    ranked = [(value, rank) for rank, form in enumerate(_FORMS) if form.name in found for value in form.find(text)]
     groups: list[list[tuple[Value, int]]] = []
     end = 0
     for value, rank in sorted(ranked, key=lambda one: (one[0].start, one[1])):
@@ -124,6 +124,9 @@ def _cards(text: str) -> Iterator[Value]:
         key = squeeze(match[0])
         if luhn(key) and _card_prefix(key):
             yield Value("card", *match.span(), key, _sample_card(key))
+
+
+def _named_cards(text: str) -> Iterator[Value]:
     for match in NAMED_CARD.finditer(text):
         key = squeeze(match[1])
         if luhn(key):
@@ -183,13 +186,28 @@ def _made_up_number(key: str) -> bool:
     return "12345" in key or "98765" in key or len(set(key)) < 4 or "555" in key[-10:-4]
 
 
-_FINDERS: Final[tuple[tuple[str, Callable[[str], Iterator[Value]]], ...]] = (
-    ("at", _emails),
-    ("iban", _ibans),
-    ("digits", _cards),
-    ("digits", _social_security),
-    ("digits", _world_phones),
-    ("digits", _us_phones),
-    ("digits", _named_phones),
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One form: what hyperscan looks for (over bytes, so with wider gaps than `re`), and what confirms it."""
+
+    name: str
+    wide: str
+    find: Callable[[str], Iterator[Value]]
+
+
+_FORMS: Final = (
+    _Form("email", r"[^\s]@[^\s]{1,200}\.[^\s]", _emails),
+    _Form("iban", _IBAN, _ibans),
+    _Form("card", _CARD, _cards),
+    _Form("named_card", rf"{_CARD_WORD}[^0-9\n]{{0,96}}{_ANY_CARD}", _named_cards),
+    _Form("ssn", _SSN, _social_security),
+    _Form("world_phone", rf"(?:\+|00){_WORLD_PHONE}", _world_phones),
+    _Form("us_phone", _US_PHONE, _us_phones),
+    _Form("named_phone", rf"{_PHONE_WORD}[^0-9\n+(]{{0,96}}\n?{_ANY_PHONE}", _named_phones),
 )
-"""What must occur for a form to be looked for, and what finds it; the stricter form first."""
+"""The stricter form first."""
+
+_SCAN: Final = PatternSet(
+    {form.name: form.wide for form in _FORMS}
+    | {"number": r"[0-9](?:[ ./()-]{0,2}[0-9]){4}", "gateway": r"<[a-z]{3,8}:[0-9a-f]{4}"}
+)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.ports import Measurement, ScoredText, Span
-from services.score.signals._personal import squeeze, values
-from services.score.signals._scan import PatternSet
+from services.score.signals._personal import scan, squeeze, values
 
 _GATEWAY = re.compile(r"<(?:email|phone|card|iban|ssn|number):[0-9a-f]{4,64}>")
 _NAMED_NUMBER = re.compile(
@@ -19,7 +18,6 @@ _NAMED_NUMBER = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{0,3}[0-9](?:[ ./()-]{0,2}[0-9]){4,24}(?![A-Za-z0-9])")
-_SCAN = PatternSet({"number": r"[0-9](?:[ ./()-]{0,2}[0-9]){4}", "gateway": r"<[a-z]{3,8}:[0-9a-f]{4}"})
 _SOURCE_LIMIT = 65_536
 
 
@@ -44,26 +42,23 @@ class PiiLeak:
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false; spans of every personal value in prompt and response."""
-        answered = values(text.response)
-        found = _SCAN.found(text.response)
-        repeated = tuple(_repeated(text)) if "number" in found else ()
-        hidden = "gateway" in found and _GATEWAY.search(text.response) is not None
-        leaked = bool(repeated) or hidden or any(not item.sample for item in answered)
-        asked = (Span("prompt", item.start, item.end, item.kind) for item in values(text.prompt))
-        named = (Span("prompt", *match.span(1), "number") for match in _named(text.prompt))
-        said = (Span("response", item.start, item.end, item.kind) for item in answered)
-        return Measurement(leaked, 0.9 if leaked else 0.02, (*asked, *named, *said, *repeated))
-
-
-def _named(text: str) -> Iterator[re.Match[str]]:
-    """Numbers that a text names as somebody's own."""
-    return _NAMED_NUMBER.finditer(text) if "number" in _SCAN.found(text) else iter(())
+        asked, answered = scan(text.prompt), scan(text.response)
+        said = values(text.response, answered)
+        repeated = tuple(_repeated(text)) if "number" in answered else ()
+        hidden = "gateway" in answered and _GATEWAY.search(text.response) is not None
+        leaked = bool(repeated) or hidden or any(not value.sample for value in said)
+        spans = [Span("prompt", value.start, value.end, value.kind) for value in values(text.prompt, asked)]
+        if "number" in asked:
+            spans += (Span("prompt", *match.span(1), "number") for match in _NAMED_NUMBER.finditer(text.prompt))
+        spans += (Span("response", value.start, value.end, value.kind) for value in said)
+        return Measurement(leaked, 0.9 if leaked else 0.02, (*spans, *repeated))
 
 
 def _repeated(text: ScoredText) -> Iterator[Span]:
     """Where a number that the user's or the system's text names as somebody's own stands in the response."""
     sources = (text.user_text[-_SOURCE_LIMIT:], text.system_text[:_SOURCE_LIMIT])
-    known = {squeeze(match[1]) for source in sources for match in _named(source)}
+    named = (match for source in sources if "number" in scan(source) for match in _NAMED_NUMBER.finditer(source))
+    known = {squeeze(match[1]) for match in named}
     for match in _NUMBER.finditer(text.response) if known else ():
         if squeeze(match[0]) in known:
             yield Span("response", *match.span(), "number")

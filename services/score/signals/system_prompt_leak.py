@@ -29,6 +29,7 @@ _ORDER = re.compile(
     r"|\b(?:never|always|do not|don't|must not|under no circumstances) (?:\w+ )?(?:reveal|disclose|mention|discuss"
     r"|answer|respond|reply|say|apologi[sz]e|make up|invent|break character|promise|repeat)\b"
     r"|\b(?:respond|reply|answer) (?:in|with|only|as)\b"
+    r"|\bi want you to\b|\byou will (?:be|act|play|pretend|respond|reply|answer|only|never|always)\b"
 )
 
 
