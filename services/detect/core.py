@@ -111,7 +111,8 @@ def _watch(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int
         if word.finding.status == "firing" and word.finding.transition and word.detector != "events":
             state, suspected = suspect(state, intake, word.row, word.identity, word.detector)
             changes += suspected
-    readings = tuple(reading_of(word, state.route, intake, baseline) for word in said)
+    restarts = watch.restarts
+    readings = tuple(reading_of(word, state.route, intake, baseline, restarts.get(word.running, 0)) for word in said)
     changes.sort(key=lambda change: change.event_index)
     return _after_crossing(plan, state, intake, start, stop), Output(readings, tuple(changes))
 
@@ -141,7 +142,7 @@ def _pin(plan: Plan, state: DetectState, identity: str, ts: float, event_index: 
 def _decide(plan: Plan, state: DetectState, decision: Decision) -> tuple[DetectState, Output]:
     if decision.kind in ("resolve", "false_alarm"):
         candidates = state.candidates if state.pinned is None or state.accepting is not None else {}
-        return replace(state, watch=forget(state.watch), candidates=candidates), Output()
+        return replace(state, watch=forget(state.watch, state.intake.count), candidates=candidates), Output()
     if decision.kind == "accept_baseline" and state.pinned is not None:
         return _accept(plan, state, decision)
     return state, Output()

@@ -30,9 +30,19 @@ class Heard:
         return "|".join(part or "" for part in (self.detector, self.identity, stream.signal, stream.slice))
 
     @property
+    def running(self) -> str:
+        """The running state that it comes from."""
+        return running_key(self.detector, self.identity)
+
+    @property
     def order(self) -> tuple[int, str]:
         """The order of speaking, which does not depend on how blocks are cut."""
         return self.row, self.key
+
+
+def running_key(detector: str, identity: str | None) -> str:
+    """`detector/identity`, or `detector` when its scope is the route."""
+    return detector if identity is None else f"{detector}/{identity}"
 
 
 def moment(ts: float) -> datetime:
@@ -45,8 +55,12 @@ def worth_saying(heard: Heard, spoken: dict[str, float], ts: float) -> bool:
     return heard.finding.transition or ts - spoken.get(heard.key, float("-inf")) >= EVERY_SECONDS
 
 
-def reading_of(heard: Heard, route: str, intake: Intake, baseline: str | None) -> Reading:
-    """The reading of a finding."""
+def reading_of(heard: Heard, route: str, intake: Intake, baseline: str | None, restarted: int) -> Reading:
+    """The reading of a finding.
+
+    `restarted` is the route's count of exchanges when the stream's evidence was zeroed last. Added to n it keeps
+    the ids of a stream apart: otherwise the 50th row after a person's decision would be the first 50th again.
+    """
     said = heard.finding
     stream = said.stream
     return Reading(
@@ -58,7 +72,7 @@ def reading_of(heard: Heard, route: str, intake: Intake, baseline: str | None) -
             stream.slice,
             said.direction,
             baseline,
-            said.n,
+            said.n + restarted,
             said.status,
         ),
         route=route,

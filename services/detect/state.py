@@ -66,6 +66,7 @@ class Watch:
         firing: stream keys that fire now; blind: those that cannot see.
         since: event index of the first crossing since all was quiet; suspect: identity of that crossing.
         spoken: stream key -> time of its last reading.
+        restarts: key of `running` -> exchanges of the route when its evidence was zeroed last.
     """
 
     running: dict[str, Any] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class Watch:
     since: int | None = None
     suspect: str | None = None
     spoken: dict[str, float] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

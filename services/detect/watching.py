@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.protocol import Detector, Rows
 from services.detect.learning import standing
-from services.detect.speak import Heard, worth_saying
+from services.detect.speak import Heard, running_key, worth_saying
 from services.detect.state import Pinned, Plan, Watch
 from services.intake.core import Intake
 
@@ -26,7 +26,7 @@ def run(
         artefact = _artefact(plan, pinned, detector)
         if artefact is None:
             continue
-        key = detector.name if identity is None else f"{detector.name}/{identity}"
+        key = running_key(detector.name, identity)
         state = running[key] if key in running else detector.start(artefact)
         running[key], findings = detector.step(artefact, state, intake.rows.take(places))
         heard += [Heard(int(places[found.row]), detector.name, identity, found) for found in findings]
@@ -83,12 +83,19 @@ def listen(watch: Watch, heard: tuple[Heard, ...], rows: Rows) -> tuple[Watch, t
     return after, tuple(said)
 
 
-def forget(watch: Watch) -> Watch:
-    """Zero the evidence of every detector that has a firing stream."""
-    moved = {tuple(key.split("|")[:2]) for key in watch.firing}
-    names = {f"{detector}/{identity}" if identity else detector for detector, identity in moved}
+def forget(watch: Watch, count: int) -> Watch:
+    """Zero the evidence of every detector that has a firing stream; `count` exchanges were seen by then."""
+    names = {running_key(*_head(key)) for key in watch.firing}
     running = {key: state for key, state in watch.running.items() if key not in names}
-    return Watch(running=running, spoken=watch.spoken)
+    restarts = {**watch.restarts, **dict.fromkeys(names, count)}
+    blind = tuple(key for key in watch.blind if running_key(*_head(key)) not in names)
+    return replace(watch, running=running, firing=(), blind=blind, since=None, suspect=None, restarts=restarts)
+
+
+def _head(stream_key: str) -> tuple[str, str | None]:
+    """Detector and identity of a stream key."""
+    detector, identity, *_ = stream_key.split("|")
+    return detector, identity or None
 
 
 def renamed(watch: Watch, names: dict[str, str], first: str | None) -> Watch:
