@@ -51,7 +51,8 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
 
 def claim(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert one row unless its key is there; whether this transaction inserted it."""
-    return bool(connection.execute(_insert(connection, table).on_conflict_do_nothing(), row).rowcount)
+    statement = _insert(connection, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return connection.execute(statement, row).rowcount == 1
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:

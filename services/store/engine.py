@@ -17,16 +17,17 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from services.errors import InputError
 from services.store import dialect
 
 FORMS: Final = "sqlite:///path/to/keelwatch.db or postgresql://user:password@host/name"
 
 
-class StoreError(Exception):
-    """The database cannot be used; the message is one line with the remedy."""
+class StoreError(InputError):
+    """The database cannot be used as asked; the message is one line with the remedy."""
 
 
-class Conflict(StoreError):  # noqa: N818
+class Conflict(Exception):  # noqa: N818
     """Somebody else wrote what this transaction was about to write: load again and repeat."""
 
 

@@ -15,7 +15,7 @@ from schemas.incident import Incident
 from services.incident.core import fold
 from services.monitor import RoutePolicy
 from services.record.sink import Recorder
-from services.store.engine import Database, open_database
+from services.store.engine import Database
 from services.store.repository import Repository
 from services.store.tables import Base
 from tests.record.stories import (
@@ -34,7 +34,7 @@ from tests.record.stories import (
     streams,
 )
 from tests.support.blocks import START, blocks
-from tests.support.databases import dump
+from tests.support.databases import dump, opened
 
 PROPERTY = settings(suppress_health_check=list(HealthCheck), max_examples=20)
 POLICY = RoutePolicy(slices=("tags.locale",))
@@ -61,13 +61,12 @@ def recorded(database: Database, pieces: Sequence[Sequence[Record]]) -> dict[str
 @given(st.data())
 def test_any_prefix_fed_again_changes_nothing_at_all(new_url: Callable[[], str], data: st.DataObject) -> None:
     records = data.draw(streams())
-    database = open_database(new_url())
-    recorded(database, batches(data.draw, records))
-    before = dump(database)
-    again = records[: data.draw(st.integers(0, len(records)))]
-    recorded(database, batches(data.draw, again))
-    assert dump(database) == before
-    database.close()
+    with opened(new_url()) as (database,):
+        recorded(database, batches(data.draw, records))
+        before = dump(database)
+        again = records[: data.draw(st.integers(0, len(records)))]
+        recorded(database, batches(data.draw, again))
+        assert dump(database) == before
 
 
 @PROPERTY
@@ -78,10 +77,8 @@ def test_a_redelivery_in_the_middle_changes_nothing_that_is_seen(
     """The process died after the commit and before the acknowledgement: the last records come again."""
     pieces = batches(data.draw, data.draw(streams()))
     repeated = list(itertools.chain.from_iterable(data.draw(st.sampled_from([[p], [p, p]])) for p in pieces))
-    straight, stuttering = open_database(new_url()), open_database(new_url())
-    assert recorded(straight, pieces) == recorded(stuttering, repeated)
-    straight.close()
-    stuttering.close()
+    with opened(new_url(), new_url()) as (straight, stuttering):
+        assert recorded(straight, pieces) == recorded(stuttering, repeated)
 
 
 @PROPERTY
@@ -89,12 +86,10 @@ def test_a_redelivery_in_the_middle_changes_nothing_that_is_seen(
 def test_topics_in_another_order_give_the_same_state(new_url: Callable[[], str], data: st.DataObject) -> None:
     records = data.draw(streams())
     other = interleaved(data.draw, by_topic(records))
-    first, second = open_database(new_url()), open_database(new_url())
-    assert recorded(first, batches(data.draw, records)) == recorded(second, batches(data.draw, other))
-    for route in ROUTES:
-        assert Repository(first).verify_chain(route) == ()
-    first.close()
-    second.close()
+    with opened(new_url(), new_url()) as (first, second):
+        assert recorded(first, batches(data.draw, records)) == recorded(second, batches(data.draw, other))
+        for route in ROUTES:
+            assert Repository(first).verify_chain(route) == ()
 
 
 @pytest.mark.parametrize(
@@ -102,23 +97,21 @@ def test_topics_in_another_order_give_the_same_state(new_url: Callable[[], str],
     sorted(Base.metadata.tables.keys() - {"baselines", "candidates"}),  # those are detect's
 )
 def test_a_failure_anywhere_leaves_nothing_behind(new_url: Callable[[], str], table: str) -> None:
-    database, undisturbed = open_database(new_url()), open_database(new_url())
-    sink = recorder(database)
-    early, late = story(ROUTES[0]), story(ROUTES[1])
-    sink.apply(early)
-    before = dump(database)
-    with database.write() as connection:
-        stop = f"CREATE TRIGGER stop BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
-        connection.exec_driver_sql(stop)
-    with pytest.raises(IntegrityError, match="the disk is full"):
+    with opened(new_url(), new_url()) as (database, undisturbed):
+        sink = recorder(database)
+        early, late = story(ROUTES[0]), story(ROUTES[1])
+        sink.apply(early)
+        before = dump(database)
+        with database.write() as connection:
+            stop = f"CREATE TRIGGER stop BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+            connection.exec_driver_sql(stop)
+        with pytest.raises(IntegrityError, match="the disk is full"):
+            sink.apply([*late, letter(99), *MORE])
+        assert dump(database) == before
+        with database.write() as connection:
+            connection.exec_driver_sql("DROP TRIGGER stop")
         sink.apply([*late, letter(99), *MORE])
-    assert dump(database) == before
-    with database.write() as connection:
-        connection.exec_driver_sql("DROP TRIGGER stop")
-    sink.apply([*late, letter(99), *MORE])
-    assert dump(database, ARRIVAL) == recorded(undisturbed, [[*early, *late, letter(99), *MORE]])
-    database.close()
-    undisturbed.close()
+        assert dump(database, ARRIVAL) == recorded(undisturbed, [[*early, *late, letter(99), *MORE]])
 
 
 MORE = (letter(100, "route: missing"), sample(ROUTES[1], 1), reading(ROUTES[1], 2))
@@ -165,14 +158,12 @@ def outbox(database: Database) -> list[dict[str, object]]:
 
 def test_two_recorders_in_turn_count_as_one(new_url: Callable[[], str]) -> None:
     """A route moves to another process and back; what the first has in memory is old then."""
-    database, alone = open_database(new_url()), open_database(new_url())
-    pieces = [[record] for record in scores(ROUTES[0])]
-    turns = [recorder(database), recorder(database)]
-    for piece, sink in zip(pieces, itertools.cycle(turns), strict=False):
-        sink.apply(piece)
-    assert dump(database, ARRIVAL) == recorded(alone, pieces)
-    database.close()
-    alone.close()
+    with opened(new_url(), new_url()) as (database, alone):
+        pieces = [[record] for record in scores(ROUTES[0])]
+        turns = [recorder(database), recorder(database)]
+        for piece, sink in zip(pieces, itertools.cycle(turns), strict=False):
+            sink.apply(piece)
+        assert dump(database, ARRIVAL) == recorded(alone, pieces)
 
 
 def test_records_that_nobody_sends_here_are_refused(database: Database) -> None:

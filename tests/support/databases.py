@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,9 +44,15 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
 @pytest.fixture
 def database(new_url: Callable[[], str]) -> Iterator[Database]:
     """An open, migrated, empty database."""
-    opened = open_database(new_url())
-    yield opened
-    opened.close()
+    with opened(new_url()) as (one,):
+        yield one
+
+
+@contextmanager
+def opened(*urls: str) -> Iterator[list[Database]]:
+    """Open databases, closed at the end whatever happens: hypothesis gives up examples in their middle."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(closing(open_database(url))) for url in urls]
 
 
 def dump(database: Database, leave_out: dict[str, set[str]] | None = None) -> dict[str, list[tuple]]:
