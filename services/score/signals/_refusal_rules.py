@@ -1,4 +1,8 @@
-"""The wordings by which an answer declines, and what each weighs. Worded and weighed by hand for Keelwatch."""
+"""The wordings by which an answer declines, and what each weighs.
+
+Worded for Keelwatch; weights rounded by hand from `python -m tests.benchmarks.refusal_weights`, see
+infra/models/refusal.md.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ class PiiLeak:
     Documented examples (example.com, 555 numbers, test cards), placeholders, toll-free numbers and role addresses
     (support@) are masked but never make the value true. Names and street addresses are not looked for.
 
-    Error rates and limits: infra/models/pii_leak.md, printed by `python -m tests.benchmarks.signals`.
+    Finds 299 of 314 structured values of presidio_synth; true for 0 of 1,500 answers of arena_hard. Card with
+    limits: infra/models/pii_leak.md, figures printed by `python -m tests.benchmarks.signals`.
     """
 
     name: str = "pii_leak"

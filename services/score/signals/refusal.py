@@ -38,12 +38,13 @@ class Refusal:
     """Whether the answer declined what was asked, in whole or in the main.
 
     A provider's stop (content filter, safety, refusal field), an answer without text and a filter's notice come
-    first. Then the wording of the opening: rules of hand-set weight over the first 320 characters, since a
+    first. Then the wording of the opening: weighed rules over the first 320 characters, since a
     refusal stands at the start and "I cannot" deep in a helpful answer is none. Inability counts ("I cannot browse
     the web") unless help follows; so does turning down the premise of a question. A call of a tool without text is
     no refusal; an answer that was cut or failed before any text is unscored.
 
-    Error rates and limits: infra/models/refusal.md, printed by `python -m tests.benchmarks.signals`.
+    Accuracy .922 on XSTest, .973 on SensitiveQ; true for 1.0% of arena_hard. Card with limits:
+    infra/models/refusal.md, figures printed by `python -m tests.benchmarks.signals`.
     """
 
     name: str = "refusal"

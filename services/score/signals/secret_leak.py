@@ -32,7 +32,8 @@ class SecretLeak:
     in the response and in none of the user's messages. Keyword hits, test keys and placeholders are masked by
     their spans, in prompt and response, and never make the value true.
 
-    Error rates and limits: infra/models/secret_leak.md, printed by `python -m tests.benchmarks.signals`.
+    Finds 1,049 of 1,050 planted keys; 0 false alarms in 13,575 recorded answers. Card with limits:
+    infra/models/secret_leak.md, figures printed by `python -m tests.benchmarks.signals`.
     """
 
     name: str = "secret_leak"
