@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-import click
 import typer
 
 from services.cli.baselines import app as baselines
@@ -17,6 +16,7 @@ from services.cli.output import ERR
 from services.cli.replay import replay
 from services.cli.score import score
 from services.errors import InputError
+from services.store.engine import StoreError
 
 BAD_INPUT: Final = 2
 
@@ -40,15 +40,9 @@ app.add_typer(baselines, name="baseline")
 def main() -> None:
     """Run the command line: exit code 0, 1 for what failed, 2 and one clear line for bad input."""
     try:
-        app(standalone_mode=False)
-    except InputError as error:
+        app()
+    except (InputError, StoreError) as error:
         _complain(str(error))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(BAD_INPUT)
-    except (click.Abort, KeyboardInterrupt):
-        ERR.print("stopped")
-        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)

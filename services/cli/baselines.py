@@ -22,7 +22,7 @@ def _group() -> None:
 
 @app.command("show")
 def show(
-    route: Annotated[str | None, typer.Argument(help="Only this route.")] = None,
+    route: Annotated[str | None, typer.Argument(metavar="ROUTE", help="Only this route.")] = None,
     database: DatabaseOption = None,
     json: JsonOption = None,
 ) -> None:

@@ -15,7 +15,8 @@ from services.settings import load_settings
 
 def check_config(
     file: Annotated[
-        Path | None, typer.Argument(help="The monitor file; without it the one that KEELWATCH_CONFIG names.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="The monitor file; without it the one that KEELWATCH_CONFIG names."),
     ] = None,
 ) -> None:
     """Check a monitor file: exit code 0 when it can be used, 2 when it cannot."""

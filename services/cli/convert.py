@@ -21,7 +21,10 @@ class Form(StrEnum):
 
 
 def convert(
-    file: Annotated[Path, typer.Argument(help="JSONL of recorded answers: model, version, prompt, response, labels.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="JSONL of recorded answers: model, version, prompt, response, labels."),
+    ],
     form: Annotated[Form, typer.Option("--from", help="The form of FILE.")],
     model: Annotated[list[str], typer.Option(metavar="M@V", help="Model and version; twice for a silent update.")],
     route: Annotated[str, typer.Option(help="Route of the exchanges.")],

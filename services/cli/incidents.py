@@ -35,7 +35,7 @@ def list_incidents(
 
 @app.command("show")
 def show_incident(
-    id: Annotated[str, typer.Argument(help="Id of the incident.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="Id of the incident.")],
     database: DatabaseOption = None,
     json: JsonOption = None,
 ) -> None:

@@ -22,7 +22,9 @@ ConfigOption = Annotated[
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="JSONL of native exchanges, or of score lines with vectors.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSONL of native exchanges, or of score lines with vectors.")
+    ],
     config: ConfigOption = None,
     database: Annotated[
         str | None, typer.Option(metavar="URL", help="Record everything here, for example sqlite:///replay.db.")

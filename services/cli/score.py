@@ -24,7 +24,7 @@ _BATCH = 512
 
 
 def score(
-    file: Annotated[Path, typer.Argument(help="JSONL of native exchanges.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL of native exchanges.")],
     out: Annotated[str, typer.Option(metavar="OUT.jsonl", help="One line per exchange; - is stdout.")],
     vectors: Annotated[bool, typer.Option("--vectors", help="Add vectors and style: what `replay` takes.")] = False,
     config: ConfigOption = None,

@@ -1,0 +1,173 @@
+"""What a person sees: files in, JSON out, one clear line and exit code 2 for bad input."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from services.cli import main
+from services.demo.bot import ROUTE, Script, traffic
+from tests.support.corpus import CORPUS, with_neighbours
+
+MONITOR = "defaults: {baseline: {size: 300, min_size: 100}}\n"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path):
+    for name in ("CONFIG", "DATABASE_URL", "EMBEDDER"):
+        monkeypatch.delenv(f"KEELWATCH_{name}", raising=False)
+    monkeypatch.setenv("KEELWATCH_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def keelwatch(monkeypatch, capsys):
+    """Run the command line: exit code, stdout, stderr."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["keelwatch", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("story")
+    exchanges = traffic(Script(before=400, after=150, leak=0.05), seed=3)
+    file = folder / "story.jsonl"
+    file.write_text("".join(one.model_dump_json(exclude_none=True) + "\n" for one in exchanges))
+    (folder / "keelwatch.yaml").write_text(MONITOR)
+    return file
+
+
+def test_replay_into_a_database_and_list_what_it_holds(keelwatch, story, tmp_path):
+    url, out = f"sqlite:///{tmp_path / 'kw.db'}", tmp_path / "out.json"
+    config = story.parent / "keelwatch.yaml"
+    code, said, _ = keelwatch("replay", story, "--config", config, "--database", url, "--json", out)
+    assert code == 0
+    assert "verdict: model" in said
+    found = json.loads(out.read_text())
+    assert (found["events"], found["dead"]) == (550, 0)
+
+    code, said, _ = keelwatch("incident", "list", "--database", url, "--json", "-")
+    listed = json.loads(said)
+    assert [one["id"] for one in listed] == [one["id"] for one in found["incidents"]]
+    assert set(found["incidents"][0]) == set(listed[0])
+
+    code, said, _ = keelwatch("incident", "show", listed[0]["id"], "--database", url)
+    assert code == 0
+    assert listed[0]["headline"].split()[0] in said
+
+    code, said, _ = keelwatch("baseline", "show", "--database", url, "--json", "-")
+    (pinned,) = json.loads(said)
+    assert (pinned["route"], pinned["pinning"]["n"]) == (ROUTE, 300)
+    code, said, _ = keelwatch("baseline", "show", ROUTE, "--database", url)
+    assert "300" in said
+
+
+def test_json_on_stdout_is_json_alone(keelwatch, story):
+    code, said, _ = keelwatch("replay", story, "--json", "-")
+    assert code == 0
+    assert json.loads(said)["routes"][ROUTE] == {"status": "firing", "learned": 550, "of": 1000}
+
+
+def test_score_writes_a_line_an_exchange_that_replays_the_same(keelwatch, story, tmp_path):
+    config = story.parent / "keelwatch.yaml"
+    scores, plain = tmp_path / "scores.jsonl", tmp_path / "plain.jsonl"
+    assert keelwatch("score", story, "--out", scores, "--vectors")[0] == 0
+    assert keelwatch("score", story, "--out", plain)[0] == 0
+    lines = [json.loads(line) for line in plain.read_text().splitlines()]
+    assert [line["id"] for line in lines] == [f"demo-{i}" for i in range(550)]
+    keys = {"id", "route", "ts", "identity", "model", "conversation", "tags", "flags", "signals"}
+    assert keys <= set(lines[0])
+    assert set(lines[0]["signals"]["refusal"]) == {"value", "probability", "status", "reason", "version"}
+    _, first, _ = keelwatch("replay", story, "--config", config, "--json", "-")
+    _, again, _ = keelwatch("replay", scores, "--config", config, "--json", "-")
+    assert first == again
+
+
+def test_the_corpus_of_broken_lines_replays_with_neighbours_unharmed(keelwatch, tmp_path):
+    file, out, scores = tmp_path / "corpus.jsonl", tmp_path / "out.json", tmp_path / "scores.jsonl"
+    file.write_bytes(with_neighbours())
+    code, _, _ = keelwatch("replay", file, "--json", out)
+    assert code == 0
+    found = json.loads(out.read_text())
+    dead = sum(not case.scored for case in CORPUS)
+    assert found["dead"] >= dead
+    assert found["events"] + found["dead"] + found["duplicates"] == 2 * len(CORPUS) + 1
+    assert keelwatch("score", file, "--out", scores)[0] == 0
+    ids = [json.loads(line)["id"] for line in scores.read_text().splitlines()]
+    assert sum(id.startswith("neighbour-") for id in ids) == len(CORPUS) + 1
+
+
+def test_convert_then_replay_of_recorded_answers(keelwatch, data_dir, tmp_path):
+    out = tmp_path / "traffic.jsonl"
+    recorded = data_dir / "llmdrift_sensitiveq.jsonl"
+    words = ("convert", "--from", "recorded", recorded, "--model", "gpt-4@0314", "--model", "gpt-4@0613")
+    code, _, _ = keelwatch(*words, "--route", "a/b", "--draw", "30,20", "--seed", 1, "--out", out)
+    assert code == 0
+    assert len(out.read_text().splitlines()) == 50
+    code, said, _ = keelwatch("replay", out, "--json", "-")
+    assert json.loads(said)["routes"]["a/b"]["learned"] == 50
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["replay", "absent.jsonl"], "absent.jsonl"),
+        (["replay", "."], "is a folder"),
+        (["replay"], "FILE"),
+        (["score", "absent.jsonl", "--out", "-"], "absent.jsonl"),
+        (["incident", "list", "--database", "sqlite:///absent/kw.db"], "the folder absent"),
+        (["incident", "list", "--database", "mysql://x"], "sqlite:///"),
+        (["check-config", "absent.yaml"], "absent.yaml"),
+        (["check-config"], "KEELWATCH_CONFIG"),
+        (["convert", "absent.jsonl", "--from", "recorded"], "--model"),
+        (["replay", __file__, "--config", "absent.yaml"], "absent.yaml"),
+        (["replay", __file__, "--decisions", "absent.jsonl"], "--decisions"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(keelwatch, monkeypatch, tmp_path, words, told):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = keelwatch(*words)
+    assert code == 2
+    assert told in err + out
+    assert "Traceback" not in err + out
+
+
+def test_a_bad_decision_names_line_and_field(keelwatch, story, tmp_path):
+    decisions = tmp_path / "decisions.jsonl"
+    decisions.write_text('{"kind": "resolve", "route": "a/b", "actor": "ana", "reason": "x", "ts": 5}\n')
+    code, _, err = keelwatch("replay", story, "--decisions", decisions)
+    assert code == 2
+    assert "line 1: ts" in err
+
+
+def test_a_bad_monitor_file_names_the_line(keelwatch, story, tmp_path):
+    config = tmp_path / "keelwatch.yaml"
+    config.write_text("defaults:\n  baseline: {sise: 300}\n")
+    code, _, err = keelwatch("replay", story, "--config", config)
+    assert code == 2
+    assert ":2:" in err
+    assert "size" in err
+    code, out, _ = keelwatch("check-config", config)
+    assert code == 2
+    assert ":2:" in out
+    config.write_text(MONITOR)
+    assert keelwatch("check-config", config)[0] == 0
+
+
+def test_an_unknown_embedder_is_named(keelwatch, story, monkeypatch):
+    monkeypatch.setenv("KEELWATCH_EMBEDDER", "word2vec")
+    code, _, err = keelwatch("replay", story)
+    assert code == 2
+    assert "word2vec" in err
