@@ -40,10 +40,12 @@ def test_pure_packages_need_only_what_the_design_allows(package: str) -> None:
 
 
 def test_every_import_is_declared_and_every_dependency_is_imported() -> None:
+    """A driver that a database URL names is imported by SQLAlchemy."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in project["dependencies"]}
     owners = packages_distributions()
-    used = {_normal(owner) for name in _third_party() for owner in owners.get(name, [name])}
+    drivers = {name for module in modules() for name in re.findall(r"postgresql\+(\w+)", module.text)}
+    used = {_normal(owner) for name in _third_party() | drivers for owner in owners.get(name, [name])}
     assert sorted(used - declared) == [], "imported, not declared"
     assert sorted(declared - used) == [], "declared, not imported"
 
