@@ -1,0 +1,51 @@
+"""The one fast pass never misses what the precise patterns would have found."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.score.signals import _personal, secret_leak
+from services.score.signals._key_forms import ASSIGNMENT, FORMS, JWT, PEM, URL_PASSWORD
+from services.score.signals._scan import PatternSet
+from tests.support.keys import KEYS
+
+PIECES = st.lists(
+    st.one_of(
+        st.text(alphabet="0123456789", min_size=1, max_size=6),
+        st.sampled_from(list(" -.()+/x:@\n")),
+        st.sampled_from(
+            ["call", "phone", "card", "+49", "001-", "DE", "é", "müller@web.de", "password", " is ", "http://a"]
+        ),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=300)
+@given(PIECES)
+def test_what_a_form_of_personal_value_finds_was_announced(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    found = _personal.scan(text)
+    for form in _personal._FORMS:
+        if any(True for _ in form.find(text)):
+            assert form.name in found
+
+
+@settings(max_examples=300)
+@given(PIECES, st.sampled_from(sorted(KEYS)), st.integers(0, 1000))
+def test_what_a_form_of_key_finds_was_announced(pieces: list[str], kind: str, seed: int) -> None:
+    text = "".join([*pieces, " ", KEYS[kind](Random(seed)), *reversed(pieces)])
+    found = secret_leak._SCAN.found(text)
+    named = {str(at): form.pattern for at, form in enumerate(FORMS)}
+    for name, pattern in {**named, "pem": PEM, "jwt": JWT, "url": URL_PASSWORD, "assignment": ASSIGNMENT}.items():
+        if pattern.search(text):
+            assert name in found
+
+
+@pytest.mark.parametrize("text", ["", "\ud800", "\x00", "naïve – ok"])
+def test_any_text_can_be_scanned(text: str) -> None:
+    assert PatternSet({"ok": "ok$"}).found(text) == ({"ok"} if text.endswith("ok") else frozenset())
