@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from schemas.base import Record
@@ -17,7 +20,7 @@ from services.monitor import RoutePolicy
 from services.record.sink import Recorder
 from services.store.engine import Database
 from services.store.repository import Repository
-from services.store.tables import Base
+from services.store.tables import Base, ScoreRow, table
 from tests.record.stories import (
     ROUTES,
     alert,
@@ -174,3 +177,38 @@ def test_records_that_nobody_sends_here_are_refused(database: Database) -> None:
     with pytest.raises(TypeError, match="Incident"):
         sink.apply([letter(1), incident])
     assert Repository(database).dead() == ()
+
+
+def test_a_score_row_holds_exactly_what_was_measured(database: Database) -> None:
+    (block,) = blocks(exchanges(6), 6, ROUTES[0])
+    half = block.model_copy(update={"embedded": (True, False, True, True, True, True), "user": ("u",) * 6})
+    recorder(database).apply([half])
+    with database.read() as connection:
+        rows = connection.execute(select(table(ScoreRow)).order_by(table(ScoreRow).c.event_index)).mappings().all()
+    assert [row["id"] for row in rows] == list(block.id)
+    assert [row["ts"] for row in rows] == list(block.ts)
+    assert [row["identity"] for row in rows] == list(block.identity)
+    assert [row["user"] for row in rows] == ["u"] * 6
+    for name, width in (("prompt_vec", 384), ("response_vec", 384), ("style", 30)):
+        column = base64.b64decode(getattr(block, name))
+        expected = [column[i * width * 2 : (i + 1) * width * 2] for i in range(6)]
+        expected[1] = expected[1] if name == "style" else None
+        assert [row[name] for row in rows] == expected
+    assert [json.loads(row["signals"])["refusal"] for row in rows] == [
+        [value, None, "scored"] for value in block.signals["refusal"].value
+    ]
+    assert json.loads(rows[0]["signals"])["pii_leak"] == [None, None, "unscored"]
+    assert json.loads(rows[0]["flags"]) == ["no_response"]
+    assert json.loads(rows[1]["tags"]) == {"locale": "de"}
+
+
+def test_a_block_may_hold_exchanges_that_were_counted_before(database: Database) -> None:
+    """A killed score step cuts its batches anew; what is beyond the fence counts, the rest does not."""
+    some = exchanges(40)
+    sink = recorder(database)
+    sink.apply(blocks(some[:25], 10, ROUTES[0]))
+    sink.apply(blocks(some[15:], 10, ROUTES[0]))
+    sink.apply(blocks(some, 13, ROUTES[0]))
+    with database.read() as connection:
+        query = select(table(ScoreRow).c.event_index, table(ScoreRow).c.id).order_by(table(ScoreRow).c.event_index)
+        assert connection.execute(query).all() == [(i, row.id) for i, row in enumerate(some)]
