@@ -16,7 +16,7 @@ from services.monitor import cron
 from services.monitor.policy import KeepText
 from services.monitor.problems import suggestion
 
-SIGNALS: Final = frozenset({"refusal", "pii_leak", "secret_leak"})
+SIGNALS: Final = frozenset({"refusal", "pii_leak", "secret_leak", "system_prompt_leak"})
 """Signals that this version scores."""
 PLANNED_SIGNALS: Final = frozenset(
     {
@@ -27,7 +27,6 @@ PLANNED_SIGNALS: Final = frozenset(
         "jailbreak_attempt",
         "novelty",
         "over_refusal",
-        "system_prompt_leak",
         "toxicity",
     }
 )

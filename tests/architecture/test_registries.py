@@ -1,0 +1,43 @@
+"""A signal or a detector is one file, one entry in one tuple, and known wherever people look."""
+
+from __future__ import annotations
+
+import ast
+
+from detectors import DETECTORS
+from services.monitor.model import PLANNED_SIGNALS
+from services.monitor.model import SIGNALS as MONITORED
+from services.score.signals import SIGNALS
+from tests.support.source import ROOT, modules
+
+
+def _files(package: str, method: str) -> set[str]:
+    """Modules directly in a package with a class that has this method and a body for it, by file name."""
+    return {
+        module.path.stem
+        for module in modules(package.replace(".", "/"))
+        if module.path.parent == ROOT / package.replace(".", "/") and module.path.stem != "protocol"
+        for node in module.tree.body
+        if isinstance(node, ast.ClassDef)
+        if any(isinstance(item, ast.FunctionDef) and item.name == method for item in node.body)
+    }
+
+
+def test_every_detector_file_is_registered_under_its_name() -> None:
+    assert _files("detectors", "fit") == {detector.name for detector in DETECTORS}
+
+
+def test_every_signal_file_is_registered_under_its_name() -> None:
+    assert _files("services.score.signals", "measure") == {signal.name for signal in SIGNALS}
+
+
+def test_every_signal_may_stand_in_a_monitor_file_and_has_a_card() -> None:
+    names = {signal.name for signal in SIGNALS}
+    assert names == MONITORED
+    assert not names & PLANNED_SIGNALS
+    assert names <= {card.stem for card in (ROOT / "infra" / "models").glob("*.md")}
+
+
+def test_readme_tells_of_every_detector_and_signal() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [one.name for one in (*DETECTORS, *SIGNALS) if f"| `{one.name}` |" not in readme] == []
