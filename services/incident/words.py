@@ -45,11 +45,14 @@ def moved(alert: Alert) -> str:
 
 
 def effect_words(alert: Alert) -> str:
-    """The size of a move: `from before to after (change low to high, n exchanges)`, as far as it is known."""
+    """The size of a move: ` from before to after (change low to high, n exchanges)`, as far as it is known."""
     effect, n = alert.effect, alert.evidence.n
     if effect is None:
         return f" ({n} exchanges)" if n else ""
-    return f"{_levels(effect)} ({', '.join((*_interval(effect), f'{n} exchanges'))})"
+    told = ", ".join((*_interval(effect), f"{n} exchanges"))
+    if alert.signal is None and effect.after is not None:
+        return f" by {_level(effect, 'after')} ({told})"
+    return f"{_levels(effect)} ({told})"
 
 
 def fired(alert: Alert) -> str:
@@ -67,10 +70,9 @@ def fired(alert: Alert) -> str:
 
 def returned(alert: Alert) -> str:
     """The timeline text of an alert that resolved."""
-    what = alert.signal or (alert.slice if alert.family == "evaluation" else None)
-    name = f"{alert.family} of {what}" if what else alert.family
-    now = "" if alert.effect is None or alert.effect.after is None else f", now {_level(alert.effect, 'after')}"
-    return f"{name} resolved: {alert.reason or 'no stream fires any more'}{now}"
+    name = alert.slice if alert.family == "evaluation" and alert.slice else alert.signal or alert.family
+    last = "" if alert.effect is None or alert.effect.after is None else f"; last {_level(alert.effect, 'after')}"
+    return f"{_name(name)} ({alert.family}) fires no more: {alert.reason or 'no stream fires'}{last}"
 
 
 def change_text(change: Change) -> str:
