@@ -59,7 +59,7 @@ def lift_mutes(turn: Turn) -> Turn:
     word = turn.word
     if word is None or not turn.state.mutes:
         return turn
-    calm = {name: _calmed(mute, word) for name, mute in turn.state.mutes.items()}
+    calm = {name: _calmed(turn.state, mute, word) for name, mute in turn.state.mutes.items()}
     mutes = {name: mute for name, mute in calm.items() if mute.waits and not _ends(mute, word)}
     return replace(turn, state=replace(turn.state, mutes=mutes))
 
@@ -102,8 +102,11 @@ def _is_void(state: AlertState, fingerprint: str | None, baseline: str | None, c
     return family is not None and family not in _NOT_OF_A_BASELINE and baseline != change.baseline
 
 
-def _calmed(mute: Mute, word: Word) -> Mute:
-    if not word.inside or word.key not in mute.waits:
+def _calmed(state: AlertState, mute: Mute, word: Word) -> Mute:
+    """The mute without the stream of `word`, if its effect is inside the floor or it just ceased to fire unheard."""
+    stream = state.streams.get(word.key)
+    ceased = word.calms and stream is not None and stream.fires == mute.fingerprint
+    if not (word.inside or ceased):
         return mute
     return replace(mute, waits=tuple(key for key in mute.waits if key != word.key))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.alert import Severity
-from schemas.reading import Effect, Reading
+from schemas.reading import Direction, Effect, Reading
 
 EVENTS: Final = "events"
 EVALUATION: Final = "evaluation"
@@ -58,22 +58,26 @@ def size_of(effect: Effect | None) -> float | None:
 
 
 def is_inside(effect: Effect | None, floor: float | None, n: int) -> bool:
-    """Whether a quiet stream's effect lies inside its floor.
+    """Whether a quiet stream's effect lies inside its floor: by its interval, or by its estimate over a window.
 
-    Without an interval or a floor, a stream that stayed quiet for 500 exchanges since its evidence was last zero
-    counts as inside: right after a person zeroed the evidence, quiet alone says nothing.
+    Right after a person zeroed the evidence, quiet alone says nothing: without an interval inside the floor it
+    takes 500 exchanges since then, and an estimate inside the floor where there is one.
     """
-    if effect is None or floor is None or effect.low is None or effect.high is None:
+    limit = None if effect is None or floor is None else _limit(effect, floor)
+    if effect is None or limit is None:
         return n >= WINDOW
-    limit = _limit(effect, floor)
-    return effect.low >= -limit and effect.high <= limit
+    if effect.low is not None and effect.high is not None and -limit <= effect.low and effect.high <= limit:
+        return True
+    return n >= WINDOW and (size_of(effect) or 0.0) <= limit
 
 
-def is_outside(effect: Effect | None, floor: float | None) -> bool:
-    """Whether the whole interval of the effect lies beyond the floor."""
-    if effect is None or floor is None:
+def is_outside(effect: Effect | None, floor: float | None, direction: Direction | None) -> bool:
+    """Whether the whole interval of the effect lies beyond the floor, in the alarm's direction if it has one."""
+    if effect is None or floor is None or effect.low is None or effect.high is None:
         return False
-    return least_move(effect) > _limit(effect, floor)
+    limit = _limit(effect, floor)
+    up, down = effect.low > limit, effect.high < -limit
+    return {"up": up, "down": down, None: up or down}[direction]
 
 
 def _limit(effect: Effect, floor: float) -> float:

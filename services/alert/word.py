@@ -74,7 +74,7 @@ def of_reading(reading: Reading) -> Word:
         reason=reading.reason,
     )
     quiet = reading.status == "quiet"
-    stays = reading.detector in _RESOLVED_BY_PEOPLE or is_outside(reading.effect, reading.floor)
+    stays = reading.detector in _RESOLVED_BY_PEOPLE or is_outside(reading.effect, reading.floor, reading.direction)
     return Word(
         key=_key(alert, reading.identity),
         id=reading.id,

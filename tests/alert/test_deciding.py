@@ -115,6 +115,23 @@ def test_mute(kind, after, expected):
     assert told(FIRING, decision(kind), *after) == expected
 
 
+def test_mute_ends_when_the_stream_fired_unheard_and_ceased():
+    wide = Effect(name="refusal", before=50.0, after=47.5, low=-6.0, high=1.0, unit="pp")
+    unheard = [FIRING, decision("resolve"), AGAIN, reading("quiet", 1900, hours=31, effect=wide)]
+    assert told(*unheard) == DECIDED
+    assert told(*unheard, reading("firing", 2000, hours=40, effect=sized(-8.0))) == [*DECIDED, ON]
+
+
+def test_resolved_event_is_heard_when_as_many_again_doubled():
+    def leaks(n, index):
+        effect = Effect(name="secret leak events", before=0.0, after=float(n), unit="ratio")
+        return event(index, hours=20 + index / 100, effect=effect)
+
+    muted = [leaks(1, 1000), decision("resolve", 30.5), leaks(1, 1100)]
+    assert len(told(*muted)) == 2
+    assert told(*muted, leaks(2, 1200))[-1] == ("events", "firing")
+
+
 def test_muted_is_shown():
     state, _ = follow(FIRING, decision("false_alarm"))
     (mute,) = state.muted(at(21))

@@ -42,7 +42,8 @@ def test_severity(said, severity):
     [
         pytest.param(BACK, 0.02, 10, True, id="interval inside"),
         pytest.param(SMALL, 0.02, 9999, False, id="interval outside, however long"),
-        pytest.param(_pp(-1, 2.5), 0.02, 9999, False, id="one end outside"),
+        pytest.param(_pp(-1, 2.5), 0.02, 499, False, id="one end outside"),
+        pytest.param(_pp(-1, 2.5), 0.02, 500, True, id="one end outside, the estimate of a window inside"),
         pytest.param(None, 0.02, 499, False, id="no effect, too short"),
         pytest.param(None, 0.02, 500, True, id="no effect, quiet for a window"),
         pytest.param(FELL, None, 500, True, id="no floor, quiet for a window"),
@@ -55,11 +56,19 @@ def test_inside_the_floor(effect, floor, n, inside):
 
 
 @pytest.mark.parametrize(
-    ("effect", "floor", "outside"),
-    [(FELL, 0.02, True), (BACK, 0.02, False), (_pp(-30, 30), 0.02, False), (FELL, None, False), (None, 0.02, False)],
+    ("effect", "floor", "direction", "outside"),
+    [
+        (FELL, 0.02, "down", True),
+        (FELL, 0.02, None, True),
+        (FELL, 0.02, "up", False),
+        (BACK, 0.02, None, False),
+        (_pp(-30, 30), 0.02, None, False),
+        (FELL, None, "down", False),
+        (None, 0.02, "down", False),
+    ],
 )
-def test_outside_the_floor(effect, floor, outside):
-    assert is_outside(effect, floor) is outside
+def test_outside_the_floor(effect, floor, direction, outside):
+    assert is_outside(effect, floor, direction) is outside
 
 
 def test_size_is_the_estimate_else_the_middle_of_the_interval():
