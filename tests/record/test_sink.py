@@ -39,7 +39,7 @@ from tests.record.stories import (
 from tests.support.blocks import START, blocks
 from tests.support.databases import dump, opened
 
-PROPERTY = settings(suppress_health_check=list(HealthCheck), max_examples=20)
+PROPERTY = settings(suppress_health_check=list(HealthCheck), max_examples=12)
 POLICY = RoutePolicy(slices=("tags.locale",))
 # How often a state was saved and where a fact stands in the journal depend on how the records came.
 ARRIVAL = {
