@@ -26,7 +26,7 @@ def demo(
     script = Script()
     OUT.print(
         f"A simulated support bot answers {script.before:,} customers. Then its model is replaced under the same "
-        f"name\nby one that refuses less and leaks a key, for {script.after:,} more. Nobody tells Keelwatch.\n"
+        f"name by one that refuses less and leaks a key, for {script.after:,} more. Nobody tells Keelwatch.\n"
     )
     watched = Monitor()
     run = Replay(bootstrap.tools(load_settings(), watched))

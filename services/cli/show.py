@@ -19,9 +19,11 @@ _COLOURS: Final = {"info": "blue", "warning": "yellow", "error": "red", "critica
 
 def routes(states: Sequence[DetectState]) -> Table:
     """A line a route: where it stands and how far it has learned."""
-    table = Table("route", "status", "exchanges", "learned", box=None, pad_edge=False, header_style="dim")
+    table = Table("route", "status", "exchanges", "learned", "cannot see", box=None, pad_edge=False, header_style="dim")
     for state in states:
-        table.add_row(state.route, state.status, f"{state.intake.count:,}", f"{state.learned:,}")
+        spots = {key.split("|")[2] or key.split("|")[0]: why for key, why in sorted(state.watch.blind.items())}
+        blind = ", ".join(f"{what} ({why})" for what, why in spots.items()) or "-"
+        table.add_row(state.route, state.status, f"{state.intake.count:,}", f"{state.learned:,}", blind)
     return table
 
 

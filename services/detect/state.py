@@ -63,7 +63,7 @@ class Watch:
 
     Attributes:
         running: `detector/identity` (`detector` when its scope is the route) -> its state.
-        firing: stream keys that fire now; blind: those that cannot see.
+        firing: stream keys that fire now. blind: stream keys that cannot see -> why.
         since: event index of the first crossing since all was quiet; suspect: identity of that crossing.
         spoken: stream key -> time of its last reading.
         restarts: key of `running` -> exchanges of the route when its evidence was zeroed last.
@@ -71,7 +71,7 @@ class Watch:
 
     running: dict[str, Any] = field(default_factory=dict)
     firing: tuple[str, ...] = ()
-    blind: tuple[str, ...] = ()
+    blind: dict[str, str] = field(default_factory=dict)
     since: int | None = None
     suspect: str | None = None
     spoken: dict[str, float] = field(default_factory=dict)
@@ -117,10 +117,14 @@ class DetectState:
 
     @property
     def status(self) -> ReadingStatus:
-        """The route in one word: firing before blind before learning before quiet."""
+        """The route in one word: firing before blind before learning before quiet.
+
+        An event that is not captured (no system prompt is sent) is a blind spot of the route, listed beside the
+        word; it does not make the whole route blind.
+        """
         if self.watch.firing:
             return "firing"
-        if self.watch.blind or self.no_data:
+        if self.no_data or any(not key.startswith("events|") for key in self.watch.blind):
             return "blind"
         return "learning" if self.pinned is None else "quiet"
 

@@ -57,7 +57,7 @@ def listen(watch: Watch, heard: tuple[Heard, ...], rows: Rows) -> tuple[Watch, t
     """What is worth saying, and which streams fire after it."""
     spoken = dict(watch.spoken)
     firing = dict.fromkeys(watch.firing)
-    blind = dict.fromkeys(watch.blind)
+    blind = dict(watch.blind)
     since, suspect = watch.since, watch.suspect
     said: list[Heard] = []
     for word in heard:
@@ -72,14 +72,14 @@ def listen(watch: Watch, heard: tuple[Heard, ...], rows: Rows) -> tuple[Watch, t
         if status == "firing":
             firing[word.key] = None
         elif status == "blind":
-            blind[word.key] = None
+            blind[word.key] = word.finding.reason or "blind"
         else:
             firing.pop(word.key, None)
         if since is None and firing:
             since, suspect = int(rows.index[word.row]), word.identity
         if not firing:
             since, suspect = None, None
-    after = replace(watch, spoken=spoken, firing=tuple(firing), blind=tuple(blind), since=since, suspect=suspect)
+    after = replace(watch, spoken=spoken, firing=tuple(firing), blind=blind, since=since, suspect=suspect)
     return after, tuple(said)
 
 
@@ -88,7 +88,7 @@ def forget(watch: Watch, count: int) -> Watch:
     names = {running_key(*_head(key)) for key in watch.firing}
     running = {key: state for key, state in watch.running.items() if key not in names}
     restarts = {**watch.restarts, **dict.fromkeys(names, count)}
-    blind = tuple(key for key in watch.blind if running_key(*_head(key)) not in names)
+    blind = {key: why for key, why in watch.blind.items() if running_key(*_head(key)) not in names}
     return replace(watch, running=running, firing=(), blind=blind, since=None, suspect=None, restarts=restarts)
 
 

@@ -57,7 +57,16 @@ def plain_object(record: Part) -> dict[str, Any]:
 
 def _route(state: DetectState, policy: RoutePolicy) -> dict[str, Any]:
     wanted = policy.baseline.size if state.pinned is None else state.pinned.n
-    return {"status": state.status, "learned": state.learned, "of": wanted}
+    return {"status": state.status, "learned": state.learned, "of": wanted, "blind": _blind(state)}
+
+
+def _blind(state: DetectState) -> list[dict[str, Any]]:
+    """The blind spots of a route: what cannot be seen, and why. Blind is never OK."""
+    spots = []
+    for key, why in sorted(state.watch.blind.items()):
+        detector, identity, signal, slice_ = (part or None for part in key.split("|"))
+        spots.append({"detector": detector, "identity": identity, "signal": signal, "slice": slice_, "reason": why})
+    return spots
 
 
 def _rounded(value: Any) -> Any:

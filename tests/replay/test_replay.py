@@ -52,7 +52,9 @@ def test_a_silent_update_is_one_incident_blamed_on_the_model(whole):
     assert incident["severity"] == "critical"
     assert set(incident["signals"]) == {"refusal", "secret_leak"}
     assert CHANGE <= incident["opened_event_index"] < CHANGE + 100
-    assert whole["routes"] == {ROUTE: {"status": "firing", "learned": 300, "of": 300}}
+    route = whole["routes"][ROUTE]
+    assert (route["status"], route["learned"], route["of"]) == ("firing", 300, 300)
+    assert [spot["signal"] for spot in route["blind"]] == ["system_prompt_leak"]
     refusals = [one for one in whole["alerts"] if one["signal"] == "refusal"]
     assert refusals[0]["direction"] == "down"
     assert refusals[0]["effect"]["after"] < refusals[0]["effect"]["before"]
