@@ -24,6 +24,12 @@ class Offload:
             raise ValueError(f"a queue cannot hold {waiting} pieces of work")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._room = asyncio.Semaphore(waiting + 1)
+        self._taken = 0
+
+    @property
+    def queued(self) -> int:
+        """Pieces of work behind the running one, callers that wait for room not counted."""
+        return max(self._taken - 1, 0)
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, or the exception that it raises. Cancelled before its turn, it never starts.
@@ -38,14 +44,19 @@ class Offload:
         except RuntimeError:
             self._room.release()
             raise
-        # Room is made when the thread is done, not when the caller gives up waiting: work that runs cannot be stopped.
-        future.add_done_callback(lambda _: self._release(loop))
+        self._taken += 1
+        # Room is made when the thread is done, not when the caller gives up: work that runs cannot be stopped.
+        future.add_done_callback(lambda _: self._done(loop))
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Finish the work that runs, drop what waits, end the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    def _release(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _done(self, loop: asyncio.AbstractEventLoop) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(self._room.release)
+            loop.call_soon_threadsafe(self._make_room)
+
+    def _make_room(self) -> None:
+        self._taken -= 1
+        self._room.release()

@@ -30,7 +30,8 @@ def scored_text(exchange: Exchange) -> ScoredText:
 def is_cut(exchange: Exchange, text: ScoredText) -> bool:
     """Whether more was said than is scored (the ingest step cuts before; this catches who comes another way)."""
     said = [message.text for message in exchange.messages if message.role == USER_ROLE]
-    return len(text.prompt) < len(said[-1] if said else "") or len(text.response) < len(exchange.answer.content or "")
+    content = exchange.answer.content if answered(exchange) else None
+    return len(text.prompt) < len(said[-1] if said else "") or len(text.response) < len(content or "")
 
 
 def answered(exchange: Exchange) -> bool:

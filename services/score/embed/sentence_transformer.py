@@ -19,6 +19,7 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
 from schemas.score import VECTOR_WIDTH
+from services.errors import InputError
 from services.score.embed.minilm import MODEL, model_folder
 from services.score.embed.shapes import MAX_TOKENS, batches
 from services.score.embed.text import readable
@@ -37,19 +38,15 @@ class SentenceTransformerEmbedder:
         device: such as `cpu` or `cuda`; None takes a GPU where there is one.
 
     Raises:
-        ValueError: if the vectors of `model` are not 384 wide.
-        OSError: if `model` is not on this machine.
+        InputError: if `model` is not on this machine, or its vectors are not 384 wide.
     """
 
     def __init__(self, model: str | Path | None = None, device: str | None = None) -> None:
         transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         source = str(model_folder() if model is None else model)
-        self._model = SentenceTransformer(source, device=device, local_files_only=True).eval()
+        self._model = _load(source, device)
         self._name = MODEL if model is None else Path(source).name
-        width = self._model.get_embedding_dimension()
-        if width != VECTOR_WIDTH:
-            raise ValueError(f"embedder {self._name}: its vectors are {width} wide, records hold {VECTOR_WIDTH}")
         self._rows = CPU_ROWS if self._model.device.type == "cpu" else GPU_ROWS
         self._tokens = min(MAX_TOKENS, self._model.max_seq_length or MAX_TOKENS)
         self._lock = threading.Lock()
@@ -86,3 +83,14 @@ class SentenceTransformerEmbedder:
 
     def _tokenise(self, texts: list[str], **options: Any) -> Any:
         return self._model.tokenizer(texts, truncation=True, **{"max_length": self._tokens, **options})
+
+
+def _load(source: str, device: str | None) -> SentenceTransformer:
+    try:
+        model = SentenceTransformer(source, device=device, local_files_only=True).eval()
+    except OSError:
+        raise InputError(f"embedder {source}: is not on this machine; put it there, nothing is downloaded") from None
+    width = model.get_embedding_dimension()
+    if width != VECTOR_WIDTH:
+        raise InputError(f"embedder {source}: its vectors are {width} wide, records hold {VECTOR_WIDTH}")
+    return model

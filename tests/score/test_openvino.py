@@ -1,0 +1,75 @@
+"""The default embedder: the same bits whatever else is in the batch, close to the reference, no network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.score.embed.openvino import OpenVinoEmbedder
+
+OFFLINE = """
+import socket, sys
+def refuse(*_): raise AssertionError("the embedder opened a connection")
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+from services.score.embed.openvino import OpenVinoEmbedder
+vectors = OpenVinoEmbedder(threads=1).embed(["hello"])
+heavy = {"torch", "transformers", "sentence_transformers"} & set(sys.modules)
+assert vectors.shape == (1, 384) and not heavy, heavy
+"""
+
+
+def bits(vectors):
+    return vectors.view(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def whole(embedder, sentences):
+    return bits(embedder.embed(sentences))
+
+
+@given(data=st.data())
+@settings(max_examples=8)
+def test_a_text_has_the_same_bits_in_every_batch_and_order(data, embedder, sentences, whole):
+    order = data.draw(st.permutations(range(len(sentences))))[: data.draw(st.integers(1, 30))]
+    cuts = data.draw(st.sets(st.integers(1, len(order)), max_size=4))
+    for start, stop in pairwise(sorted({0, len(order), *cuts})):
+        part = list(order[start:stop])
+        np.testing.assert_array_equal(bits(embedder.embed([sentences[i] for i in part])), whole[part])
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads(sentences, whole):
+    some = list(range(0, len(sentences), 3))
+    other = OpenVinoEmbedder(threads=2).embed([sentences[i] for i in some])
+    np.testing.assert_array_equal(bits(other), whole[some])
+
+
+def test_every_text_has_a_unit_vector(embedder, sentences):
+    lengths = np.linalg.norm(embedder.embed(sentences).astype(np.float64), axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=2e-3)
+
+
+def test_text_without_words_has_the_vector_of_no_words(embedder):
+    empty, blank, marks = embedder.embed(["", " \n\t", "\u200b"])
+    np.testing.assert_array_equal(bits(empty), bits(blank))
+    np.testing.assert_array_equal(bits(empty), bits(marks))
+
+
+def test_no_texts_are_no_vectors(embedder):
+    assert embedder.embed([]).shape == (0, 384)
+
+
+def test_precision_is_what_the_plugin_computes_in_and_can_be_pinned(embedder):
+    assert embedder.precision in {"bf16", "f32"}
+    pinned = OpenVinoEmbedder(precision="f32", threads=1)
+    assert pinned.precision == "f32"
+    assert pinned.engine == embedder.engine
+
+
+def test_it_starts_without_torch_and_without_a_network():
+    subprocess.run([sys.executable, "-W", "error", "-c", OFFLINE], check=True)
