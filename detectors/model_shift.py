@@ -73,10 +73,11 @@ class ModelShift:
     state_type: ClassVar[type[drift.DriftState]] = drift.DriftState
 
     prompt_axes: int = 64
+    prompts_per_axis: int = 4
     response_axes: int = 32
     clusters: int = 24
     novel_quantile: float = 0.9
-    response_prior: float = 0.005
+    response_prior: float = 0.02
     style_prior: float = 0.5
     recipe: bets.Recipe = field(default_factory=bets.Recipe)
     course: drift.Course = field(default_factory=drift.Course)
@@ -130,9 +131,11 @@ class ModelShift:
         """Everything that turns vectors into numbers, from the baseline."""
         prompt, response = rows.prompt.astype(np.float64), rows.response.astype(np.float64)
         style = rows.style.astype(np.float64)
-        prompt_mean, prompt_axes, spread = components(prompt, self.prompt_axes)
-        response_mean, response_axes, _ = components(response, self.response_axes)
         unique = prompt[np.unique(groups, return_index=True)[1]]
+        # With an axis for every other prompt the regression would know each prompt by heart.
+        most = min(self.prompt_axes, len(unique) // self.prompts_per_axis)
+        prompt_mean, prompt_axes, spread = components(prompt, most)
+        response_mean, response_axes, _ = components(response, self.response_axes)
         centres = kmeans(unique, self.clusters)
         radius = float(np.quantile(left_out_distances(unique, centres), self.novel_quantile))
         used = np.flatnonzero(style.std(axis=0) > 1e-3)

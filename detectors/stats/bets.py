@@ -37,6 +37,8 @@ class Recipe:
         penalty: ridge penalty per unique prompt's share of the rows.
         shrink: pseudo-rows by which a cluster's null is drawn to the global one.
         bound: largest log factor of one row.
+        boldest: largest sd of a bet's log factor on the null; a bolder one, after a great shift, would lose most of
+            its gain to the cut at `bound`, and all of it where the null is wider than the stream (few prompts).
         slack: standard errors of the null's own estimate that a bet has to earn first.
         floor: shift, in sd along the bet, that counts as none.
         most_null: held-out rows that are kept as the null; more than these cost time and add little.
@@ -46,7 +48,8 @@ class Recipe:
     penalty: float = 5.0
     shrink: float = 2.0
     bound: float = 1.5
-    slack: float = 0.25
+    boldest: float = 0.8
+    slack: float = 0.5
     floor: float = 0.0
     most_null: int = 2000
 
@@ -156,6 +159,8 @@ def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:
     slopes = moved * fitted.prior[:, None] / ((count[:, None] * fitted.prior[:, None] + 1) * fitted.noise)
     earned = (fitted.null @ slopes[:-1].transpose(0, 2, 1)).reshape(-1, len(sums))
     square = fitted.even @ earned**2
+    tame = np.minimum(1.0, recipe.boldest / np.sqrt(np.maximum(square, 1e-12)))
+    slopes, earned, square = slopes * tame[:, None], earned * tame, square * tame**2
     factor = np.exp(np.clip(earned - square / 2, -recipe.bound, recipe.bound))
     mean = fitted.even @ factor
     sd = np.sqrt(np.maximum(fitted.even @ factor**2 - mean**2, 0.0))

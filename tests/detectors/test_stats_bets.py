@@ -70,11 +70,17 @@ def test_without_evidence_no_bet() -> None:
 
 def test_the_bet_is_the_posterior_mean_over_the_noise() -> None:
     sums = tallies(40, 3, 1.0)
-    placed = bets.place(FITTED, RECIPE, sums, np.ones(1))
+    placed = bets.place(FITTED, bets.Recipe(boldest=100.0), sums, np.ones(1))
     moved = (sums[:, Q + 1 : Q + 1 + D] - sums[:, : Q + 1] @ FITTED.weights[-1]) @ FITTED.turns[-1]
     prior = FITTED.prior[-1] * FITTED.noise
     posterior = prior * moved / (40 * prior + FITTED.noise)
     assert placed.slope == pytest.approx(posterior / FITTED.noise)
+
+
+def test_no_bet_is_bolder_than_allowed() -> None:
+    offsets = [bets.place(FITTED, RECIPE, tallies(40, 3, shift), np.ones(1)).offset[0] for shift in (0.1, 1.0, 30.0)]
+    assert max(offsets) == pytest.approx(RECIPE.boldest**2 / 2)
+    assert offsets[0] < offsets[1]
 
 
 def test_the_distance_along_the_bet_is_that_of_the_shift() -> None:
