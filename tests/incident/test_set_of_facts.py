@@ -9,6 +9,7 @@ from schemas.alert import SEVERITIES, Alert
 from schemas.incident import Incident
 from schemas.reading import Reading
 from services.alert.core import step
+from services.alert.group import lapse
 from services.alert.state import AlertState
 from services.incident.core import fold
 from tests.support.records import (
@@ -154,8 +155,8 @@ def test_alert_and_incident_agree_which_incident_is_open(inputs):
     for item in inputs:
         state, alerts = step(state, [item])
         facts += [*alerts, *([] if isinstance(item, Reading) else [item])]
-        folded = fold(ROUTE, facts)
-        here = [(group.id, set(group.firing)) for group in state.groups if group.resolved_at is None]
+        folded = fold(ROUTE, facts, item.ts)
+        here = [(group.id, set(group.firing)) for group in lapse(state.groups, item.ts) if group.resolved_at is None]
         there = [(folded.open.incident.id, set(folded.open.firing))] if folded.open else []
         assert here == there
 
