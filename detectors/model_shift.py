@@ -63,7 +63,17 @@ class ModelShiftArtefact:
 class ModelShift:
     """Embedding and style of a response given its prompt, in sd of the baseline.
 
-    Evidence is an e-detector over three windows; see `detectors.stats.bets` for the bets and their sources.
+    Evidence is an e-detector over three windows; see `detectors.stats.bets` for the bets and their sources. That false
+    alarms keep to the ARL is measured (`python -m tests.benchmarks.drift`), not proven. Limits: a topic that the
+    baseline lacks and that lies among its own is not told from known ones by distance, and answers to it can
+    look like a changed model (user_shift then fires too); a style feature that never varied in the baseline is not
+    watched; prompts that are novel are not judged at all.
+
+    Attributes:
+        prompt_axes: principal directions of the prompt that are conditioned on, at most one per `prompts_per_axis`
+            unique prompts; response_axes: of the response that are watched beside its style.
+        clusters: of prompts, each with its own null; novel_quantile: of the distance to them that is still known.
+        response_prior, style_prior: prior variance of a shift as a share of the variance of the residual.
     """
 
     name: ClassVar[str] = "model_shift"
