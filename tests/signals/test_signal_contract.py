@@ -89,9 +89,8 @@ class TestEverySignal:
             assert list(pool.map(signal.measure, texts)) == [signal.measure(text) for text in texts]
 
     @pytest.mark.parametrize("shard", [*SHARDS, "a", "1", " ", "\n", "\u00e9"])
-    def test_work_grows_in_step_with_the_text(self, signal: Signal, shard: str) -> None:
-        small, large = (_cpu_seconds(signal, shard, size) for size in (BIG // 8, BIG))
-        assert large < 8 * max(small, 0.02) * 3  # quadratic work would be 64 times
+    def test_work_on_a_flood_of_one_piece_is_bounded(self, signal: Signal, shard: str) -> None:
+        assert _cpu_seconds(signal, shard, BIG) < 30  # linear work takes a part of a second, quadratic work minutes
 
 
 def _cpu_seconds(signal: Signal, shard: str, size: int) -> float:
