@@ -55,7 +55,10 @@ def begin_baseline(turn: Turn) -> Turn:
 
 
 def lift_mutes(turn: Turn) -> Turn:
-    """A mute ends when the effect was once inside the floor, doubled, or 30 days passed."""
+    """A mute ends when the effect was once inside the floor, doubled, or 30 days passed.
+
+    An event that people resolved is over: the next one is another event, and is heard.
+    """
     word = turn.word
     if word is None or not turn.state.mutes:
         return turn
@@ -88,6 +91,7 @@ def _mute(state: AlertState, decision: Decision, fingerprint: str) -> Mute:
         waits=tuple(sorted(firing)),
         size=max((stream.size for stream in firing.values() if stream.size is not None), default=None),
         baseline=state.baseline if active is None else active.sent.evidence.baseline,
+        exemplar=next((stream.exemplar for _, stream in sorted(firing.items(), reverse=True)), None),
     )
 
 
@@ -117,6 +121,8 @@ def _ends(mute: Mute, word: Word) -> bool:
         return True
     if word.status != "firing" or word.alert.fingerprint != mute.fingerprint:
         return False
+    if mute.kind == "resolve" and word.alert.family == EVENTS and word.alert.exemplars[-1:] != (mute.exemplar,):
+        return True
     baseline = word.alert.evidence.baseline
     if mute.kind == "accept_baseline" and None not in (baseline, mute.baseline) and baseline != mute.baseline:
         return True

@@ -145,9 +145,9 @@ def _followed(before: Stream | None, word: Word) -> Stream:
     alert = word.alert
     same = before is not None and before.event_index == alert.event_index
     fires = alert.fingerprint if word.status == "firing" else None
-    size = word.size
+    size, exemplar = word.size, alert.exemplars[-1] if alert.exemplars else None
     if before is not None and word.status != "firing":
-        fires, size = (None if word.calms else before.fires), before.size
+        fires, size, exemplar = (None if word.calms else before.fires), before.size, before.exemplar
     return Stream(
         event_index=alert.event_index,
         ts=alert.ts if before is None else max(before.ts, alert.ts),
@@ -155,6 +155,7 @@ def _followed(before: Stream | None, word: Word) -> Stream:
         fires=fires,
         baseline=alert.evidence.baseline,
         size=size,
+        exemplar=exemplar,
     )
 
 

@@ -23,6 +23,7 @@ class Stream:
         baseline: id of the baseline that it is held against.
         event_index, ts: greatest taken in so far. ids: readings taken in at `event_index`.
         size: how far it had moved when it last fired, in the unit of its effect.
+        exemplar: the last exchange that it named while firing.
     """
 
     event_index: int
@@ -31,6 +32,7 @@ class Stream:
     fires: str | None = None
     baseline: str | None = None
     size: float | None = None
+    exemplar: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Mute:
     """Why a fingerprint fires unheard, since when, and how far it had moved by then.
 
     It ends when the effect was once inside the floor, doubles, or 30 days passed; after `accept_baseline` also
-    when another baseline than `baseline` is pinned. `waits` are the streams whose effect was not yet inside.
+    when another baseline than `baseline` is pinned. `waits` are the streams whose effect was not yet inside. A
+    resolved event is heard again with the first exchange after `exemplar`: nobody has decided on that one.
     """
 
     fingerprint: str
@@ -57,6 +60,7 @@ class Mute:
     waits: tuple[str, ...]
     size: float | None = None
     baseline: str | None = None
+    exemplar: str | None = None
 
     @property
     def until(self) -> datetime:

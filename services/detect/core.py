@@ -141,8 +141,11 @@ def _pin(plan: Plan, state: DetectState, identity: str, ts: float, event_index: 
 
 def _decide(plan: Plan, state: DetectState, decision: Decision) -> tuple[DetectState, Output]:
     if decision.kind in ("resolve", "false_alarm"):
-        candidates = state.candidates if state.pinned is None or state.accepting is not None else {}
-        return replace(state, watch=forget(state.watch, state.intake.count), candidates=candidates), Output()
+        watch = forget(state.watch, state.route, state.intake.count, decision.fingerprint)
+        watched = state.pinned is not None and state.accepting is None
+        return replace(
+            state, watch=watch, candidates={} if watched and not watch.firing else state.candidates
+        ), Output()
     if decision.kind == "accept_baseline" and state.pinned is not None:
         return _accept(plan, state, decision)
     return state, Output()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.protocol import Detector, Rows
+from schemas.alert import fingerprint_of
 from services.detect.learning import standing
 from services.detect.speak import Heard, running_key, worth_saying
 from services.detect.state import Pinned, Plan, Watch
@@ -83,18 +84,33 @@ def listen(watch: Watch, heard: tuple[Heard, ...], rows: Rows) -> tuple[Watch, t
     return after, tuple(said)
 
 
-def forget(watch: Watch, count: int) -> Watch:
-    """Zero the evidence of every detector that has a firing stream; `count` exchanges were seen by then."""
-    names = {running_key(*_head(key)) for key in watch.firing}
+def forget(watch: Watch, route: str, count: int, fingerprint: str | None = None) -> Watch:
+    """Zero the evidence of every detector that has a firing stream, or one that fires for `fingerprint`.
+
+    `count` exchanges of the route were seen by then.
+    """
+    meant = [key for key in watch.firing if fingerprint is None or fingerprint in _fingerprints(route, key)]
+    names = {running_key(*_head(key)) for key in meant}
     running = {key: state for key, state in watch.running.items() if key not in names}
     restarts = {**watch.restarts, **dict.fromkeys(names, count)}
     blind = {key: why for key, why in watch.blind.items() if running_key(*_head(key)) not in names}
-    return replace(watch, running=running, firing=(), blind=blind, since=None, suspect=None, restarts=restarts)
+    firing = tuple(key for key in watch.firing if running_key(*_head(key)) not in names)
+    since, suspect = (watch.since, watch.suspect) if firing else (None, None)
+    return replace(watch, running=running, firing=firing, blind=blind, since=since, suspect=suspect, restarts=restarts)
+
+
+def _fingerprints(route: str, stream_key: str) -> set[str]:
+    """The fingerprints that a stream may fire for, whichever way it moves."""
+    detector, _, signal, slice_ = stream_key.split("|", 3)
+    return {
+        fingerprint_of(route, detector, signal or None, None, slice_ or None, direction)
+        for direction in (None, "up", "down")
+    }
 
 
 def _head(stream_key: str) -> tuple[str, str | None]:
     """Detector and identity of a stream key."""
-    detector, identity, *_ = stream_key.split("|")
+    detector, identity, *_ = stream_key.split("|", 3)
     return detector, identity or None
 
 

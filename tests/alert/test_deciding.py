@@ -122,14 +122,21 @@ def test_mute_ends_when_the_stream_fired_unheard_and_ceased():
     assert told(*unheard, reading("firing", 2000, hours=40, effect=sized(-8.0))) == [*DECIDED, ON]
 
 
-def test_resolved_event_is_heard_when_as_many_again_doubled():
-    def leaks(n, index):
-        effect = Effect(name="secret leak events", before=0.0, after=float(n), unit="ratio")
-        return event(index, hours=20 + index / 100, effect=effect)
+def leaks(n, index, exemplar):
+    effect = Effect(name="secret leak events", before=0.0, after=float(n), unit="ratio")
+    return event(index, hours=20 + index / 100, effect=effect, exemplars=(exemplar,))
 
-    muted = [leaks(1, 1000), decision("resolve", 30.5), leaks(1, 1100)]
+
+def test_resolved_event_is_heard_again_with_the_next_leak_not_with_the_same_one():
+    same = [leaks(1, 1000, "a"), decision("resolve", 30.5), leaks(1, 1100, "a")]
+    assert len(told(*same)) == 2
+    assert told(*same, leaks(1, 1200, "b"))[-1] == ("events", "firing")
+
+
+def test_false_alarm_of_an_event_mutes_until_as_many_again_doubled():
+    muted = [leaks(1, 1000, "a"), decision("false_alarm", 30.5), leaks(1, 1100, "b")]
     assert len(told(*muted)) == 2
-    assert told(*muted, leaks(2, 1200))[-1] == ("events", "firing")
+    assert told(*muted, leaks(2, 1200, "c"))[-1] == ("events", "firing")
 
 
 def test_muted_is_shown():
@@ -202,11 +209,11 @@ def test_who_resolves_what(kind, left):
     assert {active.sent.family for active in state.active.values()} == left
 
 
-def test_resolved_event_is_muted_until_a_window_without_one():
+def test_event_called_a_false_alarm_is_muted_until_a_window_without_one():
     quiet = reading(
         "quiet", 1700, detector="events", signal="secret_leak", direction=None, effect=None, floor=0.0, n=500
     )
-    heard = told(event(1000), decision("resolve"), event(1300, hours=22), quiet, event(1800))
+    heard = told(event(1000), decision("false_alarm"), event(1300, hours=22), quiet, event(1800))
     assert heard == [("events", "firing"), ("events", "resolved"), ("events", "firing")]
 
 

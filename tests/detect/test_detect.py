@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from detectors.events import Events
 from detectors.rate_shift import RateShift
+from schemas.alert import fingerprint_of
 from schemas.decision import Decision
 from schemas.identity import Model, identity_of
 from services.detect.core import step
@@ -164,6 +165,17 @@ def test_resolve_zeroes_the_evidence():
     assert after.status == "quiet"
     _, again, _ = run(blocks(traffic(100, len(SHIFT), rate=0.7)), after)
     assert firing(again)[0][3] > len(SHIFT)
+
+
+def test_resolving_one_fingerprint_leaves_the_others_firing():
+    leak = Row("leak", len(SHIFT), len(SHIFT) * 86.4, OLD, signals={"refusal": True, "secret_leak": True})
+    state, _, _ = run(blocks([*SHIFT, leak]))
+    assert len(state.watch.firing) == 2
+    one = fingerprint_of(ROUTE, "events", "secret_leak", None, None, "up")
+    after, _, _ = run([decide("resolve", len(SHIFT) + 1, fingerprint=one)], state)
+    assert [key.split("|")[0] for key in after.watch.firing] == ["rate_shift"]
+    none, _, _ = run([decide("resolve", len(SHIFT) + 1, fingerprint="0" * 16)], state)
+    assert none.watch == state.watch
 
 
 def test_accept_baseline_takes_what_came_after_the_first_crossing():
