@@ -115,8 +115,9 @@ def test_routes_do_not_touch_each_other(tools, story, whole):
 def test_decisions_apply_before_the_first_exchange_at_their_time(tools, story):
     resolve = decide("resolve", 700)
     again = found(tools, story, decisions=[resolve])
-    first = again["incidents"][0]
-    assert first["resolved_at"] == resolve.model_dump(mode="json")["ts"]
+    timeline = again["incidents"][0]["timeline"]
+    decided = [one["ts"] for one in timeline if one["kind"] == "resolved" and one["actor"] == "ana"]
+    assert decided == [resolve.model_dump(mode="json")["ts"]]
     resolved = [one for one in again["alerts"] if one["status"] == "resolved"]
     assert {one["event_index"] for one in resolved} <= {699, 700}
 
