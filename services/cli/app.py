@@ -16,7 +16,6 @@ from services.cli.output import ERR
 from services.cli.replay import replay
 from services.cli.score import score
 from services.errors import InputError
-from services.store.engine import StoreError
 
 BAD_INPUT: Final = 2
 
@@ -41,7 +40,7 @@ def main() -> None:
     """Run the command line: exit code 0, 1 for what failed, 2 and one clear line for bad input."""
     try:
         app()
-    except (InputError, StoreError) as error:
+    except InputError as error:
         _complain(str(error))
     except BrokenPipeError:
         sys.stderr.close()
