@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.alert import Alert
 from schemas.base import Part, iso
+from services.detect.speak import parts_of
 from services.detect.state import DetectState
 from services.monitor import RoutePolicy
 from services.replay.runner import Replayed
@@ -64,7 +65,7 @@ def _blind(state: DetectState) -> list[dict[str, Any]]:
     """The blind spots of a route: what cannot be seen, and why. Blind is never OK."""
     spots = []
     for key, why in sorted(state.watch.blind.items()):
-        detector, identity, signal, slice_ = (part or None for part in key.split("|"))
+        detector, identity, signal, slice_ = parts_of(key)
         spots.append({"detector": detector, "identity": identity, "signal": signal, "slice": slice_, "reason": why})
     return spots
 

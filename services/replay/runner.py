@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from detectors.protocol import Detector
 from schemas.alert import Alert
-from schemas.base import Record
+from schemas.base import Record, moment
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from schemas.score import ScoreBlock
-from services.detect.speak import moment
 from services.detect.state import Plan
 from services.flow import RouteFlow, advance
 from services.incident.core import fold
