@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.incident import Incident, TimelineEntry
+from services.alert.state import Mute
 from services.cli.output import OUT
 from services.detect.speak import parts_of
 from services.detect.state import DetectState
@@ -27,6 +28,12 @@ def routes(states: Sequence[DetectState]) -> Table:
         blind = ", ".join(said) or "-"
         table.add_row(state.route, state.status, f"{state.intake.count:,}", f"{state.learned:,}", blind)
     return table
+
+
+def muted(route: str, mute: Mute) -> Text:
+    """One mute of a route: muted is never the same as quiet."""
+    until = f"at the latest until {mute.until:%Y-%m-%d %H:%M} UTC"
+    return Text(f"muted on {route}: {mute.fingerprint}, {until} ({mute.actor}: {mute.reason})")
 
 
 def incident(found: Incident) -> Panel:

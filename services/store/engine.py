@@ -90,11 +90,6 @@ def open_database(url: str, *, create: bool = True) -> Database:
     return Database(engine)
 
 
-def migrate(url: str) -> None:
-    """Bring the tables of the database at `url` up to date."""
-    open_database(url).close()
-
-
 def upgrade(connection: Connection) -> None:
     """Apply the missing migrations within the connection's transaction."""
     command.upgrade(alembic_config(connection), "head")
