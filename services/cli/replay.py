@@ -54,6 +54,8 @@ def tell(seen: Replayed) -> None:
     """Print what a replay saw, for people."""
     OUT.print(show.routes([seen.flows[route].detect for route in sorted(seen.flows)]))
     for route in sorted(seen.flows):
+        for field in sorted(seen.flows[route].detect.intake.volatility.fields):
+            OUT.print(show.volatile(route, field))
         for mute in seen.muted(route):
             OUT.print(show.muted(route, mute))
     OUT.print(f"{seen.events:,} exchanges, {seen.dead:,} dead letters, {seen.duplicates:,} duplicates")

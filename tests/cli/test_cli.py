@@ -62,6 +62,9 @@ def test_replay_into_a_database_and_list_what_it_holds(keelwatch, story, tmp_pat
     assert [one["id"] for one in listed] == [one["id"] for one in found["incidents"]]
     assert set(found["incidents"][0]) == set(listed[0])
 
+    code, said, _ = keelwatch("incident", "list", "--database", url)
+    assert listed[0]["id"] in said
+
     code, said, _ = keelwatch("incident", "show", listed[0]["id"], "--database", url)
     assert code == 0
     assert listed[0]["headline"].split()[0] in said
