@@ -83,6 +83,15 @@ def test_json_on_stdout_is_json_alone(keelwatch, story):
     assert (route["status"], route["learned"], route["of"]) == ("firing", 550, 1000)
 
 
+def test_a_decision_on_an_incident_that_never_was_is_told(keelwatch, story, tmp_path):
+    decided = tmp_path / "decisions.jsonl"
+    made = {"kind": "acknowledge", "route": ROUTE, "incident": "0" * 16, "actor": "ana", "reason": "seen"}
+    decided.write_text(json.dumps({**made, "ts": "2026-03-02T09:00:00Z"}) + "\n")
+    code, _, err = keelwatch("replay", story, "--decisions", decided, "--json", "-")
+    assert code == 0
+    assert err == f"warning: acknowledge by ana at 2026-03-02T09:00:00Z: {ROUTE} has no incident {'0' * 16}\n"
+
+
 def test_score_writes_a_line_an_exchange_that_replays_the_same(keelwatch, story, tmp_path):
     config = story.parent / "keelwatch.yaml"
     scores, plain = tmp_path / "scores.jsonl", tmp_path / "plain.jsonl"
