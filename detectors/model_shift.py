@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from detectors.stats import bets, drift
 from detectors.stats.clusters import distances, kmeans, left_out_distances
 from detectors.stats.groups import group_rows
 from detectors.stats.products import row_products
+from detectors.stats.repeats import Known, prompt_keys
 from detectors.stats.ridge import components
 from detectors.stats.walk import Walk
 
@@ -37,6 +38,7 @@ class Lens:
         response_mean: (384,), response_axes: (384, r).
         style_mean, style_sd: (s,) of the style features in `style_used`, those that vary.
         centres: (c, 384) of the clusters of prompts; radius: distance beyond which a prompt is novel.
+        known: the distinct prompts.
     """
 
     prompt_mean: Float
@@ -48,6 +50,7 @@ class Lens:
     style_used: NDArray[np.int64]
     centres: Float
     radius: float
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class ModelShift:
     alarms keep to the ARL is measured (`python -m tests.benchmarks.drift`), not proven. Limits: a topic that the
     baseline lacks and that lies among its own is not told from known ones by distance, and answers to it can
     look like a changed model (user_shift then fires too); a style feature that never varied in the baseline is not
-    watched; prompts that are novel are not judged at all.
+    watched; prompts that are novel, or asked again and again, are not judged at all.
 
     Attributes:
         prompt_axes: principal directions of the prompt that are conditioned on, at most one per `prompts_per_axis`
@@ -132,10 +135,12 @@ class ModelShift:
             return drift.blinded(state, row, TOO_FEW)
         picked = rows.take(row)
         design, target, apart = _seen(artefact.lens, picked)
+        every = np.ones(len(row), dtype=np.bool_)
+        over, keys = artefact.lens.known.repeated(prompt_keys(picked.prompt), state.keys, every)
         novel = apart.min(axis=1) > artefact.lens.radius
-        told = drift.Told(row, picked.ids, design, target, apart.argmin(axis=1), novel)
+        told = drift.Told(row, picked.ids, design, target, apart.argmin(axis=1), novel, ~novel & ~over)
         plan = drift.Plan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, NOVEL)
-        return Walk(plan, state).over(told)
+        return Walk(plan, replace(state, keys=keys)).over(told)
 
     def _lens(self, rows: Rows, groups: NDArray[np.int64]) -> Lens:
         """Everything that turns vectors into numbers, from the baseline."""
@@ -159,6 +164,7 @@ class ModelShift:
             style_used=used,
             centres=centres,
             radius=max(radius, LEAST_RADIUS),
+            known=Known.of(rows.prompt),
         )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from detectors.protocol import Baseline, Bool, Finding, Float, Rows, Scope, Stream
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation, Model, expect, fit_model
-from detectors.stats.rate_prompts import Keys, Places, PromptMap, map_prompts
+from detectors.stats.rate_prompts import Places, PromptMap, map_prompts
 from detectors.stats.rate_watch import FEW_REASON, Column, Runner, Watch, WatchState, start_watch
+from detectors.stats.repeats import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class RateShift:
         places, recent = None, state.recent
         if artefact.prompts is not None:
             places = artefact.prompts.locate(rows.prompt)
-            over, recent = artefact.prompts.repeated(places, recent, rows.embedded & rows.answered)
+            over, recent = artefact.prompts.known.repeated(places.keys, recent, rows.embedded & rows.answered)
             places = replace(places, novel=places.novel | over)
         states: list[WatchState] = []
         findings: list[Finding] = []
@@ -140,7 +141,7 @@ class RateShift:
         """The expectation of a stream, None when too few of its baseline rows were scored."""
         if model is None or where.sum() < self.least_rows:
             return None
-        return expect(model, places, values, len(prompts.centres), len(prompts.keys), where)
+        return expect(model, places, values, len(prompts.centres), len(prompts.known.keys), where)
 
     def _watch(
         self,

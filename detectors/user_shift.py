@@ -92,9 +92,9 @@ class UserShift:
         if artefact.lens is None or artefact.fitted is None:
             return drift.blinded(state, row, TOO_FEW)
         target = _seen(artefact.lens, rows.prompt[row])
-        none = np.zeros(len(row), dtype=np.int64)
+        none, every = np.zeros(len(row), dtype=np.int64), np.ones(len(row), dtype=np.bool_)
         ids = tuple(rows.ids[i] for i in row)
-        told = drift.Told(row, ids, np.ones((len(row), 1)), target, none, none.astype(np.bool_))
+        told = drift.Told(row, ids, np.ones((len(row), 1)), target, none, ~every, every)
         plan = drift.Plan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, TOO_FEW)
         return Walk(plan, state).over(told)
 

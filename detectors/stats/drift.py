@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from detectors.protocol import Finding, Stream
 from detectors.stats import bets
+from detectors.stats.repeats import Keys
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -24,7 +25,8 @@ class Course:
         block: rows for which a bet stands.
         recent: rows over which the distance is measured.
         floor: distance in sd inside which a firing stream comes to rest.
-        novel_share: share of the last `novel_of` prompts above which the stream is blind.
+        novel_share: share of the last `novel_of` prompts above which the stream is blind; idle_share, idle_of: the
+            same of prompts that were not used at all, novel or asked again and again.
     """
 
     windows: tuple[int, ...] = (12, 48, 192)
@@ -33,6 +35,8 @@ class Course:
     floor: float = 0.25
     novel_share: float = 0.35
     novel_of: int = 25
+    idle_share: float = 0.5
+    idle_of: int = 50
 
     @property
     def decay(self) -> Float:
@@ -60,7 +64,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Rows of a stream as numbers: design (n, 1 + q), target (n, d), cluster and whether the prompt is novel (n,)."""
+    """Rows of a stream as numbers: design (n, 1 + q), target (n, d), cluster, whether novel, whether used (n,)."""
 
     row: Int
     ids: tuple[str, ...]
@@ -68,6 +72,7 @@ class Told:
     target: Float
     cluster: Int
     novel: Bool
+    used: Bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,10 @@ class DriftState:
         wealth: (w,) Shiryaev-Roberts evidence of each arm; cusum, since: (w,) the same started anew wherever it fell to
             nothing, and the row of that start, which dates the shift.
         along: (recent,) ring of distances along the bet, place n mod recent.
-        novel: (novel_of,) ring of whether prompts were novel; prompts: how many there were.
+        novel: (novel_of,) ring of whether prompts were novel; idle: (idle_of,) of whether they were not used;
+            prompts: how many there were.
         ids, scores: the last rows and their evidence, oldest first.
+        keys: of the last prompts, where repetitions are left out.
     """
 
     n: int
@@ -95,9 +102,11 @@ class DriftState:
     since: Int
     along: Float
     novel: Bool
+    idle: Bool
     prompts: int
     ids: tuple[str, ...]
     scores: tuple[float, ...]
+    keys: Keys
 
 
 def start(fitted: bets.Fitted | None, course: Course) -> DriftState:
@@ -116,9 +125,11 @@ def start(fitted: bets.Fitted | None, course: Course) -> DriftState:
         since=np.zeros(w, dtype=np.int64),
         along=np.zeros(course.recent),
         novel=np.zeros(course.novel_of, dtype=np.bool_),
+        idle=np.zeros(course.idle_of, dtype=np.bool_),
         prompts=0,
         ids=(),
         scores=(),
+        keys=np.zeros(0, dtype=np.uint64),
     )
 
 

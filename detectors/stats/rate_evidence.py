@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from detectors.protocol import Float
-from detectors.stats.rate_prompts import Int
+from detectors.stats.repeats import Int
 
 Side = Literal["up", "down"]
 SMALLEST_BET = 0.1

@@ -11,7 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from detectors.protocol import Bool, Float
-from detectors.stats.rate_prompts import Int, Places
+from detectors.stats.rate_prompts import Places
+from detectors.stats.repeats import Int
 
 FOLDS = 5
 PENALTY = 1.0

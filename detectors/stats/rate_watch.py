@@ -12,7 +12,7 @@ from detectors.protocol import Finding, Float, Stream
 from detectors.stats.rate_evidence import Bets, Evidence, Side, advance, no_evidence, surprise
 from detectors.stats.rate_expectation import Expectation
 from detectors.stats.rate_interval import change
-from detectors.stats.rate_prompts import Int
+from detectors.stats.repeats import Int
 from schemas.reading import Effect, ReadingStatus
 
 WINDOW = 500  # rows that an effect is told from, at most

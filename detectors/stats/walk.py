@@ -35,7 +35,8 @@ class Walk:
         self.n, self.fired, self.begun = state.n, state.fired, state.begun
         self.blind, self.prompts = state.blind, state.prompts
         self.sums, self.wealth, self.cusum = state.sums.copy(), state.wealth.copy(), state.cusum.copy()
-        self.since, self.along, self.novel = state.since.copy(), state.along.copy(), state.novel.copy()
+        self.since, self.along = state.since.copy(), state.along.copy()
+        self.novel, self.idle = state.novel.copy(), state.idle.copy()
         self.placed = state.placed
         self.recent = list(zip(state.ids, state.scores, strict=True))
         self.findings: list[Finding] = []
@@ -47,8 +48,8 @@ class Walk:
         tallies = np.concatenate([told.design, told.target, member], axis=1)
         for i, row in enumerate(told.row):
             before = self.status
-            self._see(bool(told.novel[i]))
-            used = not told.novel[i]
+            used = bool(told.used[i])
+            self._see(bool(told.novel[i]), used)
             if used:
                 self._bet(turned[i], int(told.cluster[i]), tallies[i], told.ids[i])
             self._speak(int(row), before, used)
@@ -61,11 +62,13 @@ class Walk:
             return "blind"
         return "firing" if self.fired >= 0 else "quiet"
 
-    def _see(self, novel: bool) -> None:
-        """Note whether the prompt was unlike the baseline's; too many such make the stream blind."""
+    def _see(self, novel: bool, used: bool) -> None:
+        """Note whether the prompt was unlike the baseline's, or not used; too many such make the stream blind."""
         self.novel[self.prompts % len(self.novel)] = novel
+        self.idle[self.prompts % len(self.idle)] = not used
         self.prompts += 1
-        self.blind = bool(self.novel.sum() > self.course.novel_share * len(self.novel))
+        strange = self.novel.sum() > self.course.novel_share * len(self.novel)
+        self.blind = bool(strange or self.idle.sum() > self.course.idle_share * len(self.idle))
 
     def _bet(self, turned: Float, cluster: int, tally: Float, id_: str) -> None:
         """Settle the standing bet on one row, then let the row into the past."""
@@ -156,6 +159,7 @@ class Walk:
             since=self.since,
             along=self.along,
             novel=self.novel,
+            idle=self.idle,
             prompts=self.prompts,
             ids=tuple(id_ for id_, _ in self.recent),
             scores=tuple(score for _, score in self.recent),

@@ -83,6 +83,20 @@ def test_unknown_prompts_make_it_blind_and_touch_nothing() -> None:
     assert [f.status for f in back if f.transition] == ["quiet"]
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_a_flood_of_one_prompt_is_not_a_changed_model(known: bool, share: float) -> None:
+    chance = np.random.default_rng(4)
+    asked = made.rows(6000, 3) if known else unlike(made.rows(1, 3, model=1.0))
+    same = 1500 + np.flatnonzero((asked.prompt == asked.prompt[0]).all(axis=1))
+    flood = np.where(chance.random(1500) < share, chance.choice(same, 1500), np.arange(1500))
+    mixed = made.joined(made.rows(1500, 9), asked).take(flood)
+    found = said(mixed)
+    assert crossings(found) == []
+    if share > 0.6:
+        assert any(finding.status == "blind" and finding.reason == NOVEL for finding in found)
+
+
 @pytest.mark.parametrize("size", [300, 1000, 5000])
 def test_baselines_of_any_size(size: int) -> None:
     artefact = DETECTOR.fit(made.baseline(size, arl=20_000.0))

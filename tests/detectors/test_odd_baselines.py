@@ -97,3 +97,10 @@ def test_a_handful_of_prompts_is_no_reason_to_fail_or_fire(prompts: int, values:
         if detector.learns:
             found = heard(detector, Baseline(rows, made.FLOORS, 200_000.0), rows)
             assert not any(finding.status == "firing" for finding in found)
+
+
+def test_a_baseline_of_one_prompt_knows_no_other() -> None:
+    rows = replace(WHOLE, prompt=limited(WHOLE.prompt, 1))
+    detector = next(detector for detector in DETECTORS if detector.name == "rate_shift")
+    found = heard(detector, Baseline(rows, made.FLOORS, 200_000.0), made.rows(200, 5, refusals=0.9))
+    assert {finding.status for finding in found if finding.stream.slice is None} == {"blind"}

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from detectors.stats.rate_evidence import CAP, advance, make_bets, no_evidence, surprise
 from detectors.stats.rate_interval import change, wilson
-from detectors.stats.rate_prompts import RECENT, map_prompts
+from detectors.stats.rate_prompts import map_prompts
+from detectors.stats.repeats import RECENT, Known, prompt_keys
 from tests.support.rate_streams import asked
 
 share = st.floats(0.0, 1.0)
@@ -83,11 +84,11 @@ def test_a_prompt_counts_four_times_as_often_as_in_the_baseline_and_twice() -> N
     rng = np.random.default_rng(2)
     base = asked(rng, 500)[0]
     base[1] = base[0]  # asked twice among 500
-    known = map_prompts(base, 32, 24, 0.02)
+    known = Known.of(base)
     rows = np.concatenate([np.repeat(base[:1], 30, axis=0), np.repeat(asked(rng, 1)[0], 30, axis=0)])
-    over, recent = known.repeated(known.locate(rows), np.zeros(0, dtype=np.uint64), np.ones(60, dtype=np.bool_))
+    over, recent = known.repeated(prompt_keys(rows), np.zeros(0, dtype=np.uint64), np.ones(60, dtype=np.bool_))
     assert (~over[:30]).sum() == 2 + 4 * 2
     assert (~over[30:]).sum() == 2
     assert len(recent) == 60
-    _, recent = known.repeated(known.locate(base), recent, np.ones(500, dtype=np.bool_))
+    _, recent = known.repeated(prompt_keys(base), recent, np.ones(500, dtype=np.bool_))
     assert len(recent) == RECENT

@@ -36,9 +36,8 @@ FITTED = fitted()
 
 def walked(n: int, seed: int, arl: float, shift: float = 0.0, course: drift.Course = COURSE) -> drift.DriftState:
     design, target, cluster = drawn(n, seed, shift)
-    told = drift.Told(
-        np.arange(n), tuple(map(str, range(n))), design, target, cluster, np.zeros(n, dtype=np.bool_)
-    )  # fmt: skip
+    yes = np.ones(n, dtype=np.bool_)
+    told = drift.Told(np.arange(n), tuple(map(str, range(n))), design, target, cluster, ~yes, yes)
     plan = drift.Plan(FITTED, RECIPE, course, arl, "shift", "novel")
     return Walk(plan, drift.start(FITTED, course)).over(told)[0]
 
