@@ -46,13 +46,17 @@ def load(connection: Connection, id: str) -> bytes | None:
 
 
 def infos(connection: Connection, route: str | None = None) -> tuple[BaselineInfo, ...]:
-    """The baselines of one route or of all, by route, the newest of each first."""
+    """The baselines of one route or of all, by route, the newest of each first.
+
+    Sorted here: databases differ in what they take for the order of text.
+    """
     names = tuple(BaselineInfo.__dataclass_fields__)
     query = select(*(_BASELINES.c[name] for name in names))
     if route is not None:
         query = query.where(_BASELINES.c.route == route)
-    order = (_BASELINES.c.route, _BASELINES.c.pinned_at.desc(), _BASELINES.c.id)
-    return tuple(BaselineInfo(*row) for row in connection.execute(query.order_by(*order)))
+    newest = (_BASELINES.c.pinned_at.desc(), _BASELINES.c.id)
+    found = (BaselineInfo(*row) for row in connection.execute(query.order_by(*newest)))
+    return tuple(sorted(found, key=lambda info: info.route))
 
 
 def put_candidates(connection: Connection, route: str, key: str, rows: bytes) -> None:
@@ -63,7 +67,7 @@ def put_candidates(connection: Connection, route: str, key: str, rows: bytes) ->
 def candidates(connection: Connection, route: str) -> dict[str, bytes]:
     """Key -> candidate rows of the route."""
     query = select(_CANDIDATES.c.key, _CANDIDATES.c.rows).where(_CANDIDATES.c.route == route)
-    return {row.key: row.rows for row in connection.execute(query.order_by(_CANDIDATES.c.key))}
+    return {row.key: row.rows for row in sorted(connection.execute(query), key=lambda row: str(row.key))}
 
 
 def drop_candidates(connection: Connection, route: str) -> None:
