@@ -11,10 +11,12 @@ from services.cli.baselines import app as baselines
 from services.cli.check import check_config
 from services.cli.convert import convert
 from services.cli.demo import demo
+from services.cli.doctor import doctor
 from services.cli.incidents import app as incidents
 from services.cli.output import ERR
 from services.cli.replay import replay
 from services.cli.score import score
+from services.cli.worker import worker
 from services.errors import InputError
 from services.store.engine import StoreError
 
@@ -32,7 +34,9 @@ app.command("demo")(demo)
 app.command("replay")(replay)
 app.command("score")(score)
 app.command("convert")(convert)
+app.command("worker")(worker)
 app.command("check-config")(check_config)
+app.command("doctor")(doctor)
 app.add_typer(incidents, name="incident")
 app.add_typer(baselines, name="baseline")
 
