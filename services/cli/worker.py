@@ -1,0 +1,42 @@
+"""`keelwatch worker`: some steps of the flow on Kafka, in one process without children."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services import bootstrap
+from services.cli.replay import ConfigOption
+from services.errors import InputError
+from services.settings import load_settings
+from services.stream import runner
+from services.stream.config import broker_of
+
+
+def worker(
+    only: Annotated[
+        str | None, typer.Option(metavar="STEPS", help="Some steps, such as score,detect; all without it.")
+    ] = None,
+    bootstrap_servers: Annotated[
+        str | None, typer.Option("--bootstrap", metavar="HOST:PORT", help="Else KEELWATCH_KAFKA_BOOTSTRAP.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run steps until SIGTERM or Ctrl-C; whoever started it restarts it when it exits with 70.
+
+    Each step is a consumer group of its own, keelwatch.STEP; more processes share the partitions of its topics.
+    """
+    settings = load_settings()
+    broker = broker_of(settings, bootstrap_servers)
+    watched = bootstrap.monitor(settings, config)
+    with bootstrap.steps(settings, watched, _steps(only)) as handlers:
+        raise typer.Exit(runner.run(runner.Job(broker, handlers, settings.data_dir / "faust")))
+
+
+def _steps(only: str | None) -> tuple[str, ...]:
+    names = bootstrap.STREAMED if only is None else tuple(name.strip() for name in only.split(","))
+    for name in names:
+        if name not in bootstrap.STREAMED:
+            raise InputError(f"--only {name}: must be some of {','.join(bootstrap.STREAMED)}")
+    return tuple(dict.fromkeys(names))
