@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -9,14 +10,17 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from services.store.engine import Database
+from services.store.engine import parse_url
 from services.stream.config import Broker, options
-from services.stream.health import Check, in_thread
+from services.stream.health import Check
 from services.stream.watching import joining
 
 FORGIVEN_AFTER: Final = 30.0
+_CONNECT_SECONDS: Final = 4
+_CLOSE_SECONDS: Final = 1.0
 
 
 class Sends:
@@ -81,7 +85,8 @@ class Cluster:
         admin, self._admin = self._admin, None
         if admin is not None:
             with suppress(Exception):
-                await admin.close()
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await admin.close()
 
     async def _connected(self) -> AIOKafkaAdminClient:
         if self._admin is None:
@@ -103,15 +108,24 @@ def joined(apps: Callable[[], Collection[Any]]) -> Check:
     return check
 
 
-def database(opened: Database) -> Check:
-    """Well when the database answers a query."""
+class Store:
+    """Asks the database for its version over a connection of its own; blocks, so it is for `in_thread`."""
 
-    def ask() -> str | None:
+    def __init__(self, url: str) -> None:
+        parsed = parse_url(url)
+        waits = {} if parsed.drivername == "sqlite" else {"connect_timeout": _CONNECT_SECONDS}
+        self._engine = create_engine(parsed, pool_size=1, pool_pre_ping=True, connect_args=waits)
+
+    def ask(self) -> str | None:
+        """Not well while the database does not answer."""
         try:
-            with opened.read() as connection:
-                connection.execute(text("select 1"))
-        except Exception as error:
-            return f"the database does not answer: {type(error).__name__}"
+            with self._engine.connect() as connection:
+                connection.execute(text("select version_num from alembic_version"))
+        except SQLAlchemyError as error:
+            why = type(getattr(error, "orig", None) or error).__name__
+            return f"the database does not answer: {why}; run `keelwatch doctor`"
         return None
 
-    return in_thread(ask)
+    def close(self) -> None:
+        """Close the connection."""
+        self._engine.dispose()
