@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from schemas.alert import Alert
+from schemas.base import Record
+from schemas.dead_letter import DeadLetter
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
 
@@ -131,6 +133,21 @@ class Meters:
     def duplicates(self, step: str, n: int) -> None:
         """`n` records were at or below a fence."""
         self._twice.labels(step).inc(n)
+
+    def sent(self, step: str, records: Iterable[Record]) -> None:
+        """The broker has these records of a step."""
+        readings = []
+        for record in records:
+            if isinstance(record, ScoreBlock):
+                self.scored(record)
+            elif isinstance(record, Reading):
+                readings.append(record)
+            elif isinstance(record, Alert):
+                self.alert(record)
+            elif isinstance(record, DeadLetter):
+                self.dead(step, record.reason)
+        if readings:
+            self.readings(readings)
 
     def alert(self, alert: Alert) -> None:
         """An alert was sent."""

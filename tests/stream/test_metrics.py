@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.alert import Alert
+from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.reading import Evidence, Reading
 from services.stream.metrics import OTHER, Labels, Meters, reason_class
@@ -92,6 +93,16 @@ def test_every_meter_of_the_list_is_told() -> None:
     assert told["keelwatch_alerts_total{family=rate_shift,severity=error,status=firing}"] == 1
     assert told["keelwatch_blind_routes{}"] == 1
     assert told["process_resident_memory_bytes{}"] > 0
+
+
+def test_records_that_were_sent_are_counted_by_their_kind() -> None:
+    meters = Meters()
+    letter = DeadLetter.of(b"x", "detect", "record: empty", PLACE)
+    meters.sent("detect", [block(rows(3)), reading("a", "blind"), reading("b", "quiet"), letter])
+    told = values(meters)
+    assert told["keelwatch_exchanges_total{route=support-bot/prod}"] == 3
+    assert told["keelwatch_blind_routes{}"] == 1
+    assert told["keelwatch_dead_letters_total{reason=record,step=detect}"] == 1
 
 
 def test_exchanges_and_the_share_embedded() -> None:
