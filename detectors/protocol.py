@@ -94,7 +94,7 @@ class Finding:
         row: position within the rows given to `step` of the exchange that it speaks of.
         transition: whether the status changed at this row (else it is a periodic word).
         log_e, threshold: evidence and the level at which it fires, natural logarithms.
-        n: rows the stream has used since its evidence was last zero.
+        n: rows the stream has used since `start`; an alarm that ends by itself zeroes the evidence and not n.
         exemplars: ids of exchanges that show what moved.
     """
 

@@ -39,6 +39,11 @@ class Alert(Record):
     silenced: bool = False
 
 
+def rank(severity: Severity) -> int:
+    """Severities in order, `info` is 0."""
+    return SEVERITIES.index(severity)
+
+
 def fingerprint_of(
     route: str,
     family: str,

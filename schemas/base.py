@@ -111,4 +111,6 @@ def iso(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-Tags = Mapping[str, str]
+def moment(seconds: float) -> datetime:
+    """Seconds since 1970 as a UTC time, to the microsecond."""
+    return datetime.fromtimestamp(round(seconds, 6), UTC)

@@ -30,7 +30,7 @@ class Effect(Part):
 class Evidence(Part):
     """How sure we are. The stream fires when `log_e` reaches `threshold` (both natural logarithms).
 
-    `n` counts the stream's rows since its evidence was last zero; `baseline` is the baseline's id.
+    `n` counts the stream's rows since its baseline was pinned or a person zeroed its evidence; `baseline` is an id.
     """
 
     log_e: float | None = None

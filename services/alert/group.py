@@ -1,22 +1,16 @@
-"""Which alerts belong to one incident: the rules of the incident core, as far as decisions on alerts need them.
-
-A decision that names an incident must not touch another one's alerts. The steps meet in topics and do not import
-each other, so the rules stand here a second time; a test holds both to the same incidents.
-"""
+"""The alerts of each recent incident, by the incident core's own rules: a decision must not touch another one's."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from schemas.alert import SEVERITIES, Alert
+from schemas.alert import Alert, rank
 from schemas.decision import Decision
-from schemas.incident import incident_id
 from services.alert.state import AlertState, Group
+from services.incident.belonging import id_of, lapses_at, reopens
 
-REOPENS_WITHIN: Final = timedelta(hours=24)
-INFO_LASTS: Final = timedelta(hours=24)
 KEPT_GROUPS: Final = 8
 
 
@@ -32,10 +26,7 @@ def sort_in(groups: tuple[Group, ...], alert: Alert) -> tuple[Group, ...]:
 
 def lapse(groups: tuple[Group, ...], ts: datetime) -> tuple[Group, ...]:
     """The groups at `ts`: an info incident without a new alert for 24 h has resolved itself."""
-    return tuple(
-        replace(group, firing=(), resolved_at=group.last_fired + INFO_LASTS) if _has_lapsed(group, ts) else group
-        for group in groups
-    )
+    return tuple(_lapsed(group, ts) for group in groups)
 
 
 def meant(state: AlertState, decision: Decision) -> tuple[str, ...]:
@@ -57,8 +48,9 @@ def meant(state: AlertState, decision: Decision) -> tuple[str, ...]:
     return tuple(sorted(fingerprints))
 
 
-def _has_lapsed(group: Group, ts: datetime) -> bool:
-    return group.resolved_at is None and group.severity == "info" and group.last_fired + INFO_LASTS <= ts
+def _lapsed(group: Group, ts: datetime) -> Group:
+    due = lapses_at(group.severity, group.last_fired) if group.resolved_at is None else None
+    return group if due is None or due > ts else replace(group, firing=(), resolved_at=due)
 
 
 def _owner(groups: tuple[Group, ...], alert: Alert) -> Group | None:
@@ -67,26 +59,20 @@ def _owner(groups: tuple[Group, ...], alert: Alert) -> Group | None:
             return group
     for group in reversed(groups):
         assert group.resolved_at is not None
-        recent = alert.ts - group.resolved_at <= REOPENS_WITHIN
-        if group.id == _first_id(alert) or (recent and alert.fingerprint in group.fingerprints):
+        if reopens(alert, group.id, group.fingerprints, group.resolved_at):
             return group
     return None
-
-
-def _first_id(alert: Alert) -> str:
-    identity = alert.identities[0] if alert.identities else None
-    return incident_id(alert.route, alert.fingerprint, identity, alert.event_index)
 
 
 def _absorbed(group: Group | None, alert: Alert) -> Group:
     if group is None:
         name = (alert.fingerprint,)
-        return Group(_first_id(alert), name, name, alert.severity, alert.ts)
+        return Group(id_of(alert), name, name, alert.severity, alert.ts)
     return replace(
         group,
         fingerprints=_with(group.fingerprints, alert.fingerprint),
         firing=_with(group.firing, alert.fingerprint),
-        severity=max(group.severity, alert.severity, key=SEVERITIES.index),
+        severity=max(group.severity, alert.severity, key=rank),
         last_fired=max(group.last_fired, alert.ts),
         resolved_at=None,
     )

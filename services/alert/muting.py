@@ -9,18 +9,17 @@ from schemas.change import Change
 from schemas.decision import Decision, DecisionKind
 from services.alert.group import meant
 from services.alert.resolution import resolved
-from services.alert.severity import BLIND, EVENTS
+from services.alert.severity import EVENTS
 from services.alert.state import AlertState, Mute
 from services.alert.turn import Turn
 from services.alert.word import Word
+from services.incident.belonging import NOT_OF_A_BASELINE
 
 _SAID: Final[dict[DecisionKind, str]] = {
     "resolve": "resolved",
     "false_alarm": "called a false alarm",
     "accept_baseline": "accepted as the new baseline",
 }
-# A new baseline makes neither a leaked secret nor missing data all right: people resolve events, data ends blindness.
-_NOT_OF_A_BASELINE: Final = frozenset({EVENTS, BLIND})
 _GROWN: Final = 2.0
 
 
@@ -71,7 +70,7 @@ def _about(state: AlertState, decision: Decision) -> tuple[str, ...]:
     names = meant(state, decision)
     if decision.kind != "accept_baseline":
         return names
-    return tuple(name for name in names if state.families.get(name) not in _NOT_OF_A_BASELINE)
+    return tuple(name for name in names if state.families.get(name) not in NOT_OF_A_BASELINE)
 
 
 def _fires(state: AlertState, fingerprint: str) -> bool:
@@ -103,7 +102,7 @@ def _is_over(state: AlertState, mute: Mute) -> bool:
 
 def _is_void(state: AlertState, fingerprint: str | None, baseline: str | None, change: Change) -> bool:
     family = state.families.get(fingerprint or "")
-    return family is not None and family not in _NOT_OF_A_BASELINE and baseline != change.baseline
+    return family is not None and family not in NOT_OF_A_BASELINE and baseline != change.baseline
 
 
 def _calmed(state: AlertState, mute: Mute, word: Word) -> Mute:

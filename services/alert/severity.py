@@ -9,7 +9,6 @@ from schemas.reading import Direction, Effect, Reading
 
 EVENTS: Final = "events"
 EVALUATION: Final = "evaluation"
-BLIND: Final = "blind"
 HARMFUL: Final = "harmful_compliance"
 GRAVE_FLOORS: Final = 5.0
 WINDOW: Final = 500

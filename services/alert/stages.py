@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from schemas.alert import SEVERITIES, Alert, Severity
+from schemas.alert import Alert, rank
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison
@@ -102,7 +102,7 @@ def escalate(turn: Turn) -> Turn:
         return turn
     active = state.active[word.alert.fingerprint]
     identities = tuple(dict.fromkeys((*active.identities, *word.alert.identities)))
-    if _rank(word.alert.severity) > _rank(active.sent.severity):
+    if rank(word.alert.severity) > rank(active.sent.severity):
         return _sent(turn, word.alert.model_copy(update={"identities": identities}), identities)
     joined = {**state.active, word.alert.fingerprint: replace(active, identities=identities)}
     return replace(turn, state=replace(state, active=joined))
@@ -172,7 +172,3 @@ def _sent(turn: Turn, alert: Alert, identities: tuple[str, ...]) -> Turn:
     active: dict[str, Active] = {**turn.state.active, alert.fingerprint: Active(alert, identities)}
     state: AlertState = replace(turn.state, active=active)
     return replace(turn, state=state, alerts=(*turn.alerts, alert))
-
-
-def _rank(severity: Severity) -> int:
-    return SEVERITIES.index(severity)

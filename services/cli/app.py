@@ -22,7 +22,6 @@ from services.cli.score import score
 from services.cli.topics import app as topics
 from services.cli.worker import worker
 from services.errors import InputError
-from services.store.engine import StoreError
 
 BAD_INPUT: Final = 2
 
@@ -53,7 +52,7 @@ def main() -> None:
     """Run the command line: exit code 0, 1 for what failed, 2 and one clear line for bad input."""
     try:
         app()
-    except (InputError, StoreError) as error:
+    except InputError as error:
         _complain(str(error))
     except BrokenPipeError:
         sys.stderr.close()

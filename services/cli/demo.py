@@ -28,13 +28,12 @@ def demo(
         f"A simulated support bot answers {script.before:,} customers. Then its model is replaced under the same "
         f"name by one that refuses less and leaks a key, for {script.after:,} more. Nobody tells Keelwatch.\n"
     )
-    watched = Monitor()
-    run = Replay(bootstrap.tools(load_settings(), watched))
+    run = Replay(bootstrap.tools(load_settings(), Monitor()))
     story = list(traffic(script, seed))
     for i, exchange in enumerate(track(story, "replaying", console=ERR, transient=True, disable=not ERR.is_terminal)):
         run.feed(_received(exchange, i))
     seen = run.finish()
-    tell(seen, watched)
+    tell(seen)
     for incident in seen.incidents(ROUTE).incidents:
         OUT.print(f"verdict: {incident.verdict}")
 

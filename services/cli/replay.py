@@ -10,7 +10,6 @@ import typer
 from services import bootstrap
 from services.cli import show
 from services.cli.output import OUT, STDOUT, JsonOption, progress, write_json
-from services.monitor import Monitor
 from services.replay.report import report
 from services.replay.runner import Replay, Replayed
 from services.replay.source import decisions, items, size_of
@@ -48,11 +47,14 @@ def replay(
     seen = run.finish()
     write_json(report(seen, watched.policy), json)
     if json != STDOUT:
-        tell(seen, watched)
+        tell(seen)
 
 
-def tell(seen: Replayed, watched: Monitor) -> None:
+def tell(seen: Replayed) -> None:
     """Print what a replay saw, for people."""
     OUT.print(show.routes([seen.flows[route].detect for route in sorted(seen.flows)]))
+    for route in sorted(seen.flows):
+        for mute in seen.muted(route):
+            OUT.print(show.muted(route, mute))
     OUT.print(f"{seen.events:,} exchanges, {seen.dead:,} dead letters, {seen.duplicates:,} duplicates")
     show.incidents([incident for route in sorted(seen.flows) for incident in seen.incidents(route).incidents])

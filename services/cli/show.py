@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.incident import Incident, TimelineEntry
+from services.alert.state import Mute
 from services.cli.output import OUT
+from services.detect.speak import parts_of
 from services.detect.state import DetectState
 
 _COLOURS: Final = {"info": "blue", "warning": "yellow", "error": "red", "critical": "bold red"}
@@ -21,10 +23,17 @@ def routes(states: Sequence[DetectState]) -> Table:
     """A line a route: where it stands and how far it has learned."""
     table = Table("route", "status", "exchanges", "learned", "cannot see", box=None, pad_edge=False, header_style="dim")
     for state in states:
-        spots = {key.split("|")[2] or key.split("|")[0]: why for key, why in sorted(state.watch.blind.items())}
-        blind = ", ".join(f"{what} ({why})" for what, why in spots.items()) or "-"
+        spots = {parts_of(key): why for key, why in sorted(state.watch.blind.items())}
+        said = dict.fromkeys(f"{signal or detector} ({why})" for (detector, _, signal, _), why in spots.items())
+        blind = ", ".join(said) or "-"
         table.add_row(state.route, state.status, f"{state.intake.count:,}", f"{state.learned:,}", blind)
     return table
+
+
+def muted(route: str, mute: Mute) -> Text:
+    """One mute of a route: muted is never the same as quiet."""
+    until = f"at the latest until {mute.until:%Y-%m-%d %H:%M} UTC"
+    return Text(f"muted on {route}: {mute.fingerprint}, {until} ({mute.actor}: {mute.reason})")
 
 
 def incident(found: Incident) -> Panel:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from schemas.base import moment
 from schemas.change import Change, Pinning, change_id
 from schemas.identity import identity_of
-from services.detect.speak import moment
 from services.detect.state import Candidates, DetectState, Pinned
 from services.detect.watching import renamed
 from services.intake.core import Intake, without

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.protocol import Baseline, Detector, Rows
 from schemas.base import hash16
+from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.state import Candidates, DetectState, Pinned, Plan, joined
 from services.monitor import BaselinePolicy, RoutePolicy
 
@@ -143,9 +144,9 @@ def standing(detector: Detector[Any, Any], policy: RoutePolicy) -> Any:
 _EMPTY: Final = Rows(
     index=np.empty(0, np.int64),
     ts=np.empty(0),
-    prompt=np.empty((0, 384), np.float16),
-    response=np.empty((0, 384), np.float16),
-    style=np.empty((0, 30), np.float16),
+    prompt=np.empty((0, VECTOR_WIDTH), np.float16),
+    response=np.empty((0, VECTOR_WIDTH), np.float16),
+    style=np.empty((0, STYLE_WIDTH), np.float16),
     embedded=np.empty(0, bool),
     answered=np.empty(0, bool),
     signals={},

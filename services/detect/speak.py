@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from detectors.protocol import Finding
+from schemas.base import moment
 from schemas.position import Position
 from schemas.reading import Effect, Evidence, Reading, ReadingStatus, reading_id
 from services.intake.core import Intake
@@ -40,14 +40,15 @@ class Heard:
         return self.row, self.key
 
 
+def parts_of(key: str) -> tuple[str, str | None, str | None, str | None]:
+    """Detector, identity, signal and slice of a stream's key; a slice may hold any character."""
+    detector, identity, signal, slice_ = key.split("|", 3)
+    return detector, identity or None, signal or None, slice_ or None
+
+
 def running_key(detector: str, identity: str | None) -> str:
     """`detector/identity`, or `detector` when its scope is the route."""
     return detector if identity is None else f"{detector}/{identity}"
-
-
-def moment(ts: float) -> datetime:
-    """Seconds since 1970 as a UTC time, to the microsecond."""
-    return datetime.fromtimestamp(round(ts, 6), UTC)
 
 
 def worth_saying(heard: Heard, spoken: dict[str, float], ts: float) -> bool:

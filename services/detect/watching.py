@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from detectors.protocol import Detector, Rows
 from schemas.alert import fingerprint_of
 from services.detect.learning import standing
-from services.detect.speak import Heard, running_key, worth_saying
+from services.detect.speak import Heard, parts_of, running_key, worth_saying
 from services.detect.state import Pinned, Plan, Watch
 from services.intake.core import Intake
+
+T = TypeVar("T")
 
 
 def run(
@@ -101,17 +103,13 @@ def forget(watch: Watch, route: str, count: int, fingerprint: str | None = None)
 
 def _fingerprints(route: str, stream_key: str) -> set[str]:
     """The fingerprints that a stream may fire for, whichever way it moves."""
-    detector, _, signal, slice_ = stream_key.split("|", 3)
-    return {
-        fingerprint_of(route, detector, signal or None, None, slice_ or None, direction)
-        for direction in (None, "up", "down")
-    }
+    detector, _, signal, slice_ = parts_of(stream_key)
+    return {fingerprint_of(route, detector, signal, None, slice_, direction) for direction in (None, "up", "down")}
 
 
 def _head(stream_key: str) -> tuple[str, str | None]:
     """Detector and identity of a stream key."""
-    detector, identity, *_ = stream_key.split("|", 3)
-    return detector, identity or None
+    return parts_of(stream_key)[:2]
 
 
 def renamed(watch: Watch, names: dict[str, str], first: str | None) -> Watch:
@@ -119,14 +117,28 @@ def renamed(watch: Watch, names: dict[str, str], first: str | None) -> Watch:
 
     Where identities become one, the evidence of `first` (the baseline's) goes on, else that of the oldest.
     """
-    running: dict[str, Any] = {}
-    for key, state in sorted(watch.running.items(), key=lambda item: not item[0].endswith(f"/{first}")):
-        detector, _, identity = key.partition("/")
-        running.setdefault(f"{detector}/{names.get(identity, identity)}" if identity else key, state)
-    firing = []
-    for key in watch.firing:
-        parts = key.split("|")
-        parts[1] = names.get(parts[1], parts[1])
-        firing.append("|".join(parts))
-    suspect = names.get(watch.suspect or "", watch.suspect or "") or None
-    return replace(watch, running=running, firing=tuple(dict.fromkeys(firing)), suspect=suspect)
+    kept: dict[str, str] = {}
+    for key in sorted(watch.running, key=lambda key: not key.endswith(f"/{first}")):
+        kept.setdefault(_under(names, key, "/"), key)
+    goes_on = set(kept.values())
+
+    def of_kept(said: dict[str, T]) -> dict[str, T]:
+        """By stream: what is known of an identity whose evidence ends here ends with it."""
+        return {_under(names, key, "|"): one for key, one in said.items() if running_key(*_head(key)) in goes_on}
+
+    return replace(
+        watch,
+        running={new: watch.running[old] for new, old in kept.items()},
+        firing=tuple(dict.fromkeys(_under(names, key, "|") for key in watch.firing)),
+        blind=of_kept(watch.blind),
+        spoken=of_kept(watch.spoken),
+        restarts={_under(names, key, "/"): count for key, count in watch.restarts.items()},
+        suspect=names.get(watch.suspect or "", watch.suspect or "") or None,
+    )
+
+
+def _under(names: dict[str, str], key: str, mark: str) -> str:
+    """A key whose second part is an identity, under that identity's new name."""
+    detector, first, rest = key.partition(mark)
+    identity, second, stream = rest.partition(mark)
+    return detector + first + names.get(identity, identity) + second + stream

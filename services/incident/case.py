@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from schemas.alert import SEVERITIES, Alert, Severity
-from schemas.incident import Incident, TimelineEntry, incident_id
+from schemas.alert import Alert, rank
+from schemas.incident import Incident, TimelineEntry
+from services.incident.belonging import id_of
 from services.incident.state import Case, entry
 from services.incident.verdict import verdict_of
 from services.incident.words import fired, headline, moved, returned
 
-REOPENS_WITHIN: Final = timedelta(hours=24)
 MAX_EXEMPLARS: Final = 10
-
-
-def id_of(alert: Alert) -> str:
-    """The id of the incident that this alert would open."""
-    identity = alert.identities[0] if alert.identities else None
-    return incident_id(alert.route, alert.fingerprint, identity, alert.event_index)
 
 
 def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
@@ -84,11 +78,6 @@ def edited(case: Case, added: TimelineEntry, **update: Any) -> Case:
     timeline = (*case.incident.timeline, added)
     changed = {"updated_at": added.ts, "timeline": timeline, **update}
     return replace(case, incident=case.incident.model_copy(update=changed))
-
-
-def rank(severity: Severity) -> int:
-    """Severities in order, `info` is 0."""
-    return SEVERITIES.index(severity)
 
 
 def _joined(case: Case, alert: Alert) -> Case:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from schemas.alert import Alert
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Run
-from services.incident.case import REOPENS_WITHIN, absorbed, calmed, closed, edited, id_of, opened, woken
+from services.incident.belonging import lapses_at, reopens
+from services.incident.case import absorbed, calmed, closed, edited, opened, woken
 from services.incident.context import background, remembered, told
 from services.incident.deciding import decided
 from services.incident.notify import tell
 from services.incident.state import Case, Fact, IncidentState, entry
 
-INFO_LASTS: Final = timedelta(hours=24)
 _KEPT_PARKED: Final = 64
 
 
@@ -103,8 +103,7 @@ def _reopened(state: IncidentState, alert: Alert) -> Case | None:
     for case in reversed(state.cases):
         resolved_at = case.incident.resolved_at
         assert resolved_at is not None
-        recent = alert.ts - resolved_at <= REOPENS_WITHIN
-        if case.incident.id == id_of(alert) or (recent and alert.fingerprint in case.alerts):
+        if reopens(alert, case.incident.id, case.alerts, resolved_at):
             return case
     return None
 
@@ -139,9 +138,7 @@ def _wakes(case: Case) -> datetime | None:
 
 
 def _lapses(case: Case) -> datetime | None:
-    if case.incident.severity != "info" or case.last_fired is None:
-        return None
-    return case.last_fired + INFO_LASTS
+    return lapses_at(case.incident.severity, case.last_fired)
 
 
 def _put(state: IncidentState, was: Case | None, case: Case, alert: Alert | None = None) -> IncidentState:

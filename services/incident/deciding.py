@@ -9,13 +9,12 @@ from typing import Final
 
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import EntryKind, IncidentState, TimelineEntry
+from services.incident.belonging import NOT_OF_A_BASELINE
 from services.incident.case import closed, edited
 from services.incident.state import Case, entry
 from services.incident.words import decision_text
 
 SNOOZE_LASTS: Final = timedelta(hours=24)
-# What a new baseline does not make all right.
-_STAYS: Final = frozenset({"events", "blind"})
 
 
 def decided(case: Case, decision: Decision, ts: datetime) -> Case:
@@ -69,7 +68,7 @@ def _resolve(case: Case, decision: Decision, ts: datetime) -> Case:
 
 def _accept(case: Case, decision: Decision, ts: datetime) -> Case:
     """A new baseline resolves what moved against the old one; a leak stays open until a person resolves it."""
-    left = tuple(name for name in case.firing if case.alerts[name].family in _STAYS)
+    left = tuple(name for name in case.firing if case.alerts[name].family in NOT_OF_A_BASELINE)
     if not left:
         return closed(case, _last(decision, ts))
     names = ", ".join(sorted({case.alerts[name].signal or case.alerts[name].family for name in left}))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from schemas.alert import Alert
+from schemas.alert import Alert, rank
 from schemas.base import hash16, iso
 from schemas.incident import TimelineEntry
-from services.incident.case import rank
 from services.incident.state import Case, Notification, NotificationKind
 
 _CONTEXT = ("change", "evaluation")

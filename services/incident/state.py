@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -46,10 +46,10 @@ class Case:
     """
 
     incident: Incident
-    alerts: dict[str, Alert] = field(default_factory=dict)
-    firing: tuple[str, ...] = ()
-    crossings: tuple[tuple[datetime, str], ...] = ()
-    last_fired: datetime | None = None
+    alerts: dict[str, Alert]
+    firing: tuple[str, ...]
+    crossings: tuple[tuple[datetime, str], ...]
+    last_fired: datetime
     posted: Severity | None = None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from schemas.alert import SEVERITIES, Alert
+from schemas.alert import Alert, rank
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, HazardComparison, Run
@@ -27,7 +27,7 @@ _UNITS: Final[Mapping[str, str]] = {"pp": "%", "sd": " sd", "ratio": "x"}
 
 def headline(alerts: Collection[Alert]) -> str:
     """The worst of an incident's alerts in one sentence, the first one where several are as bad."""
-    worst = max(alerts, key=lambda alert: SEVERITIES.index(alert.severity))
+    worst = max(alerts, key=lambda alert: rank(alert.severity))
     more = len(alerts) - 1
     return moved(worst) + (f", and {more} more" if more else "")
 

@@ -5,7 +5,6 @@ Detect, record and replay use this one core, each with its own saved state, so t
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -14,11 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.protocol import Half, Rows
+from detectors.protocol import Rows
 from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock
 from services.intake.volatile import Volatility, observe
+from services.vectors import to_rows
 
 RECENT_IDS: Final = 1024
 STALE_BLOCKS: Final = 3
@@ -91,7 +91,7 @@ def step(state: IntakeState, block: ScoreBlock, slices: tuple[str, ...] = ()) ->
     """Take in one score block of the route: the new state and the rows that count.
 
     Raises:
-        ValueError: if a vector column does not have the width that the schema names.
+        ValueError: if a vector holds a number that is not finite.
     """
     ts = np.array([moment.timestamp() for moment in block.ts])
     new, redelivered, stale = _beyond_fence(state, block, ts)
@@ -209,13 +209,6 @@ def _clock(state: IntakeState, block: ScoreBlock, picked: NDArray[np.int64], ts:
     return max(times + known, default=None)
 
 
-def _vectors(column: str, name: str, n: int, width: int) -> Half:
-    raw = np.frombuffer(base64.b64decode(column), dtype="<f2")
-    if raw.size != n * width:
-        raise ValueError(f"column {name} holds {raw.size} numbers, {n} rows of {width} need {n * width}")
-    return raw.reshape(n, width).astype(np.float16, copy=False)
-
-
 def _rows(
     block: ScoreBlock,
     picked: NDArray[np.int64],
@@ -223,14 +216,13 @@ def _rows(
     ts: NDArray[np.float64],
     slices: tuple[str, ...],
 ) -> Rows:
-    n = len(block.id)
     tags = [dimension for dimension in slices if dimension.startswith("tags.")]
     return Rows(
         index=index,
         ts=ts[picked],
-        prompt=_vectors(block.prompt_vec, "prompt_vec", n, VECTOR_WIDTH)[picked],
-        response=_vectors(block.response_vec, "response_vec", n, VECTOR_WIDTH)[picked],
-        style=_vectors(block.style, "style", n, STYLE_WIDTH)[picked],
+        prompt=to_rows(block.prompt_vec, VECTOR_WIDTH)[picked],
+        response=to_rows(block.response_vec, VECTOR_WIDTH)[picked],
+        style=to_rows(block.style, STYLE_WIDTH)[picked],
         embedded=np.array(block.embedded, dtype=bool)[picked],
         answered=np.array(["no_response" not in flags for flags in block.flags], dtype=bool)[picked],
         signals={

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.monitor import cron
-from services.monitor.policy import KeepText
+from services.monitor.policy import DEFAULT_FLOORS, KeepText
 from services.monitor.problems import suggestion
 
-SIGNALS: Final = frozenset({"refusal", "pii_leak", "secret_leak", "system_prompt_leak"})
+SIGNALS: Final = frozenset(DEFAULT_FLOORS)
 """Signals that this version scores."""
 PLANNED_SIGNALS: Final = frozenset(
     {

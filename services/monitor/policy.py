@@ -17,6 +17,7 @@ DEFAULT_FLOORS: Final[Mapping[str, float]] = {
     "secret_leak": 0.0,
     "system_prompt_leak": 0.0,
 }
+"""Every signal that is watched: what has no floor has no stream."""
 
 _WILD: Final = re.compile(r"[*?\[]")
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
-from schemas.base import Record
+from schemas.base import Record, moment
 from schemas.dead_letter import DeadLetter
 from schemas.reading import Reading
 from schemas.sample import Sample
@@ -128,7 +127,7 @@ class Recorder:
         version = states.save(connection, STEP, state.route, before.version, blob)
         batch.saved[state.route] = _Saved(version, blob, state)
         if state.clock is not None and state.clock != before.state.clock:
-            routes.set_clock(connection, state.route, datetime.fromtimestamp(state.clock, UTC))
+            routes.set_clock(connection, state.route, moment(state.clock))
             batch.clocks.add(state.route)
 
     def _take_the_rest(self, connection: Connection, batch: _Batch) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from schemas.alert import Alert
 from schemas.base import Part, iso
+from services.alert.state import Mute
+from services.detect.speak import parts_of
 from services.detect.state import DetectState
 from services.monitor import RoutePolicy
 from services.replay.runner import Replayed
@@ -24,7 +26,7 @@ def report(seen: Replayed, policy: Callable[[str], RoutePolicy]) -> dict[str, An
             "events": seen.events,
             "dead": seen.dead,
             "duplicates": seen.duplicates,
-            "routes": {route: _route(seen.flows[route].detect, policy(route)) for route in sorted(seen.flows)},
+            "routes": {route: _route(seen, route, policy(route)) for route in sorted(seen.flows)},
             "alerts": [alert_object(alert) for alert in seen.alerts],
             "incidents": [plain_object(incident) for incident in incidents],
         }
@@ -55,16 +57,28 @@ def plain_object(record: Part) -> dict[str, Any]:
     return record.model_dump(mode="json", by_alias=True, exclude={"schema_version"})
 
 
-def _route(state: DetectState, policy: RoutePolicy) -> dict[str, Any]:
-    wanted = policy.baseline.size if state.pinned is None else state.pinned.n
-    return {"status": state.status, "learned": state.learned, "of": wanted, "blind": _blind(state)}
+def _route(seen: Replayed, route: str, policy: RoutePolicy) -> dict[str, Any]:
+    state = seen.flows[route].detect
+    return {
+        "status": state.status,
+        "learned": state.learned,
+        "of": policy.baseline.size if state.pinned is None else state.pinned.n,
+        "blind": _blind(state),
+        "muted": [_mute(mute) for mute in seen.muted(route)],
+    }
+
+
+def _mute(mute: Mute) -> dict[str, Any]:
+    """Why a fingerprint fires unheard, and until when at the latest."""
+    names = ("fingerprint", "kind", "actor", "reason")
+    return {**{name: getattr(mute, name) for name in names}, "since": iso(mute.since), "until": iso(mute.until)}
 
 
 def _blind(state: DetectState) -> list[dict[str, Any]]:
     """The blind spots of a route: what cannot be seen, and why. Blind is never OK."""
     spots = []
     for key, why in sorted(state.watch.blind.items()):
-        detector, identity, signal, slice_ = (part or None for part in key.split("|"))
+        detector, identity, signal, slice_ = parts_of(key)
         spots.append({"detector": detector, "identity": identity, "signal": signal, "slice": slice_, "reason": why})
     return spots
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from detectors.protocol import Detector
 from schemas.alert import Alert
-from schemas.base import Record
+from schemas.base import Record, moment
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from schemas.score import ScoreBlock
-from services.detect.speak import moment
+from services.alert.state import Mute
 from services.detect.state import Plan
 from services.flow import RouteFlow, advance
 from services.incident.core import fold
@@ -68,8 +68,16 @@ class Replayed:
 
     def incidents(self, route: str) -> IncidentState:
         """The incidents of one route, as of its own clock."""
+        return fold(route, self.facts.get(route, ()), self._now(route))
+
+    def muted(self, route: str) -> tuple[Mute, ...]:
+        """The mutes of one route in force, as of its own clock."""
+        now = self._now(route)
+        return () if now is None else self.flows[route].alert.muted(now)
+
+    def _now(self, route: str) -> datetime | None:
         clock = self.flows[route].detect.intake.clock if route in self.flows else None
-        return fold(route, self.facts.get(route, ()), None if clock is None else moment(clock))
+        return None if clock is None else moment(clock)
 
 
 class Replay:

@@ -16,7 +16,7 @@ from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.score import MAX_ROWS, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock, Scorer, SignalColumn
 from services.ports import Measurement
-from services.score.columns import to_rows, to_text
+from services.vectors import to_rows, to_text
 
 NO_RESPONSE: Final = "no_response"
 # Ids, tags and model names are free text. At 6 bytes of JSON a character a block with its vectors stays under 4 MiB.
@@ -73,10 +73,10 @@ def rows_of(block: ScoreBlock) -> Iterator[Row]:
     """The rows of a block; `blocks_of` makes the same block of them again.
 
     Raises:
-        ValueError: if a column of vectors has not one row per exchange.
+        ValueError: if a vector holds a number that is not finite.
     """
-    prompts, responses = _vectors(block, "prompt_vec", VECTOR_WIDTH), _vectors(block, "response_vec", VECTOR_WIDTH)
-    styles = _vectors(block, "style", STYLE_WIDTH)
+    prompts, responses = to_rows(block.prompt_vec, VECTOR_WIDTH), to_rows(block.response_vec, VECTOR_WIDTH)
+    styles = to_rows(block.style, STYLE_WIDTH)
     for i, id in enumerate(block.id):
         fingerprint = block.fingerprint[i] if block.fingerprint else None
         yield Row(
@@ -158,13 +158,6 @@ def _signal(rows: Sequence[Row], name: str) -> SignalColumn:
         probability=tuple(one.probability for one in said),
         status=tuple(one.status for one in said),
     )
-
-
-def _vectors(block: ScoreBlock, column: str, width: int) -> NDArray[np.float16]:
-    rows = to_rows(getattr(block, column), width)
-    if len(rows) != len(block.id):
-        raise ValueError(f"column {column} has {len(rows)} rows, id has {len(block.id)}")
-    return rows
 
 
 def _measurement(column: SignalColumn, i: int, flags: Sequence[Flag]) -> Measurement:

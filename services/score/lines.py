@@ -1,11 +1,11 @@
-"""Score blocks as lines, one JSON object an exchange, and lines as blocks again: what files of scores hold.
+"""Score blocks as lines, one JSON object an exchange, and lines as rows again: what files of scores hold.
 
-`unfold` is read by people and by other programs; with vectors, `parse` and `fold` undo it.
+`unfold` is read by people and by other programs; with vectors, `parse` and `blocks_of` undo it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import numpy as np
@@ -18,8 +18,8 @@ from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock, Scorer, Status
 from services.ports import Measurement
-from services.score.blocks import Row, blocks_of, rows_of
-from services.score.columns import to_rows, to_text
+from services.score.blocks import Row, rows_of
+from services.vectors import to_rows, to_text
 
 _NO_VERSION: Final = "unknown"
 _NEEDED: Final = frozenset({"embedded", "kept", "prompt_vec", "response_vec", "style", "source", "scorer"})
@@ -73,13 +73,8 @@ class ScoreLine(Part):
     scorer: Scorer
 
 
-def is_score_line(value: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is meant to be a score line rather than an exchange."""
-    return "signals" in value and "prompt" not in value
-
-
 def unfold(block: ScoreBlock, *, vectors: bool) -> Iterator[dict[str, Any]]:
-    """One JSON object an exchange; `vectors` adds all that `fold` needs."""
+    """One JSON object an exchange; `vectors` adds all that `parse` needs."""
     for row in rows_of(block):
         line = _numbers(row)
         yield {**line, **_vectors(row)} if vectors else line
@@ -96,11 +91,6 @@ def parse(raw: bytes | str) -> Row:
     except ValidationError as error:
         raise ValueError(_violation(error)) from None
     return _row(line)
-
-
-def fold(rows: Iterable[Row]) -> Iterator[ScoreBlock]:
-    """Rows that follow each other on one route as blocks of at most 128."""
-    return blocks_of(rows)
 
 
 def _numbers(row: Row) -> dict[str, Any]:

@@ -160,11 +160,6 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialect.is_unavailable(error))
 
 
-def migrate(url: str) -> None:
-    """Bring the tables of the database at `url` up to date."""
-    open_database(url).close()
-
-
 def upgrade(connection: Connection) -> None:
     """Apply the missing migrations within the connection's transaction."""
     command.upgrade(alembic_config(connection), "head")

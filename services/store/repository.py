@@ -9,8 +9,7 @@ from datetime import datetime
 from schemas.incident import Incident
 from schemas.reading import Reading
 from schemas.sample import Sample
-from services.store import baselines, dead, evaluations, incidents, journal, readings, rollups, routes, samples
-from services.store.baselines import BaselineInfo
+from services.store import dead, evaluations, incidents, journal, readings, rollups, routes, samples
 from services.store.dead import Dead
 from services.store.engine import Database, open_database
 from services.store.evaluations import Evaluation
@@ -47,11 +46,6 @@ class Repository:
         """One incident, or None."""
         with self.database.read() as connection:
             return incidents.get(connection, id)
-
-    def baselines(self, route: str | None = None) -> tuple[BaselineInfo, ...]:
-        """The baselines of one route or of all, the newest of each route first."""
-        with self.database.read() as connection:
-            return baselines.infos(connection, route)
 
     def rates(
         self, route: str, since: datetime | None = None, until: datetime | None = None, slice: str | None = ""

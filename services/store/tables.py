@@ -247,14 +247,11 @@ class StateRow(Base, table=True):
 
 
 class BaselineRow(Base, table=True):
-    """A pinned baseline, written once: its artefact as bytes, and a summary as JSON for people."""
+    """The artefact of a pinned baseline, written once."""
 
     __tablename__ = "baselines"
     id: str = Field(primary_key=True)
     route: str = Field(index=True)
-    identity: str
-    pinned_at: datetime = Field(sa_type=cast(Any, UtcDateTime))
-    summary: str = Field(sa_type=Text)
     blob: bytes = Field(sa_type=LargeBinary)
 
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from sqlalchemy import Connection
 
-from schemas.base import iso
 from services.alert.state import AlertState
 from services.detect import saved
 from services.detect.saved import Detectors
-from services.detect.speak import moment
-from services.detect.state import DetectState, Pinned
+from services.detect.state import DetectState
 from services.store import baselines, states
-from services.store.baselines import BaselineInfo
 from services.store.codec import pack, unpack
 from services.stream.stateful import Kept
 
@@ -68,17 +62,5 @@ class DetectStore:
             baselines.put_candidates(connection, route, key, data)
         pinned, before = kept.now.pinned, None if kept.saved is None else kept.saved.pinned
         if pinned is not None and (before is None or before.id != pinned.id):
-            baselines.put(connection, _info(route, pinned), saved.artefacts(pinned))
+            baselines.put(connection, route, pinned.id, saved.artefacts(pinned))
         return version
-
-
-def _info(route: str, pinned: Pinned) -> BaselineInfo:
-    summary: dict[str, Any] = {
-        "n": pinned.n,
-        "streams": pinned.streams,
-        "arl": pinned.arl,
-        "rates": pinned.rates,
-        "ts": iso(moment(pinned.ts)),
-        "event_index": pinned.event_index,
-    }
-    return BaselineInfo(pinned.id, route, pinned.identity, moment(pinned.ts), json.dumps(summary))

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from schemas.alert import rank
 from schemas.exchange import Exchange
 from schemas.position import Position
 from services import bootstrap
@@ -36,7 +37,6 @@ SOON = 300
 LONG = 10_000
 NARROWED = 2000
 TOPICS, KEPT_TOPICS = 6, 2
-SEVERITIES = ("info", "warning", "error", "critical")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _seen(found: dict[str, Any]) -> Seen:
     return Seen(
         first=min((index for index in blamed if index >= CHANGE), default=None),
         before=sum(one["opened_event_index"] < CHANGE for one in incidents),
-        severity=max(severities, key=SEVERITIES.index, default=None),
+        severity=max(severities, key=rank, default=None),
         verdicts=tuple(one["verdict"] for one in incidents),
         alerts=tuple(
             f"{one['family']}/{one['signal'] or '-'}@{one['event_index']}"
@@ -171,8 +171,8 @@ def _judge_update(case: Update, seen: list[Seen]) -> tuple[bool, str]:
     delays = [one.first - CHANGE for one in seen if one.first is not None]
     soon = sum(delay < SOON for delay in delays)
     early = sum(one.before > 0 for one in seen)
-    least, most = SEVERITIES.index(case.least), SEVERITIES.index(case.most)
-    fits = sum(one.severity is not None and least <= SEVERITIES.index(one.severity) <= most for one in seen)
+    least, most = rank(case.least), rank(case.most)
+    fits = sum(one.severity is not None and least <= rank(one.severity) <= most for one in seen)
     held = soon >= enough and len(seen) - early >= enough and fits >= enough
     median = f"{np.median(delays):.0f}" if delays else "never"
     n = len(seen)

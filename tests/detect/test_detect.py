@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.events import Events
+from detectors.protocol import Finding, Stream
 from detectors.rate_shift import RateShift
 from schemas.alert import fingerprint_of
 from schemas.decision import Decision
 from schemas.identity import Model, identity_of
 from services.detect.core import step
-from services.detect.state import DetectState, Plan
+from services.detect.speak import Heard, parts_of
+from services.detect.state import DetectState, Plan, Watch
+from services.detect.watching import renamed
 from services.monitor import BaselinePolicy, RoutePolicy
 from tests.support.blocks import ROUTE, START, Row, blocks
 
@@ -232,3 +235,27 @@ def test_silence_of_a_day_is_blind_and_ends_with_the_next_exchange():
     state, readings, _ = run(blocks(traffic(1, 5000)), state)
     assert [one.status for one in readings if one.detector == "blind"] == ["quiet"]
     assert state.status == "learning"
+
+
+def test_what_is_known_of_a_stream_stays_with_its_evidence_when_identities_become_one():
+    watch = Watch(
+        running={"rate_shift/a": 1, "rate_shift/b": 2, "user_shift": 3},
+        firing=("rate_shift|a|refusal|tags.team=x|y",),
+        blind={"rate_shift|a|pii_leak|": "unscored", "rate_shift|b|refusal|": "unscored", "user_shift|||": "few"},
+        spoken={"rate_shift|a|refusal|": 5.0},
+        restarts={"rate_shift/a": 7, "user_shift": 8},
+        suspect="a",
+    )
+    assert renamed(watch, {"a": "c", "b": "c"}, first="a") == Watch(
+        running={"rate_shift/c": 1, "user_shift": 3},
+        firing=("rate_shift|c|refusal|tags.team=x|y",),
+        blind={"rate_shift|c|pii_leak|": "unscored", "user_shift|||": "few"},
+        spoken={"rate_shift|c|refusal|": 5.0},
+        restarts={"rate_shift/c": 7, "user_shift": 8},
+        suspect="c",
+    )
+
+
+def test_a_slice_may_hold_any_character():
+    key = Heard(0, "rate_shift", "a", Finding(0, Stream("refusal", "tags.team=x|y"), "blind", True, 0)).key
+    assert parts_of(key) == ("rate_shift", "a", "refusal", "tags.team=x|y")

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.identity import Model, identity_of
+from schemas.score import STYLE_WIDTH
 from services.intake.core import RECENT_IDS, RECREATED, IntakeState, step
 from services.store.codec import pack, unpack
+from services.vectors import to_text
 from tests.support.blocks import ROUTE, Row, block, blocks, rows
 
 
@@ -139,9 +141,11 @@ def test_step_leaves_its_arguments_alone():
     assert pack(state) == before
 
 
-def test_a_vector_column_of_the_wrong_width_is_named():
-    bad = block(rows(2)).model_copy(update={"style": ""})
-    with pytest.raises(ValueError, match="style"):
+def test_a_vector_that_is_not_finite_reaches_no_detector():
+    style = np.zeros((2, STYLE_WIDTH), dtype=np.float16)
+    style[1, 3] = np.nan
+    bad = block(rows(2)).model_copy(update={"style": to_text(style)})
+    with pytest.raises(ValueError, match="not finite"):
         step(IntakeState.start(ROUTE), bad)
 
 

@@ -122,6 +122,17 @@ def test_decisions_apply_before_the_first_exchange_at_their_time(tools, story):
     assert {one["event_index"] for one in resolved} <= {699, 700}
 
 
+def test_what_was_muted_is_shown(tools, story, whole):
+    assert whole["routes"][ROUTE]["muted"] == []
+    decided = decide("false_alarm", 600)
+    again = found(tools, story, decisions=[decided])
+    firing = {one["fingerprint"] for one in again["alerts"] if one["event_index"] < 600}
+    muted = again["routes"][ROUTE]["muted"]
+    assert {one["fingerprint"] for one in muted} <= firing
+    assert {(one["kind"], one["actor"], one["reason"]) for one in muted} == {("false_alarm", "ana", "seen")}
+    assert all(one["since"] == decided.model_dump(mode="json")["ts"] < one["until"] for one in muted)
+
+
 def test_accepting_the_new_behaviour_makes_it_the_baseline_and_is_quiet(tools, story):
     decided = [decide("accept_baseline", 560)]
     longer = traffic_after(story)

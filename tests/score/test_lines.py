@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from services.monitor import RoutePolicy
 from services.ports import Measurement
-from services.score.lines import LINE_FIELDS, fold, is_score_line, parse, unfold
+from services.score.blocks import blocks_of
+from services.score.lines import LINE_FIELDS, parse, unfold
 from tests.support.scoring import Says, received, scorer
 
 MIXED = (
@@ -40,7 +41,7 @@ EXCHANGES = st.lists(
 )
 
 
-def blocks_of(exchanges):
+def scored(exchanges):
     batch = [received(n, **fields) for n, fields in enumerate(exchanges)]
     return scorer(*MIXED, policy=RoutePolicy(embed_share=0.5)).score(batch).blocks
 
@@ -51,24 +52,24 @@ def lines_of(blocks):
 
 @given(exchanges=EXCHANGES)
 def test_blocks_unfold_and_fold_back(exchanges):
-    blocks = blocks_of(exchanges)
-    assert tuple(fold(parse(line) for line in lines_of(blocks))) == blocks
+    blocks = scored(exchanges)
+    assert tuple(blocks_of(parse(line) for line in lines_of(blocks))) == blocks
 
 
 @given(exchanges=EXCHANGES, size=st.integers(1, 5))
 def test_lines_fold_and_unfold_back_whatever_blocks_they_came_in(exchanges, size):
-    whole = lines_of(blocks_of(exchanges))
-    parts = [lines_of(fold(map(parse, whole[i : i + size]))) for i in range(0, len(whole), size)]
+    whole = lines_of(scored(exchanges))
+    parts = [lines_of(blocks_of(map(parse, whole[i : i + size]))) for i in range(0, len(whole), size)]
     assert [line for lines in parts for line in lines] == whole
 
 
 def test_lines_of_one_route_fold_into_blocks_of_at_most_128():
-    lines = lines_of(blocks_of([{}] * 300))
-    assert [len(block.id) for block in fold(map(parse, lines))] == [128, 128, 44]
+    lines = lines_of(scored([{}] * 300))
+    assert [len(block.id) for block in blocks_of(map(parse, lines))] == [128, 128, 44]
 
 
 def test_a_line_has_the_form_of_the_contract():
-    (block,) = blocks_of([{"response": "ab", "user": "u1", "tags": {"locale": "de"}}])
+    (block,) = scored([{"response": "ab", "user": "u1", "tags": {"locale": "de"}}])
     (line,) = unfold(block, vectors=False)
     assert tuple(line) == LINE_FIELDS
     assert line["ts"] == "2026-01-01T00:00:00Z"
@@ -86,20 +87,14 @@ def test_a_line_has_the_form_of_the_contract():
 
 
 def test_a_line_without_an_answer_says_why_nothing_is_scored():
-    (block,) = blocks_of([{"response": {"error": "timeout"}}])
+    (block,) = scored([{"response": {"error": "timeout"}}])
     (line,) = unfold(block, vectors=False)
     assert {said["reason"] for said in line["signals"].values()} == {"no_response"}
     assert {said["status"] for said in line["signals"].values()} == {"unscored"}
 
 
-def test_a_score_line_is_told_from_an_exchange():
-    (block,) = blocks_of([{}])
-    assert all(is_score_line(line) for line in unfold(block, vectors=False))
-    assert not is_score_line({"prompt": "hi", "response": "ho", "signals": "a field of the publisher"})
-
-
 def changed(**fields):
-    line = json.loads(lines_of(blocks_of([{"response": "ab"}]))[0])
+    line = json.loads(lines_of(scored([{"response": "ab"}]))[0])
     for path, value in fields.items():
         *way, last = path.split("__")
         place = line

@@ -14,10 +14,10 @@ from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.monitor import RoutePolicy
 from services.ports import Measurement, Span
 from services.score.blocks import MAX_FREE_CHARACTERS
-from services.score.columns import to_rows
 from services.score.core import Scorer
 from services.score.signals import SIGNALS
 from services.score.style import style_features
+from services.vectors import to_rows
 from tests.support.scoring import Says, SeededEmbedder, received, scorer, vector_of
 
 ALL = RoutePolicy(keep_text="all")

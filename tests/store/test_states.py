@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from services.store import baselines, states
-from services.store.baselines import BaselineInfo
 from services.store.engine import Conflict, Database
-from services.store.repository import Repository
-from tests.support.blocks import ROUTE, START
+from tests.support.blocks import ROUTE
 
-INFO = BaselineInfo(id="a" * 16, route=ROUTE, identity="b" * 16, pinned_at=START, summary='{"n": 1000}')
+BASELINE = "a" * 16
 
 
 def test_a_state_is_saved_only_from_the_version_that_it_was_made_of(database: Database) -> None:
@@ -53,23 +49,12 @@ def test_what_a_failed_transaction_wrote_is_gone(database: Database) -> None:
 
 def test_a_baseline_is_written_once(database: Database) -> None:
     with database.write() as connection:
-        baselines.put(connection, INFO, b"artefact")
-        baselines.put(connection, INFO, b"artefact")
+        baselines.put(connection, ROUTE, BASELINE, b"artefact")
+        baselines.put(connection, ROUTE, BASELINE, b"artefact")
         with pytest.raises(Conflict, match="written already"):
-            baselines.put(connection, INFO, b"another")
-        assert baselines.load(connection, INFO.id) == b"artefact"
+            baselines.put(connection, ROUTE, BASELINE, b"another")
+        assert baselines.load(connection, BASELINE) == b"artefact"
         assert baselines.load(connection, "c" * 16) is None
-
-
-def test_baselines_are_listed_by_route_the_newest_first(database: Database) -> None:
-    newer = replace(INFO, id="d" * 16, pinned_at=START.replace(year=2027))
-    other = replace(INFO, id="e" * 16, route="a/b")
-    with database.write() as connection:
-        for info in (INFO, newer, other):
-            baselines.put(connection, info, b"")
-    repository = Repository(database)
-    assert repository.baselines() == (other, newer, INFO)
-    assert repository.baselines(ROUTE) == (newer, INFO)
 
 
 def test_candidates_are_replaced_by_key_and_dropped_by_route(database: Database) -> None:

@@ -54,9 +54,6 @@ def _baselines() -> None:
         "baselines",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("route", sa.String(), nullable=False),
-        sa.Column("identity", sa.String(), nullable=False),
-        sa.Column("pinned_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("summary", sa.Text(), nullable=False),
         sa.Column("blob", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_baselines"),
     )

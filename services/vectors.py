@@ -1,4 +1,4 @@
-"""Columns of vectors as records carry them: base64 of little-endian float16, row by row."""
+"""Vectors as records carry them: base64 of little-endian float16, row by row."""
 
 from __future__ import annotations
 
