@@ -47,5 +47,9 @@ class Change(Record):
 
 
 def change_id(route: str, kind: str, from_: str | None, to: str, baseline: str | None) -> str:
-    """The id of a change; `from_` and `to` carry the fingerprints where only those differ."""
+    """The id of a change.
+
+    `from_` and `to` carry the fingerprints where only those differ, and `to` the exchange (`@index`) where the same
+    identity is suspected again after 24 h.
+    """
     return hash16([route, kind, from_, to, baseline])

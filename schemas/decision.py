@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from schemas.base import Hash16, Record, Timestamp, hash16
 from schemas.exchange import Route
 from schemas.identity import Model
+
+_LASTS: Final = timedelta(hours=24)
 
 DecisionKind = Literal[
     "announce",
@@ -37,3 +40,8 @@ class Decision(Record):
     def id(self) -> str:
         """Made of the content: the same decision, delivered twice, is one."""
         return hash16(self.model_dump(mode="json"))
+
+    @property
+    def until(self) -> datetime:
+        """When a snooze or a silence ends: `expires`, else 24 h after it was decided. None is for ever."""
+        return self.ts + _LASTS if self.expires is None else self.expires

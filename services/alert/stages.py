@@ -12,7 +12,7 @@ from schemas.evaluation import Comparison
 from schemas.reading import Reading
 from services.alert.group import sort_in
 from services.alert.resolution import resolved
-from services.alert.state import KEPT_REPEATS, SILENCE_LASTS, Active, AlertState, Silence, Stream
+from services.alert.state import KEPT_REPEATS, Active, AlertState, Silence, Stream
 from services.alert.turn import Turn
 from services.alert.word import Word, of_comparison, of_reading
 
@@ -52,8 +52,7 @@ def note_silence(turn: Turn) -> Turn:
     decision = turn.item
     if not isinstance(decision, Decision) or decision.kind != "silence":
         return turn
-    expires = decision.expires if decision.expires is not None else decision.ts + SILENCE_LASTS
-    made = Silence(decision.ts, expires, decision.actor, decision.reason, decision.fingerprint)
+    made = Silence(decision.ts, decision.until, decision.actor, decision.reason, decision.fingerprint)
     kept = tuple(silence for silence in turn.state.silences if silence.expires > decision.ts)
     return replace(turn, state=replace(turn.state, silences=(*kept, made)))
 

@@ -10,7 +10,6 @@ from schemas.alert import Alert, Severity
 from schemas.decision import DecisionKind
 
 MUTE_LASTS: Final = timedelta(days=30)
-SILENCE_LASTS: Final = timedelta(hours=24)
 KEPT_REPEATS: Final = 512
 
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from schemas.base import iso
 from services import bootstrap
 from services.cli import show
-from services.cli.output import OUT, STDOUT, JsonOption, progress, write_json
+from services.cli.output import ERR, OUT, STDOUT, JsonOption, progress, write_json
 from services.replay.report import report
 from services.replay.runner import Replay, Replayed
 from services.replay.source import decisions, items, size_of
@@ -45,15 +46,26 @@ def replay(
         for item in items(file, advance):
             run.feed(item)
     seen = run.finish()
+    _warn(seen)
     write_json(report(seen, watched.policy), json)
     if json != STDOUT:
         tell(seen)
+
+
+def _warn(seen: Replayed) -> None:
+    """Say which decisions name an incident that never was: a slip in the file must not look like a quiet route."""
+    for route in sorted(seen.flows):
+        for decision in seen.incidents(route).parked:
+            what = f"{decision.kind} by {decision.actor} at {iso(decision.ts)}"
+            ERR.print(f"warning: {what}: {route} has no incident {decision.incident}", markup=False, soft_wrap=True)
 
 
 def tell(seen: Replayed) -> None:
     """Print what a replay saw, for people."""
     OUT.print(show.routes([seen.flows[route].detect for route in sorted(seen.flows)]))
     for route in sorted(seen.flows):
+        for field in sorted(seen.flows[route].detect.intake.volatility.fields):
+            OUT.print(show.volatile(route, field))
         for mute in seen.muted(route):
             OUT.print(show.muted(route, mute))
     OUT.print(f"{seen.events:,} exchanges, {seen.dead:,} dead letters, {seen.duplicates:,} duplicates")

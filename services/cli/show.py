@@ -36,6 +36,11 @@ def muted(route: str, mute: Mute) -> Text:
     return Text(f"muted on {route}: {mute.fingerprint}, {until} ({mute.actor}: {mute.reason})")
 
 
+def volatile(route: str, field: str) -> Text:
+    """A field that tells no identities of a route apart: people would look for the changes that it hides."""
+    return Text(f"volatile on {route}: model.{field} changes all the time and no longer counts towards identity")
+
+
 def incident(found: Incident) -> Panel:
     """One incident: what moved, the verdict and why, exemplars, timeline."""
     head = Text()
@@ -74,7 +79,10 @@ def incidents(found: Sequence[Incident]) -> None:
 
 def listing(found: Sequence[Incident]) -> Table:
     """A line an incident, for lists."""
-    table = Table("id", "route", "state", "severity", "verdict", "opened", "what", box=None, header_style="dim")
+    table = Table(box=None, header_style="dim")
+    table.add_column("id", min_width=16)  # people copy it
+    for name in ("route", "state", "severity", "verdict", "opened", "what"):
+        table.add_column(name)
     for one in found:
         severity = Text(one.severity, style=_COLOURS[one.severity])
         opened = f"{one.opened_at:%Y-%m-%d %H:%M}"

@@ -40,7 +40,7 @@ def _observed(pinned: Pinned, route: str, intake: Intake, row: int, fingerprint:
     if fingerprint is None and identity == pinned.identity:
         return []
     to = identity if fingerprint is None else f"{identity}+{fingerprint}"
-    what = "a new identity answers" if fingerprint is None else "the same identity answers with a new fingerprint"
+    what = "identity" if fingerprint is None else "fingerprint"
     return [
         Change(
             id=change_id(route, "observed", pinned.identity, to, pinned.id),
@@ -53,7 +53,7 @@ def _observed(pinned: Pinned, route: str, intake: Intake, row: int, fingerprint:
             baseline=pinned.id,
             ts=moment(float(intake.rows.ts[row])),
             event_index=int(intake.rows.index[row]),
-            reason=f"{what}: first seen {OBSERVED_AT} exchanges ago or earlier",
+            reason=f"the {OBSERVED_AT}th exchange of this {what}",
         )
     ]
 
@@ -65,11 +65,14 @@ def suspect(
     pinned = state.pinned
     if pinned is None or identity != pinned.identity:
         return state, ()
-    ts = float(intake.rows.ts[row])
-    if ts - state.known.suspected.get(identity, float("-inf")) < _SUSPICION_SECONDS:
+    ts, event_index = float(intake.rows.ts[row]), int(intake.rows.index[row])
+    before = state.known.suspected.get(identity)
+    if before is not None and ts - before < _SUSPICION_SECONDS:
         return state, ()
+    # A later suspicion of the same identity is another change: with the id of the first it would count as a repeat.
+    to = identity if before is None else f"{identity}@{event_index}"
     change = Change(
-        id=change_id(state.route, "suspected", identity, identity, pinned.id),
+        id=change_id(state.route, "suspected", identity, to, pinned.id),
         kind="suspected",
         route=state.route,
         from_identity=identity,
@@ -77,7 +80,7 @@ def suspect(
         model=pinned.model,
         baseline=pinned.id,
         ts=moment(ts),
-        event_index=int(intake.rows.index[row]),
+        event_index=event_index,
         reason=f"{detector} moved while the model kept its name",
     )
     known = replace(state.known, suspected={**state.known.suspected, identity: ts})
@@ -98,7 +101,7 @@ def pinned_change(route: str, before: Pinned | None, now: Pinned) -> Change:
         pinning=Pinning(n=now.n, streams=now.streams, arl=now.arl, rates=now.rates),
         ts=moment(now.ts),
         event_index=now.event_index,
-        reason=f"baseline of {now.n} exchanges pinned; {now.streams} streams, one false alarm in {now.arl:.0f} each",
+        reason=f"{now.n:,} exchanges; {now.streams} streams, one false alarm in {now.arl:,.0f} exchanges each",
     )
 
 

@@ -47,7 +47,7 @@ def _take_block(plan: Plan, state: DetectState, block: ScoreBlock) -> tuple[Dete
     fields = state.intake.volatility.fields
     intaken, intake = take_in(state.intake, block, plan.policy.slices)
     output = Output(_intake_readings(state, block, intake))
-    state = _timed(replace(state, intake=intaken), intake)
+    state = replace(_timed(state, block, intake), intake=intaken)
     start = 0
     for name, row in [*intake.volatile, ("", len(intake.rows))]:
         while start < row:
@@ -160,7 +160,7 @@ def _accept(plan: Plan, state: DetectState, decision: Decision) -> tuple[DetectS
     identity = _accepted(state, decision)
     kept = {identity: state.candidates[identity]} if identity in state.candidates else {}
     state = replace(state, candidates=kept, accepting=identity)
-    ts = state.intake.clock if state.intake.clock is not None else decision.ts.timestamp()
+    ts = max(state.intake.clock or 0.0, decision.ts.timestamp())
     if complete(kept, ts, plan.policy.baseline) is None:
         return state, Output()
     return _pin(plan, state, identity, ts, max(state.intake.count - 1, 0))
@@ -192,12 +192,14 @@ def _tick(state: DetectState, now: datetime) -> tuple[DetectState, Output]:
     return replace(state, no_data=True), Output((said,))
 
 
-def _timed(state: DetectState, intake: Intake) -> DetectState:
-    """The longest pause and the first time of the route, kept for `no data` and the budget."""
+def _timed(state: DetectState, block: ScoreBlock, intake: Intake) -> DetectState:
+    """The longest pause and the first time of the route, kept for `no data` and the budget; skewed times are none."""
     if not len(intake.rows):
         return state
-    times = np.maximum.accumulate(intake.rows.ts)
-    began = state.began if state.began is not None else float(times[0])
+    plausible = ["skew" not in block.flags[i] for i in intake.source_rows]
+    known = [] if state.intake.clock is None else [state.intake.clock]
+    times = np.maximum.accumulate([*known, *intake.rows.ts[plausible]])
+    began = state.began if state.began is not None or not len(times) else float(times[0])
     gap = max(state.gap, float(np.diff(times).max(initial=0.0)))
     return replace(state, began=began, gap=gap, untimed=state.untimed or bool(intake.untimed.any()), no_data=False)
 

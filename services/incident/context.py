@@ -1,4 +1,4 @@
-"""Changes, evaluations and announcements: entries of the open incident, and remembered for the next one."""
+"""Changes, evaluations, announcements and silences: entries of the open incident, and remembered for the next one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def background(state: IncidentState, alert: Alert) -> tuple[TimelineEntry, ...]:
     """What a new incident tells of the time before it.
 
     Everything of the last 24 h, and at any age what is about the identities that now fire: when they were first
-    seen, and whether someone announced them.
+    seen, whether someone announced them, and who silenced the alert.
     """
     return tuple(told(fact) for fact in state.context if _matters(fact, alert))
 
@@ -50,6 +50,8 @@ def _matters(fact: Fact, alert: Alert) -> bool:
         return True
     if isinstance(fact, Change):
         return fact.kind == "observed" and fact.to_identity in alert.identities
+    if isinstance(fact, Decision) and fact.kind == "silence":
+        return alert.silenced and fact.until > alert.ts
     if isinstance(fact, Decision):
         return fact.model is not None and identity_of(fact.model) in alert.identities
     return False

@@ -117,7 +117,7 @@ def _calm(state: IncidentState, alert: Alert) -> IncidentState:
 
 
 def _decide(state: IncidentState, decision: Decision) -> IncidentState:
-    if decision.kind == "announce":
+    if decision.kind in ("announce", "silence"):
         state = replace(state, context=remembered(state.context, decision))
     known = decision.incident is None or any(case.incident.id == decision.incident for case in state.cases)
     if not known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from schemas.decision import Decision, DecisionKind
@@ -12,15 +12,13 @@ from schemas.incident import EntryKind, IncidentState, TimelineEntry
 from services.incident.belonging import NOT_OF_A_BASELINE
 from services.incident.case import closed, edited
 from services.incident.state import Case, entry
-from services.incident.words import decision_text
-
-SNOOZE_LASTS: Final = timedelta(hours=24)
+from services.incident.words import decision_text, plain_name
 
 
 def decided(case: Case, decision: Decision, ts: datetime) -> Case:
     """The incident after `decision`, taken at `ts` (not before the incident's last entry)."""
     if not case.is_open:
-        return _noted(case, decision, ts, "the incident was resolved already: nothing changed")
+        return _noted(case, decision, ts, "the incident was resolved already")
     return _DEEDS[decision.kind](case, decision, ts)
 
 
@@ -54,10 +52,9 @@ def _acknowledge(case: Case, decision: Decision, ts: datetime) -> Case:
 
 
 def _snooze(case: Case, decision: Decision, ts: datetime) -> Case:
-    until = decision.expires if decision.expires is not None else decision.ts + SNOOZE_LASTS
-    if until <= ts:
+    if decision.until <= ts:
         return _noted(case, decision, ts, "its end has passed: nothing changed")
-    return _done(case, decision, ts, "snoozed", state="snoozed", until=until, note=f"until {until:%Y-%m-%d %H:%M} UTC")
+    return _done(case, decision, ts, "snoozed", state="snoozed", until=decision.until)
 
 
 def _resolve(case: Case, decision: Decision, ts: datetime) -> Case:
@@ -71,7 +68,7 @@ def _accept(case: Case, decision: Decision, ts: datetime) -> Case:
     left = tuple(name for name in case.firing if case.alerts[name].family in NOT_OF_A_BASELINE)
     if not left:
         return closed(case, _last(decision, ts))
-    names = ", ".join(sorted({case.alerts[name].signal or case.alerts[name].family for name in left}))
+    names = ", ".join(sorted({plain_name(case.alerts[name].signal or case.alerts[name].family) for name in left}))
     return replace(_noted(case, decision, ts, f"{names} stays open until someone resolves it"), firing=left)
 
 

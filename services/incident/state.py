@@ -64,7 +64,7 @@ class IncidentState:
 
     Attributes:
         notifications: what to tell, in order.
-        context: recent changes, evaluations and announcements: a later incident tells of them.
+        context: recent changes, evaluations, announcements and silences: a later incident tells of them.
         parked: decisions that name an incident that is not known yet.
     """
 

@@ -18,7 +18,7 @@ _DECIDED: Final[Mapping[str, str]] = {
     "snooze": "snoozed",
     "accept_baseline": "accepted as the new baseline",
     "false_alarm": "false alarm",
-    "roll_back": "rolling back; stays open until the effect returns",
+    "roll_back": "rolling back; stays open until the effect is gone",
     "silence": "silenced",
     "resolve": "resolved",
 }
@@ -36,9 +36,9 @@ def moved(alert: Alert) -> str:
     """What an alert says moved, for example `refusal rate of support-bot/prod fell from 18.8% to 2.1% (...)`."""
     where = alert.route if alert.slice is None or alert.family == "evaluation" else f"{alert.route} [{alert.slice}]"
     if alert.family == "events":
-        return f"{_name(alert.signal)} seen in an answer of {where} (exchange {alert.event_index})"
+        return f"{plain_name(alert.signal)} seen in an answer of {where} (exchange {alert.event_index})"
     if alert.family == "blind":
-        return f"{where} is not watched: {alert.reason or _name(alert.signal)}"
+        return f"{where} is not watched: {alert.reason or plain_name(alert.signal)}"
     if alert.family == "evaluation":
         return _regressed(alert)
     return f"{_subject(alert, where)}{effect_words(alert)}"
@@ -56,10 +56,10 @@ def effect_words(alert: Alert) -> str:
 
 
 def fired(alert: Alert) -> str:
-    """An alert's timeline text: what moved, since when, and how sure we are."""
+    """An alert's timeline text: what moved, where it crossed its threshold, and how sure we are."""
     parts = [moved(alert)]
     if alert.family not in ("events", "evaluation"):
-        parts.append(f"since exchange {alert.event_index}")
+        parts.append(f"crossed at exchange {alert.event_index}")
     evidence = alert.evidence
     if evidence.log_e is not None and evidence.threshold is not None:
         parts.append(f"log evidence {evidence.log_e:.1f}, fires at {evidence.threshold:.1f}")
@@ -71,16 +71,17 @@ def fired(alert: Alert) -> str:
 def returned(alert: Alert) -> str:
     """The timeline text of an alert that resolved."""
     name = alert.slice if alert.family == "evaluation" and alert.slice else alert.signal or alert.family
-    last = "" if alert.effect is None or alert.effect.after is None else f"; last {_level(alert.effect, 'after')}"
-    return f"{_name(name)} ({alert.family}) fires no more: {alert.reason or 'no stream fires'}{last}"
+    known = alert.effect is not None and alert.effect.after is not None and alert.family != "events"
+    last = f"; last {_level(alert.effect, 'after')}" if alert.effect is not None and known else ""
+    return f"{plain_name(name)} ({alert.family}) fires no more: {alert.reason or 'no stream fires'}{last}"
 
 
 def change_text(change: Change) -> str:
     """The timeline text of a change, and of one that came before the incident."""
     who = model_name(change.model, change.to_identity)
     if change.kind == "observed":
-        what = f"fingerprint {change.fingerprint} of {who}" if change.fingerprint else f"new identity {who}"
-        return f"{what} first seen by exchange {change.event_index}: {change.reason}"
+        what = f"new fingerprint {change.fingerprint} of {who}" if change.fingerprint else f"new identity {who}"
+        return f"{what} at exchange {change.event_index}: {change.reason}"
     if change.kind == "suspected":
         return f"a silent change of {who} is suspected at exchange {change.event_index}: {change.reason}"
     return f"baseline of {who} pinned at exchange {change.event_index}: {change.reason}"
@@ -103,6 +104,8 @@ def decision_text(decision: Decision, note: str | None = None) -> str:
     """The timeline text of a decision; `note` says why it changed nothing, or what stays."""
     if decision.kind == "announce" and decision.model is not None:
         what = f"announced change to {model_name(decision.model, None)}"
+    elif decision.kind in ("snooze", "silence"):
+        what = f"{_DECIDED[decision.kind]} until {decision.until:%Y-%m-%d %H:%M} UTC"
     else:
         what = _DECIDED[decision.kind]
     return f"{what}: {decision.reason}" + (f" ({note})" if note else "")
@@ -115,6 +118,11 @@ def model_name(model: Model | None, identity: str | None) -> str:
     return f"{name} ({short})" if name and short else name or short
 
 
+def plain_name(signal: str | None) -> str:
+    """The name of a signal or a family as people say it."""
+    return (signal or "something").replace("_", " ")
+
+
 def _subject(alert: Alert, where: str) -> str:
     if alert.family == "model_shift":
         return f"answers of {where} to like prompts differ from the baseline's"
@@ -123,7 +131,7 @@ def _subject(alert: Alert, where: str) -> str:
     if alert.signal is None:
         return f"{alert.family.replace('_', ' ')} of {where}"
     verb = {"up": "rose", "down": "fell", None: "moved"}[alert.direction]
-    return f"{_name(alert.signal)} rate of {where} {verb}"
+    return f"{plain_name(alert.signal)} rate of {where} {verb}"
 
 
 def _regressed(alert: Alert) -> str:
@@ -157,7 +165,3 @@ def _interval(effect: Effect) -> tuple[str, ...]:
     if effect.unit == "pp":
         return (f"change {effect.low:+.1f} to {effect.high:+.1f} pp",)
     return (f"change {effect.low:+.2f} to {effect.high:+.2f}{_UNITS[effect.unit]}",)
-
-
-def _name(signal: str | None) -> str:
-    return (signal or "something").replace("_", " ")

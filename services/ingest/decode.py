@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from schemas.base import EARLIEST
+from schemas.base import EARLIEST, LATEST
 from schemas.dead_letter import DeadLetter
 from schemas.exchange import Exchange
 from schemas.position import Position
@@ -75,7 +75,8 @@ def id_of(position: Position) -> str:
 
 
 def _next(previous: datetime | None) -> datetime:
-    return EARLIEST if previous is None else previous + timedelta(seconds=1)
+    """One second on; at the end of all time it stands still, so that one far-off line kills none after it."""
+    return EARLIEST if previous is None else min(previous + timedelta(seconds=1), LATEST - timedelta(seconds=1))
 
 
 def _latest(previous: datetime | None, clock: datetime | None) -> datetime | None:

@@ -64,6 +64,7 @@ def _route(seen: Replayed, route: str, policy: RoutePolicy) -> dict[str, Any]:
         "learned": state.learned,
         "of": policy.baseline.size if state.pinned is None else state.pinned.n,
         "blind": _blind(state),
+        "volatile": sorted(state.intake.volatility.fields),
         "muted": [_mute(mute) for mute in seen.muted(route)],
     }
 

@@ -62,6 +62,9 @@ def test_replay_into_a_database_and_list_what_it_holds(keelwatch, story, tmp_pat
     assert [one["id"] for one in listed] == [one["id"] for one in found["incidents"]]
     assert set(found["incidents"][0]) == set(listed[0])
 
+    code, said, _ = keelwatch("incident", "list", "--database", url)
+    assert listed[0]["id"] in said
+
     code, said, _ = keelwatch("incident", "show", listed[0]["id"], "--database", url)
     assert code == 0
     assert listed[0]["headline"].split()[0] in said
@@ -78,6 +81,15 @@ def test_json_on_stdout_is_json_alone(keelwatch, story):
     assert code == 0
     route = json.loads(said)["routes"][ROUTE]
     assert (route["status"], route["learned"], route["of"]) == ("firing", 550, 1000)
+
+
+def test_a_decision_on_an_incident_that_never_was_is_told(keelwatch, story, tmp_path):
+    decided = tmp_path / "decisions.jsonl"
+    made = {"kind": "acknowledge", "route": ROUTE, "incident": "0" * 16, "actor": "ana", "reason": "seen"}
+    decided.write_text(json.dumps({**made, "ts": "2026-03-02T09:00:00Z"}) + "\n")
+    code, _, err = keelwatch("replay", story, "--decisions", decided, "--json", "-")
+    assert code == 0
+    assert err == f"warning: acknowledge by ana at 2026-03-02T09:00:00Z: {ROUTE} has no incident {'0' * 16}\n"
 
 
 def test_score_writes_a_line_an_exchange_that_replays_the_same(keelwatch, story, tmp_path):

@@ -12,6 +12,7 @@ from detectors.events import Events
 from detectors.protocol import Finding, Stream
 from detectors.rate_shift import RateShift
 from schemas.alert import fingerprint_of
+from schemas.change import change_id
 from schemas.decision import Decision
 from schemas.identity import Model, identity_of
 from services.detect.core import step
@@ -221,6 +222,33 @@ def test_a_volatile_field_does_not_reset_the_watch():
     assert [key for key in state.watch.running if key.startswith("rate_shift")] == [
         f"rate_shift/{state.pinned.identity}"
     ]
+
+
+def test_a_second_suspicion_days_later_is_a_change_of_its_own():
+    days = [*traffic(SIZE + 100), *traffic(300, SIZE + 100, rate=0.7)]
+    days += [*traffic(2000, 600), *traffic(300, 2600, rate=0.7)]
+    _, _, changes = run(blocks(days))
+    first, second = (one for one in changes if one.kind == "suspected")
+    assert first.id == change_id(ROUTE, "suspected", first.from_identity, first.to_identity, first.baseline)
+    assert (second.to_identity, second.baseline) == (first.to_identity, first.baseline)
+    assert second.id != first.id
+
+
+def test_an_accepted_baseline_is_not_pinned_before_the_decision():
+    some = SHIFT + traffic(200, len(SHIFT), rate=0.7)
+    accepted = decide("accept_baseline", len(some) + 30)
+    _, _, (pinned,) = run([accepted], run(blocks(some))[0])
+    assert pinned.ts == accepted.ts
+
+
+@pytest.mark.parametrize("size", [1, 7, 128])
+def test_the_usual_pause_of_a_route_does_not_depend_on_how_blocks_are_cut(size):
+    rows = traffic(30, step=4 * 86_400.0)
+    rows[20] = replace(rows[20], seconds=1e8, flags=("skew",))
+    state, _, _ = run(blocks(rows, size))
+    assert state.gap == 8 * 86_400.0
+    _, out = step(PLAN, state, [], START + timedelta(days=4 * 29 + 79))
+    assert out.readings == ()
 
 
 def test_silence_of_a_day_is_blind_and_ends_with_the_next_exchange():

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from schemas.reading import Effect, Evidence
 from services.incident.core import fold
-from services.incident.words import change_text, comparison_text, fired, headline, moved, returned, run_text
-from tests.support.records import FELL, OTHER, ROUTE, alert, change, comparison, family_alert, run
+from services.incident.words import (
+    change_text,
+    comparison_text,
+    decision_text,
+    fired,
+    headline,
+    moved,
+    returned,
+    run_text,
+)
+from tests.support.records import FELL, OTHER, ROUTE, alert, at, change, comparison, decision, family_alert, run
 
 MOVE = "fell from 18.8% to 2.1% (change -20.4 to -12.9 pp, 143 exchanges)"
 SUITE = Effect(name="jailbreak refusal", before=98.0, after=71.0, low=-33.0, high=-21.0, unit="pp")
@@ -72,9 +83,9 @@ def test_headline_of_an_incident_follows_its_alerts():
     assert fold(ROUTE, [model, rate]).incidents[0].headline == f"{moved(rate)}, and 1 more"
 
 
-def test_fired_says_since_when_and_how_sure():
+def test_fired_says_where_it_crossed_and_how_sure():
     text = fired(alert(index=1234, silenced=True))
-    assert text.endswith("; since exchange 1234; log evidence 14.2, fires at 13.1; silenced: nobody is told")
+    assert text.endswith("; crossed at exchange 1234; log evidence 14.2, fires at 13.1; silenced: nobody is told")
 
 
 def test_returned_says_why():
@@ -82,12 +93,31 @@ def test_returned_says_why():
     assert text == "refusal (rate_shift) fires no more: effect back inside the floor; last 18.9%"
 
 
+def test_a_count_of_events_is_no_level_that_an_event_returns_to():
+    text = returned(family_alert("events", "resolved", reason="resolved by mara: key rotated", effect=SD))
+    assert text == "secret leak (events) fires no more: resolved by mara: key rotated"
+
+
+@pytest.mark.parametrize("kind", ["snooze", "silence"])
+def test_a_snooze_and_a_silence_say_until_when(kind):
+    until = (at(20) + timedelta(hours=24)).strftime("%Y-%m-%d %H:%M")
+    assert f" until {until} UTC: we looked at it" in decision_text(decision(kind))
+
+
+def test_who_silenced_an_alert_is_told_by_the_incident_that_it_opens():
+    silence = decision("silence", hours=1, expires=at(60))
+    facts = [silence, alert(index=1000, hours=50, silenced=True)]
+    assert [entry.ref for entry in fold(ROUTE, facts).incidents[0].timeline] == [silence.id, facts[1].id]
+    over = [decision("silence", hours=1, expires=at(40)), alert(index=1000, hours=50)]
+    assert [entry.kind for entry in fold(ROUTE, over).incidents[0].timeline] == ["opened"]
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "start"),
     [
-        ("observed", {}, f"new identity gpt-4-0613 ({OTHER[:8]}) first seen by exchange 990"),
-        ("observed", {"fingerprint": "fp_1"}, "fingerprint fp_1 of gpt-4-0613"),
-        ("observed", {"model": None}, f"new identity {OTHER[:8]} first seen"),
+        ("observed", {}, f"new identity gpt-4-0613 ({OTHER[:8]}) at exchange 990"),
+        ("observed", {"fingerprint": "fp_1"}, "new fingerprint fp_1 of gpt-4-0613"),
+        ("observed", {"model": None}, f"new identity {OTHER[:8]} at exchange"),
         ("suspected", {}, "a silent change of gpt-4-0613"),
         ("pinned", {}, "baseline of gpt-4-0613"),
     ],

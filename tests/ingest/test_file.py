@@ -54,6 +54,17 @@ def test_times_run_on_from_2000_and_over_dead_letters(tmp_path: Path) -> None:
     assert [one.exchange.ts for one in good] == [start, start + second, later, later + second]
 
 
+def test_a_line_at_the_end_of_time_kills_none_after_it(tmp_path: Path) -> None:
+    last = line(exchange("x", ts="2099-12-31T23:59:59Z"))
+    found = list(exchanges(written(tmp_path, b"\n".join([BARE, last, BARE, BARE]))))
+    assert [one.flags for one in found if isinstance(one, Received)] == [
+        ("no_ts",),
+        ("skew",),
+        ("no_ts", "skew"),
+        ("no_ts", "skew"),
+    ]
+
+
 def test_one_old_line_does_not_skew_the_next(tmp_path: Path) -> None:
     times = ["2026-11-24T18:00:00Z", "2000-01-01T00:00:00Z", "2026-11-24T18:00:01Z", "2099-01-01T00:00:00Z", TS]
     path = written(tmp_path, b"\n".join(line(exchange(str(i), ts=ts)) for i, ts in enumerate(times)))

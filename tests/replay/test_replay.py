@@ -133,6 +133,15 @@ def test_what_was_muted_is_shown(tools, story, whole):
     assert all(one["since"] == decided.model_dump(mode="json")["ts"] < one["until"] for one in muted)
 
 
+def test_a_field_that_changes_all_the_time_is_shown(tools, story, whole):
+    assert whole["routes"][ROUTE]["volatile"] == []
+    dated = []
+    for number, item in enumerate(story[:30]):
+        model = item.exchange.model.model_copy(update={"system_prompt_sha256": f"{number:064x}"})
+        dated.append(replace(item, exchange=item.exchange.model_copy(update={"model": model})))
+    assert found(tools, dated)["routes"][ROUTE]["volatile"] == ["system_prompt_sha256"]
+
+
 def test_accepting_the_new_behaviour_makes_it_the_baseline_and_is_quiet(tools, story):
     decided = [decide("accept_baseline", 560)]
     longer = traffic_after(story)
