@@ -18,6 +18,12 @@ def load(connection: Connection, step: str, route: str) -> tuple[int, bytes] | N
     return (found.version, found.blob) if found else None
 
 
+def all_of(connection: Connection, step: str) -> dict[str, tuple[int, bytes]]:
+    """Route -> version and bytes, of all routes of which the step has saved a state."""
+    query = select(_STATES.c.route, _STATES.c.version, _STATES.c.blob).where(_STATES.c.step == step)
+    return {row.route: (row.version, row.blob) for row in connection.execute(query.order_by(_STATES.c.route))}
+
+
 def save(connection: Connection, step: str, route: str, version: int, blob: bytes) -> int:
     """Save the state that was made from version `version` (0: from nothing); its new version.
 
