@@ -19,8 +19,8 @@ from services.cli.output import ERR
 from services.cli.publish import publish
 from services.cli.replay import replay
 from services.cli.score import score
-from services.cli.up import up
 from services.cli.topics import app as topics
+from services.cli.up import up
 from services.cli.worker import worker
 from services.errors import InputError
 from services.store.engine import StoreError
