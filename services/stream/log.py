@@ -58,6 +58,14 @@ class Bridge(logging.Handler):
         self._log.log(record.levelno, event, library=record.name, exc_info=failure)
 
 
+def install(log: Log, level: int = logging.INFO) -> None:
+    """Let everything that this process and its libraries log go to `log`; of libraries warnings and worse."""
+    root = logging.getLogger()
+    root.handlers[:] = [Bridge(log, level)]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("keelwatch").setLevel(level)
+
+
 def _failure(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """An exception's class and where it was raised. Its words may quote an exchange, so they are left out."""
     given = line.pop("exc_info", None)
