@@ -35,11 +35,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One record to be sent."""
+    """One record to be sent; `record` is what the bytes are of, for the meters."""
 
     topic: str
     key: bytes | None
     value: bytes
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,12 @@ class Handler(Protocol):
 
 def outgoing(record: Record) -> Outgoing:
     """A record on its own topic."""
-    return Outgoing(topic_of(record).name, key_of(record), encode(record))
+    return Outgoing(topic_of(record).name, key_of(record), encode(record), record)
 
 
 def dead(letter: DeadLetter, topic: str) -> Outgoing:
     """A dead letter of what its step could not read of `topic`."""
-    return Outgoing(f"{topic}.{letter.step}.dead", None, encode(letter))
+    return Outgoing(f"{topic}.{letter.step}.dead", None, encode(letter), letter)
 
 
 def dead_letter(message: Message, step: str, reason: str, cluster: str) -> Outgoing:

@@ -18,8 +18,12 @@ from faust.contrib.asgi import faust_app_running
 
 from services.errors import InputError
 from services.stream.app import make_app, members, topics_of
+from services.stream.attend import Attendance, attended
+from services.stream.checks import Sends
 from services.stream.config import Broker, options, recognised
+from services.stream.log import install
 from services.stream.message import Handler, Outgoing
+from services.stream.metrics import Meters
 from services.stream.producer import Producer
 from services.stream.step import FAILED, Limits, Step
 
@@ -38,7 +42,9 @@ class Job:
     Attributes:
         broker: where the topics are. handlers: made with the function that asks the broker for its id.
         folder: for files of faust's own. together: all steps are one consumer group, as `up` has them.
-        limits: how long and how much each step may hold. die: ends the process at once with an exit code.
+        limits: how long and how much each step may hold. meters: where the steps count what they do.
+        attendance: how the process is looked after while it runs; None leaves it alone.
+        die: ends the process at once with an exit code.
     """
 
     broker: Broker
@@ -46,6 +52,8 @@ class Job:
     folder: Path
     together: bool = False
     limits: Limits = field(default_factory=Limits)
+    meters: Meters = field(default_factory=Meters)
+    attendance: Attendance | None = None
     die: Callable[[int], None] = os._exit
 
 
@@ -85,7 +93,15 @@ class Runner:
 
     def _make(self, broker: Broker, handlers: Sequence[Handler], producer: Producer) -> None:
         async def send(record: Outgoing) -> object:
-            return await producer.send(record.topic, record.key, record.value)
+            try:
+                place = await producer.send(record.topic, record.key, record.value)
+            except Exception:
+                sends.failed()
+                raise
+            sends.acknowledged()
+            return place
+
+        sends = self._job.attendance.sends if self._job.attendance else Sends()
 
         groups = {TOGETHER: list(handlers)} if self._job.together else {f"keelwatch.{h.name}": [h] for h in handlers}
         for group, some in groups.items():
@@ -95,7 +111,14 @@ class Runner:
             self.steps += steps
 
     def _step(self, app: faust.App, handler: Handler, send: Callable[[Outgoing], Awaitable[object]]) -> Step:
-        return Step(handler, send, lambda: app.consumer_generation_id, limits=self._job.limits, die=self._job.die)
+        return Step(
+            handler,
+            send,
+            lambda: app.consumer_generation_id,
+            limits=self._job.limits,
+            meters=self._job.meters,
+            die=self._job.die,
+        )
 
     async def _cluster(self) -> str:
         return (await recognised(self._job.broker)).cluster
@@ -127,7 +150,11 @@ async def _run(job: Job) -> int:
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, runner.stop)
-    return await runner.run()
+    async with AsyncExitStack() as stack:
+        if job.attendance is not None:
+            install(job.attendance.log)
+            await stack.enter_async_context(attended(job.attendance, runner))
+        return await runner.run()
 
 
 async def _tick(step: Step) -> None:

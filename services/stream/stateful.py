@@ -121,8 +121,9 @@ class Stateful(Generic[S]):
             return {route: self._store.load(connection, route) for route in routes}
 
     def _save(self, dirty: Mapping[str, Kept[S]]) -> dict[str, int]:
-        with self._database.write() as connection:
-            return {route: self._store.save(connection, route, dirty[route]) for route in sorted(dirty)}
+        return self._database.transact(
+            lambda connection: {route: self._store.save(connection, route, dirty[route]) for route in sorted(dirty)}
+        )
 
     def _step(
         self, before: Mapping[str, Kept[S]], records: Mapping[str, Sequence[Record]]
