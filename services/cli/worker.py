@@ -10,12 +10,15 @@ from typing import Annotated
 import typer
 
 from services import bootstrap
+from services.cli.broker import connected
 from services.cli.replay import ConfigOption
 from services.errors import InputError
-from services.settings import load_settings
+from services.instance import claim
+from services.settings import Settings, load_settings
 from services.stream import runner
 from services.stream.attend import Attendance
 from services.stream.config import broker_of
+from services.stream.overlap import check_alone
 
 PortOption = Annotated[
     int | None,
@@ -32,6 +35,7 @@ def worker(
     ] = None,
     config: ConfigOption = None,
     port: PortOption = None,
+    together: Annotated[str | None, typer.Option(metavar="INSTANCE", hidden=True)] = None,
 ) -> None:
     """Run steps until SIGTERM or Ctrl-C; whoever started it restarts it when it exits with 70.
 
@@ -42,12 +46,30 @@ def worker(
     watched = bootstrap.monitor(settings, config)
     names = _steps(only)
     database = settings.database if set(names) - {"score"} else None
-    attendance = Attendance(broker, names, port, database=database)
-    with bootstrap.steps(settings, watched, names) as handlers:
-        folder = settings.data_dir / "faust"
-        raise typer.Exit(
-            runner.run(runner.Job(broker, handlers, folder, meters=attendance.meters, attendance=attendance))
+    with _instance(settings, names, together) as instance, bootstrap.steps(settings, watched, names) as handlers:
+        if not together:
+            connected(check_alone(broker, together=False))
+        broker = replace(broker, instance=instance)
+        attendance = Attendance(broker, names, port, database=database)
+        job = runner.Job(
+            broker,
+            handlers,
+            settings.data_dir / "faust",
+            together=together is not None,
+            meters=attendance.meters,
+            attendance=attendance,
         )
+        raise typer.Exit(runner.run(job))
+
+
+@contextmanager
+def _instance(settings: Settings, names: tuple[str, ...], together: str | None) -> Iterator[str]:
+    """This process's name; `keelwatch up` has claimed that of its worker."""
+    if together is not None:
+        yield together
+        return
+    with claim(settings.data_dir, settings.instance, "-".join(names)) as instance:
+        yield instance
 
 
 def _steps(only: str | None) -> tuple[str, ...]:
