@@ -124,6 +124,7 @@ class Recorder:
     def _save(self, connection: Connection, batch: _Batch, before: _Saved, state: IntakeState) -> None:
         blob = pack(state)
         if blob == before.blob:
+            states.confirm(connection, STEP, state.route, before.version)
             return
         version = states.save(connection, STEP, state.route, before.version, blob)
         batch.saved[state.route] = _Saved(version, blob, state)

@@ -39,3 +39,14 @@ def save(connection: Connection, step: str, route: str, version: int, blob: byte
     if not saved:
         raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")
     return version + 1
+
+
+def confirm(connection: Connection, step: str, route: str, version: int) -> None:
+    """Make sure that nobody has saved the state since version `version` (0: never), where there is nothing to save.
+
+    Raises:
+        Conflict: if somebody has. The transaction must be given up.
+    """
+    query = select(_STATES.c.version).where(_STATES.c.step == step, _STATES.c.route == route)
+    if (connection.execute(query).scalar_one_or_none() or 0) != version:
+        raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")
