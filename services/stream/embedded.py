@@ -88,7 +88,7 @@ def check_free(port: int, option: str) -> None:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or "must be between 0 and 65535"
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "must be between 0 and 65535"
         raise InputError(f"{option} {port}: {why} on 127.0.0.1; name a free port") from None
 
 
