@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from contextlib import suppress
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from services.errors import InputError
 from services.flow import STEPS
@@ -11,6 +16,8 @@ from services.stream.config import Broker
 
 TOGETHER: Final = "keelwatch.up"
 APART: Final = tuple(f"keelwatch.{step.name}" for step in STEPS)
+_ATTEMPTS: Final = 60
+_PAUSE_SECONDS: Final = 0.5
 _STILL: Final = "the broker forgets a process that was killed within a minute"
 
 
@@ -41,5 +48,14 @@ async def members(broker: Broker, groups: tuple[str, ...]) -> dict[str, int]:
     """
     async with admin(broker) as client:
         # One after the other: the embedded broker answers for several in a form that cannot be read.
-        responses = [(await client.describe_consumer_groups([group]))[0] for group in groups]
+        responses = [await _described(client, group) for group in groups]
     return {group[1]: len(group[5]) for response in responses for group in response.groups}
+
+
+async def _described(client: AIOKafkaAdminClient, group: str) -> Any:
+    """A new cluster makes the topic of its groups when it is first asked about one, and needs a moment for that."""
+    for _ in range(_ATTEMPTS):
+        with suppress(GroupCoordinatorNotAvailableError):
+            return (await client.describe_consumer_groups([group]))[0]
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return (await client.describe_consumer_groups([group]))[0]
