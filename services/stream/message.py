@@ -45,10 +45,14 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What a batch became. `keep` is called once the broker has all of `outgoing`: until then nothing has changed."""
+    """What a batch became. `keep` is called once the broker has all of `outgoing`: until then nothing has changed.
+
+    `repeated` counts what had been taken in before: delivered again, or sent twice.
+    """
 
     outgoing: Sequence[Outgoing] = ()
     keep: Callable[[], None] = lambda: None
+    repeated: int = 0
 
 
 class Handler(Protocol):

@@ -45,6 +45,10 @@ Advance = Callable[[str, S, Sequence[Record]], tuple[S, Sequence[Record]]]
 """(route, state, its records in order) -> (state, what is sent)."""
 
 
+Repeated = Callable[[S, S, Sequence[Record]], int]
+"""(state before, state after, the records in between) -> how much of them had been taken in before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Threads:
     """Where blocking work goes: one thread for CPU, one for the database."""
@@ -68,8 +72,11 @@ class Stateful(Generic[S]):
     every = 1.0
     batch = 64
 
-    def __init__(self, name: str, advance: Advance[S], store: Store[S], tools: Tools) -> None:
-        """`advance` is the pure core of the step."""
+    def __init__(
+        self, name: str, advance: Advance[S], store: Store[S], tools: Tools, repeated: Repeated[S] = lambda *_: 0
+    ) -> None:
+        """`advance` is the pure core of the step; `repeated` tells how much it had taken in before."""
+        self._repeated = repeated
         self.name = name
         self._advance = advance
         self._store = store
@@ -92,7 +99,8 @@ class Stateful(Generic[S]):
         before = {route: self._routes.get(route) or loaded[route] for route in by_route}
         after, sent = await cpu.run(partial(self._step, before, by_route))
         dead = await letters(unread, self.name, self._cluster)
-        return Handled([*dead, *sent], partial(self._keep, after))
+        repeated = sum(self._repeated(before[route].now, after[route].now, by_route[route]) for route in after)
+        return Handled([*dead, *sent], partial(self._keep, after), repeated)
 
     async def snapshot(self) -> None:
         """Save all dirty routes in one transaction."""
