@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from services.stream.app import make_app, members, topics_of
 from services.stream.attend import Attendance, attended
 from services.stream.checks import Sends
 from services.stream.config import Broker, options, recognised
+from services.stream.faults import is_dependency
 from services.stream.log import install
 from services.stream.message import Handler, Outgoing
 from services.stream.metrics import Meters
@@ -31,6 +33,7 @@ LOG: Final = logging.getLogger("keelwatch.stream")
 TOGETHER: Final = "keelwatch.up"
 _STOP_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 0.5
+_CONNECT_SECONDS: Final = 1.0
 
 Cluster = Callable[[], Awaitable[str]]
 
@@ -72,17 +75,16 @@ class Runner:
         self._stop.set()
 
     async def run(self) -> int:
-        """Run until `stop`; the exit code, 70 when faust ended by itself.
+        """Run until `stop`; the exit code: 70 when faust ended by itself, or the broker did not come in time.
 
         Raises:
             InputError: if a topic is missing.
-            aiokafka.errors.KafkaError: if the broker cannot be reached.
         """
-        broker = await recognised(self._job.broker)
         handlers = self._job.handlers(self._cluster)
-        await _check_topics(broker, handlers)
-        producer = Producer(broker)
-        await producer.start()
+        found = await self._connected(handlers)
+        if found is None:
+            return 0 if self._stop.is_set() else FAILED
+        broker, producer = found
         async with AsyncExitStack() as stack:
             stack.push_async_callback(producer.stop)
             self._make(broker, handlers, producer)
@@ -90,6 +92,27 @@ class Runner:
                 await stack.enter_async_context(faust_app_running(app, stop_timeout=_STOP_SECONDS))
             LOG.info("running %s", ", ".join(step.handler.name for step in self.steps))
             return await self._until_the_end()
+
+    async def _connected(self, handlers: Sequence[Handler]) -> tuple[Broker, Producer] | None:
+        """The broker and a producer; a broker that is away is waited for, as it would be later."""
+        until = time.monotonic() + self._job.limits.patience
+        while not self._stop.is_set():
+            try:
+                broker = await recognised(self._job.broker)
+                await _check_topics(broker, handlers)
+                producer = Producer(broker)
+                await producer.start()
+            except Exception as error:
+                if not is_dependency(error):
+                    raise
+                LOG.warning("waits for the broker: %r", error)
+                if time.monotonic() > until:
+                    LOG.critical("the broker did not come in time: %r", error)
+                    return None
+                await asyncio.sleep(_CONNECT_SECONDS)
+            else:
+                return broker, producer
+        return None
 
     def _make(self, broker: Broker, handlers: Sequence[Handler], producer: Producer) -> None:
         async def send(record: Outgoing) -> object:

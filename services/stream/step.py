@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
+from schemas.topics import SCORES
 from services.store.engine import Conflict
 from services.stream.faults import GaveUp, is_dependency
 from services.stream.message import Handler, Message, Outgoing
@@ -164,13 +165,19 @@ class Step:
             await self._patiently(lambda: self._send_all(handled.outgoing))
         self.sent += len(handled.outgoing)
         handled.keep()
+        self._meters.duplicates(self.handler.name, handled.repeated)
         self._meters.sent(self.handler.name, [one.record for one in handled.outgoing if one.record is not None])
 
     async def _send_all(self, records: Sequence[Outgoing]) -> None:
-        results = await asyncio.gather(*(self._send(record) for record in records), return_exceptions=True)
+        """Send all at once, and wait for all; what must not overtake is sent one after the other."""
+        results = await asyncio.gather(*map(self._send_lane, _lanes(records)), return_exceptions=True)
         faults = [result for result in results if isinstance(result, BaseException)]
         for fault in sorted(faults, key=is_dependency):
             raise fault
+
+    async def _send_lane(self, lane: Sequence[Outgoing]) -> None:
+        for record in lane:
+            await self._send(record)
 
     async def _settle_when_due(self) -> None:
         limits = self._limits
@@ -230,6 +237,14 @@ class Step:
         LOG.warning("%s: waits for a dependency, %.1f s so far: %r", self.handler.name, waited, error)
         if waited >= self._limits.patience:
             raise GaveUp(f"{self.handler.name}: waited {waited:.0f} s for a dependency") from error
+
+
+def _lanes(records: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """Blocks of one route are a lane: one that overtakes another moves the route's fence past what that one holds."""
+    lanes: dict[object, list[Outgoing]] = {}
+    for place, record in enumerate(records):
+        lanes.setdefault(record.key if record.topic == SCORES.name else place, []).append(record)
+    return list(lanes.values())
 
 
 def _message(event: Event) -> Message:
