@@ -15,6 +15,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.reading import Reading
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
+from services.failpoints import reach
 from services.incident.core import fold
 from services.intake.core import IntakeState
 from services.intake.core import step as take_in
@@ -95,6 +96,7 @@ class Recorder:
         self._take_the_rest(connection, batch)
         self._derive(connection, batch)
         _retain(connection, batch)
+        reach("inside-record-transaction", STEP)
         return batch
 
     def _take_scores(self, connection: Connection, batch: _Batch) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from schemas.base import Record
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
+from services.failpoints import reach
 from services.stream.codec import Undecodable, decode, encode, key_of, topic_of
 
 
@@ -94,6 +95,7 @@ def outgoing(record: Record) -> Outgoing:
 
 def dead(letter: DeadLetter, topic: str) -> Outgoing:
     """A dead letter of what its step could not read of `topic`."""
+    reach("before-dead-letter", letter.step)
     return Outgoing(f"{topic}.{letter.step}.dead", None, encode(letter), letter)
 
 

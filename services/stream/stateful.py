@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from schemas.base import Record
+from services.failpoints import reach
 from services.offload import Offload
 from services.store.engine import Database
 from services.stream.message import Handled, Message, Outgoing, Unread, letters, outgoing, read
@@ -129,9 +130,12 @@ class Stateful(Generic[S]):
             return {route: self._store.load(connection, route) for route in routes}
 
     def _save(self, dirty: Mapping[str, Kept[S]]) -> dict[str, int]:
-        return self._database.transact(
-            lambda connection: {route: self._store.save(connection, route, dirty[route]) for route in sorted(dirty)}
-        )
+        def work(connection: Any) -> dict[str, int]:
+            versions = {route: self._store.save(connection, route, dirty[route]) for route in sorted(dirty)}
+            reach("inside-snapshot-transaction", self.name)
+            return versions
+
+        return self._database.transact(work)
 
     def _step(
         self, before: Mapping[str, Kept[S]], records: Mapping[str, Sequence[Record]]

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from schemas.topics import SCORES
+from services.failpoints import reach
 from services.store.engine import Conflict
 from services.stream.faults import GaveUp, is_dependency
 from services.stream.message import Handler, Message, Outgoing
@@ -163,6 +164,7 @@ class Step:
             handled = await self._patiently(lambda: self.handler.handle(messages))
         with self._meters.stage(self.handler.name, "send"):
             await self._patiently(lambda: self._send_all(handled.outgoing))
+        reach("after-produce-before-snapshot", self.handler.name)
         self.sent += len(handled.outgoing)
         handled.keep()
         self._meters.duplicates(self.handler.name, handled.repeated)
@@ -197,9 +199,11 @@ class Step:
                 await self._again()
         else:
             raise GaveUp(f"{self.handler.name}: another process saves the same routes again and again")
+        reach("after-snapshot-before-ack", self.handler.name)
         if self._generation() == self._mine:
             for event in self._pending:
                 event.ack()
+            reach("after-ack", self.handler.name)
         self._clear()
         self.saved_at = time.monotonic()
         self._meters.snapshot(self.handler.name)
