@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from services import bootstrap
-from services.cli.broker import connected
 from services.cli.replay import ConfigOption
 from services.errors import InputError
 from services.instance import claim
@@ -18,7 +17,6 @@ from services.settings import Settings, load_settings
 from services.stream import runner
 from services.stream.attend import Attendance
 from services.stream.config import broker_of
-from services.stream.overlap import check_alone
 
 PortOption = Annotated[
     int | None,
@@ -47,8 +45,6 @@ def worker(
     names = _steps(only)
     database = settings.database if set(names) - {"score"} else None
     with _instance(settings, names, together) as instance, bootstrap.steps(settings, watched, names) as handlers:
-        if not together:
-            connected(check_alone(broker, together=False))
         broker = replace(broker, instance=instance)
         attendance = Attendance(broker, names, port, database=database)
         job = runner.Job(

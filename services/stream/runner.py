@@ -26,11 +26,11 @@ from services.stream.faults import is_dependency
 from services.stream.log import install
 from services.stream.message import Handler, Outgoing
 from services.stream.metrics import Meters
+from services.stream.overlap import TOGETHER, check_alone
 from services.stream.producer import Producer
 from services.stream.step import FAILED, Limits, Step
 
 LOG: Final = logging.getLogger("keelwatch.stream")
-TOGETHER: Final = "keelwatch.up"
 _STOP_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 0.5
 _CONNECT_SECONDS: Final = 1.0
@@ -78,7 +78,7 @@ class Runner:
         """Run until `stop`; the exit code: 70 when faust ended by itself, or the broker did not come in time.
 
         Raises:
-            InputError: if a topic is missing.
+            InputError: if a topic is missing, or `keelwatch up` works on the same topics.
         """
         handlers = self._job.handlers(self._cluster)
         found = await self._connected(handlers)
@@ -99,6 +99,8 @@ class Runner:
         while not self._stop.is_set():
             try:
                 broker = await recognised(self._job.broker)
+                if not self._job.together:  # `keelwatch up` has looked before it started this process
+                    await check_alone(broker, together=False)
                 await _check_topics(broker, handlers)
                 producer = Producer(broker)
                 await producer.start()

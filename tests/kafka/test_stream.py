@@ -153,6 +153,38 @@ def test_poison_on_every_topic_is_dead_lettered_and_its_neighbours_are_not_touch
     }
 
 
+def test_a_broker_that_is_away_at_the_start_and_in_the_middle_is_waited_for(
+    broker, stage, tmp_path, exchanges, config, expected
+):
+    """Nothing exits, nothing is lost, and no good exchange becomes a dead letter."""
+    publish(broker, EXCHANGES.name, keyed(exchanges[:300]))
+    stage.server.kill()
+    with running(worker(tmp_path, broker, config)) as one:
+        until(lambda: b"waits for the broker" in one.log.read_bytes(), "the worker waits")
+        stage.server.start()
+        until(lambda: recorded(one, 60), "some exchanges are recorded")
+        stage.server.kill()
+        stage.server.start()
+        publish(broker, EXCHANGES.name, keyed(exchanges[300:]))
+        until(lambda: recorded(one, len(exchanges)), "every exchange is recorded")
+        until(lambda: settled(broker), "every group has committed everything")
+        assert one.stop() == 0
+    assert text(seen(one.database, ROUTE)) == text(expected)
+    assert seen_dead(one.database) == {}
+
+
+def test_all_steps_in_one_group_on_the_embedded_broker_say_the_same(tmp_path, exchanges, config, expected):
+    with brokers.embedded() as server:
+        broker = brokers.cluster_of(server.bootstrap, server).broker
+        make_topics(broker)
+        publish(broker, EXCHANGES.name, keyed(exchanges))
+        with running(worker(tmp_path, broker, config, options=("--together", "test"))) as one:
+            until(lambda: recorded(one, len(exchanges)), "every exchange is recorded")
+            until(lambda: text(seen(one.database, ROUTE)) == text(expected), "the incidents are those of replay")
+            assert one.stop() == 0
+    assert text(seen(one.database, ROUTE)) == text(expected)
+
+
 def test_steps_in_processes_of_their_own_share_a_postgresql(broker, tmp_path, exchanges, config, expected, postgres):
     url = postgres.fresh()
     publish(broker, EXCHANGES.name, keyed(exchanges))
