@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from faust.contrib.asgi import faust_app_running
 from services.demo.bot import ROUTE, Script, traffic
 from services.stream.app import make_app
 from services.stream.attend import Ends
+from services.stream.checks import Cluster as Asked
 from services.stream.config import Broker, options
 from services.stream.log import open_log
 from services.stream.metrics import Meters
@@ -185,9 +187,30 @@ def test_a_worker_tells_the_truth_while_its_broker_comes_and_goes(own_kafka: Kaf
         assert f'keelwatch_exchanges_total{{route="{ROUTE}"}} 50.0' in probes.ask("/metrics")[1]
         assert probes.meter("keelwatch_watchdog_age_seconds") < 60
 
+        own_kafka.process.send_signal(signal.SIGSTOP)
+        until(lambda: probes.ask("/readyz")[0] == 503, "not ready while its broker hangs", seconds=10)
+        own_kafka.process.send_signal(signal.SIGCONT)
+        until(probes.ready, "ready when it goes on", seconds=30)
+
         own_kafka.kill()
         until(lambda: probes.ask("/readyz")[0] == 503, "not ready without its broker", seconds=10)
         assert probes.ask("/livez")[0] == 200
         own_kafka.start()
         until(probes.ready, "ready again", seconds=30)
         assert worker.stop() == 0
+
+
+def test_missing_topics_and_an_absent_broker_are_told_apart(apache: Cluster) -> None:
+    async def run() -> None:
+        topic = await asyncio.to_thread(apache.topic)
+        there, missing = Asked(apache.broker, [topic]), Asked(apache.broker, [topic, "keelwatch.none"])
+        away = Asked(Broker(f"127.0.0.1:{unused_ports(1)[0]}"), [topic])
+        assert await missing.topics() == "the broker was not asked yet"
+        assert [await one.check() for one in (there, missing)] == [None, None]
+        assert await there.topics() is None
+        assert await missing.topics() == "keelwatch.none missing; run `keelwatch topics create`"
+        assert "does not answer: KafkaConnectionError" in str(await away.check())
+        for one in (there, missing, away):
+            await one.close()
+
+    asyncio.run(run())
