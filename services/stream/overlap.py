@@ -18,7 +18,7 @@ TOGETHER: Final = "keelwatch.up"
 APART: Final = tuple(f"keelwatch.{step.name}" for step in STEPS)
 _ATTEMPTS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
-_STILL: Final = "the broker forgets a process that was killed within a minute"
+_STILL: Final = "the broker forgets within a minute a process that has ended"
 
 
 async def check_alone(broker: Broker, *, together: bool) -> None:
