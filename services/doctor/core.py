@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 State = Literal["ok", "warning", "wrong", "skipped"]
@@ -185,7 +184,7 @@ def clock(against: str, ahead: float, uncertain: float) -> Finding:
     )
 
 
-def disk(folder: Path, free: int | None, writable: bool) -> Finding:
+def disk(folder: str, free: int | None, writable: bool) -> Finding:
     """The folder of data; `free` is None when it cannot be asked."""
     if not writable:
         remedy = "give this user the right to write it, or name another in KEELWATCH_DATA_DIR"
