@@ -22,6 +22,7 @@ from services.settings import Settings
 from services.store.engine import Database, StoreError, hold, is_unavailable, open_database
 from services.stream.alert import alert
 from services.stream.detect import detect
+from services.stream.evaluate import Evaluate
 from services.stream.message import Handler
 from services.stream.record import Record as RecordStep
 from services.stream.runner import Cluster
@@ -30,7 +31,7 @@ from services.stream.stateful import Threads
 from services.stream.stateful import Tools as StateTools
 
 EMBEDDERS = ("openvino", "openvino-f32", "sentence-transformers")
-STREAMED: Final = ("score", "detect", "alert", "record")
+STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
 """Steps that a worker can run."""
 
 _DATABASE_SECONDS: Final = 120.0
@@ -118,6 +119,8 @@ def _handler(
     tools = StateTools(database, threads, cluster)
     if name == "detect":
         return detect(registered(), watched.policy, tools)
+    if name == "evaluate":
+        return Evaluate(watched.policy, tools)
     if name == "alert":
         return alert(tools)
     return RecordStep(Recorder(database, watched.policy).apply, threads, cluster)

@@ -20,6 +20,7 @@ from services.cli.publish import publish
 from services.cli.replay import replay
 from services.cli.score import score
 from services.cli.topics import app as topics
+from services.cli.up import up
 from services.cli.worker import worker
 from services.errors import InputError
 
@@ -37,6 +38,7 @@ app.command("demo")(demo)
 app.command("replay")(replay)
 app.command("score")(score)
 app.command("convert")(convert)
+app.command("up")(up)
 app.command("worker")(worker)
 app.command("check-config")(check_config)
 app.command("doctor")(doctor)

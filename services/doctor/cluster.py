@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas.topics import TOPICS, dead_topics
 from services.doctor import core
 from services.doctor.core import Finding
 from services.stream.config import Broker, options
+from services.stream.topics import all_topics, look
 
 GROUPS: Final = "keelwatch."
 _APPEND_TIME: Final = 1
@@ -62,33 +61,13 @@ async def _stamped(broker: Broker, topic: str) -> Finding:
 
 
 async def topics(broker: Broker) -> list[Finding]:
-    """Keelwatch's topics on the cluster against those of `schemas.topics`."""
-    wanted = (*TOPICS, *dead_topics())
-    admin = AIOKafkaAdminClient(**options(broker).admin)
-    try:
-        await admin.start()
-        there = set(await admin.list_topics())
-        names = [topic.name for topic in wanted if topic.name in there]
-        partitions = (
-            {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics(names)} if names else {}
-        )
-        settings = await _settings(admin, names) if broker.kind == "kafka" and names else {}
-    finally:
-        with suppress(Exception):
-            await admin.close()
-    seen = {name: core.TopicSeen(partitions[name], *settings.get(name, (None, None))) for name in names}
-    return core.topics(wanted, seen)
+    """Keelwatch's topics on the cluster against what they must be.
 
-
-async def _settings(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Retention in ms and the size limit of each topic."""
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    found = {}
-    for answer in await admin.describe_configs(resources):
-        for _, _, _, name, entries, *_ in answer.resources:
-            told = {entry[0]: entry[1] for entry in entries}
-            found[name] = (int(told["retention.ms"]), int(told["max.message.bytes"]))
-    return found
+    Raises:
+        Unreachable: if the cluster does not tell.
+    """
+    found = await look(broker, all_topics())
+    return core.topics({one.topic.name: one.deviations for one in found})
 
 
 async def members(broker: Broker) -> Mapping[str, int]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
-
-from schemas.topics import Topic
 
 State = Literal["ok", "warning", "wrong", "skipped"]
 
@@ -16,6 +13,7 @@ DISK_WRONG: Final = 200 * MIB
 DISK_WARNING: Final = 1024 * MIB
 CLOCK_WARNING: Final = 2.0
 CLOCK_WRONG: Final = 60.0
+ABSENT: Final = "does not exist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,42 +146,24 @@ def is_kafka(hello: bytes) -> bool:
     return len(hello) >= 8 and hello[4:8] == b"\x00\x00\x00\x01" and hello[:1] == b"\x00"
 
 
-@dataclass(frozen=True, slots=True)
-class TopicSeen:
-    """A topic as the cluster has it; a setting is None when it was not told."""
+def topics(found: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """Topics that are missing or not as they should be: topic -> its deviations, as `topics check` words them.
 
-    partitions: int
-    retention_ms: int | None = None
-    max_message_bytes: int | None = None
-
-
-def topics(wanted: Sequence[Topic], seen: Mapping[str, TopicSeen]) -> list[Finding]:
-    """Topics that are missing or not as they should be."""
-    missing = [topic.name for topic in wanted if topic.name not in seen]
-    other = [
-        (topic.name, how) for topic in wanted if topic.name in seen for how in _deviations(topic, seen[topic.name])
-    ]
-    found = []
+    Another number of partitions than usual is a choice that `topics create` offers, so it is a warning.
+    """
+    missing = [name for name, how in found.items() if ABSENT in how]
+    other = {name: [one for one in how if one != ABSENT] for name, how in found.items()}
+    lines = [f"{name} {one}" for name, how in other.items() for one in how]
+    grave = [line for line in lines if " partitions: " not in line]
+    told = []
     if missing:
-        message = f"{len(missing)} of {len(wanted)} are missing: {_some(missing)}"
-        found.append(Finding("topics", "wrong", "missing", message, "`keelwatch topics create`"))
-    if other:
-        message = f"not as they should be: {_some([f'{name} {how}' for name, how in other])}"
-        found.append(Finding("topics", "wrong", "deviating", message, "`keelwatch topics check` shows all of it"))
-    return found or [Finding("topics", "ok", "ok", f"all {len(wanted)} are there, as they should be")]
-
-
-def _deviations(topic: Topic, seen: TopicSeen) -> list[str]:
-    """More partitions than wanted are fine."""
-    retention = topic.retention_hours * 3_600_000
-    found = []
-    if seen.partitions < topic.partitions:
-        found.append(f"has {seen.partitions} partitions, not {topic.partitions}")
-    if seen.retention_ms is not None and seen.retention_ms != retention:
-        found.append(f"has retention.ms={seen.retention_ms}, not {retention}")
-    if seen.max_message_bytes is not None and seen.max_message_bytes < topic.max_message_bytes:
-        found.append(f"has max.message.bytes={seen.max_message_bytes}, not {topic.max_message_bytes}")
-    return found
+        message = f"{len(missing)} of {len(found)} are missing: {_some(missing)}"
+        told.append(Finding("topics", "wrong", "missing", message, "`keelwatch topics create`"))
+    if lines:
+        state: State = "wrong" if grave else "warning"
+        message = f"not as they should be: {_some(grave or lines)}"
+        told.append(Finding("topics", state, "deviating", message, "`keelwatch topics check` shows all of it"))
+    return told or [Finding("topics", "ok", "ok", f"all {len(found)} are there, as they should be")]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -204,7 +184,7 @@ def clock(against: str, ahead: float, uncertain: float) -> Finding:
     )
 
 
-def disk(folder: Path, free: int | None, writable: bool) -> Finding:
+def disk(folder: str, free: int | None, writable: bool) -> Finding:
     """The folder of data; `free` is None when it cannot be asked."""
     if not writable:
         remedy = "give this user the right to write it, or name another in KEELWATCH_DATA_DIR"

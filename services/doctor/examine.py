@@ -11,6 +11,7 @@ from services.doctor import cluster, core, local, wire
 from services.doctor.core import Contact, Finding
 from services.errors import InputError
 from services.settings import Settings
+from services.stream.clients import Unreachable
 from services.stream.config import Broker, broker_of, recognised
 
 
@@ -50,7 +51,7 @@ async def _of_cluster(settings: Settings, broker: Broker) -> list[Finding]:
         known = await recognised(broker)
         topics = await cluster.topics(known)
         members = await cluster.members(known) if known.kind == "kafka" else {}
-    except (KafkaError, TimeoutError) as error:
+    except (KafkaError, Unreachable, TimeoutError) as error:
         message = f"the cluster refuses to answer: {type(error).__name__}"
         remedy = "give the user the rights to describe the cluster, its topics and its groups"
         return [Finding("topics", "wrong", "refused", message, remedy)]

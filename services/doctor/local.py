@@ -33,7 +33,7 @@ def disk(folder: Path) -> Finding:
         free = shutil.disk_usage(there).free
     except OSError:
         free = None
-    return core.disk(folder, free, writable)
+    return core.disk(str(folder), free, writable)
 
 
 def database(url: str) -> list[Finding]:

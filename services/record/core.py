@@ -12,7 +12,7 @@ from schemas.base import hash16
 from schemas.score import ScoreBlock, Scorer
 from services.incident.state import Notification
 from services.intake.core import Intake
-from services.store.keys import key_of
+from services.store.keys import key_if_any, key_of
 from services.store.outbox import Outgoing
 
 EXCHANGES = ""  # the rollup of the exchanges themselves: `scored` and `sum` count those that were answered
@@ -89,7 +89,7 @@ def _columns(block: ScoreBlock, place: int) -> dict[str, Any]:
         "partition": block.partition[place],
         "offset": block.offset[place],
         "conversation": block.conversation[place],
-        "user": key_of(block.user[place]),
+        "user": key_if_any(block.user[place]),
         "tags": _json(dict(sorted(block.tags[place].items()))),
         "flags": _json(block.flags[place]),
         "kept": block.kept[place],

@@ -14,6 +14,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.reading import Reading
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
+from services.failpoints import reach
 from services.incident.core import fold
 from services.intake.core import IntakeState
 from services.intake.core import step as take_in
@@ -94,6 +95,7 @@ class Recorder:
         self._take_the_rest(connection, batch)
         self._derive(connection, batch)
         _retain(connection, batch)
+        reach("inside-record-transaction", STEP)
         return batch
 
     def _take_scores(self, connection: Connection, batch: _Batch) -> None:
@@ -123,6 +125,7 @@ class Recorder:
     def _save(self, connection: Connection, batch: _Batch, before: _Saved, state: IntakeState) -> None:
         blob = pack(state)
         if blob == before.blob:
+            states.confirm(connection, STEP, state.route, before.version)
             return
         version = states.save(connection, STEP, state.route, before.version, blob)
         batch.saved[state.route] = _Saved(version, blob, state)

@@ -50,6 +50,11 @@ def add(connection: Connection, letters: Sequence[DeadLetter]) -> None:
         _add_of_source(connection, source, by_offset)
 
 
+def forget(connection: Connection, topic: str) -> None:
+    """Forget the places of a topic that was made anew: letters of its new records count. The counts stay."""
+    connection.execute(delete(_LETTERS).where(_LETTERS.c.topic == topic))
+
+
 def counts(connection: Connection) -> tuple[Dead, ...]:
     """All counts, by step, topic and reason."""
     names = tuple(Dead.__dataclass_fields__)

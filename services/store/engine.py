@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from services.store import dialect
 T = TypeVar("T")
 
 ATTEMPTS: Final = 5
+FIRST_PAUSE: Final = 0.02
 FORMS: Final = "sqlite:///path/to/keelwatch.db or postgresql://user:password@host/name"
 
 
@@ -54,13 +57,15 @@ class Database:
 
         PostgreSQL breaks one of two transactions off that wait for each other; `work` then starts from nothing.
         """
-        for _ in range(ATTEMPTS - 1):
+        for attempt in range(ATTEMPTS - 1):
             try:
                 with self.write() as connection:
                     return work(connection)
             except DBAPIError as error:
                 if not dialect.is_contention(error):
                     raise
+            # Without a pause of its own length the loser meets the winner again.
+            time.sleep(random.uniform(0.5, 1.0) * FIRST_PAUSE * 2**attempt)  # noqa: S311
         with self.write() as connection:
             return work(connection)
 

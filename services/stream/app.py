@@ -72,6 +72,9 @@ class _Transport(driver.Transport):
 
 class _App(faust.App):
     fetch_wait_ms = 500
+    consumer_generation_id = (
+        -1
+    )  # none yet; the embedded broker's first generation is 0, which is what faust begins with
 
     def _new_transport(self) -> Any:
         return _Transport(self.conf.broker_consumer, self)

@@ -24,4 +24,10 @@ def detect(detectors: Detectors, policy: Callable[[str], RoutePolicy], tools: To
         state, said = step(plan, state, items)
         return state, (*said.readings, *said.changes)
 
-    return Stateful(DETECT, advance, DetectStore(detectors), tools)
+    return Stateful(DETECT, advance, DetectStore(detectors), tools, repeated)
+
+
+def repeated(before: DetectState, after: DetectState, records: Sequence[Record]) -> int:
+    """Exchanges of the blocks that were not counted: at or below the fence, or with an id that had been seen."""
+    rows = sum(len(record.id) for record in records if isinstance(record, ScoreBlock))
+    return rows - (after.intake.count - before.intake.count)

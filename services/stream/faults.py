@@ -7,9 +7,10 @@ from typing import Final
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from services.store.engine import is_unavailable
+from services.stream.clients import Unreachable
 from services.stream.producer import UnknownOutcome
 
-_WAITED_FOR: Final = (UnknownOutcome, KafkaError, OSError)
+_WAITED_FOR: Final = (UnknownOutcome, Unreachable, KafkaError, OSError)
 
 
 class GaveUp(Exception):  # noqa: N818

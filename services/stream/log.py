@@ -15,6 +15,8 @@ CONTENT: Final = frozenset(
 )
 _LONGEST: Final = 300
 _FRAMES: Final = 8
+_QUIET: Final = 10.0
+_REMEMBERED: Final = 500
 
 Log = structlog.typing.FilteringBoundLogger
 """Methods debug, info, warning, error, critical: `log.info("what happened", field=value)`."""
@@ -38,11 +40,17 @@ def open_log(out: TextIO | None = None, level: int = logging.INFO, **bound: Any)
 
 
 class Bridge(logging.Handler):
-    """Takes what libraries log into our lines. Only numbers and short words of their arguments are kept."""
+    """Takes what libraries log into our lines. Only numbers and short words of their arguments are kept.
+
+    A line that says the same as one of the last ten seconds is left out, and counted: a client without its broker
+    complains a hundred times a second.
+    """
 
     def __init__(self, log: Log, level: int = logging.WARNING) -> None:
         super().__init__(level)
         self._log = log
+        self._last: dict[tuple[str, str], float] = {}
+        self._left_out: dict[tuple[str, str], int] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; an exception is told by its class and place."""
@@ -55,7 +63,24 @@ class Bridge(logging.Handler):
         if not isinstance(record.msg, str):
             event = type(record.msg).__name__
         failure = record.exc_info if record.exc_info and record.exc_info[1] else None
-        self._log.log(record.levelno, event, library=record.name, exc_info=failure)
+        same = (record.name, event)
+        if record.created - self._last.get(same, -_QUIET) < _QUIET:
+            self._left_out[same] = self._left_out.get(same, 0) + 1
+            return
+        if len(self._last) >= _REMEMBERED:
+            self._last.clear()
+            self._left_out.clear()
+        self._last[same] = record.created
+        again = {"left_out": n} if (n := self._left_out.pop(same, 0)) else {}
+        self._log.log(record.levelno, event, library=record.name, exc_info=failure, **again)
+
+
+def install(log: Log, level: int = logging.INFO) -> None:
+    """Let everything that this process and its libraries log go to `log`; of libraries warnings and worse."""
+    root = logging.getLogger()
+    root.handlers[:] = [Bridge(log, level)]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("keelwatch").setLevel(level)
 
 
 def _failure(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

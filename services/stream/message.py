@@ -10,6 +10,7 @@ from typing import Protocol
 from schemas.base import Record
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
+from services.failpoints import reach
 from services.stream.codec import Undecodable, decode, encode, key_of, topic_of
 
 
@@ -35,19 +36,24 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One record to be sent."""
+    """One record to be sent; `record` is what the bytes are of, for the meters."""
 
     topic: str
     key: bytes | None
     value: bytes
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What a batch became. `keep` is called once the broker has all of `outgoing`: until then nothing has changed."""
+    """What a batch became. `keep` is called once the broker has all of `outgoing`: until then nothing has changed.
+
+    `repeated` counts what had been taken in before: delivered again, or sent twice.
+    """
 
     outgoing: Sequence[Outgoing] = ()
     keep: Callable[[], None] = lambda: None
+    repeated: int = 0
 
 
 class Handler(Protocol):
@@ -84,12 +90,13 @@ class Handler(Protocol):
 
 def outgoing(record: Record) -> Outgoing:
     """A record on its own topic."""
-    return Outgoing(topic_of(record).name, key_of(record), encode(record))
+    return Outgoing(topic_of(record).name, key_of(record), encode(record), record)
 
 
 def dead(letter: DeadLetter, topic: str) -> Outgoing:
     """A dead letter of what its step could not read of `topic`."""
-    return Outgoing(f"{topic}.{letter.step}.dead", None, encode(letter))
+    reach("before-dead-letter", letter.step)
+    return Outgoing(f"{topic}.{letter.step}.dead", None, encode(letter), letter)
 
 
 def dead_letter(message: Message, step: str, reason: str, cluster: str) -> Outgoing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
@@ -61,8 +62,15 @@ class Producer:
             except TimeoutError:
                 pass
 
-    async def send(self, topic: str, key: bytes | None, value: bytes, headers: Sequence[Header] = ()) -> Position:
-        """Send one record; returns, with its place, when the broker has it.
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        headers: Sequence[Header] = (),
+        timestamp: datetime | None = None,
+    ) -> Position:
+        """Send one record; returns, with its place, when the broker has it. Without a `timestamp` it is of now.
 
         Records reach a partition in the order in which `send` was called, also from tasks that run together.
 
@@ -74,11 +82,14 @@ class Producer:
         client = self._client
         if client is None:
             raise RuntimeError("the producer is not started")
+        moment = None if timestamp is None else int(timestamp.timestamp() * 1000)
         try:
             async with asyncio.timeout(self._deadline):
                 # One after the other: a small record must not overtake a large one that waits for a new batch.
                 async with self._turn:
-                    delivery = await client.send(topic, value=value, key=key, headers=list(headers) or None)
+                    delivery = await client.send(
+                        topic, value=value, key=key, headers=list(headers) or None, timestamp_ms=moment
+                    )
                 delivery.add_done_callback(_heard)
                 place: RecordMetadata = await asyncio.shield(delivery)
         except (TimeoutError, *_UNKNOWN) as error:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -18,15 +19,21 @@ from faust.contrib.asgi import faust_app_running
 
 from services.errors import InputError
 from services.stream.app import make_app, members, topics_of
+from services.stream.attend import Attendance, attended
+from services.stream.checks import Sends
 from services.stream.config import Broker, options, recognised
+from services.stream.faults import is_dependency
+from services.stream.log import install
 from services.stream.message import Handler, Outgoing
+from services.stream.metrics import Meters
+from services.stream.overlap import TOGETHER, check_alone
 from services.stream.producer import Producer
 from services.stream.step import FAILED, Limits, Step
 
 LOG: Final = logging.getLogger("keelwatch.stream")
-TOGETHER: Final = "keelwatch.up"
 _STOP_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 0.5
+_CONNECT_SECONDS: Final = 1.0
 
 Cluster = Callable[[], Awaitable[str]]
 
@@ -38,7 +45,9 @@ class Job:
     Attributes:
         broker: where the topics are. handlers: made with the function that asks the broker for its id.
         folder: for files of faust's own. together: all steps are one consumer group, as `up` has them.
-        limits: how long and how much each step may hold. die: ends the process at once with an exit code.
+        limits: how long and how much each step may hold. meters: where the steps count what they do.
+        attendance: how the process is looked after while it runs; None leaves it alone.
+        die: ends the process at once with an exit code.
     """
 
     broker: Broker
@@ -46,6 +55,8 @@ class Job:
     folder: Path
     together: bool = False
     limits: Limits = field(default_factory=Limits)
+    meters: Meters = field(default_factory=Meters)
+    attendance: Attendance | None = None
     die: Callable[[int], None] = os._exit
 
 
@@ -64,17 +75,16 @@ class Runner:
         self._stop.set()
 
     async def run(self) -> int:
-        """Run until `stop`; the exit code, 70 when faust ended by itself.
+        """Run until `stop`; the exit code: 70 when faust ended by itself, or the broker did not come in time.
 
         Raises:
-            InputError: if a topic is missing.
-            aiokafka.errors.KafkaError: if the broker cannot be reached.
+            InputError: if a topic is missing, or `keelwatch up` works on the same topics.
         """
-        broker = await recognised(self._job.broker)
         handlers = self._job.handlers(self._cluster)
-        await _check_topics(broker, handlers)
-        producer = Producer(broker)
-        await producer.start()
+        found = await self._connected(handlers)
+        if found is None:
+            return 0 if self._stop.is_set() else FAILED
+        broker, producer = found
         async with AsyncExitStack() as stack:
             stack.push_async_callback(producer.stop)
             self._make(broker, handlers, producer)
@@ -83,9 +93,40 @@ class Runner:
             LOG.info("running %s", ", ".join(step.handler.name for step in self.steps))
             return await self._until_the_end()
 
+    async def _connected(self, handlers: Sequence[Handler]) -> tuple[Broker, Producer] | None:
+        """The broker and a producer; a broker that is away is waited for, as it would be later."""
+        until = time.monotonic() + self._job.limits.patience
+        while not self._stop.is_set():
+            try:
+                broker = await recognised(self._job.broker)
+                if not self._job.together:  # `keelwatch up` has looked before it started this process
+                    await check_alone(broker, together=False)
+                await _check_topics(broker, handlers)
+                producer = Producer(broker)
+                await producer.start()
+            except Exception as error:
+                if not is_dependency(error):
+                    raise
+                LOG.warning("waits for the broker: %r", error)
+                if time.monotonic() > until:
+                    LOG.critical("the broker did not come in time: %r", error)
+                    return None
+                await asyncio.sleep(_CONNECT_SECONDS)
+            else:
+                return broker, producer
+        return None
+
     def _make(self, broker: Broker, handlers: Sequence[Handler], producer: Producer) -> None:
         async def send(record: Outgoing) -> object:
-            return await producer.send(record.topic, record.key, record.value)
+            try:
+                place = await producer.send(record.topic, record.key, record.value)
+            except Exception:
+                sends.failed()
+                raise
+            sends.acknowledged()
+            return place
+
+        sends = self._job.attendance.sends if self._job.attendance else Sends()
 
         groups = {TOGETHER: list(handlers)} if self._job.together else {f"keelwatch.{h.name}": [h] for h in handlers}
         for group, some in groups.items():
@@ -95,7 +136,14 @@ class Runner:
             self.steps += steps
 
     def _step(self, app: faust.App, handler: Handler, send: Callable[[Outgoing], Awaitable[object]]) -> Step:
-        return Step(handler, send, lambda: app.consumer_generation_id, limits=self._job.limits, die=self._job.die)
+        return Step(
+            handler,
+            send,
+            lambda: app.consumer_generation_id,
+            limits=self._job.limits,
+            meters=self._job.meters,
+            die=self._job.die,
+        )
 
     async def _cluster(self) -> str:
         return (await recognised(self._job.broker)).cluster
@@ -127,7 +175,11 @@ async def _run(job: Job) -> int:
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, runner.stop)
-    return await runner.run()
+    async with AsyncExitStack() as stack:
+        if job.attendance is not None:
+            install(job.attendance.log)
+            await stack.enter_async_context(attended(job.attendance, runner))
+        return await runner.run()
 
 
 async def _tick(step: Step) -> None:

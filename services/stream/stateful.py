@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from schemas.base import Record
+from services.failpoints import reach
 from services.offload import Offload
 from services.store.engine import Database
 from services.stream.message import Handled, Message, Outgoing, Unread, letters, outgoing, read
@@ -45,6 +46,10 @@ Advance = Callable[[str, S, Sequence[Record]], tuple[S, Sequence[Record]]]
 """(route, state, its records in order) -> (state, what is sent)."""
 
 
+Repeated = Callable[[S, S, Sequence[Record]], int]
+"""(state before, state after, the records in between) -> how much of them had been taken in before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Threads:
     """Where blocking work goes: one thread for CPU, one for the database."""
@@ -68,8 +73,11 @@ class Stateful(Generic[S]):
     every = 1.0
     batch = 64
 
-    def __init__(self, name: str, advance: Advance[S], store: Store[S], tools: Tools) -> None:
-        """`advance` is the pure core of the step."""
+    def __init__(
+        self, name: str, advance: Advance[S], store: Store[S], tools: Tools, repeated: Repeated[S] = lambda *_: 0
+    ) -> None:
+        """`advance` is the pure core of the step; `repeated` tells how much it had taken in before."""
+        self._repeated = repeated
         self.name = name
         self._advance = advance
         self._store = store
@@ -92,7 +100,8 @@ class Stateful(Generic[S]):
         before = {route: self._routes.get(route) or loaded[route] for route in by_route}
         after, sent = await cpu.run(partial(self._step, before, by_route))
         dead = await letters(unread, self.name, self._cluster)
-        return Handled([*dead, *sent], partial(self._keep, after))
+        repeated = sum(self._repeated(before[route].now, after[route].now, by_route[route]) for route in after)
+        return Handled([*dead, *sent], partial(self._keep, after), repeated)
 
     async def snapshot(self) -> None:
         """Save all dirty routes in one transaction."""
@@ -121,8 +130,12 @@ class Stateful(Generic[S]):
             return {route: self._store.load(connection, route) for route in routes}
 
     def _save(self, dirty: Mapping[str, Kept[S]]) -> dict[str, int]:
-        with self._database.write() as connection:
-            return {route: self._store.save(connection, route, dirty[route]) for route in sorted(dirty)}
+        def work(connection: Any) -> dict[str, int]:
+            versions = {route: self._store.save(connection, route, dirty[route]) for route in sorted(dirty)}
+            reach("inside-snapshot-transaction", self.name)
+            return versions
+
+        return self._database.transact(work)
 
     def _step(
         self, before: Mapping[str, Kept[S]], records: Mapping[str, Sequence[Record]]

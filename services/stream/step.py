@@ -10,14 +10,18 @@ import asyncio
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
+from schemas.topics import SCORES
+from services.failpoints import reach
 from services.store.engine import Conflict
 from services.stream.faults import GaveUp, is_dependency
 from services.stream.message import Handler, Message, Outgoing
+from services.stream.metrics import Meters
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 FAILED: Final = 70
@@ -73,9 +77,11 @@ class Step:
         generation: Callable[[], int | None],
         *,
         limits: Limits | None = None,
+        meters: Meters | None = None,
         die: Callable[[int], None] = os._exit,
     ) -> None:
         """`generation` is that of the consumer group; `die` ends the process with an exit code."""
+        self._meters = meters or Meters()
         self.handler = handler
         self.taken = 0
         self.sent = 0
@@ -130,6 +136,7 @@ class Step:
         if self._generation() != self._mine:
             self._mine = self._generation()
             self.handler.forget()
+            self._meters.forget()
             self._clear()
 
     def _clear(self) -> None:
@@ -140,8 +147,12 @@ class Step:
         mine = [event for event in events if event.message.generation_id == self._mine]
         if not mine:
             return
+        begin = time.monotonic()
         await self._handle(mine)
         self.taken += len(mine)
+        self._meters.batch(self.handler.name, time.monotonic() - begin)
+        for topic, n in Counter(event.message.topic for event in mine).items():
+            self._meters.taken(self.handler.name, topic, n)
         self._pending += mine
         self._bytes += sum(len(event.message.value or b"") for event in mine)
         await self._settle_when_due()
@@ -149,16 +160,26 @@ class Step:
     async def _handle(self, events: Sequence[Event]) -> None:
         """Have the messages handled, and keep what came of it once the broker has all that is sent."""
         messages = [_message(event) for event in events]
-        handled = await self._patiently(lambda: self.handler.handle(messages))
-        await self._patiently(lambda: self._send_all(handled.outgoing))
+        with self._meters.stage(self.handler.name, "handle"):
+            handled = await self._patiently(lambda: self.handler.handle(messages))
+        with self._meters.stage(self.handler.name, "send"):
+            await self._patiently(lambda: self._send_all(handled.outgoing))
+        reach("after-produce-before-snapshot", self.handler.name)
         self.sent += len(handled.outgoing)
         handled.keep()
+        self._meters.duplicates(self.handler.name, handled.repeated)
+        self._meters.sent(self.handler.name, [one.record for one in handled.outgoing if one.record is not None])
 
     async def _send_all(self, records: Sequence[Outgoing]) -> None:
-        results = await asyncio.gather(*(self._send(record) for record in records), return_exceptions=True)
+        """Send all at once, and wait for all; what must not overtake is sent one after the other."""
+        results = await asyncio.gather(*map(self._send_lane, _lanes(records)), return_exceptions=True)
         faults = [result for result in results if isinstance(result, BaseException)]
         for fault in sorted(faults, key=is_dependency):
             raise fault
+
+    async def _send_lane(self, lane: Sequence[Outgoing]) -> None:
+        for record in lane:
+            await self._send(record)
 
     async def _settle_when_due(self) -> None:
         limits = self._limits
@@ -170,18 +191,22 @@ class Step:
         """Save, then acknowledge in order, unless the group was dealt anew in between."""
         for _ in range(_CONFLICTS):
             try:
-                await self._patiently(self.handler.snapshot)
+                with self._meters.stage(self.handler.name, "snapshot"):
+                    await self._patiently(self.handler.snapshot)
                 break
             except Conflict as conflict:
                 LOG.warning("%s: %s", self.handler.name, conflict)
                 await self._again()
         else:
             raise GaveUp(f"{self.handler.name}: another process saves the same routes again and again")
+        reach("after-snapshot-before-ack", self.handler.name)
         if self._generation() == self._mine:
             for event in self._pending:
                 event.ack()
+            reach("after-ack", self.handler.name)
         self._clear()
         self.saved_at = time.monotonic()
+        self._meters.snapshot(self.handler.name)
 
     async def _again(self) -> None:
         """Somebody else saved in between: what is pending is handled once more, on what the database says now."""
@@ -216,6 +241,14 @@ class Step:
         LOG.warning("%s: waits for a dependency, %.1f s so far: %r", self.handler.name, waited, error)
         if waited >= self._limits.patience:
             raise GaveUp(f"{self.handler.name}: waited {waited:.0f} s for a dependency") from error
+
+
+def _lanes(records: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """Blocks of one route are a lane: one that overtakes another moves the route's fence past what that one holds."""
+    lanes: dict[object, list[Outgoing]] = {}
+    for place, record in enumerate(records):
+        lanes.setdefault(record.key if record.topic == SCORES.name else place, []).append(record)
+    return list(lanes.values())
 
 
 def _message(event: Event) -> Message:

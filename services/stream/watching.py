@@ -77,7 +77,7 @@ class FaustPositions:
 def joining(app: Any) -> bool:
     """The app is not a settled member of its group. A member without partitions is one."""
     consumer = getattr(app, "_consumer", None)
-    return consumer is None or app.rebalancing or not app.consumer_generation_id
+    return consumer is None or app.rebalancing or app.consumer_generation_id < 0
 
 
 async def _unfetched(consumer: Any, tp: Any, end: int) -> bool:

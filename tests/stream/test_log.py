@@ -97,3 +97,23 @@ def test_what_libraries_log_comes_in_the_same_form_without_content() -> None:
     assert found[-1]["error"] == "RuntimeError"
     assert {line["library"] for line in found} == {"tests.library"}
     assert "Wilhelmina" not in out.getvalue()
+
+
+def test_a_library_that_repeats_itself_is_heard_every_ten_seconds() -> None:
+    out = StringIO()
+    bridge = Bridge(open_log(out))
+    for second in range(25):
+        for _ in range(10):
+            record = logging.LogRecord("aiokafka", logging.ERROR, "x.py", 1, "node %s is away", (1,), None)
+            record.created = 1000.0 + second
+            bridge.handle(record)
+    assert [line.get("left_out") for line in lines(out)] == [None, 99, 99]
+
+
+def test_what_is_remembered_of_libraries_is_bounded() -> None:
+    out = StringIO()
+    bridge = Bridge(open_log(out))
+    for number in range(2000):
+        bridge.handle(logging.LogRecord("aiokafka", logging.ERROR, "x.py", 1, f"message {number}", (), None))
+    assert len(lines(out)) == 2000
+    assert len(bridge._last) <= 500

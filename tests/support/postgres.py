@@ -32,7 +32,13 @@ READY_SECONDS = 60.0
 USER = "keelwatch"
 # What survives a crash is not tested here, and waiting for the disk takes most of the time.
 MIGRATIONS = Path(migrations.__file__).parent
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "listen_addresses": ""}
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "deadlock_timeout": "50ms",
+    "listen_addresses": "",
+}
 
 
 def binaries() -> Path | None:

@@ -84,6 +84,7 @@ class Worker:
     database: str
     config: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    options: Sequence[str] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
@@ -98,7 +99,7 @@ class Worker:
             "OMP_NUM_THREADS": "1",
             **self.environment,
         }
-        command = [sys.executable, "-m", "services.cli", "worker", "--only", self.only, *config]
+        command = [sys.executable, "-m", "services.cli", "worker", "--only", self.only, *config, *self.options]
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=out, stderr=out)
 
