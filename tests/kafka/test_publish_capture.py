@@ -12,7 +12,8 @@ import pytest
 from schemas.dead_letter import DeadLetter
 from services.ports import Received
 from services.replay.source import items
-from services.score.lines import fold, parse
+from services.score.blocks import blocks_of
+from services.score.lines import parse
 from services.stream.producer import Producer
 from tests.support.blocks import block, rows
 from tests.support.kafka import Cluster
@@ -85,7 +86,7 @@ def test_score_blocks_are_unfolded_and_fold_again(keelwatch, cluster: Cluster, t
     lines = capture(keelwatch, cluster, topic, tmp_path / "scores.jsonl")
     assert lines[40:] == ['{"route": 1}']
     assert [json.loads(line)["source"] for line in lines[:40]] == [["c", "t", 0, i] for i in range(40)]
-    [folded] = fold(parse(line) for line in lines[:40])
+    [folded] = blocks_of(parse(line) for line in lines[:40])
     assert (folded.id, folded.prompt_vec, folded.response_vec) == (made.id, made.prompt_vec, made.response_vec)
 
 
