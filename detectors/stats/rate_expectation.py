@@ -70,12 +70,16 @@ class Model:
 
 
 def fit_model(places: Places, values: Float) -> Model:
-    """Cross-fitted, calibrated logistic model of 0/1 `values` (n,); all rows of one prompt are in one fold."""
+    """Cross-fitted, calibrated logistic model of 0/1 `values` (n,); all rows of one prompt are in one fold.
+
+    Where either outcome, or the number of distinct prompts, is too small for folds, it says one rate for all.
+    """
     width = places.features.shape[1]
-    if min(values.sum(), (1 - values).sum()) < 2 * FOLDS:
+    distinct, prompt = np.unique(places.seen, return_inverse=True)
+    if min(values.sum(), (1 - values).sum(), len(distinct)) < 2 * FOLDS:
         rate = (values.sum() + 0.5) / (len(values) + 1)
         return Model(np.concatenate([[logit(rate)], np.zeros(width)]), np.full(len(values), rate))
-    fold = places.seen % FOLDS  # keys are sorted hashes: their order is as good as chance
+    fold = prompt % FOLDS  # keys are sorted hashes: their order is as good as chance
     score = np.empty(len(values))
     for k in range(FOLDS):
         weights = _logistic(places.features[fold != k], values[fold != k], PENALTY)

@@ -10,7 +10,7 @@ from schemas.alert import Alert, AlertStatus, Severity, fingerprint_of
 from schemas.base import hash16, iso
 from schemas.evaluation import Comparison, HazardComparison, Outcome
 from schemas.reading import Effect, Evidence, Reading, ReadingStatus
-from services.alert.severity import EVALUATION, EVENTS, is_inside, is_outside, severity_of, size_of
+from services.alert.severity import EVALUATION, EVENTS, WINDOW, is_inside, is_outside, severity_of, size_of
 
 _OUTCOMES: Final[dict[Outcome, ReadingStatus]] = {
     "regressed": "firing",
@@ -74,7 +74,10 @@ def of_reading(reading: Reading) -> Word:
         reason=reading.reason,
     )
     quiet = reading.status == "quiet"
-    stays = reading.detector in _RESOLVED_BY_PEOPLE or is_outside(reading.effect, reading.floor, reading.direction)
+    # Quiet before it has seen a window says nothing: a decision on another incident zeroed its evidence.
+    young = reading.evidence.baseline is not None and reading.evidence.n < WINDOW
+    outside = is_outside(reading.effect, reading.floor, reading.direction)
+    stays = young or outside or reading.detector in _RESOLVED_BY_PEOPLE
     return Word(
         key=_key(alert, reading.identity),
         id=reading.id,

@@ -80,6 +80,11 @@ RATE = "rate_shift"
             [(RATE, "firing")],
             id="quiet with an effect beyond the floor is no return",
         ),
+        pytest.param(
+            [FIRING, reading("quiet", 1090, effect=SMALL.model_copy(update={"high": 1.0}), n=90)],
+            [(RATE, "firing")],
+            id="quiet after zeroing, before a window was seen, is no return",
+        ),
         pytest.param([FIRING, reading("blind", 1600)], [(RATE, "firing")], id="blind never resolves an alert"),
         pytest.param([FIRING, reading("learning", 1600)], [(RATE, "firing")], id="learning resolves nothing"),
         pytest.param([reading("blind", 1000)], [], id="a detector's blindness opens no alert"),
