@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import Connection, Engine, Table, bindparam, column, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -115,13 +115,25 @@ def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
 
 
 def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], sums: Sequence[str]) -> None:
-    """Insert the rows; where the primary key is there already, add the columns `sums` to what is stored."""
+    """Insert the rows, each key once; where the primary key is there already, add the columns `sums` to what is stored.
+
+    On PostgreSQL all rows travel as one array a column: these are by far the most rows, and one message each took
+    half of the time of a batch.
+    """
     if not rows:
         return
     statement = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     added = {name: table.c[name] + statement.excluded[name] for name in sums}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=added), rows)
+    updating = {"index_elements": keys, "set_": added}
+    if connection.dialect.name == "sqlite":
+        connection.execute(statement.on_conflict_do_update(**updating), rows)
+        return
+    names = list(rows[0])
+    arrays = [bindparam(name, type_=postgresql.ARRAY(table.c[name].type)) for name in names]
+    columns = func.unnest(*arrays).table_valued(*(column(name, table.c[name].type) for name in names)).render_derived()
+    whole = statement.from_select(names, select(*(columns.c[name] for name in names)))
+    connection.execute(whole.on_conflict_do_update(**updating), {name: [row[name] for row in rows] for name in names})
 
 
 def _insert(connection: Connection, table: Table) -> Any:

@@ -99,7 +99,8 @@ def open_database(url: str, *, create: bool = True) -> Database:
     """
     parsed = parse_url(url)
     _check_file(parsed, create)
-    engine = create_engine(parsed, **dialect.arguments(parsed))
+    # What is written is text of people; it must not stand in messages of errors, which are logged.
+    engine = create_engine(parsed, hide_parameters=True, **dialect.arguments(parsed))
     dialect.prepare(engine)
     try:
         with engine.begin() as connection:

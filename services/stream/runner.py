@@ -15,7 +15,7 @@ from typing import Final
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient
-from faust.contrib.asgi import faust_app_running
+from faust.contrib.asgi import bind_to_running_loop
 
 from services.errors import InputError
 from services.stream.app import make_app, members, topics_of
@@ -88,10 +88,22 @@ class Runner:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(producer.stop)
             self._make(broker, handlers, producer)
+            stack.push_async_callback(self._end_apps)
             for app in self.apps:
-                await stack.enter_async_context(faust_app_running(app, stop_timeout=_STOP_SECONDS))
+                bind_to_running_loop(app)
+                app.finalize()
+                await app.maybe_start()
             LOG.info("running %s", ", ".join(step.handler.name for step in self.steps))
             return await self._until_the_end()
+
+    async def _end_apps(self) -> None:
+        """Let faust commit and leave. What it hangs on is worth nothing: all was saved, and at worst comes again."""
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await asyncio.gather(*(app.stop() for app in self.apps))
+        except TimeoutError:
+            LOG.warning("faust did not end within %g s", _STOP_SECONDS)
+            self._job.die(0 if self._stop.is_set() else FAILED)
 
     async def _connected(self, handlers: Sequence[Handler]) -> tuple[Broker, Producer] | None:
         """The broker and a producer; a broker that is away is waited for, as it would be later."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from detectors import DETECTORS
+from schemas.exchange import Exchange
 from schemas.position import Position
 from schemas.topics import EXCHANGES, TOPICS, dead_topics
 from services.demo.bot import ROUTE, Script, traffic
-from services.monitor import load
+from services.monitor import RoutePolicy, load
 from services.ports import Received
 from services.replay.report import report, to_text
 from services.replay.runner import Replay, Tools
@@ -63,13 +64,28 @@ def config(tmp_path_factory) -> Path:
 def expected(exchanges, config) -> Seen:
     """What replay says of the same exchanges."""
     policy = load(config).policy
-    scorer = Scorer(CachedEmbedder(OpenVinoEmbedder(threads=1)), policy)
+    return replayed(scorer_of(policy), policy, exchanges)[ROUTE]
+
+
+def scorer_of(policy: Callable[[str], RoutePolicy]) -> Scorer:
+    return Scorer(CachedEmbedder(OpenVinoEmbedder(threads=1)), policy)
+
+
+def replayed(scorer: Scorer, policy: Callable[[str], RoutePolicy], exchanges: Sequence[Exchange]) -> dict[str, Seen]:
     replay = Replay(Tools(scorer.score, DETECTORS, policy))
     for offset, exchange in enumerate(exchanges):
         place = Position(cluster="file", topic="f", partition=0, offset=offset)
         replay.feed(Received(exchange, place))
     found = report(replay.finish(), policy)
-    return Seen(found["alerts"], found["incidents"], len(exchanges))
+    counts = Counter(exchange.route for exchange in exchanges)
+    return {
+        route: Seen(
+            [one for one in found["alerts"] if one["route"] == route],
+            [one for one in found["incidents"] if one["route"] == route],
+            n,
+        )
+        for route, n in counts.items()
+    }
 
 
 def text(found: Seen) -> str:

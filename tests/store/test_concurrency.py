@@ -208,6 +208,12 @@ def test_the_database_is_at_fault_or_what_was_written_is(served: str, statement:
         assert version(database) is None, "the next transaction works"
 
 
+def test_an_error_does_not_repeat_what_was_written(database: Database) -> None:
+    with pytest.raises(DBAPIError) as caught, database.write() as connection:
+        connection.execute(text("INSERT INTO nothing VALUES (:text)"), {"text": "Erika Mustermann"})
+    assert "Erika" not in str(caught.value)
+
+
 def test_a_lock_is_not_waited_for_for_ever(served: str) -> None:
     with opened(served, served) as (first, second), first.write() as holder:
         holder.exec_driver_sql("LOCK TABLE routes IN ACCESS EXCLUSIVE MODE")

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -37,7 +37,6 @@ FAST = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "deadlock_timeout": "50ms",
-    "listen_addresses": "",
 }
 
 
@@ -54,6 +53,7 @@ class Cluster:
 
     folder: Path
     programs: Path
+    settings: Mapping[str, str]
     process: subprocess.Popen[bytes] | None = None
 
     def create(self) -> None:
@@ -84,7 +84,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        settings = [word for name, value in FAST.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         command = [str(self.programs / "postgres"), "-D", str(self.data), "-k", str(self.folder), *settings]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([*_unprivileged(), *command], cwd=self.folder, stdout=log, stderr=log)
@@ -181,14 +181,14 @@ def _head() -> str | None:
 
 
 @contextmanager
-def own_cluster() -> Iterator[Cluster | None]:
+def own_cluster(settings: Mapping[str, str] = FAST) -> Iterator[Cluster | None]:
     """A new cluster that runs; None where PostgreSQL is not installed."""
     programs = binaries()
     if programs is None:
         yield None
         return
     with TemporaryDirectory(prefix="kwpg", dir="/tmp") as folder:  # the path of a Unix socket must be short
-        cluster = Cluster(Path(folder), programs)
+        cluster = Cluster(Path(folder), programs, {"listen_addresses": "", **settings})
         try:
             cluster.create()
             cluster.start()
