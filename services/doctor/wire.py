@@ -20,6 +20,7 @@ PATIENCE: Final = 5.0
 _API_VERSIONS: Final = 18
 _CLIENT: Final = b"keelwatch-doctor"
 _ENOUGH: Final = 64
+_SETTLE: Final = 0.05
 
 
 async def approach(address: str, security: Security, patience: float = PATIENCE) -> Contact:
@@ -37,11 +38,13 @@ async def approach(address: str, security: Security, patience: float = PATIENCE)
         connection = await _talk(host, int(port), security, context, patience)
     except Exception as error:
         hello = await _hello(host, int(port), patience)
+        await asyncio.sleep(_SETTLE)
         return replace(_failed(address, "talk", error), hello=hello)
     try:
         return await _ask(address, connection, patience)
     finally:
         connection.close()
+        await asyncio.sleep(_SETTLE)  # it closes without waiting for the end of that
 
 
 async def _connect(address: str, host: str, port: int, patience: float) -> Contact | None:
@@ -115,6 +118,7 @@ async def _hello(host: str, port: int, patience: float) -> bytes:
                     got += more
             finally:
                 writer.close()
+                await writer.wait_closed()
     return got
 
 
