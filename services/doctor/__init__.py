@@ -1,1 +1,0 @@
-"""What `keelwatch doctor` looks at, and what it makes of it."""

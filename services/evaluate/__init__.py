@@ -1,1 +1,0 @@
-"""The evaluate step: which suites are run against which target, and when."""
