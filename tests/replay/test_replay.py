@@ -146,7 +146,7 @@ def test_accepting_the_new_behaviour_makes_it_the_baseline_and_is_quiet(tools, s
     decided = [decide("accept_baseline", 560)]
     longer = traffic_after(story)
     again = found(tools, longer, decisions=decided)
-    assert again["routes"][ROUTE]["status"] in ("quiet", "firing")
+    assert again["routes"][ROUTE]["status"] == "firing"  # the leaked key stays: no baseline makes it all right
     pinned = [one for one in again["incidents"][0]["timeline"] if "baseline" in one["text"]]
     assert pinned
     late = [one for one in again["alerts"] if one["event_index"] > 900 and one["family"] != "events"]
