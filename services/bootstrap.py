@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Final
 
 from detectors import registered
 from schemas.base import Record
 from services.errors import InputError
 from services.monitor import Monitor, load
+from services.offload import Offload
 from services.ports import Embedder
 from services.record.sink import Recorder
 from services.replay.runner import Tools
@@ -15,9 +19,22 @@ from services.score.core import Scorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.settings import Settings
-from services.store.engine import open_database
+from services.store.engine import Database, StoreError, hold, is_unavailable, open_database
+from services.stream.alert import alert
+from services.stream.detect import detect
+from services.stream.evaluate import Evaluate
+from services.stream.message import Handler
+from services.stream.record import Record as RecordStep
+from services.stream.runner import Cluster
+from services.stream.score import Score
+from services.stream.stateful import Threads
+from services.stream.stateful import Tools as StateTools
 
 EMBEDDERS = ("openvino", "openvino-f32", "sentence-transformers")
+STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
+"""Steps that a worker can run."""
+
+_DATABASE_SECONDS: Final = 120.0
 
 
 def embedder(settings: Settings) -> Embedder:
@@ -70,3 +87,56 @@ def tools(settings: Settings, watched: Monitor, database: str | None = None) -> 
         policy=watched.policy,
         record=None if database is None else recorder(database, watched),
     )
+
+
+@contextmanager
+def steps(
+    settings: Settings, watched: Monitor, names: Sequence[str]
+) -> Iterator[Callable[[Cluster], Sequence[Handler]]]:
+    """What makes the handlers of these steps of the stream; threads and database are closed at the end.
+
+    Raises:
+        StoreError: if the database cannot be used, or is SQLite and another process works on it.
+    """
+    with ExitStack() as stack:
+        threads = Threads(Offload("cpu"), Offload("database"))
+        stack.callback(threads.cpu.close)
+        stack.callback(threads.database.close)
+        database = _claimed(stack, settings.database) if set(names) - {"score"} else None
+
+        def made(cluster: Cluster) -> Sequence[Handler]:
+            return [_handler(name, settings, watched, database, threads, cluster) for name in names]
+
+        yield made
+
+
+def _handler(
+    name: str, settings: Settings, watched: Monitor, database: Database | None, threads: Threads, cluster: Cluster
+) -> Handler:
+    if name == "score":
+        return Score(scorer(settings, watched).score, threads.cpu, cluster)
+    assert database is not None
+    tools = StateTools(database, threads, cluster)
+    if name == "detect":
+        return detect(registered(), watched.policy, tools)
+    if name == "evaluate":
+        return Evaluate(watched.policy, tools)
+    if name == "alert":
+        return alert(tools)
+    return RecordStep(Recorder(database, watched.policy).apply, threads, cluster)
+
+
+def _claimed(stack: ExitStack, url: str) -> Database:
+    """The database for this process; one that is away is waited for, as it would be later."""
+    stack.enter_context(hold(url))
+    until = time.monotonic() + _DATABASE_SECONDS
+    while True:
+        try:
+            database = open_database(url)
+        except StoreError as error:
+            if error.__cause__ is None or not is_unavailable(error.__cause__) or time.monotonic() > until:
+                raise
+            time.sleep(1.0)
+        else:
+            stack.callback(database.close)
+            return database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -100,6 +101,11 @@ def load_settings() -> Settings:
             name = f"KEELWATCH_{str(item['loc'][0]).upper()}" if item["loc"] else "environment"
             lines.append(f"{name}: {_remedy(item['type'], item['msg'])}")
         raise SettingsError("\n".join(lines)) from None
+
+
+def fail_points() -> str:
+    """KEELWATCH_FAILPOINTS, for tests of crashes. Read when modules are imported, hence apart from the rest."""
+    return os.environ.get("KEELWATCH_FAILPOINTS", "")
 
 
 def _remedy(kind: str, message: str) -> str:

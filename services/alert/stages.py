@@ -22,9 +22,9 @@ _IDLE_STREAMS: Final = 512
 
 
 def drop_repeats(turn: Turn) -> Turn:
-    """What was taken in before is not new: decisions and comparisons by id, readings by their place in the stream."""
+    """What was taken in before is not new: readings by their place in the stream, the rest by id."""
     item, state = turn.item, turn.state
-    if isinstance(item, Decision | Comparison):
+    if isinstance(item, Decision | Comparison) or (isinstance(item, Change) and item.kind == "pinned"):
         if item.id in state.seen:
             return replace(turn, item=None)
         return replace(turn, state=replace(state, seen=(*state.seen, item.id)[-KEPT_REPEATS:]))

@@ -108,7 +108,7 @@ class AlertState:
         streams: stream key -> its last word. active: fingerprint -> firing alert.
         families: fingerprint -> family, of all that ever fired. mutes: fingerprint -> mute.
         groups: one per recent incident, oldest first; at most the last is open.
-        seen: ids of the decisions and comparisons taken in last.
+        seen: ids of the decisions, comparisons and pinned baselines taken in last.
     """
 
     route: str

@@ -8,13 +8,20 @@ from typing import Final
 import typer
 
 from services.cli.baselines import app as baselines
+from services.cli.capture import capture
 from services.cli.check import check_config
 from services.cli.convert import convert
+from services.cli.dead import app as dead
 from services.cli.demo import demo
+from services.cli.doctor import doctor
 from services.cli.incidents import app as incidents
 from services.cli.output import ERR
+from services.cli.publish import publish
 from services.cli.replay import replay
 from services.cli.score import score
+from services.cli.topics import app as topics
+from services.cli.up import up
+from services.cli.worker import worker
 from services.errors import InputError
 
 BAD_INPUT: Final = 2
@@ -31,7 +38,14 @@ app.command("demo")(demo)
 app.command("replay")(replay)
 app.command("score")(score)
 app.command("convert")(convert)
+app.command("up")(up)
+app.command("worker")(worker)
 app.command("check-config")(check_config)
+app.command("doctor")(doctor)
+app.command("publish")(publish)
+app.command("capture")(capture)
+app.add_typer(dead, name="dead")
+app.add_typer(topics, name="topics")
 app.add_typer(incidents, name="incident")
 app.add_typer(baselines, name="baseline")
 

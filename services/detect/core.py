@@ -24,6 +24,7 @@ from services.intake.core import Intake
 from services.intake.core import step as take_in
 
 BLIND: Final = "blind"
+KEPT_DECISIONS: Final = 64
 _LONG_GAPS: Final = 10
 _LEAST_GAP_SECONDS: Final = 86_400.0
 
@@ -140,6 +141,9 @@ def _pin(plan: Plan, state: DetectState, identity: str, ts: float, event_index: 
 
 
 def _decide(plan: Plan, state: DetectState, decision: Decision) -> tuple[DetectState, Output]:
+    if decision.id in state.decided:
+        return state, Output()
+    state = replace(state, decided=(*state.decided, decision.id)[-KEPT_DECISIONS:])
     if decision.kind in ("resolve", "false_alarm"):
         watch = forget(state.watch, state.route, state.intake.count, decision.fingerprint)
         watched = state.pinned is not None and state.accepting is None

@@ -101,6 +101,7 @@ class DetectState:
         accepting: identity whose rows become the next baseline once there are enough of them.
         began: time of the first exchange; gap: longest pause between two exchanges, in seconds.
         no_data: whether the route is blind for want of data.
+        decided: ids of the decisions taken in last: one delivered again changes nothing.
     """
 
     route: str
@@ -114,6 +115,7 @@ class DetectState:
     untimed: bool = False
     gap: float = 0.0
     no_data: bool = False
+    decided: tuple[str, ...] = ()
 
     @property
     def status(self) -> ReadingStatus:

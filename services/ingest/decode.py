@@ -31,6 +31,7 @@ def decode(
     received: datetime | None = None,
     previous: datetime | None = None,
     clock: datetime | None = None,
+    origin: Position | None = None,
 ) -> Received | DeadLetter:
     """The exchange in `raw` with `id` and `ts` filled in, or the dead letter that says why there is none.
 
@@ -43,16 +44,18 @@ def decode(
             `no_ts`: this is no measured time), and a
             `ts` more than 30 days after it is flagged `skew`, unless the file had been there before.
         clock: in a file the latest `ts` so far that was not flagged.
+        origin: where a dead letter that is replayed stood at first. Its id is made of that place, and a new dead
+            letter names it, so that it stays one exchange; the fence goes by `position`.
     """
     try:
         fields, flags = _parse(raw)
-        fields.setdefault("id", id_of(position))
+        fields.setdefault("id", id_of(origin or position))
         own = "ts" in fields
         fields.setdefault("ts", received or _next(previous))
         truncated = _truncate(fields)
         exchange = _validated(fields)
     except FormatError as error:
-        return DeadLetter.of(raw, STEP, reasons.short(str(error)), position)
+        return DeadLetter.of(raw, STEP, reasons.short(str(error)), origin or position)
     if truncated:
         flags += ("truncated",)
     if not own and received is None:

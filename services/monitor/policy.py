@@ -79,7 +79,7 @@ class RoutePolicy:
         floors: signal -> share of exchanges by which its rate must move to count; 0 makes the signal an event.
         false_pages_per_month: the budget B of the route.
         embed_share: share of exchanges that are embedded, in (0, 1].
-        after_change: delays after a change at which suites are run.
+        after_change: delays after a change at which suites are run; at once when the file names none.
         notify: names of receivers.
     """
 
@@ -92,7 +92,7 @@ class RoutePolicy:
     suites: tuple[str, ...] = ()
     target: Target | None = None
     schedules: tuple[Schedule, ...] = ()
-    after_change: tuple[timedelta, ...] = ()
+    after_change: tuple[timedelta, ...] = (timedelta(0),)
     notify: tuple[str, ...] = ()
 
 

@@ -12,6 +12,7 @@ from schemas.base import hash16
 from schemas.score import ScoreBlock, Scorer
 from services.incident.state import Notification
 from services.intake.core import Intake
+from services.store.keys import key_if_any, key_of
 from services.store.outbox import Outgoing
 
 EXCHANGES = ""  # the rollup of the exchanges themselves: `scored` and `sum` count those that were answered
@@ -88,7 +89,7 @@ def _columns(block: ScoreBlock, place: int) -> dict[str, Any]:
         "partition": block.partition[place],
         "offset": block.offset[place],
         "conversation": block.conversation[place],
-        "user": block.user[place],
+        "user": key_if_any(block.user[place]),
         "tags": _json(dict(sorted(block.tags[place].items()))),
         "flags": _json(block.flags[place]),
         "kept": block.kept[place],
@@ -113,7 +114,7 @@ def _derived(intake: Intake, row: int) -> dict[str, Any]:
 
 def _labels(slices: Mapping[str, tuple[str | None, ...]], row: int) -> list[str]:
     """The slices that the row is part of: the whole route, and one for each dimension that it has a value of."""
-    return ["", *(f"{name}={values[row]}" for name, values in slices.items() if values[row] is not None)]
+    return ["", *(key_of(f"{name}={values[row]}") for name, values in slices.items() if values[row] is not None)]
 
 
 def _sum_up(sums: Sums, block: ScoreBlock, place: int, who: tuple[str, list[str]]) -> None:

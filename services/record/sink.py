@@ -14,6 +14,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.reading import Reading
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
+from services.failpoints import reach
 from services.incident.core import fold
 from services.intake.core import IntakeState
 from services.intake.core import step as take_in
@@ -53,6 +54,12 @@ class _Batch:
     clocks: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
 
+    def routes(self) -> set[str]:
+        """Every route that the batch speaks of."""
+        return {record.route for some in (self.blocks, self.samples, self.readings) for record in some} | set(
+            self.facts
+        )
+
 
 class Recorder:
     """The record step. Applying the same records again, or topics in another order, changes nothing that is seen."""
@@ -72,20 +79,24 @@ class Recorder:
             Conflict: if another process records the same route at the same time.
         """
         try:
-            self._apply(_by_kind(records))
+            applied = self._database.transact(lambda connection: self._apply(connection, records))
         except Conflict:
-            # What is in memory may be old: another process had the route in between. The database knows better.
+            # What is in memory may be old: another process had the route in between. The database knows better, and
+            # the routes stay locked from the load to the commit.
             self._known.clear()
-            self._apply(_by_kind(records))
-
-    def _apply(self, batch: _Batch) -> None:
-        with self._database.write() as connection:
-            self._take_scores(connection, batch)
-            self._take_the_rest(connection, batch)
-            self._derive(connection, batch)
-            _retain(connection, batch)
-        for route, saved in batch.saved.items():
+            applied = self._database.transact(lambda connection: self._apply(connection, records))
+        for route, saved in applied.saved.items():
             _remember(self._known, route, saved)
+
+    def _apply(self, connection: Connection, records: Sequence[Record]) -> _Batch:
+        batch = _by_kind(records)
+        routes.lock(connection, batch.routes())
+        self._take_scores(connection, batch)
+        self._take_the_rest(connection, batch)
+        self._derive(connection, batch)
+        _retain(connection, batch)
+        reach("inside-record-transaction", STEP)
+        return batch
 
     def _take_scores(self, connection: Connection, batch: _Batch) -> None:
         """Score rows, rollups and fence of the blocks, through the one core that counts exchanges."""
@@ -114,6 +125,7 @@ class Recorder:
     def _save(self, connection: Connection, batch: _Batch, before: _Saved, state: IntakeState) -> None:
         blob = pack(state)
         if blob == before.blob:
+            states.confirm(connection, STEP, state.route, before.version)
             return
         version = states.save(connection, STEP, state.route, before.version, blob)
         batch.saved[state.route] = _Saved(version, blob, state)

@@ -38,7 +38,7 @@ def put_candidates(connection: Connection, route: str, key: str, rows: bytes) ->
 def candidates(connection: Connection, route: str) -> dict[str, bytes]:
     """Key -> candidate rows of the route."""
     query = select(_CANDIDATES.c.key, _CANDIDATES.c.rows).where(_CANDIDATES.c.route == route)
-    return {row.key: row.rows for row in connection.execute(query.order_by(_CANDIDATES.c.key))}
+    return {row.key: row.rows for row in sorted(connection.execute(query), key=lambda row: str(row.key))}
 
 
 def drop_candidates(connection: Connection, route: str) -> None:

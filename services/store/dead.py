@@ -10,7 +10,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, insert, select, tuple_
 
 from schemas.dead_letter import DeadLetter
-from services.store.dialect import upsert
+from services.store.dialect import lock, upsert
+from services.store.keys import key_of
 from services.store.tables import DeadCount, DeadRow, table
 
 REMEMBERED: Final = 10_000
@@ -37,6 +38,8 @@ def add(connection: Connection, letters: Sequence[DeadLetter]) -> None:
 
     Of each source partition the 10,000 highest positions are remembered; one below all of them counts as seen.
     """
+    if letters:
+        lock(connection, "dead_letters")  # of one source they may come to several processes
     found: dict[tuple[str, str, str, int], dict[int, DeadLetter]] = {}
     for letter in letters:
         place = letter.source
@@ -47,11 +50,16 @@ def add(connection: Connection, letters: Sequence[DeadLetter]) -> None:
         _add_of_source(connection, source, by_offset)
 
 
+def forget(connection: Connection, topic: str) -> None:
+    """Forget the places of a topic that was made anew: letters of its new records count. The counts stay."""
+    connection.execute(delete(_LETTERS).where(_LETTERS.c.topic == topic))
+
+
 def counts(connection: Connection) -> tuple[Dead, ...]:
     """All counts, by step, topic and reason."""
     names = tuple(Dead.__dataclass_fields__)
-    query = select(*(_COUNTS.c[name] for name in names)).order_by(*(_COUNTS.c[name] for name in names[:4]))
-    return tuple(Dead(*row) for row in connection.execute(query))
+    found = (Dead(*row) for row in connection.execute(select(*(_COUNTS.c[name] for name in names))))
+    return tuple(sorted(found, key=lambda one: (one.step, one.cluster, one.topic, one.reason)))
 
 
 def _add_of_source(connection: Connection, source: tuple[str, str, str, int], by_offset: dict[int, DeadLetter]) -> None:
@@ -67,7 +75,7 @@ def _add_of_source(connection: Connection, source: tuple[str, str, str, int], by
     connection.execute(insert(_LETTERS), [{**key, "offset": place} for place in sorted(new)])
     by_reason: dict[str, list[DeadLetter]] = {}
     for letter in new.values():
-        by_reason.setdefault(letter.reason, []).append(letter)
+        by_reason.setdefault(key_of(letter.reason), []).append(letter)
     for reason, some in sorted(by_reason.items()):
         _count(
             connection, {"step": key["step"], "cluster": key["cluster"], "topic": key["topic"], "reason": reason}, some

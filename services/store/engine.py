@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import random
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Final, Self, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -16,10 +20,15 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import InputError
 from services.store import dialect
 
+T = TypeVar("T")
+
+ATTEMPTS: Final = 5
+FIRST_PAUSE: Final = 0.02
 FORMS: Final = "sqlite:///path/to/keelwatch.db or postgresql://user:password@host/name"
 
 
@@ -43,10 +52,27 @@ class Database:
         with self.engine.begin() as connection:
             yield connection
 
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, in a transaction that is done again when another one stood in its way.
+
+        PostgreSQL breaks one of two transactions off that wait for each other; `work` then starts from nothing.
+        """
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                with self.write() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if not dialect.is_contention(error):
+                    raise
+            # Without a pause of its own length the loser meets the winner again.
+            time.sleep(random.uniform(0.5, 1.0) * FIRST_PAUSE * 2**attempt)  # noqa: S311
+        with self.write() as connection:
+            return work(connection)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads, and sees one state of the database throughout."""
-        with self.engine.connect().execution_options(**{dialect.READ_ONLY: True}) as connection:
+        with self.engine.connect().execution_options(**dialect.reading(self.engine)) as connection:
             yield connection
 
     def scrub(self) -> None:
@@ -73,11 +99,12 @@ def open_database(url: str, *, create: bool = True) -> Database:
     """
     parsed = parse_url(url)
     _check_file(parsed, create)
-    engine = create_engine(parsed)
+    # What is written is text of people; it must not stand in messages of errors, which are logged.
+    engine = create_engine(parsed, hide_parameters=True, **dialect.arguments(parsed))
     dialect.prepare(engine)
     try:
         with engine.begin() as connection:
-            dialect.lock_schema(connection)
+            dialect.lock(connection, "schema")
             upgrade(connection)
     except DBAPIError as error:
         engine.dispose()
@@ -88,6 +115,55 @@ def open_database(url: str, *, create: bool = True) -> Database:
             f"the database {shown(parsed)} was written by a newer version of Keelwatch ({error}); upgrade Keelwatch"
         ) from error
     return Database(engine)
+
+
+@dataclass(slots=True)
+class Hold:
+    """That no other process works on a database; it ends with `release`, the block, or the process."""
+
+    descriptor: int | None
+
+    def release(self) -> None:
+        """Let another process work on it."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def hold(url: str) -> Hold:
+    """Claim an SQLite database for this process, which has one writer; on PostgreSQL any number may work.
+
+    The claim is a lock on a file beside the database (`NAME.lock`), which the system takes away with the process.
+
+    Raises:
+        StoreError: if another process works on it.
+    """
+    parsed = parse_url(url)
+    if parsed.drivername != "sqlite":
+        return Hold(None)
+    _check_file(parsed, create=True)
+    path = Path(parsed.database or "").resolve()
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StoreError(
+            f"another worker process works on {path}: SQLite has one writer; stop that process, or set "
+            "KEELWATCH_DATABASE_URL=postgresql://USER:PASSWORD@HOST/NAME to run several"
+        ) from None
+    return Hold(descriptor)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database is at fault (gone, locked, full): what was being written is good and can wait."""
+    return isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialect.is_unavailable(error))
 
 
 def upgrade(connection: Connection) -> None:

@@ -9,9 +9,10 @@ from datetime import datetime
 from schemas.incident import Incident
 from schemas.reading import Reading
 from schemas.sample import Sample
-from services.store import dead, incidents, journal, readings, rollups, routes, samples
+from services.store import dead, evaluations, incidents, journal, readings, rollups, routes, samples
 from services.store.dead import Dead
 from services.store.engine import Database, open_database
+from services.store.evaluations import Evaluation
 from services.store.journal import Fact
 from services.store.rollups import Rate
 
@@ -72,6 +73,11 @@ class Repository:
         """What is wrong with the route's journal, in words; empty when nothing is."""
         with self.database.read() as connection:
             return journal.verify_chain(connection, route)
+
+    def evaluations(self, route: str | None = None) -> tuple[Evaluation, ...]:
+        """The runs of suites of one route or of all, in the order in which they are due."""
+        with self.database.read() as connection:
+            return evaluations.find(connection, route)
 
     def dead(self) -> tuple[Dead, ...]:
         """Dead letters counted by step, topic and reason."""

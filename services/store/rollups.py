@@ -50,12 +50,12 @@ def rates(
     """Rates of the route in [since, until), by identity, slice and signal; `slice=None` gives all slices."""
     keys = (_ROLLUPS.c.identity, _ROLLUPS.c.slice, _ROLLUPS.c.signal)
     sums = [func.sum(_ROLLUPS.c[name]) for name in ("n", "scored", "sum")]
-    query = select(*keys, *sums).where(_ROLLUPS.c.route == route).group_by(*keys).order_by(*keys)
+    query = select(*keys, *sums).where(_ROLLUPS.c.route == route).group_by(*keys)
     if since is not None:
         query = query.where(_ROLLUPS.c.minute >= since)
     if until is not None:
         query = query.where(_ROLLUPS.c.minute < until)
     if slice is not None:
         query = query.where(_ROLLUPS.c.slice == slice)
-    found = connection.execute(query)
+    found = sorted(connection.execute(query), key=lambda row: tuple(row[:3]))
     return tuple(Rate(row[0], row[1], row[2], int(row[3]), int(row[4]), float(row[5])) for row in found)

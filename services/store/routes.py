@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
@@ -12,9 +13,21 @@ from services.store.tables import Route, table
 _ROUTES = table(Route)
 
 
-def ensure(connection: Connection, route: str) -> None:
-    """Make the route's row unless it is there."""
-    insert_new(connection, _ROUTES, [{"route": route, "clock": None, "journal_seq": 0, "journal_hash": ""}])
+def ensure(connection: Connection, *names: str) -> None:
+    """Make the rows of the routes that have none."""
+    new = {"clock": None, "journal_seq": 0, "journal_hash": ""}
+    insert_new(connection, _ROUTES, [{"route": name, **new} for name in sorted(names)])
+
+
+def lock(connection: Connection, names: Iterable[str]) -> None:
+    """Wait for, and keep until the end of the transaction, what one transaction at a time may change of the routes.
+
+    A route's journal, incidents and retention are read, derived and written: another writer must not come between.
+    """
+    wanted = sorted(set(names))
+    ensure(connection, *wanted)
+    rows = select(_ROUTES.c.route).where(_ROUTES.c.route.in_(wanted)).order_by(_ROUTES.c.route)
+    connection.execute(rows.with_for_update()).all()
 
 
 def clock(connection: Connection, route: str) -> datetime | None:
@@ -44,4 +57,4 @@ def set_head(connection: Connection, route: str, seq: int, hash_: str) -> None:
 
 def names(connection: Connection) -> tuple[str, ...]:
     """All routes, sorted."""
-    return tuple(connection.execute(select(_ROUTES.c.route).order_by(_ROUTES.c.route)).scalars())
+    return tuple(sorted(connection.execute(select(_ROUTES.c.route)).scalars()))

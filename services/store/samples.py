@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, select
 from schemas.base import hash16
 from schemas.sample import Sample
 from services.store.dialect import insert_new
+from services.store.keys import key_if_any
 from services.store.tables import SampleRow, table
 
 KEPT_A_DAY: Final = 2_000
@@ -55,7 +56,7 @@ def _row(sample: Sample) -> dict[str, Any]:
         "ts": sample.ts,
         "day": _day(sample.ts),
         "draw": rank + hash16([sample.route, sample.id]),
-        "user": sample.user,
+        "user": key_if_any(sample.user),
         "conversation": sample.conversation,
         "payload": sample.encode().decode(),
     }

@@ -18,6 +18,12 @@ def load(connection: Connection, step: str, route: str) -> tuple[int, bytes] | N
     return (found.version, found.blob) if found else None
 
 
+def all_of(connection: Connection, step: str) -> dict[str, tuple[int, bytes]]:
+    """Route -> version and bytes, of all routes of which the step has saved a state."""
+    query = select(_STATES.c.route, _STATES.c.version, _STATES.c.blob).where(_STATES.c.step == step)
+    return {row.route: (row.version, row.blob) for row in connection.execute(query.order_by(_STATES.c.route))}
+
+
 def save(connection: Connection, step: str, route: str, version: int, blob: bytes) -> int:
     """Save the state that was made from version `version` (0: from nothing); its new version.
 
@@ -33,3 +39,14 @@ def save(connection: Connection, step: str, route: str, version: int, blob: byte
     if not saved:
         raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")
     return version + 1
+
+
+def confirm(connection: Connection, step: str, route: str, version: int) -> None:
+    """Make sure that nobody has saved the state since version `version` (0: never), where there is nothing to save.
+
+    Raises:
+        Conflict: if somebody has. The transaction must be given up.
+    """
+    query = select(_STATES.c.version).where(_STATES.c.step == step, _STATES.c.route == route)
+    if (connection.execute(query).scalar_one_or_none() or 0) != version:
+        raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")

@@ -262,3 +262,28 @@ class CandidateRow(Base, table=True):
     route: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     rows: bytes = Field(sa_type=LargeBinary)
+
+
+class EvaluationRow(Base, table=True):
+    """One run of a suite that is due at its time, once per (cause, suite, target, delay).
+
+    `cause` is the id of the change or decision that asks for it; `state` is pending, running, done or failed. Whoever
+    runs it is its `owner` until `lease_until`, and writes its result under the `token` that only grows.
+    """
+
+    __tablename__ = "evaluations"
+    __table_args__ = (Index(None, "state", "due"), Index(None, "route", "due"))
+    id: str = Field(primary_key=True)
+    route: str
+    cause: str
+    moment: str
+    identity: str | None = None
+    suite: str
+    target: str = Field(sa_type=Text)
+    delay: int = Field(sa_type=BigInteger)
+    due: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    state: str = "pending"
+    owner: str | None = None
+    lease_until: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    token: int = Field(default=0, sa_type=BigInteger)
+    reason: str | None = Field(default=None, sa_type=Text)

@@ -45,3 +45,18 @@ def test_what_was_not_run_is_printed_with_its_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("args", "code"), [([], 1), (["-k", "test_here"], 1), (["tests/test_some.py::test_here"], 0)])
 def test_a_run_that_may_leave_nothing_out_fails_for_a_skip(tmp_path: Path, args: list[str], code: int) -> None:
     assert _run(tmp_path, "1", *args).returncode == code
+
+
+@pytest.mark.parametrize(("require_all", "code"), [("", 0), ("1", 1)])
+def test_a_run_on_a_substitute_says_so_and_is_not_all(tmp_path: Path, require_all: str, code: int) -> None:
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+    body = "import conftest\n\ndef test(request):\n    request.config.stash[conftest.SUBSTITUTED] = 'elsewhere'\n"
+    (tmp_path / "tests" / "test_one.py").write_text(body, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"]
+    env = os.environ | {"KEELWATCH_REQUIRE_ALL": require_all}
+    run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert run.returncode == code
+    assert "tests of the stream: elsewhere" in run.stdout
+    assert "nothing: every collected test was run" not in run.stdout

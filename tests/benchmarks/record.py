@@ -1,7 +1,8 @@
 """How long the record sink takes for 10,000 exchanges in batches of 128: `python -m tests.benchmarks.record`.
 
 Six signals and one slice an exchange, 86.4 s apart (each in a minute of its own: the most rollup rows), with samples,
-readings and alerts beside them, into a new SQLite file. Making the records is not counted.
+readings and alerts beside them, into a new SQLite file and into a new PostgreSQL server with its own settings, on a
+Unix socket. Making the records is not counted.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import psycopg
 
 from schemas.base import Record
 from services.monitor import RoutePolicy
@@ -18,6 +21,7 @@ from services.record.sink import Recorder
 from services.store.engine import open_database
 from tests.record.stories import ROUTES, alert, reading, sample
 from tests.support.blocks import Row, blocks
+from tests.support.postgres import ABSENT, own_cluster
 
 ROUTE = ROUTES[0]
 SIGNALS = ("refusal", "pii_leak", "secret_leak", "system_prompt_leak", "response_length", "code")
@@ -38,14 +42,29 @@ def main(n: int = 10_000) -> None:
     made = list(batches(n))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "keelwatch.db"
-        database = open_database(f"sqlite:///{path}")
-        sink = Recorder(database, lambda route: RoutePolicy(slices=("tags.locale",)))
-        start = time.perf_counter()
-        for batch in made:
-            sink.apply(batch)
-        seconds = time.perf_counter() - start
-        database.close()
-        print(f"{n:,} exchanges in {seconds:.1f} s ({n / seconds:,.0f}/s), file {path.stat().st_size / 1e6:.0f} MB")
+        seconds = measured(f"sqlite:///{path}", made)
+        size = path.stat().st_size
+        print(f"SQLite: {n:,} exchanges in {seconds:.1f} s ({n / seconds:,.0f}/s), file {size / 1e6:.0f} MB")
+    with own_cluster(settings={}) as cluster:
+        if cluster is None:
+            print(f"PostgreSQL: not measured: {ABSENT}")
+            return
+        seconds = measured(cluster.url, made)
+        with psycopg.connect(cluster.url) as connection:
+            (size,) = connection.execute("SELECT pg_database_size(current_database())").fetchone() or (0,)
+        print(f"PostgreSQL: {n:,} exchanges in {seconds:.1f} s ({n / seconds:,.0f}/s), database {size / 1e6:.0f} MB")
+
+
+def measured(url: str, made: Sequence[Sequence[Record]]) -> float:
+    """Seconds that recording the batches takes."""
+    database = open_database(url)
+    sink = Recorder(database, lambda route: RoutePolicy(slices=("tags.locale",)))
+    start = time.perf_counter()
+    for batch in made:
+        sink.apply(batch)
+    seconds = time.perf_counter() - start
+    database.close()
+    return seconds
 
 
 if __name__ == "__main__":

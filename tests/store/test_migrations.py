@@ -13,8 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Table, inspect, text
 
+from services.monitor import RoutePolicy
+from services.record.sink import Recorder
 from services.store.engine import Database, StoreError, alembic_config, open_database
 from services.store.tables import Base
+from tests.record.stories import ROUTES, story
+from tests.support.databases import dump, opened
 
 
 def test_the_migrations_make_the_tables_that_the_models_describe(database: Database) -> None:
@@ -56,6 +60,19 @@ def test_every_step_can_be_taken_back_and_again(database: Database) -> None:
         assert set(inspect(connection).get_table_names()) == {"alembic_version"}
         command.upgrade(alembic_config(connection), "head")
         assert "journal" in inspect(connection).get_table_names()
+
+
+def test_an_older_database_is_brought_up_to_date_with_all_that_it_holds(new_url: Callable[[], str]) -> None:
+    url = new_url()
+    with opened(url) as (database,):
+        Recorder(database, lambda route: RoutePolicy()).apply(story(ROUTES[0]))
+        before = dump(database)
+        with database.engine.begin() as connection:
+            command.downgrade(alembic_config(connection), "0001")
+            assert "evaluations" not in inspect(connection).get_table_names()
+        open_database(url).close()
+        assert dump(database) == before
+        assert len(before["journal"]) > 5
 
 
 def test_two_processes_may_open_a_new_database_at_once(new_url: Callable[[], str]) -> None:

@@ -1,4 +1,4 @@
-"""Real databases for tests, an empty one per test. A further backend joins by an entry in BACKENDS and `fresh_url`."""
+"""Real databases for tests, an empty one per test, on both databases that Keelwatch knows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sqlalchemy import select
 
 from services.store.engine import Database, open_database
 from services.store.tables import Base
+from tests.support.postgres import Server
 
-BACKENDS = ("sqlite",)
+BACKENDS = ("sqlite", "postgresql")
+_TAKERS: dict[str, Callable[[str], None]] = {}
 
 
-def fresh_url(backend: str, folder: Path) -> str:
-    """The URL of an empty database of its own."""
-    assert backend == "sqlite"
+def _fresh_file(folder: Path) -> str:
     path = folder / f"{uuid4().hex}.db"
     path.write_bytes(_migrated())
     return f"sqlite:///{path}"
@@ -36,9 +36,21 @@ def _migrated() -> bytes:
 
 
 @pytest.fixture(params=BACKENDS)
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
     """Makes the URL of one more empty database each time that it is called."""
-    return lambda: fresh_url(request.param, tmp_path)
+    if request.param == "sqlite":
+        yield lambda: _fresh_file(tmp_path)
+        return
+    server: Server = request.getfixturevalue("postgres")
+
+    def fresh() -> str:
+        url = server.fresh()
+        _TAKERS[url] = server.take_back
+        return url
+
+    yield fresh
+    for url in list(_TAKERS):
+        _hand_back(url)
 
 
 @pytest.fixture
@@ -50,9 +62,18 @@ def database(new_url: Callable[[], str]) -> Iterator[Database]:
 
 @contextmanager
 def opened(*urls: str) -> Iterator[list[Database]]:
-    """Open databases, closed at the end whatever happens: hypothesis gives up examples in their middle."""
+    """Open databases, closed and given up at the end whatever happens: hypothesis leaves examples in their middle."""
     with ExitStack() as stack:
+        for url in urls:
+            stack.callback(_hand_back, url)
         yield [stack.enter_context(closing(open_database(url))) for url in urls]
+
+
+def _hand_back(url: str) -> None:
+    """Let another test have the database; files stay where they are."""
+    take = _TAKERS.pop(url, None)
+    if take is not None:
+        take(url)
 
 
 def dump(database: Database, leave_out: dict[str, set[str]] | None = None) -> dict[str, list[tuple]]:

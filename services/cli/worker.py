@@ -1,0 +1,76 @@
+"""`keelwatch worker`: some steps of the flow on Kafka, in one process without children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from services import bootstrap
+from services.cli.replay import ConfigOption
+from services.errors import InputError
+from services.instance import claim
+from services.settings import Settings, load_settings
+from services.stream import runner
+from services.stream.attend import Attendance
+from services.stream.config import broker_of
+
+PortOption = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics here, on 127.0.0.1; 0 chooses a port."),
+]
+
+
+def worker(
+    only: Annotated[
+        str | None, typer.Option(metavar="STEPS", help="Some steps, such as score,detect; all without it.")
+    ] = None,
+    bootstrap_servers: Annotated[
+        str | None, typer.Option("--bootstrap", metavar="HOST:PORT", help="Else KEELWATCH_KAFKA_BOOTSTRAP.")
+    ] = None,
+    config: ConfigOption = None,
+    port: PortOption = None,
+    together: Annotated[str | None, typer.Option(metavar="INSTANCE", hidden=True)] = None,
+) -> None:
+    """Run steps until SIGTERM or Ctrl-C; whoever started it restarts it when it exits with 70.
+
+    Each step is a consumer group of its own, keelwatch.STEP; more processes share the partitions of its topics.
+    """
+    settings = load_settings()
+    broker = broker_of(settings, bootstrap_servers)
+    watched = bootstrap.monitor(settings, config)
+    names = _steps(only)
+    database = settings.database if set(names) - {"score"} else None
+    with _instance(settings, names, together) as instance, bootstrap.steps(settings, watched, names) as handlers:
+        broker = replace(broker, instance=instance)
+        attendance = Attendance(broker, names, port, database=database)
+        job = runner.Job(
+            broker,
+            handlers,
+            settings.data_dir / "faust",
+            together=together is not None,
+            meters=attendance.meters,
+            attendance=attendance,
+        )
+        raise typer.Exit(runner.run(job))
+
+
+@contextmanager
+def _instance(settings: Settings, names: tuple[str, ...], together: str | None) -> Iterator[str]:
+    """This process's name; `keelwatch up` has claimed that of its worker."""
+    if together is not None:
+        yield together
+        return
+    with claim(settings.data_dir, settings.instance, "-".join(names)) as instance:
+        yield instance
+
+
+def _steps(only: str | None) -> tuple[str, ...]:
+    names = bootstrap.STREAMED if only is None else tuple(name.strip() for name in only.split(","))
+    for name in names:
+        if name not in bootstrap.STREAMED:
+            raise InputError(f"--only {name}: must be some of {','.join(bootstrap.STREAMED)}")
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,1 @@
+"""What `keelwatch doctor` looks at, and what it makes of it."""

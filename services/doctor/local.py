@@ -1,0 +1,143 @@
+"""What is looked at on this machine: the data folder, the database, the embedder, the monitor file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from time import time
+
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from services import monitor
+from services.doctor import core
+from services.doctor.core import Finding
+from services.errors import InputError
+from services.store.engine import StoreError, alembic_config, parse_url, shown
+
+_CONNECT_SECONDS = 5
+
+
+def disk(folder: Path) -> Finding:
+    """The folder of data, or the nearest one above it that exists: it is made at the first start."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    writable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    try:
+        free = shutil.disk_usage(there).free
+    except OSError:
+        free = None
+    return core.disk(str(folder), free, writable)
+
+
+def database(url: str) -> list[Finding]:
+    """Whether the database answers and its tables are up to date; it is not changed. With PostgreSQL also its clock."""
+    try:
+        parsed = parse_url(url)
+    except StoreError as error:
+        return [Finding("database", "wrong", "url", str(error), "correct KEELWATCH_DATABASE_URL")]
+    return _sqlite(parsed) if parsed.drivername == "sqlite" else _server(parsed)
+
+
+def embedder(start: Callable[[], object]) -> Finding:
+    """Whether the model's files are there and the embedder embeds; `start` does it."""
+    try:
+        start()
+    except InputError as error:
+        return Finding("embedder", "wrong", "setting", str(error), "correct KEELWATCH_EMBEDDER")
+    except (FileNotFoundError, ImportError, PackageNotFoundError) as error:
+        missing = error.filename if isinstance(error, FileNotFoundError) else error.name
+        message = f"files of the model are missing: {missing or error}"
+        return Finding("embedder", "wrong", "model_missing", message, "install Keelwatch's dependencies again")
+    except Exception as error:
+        message = f"does not start: {type(error).__name__}: {error}"
+        remedy = "try KEELWATCH_EMBEDDER=openvino-f32; look at free memory and at the processor's instruction set"
+        return Finding("embedder", "wrong", "start", message, remedy)
+    return Finding("embedder", "ok", "ok", "the model's files are there, and it embeds")
+
+
+def monitor_file(path: Path | None) -> Finding:
+    """Whether the monitor file can be used."""
+    if path is None:
+        return Finding("monitor", "ok", "ok", "no monitor file: every route is watched with the defaults")
+    problems = monitor.check(path)
+    first = next((one for one in problems if one.severity == "error"), None)
+    if first is not None:
+        return Finding("monitor", "wrong", "file", str(first), f"`keelwatch check-config {path}` shows all of it")
+    if problems:
+        remedy = f"`keelwatch check-config {path}` shows all of it"
+        return Finding("monitor", "warning", "file", f"{path}: {len(problems)} warnings", remedy)
+    return Finding("monitor", "ok", "ok", f"{path} can be used")
+
+
+def _sqlite(url: URL) -> list[Finding]:
+    path = Path(url.database or "")
+    if not path.exists():
+        there = next(one for one in path.absolute().parents if one.exists())
+        if os.access(there, os.W_OK | os.X_OK):
+            return [Finding("database", "ok", "ok", f"{path} is made at the first start")]
+        return [_wrong(url, "not_writable", f"{there} cannot be written", "give this user the right to write it")]
+    if not os.access(path, os.R_OK | os.W_OK):
+        return [_wrong(url, "not_writable", "this user may not read and write it", "give this user the right to")]
+    engine = create_engine(f"sqlite:///file:{path.absolute()}?mode=ro&uri=true")
+    try:
+        with engine.connect() as connection:
+            return [_revision(connection, url)]
+    except DBAPIError as error:
+        what = " ".join(str(error.orig).split())
+        return [_wrong(url, "unusable", what, "name another path after sqlite:/// in KEELWATCH_DATABASE_URL")]
+    finally:
+        engine.dispose()
+
+
+def _server(url: URL) -> list[Finding]:
+    engine = create_engine(url, connect_args={"connect_timeout": _CONNECT_SECONDS})
+    try:
+        with engine.connect() as connection:
+            begin = time()
+            there: datetime = connection.execute(text("select clock_timestamp()")).scalar_one()
+            took = time() - begin
+            ahead = begin + took / 2 - there.timestamp()
+            return [_revision(connection, url), core.clock("the database's", ahead, took / 2)]
+    except DBAPIError as error:
+        return [_refused(url, " ".join(str(error.orig).split()))]
+    finally:
+        engine.dispose()
+
+
+def _refused(url: URL, words: str) -> Finding:
+    """PostgreSQL's words, which are stable, tell the causes apart."""
+    user = "correct user and password in KEELWATCH_DATABASE_URL"
+    causes = {
+        "authentication failed": ("wrong_password", user),
+        "no password supplied": ("wrong_password", user),
+        "does not exist": (
+            "missing",
+            "create the database and its user, or correct their names in KEELWATCH_DATABASE_URL",
+        ),
+        "could not translate host": ("unresolved", "correct the host in KEELWATCH_DATABASE_URL"),
+        "failed to resolve host": ("unresolved", "correct the host in KEELWATCH_DATABASE_URL"),
+        "refused": ("refused", "start the server, or correct host and port in KEELWATCH_DATABASE_URL"),
+        "timeout": ("no_answer", "look for a firewall or a hung server between here and there"),
+    }
+    cause, remedy = next(
+        (found for part, found in causes.items() if part in words), ("unreachable", "check the server")
+    )
+    return _wrong(url, cause, words, remedy)
+
+
+def _revision(connection: Connection, url: URL) -> Finding:
+    scripts = ScriptDirectory.from_config(alembic_config(connection))
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = [script.revision for script in scripts.walk_revisions()]
+    return core.revision(shown(url), current, str(scripts.get_current_head()), known)
+
+
+def _wrong(url: URL, cause: str, what: str, remedy: str) -> Finding:
+    return Finding("database", "wrong", cause, f"{shown(url)}: {what}", remedy)

@@ -1,0 +1,128 @@
+"""Approaches a broker step by step, so that what fails is known: the client's own error is the same for many causes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+from aiokafka.conn import AIOKafkaConnection, create_conn
+from aiokafka.protocol.metadata import MetadataRequest
+
+from services.doctor.core import Contact, is_kafka
+from services.stream.config import Security
+
+PATIENCE: Final = 5.0
+_API_VERSIONS: Final = 18
+_CLIENT: Final = b"keelwatch-doctor"
+_ENOUGH: Final = 64
+_SETTLE: Final = 0.05
+
+
+async def approach(address: str, security: Security, patience: float = PATIENCE) -> Contact:
+    """Connect, talk, authenticate and ask for the brokers at HOST:PORT.
+
+    Raises:
+        BrokerError: if the CA file cannot be read.
+    """
+    host, _, port = address.strip().rpartition(":")
+    context = security.tls
+    unconnected = await _connect(address, host, int(port), patience)
+    if unconnected is not None:
+        return unconnected
+    try:
+        connection = await _talk(host, int(port), security, context, patience)
+    except Exception as error:
+        hello = await _hello(host, int(port), patience)
+        await asyncio.sleep(_SETTLE)
+        return replace(_failed(address, "talk", error), hello=hello)
+    try:
+        return await _ask(address, connection, patience)
+    finally:
+        connection.close()
+        await asyncio.sleep(_SETTLE)  # it closes without waiting for the end of that
+
+
+async def _connect(address: str, host: str, port: int, patience: float) -> Contact | None:
+    try:
+        async with asyncio.timeout(patience):
+            _, writer = await asyncio.open_connection(host, port)
+    except socket.gaierror as error:
+        return _failed(address, "resolve", error)
+    except (OSError, TimeoutError) as error:
+        return _failed(address, "connect", error)
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return None
+
+
+async def _talk(
+    host: str, port: int, security: Security, context: ssl.SSLContext | None, patience: float
+) -> AIOKafkaConnection:
+    sasl: dict[str, Any] = {}
+    if security.protocol.startswith("SASL"):
+        sasl = {
+            "sasl_mechanism": security.mechanism,
+            "sasl_plain_username": security.username,
+            "sasl_plain_password": security.password,
+        }
+    async with asyncio.timeout(2 * patience):
+        return await create_conn(
+            host,
+            port,
+            client_id=_CLIENT.decode(),
+            request_timeout_ms=int(patience * 1000),
+            security_protocol=security.protocol,
+            ssl_context=context,
+            **sasl,
+        )
+
+
+async def _ask(address: str, connection: AIOKafkaConnection, patience: float) -> Contact:
+    """Which brokers the cluster names, and whether they can be connected to."""
+    try:
+        async with asyncio.timeout(patience):
+            told = await connection.send(MetadataRequest([]))
+    except Exception as error:
+        return _failed(address, "metadata", error)
+    named = [(broker.host, broker.port) for broker in _brokers(told)]
+    found = await asyncio.gather(*(_connect(f"{host}:{port}", host, port, patience) for host, port in named))
+    return Contact(address, "done", unreachable=tuple(one.address for one in found if one is not None))
+
+
+def _brokers(told: Any) -> list[Any]:
+    """The brokers of a metadata answer: named tuples, or plain tuples beginning with id, host and port."""
+    return [one if hasattr(one, "host") else _Broker(*one[1:3]) for one in told.brokers]
+
+
+class _Broker:
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+
+
+async def _hello(host: str, port: int, patience: float) -> bytes:
+    """What an unencrypted question for the API versions gets first; empty when nothing comes."""
+    body = struct.pack(">hhih", _API_VERSIONS, 0, 1, len(_CLIENT)) + _CLIENT
+    got = b""
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(patience):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(struct.pack(">i", len(body)) + body)
+                while len(got) < _ENOUGH and not is_kafka(got) and (more := await reader.read(_ENOUGH)):
+                    got += more
+            finally:
+                writer.close()
+                await writer.wait_closed()
+    return got
+
+
+def _failed(address: str, step: Literal["resolve", "connect", "talk", "metadata"], error: BaseException) -> Contact:
+    code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
+    words = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
+    return Contact(address, step, type(error).__name__, code, words)

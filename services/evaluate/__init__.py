@@ -1,0 +1,1 @@
+"""The evaluate step: which suites are run against which target, and when."""

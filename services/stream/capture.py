@@ -1,0 +1,119 @@
+"""The records of a topic as lines of a file: as `replay` takes them, one JSON line a record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from aiokafka.structs import ConsumerRecord
+from pydantic import ValidationError
+
+from schemas.position import Position
+from schemas.score import ScoreBlock
+from schemas.topics import EXCHANGES, SCORES, TOPICS, dead_topics
+from services.errors import InputError
+from services.ingest.decode import decode
+from services.ports import Received
+from services.score.lines import unfold
+from services.stream.clients import consumer, partitions_of, reached
+from services.stream.config import Broker
+from services.stream.reading import Until, from_now, from_start, records
+from services.stream.score import ORIGIN
+
+_KNOWN: Final = {topic.name for topic in (*TOPICS, *dead_topics())}
+_BLOCK: Final = {"scorer", "identities", "prompt_vec", "signals"}
+
+
+async def capture(
+    broker: Broker, topic: str, write: Callable[[str], object], *, from_beginning: bool, idle: float | None
+) -> int:
+    """Write the records of a topic as lines until none came for `idle` seconds; how many records there were.
+
+    Raises:
+        Unreachable: if the cluster does not answer.
+        NoTopicError: if there is no such topic.
+        InputError: if the broker cannot read from now on.
+    """
+    known = await reached(broker)
+    places = await partitions_of(known, topic)
+    if known.kind == "embedded" and not from_beginning:
+        raise InputError("the embedded broker cannot say where a topic ends; capture it --from-beginning")
+    count = 0
+    async with consumer(known) as client:
+        if from_beginning:
+            await from_start(client, places)
+        else:
+            await from_now(client, places)
+        async for batch in records(client, Until(idle=idle)):
+            for record in batch:
+                count += 1
+                for line in lines_of(record, known.cluster):
+                    write(line + "\n")
+    return count
+
+
+def lines_of(record: ConsumerRecord, cluster: str) -> Iterator[str]:
+    """The lines of one record; what is no record of its topic comes as it is, so that it is refused again."""
+    raw = record.value or b""
+    kind = _kind(record.topic, raw)
+    if kind == SCORES.name:
+        try:
+            block = ScoreBlock.decode(raw)
+        except ValidationError:
+            yield _as_it_is(raw)
+            return
+        for line in unfold(block, vectors=True):
+            yield _json(line)
+    elif kind == EXCHANGES.name:
+        yield _exchange(record, raw, cluster)
+    else:
+        yield _as_it_is(raw)
+
+
+def _kind(topic: str, raw: bytes) -> str:
+    """The topic's name; of a topic that Keelwatch does not know, the one whose records it seems to hold."""
+    if topic in _KNOWN:
+        return topic
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError):
+        return EXCHANGES.name
+    if isinstance(value, dict) and value.keys() >= _BLOCK:
+        return SCORES.name
+    return EXCHANGES.name if isinstance(value, dict) and "schema_version" not in value else topic
+
+
+def _exchange(record: ConsumerRecord, raw: bytes, cluster: str) -> str:
+    """The exchange with its id and time, as `score` takes it in."""
+    position = Position(cluster=cluster, topic=record.topic, partition=record.partition, offset=record.offset)
+    moment = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    item = decode(raw, position, received=moment, origin=_origin(record))
+    if not isinstance(item, Received):
+        return _as_it_is(raw)
+    return item.exchange.model_dump_json(exclude_none=True, exclude_defaults=True)
+
+
+def _origin(record: ConsumerRecord) -> Position | None:
+    for name, value in reversed(record.headers):
+        if name == ORIGIN:
+            try:
+                return Position.model_validate_json(value)
+            except ValidationError:
+                return None
+    return None
+
+
+def _as_it_is(raw: bytes) -> str:
+    """One line, whatever the bytes are: JSON without line breaks, other text as it is, else as a JSON string."""
+    try:
+        text = raw.decode()
+        return _json(json.loads(text)) if "\n" in text or "\r" in text else text if text.strip() else '""'
+    except (ValueError, RecursionError):
+        return _json(raw.decode(errors="replace"))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

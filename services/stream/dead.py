@@ -1,0 +1,168 @@
+"""The dead letters of a cluster: read for people, and sent again where they came from."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import ConsumerRecord, TopicPartition
+from pydantic import ValidationError
+
+from schemas.dead_letter import DeadLetter
+from schemas.position import Position
+from schemas.topics import dead_topics
+from services.stream.clients import Unreachable, consumer, partitions, reached, said
+from services.stream.config import Broker
+from services.stream.producer import Producer, UnknownOutcome
+from services.stream.publish import key_of
+from services.stream.reading import Until, from_start, records
+from services.stream.score import ORIGIN
+
+GROUP: Final = "keelwatch.dead-replay"
+"""The consumer group whose place says which dead letters were sent again."""
+
+EMBEDDED_IDLE: Final = 1.0
+"""Seconds without a record after which a topic of the embedded broker counts as read: it cannot name its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter and the topic on which it lies; `letter` is None when the record is none."""
+
+    topic: str
+    letter: DeadLetter | None
+
+    @property
+    def source(self) -> str:
+        """The topic from which the dead letter came, after the dead topic's name."""
+        return self.topic.rsplit(".", 2)[0]
+
+
+@dataclass(slots=True)
+class Replayed:
+    """How many dead letters were sent again, and why others were not: reason -> how many."""
+
+    sent: int = 0
+    left: dict[str, int] = field(default_factory=dict)
+
+    def leave(self, reason: str) -> None:
+        """Count one that cannot be sent."""
+        self.left[reason] = self.left.get(reason, 0) + 1
+
+
+TOO_LONG: Final = "only its first 256 KiB were kept: publish it again from where it came"
+NO_LETTER: Final = "the record is no dead letter"
+
+
+def names() -> tuple[str, ...]:
+    """The topics of dead letters."""
+    return tuple(topic.name for topic in dead_topics())
+
+
+async def read(broker: Broker, topics: Sequence[str], tell: Callable[[Letter], object]) -> None:
+    """Tell of every dead letter that lies on these topics now; topics that do not exist hold none.
+
+    Raises:
+        Unreachable: if the cluster does not answer.
+    """
+    known = await reached(broker)
+    places = await _places(known, topics)
+    async with consumer(known) as client:
+        if places:
+            await from_start(client, places)
+            async for batch in records(client, await _until(client, places, known)):
+                for record in batch:
+                    tell(_letter(record))
+
+
+async def replay(broker: Broker, topics: Sequence[str]) -> Replayed:
+    """Send again what no earlier run has sent, to the topics where it failed, with its first place as a header.
+
+    The place is committed after the broker has the records: a run that is cut short sends some of them twice, and the
+    id, made of the first place, makes them one.
+
+    Raises:
+        Unreachable: if the cluster does not answer, or does not take a record; nothing is committed of that batch.
+    """
+    known = await reached(broker)
+    places = await _places(known, topics)
+    done = Replayed()
+    seen: set[tuple[str, Position]] = set()
+    if not places:
+        return done
+    async with consumer(known, GROUP) as client, _producing(known) as producer:
+        await _from_committed(client, places, known)
+        async for batch in records(client, await _until(client, places, known)):
+            await _send(producer, [_letter(record) for record in batch], done, seen)
+            await client.commit({place: offset + 1 for place, offset in _last(batch).items()})
+    return done
+
+
+async def _send(producer: Producer, letters: Sequence[Letter], done: Replayed, seen: set[tuple[str, Position]]) -> None:
+    sending = []
+    for one in letters:
+        letter = one.letter
+        if letter is None:
+            done.leave(NO_LETTER)
+        elif (one.topic, letter.source) not in seen:
+            seen.add((one.topic, letter.source))
+            raw = base64.b64decode(letter.raw)
+            if len(raw) < letter.length:
+                done.leave(TOO_LONG)
+            else:
+                header = (ORIGIN, letter.source.model_dump_json().encode())
+                key = key_of(raw, letter.source)
+                sending.append(producer.send(one.source, key, raw, [header], letter.first_seen))
+    await asyncio.gather(*sending)
+    done.sent += len(sending)
+
+
+@asynccontextmanager
+async def _producing(broker: Broker) -> AsyncIterator[Producer]:
+    producer = Producer(broker)
+    try:
+        await producer.start()
+        yield producer
+    except (UnknownOutcome, KafkaError) as error:
+        raise Unreachable(f"{broker.bootstrap}: {said(error)}; run it again") from None
+    finally:
+        await producer.stop()
+
+
+async def _places(broker: Broker, topics: Sequence[str]) -> list[TopicPartition]:
+    found = await partitions(broker, topics)
+    return sorted(place for places in found.values() for place in places)
+
+
+async def _until(client: AIOKafkaConsumer, places: Sequence[TopicPartition], broker: Broker) -> Until:
+    """What lies on the topics now; what comes while we read is for the next run."""
+    if broker.kind == "embedded":
+        return Until(idle=EMBEDDED_IDLE)
+    return Until(ends=await client.end_offsets(places))
+
+
+async def _from_committed(client: AIOKafkaConsumer, places: Sequence[TopicPartition], broker: Broker) -> None:
+    """Go on where the last run ended; a topic that was made anew since is read from its beginning."""
+    await from_start(client, places)
+    ends: Mapping[TopicPartition, int] = {} if broker.kind == "embedded" else await client.end_offsets(places)
+    for place in places:
+        offset = await client.committed(place)
+        if offset is not None and offset <= ends.get(place, offset):
+            client.seek(place, offset)
+
+
+def _letter(record: ConsumerRecord) -> Letter:
+    try:
+        return Letter(record.topic, DeadLetter.decode(record.value or b""))
+    except ValidationError:
+        return Letter(record.topic, None)
+
+
+def _last(batch: Sequence[ConsumerRecord]) -> dict[TopicPartition, int]:
+    return {TopicPartition(record.topic, record.partition): record.offset for record in batch}

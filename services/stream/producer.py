@@ -1,0 +1,103 @@
+"""The one producer of a process: acknowledged by all replicas, in the order of the calls, with its own deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
+from aiokafka.structs import RecordMetadata
+
+from schemas.position import Position
+from services.stream.config import Broker, options
+
+Header = tuple[str, bytes]
+
+DEADLINE_SECONDS: Final = 10.0
+_UNKNOWN: Final = (KafkaTimeoutError, RequestTimedOutError, KafkaConnectionError, NodeNotReadyError)
+
+
+class UnknownOutcome(Exception):  # noqa: N818
+    """Nobody knows whether the record is on the topic: it was not acknowledged in time. Send it again."""
+
+
+class Producer:
+    """Sends records and tells when the broker has them.
+
+    aiokafka's own producer waits for ever while all brokers are down when it is idempotent; this one does not.
+    """
+
+    def __init__(self, broker: Broker, deadline: float = DEADLINE_SECONDS) -> None:
+        """`deadline`: seconds within which a record must have been acknowledged."""
+        self._cluster = broker.cluster
+        self._options = options(broker).producer
+        self._deadline = deadline
+        self._client: AIOKafkaProducer | None = None
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            aiokafka.errors.KafkaError: if the broker cannot be reached.
+        """
+        client = AIOKafkaProducer(**self._options)
+        try:
+            await client.start()
+        except BaseException:
+            await client.stop()
+            raise
+        self._client = client
+
+    async def stop(self) -> None:
+        """Close; what was not acknowledged by then was not promised to anybody."""
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                async with asyncio.timeout(self._deadline):
+                    await client.stop()
+            except TimeoutError:
+                pass
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes,
+        headers: Sequence[Header] = (),
+        timestamp: datetime | None = None,
+    ) -> Position:
+        """Send one record; returns, with its place, when the broker has it. Without a `timestamp` it is of now.
+
+        Records reach a partition in the order in which `send` was called, also from tasks that run together.
+
+        Raises:
+            UnknownOutcome: if it was not acknowledged in time.
+            aiokafka.errors.KafkaError: if the broker or the client refused the record, for example for its size.
+            RuntimeError: before `start` and after `stop`.
+        """
+        client = self._client
+        if client is None:
+            raise RuntimeError("the producer is not started")
+        moment = None if timestamp is None else int(timestamp.timestamp() * 1000)
+        try:
+            async with asyncio.timeout(self._deadline):
+                # One after the other: a small record must not overtake a large one that waits for a new batch.
+                async with self._turn:
+                    delivery = await client.send(
+                        topic, value=value, key=key, headers=list(headers) or None, timestamp_ms=moment
+                    )
+                delivery.add_done_callback(_heard)
+                place: RecordMetadata = await asyncio.shield(delivery)
+        except (TimeoutError, *_UNKNOWN) as error:
+            raise UnknownOutcome(f"{topic}: not acknowledged within {self._deadline:g} s") from error
+        return Position(cluster=self._cluster, topic=topic, partition=place.partition, offset=place.offset)
+
+
+def _heard(delivery: asyncio.Future[RecordMetadata]) -> None:
+    """A record that failed after its deadline was already reported as unknown."""
+    if not delivery.cancelled():
+        delivery.exception()

@@ -1,0 +1,130 @@
+"""The lines of a file on a topic, keyed by route."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from aiokafka.errors import KafkaError
+
+from schemas.position import Position
+from services.ingest.decode import decode
+from services.ingest.file import Line
+from services.ports import Received
+from services.stream.clients import Unreachable, partitions_of, reached, said
+from services.stream.config import Broker
+from services.stream.producer import Producer, UnknownOutcome
+
+_MOST_IN_FLIGHT: Final = 2_000
+_BYTES_IN_FLIGHT: Final = 32 * 1024 * 1024
+_SHORTEST_WAIT: Final = 0.005
+
+
+class _Routed(msgspec.Struct):
+    route: str
+
+
+@dataclass(slots=True)
+class Published:
+    """How many records were sent, acknowledged and not; `reasons` says of those why, with how many."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    failed: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+_route = msgspec.json.Decoder(_Routed).decode
+
+
+def key_of(raw: bytes, position: Position) -> bytes | None:
+    """The route of an exchange as the key of its record; None for a line that is no exchange."""
+    try:
+        return _route(raw).route.encode() or None
+    except (msgspec.DecodeError, UnicodeError):
+        item = decode(raw, position)
+        return item.exchange.route.encode() if isinstance(item, Received) else None
+
+
+async def publish(
+    broker: Broker, topic: str, lines: Iterable[Line], rate: float | None, progress: Callable[[Published], object]
+) -> Published:
+    """Send every line as it stands, at most `rate` a second; `progress` is told after each piece of them.
+
+    Raises:
+        Unreachable: if the cluster does not answer at the start.
+        NoTopicError: if there is no such topic.
+    """
+    known = await reached(broker)
+    await partitions_of(known, topic)
+    producer = Producer(known)
+    try:
+        await producer.start()
+    except KafkaError as error:
+        raise Unreachable(f"{broker.bootstrap}: {said(error)}") from None
+    done = Published()
+    sender = _Sender(producer, topic, done)
+    started = time.monotonic()
+    try:
+        for line in lines:
+            await _paced(started, done.sent, rate)
+            await sender.send(line)
+            progress(done)
+        await sender.drained()
+        progress(done)
+    finally:
+        await producer.stop()
+    return done
+
+
+async def _paced(started: float, sent: int, rate: float | None) -> None:
+    """Wait until it is the turn of the next record."""
+    if rate is not None:
+        ahead = started + sent / rate - time.monotonic()
+        if ahead > _SHORTEST_WAIT:
+            await asyncio.sleep(ahead)
+
+
+class _Sender:
+    """Keeps a bounded number of records, and of their bytes, on the way."""
+
+    def __init__(self, producer: Producer, topic: str, done: Published) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._done = done
+        self._flying: set[asyncio.Task[None]] = set()
+        self._bytes = 0
+        self._landed = asyncio.Event()
+
+    async def send(self, line: Line) -> None:
+        while self._flying and (len(self._flying) >= _MOST_IN_FLIGHT or self._bytes >= _BYTES_IN_FLIGHT):
+            self._landed.clear()
+            await self._landed.wait()
+        self._done.sent += 1
+        self._bytes += len(line.raw)
+        task = asyncio.create_task(self._deliver(line))
+        self._flying.add(task)
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._flying.discard(task)
+        self._landed.set()
+
+    async def drained(self) -> None:
+        await asyncio.gather(*self._flying)
+
+    async def _deliver(self, line: Line) -> None:
+        try:
+            await self._producer.send(self._topic, key_of(line.raw, line.position), line.raw)
+        except (UnknownOutcome, KafkaError) as error:
+            reason = type(error).__name__ if isinstance(error, KafkaError) else said(error)
+            self._done.failed += 1
+            self._done.reasons[reason] = self._done.reasons.get(reason, 0) + 1
+        else:
+            self._done.acknowledged += 1
+        finally:
+            self._bytes -= len(line.raw)

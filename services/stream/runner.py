@@ -1,0 +1,215 @@
+"""Runs steps in one process: a faust app per consumer group, one producer, a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import faust
+from aiokafka.admin import AIOKafkaAdminClient
+from faust.contrib.asgi import bind_to_running_loop
+
+from services.errors import InputError
+from services.stream.app import make_app, members, topics_of
+from services.stream.attend import Attendance, attended
+from services.stream.checks import Sends
+from services.stream.config import Broker, options, recognised
+from services.stream.faults import is_dependency
+from services.stream.log import install
+from services.stream.message import Handler, Outgoing
+from services.stream.metrics import Meters
+from services.stream.overlap import TOGETHER, check_alone
+from services.stream.producer import Producer
+from services.stream.step import FAILED, Limits, Step
+
+LOG: Final = logging.getLogger("keelwatch.stream")
+_STOP_SECONDS: Final = 10.0
+_IDLE_SECONDS: Final = 0.5
+_CONNECT_SECONDS: Final = 1.0
+
+Cluster = Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a process is to do.
+
+    Attributes:
+        broker: where the topics are. handlers: made with the function that asks the broker for its id.
+        folder: for files of faust's own. together: all steps are one consumer group, as `up` has them.
+        limits: how long and how much each step may hold. meters: where the steps count what they do.
+        attendance: how the process is looked after while it runs; None leaves it alone.
+        die: ends the process at once with an exit code.
+    """
+
+    broker: Broker
+    handlers: Callable[[Cluster], Sequence[Handler]]
+    folder: Path
+    together: bool = False
+    limits: Limits = field(default_factory=Limits)
+    meters: Meters = field(default_factory=Meters)
+    attendance: Attendance | None = None
+    die: Callable[[int], None] = os._exit
+
+
+class Runner:
+    """One process of the stream. `apps` and `steps` are there once it runs, for probes to look at."""
+
+    def __init__(self, job: Job) -> None:
+        """`job` says what is run; nothing is started yet."""
+        self._job = job
+        self._stop = asyncio.Event()
+        self.apps: list[faust.App] = []
+        self.steps: list[Step] = []
+
+    def stop(self) -> None:
+        """Ask for a clean end: what was handled is saved and acknowledged."""
+        self._stop.set()
+
+    async def run(self) -> int:
+        """Run until `stop`; the exit code: 70 when faust ended by itself, or the broker did not come in time.
+
+        Raises:
+            InputError: if a topic is missing, or `keelwatch up` works on the same topics.
+        """
+        handlers = self._job.handlers(self._cluster)
+        found = await self._connected(handlers)
+        if found is None:
+            return 0 if self._stop.is_set() else FAILED
+        broker, producer = found
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(producer.stop)
+            self._make(broker, handlers, producer)
+            stack.push_async_callback(self._end_apps)
+            for app in self.apps:
+                bind_to_running_loop(app)
+                app.finalize()
+                await app.maybe_start()
+            LOG.info("running %s", ", ".join(step.handler.name for step in self.steps))
+            return await self._until_the_end()
+
+    async def _end_apps(self) -> None:
+        """Let faust commit and leave. What it hangs on is worth nothing: all was saved, and at worst comes again."""
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await asyncio.gather(*(app.stop() for app in self.apps))
+        except TimeoutError:
+            LOG.warning("faust did not end within %g s", _STOP_SECONDS)
+            self._job.die(0 if self._stop.is_set() else FAILED)
+
+    async def _connected(self, handlers: Sequence[Handler]) -> tuple[Broker, Producer] | None:
+        """The broker and a producer; a broker that is away is waited for, as it would be later."""
+        until = time.monotonic() + self._job.limits.patience
+        while not self._stop.is_set():
+            try:
+                broker = await recognised(self._job.broker)
+                if not self._job.together:  # `keelwatch up` has looked before it started this process
+                    await check_alone(broker, together=False)
+                await _check_topics(broker, handlers)
+                producer = Producer(broker)
+                await producer.start()
+            except Exception as error:
+                if not is_dependency(error):
+                    raise
+                LOG.warning("waits for the broker: %r", error)
+                if time.monotonic() > until:
+                    LOG.critical("the broker did not come in time: %r", error)
+                    return None
+                await asyncio.sleep(_CONNECT_SECONDS)
+            else:
+                return broker, producer
+        return None
+
+    def _make(self, broker: Broker, handlers: Sequence[Handler], producer: Producer) -> None:
+        async def send(record: Outgoing) -> object:
+            try:
+                place = await producer.send(record.topic, record.key, record.value)
+            except Exception:
+                sends.failed()
+                raise
+            sends.acknowledged()
+            return place
+
+        sends = self._job.attendance.sends if self._job.attendance else Sends()
+
+        groups = {TOGETHER: list(handlers)} if self._job.together else {f"keelwatch.{h.name}": [h] for h in handlers}
+        for group, some in groups.items():
+            app = make_app(broker, group, self._job.folder)
+            steps = [self._step(app, handler, send) for handler in some]
+            self.apps.append(members(app, steps))
+            self.steps += steps
+
+    def _step(self, app: faust.App, handler: Handler, send: Callable[[Outgoing], Awaitable[object]]) -> Step:
+        return Step(
+            handler,
+            send,
+            lambda: app.consumer_generation_id,
+            limits=self._job.limits,
+            meters=self._job.meters,
+            die=self._job.die,
+        )
+
+    async def _cluster(self) -> str:
+        return (await recognised(self._job.broker)).cluster
+
+    async def _until_the_end(self) -> int:
+        timers = [asyncio.create_task(_tick(step)) for step in self.steps]
+        ends = [asyncio.create_task(app.wait_until_stopped()) for app in self.apps]
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([stopped, *ends, *timers], return_when=asyncio.FIRST_COMPLETED)
+        clean = self._stop.is_set()
+        for task in (*timers, *ends, stopped):
+            task.cancel()
+        if not clean:
+            LOG.critical("faust ended by itself: %r", [app.crash_reason for app in self.apps])
+            self._job.die(FAILED)
+            return FAILED
+        for step in self.steps:
+            await step.finish()
+        return 0
+
+
+def run(job: Job) -> int:
+    """Run the job until SIGTERM or Ctrl-C; the exit code of the process."""
+    return asyncio.run(_run(job))
+
+
+async def _run(job: Job) -> int:
+    runner = Runner(job)
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, runner.stop)
+    async with AsyncExitStack() as stack:
+        if job.attendance is not None:
+            install(job.attendance.log)
+            await stack.enter_async_context(attended(job.attendance, runner))
+        return await runner.run()
+
+
+async def _tick(step: Step) -> None:
+    while True:
+        await asyncio.sleep(_IDLE_SECONDS)
+        await step.idle()
+
+
+async def _check_topics(broker: Broker, handlers: Sequence[Handler]) -> None:
+    """Faust waits for ever for a topic that is not there, and says nothing."""
+    admin = AIOKafkaAdminClient(**options(broker).admin)
+    try:
+        await admin.start()
+        there = set(await admin.list_topics())
+    finally:
+        with suppress(Exception):
+            await admin.close()
+    missing = sorted({name for handler in handlers for name in topics_of(handler.name)} - there)
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"{broker.bootstrap} has no topic {missing[0]}{more}; run `keelwatch topics create`")

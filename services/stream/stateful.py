@@ -1,0 +1,160 @@
+"""What detect and alert have in common: a state per route, stepped in one thread, saved in one transaction."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from schemas.base import Record
+from services.failpoints import reach
+from services.offload import Offload
+from services.store.engine import Database
+from services.stream.message import Handled, Message, Outgoing, Unread, letters, outgoing, read
+
+_ROUTES_IN_MEMORY: Final = 1024
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Generic[S]):
+    """A route's state: as it is, as it was saved last (None: never), and that version."""
+
+    now: S
+    saved: S | None = None
+    version: int = 0
+
+
+class Store(Protocol[S]):
+    """Loads and saves the states of one step, within a transaction of the caller."""
+
+    def load(self, connection: Any, route: str) -> Kept[S]:
+        """The state of a route; of a route that was never saved, its start."""
+
+    def save(self, connection: Any, route: str, kept: Kept[S]) -> int:
+        """Save it by compare-and-swap; its new version.
+
+        Raises:
+            Conflict: if another process saved in between.
+        """
+
+
+Advance = Callable[[str, S, Sequence[Record]], tuple[S, Sequence[Record]]]
+"""(route, state, its records in order) -> (state, what is sent)."""
+
+
+Repeated = Callable[[S, S, Sequence[Record]], int]
+"""(state before, state after, the records in between) -> how much of them had been taken in before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Where blocking work goes: one thread for CPU, one for the database."""
+
+    cpu: Offload
+    database: Offload
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a step with a state works with. `cluster` asks the broker for its id."""
+
+    database: Database
+    threads: Threads
+    cluster: Callable[[], Awaitable[str]]
+
+
+class Stateful(Generic[S]):
+    """A step with a state per route. Routes that are not dirty leave memory when there are too many."""
+
+    every = 1.0
+    batch = 64
+
+    def __init__(
+        self, name: str, advance: Advance[S], store: Store[S], tools: Tools, repeated: Repeated[S] = lambda *_: 0
+    ) -> None:
+        """`advance` is the pure core of the step; `repeated` tells how much it had taken in before."""
+        self._repeated = repeated
+        self.name = name
+        self._advance = advance
+        self._store = store
+        self._database = tools.database
+        self._threads = tools.threads
+        self._cluster = tools.cluster
+        self._routes: OrderedDict[str, Kept[S]] = OrderedDict()
+
+    @property
+    def states(self) -> Mapping[str, S]:
+        """The routes in memory, for people to look at."""
+        return {route: kept.now for route, kept in self._routes.items()}
+
+    async def handle(self, messages: Sequence[Message]) -> Handled:
+        """Step every route of the batch through its records; nothing changes before all of it was sent."""
+        cpu, database = self._threads.cpu, self._threads.database
+        by_route, unread = await cpu.run(partial(self._decode, messages))
+        unknown = [route for route in by_route if route not in self._routes]
+        loaded = await database.run(partial(self._load, unknown)) if unknown else {}
+        before = {route: self._routes.get(route) or loaded[route] for route in by_route}
+        after, sent = await cpu.run(partial(self._step, before, by_route))
+        dead = await letters(unread, self.name, self._cluster)
+        repeated = sum(self._repeated(before[route].now, after[route].now, by_route[route]) for route in after)
+        return Handled([*dead, *sent], partial(self._keep, after), repeated)
+
+    async def snapshot(self) -> None:
+        """Save all dirty routes in one transaction."""
+        dirty = {route: kept for route, kept in self._routes.items() if kept.now is not kept.saved}
+        if dirty:
+            versions = await self._threads.database.run(partial(self._save, dirty))
+            for route, version in versions.items():
+                state = dirty[route].now
+                self._routes[route] = Kept(state, state, version)
+        while len(self._routes) > _ROUTES_IN_MEMORY:
+            self._routes.popitem(last=False)
+
+    def forget(self) -> None:
+        """Drop every route: it is loaded again when it is seen next."""
+        self._routes.clear()
+
+    def _decode(self, messages: Sequence[Message]) -> tuple[dict[str, list[Record]], Unread]:
+        records, unread = read(messages)
+        by_route: dict[str, list[Record]] = {}
+        for record in records:
+            by_route.setdefault(_route(record), []).append(record)
+        return by_route, unread
+
+    def _load(self, routes: Sequence[str]) -> dict[str, Kept[S]]:
+        with self._database.read() as connection:
+            return {route: self._store.load(connection, route) for route in routes}
+
+    def _save(self, dirty: Mapping[str, Kept[S]]) -> dict[str, int]:
+        def work(connection: Any) -> dict[str, int]:
+            versions = {route: self._store.save(connection, route, dirty[route]) for route in sorted(dirty)}
+            reach("inside-snapshot-transaction", self.name)
+            return versions
+
+        return self._database.transact(work)
+
+    def _step(
+        self, before: Mapping[str, Kept[S]], records: Mapping[str, Sequence[Record]]
+    ) -> tuple[dict[str, Kept[S]], list[Outgoing]]:
+        after: dict[str, Kept[S]] = {}
+        sent: list[Outgoing] = []
+        for route, kept in before.items():
+            state, said = self._advance(route, kept.now, records[route])
+            after[route] = Kept(state, kept.saved, kept.version)
+            sent += [outgoing(record) for record in said]
+        return after, sent
+
+    def _keep(self, after: Mapping[str, Kept[S]]) -> None:
+        for route, kept in after.items():
+            self._routes[route] = kept
+            self._routes.move_to_end(route)
+
+
+def _route(record: Record) -> str:
+    route = getattr(record, "route", None)
+    assert isinstance(route, str)
+    return route

@@ -1,0 +1,132 @@
+"""`keelwatch up`: a worker of all steps, started again when it ends, and the embedded broker when there is no other."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.stream import child
+from services.stream.embedded import MOST_BYTES, WARN_BYTES, Embedded
+from services.stream.restart import GiveUp, Policy, decide
+
+REAL_BROKER: Final = "point to a real one: KEELWATCH_KAFKA_BOOTSTRAP=HOST:PORT, or --bootstrap"
+FAILED: Final = 1
+_LOOK_SECONDS: Final = 0.1
+_STOP_SECONDS: Final = 15.0
+
+
+class Stop:
+    """Whether a person, or the system, has asked for the end."""
+
+    asked = False
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """SIGTERM, Ctrl-C and a closed terminal ask for the end, while the block runs, and do nothing else."""
+    stop = Stop()
+
+    def ask(*_: object) -> None:
+        stop.asked = True
+
+    before = {one: signal.signal(one, ask) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield stop
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is supervised.
+
+    Attributes:
+        worker: its command. broker: the embedded one, None with a real one. say: tells a person one line.
+        policy: of restarts. most_bytes: of the embedded broker's memory. patience: seconds that a worker has to save
+            and acknowledge what it handled before it is killed.
+    """
+
+    worker: tuple[str, ...]
+    broker: Embedded | None
+    say: Callable[[str], Any]
+    policy: Policy = field(default_factory=Policy)
+    most_bytes: int = MOST_BYTES
+    patience: float = _STOP_SECONDS
+
+
+def supervise(plan: Plan, stop: Stop) -> int:
+    """Run the worker until `stop` is asked for: 0 then, 2 if a person must mend something, else 1.
+
+    Whichever way it ends, the worker is stopped; the broker is its maker's to stop, after this.
+    """
+    return _Supervisor(plan, stop).run()
+
+
+class _Supervisor:
+    def __init__(self, plan: Plan, stop: Stop) -> None:
+        self._plan, self._stop = plan, stop
+        self._warned = False
+        self._failures = 0
+
+    def run(self) -> int:
+        while not self._stop.asked:
+            code = self._once()
+            if code is not None:
+                return code
+        return 0
+
+    def _once(self) -> int | None:
+        """One life of the worker, and the pause after it; an exit code when it was the last one."""
+        worker, begin = child.start(self._plan.worker), time.monotonic()
+        try:
+            while (code := worker.poll()) is None:
+                if self._stop.asked:
+                    return 0
+                if self._broker_is_lost():
+                    return FAILED
+                time.sleep(_LOOK_SECONDS)
+        finally:
+            child.stop(worker, self._plan.patience)
+        return 0 if self._stop.asked else self._after(code, time.monotonic() - begin)
+
+    def _after(self, code: int, ran: float) -> int | None:
+        decision = decide(self._plan.policy, self._failures, code, ran)
+        if isinstance(decision, GiveUp):
+            self._plan.say(decision.why)
+            return decision.code
+        self._failures = decision.failures
+        self._plan.say(f"{decision.why}: started again in {decision.after:g} s; the broker keeps what is not done")
+        until = time.monotonic() + decision.after
+        while time.monotonic() < until and not self._stop.asked:
+            if self._broker_is_lost():
+                return FAILED
+            time.sleep(_LOOK_SECONDS)
+        return None
+
+    def _broker_is_lost(self) -> bool:
+        """The embedded broker has ended, or takes too much memory; nothing can make it forget or refuse a record."""
+        broker = self._plan.broker
+        if broker is None:
+            return False
+        if broker.ended():
+            self._plan.say(f"the embedded broker has ended, and what was not done is lost; {REAL_BROKER}")
+            return True
+        resident = broker.resident()
+        if resident >= self._plan.most_bytes:
+            self._plan.say(
+                f"the embedded broker takes {resident / 1e9:.1f} GB, and forgets nothing: ends here, and what was not "
+                f"done is lost; {REAL_BROKER}"
+            )
+            return True
+        if resident >= WARN_BYTES and not self._warned:
+            self._warned = True
+            self._plan.say(
+                f"the embedded broker takes {resident / 1e9:.1f} GB; at {self._plan.most_bytes / 1e9:.1f} GB "
+                f"everything ends; {REAL_BROKER}"
+            )
+        return False

@@ -1,0 +1,137 @@
+"""The topics of `schemas.topics` on a cluster: made when missing, never changed, every deviation named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import for_code
+
+from schemas.topics import TOPICS, Topic, dead_topics
+from services.stream.clients import Unreachable, admin
+from services.stream.config import Broker
+
+_MOST_REPLICAS: Final = 3
+_EXISTS: Final = 36
+_LOOKS: Final = 50
+_BETWEEN_LOOKS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A topic as it is on the cluster: `partitions` is 0 when it does not exist."""
+
+    topic: Topic
+    partitions: int = 0
+    configs: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """Where it is not what `topic` says, each with both values."""
+        return deviations(self)
+
+
+def all_topics(partitions: int | None = None) -> tuple[Topic, ...]:
+    """Every topic, those of dead letters too; `partitions` takes the place of the number that data topics have."""
+    data = TOPICS if partitions is None else tuple(replace(topic, partitions=partitions) for topic in TOPICS)
+    return (*data, *dead_topics())
+
+
+def wanted(topic: Topic) -> dict[str, str]:
+    """The settings that a topic has on the cluster."""
+    return {
+        "retention.ms": str(topic.retention_hours * 3_600_000),
+        "max.message.bytes": str(topic.max_message_bytes),
+        "cleanup.policy": "delete",
+    }
+
+
+def deviations(found: Found) -> tuple[str, ...]:
+    """Every difference between a topic as it is and as it must be. Pure."""
+    topic = found.topic
+    if not found.partitions:
+        return ("does not exist",)
+    differ = []
+    if found.partitions != topic.partitions:
+        differ.append(f"partitions: {found.partitions} instead of {topic.partitions}")
+    configs = dict(found.configs)
+    for name, value in wanted(topic).items():
+        if configs.get(name) != value:
+            differ.append(f"{name}: {configs.get(name) or 'not set'} instead of {value}")
+    return tuple(differ)
+
+
+async def look(broker: Broker, topics: Sequence[Topic]) -> tuple[Found, ...]:
+    """The topics as they are.
+
+    Raises:
+        Unreachable: if the cluster does not answer.
+    """
+    async with admin(broker) as client:
+        return await _look(client, topics)
+
+
+async def create(broker: Broker, topics: Sequence[Topic]) -> tuple[tuple[str, ...], tuple[Found, ...]]:
+    """Make the topics that are missing; the names of those that were made, and all as they are then.
+
+    One that exists is left as it is, whatever it is like: its deviations are in the second part.
+
+    Raises:
+        Unreachable: if the cluster does not answer, or does not let us make a topic.
+    """
+    async with admin(broker) as client:
+        missing = [found.topic for found in await _look(client, topics) if not found.partitions]
+        replicas = min(_MOST_REPLICAS, len((await client.describe_cluster())["brokers"]))
+        made: list[str] = []
+        if missing:
+            response = await client.create_topics(
+                [NewTopic(topic.name, topic.partitions, replicas, topic_configs=wanted(topic)) for topic in missing]
+            )
+            made = _made(response.topic_errors)
+        return tuple(made), await _settled(client, topics)
+
+
+def _made(errors: Sequence[tuple[str, int, str | None]]) -> list[str]:
+    """The topics that were made by us; one that another made in between is none of ours, and no fault."""
+    for name, code, message in errors:
+        if code not in (0, _EXISTS):
+            raise Unreachable(f"topic {name}: cannot be made: {message or for_code(code).__name__}")
+    return [name for name, code, _ in errors if code == 0]
+
+
+async def _settled(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> tuple[Found, ...]:
+    """The topics once every broker that is asked knows them."""
+    for _ in range(_LOOKS):
+        found = await _look(client, topics)
+        if all(one.partitions for one in found):
+            break
+        await asyncio.sleep(_BETWEEN_LOOKS)
+    return found
+
+
+async def _look(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> tuple[Found, ...]:
+    # What exists is asked first: some brokers make a topic that they are asked about.
+    there = set(await client.list_topics())
+    known = [topic.name for topic in topics if topic.name in there]
+    if not known:
+        return tuple(Found(topic) for topic in topics)
+    described: list[dict[str, Any]] = await client.describe_topics(known)
+    sizes = {one["topic"]: len(one["partitions"]) for one in described}
+    configs = await _configs(client, known)
+    return tuple(Found(topic, sizes.get(topic.name, 0), configs.get(topic.name, ())) for topic in topics)
+
+
+async def _configs(client: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Topic -> its settings; what a broker does not tell is left to its defaults, and then shows as a deviation."""
+    responses = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for response in responses:
+        for code, message, _, name, entries in response.resources:
+            if code:
+                raise Unreachable(f"topic {name}: its settings cannot be read: {message or for_code(code).__name__}")
+            found[name] = tuple((entry[0], entry[1]) for entry in entries)
+    return found

@@ -1,0 +1,90 @@
+"""What was issued to the stream and what became of the sending: an append-only file; payloads follow from their ids."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from schemas.exchange import Exchange
+from services.demo.bot import Script, traffic
+
+ROUTES = ("support-bot/prod", "search/eu")
+POISON = "poison"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Ids by what became of them. An `unknown` one may be on the topic; an accepted one is."""
+
+    issued: frozenset[str]
+    accepted: frozenset[str]
+
+
+class Ledger:
+    """One line an event, written before anything else happens."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] = path.open("a", buffering=1)
+
+    def issue(self, id: str) -> None:
+        """It is about to be sent."""
+        self._file.write(f"issued {id}\n")
+
+    def accept(self, id: str) -> None:
+        """The broker has it."""
+        self._file.write(f"accepted {id}\n")
+
+    def unknown(self, id: str) -> None:
+        """Nobody knows whether the broker has it."""
+        self._file.write(f"unknown {id}\n")
+
+    def sent(self) -> Sent:
+        """What the file says."""
+        events = [line.split(" ", 1) for line in self._path.read_text().splitlines()]
+        some = {name: frozenset(id for event, id in events if event == name) for name in ("issued", "accepted")}
+        return Sent(**some)
+
+    def close(self) -> None:
+        """Write no more."""
+        self._file.close()
+
+
+def check_of(id: str) -> str:
+    """What the payload of this id carries beside its text, so that an altered one is seen."""
+    return hashlib.sha256(id.encode()).hexdigest()[:16]
+
+
+def payloads(seed: int, script: Script, poison_every: int, twice_every: int) -> Iterator[tuple[str, bytes, bytes]]:
+    """(id, key, value) in the order of sending: the story of a route by turns, poison and exchanges sent twice."""
+    stories = [list(traffic(script, seed + place)) for place in range(len(ROUTES))]
+    for n, exchanges in enumerate(zip(*stories, strict=True)):
+        for route, exchange in zip(ROUTES, exchanges, strict=True):
+            one = payload(exchange, route, f"{seed}-{route}-{n}")
+            yield one
+            if n % twice_every == 0:
+                yield one
+        if n % poison_every == 0:
+            yield poison(f"{POISON}-{seed}-{n}")
+
+
+def payload(exchange: Exchange, route: str, id: str, ts: datetime | None = None) -> tuple[str, bytes, bytes]:
+    """An exchange under this id: its text is that of the story, everything else follows from the id."""
+    check = check_of(id)
+    fields = {"id": id, "route": route, "conversation": check, "tags": {"check": check}, "ts": ts or exchange.ts}
+    return id, route.encode(), exchange.model_copy(update=fields).encode()
+
+
+def poison(id: str) -> tuple[str, bytes, bytes]:
+    """What is no exchange, and says which one it is not."""
+    return id, ROUTES[0].encode(), f"{{{id} {check_of(id)}".encode()
+
+
+def poison_id(raw: bytes) -> str:
+    """The id of the poison in a dead letter; the bytes themselves when it is none that was made here."""
+    id, _, check = raw.decode(errors="replace").removeprefix("{").partition(" ")
+    return id if check == check_of(id) else raw.decode(errors="replace")

@@ -1,0 +1,126 @@
+"""Dead letters are shown without their content, and sent again once, as what they were."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from schemas.dead_letter import KEPT_BYTES, DeadLetter
+from schemas.position import Position
+from schemas.topics import Topic
+from services.stream import dead
+from services.stream.producer import Producer
+from services.stream.topics import create
+from tests.support.kafka import Cluster
+
+SEEN = datetime(2026, 11, 24, 18, 0, 0, 250_000, tzinfo=UTC)
+SECRET = "my number is 555-0199"
+
+
+def topics(cluster: Cluster) -> tuple[str, str]:
+    """A topic and the one of its dead letters, both new."""
+    name = f"exchanges.{uuid.uuid4().hex[:12]}"
+    made = (Topic(name, ("exchange",), "publishers", ("score",), partitions=3),)
+    made += (Topic(f"{name}.score.dead", ("dead_letter",), "score", ("record",), partitions=1),)
+    asyncio.run(create(cluster.broker, made))
+    return name, f"{name}.score.dead"
+
+
+def exchange(i: int) -> bytes:
+    fields = {"route": f"r{i % 2}", "prompt": f"{SECRET} {i}", "response": "yes", "model": {"requested": "m"}}
+    return json.dumps(fields).encode()
+
+
+def letter(topic: str, i: int, raw: bytes | None = None) -> DeadLetter:
+    at = Position(cluster="old", topic=topic, partition=i % 3, offset=i)
+    made = DeadLetter.of(exchange(i) if raw is None else raw, "score", "prompt: must be text", at)
+    return made.model_copy(update={"first_seen": SEEN})
+
+
+def bury(cluster: Cluster, topic: str, records: list[bytes]) -> None:
+    async def work() -> None:
+        producer = Producer(cluster.broker)
+        await producer.start()
+        await asyncio.gather(*[producer.send(topic, None, record) for record in records])
+        await producer.stop()
+
+    asyncio.run(work())
+
+
+def captured(keelwatch, cluster: Cluster, topic: str, folder: Path) -> list[dict]:
+    where = ("--bootstrap", cluster.bootstrap, "--topic", topic, "--out", folder / "out")
+    assert keelwatch("capture", *where, "--from-beginning", "--until-idle", 1)[0] == 0
+    return [json.loads(line) for line in (folder / "out").read_text().splitlines()]
+
+
+def test_letters_are_listed_without_their_content(keelwatch, cluster: Cluster, tmp_path: Path) -> None:
+    topic, graves = topics(cluster)
+    bury(cluster, graves, [letter(topic, i).encode() for i in range(5)])
+    where = ("dead", "list", "--bootstrap", cluster.bootstrap, "--topic", graves)
+
+    code, said, _ = keelwatch(*where, "--json", tmp_path / "found.json")
+    assert code == 0
+    found = (tmp_path / "found.json").read_text()
+    assert "555" not in said + found
+    assert [row["source"] for row in json.loads(found)] == [["old", topic, i % 3, i] for i in range(5)]
+    assert {row["reason"] for row in json.loads(found)} == {"prompt: must be text"}
+
+    code, said, _ = keelwatch(*where, "--show-content", "--json", "-")
+    assert [row["content"] for row in json.loads(said)] == [exchange(i).decode() for i in range(5)]
+
+
+def test_a_topic_without_letters_has_none_and_one_that_is_missing_too(keelwatch, cluster: Cluster) -> None:
+    _, graves = topics(cluster)
+    for topic in (graves, "no-such-topic"):
+        code, said, _ = keelwatch("dead", "list", "--bootstrap", cluster.bootstrap, "--topic", topic)
+        assert (code, said) == (0, "no dead letter\n")
+
+
+def test_letters_are_sent_again_once_under_their_first_place_and_time(keelwatch, cluster: Cluster, tmp_path) -> None:
+    topic, graves = topics(cluster)
+    bury(cluster, graves, [letter(topic, i).encode() for i in (*range(20), 3, 4)])
+    again = ("dead", "replay", "--bootstrap", cluster.bootstrap, "--topic", graves)
+    assert keelwatch(*again)[:2] == (0, "20 dead letters sent again\n")
+    assert keelwatch(*again)[:2] == (0, "0 dead letters sent again\n")
+
+    found = captured(keelwatch, cluster, topic, tmp_path)
+    assert sorted(one["id"] for one in found) == sorted(f"k:old/{topic}/{i % 3}/{i}" for i in range(20))
+    assert {one["ts"] for one in found} == {"2026-11-24T18:00:00.250000Z"}
+    for route in range(2):
+        assert [one["prompt"] for one in found if one["route"] == f"r{route}"] == [
+            f"{SECRET} {i}" for i in range(route, 20, 2)
+        ]
+
+    bury(cluster, graves, [letter(topic, 20).encode()])
+    assert keelwatch(*again)[:2] == (0, "1 dead letters sent again\n")
+    assert len(captured(keelwatch, cluster, topic, tmp_path)) == 21
+
+
+def test_what_cannot_be_sent_again_is_said_and_stops_nothing(keelwatch, cluster: Cluster) -> None:
+    topic, graves = topics(cluster)
+    big = letter(topic, 1, exchange(1) + b" " * KEPT_BYTES)
+    bury(cluster, graves, [b"no letter", big.encode(), letter(topic, 2).encode()])
+    again = ("dead", "replay", "--bootstrap", cluster.bootstrap, "--topic", graves)
+    code, said, _ = keelwatch(*again)
+    assert (code, said.splitlines()) == (
+        0,
+        ["1 dead letters sent again", f"1 left: {dead.TOO_LONG}", f"1 left: {dead.NO_LETTER}"],
+    )
+    assert keelwatch(*again)[:2] == (0, "0 dead letters sent again\n")
+
+
+def test_a_letter_that_the_broker_does_not_take_is_sent_by_the_next_run(keelwatch, cluster: Cluster) -> None:
+    topic, _ = topics(cluster)
+    orphan = f"{uuid.uuid4().hex}.score.dead"
+    asyncio.run(create(cluster.broker, [Topic(orphan, ("dead_letter",), "score", ("record",), partitions=1)]))
+    bury(cluster, orphan, [letter(topic, 1).encode()])
+    again = ("dead", "replay", "--bootstrap", cluster.bootstrap, "--topic", orphan)
+    if cluster.broker.kind == "kafka":  # the embedded broker makes a topic that is missing
+        code, said, error = keelwatch(*again)
+        assert (code, said, len(error.splitlines())) == (1, "", 1)
+        made = Topic(orphan.removesuffix(".score.dead"), ("exchange",), "publishers", ("score",), partitions=1)
+        asyncio.run(create(cluster.broker, [made]))
+    assert keelwatch(*again)[:2] == (0, "1 dead letters sent again\n")

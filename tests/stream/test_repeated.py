@@ -1,0 +1,22 @@
+"""What is delivered again is counted as such, by the same fence that keeps it from counting twice."""
+
+from __future__ import annotations
+
+from detectors import DETECTORS
+from services.detect.core import step
+from services.detect.state import DetectState, Plan
+from services.monitor import RoutePolicy
+from services.stream.detect import repeated
+from tests.support.blocks import ROUTE, block, rows
+
+
+def test_rows_at_or_below_the_fence_and_seen_ids_are_repeated() -> None:
+    plan = Plan(DETECTORS, RoutePolicy())
+    first, again, overlap = block(rows(10)), block(rows(10)), block(rows(10, first=5))
+    before = DetectState.start(ROUTE)
+    after, _ = step(plan, before, [first])
+    assert repeated(before, after, [first]) == 0
+    twice, _ = step(plan, after, [again])
+    assert repeated(after, twice, [again]) == 10
+    more, _ = step(plan, twice, [overlap])
+    assert repeated(twice, more, [overlap]) == 5

@@ -1,0 +1,224 @@
+"""The stream as people run it, for tests: topics, exchanges on them, real worker processes, what the database says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from schemas.alert import Alert
+from schemas.exchange import Exchange
+from schemas.topics import TOPICS, dead_topics
+from services.replay.report import alert_object, plain_object
+from services.store.repository import Repository
+from services.stream.app import topics_of
+from services.stream.config import Broker, options
+from tests.support.source import ROOT
+
+PARTITIONS = 4
+
+
+def make_topics(broker: Broker) -> None:
+    """Every topic of Keelwatch, as small as a test needs it."""
+    wanted = [NewTopic(topic.name, PARTITIONS, 1) for topic in TOPICS]
+    wanted += [NewTopic(topic.name, 1, 1) for topic in dead_topics()]
+    asyncio.run(_admin(broker, lambda admin: admin.create_topics(wanted)))
+
+
+def remove_topics(broker: Broker) -> None:
+    """Drop them again."""
+    names = [topic.name for topic in (*TOPICS, *dead_topics())]
+    asyncio.run(_admin(broker, lambda admin: admin.delete_topics(names)))
+
+
+def publish(broker: Broker, topic: str, records: Iterable[tuple[bytes, bytes]], **more: Any) -> None:
+    """Send (key, value) pairs in order, all of them acknowledged."""
+    asyncio.run(_publish(broker, topic, list(records), more))
+
+
+def keyed(exchanges: Iterable[Exchange]) -> list[tuple[bytes, bytes]]:
+    """Exchanges keyed by their route, as publishers send them."""
+    return [(exchange.route.encode(), exchange.encode()) for exchange in exchanges]
+
+
+def read_all(broker: Broker, topic: str) -> list[Any]:
+    """Every record of a topic."""
+    return asyncio.run(_read_all(broker, topic))
+
+
+def lag(broker: Broker, steps: Sequence[str]) -> int:
+    """Records that the groups of these steps have not committed yet."""
+    return asyncio.run(_lag(broker, steps))
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    """Look again and again until it is true.
+
+    Raises:
+        AssertionError: if it is not in time.
+    """
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
+        time.sleep(0.1)
+
+
+@dataclass
+class Worker:
+    """A `keelwatch worker` process with a data directory of its own."""
+
+    folder: Path
+    broker: Broker
+    only: str
+    database: str
+    config: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    options: Sequence[str] = ()
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Start it; it runs once its process does."""
+        config = ["--config", str(self.config)] if self.config else []
+        given = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("KEELWATCH_")},
+            "KEELWATCH_DATA_DIR": str(self.folder),
+            "KEELWATCH_DATABASE_URL": self.database,
+            "KEELWATCH_KAFKA_BOOTSTRAP": self.broker.bootstrap,
+            "KEELWATCH_INSTANCE": "test",
+            "OMP_NUM_THREADS": "1",
+            **self.environment,
+        }
+        command = [sys.executable, "-m", "services.cli", "worker", "--only", self.only, *config, *self.options]
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=out, stderr=out)
+
+    @property
+    def log(self) -> Path:
+        """What it printed."""
+        return self.folder / f"{self.only.replace(',', '-')}.log"
+
+    def kill(self) -> None:
+        """Kill it with signal 9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """End it cleanly; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def wait(self, seconds: float = 60.0) -> int:
+        """The exit code of a process that ends by itself."""
+        assert self.process is not None
+        return self.process.wait(seconds)
+
+    def _end(self, how: signal.Signals) -> int:
+        process, self.process = self.process, None
+        if process is None:
+            return 0
+        process.send_signal(how)
+        try:
+            return process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[Worker]:
+    """The worker, started, and gone at the end whatever happens."""
+    try:
+        worker.start()
+        yield worker
+    finally:
+        worker.kill()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the database says of one route."""
+
+    alerts: list[dict[str, Any]]
+    incidents: list[dict[str, Any]]
+    exchanges: int
+
+
+def seen(url: str, route: str) -> Seen:
+    """Alerts and incidents of a route in the shape of the replay's report, and how many exchanges were counted."""
+    repository = Repository.open(url)
+    try:
+        facts = [fact for fact in repository.facts(route) if isinstance(fact, Alert)]
+        facts.sort(key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
+        counted = sum(rate.n for rate in repository.rates(route) if rate.signal == "")
+        incidents = [plain_object(one) for one in repository.incidents(route)]
+        return Seen([alert_object(alert) for alert in facts], incidents, counted)
+    finally:
+        repository.database.close()
+
+
+async def _admin(broker: Broker, work: Callable[[AIOKafkaAdminClient], Any]) -> Any:
+    admin = AIOKafkaAdminClient(**options(broker).admin)
+    try:
+        await admin.start()
+        return await work(admin)
+    finally:
+        await admin.close()
+
+
+async def _publish(broker: Broker, topic: str, records: list[tuple[bytes, bytes]], more: Mapping[str, Any]) -> None:
+    producer = AIOKafkaProducer(**options(broker).producer)
+    await producer.start()
+    try:
+        sent = [await producer.send(topic, value=value, key=key, **more) for key, value in records]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+async def _read_all(broker: Broker, topic: str) -> list[Any]:
+    consumer = AIOKafkaConsumer(**options(broker).consumer, group_id=None)
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, number) for number in await _partitions(consumer, topic)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        found: list[Any] = []
+        while batch := await consumer.getmany(timeout_ms=1500):
+            found += [record for records in batch.values() for record in records]
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
+    known = await consumer._client.fetch_all_metadata()
+    return sorted(known.partitions_for_topic(topic) or ())
+
+
+async def _lag(broker: Broker, steps: Sequence[str]) -> int:
+    consumer = AIOKafkaConsumer(**options(broker).consumer, group_id=None)
+    await consumer.start()
+    try:
+        missing = 0
+        for step in steps:
+            places = [
+                TopicPartition(topic, number)
+                for topic in topics_of(step)
+                for number in await _partitions(consumer, topic)
+            ]
+            ends = await consumer.end_offsets(places)
+            group = f"keelwatch.{step}"
+            done = await _admin(broker, lambda admin, group=group: admin.list_consumer_group_offsets(group))
+            missing += sum(end - (done[at].offset if at in done else 0) for at, end in ends.items())
+        return missing
+    finally:
+        await consumer.stop()
