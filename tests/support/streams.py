@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.alert import Alert
 from schemas.exchange import Exchange
+from schemas.topics import Topic
 from services.replay.report import alert_object, plain_object
 from services.store.repository import Repository
 from services.stream import topics
@@ -35,9 +36,9 @@ def make_topics(broker: Broker) -> None:
     assert len(made) == len(topics.all_topics()), f"not all are new: only {made}"
 
 
-def remove_topics(broker: Broker) -> None:
+def remove_topics(broker: Broker, some: Iterable[Topic] = topics.all_topics()) -> None:
     """Drop them again, and what the groups have committed of them; returns once both are gone."""
-    names = [topic.name for topic in topics.all_topics()]
+    names = [topic.name for topic in some]
     asyncio.run(_admin(broker, lambda admin: admin.delete_topics(names)))
     until(lambda: not asyncio.run(_admin(broker, lambda admin: _left(admin, names))), "the topics are gone")
 
