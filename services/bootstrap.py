@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,10 +20,11 @@ from services.score.core import Scorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.settings import Settings
-from services.store.engine import Database, StoreError, hold, is_unavailable, open_database
+from services.store.engine import Database, StoreError, hold, is_unavailable, open_database, parse_url, shown
 from services.stream.alert import alert
 from services.stream.detect import detect
 from services.stream.evaluate import Evaluate
+from services.stream.log import open_log
 from services.stream.message import Handler
 from services.stream.record import Record as RecordStep
 from services.stream.runner import Cluster
@@ -35,6 +37,7 @@ STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
 """Steps that a worker can run."""
 
 _DATABASE_SECONDS: Final = 120.0
+_TELL_SECONDS: Final = 3.0
 
 
 def embedder(settings: Settings) -> Embedder:
@@ -130,13 +133,33 @@ def _claimed(stack: ExitStack, url: str) -> Database:
     """The database for this process; one that is away is waited for, as it would be later."""
     stack.enter_context(hold(url))
     until = time.monotonic() + _DATABASE_SECONDS
-    while True:
-        try:
-            database = open_database(url)
-        except StoreError as error:
-            if error.__cause__ is None or not is_unavailable(error.__cause__) or time.monotonic() > until:
-                raise
-            time.sleep(1.0)
-        else:
-            stack.callback(database.close)
-            return database
+    with _told(shown(parse_url(url))):
+        while True:
+            try:
+                database = open_database(url)
+            except StoreError as error:
+                if error.__cause__ is None or not is_unavailable(error.__cause__) or time.monotonic() > until:
+                    raise
+                time.sleep(1.0)
+            else:
+                stack.callback(database.close)
+                return database
+
+
+@contextmanager
+def _told(database: str) -> Iterator[None]:
+    """Say every few seconds that the database is waited for; from a thread, since an attempt may itself hang."""
+    done, begin = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not done.wait(_TELL_SECONDS):
+            waited = round(time.monotonic() - begin)
+            open_log().warning("waits for the database", database=database, seconds=waited, most=_DATABASE_SECONDS)
+
+    teller = threading.Thread(target=tell, name="teller", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()

@@ -104,7 +104,7 @@ def load_settings() -> Settings:
 
 
 def fail_points() -> str:
-    """KEELWATCH_FAILPOINTS, for tests of crashes. Read when modules are imported, hence apart from the rest."""
+    """KEELWATCH_FAILPOINTS, for tests of crashes; apart from the settings, which people set."""
     return os.environ.get("KEELWATCH_FAILPOINTS", "")
 
 

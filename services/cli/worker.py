@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from services import bootstrap
+from services import bootstrap, failpoints
 from services.cli.replay import ConfigOption
 from services.errors import InputError
 from services.instance import claim
-from services.settings import Settings, load_settings
+from services.settings import Settings, fail_points, load_settings
 from services.stream import runner
 from services.stream.attend import Attendance
 from services.stream.config import broker_of
@@ -39,12 +41,17 @@ def worker(
 
     Each step is a consumer group of its own, keelwatch.STEP; more processes share the partitions of its topics.
     """
+    failpoints.arm(fail_points())
     settings = load_settings()
     broker = broker_of(settings, bootstrap_servers)
     watched = bootstrap.monitor(settings, config)
     names = _steps(only)
     database = settings.database if set(names) - {"score"} else None
-    with _instance(settings, names, together) as instance, bootstrap.steps(settings, watched, names) as handlers:
+    with (
+        _ended_at_once(),
+        _instance(settings, names, together) as instance,
+        bootstrap.steps(settings, watched, names) as handlers,
+    ):
         broker = replace(broker, instance=instance)
         attendance = Attendance(broker, names, port, database=database)
         job = runner.Job(
@@ -56,6 +63,16 @@ def worker(
             attendance=attendance,
         )
         raise typer.Exit(runner.run(job))
+
+
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """SIGTERM ends a process that still starts: nothing was begun. Once the runner runs it ends in order."""
+    before = signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
