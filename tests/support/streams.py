@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.alert import Alert
 from schemas.exchange import Exchange
-from schemas.topics import TOPICS, dead_topics
 from services.replay.report import alert_object, plain_object
 from services.store.repository import Repository
+from services.stream import topics
 from services.stream.app import topics_of
 from services.stream.config import Broker, options
 from tests.support.source import ROOT
@@ -30,16 +30,16 @@ PARTITIONS = 4
 
 
 def make_topics(broker: Broker) -> None:
-    """Every topic of Keelwatch, as small as a test needs it."""
-    wanted = [NewTopic(topic.name, PARTITIONS, 1) for topic in TOPICS]
-    wanted += [NewTopic(topic.name, 1, 1) for topic in dead_topics()]
-    asyncio.run(_admin(broker, lambda admin: admin.create_topics(wanted)))
+    """Every topic of Keelwatch, new, with few partitions; returns once the broker tells consumers of them."""
+    made, _ = asyncio.run(topics.create(broker, topics.all_topics(PARTITIONS)))
+    assert len(made) == len(topics.all_topics()), f"not all are new: only {made}"
 
 
 def remove_topics(broker: Broker) -> None:
-    """Drop them again."""
-    names = [topic.name for topic in (*TOPICS, *dead_topics())]
+    """Drop them again, and what the groups have committed of them; returns once both are gone."""
+    names = [topic.name for topic in topics.all_topics()]
     asyncio.run(_admin(broker, lambda admin: admin.delete_topics(names)))
+    until(lambda: not asyncio.run(_admin(broker, lambda admin: _left(admin, names))), "the topics are gone")
 
 
 def publish(broker: Broker, topic: str, records: Iterable[tuple[bytes, bytes]], **more: Any) -> None:
@@ -172,6 +172,14 @@ async def _admin(broker: Broker, work: Callable[[AIOKafkaAdminClient], Any]) -> 
         return await work(admin)
     finally:
         await admin.close()
+
+
+async def _left(admin: AIOKafkaAdminClient, names: Sequence[str]) -> set[str]:
+    """Which of the topics are still there, or still have places that a group has committed."""
+    left = set(await admin.list_topics()) & set(names)
+    for group, _ in await admin.list_consumer_groups():
+        left |= {place.topic for place in await admin.list_consumer_group_offsets(group)} & set(names)
+    return left
 
 
 async def _publish(broker: Broker, topic: str, records: list[tuple[bytes, bytes]], more: Mapping[str, Any]) -> None:
