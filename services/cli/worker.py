@@ -17,12 +17,15 @@ from services.errors import InputError
 from services.instance import claim
 from services.settings import Settings, fail_points, load_settings
 from services.stream import runner
-from services.stream.attend import Attendance
+from services.stream.attend import HOST, Attendance
 from services.stream.config import broker_of
 
 PortOption = Annotated[
     int | None,
-    typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics here, on 127.0.0.1; 0 chooses a port."),
+    typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics here; 0 chooses a port."),
+]
+HostOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Where --port listens; 0.0.0.0 lets other machines ask, without a key.")
 ]
 
 
@@ -35,6 +38,7 @@ def worker(
     ] = None,
     config: ConfigOption = None,
     port: PortOption = None,
+    host: HostOption = HOST,
     together: Annotated[str | None, typer.Option(metavar="INSTANCE", hidden=True)] = None,
 ) -> None:
     """Run steps until SIGTERM or Ctrl-C; whoever started it restarts it when it exits with 70.
@@ -53,7 +57,7 @@ def worker(
         bootstrap.steps(settings, watched, names) as handlers,
     ):
         broker = replace(broker, instance=instance)
-        attendance = Attendance(broker, names, port, database=database)
+        attendance = Attendance(broker, names, port, host, database=database)
         job = runner.Job(
             broker,
             handlers,
