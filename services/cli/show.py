@@ -80,9 +80,9 @@ def incidents(found: Sequence[Incident]) -> None:
 
 def listing(found: Sequence[Incident]) -> Group:
     """Two lines an incident, for lists: what it is, then what happened."""
-    lines = []
+    lines: list[Text | Padding] = []
     for one in found:
-        head = Text(f"{one.id}  {one.opened_at:%Y-%m-%d %H:%M}  {one.route}  {one.state}  verdict {one.verdict}  ")
-        head.append(one.severity, style=_COLOURS[one.severity])
+        head = Text(f"{one.id}  ").append(one.severity, style=_COLOURS[one.severity])
+        head.append(f"  {one.state}  {one.verdict}  {one.opened_at:%Y-%m-%d %H:%M}  {one.route}")
         lines += [head, Padding(Text(one.headline), (0, 0, 0, 4))]
     return Group(*lines)
