@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -101,6 +102,12 @@ def load_settings() -> Settings:
             name = f"KEELWATCH_{str(item['loc'][0]).upper()}" if item["loc"] else "environment"
             lines.append(f"{name}: {_remedy(item['type'], item['msg'])}")
         raise SettingsError("\n".join(lines)) from None
+
+
+def apart(ours: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child that must reach nobody's database, broker or Slack but `ours`."""
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("KEELWATCH_")}
+    return {**rest, **ours}
 
 
 def fail_points() -> str:
