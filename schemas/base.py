@@ -102,6 +102,11 @@ def hash16(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()[:16]
 
 
+def plain_object(record: Part) -> dict[str, Any]:
+    """A record as the object that listings and the API show."""
+    return record.model_dump(mode="json", by_alias=True, exclude={"schema_version"})
+
+
 def iso(value: datetime) -> str:
     """UTC time as the records write it, for example 2026-11-24T18:00:00Z.
 

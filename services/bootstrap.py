@@ -10,6 +10,7 @@ from typing import Final
 
 from detectors import registered
 from schemas.base import Record
+from services.api.guard import check_host
 from services.errors import InputError
 from services.monitor import Monitor, load
 from services.offload import Offload
@@ -19,9 +20,11 @@ from services.replay.runner import Tools
 from services.score.core import Scorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
+from services.serving import Service
 from services.settings import Settings
 from services.store.engine import Database, StoreError, hold, is_unavailable, open_database, parse_url, shown
 from services.stream.alert import alert
+from services.stream.config import Broker
 from services.stream.detect import detect
 from services.stream.evaluate import Evaluate
 from services.stream.log import open_log
@@ -113,6 +116,22 @@ def steps(
         yield made
 
 
+@contextmanager
+def api(settings: Settings, broker: Broker, host: str, port: int) -> Iterator[Service]:
+    """What `keelwatch api` serves; the database is made when it does not exist, and closed at the end.
+
+    On SQLite it works beside the one worker process: what it writes are single decisions, which wait their turn.
+
+    Raises:
+        InputError: if `host` is not of this machine: there are no keys by which to tell people apart.
+        StoreError: if the database cannot be used.
+    """
+    check_host(host)
+    with ExitStack() as stack:
+        database = _opened(stack, settings.database)
+        yield Service(broker, database, settings.database, host, port)
+
+
 def _handler(
     name: str, settings: Settings, watched: Monitor, database: Database | None, threads: Threads, cluster: Cluster
 ) -> Handler:
@@ -130,8 +149,13 @@ def _handler(
 
 
 def _claimed(stack: ExitStack, url: str) -> Database:
-    """The database for this process; one that is away is waited for, as it would be later."""
+    """The database for this process, which works on it alone where it has one writer."""
     stack.enter_context(hold(url))
+    return _opened(stack, url)
+
+
+def _opened(stack: ExitStack, url: str) -> Database:
+    """The database; one that is away is waited for, as it would be later."""
     until = time.monotonic() + _DATABASE_SECONDS
     with _told(shown(parse_url(url))):
         while True:

@@ -7,8 +7,10 @@ from typing import Final
 
 import typer
 
+from services.cli.api import api
 from services.cli.baselines import app as baselines
 from services.cli.capture import capture
+from services.cli.change import app as changes
 from services.cli.check import check_config
 from services.cli.convert import convert
 from services.cli.dead import app as dead
@@ -40,6 +42,7 @@ app.command("score")(score)
 app.command("convert")(convert)
 app.command("up")(up)
 app.command("worker")(worker)
+app.command("api")(api)
 app.command("check-config")(check_config)
 app.command("doctor")(doctor)
 app.command("publish")(publish)
@@ -48,6 +51,7 @@ app.add_typer(dead, name="dead")
 app.add_typer(topics, name="topics")
 app.add_typer(incidents, name="incident")
 app.add_typer(baselines, name="baseline")
+app.add_typer(changes, name="change")
 
 
 def main() -> None:

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from schemas.base import plain_object
 from services.cli import show
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
-from services.replay.report import plain_object
 from services.settings import load_settings
 from services.store.repository import Repository
 

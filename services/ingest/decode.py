@@ -32,6 +32,7 @@ def decode(
     previous: datetime | None = None,
     clock: datetime | None = None,
     origin: Position | None = None,
+    id: str | None = None,
 ) -> Received | DeadLetter:
     """The exchange in `raw` with `id` and `ts` filled in, or the dead letter that says why there is none.
 
@@ -46,10 +47,11 @@ def decode(
         clock: in a file the latest `ts` so far that was not flagged.
         origin: where a dead letter that is replayed stood at first. Its id is made of that place, and a new dead
             letter names it, so that it stays one exchange; the fence goes by `position`.
+        id: the id when it has none, of whoever gives one before it has a place.
     """
     try:
         fields, flags = _parse(raw)
-        fields.setdefault("id", id_of(origin or position))
+        fields.setdefault("id", id or id_of(origin or position))
         own = "ts" in fields
         fields.setdefault("ts", received or _next(previous))
         truncated = _truncate(fields)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from schemas.alert import Alert
-from schemas.base import Part, iso
+from schemas.base import iso, plain_object
 from services.alert.state import Mute
 from services.detect.speak import parts_of
 from services.detect.state import DetectState
@@ -50,11 +50,6 @@ def alert_object(alert: Alert) -> dict[str, Any]:
         "evidence": alert.evidence.model_dump(mode="json"),
         "reason": alert.reason,
     }
-
-
-def plain_object(record: Part) -> dict[str, Any]:
-    """A record as the object that listings show."""
-    return record.model_dump(mode="json", by_alias=True, exclude={"schema_version"})
 
 
 def _route(seen: Replayed, route: str, policy: RoutePolicy) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, and_, delete, exists, or_, select
 
 from schemas.incident import Incident
 from services.store.dialect import upsert
@@ -40,6 +41,25 @@ def find(connection: Connection, route: str | None = None, states: Sequence[str]
         query = query.where(_INCIDENTS.c.route == route)
     if states is not None:
         query = query.where(_INCIDENTS.c.state.in_(states))
+    return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def page(
+    connection: Connection,
+    route: str | None,
+    states: Sequence[str] | None,
+    after: tuple[datetime, str] | None,
+    most: int,
+) -> tuple[Incident, ...]:
+    """At most so many incidents, newest first, that follow the one with this time of opening and id."""
+    opened, id = _INCIDENTS.c.opened_at, _INCIDENTS.c.id
+    query = select(_INCIDENTS.c.payload).order_by(opened.desc(), id.desc()).limit(most)
+    if route is not None:
+        query = query.where(_INCIDENTS.c.route == route)
+    if states is not None:
+        query = query.where(_INCIDENTS.c.state.in_(states))
+    if after is not None:
+        query = query.where(or_(opened < after[0], and_(opened == after[0], id < after[1])))
     return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 

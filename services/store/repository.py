@@ -9,8 +9,9 @@ from datetime import datetime
 from schemas.incident import Incident
 from schemas.reading import Reading
 from schemas.sample import Sample
-from services.store import dead, evaluations, incidents, journal, readings, rollups, routes, samples
+from services.store import dead, dossier, evaluations, incidents, journal, readings, rollups, routes, samples
 from services.store.dead import Dead
+from services.store.dossier import Dossier
 from services.store.engine import Database, open_database
 from services.store.evaluations import Evaluation
 from services.store.journal import Fact
@@ -46,6 +47,18 @@ class Repository:
         """One incident, or None."""
         with self.database.read() as connection:
             return incidents.get(connection, id)
+
+    def incident_page(
+        self, route: str | None, states: Sequence[str] | None, after: tuple[datetime, str] | None, most: int
+    ) -> tuple[Incident, ...]:
+        """At most so many incidents, newest first, that follow the one with this time of opening and id."""
+        with self.database.read() as connection:
+            return incidents.page(connection, route, states, after, most)
+
+    def dossier(self, id: str) -> Dossier | None:
+        """One incident with all that its page shows, or None."""
+        with self.database.read() as connection:
+            return dossier.read(connection, id)
 
     def rates(
         self, route: str, since: datetime | None = None, until: datetime | None = None, slice: str | None = ""

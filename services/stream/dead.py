@@ -17,9 +17,10 @@ from pydantic import ValidationError
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.topics import dead_topics
+from services.errors import UnknownOutcome
 from services.stream.clients import Unreachable, consumer, partitions, reached, said
 from services.stream.config import Broker
-from services.stream.producer import Producer, UnknownOutcome
+from services.stream.producer import Producer
 from services.stream.publish import key_of
 from services.stream.reading import Until, from_start, records
 from services.stream.score import ORIGIN

@@ -6,9 +6,9 @@ from typing import Final
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from services.errors import UnknownOutcome
 from services.store.engine import is_unavailable
 from services.stream.clients import Unreachable
-from services.stream.producer import UnknownOutcome
 
 _WAITED_FOR: Final = (UnknownOutcome, Unreachable, KafkaError, OSError)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
 
 from services.errors import InputError
@@ -84,23 +84,29 @@ class Health:
             reason = f"cannot be checked: {type(error).__name__}"
         self._sights[name] = Sight(reason, begin)
 
-    def app(self) -> FastAPI:
-        """The three paths."""
-        app = FastAPI(title="Keelwatch", openapi_url=None)
+    def router(self) -> APIRouter:
+        """The three paths, for an application that has others too."""
+        made = APIRouter(include_in_schema=False)
 
-        @app.get("/livez")
+        @made.get("/livez")
         async def livez() -> Response:
             reason = self._alive()
             return _answer({} if reason is None else {"consumer": reason})
 
-        @app.get("/readyz")
+        @made.get("/readyz")
         async def readyz() -> Response:
             return _answer(self.reasons())
 
-        @app.get("/metrics")
+        @made.get("/metrics")
         async def metrics() -> Response:
             return Response(self._meters.exposition(), media_type=CONTENT_TYPE)
 
+        return made
+
+    def app(self) -> FastAPI:
+        """The three paths alone."""
+        app = FastAPI(title="Keelwatch", openapi_url=None)
+        app.include_router(self.router())
         return app
 
     @asynccontextmanager
@@ -115,20 +121,36 @@ class Health:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     @asynccontextmanager
-    async def serve(self, port: int, host: str = "127.0.0.1") -> AsyncIterator[int]:
+    async def serve(
+        self, port: int, host: str = "127.0.0.1", app: FastAPI | None = None, grace: int = 0
+    ) -> AsyncIterator[int]:
         """Watch and answer while the block runs; yields the port, which is chosen when `port` is 0.
+
+        Args:
+            port: where to listen.
+            host: the address.
+            app: what is served; the three paths alone without one.
+            grace: seconds that requests have to end in when the block ends; 0 breaks them off.
 
         Raises:
             InputError: if nobody can listen there.
         """
         with listening(host, port) as listener:
-            server = _Server(uvicorn.Config(self.app(), log_config=None, access_log=False, lifespan="off"))
+            config = uvicorn.Config(
+                app or self.app(),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=grace or None,
+            )
+            server = _Server(config)
             async with self.watching():
                 task = asyncio.create_task(server.serve([listener]), name="health server")
                 try:
                     yield int(listener.getsockname()[1])
                 finally:
-                    server.should_exit = server.force_exit = True
+                    server.should_exit, server.force_exit = True, not grace
                     await asyncio.gather(task, return_exceptions=True)
 
     async def _again(self, name: str) -> None:

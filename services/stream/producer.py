@@ -12,16 +12,13 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotRead
 from aiokafka.structs import RecordMetadata
 
 from schemas.position import Position
+from services.errors import UnknownOutcome
 from services.stream.config import Broker, options
 
 Header = tuple[str, bytes]
 
 DEADLINE_SECONDS: Final = 10.0
 _UNKNOWN: Final = (KafkaTimeoutError, RequestTimedOutError, KafkaConnectionError, NodeNotReadyError)
-
-
-class UnknownOutcome(Exception):  # noqa: N818
-    """Nobody knows whether the record is on the topic: it was not acknowledged in time. Send it again."""
 
 
 class Producer:

@@ -12,12 +12,13 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from schemas.position import Position
+from services.errors import UnknownOutcome
 from services.ingest.decode import decode
 from services.ingest.file import Line
 from services.ports import Received
 from services.stream.clients import Unreachable, partitions_of, reached, said
 from services.stream.config import Broker
-from services.stream.producer import Producer, UnknownOutcome
+from services.stream.producer import Producer
 
 _MOST_IN_FLIGHT: Final = 2_000
 _BYTES_IN_FLIGHT: Final = 32 * 1024 * 1024

@@ -18,9 +18,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.alert import Alert
+from schemas.base import plain_object
 from schemas.exchange import Exchange
 from schemas.topics import Topic
-from services.replay.report import alert_object, plain_object
+from services.replay.report import alert_object
 from services.store.repository import Repository
 from services.stream import topics
 from services.stream.app import topics_of

@@ -1,0 +1,76 @@
+"""The API and its pages as one FastAPI application, or added to one that exists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from schemas.exchange import Exchange
+from services.api import decisions, exchanges, problems, reading
+from services.api.body import Budget
+from services.api.deciding import Decisions
+from services.api.gateway import Gateway
+from services.api.guard import LOOPBACK, Guard, Secure, local_only
+from services.api.pages import routes as pages
+from services.api.relay import Relay
+from services.store.repository import Repository
+
+TITLE: Final = "Keelwatch"
+VERSION: Final = "1"
+_ABOUT: Final = (
+    "Watches the safety of LLM traffic. Errors are application/problem+json and name field and remedy; what may "
+    "succeed later carries Retry-After."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What the API is made of.
+
+    Attributes:
+        relay: publishes what people decide; whoever runs the API runs it.
+        guard: who may do what. hosts: names under which it is asked, None for any.
+    """
+
+    repository: Repository
+    gateway: Gateway
+    decisions: Decisions
+    relay: Relay
+    guard: Guard = local_only
+    hosts: Collection[str] | None = LOOPBACK
+    budget: Budget = field(default_factory=Budget)
+
+
+def install(app: FastAPI, api: Api) -> None:
+    """Add every path, the answers to what goes wrong, the security headers and the description to `app`."""
+    problems.install(app, pages.failed)
+    app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
+    app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
+    app.include_router(reading.router(api.repository, api.guard))
+    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget))
+    app.add_middleware(Secure, hosts=api.hosts)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    app.add_api_route("/openapi.json", app.openapi, include_in_schema=False)
+
+
+def make(api: Api) -> FastAPI:
+    """An application of its own. It serves no interactive documentation: that would load scripts from elsewhere."""
+    app = FastAPI(title=TITLE, version=VERSION, openapi_url=None)
+    install(app, api)
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
+    if app.openapi_schema is None:
+        found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
+        bodies = [(model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding)]
+        _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
+        found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+        app.openapi_schema = found
+    return app.openapi_schema

@@ -1,0 +1,143 @@
+"""`POST /v1/changes` and `POST /v1/decisions`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
+
+from schemas.base import Hash16, Part, Timestamp, iso
+from schemas.decision import Decision, DecisionKind
+from schemas.exchange import Route
+from schemas.identity import Model
+from services.api.body import Budget, read_as
+from services.api.deciding import Decisions, stamp
+from services.api.guard import Guard
+from services.api.problems import Problem, ProblemBody, of_store, of_violation
+from services.store.decisions import Stale
+from services.store.repository import Repository
+
+MOST_WORDS: Final = 2_000
+Words = Annotated[str, StringConstraints(min_length=1, max_length=MOST_WORDS, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+class Change(Part):
+    """A change of the model that is announced."""
+
+    route: Route
+    model: Model
+    reason: Words
+    actor: Name
+    ts: Timestamp | None = None
+
+
+class Deciding(Part):
+    """A decision. Without `ts` it is taken now; the same one with the same `ts` is one, however often it is sent."""
+
+    kind: DecisionKind
+    route: Route
+    incident: Hash16 | None = None
+    fingerprint: Hash16 | None = None
+    model: Model | None = None
+    actor: Name
+    reason: Words
+    ts: Timestamp | None = None
+    expires: Timestamp | None = None
+
+
+class Decided(BaseModel):
+    """The decision was written, and will be published."""
+
+    id: str = Field(description="Its id, made of its content.", examples=["1fec9bb08f43a022"])
+    ts: str = Field(description="When it was taken.", examples=["2026-11-24T18:00:00Z"])
+
+
+def router(decisions: Decisions, repository: Repository, guard: Guard, budget: Budget) -> APIRouter:
+    """The paths, for those whom `guard` lets operate."""
+
+    async def may_operate(request: Request) -> None:
+        await guard(request, "operator")
+
+    made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[Depends(may_operate)])
+
+    async def written(draft: Deciding) -> Response:
+        named = None if draft.incident is None else await of_store(lambda: repository.incident(draft.incident or ""))
+        decision = completed(draft, draft.ts or stamp(named, decisions.clock()))
+        try:
+            id = await decisions.decide(decision)
+        except Stale as error:
+            raise Problem(409, str(error)) from None
+        return JSONResponse({"id": id, "ts": iso(decision.ts)}, 202)
+
+    @made.post("/changes", status_code=202, summary="Announce a change", openapi_extra=_of("Change"), responses=_TOLD)
+    async def announce(request: Request) -> Response:
+        """Announce that another model will answer on a route: what follows is attributed to it, and re-evaluated."""
+        with budget.share() as share:
+            change = await read_as(request, share, Change)
+        return await written(Deciding(kind="announce", **dict(change)))
+
+    @made.post("/decisions", status_code=202, summary="Decide", openapi_extra=_of("Deciding"), responses=_TOLD)
+    async def decide(request: Request) -> Response:
+        """Acknowledge, snooze, resolve ... an incident, or accept, silence, announce on a route.
+
+        202 means that it is written and will be published; what it does shows in the incident's timeline. 409 says
+        why it would change nothing: the incident was resolved, somebody decided the same, none is open.
+        """
+        with budget.share() as share:
+            draft = await read_as(request, share, Deciding)
+        return await written(draft)
+
+    return made
+
+
+def completed(draft: Deciding, ts: Any) -> Decision:
+    """The decision of a draft, taken at `ts`.
+
+    Raises:
+        Problem: 422 names what is missing for its kind.
+    """
+    if draft.kind == "announce" and draft.model is None:
+        raise Problem(422, "model: an announcement names the model that will answer")
+    if draft.expires is not None and draft.expires <= ts:
+        raise Problem(422, "expires: lies before the decision; send a later time")
+    try:
+        return Decision(**{**dict(draft), "ts": ts})
+    except ValidationError as error:
+        raise of_violation(error) from None
+
+
+def _of(name: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": _EXAMPLES[name]}},
+        }
+    }
+
+
+_EXAMPLES: Final = {
+    "Change": {
+        "route": "support-bot/prod",
+        "model": {"provider": "openai", "requested": "gpt-4", "served": "gpt-4-0613"},
+        "reason": "the vendor retires the old version",
+        "actor": "mara",
+    },
+    "Deciding": {
+        "kind": "acknowledge",
+        "route": "support-bot/prod",
+        "incident": "b2a6b1e24b1c0c5e",
+        "actor": "mara",
+        "reason": "I am looking at it",
+    },
+}
+_TOLD: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": Decided},
+    409: {"model": ProblemBody, "description": "It would change nothing; detail says why."},
+    413: {"model": ProblemBody, "description": "The body is too large."},
+    422: {"model": ProblemBody, "description": "A field cannot be used; errors name field and remedy."},
+    503: {"model": ProblemBody, "description": "The database does not answer; send again."},
+}

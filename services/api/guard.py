@@ -1,0 +1,102 @@
+"""Who may ask what, from where: checked before anything of a body is read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from services.api.problems import Problem, answer
+from services.errors import InputError
+
+Role = Literal["ingest", "viewer", "operator", "admin"]
+Guard = Callable[[Request, Role], Awaitable[None]]
+"""Lets a request pass that may do what the role may, else raises Problem(401 or 403)."""
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+_Scope = MutableMapping[str, Any]
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
+
+
+async def local_only(_request: Request, _role: Role) -> None:
+    """Lets everybody pass: without a key the API answers on this machine alone, which `check_host` holds."""
+
+
+def check_host(host: str) -> None:
+    """That the API may listen there.
+
+    Raises:
+        InputError: if it is no loopback address: nobody could be told apart from anybody else.
+    """
+    if host not in LOOPBACK:
+        raise InputError(
+            f"--host {host}: without an API key the API answers on 127.0.0.1 alone, since whoever reaches it may "
+            "decide; leave --host out, and let a proxy that knows its users reach 127.0.0.1"
+        )
+
+
+class Secure:
+    """ASGI middleware: the security headers of every answer, and no request that another site's page made.
+
+    Args:
+        hosts: names under which the API is asked. Another name is a page elsewhere whose name was pointed to this
+            machine, and is refused; None asks no such thing. Probes are answered under any name.
+    """
+
+    def __init__(self, app: _App, hosts: Collection[str] | None = LOOPBACK) -> None:
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def secured(message: _Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [pair for pair in message["headers"] if pair[0].decode("latin-1").lower() not in _HEADERS]
+                message["headers"] = kept + [(k.encode(), v.encode()) for k, v in _HEADERS.items()]
+            await send(message)
+
+        refused = self._refusal(Request(scope))
+        await (self._app if refused is None else answer(refused))(scope, receive, secured)
+
+    def _refusal(self, request: Request) -> Problem | None:
+        if request.url.path in PROBES:
+            return None
+        if self._hosts is not None and _name(f"//{request.headers.get('host', '')}") not in self._hosts:
+            return Problem(421, f"ask for it by one of these names: {', '.join(sorted(self._hosts))}")
+        if request.method not in _SAFE and _is_foreign(request):
+            return Problem(403, "a page of another site sent this; open Keelwatch's own page and decide there")
+        return None
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether a browser says that the request comes from another origin; programs send neither header."""
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return True
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+
+
+def _name(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,31 @@
+"""A form can only come from a page that this server gave to the same browser: a token in a cookie and in the form."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+from fastapi import Request
+from fastapi.responses import Response
+
+COOKIE: Final = "keelwatch_form"
+FIELD: Final = "token"
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def token_of(request: Request) -> str:
+    """The token of this browser, a new one where it has none."""
+    known = request.cookies.get(COOKIE, "")
+    return known if _TOKEN.fullmatch(known) else secrets.token_urlsafe(32)
+
+
+def keep(response: Response, token: str, *, secure: bool) -> None:
+    """Let the browser keep it: no script reads it, and no other site's request carries it."""
+    response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/")
+
+
+def matches(request: Request, sent: str) -> bool:
+    """Whether the form and the browser have the same token."""
+    known = request.cookies.get(COOKIE, "")
+    return bool(_TOKEN.fullmatch(known)) and secrets.compare_digest(known.encode(), sent.encode())

@@ -1,0 +1,74 @@
+"""The form of an incident's page, read by hand: what it decides, or which field cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, cast, get_args
+from urllib.parse import parse_qsl
+
+from schemas.decision import Decision, DecisionKind
+from schemas.incident import Incident
+from services.api.decisions import MOST_WORDS
+from services.api.pages.words import DECISIONS
+from services.api.problems import Fault, Problem
+
+HOURS: Final = (1, 4, 12, 24, 72, 168)
+_UNSAID: Final = {"acknowledge": "looking at it", "snooze": "later"}
+_TIMED: Final = frozenset({"snooze", "silence"})
+_MOST_FIELDS: Final = 20
+
+
+def fields_of(raw: bytes) -> dict[str, str]:
+    """The fields of a urlencoded body; of a field that is there twice the last one counts.
+
+    Raises:
+        Problem: 422 if it is none.
+    """
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Problem(422, "form: cannot be read; open the incident's page and send it from there") from None
+    return {name: value.replace("\0", "\N{REPLACEMENT CHARACTER}") for name, value in pairs}
+
+
+def decision_of(fields: Mapping[str, str], incident: Incident, ts: datetime) -> Decision:
+    """What the form decides on the incident, at `ts`.
+
+    Raises:
+        Problem: 422 names the field.
+    """
+    kind = fields.get("kind", "")
+    if kind not in DECISIONS or kind not in get_args(DecisionKind):
+        raise _wrong("decision", "press one of the buttons")
+    actor = _words(fields, "actor", "your name", 200)
+    reason = _words(fields, "reason", "the reason", MOST_WORDS, unsaid=_UNSAID.get(kind, ""))
+    return Decision(
+        kind=cast(DecisionKind, kind),
+        route=incident.route,
+        incident=incident.id,
+        actor=actor,
+        reason=reason,
+        ts=ts,
+        expires=ts + timedelta(hours=_hours(fields)) if kind in _TIMED else None,
+    )
+
+
+def _words(fields: Mapping[str, str], name: str, what: str, most: int, unsaid: str = "") -> str:
+    text = " ".join(fields.get(name, "").split()) or unsaid
+    if not text:
+        raise _wrong(what, "is missing: write it into the form; it stays in the timeline")
+    if len(text) > most:
+        raise _wrong(what, f"is longer than {most:,} characters: write less")
+    return text
+
+
+def _hours(fields: Mapping[str, str]) -> int:
+    given = fields.get("hours", "4")
+    if given not in {str(hours) for hours in HOURS}:
+        raise _wrong("time", "choose one of the list")
+    return int(given)
+
+
+def _wrong(field: str, remedy: str) -> Problem:
+    return Problem(422, f"{field}: {remedy}", errors=(Fault(field=field, remedy=remedy),))

@@ -1,0 +1,152 @@
+"""The pages: the list of incidents, one incident, and its form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from schemas.alert import rank
+from services.api.body import SMALL_BYTES, Budget, read
+from services.api.deciding import Decisions, stamp
+from services.api.guard import Guard, Role
+from services.api.pages import csrf, forms, words
+from services.api.pages.view import heading, view
+from services.api.problems import Problem, of_store
+from services.store.decisions import Stale
+from services.store.dossier import Dossier
+from services.store.repository import Repository
+
+_HERE: Final = Path(__file__).parent
+_UNRESOLVED: Final = ("open", "acknowledged", "snoozed")
+_MOST_RESOLVED: Final = 50
+_MOST_OPEN: Final = 500
+_SOON: Final = timedelta(minutes=2)
+_REFRESH_SECONDS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the pages are made of."""
+
+    repository: Repository
+    decisions: Decisions
+    guard: Guard
+    budget: Budget
+
+
+def install(app: FastAPI, parts: Parts) -> None:
+    """Add the pages and their style to `app`."""
+    app.include_router(_reading(parts))
+    app.include_router(_deciding(parts))
+    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+
+
+def failed(problem: Problem) -> Response:
+    """A problem as a page."""
+    return _page("problem.html", {"problem": problem}, problem.status, problem.headers)
+
+
+def _reading(parts: Parts) -> APIRouter:
+    made = APIRouter(include_in_schema=False, dependencies=[Depends(_may(parts.guard, "viewer"))])
+
+    @made.get("/")
+    async def incidents(request: Request) -> Response:
+        now = parts.decisions.clock()
+        found = await of_store(lambda: parts.repository.incident_page(None, _UNRESOLVED, None, _MOST_OPEN))
+        done = await of_store(lambda: parts.repository.incident_page(None, ("resolved",), None, _MOST_RESOLVED))
+        routes = await of_store(parts.repository.routes)
+        worst_first = sorted(found, key=lambda one: rank(one.severity), reverse=True)
+        told = {"open": worst_first, "resolved": done, "routes": routes, "heading": heading(found), "now": now}
+        return _page("incidents.html", told)
+
+    @made.get("/incidents/{id}")
+    async def incident(request: Request, id: str) -> Response:
+        return _incident(request, parts, await _dossier(parts, id), _Sent())
+
+    return made
+
+
+def _deciding(parts: Parts) -> APIRouter:
+    made = APIRouter(include_in_schema=False, dependencies=[Depends(_may(parts.guard, "operator"))])
+
+    @made.post("/incidents/{id}/decisions")
+    async def decide(request: Request, id: str) -> Response:
+        with parts.budget.share() as share:
+            fields = forms.fields_of(await read(request, share, SMALL_BYTES))
+        if not csrf.matches(request, fields.get(csrf.FIELD, "")):
+            raise Problem(403, "this form is not of this browser, or too old; open the incident again and decide there")
+        found = (await _dossier(parts, id)).incident
+        try:
+            await parts.decisions.decide(forms.decision_of(fields, found, stamp(found, parts.decisions.clock())))
+        except Problem as problem:
+            return _incident(request, parts, await _dossier(parts, id), _Sent(problem, fields))
+        except Stale as error:
+            return _incident(request, parts, await _dossier(parts, id), _Sent(Problem(409, str(error)), fields))
+        return RedirectResponse(f"/incidents/{found.id}", 303)
+
+    return made
+
+
+def _may(guard: Guard, role: Role) -> Any:
+    async def may(request: Request) -> None:
+        await guard(request, role)
+
+    return may
+
+
+async def _dossier(parts: Parts, id: str) -> Dossier:
+    found = await of_store(lambda: parts.repository.dossier(id))
+    if found is None:
+        raise Problem(404, "there is no such incident; the list shows those that there are")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A form that was sent and not done: why, and what it held."""
+
+    problem: Problem | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def _incident(request: Request, parts: Parts, dossier: Dossier, sent: _Sent) -> Response:
+    now, token = parts.decisions.clock(), csrf.token_of(request)
+    kept = {name: sent.fields.get(name, "") for name in ("actor", "reason")}
+    told = {"view": view(dossier), "token": token, "hours": forms.HOURS, "now": now}
+    told |= {"fields": kept, "problem": sent.problem}
+    # What was decided a moment ago shows once it went its way; the page looks again by itself until then.
+    soon = sent.problem is None and any(abs(now - decision.ts) < _SOON for decision in dossier.decided)
+    status = 200 if sent.problem is None else sent.problem.status
+    made = _page("incident.html", told, status, {"refresh": str(_REFRESH_SECONDS)} if soon else {})
+    csrf.keep(made, token, secure=request.url.scheme == "https")
+    return made
+
+
+def _page(name: str, told: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    text = _ENVIRONMENT.get_template(name).render(**told)
+    return HTMLResponse(text, status, {**(headers or {}), "cache-control": "no-store"})
+
+
+def _environment() -> jinja2.Environment:
+    """Everything is escaped, and a name that is missing is a fault of ours."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"at": words.at, "ago": words.ago}
+    made.globals |= {"ENTRIES": words.ENTRIES, "DECISIONS": words.DECISIONS, "VERDICTS": words.VERDICTS}
+    return made
+
+
+_ENVIRONMENT: Final = _environment()

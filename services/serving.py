@@ -1,0 +1,108 @@
+"""`keelwatch api` as a process: the API, its pages, the relay of decisions and the probes, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi import FastAPI
+
+from schemas.topics import DECISIONS, EXCHANGES
+from services.api.app import Api, make
+from services.api.deciding import Decisions
+from services.api.gateway import Gateway, Send
+from services.api.relay import Relay
+from services.store.engine import Database
+from services.store.repository import Repository
+from services.stream.checks import Cluster, Store
+from services.stream.config import Broker
+from services.stream.health import Check, Health, in_thread
+from services.stream.log import Log, install, open_log
+from services.stream.metrics import Meters
+from services.stream.uplink import Uplink
+
+GRACE_SECONDS: Final = 12
+"""Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is served.
+
+    Attributes:
+        database: the open database, and `url` where it is, for the probe's own connection.
+        extend: adds further paths (the actions of Slack) to the application.
+    """
+
+    broker: Broker
+    database: Database
+    url: str
+    host: str
+    port: int
+    extend: Callable[[FastAPI, Api], None] = lambda _app, _api: None
+    log: Log = field(default_factory=open_log)
+
+
+def api_of(database: Database, send: Send) -> Api:
+    """The API on a database, with `send` to publish what comes in and what people decide."""
+    relay = Relay(database, send)
+    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay)
+
+
+@asynccontextmanager
+async def serving(service: Service) -> AsyncIterator[int]:
+    """Serve while the block runs; yields the port.
+
+    Raises:
+        InputError: if the port cannot be had.
+    """
+    uplink, cluster = Uplink(service.broker), Cluster(service.broker, {EXCHANGES.name, DECISIONS.name})
+    store = Store(service.url)
+    api = api_of(service.database, uplink.send)
+    checks: dict[str, Check] = {
+        "broker": cluster.check,
+        "topics": cluster.topics,
+        "producer": uplink.sends.check,
+        "decisions": api.relay.check,
+        "database": in_thread(store.ask),
+    }
+    health = Health(checks, lambda: None, Meters())
+    app = make(api)
+    app.include_router(health.router())
+    service.extend(app, api)
+    async with AsyncExitStack() as stack:
+        stack.callback(store.close)
+        stack.push_async_callback(cluster.close)
+        await stack.enter_async_context(uplink.connecting())
+        await stack.enter_async_context(_running(api.relay))
+        port = await stack.enter_async_context(health.serve(service.port, service.host, app, GRACE_SECONDS))
+        service.log.info("api", at=f"http://{service.host}:{port}/")
+        yield port
+
+
+def run(service: Service) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    asyncio.run(_run(service))
+
+
+async def _run(service: Service) -> None:
+    stop = asyncio.Event()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    install(service.log)
+    async with serving(service):
+        await stop.wait()
+
+
+@asynccontextmanager
+async def _running(relay: Relay) -> AsyncIterator[None]:
+    task = asyncio.create_task(relay.run(), name="relay")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,143 @@
+"""Decisions on their way to their topic: written once, published at least once, in order per route."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Index,
+    Text,
+    UniqueConstraint,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlmodel import Field
+
+from schemas.decision import Decision
+from services.store import routes
+from services.store.tables import Base, UtcDateTime, table
+
+
+class DecisionRow(Base, table=True):
+    """One decision, numbered within its route; `published` once the broker has it.
+
+    Whoever publishes the route's decisions is the `owner` of its rows until `lease_until`.
+    """
+
+    __tablename__ = "decisions_outbox"
+    __table_args__ = (
+        UniqueConstraint("id"),
+        Index(None, "published", "route"),
+        Index(None, "incident"),
+    )
+    route: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    id: str
+    incident: str | None = None
+    payload: str = Field(sa_type=Text)
+    created: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    owner: str | None = None
+    lease_until: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    published: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+
+
+CLAIMED_AT_ONCE: Final = 200
+_DECISIONS = table(DecisionRow)
+_WAITS = _DECISIONS.c.published.is_(None)
+
+
+class Stale(Exception):  # noqa: N818
+    """The decision would change nothing: the text says why, for whoever took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A decision that is to be published: number `seq` of its route, `payload` as it is sent."""
+
+    route: str
+    seq: int
+    payload: bytes
+
+
+def known(connection: Connection, id: str) -> bool:
+    """Whether the decision was written already."""
+    return bool(connection.execute(select(exists().where(_DECISIONS.c.id == id))).scalar())
+
+
+def add(connection: Connection, decision: Decision, now: datetime) -> None:
+    """Write a decision that is not known yet; the transaction has locked its route."""
+    last = select(func.coalesce(func.max(_DECISIONS.c.seq), 0)).where(_DECISIONS.c.route == decision.route)
+    row = {
+        "route": decision.route,
+        "seq": int(connection.execute(last).scalar_one()) + 1,
+        "id": decision.id,
+        "incident": decision.incident,
+        "payload": decision.encode().decode(),
+        "created": now,
+    }
+    connection.execute(insert(_DECISIONS), row)
+
+
+def of_incident(connection: Connection, incident: str) -> tuple[Decision, ...]:
+    """What was decided on an incident and is still kept here, in order."""
+    query = select(_DECISIONS.c.payload).where(_DECISIONS.c.incident == incident).order_by(_DECISIONS.c.seq)
+    return tuple(Decision.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def waiting(connection: Connection) -> bool:
+    """Whether any decision is to be published."""
+    return bool(connection.execute(select(exists().where(_WAITS))).scalar())
+
+
+def claim(connection: Connection, owner: str, now: datetime, until: datetime) -> tuple[Waiting, ...]:
+    """The oldest unpublished decisions of every route that no other owner has claimed, for `owner` until then.
+
+    The lock on the routes keeps a decision that is written at this moment from being claimed by somebody else.
+    """
+    names = connection.execute(select(_DECISIONS.c.route).where(_WAITS).distinct()).scalars().all()
+    if not names:
+        return ()
+    routes.lock(connection, names)
+    taken = and_(_WAITS, _DECISIONS.c.owner != owner, _DECISIONS.c.lease_until > now)
+    free = set(names) - set(connection.execute(select(_DECISIONS.c.route).where(taken)).scalars())
+    columns = (_DECISIONS.c.route, _DECISIONS.c.seq, _DECISIONS.c.payload)
+    query = select(*columns).where(_WAITS, _DECISIONS.c.route.in_(sorted(free)))
+    rows = connection.execute(query.order_by(_DECISIONS.c.route, _DECISIONS.c.seq).limit(CLAIMED_AT_ONCE)).all()
+    found = tuple(Waiting(row.route, row.seq, row.payload.encode()) for row in rows)
+    if found:
+        connection.execute(update(_DECISIONS).where(_these(found)).values(owner=owner, lease_until=until))
+    return found
+
+
+def publish(connection: Connection, done: Sequence[Waiting], now: datetime) -> None:
+    """Note that the broker has them."""
+    if done:
+        gone = {"published": now, "owner": None, "lease_until": None}
+        connection.execute(update(_DECISIONS).where(_these(done)).values(**gone))
+
+
+def release(connection: Connection, owner: str) -> None:
+    """Give up the claims of an owner that ends, so that another one need not wait for their time."""
+    mine = (_DECISIONS.c.owner == owner, _WAITS)
+    connection.execute(update(_DECISIONS).where(*mine).values(owner=None, lease_until=None))
+
+
+def prune(connection: Connection, before: datetime) -> None:
+    """Delete what was published before that time: the journal has it."""
+    connection.execute(delete(_DECISIONS).where(_DECISIONS.c.published < before))
+
+
+def _these(some: Sequence[Waiting]) -> ColumnElement[bool]:
+    return or_(*(and_(_DECISIONS.c.route == one.route, _DECISIONS.c.seq == one.seq) for one in some))
