@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Final
+
+from fastapi import FastAPI
 
 from detectors import registered
 from schemas.base import Record
@@ -20,24 +23,28 @@ from services.replay.runner import Tools
 from services.score.core import Scorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.serving import Service
+from services.serving import Service, api_part
 from services.settings import Settings
 from services.store.engine import Database, StoreError, hold, is_unavailable, open_database, parse_url, shown
 from services.stream.alert import alert
 from services.stream.config import Broker
 from services.stream.detect import detect
 from services.stream.evaluate import Evaluate
+from services.stream.health import Check
 from services.stream.log import open_log
 from services.stream.message import Handler
 from services.stream.record import Record as RecordStep
-from services.stream.runner import Cluster
+from services.stream.runner import Cluster, Companion
 from services.stream.score import Score
 from services.stream.stateful import Threads
 from services.stream.stateful import Tools as StateTools
 
 EMBEDDERS = ("openvino", "openvino-f32", "sentence-transformers")
 STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
-"""Steps that a worker can run."""
+"""Steps that read topics."""
+API: Final = "api"
+STEPS: Final = (*STREAMED, API)
+"""All that a worker can run."""
 
 _DATABASE_SECONDS: Final = 120.0
 _TELL_SECONDS: Final = 3.0
@@ -95,25 +102,48 @@ def tools(settings: Settings, watched: Monitor, database: str | None = None) -> 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker process does.
+
+    Attributes:
+        handlers: made with the function that asks the broker for its id. companions: what runs beside them.
+        extend: adds the API's paths to those of the probes; None when this process has no API.
+        checks: more that must be well for the process to be ready.
+    """
+
+    handlers: Callable[[Cluster], Sequence[Handler]]
+    companions: Sequence[Companion] = ()
+    extend: Callable[[FastAPI], None] | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict)
+
+
 @contextmanager
-def steps(
-    settings: Settings, watched: Monitor, names: Sequence[str]
-) -> Iterator[Callable[[Cluster], Sequence[Handler]]]:
-    """What makes the handlers of these steps of the stream; threads and database are closed at the end.
+def work(settings: Settings, watched: Monitor, names: Sequence[str], broker: Broker, host: str) -> Iterator[Work]:
+    """What these steps do; threads and database are closed at the end.
 
     Raises:
+        InputError: if the API is one of them, and `host` is not of this machine.
         StoreError: if the database cannot be used, or is SQLite and another process works on it.
     """
+    if API in names:
+        check_host(host)
     with ExitStack() as stack:
         threads = Threads(Offload("cpu"), Offload("database"))
         stack.callback(threads.cpu.close)
         stack.callback(threads.database.close)
         database = _claimed(stack, settings.database) if set(names) - {"score"} else None
+        streamed = [name for name in names if name in STREAMED]
 
         def made(cluster: Cluster) -> Sequence[Handler]:
-            return [_handler(name, settings, watched, database, threads, cluster) for name in names]
+            return [_handler(name, settings, watched, database, threads, cluster) for name in streamed]
 
-        yield made
+        if API not in names:
+            yield Work(made)
+            return
+        assert database is not None
+        part = api_part(database, broker)
+        yield Work(made, [part.companion], part.extend, part.checks)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from services import bootstrap, failpoints
+from services.api.guard import LOOPBACK
 from services.cli.replay import ConfigOption
 from services.errors import InputError
 from services.instance import claim
@@ -19,6 +20,7 @@ from services.settings import Settings, fail_points, load_settings
 from services.stream import runner
 from services.stream.attend import HOST, Attendance
 from services.stream.config import broker_of
+from services.stream.log import open_log
 
 PortOption = Annotated[
     int | None,
@@ -49,22 +51,23 @@ def worker(
     settings = load_settings()
     broker = broker_of(settings, bootstrap_servers)
     watched = bootstrap.monitor(settings, config)
-    names = _steps(only)
+    names = _steps(only, host)
     database = settings.database if set(names) - {"score"} else None
     with (
         _ended_at_once(),
         _instance(settings, names, together) as instance,
-        bootstrap.steps(settings, watched, names) as handlers,
+        bootstrap.work(settings, watched, names, broker, host) as work,
     ):
         broker = replace(broker, instance=instance)
-        attendance = Attendance(broker, names, port, host, database=database)
+        attendance = Attendance(broker, names, port, host, database=database, extend=work.extend, checks=work.checks)
         job = runner.Job(
             broker,
-            handlers,
+            work.handlers,
             settings.data_dir / "faust",
             together=together is not None,
             meters=attendance.meters,
             attendance=attendance,
+            companions=work.companions,
         )
         raise typer.Exit(runner.run(job))
 
@@ -89,9 +92,14 @@ def _instance(settings: Settings, names: tuple[str, ...], together: str | None) 
         yield instance
 
 
-def _steps(only: str | None) -> tuple[str, ...]:
-    names = bootstrap.STREAMED if only is None else tuple(name.strip() for name in only.split(","))
+def _steps(only: str | None, host: str) -> tuple[str, ...]:
+    if only is None:
+        if host in LOOPBACK:
+            return bootstrap.STEPS
+        open_log().warning("without the API, which answers on 127.0.0.1 alone until there are keys", host=host)
+        return tuple(name for name in bootstrap.STEPS if name != bootstrap.API)
+    names = tuple(name.strip() for name in only.split(","))
     for name in names:
-        if name not in bootstrap.STREAMED:
-            raise InputError(f"--only {name}: must be some of {','.join(bootstrap.STREAMED)}")
+        if name not in bootstrap.STEPS:
+            raise InputError(f"--only {name}: must be some of {','.join(bootstrap.STEPS)}")
     return tuple(dict.fromkeys(names))
