@@ -15,7 +15,9 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 $(STAMP): FORCE
 endif
 
-.PHONY: help install demo test check format bench bench-updates clean FORCE
+SEED := 1
+
+.PHONY: help install demo test chaos check format bench bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -27,6 +29,9 @@ demo: $(STAMP) ## replay a support bot whose model is silently replaced, print t
 
 test: $(STAMP) ## run all that this machine can run, and print what was not run and why
 	@$(RUN) -m pytest $(PYTEST_ARGS)
+
+chaos: $(STAMP) ## kill workers ten times among 20,000 exchanges and judge what became of each: SEED=n; minutes
+	@$(RUN) -m tests.chaos.run --seed $(SEED) $(CHAOS_ARGS)
 
 check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m ruff format --check .

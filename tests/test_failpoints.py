@@ -24,11 +24,21 @@ print("alive")
 """
 
 
+def run(*words, **environment):
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def process(spec):
     """What a process says that was armed with `spec` and comes by one place twice, and how it ended."""
-    done = subprocess.run(
-        [sys.executable, "-c", REACHED_TWICE.format(spec=spec)], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    done = run("-c", REACHED_TWICE.format(spec=spec))
     return done.returncode, done.stdout.split(), done.stderr
 
 
@@ -76,15 +86,13 @@ def test_the_places_are_those_of_the_steps_that_run():
     ],
 )
 def test_what_is_no_place_is_refused(spec, remedy):
-    with pytest.raises(InputError, match="^KEELWATCH_FAILPOINTS: ") as refused:
+    with pytest.raises(InputError, match=r"^KEELWATCH_FAILPOINTS: ") as refused:
         armed(spec)
     assert remedy in str(refused.value)
 
 
 def test_a_worker_refuses_an_unknown_place_in_one_line():
-    command = [sys.executable, "-m", "services.cli", "worker", "--only", "score"]
-    environment = {**os.environ, "KEELWATCH_FAILPOINTS": "score.nonsense:1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = run("-m", "services.cli", "worker", "--only", "score", KEELWATCH_FAILPOINTS="score.nonsense:1")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("keelwatch: KEELWATCH_FAILPOINTS: 'score.nonsense:1': must be STEP.POINT:COUNT")
     assert done.stderr.count("\n") == 1
