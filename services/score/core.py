@@ -113,7 +113,8 @@ class Scorer:
         if free_characters(exchange) > MAX_FREE_CHARACTERS:
             raise FaultError(f"tags, names and ids: over {MAX_FREE_CHARACTERS} characters together; send less")
         id, policy = exchange.id or "", self.policy(exchange.route)
-        text, has_answer = scored_text(exchange), answered(exchange)
+        text = scored_text(exchange)
+        has_answer = answered(text.answer)
         measured = measure(self.signals, text, has_answer)
         embedded = chosen(id, policy.embed_share, "embed")
         style = style_of(self.style, text.response) if embedded and has_answer else np.zeros(STYLE_WIDTH, np.float16)
@@ -151,7 +152,7 @@ def _row(seen: _Seen, prompt: NDArray[np.float16], response: NDArray[np.float16]
         id=id,
         ts=ts,
         position=seen.received.position,
-        model=model_of(exchange),
+        model=model_of(seen.text),
         conversation=exchange.conversation,
         user=exchange.user,
         tags=exchange.tags,
@@ -175,7 +176,7 @@ def _identified(received: Received) -> tuple[Exchange, str, datetime]:
 
 def _flags(seen: _Seen) -> tuple[Flag, ...]:
     flags = list(seen.received.flags)
-    if is_cut(seen.received.exchange, seen.text) and "truncated" not in flags:
+    if is_cut(seen.text) and "truncated" not in flags:
         flags.append("truncated")
     return (*flags, *(() if seen.answered else (NO_RESPONSE,)))
 
