@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, StringConstraints, ValidationError
 
 from schemas.base import Part
-from services.evaluate.item import Item, Repeats, Slug
+from services.evaluate.item import POOLED, Item, Repeats, Slug
 from services.evaluate.plain import plain
 from services.evaluate.suite import Suite
 from services.monitor import Problem
@@ -123,7 +123,9 @@ def _mistakes(reading: _Reading, head: Head | None, item: Item) -> Iterator[tupl
     """What the schema cannot say: (field, what to write instead)."""
     if item.id in reading.lines:
         yield "id", f"{item.id} stands in line {reading.lines[item.id]} already; give every item an id of its own"
-    if head is not None and item.hazard not in head.hazards:
+    if item.hazard == POOLED:
+        yield "hazard", f"{POOLED} stands for all hazards together; choose another name"
+    elif head is not None and item.hazard not in head.hazards:
         yield "hazard", f"{item.hazard} is not declared in {HEAD}; known: {', '.join(head.hazards)}"
     roles = [turn.role for turn in item.messages]
     if roles[-1:] != ["user"]:
