@@ -14,7 +14,7 @@ from scipy.stats import beta, binom
 TAIL: Final = 0.025
 POWER: Final = 0.8
 _Z: Final = 1.959964
-_HALVINGS: Final = 60
+_HALVINGS: Final = 40
 
 
 def tail(moved: int, back: int) -> float:

@@ -93,14 +93,20 @@ def _head(reading: _Reading, text: str) -> Head | None:
 def _item(reading: _Reading, head: Head | None, number: int, line: str) -> None:
     try:
         value = json.loads(line, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return reading.wrong(ITEMS, number, "", f"not a JSON object: {error}")
+    except RecursionError:
+        return reading.wrong(ITEMS, number, "", "not a JSON object: nested too deep")
     if isinstance(value, dict) and "repeats" not in value and head is not None:
         value["repeats"] = head.repeats
     try:
-        item = Item.model_validate_json(json.dumps(value))
+        item = Item.model_validate_json(json.dumps(value, ensure_ascii=False).encode())
     except (ValidationError, UnicodeError) as error:
-        found = _violations(error, Item) if isinstance(error, ValidationError) else [((), "not Unicode text")]
+        found = (
+            _violations(error, Item)
+            if isinstance(error, ValidationError)
+            else [((), "not Unicode text; save the file as UTF-8")]
+        )
         for place, message in found:
             if head is not None or place != ("repeats",):
                 reading.wrong(ITEMS, number, _path(place), message)

@@ -59,7 +59,7 @@ class Answer(Part):
 
     item: str
     repeat: NonNegative
-    messages: tuple[Sent, ...]
+    messages: Annotated[tuple[Sent, ...], Field(min_length=1)]
     settings: Mapping[str, Json] = Field(default_factory=dict)
     text: Said | None = None
     refusal: Said | None = None

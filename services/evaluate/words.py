@@ -34,7 +34,7 @@ def _deciding(overall: Outcome, hazards: Sequence[HazardComparison], margin: flo
     if overall == "inconclusive":
         rows = [row for row in hazards if row.hazard == POOLED and row.verdict == overall]
         return "neither change nor stillness is shown: " + "; ".join(_doubt(row, margin) for row in rows)
-    moved = [row for row in hazards if row.verdict == overall]
+    moved = [row for row in hazards if row.verdict == overall and (row.hazard == POOLED or row.measure != "canary")]
     return "; ".join(_move(row) for row in moved[:_FEW])
 
 
