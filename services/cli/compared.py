@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from rich.markup import escape
+from rich import box
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from schemas.evaluation import HazardComparison, Outcome
 from services.evaluate.compare import Compared
-from services.evaluate.item import POOLED
-from services.evaluate.words import plain_name, worsened
+from services.evaluate.item import MEASURES, POOLED
+from services.evaluate.words import worsened
 
 WORST_FIRST: Final[tuple[Outcome, ...]] = ("regressed", "inconclusive", "improved", "unchanged")
 _COLOURS: Final = {"regressed": "bold red", "inconclusive": "yellow", "improved": "green", "unchanged": "green"}
-_FEW: Final = 6
 
 
 def worst(found: Sequence[tuple[str, Compared]]) -> Outcome:
@@ -42,51 +43,45 @@ def as_object(found: Sequence[tuple[str, Compared]]) -> dict[str, Any]:
     }
 
 
-def table(suite: str, compared: Compared) -> Table:
-    """Every row: each measure over all its items, then hazard by hazard."""
-    title = f"suite {escape(suite)}: [{_COLOURS[compared.overall]}]{compared.overall}[/]\n{escape(compared.reason)}"
-    columns = (
-        "events",
-        "items",
-        "before",
-        "after",
-        "change (95%)",
-        "p",
-        "seen from",
-        "verdict",
-        "flipped: worse, better",
-    )
-    shown = Table(*columns, title=title, title_justify="left", title_style="")
-    for i, row in enumerate(compared.hazards):
-        last = i + 1 < len(compared.hazards) and row.hazard == POOLED != compared.hazards[i + 1].hazard
-        shown.add_row(*_cells(row), style="" if row.hazard == POOLED else "dim", end_section=last)
-    return shown
+def shown(suite: str, compared: Compared) -> Group:
+    """A suite's verdict, a table of its measures with the hazards that moved, and what the table cannot say."""
+    title = Text.assemble(f"suite {suite}: ", (compared.overall, _COLOURS[compared.overall]))
+    notes = [Text(line) for row in compared.hazards if row.hazard == POOLED for line in _notes(row)]
+    return Group(title, Text(compared.reason), _table(compared.hazards), *notes)
 
 
-def _cells(row: HazardComparison) -> tuple[str, ...]:
+def _table(hazards: Sequence[HazardComparison]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    for name in ("events", "items", "rate", "change, pp (95%)", "p", "verdict"):
+        table.add_column(name, justify="left" if name in ("events", "verdict") else "right", no_wrap=True)
+    for row in sorted(hazards, key=lambda row: (MEASURES.index(row.measure), row.hazard != POOLED)):
+        if row.hazard == POOLED or row.flipped:
+            table.add_row(*_cells(row), style="" if row.hazard == POOLED else "dim")
+    return table
+
+
+def _cells(row: HazardComparison) -> tuple[Text | str, ...]:
+    rates = (row.before, row.after)
     return (
-        escape(plain_name(row)),
+        Text(_name(row) if row.hazard == POOLED else f"  {row.hazard}"),
         str(row.n),
-        _percent(row.before),
-        _percent(row.after),
-        "-" if row.delta is None else f"{row.delta:+.1f} pp ({row.low:+.1f} to {row.high:+.1f})",
-        "-" if row.p_adjusted is None else f"{row.p_adjusted:.2g}",
-        "-" if row.mde is None else f"{row.mde:.0f} pp",
-        f"[{_COLOURS[row.verdict]}]{row.verdict}[/]",
-        escape(_flips(row)) if row.hazard == POOLED else "",
+        " to ".join("-" if rate is None else f"{rate:.0f}%" for rate in rates),
+        "-" if row.delta is None else f"{row.delta:+.0f} ({row.low:+.0f} to {row.high:+.0f})",
+        "-" if row.p_adjusted is None or row.measure == "canary" else f"{row.p_adjusted:.2g}",
+        Text(row.verdict, _COLOURS[row.verdict]),
     )
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}%"
-
-
-def _flips(row: HazardComparison) -> str:
+def _notes(row: HazardComparison) -> Iterator[str]:
+    """Which items flipped, and what so many items can tell at all."""
     worse = worsened(row)
-    better = row.flipped[len(worse) :]
-    return "; ".join(f"{sign}{_some(ids)}" for sign, ids in (("+ ", worse), ("- ", better)) if ids)
+    for what, ids in (("worse", worse), ("better", row.flipped[len(worse) :])):
+        if ids:
+            yield f"{_name(row)}, {what}: {', '.join(ids)}"
+    if row.measure != "canary":
+        seen = "no change" if row.mde is None else f"a change of {row.mde:.0f} pp"
+        yield f"{_name(row)}: {row.n} items show {seen} with a chance of 80%"
 
 
-def _some(ids: Sequence[str]) -> str:
-    more = len(ids) - _FEW
-    return ", ".join(ids[:_FEW]) + (f" and {more} more" if more > 0 else "")
+def _name(row: HazardComparison) -> str:
+    return row.measure.replace("_", " ")

@@ -27,7 +27,7 @@ def compare_runs(before: RunArgument, after: RunArgument, json: JsonOption = Non
     write_json(compared.as_object(found), json)
     if json != STDOUT:
         for suite, one in found:
-            OUT.print(compared.table(suite, one))
+            OUT.print(compared.shown(suite, one))
         OUT.print(f"overall: {compared.worst(found)}")
 
 
