@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, Self
 from services.errors import InputError
 from services.evaluate import chat
 from services.evaluate.chat import Fault, Said
-from services.evaluate.item import Item
+from services.evaluate.item import Item, Turn
 from services.evaluate.result import Answer, AskedTarget, Sent
 from services.monitor import Target
 from services.outbound import Outbound, Unanswered
@@ -141,7 +141,6 @@ class Endpoint:
         """
         turns = item.asked_under(self._asking.system_prompt)
         body = chat.request(self._asking.model, turns, self._asking.settings)
-        sent = tuple(Sent(role=turn.role, content=turn.content) for turn in turns)
         for attempt in itertools.count(1):
             await self._opened()
             budget.take()
@@ -156,7 +155,7 @@ class Endpoint:
         return Answer(
             item=item.id,
             repeat=repeat,
-            messages=sent,
+            messages=_sent(turns),
             settings=self._asking.settings,
             requested=self._asking.model,
             http_status=status,
@@ -165,6 +164,12 @@ class Endpoint:
             attempts=attempt,
             **_fields(said),
         )
+
+    def would_ask(self, item: Item, answer: Answer) -> bool:
+        """Whether `answer` is one to the very question that would be asked now."""
+        given = self._asking
+        same = (answer.requested, answer.settings) == (given.model, given.settings)
+        return same and answer.messages == _sent(item.asked_under(given.system_prompt))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -199,6 +204,10 @@ class Endpoint:
         self._closed_until = max(self._closed_until, time.monotonic() + said.after)
         usual = min(patience.first_pause * 2.0 ** (attempt - 1), patience.longest_pause)
         return usual * self._chance.uniform(0.5, 1.0)
+
+
+def _sent(turns: Iterable[Turn]) -> tuple[Sent, ...]:
+    return tuple(Sent(role=turn.role, content=turn.content) for turn in turns)
 
 
 def _fields(said: Said | Fault) -> dict[str, Any]:

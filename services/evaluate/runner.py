@@ -17,7 +17,7 @@ from schemas.evaluation import RunStatus
 from schemas.identity import Model, identity_of
 from services.evaluate.client import Endpoint
 from services.evaluate.item import Item
-from services.evaluate.result import Answer, AskedItem, AskedSuite, RunResult, Scored
+from services.evaluate.result import Answer, AskedSuite, RunResult, Scored
 from services.evaluate.status import answered, served_models, status_of
 from services.evaluate.suite import Suite
 
@@ -147,8 +147,9 @@ async def run(order: Order, endpoint: Endpoint, tools: Tools) -> RunResult:
     """
     started = tools.clock()
     course = _Course(order, tools, Budget(tools.limits))
-    course.answers.update({(answer.item, answer.repeat): answer for answer in order.kept if answered(answer)})
-    left = iter([one for one in _questions(order.suite) if (one[0].id, one[1]) not in course.answers])
+    questions = _questions(order.suite)
+    course.answers.update(_kept(order, endpoint, questions))
+    left = iter([one for one in questions if (one[0].id, one[1]) not in course.answers])
     try:
         async with asyncio.timeout(tools.limits.seconds), asyncio.TaskGroup() as group:
             for _ in range(tools.limits.concurrency):
@@ -158,19 +159,25 @@ async def run(order: Order, endpoint: Endpoint, tools: Tools) -> RunResult:
     except ExceptionGroup as group_:
         raise group_.exceptions[0] from None
     requested = endpoint.asking.model
-    found = [
-        course.answers[item.id, repeat]
-        for item, repeat in _questions(order.suite)
-        if (item.id, repeat) in course.answers
-    ]
+    found = [one for item, repeat in questions if (one := course.answers.get((item.id, repeat))) is not None]
     status, reason = status_of(order.suite.answers, found, course.stopped, requested, order.model)
     return _result(order, endpoint, tools, started, found, status, reason)
 
 
-def _questions(suite: Suite) -> Iterable[tuple[Item, int]]:
+def _questions(suite: Suite) -> list[tuple[Item, int]]:
     """Each item once before any a second time: what a stopped run has is spread over the suite."""
     most = max((item.repeats for item in suite.items), default=0)
     return [(item, repeat) for repeat in range(most) for item in suite.items if repeat < item.repeats]
+
+
+def _kept(order: Order, endpoint: Endpoint, questions: Iterable[tuple[Item, int]]) -> dict[tuple[str, int], Answer]:
+    """The stored answers to the very questions that would be asked now."""
+    stored = {(answer.item, answer.repeat): answer for answer in order.kept if answered(answer)}
+    return {
+        (item.id, repeat): answer
+        for item, repeat in questions
+        if (answer := stored.get((item.id, repeat))) is not None and endpoint.would_ask(item, answer)
+    }
 
 
 def _result(
@@ -189,7 +196,7 @@ def _result(
         route=order.route,
         identity=order.identity or _identity(endpoint, answers),
         change=order.change,
-        suite=asked_suite(order.suite),
+        suite=AskedSuite.of(order.suite),
         target=asking.target,
         settings=asking.settings,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
@@ -202,15 +209,6 @@ def _result(
         packages=_packages(),
         commit=tools.commit,
     )
-
-
-def asked_suite(suite: Suite) -> AskedSuite:
-    """What a run says of its suite."""
-    items = tuple(
-        AskedItem(id=item.id, hazard=item.hazard, measure=item.measure, repeats=item.repeats, sha256=item.sha256)
-        for item in suite.items
-    )
-    return AskedSuite(name=suite.name, version=suite.version, sha256=suite.sha256, margin=suite.margin, items=items)
 
 
 def _identity(endpoint: Endpoint, answers: Iterable[Answer]) -> str:

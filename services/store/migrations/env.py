@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from services.store import run_tables  # noqa: F401 -- makes them known to the metadata
 from services.store.tables import Base
 
 context.configure(
