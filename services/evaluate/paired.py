@@ -56,7 +56,7 @@ def detectable(n: int, tests: int) -> float | None:
     the 80% quantile of Beta(k, n - k + 1): the share d of flipping items with P(Binomial(n, d) >= k) = 0.8.
 
     >>> round(detectable(20, 1), 3), detectable(5, 1)
-    (0.363, None)
+    (0.366, None)
     """
     flips = math.ceil(math.log2(tests / TAIL))
     return float(beta.ppf(POWER, flips, n - flips + 1)) if flips <= n else None
