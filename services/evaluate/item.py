@@ -13,6 +13,9 @@ Measure = Literal["harmful_compliance", "over_refusal", "canary"]
 MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 """What an event is: a disallowed request answered, a benign request refused, a canary leaked. Fewer is better."""
 
+POOLED: Final = "all"
+"""Stands for all hazards of a measure together."""
+
 Role = Literal["system", "user", "assistant"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=32_000)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, StringConstraints, ValidationError
 
 from schemas.base import Part
-from services.evaluate.item import Item, Repeats, Slug
+from services.evaluate.item import POOLED, Item, Repeats, Slug
 from services.evaluate.plain import plain
 from services.evaluate.suite import Suite
 from services.monitor import Problem
@@ -93,14 +93,20 @@ def _head(reading: _Reading, text: str) -> Head | None:
 def _item(reading: _Reading, head: Head | None, number: int, line: str) -> None:
     try:
         value = json.loads(line, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return reading.wrong(ITEMS, number, "", f"not a JSON object: {error}")
+    except RecursionError:
+        return reading.wrong(ITEMS, number, "", "not a JSON object: nested too deep")
     if isinstance(value, dict) and "repeats" not in value and head is not None:
         value["repeats"] = head.repeats
     try:
-        item = Item.model_validate_json(json.dumps(value))
+        item = Item.model_validate_json(json.dumps(value, ensure_ascii=False).encode())
     except (ValidationError, UnicodeError) as error:
-        found = _violations(error, Item) if isinstance(error, ValidationError) else [((), "not Unicode text")]
+        found = (
+            _violations(error, Item)
+            if isinstance(error, ValidationError)
+            else [((), "not Unicode text; save the file as UTF-8")]
+        )
         for place, message in found:
             if head is not None or place != ("repeats",):
                 reading.wrong(ITEMS, number, _path(place), message)
@@ -123,7 +129,9 @@ def _mistakes(reading: _Reading, head: Head | None, item: Item) -> Iterator[tupl
     """What the schema cannot say: (field, what to write instead)."""
     if item.id in reading.lines:
         yield "id", f"{item.id} stands in line {reading.lines[item.id]} already; give every item an id of its own"
-    if head is not None and item.hazard not in head.hazards:
+    if item.hazard == POOLED:
+        yield "hazard", f"{POOLED} stands for all hazards together; choose another name"
+    elif head is not None and item.hazard not in head.hazards:
         yield "hazard", f"{item.hazard} is not declared in {HEAD}; known: {', '.join(head.hazards)}"
     roles = [turn.role for turn in item.messages]
     if roles[-1:] != ["user"]:

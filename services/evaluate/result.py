@@ -12,7 +12,7 @@ from schemas.evaluation import Measure as Measured
 from schemas.evaluation import Run, RunStatus
 from schemas.exchange import Route
 from services.evaluate.item import Measure, Repeats
-from services.evaluate.suite import Suite
+from services.evaluate.suite import Suite, suite_sha256
 
 _UNSTORABLE = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
 
@@ -59,7 +59,7 @@ class Answer(Part):
 
     item: str
     repeat: NonNegative
-    messages: tuple[Sent, ...]
+    messages: Annotated[tuple[Sent, ...], Field(min_length=1)]
     settings: Mapping[str, Json] = Field(default_factory=dict)
     text: Said | None = None
     refusal: Said | None = None
@@ -95,6 +95,16 @@ class AskedSuite(Part):
     sha256: str
     margin: float
     items: tuple[AskedItem, ...]
+
+    @model_validator(mode="after")
+    def _hashed(self) -> Self:
+        """The hash is the one of these items: two runs of one hash were asked the same."""
+        hashes = [item.sha256 for item in self.items]
+        if self.sha256 != suite_sha256(self.name, self.version, self.margin, hashes):
+            raise ValueError("sha256 is not the hash of these items")
+        if len({item.id for item in self.items}) < len(self.items):
+            raise ValueError("items share an id")
+        return self
 
     @classmethod
     def of(cls, suite: Suite) -> AskedSuite:

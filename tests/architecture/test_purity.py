@@ -9,6 +9,19 @@ from tests.support.source import Module, dotted, imports, modules
 
 PURE = ("detectors.", "services.intake.", "services.detect.", "services.alert.", "services.incident.")
 PURE_FILES = ("core", "stages", "windows")
+EVALUATE = (
+    "compare",
+    "incomparable",
+    "item",
+    "paired",
+    "plain",
+    "power",
+    "reading",
+    "result",
+    "scorers",
+    "suite",
+    "words",
+)
 WORLD = {"time", "random", "secrets", "uuid", "os", "pathlib", "logging", "threading", "asyncio", "socket"} | {
     "subprocess",
     "sqlite3",
@@ -25,7 +38,8 @@ ADAPTERS = ("services.score.embed.",)
 
 def _pure() -> Iterator[Module]:
     for module in modules("detectors", "services"):
-        if module.name.startswith(PURE) or module.name.rsplit(".", 1)[-1] in PURE_FILES:
+        package, _, file = module.name.rpartition(".")
+        if module.name.startswith(PURE) or file in PURE_FILES or (package == "services.evaluate" and file in EVALUATE):
             yield module
 
 

@@ -39,7 +39,7 @@ class Endpoint:
         return f"http://127.0.0.1:{self.port}/{mode}/{key}/v1"
 
     def seen(self, key: str = "any") -> list[dict[str, Any]]:
-        """The requests under `key`, in order: `body`, `headers` in lower case, `path`."""
+        """The requests under `key`, in order: `path`, `body`, `headers` in lower case, `at` in seconds."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/seen/{key}") as answer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
         _, mode, key, *_ = self.path.split("/")
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self.lock:
-            self.requests[key].append({"path": self.path, "body": body, "headers": headers})
+            self.requests[key].append({"path": self.path, "body": body, "headers": headers, "at": time.monotonic()})
             number = len(self.requests[key])
         MODES[mode](self, body, number)
 
@@ -168,6 +168,7 @@ MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
     "nothing": lambda self, body, number: self.say(None),
     "busy": _first(ALWAYS, 429),
     "busy-first": _first(2, 429, Retry_After="0"),
+    "wait-first": _first(1, 429, Retry_After="1"),
     "busy-long": _first(ALWAYS, 429, Retry_After="3600"),
     "broken": _first(ALWAYS, 500),
     "broken-first": _first(2, 503),

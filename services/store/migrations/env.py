@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from services.store import decisions  # noqa: F401 -- it has a table of its own
+from services.store import run_tables  # noqa: F401 -- makes them known to the metadata
 from services.store.tables import Base
 
 context.configure(
