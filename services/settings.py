@@ -103,6 +103,12 @@ def load_settings() -> Settings:
         raise SettingsError("\n".join(lines)) from None
 
 
+def secret(name: str) -> SecretStr | None:
+    """The variable that a monitor file names as the one that holds a secret; None if it is unset or empty."""
+    value = os.environ.get(name)
+    return SecretStr(value) if value else None
+
+
 def fail_points() -> str:
     """KEELWATCH_FAILPOINTS, for tests of crashes. Read when modules are imported, hence apart from the rest."""
     return os.environ.get("KEELWATCH_FAILPOINTS", "")

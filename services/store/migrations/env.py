@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
+from services.store import delivery_tables
 from services.store.tables import Base
 
+_ = delivery_tables  # its tables are in the metadata once it is imported
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
