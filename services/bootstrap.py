@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +15,12 @@ from detectors import registered
 from schemas.base import Record
 from services.api.guard import check_host
 from services.errors import InputError
-from services.monitor import Monitor, load
+from services.monitor import Monitor, RoutePolicy, SlackReceiver, load
+from services.notify import slack
+from services.notify.console import Console
+from services.notify.message import Look
+from services.notify.receivers import DEFAULT, Receiver, Receivers
+from services.notify.slack import SlackBot, SlackWebhook
 from services.offload import Offload
 from services.ports import Embedder
 from services.record.sink import Recorder
@@ -24,7 +29,7 @@ from services.score.core import Scorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.serving import Service, api_part
-from services.settings import Settings
+from services.settings import Settings, secret
 from services.store.engine import Database, StoreError, hold, is_unavailable, open_database, parse_url, shown
 from services.stream.alert import alert
 from services.stream.config import Broker
@@ -116,6 +121,49 @@ class Work:
     companions: Sequence[Companion] = ()
     extend: Callable[[FastAPI], None] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
+
+
+def notifiers(settings: Settings, watched: Monitor, say: Callable[[str], None], *, console: bool = False) -> Receivers:
+    """Who is told: the receivers of the monitor file, and the environment's for routes that name none.
+
+    Without KEELWATCH_SLACK_TOKEN and _CHANNEL, or _WEBHOOK_URL, that one is a console, printed by `say`; `console`
+    alone tells nobody else.
+
+    Raises:
+        InputError: if a token is missing, or an address is none.
+    """
+    if console:
+        return Receivers({DEFAULT: Receiver(Console(say))}, lambda route: RoutePolicy())
+    named = {name: _slack_receiver(name, one.slack, settings) for name, one in watched.receivers.items()}
+    return Receivers({DEFAULT: _default_receiver(settings, say), **named}, watched.policy)
+
+
+def _slack_receiver(name: str, named: SlackReceiver, settings: Settings) -> Receiver:
+    token = secret(named.token_env)
+    if token is None:
+        raise InputError(f"receivers.{name}.slack.token_env: {named.token_env} is not set; set it to the bot's token")
+    return Receiver(SlackBot(token.get_secret_value(), named.channel, settings.slack_api_url), named.mention)
+
+
+def _default_receiver(settings: Settings, say: Callable[[str], None]) -> Receiver:
+    token, channel, webhook = settings.slack_token, settings.slack_channel, settings.slack_webhook_url
+    if token is not None and channel is not None:
+        return Receiver(SlackBot(token.get_secret_value(), channel, settings.slack_api_url))
+    if channel is not None:
+        raise InputError("KEELWATCH_SLACK_CHANNEL is set, KEELWATCH_SLACK_TOKEN is not: set both, or neither")
+    if webhook is not None:
+        return Receiver(SlackWebhook(webhook.get_secret_value(), settings.slack_api_url))
+    return Receiver(Console(say))
+
+
+def look(settings: Settings) -> Look:
+    """How messages look: links where KEELWATCH_API_URL says where to, buttons where a press can be verified."""
+    return Look(settings.api_url, buttons=settings.slack_signing_secret is not None)
+
+
+def answer(settings: Settings) -> Callable[[str, str], Awaitable[None]]:
+    """What says words to the person who pressed a button, at the address that came with the press."""
+    return lambda url, words: slack.answer(url, words, settings.slack_api_url)
 
 
 @contextmanager

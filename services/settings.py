@@ -110,6 +110,12 @@ def apart(ours: Mapping[str, str]) -> dict[str, str]:
     return {**rest, **ours}
 
 
+def secret(name: str) -> SecretStr | None:
+    """The variable that a monitor file names as the one that holds a secret; None if it is unset or empty."""
+    value = os.environ.get(name)
+    return SecretStr(value) if value else None
+
+
 def fail_points() -> str:
     """KEELWATCH_FAILPOINTS, for tests of crashes; apart from the settings, which people set."""
     return os.environ.get("KEELWATCH_FAILPOINTS", "")

@@ -101,6 +101,7 @@ def _text_of(answer: Answer) -> ScoredText:
     model = Model(requested=answer.requested, served=answer.served)
     return ScoredText(
         exchange=exchange.Exchange(route=_ROUTE, model=model, prompt=messages, response=response),
+        answer=response,
         prompt=said[-1] if said else "",
         response=answer.text or "",
         user_text="\n".join(said),
