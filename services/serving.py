@@ -45,7 +45,7 @@ class Service:
     url: str
     host: str
     port: int
-    extend: Callable[[FastAPI, Api], None] = lambda _app, _api: None
+    extend: Callable[[FastAPI, Api], None] | None = None
     log: Log = field(default_factory=open_log)
 
 
@@ -101,7 +101,8 @@ async def serving(service: Service) -> AsyncIterator[int]:
     health = Health(checks, lambda: None, Meters())
     app = make(api)
     app.include_router(health.router())
-    service.extend(app, api)
+    if service.extend is not None:
+        service.extend(app, api)
     async with AsyncExitStack() as stack:
         stack.callback(store.close)
         stack.push_async_callback(cluster.close)

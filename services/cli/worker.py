@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Annotated
 
@@ -13,6 +13,7 @@ import typer
 
 from services import bootstrap, failpoints
 from services.api.guard import LOOPBACK
+from services.cli.output import OUT
 from services.cli.replay import ConfigOption
 from services.errors import InputError
 from services.instance import claim
@@ -21,6 +22,7 @@ from services.stream import runner
 from services.stream.attend import HOST, Attendance
 from services.stream.config import broker_of
 from services.stream.log import open_log
+from services.stream.metrics import Meters
 
 PortOption = Annotated[
     int | None,
@@ -53,19 +55,21 @@ def worker(
     watched = bootstrap.monitor(settings, config)
     names = _steps(only, host)
     database = settings.database if set(names) - {"score"} else None
-    with (
-        _ended_at_once(),
-        _instance(settings, names, together) as instance,
-        bootstrap.work(settings, watched, names, broker, host) as work,
-    ):
-        broker = replace(broker, instance=instance)
-        attendance = Attendance(broker, names, port, host, database=database, extend=work.extend, checks=work.checks)
+    with ExitStack() as stack:
+        stack.enter_context(_ended_at_once())
+        broker = replace(broker, instance=stack.enter_context(_instance(settings, names, together)))
+        meters = Meters()
+        process = bootstrap.Process(names, broker, host, port, meters.registry, _say)
+        work = stack.enter_context(bootstrap.work(settings, watched, process))
+        attendance = Attendance(
+            broker, names, port, host, database=database, extend=work.extend, checks=work.checks, meters=meters
+        )
         job = runner.Job(
             broker,
             work.handlers,
             settings.data_dir / "faust",
             together=together is not None,
-            meters=attendance.meters,
+            meters=meters,
             attendance=attendance,
             companions=work.companions,
         )
@@ -103,3 +107,7 @@ def _steps(only: str | None, host: str) -> tuple[str, ...]:
         if name not in bootstrap.STEPS:
             raise InputError(f"--only {name}: must be some of {','.join(bootstrap.STEPS)}")
     return tuple(dict.fromkeys(names))
+
+
+def _say(line: str) -> None:
+    OUT.print(line, markup=False, soft_wrap=True)

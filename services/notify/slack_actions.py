@@ -25,6 +25,10 @@ NOT_YOU: Final = "You may not decide on this route; ask for the role of an opera
 AGAIN: Final = "This was pressed already."
 
 
+class TooLate(Exception):  # noqa: N818 -- a state of the world
+    """A decision would change nothing; the text says why, for the person who pressed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The status for Slack, and what is said to the person, if anything, at the address of the press."""
@@ -45,7 +49,7 @@ class Actions:
 
     Attributes:
         secret: the app's signing secret. incident: the incident of an id, as it stands.
-        decide: records one decision; what it raises is told to the person.
+        decide: records one decision; raises TooLate with the reason if it would change nothing.
         clock: the wall clock. actor: who that is for us; None refuses.
     """
 
@@ -80,6 +84,9 @@ class Actions:
         try:
             async with asyncio.timeout(SECONDS):
                 words = await self._decided(press, actor)
+        except TooLate as late:
+            self._presses.forget(key)
+            return str(late)
         except Exception as error:
             self._presses.forget(key)
             LOG.error("a press was not recorded: %s", type(error).__name__)
