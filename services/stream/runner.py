@@ -32,7 +32,7 @@ from services.stream.producer import Producer
 from services.stream.step import FAILED, Limits, Step
 
 LOG: Final = logging.getLogger("keelwatch.stream")
-_STOP_SECONDS: Final = 10.0
+_STOP_SECONDS: Final = 7.0  # for the steps, and again for faust: a supervisor waits 15 s
 _IDLE_SECONDS: Final = 0.5
 _CONNECT_SECONDS: Final = 1.0
 
@@ -101,7 +101,8 @@ class Runner:
             for app in self.apps:
                 bind_to_running_loop(app)
                 app.finalize()
-                await app.maybe_start()
+            # Together: each waits a second for its agents, and for the other members of its group to notice.
+            await asyncio.gather(*(app.maybe_start() for app in self.apps))
             LOG.info("running %s", ", ".join(step.handler.name for step in self.steps))
             return await self._until_the_end()
 
@@ -187,10 +188,17 @@ class Runner:
             LOG.critical("ends by itself: %r", [*(app.crash_reason for app in self.apps), *_faults(beside)])
             self._job.die(FAILED)
             return FAILED
-        for step in self.steps:
-            await step.finish()
-        await _ended(beside)
+        await asyncio.gather(self._finish(), _ended(beside))
         return 0
+
+    async def _finish(self) -> None:
+        """Have the steps save and acknowledge; not for longer than it takes to have all of it delivered again."""
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await asyncio.gather(*(step.finish() for step in self.steps))
+        except TimeoutError:
+            LOG.warning("the steps did not end within %g s: what they have not saved comes again", _STOP_SECONDS)
+            self._job.die(0)
 
 
 def run(job: Job) -> int:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.alert import Alert
 from schemas.base import plain_object
@@ -29,6 +30,8 @@ from services.stream.config import Broker, options
 from tests.support.source import ROOT
 
 PARTITIONS = 4
+STEPS = ("score", "detect", "evaluate", "alert", "record")
+_TAIL = 4000
 
 
 def make_topics(broker: Broker) -> None:
@@ -62,6 +65,11 @@ def read_all(broker: Broker, topic: str) -> list[Any]:
 def lag(broker: Broker, steps: Sequence[str]) -> int:
     """Records that the groups of these steps have not committed yet."""
     return asyncio.run(_lag(broker, steps))
+
+
+def groups(broker: Broker, steps: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Step -> the state of its group, and how many members it has."""
+    return asyncio.run(_admin(broker, lambda admin: _groups(admin, steps)))
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
@@ -110,6 +118,11 @@ class Worker:
         """What it printed."""
         return self.folder / f"{self.only.replace(',', '-')}.log"
 
+    def print_log(self) -> None:
+        """Print the end of what it printed, and whether it runs."""
+        end = "was ended" if self.process is None else f"exit code {self.process.poll()}"
+        print(f"--- {self.log}: {end}\n{self.log.read_text(errors='replace')[-_TAIL:]}")
+
     def kill(self) -> None:
         """Kill it with signal 9."""
         self._end(signal.SIGKILL)
@@ -137,10 +150,13 @@ class Worker:
 
 @contextmanager
 def running(worker: Worker) -> Iterator[Worker]:
-    """The worker, started, and gone at the end whatever happens."""
+    """The worker, started, and gone at the end whatever happens; the end of its log is printed when the block fails."""
     try:
         worker.start()
         yield worker
+    except BaseException:
+        worker.print_log()
+        raise
     finally:
         worker.kill()
 
@@ -182,6 +198,16 @@ async def _left(admin: AIOKafkaAdminClient, names: Sequence[str]) -> set[str]:
     for group, _ in await admin.list_consumer_groups():
         left |= {place.topic for place in await admin.list_consumer_group_offsets(group)} & set(names)
     return left
+
+
+async def _groups(admin: AIOKafkaAdminClient, steps: Sequence[str]) -> dict[str, tuple[str, int]]:
+    found = dict.fromkeys(steps, ("", 0))
+    for step in steps:
+        with suppress(GroupCoordinatorNotAvailableError):  # a new cluster makes its topic of groups when first asked
+            [response] = await admin.describe_consumer_groups([f"keelwatch.{step}"])
+            [(_, _, state, _, _, members, *_)] = response.groups
+            found[step] = (state, len(members))
+    return found
 
 
 async def _publish(broker: Broker, topic: str, records: list[tuple[bytes, bytes]], more: Mapping[str, Any]) -> None:
