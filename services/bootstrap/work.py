@@ -128,7 +128,9 @@ def _handler(
     name: str, settings: Settings, watched: Monitor, database: Database | None, threads: Threads, cluster: Cluster
 ) -> Handler:
     if name == "score":
-        return Score(scorer(settings, watched).score, threads.cpu, cluster)
+        made = scorer(settings, watched)
+        threads.cpu.begin(made.warm)
+        return Score(made.score, threads.cpu, cluster)
     assert database is not None
     tools = Tools(database, threads, cluster)
     if name == "detect":

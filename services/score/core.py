@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from schemas.dead_letter import DeadLetter
 from schemas.exchange import Exchange
+from schemas.identity import Model
+from schemas.position import Position
 from schemas.sample import Sample
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
 from schemas.score import Scorer as Version
@@ -30,6 +32,7 @@ from services.score.text import answered, is_cut, model_of, scored_text
 STEP: Final = "score"
 SAMPLE_SHARE: Final = 0.05
 SAMPLE_CHARACTERS: Final = 64 * 1024
+_WARM: Final = (8, 24, 40, 56, 80, 120)  # words of texts of every length that embedders may treat apart
 
 KeepText = Literal["all", "default", "none"]
 _Kept = Literal["signal", "sampled", "all"]
@@ -107,6 +110,20 @@ class Scorer:
         rows = self._rows(seen)
         samples = tuple(_sample(one, row, one.kept) for one, row in zip(seen, rows, strict=True) if one.kept)
         return Scored(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
+
+    def warm(self) -> None:
+        """Score a few words, so that the first batch need not wait for what is compiled when it is first used."""
+        who, ts = Model(requested="warm"), datetime(2000, 1, 1, tzinfo=UTC)
+        texts = [" ".join(["word"] * length) for length in _WARM]
+        self.score(
+            [
+                Received(
+                    Exchange(id=str(i), ts=ts, route="warm", model=who, prompt=text, response=text),
+                    Position(cluster="warm", topic="warm", partition=0, offset=i),
+                )
+                for i, text in enumerate(texts)
+            ]
+        )
 
     def _see(self, received: Received) -> _Seen:
         exchange = received.exchange

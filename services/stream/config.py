@@ -233,9 +233,9 @@ def _producer(broker: Broker) -> dict[str, Any]:
     return {
         **_admin(broker),
         "acks": "all",
-        "linger_ms": 10,
+        "linger_ms": 5,
         "max_request_size": MAX_BYTES,
-        "max_batch_size": 128 * 1024,
+        "max_batch_size": 1024 * 1024,  # several blocks of scores go in one request
     }
 
 
