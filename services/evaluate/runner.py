@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from schemas.evaluation import RunStatus
 from schemas.identity import Model, identity_of
-from services.evaluate.client import Endpoint
+from services.evaluate.client import Asking, Endpoint
 from services.evaluate.item import Item
-from services.evaluate.result import Answer, AskedSuite, RunResult, Scored
+from services.evaluate.result import Answer, AskedSuite, AskedTarget, RunResult, Scored
 from services.evaluate.status import answered, served_models, status_of
 from services.evaluate.suite import Suite
 
@@ -129,7 +129,8 @@ class _Course:
             except Spent as spent:
                 self.stopped = str(spent)
                 return
-            await self._taken(answer.model_copy(update={"scored": self.tools.score(item, answer)}))
+            scored = await asyncio.to_thread(self.tools.score, item, answer)
+            await self._taken(answer.model_copy(update={"scored": scored}))
 
     async def _taken(self, answer: Answer) -> None:
         self.answers[answer.item, answer.repeat] = answer
@@ -161,7 +162,7 @@ async def run(order: Order, endpoint: Endpoint, tools: Tools) -> RunResult:
     requested = endpoint.asking.model
     found = [one for item, repeat in questions if (one := course.answers.get((item.id, repeat))) is not None]
     status, reason = status_of(order.suite.answers, found, course.stopped, requested, order.model)
-    return _result(order, endpoint, tools, started, found, status, reason)
+    return _result(order, endpoint.asking, tools, started, found, status, reason)
 
 
 def _questions(suite: Suite) -> list[tuple[Item, int]]:
@@ -180,21 +181,25 @@ def _kept(order: Order, endpoint: Endpoint, questions: Iterable[tuple[Item, int]
     }
 
 
+def not_run(order: Order, target: AskedTarget, tools: Tools, reason: str) -> RunResult:
+    """The result of a run that could not begin."""
+    return _result(order, Asking(target.url, target.model), tools, tools.clock(), [], "failed", reason)
+
+
 def _result(
     order: Order,
-    endpoint: Endpoint,
+    asking: Asking,
     tools: Tools,
     started: datetime,
     answers: list[Answer],
     status: RunStatus,
     reason: str | None,
 ) -> RunResult:
-    asking = endpoint.asking
     seed = asking.settings.get("seed")
     return RunResult(
         id=order.id,
         route=order.route,
-        identity=order.identity or _identity(endpoint, answers),
+        identity=order.identity or _identity(asking.target, answers),
         change=order.change,
         suite=AskedSuite.of(order.suite),
         target=asking.target,
@@ -211,9 +216,9 @@ def _result(
     )
 
 
-def _identity(endpoint: Endpoint, answers: Iterable[Answer]) -> str:
+def _identity(target: AskedTarget, answers: Iterable[Answer]) -> str:
     """Who answered, as far as an endpoint tells."""
-    target, served = endpoint.asking.target, served_models(answers)
+    served = served_models(answers)
     return identity_of(
         Model(
             requested=target.model,
