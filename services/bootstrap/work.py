@@ -14,6 +14,7 @@ from detectors import registered
 from services.api.guard import check_host
 from services.bootstrap.acting import slack_actions
 from services.bootstrap.database import claimed, opened
+from services.bootstrap.evaluating import executor
 from services.bootstrap.notifying import look, notifiers
 from services.bootstrap.scoring import scorer
 from services.monitor import Monitor
@@ -60,6 +61,11 @@ class Process:
     registry: CollectorRegistry
     say: Callable[[str], None]
 
+    @property
+    def instance(self) -> str:
+        """Its name among its like."""
+        return self.broker.instance or "worker"
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -99,6 +105,8 @@ def work(settings: Settings, watched: Monitor, process: Process) -> Iterator[Wor
             return [_handler(name, settings, watched, database, threads, cluster) for name in streamed]
 
         companions: list[Companion] = []
+        if database is not None and "evaluate" in names:
+            companions.append(executor(watched, database, threads.database, process.instance))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
         if database is None or API not in names:
@@ -148,7 +156,7 @@ def _sender(settings: Settings, watched: Monitor, process: Process, database: Da
     sender = Sender(
         database,
         notifiers(settings, watched, process.say),
-        process.broker.instance or "worker",
+        process.instance,
         look=look(settings, own),
         meters=Meters(process.registry),
     )
