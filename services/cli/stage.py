@@ -41,7 +41,7 @@ class DemoFailed(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where everything is. `until`: monotonic time by which the story must be told."""
+    """Where everything is. `until`: monotonic time by which the story must be told; `stopped`: a person has enough."""
 
     broker: Broker
     database: str
@@ -50,6 +50,7 @@ class Stage:
     folder: Path
     worker: child.Child
     until: float
+    stopped: Callable[[], bool]
 
     def replace_model(self) -> None:
         """Put the new model behind the old one's name."""
@@ -62,6 +63,8 @@ class Stage:
             DemoFailed: if the worker ends, or time is up.
         """
         while (found := look()) is None:
+            if self.stopped():
+                raise DemoFailed(f"interrupted before: {what}")
             if self.worker.poll() is not None:
                 raise DemoFailed(f"the worker ended with {self.worker.returncode}: {self._last_words()}")
             if time.monotonic() > self.until:
@@ -81,7 +84,7 @@ class Stage:
 
 
 @contextmanager
-def staged(seconds: float) -> Iterator[Stage]:
+def staged(seconds: float, stopped: Callable[[], bool]) -> Iterator[Stage]:
     """Everything started on free ports, in a folder of its own that is removed at the end.
 
     Raises:
@@ -103,7 +106,7 @@ def staged(seconds: float) -> Iterator[Stage]:
         worker = child.start(command, output=log, environment=environment)
         stack.callback(child.stop, worker, 15.0)
         pages = (f"http://127.0.0.1:{port}", f"http://127.0.0.1:{model}")
-        yield Stage(embedded.broker, database, *pages, folder, worker, time.monotonic() + seconds)
+        yield Stage(embedded.broker, database, *pages, folder, worker, time.monotonic() + seconds, stopped)
 
 
 def _endpoint_command(port: int) -> tuple[str, ...]:
