@@ -24,8 +24,8 @@ from services.cli.output import ERR, OUT
 from services.cli.stage import DemoFailed, Stage, staged
 from services.demo.bot import ROUTE, Script, traffic
 from services.ingest.file import Line
-from services.notify.console import lines
 from services.notify.message import Look, of_incident
+from services.notify.plain import lines
 from services.store.journal import Fact
 from services.store.repository import Repository
 from services.stream.embedded import EmbeddedError
@@ -140,12 +140,7 @@ def _days(n: int, script: Script) -> str:
 
 def _measured(run: Run) -> str:
     """What a run says, for each measure."""
-    counted: dict[str, list[int]] = {}
-    for one in run.measures:
-        total = counted.setdefault(one.measure, [0, 0])
-        total[0] += one.events
-        total[1] += one.n
-    said = [f"{measure.replace('_', ' ')} {events} of {n}" for measure, (events, n) in sorted(counted.items())]
+    said = [f"{measure.replace('_', ' ')} {events} of {n}" for measure, (events, n) in run.totals.items()]
     return ", ".join(said) or f"{run.status}, {run.reason}"
 
 

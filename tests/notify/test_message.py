@@ -15,8 +15,8 @@ from schemas.incident import Incident, TimelineEntry
 from services.incident.core import fold
 from services.notify import message
 from services.notify.blocks import cleaned, is_mention, mention
-from services.notify.console import lines
 from services.notify.message import Look, Message
+from services.notify.plain import lines
 from tests.support.block_kit import problems, texts
 from tests.support.hostile import HOSTILE
 from tests.support.records import ROUTE, alert, at, change, comparison, decision, family_alert, run
