@@ -81,6 +81,16 @@ def oracle(captured: Sequence[Any], cluster: str, config: Path, path: Path) -> A
         database.close()
 
 
+def is_scored(url: str, id: str) -> bool:
+    """Whether there is a score row of this id."""
+    database, rows = open_database(url, create=False), table(ScoreRow)
+    try:
+        with database.read() as connection:
+            return connection.execute(select(rows.c.id).where(rows.c.id == id)).first() is not None
+    finally:
+        database.close()
+
+
 def redelivered(broker: Broker) -> int:
     """Records that stand on the topics between the steps more than once: somebody did the same work again."""
     again = 0

@@ -81,6 +81,12 @@ def payloads(seed: int, exchanges: int, poison_every: int = 10, twice_every: int
             yield poison(f"{POISON}-{seed}-{n}")
 
 
+def probe(seed: int) -> Payload:
+    """One more exchange, for when everything is over."""
+    [exchange] = traffic(Script(1, 0), seed)
+    return payload(exchange, ROUTES[-1], f"{seed}-probe")
+
+
 def payload(exchange: Exchange, route: str, id: str) -> Payload:
     """An exchange under this id: its text is that of the story, everything else follows from the id."""
     check = check_of(id)

@@ -17,7 +17,8 @@ class Outcome:
     """`planned` and `fired` are kills; `redelivered` counts records that a step made more than once.
 
     Attributes:
-        drained: seconds from the last exchange sent until everything was committed.
+        unaccepted: ids of which nobody knows whether the broker has them; it was not disturbed, so there are none.
+        drained, probed: seconds from the last kill until everything was committed, and that a fresh exchange took.
         scored, dead: different ids with this end. incidents: route -> how many.
         expected: routes of which the undisturbed replay must tell an incident.
     """
@@ -25,7 +26,9 @@ class Outcome:
     planned: Sequence[str]
     fired: Sequence[str]
     redelivered: int
+    unaccepted: int
     drained: float
+    probed: float
     scored: int
     dead: int
     incidents: Mapping[str, int] = field(default_factory=dict)
@@ -36,7 +39,8 @@ class Outcome:
     def reasons(self) -> list[str]:
         """Why the run shows nothing; empty when it is valid."""
         nothing = [f"no incident of {route} to be found" for route in self.expected if not self.incidents.get(route)]
-        return [*invalid(self.planned, self.fired, self.redelivered), *nothing]
+        unknown = [f"{self.unaccepted} records were not accepted"] if self.unaccepted else []
+        return [*invalid(self.planned, self.fired, self.redelivered), *unknown, *nothing]
 
     @property
     def code(self) -> int:
@@ -51,7 +55,8 @@ class Outcome:
         yield f"kills: {fired.total()} of {len(self.planned)}"
         for name, n in sorted(fired.items()):
             yield f"  {n} x {name}"
-        yield f"{self.redelivered} records made again; drained {self.drained:.1f} s after the last exchange"
+        yield f"{self.redelivered} records were made again"
+        yield f"drained after {self.drained:.1f} s, a fresh exchange scored after {self.probed:.1f} s"
         yield f"{self.scored} scored, {self.dead} dead letters; incidents: {_counted(self.incidents)}"
         yield f"violations: {len(self.violations)}"
         for violation in self.violations[:_SHOWN]:

@@ -15,7 +15,7 @@ from tests.chaos.run import Run, chaos
 from tests.support import kafka as brokers
 
 SEED = 72
-GOOD = Outcome(["a", "b"], ["b", "a"], 7, 1.0, 90, 10, {"r": 1}, ["r"])
+GOOD = Outcome(["a", "b"], ["b", "a"], 7, 0, 1.0, 0.5, 90, 10, {"r": 1}, ["r"])
 
 
 def test_nothing_is_lost_invented_altered_or_counted_twice_though_workers_are_killed(own_kafka, postgres, tmp_path):
@@ -25,7 +25,7 @@ def test_nothing_is_lost_invented_altered_or_counted_twice_though_workers_are_ki
     print(account)
     assert found.code == 0, account
     assert len(found.fired) == 3
-    assert (found.scored, found.dead) == (2000, 40)
+    assert (found.scored, found.dead) == (2000 + 1, 40), "the exchanges and the probe"
     assert {found.incidents[route] for route in CHANGED} == {1}
 
 
@@ -53,6 +53,7 @@ def test_the_short_tier_kills_every_process():
         ({"violations": [Violation("lost", "x")], "fired": []}, 1, "INVALID: did not fire: a"),
         ({"fired": ["a"]}, 3, "INVALID: did not fire: b"),
         ({"redelivered": 0}, 3, "INVALID: nothing was delivered again"),
+        ({"unaccepted": 2}, 3, "INVALID: 2 records were not accepted"),
         ({"incidents": {"s": 1}}, 3, "INVALID: no incident of r to be found"),
     ],
 )
