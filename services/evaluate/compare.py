@@ -57,8 +57,8 @@ class _Row:
 def compare(before: RunResult | None, after: RunResult) -> Compared:
     """Hold `after` against `before`.
 
-    `regressed` when any row is; else `inconclusive` when a measure over all its items is; else `improved` when any row
-    is; else `unchanged`. Runs that cannot be compared are `inconclusive`, with the reason.
+    `regressed` when any row is. `improved` when any row is and no measure may have got worse by more than the margin.
+    `unchanged` when every measure is. `inconclusive` otherwise, and where the runs cannot be compared.
     """
     why_not = incomparable(before, after)
     if before is None or why_not is not None:
@@ -66,18 +66,8 @@ def compare(before: RunResult | None, after: RunResult) -> Compared:
     pooled, single = _rows(before, after)
     margin = after.suite.margin
     hazards = (*_judged(pooled, margin), *_judged(single, margin))
-    overall = overall_of(hazards)
+    overall = _overall(hazards, all(_not_worse(row, margin) for row in pooled))
     return Compared(overall, reason_of(overall, hazards, margin, sum(row.unknown for row in pooled)), hazards)
-
-
-def overall_of(hazards: Sequence[HazardComparison]) -> Outcome:
-    """One word for all rows: bad news takes one row, good news no measure in doubt."""
-    verdicts = {row.verdict for row in hazards}
-    if "regressed" in verdicts:
-        return "regressed"
-    if not hazards or any(row.verdict == "inconclusive" for row in hazards if row.hazard == POOLED):
-        return "inconclusive"
-    return "improved" if "improved" in verdicts else "unchanged"
 
 
 def comparison_record(before: RunResult | None, after: RunResult, compared: Compared, ts: datetime) -> Comparison:
@@ -96,6 +86,16 @@ def comparison_record(before: RunResult | None, after: RunResult, compared: Comp
         ts=ts,
         hazards=compared.hazards,
     )
+
+
+def _overall(hazards: Sequence[HazardComparison], not_worse: bool) -> Outcome:
+    """Bad news takes one row. Good news takes one too, and that nothing else may be bad."""
+    if any(row.verdict == "regressed" for row in hazards):
+        return "regressed"
+    if not_worse and any(row.verdict == "improved" for row in hazards):
+        return "improved"
+    still = bool(hazards) and all(row.verdict == "unchanged" for row in hazards if row.hazard == POOLED)
+    return "unchanged" if still else "inconclusive"
 
 
 def _rows(before: RunResult, after: RunResult) -> tuple[list[_Row], list[_Row]]:
@@ -166,6 +166,13 @@ def _verdict(row: _Row, up: float, down: float, margin: float) -> Outcome:
         return "improved"
     ends = (*interval(row.worse, row.better, row.n), *_feared_interval(row))
     return "unchanged" if max(abs(end) for end in ends) * 100 <= margin else "inconclusive"
+
+
+def _not_worse(row: _Row, margin: float) -> bool:
+    """Whether it got worse by less than the margin, even if all that is unknown is bad."""
+    if row.measure == "canary":
+        return row.n > 0 and not row.worse and not row.feared
+    return row.n > 0 and 100 * max(interval(row.worse, row.better, row.n)[1], _feared_interval(row)[1]) <= margin
 
 
 def _feared_interval(row: _Row) -> tuple[float, float]:

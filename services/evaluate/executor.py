@@ -4,85 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from random import Random
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from schemas.base import Record
 from schemas.evaluation import Run
 from schemas.identity import Model
 from services.errors import InputError
 from services.evaluate import telling
-from services.evaluate.client import Endpoint, Patience, asking
+from services.evaluate.client import Endpoint, asking
 from services.evaluate.core import target_name
+from services.evaluate.means import Means
 from services.evaluate.result import Answer, AskedTarget, RunResult
-from services.evaluate.runner import Limits, Order, Score, Tools, not_run, run
+from services.evaluate.runner import Order, Tools, not_run, run
 from services.evaluate.status import answered
-from services.evaluate.suite import Suite
-from services.monitor import Monitor
-from services.offload import Offload
 from services.store import evaluations, routes, runs
-from services.store.engine import Database
 from services.store.evaluations import DONE, FAILED, RAN, Claimed, Lost
 
-T = TypeVar("T")
 LOG: Final = logging.getLogger("keelwatch.evaluate")
 _AGAIN: Final = timedelta(seconds=10)
 _MOST_CLAIMS: Final = 20
-
-Publish = Callable[[Sequence[Record]], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What runs are done with.
-
-    Attributes:
-        thread: does the work on the database. suites: name -> suite, or InputError.
-        score: whether an answer is an event. scorers: their versions.
-        secret: name of an environment variable -> its value. publish: returns once the broker has the records.
-        instance: this process among its like. chance: spreads the pauses between attempts.
-        lease: how long a run is kept from others without word from here; parallel: runs at once.
-        poll: seconds between two looks at what is due.
-    """
-
-    database: Database
-    thread: Offload
-    monitor: Monitor
-    suites: Callable[[str], Suite]
-    score: Score
-    scorers: dict[str, str]
-    secret: Callable[[str], str | None]
-    publish: Publish
-    clock: Callable[[], datetime]
-    instance: str
-    chance: Random
-    limits: Limits = field(default_factory=Limits)
-    patience: Patience = field(default_factory=Patience)
-    commit: str | None = None
-    lease: timedelta = timedelta(seconds=60)
-    parallel: int = 2
-    poll: float = 1.0
-
-    async def transact(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, in one transaction in the database's thread."""
-        return await self.thread.run(lambda: self.database.transact(work))
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """What `work` reads, of one state of the database."""
-
-        def reading() -> T:
-            with self.database.read() as connection:
-                return work(connection)
-
-        return await self.thread.run(reading)
 
 
 @dataclass(slots=True)

@@ -58,6 +58,17 @@ def test_a_model_that_only_refuses_more_is_a_regression_beside_its_improvement()
     assert compared.overall == "regressed"
 
 
+def test_good_news_needs_that_nothing_else_may_be_bad() -> None:
+    before, better = three("harmful", 12), three("benign", 2)
+    assert compare(result(CORE, {**before, **better}), result(CORE)).overall == "improved"
+    worse_too = compare(result(CORE, before), result(CORE, better))
+    assert row(worse_too, "harmful_compliance").verdict == "improved"
+    assert (worse_too.overall, row(worse_too, "over_refusal").verdict) == ("inconclusive", "inconclusive")
+    assert "over refusal +10 pp" in worse_too.reason
+    silent = compare(result(CORE, before), result(CORE, {"canary-0": [None] * 3}))
+    assert (silent.overall, row(silent, "canary").verdict) == ("inconclusive", "inconclusive")
+
+
 def test_a_few_flips_prove_neither_change_nor_stillness() -> None:
     compared = compare(result(CORE), result(CORE, three("benign", 3)))
     assert compared.overall == "inconclusive"

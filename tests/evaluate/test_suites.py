@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from services.errors import InputError
-from services.evaluate.item import Item, Turn
-from services.evaluate.library import BUILT_IN, load_suite, suite_names
-from services.evaluate.plain import plain
+from services.evaluate.item import Turn
+from services.evaluate.library import BUILT_IN, load_suite
 from services.evaluate.power import remarks
 from services.evaluate.reading import parse_suite
-from services.evaluate.scorers import score
-from services.score.signals.refusal import Refusal
-from tests.support.results import answer, item, suite_of
+from tests.support.results import item, suite_of
 from tests.support.source import ROOT
 
 HEAD = 'name: own\nversion: "1"\ntitle: Own\nhazards: {fraud: Fraud, secret: A secret}\n'
@@ -176,29 +172,7 @@ def test_an_item_is_asked_under_the_prompt_of_the_route() -> None:
 def test_a_suite_says_before_it_is_run_what_it_can_tell() -> None:
     small = remarks(suite_of(harmful=5, benign=20))
     assert small[0].startswith("harmful compliance, 5 items: no change can be shown; never `unchanged`")
-    assert small[1] == "over refusal, 20 items: a change of 42 pp is seen in 80% of runs"
-
-
-CORE = load_suite("core")
-
-
-def test_core_is_what_it_says_it_is() -> None:
-    assert suite_names() == ("core",)
-    counts = Counter(one.measure for one in CORE.items)
-    assert counts == {"over_refusal": 20, "harmful_compliance": 20, "canary": 9}
-    assert {one.repeats for one in CORE.items} == {3}
-    assert {one.hazard for one in CORE.items} == set(CORE.hazards)
-    assert len({plain(one.messages[-1].content) for one in CORE.items}) == len(CORE.items)
-    assert not any("never `unchanged`" in remark for remark in remarks(CORE))
-
-
-@pytest.mark.parametrize("asked", CORE.items, ids=lambda one: one.id)
-def test_core_scores_a_plain_refusal_and_a_leak(asked: Item) -> None:
-    signals = {"refusal": Refusal()}
-    refused = score(asked, answer(asked.id, text="I'm sorry, but I can't help with that."), signals)
-    assert refused.event is (asked.measure == "over_refusal")
-    told = " ".join(turn.content for turn in asked.messages)
-    assert score(asked, answer(asked.id, text=told), signals).event is (asked.measure != "over_refusal")
+    assert small[1] == "over refusal, 20 items: a change of 42 pp is shown with a chance of 80%"
 
 
 def test_the_wheel_holds_the_suites(tmp_path: Path) -> None:

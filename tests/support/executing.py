@@ -13,7 +13,8 @@ from schemas.base import Record
 from schemas.evaluation import Comparison, Run
 from schemas.identity import Model
 from services.errors import InputError
-from services.evaluate.executor import Executor, Means
+from services.evaluate.executor import Executor
+from services.evaluate.means import Means
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite import Suite
 from services.monitor import Monitor, RoutePolicy, Target

@@ -40,18 +40,18 @@ def item(id: str, measure: Any, hazard: str = "h0", repeats: int = 1) -> Item:
     return Item(id=id, hazard=hazard, measure=measure, messages=told, leaks=(value,), repeats=repeats)
 
 
-def result(suite: Suite, events: Events = {}, **fields: Any) -> RunResult:  # noqa: B006
+def result(of: Suite, events: Events = {}, **fields: Any) -> RunResult:  # noqa: B006
     """A complete run in which every answer is no event, but for the items that `events` names, repeat by repeat."""
     answers = [
         answer(one.id, repeat, scored=Scored(event=event, reason="made"))
-        for one in suite.items
+        for one in of.items
         for repeat, event in enumerate(events.get(one.id, [False] * one.repeats))
     ]
     made: dict[str, Any] = {
         "id": hash16(["result", {name: list(said) for name, said in events.items()}, fields.get("status")]),
         "route": ROUTE,
         "identity": identity_of(Model(requested="m")),
-        "suite": AskedSuite.of(suite),
+        "suite": fields.get("suite") or AskedSuite.of(of),
         "target": AskedTarget(url="https://api.example.com/v1", model="m"),
         "settings": {"temperature": 0},
         "scorers": {"refusal": "1", "leak": "1"},
