@@ -1,6 +1,6 @@
 """The one place that chooses adapters: embedder, scorer, detectors, database, receivers."""
 
-from services.bootstrap.notifying import answer, look, notifiers
+from services.bootstrap.notifying import answer, look, notifiers, sender
 from services.bootstrap.scoring import EMBEDDERS, embedder, monitor, recorder, scorer, tools
 from services.bootstrap.work import API, STEPS, Process, Work, api, work
 
@@ -18,6 +18,7 @@ __all__ = [
     "notifiers",
     "recorder",
     "scorer",
+    "sender",
     "tools",
     "work",
 ]

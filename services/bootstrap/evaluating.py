@@ -8,9 +8,10 @@ from random import Random
 from typing import Final
 
 from services.evaluate import scorers
-from services.evaluate.executor import Executor, Means
+from services.evaluate.executor import Executor
 from services.evaluate.item import Item
 from services.evaluate.library import load_suite
+from services.evaluate.means import Means
 from services.evaluate.result import Answer, Scored
 from services.monitor import Monitor
 from services.offload import Offload

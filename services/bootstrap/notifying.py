@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from prometheus_client import CollectorRegistry
+
 from services.errors import InputError
 from services.monitor import Monitor, RoutePolicy, SlackReceiver
 from services.notify import slack
 from services.notify.console import Console
 from services.notify.message import Look
+from services.notify.meters import Meters
 from services.notify.receivers import DEFAULT, Receiver, Receivers
+from services.notify.sender import Sender
 from services.notify.slack import SlackBot, SlackWebhook
 from services.settings import Settings, secret
+from services.store.engine import Database
 
 
 def notifiers(settings: Settings, watched: Monitor, say: Callable[[str], None], *, console: bool = False) -> Receivers:
@@ -27,6 +32,30 @@ def notifiers(settings: Settings, watched: Monitor, say: Callable[[str], None], 
         return Receivers({DEFAULT: Receiver(Console(say))}, lambda route: RoutePolicy())
     named = {name: _slack_receiver(name, one.slack, settings) for name, one in watched.receivers.items()}
     return Receivers({DEFAULT: _default_receiver(settings, say), **named}, watched.policy)
+
+
+def sender(
+    settings: Settings,
+    watched: Monitor,
+    database: Database,
+    name: str,
+    say: Callable[[str], None],
+    *,
+    console: bool = False,
+    registry: CollectorRegistry | None = None,
+    own: str | None = None,
+) -> Sender:
+    """The delivery loop over a database: run its `run()` as a task, cancelled at the end.
+
+    `name` is the process's among those that send; `registry` is where it counts, `own` the address of its pages; the
+    rest as in `notifiers`.
+
+    Raises:
+        InputError: as `notifiers` does.
+    """
+    receivers = notifiers(settings, watched, say, console=console)
+    meters = Meters(registry or CollectorRegistry())
+    return Sender(database, receivers, name, look=look(settings, own), meters=meters)
 
 
 def _slack_receiver(name: str, named: SlackReceiver, settings: Settings) -> Receiver:

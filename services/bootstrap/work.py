@@ -15,11 +15,9 @@ from services.api.guard import check_host
 from services.bootstrap.acting import slack_actions
 from services.bootstrap.database import claimed, opened
 from services.bootstrap.evaluating import executor
-from services.bootstrap.notifying import look, notifiers
+from services.bootstrap.notifying import sender
 from services.bootstrap.scoring import scorer
 from services.monitor import Monitor
-from services.notify.meters import Meters
-from services.notify.sender import Sender
 from services.offload import Offload
 from services.record.sink import Recorder
 from services.serving import Service, api_part
@@ -153,15 +151,9 @@ def _handler(
 def _sender(settings: Settings, watched: Monitor, process: Process, database: Database) -> Companion:
     """What tells people of incidents. Links lead to this process's own pages where no other address is known."""
     own = f"http://{process.host}:{process.port}" if API in process.names and process.port else None
-    sender = Sender(
-        database,
-        notifiers(settings, watched, process.say),
-        process.instance,
-        look=look(settings, own),
-        meters=Meters(process.registry),
-    )
+    made = sender(settings, watched, database, process.instance, process.say, registry=process.registry, own=own)
 
     async def companion(_publish: Publish) -> None:
-        await sender.run()
+        await made.run()
 
     return companion

@@ -20,6 +20,7 @@ from services.notify.port import Place, Trouble
 from services.notify.receivers import Receiver
 from services.store import deliveries, incidents, leases
 from services.store.deliveries import Delivery, Told
+from services.store.engine import is_unavailable
 from services.store.leases import Lease
 
 LOG: Final = logging.getLogger("keelwatch.notify")
@@ -41,10 +42,11 @@ class Transact(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a turn needs of the world: a clock, transactions, and where it counts."""
+    """What a turn needs of the world: a clock, transactions that only read and that write, and where it counts."""
 
     now: Callable[[], datetime]
-    database: Transact
+    read: Transact
+    write: Transact
     look: Look
     meters: Meters
 
@@ -81,11 +83,17 @@ class Round:
             Trouble: if the receiver is to be left alone for a while.
             LeaseLost: if another process took over.
         """
-        while (job := await self.world.database(self._next)) is not None:
+        while (job := await self.world.read(self._next)) is not None:
             try:
                 await self._do(job)
             except Trouble as trouble:
                 await self._note(job, trouble)
+            except Exception as error:
+                if isinstance(error, LeaseLost) or is_unavailable(error):
+                    raise
+                # One message that we fail on must not stop the others, nor the process that records.
+                LOG.exception("a fault of ours in a message to receiver %s", self.lease.receiver)
+                await self._note(job, Trouble(f"a fault of ours: {type(error).__name__}", "message", slow=True))
             else:
                 self.attempts = 0
 
@@ -117,14 +125,14 @@ class Round:
     async def _do(self, job: _Job) -> None:
         until = job.until
         if until is not None:
-            await self.world.database(lambda connection: deliveries.hold_back(connection, job.deliveries, until))
+            await self.world.write(lambda connection: deliveries.hold_back(connection, job.deliveries, until))
             return
         placed, shown = job.told, None
         if job.storm:
             placed = await self._storm(job)
         else:
             placed, shown = await self._tell(job)
-        await self.world.database(lambda connection: self._accept(connection, job, placed, shown))
+        await self.world.write(lambda connection: self._accept(connection, job, placed, shown))
 
     def _accept(self, connection: Connection, job: _Job, placed: Told | None, shown: str | None) -> None:
         now = self.world.now()
@@ -198,7 +206,7 @@ class Round:
         if self.until - now > LEASE / 2:
             return
         self.until = now + LEASE
-        if not await self.world.database(lambda connection: leases.renew(connection, self.lease, self.until)):
+        if not await self.world.write(lambda connection: leases.renew(connection, self.lease, self.until)):
             raise LeaseLost(self.lease.receiver)
 
     def _mention(self, wanted: bool) -> str | None:
@@ -209,10 +217,10 @@ class Round:
         told, name = job.told, self.lease.receiver
         if trouble.reach == "gone" and told is not None:
             LOG.warning("%s: the message of incident %s is gone: a new one is sent", name, job.deliveries[0].incident)
-            await self.world.database(lambda connection: deliveries.lose(connection, name, told))
+            await self.world.write(lambda connection: deliveries.lose(connection, name, told))
             return
         self.world.meters.not_sent(name, "refused", len(job.deliveries))
-        await self.world.database(lambda connection: self._postpone(connection, job, trouble))
+        await self.world.write(lambda connection: self._postpone(connection, job, trouble))
         if trouble.reach != "message":
             raise trouble
 

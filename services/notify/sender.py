@@ -64,7 +64,7 @@ class Sender:
         self._clock = clock
         self._meters = meters or Meters(CollectorRegistry())
         self._times = times or Times()
-        self._world = World(clock, self._transact, look or Look(), self._meters)
+        self._world = World(clock, self._read, self._transact, look or Look(), self._meters)
         self._audited: datetime | None = None
         self._reported: frozenset[tuple[str, str]] = frozenset()
 
@@ -82,7 +82,11 @@ class Sender:
     async def once(self) -> None:
         """Send all that is due now, and once a minute look for what is overdue."""
         names = await asyncio.to_thread(self._with_work)
-        await asyncio.gather(*(self._serve(name) for name in names if name in self._receivers.by_name))
+        serving = [self._serve(name) for name in names if name in self._receivers.by_name]
+        # All have ended before the first fault is raised: nobody works on under a lease that the next turn renews.
+        faults = [fault for fault in await asyncio.gather(*serving, return_exceptions=True) if fault is not None]
+        if faults:
+            raise faults[0]
         now = self._clock()
         if self._audited is None or now - self._audited >= self._times.audit:
             self._audited = now
@@ -162,6 +166,13 @@ class Sender:
         if lost:
             self._meters.not_sent(lease.receiver, "failed", lost)
             LOG.error("receiver %s: %d notifications given up after a day: %s", lease.receiver, lost, trouble)
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        def reading() -> T:
+            with self._database.read() as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(reading)
 
     async def _transact(self, work: Callable[[Connection], T]) -> T:
         return await asyncio.to_thread(self._database.transact, work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ SECONDS: Final = 10.0
 """How long one call may take."""
 
 _LONGEST_WAIT: Final = 3600.0
+_CODE: Final = re.compile(r"[a-z0-9_]+", re.ASCII)
 _UNREADABLE: Final = "the answer cannot be read; the message may have arrived"
 _WEBHOOK_HOSTS: Final = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 _OF_THE_MESSAGE: Final = frozenset(
@@ -167,7 +169,7 @@ async def send(client: AsyncWebhookClient, body: dict[str, Any]) -> None:
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise _unanswered(error) from error
     if answer.status_code != 200:
-        raise _said_no(answer.status_code, answer.body.strip()[:80], answer.headers)
+        raise _said_no(answer.status_code, answer.body, answer.headers)
 
 
 def _refused(error: SlackApiError) -> Trouble:
@@ -175,10 +177,12 @@ def _refused(error: SlackApiError) -> Trouble:
     if isinstance(answer, str) or not hasattr(answer, "status_code"):
         return Trouble(_UNREADABLE)
     data = answer.data if isinstance(answer.data, Mapping) else {}
-    return _said_no(answer.status_code, str(data.get("error") or "")[:80], answer.headers)
+    return _said_no(answer.status_code, str(data.get("error") or ""), answer.headers)
 
 
-def _said_no(status: int, code: str, headers: Mapping[str, Any]) -> Trouble:
+def _said_no(status: int, words: str, headers: Mapping[str, Any]) -> Trouble:
+    """What an answer that is no acceptance means; `words` come from outside, and are kept as a code alone."""
+    code = "".join(_CODE.findall(words))[:60]
     if status == 429:
         return Trouble("429: too many messages", after=_retry_after(headers))
     if status >= 500:

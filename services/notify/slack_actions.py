@@ -20,7 +20,7 @@ LOG: Final = logging.getLogger("keelwatch.notify")
 MOST_BYTES: Final = 256 * 1024
 SECONDS: Final = 2.5
 
-FAILED: Final = "This could not be recorded, nothing was changed; press again in a moment."
+FAILED: Final = "It is not sure that this was recorded; press again in a moment."
 NOT_YOU: Final = "You may not decide on this route; ask for the role of an operator."
 AGAIN: Final = "This was pressed already."
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from services.store.engine import open_database
-from tests.support.notify import outbox, record, shift
+from tests.support.notify import Clock, bot, outbox, record, sender, shift, turns
 from tests.support.slack import FakeSlack
 from tests.support.source import ROOT
 from tests.support.streams import until
@@ -62,3 +62,29 @@ def test_two_processes_send_once(new_url, slack) -> None:
     database.close()
     bodies = [(body.get("thread_ts"), body["text"]) for body in slack.accepted("chat.postMessage")]
     assert len(bodies) == len(set(bodies)) == 3 * len(ROUTES)
+
+
+def test_one_that_was_stopped_past_its_lease_sends_nothing_more(database, slack) -> None:
+    """Stopped inside a call, for longer than its lease: the other one took over, and the stopped one must notice."""
+    clock = Clock()
+    stopped_in, other = bot(slack), sender(database, clock, bot(slack), name="other")
+    post = stopped_in.post
+
+    async def stopped(message):
+        place = await post(message)
+        clock.move(61)
+        await other.once()
+        return place
+
+    stopped_in.post = stopped
+    for route in ROUTES:
+        record(database, *shift(route))
+    slack.script("ok", "ok", "ok", "limited", after=600)
+    turns(sender(database, clock, stopped_in, name="stopped"), clock)
+    assert len(slack.accepted()) == 3, "one by the stopped one, two by the other, which Slack then asked to wait"
+    turns(other, clock, 2, seconds=600)
+    roots = [body["text"] for body in slack.accepted("chat.postMessage") if "thread_ts" not in body]
+    assert len(roots) == len(ROUTES) + 1, "the one that was inside the call, and no other"
+    assert len(set(roots)) == len(ROUTES)
+    assert len(slack.accepted("chat.postMessage")) == 3 * len(ROUTES) + 1
+    assert {row.state for row in outbox(database)} == {"sent"}

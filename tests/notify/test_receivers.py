@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services import bootstrap
 from services.errors import InputError
@@ -13,6 +15,7 @@ from services.notify.console import Console
 from services.notify.receivers import DEFAULT
 from services.notify.slack import SlackBot, SlackWebhook
 from services.settings import Settings
+from tests.support.fake_slack import TOKEN
 from tests.support.notify import Clock, opening, record, rest, sender, states, turns
 from tests.support.records import ROUTE
 
@@ -82,6 +85,17 @@ def test_a_look_offers_what_there_is() -> None:
     look = bootstrap.look(Settings(api_url="http://127.0.0.1:8400", slack_signing_secret="s"))
     assert (look.api_url, look.buttons) == ("http://127.0.0.1:8400", True)
     assert bootstrap.look(Settings()).buttons is False
+
+
+def test_the_loop_is_made_of_the_settings(database, slack, monkeypatch) -> None:
+    """As a worker makes it: the environment names Slack, and what is counted is in the worker's registry."""
+    given = {"slack_token": TOKEN, "slack_channel": "#safety", "slack_api_url": slack.url}
+    registry = CollectorRegistry()
+    one = bootstrap.sender(Settings(**given), Monitor(), database, "worker", print, registry=registry)
+    record(database, *opening(ROUTE))
+    asyncio.run(one.once())
+    assert len(slack.accepted("chat.postMessage")) == 1
+    assert registry.get_sample_value("keelwatch_notification_seconds_count") == 1
 
 
 def test_a_console_shows_what_slack_would(database) -> None:

@@ -132,6 +132,27 @@ def test_what_slack_cannot_show_is_sent_as_plain_text(database, slack) -> None:
     assert states(database) == {"sent"}
 
 
+def test_one_message_that_we_fail_on_does_not_stop_the_others(database, slack, caplog) -> None:
+    clock, broken = Clock(), bot(slack)
+    post = broken.post
+
+    async def failing(message):
+        if "bot/bad" in message.text:
+            raise KeyError("a fault of ours")
+        return await post(message)
+
+    broken.post = failing
+    one = sender(database, clock, broken)
+    record(database, *opening("bot/bad"), *opening("bot/good", index=700))
+    turns(one, clock, 3)
+    assert ["bot/good" in body["text"] for body in slack.accepted()] == [True]
+    assert "a fault of ours in a message to receiver default" in caplog.text
+    assert {row.error for row in rows(database)} == {None, "a fault of ours: KeyError"}
+    broken.post = post
+    turns(one, clock, 2, seconds=900)
+    assert states(database) == {"sent"}
+
+
 def test_a_message_that_was_deleted_is_posted_anew(database, slack) -> None:
     clock = Clock()
     one = sender(database, clock, bot(slack))

@@ -57,6 +57,7 @@ def test_a_message_is_posted_updated_and_answered(slack: FakeSlack) -> None:
         ("not_in_channel", "receiver", None, True, "invite the app"),
         ("invalid_auth", "receiver", None, True, "the token is wrong"),
         ("some_new_error", "receiver", None, True, "some_new_error"),
+        ("\x00<!channel>\ud800" + "x" * 500, "receiver", None, True, "channel" + "x" * 53),
         ("internal_error", "receiver", None, False, "internal_error"),
         ("message_not_found", "gone", None, False, "message_not_found"),
     ],
