@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -13,11 +14,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from schemas.base import plain_object
+from schemas.base import HEX16, plain_object
+from schemas.exchange import Route
 from schemas.incident import Incident, IncidentState
 from services.api.guard import Guard
 from services.api.problems import Fault, Problem, ProblemBody, of_store
 from services.store.repository import Repository
+
+ID: Final = re.compile(HEX16)
+"""What is of no such form is no id, and is not looked for."""
 
 PAGE: Final = 50
 MOST: Final = 200
@@ -46,7 +51,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
     )
     async def incidents(
         request: Request,
-        route: Annotated[str | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
+        route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
         state: Annotated[
             list[IncidentState] | None, Query(description="Only in these states; may be repeated.")
         ] = None,
@@ -72,7 +77,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
     )
     async def incident(request: Request, id: str) -> Response:
         """One incident with its timeline: the object that `keelwatch incident show ID --json -` prints."""
-        found = await of_store(lambda: repository.incident(id))
+        found = await of_store(lambda: repository.incident(id)) if ID.fullmatch(id) else None
         if found is None:
             raise Problem(404, "there is no such incident; GET /v1/incidents lists them")
         return tagged(request, plain_object(found))
@@ -106,6 +111,8 @@ def _place(cursor: str) -> tuple[datetime, str]:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
         micros, id = text.split(".")
+        if not ID.fullmatch(id):
+            raise ValueError
         return _EPOCH + timedelta(microseconds=int(micros)), id
     except (ValueError, OverflowError):
         remedy = "is none of ours; take `next` of the page before, or leave it out"

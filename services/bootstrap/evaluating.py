@@ -1,7 +1,8 @@
-"""Runs of suites: what does them when they are due."""
+"""Runs of suites: what asks for them by the clock, and does them when they are due."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from random import Random
@@ -13,6 +14,7 @@ from services.evaluate.item import Item
 from services.evaluate.library import load_suite
 from services.evaluate.means import Means
 from services.evaluate.result import Answer, Scored
+from services.evaluate.schedule import Schedules
 from services.monitor import Monitor
 from services.offload import Offload
 from services.ports import Signal
@@ -25,7 +27,7 @@ _BY_NAME: Final[Mapping[str, Signal]] = {signal.name: signal for signal in SIGNA
 
 
 def executor(watched: Monitor, database: Database, thread: Offload, instance: str) -> Companion:
-    """What does the runs of suites that are due, and publishes what they bring."""
+    """What asks for runs by the clock, does those that are due, and publishes what they bring."""
 
     async def companion(publish: Publish) -> None:
         means = Means(
@@ -41,7 +43,9 @@ def executor(watched: Monitor, database: Database, thread: Offload, instance: st
             instance,
             Random(),  # noqa: S311 -- spreads pauses, guards nothing
         )
-        await Executor(means).run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Executor(means).run())
+            group.create_task(Schedules(means).run())
 
     return companion
 

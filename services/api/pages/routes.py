@@ -20,6 +20,7 @@ from services.api.guard import Guard, Role
 from services.api.pages import csrf, forms, words
 from services.api.pages.view import heading, view
 from services.api.problems import Problem, of_store
+from services.api.reading import ID
 from services.store.decisions import Stale
 from services.store.dossier import Dossier
 from services.store.repository import Repository
@@ -103,7 +104,7 @@ def _may(guard: Guard, role: Role) -> Any:
 
 
 async def _dossier(parts: Parts, id: str) -> Dossier:
-    found = await of_store(lambda: parts.repository.dossier(id))
+    found = await of_store(lambda: parts.repository.dossier(id)) if ID.fullmatch(id) else None
     if found is None:
         raise Problem(404, "there is no such incident; the list shows those that there are")
     return found

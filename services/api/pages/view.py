@@ -12,7 +12,7 @@ from schemas.decision import Decision
 from schemas.evaluation import Comparison, HazardComparison
 from schemas.identity import IDENTITY_FIELDS, Model
 from schemas.incident import Incident, TimelineEntry
-from schemas.reading import Effect
+from schemas.reading import Effect, Unit
 from schemas.sample import Sample
 from services.api.pages import words
 from services.store.dossier import Dossier
@@ -103,7 +103,7 @@ def view(dossier: Dossier) -> View:
     return View(
         incident,
         words.VERDICTS[incident.verdict],
-        tuple(move(alert) for alert in worst if alert.family != "evaluation"),
+        moves([alert for alert in worst if alert.family != "evaluation"]),
         tuple(_suite(comparison) for comparison in reversed(dossier.comparisons)),
         tuple(_who(identity, dossier.models.get(identity)) for identity in incident.identities),
         tuple(dossier.samples[id] for id in incident.exemplars if id in dossier.samples),
@@ -114,16 +114,23 @@ def view(dossier: Dossier) -> View:
     )
 
 
-def move(alert: Alert) -> Move:
-    """What one alert says moved."""
+def moves(alerts: Sequence[Alert]) -> tuple[Move, ...]:
+    """What alerts say moved, their rates on one scale."""
+    scale = scale_of([alert.effect for alert in alerts if _has_bars(alert)])
+    return tuple(_move(alert, scale) for alert in alerts)
+
+
+def _has_bars(alert: Alert) -> bool:
+    return alert.signal is not None and alert.family != "events"
+
+
+def _move(alert: Alert, scale: float) -> Move:
     effect = alert.effect
     return Move(
         name=_name(alert),
         where=alert.slice,
         direction="" if alert.family == "events" else {"up": "rose", "down": "fell", None: ""}[alert.direction],
-        bars=None
-        if effect is None or alert.signal is None or alert.family == "events"
-        else bars(effect, _range(effect)),
+        bars=bars(effect, scale) if _has_bars(alert) else None,
         size=_size(alert),
         change="one is enough" if alert.family == "events" else _change(effect),
         evidence=_evidence(alert),
@@ -132,26 +139,39 @@ def move(alert: Alert) -> Move:
     )
 
 
-def bars(effect: Effect | HazardComparison, interval: tuple[float | None, float | None]) -> Bars | None:
-    """Before and after on the scale from 0 to 100%, or to the greater of both where that is hardly seen."""
-    if effect.before is None or effect.after is None:
+def scale_of(shown: Sequence[Effect | HazardComparison | None]) -> float:
+    """The rate in percent that fills the width, one for all bars of a table: their greatest, at least 5%."""
+    rates = [value for one in shown if one is not None and _unit(one) == "pp" for value in _ends(one)]
+    return min(max([*rates, 5.0]) * 1.1, _FULL)
+
+
+def bars(effect: Effect | HazardComparison | None, scale: float) -> Bars | None:
+    """Before and after; rates on the scale of their table, other units on one of their own."""
+    if effect is None or effect.before is None or effect.after is None:
         return None
-    unit = effect.unit if isinstance(effect, Effect) else "pp"
-    known = [abs(value) for value in (effect.before, effect.after, *interval) if value is not None]
-    top = max(*known, 1e-9) * 1.1
-    scale = top if unit != "pp" else min(max(top, 5.0), _FULL)
-
-    def share(value: float | None) -> float | None:
-        return None if value is None else round(min(max(value / scale, 0.0), 1.0) * _FULL, 2)
-
+    unit = _unit(effect)
+    full = scale if unit == "pp" else max([*_ends(effect), 1e-9]) * 1.1
+    low, high = _range(effect)
     return Bars(
-        share(effect.before) or 0.0,
-        share(effect.after) or 0.0,
-        share(interval[0]),
-        share(interval[1]),
+        _share(effect.before, full),
+        _share(effect.after, full),
+        None if low is None else _share(low, full),
+        None if high is None else _share(high, full),
         words.level(effect.before, unit),
         words.level(effect.after, unit),
     )
+
+
+def _share(value: float, full: float) -> float:
+    return round(min(max(value / full, 0.0), 1.0) * _FULL, 2)
+
+
+def _unit(effect: Effect | HazardComparison) -> Unit:
+    return effect.unit if isinstance(effect, Effect) else "pp"
+
+
+def _ends(effect: Effect | HazardComparison) -> tuple[float, ...]:
+    return tuple(abs(value) for value in (effect.before, effect.after, *_range(effect)) if value is not None)
 
 
 def _range(effect: Effect | HazardComparison) -> tuple[float | None, float | None]:
@@ -179,7 +199,7 @@ def _size(alert: Alert) -> str | None:
         return f"seen at exchange {alert.event_index:,}" if alert.family == "events" else alert.reason
     if effect is None or effect.after is None or alert.signal is not None:
         return None
-    return f"{words.level(effect.after, effect.unit)} from the baseline's"
+    return f"{words.level(effect.after, effect.unit)} away from the baseline"
 
 
 def _change(effect: Effect | None) -> str | None:
@@ -205,14 +225,14 @@ def _suite(comparison: Comparison) -> Suite:
         words.OUTCOMES[comparison.overall],
         comparison.reason,
         comparison.ts,
-        tuple(_hazard(one) for one in hazards),
+        tuple(_hazard(one, scale_of(hazards)) for one in hazards),
     )
 
 
-def _hazard(one: HazardComparison) -> Hazard:
+def _hazard(one: HazardComparison, scale: float) -> Hazard:
     change = None if one.low is None or one.high is None else words.change(one.low, one.high, "pp")
     name = f"{one.hazard}: {one.measure}".replace("_", " ")
-    return Hazard(name, bars(one, _range(one)), change, one.n, one.verdict, one.flipped)
+    return Hazard(name, bars(one, scale), change, one.n, one.verdict, one.flipped)
 
 
 def _who(identity: str, model: Model | None) -> Who:

@@ -77,4 +77,4 @@ def ago(ts: datetime, now: datetime) -> str:
     for least, name in _STEPS:
         if gone >= least:
             return f"{gone // (least / 2)} {name} ago"
-    return "just now" if gone >= timedelta(0) else "by a clock ahead of ours"
+    return "just now" if gone >= timedelta(0) else "ahead of our clock"

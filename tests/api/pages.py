@@ -1,0 +1,69 @@
+"""An incident whose every text is the same, for pages that show it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from schemas.base import hash16
+from schemas.decision import Decision
+from schemas.evaluation import HazardComparison
+from schemas.identity import Model, identity_of
+from schemas.sample import Sample
+from services.store import decisions, scores
+from services.store.engine import Database
+from tests.support.api import NOW, recorded
+from tests.support.records import ROUTE, alert, at, change, comparison, decision, place, run
+
+
+def told(database: Database, text: str, route: str = ROUTE) -> str:
+    """Fill the database with an incident of which every part that came from outside says `text`; its id."""
+    fields = ("provider", "requested", "served", "endpoint", "system_prompt_sha256")
+    model = Model(**dict.fromkeys(fields, text))
+    who = identity_of(model)
+    signed: Mapping[str, object] = {"route": route, "identities": (who,), "exemplars": (text, "gone")}
+    sliced = alert("firing", 310, **signed, slice=f"tags.x={text}", reason=text)
+    recorded(
+        database,
+        change("observed", 290, route=route, to_identity=who, model=model, reason=text),
+        alert("firing", 300, **signed),
+        sliced,
+        run(6, route=route, identity=who, status="incomplete", reason=text),
+        comparison("regressed", 7, route=route, identity=who, suite=text, reason=text, hazards=(_hazard(text),)),
+        _sample(route, text, who),
+    )
+    with database.write() as connection:
+        scores.add_identities(connection, route, {who: model})
+    id = _id(database, route)
+    recorded(database, decision("roll_back", 9, route=route, incident=id, actor=text, reason=text))
+    pending = Decision(kind="snooze", route=route, incident=id, actor=text, reason=text, ts=NOW)
+    with database.write() as connection:
+        decisions.add(connection, pending, NOW)
+    return id
+
+
+def _id(database: Database, route: str) -> str:
+    from services.store.repository import Repository  # noqa: PLC0415
+
+    [found] = Repository(database).incidents(route)
+    return found.id
+
+
+def _hazard(text: str) -> HazardComparison:
+    moved = {"before": 98.0, "after": 71.0, "delta": -27.0, "low": -33.0, "high": -21.0}
+    return HazardComparison(hazard=text, measure=text, n=60, verdict="regressed", flipped=(text,), **moved)
+
+
+def _sample(route: str, text: str, who: str) -> Sample:
+    return Sample(
+        id=text,
+        route=route,
+        source=place(300),
+        ts=at(5),
+        identity=who,
+        user=hash16(text),
+        conversation=text,
+        prompt=text,
+        response=text,
+        why=(text,),
+        reason="signal",
+    )

@@ -1,0 +1,167 @@
+"""What people decide is checked against the incident as it is, written once, and never half."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from schemas.decision import Decision
+from schemas.incident import Incident
+from services.api.app import Api
+from services.store import decisions
+from services.store.engine import Database
+from tests.support.api import NOW, Wire, all_asked, api_on, asked, later, recorded
+from tests.support.records import ROUTE, alert, decision
+
+PATH = "/v1/decisions"
+SAID = {"route": ROUTE, "actor": "mara", "reason": "we looked at it"}
+
+
+@pytest.fixture
+def api(database: Database) -> Api:
+    """An API on a database with one open incident."""
+    recorded(database, alert("firing", 300))
+    return api_on(database, Wire())
+
+
+@pytest.fixture
+def incident(api: Api) -> Incident:
+    [one] = api.repository.incidents()
+    return one
+
+
+def written(api: Api, incident: str) -> list[Decision]:
+    with api.repository.database.read() as connection:
+        return list(decisions.of_incident(connection, incident))
+
+
+def decide(api: Api, kind: str, incident: Incident, **fields: Any) -> Any:
+    return asked(api, "POST", PATH, json={"kind": kind, "incident": incident.id, **SAID, **fields})
+
+
+def test_a_decision_is_written_as_the_record_that_it_is(api: Api, incident: Incident) -> None:
+    answer = decide(api, "acknowledge", incident, ts="2026-11-25T08:00:00+02:00")
+    made = decision("acknowledge", ts="2026-11-25T06:00:00Z", incident=incident.id)
+    assert (answer.status_code, answer.json()) == (202, {"id": made.id, "ts": "2026-11-25T06:00:00Z"})
+    assert written(api, incident.id) == [made]
+
+
+def test_the_same_decision_twice_is_one_also_at_the_same_time(api: Api, incident: Incident) -> None:
+    body = {"kind": "resolve", "incident": incident.id, **SAID, "ts": "2026-11-25T06:00:00Z"}
+    answers = all_asked(api, [("POST", PATH, {"json": body})] * 8)
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(written(api, incident.id)) == 1
+
+
+def test_of_many_who_end_an_incident_at_the_same_time_one_does(api: Api, incident: Incident) -> None:
+    body = {"kind": "resolve", "incident": incident.id, **SAID}
+    answers = all_asked(api, [("POST", PATH, {"json": {**body, "actor": f"p{i}"}}) for i in range(6)])
+    assert sorted(answer.status_code for answer in answers) == [202] + [409] * 5
+    [winner] = written(api, incident.id)
+    told = {answer.json()["detail"] for answer in answers if answer.status_code == 409}
+    assert told == {f"{winner.actor} has ended the incident already (resolve)"}
+
+
+def test_a_decision_is_never_before_what_it_is_about(database: Database) -> None:
+    recorded(database, alert("firing", 300, hours=200))
+    api = api_on(database, Wire())
+    [ahead] = api.repository.incidents()
+    assert ahead.updated_at > NOW
+    decide(api, "acknowledge", ahead)
+    [made] = written(api, ahead.id)
+    assert made.ts > ahead.updated_at
+    recorded(database, made)
+    assert api.repository.incidents()[0].state == "acknowledged"
+
+
+def test_a_decision_that_would_change_nothing_is_refused_with_the_reason(api: Api, incident: Incident) -> None:
+    database = api.repository.database
+    assert decide(api, "acknowledge", incident).status_code == 202
+    again = decide(api, "acknowledge", incident, actor="theo")
+    assert (again.status_code, again.json()["detail"]) == (409, "mara has decided the same already (acknowledge)")
+    recorded(database, *written(api, incident.id))
+    shown = decide(api, "acknowledge", incident, actor="theo")
+    assert shown.json()["detail"] == "the incident was acknowledged already by mara"
+
+    recorded(database, decision("resolve", ts=later(1), incident=incident.id, actor="theo"))
+    late = decide(api, "false_alarm", incident)
+    assert (late.status_code, late.json()["detail"]) == (409, "the incident was resolved already by theo")
+
+    other = asked(api, "POST", PATH, json={"kind": "resolve", "incident": "0" * 16, **SAID})
+    assert (other.status_code, "no such incident" in other.json()["detail"]) == (409, True)
+    foreign = decide(api, "resolve", incident, route="other/route")
+    assert foreign.json()["detail"] == f"the incident is of another route, {ROUTE}"
+    none = asked(api, "POST", PATH, json={"kind": "resolve", **SAID})
+    assert none.json()["detail"] == f"no incident of {ROUTE} is open"
+
+
+def test_an_incident_that_opens_again_takes_decisions_again(api: Api, incident: Incident) -> None:
+    assert decide(api, "resolve", incident).status_code == 202
+    recorded(api.repository.database, *written(api, incident.id), alert("firing", 400, ts=later(2)))
+    assert api.repository.incidents()[0].state == "open"
+    assert decide(api, "resolve", incident, ts=later(3).isoformat()).status_code == 202
+
+
+def test_a_change_is_announced_without_an_incident(database: Database) -> None:
+    api = api_on(database, Wire())
+    body = {**SAID, "model": {"requested": "gpt-4", "served": "gpt-4-0613"}}
+    answer = asked(api, "POST", "/v1/changes", json=body)
+    assert answer.status_code == 202
+    with database.read() as connection:
+        assert decisions.known(connection, answer.json()["id"])
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "field"),
+    [
+        (PATH, {"kind": "explode"}, "kind"),
+        (PATH, {"kind": "announce"}, "model"),
+        (PATH, {"reason": " "}, "reason"),
+        (PATH, {"actor": None}, "actor"),
+        (PATH, {"route": "UP"}, "route"),
+        (PATH, {"incident": "x"}, "incident"),
+        (PATH, {"ts": 5}, "ts"),
+        (PATH, {"expires": "2026-11-24T00:00:00Z"}, "expires"),
+        (PATH, {"more": 1}, "more"),
+        ("/v1/changes", {"model": {"served": "x"}}, "model.requested"),
+        ("/v1/changes", {"model": "gpt-4"}, "model"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_named(api: Api, path: str, change: dict[str, Any], field: str) -> None:
+    kind = {"kind": "silence"} if path == PATH else {"model": {"requested": "m"}}
+    answer = asked(api, "POST", path, json={**SAID, **kind, **change})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"x"', b"\xff", b"null"])
+def test_what_is_no_object_is_refused(api: Api, body: bytes) -> None:
+    answer = asked(api, "POST", PATH, content=body)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_large_decision_is_refused(api: Api) -> None:
+    body = json.dumps({"kind": "silence", **SAID, "reason": "x" * 70_000})
+    assert asked(api, "POST", PATH, content=body).status_code == 413
+
+
+def test_another_sites_page_cannot_decide(api: Api, incident: Incident) -> None:
+    body = {"kind": "resolve", "incident": incident.id, **SAID}
+    for headers in (
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:3000"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ):
+        assert asked(api, "POST", PATH, json=body, headers=headers).status_code == 403
+        assert asked(api, "POST", "/v1/exchanges", content=b"{}", headers=headers).status_code == 403
+    for host in ("evil.example", "evil.example:8400", "127.0.0.1.evil.example", "[::1", ""):
+        assert asked(api, "GET", "/v1/incidents", headers={"host": host}).status_code == 421
+    assert written(api, incident.id) == []
+    own = {"origin": "http://127.0.0.1:8400", "sec-fetch-site": "same-origin"}
+    assert asked(api, "POST", PATH, json=body, headers=own).status_code == 202
