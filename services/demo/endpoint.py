@@ -1,6 +1,6 @@
 """The simulated model's endpoint, a process of its own: `python -m services.demo.endpoint PORT`.
 
-It speaks the OpenAI chat form. `POST /replace` silently puts the new model behind the same name.
+It speaks the OpenAI chat form. `POST /replace` puts the new model behind the same name, or behind `?served=NAME`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from services.evaluate.library import load_suite
 def app(bot: Bot) -> FastAPI:
     """The endpoint; it begins with the old model."""
     made = FastAPI(openapi_url=None)
-    replaced: list[bool] = []
+    replaced: list[str] = []
 
     @made.get("/health")
     async def health() -> Mapping[str, bool]:
         return {"ok": True}
 
     @made.post("/replace")
-    async def replace() -> Mapping[str, bool]:
-        replaced.append(True)
+    async def replace(served: str = SERVED) -> Mapping[str, bool]:
+        replaced.append(served)
         return {"ok": True}
 
     @made.post("/v1/chat/completions")
@@ -37,7 +37,7 @@ def app(bot: Bot) -> FastAPI:
         return {
             "id": "chatcmpl-demo",
             "object": "chat.completion",
-            "model": SERVED,
+            "model": replaced[-1] if replaced else SERVED,
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 1, "completion_tokens": len(text.split()), "total_tokens": 1},
         }
