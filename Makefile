@@ -15,7 +15,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 $(STAMP): FORCE
 endif
 
-.PHONY: help install demo test check format bench bench-updates clean FORCE
+.PHONY: help install demo test check format bench bench-compare bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -40,6 +40,9 @@ format: $(STAMP) ## write the formatting that `check` asks for
 
 bench: ## the benchmarks; each is a command that prints its figures
 	@sed -n 's/^\(bench-[a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, recorded updates of real models
+	$(RUN) -m tests.benchmarks.compare $(BENCH_ARGS)
 
 bench-updates: $(STAMP) ## silent updates found, clean and narrowing streams left alone (needs recorded data)
 	$(RUN) -m tests.benchmarks.updates $(BENCH_ARGS)
