@@ -10,6 +10,8 @@ from typing import Final
 from detectors import registered
 from schemas.base import Record
 from services.errors import InputError
+from services.evaluate.runner import Score as Scoring
+from services.evaluate.scorers import score, versions
 from services.monitor import Monitor, load
 from services.offload import Offload
 from services.ports import Embedder
@@ -18,6 +20,7 @@ from services.replay.runner import Tools
 from services.score.core import Scorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
+from services.score.signals import SIGNALS
 from services.settings import Settings
 from services.store.engine import Database, StoreError, hold, is_unavailable, open_database
 from services.stream.alert import alert
@@ -87,6 +90,12 @@ def tools(settings: Settings, watched: Monitor, database: str | None = None) -> 
         policy=watched.policy,
         record=None if database is None else recorder(database, watched),
     )
+
+
+def judge() -> tuple[Scoring, dict[str, str]]:
+    """What says whether an answer to a suite is an event, and the versions of that."""
+    named = {signal.name: signal for signal in SIGNALS}
+    return lambda item, answer: score(item, answer, named), versions(named)
 
 
 @contextmanager

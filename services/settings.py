@@ -103,6 +103,11 @@ def load_settings() -> Settings:
         raise SettingsError("\n".join(lines)) from None
 
 
+def secret(name: str) -> str | None:
+    """The value of a variable that the monitor file names, such as a target's key; None when it is not set."""
+    return os.environ.get(name) or None
+
+
 def fail_points() -> str:
     """KEELWATCH_FAILPOINTS, for tests of crashes. Read when modules are imported, hence apart from the rest."""
     return os.environ.get("KEELWATCH_FAILPOINTS", "")
