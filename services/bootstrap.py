@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from random import Random
 from typing import Final
 
 from detectors import registered
 from schemas.base import Record
 from services.errors import InputError
+from services.evaluate.library import load_suite
+from services.evaluate.means import Means, Publish
 from services.evaluate.runner import Score as Scoring
 from services.evaluate.scorers import score, versions
 from services.monitor import Monitor, load
@@ -21,7 +25,7 @@ from services.score.core import Scorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.score.signals import SIGNALS
-from services.settings import Settings
+from services.settings import Settings, secret
 from services.store.engine import Database, StoreError, hold, is_unavailable, open_database
 from services.stream.alert import alert
 from services.stream.detect import detect
@@ -96,6 +100,24 @@ def judge() -> tuple[Scoring, dict[str, str]]:
     """What says whether an answer to a suite is an event, and the versions of that."""
     named = {signal.name: signal for signal in SIGNALS}
     return lambda item, answer: score(item, answer, named), versions(named)
+
+
+def evaluation(watched: Monitor, database: Database, thread: Offload, publish: Publish, instance: str) -> Means:
+    """What `services.evaluate.serving.serve` works with; `publish` returns once the broker has the records."""
+    score_, scorers = judge()
+    return Means(
+        database=database,
+        thread=thread,
+        monitor=watched,
+        suites=load_suite,
+        score=score_,
+        scorers=scorers,
+        secret=secret,
+        publish=publish,
+        clock=lambda: datetime.now(UTC),
+        instance=instance,
+        chance=Random(),  # noqa: S311 -- spreads pauses
+    )
 
 
 @contextmanager

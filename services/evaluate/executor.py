@@ -12,7 +12,6 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from schemas.evaluation import Run
 from schemas.identity import Model
@@ -20,7 +19,7 @@ from services.errors import InputError
 from services.evaluate import telling
 from services.evaluate.client import Endpoint, asking
 from services.evaluate.core import target_name
-from services.evaluate.means import Means
+from services.evaluate.means import AWAY, Means
 from services.evaluate.result import Answer, AskedTarget, RunResult
 from services.evaluate.runner import Order, Tools, not_run, run
 from services.evaluate.status import answered
@@ -66,7 +65,7 @@ class Executor:
         try:
             await self._introduce()
             claimed = await self._claim(self.means.parallel - len(self._tasks))
-        except DBAPIError:
+        except AWAY:
             LOG.warning("the database does not answer; what is due waits", exc_info=True)
             return
         self._tasks |= {asyncio.create_task(self._do(one)) for one in claimed}
@@ -108,13 +107,13 @@ class Executor:
             for task in (work, beat):
                 task.cancel()
             await asyncio.gather(work, beat, return_exceptions=True)
-            with suppress(DBAPIError):
+            with suppress(*AWAY):
                 await self.means.transact(lambda connection: evaluations.release(connection, claimed, until))
 
     async def _renew(self, claimed: Claimed) -> None:
         while True:
             await asyncio.sleep(self.means.lease.total_seconds() / 3)
-            with suppress(DBAPIError):  # the token guards what is written, also by one who was away for long
+            with suppress(*AWAY):  # the token guards what is written, also by one who was away for long
                 await self.means.transact(self._longer(claimed))
 
     async def _work(self, claimed: Claimed) -> None:
