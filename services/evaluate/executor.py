@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from services.store.evaluations import DONE, FAILED, RAN, Claimed, Lost
 LOG: Final = logging.getLogger("keelwatch.evaluate")
 _AGAIN: Final = timedelta(seconds=10)
 _MOST_CLAIMS: Final = 20
+_ROUTES_EVERY: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class Executor:
 
     means: Means
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _next_look: float = 0.0
 
     async def run(self) -> None:
         """Look for what is due again and again; once cancelled, others may go on with what was under way."""
@@ -63,7 +66,9 @@ class Executor:
 
     async def _look(self) -> None:
         try:
-            await self._introduce()
+            if time.monotonic() >= self._next_look:
+                await self._introduce()
+                self._next_look = time.monotonic() + _ROUTES_EVERY
             claimed = await self._claim(self.means.parallel - len(self._tasks))
         except AWAY:
             LOG.warning("the database does not answer; what is due waits", exc_info=True)

@@ -224,9 +224,12 @@ def test_all_mistakes_are_told_at_once_and_by_line(tmp_path: Path) -> None:
     [
         ("routes:\n  a:\n    floors: {harmful_compliance: 0.02}", "no scorer provides it in this version"),
         ("routes:\n  a:\n    after_change: [1h]", "needs a target"),
-        ("routes:\n  a:\n    target: {url: 'http://127.0.0.1:9/v1', model: m}", "list its host under allow_hosts"),
-        ("routes:\n  a:\n    target: {url: 'http://localhost/v1', model: m}", "list its host under allow_hosts"),
-        ("routes:\n  a:\n    target: {url: 'http://[::1]/v1', model: m}", "list its host under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'http://127.0.0.1:9/v1', model: m}", "list it under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'http://localhost/v1', model: m}", "list localhost under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'https://llm.internal/v1', model: m}", "list it under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'http://api.example.com/v1', model: m}", "only https is called"),
+        ("routes:\n  a:\n    target: {url: 'https://api.example.com:22/v1', model: m}", "only the ports 443 and 8443"),
+        ("routes:\n  a:\n    target: {url: 'http://[::1]/v1', model: m}", "list it under allow_hosts"),
     ],
 )
 def test_warnings_do_not_stop_the_file(text: str, words: str) -> None:
