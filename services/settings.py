@@ -110,10 +110,9 @@ def apart(ours: Mapping[str, str]) -> dict[str, str]:
     return {**rest, **ours}
 
 
-def secret(name: str) -> SecretStr | None:
-    """The variable that a monitor file names as the one that holds a secret; None if it is unset or empty."""
-    value = os.environ.get(name)
-    return SecretStr(value) if value else None
+def secret(name: str) -> str | None:
+    """The value of a variable that the monitor file names, such as a target's key; None if it is unset or empty."""
+    return os.environ.get(name) or None
 
 
 def fail_points() -> str:

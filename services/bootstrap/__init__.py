@@ -1,5 +1,6 @@
 """The one place that chooses adapters: embedder, scorer, detectors, database, receivers."""
 
+from services.bootstrap.evaluating import evaluation, judge
 from services.bootstrap.notifying import answer, look, notifiers, sender
 from services.bootstrap.scoring import EMBEDDERS, embedder, monitor, recorder, scorer, tools
 from services.bootstrap.work import API, STEPS, Process, Work, api, work
@@ -13,6 +14,8 @@ __all__ = [
     "answer",
     "api",
     "embedder",
+    "evaluation",
+    "judge",
     "look",
     "monitor",
     "notifiers",

@@ -62,7 +62,7 @@ def _slack_receiver(name: str, named: SlackReceiver, settings: Settings) -> Rece
     token = secret(named.token_env)
     if token is None:
         raise InputError(f"receivers.{name}.slack.token_env: {named.token_env} is not set; set it to the bot's token")
-    return Receiver(SlackBot(token.get_secret_value(), named.channel, settings.slack_api_url), named.mention)
+    return Receiver(SlackBot(token, named.channel, settings.slack_api_url), named.mention)
 
 
 def _default_receiver(settings: Settings, say: Callable[[str], None]) -> Receiver:

@@ -14,7 +14,7 @@ from detectors import registered
 from services.api.guard import check_host
 from services.bootstrap.acting import slack_actions
 from services.bootstrap.database import claimed, opened
-from services.bootstrap.evaluating import executor
+from services.bootstrap.evaluating import evaluating
 from services.bootstrap.notifying import sender
 from services.bootstrap.scoring import scorer
 from services.monitor import Monitor
@@ -104,7 +104,7 @@ def work(settings: Settings, watched: Monitor, process: Process) -> Iterator[Wor
 
         companions: list[Companion] = []
         if database is not None and "evaluate" in names:
-            companions.append(executor(watched, database, threads.database, process.instance))
+            companions.append(evaluating(watched, database, threads.database, process.instance))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
         if database is None or API not in names:

@@ -17,10 +17,12 @@ from services.cli.dead import app as dead
 from services.cli.demo import demo
 from services.cli.doctor import doctor
 from services.cli.evaluate import app as evaluations
+from services.cli.evaluate_run import list_runs, run_suites
 from services.cli.incidents import app as incidents
 from services.cli.output import ERR
 from services.cli.publish import publish
 from services.cli.replay import replay
+from services.cli.schedules import app as schedules
 from services.cli.score import score
 from services.cli.suite import app as suites
 from services.cli.topics import app as topics
@@ -54,7 +56,10 @@ app.add_typer(topics, name="topics")
 app.add_typer(incidents, name="incident")
 app.add_typer(baselines, name="baseline")
 app.add_typer(changes, name="change")
+evaluations.command("run")(run_suites)
+evaluations.command("list")(list_runs)
 app.add_typer(evaluations, name="eval")
+app.add_typer(schedules, name="schedule")
 app.add_typer(suites, name="suite")
 
 

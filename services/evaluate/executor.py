@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from schemas.evaluation import Run
 from schemas.identity import Model
@@ -20,7 +20,7 @@ from services.errors import InputError
 from services.evaluate import telling
 from services.evaluate.client import Endpoint, asking
 from services.evaluate.core import target_name
-from services.evaluate.means import Means
+from services.evaluate.means import AWAY, Means
 from services.evaluate.result import Answer, AskedTarget, RunResult
 from services.evaluate.runner import Order, Tools, not_run, run
 from services.evaluate.status import answered
@@ -30,6 +30,7 @@ from services.store.evaluations import DONE, FAILED, RAN, Claimed, Lost
 LOG: Final = logging.getLogger("keelwatch.evaluate")
 _AGAIN: Final = timedelta(seconds=10)
 _MOST_CLAIMS: Final = 20
+_ROUTES_EVERY: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Executor:
 
     means: Means
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _next_look: float = 0.0
 
     async def run(self) -> None:
         """Look for what is due again and again; once cancelled, others may go on with what was under way."""
@@ -64,9 +66,11 @@ class Executor:
 
     async def _look(self) -> None:
         try:
-            await self._introduce()
+            if time.monotonic() >= self._next_look:
+                await self._introduce()
+                self._next_look = time.monotonic() + _ROUTES_EVERY
             claimed = await self._claim(self.means.parallel - len(self._tasks))
-        except DBAPIError:
+        except AWAY:
             LOG.warning("the database does not answer; what is due waits", exc_info=True)
             return
         self._tasks |= {asyncio.create_task(self._do(one)) for one in claimed}
@@ -108,13 +112,13 @@ class Executor:
             for task in (work, beat):
                 task.cancel()
             await asyncio.gather(work, beat, return_exceptions=True)
-            with suppress(DBAPIError):
+            with suppress(*AWAY):
                 await self.means.transact(lambda connection: evaluations.release(connection, claimed, until))
 
     async def _renew(self, claimed: Claimed) -> None:
         while True:
             await asyncio.sleep(self.means.lease.total_seconds() / 3)
-            with suppress(DBAPIError):  # the token guards what is written, also by one who was away for long
+            with suppress(*AWAY):  # the token guards what is written, also by one who was away for long
                 await self.means.transact(self._longer(claimed))
 
     async def _work(self, claimed: Claimed) -> None:

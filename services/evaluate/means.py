@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from schemas.base import Record
 from services.evaluate.client import Patience
@@ -19,6 +21,8 @@ from services.offload import Offload
 from services.store.engine import Database
 
 T = TypeVar("T")
+AWAY: Final = (DBAPIError, PoolTimeout)
+"""What a database raises that cannot be used right now."""
 Publish = Callable[[Sequence[Record]], Awaitable[None]]
 
 

@@ -16,9 +16,7 @@ def remarks(suite: Suite) -> tuple[str, ...]:
 
 def _remark(measure: str, n: int, tests: int, margin: float) -> str:
     least, still = detectable(n, tests), 100 * interval(0, 0, n)[1]
-    seen = (
-        "no change can be shown" if least is None else f"a change of {100 * least:.0f} pp is shown with a chance of 80%"
-    )
+    seen = "no change can be shown" if least is None else f"a change of {100 * least:.0f} pp shows with a chance of 80%"
     said = (
         ""
         if still <= margin

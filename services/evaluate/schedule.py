@@ -20,11 +20,10 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from schemas.base import hash16, iso
 from services.evaluate.core import target_name
-from services.evaluate.means import Means
+from services.evaluate.means import AWAY, Means
 from services.monitor import RoutePolicy, cron
 from services.store import evaluations, routes, runs, schedules
 from services.store.evaluations import Due
@@ -98,7 +97,7 @@ class Schedules:
             while True:
                 try:
                     await self._set(clock)
-                except DBAPIError:
+                except AWAY:
                     LOG.warning("the database does not answer; schedules wait", exc_info=True)
                 await asyncio.sleep(self.every)
         finally:
@@ -137,7 +136,7 @@ class Schedules:
         policy = self.means.monitor.policy(planned.route)
         try:
             await self.means.transact(lambda connection: taken(connection, planned, trigger, now, policy))
-        except DBAPIError:
+        except AWAY:
             LOG.warning("the database does not answer; fire times are taken later", exc_info=True)
             self._known.pop((planned.route, planned.name), None)  # looked at again as if it were new
 

@@ -85,7 +85,7 @@ def examine(text: str, file: str) -> tuple[Monitor | None, tuple[Problem, ...]]:
     problems += [problem for problem in violations if problem.key not in known]
     if parsed is None:
         return None, _sorted(problems)
-    monitor = _built(parsed)
+    monitor = _built(parsed, Path(file).parent)
     problems += _problems("error", rules.errors(parsed, monitor), document, file)
     problems += _problems("warning", rules.warnings(parsed, monitor), document, file)
     usable = all(problem.severity == "warning" for problem in problems)
@@ -116,18 +116,21 @@ def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.key, problem.message)))
 
 
-def _built(file: MonitorFile) -> Monitor:
-    defaults = _policy(RoutePolicy(), file.defaults)
+def _built(file: MonitorFile, folder: Path) -> Monitor:
+    defaults = _policy(RoutePolicy(), file.defaults, folder)
     return Monitor(
         defaults=defaults,
-        routes={pattern: _policy(defaults, section) for pattern, section in file.routes.items()},
+        routes={pattern: _policy(defaults, section, folder) for pattern, section in file.routes.items()},
         receivers={name: _receiver(section) for name, section in file.receivers.items()},
         allow_hosts=file.allow_hosts,
     )
 
 
-def _policy(base: RoutePolicy, section: RouteSection) -> RoutePolicy:
-    """`section` over `base`: floors and baseline key by key, everything else as a whole."""
+def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePolicy:
+    """`section` over `base`: floors and baseline key by key, everything else as a whole.
+
+    The file of a system prompt is looked for from the `folder` of the monitor file.
+    """
     changes: dict[str, Any] = {
         name: getattr(section, name) for name in _TAKEN_OVER if getattr(section, name) is not None
     }
@@ -136,7 +139,9 @@ def _policy(base: RoutePolicy, section: RouteSection) -> RoutePolicy:
     if section.floors is not None:
         changes["floors"] = {**base.floors, **section.floors}
     if section.target is not None:
-        changes["target"] = Target(**section.target.model_dump())
+        prompt = section.target.system_prompt_file
+        where = None if prompt is None else str(folder / prompt)
+        changes["target"] = Target(**{**section.target.model_dump(), "system_prompt_file": where})
     if section.schedules is not None:
         changes["schedules"] = tuple(Schedule(**schedule.model_dump()) for schedule in section.schedules)
     return replace(base, **changes)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from services.monitor.document import Path
 from services.monitor.model import PLANNED_SLICES, SIGNALS, MonitorFile, RouteSection
 from services.monitor.policy import Monitor, RoutePolicy
 from services.monitor.problems import suggestion
 from services.monitor.violations import SECRET_KEY
+from services.outbound import Refused, checked
 
 _SECRET: Final = re.compile(
     r"xox[a-z]-|xapp-|hooks\.slack\.com/services/|sk-[A-Za-z0-9_-]{16}|gh[opsu]_[A-Za-z0-9]{20}|github_pat_"
@@ -71,8 +70,8 @@ def warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
                 yield Remark((*path, name), message)
         if (section.schedules or section.after_change) and policy.target is None:
             yield Remark((*path, "schedules" if section.schedules else "after_change"), "needs a target to run suites")
-        if section.target and _is_private(section.target.url, monitor.allow_hosts):
-            yield Remark((*path, "target", "url"), "a private address is not called; list its host under allow_hosts")
+        if section.target and (why := _refused(section.target.url, monitor.allow_hosts)):
+            yield Remark((*path, "target", "url"), why)
 
 
 def _sections(file: MonitorFile, monitor: Monitor) -> Iterator[tuple[Path, RouteSection, RoutePolicy]]:
@@ -81,11 +80,11 @@ def _sections(file: MonitorFile, monitor: Monitor) -> Iterator[tuple[Path, Route
         yield ("routes", pattern), section, monitor.routes[pattern]
 
 
-def _is_private(url: str, allowed: tuple[str, ...]) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host in allowed:
-        return False
+def _refused(url: str, allowed: tuple[str, ...]) -> str | None:
+    """Why the URL will not be called, as far as it tells without being resolved."""
     try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+        host = checked(url, allowed).host
+    except Refused as refused:
+        return str(refused)
+    local = host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+    return f"{host} is a private name; list it under allow_hosts" if local and host not in allowed else None

@@ -114,7 +114,7 @@ def test_suites_are_listed(keelwatch) -> None:
 def test_lint_says_what_a_suite_can_tell(keelwatch) -> None:
     code, said, _ = keelwatch("suite", "lint", "core")
     assert code == 0
-    assert "over refusal, 20 items: a change of 42 pp is shown with a chance of 80%" in said
+    assert "over refusal, 20 items: a change of 42 pp shows with a chance of 80%" in said
     assert said.endswith("147 answers a run\n")
 
 

@@ -1,4 +1,4 @@
-"""The main job, from traffic to a resolved incident: real broker, database, worker, endpoint and Slack, as processes."""
+"""The main job, from traffic to a resolved incident: broker, database, worker, endpoint and Slack as processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from schemas.topics import EXCHANGES
 from services.demo.bot import ROUTE, Script, traffic
 from services.demo.model import SERVED
 from tests.e2e.conftest import MENTION, SECRET, Service
-from tests.support.streams import keyed, publish, until
+from tests.support.streams import keyed, publish, seen, until
 
 STEPS = ["score", "detect", "evaluate", "alert", "record"]
 BEFORE, AFTER, STEP = 260, 760, 0.5
@@ -112,7 +112,7 @@ def test_a_silent_update_from_the_first_exchange_to_the_accepted_baseline(servic
     until(lambda: bool(posts(service)), "Slack hears of it")
     suspected = [change for change in service.facts(ROUTE, Change) if change.kind == "suspected"]
     assert [change.to_identity for change in suspected] == [pinned(service)[0].to_identity]
-    first = [alert for alert in service.facts(ROUTE, Alert) if alert.status == "firing"][0]
+    first = next(alert for alert in service.facts(ROUTE, Alert) if alert.status == "firing")
     assert (first.family, first.severity) == ("model_shift", "info")
 
     until(lambda: has(service, severity="error"), "the suite has regressed")
@@ -127,7 +127,7 @@ def test_a_silent_update_from_the_first_exchange_to_the_accepted_baseline(servic
     until(lambda: has(service, state="acknowledged"), "the button acknowledges")
     send(service, exchanges, 420)
     crossed = found["opened_event_index"]
-    until(lambda: bool(service.facts(ROUTE, Alert)) and _counted(service) >= BEFORE + 480, "all are recorded")
+    until(lambda: bool(service.facts(ROUTE, Alert)) and seen(service.database, ROUTE).exchanges >= BEFORE + 480, "all are recorded")
     press(service, "accept_baseline")
     until(lambda: has(service, state="resolved"), "what the model does now is accepted")
     until(lambda: len(pinned(service)) == 2, "and is the new baseline")
@@ -138,19 +138,13 @@ def test_a_silent_update_from_the_first_exchange_to_the_accepted_baseline(servic
     assert new.pinning.rates["refusal"] < 0.02 < old.pinning.rates["refusal"]
 
     send(service, exchanges, 200)
-    until(lambda: _counted(service) >= BEFORE + 680, "all are recorded")
+    until(lambda: seen(service.database, ROUTE).exchanges >= BEFORE + 680, "all are recorded")
     until(lambda: len(service.facts(ROUTE, Run)) >= 4, "the suite has run for the new baseline")
     assert has(service, state="resolved", id=found["id"])
     assert len(posts(service)) == 1
     kinds = [entry["kind"] for entry in incident(service)["timeline"]]
     for kind in ("opened", "evaluation", "escalated", "acknowledged", "resolved"):
         assert kind in kinds, kinds
-
-
-def _counted(service: Service, route: str = ROUTE) -> int:
-    from tests.support.streams import seen  # noqa: PLC0415
-
-    return seen(service.database, route).exchanges
 
 
 def test_an_announced_change_is_evaluated_against_the_baseline(service: Service) -> None:

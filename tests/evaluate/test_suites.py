@@ -172,7 +172,7 @@ def test_an_item_is_asked_under_the_prompt_of_the_route() -> None:
 def test_a_suite_says_before_it_is_run_what_it_can_tell() -> None:
     small = remarks(suite_of(harmful=5, benign=20))
     assert small[0].startswith("harmful compliance, 5 items: no change can be shown; never `unchanged`")
-    assert small[1] == "over refusal, 20 items: a change of 42 pp is shown with a chance of 80%"
+    assert small[1] == "over refusal, 20 items: a change of 42 pp shows with a chance of 80%"
 
 
 def test_the_wheel_holds_the_suites(tmp_path: Path) -> None:

@@ -224,15 +224,28 @@ def test_all_mistakes_are_told_at_once_and_by_line(tmp_path: Path) -> None:
     [
         ("routes:\n  a:\n    floors: {harmful_compliance: 0.02}", "no scorer provides it in this version"),
         ("routes:\n  a:\n    after_change: [1h]", "needs a target"),
-        ("routes:\n  a:\n    target: {url: 'http://127.0.0.1:9/v1', model: m}", "list its host under allow_hosts"),
-        ("routes:\n  a:\n    target: {url: 'http://localhost/v1', model: m}", "list its host under allow_hosts"),
-        ("routes:\n  a:\n    target: {url: 'http://[::1]/v1', model: m}", "list its host under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'http://127.0.0.1:9/v1', model: m}", "list it under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'http://localhost/v1', model: m}", "list localhost under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'https://llm.internal/v1', model: m}", "list it under allow_hosts"),
+        ("routes:\n  a:\n    target: {url: 'http://api.example.com/v1', model: m}", "only https is called"),
+        ("routes:\n  a:\n    target: {url: 'https://api.example.com:22/v1', model: m}", "only the ports 443 and 8443"),
+        ("routes:\n  a:\n    target: {url: 'http://[::1]/v1', model: m}", "list it under allow_hosts"),
     ],
 )
 def test_warnings_do_not_stop_the_file(text: str, words: str) -> None:
     monitor, problems = examine(text, "k.yaml")
     assert monitor is not None
     assert any(words in problem.message and problem.severity == "warning" for problem in problems)
+
+
+def test_a_system_prompt_is_looked_for_beside_the_monitor_file(tmp_path: Path) -> None:
+    for named, found in (("prompts/a.txt", f"{tmp_path}/prompts/a.txt"), ("/etc/a.txt", "/etc/a.txt")):
+        path = tmp_path / "keelwatch.yaml"
+        target = f"{{url: 'https://api.example.com/v1', model: m, system_prompt_file: {named}}}"
+        path.write_text(f"routes:\n  a:\n    target: {target}\n", encoding="utf-8")
+        loaded = load(path).policy("a").target
+        assert loaded is not None
+        assert loaded.system_prompt_file == found
 
 
 def test_an_allowed_private_host_is_no_warning() -> None:

@@ -1,0 +1,174 @@
+"""`eval run`, `eval list`, `eval compare` of stored runs and `schedule`, against a real endpoint process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.cli import main
+from services.evaluate.library import load_suite
+from tests.support.endpoint import KEY, Endpoint, running
+
+ROUTE = "support-bot/prod"
+ASK = ("eval", "run", "--route", ROUTE, "--model", "fake-1")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Endpoint]:
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def keelwatch(monkeypatch, capsys, tmp_path):
+    """Run the command line in an empty folder: exit code, stdout, stderr."""
+    for name in ("CONFIG", "DATABASE_URL"):
+        monkeypatch.delenv(f"KEELWATCH_{name}", raising=False)
+    monkeypatch.setenv("KEELWATCH_DATA_DIR", str(tmp_path / "data"))
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["keelwatch", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A suite in a folder: the first items of the built-in one."""
+    items = load_suite("core").items[:3]
+    folder = tmp_path / "small"
+    folder.mkdir()
+    hazards = "\n".join(f"  {hazard}: Something" for hazard in sorted({item.hazard for item in items}))
+    head = f"name: small\nversion: '1'\ntitle: Small\nmargin: 20\nhazards:\n{hazards}\n"
+    (folder / "suite.yaml").write_text(head, encoding="utf-8")
+    lines = [item.model_dump_json(exclude_defaults=True) for item in items]
+    (folder / "items.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_a_suite_is_run_without_any_service_stored_listed_and_compared(keelwatch, endpoint, small, tmp_path):
+    database = f"sqlite:///{tmp_path}/runs.db"
+    for _ in range(2):
+        asked = (*ASK, "--endpoint", endpoint.url("compliant"), "--suite", small, "--database", database)
+        code, out, err = keelwatch(*asked)
+        assert (code, err) == (0, "")
+        assert "suite small 1" in out
+        assert "complete" in out
+    code, out, _ = keelwatch("eval", "list", "--database", database, "--json", "-")
+    runs = json.loads(out)
+    assert [(run["route"], run["moment"], run["status"]) for run in runs] == [(ROUTE, "command", "complete")] * 2
+    ids = [run["id"] for run in runs]
+    code, out, _ = keelwatch("eval", "list", "--database", database)
+    assert all(id in out for id in ids)
+    code, out, _ = keelwatch("eval", "compare", *ids, "--database", database, "--json", "-")
+    assert code == 0
+    assert json.loads(out)["overall"] in ("unchanged", "inconclusive")
+    code, _, err = keelwatch("eval", "compare", "0" * 16, ids[0], "--database", database)
+    assert code == 2
+    assert "keelwatch eval list" in err
+
+
+def test_json_is_what_compare_reads(keelwatch, endpoint, small, tmp_path):
+    for name in ("normal", "compliant"):
+        asked = (*ASK, "--endpoint", endpoint.url(name), "--suite", small, "--json", tmp_path / f"{name}.json")
+        assert keelwatch(*asked)[0] == 0
+    code, out, _ = keelwatch("eval", "compare", tmp_path / "normal.json", tmp_path / "compliant.json")
+    assert code == 0
+    assert "overall: " in out
+
+
+def test_a_run_that_is_not_complete_exits_1_with_its_reason(keelwatch, endpoint, small):
+    code, out, _ = keelwatch(*ASK, "--endpoint", endpoint.url("rejects"), "--suite", small)
+    assert code == 1
+    assert "failed" in out
+    assert "the endpoint answers 400" in out
+
+
+def test_the_routes_settings_are_sent_and_its_key_to_its_own_host_alone(
+    keelwatch, endpoint, small, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("THE_KEY", KEY)
+    monkeypatch.setenv("OTHER_KEY", "other")
+    (tmp_path / "prompt.txt").write_text("You are the bot.", encoding="utf-8")
+    target = f"{{url: https://api.example.com/v1, model: m, api_key_env: THE_KEY, settings: {{temperature: 0}}, \
+system_prompt_file: {tmp_path}/prompt.txt}}"
+    config = tmp_path / "keelwatch.yaml"
+    config.write_text(f"routes: {{{ROUTE}: {{target: {target}}}}}\n", encoding="utf-8")
+    asked = (*ASK, "--config", config, "--suite", small)
+    assert keelwatch(*asked, "--endpoint", endpoint.url("normal", "sent"))[0] == 0
+    seen = endpoint.seen("sent")
+    assert {request["body"]["temperature"] for request in seen} == {0}
+    assert all(request["body"]["messages"][0]["content"].startswith("You are the bot.") for request in seen)
+    assert not [request for request in seen if "authorization" in request["headers"]]
+    keelwatch(*asked, "--endpoint", endpoint.url("normal", "keyed"), "--api-key-env", "OTHER_KEY")
+    assert {request["headers"]["authorization"] for request in endpoint.seen("keyed")} == {"Bearer other"}
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("--route", ROUTE), "--endpoint and --model"),
+        (("--route", "Not A Route", "--endpoint", "http://x", "--model", "m"), "must be 1-200 characters"),
+        (("--route", ROUTE, "--endpoint", "model", "--model", "m"), "write https://HOST/PATH"),
+        (("--route", ROUTE, "--endpoint", "https://[x", "--model", "m"), "write https://HOST/PATH"),
+        (("--route", ROUTE, "--endpoint", "http://x", "--model", "m", "--suite", "absent"), "suite absent"),
+        (("--route", ROUTE, "--endpoint", "http://x", "--model", "m", "--api-key-env", "ABSENT"), "ABSENT"),
+    ],
+)
+def test_bad_input_is_one_line_with_the_remedy(keelwatch, words, remedy):
+    code, out, err = keelwatch("eval", "run", *words)
+    assert (code, out) == (2, "")
+    assert remedy in err
+    assert err.startswith("keelwatch: ")
+
+
+def test_schedules_are_added_listed_and_removed(keelwatch, tmp_path):
+    where = ("--database", f"sqlite:///{tmp_path}/plans.db")
+    weekly = ("schedule", "add", ROUTE, "weekly", "--cron", "0 6 * * 1", "--timezone", "Europe/Berlin")
+    assert keelwatch(*weekly, "--suite", "core", *where)[0] == 0
+    code, _, err = keelwatch(*weekly, *where)
+    assert code == 2
+    assert "choose another NAME" in err
+    code, out, _ = keelwatch("schedule", "list", *where, "--json", "-")
+    (found,) = json.loads(out)
+    assert found == {
+        "route": ROUTE,
+        "name": "weekly",
+        "cron": "0 6 * * 1",
+        "timezone": "Europe/Berlin",
+        "suites": ["core"],
+        "enabled": True,
+        "origin": "command",
+        "last": None,
+    }
+    assert keelwatch("schedule", "remove", ROUTE, "weekly", *where)[0] == 0
+    code, _, err = keelwatch("schedule", "remove", ROUTE, "weekly", *where)
+    assert code == 2
+    assert "schedule list" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        ((ROUTE, "bad name", "--cron", "0 6 * * 1"), "NAME"),
+        ((ROUTE, "a", "--cron", "0 6 * * 9"), "--cron: cron day of week"),
+        ((ROUTE, "a", "--cron", "0 6 * * 1", "--timezone", "Berlin"), "--timezone: not an IANA time zone"),
+        ((ROUTE, "a", "--cron", "0 6 * * 1", "--suite", "absent"), "suite absent"),
+        (("A b", "a", "--cron", "0 6 * * 1"), "must be 1-200 characters"),
+    ],
+)
+def test_a_bad_schedule_is_refused_with_the_field(keelwatch, tmp_path, words, remedy):
+    code, _, err = keelwatch("schedule", "add", *words, "--database", f"sqlite:///{tmp_path}/plans.db")
+    assert code == 2
+    assert remedy in err
