@@ -96,9 +96,14 @@ def _endpoint(url: str) -> str:
     return url
 
 
-def _mention(text: str) -> str:
+def is_mention(text: str) -> bool:
+    """Whether it is mentions as Slack writes them, with spaces between, and nothing else."""
     words = text.split(" ")
-    if len(words) > 5 or not all(_MENTION.fullmatch(word) for word in words):
+    return len(words) <= 5 and all(_MENTION.fullmatch(word) for word in words)
+
+
+def _mention(text: str) -> str:
+    if not is_mention(text):
         raise ValueError("must be mentions as Slack writes them, such as <!subteam^S123>, <@U123> or <!here>")
     return text
 

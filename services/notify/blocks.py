@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final
+
+from services.monitor.model import is_mention
 
 HEADER: Final = 150
 TEXT: Final = 3000
 LABEL: Final = 75
 VALUE: Final = 2000
 FALLBACK: Final = 1000
-MENTION: Final = re.compile(r"(?:<!subteam\^[A-Z0-9]+>|<!(?:here|channel|everyone)>|<@[UW][A-Z0-9]+>)", re.ASCII)
 
 BAD: Final = "\N{REPLACEMENT CHARACTER}"
 NOTHING: Final = "\N{EN DASH}"
@@ -93,12 +93,6 @@ def mention(whom: str) -> Block:
     if not is_mention(whom):
         raise ValueError("not a mention")
     return {"type": "section", "text": {"type": "mrkdwn", "text": whom, "verbatim": True}}
-
-
-def is_mention(text: str) -> bool:
-    """Whether it is mentions as Slack writes them, with spaces between, and nothing else."""
-    words = text.split(" ")
-    return len(words) <= 5 and all(MENTION.fullmatch(word) for word in words)
 
 
 def literal(text: str, limit: int = TEXT, **style: bool) -> Block:

@@ -133,14 +133,13 @@ class Round:
         else:
             placed, shown = await self._tell(job)
         await self.world.write(lambda connection: self._accept(connection, job, placed, shown))
+        for delivery in job.deliveries:
+            self.world.meters.sent(self.lease.receiver, (self.world.now() - delivery.created).total_seconds())
 
     def _accept(self, connection: Connection, job: _Job, placed: Told | None, shown: str | None) -> None:
-        now = self.world.now()
-        deliveries.accept(connection, job.deliveries, now, None if job.told else placed)
+        deliveries.accept(connection, job.deliveries, self.world.now(), None if job.told else placed)
         if job.told is not None and shown is not None:
             deliveries.show(connection, self.lease.receiver, job.told, shown)
-        for delivery in job.deliveries:
-            self.world.meters.sent(self.lease.receiver, (now - delivery.created).total_seconds())
 
     async def _storm(self, job: _Job) -> Told:
         loud = any(delivery.mention for delivery in job.deliveries)
@@ -220,20 +219,25 @@ class Round:
             await self.world.write(lambda connection: deliveries.lose(connection, name, told))
             return
         self.world.meters.not_sent(name, "refused", len(job.deliveries))
-        await self.world.write(lambda connection: self._postpone(connection, job, trouble))
+        lost = await self.world.write(lambda connection: self._postpone(connection, job, trouble))
+        if lost:
+            self.world.meters.not_sent(name, "failed", lost)
+            LOG.error("receiver %s: %d notifications given up after a day: %s", name, lost, trouble)
         if trouble.reach != "message":
             raise trouble
 
-    def _postpone(self, connection: Connection, job: _Job, trouble: Trouble) -> None:
-        now = self.world.now()
+    def _postpone(self, connection: Connection, job: _Job, trouble: Trouble) -> int:
+        """Try again later, or not after a day; how many are not tried again."""
+        now, lost = self.world.now(), 0
         for delivery in job.deliveries:
             if trouble.reach == "message" and plan.is_given_up(delivery.created, now):
                 deliveries.fail(connection, delivery, str(trouble), now)
-                self.world.meters.not_sent(self.lease.receiver, "failed")
+                lost += 1
                 continue
             pause = plan.pause(delivery.attempts + 1, after=trouble.after, slow=trouble.slow)
             until = now + pause if trouble.reach == "message" else None
             deliveries.postpone(connection, delivery, until, str(trouble))
+        return lost
 
 
 def _of(connection: Connection, ids: Sequence[str] | dict[str, None]) -> tuple[Incident, ...]:

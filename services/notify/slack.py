@@ -72,7 +72,9 @@ class SlackBot:
 
     async def update(self, place: Place, message: Message) -> None:
         """Put another message in its place."""
-        await self._call("chat.update", {"channel": place.channel, "ts": place.ts, **_content(message), **_LITERALLY})
+        blocks = {"blocks": list(message.blocks)}  # without any, Slack would keep those that were there
+        where = {"channel": place.channel, "ts": place.ts}
+        await self._call("chat.update", {**where, **_content(message), **blocks, **_LITERALLY})
 
     async def reply(self, place: Place, message: Message, *, broadcast: bool) -> None:
         """Answer in the message's thread."""

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from schemas.incident import Incident, TimelineEntry
 from services.incident.core import fold
+from services.monitor.model import is_mention
 from services.notify import message
-from services.notify.blocks import cleaned, is_mention, mention
+from services.notify.blocks import cleaned, mention
 from services.notify.message import Look, Message
 from services.notify.plain import lines
 from tests.support.block_kit import problems, texts
@@ -40,6 +41,9 @@ def incident(**fields: Any) -> Incident:
     ]
     (made,) = fold(ROUTE, facts).incidents
     return made.model_copy(update=fields)
+
+
+ID = incident().id
 
 
 def messages(made: Incident, said: str) -> list[Message]:
@@ -86,13 +90,13 @@ def elements(value: Any, *kinds: str) -> list[dict[str, Any]]:
     return [found for item in value for found in elements(item, *kinds)] if isinstance(value, list) else []
 
 
-def check_harmless(one: Message) -> None:
+def check_harmless(one: Message, page: str = f"https://keelwatch.example/incidents/{ID}") -> None:
     sent = body(one)
     assert problems(sent) == []
     assert set(markup(sent["blocks"])) <= {MENTION}
     assert elements(sent["blocks"], "user", "usergroup", "broadcast", "channel", "emoji", "date") == []
     links = {link["url"] for link in elements(sent["blocks"], "link")}
-    assert links <= {f"https://keelwatch.example/incidents/{incident().id}"}
+    assert links <= {page}
     assert not re.search(r"[<>]|&(?!(?:amp|lt|gt);)|://", sent["text"])
     assert all(found.get("emoji") is False for found in elements(sent["blocks"], "plain_text"))
     shown = "".join([sent["text"], *texts(sent["blocks"])])
@@ -104,6 +108,23 @@ def check_harmless(one: Message) -> None:
 def test_hostile_text_stays_text(text: str) -> None:
     for one in messages(hostile(text), text):
         check_harmless(one)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_tag_reason_or_id_comes_through_the_incident_as_text(text: str) -> None:
+    """The way that a publisher's text takes: the tag of a slice, the ids of exemplars, what someone typed."""
+    sane = text.encode("utf-8", "replace").decode()
+    facts = [
+        alert(index=720, slice=f"tags.locale={sane}", exemplars=(sane,)),
+        change("suspected", index=730, reason=sane),
+        comparison(hours=13, reason=sane, suite=sane),
+        decision("acknowledge", 14, actor=sane, reason=sane),
+    ]
+    state = fold(ROUTE, facts)
+    (made,) = state.incidents
+    page = f"https://keelwatch.example/incidents/{made.id}"
+    for said in (*messages(made, state.notifications[0].text), message.of_entry(state.notifications[-1].text, at(0))):
+        check_harmless(said, page)
 
 
 @given(st.text(max_size=400) | st.text("<>!@#&*_~`|:/^ abU\x00\u202e\U0001f600", max_size=4000))

@@ -121,6 +121,18 @@ def test_each_receiver_has_its_own_and_one_in_trouble_does_not_hold_the_other(da
     assert {row.receiver for row in rows(database)} == {"default", "other-1"}
 
 
+def test_what_slack_never_shows_is_given_up_after_a_day(database, slack, caplog) -> None:
+    clock = Clock()
+    one = sender(database, clock, bot(slack))
+    record(database, *opening(ROUTE))
+    slack.script(*["invalid_blocks"] * 300)
+    turns(one, clock, 95, seconds=900)
+    assert states(database) == {"pending"}
+    turns(one, clock, 5, seconds=900)
+    assert states(database) == {"failed"}
+    assert "1 notifications given up after a day: invalid_blocks" in caplog.text
+
+
 def test_what_slack_cannot_show_is_sent_as_plain_text(database, slack) -> None:
     clock = Clock()
     record(database, *opening(ROUTE))
