@@ -124,6 +124,7 @@ def test_a_change_is_announced_without_an_incident(database: Database) -> None:
         (PATH, {"route": "UP"}, "route"),
         (PATH, {"incident": "x"}, "incident"),
         (PATH, {"ts": 5}, "ts"),
+        (PATH, {"ts": "2026-11-26T14:00:00Z"}, "ts"),
         (PATH, {"expires": "2026-11-24T00:00:00Z"}, "expires"),
         (PATH, {"more": 1}, "more"),
         ("/v1/changes", {"model": {"served": "x"}}, "model.requested"),
