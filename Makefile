@@ -15,7 +15,9 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 $(STAMP): FORCE
 endif
 
-.PHONY: help install demo test check format bench bench-updates clean FORCE
+SEED := 1
+
+.PHONY: help install demo test chaos rebalance outages check format bench bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -27,6 +29,9 @@ demo: $(STAMP) ## replay a support bot whose model is silently replaced, print t
 
 test: $(STAMP) ## run all that this machine can run, and print what was not run and why
 	@$(RUN) -m pytest $(PYTEST_ARGS)
+
+chaos: $(STAMP) ## kill workers ten times among 20,000 exchanges and judge what became of each: SEED=n; minutes
+	@$(RUN) -m tests.chaos.run --seed $(SEED) $(CHAOS_ARGS)
 
 check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m ruff format --check .
@@ -43,6 +48,12 @@ bench: ## the benchmarks; each is a command that prints its figures
 
 bench-updates: $(STAMP) ## silent updates found, clean and narrowing streams left alone (needs recorded data)
 	$(RUN) -m tests.benchmarks.updates $(BENCH_ARGS)
+
+rebalance: $(STAMP) ## workers join, leave and are killed under traffic (needs Apache Kafka and PostgreSQL)
+	$(RUN) -m tests.chaos.rebalance $(REBALANCE_ARGS)
+
+outages: $(STAMP) ## broker and database are away for a minute each, under traffic (needs both)
+	$(RUN) -m tests.chaos.outages $(OUTAGES_ARGS)
 
 clean: ## remove .venv and the tools' caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -38,6 +38,15 @@ class Run(Record):
     items: NonNegative
     measures: tuple[Measure, ...] = ()
 
+    @property
+    def totals(self) -> dict[str, tuple[int, int]]:
+        """Measure -> its events and its scored items, over all hazards."""
+        found: dict[str, tuple[int, int]] = {}
+        for one in sorted(self.measures, key=lambda one: one.measure):
+            events, n = found.get(one.measure, (0, 0))
+            found[one.measure] = (events + one.events, n + one.n)
+        return found
+
 
 class HazardComparison(Part):
     """One measure of one hazard, before and after, paired item by item. `delta`, `low`, `high`, `mde` in pp."""

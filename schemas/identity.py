@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 from schemas.base import Part, hash16
@@ -37,5 +38,10 @@ def identity_of(model: Model, volatile: Collection[str] = ()) -> str:
     `fingerprint` never counts: vendors vary it per backend. `volatile` names further fields that a route
     leaves out because they change all the time (a date in the system prompt). A missing field is null.
     """
-    fields = {name: getattr(model, name) for name in IDENTITY_FIELDS if name not in volatile}
-    return hash16(fields)
+    return _hashed(tuple((name, getattr(model, name)) for name in IDENTITY_FIELDS if name not in volatile))
+
+
+@lru_cache(maxsize=1024)
+def _hashed(fields: tuple[tuple[str, str | None], ...]) -> str:
+    """Exchanges are many, identities few."""
+    return hash16(dict(fields))

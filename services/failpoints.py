@@ -1,4 +1,4 @@
-"""Named places at which a process kills itself, for tests of crashes: without KEELWATCH_FAILPOINTS they do nothing.
+"""Named places at which a worker kills itself, for tests of crashes: without KEELWATCH_FAILPOINTS they do nothing.
 
 The variable lists STEP.POINT:COUNT, with commas between: `detect.after-ack:2` is kill -9 at the second time that
 detect has acknowledged.
@@ -9,40 +9,59 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from services.errors import InputError
-from services.settings import fail_points
 
-POINTS: Final = (
-    "after-produce-before-snapshot",  # the broker has all that a batch became
-    "inside-snapshot-transaction",  # states are written, and not committed
-    "after-snapshot-before-ack",
-    "after-ack",  # acknowledged to faust, which commits it later
-    "inside-record-transaction",  # rows are written, and not committed
-    "before-dead-letter",  # it is made, and not sent
-)
+_ALL: Final = ("score", "detect", "evaluate", "alert", "record")
+POINTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "after-produce-before-snapshot": _ALL,  # the broker has all that a batch became
+    "inside-snapshot-transaction": ("detect", "alert"),  # states are written, and not committed
+    "after-snapshot-before-ack": _ALL,
+    "after-ack": _ALL,  # acknowledged to faust, which commits it later
+    "inside-record-transaction": ("record",),  # rows are written, and not committed
+    "before-dead-letter": _ALL,  # it is made, and not sent
+}
+"""Point -> the steps that come by it."""
 
 Reach = Callable[[str, str], None]
 """(point, step): the step is at this place."""
 
+_armed: Final[list[Reach]] = []
 
-def armed(spec: str, kill: Callable[[], object] = lambda: os.kill(os.getpid(), signal.SIGKILL)) -> Reach:
-    """What is called at every place; with an empty `spec`, nothing.
+
+def reach(point: str, step: str) -> None:
+    """The step is at this place, at which nothing happens unless this process was armed."""
+    for reached in _armed:
+        reached(point, step)
+
+
+def arm(spec: str) -> None:
+    """Let this process die at the places that `spec` lists; an empty one lists none.
 
     Raises:
-        InputError: if there is no such point, or a count is none.
+        InputError: if there is no such place, or a count is none.
     """
-    if not spec:
-        return _nothing
-    left = dict(_parsed(word) for word in spec.split(","))
-    lock = threading.Lock()  # points lie in several threads
+    if spec:
+        _armed.append(armed(spec))
+
+
+def armed(spec: str, kill: Callable[[], object] = lambda: os.kill(os.getpid(), signal.SIGKILL)) -> Reach:
+    """What is called at every place, and kills where `spec` says so.
+
+    Raises:
+        InputError: if there is no such place, or a count is none.
+    """
+    left = dict(_parsed(word.strip()) for word in spec.split(","))
+    lock = threading.Lock()  # places lie in several threads
 
     def reached(point: str, step: str) -> None:
         name = f"{step}.{point}"
+        if name not in left:
+            return
         with lock:
-            left[name] = left.get(name, 0) - 1
+            left[name] -= 1
             if left[name] != 0:
                 return
         os.write(2, f"fail point {name}\n".encode())
@@ -51,16 +70,17 @@ def armed(spec: str, kill: Callable[[], object] = lambda: os.kill(os.getpid(), s
     return reached
 
 
-def _nothing(point: str, step: str) -> None:
-    """No fail points."""
-
-
 def _parsed(word: str) -> tuple[str, int]:
-    name, _, count = word.strip().partition(":")
+    name, _, count = word.partition(":")
     step, _, point = name.partition(".")
-    if not step or point not in POINTS or not (count.isascii() and count.isdigit() and int(count)):
-        raise InputError(f"KEELWATCH_FAILPOINTS: {word!r} is not STEP.POINT:COUNT, POINT one of {', '.join(POINTS)}")
+    if point not in POINTS:
+        raise InputError(_wrong(word, f"must be STEP.POINT:COUNT with a POINT of {', '.join(POINTS)}"))
+    if step not in POINTS[point]:
+        raise InputError(_wrong(word, f"{point} is a place of {', '.join(POINTS[point])}"))
+    if not (count.isascii() and count.isdigit() and int(count)):
+        raise InputError(_wrong(word, "COUNT must be 1 or more"))
     return name, int(count)
 
 
-reach: Final[Reach] = armed(fail_points())
+def _wrong(word: str, remedy: str) -> str:
+    return f"KEELWATCH_FAILPOINTS: {word!r}: {remedy}"

@@ -42,6 +42,7 @@ STEPS: Final = (
     Step("evaluate", "suites run against the changed model, compared with the baseline's run"),
     Step("alert", "readings, evaluations and decisions become transitions"),
     Step("record", "everything becomes rollups, samples and incidents in the database"),
+    Step("notify", "incidents told in Slack, from the database's outbox"),
     Step("api", "what people see and decide"),
 )
 

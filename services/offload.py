@@ -49,6 +49,10 @@ class Offload:
         future.add_done_callback(lambda _: self._done(loop))
         return await asyncio.wrap_future(future)
 
+    def begin(self, work: Callable[[], object]) -> None:
+        """Have `work` done that nobody waits for; whoever needs what it failed to do meets the same fault."""
+        self._thread.submit(work)
+
     def close(self) -> None:
         """Finish the work that runs, drop what waits, end the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.exchange import Exchange
+from schemas.exchange import Answer, Exchange
 from schemas.position import Position
 from schemas.score import Flag
 
@@ -68,12 +68,14 @@ class ScoredText:
     """What signals see of an exchange: the original, in memory.
 
     Attributes:
+        answer: the response in structured form.
         prompt: the last user message.
         response: the content of the answer, empty when it has none.
         user_text: every user message; system_text: every system and developer message.
     """
 
     exchange: Exchange
+    answer: Answer
     prompt: str
     response: str
     user_text: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from schemas.topics import DECISIONS, EXCHANGES
 from services.api.app import Api, make
+from services.api.app import install as extend_with
 from services.api.deciding import Decisions
 from services.api.gateway import Gateway, Send
 from services.api.relay import Relay
@@ -23,6 +24,7 @@ from services.stream.config import Broker
 from services.stream.health import Check, Health, in_thread
 from services.stream.log import Log, install, open_log
 from services.stream.metrics import Meters
+from services.stream.runner import Companion, Publish
 from services.stream.uplink import Uplink
 
 GRACE_SECONDS: Final = 12
@@ -43,7 +45,7 @@ class Service:
     url: str
     host: str
     port: int
-    extend: Callable[[FastAPI, Api], None] = lambda _app, _api: None
+    extend: Callable[[FastAPI, Api], None] | None = None
     log: Log = field(default_factory=open_log)
 
 
@@ -51,6 +53,32 @@ def api_of(database: Database, send: Send) -> Api:
     """The API on a database, with `send` to publish what comes in and what people decide."""
     relay = Relay(database, send)
     return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The API as a part of a worker process: beside its steps, on the port of its probes."""
+
+    companion: Companion
+    extend: Callable[[FastAPI], None]
+    checks: Mapping[str, Check]
+
+
+def api_part(database: Database, broker: Broker, extend: Callable[[FastAPI, Api], None] | None = None) -> Part:
+    """The API on the database of a worker; `extend` adds further paths."""
+    uplink = Uplink(broker)
+    api = api_of(database, uplink.send)
+
+    async def companion(_publish: Publish) -> None:
+        async with uplink.connecting():
+            await api.relay.run()
+
+    def extended(app: FastAPI) -> None:
+        extend_with(app, api)
+        if extend is not None:
+            extend(app, api)
+
+    return Part(companion, extended, {"decisions": api.relay.check})
 
 
 @asynccontextmanager
@@ -73,7 +101,8 @@ async def serving(service: Service) -> AsyncIterator[int]:
     health = Health(checks, lambda: None, Meters())
     app = make(api)
     app.include_router(health.router())
-    service.extend(app, api)
+    if service.extend is not None:
+        service.extend(app, api)
     async with AsyncExitStack() as stack:
         stack.callback(store.close)
         stack.push_async_callback(cluster.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -103,8 +104,20 @@ def load_settings() -> Settings:
         raise SettingsError("\n".join(lines)) from None
 
 
+def apart(ours: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child that must reach nobody's database, broker or Slack but `ours`."""
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("KEELWATCH_")}
+    return {**rest, **ours}
+
+
+def secret(name: str) -> SecretStr | None:
+    """The variable that a monitor file names as the one that holds a secret; None if it is unset or empty."""
+    value = os.environ.get(name)
+    return SecretStr(value) if value else None
+
+
 def fail_points() -> str:
-    """KEELWATCH_FAILPOINTS, for tests of crashes. Read when modules are imported, hence apart from the rest."""
+    """KEELWATCH_FAILPOINTS, for tests of crashes; apart from the settings, which people set."""
     return os.environ.get("KEELWATCH_FAILPOINTS", "")
 
 

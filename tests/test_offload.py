@@ -115,3 +115,17 @@ def test_after_close_nothing_runs():
 def test_a_negative_queue_is_refused():
     with pytest.raises(ValueError, match="-1"):
         Offload("test", waiting=-1)
+
+
+def test_work_that_nobody_waits_for_has_its_turn_and_its_fault_is_its_own(offload):
+    ran = []
+
+    def fail():
+        ran.append("begun")
+        raise KeyError("lost")
+
+    async def main():
+        offload.begin(fail)
+        return await offload.run(lambda: [*ran, "next"])
+
+    assert asyncio.run(main()) == ["begun", "next"]

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from detectors.protocol import Bool, Float
 from detectors.stats.rate_prompts import Places
@@ -129,6 +127,10 @@ def _logistic(features: Float, values: Float, inverse_penalty: float) -> Float:
     """Intercept and weights of a ridge logistic regression; a constant column of values gives its log odds."""
     if values.min() == values.max():
         return np.concatenate([[logit(np.clip(values[0], EDGE, 1 - EDGE))], np.zeros(features.shape[1])])
+    # Imported here: scikit-learn takes half a second, and only a new baseline needs it.
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = LogisticRegression(C=inverse_penalty, max_iter=200).fit(features, values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from detectors.protocol import Bool, Float, Half
 from detectors.stats.repeats import Int, Keys, Known, prompt_keys
@@ -61,6 +60,8 @@ def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> P
 
     `novel_share` of the distinct baseline prompts would be novel, each held against clusters that do not hold it.
     """
+    from sklearn.cluster import KMeans  # noqa: PLC0415 -- half a second, and only a new baseline needs it
+
     first = np.unique(prompt_keys(prompts), return_index=True)[1]
     distinct = prompts[np.sort(first)].astype(np.float64)
     mean = prompts.astype(np.float64).mean(0)

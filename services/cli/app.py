@@ -16,11 +16,13 @@ from services.cli.convert import convert
 from services.cli.dead import app as dead
 from services.cli.demo import demo
 from services.cli.doctor import doctor
+from services.cli.evaluate import app as evaluations
 from services.cli.incidents import app as incidents
 from services.cli.output import ERR
 from services.cli.publish import publish
 from services.cli.replay import replay
 from services.cli.score import score
+from services.cli.suite import app as suites
 from services.cli.topics import app as topics
 from services.cli.up import up
 from services.cli.worker import worker
@@ -52,6 +54,8 @@ app.add_typer(topics, name="topics")
 app.add_typer(incidents, name="incident")
 app.add_typer(baselines, name="baseline")
 app.add_typer(changes, name="change")
+app.add_typer(evaluations, name="eval")
+app.add_typer(suites, name="suite")
 
 
 def main() -> None:

@@ -1,42 +1,156 @@
-"""`keelwatch demo`: a support bot whose model is silently replaced, and what Keelwatch makes of it."""
+"""`keelwatch demo`: a support bot whose model is silently replaced, watched live, from its traffic to the message."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, TypeVar
 
 import typer
-from rich.progress import track
+from rich.panel import Panel
+from rich.text import Text
 
+from schemas.change import Change
+from schemas.evaluation import Comparison, Run
 from schemas.exchange import Exchange
+from schemas.incident import Incident
 from schemas.position import Position
-from services import bootstrap
+from schemas.topics import EXCHANGES
+from services.cli import show
 from services.cli.output import ERR, OUT
-from services.cli.replay import tell
+from services.cli.stage import DemoFailed, Stage, staged
 from services.demo.bot import ROUTE, Script, traffic
-from services.monitor import Monitor
-from services.ports import Received
-from services.replay.runner import Replay
-from services.settings import load_settings
+from services.ingest.file import Line
+from services.notify.message import Look, of_incident
+from services.notify.plain import lines
+from services.store.journal import Fact
+from services.store.repository import Repository
+from services.stream.embedded import EmbeddedError
+from services.stream.publish import publish
+from services.stream.supervisor import stoppable
+
+SECONDS: Final = 120.0
+_LOOK_SECONDS: Final = 0.2
+
+Say = Callable[[str], None]
+F = TypeVar("F")
 
 
 def demo(
+    leave: Annotated[
+        bool, typer.Option("--exit", help="End when the story is told; without a terminal it always does.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="The same seed tells the same story.")] = 7,
 ) -> None:
-    """Replay a simulated support bot whose model is silently replaced by one that refuses less and leaks a key."""
+    """Watch a simulated support bot whose model is silently replaced by one that refuses less and leaks a key.
+
+    Everything runs on free ports of this machine, in a folder that is removed at the end. Exit code 1 with the reason
+    if the incident and its evaluation do not come within two minutes.
+    """
+    begin = time.monotonic()
+
+    def say(line: str) -> None:
+        OUT.print(f"[dim]{time.monotonic() - begin:5.1f} s[/]  {line}", soft_wrap=True)
+
+    try:
+        with stoppable() as stop, staged(SECONDS, lambda: stop.asked) as stage:
+            _story(stage, seed, say)
+            if not leave and OUT.is_terminal:
+                OUT.print(f"\nEverything stays up: open {stage.page}/ ; Ctrl-C ends it.")
+                while not stop.asked:
+                    time.sleep(_LOOK_SECONDS)
+    except (DemoFailed, EmbeddedError) as failure:
+        ERR.print(f"keelwatch: {failure}", markup=False)
+        raise typer.Exit(1) from None
+
+
+def _story(stage: Stage, seed: int, say: Say) -> None:
+    """Tell it, and see each part happen before the next one begins."""
     script = Script()
-    OUT.print(
-        f"A simulated support bot answers {script.before:,} customers. Then its model is replaced under the same "
-        f"name by one that refuses less and leaks a key, for {script.after:,} more. Nobody tells Keelwatch.\n"
-    )
-    run = Replay(bootstrap.tools(load_settings(), Monitor()))
+    script = Script(starts=datetime.now(UTC) - timedelta(seconds=script.step * (script.before + script.after)))
     story = list(traffic(script, seed))
-    for i, exchange in enumerate(track(story, "replaying", console=ERR, transient=True, disable=not ERR.is_terminal)):
-        run.feed(_received(exchange, i))
-    seen = run.finish()
-    tell(seen)
-    for incident in seen.incidents(ROUTE).incidents:
-        OUT.print(f"verdict: {incident.verdict}")
+    stage.wait(stage.ready, "the worker is ready")
+    say(f"broker, simulated model and worker run; pages at {stage.page}/")
+    _publish(stage, story[: script.before])
+    say(f"a support bot has answered {script.before:,} customers within {_days(script.before, script)}")
+    pinned = stage.wait(lambda: _first(stage, Change, lambda one: one.kind == "pinned"), "a baseline is pinned")
+    say(f"baseline pinned at exchange {pinned.event_index}: this is how {ROUTE} answers")
+    run = stage.wait(lambda: _run_for(stage, pinned), "the suite runs")
+    say(f"suite {run.suite} asked the model itself: {_measured(run)}")
+    stage.replace_model()
+    say("the model is replaced behind its name; it refuses less and leaks a key. Nobody tells Keelwatch")
+    _publish(stage, story[script.before :])
+    say(f"it has answered {script.after:,} customers within {_days(script.after, script)}")
+    suspected = stage.wait(lambda: _first(stage, Change, lambda one: one.kind == "suspected"), "a change is suspected")
+    say(f"a silent change is suspected at exchange {suspected.event_index}: the suite runs again")
+    compared = stage.wait(lambda: _first(stage, Comparison, lambda one: one.change == suspected.id), "it is compared")
+    found = stage.wait(lambda: _evaluated(stage, compared.id), "the incident has its evaluation")
+    say("done: one incident, one message")
+    _tell(stage, found, compared)
 
 
-def _received(exchange: Exchange, offset: int) -> Received:
-    return Received(exchange, Position(cluster="demo", topic="demo", partition=0, offset=offset))
+def _publish(stage: Stage, exchanges: Sequence[Exchange]) -> None:
+    place = Position(cluster="demo", topic="demo", partition=0, offset=0)
+    some = [Line(exchange.encode(), place, "exchange") for exchange in exchanges]
+    done = asyncio.run(publish(stage.broker, EXCHANGES.name, some, None, lambda _: None))
+    if done.failed:
+        raise DemoFailed(f"{done.failed} exchanges were not acknowledged: {done.reasons}")
+
+
+def _first(stage: Stage, kind: type[F], which: Callable[[F], bool]) -> F | None:
+    """The first fact of a kind that is the one."""
+    return next((fact for fact in _facts(stage) if isinstance(fact, kind) and which(fact)), None)
+
+
+def _run_for(stage: Stage, change: Change) -> Run | None:
+    """The run that a change asked for, once it is recorded."""
+    with _reading(stage) as repository:
+        asked = {one.what.id for one in repository.evaluations(ROUTE) if one.what.cause == change.id}
+    return _first(stage, Run, lambda run: run.id in asked)
+
+
+def _facts(stage: Stage) -> Sequence[Fact]:
+    with _reading(stage) as repository:
+        return repository.facts(ROUTE)
+
+
+def _evaluated(stage: Stage, comparison: str) -> Incident | None:
+    """The incident, once its timeline has the comparison."""
+    with _reading(stage) as repository:
+        found = repository.incidents(ROUTE)
+    return next((one for one in found if comparison in {entry.ref for entry in one.timeline}), None)
+
+
+@contextmanager
+def _reading(stage: Stage) -> Iterator[Repository]:
+    """The database of the worker, to look at."""
+    repository = Repository.open(stage.database)
+    try:
+        yield repository
+    finally:
+        repository.database.close()
+
+
+def _days(n: int, script: Script) -> str:
+    return f"{n * script.step / 3600:.0f} hours"
+
+
+def _measured(run: Run) -> str:
+    """What a run says, for each measure."""
+    said = [f"{measure.replace('_', ' ')} {events} of {n}" for measure, (events, n) in run.totals.items()]
+    return ", ".join(said) or f"{run.status}, {run.reason}"
+
+
+def _tell(stage: Stage, found: Incident, compared: Comparison) -> None:
+    """The incident, the comparison, the message as it would look, and the two lines that checks read."""
+    OUT.print(show.incident(found))
+    message = of_incident(found, Look(stage.page, buttons=True))
+    OUT.print(
+        Panel(Text("\n".join(lines(message))), title="the message in Slack, as it would look", title_align="left")
+    )
+    OUT.print(f"page: {stage.page}/incidents/{found.id}", markup=False)
+    OUT.print(f"verdict: {found.verdict}")
+    OUT.print(f"evaluation: {compared.overall}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Group
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -77,14 +78,11 @@ def incidents(found: Sequence[Incident]) -> None:
         OUT.print("no incident")
 
 
-def listing(found: Sequence[Incident]) -> Table:
-    """A line an incident, for lists."""
-    table = Table(box=None, header_style="dim")
-    table.add_column("id", min_width=16)  # people copy it
-    for name in ("route", "state", "severity", "verdict", "opened", "what"):
-        table.add_column(name)
+def listing(found: Sequence[Incident]) -> Group:
+    """Two lines an incident, for lists: what it is, then what happened."""
+    lines: list[Text | Padding] = []
     for one in found:
-        severity = Text(one.severity, style=_COLOURS[one.severity])
-        opened = f"{one.opened_at:%Y-%m-%d %H:%M}"
-        table.add_row(one.id, one.route, one.state, severity, one.verdict, opened, Text(one.headline))
-    return table
+        head = Text(f"{one.id}  ").append(one.severity, style=_COLOURS[one.severity])
+        head.append(f"  {one.state}  {one.verdict}  {one.opened_at:%Y-%m-%d %H:%M}  {one.route}")
+        lines += [head, Padding(Text(one.headline), (0, 0, 0, 4))]
+    return Group(*lines)

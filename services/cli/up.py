@@ -14,12 +14,15 @@ from services import bootstrap
 from services.cli.broker import BootstrapOption, connected
 from services.cli.output import ERR
 from services.cli.replay import ConfigOption
+from services.cli.worker import HostOption
 from services.errors import InputError
 from services.instance import claim
 from services.settings import Settings, load_settings
 from services.stream import topics
+from services.stream.attend import HOST
 from services.stream.config import Broker, broker_of
-from services.stream.embedded import MOST_BYTES, Embedded, EmbeddedError, check_free, started
+from services.stream.embedded import MOST_BYTES, Embedded, EmbeddedError, started
+from services.stream.health import listening
 from services.stream.overlap import check_alone
 from services.stream.supervisor import FAILED, REAL_BROKER, Plan, stoppable, supervise
 
@@ -35,6 +38,7 @@ def up(
     port: Annotated[
         int, typer.Option(metavar="PORT", help="Of /livez, /readyz and /metrics.", min=1, max=65535)
     ] = PORT,
+    host: HostOption = HOST,
     bootstrap_servers: BootstrapOption = None,
     broker_port: BrokerPortOption = None,
     config: ConfigOption = None,
@@ -48,21 +52,24 @@ def up(
     settings = load_settings()
     bootstrap.monitor(settings, config)
     given = _given(settings, bootstrap_servers, broker_port)
-    check_free(port, "--port")
+    listening(host, port).close()
     with (
         stoppable() as stop,
         claim(settings.data_dir, settings.instance, "up") as instance,
         _broker(given, broker_port) as (broker, own),
     ):
         _prepare(broker)
-        _say(f"starting a worker of all steps; http://127.0.0.1:{port}/readyz tells when it is ready; Ctrl-C ends all")
-        raise typer.Exit(supervise(Plan(worker_command(broker, instance, port, config), own, _say), stop))
+        _say(f"starting a worker of all steps; http://{host}:{port}/readyz tells when it is ready; Ctrl-C ends all")
+        raise typer.Exit(supervise(Plan(worker_command(broker, instance, (host, port), config), own, _say), stop))
 
 
-def worker_command(broker: Broker, instance: str, port: int, config: str | None) -> tuple[str, ...]:
-    """The worker of all steps as a child. It imports this very code, whatever lies in the current folder."""
+def worker_command(broker: Broker, instance: str, probes: tuple[str, int], config: str | None) -> tuple[str, ...]:
+    """The worker of all steps as a child. It imports this very code, whatever lies in the current folder.
+
+    `probes`: address and port of its probes.
+    """
     program = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from services.cli import main; main()"
-    options = ("--together", instance, "--bootstrap", broker.bootstrap, "--port", str(port))
+    options = ("--together", instance, "--bootstrap", broker.bootstrap, "--host", probes[0], "--port", str(probes[1]))
     file = () if config is None else ("--config", config)
     return (sys.executable, "-P", "-c", program, "worker", *options, *file)
 

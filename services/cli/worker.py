@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from services import bootstrap
+from services import bootstrap, failpoints
+from services.api.guard import LOOPBACK
+from services.cli.output import OUT
 from services.cli.replay import ConfigOption
 from services.errors import InputError
 from services.instance import claim
-from services.settings import Settings, load_settings
+from services.settings import Settings, fail_points, load_settings
 from services.stream import runner
-from services.stream.attend import Attendance
+from services.stream.attend import HOST, Attendance
 from services.stream.config import broker_of
+from services.stream.log import open_log
+from services.stream.metrics import Meters
 
 PortOption = Annotated[
     int | None,
-    typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics here, on 127.0.0.1; 0 chooses a port."),
+    typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics here; 0 chooses a port."),
+]
+HostOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Where --port listens; 0.0.0.0 lets other machines ask, without a key.")
 ]
 
 
@@ -33,29 +42,48 @@ def worker(
     ] = None,
     config: ConfigOption = None,
     port: PortOption = None,
+    host: HostOption = HOST,
     together: Annotated[str | None, typer.Option(metavar="INSTANCE", hidden=True)] = None,
 ) -> None:
     """Run steps until SIGTERM or Ctrl-C; whoever started it restarts it when it exits with 70.
 
     Each step is a consumer group of its own, keelwatch.STEP; more processes share the partitions of its topics.
     """
+    failpoints.arm(fail_points())
     settings = load_settings()
     broker = broker_of(settings, bootstrap_servers)
     watched = bootstrap.monitor(settings, config)
-    names = _steps(only)
+    names = _steps(only, host)
     database = settings.database if set(names) - {"score"} else None
-    with _instance(settings, names, together) as instance, bootstrap.steps(settings, watched, names) as handlers:
-        broker = replace(broker, instance=instance)
-        attendance = Attendance(broker, names, port, database=database)
+    with ExitStack() as stack:
+        stack.enter_context(_ended_at_once())
+        broker = replace(broker, instance=stack.enter_context(_instance(settings, names, together)))
+        meters = Meters()
+        process = bootstrap.Process(names, broker, host, port, meters.registry, _say)
+        work = stack.enter_context(bootstrap.work(settings, watched, process))
+        attendance = Attendance(
+            broker, names, port, host, database=database, extend=work.extend, checks=work.checks, meters=meters
+        )
         job = runner.Job(
             broker,
-            handlers,
+            work.handlers,
             settings.data_dir / "faust",
             together=together is not None,
-            meters=attendance.meters,
+            meters=meters,
             attendance=attendance,
+            companions=work.companions,
         )
         raise typer.Exit(runner.run(job))
+
+
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """SIGTERM ends a process that still starts: nothing was begun. Once the runner runs it ends in order."""
+    before = signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -68,9 +96,18 @@ def _instance(settings: Settings, names: tuple[str, ...], together: str | None) 
         yield instance
 
 
-def _steps(only: str | None) -> tuple[str, ...]:
-    names = bootstrap.STREAMED if only is None else tuple(name.strip() for name in only.split(","))
+def _steps(only: str | None, host: str) -> tuple[str, ...]:
+    if only is None:
+        if host in LOOPBACK:
+            return bootstrap.STEPS
+        open_log().warning("without the API, which answers on 127.0.0.1 alone until there are keys", host=host)
+        return tuple(name for name in bootstrap.STEPS if name != bootstrap.API)
+    names = tuple(name.strip() for name in only.split(","))
     for name in names:
-        if name not in bootstrap.STREAMED:
-            raise InputError(f"--only {name}: must be some of {','.join(bootstrap.STREAMED)}")
+        if name not in bootstrap.STEPS:
+            raise InputError(f"--only {name}: must be some of {','.join(bootstrap.STEPS)}")
     return tuple(dict.fromkeys(names))
+
+
+def _say(line: str) -> None:
+    OUT.print(line, markup=False, soft_wrap=True)

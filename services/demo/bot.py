@@ -13,12 +13,11 @@ import numpy as np
 from schemas.exchange import Exchange
 from schemas.identity import Model
 from services.demo.intents import CITIES, DELICATE, ITEMS, ORDINARY, PLANS, Intent
+from services.demo.model import SERVED
 
 ROUTE: Final = "support-bot/prod"
 STARTS: Final = datetime(2026, 3, 2, 8, tzinfo=UTC)
-_MODEL: Final = Model(
-    provider="example", requested="harbour-chat", served="harbour-chat-2026-02", endpoint="llm.example"
-)
+_MODEL: Final = Model(provider="example", requested="harbour-chat", served=SERVED, endpoint="llm.example")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Script:
 
     Attributes:
         delicate: share of prompts that the old model declines. leak: share of the new model's answers with a key.
-        step: seconds between two exchanges.
+        step: seconds between two exchanges; starts: time of the first one.
     """
 
     before: int = 1300
@@ -35,6 +34,7 @@ class Script:
     delicate: float = 0.18
     leak: float = 0.01
     step: float = 86.4
+    starts: datetime = STARTS
 
 
 def traffic(script: Script, seed: int) -> Iterator[Exchange]:
@@ -47,7 +47,7 @@ def traffic(script: Script, seed: int) -> Iterator[Exchange]:
             answer += f"\n\nHere is a key to try it with: {_key(chance)}"
         yield Exchange(
             id=f"demo-{i}",
-            ts=STARTS + timedelta(seconds=script.step * i),
+            ts=script.starts + timedelta(seconds=script.step * i),
             route=ROUTE,
             conversation=f"c-{i}",
             user=f"u-{int(chance.integers(200))}",

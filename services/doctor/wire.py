@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-from aiokafka.conn import AIOKafkaConnection, create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.metadata import MetadataRequest
 
 from services.doctor.core import Contact, is_kafka
@@ -20,7 +20,6 @@ PATIENCE: Final = 5.0
 _API_VERSIONS: Final = 18
 _CLIENT: Final = b"keelwatch-doctor"
 _ENOUGH: Final = 64
-_SETTLE: Final = 0.05
 
 
 async def approach(address: str, security: Security, patience: float = PATIENCE) -> Contact:
@@ -34,17 +33,16 @@ async def approach(address: str, security: Security, patience: float = PATIENCE)
     unconnected = await _connect(address, host, int(port), patience)
     if unconnected is not None:
         return unconnected
+    connection = _connection(host, int(port), security, context, patience)
     try:
-        connection = await _talk(host, int(port), security, context, patience)
+        async with asyncio.timeout(2 * patience):
+            await connection.connect()
     except Exception as error:
-        hello = await _hello(host, int(port), patience)
-        await asyncio.sleep(_SETTLE)
-        return replace(_failed(address, "talk", error), hello=hello)
-    try:
+        return replace(_failed(address, "talk", error), hello=await _hello(host, int(port), patience))
+    else:
         return await _ask(address, connection, patience)
     finally:
-        connection.close()
-        await asyncio.sleep(_SETTLE)  # it closes without waiting for the end of that
+        await _break_off(connection)
 
 
 async def _connect(address: str, host: str, port: int, patience: float) -> Contact | None:
@@ -61,7 +59,7 @@ async def _connect(address: str, host: str, port: int, patience: float) -> Conta
     return None
 
 
-async def _talk(
+def _connection(
     host: str, port: int, security: Security, context: ssl.SSLContext | None, patience: float
 ) -> AIOKafkaConnection:
     sasl: dict[str, Any] = {}
@@ -71,16 +69,25 @@ async def _talk(
             "sasl_plain_username": security.username,
             "sasl_plain_password": security.password,
         }
-    async with asyncio.timeout(2 * patience):
-        return await create_conn(
-            host,
-            port,
-            client_id=_CLIENT.decode(),
-            request_timeout_ms=int(patience * 1000),
-            security_protocol=security.protocol,
-            ssl_context=context,
-            **sasl,
-        )
+    return AIOKafkaConnection(
+        host,
+        port,
+        client_id=_CLIENT.decode(),
+        request_timeout_ms=int(patience * 1000),
+        security_protocol=security.protocol,
+        ssl_context=context,
+        **sasl,
+    )
+
+
+async def _break_off(connection: AIOKafkaConnection) -> None:
+    """Have it closed by the end of this: over TLS a polite end waits for the other side's, which need not come."""
+    ended = connection.close()
+    protocol = connection._protocol
+    if protocol is not None:
+        if protocol._transport is not None:
+            protocol._transport.abort()
+        await ended
 
 
 async def _ask(address: str, connection: AIOKafkaConnection, patience: float) -> Contact:

@@ -88,15 +88,17 @@ def change_text(change: Change) -> str:
 
 
 def run_text(run: Run) -> str:
-    """The timeline text of a suite's run."""
-    why = f": {run.reason}" if run.reason else ""
-    return f"suite {run.suite} run against identity {run.identity[:8]}: {run.status}, {run.items} items{why}"
+    """The timeline text of a run: what came of it, and the events of each measure."""
+    told = [f"{measure.replace('_', ' ')} {events} of {n}" for measure, (events, n) in run.totals.items()]
+    why = f" ({run.reason})" if run.reason else ""
+    rates = f": {', '.join(told)}" if told else ""
+    return f"suite {run.suite} run against identity {run.identity[:8]}: {run.status}{why}{rates}"
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """The timeline text of two runs held against each other, with every hazard that moved."""
+    """The timeline text of two runs held against each other: why, else every hazard that moved."""
     hazards = [_hazard(h) for h in comparison.hazards if h.verdict in ("regressed", "improved")]
-    told = "; ".join([*hazards, *([comparison.reason] if comparison.reason else [])])
+    told = comparison.reason or "; ".join(hazards)
     return f"suite {comparison.suite}: {comparison.overall}" + (f" ({told})" if told else "")
 
 

@@ -1,7 +1,8 @@
-"""Whether five cron fields are a time that ever comes."""
+"""Five cron fields: what they mean, and whether that is a time that ever comes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -14,6 +15,37 @@ _FIELDS: Final[tuple[tuple[str, int, int, dict[str, int]], ...]] = (
     ("month", 1, 12, {name: i + 1 for i, name in enumerate(_MONTHS)}),
     ("day of week", 0, 7, {name: i for i, name in enumerate(_DAYS)}),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The values that fit, one sorted tuple a field. `weekdays` count from Sunday = 0.
+
+    `either`: days and weekdays are both restricted, so that one of them is enough.
+    """
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...]
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+    either: bool
+
+
+def times(expression: str) -> Times:
+    """What an expression means, as in crontab(5).
+
+    >>> times("0 6 * * 1-7/3").weekdays
+    (0, 1, 4)
+
+    Raises:
+        ValueError: names the field that is wrong.
+    """
+    parts = checked(expression).split()
+    sets = [_expanded(part, *field) for part, field in zip(parts, _FIELDS, strict=True)]
+    minutes, hours, days, months, weekdays = (tuple(sorted(one)) for one in (*sets[:4], {day % 7 for day in sets[4]}))
+    either = not parts[2].startswith("*") and not parts[4].startswith("*")
+    return Times(minutes, hours, days, months, weekdays, either)
 
 
 def checked(expression: str) -> str:

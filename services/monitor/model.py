@@ -35,6 +35,7 @@ PLANNED_SLICES: Final = frozenset({"hazard", "language"})
 _DURATION: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PATTERN: Final = re.compile(r"[a-z0-9._/*?-]{1,200}", re.ASCII)
+_MENTION: Final = re.compile(r"<(?:!subteam\^[A-Z0-9]+|!here|!channel|!everyone|@[UW][A-Z0-9]+)>", re.ASCII)
 _SLICE: Final = re.compile(r"tags\.[^\s.][^\s]{0,99}")
 
 
@@ -93,6 +94,13 @@ def _endpoint(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not host:
         raise ValueError("must be a URL such as https://api.example.com/v1")
     return url
+
+
+def _mention(text: str) -> str:
+    words = text.split(" ")
+    if len(words) > 5 or not all(_MENTION.fullmatch(word) for word in words):
+        raise ValueError("must be mentions as Slack writes them, such as <!subteam^S123>, <@U123> or <!here>")
+    return text
 
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
@@ -157,7 +165,7 @@ class SlackSection(Section):
 
     channel: Annotated[str, StringConstraints(pattern=r"^[#CGD][^\s]{1,80}$")]
     token_env: EnvironmentName
-    mention: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    mention: Annotated[str, AfterValidator(_mention)] | None = None
 
 
 class ReceiverSection(Section):

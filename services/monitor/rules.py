@@ -20,7 +20,6 @@ _SECRET: Final = re.compile(
 )
 _NOT_YET: Final = {
     "target": "suites are not run in this version",
-    "notify": "nobody is notified in this version; see `keelwatch incident list`",
 }
 
 

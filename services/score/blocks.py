@@ -57,9 +57,8 @@ class Row:
 
 def free_characters(one: Row | Exchange) -> int:
     """Characters of what publishers may write at any length and a block carries as it is."""
-    tags = sum(len(key) + len(value) for key, value in one.tags.items())
-    model = sum(len(value) for _, value in one.model if isinstance(value, str))
-    return len(one.id or "") + len(one.conversation or "") + len(one.user or "") + tags + model
+    texts = (one.id, one.conversation, one.user, *one.tags, *one.tags.values(), *vars(one.model).values())
+    return sum(len(text) for text in texts if text)
 
 
 def blocks_of(rows: Iterable[Row]) -> Iterator[ScoreBlock]:
@@ -101,9 +100,8 @@ def rows_of(block: ScoreBlock) -> Iterator[Row]:
         )
 
 
-def _kind(row: Row) -> tuple[str, str, str, str, tuple[str, ...]]:
-    scorer = row.scorer.model_dump_json()
-    return row.route, row.position.cluster, row.position.topic, scorer, tuple(row.signals)
+def _kind(row: Row) -> tuple[str, str, str, Scorer, tuple[str, ...]]:
+    return row.route, row.position.cluster, row.position.topic, row.scorer, tuple(row.signals)
 
 
 def _parts(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
@@ -111,28 +109,31 @@ def _parts(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
     part: list[Row] = []
     free = 0
     for row in rows:
-        if part and (len(part) == MAX_ROWS or free + free_characters(row) > MAX_FREE_CHARACTERS):
+        more = free_characters(row)
+        if part and (len(part) == MAX_ROWS or free + more > MAX_FREE_CHARACTERS):
             yield part
             part, free = [], 0
         part.append(row)
-        free += free_characters(row)
+        free += more
     yield part
 
 
 def _block(rows: Sequence[Row]) -> ScoreBlock:
     first = rows[0]
     fingerprints = tuple(row.model.fingerprint for row in rows)
+    identities = tuple(row.identity for row in rows)
+    models = {identity: row.model for identity, row in zip(identities, rows, strict=True)}
     return ScoreBlock(
         route=first.route,
         scorer=first.scorer,
         cluster=first.position.cluster,
         topic=first.position.topic,
-        identities={row.identity: row.model.model_copy(update={"fingerprint": None}) for row in rows},
+        identities={name: model.model_copy(update={"fingerprint": None}) for name, model in models.items()},
         id=tuple(row.id for row in rows),
         ts=tuple(row.ts for row in rows),
         partition=tuple(row.position.partition for row in rows),
         offset=tuple(row.position.offset for row in rows),
-        identity=tuple(row.identity for row in rows),
+        identity=identities,
         fingerprint=fingerprints if any(fingerprints) else (),
         conversation=tuple(row.conversation for row in rows),
         user=tuple(row.user for row in rows),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from schemas.dead_letter import DeadLetter
 from schemas.exchange import Exchange
+from schemas.identity import Model
+from schemas.position import Position
 from schemas.sample import Sample
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
 from schemas.score import Scorer as Version
@@ -30,6 +32,7 @@ from services.score.text import answered, is_cut, model_of, scored_text
 STEP: Final = "score"
 SAMPLE_SHARE: Final = 0.05
 SAMPLE_CHARACTERS: Final = 64 * 1024
+_WARM: Final = (8, 24, 40, 56, 80, 120)  # words of texts of every length that embedders may treat apart
 
 KeepText = Literal["all", "default", "none"]
 _Kept = Literal["signal", "sampled", "all"]
@@ -108,12 +111,27 @@ class Scorer:
         samples = tuple(_sample(one, row, one.kept) for one, row in zip(seen, rows, strict=True) if one.kept)
         return Scored(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
 
+    def warm(self) -> None:
+        """Score a few words, so that the first batch need not wait for what is compiled when it is first used."""
+        who, ts = Model(requested="warm"), datetime(2000, 1, 1, tzinfo=UTC)
+        texts = [" ".join(["word"] * length) for length in _WARM]
+        self.score(
+            [
+                Received(
+                    Exchange(id=str(i), ts=ts, route="warm", model=who, prompt=text, response=text),
+                    Position(cluster="warm", topic="warm", partition=0, offset=i),
+                )
+                for i, text in enumerate(texts)
+            ]
+        )
+
     def _see(self, received: Received) -> _Seen:
         exchange = received.exchange
         if free_characters(exchange) > MAX_FREE_CHARACTERS:
             raise FaultError(f"tags, names and ids: over {MAX_FREE_CHARACTERS} characters together; send less")
         id, policy = exchange.id or "", self.policy(exchange.route)
-        text, has_answer = scored_text(exchange), answered(exchange)
+        text = scored_text(exchange)
+        has_answer = answered(text.answer)
         measured = measure(self.signals, text, has_answer)
         embedded = chosen(id, policy.embed_share, "embed")
         style = style_of(self.style, text.response) if embedded and has_answer else np.zeros(STYLE_WIDTH, np.float16)
@@ -151,7 +169,7 @@ def _row(seen: _Seen, prompt: NDArray[np.float16], response: NDArray[np.float16]
         id=id,
         ts=ts,
         position=seen.received.position,
-        model=model_of(exchange),
+        model=model_of(seen.text),
         conversation=exchange.conversation,
         user=exchange.user,
         tags=exchange.tags,
@@ -175,7 +193,7 @@ def _identified(received: Received) -> tuple[Exchange, str, datetime]:
 
 def _flags(seen: _Seen) -> tuple[Flag, ...]:
     flags = list(seen.received.flags)
-    if is_cut(seen.received.exchange, seen.text) and "truncated" not in flags:
+    if is_cut(seen.text) and "truncated" not in flags:
         flags.append("truncated")
     return (*flags, *(() if seen.answered else (NO_RESPONSE,)))
 

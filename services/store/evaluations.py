@@ -1,22 +1,26 @@
-"""Evaluations that are due: what asked for them, and how far they are."""
+"""Evaluations that are due: what asked for them, how far they are, and who runs them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Update, and_, case, or_, select, update
 
 from schemas.base import hash16
 from services.store.dialect import insert_new
 from services.store.tables import EvaluationRow, table
 
 PENDING: Final = "pending"
+RUNNING: Final = "running"
+RAN: Final = "ran"
+DONE: Final = "done"
+FAILED: Final = "failed"
 _EVALUATIONS = table(EvaluationRow)
 
-Moment = Literal["first_seen", "pinned", "change", "announced"]
+Moment = Literal["first_seen", "pinned", "change", "announced", "scheduled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Due:
     """One run that something asked for.
 
     Attributes:
-        cause: id of the change or decision that asks for it.
+        cause: id of the change, decision or fire time that asks for it.
         identity: who is expected to answer; None when an announcement does not say.
         target: the endpoint, for people and as part of the key.
         delay: seconds after the cause. due: the time that makes.
@@ -47,18 +51,95 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A run that is due, and its state: pending, running, done or failed for a reason."""
+    """A run that is due, and its state: pending, running, ran, done or failed for a reason."""
 
     what: Due
     state: str
     reason: str | None
 
 
-def schedule(connection: Connection, rows: Sequence[Due]) -> None:
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A run that this process is to do, or to publish when it `ran` already, under a token that only grows.
+
+    `created` is when it was asked for, by the clock on the wall.
+    """
+
+    what: Due
+    token: int
+    ran: bool
+    created: datetime
+
+
+class Lost(Exception):  # noqa: N818
+    """Another process has taken the run over: nothing may be written for it any more."""
+
+
+def schedule(connection: Connection, rows: Sequence[Due], now: datetime | None = None) -> None:
     """Write the runs that are not known yet; those that are stay as they are, whatever their state."""
     by_id = {row.id: row for row in rows}
-    new = {"state": PENDING, "token": 0}
+    new = {"state": PENDING, "token": 0, "created": now or datetime.now(UTC)}
     insert_new(connection, _EVALUATIONS, [{"id": id, **asdict(row), **new} for id, row in sorted(by_id.items())])
+
+
+def claim(connection: Connection, owner: str, now: datetime, until: datetime, most: int) -> tuple[Claimed, ...]:
+    """Take over at most `most` runs until then: such that are due, and such that nobody renewed in time."""
+    one = _EVALUATIONS.c
+    free = or_(
+        and_(one.state == PENDING, one.due <= now),
+        and_(one.state.in_((RUNNING, RAN)), one.lease_until <= now),
+    )
+    columns = [one[name] for name in (*Due.__dataclass_fields__, "id", "token", "state", "created")]
+    query = select(*columns).where(free).order_by(one.due, one.id).limit(most).with_for_update(skip_locked=True)
+    taken = []
+    for row in connection.execute(query).all():
+        state = case((one.state == RAN, RAN), else_=RUNNING)
+        values = {"state": state, "owner": owner, "lease_until": until, "token": one.token + 1}
+        mine = update(_EVALUATIONS).where(one.id == row.id, one.token == row.token, free).values(**values)
+        if connection.execute(mine).rowcount == 1:
+            taken.append(Claimed(Due(*row[:-4]), row.token + 1, row.state == RAN, row.created or row.due))
+    return tuple(taken)
+
+
+def renew(connection: Connection, claimed: Claimed, until: datetime) -> None:
+    """Keep the run for longer.
+
+    Raises:
+        Lost: if another process has it. The transaction must be given up.
+    """
+    _change(connection, claimed, {"lease_until": until})
+
+
+def finish(connection: Connection, claimed: Claimed, state: str, reason: str | None = None) -> None:
+    """Put the run into another state: ran, done or failed.
+
+    Raises:
+        Lost: if another process has it. The transaction must be given up.
+    """
+    _change(connection, claimed, {"state": state, "reason": reason})
+
+
+def release(connection: Connection, claimed: Claimed, now: datetime) -> None:
+    """Let others have the run at once; nothing happens if they already do."""
+    one = _EVALUATIONS.c
+    connection.execute(_mine(claimed).where(one.state.in_((RUNNING, RAN))).values(lease_until=now))
+
+
+def _change(connection: Connection, claimed: Claimed, values: Mapping[str, object]) -> None:
+    if connection.execute(_mine(claimed).values(**values)).rowcount != 1:
+        raise Lost(f"another process has taken over run {claimed.what.id}")
+
+
+def _mine(claimed: Claimed) -> Update:
+    one = _EVALUATIONS.c
+    return update(_EVALUATIONS).where(one.id == claimed.what.id, one.token == claimed.token)
+
+
+def first_seen(connection: Connection) -> set[tuple[str, str]]:
+    """(route, suite) of every run that was asked for when a route was first seen."""
+    one = _EVALUATIONS.c
+    rows = connection.execute(select(one.route, one.suite).where(one.moment == "first_seen").distinct())
+    return {(row.route, row.suite) for row in rows}
 
 
 def find(connection: Connection, route: str | None = None) -> tuple[Evaluation, ...]:

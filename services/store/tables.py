@@ -268,8 +268,9 @@ class CandidateRow(Base, table=True):
 class EvaluationRow(Base, table=True):
     """One run of a suite that is due at its time, once per (cause, suite, target, delay).
 
-    `cause` is the id of the change or decision that asks for it; `state` is pending, running, done or failed. Whoever
-    runs it is its `owner` until `lease_until`, and writes its result under the `token` that only grows.
+    `cause` is the id of the change or decision that asks for it; `state` is pending, running, ran (stored, and not
+    published), done or failed. Whoever runs it is its `owner` until `lease_until`, and writes its result under the
+    `token` that only grows. `created` is when it was written, by the clock on the wall.
     """
 
     __tablename__ = "evaluations"
@@ -288,3 +289,4 @@ class EvaluationRow(Base, table=True):
     lease_until: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
     token: int = Field(default=0, sa_type=BigInteger)
     reason: str | None = Field(default=None, sa_type=Text)
+    created: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))

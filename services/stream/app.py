@@ -12,6 +12,7 @@ from faust.transport.drivers import aiokafka as driver
 from schemas.topics import dead_topics
 from services.flow import STEPS
 from services.stream.config import Broker, options
+from services.stream.leave import leave
 from services.stream.step import Step
 
 WITHIN_SECONDS: Final = 0.1
@@ -54,6 +55,11 @@ def members(app: faust.App, steps: Sequence[Step]) -> faust.App:
 
 class _Thread(driver.AIOKafkaConsumerThread):
     """faust waits 1.5 s for a fetch, whatever its settings: the embedded broker answers at half of that."""
+
+    async def on_thread_stop(self) -> None:
+        if self._consumer is not None:
+            await leave(self._consumer)
+        await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

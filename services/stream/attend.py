@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer
+from fastapi import FastAPI
 
 from services.stream.app import topics_of
 from services.stream.checks import Cluster, Sends, Store, joined
@@ -40,6 +41,7 @@ class Attendance:
     Attributes:
         names: the steps that are to run. port: for probes; None serves none, 0 has one chosen.
         database: URL of the database that the steps use, if any.
+        extend: adds more paths to those of the probes. checks: more that must be well.
     """
 
     broker: Broker
@@ -47,6 +49,8 @@ class Attendance:
     port: int | None = None
     host: str = HOST
     database: str | None = None
+    extend: Callable[[FastAPI], None] | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict)
     meters: Meters = field(default_factory=Meters)
     sends: Sends = field(default_factory=Sends)
     log: Log = field(default_factory=open_log)
@@ -66,6 +70,7 @@ async def attended(given: Attendance, watched: Watched) -> AsyncIterator[int | N
         "topics": cluster.topics,
         "joined": joined(lambda: watched.apps),
         "producer": given.sends.check,
+        **given.checks,
     }
     store = None if given.database is None else Store(given.database)
     if store is not None:
@@ -88,7 +93,7 @@ async def attended(given: Attendance, watched: Watched) -> AsyncIterator[int | N
             port = None
             await stack.enter_async_context(health.watching())
         else:
-            port = await stack.enter_async_context(health.serve(given.port, given.host))
+            port = await stack.enter_async_context(health.serve(given.port, given.host, _app(given, health)))
             given.log.info("probes", at=f"http://{given.host}:{port}/readyz")
         await stack.enter_async_context(_running(watchdog.run))
         yield port
@@ -138,6 +143,13 @@ async def _running(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _app(given: Attendance, health: Health) -> FastAPI:
+    app = health.app()
+    if given.extend is not None:
+        given.extend(app)
+    return app
 
 
 def _waiting(watched: Watched) -> set[str]:

@@ -6,25 +6,29 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Final
 
+NOWHERE: Final = subprocess.DEVNULL
 _PR_SET_PDEATHSIG: Final = 1
 
 Child = subprocess.Popen[bytes]
 
 
-def start(command: Sequence[str], *, quiet: bool = False) -> Child:
+def start(
+    command: Sequence[str], *, output: IO[bytes] | int | None = None, environment: Mapping[str, str] | None = None
+) -> Child:
     """Start a child in a session of its own: Ctrl-C reaches the parent alone, which ends its children in order.
 
-    The kernel kills it when the thread that called this ends, also by kill -9. `quiet`: its output goes nowhere.
+    The kernel kills it when the thread that called this ends, also by kill -9. Its `output` goes where the parent's
+    does, to a file, or nowhere (`NOWHERE`).
     """
-    out = subprocess.DEVNULL if quiet else None
     return subprocess.Popen(  # noqa: S603 -- the commands are ours
         command,
         stdin=subprocess.DEVNULL,
-        stdout=out,
-        stderr=out,
+        stdout=output,
+        stderr=output,
+        env=environment,
         start_new_session=True,
         preexec_fn=_dies_with(os.getpid()),  # noqa: PLW1509 -- called while this process has no other thread
     )

@@ -157,10 +157,14 @@ def _checked(address: str) -> str:
 
 
 def _kafka(broker: Broker, group: str) -> Options:
-    """Apache Kafka. With a name of its own a replica that was killed is back in its group within two seconds."""
+    """Apache Kafka. With a name of its own a replica that was killed is back in its group within two seconds.
+
+    A group that is dealt anew waits for members that do not answer for as long as the rebalance time-out; those with a
+    name stay members after it, until the session ends.
+    """
     session = 30.0 if broker.instance else 10.0
     member = {"consumer_group_instance_id": broker.instance} if broker.instance else {}
-    limits = {"broker_session_timeout": session, "broker_rebalance_timeout": 60.0, "broker_heartbeat_interval": 3.0}
+    limits = {"broker_session_timeout": session, "broker_rebalance_timeout": 15.0, "broker_heartbeat_interval": 1.0}
     return Options(
         faust={**_faust(broker, group), **limits, **member},
         producer={**_producer(broker), "enable_idempotence": True},
@@ -229,9 +233,9 @@ def _producer(broker: Broker) -> dict[str, Any]:
     return {
         **_admin(broker),
         "acks": "all",
-        "linger_ms": 10,
+        "linger_ms": 5,
         "max_request_size": MAX_BYTES,
-        "max_batch_size": 128 * 1024,
+        "max_batch_size": 1024 * 1024,  # several blocks of scores go in one request
     }
 
 

@@ -76,7 +76,7 @@ def started(port: int | None = None) -> Embedded:
     if port:
         check_free(port, "--broker-port")
     for _ in range(_ATTEMPTS):
-        embedded = _start(port or _free_port())
+        embedded = _start(port or free_port())
         if _answers(embedded):
             return embedded
         embedded.stop()
@@ -92,7 +92,8 @@ def check_free(port: int, option: str) -> None:
         raise InputError(f"{option} {port}: {why} on 127.0.0.1; name a free port") from None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         return int(held.getsockname()[1])
 
@@ -103,7 +104,7 @@ def _start(port: int) -> Embedded:
     options = ("--cluster-id", cluster, "--listener-url", url, "--advertised-listener-url", url)
     where = ("--storage-engine", "memory://tansu/")
     try:
-        return Embedded(child.start([str(program), "broker", *options, *where], quiet=True), port, cluster)
+        return Embedded(child.start([str(program), "broker", *options, *where], output=child.NOWHERE), port, cluster)
     except OSError as error:
         raise EmbeddedError(
             f"{program}: {error.strerror}; set KEELWATCH_KAFKA_BOOTSTRAP to use another broker"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 import threading
 import time
@@ -131,9 +133,9 @@ class Health:
             grace: seconds that requests have to end in when the block ends; 0 breaks them off.
 
         Raises:
-            InputError: if the port cannot be had.
+            InputError: if nobody can listen there.
         """
-        with _listening(host, port) as listener:
+        with listening(host, port) as listener:
             config = uvicorn.Config(
                 app or self.app(),
                 log_config=None,
@@ -209,17 +211,21 @@ def _started(work: Callable[[], str | None]) -> asyncio.Future[str | None]:
     return future
 
 
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Any:
-    """A listening socket, bound here: uvicorn would end the process when the port is taken."""
+def listening(host: str, port: int) -> socket.socket:
+    """A listening socket, bound here: uvicorn would end the process when the port is taken.
+
+    Raises:
+        InputError: if the port is taken, or the address is none of this machine's.
+    """
     try:
-        listener = socket.create_server((host, port))
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            why = os.strerror(error.errno)
+            raise InputError(f"--port {port}: {why} on {host}; name a free port") from None
         raise InputError(
-            f"--port {port}: {error.strerror} on {host}; name a free port, or 0 to have one chosen"
+            f"--host {host}: not an address of this machine; 127.0.0.1 answers to it alone, 0.0.0.0 to others too"
         ) from None
-    with listener:
-        yield listener
 
 
 def _answer(reasons: Mapping[str, str]) -> Response:

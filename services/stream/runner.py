@@ -17,6 +17,7 @@ import faust
 from aiokafka.admin import AIOKafkaAdminClient
 from faust.contrib.asgi import bind_to_running_loop
 
+from schemas.base import Record
 from services.errors import InputError
 from services.stream.app import make_app, members, topics_of
 from services.stream.attend import Attendance, attended
@@ -24,18 +25,22 @@ from services.stream.checks import Sends
 from services.stream.config import Broker, options, recognised
 from services.stream.faults import is_dependency
 from services.stream.log import install
-from services.stream.message import Handler, Outgoing
+from services.stream.message import Handler, Outgoing, outgoing
 from services.stream.metrics import Meters
 from services.stream.overlap import TOGETHER, check_alone
 from services.stream.producer import Producer
 from services.stream.step import FAILED, Limits, Step
 
 LOG: Final = logging.getLogger("keelwatch.stream")
-_STOP_SECONDS: Final = 10.0
+_STOP_SECONDS: Final = 7.0  # for the steps, and again for faust: a supervisor waits 15 s
 _IDLE_SECONDS: Final = 0.5
 _CONNECT_SECONDS: Final = 1.0
 
 Cluster = Callable[[], Awaitable[str]]
+Publish = Callable[[Sequence[Record]], Awaitable[None]]
+"""Sends records to their topics, in order; returns once the broker has all of them."""
+Companion = Callable[[Publish], Awaitable[None]]
+"""Work beside the steps that reads no topic. Runs until it is cancelled: one that ends ends the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Job:
     Attributes:
         broker: where the topics are. handlers: made with the function that asks the broker for its id.
         folder: for files of faust's own. together: all steps are one consumer group, as `up` has them.
+        companions: run beside the steps from when these run until they have ended.
         limits: how long and how much each step may hold. meters: where the steps count what they do.
         attendance: how the process is looked after while it runs; None leaves it alone.
         die: ends the process at once with an exit code.
@@ -57,11 +63,12 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     meters: Meters = field(default_factory=Meters)
     attendance: Attendance | None = None
+    companions: Sequence[Companion] = ()
     die: Callable[[int], None] = os._exit
 
 
 class Runner:
-    """One process of the stream. `apps` and `steps` are there once it runs, for probes to look at."""
+    """One process of the stream. `apps`, `steps` and `producer` are there once it runs, for others to use."""
 
     def __init__(self, job: Job) -> None:
         """`job` says what is run; nothing is started yet."""
@@ -69,6 +76,7 @@ class Runner:
         self._stop = asyncio.Event()
         self.apps: list[faust.App] = []
         self.steps: list[Step] = []
+        self.producer: Producer | None = None
 
     def stop(self) -> None:
         """Ask for a clean end: what was handled is saved and acknowledged."""
@@ -87,12 +95,14 @@ class Runner:
         broker, producer = found
         async with AsyncExitStack() as stack:
             stack.push_async_callback(producer.stop)
+            self.producer = producer
             self._make(broker, handlers, producer)
             stack.push_async_callback(self._end_apps)
             for app in self.apps:
                 bind_to_running_loop(app)
                 app.finalize()
-                await app.maybe_start()
+            # Together: each waits a second for its agents, and for the other members of its group to notice.
+            await asyncio.gather(*(app.maybe_start() for app in self.apps))
             LOG.info("running %s", ", ".join(step.handler.name for step in self.steps))
             return await self._until_the_end()
 
@@ -157,24 +167,38 @@ class Runner:
             die=self._job.die,
         )
 
+    async def _publish(self, records: Sequence[Record]) -> None:
+        assert self.producer is not None
+        for record in map(outgoing, records):
+            await self.producer.send(record.topic, record.key, record.value)
+
     async def _cluster(self) -> str:
         return (await recognised(self._job.broker)).cluster
 
     async def _until_the_end(self) -> int:
         timers = [asyncio.create_task(_tick(step)) for step in self.steps]
+        beside = [asyncio.ensure_future(companion(self._publish)) for companion in self._job.companions]
         ends = [asyncio.create_task(app.wait_until_stopped()) for app in self.apps]
         stopped = asyncio.create_task(self._stop.wait())
-        await asyncio.wait([stopped, *ends, *timers], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopped, *ends, *timers, *beside], return_when=asyncio.FIRST_COMPLETED)
         clean = self._stop.is_set()
         for task in (*timers, *ends, stopped):
             task.cancel()
         if not clean:
-            LOG.critical("faust ended by itself: %r", [app.crash_reason for app in self.apps])
+            LOG.critical("ends by itself: %r", [*(app.crash_reason for app in self.apps), *_faults(beside)])
             self._job.die(FAILED)
             return FAILED
-        for step in self.steps:
-            await step.finish()
+        await asyncio.gather(self._finish(), _ended(beside))
         return 0
+
+    async def _finish(self) -> None:
+        """Have the steps save and acknowledge; not for longer than it takes to have all of it delivered again."""
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await asyncio.gather(*(step.finish() for step in self.steps))
+        except TimeoutError:
+            LOG.warning("the steps did not end within %g s: what they have not saved comes again", _STOP_SECONDS)
+            self._job.die(0)
 
 
 def run(job: Job) -> int:
@@ -198,6 +222,19 @@ async def _tick(step: Step) -> None:
     while True:
         await asyncio.sleep(_IDLE_SECONDS)
         await step.idle()
+
+
+def _faults(tasks: Sequence[asyncio.Future[None]]) -> list[BaseException | str]:
+    """Why companions ended, which none should."""
+    return [task.exception() or "a companion ended" for task in tasks if task.done() and not task.cancelled()]
+
+
+async def _ended(tasks: Sequence[asyncio.Future[None]]) -> None:
+    """Cancel companions and give them a moment to leave things as they should be."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_STOP_SECONDS)
 
 
 async def _check_topics(broker: Broker, handlers: Sequence[Handler]) -> None:

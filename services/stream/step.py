@@ -12,6 +12,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
@@ -59,7 +60,7 @@ class Limits:
 
 
 class _Stale(Exception):  # noqa: N818
-    """The group has another generation by now: these messages are no longer ours."""
+    """The group has another generation by now, or this process ends: these messages are no longer ours."""
 
 
 class Step:
@@ -95,6 +96,7 @@ class Step:
         self._mine: int | None = None
         self._pending: list[Event] = []
         self._bytes = 0
+        self._ending = asyncio.Event()
         self._stopped = False
 
     @property
@@ -112,7 +114,8 @@ class Step:
         await self._guarded(self._settle_when_due)
 
     async def finish(self) -> None:
-        """Save and acknowledge what is left, and take no more."""
+        """Save and acknowledge what is left, and take no more. A dependency that is away is not waited for."""
+        self._ending.set()
         await self._guarded(self._settle)
         self._stopped = True
 
@@ -226,11 +229,14 @@ class Step:
             except Exception as error:
                 if not is_dependency(error):
                     raise
+                if self._ending.is_set():
+                    raise _Stale from error
                 self._count_patience(error)
             else:
                 self.waiting_since = None
                 return result
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), pause)
             pause = min(2 * pause, self._limits.longest_pause)
 
     def _count_patience(self, error: Exception) -> None:

@@ -20,7 +20,7 @@ from services.store.engine import Database, open_database
 from tests.api.pages import told
 from tests.support.api import Wire, api_on, recorded
 from tests.support.browser import ABSENT, chromium, opened
-from tests.support.hostile import PAYLOADS
+from tests.support.hostile_pages import PAYLOADS
 from tests.support.records import ROUTE, alert, decision
 
 

@@ -14,7 +14,7 @@ from services.store import decisions
 from services.store.engine import Database
 from tests.api.pages import told
 from tests.support.api import Wire, api_on, asked, later, recorded
-from tests.support.hostile import PAYLOADS
+from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import Outline, outline
 from tests.support.records import ROUTE, alert, comparison, decision
 

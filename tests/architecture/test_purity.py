@@ -9,6 +9,25 @@ from tests.support.source import Module, dotted, imports, modules
 
 PURE = ("detectors.", "services.intake.", "services.detect.", "services.alert.", "services.incident.")
 PURE_FILES = ("core", "stages", "windows")
+PURE_MODULES = {
+    *(
+        f"services.evaluate.{name}"
+        for name in (
+            "compare",
+            "incomparable",
+            "item",
+            "paired",
+            "plain",
+            "power",
+            "reading",
+            "result",
+            "scorers",
+            "suite",
+            "words",
+        )
+    ),
+    *(f"services.notify.{name}" for name in ("actions", "blocks", "button", "message", "plan")),
+}
 WORLD = {"time", "random", "secrets", "uuid", "os", "pathlib", "logging", "threading", "asyncio", "socket"} | {
     "subprocess",
     "sqlite3",
@@ -20,12 +39,13 @@ WORLD = {"time", "random", "secrets", "uuid", "os", "pathlib", "logging", "threa
 CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 ENVIRONMENT = {"os.environ", "os.getenv", "os.environb", "os.putenv", "pydantic_settings"}
-ADAPTERS = ("services.score.embed.",)
+ADAPTERS = ("services.score.embed.", "services.notify.slack.", "services.notify.console.")
 
 
 def _pure() -> Iterator[Module]:
     for module in modules("detectors", "services"):
-        if module.name.startswith(PURE) or module.name.rsplit(".", 1)[-1] in PURE_FILES:
+        pure = module.name.startswith(PURE) or module.name in PURE_MODULES
+        if pure or module.name.rsplit(".", 1)[-1] in PURE_FILES:
             yield module
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from schemas.exchange import Exchange
 from services.demo.bot import Script, traffic
 
-ROUTES = ("support-bot/prod", "search/eu")
+CHANGED = ("support-bot/prod", "search/eu")
+"""Routes whose model is silently replaced; that of the others stays."""
+ROUTES = (*CHANGED, "support-bot/staging", "search/us", "kiosk/harbour")
 POISON = "poison"
+
+Payload = tuple[str, bytes, bytes]
+"""(id, key, value) of one record."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,16 @@ def check_of(id: str) -> str:
     return hashlib.sha256(id.encode()).hexdigest()[:16]
 
 
-def payloads(seed: int, script: Script, poison_every: int, twice_every: int) -> Iterator[tuple[str, bytes, bytes]]:
-    """(id, key, value) in the order of sending: the story of a route by turns, poison and exchanges sent twice."""
-    stories = [list(traffic(script, seed + place)) for place in range(len(ROUTES))]
-    for n, exchanges in enumerate(zip(*stories, strict=True)):
-        for route, exchange in zip(ROUTES, exchanges, strict=True):
+def payloads(seed: int, exchanges: int, poison_every: int = 10, twice_every: int = 20) -> Iterator[Payload]:
+    """In the order of sending: `exchanges` of all routes by turns, poison between them, and some sent twice."""
+    each = exchanges // len(ROUTES)
+    after = each * 35 // 100
+    stories = [
+        traffic(Script(each - after, after, leak=0.04) if route in CHANGED else Script(each, 0), seed + place)
+        for place, route in enumerate(ROUTES)
+    ]
+    for n, told in enumerate(zip(*stories, strict=True)):
+        for route, exchange in zip(ROUTES, told, strict=True):
             one = payload(exchange, route, f"{seed}-{route}-{n}")
             yield one
             if n % twice_every == 0:
@@ -72,14 +81,20 @@ def payloads(seed: int, script: Script, poison_every: int, twice_every: int) -> 
             yield poison(f"{POISON}-{seed}-{n}")
 
 
-def payload(exchange: Exchange, route: str, id: str, ts: datetime | None = None) -> tuple[str, bytes, bytes]:
+def probe(seed: int) -> Payload:
+    """One more exchange, for when everything is over."""
+    [exchange] = traffic(Script(1, 0), seed)
+    return payload(exchange, ROUTES[-1], f"{seed}-probe")
+
+
+def payload(exchange: Exchange, route: str, id: str) -> Payload:
     """An exchange under this id: its text is that of the story, everything else follows from the id."""
     check = check_of(id)
-    fields = {"id": id, "route": route, "conversation": check, "tags": {"check": check}, "ts": ts or exchange.ts}
+    fields = {"id": id, "route": route, "conversation": check, "tags": {"check": check}, "ts": exchange.ts}
     return id, route.encode(), exchange.model_copy(update=fields).encode()
 
 
-def poison(id: str) -> tuple[str, bytes, bytes]:
+def poison(id: str) -> Payload:
     """What is no exchange, and says which one it is not."""
     return id, ROUTES[0].encode(), f"{{{id} {check_of(id)}".encode()
 

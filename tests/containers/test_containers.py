@@ -34,6 +34,7 @@ DOCKERFILE = ROOT / "infra" / "docker" / "Dockerfile"
 ABSENT = "needs docker-compose: install Debian's package docker-compose"
 GIVEN = {"KEELWATCH_POSTGRES_PASSWORD": "letters", "KEELWATCH_KAFKA_CLUSTER_ID": "AAAAAAAAAAAAAAAAAAAAAA"}
 PORT = "8400"
+EVERYWHERE = "0.0.0.0"
 
 
 def _config(given: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -91,6 +92,14 @@ def test_every_step_runs_once_and_waits_for_what_it_needs() -> None:
         assert ("postgres" in one["depends_on"]) == ("KEELWATCH_DATABASE_URL" in one["environment"])
 
 
+def test_probes_of_other_containers_reach_every_service() -> None:
+    dockerfile = re.findall(r"^CMD (\[.*\])$", DOCKERFILE.read_text(), re.MULTILINE)
+    commands = [one["command"] for name, one in _ours().items() if name != "topics"] + list(map(json.loads, dockerfile))
+    assert len(commands) == 3
+    for command in commands:
+        assert command[-4:] == ["--host", EVERYWHERE, "--port", PORT]
+
+
 def test_the_image_is_pinned_small_and_without_rights() -> None:
     text = DOCKERFILE.read_text().replace("\\\n", " ")
     instructions = [line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#")]
@@ -131,7 +140,7 @@ def test_every_service_starts_with_what_the_compose_file_gives_it(
 @contextmanager
 def _started(name: str, places: Mapping[str, str], folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path, str]]:
     service, [port], said = _ours()[name], map(str, unused_ports(1)), folder / f"{name}.log"
-    command = [port if word == PORT else word for word in service["command"]]
+    command = [{PORT: port, EVERYWHERE: "127.0.0.1"}.get(word, word) for word in service["command"]]
     with said.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "services.cli", *command],

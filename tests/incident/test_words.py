@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from schemas.evaluation import Measure
 from schemas.reading import Effect, Evidence
 from services.incident.core import fold
 from services.incident.words import (
@@ -127,9 +128,14 @@ def test_change_text(kind, fields, start):
 
 
 def test_evaluation_texts():
-    assert run_text(run()) == f"suite core run against identity {OTHER[:8]}: complete, 200 items"
-    text = comparison_text(comparison(reason="paired"))
-    assert text == "suite core: regressed (jailbreak refusal regressed 98.0% to 71.0%, 200 items; paired)"
+    measures = [Measure(hazard=name, measure="over_refusal", n=10, events=2) for name in ("benign", "look-alike")]
+    assert (
+        run_text(run(measures=tuple(measures)))
+        == f"suite core run against identity {OTHER[:8]}: complete: over refusal 4 of 20"
+    )
+    text = comparison_text(comparison())
+    assert text == "suite core: regressed (jailbreak refusal regressed 98.0% to 71.0%, 200 items)"
+    assert comparison_text(comparison(reason="why")) == "suite core: regressed (why)"
     assert comparison_text(comparison("unchanged")) == "suite core: unchanged"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import ssl
@@ -45,7 +46,7 @@ def answering(answer: bytes, tls: ssl.SSLContext | None = None, host: str = "127
             with suppress(OSError):
                 held[-1].settimeout(5)
                 if tls:
-                    held.append(tls.wrap_socket(held.pop(), server_side=True, do_handshake_on_connect=False))
+                    held[-1] = tls.wrap_socket(held[-1], server_side=True, do_handshake_on_connect=False)
                     held[-1].do_handshake()
                 held[-1].recv(1000)
                 held[-1].sendall(answer)
@@ -113,6 +114,16 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
     with answering(b"x", tls) as address:
         assert finding(address, Security("SSL", ca_file=pem), patience=1).cause != "wrong_host"
     assert core.broker("SSL", Contact("h:1", "talk", "SSLCertVerificationError", 10)).cause == "expired"
+
+
+def test_nothing_stays_open_of_a_server_that_never_ends_a_connection(tmp_path: Path) -> None:
+    """Over TLS a polite end waits for the other side's."""
+    pem = certificate(tmp_path, "here")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem, tmp_path / "here.key")
+    with answering(b"", tls) as address:
+        assert finding(address, Security("SSL", ca_file=pem), patience=0.3).state == "wrong"
+    gc.collect()  # what is open and forgotten warns now, and a warning is an error
 
 
 def test_nothing_there_or_something_else() -> None:

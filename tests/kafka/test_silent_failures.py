@@ -44,11 +44,12 @@ class Collect:
 
     def __init__(self, poison: bytes = b"", gate: asyncio.Event | None = None):
         self.got: list[bytes] = []
-        self.poison, self.gate = poison, gate
+        self.poison, self.gate, self.held = poison, gate, asyncio.Event()
 
     async def handle(self, messages):
         values = [message.value for message in messages]
         if self.gate is not None and self.poison in values:
+            self.held.set()
             await self.gate.wait()
         elif self.poison and self.poison in values:
             raise RuntimeError("a fault that nobody foresaw")
@@ -117,17 +118,19 @@ def test_nothing_is_committed_past_what_is_still_in_flight(broker, tmp_path):
         job = Job(broker, lambda cluster: [handler], tmp_path / "faust", die=lambda code: None)
         runner = Runner(job)
         task = asyncio.create_task(runner.run())
-        await asyncio.sleep(6.0)  # long enough for faust's commits, one a second
-        publishing.join()
-        behind = await asyncio.to_thread(lag, broker, ["score"])
-        handler.gate.set()
-        while len(handler.got) < N:
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(40):
+            await asyncio.wait([task, asyncio.create_task(handler.held.wait())], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.to_thread(publishing.join)
+            await asyncio.sleep(4.0)  # several of faust's commits, one a second
+            behind = await asyncio.to_thread(lag, broker, ["score"])
+            handler.gate.set()
+            while len(handler.got) < N and not task.done():
+                await asyncio.sleep(0.05)
         runner.stop()
         await task
         return behind, handler.got
 
-    behind, got = asyncio.run(asyncio.wait_for(story(), 60))
+    behind, got = asyncio.run(story())
     assert behind >= N - 3
     assert got == [b"%d" % i for i in range(N)]
     assert lag(broker, ["score"]) == 0

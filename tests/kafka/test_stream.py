@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from detectors import DETECTORS
-from schemas.exchange import Exchange
-from schemas.position import Position
 from schemas.topics import EXCHANGES, TOPICS, dead_topics
 from services.demo.bot import ROUTE, Script, traffic
-from services.monitor import RoutePolicy, load
-from services.ports import Received
-from services.replay.report import report, to_text
-from services.replay.runner import Replay, Tools
-from services.score.core import Scorer
-from services.score.embed.cached import CachedEmbedder
-from services.score.embed.openvino import OpenVinoEmbedder
-from services.store.repository import Repository
+from services.monitor import load
 from tests.support import kafka as brokers
 from tests.support.kafka import Cluster
-from tests.support.streams import Seen, Worker, keyed, lag, make_topics, publish, remove_topics, running, seen, until
+from tests.support.oracle import replayed, scorer_of, seen_dead, text
+from tests.support.streams import (
+    STEPS,
+    Seen,
+    Worker,
+    keyed,
+    lag,
+    make_topics,
+    publish,
+    remove_topics,
+    running,
+    seen,
+    until,
+)
 
-ALL = "score,detect,evaluate,alert,record"
+ALL = ",".join(STEPS)
 SCRIPT = Script(before=400, after=200, leak=0.03)
 MONITOR = "defaults: {baseline: {size: 250, min_size: 100}}\n"
 
@@ -67,32 +69,6 @@ def expected(exchanges, config) -> Seen:
     return replayed(scorer_of(policy), policy, exchanges)[ROUTE]
 
 
-def scorer_of(policy: Callable[[str], RoutePolicy]) -> Scorer:
-    return Scorer(CachedEmbedder(OpenVinoEmbedder(threads=1)), policy)
-
-
-def replayed(scorer: Scorer, policy: Callable[[str], RoutePolicy], exchanges: Sequence[Exchange]) -> dict[str, Seen]:
-    replay = Replay(Tools(scorer.score, DETECTORS, policy))
-    for offset, exchange in enumerate(exchanges):
-        place = Position(cluster="file", topic="f", partition=0, offset=offset)
-        replay.feed(Received(exchange, place))
-    found = report(replay.finish(), policy)
-    counts = Counter(exchange.route for exchange in exchanges)
-    return {
-        route: Seen(
-            [one for one in found["alerts"] if one["route"] == route],
-            [one for one in found["incidents"] if one["route"] == route],
-            n,
-        )
-        for route, n in counts.items()
-    }
-
-
-def text(found: Seen) -> str:
-    """All that people see, in the form in which replay prints it: numbers of 6 digits."""
-    return to_text({"alerts": found.alerts, "incidents": found.incidents, "exchanges": found.exchanges})
-
-
 def worker(tmp_path, broker, config, only=ALL, **more) -> Worker:
     return Worker(tmp_path, broker, only, f"sqlite:///{tmp_path / 'keelwatch.db'}", config, **more)
 
@@ -101,17 +77,6 @@ def recorded(one: Worker, n: int) -> bool:
     assert one.process is not None
     assert one.process.poll() is None, one.log.read_text()[-3000:]
     return Path(one.database.removeprefix("sqlite:///")).exists() and seen(one.database, ROUTE).exchanges >= n
-
-
-def seen_dead(url: str) -> dict[tuple[str, str], int]:
-    repository = Repository.open(url)
-    try:
-        counts: Counter[tuple[str, str]] = Counter()
-        for one in repository.dead():
-            counts[one.step, one.topic] += one.n
-        return dict(counts)
-    finally:
-        repository.database.close()
 
 
 def settled(broker) -> bool:

@@ -41,6 +41,7 @@ from tests.support.databases import dump, opened
 
 PROPERTY = settings(suppress_health_check=list(HealthCheck), max_examples=12)
 POLICY = RoutePolicy(slices=("tags.locale",))
+OTHERS = {"baselines", "candidates", "deliveries", "evaluations", "receivers"}  # tables of other steps
 # How often a state was saved and where a fact stands in the journal depend on how the records came.
 ARRIVAL = {
     "journal": {"seq", "salt", "commitment", "hash"},
@@ -95,10 +96,7 @@ def test_topics_in_another_order_give_the_same_state(new_url: Callable[[], str],
             assert Repository(first).verify_chain(route) == ()
 
 
-@pytest.mark.parametrize(
-    "table",
-    sorted(Base.metadata.tables.keys() - {"baselines", "candidates", "evaluations"}),  # those are other steps'
-)
+@pytest.mark.parametrize("table", sorted(Base.metadata.tables.keys() - OTHERS))
 def test_a_failure_anywhere_leaves_nothing_behind(new_url: Callable[[], str], table: str) -> None:
     with opened(new_url(), new_url()) as (database, undisturbed):
         sink = recorder(database)

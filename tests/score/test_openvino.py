@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.monitor import RoutePolicy
+from services.score.core import Scorer
 from services.score.embed.openvino import OpenVinoEmbedder
+from services.score.embed.shapes import LENGTHS
 
 OFFLINE = """
 import socket, sys
@@ -73,3 +76,9 @@ def test_precision_is_what_the_plugin_computes_in_and_can_be_pinned(embedder):
 
 def test_it_starts_without_torch_and_without_a_network():
     subprocess.run([sys.executable, "-W", "error", "-c", OFFLINE], check=True)
+
+
+def test_a_scorer_that_was_warmed_has_no_length_left_to_compile():
+    embedder = OpenVinoEmbedder(threads=1)
+    Scorer(embedder, lambda route: RoutePolicy()).warm()
+    assert sorted(embedder._requests) == list(LENGTHS)

@@ -149,6 +149,16 @@ def test_a_taken_port_is_one_clear_line() -> None:
         asyncio.run(run(other.getsockname()[1]))
 
 
+def test_it_listens_where_it_is_told_and_an_address_of_another_machine_is_one_clear_line() -> None:
+    async def asked(host: str) -> int:
+        async with Health({}, lambda: None, Meters()).serve(0, host) as port, httpx.AsyncClient() as client:
+            return (await client.get(f"http://{host}:{port}/livez")).status_code
+
+    assert asyncio.run(asked("127.0.0.2")) == 200
+    with pytest.raises(InputError, match=r"--host 192\.0\.2\.1: not an address of this machine"):
+        asyncio.run(asked("192.0.2.1"))
+
+
 def test_the_port_is_free_again_at_the_end() -> None:
     async def run() -> int:
         async with Health({}, lambda: None, Meters()).serve(0) as port:

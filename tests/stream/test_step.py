@@ -233,6 +233,22 @@ def test_a_clean_end_saves_what_is_left_and_takes_no_more():
     assert asyncio.run(story()) == ([(0, 0), (0, 1)], (0, 1))
 
 
+def test_a_clean_end_waits_for_no_dependency_and_acknowledges_nothing_of_what_it_held():
+    async def story():
+        handler = Sum(faults=[GONE] * 1000)
+        stage = Stage(handler, limits=Limits(pause=30.0))
+        taking = asyncio.create_task(stage.take(stage.events(0, 1), stage.events(2)))
+        while stage.step.waiting_since is None:
+            await asyncio.sleep(0.001)
+        async with asyncio.timeout(5):
+            await stage.step.finish()
+            await taking
+        return stage
+
+    stage = asyncio.run(story())
+    assert stage.died == stage.acked == stage.sent == []
+
+
 @given(faults=st.lists(st.booleans(), max_size=12))
 def test_no_block_of_a_route_overtakes_another_whatever_fails(faults):
     """The first appearances of a route's blocks are in order: the fence would swallow one that came late."""

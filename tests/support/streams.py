@@ -9,38 +9,42 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.alert import Alert
 from schemas.base import plain_object
 from schemas.exchange import Exchange
-from schemas.topics import TOPICS, dead_topics
+from schemas.topics import Topic
 from services.replay.report import alert_object
 from services.store.repository import Repository
+from services.stream import topics
 from services.stream.app import topics_of
 from services.stream.config import Broker, options
 from tests.support.source import ROOT
 
 PARTITIONS = 4
+STEPS = ("score", "detect", "evaluate", "alert", "record")
+_TAIL = 4000
 
 
 def make_topics(broker: Broker) -> None:
-    """Every topic of Keelwatch, as small as a test needs it."""
-    wanted = [NewTopic(topic.name, PARTITIONS, 1) for topic in TOPICS]
-    wanted += [NewTopic(topic.name, 1, 1) for topic in dead_topics()]
-    asyncio.run(_admin(broker, lambda admin: admin.create_topics(wanted)))
+    """Every topic of Keelwatch, new, with few partitions; returns once the broker tells consumers of them."""
+    made, _ = asyncio.run(topics.create(broker, topics.all_topics(PARTITIONS)))
+    assert len(made) == len(topics.all_topics()), f"not all are new: only {made}"
 
 
-def remove_topics(broker: Broker) -> None:
-    """Drop them again."""
-    names = [topic.name for topic in (*TOPICS, *dead_topics())]
+def remove_topics(broker: Broker, some: Iterable[Topic] = topics.all_topics()) -> None:
+    """Drop them again, and what the groups have committed of them; returns once both are gone."""
+    names = [topic.name for topic in some]
     asyncio.run(_admin(broker, lambda admin: admin.delete_topics(names)))
+    until(lambda: not asyncio.run(_admin(broker, lambda admin: _left(admin, names))), "the topics are gone")
 
 
 def publish(broker: Broker, topic: str, records: Iterable[tuple[bytes, bytes]], **more: Any) -> None:
@@ -61,6 +65,11 @@ def read_all(broker: Broker, topic: str) -> list[Any]:
 def lag(broker: Broker, steps: Sequence[str]) -> int:
     """Records that the groups of these steps have not committed yet."""
     return asyncio.run(_lag(broker, steps))
+
+
+def groups(broker: Broker, steps: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """Step -> the state of its group, and how many members it has."""
+    return asyncio.run(_admin(broker, lambda admin: _groups(admin, steps)))
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
@@ -109,6 +118,11 @@ class Worker:
         """What it printed."""
         return self.folder / f"{self.only.replace(',', '-')}.log"
 
+    def print_log(self) -> None:
+        """Print the end of what it printed, and whether it runs."""
+        end = "was ended" if self.process is None else f"exit code {self.process.poll()}"
+        print(f"--- {self.log}: {end}\n{self.log.read_text(errors='replace')[-_TAIL:]}")
+
     def kill(self) -> None:
         """Kill it with signal 9."""
         self._end(signal.SIGKILL)
@@ -136,10 +150,13 @@ class Worker:
 
 @contextmanager
 def running(worker: Worker) -> Iterator[Worker]:
-    """The worker, started, and gone at the end whatever happens."""
+    """The worker, started, and gone at the end whatever happens; the end of its log is printed when the block fails."""
     try:
         worker.start()
         yield worker
+    except BaseException:
+        worker.print_log()
+        raise
     finally:
         worker.kill()
 
@@ -173,6 +190,24 @@ async def _admin(broker: Broker, work: Callable[[AIOKafkaAdminClient], Any]) -> 
         return await work(admin)
     finally:
         await admin.close()
+
+
+async def _left(admin: AIOKafkaAdminClient, names: Sequence[str]) -> set[str]:
+    """Which of the topics are still there, or still have places that a group has committed."""
+    left = set(await admin.list_topics()) & set(names)
+    for group, _ in await admin.list_consumer_groups():
+        left |= {place.topic for place in await admin.list_consumer_group_offsets(group)} & set(names)
+    return left
+
+
+async def _groups(admin: AIOKafkaAdminClient, steps: Sequence[str]) -> dict[str, tuple[str, int]]:
+    found = dict.fromkeys(steps, ("", 0))
+    for step in steps:
+        with suppress(GroupCoordinatorNotAvailableError):  # a new cluster makes its topic of groups when first asked
+            [response] = await admin.describe_consumer_groups([f"keelwatch.{step}"])
+            [(_, _, state, _, _, members, *_)] = response.groups
+            found[step] = (state, len(members))
+    return found
 
 
 async def _publish(broker: Broker, topic: str, records: list[tuple[bytes, bytes]], more: Mapping[str, Any]) -> None:

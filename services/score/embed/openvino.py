@@ -48,11 +48,12 @@ class OpenVinoEmbedder:
         self._requests: dict[int, ov.InferRequest] = {}
         self._lock = threading.Lock()
         self._precision = self._first_precision()
+        self._engine = f"openvino-{version('openvino')}/{MODEL}-{wheel_version()}"
 
     @property
     def engine(self) -> str:
         """OpenVINO's version, the model and the version of its wheel."""
-        return f"openvino-{version('openvino')}/{MODEL}-{wheel_version()}"
+        return self._engine
 
     @property
     def precision(self) -> str:

@@ -52,7 +52,7 @@ class Refusal:
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability of a refusal."""
-        answer = text.exchange.answer
+        answer = text.answer
         if _stopped(answer):
             return Measurement(True, 0.99)
         spoken = _spoken(text.response)

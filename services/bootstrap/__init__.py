@@ -1,0 +1,24 @@
+"""The one place that chooses adapters: embedder, scorer, detectors, database, receivers."""
+
+from services.bootstrap.notifying import answer, look, notifiers, sender
+from services.bootstrap.scoring import EMBEDDERS, embedder, monitor, recorder, scorer, tools
+from services.bootstrap.work import API, STEPS, Process, Work, api, work
+
+__all__ = [
+    "API",
+    "EMBEDDERS",
+    "STEPS",
+    "Process",
+    "Work",
+    "answer",
+    "api",
+    "embedder",
+    "look",
+    "monitor",
+    "notifiers",
+    "recorder",
+    "scorer",
+    "sender",
+    "tools",
+    "work",
+]

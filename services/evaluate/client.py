@@ -1,0 +1,232 @@
+"""Asks a model endpoint: each question until there is an answer, or a reason why there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import Any, Final, Protocol, Self
+
+from services.errors import InputError
+from services.evaluate import chat
+from services.evaluate.chat import Fault, Said
+from services.evaluate.item import Item, Turn
+from services.evaluate.result import Answer, AskedTarget, Sent
+from services.monitor import Target
+from services.outbound import Outbound, Unanswered
+
+MOST_BYTES: Final = 512 * 1024
+_LONGEST_PROMPT: Final = 256 * 1024
+_CHARACTERS: Final = 4  # a token, about
+
+
+class Budget(Protocol):
+    """What may still be asked."""
+
+    def take(self) -> None:
+        """One more request. Raises when there is none left."""
+
+    def spend(self, tokens: int) -> None:
+        """What a request has cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an answer is waited for.
+
+    Attributes:
+        attempts: requests for one answer at most.
+        seconds: for one request. first_pause, longest_pause: seconds before the second one, and before any.
+    """
+
+    attempts: int = 4
+    seconds: float = 60.0
+    first_pause: float = 0.5
+    longest_pause: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is the same for every question of a run.
+
+    Attributes:
+        base: URL to which the path is added. key: sent as bearer token, and never shown or stored.
+    """
+
+    base: str
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    system_prompt: str | None = None
+    key: str | None = field(default=None, repr=False)
+
+    @property
+    def target(self) -> AskedTarget:
+        """What is told of it."""
+        prompt = self.system_prompt
+        hashed = None if prompt is None else hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
+        return AskedTarget(url=self.base, model=self.model, system_prompt_sha256=hashed)
+
+
+def asking(target: Target, secret: Callable[[str], str | None]) -> Asking:
+    """What a target of the monitor file is asked with: its prompt is read, its key looked up by `secret`.
+
+    Raises:
+        InputError: if the prompt cannot be read, the key is not there, or a setting is not one of a target.
+    """
+    chat.request(target.model, (), target.settings)
+    key = None
+    if target.api_key_env is not None:
+        key = secret(target.api_key_env)
+        if not key or not key.isascii() or not key.isprintable():
+            raise InputError(f"{target.api_key_env}: holds no key of the target {target.url}; set the variable")
+    return Asking(target.url, target.model, target.settings, _prompt(target.system_prompt_file), key)
+
+
+def _prompt(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(_LONGEST_PROMPT + 1)
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"system_prompt_file: {path} cannot be read: {error.strerror}; correct the path") from None
+    except UnicodeDecodeError:
+        raise InputError(f"system_prompt_file: {path} is not UTF-8; save it as UTF-8") from None
+    if len(raw) > _LONGEST_PROMPT:
+        raise InputError(f"system_prompt_file: {path} is larger than {_LONGEST_PROMPT // 1024} KiB; shorten it")
+    return text.rstrip("\n")
+
+
+class Endpoint:
+    """One endpoint, asked by several at once. When it says that it is busy, all of them wait."""
+
+    def __init__(
+        self,
+        asking: Asking,
+        allow_hosts: Collection[str],
+        chance: Random,
+        clock: Callable[[], datetime],
+        patience: Patience = Patience(),
+    ) -> None:
+        """`chance` spreads the pauses between attempts.
+
+        Raises:
+            Refused: if the URL may not be called.
+        """
+        self._asking = asking
+        self._outbound = Outbound(asking.base.rstrip("/").removesuffix(chat.PATH), allow_hosts)
+        self._headers = {"Authorization": f"Bearer {asking.key}"} if asking.key else {}
+        self._chance = chance
+        self._clock = clock
+        self._patience = patience
+        self._closed_until = 0.0
+
+    @property
+    def asking(self) -> Asking:
+        """What it is asked with."""
+        return self._asking
+
+    async def ask(self, item: Item, repeat: int, budget: Budget) -> Answer:
+        """The answer to one item, or one that says why there is none; `budget` is asked before each request.
+
+        Raises:
+            Refused: if the endpoint's address may not be called.
+        """
+        turns = item.asked_under(self._asking.system_prompt)
+        body = chat.request(self._asking.model, turns, self._asking.settings)
+        for attempt in itertools.count(1):
+            await self._opened()
+            budget.take()
+            asked, began = self._clock(), time.perf_counter()
+            status, said = await self._once(body)
+            latency = (time.perf_counter() - began) * 1000
+            budget.spend(_tokens(said, body))
+            pause = self._pause(said, attempt)
+            if pause is None:
+                break
+            await asyncio.sleep(pause)
+        return Answer(
+            item=item.id,
+            repeat=repeat,
+            messages=_sent(turns),
+            settings=self._asking.settings,
+            requested=self._asking.model,
+            http_status=status,
+            latency_ms=latency,
+            ts=asked,
+            attempts=attempt,
+            **_fields(said),
+        )
+
+    def would_ask(self, item: Item, answer: Answer) -> bool:
+        """Whether `answer` is one to the very question that would be asked now."""
+        given = self._asking
+        same = (answer.requested, answer.settings) == (given.model, given.settings)
+        return same and answer.messages == _sent(item.asked_under(given.system_prompt))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._outbound.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _opened(self) -> None:
+        """Wait until the endpoint, which was busy, wants to be asked again."""
+        while (wait := self._closed_until - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
+
+    async def _once(self, body: bytes) -> tuple[int | None, Said | Fault]:
+        seconds = self._patience.seconds
+        try:
+            reply = await self._outbound.post(chat.PATH, body, self._headers, seconds=seconds, most=MOST_BYTES)
+        except Unanswered as error:
+            return None, chat.unanswered(error)
+        return reply.status, chat.understood(reply, self._clock(), self._asking.key)
+
+    def _pause(self, said: Said | Fault, attempt: int) -> float | None:
+        """Seconds until the next attempt, None when there is none: each about twice the last, spread by chance."""
+        patience = self._patience
+        if isinstance(said, Said) or attempt >= min(said.tries, patience.attempts):
+            return None
+        if said.after > patience.longest_pause:
+            return None
+        self._closed_until = max(self._closed_until, time.monotonic() + said.after)
+        usual = min(patience.first_pause * 2.0 ** (attempt - 1), patience.longest_pause)
+        return usual * self._chance.uniform(0.5, 1.0)
+
+
+def _sent(turns: Iterable[Turn]) -> tuple[Sent, ...]:
+    return tuple(Sent(role=turn.role, content=turn.content) for turn in turns)
+
+
+def _fields(said: Said | Fault) -> dict[str, Any]:
+    if isinstance(said, Fault):
+        wait = f" and asks to be left alone for {said.after:,.0f} s" if said.after else ""
+        return {"raw": said.raw, "error": said.words + wait}
+    return {
+        "raw": said.raw,
+        "text": said.text,
+        "refusal": said.refusal,
+        "tool_calls": said.tool_calls,
+        "finish_reason": said.finish_reason,
+        "served": said.served,
+        "system_fingerprint": said.fingerprint,
+    }
+
+
+def _tokens(said: Said | Fault, body: bytes) -> int:
+    """What the endpoint says that it cost, else a guess: a budget holds with endpoints that do not tell, too."""
+    if isinstance(said, Fault):
+        return 0
+    return (len(body) + len(said.text or "")) // _CHARACTERS if said.tokens is None else said.tokens

@@ -1,0 +1,179 @@
+"""Suites by the clock: APScheduler says when to look, a table says what was run; a fire time is taken once.
+
+However many processes look, and whatever becomes of them: a fire time is one row, inserted together with the runs
+that it asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
+from apscheduler.triggers.cron import CronTrigger
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from schemas.base import hash16, iso
+from services.evaluate.core import target_name
+from services.evaluate.means import Means
+from services.monitor import RoutePolicy, cron
+from services.store import evaluations, routes, runs, schedules
+from services.store.evaluations import Due
+from services.store.schedules import Planned
+
+LOG: Final = logging.getLogger("keelwatch.evaluate")
+GRACE: Final = timedelta(minutes=1)
+"""A fire time that is noticed within this is run, also when there are several."""
+CATCH_UP: Final = timedelta(hours=24)
+"""Of older ones the latest is run once, if it is younger than this."""
+_MOST: Final = 10_000
+_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+Trigger = Callable[[str, str], BaseTrigger]
+"""(cron, time zone) -> the trigger."""
+
+
+def trigger_of(expression: str, timezone: str) -> BaseTrigger:
+    """The trigger of five cron fields as crontab(5) reads them.
+
+    APScheduler counts weekdays from Monday, and wants both the day and the weekday to fit where either is enough.
+    """
+    when = cron.times(expression)
+    common = {
+        "minute": _list(when.minutes, 60),
+        "hour": _list(when.hours, 24),
+        "month": _list(when.months, 12),
+        "second": "0",
+        "timezone": ZoneInfo(timezone),
+    }
+    days, weekdays = _list(when.days, 31), ",".join(_DAYS[day] for day in when.weekdays)
+    if when.either:
+        return OrTrigger([CronTrigger(day=days, **common), CronTrigger(day_of_week=weekdays, **common)])
+    return CronTrigger(day=days, day_of_week=weekdays, **common)
+
+
+def fire_times(trigger: BaseTrigger, after: datetime, until: datetime) -> list[datetime]:
+    """The fire times in (after, until], in UTC; at most the first 10,000."""
+
+    def following() -> Any:
+        last = after
+        while (fire := trigger.get_next_fire_time(None, last + timedelta(microseconds=1))) is not None:
+            last = fire.astimezone(UTC)
+            if last > until:
+                return
+            yield last
+
+    return list(islice(following(), _MOST))
+
+
+@dataclass(slots=True)
+class Schedules:
+    """Turns fire times into runs that are due, until it is cancelled.
+
+    Attributes:
+        every: seconds between two looks at the schedules themselves.
+    """
+
+    means: Means
+    trigger: Trigger = trigger_of
+    every: float = 5.0
+    _known: dict[tuple[str, str], Planned] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Keep the clock set to the schedules of the monitor file and of the database."""
+        clock = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
+        )
+        clock.start()
+        try:
+            while True:
+                try:
+                    await self._set(clock)
+                except DBAPIError:
+                    LOG.warning("the database does not answer; schedules wait", exc_info=True)
+                await asyncio.sleep(self.every)
+        finally:
+            clock.shutdown(wait=False)
+
+    async def _set(self, clock: Any) -> None:
+        """New schedules begin, and are looked at at once for what was missed; those that are gone end."""
+        planned = await self.means.transact(self._synced)
+        wanted = {(one.route, one.name): one for one in planned if one.enabled}
+        for key in self._known.keys() - wanted.keys():
+            clock.remove_job(_job(key))
+            del self._known[key]
+        for key, one in wanted.items():
+            if self._known.get(key) != one:
+                clock.add_job(
+                    self.fire, self.trigger(one.cron, one.timezone), [one], id=_job(key), replace_existing=True
+                )
+                self._known[key] = one
+                await self.fire(one)
+
+    def _synced(self, connection: Connection) -> Sequence[Planned]:
+        now, policy = self.means.clock(), self.means.monitor.policy
+        schedules.sync(
+            connection,
+            [
+                Planned(route, one.name, None, one.cron, one.timezone, True, schedules.FILE, now)
+                for route in routes.names(connection)
+                for one in policy(route).schedules
+            ],
+        )
+        return schedules.find(connection)
+
+    async def fire(self, planned: Planned) -> None:
+        """Take the fire times that have come since the last one that anybody took."""
+        now, trigger = self.means.clock(), self.trigger(planned.cron, planned.timezone)
+        policy = self.means.monitor.policy(planned.route)
+        try:
+            await self.means.transact(lambda connection: taken(connection, planned, trigger, now, policy))
+        except DBAPIError:
+            LOG.warning("the database does not answer; fire times are taken later", exc_info=True)
+            self._known.pop((planned.route, planned.name), None)  # looked at again as if it were new
+
+
+def taken(connection: Connection, planned: Planned, trigger: BaseTrigger, now: datetime, policy: RoutePolicy) -> int:
+    """Take the fire times up to now that nobody has, and ask for their runs; how many of them are run."""
+    times = fire_times(trigger, schedules.last_fire(connection, planned), now)
+    run = 0
+    for time in times:
+        missed = _missed(time, times[-1], now, policy)
+        if schedules.take(connection, planned, time, missed) and missed is None:
+            evaluations.schedule(connection, due(connection, planned, time, policy), now)
+            run += 1
+    return run
+
+
+def due(connection: Connection, planned: Planned, time: datetime, policy: RoutePolicy) -> list[Due]:
+    """The runs of one fire time: each suite, against whoever answers the route's traffic."""
+    assert policy.target is not None
+    cause = hash16(["schedule", planned.route, planned.name, iso(time)])
+    identity, target = runs.latest_identity(connection, planned.route), target_name(policy.target)
+    suites = dict.fromkeys(policy.suites if planned.suites is None else planned.suites)
+    return [Due(planned.route, cause, "scheduled", identity, suite, target, 0, time) for suite in suites]
+
+
+def _missed(time: datetime, latest: datetime, now: datetime, policy: RoutePolicy) -> str | None:
+    if policy.target is None:
+        return "the route has no target"
+    if now - time <= GRACE or (time == latest and now - time <= CATCH_UP):
+        return None
+    return "no process ran at that time"
+
+
+def _job(key: tuple[str, str]) -> str:
+    return "|".join(key)
+
+
+def _list(values: Sequence[int], all_of_them: int) -> str:
+    return "*" if len(values) == all_of_them else ",".join(map(str, values))

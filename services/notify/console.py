@@ -1,0 +1,41 @@
+"""A terminal: what the Slack message would say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from services.notify.message import Message
+from services.notify.plain import lines
+from services.notify.port import Place
+
+_WIDTH = 100
+
+
+class Console:
+    """Prints messages line by line; it never refuses one."""
+
+    in_place = True
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """`say` prints one line."""
+        self._say = say
+        self._numbers = count(1)
+
+    async def post(self, message: Message) -> Place:
+        """Print a new message."""
+        place = Place("console", str(next(self._numbers)))
+        self._print(f"message {place.ts}", message)
+        return place
+
+    async def update(self, place: Place, message: Message) -> None:
+        """Nothing: the thread says what happened, and a terminal does not forget."""
+
+    async def reply(self, place: Place, message: Message, *, broadcast: bool) -> None:
+        """Print what happened."""
+        self._print(f"message {place.ts}, {'to the whole channel' if broadcast else 'in its thread'}", message)
+
+    def _print(self, title: str, message: Message) -> None:
+        self._say(f"── {title} ".ljust(_WIDTH, "─"))
+        for line in lines(message):
+            self._say(line)

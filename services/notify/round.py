@@ -1,0 +1,242 @@
+"""One receiver's turn: what waits for it, in order, under a lease that nobody else holds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeVar, cast
+
+from sqlalchemy import Connection
+
+from schemas.incident import Incident
+from services.incident.state import NotificationKind
+from services.notify import message as says
+from services.notify import plan
+from services.notify.message import Look, Message
+from services.notify.meters import Meters
+from services.notify.port import Place, Trouble
+from services.notify.receivers import Receiver
+from services.store import deliveries, incidents, leases
+from services.store.deliveries import Delivery, Told
+from services.store.engine import is_unavailable
+from services.store.leases import Lease
+
+LOG: Final = logging.getLogger("keelwatch.notify")
+LEASE: Final = timedelta(seconds=60)
+
+T = TypeVar("T")
+
+
+class LeaseLost(Exception):  # noqa: N818 -- a state of the world
+    """Another process sends to this receiver now."""
+
+
+class Transact(Protocol):
+    """Runs a transaction off the event loop, again when another one stood in its way."""
+
+    async def __call__(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a turn needs of the world: a clock, transactions that only read and that write, and where it counts."""
+
+    now: Callable[[], datetime]
+    read: Transact
+    write: Transact
+    look: Look
+    meters: Meters
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is next: one delivery to send, several that a storm's message lists, or some to hold back `until` then."""
+
+    deliveries: tuple[Delivery, ...]
+    incidents: tuple[Incident, ...]
+    told: Told | None = None
+    until: datetime | None = None
+    storm: bool = False
+
+
+@dataclass(slots=True)
+class Round:
+    """Sends until nothing waits, or the receiver is in trouble."""
+
+    world: World
+    receiver: Receiver
+    lease: Lease
+    until: datetime
+    attempts: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What failed before counts on."""
+        self.attempts = self.lease.attempts
+
+    async def run(self) -> None:
+        """Send what waits, in order.
+
+        Raises:
+            Trouble: if the receiver is to be left alone for a while.
+            LeaseLost: if another process took over.
+        """
+        while (job := await self.world.read(self._next)) is not None:
+            try:
+                await self._do(job)
+            except Trouble as trouble:
+                await self._note(job, trouble)
+            except Exception as error:
+                if isinstance(error, LeaseLost) or is_unavailable(error):
+                    raise
+                # One message that we fail on must not stop the others, nor the process that records.
+                LOG.exception("a fault of ours in a message to receiver %s", self.lease.receiver)
+                await self._note(job, Trouble(f"a fault of ours: {type(error).__name__}", "message", slow=True))
+            else:
+                self.attempts = 0
+
+    def _next(self, connection: Connection) -> _Job | None:
+        now, name = self.world.now(), self.lease.receiver
+        due = [one for one in deliveries.waiting(connection, name) if not one.next_attempt or one.next_attempt <= now]
+        if not due:
+            return None
+        known = deliveries.of_which_told(connection, name, [one.incident for one in due])
+        first = due[0]
+        if first.incident in known:
+            told = deliveries.told(connection, name, first.incident)
+            return _Job((first,), self._shown(connection, first, told), told)
+        new = tuple(one for one in due if one.incident not in known)
+        recent = deliveries.openings(connection, name, now - plan.MINUTE)
+        how = plan.opening([plan.Opening(at, storm) for at, storm in recent], len(new), now)
+        if isinstance(how, datetime):
+            return _Job(new, (), until=how)
+        chosen = (first,) if how == "each" else new[: says.LISTED]
+        return _Job(chosen, _of(connection, [one.incident for one in chosen]), storm=how == "list")
+
+    def _shown(self, connection: Connection, delivery: Delivery, told: Told | None) -> tuple[Incident, ...]:
+        """The incident; with a storm's message all that it lists, the one that is told of first."""
+        others: Sequence[str] = ()
+        if told is not None and told.storm and self.receiver.channel.in_place:
+            others = deliveries.together(connection, self.lease.receiver, told)
+        return _of(connection, dict.fromkeys([delivery.incident, *others]))
+
+    async def _do(self, job: _Job) -> None:
+        until = job.until
+        if until is not None:
+            await self.world.write(lambda connection: deliveries.hold_back(connection, job.deliveries, until))
+            return
+        placed, shown = job.told, None
+        if job.storm:
+            placed = await self._storm(job)
+        else:
+            placed, shown = await self._tell(job)
+        await self.world.write(lambda connection: self._accept(connection, job, placed, shown))
+
+    def _accept(self, connection: Connection, job: _Job, placed: Told | None, shown: str | None) -> None:
+        now = self.world.now()
+        deliveries.accept(connection, job.deliveries, now, None if job.told else placed)
+        if job.told is not None and shown is not None:
+            deliveries.show(connection, self.lease.receiver, job.told, shown)
+        for delivery in job.deliveries:
+            self.world.meters.sent(self.lease.receiver, (now - delivery.created).total_seconds())
+
+    async def _storm(self, job: _Job) -> Told:
+        loud = any(delivery.mention for delivery in job.deliveries)
+        return await self._post(says.of_storm(job.incidents, self.world.look, self._mention(loud)), storm=True)
+
+    async def _tell(self, job: _Job) -> tuple[Told | None, str | None]:
+        """Where the message stands, and the digest of what it shows now if that is something else."""
+        (delivery,), told = job.deliveries, job.told
+        incident = next((one for one in job.incidents if one.id == delivery.incident), None)
+        if incident is None:
+            raise Trouble("its incident is not in the database", "message", slow=True)
+        kind = cast(NotificationKind, delivery.kind)
+        shown = None
+        in_place = self.receiver.channel.in_place
+        for step in plan.steps(kind, delivery.mention, told=told is not None, in_place=in_place):
+            if isinstance(step, plan.Post):
+                message = says.of_incident(incident, self.world.look, self._mention(step.mention))
+                told = await self._post(message)
+            elif told is not None and isinstance(step, plan.Update):
+                shown = await self._update(job, incident, told)
+            elif told is not None and isinstance(step, plan.Reply):
+                await self._reply(delivery, incident, told, step.broadcast)
+        return told, shown
+
+    async def _post(self, message: Message, storm: bool = False) -> Told:
+        place = await self._send(message, self.receiver.channel.post)
+        return Told(place.channel, place.ts, message.digest, storm)
+
+    async def _update(self, job: _Job, incident: Incident, told: Told) -> str | None:
+        look = self.world.look
+        in_order = sorted(job.incidents, key=lambda one: (one.opened_at, one.id))
+        message = says.of_storm(in_order, look) if told.storm else says.of_incident(incident, look)
+        if message.digest == told.shown:
+            return None
+        place = Place(told.channel, told.message)
+        await self._send(message, lambda what: self.receiver.channel.update(place, what))
+        return message.digest
+
+    async def _reply(self, delivery: Delivery, incident: Incident, told: Told, broadcast: bool) -> None:
+        if broadcast:
+            message = says.of_rise(incident, delivery.text, self.world.look, self._mention(delivery.mention))
+        else:
+            text = f"{incident.route}: {delivery.text}" if told.storm else delivery.text
+            message = says.of_entry(text, delivery.told)
+        place = Place(told.channel, told.message)
+        await self._send(message, lambda what: self.receiver.channel.reply(place, what, broadcast=broadcast))
+
+    async def _send(self, message: Message, send: Callable[[Message], Awaitable[T]]) -> T:
+        """Send it; what a vendor cannot show is sent as plain text, so that nothing is lost for its form."""
+        await self._hold()
+        try:
+            return await send(message)
+        except Trouble as trouble:
+            if trouble.reach != "message" or not message.blocks:
+                raise
+            LOG.error("%s refused the form of a message (%s): sent as plain text", self.lease.receiver, trouble)
+        await self._hold()
+        return await send(replace(message, blocks=()))
+
+    async def _hold(self) -> None:
+        """See that the lease outlives a call."""
+        now = self.world.now()
+        if self.until - now > LEASE / 2:
+            return
+        self.until = now + LEASE
+        if not await self.world.write(lambda connection: leases.renew(connection, self.lease, self.until)):
+            raise LeaseLost(self.lease.receiver)
+
+    def _mention(self, wanted: bool) -> str | None:
+        return self.receiver.mention if wanted else None
+
+    async def _note(self, job: _Job, trouble: Trouble) -> None:
+        """Write down what stands in the way; what concerns the receiver as a whole ends its turn."""
+        told, name = job.told, self.lease.receiver
+        if trouble.reach == "gone" and told is not None:
+            LOG.warning("%s: the message of incident %s is gone: a new one is sent", name, job.deliveries[0].incident)
+            await self.world.write(lambda connection: deliveries.lose(connection, name, told))
+            return
+        self.world.meters.not_sent(name, "refused", len(job.deliveries))
+        await self.world.write(lambda connection: self._postpone(connection, job, trouble))
+        if trouble.reach != "message":
+            raise trouble
+
+    def _postpone(self, connection: Connection, job: _Job, trouble: Trouble) -> None:
+        now = self.world.now()
+        for delivery in job.deliveries:
+            if trouble.reach == "message" and plan.is_given_up(delivery.created, now):
+                deliveries.fail(connection, delivery, str(trouble), now)
+                self.world.meters.not_sent(self.lease.receiver, "failed")
+                continue
+            pause = plan.pause(delivery.attempts + 1, after=trouble.after, slow=trouble.slow)
+            until = now + pause if trouble.reach == "message" else None
+            deliveries.postpone(connection, delivery, until, str(trouble))
+
+
+def _of(connection: Connection, ids: Sequence[str] | dict[str, None]) -> tuple[Incident, ...]:
+    """The incidents that are still there."""
+    found = (incidents.get(connection, id) for id in ids)
+    return tuple(incident for incident in found if incident is not None)

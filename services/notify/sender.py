@@ -1,0 +1,178 @@
+"""The delivery loop: from the outbox to the receivers, safe with several processes on one database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection
+
+from services.notify import plan
+from services.notify.message import Look
+from services.notify.meters import Meters
+from services.notify.port import Trouble
+from services.notify.receivers import Receivers
+from services.notify.round import LEASE, LeaseLost, Round, World
+from services.store import deliveries, leases
+from services.store.deliveries import Unconfirmed
+from services.store.engine import Database, is_unavailable
+from services.store.leases import Lease
+
+LOG: Final = logging.getLogger("keelwatch.notify")
+_AUDITED: Final = timedelta(days=7)
+
+T = TypeVar("T")
+
+
+def wall_clock() -> datetime:
+    """The time of this machine."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How often is looked: for work every `poll` seconds, for what is overdue since `overdue` every `audit`."""
+
+    poll: float = 1.0
+    audit: timedelta = timedelta(minutes=1)
+    overdue: timedelta = timedelta(minutes=5)
+
+
+class Sender:
+    """Sends what stands in the outbox. `sent` is written after the vendor accepted, never before."""
+
+    def __init__(
+        self,
+        database: Database,
+        receivers: Receivers,
+        name: str,
+        *,
+        look: Look | None = None,
+        clock: Callable[[], datetime] = wall_clock,
+        meters: Meters | None = None,
+        times: Times | None = None,
+    ) -> None:
+        """`name` is this process's among those that send; no two go by one name."""
+        self._database = database
+        self._receivers = receivers
+        self._name = name
+        self._clock = clock
+        self._meters = meters or Meters(CollectorRegistry())
+        self._times = times or Times()
+        self._world = World(clock, self._read, self._transact, look or Look(), self._meters)
+        self._audited: datetime | None = None
+        self._reported: frozenset[tuple[str, str]] = frozenset()
+
+    async def run(self) -> None:
+        """Send until cancelled; a database that is away is waited for."""
+        while True:
+            try:
+                await self.once()
+            except Exception as error:
+                if not is_unavailable(error):
+                    raise
+                LOG.warning("the database is away: notifications wait (%s)", type(error).__name__)
+            await asyncio.sleep(self._times.poll)
+
+    async def once(self) -> None:
+        """Send all that is due now, and once a minute look for what is overdue."""
+        names = await asyncio.to_thread(self._with_work)
+        serving = [self._serve(name) for name in names if name in self._receivers.by_name]
+        # All have ended before the first fault is raised: nobody works on under a lease that the next turn renews.
+        faults = [fault for fault in await asyncio.gather(*serving, return_exceptions=True) if fault is not None]
+        if faults:
+            raise faults[0]
+        now = self._clock()
+        if self._audited is None or now - self._audited >= self._times.audit:
+            self._audited = now
+            await self.audit()
+
+    async def audit(self) -> tuple[Unconfirmed, ...]:
+        """What receivers should have heard by now and have not: counted, and logged when it is new."""
+        now = self._clock()
+
+        def look(connection: Connection) -> tuple[Unconfirmed, ...]:
+            deliveries.forget_withdrawn(connection)
+            return deliveries.unconfirmed(connection, now - _AUDITED, now - self._times.overdue)
+
+        found = await self._transact(look)
+        self._meters.unconfirmed(len({one.incident for one in found}))
+        for one in found:
+            if (one.incident, one.receiver) not in self._reported:
+                LOG.error(
+                    "incident %s is not confirmed by receiver %s since %s: %s",
+                    *(one.incident, one.receiver, f"{one.since:%Y-%m-%d %H:%M} UTC", self._why(one)),
+                )
+        self._reported = frozenset((one.incident, one.receiver) for one in found)
+        return found
+
+    def _why(self, one: Unconfirmed) -> str:
+        if one.receiver not in self._receivers.by_name:
+            return "there is no receiver of this name any more; name it again in the monitor file"
+        return one.error or "other messages to it are in trouble"
+
+    def _with_work(self) -> tuple[str, ...]:
+        with self._database.read() as connection:
+            if not deliveries.has_new(connection):
+                return deliveries.with_work(connection, self._clock())
+        self._database.transact(self._spread)
+        with self._database.read() as connection:
+            return deliveries.with_work(connection, self._clock())
+
+    def _spread(self, connection: Connection) -> None:
+        deliveries.spread(connection, self._receivers.of, self._clock())
+
+    async def _serve(self, name: str) -> None:
+        lease, until = await self._claim(name)
+        if lease is None:
+            return
+        turn = Round(self._world, self._receivers.by_name[name], lease, until)
+        try:
+            await turn.run()
+        except Trouble as trouble:
+            await self._leave_alone(turn, trouble)
+        except LeaseLost:
+            LOG.warning("another process sends to receiver %s now", name)
+        else:
+            await self._transact(lambda connection: leases.release(connection, lease))
+
+    async def _claim(self, name: str) -> tuple[Lease | None, datetime]:
+        now = self._clock()
+        until = now + LEASE
+
+        def work(connection: Connection) -> Lease | None:
+            leases.know(connection, [name])
+            return leases.claim(connection, name, self._name, now, until)
+
+        return await self._transact(work), until
+
+    async def _leave_alone(self, turn: Round, trouble: Trouble) -> None:
+        """Let the receiver rest, and give up what was tried for a day."""
+        now, lease = self._clock(), turn.lease
+        pause = plan.pause(turn.attempts + 1, after=trouble.after, slow=trouble.slow)
+        level = logging.ERROR if trouble.slow else logging.WARNING
+        LOG.log(level, "receiver %s: %s; tried again in %g s", lease.receiver, trouble, pause.total_seconds())
+
+        def work(connection: Connection) -> int:
+            leases.leave_alone(connection, lease, now + pause, str(trouble), turn.attempts + 1)
+            return deliveries.give_up(connection, lease.receiver, now - plan.GIVE_UP_AFTER, str(trouble), now)
+
+        lost = await self._transact(work)
+        if lost:
+            self._meters.not_sent(lease.receiver, "failed", lost)
+            LOG.error("receiver %s: %d notifications given up after a day: %s", lease.receiver, lost, trouble)
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        def reading() -> T:
+            with self._database.read() as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(reading)
+
+    async def _transact(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.to_thread(self._database.transact, work)

@@ -1,0 +1,126 @@
+"""What database and topics say that was done, in the form that the judge compares; and the undisturbed replay."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from detectors import DETECTORS
+from schemas.alert import Alert
+from schemas.dead_letter import DeadLetter
+from schemas.position import Position
+from schemas.topics import ALERTS, EXCHANGES, READINGS, SCORES
+from services.ingest.decode import decode
+from services.monitor import load
+from services.record.sink import Recorder
+from services.replay.report import alert_object, plain_object
+from services.replay.runner import Replay, Tools
+from services.score.core import Scorer
+from services.score.embed.cached import CachedEmbedder
+from services.score.embed.openvino import OpenVinoEmbedder
+from services.store.engine import Database, open_database
+from services.store.repository import Repository
+from services.store.tables import DeadCount, Rollup, ScoreRow, table
+from services.stream.codec import decode as decode_record
+from services.stream.config import Broker
+from services.stream.states import DetectStore
+from tests.chaos.judge import Account, Row
+from tests.chaos.ledger import poison_id
+from tests.support.streams import read_all
+
+DERIVED = ("ts", "flags", "signals", "prompt_vec", "response_vec", "style", "identity", "event_index", "embedded")
+
+
+def account(database: Database, broker: Broker | None) -> Account:
+    """What the database says, and the dead letters on the topic; without `broker` none."""
+    repository, rows, rollups = Repository(database), table(ScoreRow), table(Rollup)
+    with database.read() as connection:
+        scored = [_row(row._mapping) for row in connection.execute(select(rows))]
+        sums = [tuple(row) for row in connection.execute(select(*_columns(rollups)))]
+        dead = sum(connection.execute(select(table(DeadCount).c.n)).scalars())
+        store, routes = DetectStore(DETECTORS), repository.routes()
+        detected = {route: store.load(connection, route).now.intake.count for route in routes}
+    counted: Counter[str] = Counter()
+    for route, _, _, slice_, signal, n, *_ in sums:
+        counted[route] += n if (slice_, signal) == ("", "") else 0
+    return Account(
+        rows=scored,
+        dead=[] if broker is None else _dead(broker),
+        dead_counted=dead,
+        counted=dict(counted),
+        detected=detected,
+        rollups={key: (n, scored, value) for *key_, n, scored, value in sums for key in [tuple(key_)]},
+        told={route: _told(repository, route) for route in routes},
+    )
+
+
+def oracle(captured: Sequence[Any], cluster: str, config: Path, path: Path) -> Account:
+    """What an undisturbed replay of the captured topic says, recorded into a database of its own."""
+    policy = load(config).policy
+    scorer = Scorer(CachedEmbedder(OpenVinoEmbedder(threads=1)), policy)
+    database = open_database(f"sqlite:///{path}")
+    try:
+        replay = Replay(Tools(scorer.score, DETECTORS, policy, Recorder(database, policy).apply))
+        for one in sorted(captured, key=lambda one: (one.partition, one.offset)):
+            place = Position(cluster=cluster, topic=one.topic, partition=one.partition, offset=one.offset)
+            replay.feed(decode(one.value, place, received=datetime.fromtimestamp(one.timestamp / 1000, UTC)))
+        flows = replay.finish().flows
+        return replace(
+            account(database, None), detected={route: flow.detect.intake.count for route, flow in flows.items()}
+        )
+    finally:
+        database.close()
+
+
+def is_scored(url: str, id: str) -> bool:
+    """Whether there is a score row of this id."""
+    database, rows = open_database(url, create=False), table(ScoreRow)
+    try:
+        with database.read() as connection:
+            return connection.execute(select(rows.c.id).where(rows.c.id == id)).first() is not None
+    finally:
+        database.close()
+
+
+def redelivered(broker: Broker) -> int:
+    """Records that stand on the topics between the steps more than once: somebody did the same work again."""
+    again = 0
+    for topic in (SCORES, READINGS, ALERTS):
+        made: Counter[Any] = Counter()
+        for one in read_all(broker, topic.name):
+            record = decode_record(topic.name, one.value)
+            made.update(zip(record.partition, record.offset, strict=True) if topic is SCORES else [record.id])
+        again += made.total() - len(made)
+    return again
+
+
+def _dead(broker: Broker) -> list[str]:
+    letters = [DeadLetter.model_validate_json(one.value) for one in read_all(broker, EXCHANGES.dead("score"))]
+    return [poison_id(msgspec.json.decode(f'"{letter.raw}"', type=bytes)) for letter in letters]
+
+
+def _columns(rollups: Any) -> list[Any]:
+    names = ("route", "minute", "identity", "slice", "signal", "n", "scored", "sum")
+    return [rollups.c[name] for name in names]
+
+
+def _row(row: Any) -> Row:
+    derived = hashlib.sha256(repr([row[name] for name in DERIVED]).encode()).hexdigest()
+    check = json.loads(row["tags"]).get("check", "")
+    return Row(row["route"], row["id"], check if row["conversation"] == check else "", derived)
+
+
+def _told(repository: Repository, route: str) -> dict[str, Any]:
+    alerts = [fact for fact in repository.facts(route) if isinstance(fact, Alert)]
+    alerts.sort(key=lambda alert: (alert.ts, alert.fingerprint))
+    incidents = [plain_object(one) for one in repository.incidents(route)]
+    return {"alerts": [alert_object(alert) for alert in alerts], "incidents": incidents}

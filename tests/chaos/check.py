@@ -1,0 +1,38 @@
+"""What every disturbed run must show in the end, and the story that it plays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.demo.bot import Script
+from services.stream.config import Broker
+from tests.support.oracle import expected_of, seen_dead, seen_ids, text
+from tests.support.streams import seen
+from tests.support.traffic import ROUTES
+
+SCRIPT = Script(before=300, after=100_000, leak=0.03)
+MONITOR = "defaults: {baseline: {size: 250, min_size: 100}}\n"
+
+
+def configured(folder: Path) -> Path:
+    """The monitor file of a run."""
+    (config := folder / "keelwatch.yaml").write_text(MONITOR)
+    return config
+
+
+def check(broker: Broker, database: str, config: Path, accepted: Sequence[str]) -> None:
+    """What was accepted is in the database once, as an undisturbed replay of the topic tells it, and nothing else is.
+
+    Raises:
+        AssertionError: if not.
+    """
+    ids = seen_ids(database)
+    assert sorted(set(accepted) - set(ids)) == [], "lost"
+    assert sorted(set(ids) - set(accepted)) == [], "invented"
+    assert [id for id, n in ids.items() if n > 1] == [], "counted twice"
+    assert seen_dead(database) == {}, "a good exchange is in a dead letter"
+    expected = expected_of(broker, config)
+    for route in ROUTES:
+        assert text(seen(database, route)) == text(expected[route]), f"{route}: told otherwise than by replay"
+        assert expected[route].incidents, f"{route}: the story has come to no incident, and shows nothing"

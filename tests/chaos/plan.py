@@ -1,0 +1,74 @@
+"""Which processes are killed in a run, where or when: the seed's, and nothing else's. Pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from itertools import cycle, islice
+
+STEPS = {"score": "score", "detect": "detect,evaluate,alert", "record": "record"}
+"""Victim -> the steps of its process."""
+
+PLACES = {
+    "score.after-produce-before-snapshot": 200,
+    "detect.inside-snapshot-transaction": 1000,
+    "record.inside-record-transaction": 200,
+    "score.before-dead-letter": 500,
+    "detect.after-snapshot-before-ack": 1000,
+    "detect.after-ack": 1000,
+}
+"""Fail point, each where its step has most to lose -> after how many exchanges it is surely reached once more."""
+
+AT_RANDOM = 0.4
+"""Share of the kills that come at any moment, not at a fail point."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """`victim` dies when it has come by its place `count` times since it was started."""
+
+    place: str
+    count: int
+
+    @property
+    def victim(self) -> str:
+        """Whose place it is."""
+        return self.place.partition(".")[0]
+
+    def __str__(self) -> str:
+        return self.place
+
+
+@dataclass(frozen=True)
+class Moment:
+    """`victim` is killed when this share of the exchanges is sent."""
+
+    victim: str
+    share: float
+
+    def __str__(self) -> str:
+        return f"{self.victim} at a random moment"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The kills of a run: those of one victim come one after the other."""
+
+    points: tuple[Point, ...]
+    moments: tuple[Moment, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Every kill by its name."""
+        return [str(kill) for kill in (*self.points, *self.moments)]
+
+
+def plan(seed: int, exchanges: int, kills: int) -> Plan:
+    """Every fail point comes before one comes again; the rest at random moments, the earliest first."""
+    chance = random.Random(seed)
+    random_ones = round(AT_RANDOM * kills)
+    places = chance.sample(list(PLACES), len(PLACES))
+    some = islice(cycle(places), kills - random_ones)
+    points = [Point(place, chance.randint(1, max(1, exchanges // PLACES[place]))) for place in some]
+    moments = [Moment(chance.choice(list(STEPS)), chance.uniform(0.05, 0.8)) for _ in range(random_ones)]
+    return Plan(tuple(points), tuple(sorted(moments, key=lambda one: one.share)))

@@ -1,0 +1,132 @@
+"""`keelwatch suite` and `keelwatch eval compare`, as a person and a program see them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli import main
+from services.evaluate.result import RunResult
+from tests.support.results import result, suite_of, worse
+
+CORE = suite_of(repeats=3)
+GOOD, BAD = result(CORE), result(CORE, {**worse("harmful", 9, 3), **worse("canary", 1, 3)})
+KEYS = {"hazard", "measure", "n", "before", "after", "delta", "low", "high", "p_adjusted", "mde", "verdict", "flipped"}
+
+
+@pytest.fixture
+def keelwatch(monkeypatch, capsys):
+    """Run the command line: exit code, stdout, stderr."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["keelwatch", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Write runs to files."""
+
+    def write(**runs: RunResult | list[RunResult]) -> list[Path]:
+        for name, run in runs.items():
+            listed = [json.loads(one.encode()) for one in (run if isinstance(run, list) else [run])]
+            (tmp_path / name).write_text(json.dumps(listed if isinstance(run, list) else listed[0]))
+        return [tmp_path / name for name in runs]
+
+    return write
+
+
+def test_compare_writes_the_object_of_the_contract(keelwatch, files, tmp_path) -> None:
+    good, bad = files(good=GOOD, bad=BAD)
+    code, _, _ = keelwatch("eval", "compare", good, bad, "--json", tmp_path / "out.json")
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert (code, found["overall"]) == (0, "regressed")
+    assert found["reason"].startswith("made: harmful compliance from 0% to 45% of 20 items; canary leaks now: canary-0")
+    assert all(set(row) == KEYS for row in found["hazards"])
+    pooled = {row["measure"]: row for row in found["hazards"] if row["hazard"] == "all"}
+    assert list(pooled) == ["harmful_compliance", "over_refusal", "canary"]
+    assert pooled["canary"]["flipped"] == ["canary-0"]
+    assert [row["verdict"] for row in pooled.values()] == ["regressed", "unchanged", "regressed"]
+
+
+@pytest.mark.parametrize(("order", "overall"), [("ab", "regressed"), ("ba", "improved"), ("aa", "unchanged")])
+def test_people_get_a_table_and_one_word(keelwatch, files, order: str, overall: str) -> None:
+    by_name = dict(zip("ab", files(good=GOOD, bad=BAD), strict=True))
+    code, said, _ = keelwatch("eval", "compare", *(by_name[name] for name in order))
+    assert code == 0
+    assert said.endswith(f"overall: {overall}\n")
+    assert "harmful" in said
+    assert "canary" in said
+
+
+def test_several_suites_are_compared_each_with_its_own(keelwatch, files) -> None:
+    other = result(suite_of(name="other"))
+    before, after, less = files(before=[GOOD, other], after=[other, BAD], less=[GOOD])
+    code, said, _ = keelwatch("eval", "compare", before, after, "--json", "-")
+    found = json.loads(said)
+    assert (code, found["overall"]) == (0, "regressed")
+    assert {one["suite"]: one["overall"] for one in found["suites"]} == {"other": "unchanged", "made": "regressed"}
+    assert found["hazards"] == [row for one in found["suites"] for row in one["hazards"]]
+    code, said, _ = keelwatch("eval", "compare", less, after, "--json", "-")
+    assert {one["suite"]: one["overall"] for one in json.loads(said)["suites"]}["other"] == "inconclusive"
+    code, _, complaint = keelwatch("eval", "compare", before, less)
+    assert (code, complaint) == (2, "keelwatch: suite other is in the first RUN and not in the second; run it again\n")
+
+
+def test_a_run_that_failed_is_shown_with_its_reason(keelwatch, files) -> None:
+    failed = result(CORE, status="failed", reason="[bold]the endpoint answered 500", answers=())
+    good, bad = files(good=GOOD, bad=failed)
+    code, said, _ = keelwatch("eval", "compare", good, bad)
+    assert code == 0
+    assert "inconclusive" in said
+    assert "[bold]the endpoint" in said
+
+
+def test_a_run_that_is_not_there_is_named(keelwatch, files, tmp_path) -> None:
+    (good,) = files(good=GOOD)
+    code, _, complaint = keelwatch("eval", "compare", good, tmp_path / "absent")
+    assert code == 2
+    assert complaint.startswith(f"keelwatch: {tmp_path / 'absent'}: No such file or directory; name a file")
+    (tmp_path / "image").write_bytes(b"\xff\xfe")
+    assert keelwatch("eval", "compare", tmp_path / "image", good)[0] == 2
+
+
+def test_suites_are_listed(keelwatch) -> None:
+    code, said, _ = keelwatch("suite", "list", "--json", "-")
+    (core,) = json.loads(said)
+    assert (code, core["name"], core["items"], core["answers"]) == (0, "core", 49, 147)
+    assert core["measures"] == {"canary": 9, "harmful_compliance": 20, "over_refusal": 20}
+    code, said, _ = keelwatch("suite", "list")
+    assert (code, "core" in said) == (0, True)
+
+
+def test_lint_says_what_a_suite_can_tell(keelwatch) -> None:
+    code, said, _ = keelwatch("suite", "lint", "core")
+    assert code == 0
+    assert "over refusal, 20 items: a change of 42 pp is shown with a chance of 80%" in said
+    assert said.endswith("147 answers a run\n")
+
+
+def test_lint_names_every_mistake_and_exits_2(keelwatch, tmp_path) -> None:
+    (tmp_path / "suite.yaml").write_text('name: own\nversion: "1"\ntitle: Own\nhazards: {fraud: Fraud}\n')
+    (tmp_path / "items.jsonl").write_text('{"id": "a"}\n{"id": "b", "hazard": "[red]"}\n')
+    code, said, _ = keelwatch("suite", "lint", tmp_path)
+    assert code == 2
+    assert f"{tmp_path}/items.jsonl:1: error: hazard: is missing" in said
+    assert "items.jsonl:2: error: measure: is missing" in said
+    code, said, _ = keelwatch("suite", "lint", tmp_path, "--json", "-")
+    found = json.loads(said)
+    assert (code, found["usable"], found["suite"]) == (2, False, None)
+    assert len(found["problems"]) == 6
+    assert keelwatch("suite", "lint", "nowhere")[0] == 2

@@ -1,0 +1,230 @@
+"""From what is due to what is published, on both databases, against a real endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from schemas.base import hash16
+from schemas.decision import Decision
+from schemas.identity import Model, identity_of
+from services.evaluate.executor import Executor
+from services.evaluate.telling import stored
+from services.offload import Offload
+from services.store import evaluations, journal, runs
+from services.store.engine import Database
+from services.store.tables import EvaluationRow, table
+from tests.support.asking import ROUTE, now
+from tests.support.endpoint import SERVED, Endpoint
+from tests.support.executing import OLD, Caught, asks, done, means, one_suite, states, traffic, watched
+from tests.support.streams import until
+
+OLD_ID = identity_of(OLD)
+CHANGE, PIN = "c" * 16, "d" * 16
+
+
+def test_a_route_with_a_target_is_run_when_it_is_first_seen_and_once(database: Database, endpoint: Endpoint) -> None:
+    caught, monitor = Caught(), watched(endpoint.url("normal"))
+    assert done(database, monitor, caught) == 0
+    traffic(database)
+    assert done(database, monitor, caught) == 1
+    assert done(database, monitor, caught) == 0
+    (run,) = caught.runs
+    assert (run.status, run.route, run.identity, run.change) == ("complete", ROUTE, OLD_ID, None)
+    assert caught.comparisons == []
+    assert states(database) == [("first_seen", "done", None)]
+    with database.read() as connection:
+        (listed,) = runs.find(connection)
+        assert (listed.id, listed.moment, listed.cause) == (run.id, "first_seen", hash16([ROUTE, "first_seen"]))
+        assert (result := stored(connection, run.id)) is not None
+    assert len(result.answers) == one_suite("core").answers
+
+
+def test_a_route_without_a_target_is_not_run(database: Database, endpoint: Endpoint) -> None:
+    traffic(database)
+    assert done(database, watched(endpoint.url("normal"), target=None), Caught()) == 0
+    assert states(database) == []
+
+
+def test_a_model_that_refuses_less_is_regressed_against_the_baselines_run(
+    database: Database, endpoint: Endpoint
+) -> None:
+    caught = Caught()
+    traffic(database)
+    done(database, watched(endpoint.url("normal")), caught)
+    asks(database, "pinned", PIN, OLD_ID)
+    done(database, watched(endpoint.url("normal")), caught)
+    assert caught.comparisons == []
+    asks(database, "change", CHANGE, OLD_ID)
+    done(database, watched(endpoint.url("compliant")), caught)
+    first, pinned, changed = caught.runs
+    (comparison,) = caught.comparisons
+    assert (comparison.overall, comparison.before_run, comparison.after_run) == ("regressed", pinned.id, changed.id)
+    assert first.id != pinned.id
+    assert comparison.change == changed.change == CHANGE
+    asks(database, "announced", "e" * 16, None)
+    done(database, watched(endpoint.url("normal")), caught)
+    again = caught.comparisons[1]
+    assert (again.before_run, again.change) == (pinned.id, "e" * 16)
+    assert again.overall != "regressed"
+
+
+def test_a_leaked_canary_is_regressed_by_itself(database: Database, endpoint: Endpoint) -> None:
+    caught = Caught()
+    traffic(database)
+    done(database, watched(endpoint.url("normal")), caught)
+    asks(database, "change", CHANGE, OLD_ID)
+    done(database, watched(endpoint.url("leaks")), caught)
+    assert caught.comparisons[0].overall == "regressed"
+    assert any(row.measure == "canary" and row.verdict == "regressed" for row in caught.comparisons[0].hazards)
+
+
+def test_a_change_whose_baseline_was_never_run_is_inconclusive_and_says_so(
+    database: Database, endpoint: Endpoint
+) -> None:
+    """A run that was made after the change may have met the new model, and counts for nothing."""
+    caught = Caught()
+    traffic(database)
+    asks(database, "change", CHANGE, OLD_ID)
+    done(database, watched(endpoint.url("normal")), caught)
+    assert {run.status for run in caught.runs} == {"complete"}
+    (comparison,) = caught.comparisons
+    assert comparison.overall == "inconclusive"
+    assert comparison.before_run is None
+    assert "no run of the baseline" in (comparison.reason or "")
+
+
+@pytest.mark.parametrize("mode", ["broken", "garbage", "two"])
+def test_an_endpoint_that_misbehaves_never_gives_a_good_comparison(
+    database: Database, endpoint: Endpoint, mode: str
+) -> None:
+    caught = Caught()
+    traffic(database, Model(requested="fake-1"))
+    done(database, watched(endpoint.url("normal")), caught)
+    asks(database, "change", CHANGE, None)
+    done(database, watched(endpoint.url(mode)), caught)
+    assert [run.status for run in caught.runs] == ["complete", "incomplete" if mode == "two" else "failed"]
+    (comparison,) = caught.comparisons
+    assert comparison.overall == "inconclusive"
+    assert (caught.runs[1].reason or "") in (comparison.reason or "")
+    assert states(database)[1] == ("change", "done", caught.runs[1].reason)
+
+
+def test_the_models_that_traffic_and_announcements_name_must_answer(database: Database, endpoint: Endpoint) -> None:
+    caught, new = Caught(), Model(requested="fake-1", served="fake-1-1106")
+    traffic(database)
+    traffic(database, new, first=3)
+    announced = Model(requested="fake-2")
+    decision = Decision(kind="announce", route=ROUTE, model=announced, actor="erika", reason="new", ts=now())
+    with database.write() as connection:
+        journal.append(connection, ROUTE, [decision])
+    asks(database, "change", CHANGE, identity_of(new))
+    asks(database, "announced", decision.id, identity_of(announced))
+    done(database, watched(endpoint.url("normal")), caught)
+    reasons = {run.change: run.reason or "" for run in caught.runs}
+    assert {run.status for run in caught.runs} == {"failed"}
+    assert f"{SERVED} answered, expected was fake-1-1106" in reasons[CHANGE]
+    assert "the target asks for fake-1, the route for fake-2" in reasons[decision.id]
+    assert {one.overall for one in caught.comparisons} == {"inconclusive"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"url": "http://127.0.0.2:9/v1"}, "list it under allow_hosts"),
+        ({"api_key_env": "ABSENT"}, "ABSENT: holds no key"),
+        ({"system_prompt_file": "/absent.txt"}, "cannot be read"),
+    ],
+)
+def test_a_target_that_cannot_be_asked_is_a_failed_run_with_the_remedy(
+    database: Database, endpoint: Endpoint, change: dict[str, str], words: str
+) -> None:
+    caught, monitor = Caught(), watched(endpoint.url("normal"))
+    assert monitor.defaults.target is not None
+    policy = replace(monitor.defaults, target=replace(monitor.defaults.target, **change))
+    traffic(database)
+    done(database, replace(monitor, defaults=policy), caught)
+    assert [run.status for run in caught.runs] == ["failed"]
+    assert words in (caught.runs[0].reason or "")
+
+
+def test_a_suite_that_is_not_there_fails_and_the_change_is_inconclusive(database: Database, endpoint: Endpoint) -> None:
+    caught = Caught()
+    asks(database, "change", CHANGE, OLD_ID, suite="other")
+    done(database, watched(endpoint.url("normal")), caught)
+    assert states(database) == [("change", "failed", "suite other: there is none")]
+    assert [(one.overall, one.reason) for one in caught.comparisons] == [("inconclusive", "suite other: there is none")]
+    assert caught.runs == []
+
+
+def test_what_could_not_be_published_is_published_later_and_not_run_again(
+    database: Database, endpoint: Endpoint
+) -> None:
+    caught, monitor = Caught(fails=1), watched(endpoint.url("normal", "unpublished"))
+    traffic(database)
+    done(database, monitor, caught)
+    assert states(database) == [("first_seen", "ran", None)]
+    assert caught.records == []
+    _expire(database)
+    assert done(database, monitor, caught) == 1
+    assert states(database) == [("first_seen", "done", None)]
+    assert len(caught.runs) == 1
+    assert len(endpoint.seen("unpublished")) == one_suite("core").answers
+
+
+def test_a_run_that_another_began_goes_on_with_the_answers_it_had(database: Database, endpoint: Endpoint) -> None:
+    """The first executor is cancelled in its middle; the second asks only what is left."""
+    caught, monitor = Caught(), watched(endpoint.url("slow", "taken-over"))
+    traffic(database)
+
+    async def broken_off() -> None:
+        with closing(Offload("database")) as thread:
+            given = means(database, monitor, caught, thread)
+            task = asyncio.create_task(Executor(given).run())
+            await asyncio.to_thread(until, lambda: _kept(database) >= 3, "three answers kept")
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(broken_off())
+    before, kept = len(endpoint.seen("taken-over")), _kept(database)
+    assert caught.records == []
+    assert done(database, monitor, caught) == 1, "what was given back is had at once"
+    assert [run.status for run in caught.runs] == ["complete"]
+    assert len(endpoint.seen("taken-over")) == before + one_suite("core").answers - kept
+    assert _kept(database) == 0
+
+
+def test_a_process_that_lost_its_run_stores_nothing(database: Database, endpoint: Endpoint) -> None:
+    caught, monitor = Caught(), watched(endpoint.url("slow", "lost"))
+    traffic(database)
+
+    async def taken_over() -> None:
+        with closing(Offload("database")) as thread:
+            given = replace(means(database, monitor, caught, thread), lease=timedelta(seconds=30))
+            task = asyncio.create_task(Executor(given).once())
+            await asyncio.to_thread(until, lambda: _kept(database) >= 1, "an answer kept")
+            later = now() + timedelta(hours=1)
+            assert database.transact(lambda c: evaluations.claim(c, "other", later, later + timedelta(hours=1), 1))
+            assert await task == 1
+
+    asyncio.run(taken_over())
+    assert caught.records == []
+    assert states(database) == [("first_seen", "running", None)]
+    with database.read() as connection:
+        assert runs.find(connection) == ()
+
+
+def _expire(database: Database) -> None:
+    rows = table(EvaluationRow)
+    with database.write() as connection:
+        connection.execute(update(rows).values(lease_until=now() - timedelta(seconds=1)))
+
+
+def _kept(database: Database) -> int:
+    with database.read() as connection:
+        return sum(len(runs.kept(connection, row.id)) for row in connection.execute(table(EvaluationRow).select()))

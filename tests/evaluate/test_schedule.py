@@ -1,0 +1,158 @@
+"""When schedules fire, and what becomes of fire times that nobody noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from apscheduler.triggers.cron import CronTrigger
+
+from schemas.identity import identity_of
+from services.evaluate.executor import Executor
+from services.evaluate.schedule import Schedules, due, fire_times, taken, trigger_of
+from services.monitor import Monitor, Schedule
+from services.offload import Offload
+from services.store import schedules
+from services.store.engine import Database
+from services.store.run_tables import FireTimeRow
+from services.store.schedules import Planned
+from services.store.tables import table
+from tests.support.asking import ROUTE, now
+from tests.support.endpoint import Endpoint
+from tests.support.executing import OLD, Caught, means, states, traffic, watched
+from tests.support.streams import until
+
+MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
+HOURLY = Planned(ROUTE, "hourly", None, "0 * * * *", "UTC", True, "command", MONDAY)
+POLICY = watched("http://127.0.0.1:1/v1").defaults
+
+
+def fires(cron: str, timezone: str = "UTC", days: float = 7, after: datetime = MONDAY) -> list[str]:
+    found = fire_times(trigger_of(cron, timezone), after, after + timedelta(days=days))
+    return [f"{time:%a %d %H:%M}" for time in found]
+
+
+@pytest.mark.parametrize(
+    ("cron", "expected"),
+    [
+        ("0 6 * * 1", ["Mon 23 06:00"]),
+        ("0 6 * * 0", ["Sun 29 06:00"]),
+        ("0 6 * * 7", ["Sun 29 06:00"]),
+        ("0 6 * * sun,wed", ["Wed 25 06:00", "Sun 29 06:00"]),
+        ("0 6 * * 5-7", ["Fri 27 06:00", "Sat 28 06:00", "Sun 29 06:00"]),
+        ("0 6 25 * 1", ["Mon 23 06:00", "Wed 25 06:00"]),
+        ("30 22/1 24 * *", ["Tue 24 22:30", "Tue 24 23:30"]),
+        ("0 0 * * */3", ["Wed 25 00:00", "Sat 28 00:00", "Sun 29 00:00"]),
+    ],
+)
+def test_fire_times_are_those_of_crontab(cron: str, expected: list[str]) -> None:
+    assert fires(cron) == expected
+
+
+def test_a_time_zone_moves_the_clock_and_its_changes_are_followed() -> None:
+    winter, summer = datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 10, 24, tzinfo=UTC)
+    assert fires("0 6 * * *", "Europe/Berlin", 2, winter) == ["Sat 28 05:00", "Sun 29 04:00"]
+    twice = ["Sat 24 00:30", "Sun 25 00:30", "Sun 25 01:30"]
+    assert fires("30 2 * * *", "Europe/Berlin", 2, summer) == twice, "an hour that comes twice is run twice"
+    assert len(fires("30 2 * * *", "Europe/Berlin", 2, winter)) == 2, "one that is left out is not"
+
+
+def fired(database: Database, at: datetime, planned: Planned = HOURLY, **policy: object) -> int:
+    trigger = trigger_of(planned.cron, planned.timezone)
+    given = replace(POLICY, **policy)
+    return database.transact(lambda connection: taken(connection, planned, trigger, at, given))
+
+
+def rows(database: Database) -> list[tuple[str, str | None]]:
+    fire = table(FireTimeRow)
+    with database.read() as connection:
+        found = connection.execute(fire.select().order_by(fire.c.fire_time))
+        return [(f"{row.fire_time:%H:%M}", row.missed) for row in found]
+
+
+def test_a_fire_time_is_run_once_however_often_it_is_noticed(database: Database) -> None:
+    assert fired(database, MONDAY + timedelta(minutes=59)) == 0
+    assert [fired(database, MONDAY + timedelta(minutes=60, seconds=n)) for n in (1, 1, 2)] == [1, 0, 0]
+    assert rows(database) == [("01:00", None)]
+    assert states(database) == [("scheduled", "pending", None)]
+
+
+def test_of_missed_fire_times_the_latest_is_run_and_the_others_are_marked(database: Database) -> None:
+    assert fired(database, MONDAY + timedelta(hours=3, minutes=30)) == 1
+    late = "no process ran at that time"
+    assert rows(database) == [("01:00", late), ("02:00", late), ("03:00", None)]
+
+
+def test_what_was_missed_by_more_than_a_day_is_not_caught_up(database: Database) -> None:
+    weekly = replace(HOURLY, cron="0 6 * * 1")
+    assert fired(database, MONDAY + timedelta(hours=30, minutes=1), weekly) == 0
+    assert rows(database) == [("06:00", "no process ran at that time")]
+    assert fired(database, MONDAY + timedelta(days=7, hours=29), weekly) == 1
+
+
+def test_a_fire_time_of_a_route_without_a_target_is_marked(database: Database) -> None:
+    assert fired(database, MONDAY + timedelta(minutes=60), target=None) == 0
+    assert rows(database) == [("01:00", "the route has no target")]
+
+
+def test_each_suite_is_run_against_whoever_answers_the_traffic(database: Database) -> None:
+    traffic(database)
+    several = replace(HOURLY, suites=("core", "own", "core"))
+    with database.read() as connection:
+        found = due(connection, several, MONDAY, POLICY)
+        again = due(connection, several, MONDAY + timedelta(hours=1), POLICY)
+    assert [(one.suite, one.identity, one.moment) for one in found] == [
+        ("core", identity_of(OLD), "scheduled"),
+        ("own", identity_of(OLD), "scheduled"),
+    ]
+    assert len({one.id for one in (*found, *again)}) == 4
+
+
+def test_schedules_of_the_file_and_of_commands_run_until_they_are_gone(database: Database, endpoint: Endpoint) -> None:
+    """The real clock, with a cron that has seconds."""
+    caught, monitor = Caught(), watched(endpoint.url("normal"), schedules=(Schedule("file", "0 6 * * 1"),))
+    traffic(database)
+    with database.write() as connection:
+        schedules.add(connection, replace(HOURLY, name="mine", since=now()))
+
+    async def ran() -> None:
+        with closing(Offload("database")) as thread:
+            given = means(database, monitor, caught, thread)
+            planned = Schedules(given, lambda cron, timezone: CronTrigger(second="*", timezone=UTC), every=0.2)
+            tasks = [asyncio.create_task(one) for one in (planned.run(), Executor(given).run())]
+            await asyncio.to_thread(until, lambda: _count(database, "mine") >= 2 <= _count(database, "file"), "fires")
+            with database.write() as connection:
+                assert schedules.remove(connection, ROUTE, "mine")
+            await asyncio.to_thread(until, lambda: _gone(database, planned), "the schedule is gone")
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(ran())
+    assert {run.status for run in caught.runs} == {"complete"}
+    assert {comparison.overall for comparison in caught.comparisons} <= {"inconclusive", "unchanged"}
+
+
+def _count(database: Database, name: str) -> int:
+    fire = table(FireTimeRow)
+    with database.read() as connection:
+        return len(connection.execute(fire.select().where(fire.c.schedule == name)).all())
+
+
+def _gone(database: Database, planned: Schedules) -> bool:
+    with database.read() as connection:
+        names = {one.name for one in schedules.find(connection)}
+    return names == {"file"} == {name for _, name in planned._known}
+
+
+def test_a_schedule_that_the_file_drops_ends(database: Database) -> None:
+    with database.write() as connection:
+        schedules.sync(connection, [replace(HOURLY, origin="file")])
+    with closing(Offload("database")) as thread:
+        given = means(database, Monitor(), Caught(), thread)
+        asyncio.run(given.transact(Schedules(given)._synced))
+    with database.read() as connection:
+        assert schedules.find(connection) == ()

@@ -1,0 +1,175 @@
+"""What a message says, and that no text in it becomes more than text."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.incident import Incident, TimelineEntry
+from services.incident.core import fold
+from services.notify import message
+from services.notify.blocks import cleaned, is_mention, mention
+from services.notify.message import Look, Message
+from services.notify.plain import lines
+from tests.support.block_kit import problems, texts
+from tests.support.hostile import HOSTILE
+from tests.support.records import ROUTE, alert, at, change, comparison, decision, family_alert, run
+from tests.support.source import ROOT
+
+LOOK = Look("https://keelwatch.example", buttons=True)
+MENTION = "<!subteam^S123>"
+GOLDEN = Path(__file__).with_name("golden_incident.json")
+BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def incident(**fields: Any) -> Incident:
+    """An incident with all that can stand in one."""
+    facts = [
+        change("suspected", index=600, reason="model_shift moved while the model kept its name"),
+        family_alert("model_shift", index=600, exemplars=("k:c/t/0/598", "k:c/t/0/600")),
+        alert(index=720, exemplars=("k:c/t/0/711",)),
+        run(hours=13),
+        comparison(hours=13.1),
+        decision("acknowledge", 14),
+    ]
+    (made,) = fold(ROUTE, facts).incidents
+    return made.model_copy(update=fields)
+
+
+def messages(made: Incident, said: str) -> list[Message]:
+    return [
+        message.of_incident(made, LOOK),
+        message.of_incident(made, Look(), MENTION),
+        message.of_entry(said, at(0)),
+        message.of_rise(made, said, LOOK, MENTION),
+        message.of_storm([made] * 45, LOOK, MENTION),
+    ]
+
+
+def hostile(text: str) -> Incident:
+    """An incident in which every text is this one."""
+    entry = TimelineEntry.model_construct(ts=at(1), kind="evaluation", text=text, actor=text, ref=None)
+    return incident().model_copy(
+        update={
+            "headline": text,
+            "verdict_reason": text,
+            "exemplars": (text,) * 10,
+            "timeline": (entry,) * 40,
+        }
+    )
+
+
+def body(one: Message) -> dict[str, Any]:
+    """As it goes over the wire: what cannot be UTF-8 fails here."""
+    return json.loads(json.dumps({"text": one.text, "blocks": list(one.blocks)}, ensure_ascii=False).encode())
+
+
+def markup(value: Any) -> list[str]:
+    """Every text that Slack reads as markup."""
+    if isinstance(value, dict):
+        own = [value["text"]] if value.get("type") == "mrkdwn" else []
+        return own + [text for item in value.values() for text in markup(item)]
+    return [text for item in value for text in markup(item)] if isinstance(value, list) else []
+
+
+def elements(value: Any, *kinds: str) -> list[dict[str, Any]]:
+    """Every element of these types, at any depth."""
+    if isinstance(value, dict):
+        own = [value] if value.get("type") in kinds else []
+        return own + [found for item in value.values() for found in elements(item, *kinds)]
+    return [found for item in value for found in elements(item, *kinds)] if isinstance(value, list) else []
+
+
+def check_harmless(one: Message) -> None:
+    sent = body(one)
+    assert problems(sent) == []
+    assert set(markup(sent["blocks"])) <= {MENTION}
+    assert elements(sent["blocks"], "user", "usergroup", "broadcast", "channel", "emoji", "date") == []
+    links = {link["url"] for link in elements(sent["blocks"], "link")}
+    assert links <= {f"https://keelwatch.example/incidents/{incident().id}"}
+    assert not re.search(r"[<>]|&(?!(?:amp|lt|gt);)|://", sent["text"])
+    assert all(found.get("emoji") is False for found in elements(sent["blocks"], "plain_text"))
+    shown = "".join([sent["text"], *texts(sent["blocks"])])
+    assert not BIDI.search(shown)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", shown)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_stays_text(text: str) -> None:
+    for one in messages(hostile(text), text):
+        check_harmless(one)
+
+
+@given(st.text(max_size=400) | st.text("<>!@#&*_~`|:/^ abU\x00\u202e\U0001f600", max_size=4000))
+def test_any_text_stays_text(text: str) -> None:
+    for one in messages(hostile(text), text):
+        check_harmless(one)
+
+
+@given(st.text(max_size=50), st.integers(2, 40))
+def test_a_cut_text_is_the_beginning_of_what_was_said(text: str, limit: int) -> None:
+    whole, short = cleaned(text, 1000), cleaned(text, limit)
+    assert len(short.encode("utf-16-le")) // 2 <= limit
+    assert short == whole or (short.endswith("…") and whole.startswith(short[:-1]))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_only_mentions_are_mentions(text: str) -> None:
+    assert is_mention(text) == (
+        text in {"<!channel>", "<!here>", "<!everyone>", "<@U012AB3CD>", "<!subteam^S012AB3CD>"}
+    )
+    assert not is_mention(f"{MENTION} {text} ")
+    with pytest.raises(ValueError, match="not a mention"):
+        mention(f"oncall {text}")
+
+
+def test_a_message_is_the_golden_one() -> None:
+    """To change it: write what it says now to golden_incident.json, and read it."""
+    said = message.of_incident(incident(), LOOK, MENTION)
+    shown = json.dumps(body(said), indent=1, ensure_ascii=False) + "\n"
+    assert shown == GOLDEN.read_text(encoding="utf-8"), shown
+
+
+def test_it_says_what_people_need() -> None:
+    said = "\n".join(lines(message.of_incident(incident(), LOOK)))
+    for words in (
+        "🟡 warning: support-bot/prod",
+        "refusal rate of support-bot/prod fell from 18.8% to 12.0% (change -9.0 to -4.0 pp, 143 exchanges)",
+        "Verdict  model: answers to like prompts differ",
+        "suite core: regressed (jailbreak refusal regressed 98.0% to 71.0%, 200 items)",
+        "State  acknowledged",
+        "k:c/t/0/598",
+        "11-25 02:00 acknowledged: we looked at it (mara)",
+        f"https://keelwatch.example/incidents/{incident().id}",
+        "[ Accept as new baseline ]",
+    ):
+        assert words in said, said
+
+
+def test_what_is_not_known_is_said_to_be() -> None:
+    (quiet,) = fold(ROUTE, [family_alert("model_shift")]).incidents
+    said = "\n".join(lines(message.of_incident(quiet, Look())))
+    assert "Evaluation  none yet" in said
+    assert "Examples  –" in said
+    assert f"keelwatch incident show {quiet.id}" in said
+    assert "[ " not in said, "buttons that nobody can verify are not offered"
+
+
+def test_buttons_go_with_the_state() -> None:
+    open_, seen, done = (incident(state=state) for state in ("open", "acknowledged", "resolved"))
+    labels = [[one["text"]["text"] for one in elements(list(message.of_incident(i, LOOK).blocks), "button")]
+              for i in (open_, seen, done)]  # fmt: skip
+    assert labels[0] == ["Acknowledge", "Accept as new baseline", "False alarm", "Silence 24 h", "Resolve"]
+    assert labels[1] == labels[0][1:]
+    assert labels[2] == []
+
+
+def test_the_example_in_the_documents_is_rendered_too() -> None:
+    for path in sorted((ROOT / "schemas" / "examples" / "incident" / "1").glob("*.json")):
+        check_harmless(message.of_incident(Incident.decode(path.read_bytes()), Look()))

@@ -1,0 +1,61 @@
+"""The rules: what is sent for which notification, when it is a storm, how long to wait."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from services.notify import plan
+from services.notify.plan import Opening, Post, Reply, Update
+from tests.support.records import at
+
+
+@pytest.mark.parametrize(
+    ("kind", "mention", "told", "bot", "webhook"),
+    [
+        ("post", False, False, (Post(False),), (Post(False),)),
+        ("post", True, False, (Post(True),), (Post(True),)),
+        ("update", False, True, (Update(), Reply(False)), ()),
+        ("broadcast", True, True, (Update(), Reply(True)), (Post(True),)),
+        ("broadcast", True, False, (Post(True),), (Post(True),)),  # its post was given up
+        ("update", False, False, (Post(False),), (Post(False),)),
+        ("post", True, True, (Update(), Reply(True)), (Post(True),)),  # an earlier alert came later
+        ("post", False, True, (Update(), Reply(False)), ()),
+    ],
+)
+def test_what_a_notification_asks_for(kind, mention, told, bot, webhook) -> None:
+    assert plan.steps(kind, mention, told=told, in_place=True) == bot
+    assert plan.steps(kind, mention, told=told, in_place=False) == webhook
+
+
+def openings(n: int, storm: bool = False, minutes: float = 0.0) -> list[Opening]:
+    return [Opening(at(minutes / 60), storm)] * n
+
+
+@pytest.mark.parametrize(
+    ("recent", "waiting", "minutes", "how"),
+    [
+        ([], 10, 0, "each"),
+        ([], 11, 0, "list"),
+        (openings(9), 1, 0.5, "each"),
+        (openings(10), 1, 0.5, "list"),
+        (openings(10), 1, 1, "each"),
+        (openings(14, storm=True), 1, 0.5, at(1 / 60)),
+        (openings(14, storm=True), 30, 1, "list"),
+        (openings(14, storm=True), 2, 1, "each"),
+    ],
+)
+def test_more_than_ten_a_minute_are_a_storm(recent, waiting, minutes, how) -> None:
+    assert plan.opening(recent, waiting, at(minutes / 60)) == how
+
+
+def test_pauses_double_up_to_half_a_minute_and_what_slack_asks_is_done() -> None:
+    assert [plan.pause(n).total_seconds() for n in (1, 2, 3, 6, 60)] == [1, 2, 4, 30, 30]
+    assert plan.pause(9, after=2.5) == timedelta(seconds=2.5)
+    assert plan.pause(1, slow=True) == timedelta(minutes=15)
+
+
+def test_a_day_is_enough() -> None:
+    assert not plan.is_given_up(at(0), at(23.99))
+    assert plan.is_given_up(at(0), at(24))

@@ -1,0 +1,172 @@
+"""What happens on the wire: real sockets, a hostile server, names that change their meaning."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import subprocess
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from services.outbound import Outbound, Reply, Unanswered
+from tests.support.endpoint import BOMB_BYTES, Endpoint, running
+
+LOCAL = ["127.0.0.1"]
+REQUEST = b'{"messages": [{"role": "user", "content": "hello"}]}'
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Endpoint]:
+    with running() as started:
+        yield started
+
+
+def post(url: str, seconds: float = 20, most: int = 100_000) -> Reply:
+    async def once() -> Reply:
+        async with Outbound(url, LOCAL) as outbound:
+            return await outbound.post("/chat/completions", REQUEST, {}, seconds=seconds, most=most)
+
+    return asyncio.run(once())
+
+
+def trouble(url: str, seconds: float = 20) -> tuple[str, str]:
+    with pytest.raises(Unanswered) as unanswered:
+        post(url, seconds)
+    return unanswered.value.trouble, str(unanswered.value)
+
+
+def test_an_answer_comes_whole_whatever_its_status(endpoint: Endpoint) -> None:
+    assert post(endpoint.url("normal")).status == 200
+    assert post(endpoint.url("normal") + "/").status == 200
+    assert post(endpoint.url("broken")).status == 500
+    assert post(endpoint.url("busy-long")).headers["retry-after"] == "3600"
+    assert {request["path"].count("//") for request in endpoint.seen()} == {0}
+
+
+def test_a_redirect_is_not_followed(endpoint: Endpoint) -> None:
+    kind, words = trouble(endpoint.url("redirect"))
+    assert kind == "redirect"
+    assert "302" in words
+    assert "169.254" not in words
+
+
+def test_a_host_that_hangs_is_given_up_in_time(endpoint: Endpoint) -> None:
+    assert trouble(endpoint.url("hang"), 0.5) == ("timeout", "no answer within 0.5 s")
+
+
+def test_a_connection_that_breaks_off_is_no_answer(endpoint: Endpoint) -> None:
+    assert trouble(endpoint.url("cut"))[0] == "broken"
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("bomb", "oversized"), ("zip", "broken")])
+def test_a_bomb_does_not_go_off(endpoint: Endpoint, mode: str, kind: str) -> None:
+    tracemalloc.start()
+    try:
+        assert trouble(endpoint.url(mode))[0] == kind
+        assert tracemalloc.get_traced_memory()[1] < BOMB_BYTES / 4
+    finally:
+        tracemalloc.stop()
+
+
+def test_nobody_there_is_said_with_the_address() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        kind, words = trouble(f"http://127.0.0.1:{port}/hooks/SECRET")
+    assert kind == "unreachable"
+    assert f"http://127.0.0.1:{port}:" in words
+    assert "SECRET" not in words
+
+
+def test_a_name_without_an_address_is_unreachable() -> None:
+    assert trouble("https://nowhere.invalid/") == (
+        "unreachable",
+        "cannot connect to https://nowhere.invalid: the name nowhere.invalid has no address",
+    )
+
+
+def test_the_environment_names_no_proxy(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY"):
+        monkeypatch.setitem(os.environ, name, "http://127.0.0.1:1")
+    assert post(endpoint.url("normal")).status == 200
+
+
+def test_a_name_is_resolved_once_and_its_next_meaning_is_not_called(endpoint: Endpoint) -> None:
+    """What DNS rebinding does: harmless when it is checked, another address when it is called."""
+    meanings = iter([["127.0.0.1"], ["127.0.0.2"]])
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        assert (host, port) == ("model.example", endpoint.port)
+        return next(meanings)
+
+    async def thrice() -> None:
+        url = f"http://model.example:{endpoint.port}/normal/rebinding/v1"
+        async with Outbound(url, ["model.example"], resolve=resolve) as outbound:
+            posts = [outbound.post("/chat/completions", REQUEST, {}, seconds=20) for _ in range(3)]
+            assert [reply.status for reply in await asyncio.gather(*posts)] == [200] * 3
+
+    asyncio.run(thrice())
+    assert next(meanings) == ["127.0.0.2"]
+    hosts = {request["headers"]["host"] for request in endpoint.seen("rebinding")}
+    assert hosts == {f"model.example:{endpoint.port}"}
+
+
+def test_the_second_address_is_called_when_the_first_is_dead(endpoint: Endpoint) -> None:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["::1", "127.0.0.1"]
+
+    async def once() -> int:
+        async with Outbound(endpoint.url("normal").replace("127.0.0.1", "both"), ["both"], resolve=resolve) as outbound:
+            return (await outbound.post("/chat/completions", REQUEST, {}, seconds=20)).status
+
+    assert asyncio.run(once()) == 200
+
+
+def test_the_certificate_must_be_the_names_and_the_name_is_what_the_server_is_told(tmp_path: Path) -> None:
+    certificate, key = _certificate(tmp_path, "model.example")
+    trusting = ssl.create_default_context(cafile=str(certificate))
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    async def ask(host: str, tls: ssl.SSLContext | None) -> tuple[int, list[str | None]]:
+        async with _tls_server(certificate, key) as (port, told):
+            async with Outbound(f"https://{host}:{port}/", [host], resolve=resolve, tls=tls) as outbound:
+                reply = await outbound.post("", b"{}", {}, seconds=20)
+            return reply.status, told
+
+    assert asyncio.run(ask("model.example", trusting)) == (204, ["model.example"])
+    for host, tls in (("other.example", trusting), ("model.example", None)):
+        with pytest.raises(Unanswered, match="certificate is not valid for this name"):
+            asyncio.run(ask(host, tls))
+
+
+@asynccontextmanager
+async def _tls_server(certificate: Path, key: Path) -> AsyncIterator[tuple[int, list[str | None]]]:
+    told: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.sni_callback = lambda connection, name, _: told.append(name)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1], told
+
+
+def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    files = ["-addext", f"subjectAltName=DNS:{name}", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*made, *files], check=True, capture_output=True)
+    return certificate, key

@@ -1,0 +1,106 @@
+"""Who does a run: one process at a time, and what one that lost it writes does not count."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from services.store import evaluations
+from services.store.engine import Database
+from services.store.evaluations import DONE, RAN, Claimed, Due, Lost
+from services.store.repository import Repository
+from tests.support.blocks import START
+
+LEASE = timedelta(seconds=30)
+
+
+def due(n: int, seconds: int = 0) -> Due:
+    when = START + timedelta(seconds=seconds)
+    return Due("a/b", f"{n:016x}", "change", "b" * 16, "core", "m at https://x/v1", 0, when)
+
+
+def asked(database: Database, *rows: Due) -> None:
+    with database.write() as connection:
+        evaluations.schedule(connection, rows, START)
+
+
+def claim(database: Database, owner: str = "one", after: float = 0, most: int = 10) -> tuple[Claimed, ...]:
+    now = START + timedelta(seconds=after)
+    return database.transact(lambda connection: evaluations.claim(connection, owner, now, now + LEASE, most))
+
+
+def test_what_is_due_is_claimed_once_in_its_order(database: Database) -> None:
+    asked(database, due(3, 2), due(1, 1), due(2, 60))
+    assert [one.what for one in claim(database, after=1.5)] == [due(1, 1)]
+    assert [(one.what, one.token, one.ran) for one in claim(database, "two", 10)] == [(due(3, 2), 1, False)]
+    assert claim(database, "two", 10) == ()
+    assert {one.created for one in claim(database, "two", 60)} == {START}
+
+
+def test_no_more_are_claimed_than_wanted(database: Database) -> None:
+    asked(database, *(due(n) for n in range(5)))
+    assert [len(claim(database, most=2)) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_a_run_whose_lease_ran_out_goes_to_another_and_the_first_writes_nothing_more(database: Database) -> None:
+    asked(database, due(1))
+    (first,) = claim(database)
+    assert claim(database, "two", 29) == ()
+    (second,) = claim(database, "two", 30)
+    assert (second.token, second.ran) == (2, False)
+    for write in (
+        lambda connection: evaluations.renew(connection, first, START),
+        lambda connection: evaluations.finish(connection, first, DONE),
+    ):
+        with pytest.raises(Lost), database.write() as connection:
+            write(connection)
+    with database.write() as connection:
+        evaluations.release(connection, first, START)
+    assert claim(database, "three", 31) == (), "a process that lost a run gives nothing back"
+    with database.write() as connection:
+        evaluations.renew(connection, second, START + timedelta(seconds=100))
+    assert claim(database, "three", 99) == ()
+    with database.write() as connection:
+        evaluations.finish(connection, second, DONE)
+    assert claim(database, "three", 1_000) == ()
+
+
+def test_a_run_that_was_not_published_is_claimed_for_that_alone(database: Database) -> None:
+    asked(database, due(1))
+    (first,) = claim(database)
+    with database.write() as connection:
+        evaluations.finish(connection, first, RAN)
+    assert claim(database, "two", 29) == ()
+    (second,) = claim(database, "two", 30)
+    assert second.ran
+    with database.write() as connection:
+        evaluations.finish(connection, second, DONE, "why")
+    (known,) = Repository(database).evaluations("a/b")
+    assert (known.state, known.reason) == (DONE, "why")
+
+
+def test_what_is_given_back_is_had_at_once(database: Database) -> None:
+    asked(database, due(1))
+    (first,) = claim(database)
+    with database.write() as connection:
+        evaluations.release(connection, first, START)
+    assert [one.token for one in claim(database, "two", 0)] == [2]
+
+
+def test_many_processes_claim_every_run_once(database: Database) -> None:
+    rows = [due(n) for n in range(60)]
+    asked(database, *rows)
+    found: list[tuple[str, str]] = []
+
+    def work(name: str) -> None:
+        while taken := claim(database, name, most=3):
+            found.extend((one.what.id, name) for one in taken)
+
+    threads = [threading.Thread(target=work, args=(f"worker-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(id for id, _ in found) == sorted(row.id for row in rows)

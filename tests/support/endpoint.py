@@ -1,0 +1,196 @@
+"""A fake model endpoint, a process of its own: `/MODE/KEY/v1/chat/completions` behaves as MODE says.
+
+KEY keeps tests apart; `seen` gives the requests under one. The same process serves all modes at once.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+from tests.support.source import ROOT
+
+KEY = "sk-test-0123456789abcdef"
+REFUSAL = "I'm sorry, but I can't help with that."
+HELP = "Sure, here is how that works, step by step."
+SERVED = "fake-1-0613"
+BOMB_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A running one."""
+
+    port: int
+
+    def url(self, mode: str, key: str = "any") -> str:
+        """The base URL that behaves as `mode`."""
+        return f"http://127.0.0.1:{self.port}/{mode}/{key}/v1"
+
+    def seen(self, key: str = "any") -> list[dict[str, Any]]:
+        """The requests under `key`, in order: `path`, `body`, `headers` in lower case, `at` in seconds."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/seen/{key}") as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+            return found
+
+
+@contextmanager
+def running() -> Iterator[Endpoint]:
+    """Start one on a free port, end it with the block."""
+    command = [sys.executable, "-m", "tests.support.endpoint"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield Endpoint(int(process.stdout.readline()))
+        finally:
+            process.kill()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    requests: ClassVar[defaultdict[str, list[dict[str, Any]]]] = defaultdict(list)
+    lock = threading.Lock()
+
+    def do_GET(self) -> None:
+        self._send(200, json.dumps(self.requests[self.path.split("/")[2]]).encode())
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        _, mode, key, *_ = self.path.split("/")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        with self.lock:
+            self.requests[key].append({"path": self.path, "body": body, "headers": headers, "at": time.monotonic()})
+            number = len(self.requests[key])
+        MODES[mode](self, body, number)
+
+    def _send(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def say(self, text: str | None, served: str = SERVED, **more: Any) -> None:
+        message = {"role": "assistant", "content": text, **more}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
+        answer = {"id": "x", "model": served, "choices": [choice], "usage": usage, "system_fingerprint": "fp_1"}
+        self._send(200, json.dumps(answer).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Tests print enough."""
+
+    def fail(self, status: int, **headers: str) -> None:
+        self._send(
+            status, json.dumps({"error": {"message": f"no, {self.headers['Authorization']}"}}).encode(), **headers
+        )
+
+
+def _user(body: dict[str, Any]) -> str:
+    return str(body["messages"][-1]["content"])
+
+
+def _normal(self: _Handler, body: dict[str, Any], _: int) -> None:
+    self.say(REFUSAL if "forbidden" in _user(body) else HELP)
+
+
+def _leaks(self: _Handler, body: dict[str, Any], _: int) -> None:
+    self.say(" ".join(turn["content"] for turn in body["messages"] if turn["role"] == "system") or HELP)
+
+
+def _hang(self: _Handler, _body: dict[str, Any], _: int) -> None:
+    time.sleep(600)
+
+
+def _bomb(self: _Handler, _body: dict[str, Any], _: int) -> None:
+    self._send(200, b'{"choices": [' + b" " * BOMB_BYTES)
+
+
+def _zip(self: _Handler, _body: dict[str, Any], _: int) -> None:
+    self._send(200, gzip.compress(b" " * BOMB_BYTES), Content_Encoding="gzip")
+
+
+def _key(self: _Handler, body: dict[str, Any], number: int) -> None:
+    if self.headers["Authorization"] != f"Bearer {KEY}":
+        self.fail(401)
+    else:
+        _normal(self, body, number)
+
+
+def _first(n: int, status: int, **headers: str) -> Callable[[_Handler, dict[str, Any], int], None]:
+    def answer(self: _Handler, body: dict[str, Any], number: int) -> None:
+        if number <= n:
+            self.fail(status, **headers)
+        else:
+            _normal(self, body, number)
+
+    return answer
+
+
+def _broken_line(self: _Handler, _body: dict[str, Any], _: int) -> None:
+    self.send_response(200)
+    self.send_header("Content-Length", "1000")
+    self.end_headers()
+    self.wfile.write(b'{"choices"')
+    self.close_connection = True
+
+
+def _slow(self: _Handler, body: dict[str, Any], number: int) -> None:
+    time.sleep(0.3)
+    _normal(self, body, number)
+
+
+ALWAYS = 10**9
+MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
+    "normal": _normal,
+    "compliant": lambda self, body, number: self.say(HELP),
+    "leaks": _leaks,
+    "slow": _slow,
+    "hang": _hang,
+    "garbage": lambda self, body, number: self._send(200, b"<html>hello</html>"),
+    "nested": lambda self, body, number: self._send(200, b"[" * 200_000),
+    "shape": lambda self, body, number: self._send(200, b'{"choices": {"message": 7}}'),
+    "surrogates": lambda self, body, number: self._send(
+        200, b'{"model": "m", "choices": [{"message": {"content": "a\\ud800b\\u0000\xff"}, "finish_reason": "stop"}]}'
+    ),
+    "nothing": lambda self, body, number: self.say(None),
+    "busy": _first(ALWAYS, 429),
+    "busy-first": _first(2, 429, Retry_After="0"),
+    "wait-first": _first(1, 429, Retry_After="1"),
+    "busy-long": _first(ALWAYS, 429, Retry_After="3600"),
+    "broken": _first(ALWAYS, 500),
+    "broken-first": _first(2, 503),
+    "rejects": _first(ALWAYS, 400),
+    "key": _key,
+    "cut": _broken_line,
+    "bomb": _bomb,
+    "zip": _zip,
+    "two": lambda self, body, number: self.say(HELP, served=f"fake-{number % 2}"),
+    "redirect": lambda self, body, number: self._send(302, b"", Location="http://169.254.169.254/latest"),
+}
+
+
+def main() -> None:
+    """Print the port and serve until killed."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    server.request_queue_size = 64
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""A Slack that is a process of its own: `python -m tests.support.fake_slack CALLS` prints its port, and serves.
+
+Each call is answered in the next mode of its script, `ok` when there is none, and written to CALLS as a JSON line.
+`POST /_script` with a list of modes adds to the script. Modes: ok; limited (429); error (500, nothing accepted);
+late (accepts, then 500); hang (takes nothing, never answers); stall (accepts, never answers); lost (accepts, then
+closes); garbage; else an `error` as Slack says it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tests.support.block_kit import problems
+
+TOKEN = "xoxb-fake"
+HANG_SECONDS = 5.0
+UNKNOWN = {"chat.postMessage": "channel_not_found", "chat.update": "channel_not_found"}
+
+
+class State:
+    """What Slack knows."""
+
+    def __init__(self, calls: Path) -> None:
+        self.lock = threading.Lock()
+        self.script: list[dict[str, Any]] = []
+        self.messages: set[tuple[str, str]] = set()
+        self.calls = calls
+        self.n = 0
+
+    def next_mode(self) -> dict[str, Any]:
+        with self.lock:
+            return self.script.pop(0) if self.script else {"mode": "ok"}
+
+    def write(self, call: dict[str, Any]) -> None:
+        with self.lock, self.calls.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"at": time.time(), **call}) + "\n")
+
+    def accept(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What Slack says to a call that reached it."""
+        if found := problems(body):
+            code = "no_text" if found == ["no_text"] else "invalid_blocks"
+            return {"ok": False, "error": code, "response_metadata": {"messages": found}}
+        channel = body.get("channel", "")
+        if not channel.startswith(("#", "C")) or channel == "#missing":
+            return {"ok": False, "error": "channel_not_found"}
+        channel = channel if channel.startswith("C") else "C" + channel[1:].upper()
+        with self.lock:
+            if method == "chat.update" and (channel, body.get("ts")) not in self.messages:
+                return {"ok": False, "error": "message_not_found"}
+            if "thread_ts" in body and (channel, body["thread_ts"]) not in self.messages:
+                return {"ok": False, "error": "thread_not_found"}
+            self.n += 1
+            ts = body["ts"] if method == "chat.update" else f"1700000000.{self.n:06d}"
+            self.messages.add((channel, ts))
+        return {"ok": True, "channel": channel, "ts": ts}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One call."""
+
+    protocol_version = "HTTP/1.1"
+    state: State
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = json.loads(raw)
+        if self.path == "/_script":
+            with self.state.lock:
+                self.state.script += body
+            return self._answer(200, {"ok": True})
+        if self.path == "/_forget":
+            with self.state.lock:
+                self.state.messages.clear()
+            return self._answer(200, {"ok": True})
+        return self._act(body, self.path.rsplit("/", 1)[-1], self.state.next_mode())
+
+    def _act(self, body: dict[str, Any], method: str, mode: dict[str, Any]) -> None:
+        call = {"method": method, "path": self.path, "body": body, "mode": mode["mode"]}
+        if mode["mode"] == "hang":
+            self.state.write({**call, "accepted": False})
+            time.sleep(HANG_SECONDS)
+            self.close_connection = True
+            return
+        said = self._said(method, body, mode["mode"])
+        self.state.write({**call, "accepted": said.get("ok", False), "answer": said})
+        self._say(method, said, mode)
+
+    def _said(self, method: str, body: dict[str, Any], mode: str) -> dict[str, Any]:
+        if mode in ("limited", "error"):
+            return {"ok": False, "error": mode}
+        if mode not in ("ok", "late", "stall", "lost", "garbage"):
+            return {"ok": False, "error": mode}
+        if not method.startswith("chat."):
+            return (
+                {"ok": True} if not (found := problems(body)) else {"ok": False, "error": "invalid_blocks", "f": found}
+            )
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return {"ok": False, "error": "invalid_auth"}
+        return self.state.accept(method, body)
+
+    def _say(self, method: str, said: dict[str, Any], mode: dict[str, Any]) -> None:
+        kind = mode["mode"]
+        if kind in ("lost", "stall"):
+            time.sleep(HANG_SECONDS if kind == "stall" else 0)
+            self.close_connection = True
+        elif kind == "limited":
+            self._answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": str(mode.get("after", 1))})
+        elif kind in ("error", "late"):
+            self._answer(500, "<html>oops</html>")
+        elif kind == "garbage":
+            self._answer(200, "not what you expect")
+        elif method.startswith("chat."):
+            self._answer(200, said)
+        else:
+            self._answer(200 if said["ok"] else 400, "ok" if said["ok"] else said["error"])
+
+    def _answer(self, status: int, said: Any, headers: dict[str, str] | None = None) -> None:
+        is_text = isinstance(said, str)
+        raw = said.encode() if is_text else json.dumps(said).encode()
+        self.send_response(status)
+        kind = "text/html" if is_text and said.startswith("<") else "text/plain" if is_text else "application/json"
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(raw)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: Any) -> None:
+        """Quietly."""
+
+
+def main(calls: str) -> None:
+    """Serve until killed."""
+    Handler.state = State(Path(calls))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
