@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -20,6 +21,7 @@ from services.store.decisions import Stale
 from services.store.repository import Repository
 
 MOST_WORDS: Final = 2_000
+_AHEAD: Final = timedelta(hours=1)
 Words = Annotated[str, StringConstraints(min_length=1, max_length=MOST_WORDS, strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
@@ -65,7 +67,7 @@ def router(decisions: Decisions, repository: Repository, guard: Guard, budget: B
 
     async def written(draft: Deciding) -> Response:
         named = None if draft.incident is None else await of_store(lambda: repository.incident(draft.incident or ""))
-        decision = completed(draft, draft.ts or stamp(named, decisions.clock()))
+        decision = completed(draft, stamp(named, decisions.clock()))
         try:
             id = await decisions.decide(decision)
         except Stale as error:
@@ -93,12 +95,15 @@ def router(decisions: Decisions, repository: Repository, guard: Guard, budget: B
     return made
 
 
-def completed(draft: Deciding, ts: Any) -> Decision:
-    """The decision of a draft, taken at `ts`.
+def completed(draft: Deciding, now: datetime) -> Decision:
+    """The decision of a draft, taken `now` when it does not say.
 
     Raises:
-        Problem: 422 names what is missing for its kind.
+        Problem: 422 names what is missing for its kind, or the time that cannot be.
     """
+    ts = draft.ts or now
+    if ts - now > _AHEAD:
+        raise Problem(422, "ts: lies in the future; leave it out to decide now")
     if draft.kind == "announce" and draft.model is None:
         raise Problem(422, "model: an announcement names the model that will answer")
     if draft.expires is not None and draft.expires <= ts:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
-from services.api.batch import BatchError, records
+from services.api.batch import BatchError
 from services.api.body import Budget, read
 from services.api.gateway import Gateway, Result
 from services.api.guard import Guard
@@ -88,11 +88,10 @@ def router(gateway: Gateway, guard: Guard, budget: Budget) -> APIRouter:
         with budget.share() as share:
             raw = await read(request, share)
             try:
-                found = records(raw, lines=kind in _LINES)
+                return told(await gateway.take(raw, lines=kind in _LINES))
             except BatchError as error:
                 field, _, remedy = str(error).partition(": ")
                 raise Problem(422, str(error), errors=(Fault(field=field, remedy=remedy),)) from None
-            return told(await gateway.take(found))
 
     return made
 

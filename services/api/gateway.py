@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -14,7 +15,7 @@ from pydantic import BaseModel, Field
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.topics import EXCHANGES
-from services.api.batch import with_id
+from services.api.batch import records, with_id
 from services.api.ids import uuid7
 from services.api.problems import LOG, Problem
 from services.errors import NotSent, UnknownOutcome
@@ -67,21 +68,25 @@ class Gateway:
     def __init__(self, send: Send, *, deadline: float = DEADLINE_SECONDS, most: int = MOST_IN_FLIGHT) -> None:
         """`deadline`: seconds within which the broker must have acknowledged an exchange."""
         self._send, self._deadline, self._free = send, deadline, most
+        # Its own: a database that hangs must not keep exchanges from being read.
+        self._thread = ThreadPoolExecutor(1, "gateway")
 
-    async def take(self, records: Sequence[bytes]) -> list[Result]:
-        """Send those that can be read, in order; what became of each, in order.
+    async def take(self, body: bytes, lines: bool = False) -> list[Result]:
+        """Send the exchanges of a body that can be read, in order; what became of each, in order.
 
         Raises:
+            BatchError: if it cannot be cut into records.
             Problem: 503 if too many are on their way.
         """
-        if len(records) > self._free:
+        loop = asyncio.get_running_loop()
+        prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, datetime.now(UTC))
+        if len(prepared) > self._free:
             raise Problem.later("too many exchanges on their way to the broker; send again after a pause", seconds=1)
-        self._free -= len(records)
+        self._free -= len(prepared)
         try:
-            prepared = await asyncio.to_thread(prepare_all, records, datetime.now(UTC))
             return await self._deliver(prepared)
         finally:
-            self._free += len(records)
+            self._free += len(prepared)
 
     async def _deliver(self, prepared: Sequence[Prepared]) -> list[Result]:
         tasks = {i: asyncio.create_task(self._one(one)) for i, one in enumerate(prepared) if one.fault is None}
@@ -98,10 +103,14 @@ class Gateway:
         await self._send(EXCHANGES.name, prepared.key, prepared.value)
 
 
-def prepare_all(records: Sequence[bytes], now: datetime) -> list[Prepared]:
-    """Every record as it will be sent; blocks, so it is for a thread."""
+def prepare_all(body: bytes, lines: bool, now: datetime) -> list[Prepared]:
+    """Every record of a body as it will be sent.
+
+    Raises:
+        BatchError: if it cannot be cut into records.
+    """
     milliseconds = int(now.timestamp() * 1000)
-    return [prepare(record, uuid7(milliseconds, secrets.token_bytes(10)), now) for record in records]
+    return [prepare(record, uuid7(milliseconds, secrets.token_bytes(10)), now) for record in records(body, lines)]
 
 
 def prepare(record: bytes, id: str, now: datetime) -> Prepared:
@@ -133,19 +142,18 @@ def _invalid(index: int, prepared: Prepared) -> Result:
 
 
 def _outcome(index: int, prepared: Prepared, task: asyncio.Task[None]) -> Result:
-    def result(status: Status, detail: str | None = None) -> Result:
-        return Result(index=index, id=prepared.id, status=status, detail=detail, flags=list(prepared.flags))
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    status, detail = _told(error)
+    return Result(index=index, id=prepared.id, status=status, detail=detail, flags=list(prepared.flags))
 
-    error = None if not task.cancelled() and task.done() and task.exception() is None else _error(task)
+
+def _told(error: BaseException | None) -> tuple[Status, str | None]:
+    """What a send came to. Of what the broker said only the class is repeated: its words may quote the exchange."""
     if error is None:
-        return result("accepted")
+        return "accepted", None
     if isinstance(error, NotSent):
-        return result("unavailable", "not sent: there is no connection to the broker; send it again")
+        return "unavailable", "not sent: there is no connection to the broker; send it again"
     if isinstance(error, UnknownOutcome | asyncio.CancelledError):
-        return result("unknown", "unknown outcome: not acknowledged in time; send it again with this id")
+        return "unknown", "unknown outcome: not acknowledged in time; send it again with this id"
     LOG.warning("an exchange was refused: %s", type(error).__name__)
-    return result("refused", f"the broker did not take it: {type(error).__name__}")
-
-
-def _error(task: asyncio.Task[None]) -> BaseException:
-    return asyncio.CancelledError() if task.cancelled() else task.exception() or asyncio.CancelledError()
+    return "refused", f"the broker did not take it: {type(error).__name__}"

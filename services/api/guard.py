@@ -16,7 +16,8 @@ Guard = Callable[[Request, Role], Awaitable[None]]
 """Lets a request pass that may do what the role may, else raises Problem(401 or 403)."""
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
+OPEN: Final = frozenset({"/livez", "/readyz", "/metrics", "/slack/actions"})
+"""Asked under any name: probes tell no secret, and Slack signs what it sends."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -56,7 +57,7 @@ class Secure:
 
     Args:
         hosts: names under which the API is asked. Another name is a page elsewhere whose name was pointed to this
-            machine, and is refused; None asks no such thing. Probes are answered under any name.
+            machine, and is refused; None asks no such thing. `OPEN` paths are answered under any name.
     """
 
     def __init__(self, app: _App, hosts: Collection[str] | None = LOOPBACK) -> None:
@@ -78,7 +79,7 @@ class Secure:
         await (self._app if refused is None else answer(refused))(scope, receive, secured)
 
     def _refusal(self, request: Request) -> Problem | None:
-        if request.url.path in PROBES:
+        if request.url.path in OPEN:
             return None
         if self._hosts is not None and _name(f"//{request.headers.get('host', '')}") not in self._hosts:
             return Problem(421, f"ask for it by one of these names: {', '.join(sorted(self._hosts))}")
@@ -88,9 +89,13 @@ class Secure:
 
 
 def _is_foreign(request: Request) -> bool:
-    """Whether a browser says that the request comes from another origin; programs send neither header."""
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        return True
+    """Whether a browser says that the request comes from another origin; programs send neither header.
+
+    Behind a proxy the host that we see is not the origin that the browser saw: only the browser can compare them.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
     origin = request.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 

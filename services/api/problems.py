@@ -20,6 +20,8 @@ T = TypeVar("T")
 LOG: Final = logging.getLogger("keelwatch.api")
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
+STORE_SECONDS: Final = 15.0
+"""Longer than a writer waits for its turn."""
 
 
 class Fault(BaseModel):
@@ -130,12 +132,13 @@ async def of_store(work: Callable[[], T]) -> T:
     """What `work` returns, from a thread; a database that is away is a problem that passes.
 
     Raises:
-        Problem: 503 if the database does not answer.
+        Problem: 503 if the database does not answer. What was to be written may then be there.
     """
     try:
-        return await asyncio.to_thread(work)
+        async with asyncio.timeout(STORE_SECONDS):
+            return await asyncio.to_thread(work)
     except Exception as error:
-        if not is_unavailable(error):
+        if not (is_unavailable(error) or isinstance(error, TimeoutError)):
             raise
         LOG.warning("the database does not answer: %s", type(error).__name__)
         raise Problem.later("the database does not answer; try again, `keelwatch doctor` says why") from None

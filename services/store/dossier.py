@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -14,6 +16,9 @@ from schemas.identity import Model
 from schemas.incident import Incident
 from schemas.sample import Sample
 from services.store import decisions, incidents, journal, samples, scores
+
+_BEFORE: Final = timedelta(hours=24)
+"""An incident tells of evaluations that were so shortly before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ def read(connection: Connection, id: str) -> Dossier | None:
     if incident is None:
         return None
     told = {entry.ref for entry in incident.timeline}
-    facts = journal.facts(connection, incident.route)
+    facts = journal.facts(connection, incident.route, incident.opened_at - _BEFORE)
     return Dossier(
         incident,
         _alerts(incident, facts),

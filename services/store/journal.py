@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from schemas.alert import Alert
 from schemas.change import Change
@@ -79,23 +79,29 @@ def _write(connection: Connection, route: str, facts: Iterable[tuple[str, str, d
         routes.set_head(connection, route, seq, previous)
 
 
-def facts(connection: Connection, route: str) -> tuple[Fact, ...]:
-    """The facts of the route in the order of arrival; for an erased one, what its erasure put in its place."""
+def facts(connection: Connection, route: str, since: datetime | None = None) -> tuple[Fact, ...]:
+    """The facts of the route in the order of arrival; for an erased one, what its erasure put in its place.
+
+    With `since` only those that are not older.
+    """
     found: dict[int, tuple[str, str]] = {}
-    for entry in entries(connection, route):
+    for entry in entries(connection, route, since):
         target = erased_seq(entry.kind, entry.fact)
         if target is None and entry.payload is not None:
             found[entry.seq] = (entry.kind, entry.payload)
         elif target is not None and entry.payload:
             kind, _, payload = entry.payload.partition("\n")
             found[target] = (kind, payload)
-    return tuple(KINDS[kind].decode(payload.encode()) for _, (kind, payload) in sorted(found.items()))
+    read = (KINDS[kind].decode(payload.encode()) for _, (kind, payload) in sorted(found.items()))
+    return tuple(fact for fact in read if since is None or fact.ts >= since)
 
 
-def entries(connection: Connection, route: str) -> tuple[Entry, ...]:
-    """The route's journal as it is stored, in order."""
+def entries(connection: Connection, route: str, since: datetime | None = None) -> tuple[Entry, ...]:
+    """The route's journal as it is stored, in order; with `since` without older facts, but with every erasure."""
     columns = [_JOURNAL.c[name] for name in Entry.__dataclass_fields__]
     query = select(*columns).where(_JOURNAL.c.route == route).order_by(_JOURNAL.c.seq)
+    if since is not None:
+        query = query.where(or_(_JOURNAL.c.ts >= since, _JOURNAL.c.kind == ERASURE))
     return tuple(Entry(*row) for row in connection.execute(query))
 
 

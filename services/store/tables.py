@@ -184,6 +184,7 @@ class IncidentRow(Base, table=True):
             postgresql_where=text("state <> 'resolved'"),
         ),
         Index(None, "route", "opened_at"),
+        Index(None, "opened_at", "id"),
     )
     id: str = Field(primary_key=True)
     route: str

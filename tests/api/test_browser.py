@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request
@@ -110,6 +111,7 @@ def test_forty_hostile_texts_run_nowhere_even_without_the_policy(
         return HTMLResponse(f"<!doctype html><body>{frames}")
 
     with serving(app, asked) as at:
+        assert "content-security-policy" not in httpx.get(f"{at}/frames", trust_env=False).headers
         opened(browser, f"{at}/frames", tmp_path / "profile")
     own = {f"/incidents/{id}" for id in ids} | {"/", "/frames", "/static/keelwatch.css", "/static/keelwatch.svg"}
     assert own - {"/static/keelwatch.svg"} <= set(asked)

@@ -124,6 +124,7 @@ def test_a_change_is_announced_without_an_incident(database: Database) -> None:
         (PATH, {"route": "UP"}, "route"),
         (PATH, {"incident": "x"}, "incident"),
         (PATH, {"ts": 5}, "ts"),
+        (PATH, {"ts": "2026-11-26T14:00:00Z"}, "ts"),
         (PATH, {"expires": "2026-11-24T00:00:00Z"}, "expires"),
         (PATH, {"more": 1}, "more"),
         ("/v1/changes", {"model": {"served": "x"}}, "model.requested"),
@@ -163,5 +164,13 @@ def test_another_sites_page_cannot_decide(api: Api, incident: Incident) -> None:
     for host in ("evil.example", "evil.example:8400", "127.0.0.1.evil.example", "[::1", ""):
         assert asked(api, "GET", "/v1/incidents", headers={"host": host}).status_code == 421
     assert written(api, incident.id) == []
-    own = {"origin": "http://127.0.0.1:8400", "sec-fetch-site": "same-origin"}
-    assert asked(api, "POST", PATH, json=body, headers=own).status_code == 202
+    for ours in ({"origin": "http://127.0.0.1:8400"}, {"origin": "https://keelwatch.example"}):
+        sent = {**body, "kind": "silence", "reason": ours["origin"]}
+        site = {} if "8400" in ours["origin"] else {"sec-fetch-site": "same-origin"}  # behind a proxy
+        expires = {"expires": later(2 + len(site)).isoformat()}
+        assert asked(api, "POST", PATH, json={**sent, **expires}, headers={**ours, **site}).status_code == 202
+
+
+def test_probes_and_what_is_signed_are_answered_under_any_name(api: Api) -> None:
+    for path in ("/readyz", "/metrics", "/slack/actions"):  # not of this application, and not refused for the name
+        assert asked(api, "POST", path, headers={"host": "keelwatch.example"}).status_code == 404

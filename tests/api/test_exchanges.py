@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import Request
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.position import Position
@@ -199,6 +199,7 @@ def test_bodies_share_a_budget_of_memory(wire: Wire) -> None:
     assert asked(api, "POST", PATH, json=exchange()).status_code == 202
 
 
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["good", "bare", "invalid", "refused", "unknown", "lost"]), min_size=1, max_size=12))
 def test_every_record_has_its_result_and_accepted_ones_alone_were_sent(kinds: list[str]) -> None:
     faults = {b"refused": ValueError(), b"unknown": UnknownOutcome("x"), b"lost": NotSent("x")}

@@ -156,7 +156,7 @@ def test_a_resolved_incident_offers_nothing_and_takes_nothing(api: Api) -> None:
         ({"token": "A" * 43}, 403),
         ({"cookie": ""}, 403),
         ({"cookie": f"{COOKIE}="}, 403),
-        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://evil.example", "sec-fetch-site": ""}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"kind": "announce"}, 422),
         ({"kind": "constructor"}, 422),

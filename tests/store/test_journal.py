@@ -211,6 +211,26 @@ def test_an_erased_fact_cannot_be_put_back_or_removed_without_a_trace(chain: Con
     assert is_found(chain)
 
 
+def test_what_is_read_since_a_time_is_the_end_of_what_is_read_of_all(database: Database) -> None:
+    with database.write() as connection:
+        journal.append(connection, ROUTE, [decision(n) for n in range(6)])
+        journal.erase(connection, ROUTE, 2, START + timedelta(hours=1), decision(1, "gone"))
+        journal.erase(connection, ROUTE, 5, START + timedelta(hours=1), decision(4, "gone too"))
+    with database.read() as connection:
+        whole = journal.facts(connection, ROUTE)
+        for n in range(7):
+            since = START + timedelta(minutes=n)
+            assert journal.facts(connection, ROUTE, since) == tuple(fact for fact in whole if fact.ts >= since)
+    assert [fact.reason for fact in whole] == [
+        "looks fine",
+        "gone",
+        "looks fine",
+        "looks fine",
+        "gone too",
+        "looks fine",
+    ]
+
+
 def test_an_erased_fact_does_not_come_back_when_it_is_delivered_again(chain: Connection) -> None:
     before = journal.facts(chain, ROUTE)
     assert before == (*FACTS[1:5], decision(4, "(erased)"))

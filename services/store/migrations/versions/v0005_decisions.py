@@ -1,4 +1,4 @@
-"""Decisions on their way to their topic."""
+"""Decisions on their way to their topic, and incidents by the time of their opening."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make table and index."""
     op.create_table(
         "decisions_outbox",
         sa.Column("route", sa.String(), nullable=False),
@@ -29,8 +29,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_decisions_outbox_published_route", "decisions_outbox", ["published", "route"])
     op.create_index("ix_decisions_outbox_incident", "decisions_outbox", ["incident"])
+    op.create_index("ix_incidents_opened_at_id", "incidents", ["opened_at", "id"])
 
 
 def downgrade() -> None:
-    """Drop the table, with all that it holds."""
+    """Drop both, with all that the table holds."""
+    op.drop_index("ix_incidents_opened_at_id", "incidents")
     op.drop_table("decisions_outbox")
