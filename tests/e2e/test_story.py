@@ -127,7 +127,7 @@ def test_a_silent_update_from_the_first_exchange_to_the_accepted_baseline(servic
     until(lambda: has(service, state="acknowledged"), "the button acknowledges")
     send(service, exchanges, 420)
     crossed = found["opened_event_index"]
-    until(lambda: bool(service.facts(ROUTE, Alert)) and seen(service.database, ROUTE).exchanges >= BEFORE + 480, "all are recorded")
+    until(lambda: seen(service.database, ROUTE).exchanges >= BEFORE + 480, "all are recorded")
     press(service, "accept_baseline")
     until(lambda: has(service, state="resolved"), "what the model does now is accepted")
     until(lambda: len(pinned(service)) == 2, "and is the new baseline")
