@@ -15,7 +15,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 $(STAMP): FORCE
 endif
 
-.PHONY: help install demo test check format bench bench-updates clean FORCE
+.PHONY: help install demo test check format parity bench bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -38,8 +38,14 @@ format: $(STAMP) ## write the formatting that `check` asks for
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
+parity: $(STAMP) ## the stream and replay say the same of 20,000 exchanges (needs Apache Kafka, PostgreSQL, recorded data)
+	@$(RUN) -m tests.benchmarks.parity $(PARITY_ARGS)
+
 bench: ## the benchmarks; each is a command that prints its figures
 	@sed -n 's/^\(bench-[a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+bench-stream: $(STAMP) ## how fast the stream is, as ratios of one run (needs Apache Kafka, PostgreSQL, recorded data)
+	@$(RUN) -m tests.benchmarks.stream $(BENCH_ARGS)
 
 bench-updates: $(STAMP) ## silent updates found, clean and narrowing streams left alone (needs recorded data)
 	$(RUN) -m tests.benchmarks.updates $(BENCH_ARGS)
