@@ -17,7 +17,8 @@ endif
 
 SEED := 1
 
-.PHONY: help install demo test chaos rebalance outages check format bench bench-compare bench-updates clean FORCE
+.PHONY: help install demo test chaos rebalance outages parity check format \
+	bench bench-compare bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -43,11 +44,17 @@ format: $(STAMP) ## write the formatting that `check` asks for
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
+parity: $(STAMP) ## the stream and replay say the same of 20,000 exchanges (needs Apache Kafka, PostgreSQL, recorded data)
+	@$(RUN) -m tests.benchmarks.parity $(PARITY_ARGS)
+
 bench: ## the benchmarks; each is a command that prints its figures
 	@sed -n 's/^\(bench-[a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, recorded updates of real models
 	$(RUN) -m tests.benchmarks.compare $(BENCH_ARGS)
+
+bench-stream: $(STAMP) ## how fast the stream is, as ratios of one run (needs Apache Kafka, PostgreSQL, recorded data)
+	@$(RUN) -m tests.benchmarks.stream $(BENCH_ARGS)
 
 bench-updates: $(STAMP) ## silent updates found, clean and narrowing streams left alone (needs recorded data)
 	$(RUN) -m tests.benchmarks.updates $(BENCH_ARGS)

@@ -3,12 +3,13 @@
 from services.bootstrap.evaluating import evaluation, judge
 from services.bootstrap.notifying import answer, look, notifiers, sender
 from services.bootstrap.scoring import EMBEDDERS, embedder, monitor, recorder, scorer, tools
-from services.bootstrap.work import API, STEPS, Process, Work, api, work
+from services.bootstrap.work import API, STEPS, STREAMED, Process, Work, api, work
 
 __all__ = [
     "API",
     "EMBEDDERS",
     "STEPS",
+    "STREAMED",
     "Process",
     "Work",
     "answer",

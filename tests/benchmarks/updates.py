@@ -101,7 +101,7 @@ def _tools() -> Tools:
 
 
 @cache
-def _recorded(file: str) -> tuple[Recorded, ...]:
+def recorded(file: str) -> tuple[Recorded, ...]:
     folder = Path(os.environ.get("KEELWATCH_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
     return read_recorded((folder / f"{file}.jsonl").read_bytes().splitlines())
 
@@ -132,12 +132,12 @@ def _seen(found: dict[str, Any]) -> Seen:
 
 def _update(case: Update, seed: int) -> Seen:
     draws = (Draw(*case.old, BASELINE + CLEAN), Draw(*case.new, AFTER))
-    return _seen(_replay(convert(_recorded(case.file), Conversion(draws, ROUTE, seed, case.where))))
+    return _seen(_replay(convert(recorded(case.file), Conversion(draws, ROUTE, seed, case.where))))
 
 
 def _clean(seed: int) -> Seen:
     draws = (Draw(*CLEAN_MODEL, LONG),)
-    return _seen(_replay(convert(_recorded(CLEAN_FILE), Conversion(draws, ROUTE, seed))))
+    return _seen(_replay(convert(recorded(CLEAN_FILE), Conversion(draws, ROUTE, seed))))
 
 
 def _narrow(seed: int) -> Seen:
@@ -146,7 +146,7 @@ def _narrow(seed: int) -> Seen:
 
 def _narrowing(seed: int) -> Iterator[Exchange]:
     """Clean traffic whose prompts, after the change, come from 2 of 6 topic clusters; the model stays."""
-    pool = [row for row in _recorded(CLEAN_FILE) if (row.model, row.version) == CLEAN_MODEL]
+    pool = [row for row in recorded(CLEAN_FILE) if (row.model, row.version) == CLEAN_MODEL]
     topics = _topics()
     kept = np.random.default_rng(seed).choice(TOPICS, KEPT_TOPICS, replace=False)
     narrow = [row for row in pool if topics[row.prompt] in kept]
@@ -161,7 +161,7 @@ def _narrowing(seed: int) -> Iterator[Exchange]:
 def _topics() -> dict[str, int]:
     from sklearn.cluster import KMeans  # noqa: PLC0415
 
-    prompts = sorted({row.prompt for row in _recorded(CLEAN_FILE)})
+    prompts = sorted({row.prompt for row in recorded(CLEAN_FILE)})
     vectors = bootstrap.embedder(load_settings()).embed(prompts).astype(float)
     return dict(zip(prompts, KMeans(TOPICS, n_init=4, random_state=0).fit_predict(vectors).tolist(), strict=True))
 

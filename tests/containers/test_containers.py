@@ -85,7 +85,7 @@ def test_every_service_is_held_to_little() -> None:
 def test_every_step_runs_once_and_waits_for_what_it_needs() -> None:
     workers = {name: one for name, one in _ours().items() if one["command"][0] == "worker"}
     steps = [step for one in workers.values() for step in one["command"][one["command"].index("--only") + 1].split(",")]
-    assert sorted(steps) == ["alert", "detect", "evaluate", "record", "score"]
+    assert sorted(steps) == ["alert", "detect", "evaluate", "notify", "record", "score"]
     for one in workers.values():
         assert one["depends_on"]["topics"]["condition"] == "service_completed_successfully"
         assert one["depends_on"]["kafka"]["condition"] == "service_healthy"

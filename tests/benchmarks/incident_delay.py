@@ -1,0 +1,138 @@
+"""How long an incident takes: from the acknowledgement of the exchange that crossed to the row in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from sqlalchemy import select
+
+from schemas.alert import Alert
+from schemas.exchange import Exchange
+from schemas.reading import Reading
+from schemas.score import ScoreBlock
+from schemas.topics import ALERTS, EXCHANGES, READINGS, SCORES
+from services.demo.bot import Script, traffic
+from services.store.engine import Database, open_database
+from services.store.tables import IncidentRow, table
+from services.stream.codec import decode
+from services.stream.config import Broker, options
+from tests.support.stage import Stage
+from tests.support.streams import keyed, lag, publish, read_all, until
+
+ROUTES, LEARNED, AFTER, STAGGER = 24, 290, 60, 4
+"""The models of the routes change one after the other, `STAGGER` exchanges apart."""
+
+STEPS = ("score", "detect", "evaluate", "alert", "record")
+PER_SECOND = 100
+MONITOR = "defaults: {baseline: {size: 250, min_size: 100}}\n"
+_LOOK = 0.02
+
+Place = tuple[str, int]
+"""Route and event index."""
+
+
+@dataclass(frozen=True)
+class Delay:
+    """One incident, in seconds since the exchange that crossed was acknowledged, and in exchanges since the change."""
+
+    seconds: float
+    exchanges: int
+    sent: tuple[float, ...]
+    """When what became of the exchange was sent: its scores, the reading that fires, the alert."""
+
+
+def delays(on: Stage) -> list[Delay]:
+    """The delays of all routes' incidents, under a steady load; one that was there before the change is left out."""
+    routes = [_route(place) for place in range(ROUTES)]
+    learned = [one for route in routes for one in route[:LEARNED]]
+    rest = [(i + STAGGER * place, one) for place, route in enumerate(routes) for i, one in enumerate(route[LEARNED:])]
+    publish(on.broker, EXCHANGES.name, keyed(learned))
+    with on.worker(",".join(STEPS)):
+        until(lambda: on.recorded() == len(learned), "what is learned is recorded", 120.0)
+        with _Watch(on.database) as watch:
+            acknowledged = asyncio.run(_publish(on.broker, [one for _, one in sorted(rest, key=lambda pair: pair[0])]))
+            until(lambda: lag(on.broker, STEPS) == 0, "every step has committed everything", 60.0)
+    sent = _sent(on)
+    found = []
+    for route, (moment, index) in watch.seen.items():
+        change, place = LEARNED + 10 + STAGGER * int(route.rpartition("/")[2]), (route, index)
+        if index >= change:
+            begin = acknowledged[place]
+            found.append(Delay(moment - begin, index - change, tuple(one[place] - begin for one in sent)))
+    return found
+
+
+def _sent(on: Stage) -> tuple[dict[Place, float], dict[Place, float], dict[Place, float]]:
+    """(route, event index) -> when its scores, its first reading that fires, and its first alert were sent."""
+    scores: dict[Place, float] = {}
+    readings: dict[Place, float] = {}
+    alerts: dict[Place, float] = {}
+    for topic in (SCORES.name, READINGS.name, ALERTS.name):
+        for record in read_all(on.broker, topic):
+            said, moment = decode(topic, record.value), record.timestamp / 1000
+            if isinstance(said, ScoreBlock):
+                scores.update({(said.route, int(id.rpartition("/")[2])): moment for id in said.id})
+            elif isinstance(said, Reading) and said.status == "firing":
+                readings.setdefault((said.route, said.event_index), moment)
+            elif isinstance(said, Alert):
+                alerts.setdefault((said.route, said.event_index), moment)
+    return scores, readings, alerts
+
+
+def _route(place: int) -> list[Exchange]:
+    script = Script(before=LEARNED + 10 + STAGGER * place, after=AFTER, leak=0.02)
+    route = f"delay/{place}"
+    return [
+        one.model_copy(update={"route": route, "id": f"{route}/{i}"}) for i, one in enumerate(traffic(script, place))
+    ]
+
+
+async def _publish(broker: Broker, exchanges: Sequence[Exchange]) -> dict[Place, float]:
+    """Send at a steady rate; when each exchange was acknowledged."""
+    producer = AIOKafkaProducer(**{**options(broker).producer, "linger_ms": 0})
+    acknowledged: dict[Place, float] = {}
+    await producer.start()
+    try:
+        begin, sent = time.time(), []
+        for place, (key, value) in enumerate(keyed(exchanges)):
+            await asyncio.sleep(max(0.0, begin + place / PER_SECOND - time.time()))
+            delivery = await producer.send(EXCHANGES.name, key=key, value=value)
+            route, _, index = (exchanges[place].id or "").rpartition("/")
+            delivery.add_done_callback(lambda _, of=(route, int(index)): acknowledged.setdefault(of, time.time()))
+            sent.append(delivery)
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+    return acknowledged
+
+
+class _Watch:
+    """Looks for new incidents, 50 times a second; `seen`: route -> when its first one was seen, and its index."""
+
+    def __init__(self, url: str) -> None:
+        self.seen: dict[str, tuple[float, int]] = {}
+        self._database: Database = open_database(url, create=False)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._database.close()
+
+    def _run(self) -> None:
+        rows = table(IncidentRow).c
+        wanted = select(rows.route, rows.opened_event_index).order_by(rows.opened_at)
+        while not self._stop.wait(_LOOK):
+            with self._database.read() as connection:
+                for route, index in connection.execute(wanted):
+                    self.seen.setdefault(route, (time.time(), index))
