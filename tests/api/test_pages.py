@@ -64,7 +64,7 @@ def test_the_list_shows_the_worst_first_and_the_resolved_apart(api: Api) -> None
     recorded(api.repository.database, decision("resolve", route="c", incident=last.id))
     text = page(api, "/").text
     assert "2 incidents open" in text
-    places = [text.index(f"refusal rate of {route} ") for route in "bac"]
+    places = [text.index(f"Refusal rate of {route} ") for route in "bac"]
     assert places == sorted(places)
     assert text.index("Resolved") < places[2]
 
@@ -75,7 +75,7 @@ def test_an_incident_says_what_moved_why_how_sure_and_what_the_suite_found(api: 
     [incident] = api.repository.incidents()
     text = " ".join(page(api, f"/incidents/{incident.id}").text.split())
     for said in (
-        incident.headline,
+        "Refusal rate of support-bot/prod fell from 18.8% to 12.0%",
         "warning open opened 2026-11-24 17:00 UTC (43 hours ago), at exchange 300",
         f"The model changed: {incident.verdict_reason}",
         "Safety suite core: regressed: the model is less safe",

@@ -145,7 +145,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"at": words.at, "ago": words.ago}
+    made.filters |= {"at": words.at, "ago": words.ago, "headline": words.headline}
     made.globals |= {"ENTRIES": words.ENTRIES, "DECISIONS": words.DECISIONS, "VERDICTS": words.VERDICTS}
     return made
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from schemas.decision import DecisionKind
 from schemas.evaluation import Outcome
-from schemas.incident import EntryKind, Verdict
+from schemas.incident import EntryKind, Incident, Verdict
 from schemas.reading import Unit
 
 VERDICTS: Final[Mapping[Verdict, str]] = {
@@ -64,6 +64,12 @@ def change(low: float, high: float, unit: Unit) -> str:
     """The interval of a change, for example `-16.1 to -11.7 points`."""
     digits = 1 if unit == "pp" else 2
     return f"{low:+.{digits}f} to {high:+.{digits}f}{_CHANGES[unit]}"
+
+
+def headline(incident: Incident) -> str:
+    """The incident's headline as a sentence; a route keeps its spelling."""
+    told = incident.headline or "something moved"
+    return told if told.startswith(incident.route) else told[0].upper() + told[1:]
 
 
 def at(ts: datetime) -> str:
