@@ -46,10 +46,13 @@ class FaustPositions:
         self._apps, self._waiting, self._ends, self._reachable = apps, waiting, ends, reachable
 
     async def read(self) -> Observation:
-        """Positions of all apps; `joining` while any of them has no generation yet or rebalances."""
-        apps = self._apps()
-        if not apps or any(joining(app) for app in apps):
-            return Observation(joining=True, reachable=self._reachable())
+        """Positions of all apps; `joining` while one has no generation yet or rebalances, or the broker is away.
+
+        Without a broker nothing can move: each step's own limit counts then, and where a consumer stands is not asked.
+        """
+        apps, reachable = self._apps(), self._reachable()
+        if not reachable or not apps or any(joining(app) for app in apps):
+            return Observation(joining=True, reachable=reachable)
         found: dict[Place, Partition] = {}
         for app in apps:
             found.update(await self._of_app(app))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.stream.log import open_log
 from services.stream.metrics import Meters
 from services.stream.watchdog import DEAD_AFTER, DOUBTFUL_AFTER, Observation, Partition, Watch, look, reason
-from services.stream.watching import Watchdog
+from services.stream.watching import FaustPositions, Watchdog
 
 A, B = ("keelwatch.scores", 0), ("keelwatch.scores", 1)
 EVERY = 2.0
@@ -96,6 +96,14 @@ def test_joining_for_ever_with_a_reachable_broker_ends_and_without_one_does_not(
     assert verdicts[-1] == "dead"
     assert "joining the group" in str(reason(watch))
     assert set(run(*[Observation(joining=True, reachable=False)] * 400)[1]) == {"well"}
+
+
+def test_while_the_broker_is_away_nothing_counts_as_standing_and_no_consumer_is_asked() -> None:
+    """A consumer without a broker may take longer to answer than the watchdog waits; a minute of that was its end."""
+    positions = FaustPositions(lambda: [object()], reachable=lambda: False)
+    away = asyncio.run(positions.read())
+    assert away == Observation(joining=True, reachable=False)
+    assert set(run(at(10, 50), *[away] * 60, at(10, 50))[1]) == {"well"}
 
 
 def test_a_suspended_process_gets_time_to_move() -> None:

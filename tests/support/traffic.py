@@ -23,6 +23,7 @@ ROUTES = ("bot-0/prod", "bot-1/prod", "bot-3/prod", "bot-5/prod")
 """Their keys are of one partition each, where there are four."""
 
 _MOST_AT_ONCE = 200
+_PAUSE = 0.2
 
 
 def story(script: Script, routes: Sequence[str] = ROUTES) -> Iterator[Exchange]:
@@ -97,6 +98,8 @@ class Steady(threading.Thread):
             pairs = list(zip(some, outcomes, strict=True))
             self.accepted += [str(one.id) for one, outcome in pairs if not isinstance(outcome, BaseException)]
             some = [one for one, outcome in pairs if isinstance(outcome, BaseException)]
+            if some:
+                await asyncio.sleep(_PAUSE)
 
 
 @dataclass(frozen=True, order=True)
