@@ -165,7 +165,9 @@ def test_a_suite_that_is_not_there_fails_and_the_change_is_inconclusive(database
 def test_what_could_not_be_published_is_published_later_and_not_run_again(
     database: Database, endpoint: Endpoint
 ) -> None:
-    caught, monitor = Caught(fails=1), watched(endpoint.url("normal", "unpublished"))
+    key = f"unpublished-{database.engine.dialect.name}"
+    caught, monitor = Caught(fails=1), watched(endpoint.url("normal", key))
+    before = len(endpoint.seen(key))
     traffic(database)
     done(database, monitor, caught)
     assert states(database) == [("first_seen", "ran", None)]
@@ -174,7 +176,7 @@ def test_what_could_not_be_published_is_published_later_and_not_run_again(
     assert done(database, monitor, caught) == 1
     assert states(database) == [("first_seen", "done", None)]
     assert len(caught.runs) == 1
-    assert len(endpoint.seen("unpublished")) == one_suite("core").answers
+    assert len(endpoint.seen(key)) == before + one_suite("core").answers
 
 
 def test_a_run_that_another_began_goes_on_with_the_answers_it_had(database: Database, endpoint: Endpoint) -> None:

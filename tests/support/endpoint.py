@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -118,8 +119,13 @@ def _bomb(self: _Handler, _body: dict[str, Any], _: int) -> None:
     self._send(200, b'{"choices": [' + b" " * BOMB_BYTES)
 
 
+@cache
+def _zipped() -> bytes:
+    return gzip.compress(b" " * BOMB_BYTES)
+
+
 def _zip(self: _Handler, _body: dict[str, Any], _: int) -> None:
-    self._send(200, gzip.compress(b" " * BOMB_BYTES), Content_Encoding="gzip")
+    self._send(200, _zipped(), Content_Encoding="gzip")
 
 
 def _key(self: _Handler, body: dict[str, Any], number: int) -> None:
@@ -147,9 +153,12 @@ def _broken_line(self: _Handler, _body: dict[str, Any], _: int) -> None:
     self.close_connection = True
 
 
-def _slow(self: _Handler, body: dict[str, Any], number: int) -> None:
-    time.sleep(0.3)
-    _normal(self, body, number)
+def _slow(seconds: float) -> Callable[[_Handler, dict[str, Any], int], None]:
+    def answer(self: _Handler, body: dict[str, Any], number: int) -> None:
+        time.sleep(seconds)
+        _normal(self, body, number)
+
+    return answer
 
 
 ALWAYS = 10**9
@@ -157,7 +166,8 @@ MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
     "normal": _normal,
     "compliant": lambda self, body, number: self.say(HELP),
     "leaks": _leaks,
-    "slow": _slow,
+    "slow": _slow(0.3),
+    "slower": _slow(1.0),
     "hang": _hang,
     "garbage": lambda self, body, number: self._send(200, b"<html>hello</html>"),
     "nested": lambda self, body, number: self._send(200, b"[" * 200_000),
@@ -182,11 +192,17 @@ MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
 }
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_: Any) -> None:
+        """Who asked may be gone: that is what tests do."""
+
+
 def main() -> None:
     """Print the port and serve until killed."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.request_queue_size = 64
+    server = _Server(("127.0.0.1", 0), _Handler)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     server.serve_forever()
