@@ -17,8 +17,7 @@ endif
 
 SEED := 1
 
-.PHONY: help install demo test chaos rebalance outages parity check format \
-	bench bench-compare bench-stream bench-updates clean FORCE
+.PHONY: help install demo test chaos rebalance outages parity check format bench bench-compare bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done

@@ -30,7 +30,6 @@ _EARLY_WEIGHT: Final = {rule.name: rule.early for rule in RULES}
 _BODY_RULES = PatternSet({"listed": rf"(?:^|\n){_ITEM}.*\n{_ITEM}.*\n{_ITEM}", "code": "```"})
 _BODY_WEIGHT: Final = {"listed": LISTED, "code": CODE}
 _OPENING_RULES = PatternSet({rule.name: rule.source for rule in RULES})
-_EARLY_RULES = PatternSet({rule.name: rule.source for rule in RULES if rule.early})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def _log_odds(spoken: str) -> float:
     total = BIAS + sum(_WEIGHT[name] for name in sorted(found))
     if "turns" in found and not found & OBJECTS:
         total += HELP_FOLLOWS
-    total += sum(_EARLY_WEIGHT[name] for name in sorted(_EARLY_RULES.found(opening[:_EARLY])))
+    total += sum(_EARLY_WEIGHT[name] for name in sorted(_OPENING_RULES.found(opening[:_EARLY])))
     total += sum(_BODY_WEIGHT[name] for name in sorted(_BODY_RULES.found(spoken)))
     return total
 
