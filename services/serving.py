@@ -7,7 +7,6 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
 
 from fastapi import FastAPI
 
@@ -19,6 +18,7 @@ from services.api.gateway import Gateway, Send
 from services.api.relay import Relay
 from services.store.engine import Database
 from services.store.repository import Repository
+from services.stream.attend import GRACE_SECONDS
 from services.stream.checks import Cluster, Store
 from services.stream.config import Broker
 from services.stream.health import Check, Health, in_thread
@@ -26,9 +26,6 @@ from services.stream.log import Log, install, open_log
 from services.stream.metrics import Meters
 from services.stream.runner import Companion, Publish
 from services.stream.uplink import Uplink
-
-GRACE_SECONDS: Final = 12
-"""Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
 
 
 @dataclass(frozen=True, slots=True)

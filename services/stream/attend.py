@@ -20,6 +20,8 @@ from services.stream.metrics import Meters
 from services.stream.watching import FaustPositions, Watchdog
 
 HOST: Final = "127.0.0.1"
+GRACE_SECONDS: Final = 12
+"""Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
 
 
 class Watched(Protocol):
@@ -93,7 +95,8 @@ async def attended(given: Attendance, watched: Watched) -> AsyncIterator[int | N
             port = None
             await stack.enter_async_context(health.watching())
         else:
-            port = await stack.enter_async_context(health.serve(given.port, given.host, _app(given, health)))
+            grace = 0 if given.extend is None else GRACE_SECONDS
+            port = await stack.enter_async_context(health.serve(given.port, given.host, _app(given, health), grace))
             given.log.info("probes", at=f"http://{given.host}:{port}/readyz")
         await stack.enter_async_context(_running(watchdog.run))
         yield port
