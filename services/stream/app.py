@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
+from mode.threads import WorkerThread
 
 from schemas.topics import dead_topics
 from services.flow import STEPS
@@ -16,6 +18,7 @@ from services.stream.leave import leave
 from services.stream.step import Step
 
 WITHIN_SECONDS: Final = 0.1
+_THREAD_SECONDS: Final = 2.0
 _BUFFER: Final = 512  # messages of each app that wait for its steps; blocks can be large
 
 
@@ -53,8 +56,26 @@ def members(app: faust.App, steps: Sequence[Step]) -> faust.App:
     return app
 
 
+class _Worker(WorkerThread):
+    """faust joins this thread from the event loop, which then serves nothing that the thread waits for: for ever."""
+
+    def __init__(self, service: Any) -> None:
+        super().__init__(service)
+        self.daemon = True
+
+    def stop(self) -> None:
+        """`_Thread.stop` waits, beside the loop."""
+
+
 class _Thread(driver.AIOKafkaConsumerThread):
     """faust waits 1.5 s for a fetch, whatever its settings: the embedded broker answers at half of that."""
+
+    Worker = _Worker
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.is_stopped.wait, _THREAD_SECONDS)
 
     async def on_thread_stop(self) -> None:
         if self._consumer is not None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient
@@ -98,13 +98,31 @@ class Runner:
             self.producer = producer
             self._make(broker, handlers, producer)
             stack.push_async_callback(self._end_apps)
-            for app in self.apps:
-                bind_to_running_loop(app)
-                app.finalize()
-            # Together: each waits a second for its agents, and for the other members of its group to notice.
-            await asyncio.gather(*(app.maybe_start() for app in self.apps))
+            if not await self._started():
+                return 0
             LOG.info("running %s", ", ".join(step.handler.name for step in self.steps))
             return await self._until_the_end()
+
+    async def _started(self) -> bool:
+        """Start the apps; False when the end was asked for before all of them were members of their groups."""
+        starting = asyncio.create_task(self._start())
+        stopped = asyncio.create_task(self._stop.wait())
+        either: list[asyncio.Task[Any]] = [starting, stopped]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if starting.done():
+            await starting
+            return True
+        starting.cancel()
+        await asyncio.wait([starting], timeout=_STOP_SECONDS)
+        return False
+
+    async def _start(self) -> None:
+        for app in self.apps:
+            bind_to_running_loop(app)
+            app.finalize()
+        # Together: each waits a second for its agents, and for the other members of its group to notice.
+        await asyncio.gather(*(app.maybe_start() for app in self.apps))
 
     async def _end_apps(self) -> None:
         """Let faust commit and leave. What it hangs on is worth nothing: all was saved, and at worst comes again."""
