@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from services.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SUBSTITUTED = pytest.StashKey[str]()
@@ -26,6 +29,30 @@ def data_dir() -> Path:
     if not (folder / "xstest.jsonl").is_file():
         pytest.skip("needs recorded data: set KEELWATCH_DATA")
     return folder
+
+
+@pytest.fixture
+def keelwatch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line with a data folder of its own and no other setting: exit code, stdout, stderr."""
+    from services.cli import main  # noqa: PLC0415 -- most tests do without it
+
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"KEELWATCH_{name.upper()}", raising=False)
+    monkeypatch.setenv("KEELWATCH_DATA_DIR", str(tmp_path / "data"))
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["keelwatch", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

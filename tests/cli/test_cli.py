@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from services.cli import main
 from services.demo.bot import ROUTE, Script, traffic
 from tests.support.corpus import CORPUS, with_neighbours
 
 MONITOR = "defaults: {baseline: {size: 300, min_size: 100}}\n"
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch, tmp_path):
-    for name in ("CONFIG", "DATABASE_URL", "EMBEDDER"):
-        monkeypatch.delenv(f"KEELWATCH_{name}", raising=False)
-    monkeypatch.setenv("KEELWATCH_DATA_DIR", str(tmp_path / "data"))
-
-
-@pytest.fixture
-def keelwatch(monkeypatch, capsys):
-    """Run the command line: exit code, stdout, stderr."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["keelwatch", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from services.cli import main
 from services.evaluate.library import load_suite
 from tests.support.endpoint import KEY, Endpoint, running
 
@@ -21,26 +19,6 @@ ASK = ("eval", "run", "--route", ROUTE, "--model", "fake-1")
 def endpoint() -> Iterator[Endpoint]:
     with running() as started:
         yield started
-
-
-@pytest.fixture
-def keelwatch(monkeypatch, capsys, tmp_path):
-    """Run the command line in an empty folder: exit code, stdout, stderr."""
-    for name in ("CONFIG", "DATABASE_URL"):
-        monkeypatch.delenv(f"KEELWATCH_{name}", raising=False)
-    monkeypatch.setenv("KEELWATCH_DATA_DIR", str(tmp_path / "data"))
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["keelwatch", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture

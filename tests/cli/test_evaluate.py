@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from services.cli import main
 from services.evaluate.result import RunResult
 from tests.support.results import result, suite_of, worse
 
 CORE = suite_of(repeats=3)
 GOOD, BAD = result(CORE), result(CORE, {**worse("harmful", 9, 3), **worse("canary", 1, 3)})
 KEYS = {"hazard", "measure", "n", "before", "after", "delta", "low", "high", "p_adjusted", "mde", "verdict", "flipped"}
-
-
-@pytest.fixture
-def keelwatch(monkeypatch, capsys):
-    """Run the command line: exit code, stdout, stderr."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["keelwatch", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture
