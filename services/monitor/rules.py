@@ -17,9 +17,6 @@ _SECRET: Final = re.compile(
     r"xox[a-z]-|xapp-|hooks\.slack\.com/services/|sk-[A-Za-z0-9_-]{16}|gh[opsu]_[A-Za-z0-9]{20}|github_pat_"
     r"|AKIA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30}|glpat-|hf_[A-Za-z0-9]{20}|-----BEGIN|Bearer\s+\S{8}|eyJ[\w-]+\.[\w-]+\."
 )
-_NOT_YET: Final = {
-    "target": "suites are not run in this version",
-}
 
 
 class Remark(NamedTuple):
@@ -65,9 +62,6 @@ def warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         for signal in section.floors or ():
             if signal not in SIGNALS:
                 yield Remark((*path, "floors", signal), "no scorer provides it in this version: not monitored")
-        for name, message in _NOT_YET.items():
-            if getattr(section, name):
-                yield Remark((*path, name), message)
         if (section.schedules or section.after_change) and policy.target is None:
             yield Remark((*path, "schedules" if section.schedules else "after_change"), "needs a target to run suites")
         if section.target and (why := _refused(section.target.url, monitor.allow_hosts)):
