@@ -87,7 +87,7 @@ def _story(stage: Stage, seed: int, say: Say) -> None:
     suspected = stage.wait(lambda: _first(stage, Change, lambda one: one.kind == "suspected"), "a change is suspected")
     say(f"a silent change is suspected at exchange {suspected.event_index}: the suite runs again")
     compared = stage.wait(lambda: _first(stage, Comparison, lambda one: one.change == suspected.id), "it is compared")
-    found = stage.wait(lambda: _evaluated(stage, compared.id), "the incident has its evaluation")
+    found = stage.wait(lambda: _evaluated(stage, compared), "the incident has its evaluation")
     say("done: one incident, one message")
     _tell(stage, found, compared)
 
@@ -106,10 +106,13 @@ def _first(stage: Stage, kind: type[F], which: Callable[[F], bool]) -> F | None:
 
 
 def _run_for(stage: Stage, change: Change) -> Run | None:
-    """The run that a change asked for, once it is recorded."""
+    """The run that a pinned baseline asked for, once it, and the one of the route's first sight, are recorded."""
     with _reading(stage) as repository:
-        asked = {one.what.id for one in repository.evaluations(ROUTE) if one.what.cause == change.id}
-    return _first(stage, Run, lambda run: run.id in asked)
+        asked = repository.evaluations(ROUTE)
+    recorded = {fact.id for fact in _facts(stage) if isinstance(fact, Run)}
+    done = {one.what.moment for one in asked if one.what.id in recorded}
+    mine = {one.what.id for one in asked if one.what.cause == change.id}
+    return _first(stage, Run, lambda run: run.id in mine) if done >= {"first_seen", "pinned"} else None
 
 
 def _facts(stage: Stage) -> Sequence[Fact]:
@@ -117,11 +120,12 @@ def _facts(stage: Stage) -> Sequence[Fact]:
         return repository.facts(ROUTE)
 
 
-def _evaluated(stage: Stage, comparison: str) -> Incident | None:
-    """The incident, once its timeline has the comparison."""
+def _evaluated(stage: Stage, compared: Comparison) -> Incident | None:
+    """The incident, once its timeline has the comparison, and the alert of a suite that regressed."""
     with _reading(stage) as repository:
         found = repository.incidents(ROUTE)
-    return next((one for one in found if comparison in {entry.ref for entry in one.timeline}), None)
+    told = (one for one in found if compared.id in {entry.ref for entry in one.timeline})
+    return next((one for one in told if compared.overall != "regressed" or "evaluation" in one.families), None)
 
 
 @contextmanager
