@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
@@ -18,6 +18,7 @@ from services.stream.config import Broker, options
 Header = tuple[str, bytes]
 
 DEADLINE_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.2
 _UNKNOWN: Final = (KafkaTimeoutError, RequestTimedOutError, KafkaConnectionError, NodeNotReadyError)
 
 
@@ -42,6 +43,7 @@ class Producer:
             aiokafka.errors.KafkaError: if the broker cannot be reached.
         """
         client = AIOKafkaProducer(**self._options)
+        _pausing(client.client)
         try:
             await client.start()
         except BaseException:
@@ -92,6 +94,23 @@ class Producer:
         except (TimeoutError, *_UNKNOWN) as error:
             raise UnknownOutcome(f"{topic}: not acknowledged within {self._deadline:g} s") from error
         return Position(cluster=self._cluster, topic=topic, partition=place.partition, offset=place.offset)
+
+
+def _pausing(client: Any) -> None:
+    """Have a client that got no metadata pause before it asks again.
+
+    aiokafka's sender asks again at once while it knows no leader: thousands of times a second for as long as the
+    brokers are away, which takes a core, and on one machine so many ports that a connection meets itself.
+    """
+    ask = client._metadata_update
+
+    async def asked(*args: Any) -> Any:
+        found = await ask(*args)
+        if not found:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        return found
+
+    client._metadata_update = asked
 
 
 def _heard(delivery: asyncio.Future[RecordMetadata]) -> None:

@@ -1,0 +1,55 @@
+"""The producer while its broker is away: patient, and well again soon after."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from schemas.topics import EXCHANGES
+from services.stream.config import Broker, recognised
+from services.stream.producer import Producer, UnknownOutcome
+from services.stream.topics import create
+
+AWAY_SECONDS = 3.0
+
+
+def test_without_a_leader_it_asks_now_and_then_and_goes_on_once_there_is_one(own_kafka: Any, caplog: Any) -> None:
+    """aiokafka alone asks some 10,000 times a second."""
+    topic = replace(EXCHANGES, name="away", partitions=1)
+
+    async def story() -> list[int]:
+        broker = await recognised(Broker(own_kafka.bootstrap))
+        await create(broker, [topic])
+        producer = Producer(broker, deadline=1.0)
+        await producer.start()
+        try:
+            first = await producer.send(topic.name, None, b"first")
+            await asyncio.to_thread(own_kafka.kill)
+            cluster = producer._client.client.cluster
+            for partition in cluster._partitions[topic.name].values():
+                cluster._partitions[topic.name][partition.partition] = partition._replace(leader=-1)
+            caplog.clear()
+            with pytest.raises(UnknownOutcome):
+                await producer.send(topic.name, None, b"second")
+            await asyncio.sleep(AWAY_SECONDS)
+            asked = sum("Unable to update metadata" in record.message for record in caplog.records)
+            assert 0 < asked < 10 * AWAY_SECONDS + 10
+            await asyncio.to_thread(own_kafka.start)
+            async with asyncio.timeout(30):
+                while True:
+                    try:
+                        third = await producer.send(topic.name, None, b"third")
+                    except UnknownOutcome:
+                        continue
+                    return [first.offset, third.offset]
+        finally:
+            await producer.stop()
+
+    with caplog.at_level(logging.ERROR):
+        first, third = asyncio.run(story())
+    assert first == 0
+    assert third >= 1
