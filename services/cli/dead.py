@@ -40,7 +40,13 @@ def list_letters(
 
 
 @app.command("replay")
-def replay(bootstrap: BootstrapOption = None, topic: TopicOption = None) -> None:
+def replay(
+    bootstrap: BootstrapOption = None,
+    topic: TopicOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what an earlier run sent, and failed once more.")
+    ] = False,
+) -> None:
     """Send every dead letter again that no earlier run has sent: after the cause was mended."""
     done = connected(dead.replay(broker(bootstrap), topic or dead.names()))
     OUT.print(f"{done.sent:,} dead letters sent again")

@@ -58,6 +58,7 @@ class Replayed:
 
 
 TOO_LONG: Final = "only its first 256 KiB were kept: publish it again from where it came"
+FAILED_AGAIN: Final = "failed once more after an earlier run had sent it: mend it, and publish it anew"
 NO_LETTER: Final = "the record is no dead letter"
 
 
@@ -85,7 +86,8 @@ async def read(broker: Broker, topics: Sequence[str], tell: Callable[[Letter], o
 async def replay(broker: Broker, topics: Sequence[str]) -> Replayed:
     """Send again what no earlier run has sent, to the topics where it failed, with its first place as a header.
 
-    The place is committed after the broker has the records: a run that is cut short sends some of them twice, and the
+    What an earlier run has sent, and what failed once more, is left: sent again and again it would only pile up. The
+    place is committed after the broker has the records: a run that is cut short sends some of them twice, and the
     id, made of the first place, makes them one.
 
     Raises:
@@ -93,26 +95,41 @@ async def replay(broker: Broker, topics: Sequence[str]) -> Replayed:
     """
     known = await reached(broker)
     places = await _places(known, topics)
-    done = Replayed()
-    seen: set[tuple[str, Position]] = set()
+    done, seen = Replayed(), _Seen()
     if not places:
         return done
     async with consumer(known, GROUP) as client, _producing(known) as producer:
-        await _from_committed(client, places, known)
+        await from_start(client, places)
+        committed = await _committed(client, places, known)
         async for batch in records(client, await _until(client, places, known)):
-            await _send(producer, [_letter(record) for record in batch], done, seen)
-            await client.commit({place: offset + 1 for place, offset in _last(batch).items()})
+            old, new = _split(batch, committed)
+            seen.earlier.update((one.topic, one.letter.source) for one in map(_letter, old) if one.letter is not None)
+            await _send(producer, [_letter(one) for one in new], done, seen)
+            if new:
+                await client.commit({place: offset + 1 for place, offset in _last(new).items()})
     return done
 
 
-async def _send(producer: Producer, letters: Sequence[Letter], done: Replayed, seen: set[tuple[str, Position]]) -> None:
+@dataclass(slots=True)
+class _Seen:
+    """(topic, first place) of the letters that `earlier` runs, and `this` one, have seen."""
+
+    earlier: set[tuple[str, Position]] = field(default_factory=set)
+    this: set[tuple[str, Position]] = field(default_factory=set)
+
+
+async def _send(producer: Producer, letters: Sequence[Letter], done: Replayed, seen: _Seen) -> None:
     sending = []
     for one in letters:
         letter = one.letter
         if letter is None:
             done.leave(NO_LETTER)
-        elif (one.topic, letter.source) not in seen:
-            seen.add((one.topic, letter.source))
+            continue
+        place = (one.topic, letter.source)
+        if place in seen.earlier:
+            done.leave(FAILED_AGAIN)
+        elif place not in seen.this:
+            seen.this.add(place)
             raw = base64.b64decode(letter.raw)
             if len(raw) < letter.length:
                 done.leave(TOO_LONG)
@@ -122,6 +139,16 @@ async def _send(producer: Producer, letters: Sequence[Letter], done: Replayed, s
                 sending.append(producer.send(one.source, key, raw, [header], letter.first_seen))
     await asyncio.gather(*sending)
     done.sent += len(sending)
+
+
+def _split(
+    batch: Sequence[ConsumerRecord], committed: Mapping[TopicPartition, int]
+) -> tuple[list[ConsumerRecord], list[ConsumerRecord]]:
+    """What earlier runs have seen, and what they have not."""
+    parts: tuple[list[ConsumerRecord], list[ConsumerRecord]] = ([], [])
+    for one in batch:
+        parts[one.offset >= committed[TopicPartition(one.topic, one.partition)]].append(one)
+    return parts
 
 
 @asynccontextmanager
@@ -148,14 +175,13 @@ async def _until(client: AIOKafkaConsumer, places: Sequence[TopicPartition], bro
     return Until(ends=await client.end_offsets(places))
 
 
-async def _from_committed(client: AIOKafkaConsumer, places: Sequence[TopicPartition], broker: Broker) -> None:
-    """Go on where the last run ended; a topic that was made anew since is read from its beginning."""
-    await from_start(client, places)
+async def _committed(
+    client: AIOKafkaConsumer, places: Sequence[TopicPartition], broker: Broker
+) -> dict[TopicPartition, int]:
+    """Where the last run ended; the beginning of a topic that was made anew since."""
     ends: Mapping[TopicPartition, int] = {} if broker.kind == "embedded" else await client.end_offsets(places)
-    for place in places:
-        offset = await client.committed(place)
-        if offset is not None and offset <= ends.get(place, offset):
-            client.seek(place, offset)
+    found = {place: await client.committed(place) or 0 for place in places}
+    return {place: offset if offset <= ends.get(place, offset) else 0 for place, offset in found.items()}
 
 
 def _letter(record: ConsumerRecord) -> Letter:

@@ -124,3 +124,14 @@ def test_a_letter_that_the_broker_does_not_take_is_sent_by_the_next_run(keelwatc
         made = Topic(orphan.removesuffix(".score.dead"), ("exchange",), "publishers", ("score",), partitions=1)
         asyncio.run(create(cluster.broker, [made]))
     assert keelwatch(*again)[:2] == (0, "1 dead letters sent again\n")
+
+
+def test_what_fails_again_is_left_and_said(keelwatch, cluster: Cluster) -> None:
+    topic, graves = topics(cluster)
+    bury(cluster, graves, [letter(topic, i).encode() for i in range(3)])
+    again = ("dead", "replay", "--bootstrap", cluster.bootstrap, "--topic", graves)
+    assert keelwatch(*again)[:2] == (0, "3 dead letters sent again\n")
+    bury(cluster, graves, [letter(topic, i).encode() for i in range(2)])
+    said = f"0 dead letters sent again\n2 left: {dead.FAILED_AGAIN}\n"
+    assert keelwatch(*again)[:2] == (0, said)
+    assert keelwatch(*again)[:2] == (0, "0 dead letters sent again\n")
