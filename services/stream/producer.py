@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 from aiokafka.structs import RecordMetadata
 
 from schemas.position import Position
@@ -19,13 +19,14 @@ Header = tuple[str, bytes]
 
 DEADLINE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.2
-_UNKNOWN: Final = (KafkaTimeoutError, RequestTimedOutError, KafkaConnectionError, NodeNotReadyError)
 
 
 class Producer:
     """Sends records and tells when the broker has them.
 
-    aiokafka's own producer waits for ever while all brokers are down when it is idempotent; this one does not.
+    It is not idempotent in Kafka's sense: a record that was sent again after an unknown outcome may be there twice,
+    which is what consumers are made for, and one of aiokafka's never recovers from an outage of half a minute.
+    Order is kept without: one batch of a partition is on its way at a time.
     """
 
     def __init__(self, broker: Broker, deadline: float = DEADLINE_SECONDS) -> None:
@@ -91,9 +92,18 @@ class Producer:
                     )
                 delivery.add_done_callback(_heard)
                 place: RecordMetadata = await asyncio.shield(delivery)
-        except (TimeoutError, *_UNKNOWN) as error:
+        except (TimeoutError, KafkaError) as error:
+            if not _may_pass(error):
+                raise
             raise UnknownOutcome(f"{topic}: not acknowledged within {self._deadline:g} s") from error
         return Position(cluster=self._cluster, topic=topic, partition=place.partition, offset=place.offset)
+
+
+def _may_pass(error: TimeoutError | KafkaError) -> bool:
+    """Whether the broker, or the way to it, was at fault: the record may be on the topic, or can be sent again."""
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return False
+    return isinstance(error, TimeoutError | KafkaTimeoutError) or bool(error.retriable)
 
 
 def _pausing(client: Any) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
-
-import pytest
 
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
@@ -15,9 +12,7 @@ from services.demo.bot import Script
 from services.store.repository import Repository
 from services.stream.dead import FAILED_AGAIN
 from tests.chaos.check import configured
-from tests.support import kafka as brokers
 from tests.support.fleet import Fleet
-from tests.support.kafka import Cluster
 from tests.support.oracle import expected_of, seen_ids, text
 from tests.support.streams import keyed, make_topics, publish, read_all, seen
 from tests.support.traffic import ROUTES, story
@@ -25,15 +20,6 @@ from tests.support.traffic import ROUTES, story
 GOOD, POISON, LATE = 2_700, 300, 300
 BAD = [b"{not json", b"\xff\xfe\x00", b'{"x":"y"}', b"[1,2]", b"null", b"{}", b"", b'{"route":"bot-0/prod","prompt":5}']
 DEAD = f"{EXCHANGES.name}.score.dead"
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Cluster]:
-    """A broker of this module's own: the steps' topics have fixed names."""
-    with brokers.apache_kafka() as server:
-        if server is None:
-            pytest.skip(brokers.ABSENT)
-        yield brokers.cluster_of(server.bootstrap, server)
 
 
 def reasons(url: str) -> dict[str, int]:

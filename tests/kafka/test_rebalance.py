@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.chaos.rebalance import rebalance
-from tests.support import kafka as brokers
 from tests.support.fleet import Fleet
-from tests.support.kafka import Cluster
-from tests.support.streams import groups, make_topics, remove_topics
+from tests.support.streams import groups
 
 SOON = 5.0
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Cluster]:
-    """A broker of this module's own: the steps' topics have fixed names."""
-    with brokers.apache_kafka() as server:
-        if server is None:
-            pytest.skip(brokers.ABSENT)
-        yield brokers.cluster_of(server.bootstrap, server)
-
-
-@pytest.fixture
-def broker(stage):
-    make_topics(stage.broker)
-    yield stage.broker
-    remove_topics(stage.broker)
 
 
 def test_workers_that_join_leave_and_are_killed_lose_and_invent_nothing(broker, postgres, tmp_path):

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-
-import pytest
 
 from schemas.topics import EXCHANGES
 from services.stream.app import attach, make_app
 from services.stream.message import Handled, Outgoing
 from services.stream.runner import Job, Runner
 from services.stream.step import FAILED, Limits, Step
-from tests.support import kafka as brokers
-from tests.support.kafka import Cluster
-from tests.support.streams import lag, make_topics, publish, remove_topics
+from tests.support.streams import lag, publish
 
 N = 200
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Cluster]:
-    with brokers.apache_kafka() as server:
-        if server is None:
-            pytest.skip(brokers.ABSENT)
-        yield brokers.cluster_of(server.bootstrap, server)
-
-
-@pytest.fixture
-def broker(stage):
-    make_topics(stage.broker)
-    yield stage.broker
-    remove_topics(stage.broker)
 
 
 class Collect:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from schemas.topics import EXCHANGES, TOPICS, dead_topics
 from services.demo.bot import ROUTE, Script, traffic
 from services.monitor import load
 from tests.support import kafka as brokers
-from tests.support.kafka import Cluster
 from tests.support.oracle import replayed, scorer_of, seen_dead, text
 from tests.support.streams import (
     STEPS,
@@ -22,7 +20,6 @@ from tests.support.streams import (
     lag,
     make_topics,
     publish,
-    remove_topics,
     running,
     seen,
     until,
@@ -31,23 +28,6 @@ from tests.support.streams import (
 ALL = ",".join(STEPS)
 SCRIPT = Script(before=400, after=200, leak=0.03)
 MONITOR = "defaults: {baseline: {size: 250, min_size: 100}}\n"
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Cluster]:
-    """A broker of this module's own: the steps' topics have fixed names."""
-    with brokers.apache_kafka() as server:
-        if server is None:
-            pytest.skip(brokers.ABSENT)
-        yield brokers.cluster_of(server.bootstrap, server)
-
-
-@pytest.fixture
-def broker(stage):
-    """Its topics, new for each test."""
-    make_topics(stage.broker)
-    yield stage.broker
-    remove_topics(stage.broker)
 
 
 @pytest.fixture(scope="module")
