@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from detectors.protocol import Baseline, Detector, Rows
 from schemas.base import hash16
@@ -109,7 +110,10 @@ def pin(plan: Plan, state: DetectState, identity: str, ts: float, event_index: i
     per_day = max(_per_day(state, ts, event_index + 1), _LEAST_PER_DAY)
     arl = streams * _MONTH_DAYS * per_day / policy.false_pages_per_month
     baseline = replace(learning, arl=arl)
-    artefacts = {detector.name: detector.fit(baseline) for detector in plan.detectors if detector.learns}
+    # Sums of linear algebra come out otherwise on another number of threads, and with them axes that are nearly alike:
+    # a verdict must not depend on how many cores found it.
+    with threadpool_limits(1, user_api="blas"):
+        artefacts = {detector.name: detector.fit(baseline) for detector in plan.detectors if detector.learns}
     return Pinned(
         id=hash16([state.route, identity, event_index, rows.ids[0], rows.ids[-1], len(rows), round(arl, 6)]),
         identity=identity,

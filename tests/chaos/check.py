@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import unified_diff
 from pathlib import Path
 
 from services.demo.bot import Script
@@ -34,5 +35,11 @@ def check(broker: Broker, database: str, config: Path, accepted: Sequence[str]) 
     assert seen_dead(database) == {}, "a good exchange is in a dead letter"
     expected = expected_of(broker, config)
     for route in ROUTES:
-        assert text(seen(database, route)) == text(expected[route]), f"{route}: told otherwise than by replay"
+        told = difference(text(expected[route]), text(seen(database, route)))
+        assert told == "", f"{route}: told otherwise than by replay\n{told}"
         assert expected[route].incidents, f"{route}: the story has come to no incident, and shows nothing"
+
+
+def difference(expected: str, found: str) -> str:
+    """The lines in which two reports differ, with some around them; nothing when they are the same."""
+    return "\n".join(unified_diff(expected.splitlines(), found.splitlines(), "replay", "stream", lineterm=""))

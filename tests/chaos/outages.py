@@ -28,9 +28,10 @@ from tests.support.fleet import Fleet
 from tests.support.oracle import seen_ids
 from tests.support.postgres import Server
 from tests.support.streams import make_topics, remove_topics
-from tests.support.traffic import Steady, story
+from tests.support.traffic import ROUTES, Steady, story
 
 RATE = 100.0
+ENOUGH = len(ROUTES) * (SCRIPT.before + 150)
 DRAINED_SECONDS = 120.0
 
 Outage = Callable[[], AbstractContextManager[None]]
@@ -75,6 +76,7 @@ def run(
         fleet.until(lambda: len(seen_ids(database)) >= 2 * rate, "exchanges are recorded")
         for name, outage in outages.items():
             found.append(_one(fleet, traffic, database, name, outage, seconds))
+        fleet.until(lambda: len(traffic.accepted) >= ENOUGH, "every route's model was replaced long enough ago")
         accepted = traffic.finish()
         fleet.until(fleet.settled, "every group has committed everything", DRAINED_SECONDS)
         fleet.leave("worker")

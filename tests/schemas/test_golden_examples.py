@@ -33,7 +33,8 @@ def _read(name: str, stem: str) -> Record:
 def test_every_record_has_a_name_and_examples() -> None:
     for module in pkgutil.iter_modules(schemas.__path__):
         import_module(f"schemas.{module.name}")
-    assert set(Record.__subclasses__()) == set(RECORDS.values())
+    ours = {one for one in Record.__subclasses__() if one.__module__.startswith("schemas.")}
+    assert ours == set(RECORDS.values())
     assert {path.name for path in EXAMPLES.iterdir()} == set(RECORDS)
     assert [name for name in RECORDS if not examples_of(name)] == []
 

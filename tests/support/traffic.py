@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 
 from aiokafka.errors import KafkaError
 
@@ -79,7 +79,7 @@ class Steady(threading.Thread):
             begin, sent = time.monotonic(), 0
             while not self._asked.is_set():
                 due = min(int((time.monotonic() - begin) * self._rate) - sent, _MOST_AT_ONCE)
-                some = [one for one, _ in zip(self._exchanges, range(due), strict=False)]
+                some = list(islice(self._exchanges, max(due, 0)))
                 if due > 0 and not some:
                     raise AssertionError("no exchanges are left")
                 await self._deliver(producer, some)
