@@ -123,8 +123,10 @@ def test_a_silent_update_from_the_first_exchange_to_the_accepted_baseline(servic
     found = incident(service)
     assert (found["verdict"], found["state"]) == ("model", "open")
 
+    shown = buttons(service)
     press(service, "acknowledge")
     until(lambda: has(service, state="acknowledged"), "the button acknowledges")
+    until(lambda: buttons(service) != shown, "the message shows it, and its buttons are of what it shows")
     send(service, exchanges, 420)
     crossed = found["opened_event_index"]
     until(lambda: seen(service.database, ROUTE).exchanges >= BEFORE + 480, "all are recorded")
