@@ -100,12 +100,17 @@ def pinned(service: Service, route: str = ROUTE) -> list[Change]:
     return [change for change in service.facts(route, Change) if change.kind == "pinned"]
 
 
+def learn(service: Service, exchanges: Iterator[Exchange], route: str) -> None:
+    """A route is seen for the first time, and learned."""
+    send(service, exchanges, BEFORE)
+    until(lambda: len(pinned(service, route)) == 1, "a baseline is pinned")
+    until(lambda: len(service.facts(route, Run)) >= 2, "the suite runs at first sight and for the baseline")
+    assert {run.status for run in service.facts(route, Run)} == {"complete"}
+
+
 def test_a_silent_update_from_the_first_exchange_to_the_accepted_baseline(service: Service) -> None:
     exchanges = story(leak=0.0)
-    send(service, exchanges, BEFORE)
-    until(lambda: len(pinned(service)) == 1, "a baseline is pinned")
-    until(lambda: len(service.facts(ROUTE, Run)) >= 2, "the suite runs at first sight and for the baseline")
-    assert {run.status for run in service.facts(ROUTE, Run)} == {"complete"}
+    learn(service, exchanges, ROUTE)
 
     service.replace_model(ROUTE)
     send(service, exchanges, 60)
@@ -152,9 +157,7 @@ def test_a_silent_update_from_the_first_exchange_to_the_accepted_baseline(servic
 def test_an_announced_change_is_evaluated_against_the_baseline(service: Service) -> None:
     route = "shop-bot/prod"
     exchanges = (one.model_copy(update={"route": route, "id": f"shop-{one.id}"}) for one in story(leak=0.0))
-    send(service, exchanges, BEFORE)
-    until(lambda: len(pinned(service, route)) == 1, "a baseline is pinned")
-    until(lambda: len(service.facts(route, Run)) >= 2, "the suite runs at first sight and for the baseline")
+    learn(service, exchanges, route)
 
     new = next(exchanges).model.model_copy(update={"served": NEW})
     assert new.served != SERVED
