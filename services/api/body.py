@@ -39,10 +39,10 @@ class Budget:
         """Take so many bytes.
 
         Raises:
-            Problem: 503 if they are not free.
+            Problem: 429 if they are not free.
         """
         if size > self._free:
-            raise Problem.later("too many requests at one time; send again after a pause", seconds=1)
+            raise Problem.later("too many requests at one time; send again after a pause", 429, seconds=1)
         self._free -= size
 
 
@@ -63,7 +63,7 @@ async def read(request: Request, share: Share, most: int = MOST_BYTES) -> bytes:
     """The whole body.
 
     Raises:
-        Problem: 413 as soon as it is longer than `most`, 415 if it is compressed, 408 if it does not arrive, 503 if
+        Problem: 413 as soon as it is longer than `most`, 415 if it is compressed, 408 if it does not arrive, 429 if
             the budget is spent.
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":

@@ -74,6 +74,7 @@ def router(gateway: Gateway, guard: Guard, budget: Budget) -> APIRouter:
             413: {"model": ProblemBody, "description": "The body is too large."},
             415: {"model": ProblemBody, "description": "The body is compressed."},
             422: {"model": NotTaken, "description": "Nothing was sent: no exchange can be read."},
+            429: {"model": ProblemBody, "description": "Too much at one time; send again after Retry-After seconds."},
             503: {"model": NotTaken, "description": "Nothing was acknowledged; send again after Retry-After seconds."},
         },
     )

@@ -76,12 +76,14 @@ class Gateway:
 
         Raises:
             BatchError: if it cannot be cut into records.
-            Problem: 503 if too many are on their way.
+            Problem: 429 if too many are on their way.
         """
         loop = asyncio.get_running_loop()
         prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, datetime.now(UTC))
         if len(prepared) > self._free:
-            raise Problem.later("too many exchanges on their way to the broker; send again after a pause", seconds=1)
+            raise Problem.later(
+                "too many exchanges on their way to the broker; send again after a pause", 429, seconds=1
+            )
         self._free -= len(prepared)
         try:
             return await self._deliver(prepared)

@@ -188,14 +188,14 @@ def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(wire: Wire
     api = Api(base.repository, Gateway(held, most=2), base.decisions, base.relay)
     one, many = ("POST", PATH, {"json": exchange()}), ("POST", PATH, {"json": [exchange()] * 3})
     answers = all_asked(api, [one, many, one])
-    assert [answer.status_code for answer in answers] == [202, 503, 202]
+    assert [answer.status_code for answer in answers] == [202, 429, 202]
     assert answers[1].headers["retry-after"] == "1"
     assert asked(api, *one[:2], **one[2]).status_code == 202
 
 
 def test_bodies_share_a_budget_of_memory(wire: Wire) -> None:
     api = api_on(None, wire, budget=Budget(1000))
-    assert asked(api, "POST", PATH, content=Pieces(b" " * 600, 2)).status_code == 503
+    assert asked(api, "POST", PATH, content=Pieces(b" " * 600, 2)).status_code == 429
     assert asked(api, "POST", PATH, json=exchange()).status_code == 202
 
 
