@@ -127,9 +127,12 @@ def _target(watched: Monitor, route: str, endpoint: str | None, model: str | Non
 def _place(url: str) -> tuple[str, str, int | None]:
     try:
         parts = urlsplit(url)
-        return parts.scheme, parts.hostname or "", parts.port
+        place = parts.scheme, parts.hostname or "", parts.port
     except ValueError:
-        raise InputError("--endpoint: cannot be read; write https://HOST/PATH") from None
+        place = "", "", None
+    if place[0] not in ("http", "https") or not place[1]:
+        raise InputError("--endpoint: must be a URL such as https://HOST/v1")
+    return place
 
 
 async def _all(route: str, suites: list[Suite], given: Asking, allowed: list[str]) -> list[RunResult]:

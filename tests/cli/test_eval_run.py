@@ -98,8 +98,8 @@ system_prompt_file: {tmp_path}/prompt.txt}}"
     [
         (("--route", ROUTE), "--endpoint and --model"),
         (("--route", "Not A Route", "--endpoint", "http://x", "--model", "m"), "must be 1-200 characters"),
-        (("--route", ROUTE, "--endpoint", "model", "--model", "m"), "write https://HOST/PATH"),
-        (("--route", ROUTE, "--endpoint", "https://[x", "--model", "m"), "write https://HOST/PATH"),
+        (("--route", ROUTE, "--endpoint", "model", "--model", "m"), "--endpoint: must be a URL"),
+        (("--route", ROUTE, "--endpoint", "https://[x", "--model", "m"), "--endpoint: must be a URL"),
         (("--route", ROUTE, "--endpoint", "http://x", "--model", "m", "--suite", "absent"), "suite absent"),
         (("--route", ROUTE, "--endpoint", "http://x", "--model", "m", "--api-key-env", "ABSENT"), "ABSENT"),
     ],

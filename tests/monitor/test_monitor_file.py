@@ -240,12 +240,9 @@ def test_warnings_do_not_stop_the_file(text: str, words: str) -> None:
 
 def test_a_system_prompt_is_looked_for_beside_the_monitor_file(tmp_path: Path) -> None:
     for named, found in (("prompts/a.txt", f"{tmp_path}/prompts/a.txt"), ("/etc/a.txt", "/etc/a.txt")):
-        path = tmp_path / "keelwatch.yaml"
         target = f"{{url: 'https://api.example.com/v1', model: m, system_prompt_file: {named}}}"
-        path.write_text(f"routes:\n  a:\n    target: {target}\n", encoding="utf-8")
-        loaded = load(path).policy("a").target
-        assert loaded is not None
-        assert loaded.system_prompt_file == found
+        (path := tmp_path / "keelwatch.yaml").write_text(f"routes:\n  a:\n    target: {target}\n", encoding="utf-8")
+        assert load(path).policy("a").target.system_prompt_file == found
 
 
 def test_an_allowed_private_host_is_no_warning() -> None:
