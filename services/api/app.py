@@ -11,13 +11,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from schemas.exchange import Exchange
-from services.api import decisions, exchanges, problems, reading
+from services.api import decisions, exchanges, problems
 from services.api.body import Budget
 from services.api.deciding import Decisions
 from services.api.gateway import Gateway
 from services.api.guard import LOOPBACK, Guard, Secure, local_only
-from services.api.pages import routes as pages
+from services.api.pages import app as pages
 from services.api.relay import Relay
+from services.api.rest import incidents
 from services.store.repository import Repository
 
 TITLE: Final = "Keelwatch"
@@ -51,7 +52,7 @@ def install(app: FastAPI, api: Api) -> None:
     problems.install(app, pages.failed)
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
-    app.include_router(reading.router(api.repository, api.guard))
+    app.include_router(incidents.router(api.repository, api.guard))
     pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget))
     app.add_middleware(Secure, hosts=api.hosts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]

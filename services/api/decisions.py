@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
@@ -15,7 +15,7 @@ from schemas.exchange import Route
 from schemas.identity import Model
 from services.api.body import Budget, read_as
 from services.api.deciding import Decisions, stamp
-from services.api.guard import Guard
+from services.api.guard import Guard, needs
 from services.api.problems import Problem, ProblemBody, of_store, of_violation
 from services.store.decisions import Stale
 from services.store.repository import Repository
@@ -59,11 +59,7 @@ class Decided(BaseModel):
 
 def router(decisions: Decisions, repository: Repository, guard: Guard, budget: Budget) -> APIRouter:
     """The paths, for those whom `guard` lets operate."""
-
-    async def may_operate(request: Request) -> None:
-        await guard(request, "operator")
-
-    made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[Depends(may_operate)])
+    made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
 
     async def written(draft: Deciding) -> Response:
         named = None if draft.incident is None else await of_store(lambda: repository.incident(draft.incident or ""))

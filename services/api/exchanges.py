@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from services.api.batch import BatchError
 from services.api.body import Budget, read
 from services.api.gateway import Gateway, Result
-from services.api.guard import Guard
+from services.api.guard import Guard, needs
 from services.api.problems import MEDIA_TYPE, RETRY_SECONDS, Fault, Problem, ProblemBody, head
 
 _LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -56,11 +56,7 @@ class NotTaken(ProblemBody, Taken):
 
 def router(gateway: Gateway, guard: Guard, budget: Budget) -> APIRouter:
     """The path, for those whom `guard` lets ingest."""
-
-    async def may_ingest(request: Request) -> None:
-        await guard(request, "ingest")
-
-    made = APIRouter(prefix="/v1", tags=["exchanges"], dependencies=[Depends(may_ingest)])
+    made = APIRouter(prefix="/v1", tags=["exchanges"], dependencies=[needs(guard, "ingest")])
 
     @made.post(
         "/exchanges",

@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from services.api.problems import Problem, answer
 from services.errors import InputError
 
 Role = Literal["ingest", "viewer", "operator", "admin"]
-Guard = Callable[[Request, Role], Awaitable[None]]
-"""Lets a request pass that may do what the role may, else raises Problem(401 or 403)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks.
+
+    Attributes:
+        name: of the key, None on a machine without keys. role: what it may do.
+        routes: globs of the routes that it sees, where `*` stands for any characters, also `/`.
+    """
+
+    name: str | None
+    role: Role
+    routes: tuple[str, ...] = ("*",)
+
+    def sees(self, route: str) -> bool:
+        """Whether the route is one of its own; what is of another route does not exist for it."""
+        return any(fnmatchcase(route, glob) for glob in self.routes)
+
+
+LOCAL: Final = Principal(None, "admin")
+"""Everybody, where no key exists: the API then answers on this machine alone."""
+Guard = Callable[[Request, Role], Awaitable[Principal]]
+"""Who asks, if they may do what the role may, else raises Problem(401 or 403)."""
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 OPEN: Final = frozenset({"/livez", "/readyz", "/metrics", "/slack/actions"})
 """Asked under any name: probes tell no secret, and Slack signs what it sends."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+    "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -35,8 +59,24 @@ _Send = Callable[[_Message], Awaitable[None]]
 _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
-async def local_only(_request: Request, _role: Role) -> None:
+async def local_only(_request: Request, _role: Role) -> Principal:
     """Lets everybody pass: without a key the API answers on this machine alone, which `check_host` holds."""
+    return LOCAL
+
+
+def needs(guard: Guard, role: Role) -> Any:
+    """A dependency of FastAPI: passes requests that may do what the role may, and notes who asks for `who`."""
+
+    async def may(request: Request) -> None:
+        request.state.principal = await guard(request, role)
+
+    return Depends(may)
+
+
+def who(request: Request) -> Principal:
+    """Who asks. A path that nothing guards has no answer to that, and fails: denied by default."""
+    found: Principal = request.state.principal
+    return found
 
 
 def check_host(host: str) -> None:

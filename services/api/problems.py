@@ -94,12 +94,12 @@ def _remedy(kind: str, message: str) -> str:
     return message.removeprefix("Value error, ").replace("Input should", "must")
 
 
-def install(app: FastAPI, page: Callable[[Problem], Response]) -> None:
+def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:
     """Let every failure of `app` leave as a problem, `page` of one for a browser that did not ask the API."""
 
     def told(request: Request, problem: Problem) -> Response:
         browses = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
-        return page(problem) if browses else answer(problem)
+        return page(request, problem) if browses else answer(problem)
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:

@@ -50,7 +50,7 @@ def press(api: Api, id: str, kind: str, headers: Mapping[str, str], fields: Mapp
 
 
 def test_an_empty_database_says_what_to_do(api: Api) -> None:
-    text = page(api, "/").text
+    text = page(api, "/incidents").text
     assert "No incident is open" in text
     assert "POST /v1/exchanges" in text
 
@@ -62,7 +62,7 @@ def test_the_list_shows_the_worst_first_and_the_resolved_apart(api: Api) -> None
     recorded(api.repository.database, alert("firing", 300, route="c", **base))
     [last] = api.repository.incidents("c")
     recorded(api.repository.database, decision("resolve", route="c", incident=last.id))
-    text = page(api, "/").text
+    text = page(api, "/incidents").text
     assert "2 incidents open" in text
     places = [text.index(f"Refusal rate of {route} ") for route in "bac"]
     assert places == sorted(places)
@@ -196,7 +196,7 @@ def test_forty_hostile_texts_are_text_alone(database: Database) -> None:
         wanted, found = page(api, f"/incidents/{plain}"), page(api, f"/incidents/{id}")
         assert _bones(found) == _bones(wanted), payload
         assert found.text.count(clean) > 20, payload
-    listed = page(api, "/")
+    listed = page(api, "/incidents")
     assert {tag for tag, _ in listed.elements} <= {tag for tag, _ in wanted.elements} | {"ul", "li"}
 
 

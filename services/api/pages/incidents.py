@@ -1,31 +1,27 @@
-"""The pages: the list of incidents, one incident, and its form."""
+"""The list of incidents, one incident, and its form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import jinja2
-from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
 
 from schemas.alert import rank
-from services.api.body import SMALL_BYTES, Budget, read
-from services.api.deciding import Decisions, stamp
-from services.api.guard import Guard, Role
-from services.api.pages import csrf, forms, words
+from services.api.body import SMALL_BYTES, read
+from services.api.deciding import stamp
+from services.api.guard import needs
+from services.api.pages import csrf, forms
+from services.api.pages.render import Parts, page
 from services.api.pages.view import heading, view
 from services.api.problems import Problem, of_store
-from services.api.reading import ID
+from services.api.rest.incidents import ID
 from services.store.decisions import Stale
 from services.store.dossier import Dossier
-from services.store.repository import Repository
 
-_HERE: Final = Path(__file__).parent
 _UNRESOLVED: Final = ("open", "acknowledged", "snoozed")
 _MOST_RESOLVED: Final = 50
 _MOST_OPEN: Final = 500
@@ -33,32 +29,15 @@ _SOON: Final = timedelta(minutes=2)
 _REFRESH_SECONDS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the pages are made of."""
-
-    repository: Repository
-    decisions: Decisions
-    guard: Guard
-    budget: Budget
-
-
-def install(app: FastAPI, parts: Parts) -> None:
-    """Add the pages and their style to `app`."""
-    app.include_router(_reading(parts))
-    app.include_router(_deciding(parts))
-    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
-
-
-def failed(problem: Problem) -> Response:
-    """A problem as a page."""
-    return _page("problem.html", {"problem": problem}, problem.status, problem.headers)
+def routers(parts: Parts) -> tuple[APIRouter, ...]:
+    """The paths of the pages."""
+    return _reading(parts), _deciding(parts)
 
 
 def _reading(parts: Parts) -> APIRouter:
-    made = APIRouter(include_in_schema=False, dependencies=[Depends(_may(parts.guard, "viewer"))])
+    made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
-    @made.get("/")
+    @made.get("/incidents")
     async def incidents(request: Request) -> Response:
         now = parts.decisions.clock()
         found = await of_store(lambda: parts.repository.incident_page(None, _UNRESOLVED, None, _MOST_OPEN))
@@ -66,7 +45,7 @@ def _reading(parts: Parts) -> APIRouter:
         routes = await of_store(parts.repository.routes)
         worst_first = sorted(found, key=lambda one: rank(one.severity), reverse=True)
         told = {"open": worst_first, "resolved": done, "routes": routes, "heading": heading(found), "now": now}
-        return _page("incidents.html", told)
+        return page(request, "incidents.html", told)
 
     @made.get("/incidents/{id}")
     async def incident(request: Request, id: str) -> Response:
@@ -76,7 +55,7 @@ def _reading(parts: Parts) -> APIRouter:
 
 
 def _deciding(parts: Parts) -> APIRouter:
-    made = APIRouter(include_in_schema=False, dependencies=[Depends(_may(parts.guard, "operator"))])
+    made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "operator")])
 
     @made.post("/incidents/{id}/decisions")
     async def decide(request: Request, id: str) -> Response:
@@ -94,13 +73,6 @@ def _deciding(parts: Parts) -> APIRouter:
         return RedirectResponse(f"/incidents/{found.id}", 303)
 
     return made
-
-
-def _may(guard: Guard, role: Role) -> Any:
-    async def may(request: Request) -> None:
-        await guard(request, role)
-
-    return may
 
 
 async def _dossier(parts: Parts, id: str) -> Dossier:
@@ -126,28 +98,6 @@ def _incident(request: Request, parts: Parts, dossier: Dossier, sent: _Sent) -> 
     # What was decided a moment ago shows once it went its way; the page looks again by itself until then.
     soon = sent.problem is None and any(abs(now - decision.ts) < _SOON for decision in dossier.decided)
     status = 200 if sent.problem is None else sent.problem.status
-    made = _page("incident.html", told, status, {"refresh": str(_REFRESH_SECONDS)} if soon else {})
+    made = page(request, "incident.html", told, status, {"refresh": str(_REFRESH_SECONDS)} if soon else {})
     csrf.keep(made, token, secure=request.url.scheme == "https")
     return made
-
-
-def _page(name: str, told: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    text = _ENVIRONMENT.get_template(name).render(**told)
-    return HTMLResponse(text, status, {**(headers or {}), "cache-control": "no-store"})
-
-
-def _environment() -> jinja2.Environment:
-    """Everything is escaped, and a name that is missing is a fault of ours."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {"at": words.at, "ago": words.ago, "headline": words.headline}
-    made.globals |= {"ENTRIES": words.ENTRIES, "DECISIONS": words.DECISIONS, "VERDICTS": words.VERDICTS}
-    return made
-
-
-_ENVIRONMENT: Final = _environment()

@@ -1,0 +1,71 @@
+"""Pages as text: templates, filters, headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+
+from services.api.body import Budget
+from services.api.deciding import Decisions
+from services.api.guard import LOCAL, Guard
+from services.api.pages import words
+from services.api.problems import Problem
+from services.store.repository import Repository
+
+HERE: Final = Path(__file__).parent
+NAVIGATION: Final = (
+    ("/", "Fleet"),
+    ("/incidents", "Incidents"),
+    ("/evaluations", "Evaluations"),
+    ("/baselines", "Baselines"),
+    ("/health", "Health"),
+)
+"""Path -> name of the pages that lead to all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the pages are made of."""
+
+    repository: Repository
+    decisions: Decisions
+    guard: Guard
+    budget: Budget
+
+
+def page(
+    request: Request, name: str, told: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A template as an answer; `told` are its names, beside who asks and where."""
+    who = getattr(request.state, "principal", LOCAL)
+    frame = {"navigation": NAVIGATION, "path": request.url.path, "principal": who}
+    text = _ENVIRONMENT.get_template(name).render(**frame, **told)
+    return HTMLResponse(text, status, {**(headers or {}), "cache-control": "no-store"})
+
+
+def failed(request: Request, problem: Problem) -> Response:
+    """A problem as a page."""
+    return page(request, "problem.html", {"problem": problem}, problem.status, problem.headers)
+
+
+def _environment() -> jinja2.Environment:
+    """Everything is escaped, and a name that is missing is a fault of ours."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"at": words.at, "ago": words.ago, "headline": words.headline}
+    made.globals |= {"ENTRIES": words.ENTRIES, "DECISIONS": words.DECISIONS, "VERDICTS": words.VERDICTS}
+    return made
+
+
+_ENVIRONMENT: Final = _environment()

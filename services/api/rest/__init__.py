@@ -1,0 +1,1 @@
+"""What programs read and write under /v1, one file a resource."""
