@@ -18,7 +18,8 @@ from services.api.gateway import Gateway
 from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.pages import app as pages
 from services.api.relay import Relay
-from services.api.rest import incidents
+from services.api.rest import exchanges as scored
+from services.api.rest import incidents, readings, safety
 from services.store.repository import Repository
 
 TITLE: Final = "Keelwatch"
@@ -52,7 +53,8 @@ def install(app: FastAPI, api: Api) -> None:
     problems.install(app, pages.failed)
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
-    app.include_router(incidents.router(api.repository, api.guard))
+    for resource in (incidents, safety, readings, scored):
+        app.include_router(resource.router(api.repository, api.guard))
     pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget))
     app.add_middleware(Secure, hosts=api.hosts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
