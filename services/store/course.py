@@ -8,7 +8,6 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from schemas.change import Change
 from schemas.incident import Incident
 from services.store.chain import ERASURE
 from services.store.journal import KINDS, Fact
@@ -29,14 +28,6 @@ def facts(
     found = [KINDS[kind].decode(payload.encode()) for kind, payload in connection.execute(within)]
     found += [fact for fact in _replaced(connection, route, kinds, most) if since <= fact.ts < until]
     return tuple(sorted(found, key=lambda fact: fact.ts))
-
-
-def pinned(connection: Connection, route: str) -> Change | None:
-    """The change that pinned the route's baseline last."""
-    one = _JOURNAL.c
-    query = select(one.payload).where(one.route == route, one.kind == "change", one.payload.contains('"kind":"pinned"'))
-    found = connection.execute(query.order_by(one.seq.desc()).limit(1)).scalar_one_or_none()
-    return None if found is None else Change.decode(found.encode())
 
 
 def incidents(

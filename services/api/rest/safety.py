@@ -19,6 +19,7 @@ from services.api.rates import At, Live, answered, live, series
 from services.api.rest.paging import FAULTS, tagged
 from services.api.window import HOURS, MOST_HOURS, Asked, Step, Window, step_of, window_of
 from services.store import course, rollups, routes
+from services.store import pinned as baselines
 from services.store.repository import Repository
 
 T = TypeVar("T")
@@ -131,7 +132,7 @@ def _add_metrics(made: APIRouter, repository: Repository) -> None:
 
 def _safety(connection: Connection, route: str, asked: Asked) -> Safety:
     window = window_of(asked, routes.clock(connection, route))
-    pinned = course.pinned(connection, route)
+    pinned = baselines.current(connection, (route,)).get(route)
     rates = () if window is None else rollups.rates(connection, route, window.since, window.until, None)
     exchanges, with_answer = answered(rates)
     return Safety(
