@@ -19,7 +19,8 @@ from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.pages import app as pages
 from services.api.planning import NewRun, NewSchedule, Planning
 from services.api.relay import Relay
-from services.api.rest import changes, comparisons, evaluations, incidents, profile, schedules, suites
+from services.api.rest import changes, comparisons, evaluations, incidents, profile, readings, safety, schedules, suites
+from services.api.rest import exchanges as scored
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
 from services.store.repository import Repository
@@ -61,7 +62,7 @@ def install(app: FastAPI, api: Api) -> None:
     asking = (api.repository, api.guard, planning, api.budget)
     for router in (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(api.guard)):
         app.include_router(router)
-    for resource in (incidents, comparisons, changes, profile):
+    for resource in (incidents, comparisons, changes, profile, safety, readings, scored):
         app.include_router(resource.router(api.repository, api.guard))
     pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))
     app.add_middleware(Secure, hosts=api.hosts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, or_, select
+from sqlalchemy import Connection, Select, delete, func, or_, select
 
 from schemas.base import hash16
 from schemas.reading import Reading
@@ -25,19 +25,36 @@ def add(connection: Connection, readings: Sequence[Reading]) -> None:
 
 def latest(connection: Connection, route: str) -> tuple[Reading, ...]:
     """The newest reading of each stream of the route."""
-    newest = (
-        select(
-            _READINGS.c.payload,
-            func.row_number()
-            .over(partition_by=_READINGS.c.stream, order_by=(_READINGS.c.event_index.desc(), _READINGS.c.id.desc()))
-            .label("place"),
-        )
-        .where(_READINGS.c.route == route)
-        .subquery()
-    )
-    found = connection.execute(select(newest.c.payload).where(newest.c.place == 1)).scalars()
-    readings = (Reading.decode(payload.encode()) for payload in found)
-    return tuple(sorted(readings, key=lambda reading: (reading.detector, stream_of(reading))))
+    found = streams(connection, route, None, None)
+    return tuple(sorted(found, key=lambda reading: (reading.detector, stream_of(reading))))
+
+
+def streams(connection: Connection, route: str, after: str | None, most: int | None) -> tuple[Reading, ...]:
+    """The newest reading of each stream of the route, by stream; at most so many that follow stream `after`."""
+    one = _READINGS.c
+    newest = func.row_number().over(partition_by=one.stream, order_by=(one.event_index.desc(), one.id.desc()))
+    places = select(one.id, newest.label("place")).where(one.route == route)
+    if after is not None:
+        places = places.where(one.stream > after)
+    ids = places.subquery()
+    query = select(one.payload).join(ids, ids.c.id == one.id).where(ids.c.place == 1).order_by(one.stream)
+    return _decoded(connection, query.limit(most))
+
+
+def history(
+    connection: Connection, route: str, stream: str, after: tuple[int, str] | None, most: int
+) -> tuple[Reading, ...]:
+    """At most so many readings of one stream, newest first, that follow the one with this event index and id."""
+    one = _READINGS.c
+    query = select(one.payload).where(one.route == route, one.stream == stream)
+    if after is not None:
+        index, id = after
+        query = query.where(or_(one.event_index < index, (one.event_index == index) & (one.id < id)))
+    return _decoded(connection, query.order_by(one.event_index.desc(), one.id.desc()).limit(most))
+
+
+def _decoded(connection: Connection, query: Select[Any]) -> tuple[Reading, ...]:
+    return tuple(Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
 def stream_of(reading: Reading) -> str:
