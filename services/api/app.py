@@ -18,7 +18,7 @@ from services.api.gateway import Gateway
 from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.pages import app as pages
 from services.api.relay import Relay
-from services.api.rest import incidents
+from services.api.rest import incidents, routes
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
 from services.store.repository import Repository
@@ -57,6 +57,8 @@ def install(app: FastAPI, api: Api) -> None:
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
     app.include_router(incidents.router(api.repository, api.guard))
+    # Last of what lies below /v1/routes: it takes all that is left there.
+    app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
     pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))
     app.add_middleware(Secure, hosts=api.hosts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
