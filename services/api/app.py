@@ -19,7 +19,18 @@ from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.pages import app as pages
 from services.api.planning import NewRun, NewSchedule, Planning
 from services.api.relay import Relay
-from services.api.rest import changes, comparisons, evaluations, incidents, profile, readings, safety, schedules, suites
+from services.api.rest import (
+    changes,
+    comparisons,
+    evaluations,
+    incidents,
+    profile,
+    readings,
+    routes,
+    safety,
+    schedules,
+    suites,
+)
 from services.api.rest import exchanges as scored
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
@@ -64,6 +75,8 @@ def install(app: FastAPI, api: Api) -> None:
         app.include_router(router)
     for resource in (incidents, comparisons, changes, profile, safety, readings, scored):
         app.include_router(resource.router(api.repository, api.guard))
+    # Last of what lies below /v1/routes: it takes all that is left there.
+    app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
     pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))
     app.add_middleware(Secure, hosts=api.hosts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
