@@ -18,7 +18,9 @@ from services.api.gateway import Gateway
 from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.pages import app as pages
 from services.api.relay import Relay
-from services.api.rest import incidents
+from services.api.rest import baselines, incidents, silences, timeline
+from services.api.rest import decisions as decided
+from services.store.ledger import Ledger
 from services.store.repository import Repository
 
 TITLE: Final = "Keelwatch"
@@ -53,6 +55,11 @@ def install(app: FastAPI, api: Api) -> None:
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
     app.include_router(incidents.router(api.repository, api.guard))
+    app.include_router(timeline.router(api.repository, api.guard))
+    ledger = Ledger(api.repository.database)
+    app.include_router(decided.router(ledger, api.guard))
+    app.include_router(silences.router(ledger, api.guard, api.decisions.clock))
+    app.include_router(baselines.router(ledger, api.guard))
     pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget))
     app.add_middleware(Secure, hosts=api.hosts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]

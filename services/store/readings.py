@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, or_, select
+from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from schemas.base import hash16
 from schemas.reading import Reading
@@ -38,6 +38,22 @@ def latest(connection: Connection, route: str) -> tuple[Reading, ...]:
     found = connection.execute(select(newest.c.payload).where(newest.c.place == 1)).scalars()
     readings = (Reading.decode(payload.encode()) for payload in found)
     return tuple(sorted(readings, key=lambda reading: (reading.detector, stream_of(reading))))
+
+
+def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Reading]:
+    """Route -> how far it last said that it has learned, of those that ever said so."""
+    streams = {hash16([route, None, "baseline", None, None, None]): route for route in routes}
+    of_them = (_READINGS.c.route.in_(routes), _READINGS.c.stream.in_(streams))
+    newest = (
+        select(_READINGS.c.route, _READINGS.c.stream, func.max(_READINGS.c.event_index).label("last"))
+        .where(*of_them)
+        .group_by(_READINGS.c.route, _READINGS.c.stream)
+        .subquery()
+    )
+    same = and_(*(_READINGS.c[name] == newest.c[name] for name in ("route", "stream")))
+    query = select(_READINGS.c.payload).join(newest, and_(same, _READINGS.c.event_index == newest.c["last"]))
+    found = (Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
+    return {reading.route: reading for reading in found}
 
 
 def stream_of(reading: Reading) -> str:
