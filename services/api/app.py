@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from services.api.pages import app as pages
 from services.api.relay import Relay
 from services.api.rest import baselines, incidents, silences, timeline
 from services.api.rest import decisions as decided
+from services.monitor import RoutePolicy
+from services.monitor.policy import default_policy
 from services.store.ledger import Ledger
 from services.store.repository import Repository
 
@@ -38,6 +40,7 @@ class Api:
     Attributes:
         relay: publishes what people decide; whoever runs the API runs it.
         guard: who may do what. hosts: names under which it is asked, None for any.
+        policy: what the monitor file says of a route.
     """
 
     repository: Repository
@@ -47,6 +50,7 @@ class Api:
     guard: Guard = local_only
     hosts: Collection[str] | None = LOOPBACK
     budget: Budget = field(default_factory=Budget)
+    policy: Callable[[str], RoutePolicy] = default_policy
 
 
 def install(app: FastAPI, api: Api) -> None:
@@ -60,7 +64,7 @@ def install(app: FastAPI, api: Api) -> None:
     app.include_router(decided.router(ledger, api.guard))
     app.include_router(silences.router(ledger, api.guard, api.decisions.clock))
     app.include_router(baselines.router(ledger, api.guard))
-    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget))
+    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))
     app.add_middleware(Secure, hosts=api.hosts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, include_in_schema=False)
