@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, func, select
@@ -13,11 +13,12 @@ from schemas.change import Change
 from schemas.decision import Decision
 from schemas.incident import Incident
 from schemas.reading import Reading
-from services.store import decided, decisions, listing, pinned, states
+from services.store import decided, decisions, listing, pinned, rollups, routes, states
 from services.store.decided import Decided, Filter
 from services.store.engine import Database
 from services.store.listing import Place, Wanted
 from services.store.readings import learning_of
+from services.store.rollups import Point
 from services.store.tables import Route, table
 from services.store.visible import visible
 
@@ -101,6 +102,18 @@ class Ledger:
         """At most so many incidents that follow that place, and how many there are in all."""
         with self.database.read() as connection:
             return listing.page(connection, wanted, after, most), listing.count(connection, wanted)
+
+    def clock(self, route: str) -> datetime | None:
+        """The time of the route's newest exchange."""
+        with self.database.read() as connection:
+            return routes.clock(connection, route)
+
+    def course(
+        self, route: str, window: tuple[datetime, datetime], step: timedelta, slice: str, signal: str
+    ) -> tuple[Point, ...]:
+        """One signal of one slice over the window, a point a step."""
+        with self.database.read() as connection:
+            return rollups.points(connection, route, window, step, slice=slice, signal=signal)
 
     def routes(self, globs: Sequence[str]) -> int:
         """How many routes there are."""

@@ -24,12 +24,16 @@ Place = tuple[int, datetime, str]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which incidents: of routes that fit one of the globs, in one of the states, of one of the severities."""
+    """Which incidents: of routes that fit one of the globs, in one of the states, of one of the severities.
+
+    `within` are globs of which the route fits one as well: `globs` are what is seen, these what is looked for.
+    """
 
     globs: Sequence[str] = EVERYTHING
     states: Sequence[IncidentState] = ()
     severities: Sequence[Severity] = ()
     worst_first: bool = False
+    within: Sequence[str] = EVERYTHING
 
 
 def page(connection: Connection, wanted: Wanted, after: Place | None, most: int) -> tuple[Incident, ...]:
@@ -58,7 +62,7 @@ def count(connection: Connection, wanted: Wanted) -> int:
 
 
 def _fits(wanted: Wanted) -> ColumnElement[bool]:
-    held: list[ColumnElement[bool]] = [visible(_INCIDENTS.c.route, wanted.globs)]
+    held: list[ColumnElement[bool]] = [visible(_INCIDENTS.c.route, some) for some in (wanted.globs, wanted.within)]
     if wanted.states:
         held.append(_INCIDENTS.c.state.in_(wanted.states))
     if wanted.severities:
