@@ -20,6 +20,7 @@ from services.api.pages import app as pages
 from services.api.planning import NewRun, NewSchedule, Planning
 from services.api.relay import Relay
 from services.api.rest import (
+    baselines,
     changes,
     comparisons,
     evaluations,
@@ -29,11 +30,15 @@ from services.api.rest import (
     routes,
     safety,
     schedules,
+    silences,
     suites,
+    timeline,
 )
+from services.api.rest import decisions as decided
 from services.api.rest import exchanges as scored
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
+from services.store.ledger import Ledger
 from services.store.repository import Repository
 
 TITLE: Final = "Keelwatch"
@@ -73,8 +78,12 @@ def install(app: FastAPI, api: Api) -> None:
     asking = (api.repository, api.guard, planning, api.budget)
     for router in (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(api.guard)):
         app.include_router(router)
-    for resource in (incidents, comparisons, changes, profile, safety, readings, scored):
+    for resource in (incidents, timeline, comparisons, changes, profile, safety, readings, scored):
         app.include_router(resource.router(api.repository, api.guard))
+    ledger = Ledger(api.repository.database)
+    app.include_router(decided.router(ledger, api.guard))
+    app.include_router(silences.router(ledger, api.guard, api.decisions.clock))
+    app.include_router(baselines.router(ledger, api.guard))
     # Last of what lies below /v1/routes: it takes all that is left there.
     app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
     pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))

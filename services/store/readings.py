@@ -58,6 +58,15 @@ def _decoded(connection: Connection, query: Select[Any]) -> tuple[Reading, ...]:
     return tuple(Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
+def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Reading]:
+    """Route -> how far it last said that it has learned, of those that ever said so."""
+    streams = {hash16([route, None, "baseline", None, None, None]): route for route in routes}
+    query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
+    query = query.where(_STREAMS.c.route.in_(routes), _STREAMS.c.stream.in_(streams))
+    found = (Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
+    return {reading.route: reading for reading in found}
+
+
 def stream_of(reading: Reading) -> str:
     """16 hex of what a reading speaks of."""
     return hash16([reading.route, reading.identity, reading.detector, reading.signal, reading.hazard, reading.slice])
