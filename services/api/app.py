@@ -16,9 +16,11 @@ from services.api.body import Budget
 from services.api.deciding import Decisions
 from services.api.gateway import Gateway
 from services.api.guard import LOOPBACK, Guard, Secure, local_only
+from services.api.health import Health
+from services.api.meters import Metered
 from services.api.pages import app as pages
 from services.api.relay import Relay
-from services.api.rest import incidents
+from services.api.rest import dead, health, incidents
 from services.store.repository import Repository
 
 TITLE: Final = "Keelwatch"
@@ -35,6 +37,7 @@ class Api:
 
     Attributes:
         relay: publishes what people decide; whoever runs the API runs it.
+        health: how Keelwatch itself is; whoever runs the API runs its survey.
         guard: who may do what. hosts: names under which it is asked, None for any.
     """
 
@@ -42,6 +45,7 @@ class Api:
     gateway: Gateway
     decisions: Decisions
     relay: Relay
+    health: Health
     guard: Guard = local_only
     hosts: Collection[str] | None = LOOPBACK
     budget: Budget = field(default_factory=Budget)
@@ -53,8 +57,12 @@ def install(app: FastAPI, api: Api) -> None:
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
     app.include_router(incidents.router(api.repository, api.guard))
-    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget))
+    app.include_router(health.router(api.health, api.guard))
+    for router in dead.router(api.repository, api.health, api.guard, api.budget):
+        app.include_router(router)
+    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.health))
     app.add_middleware(Secure, hosts=api.hosts)
+    app.add_middleware(Metered, meters=api.health.meters)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, include_in_schema=False)
 
@@ -70,7 +78,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
         found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
-        bodies = [(model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding)]
+        bodies = [(model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding, dead.Replaying)]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
         app.openapi_schema = found

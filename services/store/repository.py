@@ -9,13 +9,14 @@ from datetime import datetime
 from schemas.incident import Incident
 from schemas.reading import Reading
 from schemas.sample import Sample
-from services.store import dead, dossier, evaluations, incidents, journal, readings, rollups, routes, samples
+from services.store import dead, dossier, evaluations, incidents, journal, readings, rollups, routes, samples, standing
 from services.store.dead import Dead
 from services.store.dossier import Dossier
 from services.store.engine import Database, open_database
 from services.store.evaluations import Evaluation
 from services.store.journal import Fact
 from services.store.rollups import Rate
+from services.store.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +97,13 @@ class Repository:
         """Dead letters counted by step, topic and reason."""
         with self.database.read() as connection:
             return dead.counts(connection)
+
+    def dead_page(self, step: str | None, after: tuple[str, ...] | None, most: int) -> tuple[Dead, ...]:
+        """At most so many of these counts, of one step or of all, that follow the key `after`."""
+        with self.database.read() as connection:
+            return dead.page(connection, step, after, most)
+
+    def standing(self, now: datetime) -> Standing:
+        """What waits and what failed, at `now` by the clock on the wall."""
+        with self.database.read() as connection:
+            return standing.read(connection, now)

@@ -127,6 +127,9 @@ def test_every_path_is_described_and_every_reference_leads_somewhere(api: Api) -
         "/v1/exchanges",
         "/v1/changes",
         "/v1/decisions",
+        "/v1/dead-letters",
+        "/v1/dead-letters/replay",
+        "/v1/health",
         "/v1/incidents",
         "/v1/incidents/{id}",
     }

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from services.api.body import Budget
 from services.api.deciding import Decisions
 from services.api.guard import LOCAL, Guard
+from services.api.health import Health
 from services.api.pages import words
 from services.api.problems import Problem
 from services.store.repository import Repository
@@ -37,6 +38,7 @@ class Parts:
     decisions: Decisions
     guard: Guard
     budget: Budget
+    health: Health
 
 
 def page(
