@@ -16,6 +16,7 @@ from services.api.app import install as extend_with
 from services.api.deciding import Decisions
 from services.api.gateway import Gateway, Send
 from services.api.relay import Relay
+from services.monitor import RoutePolicy
 from services.store.engine import Database
 from services.store.repository import Repository
 from services.stream.attend import GRACE_SECONDS
@@ -34,6 +35,7 @@ class Service:
 
     Attributes:
         database: the open database, and `url` where it is, for the probe's own connection.
+        policy: what the monitor file says of a route.
         extend: adds further paths (the actions of Slack) to the application.
     """
 
@@ -42,14 +44,15 @@ class Service:
     url: str
     host: str
     port: int
+    policy: Callable[[str], RoutePolicy]
     extend: Callable[[FastAPI, Api], None] | None = None
     log: Log = field(default_factory=open_log)
 
 
-def api_of(database: Database, send: Send) -> Api:
+def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send) -> Api:
     """The API on a database, with `send` to publish what comes in and what people decide."""
     relay = Relay(database, send)
-    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay)
+    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay, policy=policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,15 @@ class Part:
     checks: Mapping[str, Check]
 
 
-def api_part(database: Database, broker: Broker, extend: Callable[[FastAPI, Api], None] | None = None) -> Part:
+def api_part(
+    database: Database,
+    policy: Callable[[str], RoutePolicy],
+    broker: Broker,
+    extend: Callable[[FastAPI, Api], None] | None = None,
+) -> Part:
     """The API on the database of a worker; `extend` adds further paths."""
     uplink = Uplink(broker)
-    api = api_of(database, uplink.send)
+    api = api_of(database, policy, uplink.send)
 
     async def companion(_publish: Publish) -> None:
         async with uplink.connecting():
@@ -87,7 +95,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
     """
     uplink, cluster = Uplink(service.broker), Cluster(service.broker, {EXCHANGES.name, DECISIONS.name})
     store = Store(service.url)
-    api = api_of(service.database, uplink.send)
+    api = api_of(service.database, service.policy, uplink.send)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,

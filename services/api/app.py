@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.pages import app as pages
 from services.api.relay import Relay
 from services.api.rest import incidents
+from services.monitor import RoutePolicy
+from services.monitor.policy import default_policy
 from services.store.repository import Repository
 
 TITLE: Final = "Keelwatch"
@@ -36,6 +38,7 @@ class Api:
     Attributes:
         relay: publishes what people decide; whoever runs the API runs it.
         guard: who may do what. hosts: names under which it is asked, None for any.
+        policy: what the monitor file says of a route.
     """
 
     repository: Repository
@@ -45,6 +48,7 @@ class Api:
     guard: Guard = local_only
     hosts: Collection[str] | None = LOOPBACK
     budget: Budget = field(default_factory=Budget)
+    policy: Callable[[str], RoutePolicy] = default_policy
 
 
 def install(app: FastAPI, api: Api) -> None:
@@ -53,7 +57,7 @@ def install(app: FastAPI, api: Api) -> None:
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
     app.include_router(incidents.router(api.repository, api.guard))
-    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget))
+    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))
     app.add_middleware(Secure, hosts=api.hosts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, include_in_schema=False)

@@ -6,7 +6,19 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Engine, Table, bindparam, column, event, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    cast,
+    column,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -134,6 +146,13 @@ def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]],
     columns = func.unnest(*arrays).table_valued(*(column(name, table.c[name].type) for name in names)).render_derived()
     whole = statement.from_select(names, select(*(columns.c[name] for name in names)))
     connection.execute(whole.on_conflict_do_update(**updating), {name: [row[name] for row in rows] for name in names})
+
+
+def seconds_of(connection: Connection, time: ColumnElement[Any]) -> ColumnElement[int]:
+    """A column of times as whole seconds since 1970."""
+    if connection.dialect.name == "sqlite":
+        return cast(func.strftime("%s", time), BigInteger)
+    return cast(func.extract("epoch", time), BigInteger)
 
 
 def _insert(connection: Connection, table: Table) -> Any:

@@ -50,6 +50,8 @@ def place_of(cursor: str) -> tuple[datetime, str]:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
         micros, id = text.split(".", 1)
+        if not id.isprintable():
+            raise ValueError("no id of ours")
         return _EPOCH + timedelta(microseconds=int(micros)), id
     except (ValueError, OverflowError):
         remedy = "is none of ours; take `next` of the page before, or leave it out"
