@@ -17,8 +17,9 @@ from services.api.deciding import Decisions
 from services.api.gateway import Gateway
 from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.pages import app as pages
+from services.api.planning import NewRun, NewSchedule, Planning
 from services.api.relay import Relay
-from services.api.rest import incidents
+from services.api.rest import changes, comparisons, evaluations, incidents, profile, schedules, suites
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
 from services.store.repository import Repository
@@ -56,7 +57,12 @@ def install(app: FastAPI, api: Api) -> None:
     problems.install(app, pages.failed)
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
-    app.include_router(incidents.router(api.repository, api.guard))
+    planning = Planning(api.repository.database, api.decisions.clock)
+    asking = (api.repository, api.guard, planning, api.budget)
+    for router in (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(api.guard)):
+        app.include_router(router)
+    for resource in (incidents, comparisons, changes, profile):
+        app.include_router(resource.router(api.repository, api.guard))
     pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))
     app.add_middleware(Secure, hosts=api.hosts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
@@ -74,7 +80,9 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
         found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
-        bodies = [(model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding)]
+        bodies = [
+            (model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule)
+        ]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
         description.complete(found)
