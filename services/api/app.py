@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from schemas.exchange import Exchange
-from services.api import decisions, exchanges, problems
+from services.api import decisions, description, exchanges, problems
 from services.api.body import Budget
 from services.api.deciding import Decisions
 from services.api.gateway import Gateway
@@ -119,5 +119,6 @@ def _described(app: FastAPI) -> dict[str, Any]:
         ]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+        description.complete(found)
         app.openapi_schema = found
     return app.openapi_schema
