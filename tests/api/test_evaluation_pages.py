@@ -15,9 +15,10 @@ from services.evaluate.result import Answer, Scored
 from services.store import schedules
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, api_on, asked
-from tests.support.asked import CORE, WEEKLY, asked_for, found, keyed, known, missed, ran, stocked
+from tests.support.asked import CORE, WEEKLY, asked_for, found, known, missed, ran, stocked
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import Outline, outline
+from tests.support.principals import as_
 from tests.support.results import ROUTE, answer, worse
 
 LIST = "/evaluations"
@@ -153,7 +154,7 @@ def test_a_form_of_another_browser_does_nothing(api: Api) -> None:
 
 
 def test_a_key_sees_and_plans_its_own_routes_alone(database: Database, ids: dict[str, str]) -> None:
-    viewer = api_on(database, Wire(), guard=keyed("viewer", "other/*"))
+    viewer = api_on(database, Wire(), guard=as_("viewer", "other/*"))
     shown = page(viewer, LIST).text
     assert ROUTE not in shown
     assert "takes the role operator" in shown
@@ -162,7 +163,7 @@ def test_a_key_sees_and_plans_its_own_routes_alone(database: Database, ids: dict
     query = {"before": ids["other"], "after": ids["later"]}
     assert asked(viewer, "GET", "/compare", params=query).status_code == 404
     assert asked(viewer, "POST", LIST, data={}).status_code == 403
-    operator = api_on(database, Wire(), guard=keyed("operator", "other/*"))
+    operator = api_on(database, Wire(), guard=as_("operator", "other/*"))
     told = [press(operator, LIST, what=f"{route} made") for route in (ROUTE, "none/such")]
     assert [one.status_code for one in told] == [404, 404]
     removed = press(operator, f"{LIST}/schedules", do="remove", route=ROUTE, name="nightly")
@@ -185,7 +186,7 @@ def filled(database: Database, text: str, route: str) -> list[Outline]:
     missed(database, replace(WEEKLY, route=route), NOW - timedelta(days=1), text)
     with database.write() as connection:
         schedules.add(connection, replace(WEEKLY, route=route, since=NOW - timedelta(days=9)))
-    api = api_on(database, Wire(), guard=keyed("operator", route))
+    api = api_on(database, Wire(), guard=as_("operator", route))
     one_run = [page(api, path) for path in (LIST, f"{LIST}/{runs[1]}", f"{LIST}/{failed.id}")]
     return [*one_run, *(page(api, "/compare", before=runs[0], after=after) for after in (runs[1], failed.id))]
 

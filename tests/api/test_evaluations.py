@@ -13,7 +13,8 @@ from services.api.app import Api
 from services.evaluate.library import load_suite
 from services.store.engine import Database
 from tests.support.api import Wire, api_on, asked
-from tests.support.asked import IDENTITY, keyed, known, stocked
+from tests.support.asked import IDENTITY, known, stocked
+from tests.support.principals import as_
 from tests.support.results import ROUTE
 from tests.support.source import ROOT
 
@@ -142,7 +143,7 @@ def test_a_tag_holds(api: Api, ids: dict[str, str]) -> None:
 
 
 def test_a_key_sees_its_own_routes_alone(database: Database, ids: dict[str, str]) -> None:
-    api = api_on(database, Wire(), guard=keyed("viewer", "other/*"))
+    api = api_on(database, Wire(), guard=as_("viewer", "other/*"))
     assert [one["id"] for one in pages(api, PATH)] == [ids["other"]]
     assert pages(api, PATH, route=ROUTE) == []
     assert got(api, f"{PATH}/{ids['other']}")["route"] == "other/bot"

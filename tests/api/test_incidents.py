@@ -114,7 +114,7 @@ def test_a_method_that_a_path_does_not_take_is_a_problem(api: Api) -> None:
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "postgresql+psycopg://nobody@127.0.0.1:1/x"])
 def test_a_database_that_is_away_is_503_and_not_an_empty_list(url: str) -> None:
     away = api_on(Database(create_engine(url)), Wire())
-    for path in (PATH, f"{PATH}/{'0' * 16}", "/", f"/incidents/{'0' * 16}"):
+    for path in (PATH, f"{PATH}/{'0' * 16}", "/incidents", f"/incidents/{'0' * 16}"):
         answer = asked(away, "GET", path)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     body = {"kind": "resolve", "route": "r", "actor": "mara", "reason": "x"}

@@ -12,7 +12,8 @@ from services.api.app import Api
 from services.store import evaluations, schedules
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, all_asked, api_on, asked
-from tests.support.asked import WEEKLY, asked_for, keyed, known, missed, stocked
+from tests.support.asked import WEEKLY, asked_for, known, missed, stocked
+from tests.support.principals import as_
 from tests.support.results import ROUTE
 
 PATH, RUNS = "/v1/schedules", "/v1/evaluations"
@@ -126,12 +127,12 @@ def test_a_run_under_way_is_the_answer_and_a_suite_that_was_never_asked_is_none(
 
 def test_what_a_key_may_not_is_refused_and_what_it_does_not_see_is_not_there(database: Database) -> None:
     stocked(database)
-    viewer = api_on(database, Wire(), guard=keyed("viewer", "*"))
+    viewer = api_on(database, Wire(), guard=as_("viewer", "*"))
     run = {"route": ROUTE, "suite": "made"}
     assert asked(viewer, "POST", PATH, json=NEW).status_code == 403
     assert asked(viewer, "DELETE", PATH, params={"route": ROUTE, "name": "nightly"}).status_code == 403
     assert asked(viewer, "POST", RUNS, json=run).status_code == 403
-    narrow = api_on(database, Wire(), guard=keyed("operator", "other/*"))
+    narrow = api_on(database, Wire(), guard=as_("operator", "other/*"))
     for path, body in ((PATH, NEW), (RUNS, run)):
         foreign, absent = (asked(narrow, "POST", path, json={**body, "route": r}) for r in (ROUTE, "other/none"))
         assert (foreign.status_code, foreign.content) == (404, absent.content)

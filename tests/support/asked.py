@@ -5,13 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from fastapi import Request
-
 from schemas.base import hash16
 from schemas.evaluation import Comparison
 from schemas.identity import identity_of
-from services.api.guard import Guard, Principal, Role
-from services.api.problems import Problem
 from services.evaluate.compare import compare, comparison_record
 from services.evaluate.result import RunResult
 from services.evaluate.schedule import cause_of
@@ -29,18 +25,6 @@ IDENTITY = identity_of(NEW)
 CORE = suite_of(repeats=3)
 WEEKLY = Planned(ROUTE, "weekly", None, "0 6 * * 1", "Europe/Berlin", True, "file", NOW - timedelta(days=30))
 NIGHTLY = Planned(ROUTE, "nightly", ("made",), "30 2 * * *", "UTC", True, "command", NOW - timedelta(days=3))
-_ORDER: dict[Role, int] = {"ingest": 0, "viewer": 1, "operator": 2, "admin": 3}
-
-
-def keyed(role: Role, *routes: str) -> Guard:
-    """A guard as if everybody came with one key of this role, for these routes."""
-
-    async def guard(_request: Request, needed: Role) -> Principal:
-        if _ORDER[role] < _ORDER[needed]:
-            raise Problem(403, f"needs the role {needed}")
-        return Principal("a key", role, routes)
-
-    return guard
 
 
 def known(database: Database, *routes: str) -> None:
