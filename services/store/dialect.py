@@ -19,6 +19,7 @@ from sqlalchemy import (
     event,
     func,
     select,
+    tuple_,
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -118,14 +119,22 @@ def claim(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     return connection.execute(statement, row).rowcount == 1
 
 
-def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert the rows; where the primary key is there already, replace the columns that the rows name."""
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], newer: Sequence[str] | None = None
+) -> None:
+    """Insert the rows; where the primary key is there already, replace the columns that the rows name.
+
+    With `newer` only where these columns of the row, in their order, are greater than what is stored.
+    """
     if not rows:
         return
     statement = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     new = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
+    where = None
+    if newer is not None:
+        where = tuple_(*(statement.excluded[name] for name in newer)) > tuple_(*(table.c[name] for name in newer))
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new, where=where), rows)
 
 
 def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], sums: Sequence[str]) -> None:
