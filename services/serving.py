@@ -14,7 +14,9 @@ from schemas.topics import DECISIONS, EXCHANGES
 from services.api.app import Api, make
 from services.api.app import install as extend_with
 from services.api.deciding import Decisions
+from services.api.door import Door
 from services.api.gateway import Gateway, Send
+from services.api.guard import LOOPBACK
 from services.api.relay import Relay
 from services.store.engine import Database
 from services.store.repository import Repository
@@ -46,10 +48,11 @@ class Service:
     log: Log = field(default_factory=open_log)
 
 
-def api_of(database: Database, send: Send) -> Api:
-    """The API on a database, with `send` to publish what comes in and what people decide."""
+def api_of(database: Database, send: Send, host: str) -> Api:
+    """The API on a database, listening at `host`, with `send` to publish what comes in and what people decide."""
     relay = Relay(database, send)
-    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay)
+    door = Door(database, LOOPBACK if host in LOOPBACK else ())
+    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay, door)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,12 @@ class Part:
     checks: Mapping[str, Check]
 
 
-def api_part(database: Database, broker: Broker, extend: Callable[[FastAPI, Api], None] | None = None) -> Part:
-    """The API on the database of a worker; `extend` adds further paths."""
+def api_part(
+    database: Database, broker: Broker, host: str, extend: Callable[[FastAPI, Api], None] | None = None
+) -> Part:
+    """The API on the database of a worker that listens at `host`; `extend` adds further paths."""
     uplink = Uplink(broker)
-    api = api_of(database, uplink.send)
+    api = api_of(database, uplink.send, host)
 
     async def companion(_publish: Publish) -> None:
         async with uplink.connecting():
@@ -87,7 +92,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
     """
     uplink, cluster = Uplink(service.broker), Cluster(service.broker, {EXCHANGES.name, DECISIONS.name})
     store = Store(service.url)
-    api = api_of(service.database, uplink.send)
+    api = api_of(service.database, uplink.send, service.host)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,

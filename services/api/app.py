@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,8 +13,10 @@ from schemas.exchange import Exchange
 from services.api import decisions, exchanges, problems
 from services.api.body import Budget
 from services.api.deciding import Decisions
+from services.api.door import Door
+from services.api.entry import Entry
 from services.api.gateway import Gateway
-from services.api.guard import LOOPBACK, Guard, Secure, local_only
+from services.api.guard import Guard, Secure, by_role, needs
 from services.api.pages import app as pages
 from services.api.relay import Relay
 from services.api.rest import incidents
@@ -35,15 +36,15 @@ class Api:
 
     Attributes:
         relay: publishes what people decide; whoever runs the API runs it.
-        guard: who may do what. hosts: names under which it is asked, None for any.
+        door: who asks. guard: who may do what.
     """
 
     repository: Repository
     gateway: Gateway
     decisions: Decisions
     relay: Relay
-    guard: Guard = local_only
-    hosts: Collection[str] | None = LOOPBACK
+    door: Door
+    guard: Guard = by_role
     budget: Budget = field(default_factory=Budget)
 
 
@@ -53,10 +54,11 @@ def install(app: FastAPI, api: Api) -> None:
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
     app.include_router(incidents.router(api.repository, api.guard))
-    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget))
-    app.add_middleware(Secure, hosts=api.hosts)
+    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.door))
+    app.add_middleware(Entry, door=api.door, told=problems.teller(pages.failed))
+    app.add_middleware(Secure)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
-    app.add_api_route("/openapi.json", app.openapi, include_in_schema=False)
+    app.add_api_route("/openapi.json", app.openapi, include_in_schema=False, dependencies=[needs(api.guard, "viewer")])
 
 
 def make(api: Api) -> FastAPI:

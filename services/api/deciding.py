@@ -17,6 +17,7 @@ from services.store.engine import Database
 
 ENDS: Final[frozenset[DecisionKind]] = frozenset({"accept_baseline", "false_alarm", "resolve"})
 """Kinds that are to resolve an incident."""
+NO_INCIDENT: Final = "there is no such incident; GET /v1/incidents lists them"
 _NEEDS_INCIDENT: Final[frozenset[DecisionKind]] = frozenset(
     {"acknowledge", "snooze", "false_alarm", "roll_back", "resolve"}
 )
@@ -51,7 +52,7 @@ class Decisions:
             return
         named = None if decision.incident is None else incidents.get(connection, decision.incident)
         if decision.incident is not None and named is None:
-            raise Stale("there is no such incident; GET /v1/incidents lists them")
+            raise Stale(NO_INCIDENT)
         is_open = named is not None or incidents.has_unresolved(connection, decision.route)
         earlier = () if named is None else _unapplied(connection, named)
         reason = staleness(decision, named, is_open, earlier)

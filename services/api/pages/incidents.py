@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from schemas.alert import rank
 from services.api.body import SMALL_BYTES, read
 from services.api.deciding import stamp
-from services.api.guard import needs
+from services.api.guard import needs, who
 from services.api.pages import csrf, forms
 from services.api.pages.render import Parts, page
 from services.api.pages.view import heading, view
@@ -40,16 +40,17 @@ def _reading(parts: Parts) -> APIRouter:
     @made.get("/incidents")
     async def incidents(request: Request) -> Response:
         now = parts.decisions.clock()
-        found = await of_store(lambda: parts.repository.incident_page(None, _UNRESOLVED, None, _MOST_OPEN))
-        done = await of_store(lambda: parts.repository.incident_page(None, ("resolved",), None, _MOST_RESOLVED))
-        routes = await of_store(parts.repository.routes)
+        caller, listed = who(request), parts.repository.incident_page
+        found = await of_store(lambda: listed(None, _UNRESOLVED, None, _MOST_OPEN, caller.routes))
+        done = await of_store(lambda: listed(None, ("resolved",), None, _MOST_RESOLVED, caller.routes))
+        routes = [route for route in await of_store(parts.repository.routes) if caller.sees(route)]
         worst_first = sorted(found, key=lambda one: rank(one.severity), reverse=True)
         told = {"open": worst_first, "resolved": done, "routes": routes, "heading": heading(found), "now": now}
         return page(request, "incidents.html", told)
 
     @made.get("/incidents/{id}")
     async def incident(request: Request, id: str) -> Response:
-        return _incident(request, parts, await _dossier(parts, id), _Sent())
+        return _incident(request, parts, await _dossier(request, parts, id), _Sent())
 
     return made
 
@@ -61,23 +62,25 @@ def _deciding(parts: Parts) -> APIRouter:
     async def decide(request: Request, id: str) -> Response:
         with parts.budget.share() as share:
             fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-        if not csrf.matches(request, fields.get(csrf.FIELD, "")):
-            raise Problem(403, "this form is not of this browser, or too old; open the incident again and decide there")
-        found = (await _dossier(parts, id)).incident
+        csrf.check(request, fields.get(csrf.FIELD, ""))
+        fields |= {"actor": who(request).name or fields.get("actor", "")}
+        found = (await _dossier(request, parts, id)).incident
         try:
             await parts.decisions.decide(forms.decision_of(fields, found, stamp(found, parts.decisions.clock())))
         except Problem as problem:
-            return _incident(request, parts, await _dossier(parts, id), _Sent(problem, fields))
+            return _incident(request, parts, await _dossier(request, parts, id), _Sent(problem, fields))
         except Stale as error:
-            return _incident(request, parts, await _dossier(parts, id), _Sent(Problem(409, str(error)), fields))
+            return _incident(
+                request, parts, await _dossier(request, parts, id), _Sent(Problem(409, str(error)), fields)
+            )
         return RedirectResponse(f"/incidents/{found.id}", 303)
 
     return made
 
 
-async def _dossier(parts: Parts, id: str) -> Dossier:
+async def _dossier(request: Request, parts: Parts, id: str) -> Dossier:
     found = await of_store(lambda: parts.repository.dossier(id)) if ID.fullmatch(id) else None
-    if found is None:
+    if found is None or not who(request).sees(found.incident.route):
         raise Problem(404, "there is no such incident; the list shows those that there are")
     return found
 
