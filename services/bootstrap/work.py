@@ -28,7 +28,7 @@ from services.stream.alert import alert
 from services.stream.config import Broker
 from services.stream.detect import detect
 from services.stream.evaluate import Evaluate
-from services.stream.health import Check
+from services.stream.health import Check, Health
 from services.stream.message import Handler
 from services.stream.record import Record
 from services.stream.runner import Cluster, Companion, Publish
@@ -78,7 +78,7 @@ class Work:
 
     handlers: Callable[[Cluster], Sequence[Handler]]
     companions: Sequence[Companion] = ()
-    extend: Callable[[FastAPI], None] | None = None
+    extend: Callable[[FastAPI, Health], None] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
 
 
@@ -111,12 +111,14 @@ def work(settings: Settings, watched: Monitor, process: Process) -> Iterator[Wor
             yield Work(made, companions)
             return
         check_host(process.host, keys=seeded(settings, database))
-        part = api_part(database, process.broker, process.host, slack_actions(settings))
+        part = api_part(
+            database, watched.policy, process.broker, process.host, process.registry, slack_actions(settings)
+        )
         yield Work(made, [*companions, part.companion], part.extend, part.checks)
 
 
 @contextmanager
-def api(settings: Settings, broker: Broker, host: str, port: int) -> Iterator[Service]:
+def api(settings: Settings, watched: Monitor, broker: Broker, host: str, port: int) -> Iterator[Service]:
     """What `keelwatch api` serves; the database is made when it does not exist, and closed at the end.
 
     On SQLite it works beside the one worker process: what it writes are single decisions, which wait their turn.
@@ -128,7 +130,7 @@ def api(settings: Settings, broker: Broker, host: str, port: int) -> Iterator[Se
     with ExitStack() as stack:
         database = opened(stack, settings.database)
         check_host(host, keys=seeded(settings, database))
-        yield Service(broker, database, settings.database, host, port, slack_actions(settings))
+        yield Service(broker, database, settings.database, host, port, watched.policy, slack_actions(settings))
 
 
 def _handler(

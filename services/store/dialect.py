@@ -6,7 +6,22 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Engine, Table, bindparam, column, event, func, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    cast,
+    column,
+    event,
+    func,
+    select,
+    tuple_,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -104,14 +119,22 @@ def claim(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     return connection.execute(statement, row).rowcount == 1
 
 
-def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert the rows; where the primary key is there already, replace the columns that the rows name."""
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], newer: Sequence[str] | None = None
+) -> None:
+    """Insert the rows; where the primary key is there already, replace the columns that the rows name.
+
+    With `newer` only where these columns of the row, in their order, are greater than what is stored.
+    """
     if not rows:
         return
     statement = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     new = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
+    where = None
+    if newer is not None:
+        where = tuple_(*(statement.excluded[name] for name in newer)) > tuple_(*(table.c[name] for name in newer))
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new, where=where), rows)
 
 
 def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], sums: Sequence[str]) -> None:
@@ -134,6 +157,25 @@ def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]],
     columns = func.unnest(*arrays).table_valued(*(column(name, table.c[name].type) for name in names)).render_derived()
     whole = statement.from_select(names, select(*(columns.c[name] for name in names)))
     connection.execute(whole.on_conflict_do_update(**updating), {name: [row[name] for row in rows] for name in names})
+
+
+def seconds_of(connection: Connection, time: ColumnElement[Any]) -> ColumnElement[int]:
+    """A column of times as whole seconds since 1970."""
+    if connection.dialect.name == "sqlite":
+        return cast(func.strftime("%s", time), BigInteger)
+    return cast(func.extract("epoch", time), BigInteger)
+
+
+def json_text(connection: Connection, document: ColumnElement[Any], name: str) -> ColumnElement[str]:
+    """The text under a name of a JSON document that is stored as text."""
+    as_json = type_coerce(document, JSON) if connection.dialect.name == "sqlite" else cast(document, JSON)
+    text: ColumnElement[str] = as_json[name].as_string()
+    return text
+
+
+def by_code_point(connection: Connection, text: ColumnElement[str]) -> ColumnElement[str]:
+    """The text, compared and ordered as Python does it, whatever the database's language is."""
+    return text if connection.dialect.name == "sqlite" else text.collate("C")
 
 
 def _insert(connection: Connection, table: Table) -> Any:

@@ -16,6 +16,7 @@ from services.api.app import Api, make
 from services.api.deciding import Decisions
 from services.api.door import Door
 from services.api.gateway import Gateway
+from services.api.health import Health
 from services.api.relay import Relay
 from services.monitor import Monitor
 from services.record.sink import Recorder
@@ -47,7 +48,9 @@ def api_on(database: Database, wire: Wire, **more: Any) -> Api:
     relay = Relay(database, wire.send, owner="one", clock=lambda: NOW)
     gateway = Gateway(wire.send, **more.pop("gateway", {}))
     door = more.pop("door", None) or Door(database, clock=lambda: NOW)
-    return Api(Repository(database), gateway, Decisions(database, relay.wake, lambda: NOW), relay, door, **more)
+    repository = Repository(database)
+    health = Health(repository, more.pop("operations", None))
+    return Api(repository, gateway, Decisions(database, relay.wake, lambda: NOW), relay, health, door, **more)
 
 
 def recorded(database: Database, *records: Record) -> None:
