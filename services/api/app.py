@@ -17,8 +17,21 @@ from services.api.deciding import Decisions
 from services.api.gateway import Gateway
 from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.pages import app as pages
+from services.api.planning import NewRun, NewSchedule, Planning
 from services.api.relay import Relay
-from services.api.rest import incidents, routes
+from services.api.rest import (
+    changes,
+    comparisons,
+    evaluations,
+    incidents,
+    profile,
+    readings,
+    routes,
+    safety,
+    schedules,
+    suites,
+)
+from services.api.rest import exchanges as scored
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
 from services.store.repository import Repository
@@ -56,7 +69,12 @@ def install(app: FastAPI, api: Api) -> None:
     problems.install(app, pages.failed)
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
-    app.include_router(incidents.router(api.repository, api.guard))
+    planning = Planning(api.repository.database, api.decisions.clock)
+    asking = (api.repository, api.guard, planning, api.budget)
+    for router in (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(api.guard)):
+        app.include_router(router)
+    for resource in (incidents, comparisons, changes, profile, safety, readings, scored):
+        app.include_router(resource.router(api.repository, api.guard))
     # Last of what lies below /v1/routes: it takes all that is left there.
     app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
     pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))
@@ -76,7 +94,9 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
         found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
-        bodies = [(model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding)]
+        bodies = [
+            (model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule)
+        ]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
         app.openapi_schema = found

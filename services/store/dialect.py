@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     ColumnElement,
     Connection,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     func,
     select,
     tuple_,
+    type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
@@ -162,6 +164,18 @@ def seconds_of(connection: Connection, time: ColumnElement[Any]) -> ColumnElemen
     if connection.dialect.name == "sqlite":
         return cast(func.strftime("%s", time), BigInteger)
     return cast(func.extract("epoch", time), BigInteger)
+
+
+def json_text(connection: Connection, document: ColumnElement[Any], name: str) -> ColumnElement[str]:
+    """The text under a name of a JSON document that is stored as text."""
+    as_json = type_coerce(document, JSON) if connection.dialect.name == "sqlite" else cast(document, JSON)
+    text: ColumnElement[str] = as_json[name].as_string()
+    return text
+
+
+def by_code_point(connection: Connection, text: ColumnElement[str]) -> ColumnElement[str]:
+    """The text, compared and ordered as Python does it, whatever the database's language is."""
+    return text if connection.dialect.name == "sqlite" else text.collate("C")
 
 
 def _insert(connection: Connection, table: Table) -> Any:

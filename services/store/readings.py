@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, Select, delete, or_, select
 
 from schemas.base import hash16
 from schemas.reading import Reading
@@ -29,10 +29,33 @@ def add(connection: Connection, readings: Sequence[Reading]) -> None:
 
 def latest(connection: Connection, route: str) -> tuple[Reading, ...]:
     """The newest reading of each stream of the route."""
+    found = streams(connection, route, None, None)
+    return tuple(sorted(found, key=lambda reading: (reading.detector, stream_of(reading))))
+
+
+def streams(connection: Connection, route: str, after: str | None, most: int | None) -> tuple[Reading, ...]:
+    """The newest reading of each stream of the route, by stream; at most so many that follow stream `after`."""
     query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
-    found = connection.execute(query.where(_STREAMS.c.route == route)).scalars()
-    readings = (Reading.decode(payload.encode()) for payload in found)
-    return tuple(sorted(readings, key=lambda reading: (reading.detector, stream_of(reading))))
+    query = query.where(_STREAMS.c.route == route).order_by(_STREAMS.c.stream)
+    if after is not None:
+        query = query.where(_STREAMS.c.stream > after)
+    return _decoded(connection, query.limit(most))
+
+
+def history(
+    connection: Connection, route: str, stream: str, after: tuple[int, str] | None, most: int
+) -> tuple[Reading, ...]:
+    """At most so many readings of one stream, newest first, that follow the one with this event index and id."""
+    one = _READINGS.c
+    query = select(one.payload).where(one.route == route, one.stream == stream)
+    if after is not None:
+        index, id = after
+        query = query.where(or_(one.event_index < index, (one.event_index == index) & (one.id < id)))
+    return _decoded(connection, query.order_by(one.event_index.desc(), one.id.desc()).limit(most))
+
+
+def _decoded(connection: Connection, query: Select[Any]) -> tuple[Reading, ...]:
+    return tuple(Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
 def stream_of(reading: Reading) -> str:

@@ -26,6 +26,10 @@ PURE_MODULES = {
             "words",
         )
     ),
+    *(
+        f"services.charts.{name}"
+        for name in ("axis", "drawing", "frame", "marks", "rates", "small", "summary", "values")
+    ),
     *(f"services.notify.{name}" for name in ("actions", "blocks", "button", "message", "plan")),
 }
 WORLD = {"time", "random", "secrets", "uuid", "os", "pathlib", "logging", "threading", "asyncio", "socket"} | {
