@@ -36,10 +36,10 @@ def latest(connection: Connection, route: str) -> tuple[Reading, ...]:
 def streams(connection: Connection, route: str, after: str | None, most: int | None) -> tuple[Reading, ...]:
     """The newest reading of each stream of the route, by stream; at most so many that follow stream `after`."""
     query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
-    query = query.where(_STREAMS.c.route == route).order_by(_STREAMS.c.stream)
+    query = query.where(_STREAMS.c.route == route)
     if after is not None:
         query = query.where(_STREAMS.c.stream > after)
-    return _decoded(connection, query.limit(most))
+    return _decoded(connection, query.order_by(_STREAMS.c.stream).limit(most))
 
 
 def history(
@@ -56,6 +56,15 @@ def history(
 
 def _decoded(connection: Connection, query: Select[Any]) -> tuple[Reading, ...]:
     return tuple(Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Reading]:
+    """Route -> how far it last said that it has learned, of those that ever said so."""
+    streams = {hash16([route, None, "baseline", None, None, None]): route for route in routes}
+    query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
+    query = query.where(_STREAMS.c.route.in_(routes), _STREAMS.c.stream.in_(streams))
+    found = (Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
+    return {reading.route: reading for reading in found}
 
 
 def stream_of(reading: Reading) -> str:

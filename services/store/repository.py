@@ -24,6 +24,7 @@ from services.store import (
     rollups,
     routes,
     samples,
+    standing,
 )
 from services.store.dead import Dead
 from services.store.dossier import Dossier
@@ -33,6 +34,7 @@ from services.store.fleet import Counts, Wanted
 from services.store.fleet_details import Entry
 from services.store.journal import Fact
 from services.store.rollups import Rate
+from services.store.standing import Standing
 
 T = TypeVar("T")
 
@@ -138,3 +140,13 @@ class Repository:
         """Dead letters counted by step, topic and reason."""
         with self.database.read() as connection:
             return dead.counts(connection)
+
+    def dead_page(self, step: str | None, after: tuple[str, ...] | None, most: int) -> tuple[Dead, ...]:
+        """At most so many of these counts, of one step or of all, that follow the key `after`."""
+        with self.database.read() as connection:
+            return dead.page(connection, step, after, most)
+
+    def standing(self, now: datetime) -> Standing:
+        """What waits and what failed, at `now` by the clock on the wall."""
+        with self.database.read() as connection:
+            return standing.read(connection, now)
