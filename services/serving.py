@@ -20,6 +20,7 @@ from services.api.gateway import Gateway, Send
 from services.api.health import Health as Condition
 from services.api.health import Operations, Probes
 from services.api.relay import Relay
+from services.monitor import RoutePolicy
 from services.store.engine import Database
 from services.store.repository import Repository
 from services.stream import dead
@@ -40,6 +41,7 @@ class Service:
 
     Attributes:
         database: the open database, and `url` where it is, for the probe's own connection.
+        policy: what the monitor file says of a route.
         extend: adds further paths (the actions of Slack) to the application.
     """
 
@@ -48,14 +50,15 @@ class Service:
     url: str
     host: str
     port: int
+    policy: Callable[[str], RoutePolicy]
     extend: Callable[[FastAPI, Api], None] | None = None
     log: Log = field(default_factory=open_log)
 
 
-def api_of(database: Database, send: Send, health: Condition) -> Api:
+def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send, health: Condition) -> Api:
     """The API on a database, with `send` to publish what comes in and what people decide."""
     relay = Relay(database, send)
-    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay, health)
+    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay, health, policy=policy)
 
 
 def operations(broker: Broker, lags: Lags) -> Operations:
@@ -82,6 +85,7 @@ class Part:
 
 def api_part(
     database: Database,
+    policy: Callable[[str], RoutePolicy],
     broker: Broker,
     registry: CollectorRegistry,
     extend: Callable[[FastAPI, Api], None] | None = None,
@@ -89,7 +93,7 @@ def api_part(
     """The API on the database of a worker that counts in `registry`; `extend` adds further paths."""
     uplink, lags = Uplink(broker), Lags(broker)
     condition = Condition(Repository(database), operations(broker, lags), registry)
-    api = api_of(database, uplink.send, condition)
+    api = api_of(database, policy, uplink.send, condition)
 
     async def companion(_publish: Publish) -> None:
         async with uplink.connecting(), _closing(lags), _running(condition.survey.run, "survey"):
@@ -114,7 +118,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
     uplink, cluster = Uplink(service.broker), Cluster(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = Store(service.url), Lags(service.broker), Meters()
     condition = Condition(Repository(service.database), operations(service.broker, lags), meters.registry)
-    api = api_of(service.database, uplink.send, condition)
+    api = api_of(service.database, service.policy, uplink.send, condition)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,8 +19,11 @@ from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.health import Health
 from services.api.meters import Metered
 from services.api.pages import app as pages
+from services.api.planning import NewRun, NewSchedule, Planning
 from services.api.relay import Relay
-from services.api.rest import dead, health, incidents
+from services.api.rest import changes, comparisons, dead, evaluations, health, incidents, profile, schedules, suites
+from services.monitor import RoutePolicy
+from services.monitor.policy import default_policy
 from services.store.repository import Repository
 
 TITLE: Final = "Keelwatch"
@@ -39,6 +42,7 @@ class Api:
         relay: publishes what people decide; whoever runs the API runs it.
         health: how Keelwatch itself is; whoever runs the API runs its survey.
         guard: who may do what. hosts: names under which it is asked, None for any.
+        policy: what the monitor file says of a route.
     """
 
     repository: Repository
@@ -49,6 +53,7 @@ class Api:
     guard: Guard = local_only
     hosts: Collection[str] | None = LOOPBACK
     budget: Budget = field(default_factory=Budget)
+    policy: Callable[[str], RoutePolicy] = default_policy
 
 
 def install(app: FastAPI, api: Api) -> None:
@@ -56,11 +61,18 @@ def install(app: FastAPI, api: Api) -> None:
     problems.install(app, pages.failed)
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
-    app.include_router(incidents.router(api.repository, api.guard))
-    app.include_router(health.router(api.health, api.guard))
-    for router in dead.router(api.repository, api.health, api.guard, api.budget):
+    planning = Planning(api.repository.database, api.decisions.clock)
+    asking = (api.repository, api.guard, planning, api.budget)
+    for router in (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(api.guard)):
         app.include_router(router)
-    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.health))
+    for resource in (incidents, comparisons, changes, profile):
+        app.include_router(resource.router(api.repository, api.guard))
+    for router in (
+        health.router(api.health, api.guard),
+        *dead.routers(api.repository, api.health, api.guard, api.budget),
+    ):
+        app.include_router(router)
+    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy, api.health))
     app.add_middleware(Secure, hosts=api.hosts)
     app.add_middleware(Metered, meters=api.health.meters)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
@@ -78,7 +90,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
         found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
-        bodies = [(model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding, dead.Replaying)]
+        read_by_hand = (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule, dead.Replaying)
+        bodies = [(model, "validation") for model in read_by_hand]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
         app.openapi_schema = found

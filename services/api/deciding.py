@@ -1,26 +1,21 @@
-"""What people decide: checked against the incident as it is, written once, told to the relay."""
+"""What people decide: checked against what it is about as that is, written once, told to the relay."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
 
-from schemas.decision import Decision, DecisionKind
-from schemas.incident import Incident, IncidentState
+from schemas.decision import Decision
+from schemas.incident import Incident
 from services.api.problems import of_store
-from services.store import decisions, incidents, routes
+from services.api.staleness import Known, moved_on, route_moved_on, staleness
+from services.store import decisions, incidents, journal, pinned, routes
 from services.store.decisions import Stale
 from services.store.engine import Database
 
-ENDS: Final[frozenset[DecisionKind]] = frozenset({"accept_baseline", "false_alarm", "resolve"})
-"""Kinds that are to resolve an incident."""
-_NEEDS_INCIDENT: Final[frozenset[DecisionKind]] = frozenset(
-    {"acknowledge", "snooze", "false_alarm", "roll_back", "resolve"}
-)
-_LEADS_TO: Final[dict[DecisionKind, IncidentState]] = {"acknowledge": "acknowledged"}
 _TICK: Final = timedelta(milliseconds=1)
 
 Clock = Callable[[], datetime]
@@ -34,74 +29,54 @@ class Decisions:
         self._database, self._wake = database, wake
         self.clock: Clock = clock or (lambda: datetime.now(UTC))
 
-    async def decide(self, decision: Decision) -> str:
+    async def decide(self, decision: Decision, seen: str | None = None) -> str:
         """Write the decision, and have it published; its id. One that was written already is the same one.
 
+        `seen` is what the page showed that it was pressed on (`seen_of`, `route_seen_of`); None asks no such thing.
+
         Raises:
-            Stale: if it would change nothing, with the reason in words.
+            Stale: if it would change nothing, or something else happened since: the reason in words.
             Problem: 503 if the database does not answer.
         """
-        await of_store(lambda: self._database.transact(lambda connection: self._write(connection, decision)))
+        await of_store(lambda: self._database.transact(lambda connection: self._write(connection, decision, seen)))
         self._wake()
         return decision.id
 
-    def _write(self, connection: Connection, decision: Decision) -> None:
+    def _write(self, connection: Connection, decision: Decision, seen: str | None) -> None:
         routes.lock(connection, [decision.route])
         if decisions.known(connection, decision.id):
             return
-        named = None if decision.incident is None else incidents.get(connection, decision.incident)
-        if decision.incident is not None and named is None:
-            raise Stale("there is no such incident; GET /v1/incidents lists them")
-        is_open = named is not None or incidents.has_unresolved(connection, decision.route)
-        earlier = () if named is None else _unapplied(connection, named)
-        reason = staleness(decision, named, is_open, earlier)
+        known = _known(connection, decision)
+        reason = staleness(decision, known)
+        if reason is None and seen is not None:
+            reason = _moved_on(seen, known)
         if reason is not None:
             raise Stale(reason)
         decisions.add(connection, decision, self.clock())
 
 
-def staleness(decision: Decision, named: Incident | None, is_open: bool, earlier: Collection[Decision]) -> str | None:
-    """Why a decision would change nothing, in words; None when it would.
-
-    Args:
-        decision: what somebody is about to decide.
-        named: the incident that it names.
-        is_open: whether its route has an open incident.
-        earlier: decisions on the same incident that it does not show yet.
-    """
+def _known(connection: Connection, decision: Decision) -> Known:
+    named = None if decision.incident is None else incidents.get(connection, decision.incident)
+    if decision.incident is not None and named is None:
+        raise Stale("there is no such incident; GET /v1/incidents lists them")
+    earlier = decisions.of_route(connection, decision.route)
     if named is None:
-        needs = decision.kind in _NEEDS_INCIDENT and decision.fingerprint is None
-        return f"no incident of {decision.route} is open" if needs and not is_open else None
-    if named.route != decision.route:
-        return f"the incident is of another route, {named.route}"
-    if named.state == "resolved" or named.state == _LEADS_TO.get(decision.kind):
-        return f"the incident was {named.state} already{_by_whom(named)}"
-    ends = next((one for one in earlier if one.kind in ENDS and one.fingerprint is None), None)
-    if ends is not None:
-        return f"{ends.actor} has ended the incident already ({_words(ends.kind)})"
-    same = next((one for one in earlier if _matter(one) == _matter(decision)), None)
-    return None if same is None else f"{same.actor} has decided the same already ({_words(same.kind)})"
+        applied = journal.held(connection, decision.route, earlier)
+    else:
+        applied = frozenset(entry.ref for entry in named.timeline if entry.ref is not None)
+    is_open = named is not None or incidents.has_unresolved(connection, decision.route)
+    baseline = pinned.current(connection, [decision.route]).get(decision.route)
+    return Known(named, is_open, earlier, applied, None if baseline is None else baseline.baseline)
 
 
-def _matter(decision: Decision) -> tuple[object, ...]:
-    """What a decision does, whoever takes it, when and why."""
-    return decision.kind, decision.fingerprint, decision.expires
+def _moved_on(seen: str, known: Known) -> str | None:
+    if known.named is None:
+        return route_moved_on(seen, next(reversed(known.earlier), None), known.baseline)
+    id = known.named.id
+    pending = [one for one in known.earlier if one.incident == id and one.id not in known.applied]
+    return moved_on(seen, known.named, pending)
 
 
 def stamp(named: Incident | None, now: datetime) -> datetime:
     """When a decision was taken: `now`, and not before what it is about (a route's clock may run ahead)."""
     return now if named is None or now > named.updated_at else named.updated_at + _TICK
-
-
-def _unapplied(connection: Connection, incident: Incident) -> tuple[Decision, ...]:
-    told = {entry.ref for entry in incident.timeline}
-    return tuple(one for one in decisions.of_incident(connection, incident.id) if one.id not in told)
-
-
-def _by_whom(incident: Incident) -> str:
-    last = next((entry for entry in reversed(incident.timeline) if entry.kind == incident.state), None)
-    return f" by {last.actor}" if last is not None and last.actor else ""
-
-
-def _words(kind: str) -> str:
-    return kind.replace("_", " ")

@@ -110,12 +110,12 @@ def work(settings: Settings, watched: Monitor, process: Process) -> Iterator[Wor
         if database is None or API not in names:
             yield Work(made, companions)
             return
-        part = api_part(database, process.broker, process.registry, slack_actions(settings))
+        part = api_part(database, watched.policy, process.broker, process.registry, slack_actions(settings))
         yield Work(made, [*companions, part.companion], part.extend, part.checks)
 
 
 @contextmanager
-def api(settings: Settings, broker: Broker, host: str, port: int) -> Iterator[Service]:
+def api(settings: Settings, watched: Monitor, broker: Broker, host: str, port: int) -> Iterator[Service]:
     """What `keelwatch api` serves; the database is made when it does not exist, and closed at the end.
 
     On SQLite it works beside the one worker process: what it writes are single decisions, which wait their turn.
@@ -127,7 +127,7 @@ def api(settings: Settings, broker: Broker, host: str, port: int) -> Iterator[Se
     check_host(host)
     with ExitStack() as stack:
         database = opened(stack, settings.database)
-        yield Service(broker, database, settings.database, host, port, slack_actions(settings))
+        yield Service(broker, database, settings.database, host, port, watched.policy, slack_actions(settings))
 
 
 def _handler(

@@ -121,6 +121,11 @@ class Monitor:
         return self.routes[max(fitting, key=_specificity)] if fitting else self.defaults
 
 
+def default_policy(_route: str) -> RoutePolicy:
+    """What holds for every route where there is no monitor file."""
+    return RoutePolicy()
+
+
 def _specificity(pattern: str) -> tuple[bool, int, int, str]:
     wild = _WILD.search(pattern)
     return wild is None, wild.start() if wild else len(pattern), len(pattern), pattern

@@ -96,6 +96,13 @@ def of_incident(connection: Connection, incident: str) -> tuple[Decision, ...]:
     return tuple(Decision.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
+def of_route(connection: Connection, route: str) -> tuple[Decision, ...]:
+    """The newest decisions of a route that are still kept here, in order."""
+    query = select(_DECISIONS.c.payload).where(_DECISIONS.c.route == route).order_by(_DECISIONS.c.seq.desc())
+    found = connection.execute(query.limit(CLAIMED_AT_ONCE)).scalars().all()
+    return tuple(Decision.decode(payload.encode()) for payload in reversed(found))
+
+
 def waiting(connection: Connection) -> bool:
     """Whether any decision is to be published."""
     return bool(connection.execute(select(exists().where(_WAITS))).scalar())

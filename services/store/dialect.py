@@ -6,7 +6,21 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Engine, Table, bindparam, column, event, func, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    cast,
+    column,
+    event,
+    func,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -134,6 +148,25 @@ def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]],
     columns = func.unnest(*arrays).table_valued(*(column(name, table.c[name].type) for name in names)).render_derived()
     whole = statement.from_select(names, select(*(columns.c[name] for name in names)))
     connection.execute(whole.on_conflict_do_update(**updating), {name: [row[name] for row in rows] for name in names})
+
+
+def seconds_of(connection: Connection, time: ColumnElement[Any]) -> ColumnElement[int]:
+    """A column of times as whole seconds since 1970."""
+    if connection.dialect.name == "sqlite":
+        return cast(func.strftime("%s", time), BigInteger)
+    return cast(func.extract("epoch", time), BigInteger)
+
+
+def json_text(connection: Connection, document: ColumnElement[Any], name: str) -> ColumnElement[str]:
+    """The text under a name of a JSON document that is stored as text."""
+    as_json = type_coerce(document, JSON) if connection.dialect.name == "sqlite" else cast(document, JSON)
+    text: ColumnElement[str] = as_json[name].as_string()
+    return text
+
+
+def by_code_point(connection: Connection, text: ColumnElement[str]) -> ColumnElement[str]:
+    """The text, compared and ordered as Python does it, whatever the database's language is."""
+    return text if connection.dialect.name == "sqlite" else text.collate("C")
 
 
 def _insert(connection: Connection, table: Table) -> Any:

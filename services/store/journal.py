@@ -43,6 +43,12 @@ def append(connection: Connection, route: str, facts: Sequence[Fact]) -> int:
     return len(new)
 
 
+def held(connection: Connection, route: str, facts: Sequence[Fact]) -> frozenset[str]:
+    """The ids of those facts of the route that its journal holds."""
+    known = _known(connection, route, facts)
+    return frozenset(fact.id for fact in facts if (_NAMES[type(fact)], fact.id) in known)
+
+
 def _known(connection: Connection, route: str, facts: Sequence[Fact]) -> set[tuple[str, str]]:
     ids = sorted({fact.id for fact in facts})
     found: set[tuple[str, str]] = set()

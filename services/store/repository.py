@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from schemas.incident import Incident
 from schemas.reading import Reading
@@ -17,6 +20,8 @@ from services.store.evaluations import Evaluation
 from services.store.journal import Fact
 from services.store.rollups import Rate
 from services.store.standing import Standing
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,11 @@ class Repository:
             StoreError: if there is none, or it cannot be used; the message names the remedy.
         """
         return cls(open_database(url, create=False))
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` finds in one state of the database."""
+        with self.database.read() as connection:
+            return work(connection)
 
     def routes(self) -> tuple[str, ...]:
         """All routes, sorted."""

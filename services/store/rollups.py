@@ -1,18 +1,23 @@
-"""Per-minute rollups: how many exchanges, how many scored, the sum of a signal's values."""
+"""Rollups by minute and hour: how many exchanges, how many scored, the sum of a signal's values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, Connection, Table, func, literal_column, select
 
-from services.store.dialect import add_up
+from services.store.dialect import add_up, seconds_of
+from services.store.rollup_tables import HourlyRollup
 from services.store.tables import Rollup, table
 
+_HOUR: Final = timedelta(hours=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SUMS: Final = ("n", "scored", "sum")
 _ROLLUPS = table(Rollup)
+_HOURLY = table(HourlyRollup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,21 @@ class Rate:
         return self.sum / self.scored if self.scored else None
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One signal in one step of time that begins at `ts`; `n`, `scored` and `sum` as in `Rate`."""
+
+    ts: datetime
+    signal: str
+    n: int
+    scored: int
+    sum: float
+
+
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Add the rows (dicts of the columns of `Rollup`, each key once) to what is stored."""
-    add_up(connection, _ROLLUPS, rows, ("n", "scored", "sum"))
+    """Add the rows (dicts of the columns of `Rollup`, each key once) to what is stored, by minute and by hour."""
+    add_up(connection, _ROLLUPS, rows, _SUMS)
+    add_up(connection, _HOURLY, _by_hour(rows), _SUMS)
 
 
 def rates(
@@ -48,14 +65,90 @@ def rates(
     slice: str | None = "",
 ) -> tuple[Rate, ...]:
     """Rates of the route in [since, until), by identity, slice and signal; `slice=None` gives all slices."""
-    keys = (_ROLLUPS.c.identity, _ROLLUPS.c.slice, _ROLLUPS.c.signal)
-    sums = [func.sum(_ROLLUPS.c[name]) for name in ("n", "scored", "sum")]
-    query = select(*keys, *sums).where(_ROLLUPS.c.route == route).group_by(*keys)
+    found: dict[tuple[str, str, str], tuple[int, int, float]] = {}
+    for some, first, last in _spans(since, until):
+        keys = (some.c.identity, some.c.slice, some.c.signal)
+        query = select(*keys, *(func.sum(some.c[name]) for name in _SUMS)).where(some.c.route == route).group_by(*keys)
+        query = query.where(*_within(_time(some), first, last))
+        if slice is not None:
+            query = query.where(some.c.slice == slice)
+        for identity, label, signal, n, scored, value in connection.execute(query):
+            before = found.get((identity, label, signal), (0, 0, 0.0))
+            found[identity, label, signal] = (before[0] + int(n), before[1] + int(scored), before[2] + float(value))
+    return tuple(Rate(*key, *sums) for key, sums in sorted(found.items()))
+
+
+def points(
+    connection: Connection,
+    route: str,
+    window: tuple[datetime, datetime],
+    step: timedelta,
+    *,
+    slice: str = "",
+    identity: str | None = None,
+    signal: str | None = None,
+) -> tuple[Point, ...]:
+    """Every signal, or one, in steps of time over [since, until), which are whole steps since 1970; by time and signal.
+
+    Steps in which nothing arrived are left out.
+    """
+    some = _ROLLUPS if step % _HOUR else _HOURLY
+    size = step // timedelta(seconds=1)
+    place = (seconds_of(connection, _time(some)) // literal_column(str(size))).label("place")
+    query = select(place, some.c.signal, *(func.sum(some.c[name]) for name in _SUMS)).where(some.c.route == route)
+    query = query.where(*_within(_time(some), *window), some.c.slice == slice)
+    if identity is not None:
+        query = query.where(some.c.identity == identity)
+    if signal is not None:
+        query = query.where(some.c.signal == signal)
+    found = sorted(tuple(row) for row in connection.execute(query.group_by(place, some.c.signal)))
+    return tuple(
+        Point(datetime.fromtimestamp(int(at) * size, UTC), name, int(n), int(scored), float(value))
+        for at, name, n, scored, value in found
+    )
+
+
+def seen(connection: Connection, route: str) -> dict[str, tuple[datetime, datetime]]:
+    """Identity -> the hours in which it answered first and last on the route."""
+    hour = _HOURLY.c.hour
+    query = select(_HOURLY.c.identity, func.min(hour), func.max(hour)).where(
+        _HOURLY.c.route == route, literal_column("slice = '' AND signal = ''")
+    )
+    return {identity: (first, last) for identity, first, last in connection.execute(query.group_by(_HOURLY.c.identity))}
+
+
+def _time(some: Table) -> Column[datetime]:
+    return some.c.hour if some is _HOURLY else some.c.minute
+
+
+def _within(time: Column[datetime], since: datetime | None, until: datetime | None) -> Iterator[Any]:
     if since is not None:
-        query = query.where(_ROLLUPS.c.minute >= since)
+        yield time >= since
     if until is not None:
-        query = query.where(_ROLLUPS.c.minute < until)
-    if slice is not None:
-        query = query.where(_ROLLUPS.c.slice == slice)
-    found = sorted(connection.execute(query), key=lambda row: tuple(row[:3]))
-    return tuple(Rate(row[0], row[1], row[2], int(row[3]), int(row[4]), float(row[5])) for row in found)
+        yield time < until
+
+
+def _spans(since: datetime | None, until: datetime | None) -> Iterator[tuple[Table, datetime | None, datetime | None]]:
+    """The window as whole hours, and the minutes before and after them."""
+    first = None if since is None else -(-(since - _EPOCH) // _HOUR) * _HOUR + _EPOCH
+    last = None if until is None else (until - _EPOCH) // _HOUR * _HOUR + _EPOCH
+    if first is not None and last is not None and first >= last:
+        yield _ROLLUPS, since, until
+        return
+    yield _HOURLY, first, last
+    if first != since:
+        yield _ROLLUPS, since, first
+    if last != until:
+        yield _ROLLUPS, last, until
+
+
+def _by_hour(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of minutes, added up by hour: each key once, in the order of the rows."""
+    total: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        hour = row["minute"].replace(minute=0)
+        key = (row["route"], hour, row["identity"], row["slice"], row["signal"])
+        kept = total.setdefault(key, {**dict(zip(_HOURLY.c.keys(), key, strict=False)), **dict.fromkeys(_SUMS, 0)})
+        for name in _SUMS:
+            kept[name] += row[name]
+    return list(total.values())

@@ -62,7 +62,7 @@ def test_of_many_who_end_an_incident_at_the_same_time_one_does(api: Api, inciden
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 5
     [winner] = written(api, incident.id)
     told = {answer.json()["detail"] for answer in answers if answer.status_code == 409}
-    assert told == {f"{winner.actor} has ended the incident already (resolve)"}
+    assert told == {f"{winner.actor} has ended the incident already (resolve, 2026-11-26 12:00 UTC)"}
 
 
 def test_a_decision_is_never_before_what_it_is_about(database: Database) -> None:
@@ -81,14 +81,20 @@ def test_a_decision_that_would_change_nothing_is_refused_with_the_reason(api: Ap
     database = api.repository.database
     assert decide(api, "acknowledge", incident).status_code == 202
     again = decide(api, "acknowledge", incident, actor="theo")
-    assert (again.status_code, again.json()["detail"]) == (409, "mara has decided the same already (acknowledge)")
+    assert (again.status_code, again.json()["detail"]) == (
+        409,
+        "mara has decided the same already (acknowledge, 2026-11-26 12:00 UTC)",
+    )
     recorded(database, *written(api, incident.id))
     shown = decide(api, "acknowledge", incident, actor="theo")
-    assert shown.json()["detail"] == "the incident was acknowledged already by mara"
+    assert shown.json()["detail"] == "the incident was acknowledged already by mara (2026-11-26 12:00 UTC)"
 
     recorded(database, decision("resolve", ts=later(1), incident=incident.id, actor="theo"))
     late = decide(api, "false_alarm", incident)
-    assert (late.status_code, late.json()["detail"]) == (409, "the incident was resolved already by theo")
+    assert (late.status_code, late.json()["detail"]) == (
+        409,
+        "the incident was resolved already by theo (2026-11-26 13:00 UTC)",
+    )
 
     other = asked(api, "POST", PATH, json={"kind": "resolve", "incident": "0" * 16, **SAID})
     assert (other.status_code, "no such incident" in other.json()["detail"]) == (409, True)

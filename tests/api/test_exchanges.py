@@ -165,7 +165,7 @@ def test_a_send_that_never_ends_is_of_unknown_outcome_within_the_deadline(wire: 
         await wire.send(topic, key, value)
 
     api = api_on(None, wire)
-    api = Api(api.repository, Gateway(stuck, deadline=0.3), api.decisions, api.relay)
+    api = Api(api.repository, Gateway(stuck, deadline=0.3), api.decisions, api.relay, api.health)
     begin = time.monotonic()
     answer = asked(api, "POST", PATH, json=[exchange(id="stuck"), exchange(id="fine")])
     assert time.monotonic() - begin < 5
@@ -185,7 +185,7 @@ def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(wire: Wire
 
     waiting: list[bytes] = []
     base = api_on(None, wire)
-    api = Api(base.repository, Gateway(held, most=2), base.decisions, base.relay)
+    api = Api(base.repository, Gateway(held, most=2), base.decisions, base.relay, base.health)
     one, many = ("POST", PATH, {"json": exchange()}), ("POST", PATH, {"json": [exchange()] * 3})
     answers = all_asked(api, [one, many, one])
     assert [answer.status_code for answer in answers] == [202, 429, 202]

@@ -117,7 +117,7 @@ def test_a_button_decides_once_and_a_second_person_is_told_so(api: Api) -> None:
     again = press(api, incident.id, "acknowledge", cookie, {**fields, "actor": "theo"})
     text = " ".join(outline(again.text).text.split())
     assert (again.status_code, "refresh" in again.headers) == (409, False)
-    assert "Nothing was changed: mara has decided the same already (acknowledge)" in text
+    assert "Nothing was changed: mara has decided the same already (acknowledge, 2026-11-26 12:00 UTC)" in text
     assert outline(again.text).named("actor") == "theo"
 
     recorded(api.repository.database, made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from services.api.guard import LOCAL, Guard
 from services.api.health import Health
 from services.api.pages import words
 from services.api.problems import Problem
+from services.monitor import RoutePolicy
 from services.store.repository import Repository
 
 HERE: Final = Path(__file__).parent
@@ -32,12 +33,13 @@ NAVIGATION: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the pages are made of."""
+    """What the pages are made of; `policy` gives what the monitor file says of a route."""
 
     repository: Repository
     decisions: Decisions
     guard: Guard
     budget: Budget
+    policy: Callable[[str], RoutePolicy]
     health: Health
 
 

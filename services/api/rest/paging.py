@@ -22,6 +22,8 @@ FAULTS: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": ProblemBody, "description": "The database does not answer."},
 }
 """Answers that every path may give."""
+UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "As If-None-Match knows it."}}
+"""The answer of every path that bears a tag."""
 
 
 def tagged(request: Request, body: Mapping[str, Any]) -> Response:
@@ -37,8 +39,12 @@ def tagged(request: Request, body: Mapping[str, Any]) -> Response:
 
 def cursor_of(ts: datetime, id: str) -> str:
     """The place after the last item of a page, as an opaque text."""
-    place = f"{(ts - _EPOCH) // timedelta(microseconds=1)}.{id}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    return cursor_after(f"{(ts - _EPOCH) // timedelta(microseconds=1)}.{id}")
+
+
+def cursor_after(text: str) -> str:
+    """The place after the item with this key, as an opaque text."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str) -> tuple[datetime, str]:
@@ -48,11 +54,27 @@ def place_of(cursor: str) -> tuple[datetime, str]:
         Problem: 422 if it is none of ours.
     """
     try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        micros, id = text.split(".", 1)
-        if not id.isprintable():
-            raise ValueError("no id has such characters")
+        micros, id = key_of(cursor).split(".", 1)
         return _EPOCH + timedelta(microseconds=int(micros)), id
     except (ValueError, OverflowError):
-        remedy = "is none of ours; take `next` of the page before, or leave it out"
-        raise Problem(422, f"cursor: {remedy}", errors=(Fault(field="cursor", remedy=remedy),)) from None
+        raise _foreign() from None
+
+
+def key_of(cursor: str) -> str:
+    """The key of the item that a cursor stands behind.
+
+    Raises:
+        Problem: 422 if it is none of ours.
+    """
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except ValueError:
+        raise _foreign() from None
+    if not text.isprintable():
+        raise _foreign()
+    return text
+
+
+def _foreign() -> Problem:
+    remedy = "is none of ours; take `next` of the page before, or leave it out"
+    return Problem(422, f"cursor: {remedy}", errors=(Fault(field="cursor", remedy=remedy),))

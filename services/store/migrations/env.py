@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from alembic import context
 
-from services.store import decisions, delivery_tables, run_tables
+from services.store import access_tables, decisions, delivery_tables, rollup_tables, run_tables
 from services.store.tables import Base
 
-_ = decisions, delivery_tables, run_tables  # their tables are in the metadata once they are imported
+_ = (
+    access_tables,
+    decisions,
+    delivery_tables,
+    rollup_tables,
+    run_tables,
+)  # their tables are in the metadata once they are imported
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
