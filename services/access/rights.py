@@ -50,7 +50,7 @@ def role_of(text: str) -> Role:
     for role in GRANTS:
         if role == text:
             return role
-    raise InputError(f"--role {text}: must be one of {', '.join(GRANTS)}")
+    raise InputError(f"--role {text!r}: must be one of {', '.join(GRANTS)}")
 
 
 def name_of(text: str) -> str:
@@ -74,7 +74,7 @@ def globs_of(texts: Iterable[str]) -> tuple[str, ...]:
     found = sorted(set(texts))
     for glob in found:
         if not _GLOB.fullmatch(glob):
-            raise InputError(f"--routes {glob}: must be of a-z 0-9 . _ / - and *, such as 'support-bot/*'")
+            raise InputError(f"--routes {glob!r}: must be of a-z 0-9 . _ / - and *, such as 'support-bot/*'")
     return tuple(found) or ALL
 
 
@@ -86,5 +86,5 @@ def lifetime_of(text: str) -> timedelta:
     """
     found = _TIME.fullmatch(text)
     if found is None or (whole := int(found[1]) * _UNITS[found[2]]) > _LONGEST:
-        raise InputError(f"--expires {text}: must be a number with h, d or w, up to 3650d, such as 90d")
+        raise InputError(f"--expires {text!r}: must be a number with h, d or w, up to 3650d, such as 90d")
     return whole

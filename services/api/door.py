@@ -57,10 +57,13 @@ class Door:
                 none of this machine, 503 if the database does not answer.
         """
         ring = await self._rings.get()
+        kind, _, sent = request.headers.get("authorization", "").partition(" ")
+        is_keyed = kind.lower() == "bearer"
+        if not ring.keys and is_keyed:
+            ring = await self._rings.get(again=True)  # whoever sends the first key has just made it
         if not ring.keys:
             return self._local(request)
-        kind, _, sent = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
+        if is_keyed:
             return self._admitted(await self._key(sent.strip(), client_of(request)))
         found = await self._signed_in(ring, request.cookies.get(COOKIE, ""), client_of(request))
         if found is None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -32,7 +33,12 @@ from tests.support.streams import until
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "infra" / "docker" / "Dockerfile"
 ABSENT = "needs docker-compose: install Debian's package docker-compose"
-GIVEN = {"KEELWATCH_POSTGRES_PASSWORD": "letters", "KEELWATCH_KAFKA_CLUSTER_ID": "AAAAAAAAAAAAAAAAAAAAAA"}
+GIVEN = {
+    "KEELWATCH_POSTGRES_PASSWORD": "letters",
+    "KEELWATCH_KAFKA_CLUSTER_ID": "AAAAAAAAAAAAAAAAAAAAAA",
+    "KEELWATCH_API_KEY_FILE": "/somewhere/api-key",
+}
+KEY = f"kw_{'ab' * 8}_{'cd' * 32}"
 PORT = "8400"
 EVERYWHERE = "0.0.0.0"
 
@@ -92,10 +98,18 @@ def test_every_step_runs_once_and_waits_for_what_it_needs() -> None:
         assert ("postgres" in one["depends_on"]) == ("KEELWATCH_DATABASE_URL" in one["environment"])
 
 
+def test_the_api_is_given_its_key_as_a_secret_and_answers_this_machine() -> None:
+    api = _services()["api"]
+    [given] = api["secrets"]
+    assert (given["source"] if isinstance(given, dict) else given) == "api_key"
+    assert api["environment"]["KEELWATCH_API_KEY_FILE"] == "/run/secrets/api_key"
+    assert [name for name, one in _services().items() if "secrets" in one] == ["api"]
+
+
 def test_probes_of_other_containers_reach_every_service() -> None:
     dockerfile = re.findall(r"^CMD (\[.*\])$", DOCKERFILE.read_text(), re.MULTILINE)
     commands = [one["command"] for name, one in _ours().items() if name != "topics"] + list(map(json.loads, dockerfile))
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         assert command[-4:] == ["--host", EVERYWHERE, "--port", PORT]
 
@@ -125,7 +139,9 @@ def test_every_service_starts_with_what_the_compose_file_gives_it(
     places = {
         "kafka:9092": own_kafka.bootstrap,
         "postgresql://keelwatch:letters@postgres:5432/keelwatch": postgres.fresh(),
+        "/run/secrets/api_key": str(tmp_path / "api-key"),
     }
+    (tmp_path / "api-key").write_text(KEY)
     topics = _started("topics", places, tmp_path)
     with topics as (process, said, _):
         assert process.wait(120) == 0, said.read_text()
@@ -133,6 +149,8 @@ def test_every_service_starts_with_what_the_compose_file_gives_it(
         with _started(name, places, tmp_path) as (process, said, port):
             until(lambda process=process, port=port, said=said: _healthy(process, port, said), f"{name} is well")
             until(lambda process=process, port=port, said=said: _ready(process, port, said), f"{name} is ready")
+            if name == "api":
+                _asks_for_a_key(port)
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0, said.read_text()
 
@@ -183,6 +201,13 @@ def _healthy(process: subprocess.Popen[bytes], port: str, said: Path) -> bool:
     words = [word.replace(f":{PORT}/", f":{port}/") for word in json.loads(check)]
     assert (words[0], port in words[-1]) == ("python", True), shlex.join(words)
     return subprocess.run([sys.executable, *words[1:]], capture_output=True, check=False).returncode == 0
+
+
+def _asks_for_a_key(port: str) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+        named = {"host": "keelwatch.example"}
+        assert client.get("/v1/incidents", headers=named).status_code == 401
+        assert client.get("/v1/incidents", headers=named | {"authorization": f"Bearer {KEY}"}).status_code == 200
 
 
 def _ready(process: subprocess.Popen[bytes], port: str, said: Path) -> bool:
