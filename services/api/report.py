@@ -115,7 +115,7 @@ def needs_of(told: Report, now: datetime) -> Iterator[str]:
     yield from (part.fault for part in (told.broker, told.database) if part.fault is not None)
     yield from _of_processes(told)
     if told.decisions is not None and _is_late(told.decisions.oldest, now):
-        yield f"{told.decisions.n:,} decisions wait to be published"
+        yield f"{_count(told.decisions.n, 'decision')} not published yet"
     yield from _of_receivers(told.receivers or (), now)
     yield from _of_evaluations(told, now)
 
@@ -134,18 +134,18 @@ def _of_processes(told: Report) -> Iterator[str]:
 def _of_receivers(receivers: Sequence[Receiving], now: datetime) -> Iterator[str]:
     for one in receivers:
         if _is_late(one.oldest, now):
-            yield f"{one.pending:,} notifications wait for {one.receiver}"
+            yield f"{_count(one.pending, 'notification')} for {one.receiver} not sent yet"
         if one.failed:
-            yield f"{one.failed:,} notifications for {one.receiver} were given up"
+            yield f"{_count(one.failed, 'notification')} for {one.receiver} given up"
 
 
 def _of_evaluations(told: Report, now: datetime) -> Iterator[str]:
     for run in told.evaluations or ():
         if run.left or _is_late(run.oldest, now):
-            yield f"{run.due:,} evaluations of {run.route} are due and not done"
+            yield f"{_count(run.due, 'evaluation')} of {run.route} due and not done"
         if run.failed:
-            yield f"{run.failed:,} evaluations of {run.route} failed within a week"
-    yield from (f"{one.n:,} evaluations of {one.route} were missed within a week" for one in told.missed or ())
+            yield f"{_count(run.failed, 'evaluation')} of {run.route} failed within a week"
+    yield from (f"{_count(one.n, 'evaluation')} of {one.route} missed within a week" for one in told.missed or ())
 
 
 def _step(name: str, some: Sequence[Behind]) -> Step:
@@ -165,6 +165,10 @@ def _step(name: str, some: Sequence[Behind]) -> Step:
 def _part(sight: Sight[Any]) -> Part:
     took = None if sight.value is None else round(sight.took * 1000, 1)
     return Part(ok=sight.value is not None, fault=sight.fault, seen=sight.at, milliseconds=took)
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _is_late(since: datetime | None, now: datetime) -> bool:
