@@ -11,17 +11,38 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from schemas.exchange import Exchange
-from services.api import decisions, exchanges, problems
+from services.api import decisions, description, exchanges, problems
 from services.api.body import Budget
 from services.api.deciding import Decisions
 from services.api.gateway import Gateway
 from services.api.guard import LOOPBACK, Guard, Secure, local_only
+from services.api.health import Health
+from services.api.meters import Metered
 from services.api.pages import app as pages
+from services.api.planning import NewRun, NewSchedule, Planning
 from services.api.relay import Relay
+from services.api.rest import (
+    baselines,
+    changes,
+    comparisons,
+    dead,
+    evaluations,
+    health,
+    incidents,
+    profile,
+    readings,
+    routes,
+    safety,
+    schedules,
+    silences,
+    suites,
+    timeline,
+)
+from services.api.rest import decisions as decided
 from services.api.rest import exchanges as scored
-from services.api.rest import incidents, readings, safety
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
+from services.store.ledger import Ledger
 from services.store.repository import Repository
 
 TITLE: Final = "Keelwatch"
@@ -38,6 +59,7 @@ class Api:
 
     Attributes:
         relay: publishes what people decide; whoever runs the API runs it.
+        health: how Keelwatch itself is; whoever runs the API runs its survey.
         guard: who may do what. hosts: names under which it is asked, None for any.
         policy: what the monitor file says of a route.
     """
@@ -46,6 +68,7 @@ class Api:
     gateway: Gateway
     decisions: Decisions
     relay: Relay
+    health: Health
     guard: Guard = local_only
     hosts: Collection[str] | None = LOOPBACK
     budget: Budget = field(default_factory=Budget)
@@ -57,10 +80,24 @@ def install(app: FastAPI, api: Api) -> None:
     problems.install(app, pages.failed)
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
-    for resource in (incidents, safety, readings, scored):
+    planning = Planning(api.repository.database, api.decisions.clock)
+    asking = (api.repository, api.guard, planning, api.budget)
+    for router in (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(api.guard)):
+        app.include_router(router)
+    for resource in (incidents, timeline, comparisons, changes, profile, safety, readings, scored):
         app.include_router(resource.router(api.repository, api.guard))
-    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))
+    app.include_router(health.router(api.health, api.guard))
+    for router in dead.router(api.repository, api.health, api.guard, api.budget):
+        app.include_router(router)
+    ledger = Ledger(api.repository.database)
+    app.include_router(decided.router(ledger, api.guard))
+    app.include_router(silences.router(ledger, api.guard, api.decisions.clock))
+    app.include_router(baselines.router(ledger, api.guard))
+    # Last of what lies below /v1/routes: it takes all that is left there.
+    app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
+    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy, api.health))
     app.add_middleware(Secure, hosts=api.hosts)
+    app.add_middleware(Metered, meters=api.health.meters)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, include_in_schema=False)
 
@@ -76,8 +113,12 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
         found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
-        bodies = [(model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding)]
+        bodies = [
+            (model, "validation")
+            for model in (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule, dead.Replaying)
+        ]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+        description.complete(found)
         app.openapi_schema = found
     return app.openapi_schema

@@ -16,6 +16,7 @@ from services.store import decisions, incidents, journal, pinned, routes
 from services.store.decisions import Stale
 from services.store.engine import Database
 
+NO_INCIDENT: Final = "there is no such incident; GET /v1/incidents lists them"
 _TICK: Final = timedelta(milliseconds=1)
 
 Clock = Callable[[], datetime]
@@ -58,7 +59,7 @@ class Decisions:
 def _known(connection: Connection, decision: Decision) -> Known:
     named = None if decision.incident is None else incidents.get(connection, decision.incident)
     if decision.incident is not None and named is None:
-        raise Stale("there is no such incident; GET /v1/incidents lists them")
+        raise Stale(NO_INCIDENT)
     earlier = decisions.of_route(connection, decision.route)
     if named is None:
         applied = journal.held(connection, decision.route, earlier)

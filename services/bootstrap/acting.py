@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from fastapi import FastAPI
 
@@ -24,16 +23,21 @@ def slack_actions(settings: Settings) -> Callable[[FastAPI, Api], None] | None:
         return None
 
     def extend(app: FastAPI, api: Api) -> None:
-        async def incident(id: str) -> Incident | None:
-            return await asyncio.to_thread(api.repository.incident, id)
-
-        async def decide(decision: Decision) -> None:
-            try:
-                await api.decisions.decide(decision)
-            except Stale as stale:
-                raise TooLate(str(stale)) from None
-
-        actions = Actions(secret.get_secret_value(), incident, decide, lambda: datetime.now(UTC))
-        app.include_router(router(actions, answer(settings)))
+        app.include_router(router(actions_of(secret.get_secret_value(), api), answer(settings)))
 
     return extend
+
+
+def actions_of(secret: str, api: Api) -> Actions:
+    """What presses do: decisions of the API, which knows whether they come too late."""
+
+    async def incident(id: str) -> Incident | None:
+        return await asyncio.to_thread(api.repository.incident, id)
+
+    async def decide(decision: Decision) -> None:
+        try:
+            await api.decisions.decide(decision)
+        except Stale as stale:
+            raise TooLate(str(stale)) from None
+
+    return Actions(secret, incident, decide, api.decisions.clock)

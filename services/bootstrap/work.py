@@ -27,7 +27,7 @@ from services.stream.alert import alert
 from services.stream.config import Broker
 from services.stream.detect import detect
 from services.stream.evaluate import Evaluate
-from services.stream.health import Check
+from services.stream.health import Check, Health
 from services.stream.message import Handler
 from services.stream.record import Record
 from services.stream.runner import Cluster, Companion, Publish
@@ -77,7 +77,7 @@ class Work:
 
     handlers: Callable[[Cluster], Sequence[Handler]]
     companions: Sequence[Companion] = ()
-    extend: Callable[[FastAPI], None] | None = None
+    extend: Callable[[FastAPI, Health], None] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
 
 
@@ -110,7 +110,7 @@ def work(settings: Settings, watched: Monitor, process: Process) -> Iterator[Wor
         if database is None or API not in names:
             yield Work(made, companions)
             return
-        part = api_part(database, watched.policy, process.broker, slack_actions(settings))
+        part = api_part(database, watched.policy, process.broker, process.registry, slack_actions(settings))
         yield Work(made, [*companions, part.companion], part.extend, part.checks)
 
 

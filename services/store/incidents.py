@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +15,16 @@ from services.store.tables import IncidentRow, table
 _INCIDENTS = table(IncidentRow)
 
 
-def replace(connection: Connection, route: str, incidents: Sequence[Incident]) -> None:
-    """Make the route's incidents exactly these: changed ones are written, those no longer derived deleted."""
+def replace(
+    connection: Connection, route: str, incidents: Sequence[Incident], false_alarms: Collection[str] = ()
+) -> None:
+    """Make the route's incidents exactly these: changed ones are written, those no longer derived deleted.
+
+    `false_alarms` are the ids of the decisions that called one of them that.
+    """
     query = select(_INCIDENTS.c.id, _INCIDENTS.c.payload).where(_INCIDENTS.c.route == route)
     stored = {id: payload for id, payload in connection.execute(query)}  # noqa: C416 -- rows are tuples of any
-    rows = {incident.id: _row(incident) for incident in incidents}
+    rows = {incident.id: _row(incident, false_alarms) for incident in incidents}
     gone = sorted(stored.keys() - rows.keys())
     if gone:
         connection.execute(delete(_INCIDENTS).where(_INCIDENTS.c.id.in_(gone)))
@@ -69,7 +74,7 @@ def get(connection: Connection, id: str) -> Incident | None:
     return Incident.decode(payload.encode()) if payload is not None else None
 
 
-def _row(incident: Incident) -> dict[str, Any]:
+def _row(incident: Incident, false_alarms: Collection[str]) -> dict[str, Any]:
     return {
         "id": incident.id,
         "route": incident.route,
@@ -78,4 +83,5 @@ def _row(incident: Incident) -> dict[str, Any]:
         "opened_event_index": incident.opened_event_index,
         "opened_at": incident.opened_at,
         "payload": incident.encode().decode(),
+        "false_alarm": any(entry.ref in false_alarms for entry in incident.timeline),
     }

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from schemas.change import Change
 from services.store.tables import BaselineRow, JournalRow, table
+from services.store.visible import visible
 
 _JOURNAL = table(JournalRow)
 _BASELINES = table(BaselineRow)
@@ -22,13 +23,11 @@ def current(connection: Connection, routes: Sequence[str]) -> dict[str, Change]:
 
 
 def page(
-    connection: Connection, routes: Collection[str] | None, after: tuple[datetime, str] | None, most: int
+    connection: Connection, globs: Sequence[str], after: tuple[datetime, str] | None, most: int
 ) -> tuple[Change, ...]:
-    """At most so many pinnings, newest first, that follow the one with this time and id; of all routes when None."""
+    """At most so many pinnings of the globs' routes, newest first, that follow the one with this time and id."""
     ts, fact = _JOURNAL.c.ts, _JOURNAL.c.fact
-    query = _pinnings().order_by(ts.desc(), fact.desc()).limit(most)
-    if routes is not None:
-        query = query.where(_JOURNAL.c.route.in_(sorted(routes)))
+    query = _pinnings().where(visible(_JOURNAL.c.route, globs)).order_by(ts.desc(), fact.desc()).limit(most)
     if after is not None:
         query = query.where(or_(ts < after[0], and_(ts == after[0], fact < after[1])))
     return _decoded(connection, query)

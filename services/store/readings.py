@@ -1,24 +1,28 @@
-"""Readings: the latest of each stream, and a bounded history."""
+"""Readings: the newest of each stream, and a bounded history."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, delete, func, or_, select
+from sqlalchemy import Connection, Select, delete, or_, select
 
 from schemas.base import hash16
 from schemas.reading import Reading
-from services.store.dialect import insert_new
+from services.store.dialect import insert_new, upsert
+from services.store.fleet_tables import StreamRow
 from services.store.tables import ReadingRow, table
 
 KEPT_READINGS: Final = 200
 _READINGS = table(ReadingRow)
+_STREAMS = table(StreamRow)
+_ORDER: Final = ("event_index", "id")
 
 
 def add(connection: Connection, readings: Sequence[Reading]) -> None:
     """Insert the readings whose id is not there yet; of each stream the newest 200 stay."""
     insert_new(connection, _READINGS, [_row(reading) for reading in readings])
+    upsert(connection, _STREAMS, _newest(readings), newer=_ORDER)
     for route, stream in sorted({(reading.route, stream_of(reading)) for reading in readings}):
         _prune(connection, route, stream)
 
@@ -31,14 +35,11 @@ def latest(connection: Connection, route: str) -> tuple[Reading, ...]:
 
 def streams(connection: Connection, route: str, after: str | None, most: int | None) -> tuple[Reading, ...]:
     """The newest reading of each stream of the route, by stream; at most so many that follow stream `after`."""
-    one = _READINGS.c
-    newest = func.row_number().over(partition_by=one.stream, order_by=(one.event_index.desc(), one.id.desc()))
-    places = select(one.id, newest.label("place")).where(one.route == route)
+    query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
+    query = query.where(_STREAMS.c.route == route)
     if after is not None:
-        places = places.where(one.stream > after)
-    ids = places.subquery()
-    query = select(one.payload).join(ids, ids.c.id == one.id).where(ids.c.place == 1).order_by(one.stream)
-    return _decoded(connection, query.limit(most))
+        query = query.where(_STREAMS.c.stream > after)
+    return _decoded(connection, query.order_by(_STREAMS.c.stream).limit(most))
 
 
 def history(
@@ -57,6 +58,15 @@ def _decoded(connection: Connection, query: Select[Any]) -> tuple[Reading, ...]:
     return tuple(Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
+def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Reading]:
+    """Route -> how far it last said that it has learned, of those that ever said so."""
+    streams = {hash16([route, None, "baseline", None, None, None]): route for route in routes}
+    query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
+    query = query.where(_STREAMS.c.route.in_(routes), _STREAMS.c.stream.in_(streams))
+    found = (Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
+    return {reading.route: reading for reading in found}
+
+
 def stream_of(reading: Reading) -> str:
     """16 hex of what a reading speaks of."""
     return hash16([reading.route, reading.identity, reading.detector, reading.signal, reading.hazard, reading.slice])
@@ -71,6 +81,30 @@ def _prune(connection: Connection, route: str, stream: str) -> None:
         index, id = _READINGS.c.event_index, _READINGS.c.id
         older = or_(index < cut.event_index, (index == cut.event_index) & (id <= cut.id))
         connection.execute(delete(_READINGS).where(*of_stream, older))
+
+
+def _newest(readings: Sequence[Reading]) -> list[dict[str, Any]]:
+    """Rows of the newest reading of each stream."""
+    found: dict[tuple[str, str], Reading] = {}
+    for reading in sorted(readings, key=lambda one: (one.event_index, one.id)):
+        found[reading.route, stream_of(reading)] = reading
+    return [_head(stream, reading) for (_, stream), reading in sorted(found.items(), key=lambda item: item[0])]
+
+
+def _head(stream: str, reading: Reading) -> dict[str, Any]:
+    return {
+        "route": reading.route,
+        "stream": stream,
+        "event_index": reading.event_index,
+        "id": reading.id,
+        "ts": reading.ts,
+        "status": reading.status,
+        "detector": reading.detector,
+        "signal": reading.signal,
+        "baseline": reading.evidence.baseline,
+        "n": reading.evidence.n,
+        "reason": reading.reason,
+    }
 
 
 def _row(reading: Reading) -> dict[str, Any]:

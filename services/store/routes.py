@@ -60,6 +60,11 @@ def set_head(connection: Connection, route: str, seq: int, hash_: str) -> None:
     connection.execute(update(_ROUTES).where(_ROUTES.c.route == route).values(journal_seq=seq, journal_hash=hash_))
 
 
+def known(connection: Connection, route: str) -> bool:
+    """Whether anything of the route was ever recorded."""
+    return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
+
+
 def names(connection: Connection) -> tuple[str, ...]:
     """All routes, sorted."""
     return tuple(sorted(connection.execute(select(_ROUTES.c.route)).scalars()))

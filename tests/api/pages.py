@@ -1,17 +1,23 @@
-"""An incident whose every text is the same, for pages that show it all."""
+"""A route whose every text is the same, for pages that show it all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from schemas.base import hash16
+from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from schemas.evaluation import HazardComparison
 from schemas.identity import Model, identity_of
+from schemas.position import Position
 from schemas.sample import Sample
-from services.store import decisions, scores
+from services.store import decisions, deliveries, evaluations, schedules, scores
 from services.store.engine import Database
-from tests.support.api import NOW, recorded
+from services.store.evaluations import Due
+from services.store.schedules import Planned
+from tests.support.api import NOW, later, recorded
+from tests.support.blocks import START as STARTS
+from tests.support.blocks import Row, block
 from tests.support.records import ROUTE, alert, at, change, comparison, decision, place, run
 
 
@@ -39,6 +45,28 @@ def told(database: Database, text: str, route: str = ROUTE) -> str:
     with database.write() as connection:
         decisions.add(connection, pending, NOW)
     return id
+
+
+def around(database: Database, text: str, route: str = ROUTE) -> None:
+    """Say `text` in all that stands beside incidents: traffic, schedules, runs, dead letters, deliveries, silences."""
+    fields = ("provider", "requested", "served", "endpoint", "fingerprint")
+    model, seconds = Model(**dict.fromkeys(fields, text)), (NOW - STARTS).total_seconds()
+    traffic = [Row(text, i, seconds - i, model=model, tags={"x": text}, signals={"refusal": i > 2}) for i in range(4)]
+    place_of_letter = Position(cluster=text, topic=text, partition=0, offset=int(hash16(text), 16) % 2**40)
+    recorded(
+        database,
+        block(traffic, route),
+        decision("silence", 40, route=route, actor=text, reason=text, expires=later(4)),
+        DeadLetter.of(text.encode(), "score", text, place_of_letter),
+        run(12, route=route, suite=text, status="failed", reason=text),
+    )
+    due = Due(route, text, "scheduled", None, text, text, 0, later(-1))
+    with database.write() as connection:
+        schedules.add(connection, Planned(route, text, (text,), "15 3 * * *", "UTC", True, "command", later(-90)))
+        evaluations.schedule(connection, [due], NOW)
+        deliveries.spread(connection, lambda _: (text,), NOW)
+        for late in deliveries.waiting(connection, text):
+            deliveries.postpone(connection, late, None, text)
 
 
 def _id(database: Database, route: str) -> str:

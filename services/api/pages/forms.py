@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import Incident
 from services.api.decisions import MOST_WORDS
+from services.api.guard import Principal
 from services.api.pages.words import DECISIONS
 from services.api.problems import Fault, Problem
 
@@ -17,6 +18,11 @@ HOURS: Final = (1, 4, 12, 24, 72, 168)
 _UNSAID: Final = {"acknowledge": "looking at it", "snooze": "later"}
 _TIMED: Final = frozenset({"snooze", "silence"})
 _MOST_FIELDS: Final = 20
+
+
+def may_decide(asker: Principal) -> bool:
+    """Whether the pages offer buttons: who may only look is shown none."""
+    return asker.role in ("operator", "admin")
 
 
 def fields_of(raw: bytes) -> dict[str, str]:
@@ -32,8 +38,8 @@ def fields_of(raw: bytes) -> dict[str, str]:
     return {name: value.replace("\0", "\N{REPLACEMENT CHARACTER}") for name, value in pairs}
 
 
-def decision_of(fields: Mapping[str, str], incident: Incident, ts: datetime) -> Decision:
-    """What the form decides on the incident, at `ts`.
+def decision_of(fields: Mapping[str, str], incident: Incident, ts: datetime, name: str | None = None) -> Decision:
+    """What the form decides on the incident, at `ts`; with a key it is the key's `name` that decides.
 
     Raises:
         Problem: 422 names the field.
@@ -41,7 +47,7 @@ def decision_of(fields: Mapping[str, str], incident: Incident, ts: datetime) -> 
     kind = fields.get("kind", "")
     if kind not in DECISIONS or kind not in get_args(DecisionKind):
         raise _wrong("decision", "press one of the buttons")
-    actor = _words(fields, "actor", "your name", 200)
+    actor = name or _words(fields, "actor", "your name", 200)
     reason = _words(fields, "reason", "the reason", MOST_WORDS, unsaid=_UNSAID.get(kind, ""))
     return Decision(
         kind=cast(DecisionKind, kind),

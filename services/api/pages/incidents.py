@@ -1,103 +1,108 @@
-"""The list of incidents, one incident, and its form."""
+"""The list of incidents: what is open, the worst first, and what was; narrowed down, a page at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, get_args
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
 
-from schemas.alert import rank
-from services.api.body import SMALL_BYTES, read
-from services.api.deciding import stamp
-from services.api.guard import needs
-from services.api.pages import csrf, forms
+from schemas.alert import SEVERITIES, Severity
+from schemas.incident import Incident, IncidentState
+from services.api.guard import Principal, needs, who
+from services.api.pages import incident
 from services.api.pages.render import Parts, page
-from services.api.pages.view import heading, view
-from services.api.problems import Problem, of_store
-from services.api.rest.incidents import ID
-from services.store.decisions import Stale
-from services.store.dossier import Dossier
+from services.api.pages.view import heading
+from services.api.problems import Fault, Problem, of_store
+from services.api.rest.paging import cursor_of, place_of
+from services.store.ledger import Ledger
+from services.store.listing import Place, Wanted
+from services.store.listing import place_of as stands
 
-_UNRESOLVED: Final = ("open", "acknowledged", "snoozed")
-_MOST_RESOLVED: Final = 50
-_MOST_OPEN: Final = 500
-_SOON: Final = timedelta(minutes=2)
-_REFRESH_SECONDS: Final = 3
+_PAGE: Final = 50
+_UNRESOLVED: Final[tuple[IncidentState, ...]] = ("open", "acknowledged", "snoozed")
+_STATES: Final[dict[str, tuple[IncidentState, ...]]] = {
+    "unresolved": _UNRESOLVED,
+    **{state: (state,) for state in get_args(IncidentState)},
+    "all": (),
+}
+"""What the form offers -> the states that it means."""
+_Text = Annotated[str, Query(max_length=200)]
 
 
 def routers(parts: Parts) -> tuple[APIRouter, ...]:
-    """The paths of the pages."""
-    return _reading(parts), _deciding(parts)
+    """The paths of the list and of one incident."""
+    return _listing(parts), *incident.routers(parts)
 
 
-def _reading(parts: Parts) -> APIRouter:
+def _listing(parts: Parts) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
+    ledger = Ledger(parts.repository.database)
 
     @made.get("/incidents")
-    async def incidents(request: Request) -> Response:
-        now = parts.decisions.clock()
-        found = await of_store(lambda: parts.repository.incident_page(None, _UNRESOLVED, None, _MOST_OPEN))
-        done = await of_store(lambda: parts.repository.incident_page(None, ("resolved",), None, _MOST_RESOLVED))
-        routes = await of_store(parts.repository.routes)
-        worst_first = sorted(found, key=lambda one: rank(one.severity), reverse=True)
-        told = {"open": worst_first, "resolved": done, "routes": routes, "heading": heading(found), "now": now}
+    async def incidents(
+        request: Request, route: _Text = "", state: _Text = "", severity: _Text = "", cursor: _Text = ""
+    ) -> Response:
+        fields = {"route": route.strip(), "state": state, "severity": severity}
+        asker = who(request)
+        wanted = _wanted(asker, fields)
+        found, n = await of_store(lambda: ledger.incidents(wanted, _place(cursor), _PAGE + 1))
+        everything = not any(fields.values()) and not cursor
+        done: Sequence[Incident] = ()
+        if everything:
+            past = Wanted(asker.routes, ("resolved",))
+            done, _ = await of_store(lambda: ledger.incidents(past, None, _PAGE + 1))
+        told = {
+            "fields": fields,
+            "shown": found[:_PAGE],
+            "n": n,
+            "next": _after(found, wanted, fields),
+            "resolved": done[:_PAGE],
+            "more_resolved": _after(done, Wanted(), {"state": "resolved"}),
+            "everything": everything,
+            "routes": await of_store(lambda: ledger.routes(asker.routes)),
+            "heading": heading(n) if fields["state"] in ("", "unresolved") else f"{n:,} incident{'s' * (n != 1)}",
+            "states": tuple(_STATES),
+            "severities": SEVERITIES,
+            "now": parts.decisions.clock(),
+        }
         return page(request, "incidents.html", told)
 
-    @made.get("/incidents/{id}")
-    async def incident(request: Request, id: str) -> Response:
-        return _incident(request, parts, await _dossier(parts, id), _Sent())
-
     return made
 
 
-def _deciding(parts: Parts) -> APIRouter:
-    made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "operator")])
-
-    @made.post("/incidents/{id}/decisions")
-    async def decide(request: Request, id: str) -> Response:
-        with parts.budget.share() as share:
-            fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-        if not csrf.matches(request, fields.get(csrf.FIELD, "")):
-            raise Problem(403, "this form is not of this browser, or too old; open the incident again and decide there")
-        found = (await _dossier(parts, id)).incident
-        try:
-            await parts.decisions.decide(forms.decision_of(fields, found, stamp(found, parts.decisions.clock())))
-        except Problem as problem:
-            return _incident(request, parts, await _dossier(parts, id), _Sent(problem, fields))
-        except Stale as error:
-            return _incident(request, parts, await _dossier(parts, id), _Sent(Problem(409, str(error)), fields))
-        return RedirectResponse(f"/incidents/{found.id}", 303)
-
-    return made
+def _wanted(asker: Principal, fields: dict[str, str]) -> Wanted:
+    state, severity, route = fields["state"] or "unresolved", fields["severity"], fields["route"].lower()
+    if state not in _STATES:
+        raise _wrong("state", f"choose one of {', '.join(_STATES)}")
+    if severity and severity not in SEVERITIES:
+        raise _wrong("severity", f"choose one of {', '.join(SEVERITIES)}")
+    worst: tuple[Severity, ...] = tuple(one for one in SEVERITIES if one == severity)
+    within = ("*",) if not route else (route if "*" in route else f"*{route}*",)
+    is_open = state not in ("resolved", "all")
+    return Wanted(asker.routes, _STATES[state], worst, worst_first=is_open, within=within)
 
 
-async def _dossier(parts: Parts, id: str) -> Dossier:
-    found = await of_store(lambda: parts.repository.dossier(id)) if ID.fullmatch(id) else None
-    if found is None:
-        raise Problem(404, "there is no such incident; the list shows those that there are")
-    return found
+def _after(found: Sequence[Incident], wanted: Wanted, fields: dict[str, str]) -> str | None:
+    """The address of the page that follows; None when there is none."""
+    if len(found) <= _PAGE:
+        return None
+    rank, ts, id = stands(found[_PAGE - 1], wanted)
+    kept: dict[str, Any] = {name: value for name, value in fields.items() if value}
+    return f"/incidents?{urlencode({**kept, 'cursor': cursor_of(ts, f'{rank}.{id}')})}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A form that was sent and not done: why, and what it held."""
+def _place(cursor: str) -> Place | None:
+    if not cursor:
+        return None
+    ts, rest = place_of(cursor)
+    rank, _, id = rest.partition(".")
+    if rank not in ("0", "1", "2", "3"):
+        raise _wrong("cursor", "is none of ours; open the list anew")
+    return int(rank), ts, id
 
-    problem: Problem | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
 
-
-def _incident(request: Request, parts: Parts, dossier: Dossier, sent: _Sent) -> Response:
-    now, token = parts.decisions.clock(), csrf.token_of(request)
-    kept = {name: sent.fields.get(name, "") for name in ("actor", "reason")}
-    told = {"view": view(dossier), "token": token, "hours": forms.HOURS, "now": now}
-    told |= {"fields": kept, "problem": sent.problem}
-    # What was decided a moment ago shows once it went its way; the page looks again by itself until then.
-    soon = sent.problem is None and any(abs(now - decision.ts) < _SOON for decision in dossier.decided)
-    status = 200 if sent.problem is None else sent.problem.status
-    made = page(request, "incident.html", told, status, {"refresh": str(_REFRESH_SECONDS)} if soon else {})
-    csrf.keep(made, token, secure=request.url.scheme == "https")
-    return made
+def _wrong(field: str, remedy: str) -> Problem:
+    return Problem(422, f"{field}: {remedy}", errors=(Fault(field=field, remedy=remedy),))

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from services.api.body import Budget
 from services.api.deciding import Decisions
 from services.api.guard import LOCAL, Guard
+from services.api.health import Health
 from services.api.pages import words
 from services.api.problems import Problem
 from services.monitor import RoutePolicy
@@ -39,6 +40,7 @@ class Parts:
     guard: Guard
     budget: Budget
     policy: Callable[[str], RoutePolicy]
+    health: Health
 
 
 def page(

@@ -61,7 +61,7 @@ class Hazard:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One comparison of two runs."""
+    """One comparison of two runs; `before` and `after` are the runs."""
 
     name: str
     verdict: str
@@ -69,6 +69,8 @@ class Suite:
     reason: str | None
     ts: datetime
     hazards: tuple[Hazard, ...]
+    before: str | None
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,8 @@ def _suite(comparison: Comparison) -> Suite:
         comparison.reason,
         comparison.ts,
         tuple(_hazard(one, scale_of(hazards)) for one in hazards),
+        comparison.before_run,
+        comparison.after_run,
     )
 
 
@@ -249,9 +253,6 @@ def _buttons(incident: Incident) -> tuple[tuple[str, str, str], ...]:
     return tuple((kind, *told) for kind, told in words.DECISIONS.items() if kind not in left_out)
 
 
-def heading(incidents: Sequence[Incident]) -> str:
-    """What the list says at its top: the worst of what is open."""
-    if not incidents:
-        return "No incident is open"
-    n = len(incidents)
-    return f"{n} incident{'s' if n > 1 else ''} open"
+def heading(n: int) -> str:
+    """What the list says at its top, of so many incidents that are not resolved."""
+    return f"{n:,} incident{'s' if n > 1 else ''} open" if n else "No incident is open"

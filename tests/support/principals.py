@@ -1,0 +1,26 @@
+"""Guards that stand for keys: who asks, in which role, for which routes."""
+
+from __future__ import annotations
+
+from fastapi import Request
+
+from services.api.guard import Guard, Principal, Role
+from services.api.problems import Problem
+
+_MAY: dict[Role, tuple[Role, ...]] = {
+    "ingest": ("ingest",),
+    "viewer": ("viewer",),
+    "operator": ("viewer", "operator"),
+    "admin": ("ingest", "viewer", "operator", "admin"),
+}
+
+
+def as_(role: Role, *globs: str, name: str | None = "key of the test") -> Guard:
+    """Everybody has a key of that role, for routes that fit the globs (all when there are none)."""
+
+    async def guard(_request: Request, needed: Role) -> Principal:
+        if needed not in _MAY[role]:
+            raise Problem(403, f"the key {name} has the role {role}; this needs the role {needed}")
+        return Principal(name, role, globs or ("*",))
+
+    return guard
