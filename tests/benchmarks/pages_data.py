@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,15 +18,31 @@ import numpy as np
 from sqlalchemy import Connection, insert, select, text
 
 from schemas.base import hash16
-from schemas.change import Pinning
+from schemas.change import Change, Pinning
 from schemas.identity import Model, identity_of
 from schemas.incident import Incident, TimelineEntry, incident_id
-from services.store import journal, scores
+from services.store import fleet, journal, scores
 from services.store.engine import Database
+from services.store.fleet_tables import StreamRow
 from services.store.readings import stream_of
-from services.store.tables import IncidentRow, ReadingRow, Route, SampleRow, Scorer, ScoreRow, table
+from services.store.rollup_tables import HourlyRollup
+from services.store.run_tables import RunRow
+from services.store.tables import (
+    Base,
+    BaselineRow,
+    IncidentRow,
+    JournalRow,
+    ReadingRow,
+    Rollup,
+    Route,
+    SampleRow,
+    Scorer,
+    ScoreRow,
+    table,
+)
 from tests.support.api import NOW
-from tests.support.records import BASELINE, FELL, alert, change, decision, place, reading
+from tests.support.asked import stocked
+from tests.support.records import FELL, alert, change, comparison, decision, place, reading
 
 ROUTES = tuple(f"team-{i // 5}/bot-{i}/prod" for i in range(20))
 DAYS = 30
@@ -51,6 +68,10 @@ class Filled:
     exchange: str
     stream: str
     identity: str
+    baseline: str
+    decision: str
+    comparison: str
+    evaluation: str
 
 
 def fill(database: Database) -> Filled:
@@ -62,6 +83,7 @@ def fill(database: Database) -> Filled:
             _story(connection, route, INCIDENTS // len(ROUTES))
             _readings(connection, route, kept=200 if i == 0 else 10)
             _exchanges(connection, route, rows=5_000 if i == 0 else 300, samples=20_000 if i == 0 else 300)
+    stocked(database)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
     return known(database)
@@ -69,13 +91,31 @@ def fill(database: Database) -> Filled:
 
 def known(database: Database) -> Filled:
     """The names of what is in a database that was filled."""
-    route = ROUTES[0]
+    route, found = ROUTES[0], table(IncidentRow)
+    newest = select(found.c.id).where(found.c.route == route).order_by(found.c.opened_at.desc()).limit(1)
     with database.read() as connection:
-        found, streams = table(IncidentRow), table(ReadingRow)
-        newest = select(found.c.id).where(found.c.route == route).order_by(found.c.opened_at.desc()).limit(1)
-        stream = select(streams.c.stream).where(streams.c.route == route).limit(1)
-        incident = connection.execute(newest).scalar_one()
-        return Filled(route, incident, "e4999", connection.execute(stream).scalar_one(), WHO[-1])
+        return Filled(
+            route=route,
+            incident=connection.execute(newest).scalar_one(),
+            exchange="e4999",
+            stream=_first(connection, ReadingRow, "stream", route=route),
+            identity=WHO[-1],
+            baseline=_baseline(route),
+            decision=_first(connection, JournalRow, "fact", route=route, kind="decision"),
+            comparison=_first(connection, JournalRow, "fact", route=route, kind="comparison"),
+            evaluation=_first(connection, RunRow, "id", status="complete"),
+        )
+
+
+def _first(connection: Connection, model: type[Base], name: str, **where: str) -> str:
+    of = table(model).c
+    query = select(of[name]).where(*(of[key] == value for key, value in where.items())).limit(1)
+    found: str = connection.execute(query).scalar_one()
+    return found
+
+
+def _baseline(route: str) -> str:
+    return hash16([route, "baseline"])
 
 
 def _routes(connection: Connection) -> None:
@@ -98,6 +138,28 @@ def _rollups(connection: Connection) -> None:
                 copy.write_row((row[0], f"{row[1]}+00", *row[2:]))
     else:
         driver.executemany("INSERT INTO cells VALUES (?, ?, ?, ?, ?)", _cells())
+    with _keys_made_afterwards(connection):
+        _expand(connection)
+    connection.exec_driver_sql("DROP TABLE cells")
+
+
+@contextmanager
+def _keys_made_afterwards(connection: Connection) -> Iterator[None]:
+    """On PostgreSQL sorting once at the end takes a third of keeping millions of rows in order."""
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    tables = (table(Rollup), table(HourlyRollup))
+    for one in tables:
+        connection.exec_driver_sql(f"ALTER TABLE {one.name} DROP CONSTRAINT pk_{one.name}")
+    yield
+    connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '256MB'")
+    for one in tables:
+        keys = ", ".join(column.name for column in one.primary_key)
+        connection.exec_driver_sql(f"ALTER TABLE {one.name} ADD CONSTRAINT pk_{one.name} PRIMARY KEY ({keys})")
+
+
+def _expand(connection: Connection) -> None:
     for signal, rate in SIGNALS.items():
         connection.execute(
             text(
@@ -110,7 +172,6 @@ def _rollups(connection: Connection) -> None:
         f"INSERT INTO rollups_hourly ({_COLUMNS.replace('minute', 'hour')}) SELECT route, {hour}, identity, slice, "
         f"signal, sum(n), sum(scored), sum(sum) FROM rollups GROUP BY route, {hour}, identity, slice, signal"
     )
-    connection.exec_driver_sql("DROP TABLE cells")
 
 
 def _cells() -> Iterator[tuple[str, str, str, str, int]]:
@@ -144,7 +205,9 @@ def _story(connection: Connection, route: str, incidents: int) -> None:
     ]
     rates = {name: rate for name, rate in SIGNALS.items() if name}
     pinning = Pinning(n=1_000, streams=42, arl=1e6, rates=rates)
-    facts.append(change("pinned", 9, route=route, to_identity=WHO[0], baseline=BASELINE, pinning=pinning, ts=_day(1)))
+    facts.append(
+        change("pinned", 9, route=route, to_identity=WHO[0], baseline=_baseline(route), pinning=pinning, ts=_day(1))
+    )
     rows = []
     for i in range(incidents):
         ts, done = _day(i * DAYS / incidents), _day((i + 0.5) * DAYS / incidents)
@@ -152,11 +215,15 @@ def _story(connection: Connection, route: str, incidents: int) -> None:
         id = incident_id(route, fired.fingerprint, WHO[i % 3], i)
         over = i < incidents - 1
         facts.append(fired)
+        if i % 10 == 0:
+            facts.append(comparison("regressed", route=route, id=hash16([route, i]), identity=WHO[i % 3], ts=ts))
         if over:
             facts.append(decision("resolve", route=route, incident=id, ts=done))
         rows.append(_incident(fired, id, done if over else None))
     journal.append(connection, route, facts)
+    fleet.pin(connection, [fact for fact in facts if isinstance(fact, Change)])
     connection.execute(insert(table(IncidentRow)), rows)
+    connection.execute(insert(table(BaselineRow)), [{"id": _baseline(route), "route": route, "blob": b"0"}])
 
 
 def _incident(fired: Any, id: str, done: Any) -> dict[str, Any]:
@@ -187,20 +254,31 @@ def _incident(fired: Any, id: str, done: Any) -> dict[str, Any]:
 
 
 def _readings(connection: Connection, route: str, kept: int) -> None:
-    """Forty streams with so many readings each."""
-    rows = []
+    """Forty-two streams with so many readings each."""
+    rows, heads = [], []
     where = [None, *(f"{name}={value}" for name, values in SLICES.items() for value in values)]
     for identity in WHO[:1] + WHO[-1:]:
         for signal in [name for name in SIGNALS if name][:3]:
             for label in where[:7]:
-                said = reading("quiet", route=route, identity=identity, signal=signal, slice=label, ts=NOW)
+                said = reading(
+                    "quiet",
+                    route=route,
+                    identity=identity,
+                    signal=signal,
+                    slice=label,
+                    ts=NOW,
+                    baseline=_baseline(route),
+                )
                 stream, payload = stream_of(said), said.encode().decode()
                 for i in range(kept):
                     id = hash16([stream, i])
                     ts = NOW - timedelta(hours=kept - i)
                     row = {"id": id, "route": route, "stream": stream, "event_index": i, "ts": ts, "status": "quiet"}
                     rows.append({**row, "payload": payload.replace(said.id, id)})
+                told = {"detector": said.detector, "signal": signal, "baseline": _baseline(route), "n": said.evidence.n}
+                heads.append({**row, **told, "reason": None})
     connection.execute(insert(table(ReadingRow)), rows)
+    connection.execute(insert(table(StreamRow)), heads)
 
 
 def _exchanges(connection: Connection, route: str, rows: int, samples: int) -> None:
