@@ -23,6 +23,20 @@ class Received:
     flags: tuple[Flag, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """How far the processes of a step are behind on one of its topics.
+
+    Attributes:
+        records: not yet acknowledged; None when it is not known. workers: processes that read for the step.
+    """
+
+    step: str
+    topic: str
+    records: int | None
+    workers: int
+
+
 class Embedder(Protocol):
     """Turns texts into vectors; the same text gives the same bits whatever else is in the batch."""
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
+from schemas.dead_letter import DeadLetter
 from schemas.topics import DECISIONS, EXCHANGES
 from services.api.app import Api, make
 from services.api.app import install as extend_with
 from services.api.deciding import Decisions
+from services.api.door import Door
 from services.api.gateway import Gateway, Send
+from services.api.guard import LOOPBACK
+from services.api.health import Health as Condition
+from services.api.health import Operations, Probes
 from services.api.relay import Relay
 from services.monitor import RoutePolicy
 from services.store.engine import Database
 from services.store.repository import Repository
+from services.stream import dead
 from services.stream.attend import GRACE_SECONDS
 from services.stream.checks import Cluster, Store
 from services.stream.config import Broker
 from services.stream.health import Check, Health, in_thread
+from services.stream.lags import Lags
 from services.stream.log import Log, install, open_log
 from services.stream.metrics import Meters
 from services.stream.runner import Companion, Publish
@@ -49,10 +57,24 @@ class Service:
     log: Log = field(default_factory=open_log)
 
 
-def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send) -> Api:
-    """The API on a database, with `send` to publish what comes in and what people decide."""
+def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send, health: Condition, host: str) -> Api:
+    """The API on a database, listening at `host`, with `send` to publish what comes in and what people decide."""
     relay = Relay(database, send)
-    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay, policy=policy)
+    door = Door(database, LOOPBACK if host in LOOPBACK else ())
+    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay, health, door, policy=policy)
+
+
+def operations(broker: Broker, lags: Lags) -> Operations:
+    """What the API asks of the broker."""
+
+    async def replay(step: str) -> tuple[int, Mapping[str, int]]:
+        done = await dead.replay(broker, dead.names(step))
+        return done.sent, done.left
+
+    async def letters(step: str | None, most: int) -> Sequence[DeadLetter]:
+        return await dead.newest(broker, dead.names(step), most)
+
+    return Operations(lags.read, replay, letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +82,7 @@ class Part:
     """The API as a part of a worker process: beside its steps, on the port of its probes."""
 
     companion: Companion
-    extend: Callable[[FastAPI], None]
+    extend: Callable[[FastAPI, Health], None]
     checks: Mapping[str, Check]
 
 
@@ -68,17 +90,21 @@ def api_part(
     database: Database,
     policy: Callable[[str], RoutePolicy],
     broker: Broker,
+    host: str,
+    registry: CollectorRegistry,
     extend: Callable[[FastAPI, Api], None] | None = None,
 ) -> Part:
-    """The API on the database of a worker; `extend` adds further paths."""
-    uplink = Uplink(broker)
-    api = api_of(database, policy, uplink.send)
+    """The API on the database of a worker that listens at `host`, and counts in `registry`; `extend` adds paths."""
+    uplink, lags = Uplink(broker), Lags(broker)
+    condition = Condition(Repository(database), operations(broker, lags), registry)
+    api = api_of(database, policy, uplink.send, condition, host)
 
     async def companion(_publish: Publish) -> None:
-        async with uplink.connecting():
+        async with uplink.connecting(), _closing(lags), _running(condition.survey.run, "survey"):
             await api.relay.run()
 
-    def extended(app: FastAPI) -> None:
+    def extended(app: FastAPI, health: Health) -> None:
+        condition.probes = Probes(health.reasons, health.stuck)
         extend_with(app, api)
         if extend is not None:
             extend(app, api)
@@ -94,8 +120,9 @@ async def serving(service: Service) -> AsyncIterator[int]:
         InputError: if the port cannot be had.
     """
     uplink, cluster = Uplink(service.broker), Cluster(service.broker, {EXCHANGES.name, DECISIONS.name})
-    store = Store(service.url)
-    api = api_of(service.database, service.policy, uplink.send)
+    store, lags, meters = Store(service.url), Lags(service.broker), Meters()
+    condition = Condition(Repository(service.database), operations(service.broker, lags), meters.registry)
+    api = api_of(service.database, service.policy, uplink.send, condition, service.host)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,
@@ -103,7 +130,8 @@ async def serving(service: Service) -> AsyncIterator[int]:
         "decisions": api.relay.check,
         "database": in_thread(store.ask),
     }
-    health = Health(checks, lambda: None, Meters())
+    health = Health(checks, lambda: None, meters)
+    condition.probes = Probes(health.reasons)
     app = make(api)
     app.include_router(health.router())
     if service.extend is not None:
@@ -112,7 +140,9 @@ async def serving(service: Service) -> AsyncIterator[int]:
         stack.callback(store.close)
         stack.push_async_callback(cluster.close)
         await stack.enter_async_context(uplink.connecting())
-        await stack.enter_async_context(_running(api.relay))
+        await stack.enter_async_context(_closing(lags))
+        await stack.enter_async_context(_running(api.relay.run, "relay"))
+        await stack.enter_async_context(_running(condition.survey.run, "survey"))
         port = await stack.enter_async_context(health.serve(service.port, service.host, app, GRACE_SECONDS))
         service.log.info("api", at=f"http://{service.host}:{port}/")
         yield port
@@ -133,8 +163,16 @@ async def _run(service: Service) -> None:
 
 
 @asynccontextmanager
-async def _running(relay: Relay) -> AsyncIterator[None]:
-    task = asyncio.create_task(relay.run(), name="relay")
+async def _closing(lags: Lags) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await lags.close()
+
+
+@asynccontextmanager
+async def _running(work: Callable[[], Coroutine[None, None, None]], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work(), name=name)
     try:
         yield
     finally:

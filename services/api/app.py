@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,15 +11,37 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from schemas.exchange import Exchange
-from services.api import decisions, exchanges, problems
+from services.api import decisions, description, exchanges, problems
 from services.api.body import Budget
 from services.api.deciding import Decisions
+from services.api.door import Door
+from services.api.entry import Entry
 from services.api.gateway import Gateway
-from services.api.guard import LOOPBACK, Guard, Secure, local_only
+from services.api.guard import Guard, Secure, by_role, needs
+from services.api.health import Health
+from services.api.meters import Metered
 from services.api.pages import app as pages
+from services.api.planning import NewRun, NewSchedule, Planning
 from services.api.relay import Relay
-from services.api.rest import baselines, incidents, silences, timeline
+from services.api.rest import (
+    baselines,
+    changes,
+    comparisons,
+    dead,
+    evaluations,
+    health,
+    incidents,
+    profile,
+    readings,
+    routes,
+    safety,
+    schedules,
+    silences,
+    suites,
+    timeline,
+)
 from services.api.rest import decisions as decided
+from services.api.rest import exchanges as scored
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
 from services.store.ledger import Ledger
@@ -39,7 +61,8 @@ class Api:
 
     Attributes:
         relay: publishes what people decide; whoever runs the API runs it.
-        guard: who may do what. hosts: names under which it is asked, None for any.
+        health: how Keelwatch itself is; whoever runs the API runs its survey.
+        door: who asks. guard: who may do what.
         policy: what the monitor file says of a route.
     """
 
@@ -47,8 +70,9 @@ class Api:
     gateway: Gateway
     decisions: Decisions
     relay: Relay
-    guard: Guard = local_only
-    hosts: Collection[str] | None = LOOPBACK
+    health: Health
+    door: Door
+    guard: Guard = by_role
     budget: Budget = field(default_factory=Budget)
     policy: Callable[[str], RoutePolicy] = default_policy
 
@@ -58,16 +82,29 @@ def install(app: FastAPI, api: Api) -> None:
     problems.install(app, pages.failed)
     app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
     app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
-    app.include_router(incidents.router(api.repository, api.guard))
-    app.include_router(timeline.router(api.repository, api.guard))
+    planning = Planning(api.repository.database, api.decisions.clock)
+    asking = (api.repository, api.guard, planning, api.budget)
+    for router in (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(api.guard)):
+        app.include_router(router)
+    for resource in (incidents, timeline, comparisons, changes, profile, safety, readings, scored):
+        app.include_router(resource.router(api.repository, api.guard))
+    app.include_router(health.router(api.health, api.guard))
+    for router in dead.routers(api.repository, api.health, api.guard, api.budget):
+        app.include_router(router)
     ledger = Ledger(api.repository.database)
     app.include_router(decided.router(ledger, api.guard))
     app.include_router(silences.router(ledger, api.guard, api.decisions.clock))
     app.include_router(baselines.router(ledger, api.guard))
-    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy))
-    app.add_middleware(Secure, hosts=api.hosts)
+    # Last of what lies below /v1/routes: it takes all that is left there.
+    app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
+    pages.install(
+        app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy, api.health, api.door)
+    )
+    app.add_middleware(Entry, door=api.door, told=problems.teller(pages.failed))
+    app.add_middleware(Secure)
+    app.add_middleware(Metered, meters=api.health.meters)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
-    app.add_api_route("/openapi.json", app.openapi, include_in_schema=False)
+    app.add_api_route("/openapi.json", app.openapi, include_in_schema=False, dependencies=[needs(api.guard, "viewer")])
 
 
 def make(api: Api) -> FastAPI:
@@ -81,8 +118,10 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
         found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
-        bodies = [(model, "validation") for model in (Exchange, decisions.Change, decisions.Deciding)]
+        read_by_hand = (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule, dead.Replaying)
+        bodies = [(model, "validation") for model in read_by_hand]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+        description.complete(found)
         app.openapi_schema = found
     return app.openapi_schema

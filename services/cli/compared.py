@@ -1,46 +1,21 @@
-"""What `eval compare` shows: the object of the contract, and a table for people."""
+"""What `eval compare` shows to people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from schemas.evaluation import HazardComparison, Outcome
+from schemas.evaluation import HazardComparison
 from services.evaluate.compare import Compared
 from services.evaluate.item import MEASURES, POOLED
 from services.evaluate.words import worsened
 
-WORST_FIRST: Final[tuple[Outcome, ...]] = ("regressed", "inconclusive", "improved", "unchanged")
 _COLOURS: Final = {"regressed": "bold red", "inconclusive": "yellow", "improved": "green", "unchanged": "green"}
-
-
-def worst(found: Sequence[tuple[str, Compared]]) -> Outcome:
-    """One word for all suites."""
-    return min((one.overall for _, one in found), key=WORST_FIRST.index)
-
-
-def as_object(found: Sequence[tuple[str, Compared]]) -> dict[str, Any]:
-    """`overall` and `hazards` over all suites, and each suite by itself."""
-    suites = [
-        {
-            "suite": suite,
-            "overall": one.overall,
-            "reason": one.reason,
-            "hazards": [row.model_dump(mode="json") for row in one.hazards],
-        }
-        for suite, one in found
-    ]
-    return {
-        "overall": worst(found),
-        "reason": "; ".join(f"{suite}: {one.reason}" for suite, one in found),
-        "hazards": [row for suite in suites for row in suite["hazards"]],
-        "suites": suites,
-    }
 
 
 def shown(suite: str, compared: Compared) -> Group:

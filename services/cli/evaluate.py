@@ -14,6 +14,7 @@ from services.cli.incidents import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
 from services.evaluate.compare import compare
+from services.evaluate.outcome import as_object, worst
 from services.evaluate.result import RunResult
 from services.evaluate.result_file import read_results
 from services.evaluate.telling import stored
@@ -30,11 +31,11 @@ def compare_runs(
     """Compare two runs item by item: regressed, improved, unchanged or inconclusive. Exit code 0 for each of them."""
     pairs = _pairs(results(before, database), results(after, database))
     found = [(later.suite.name, compare(earlier, later)) for earlier, later in pairs]
-    write_json(compared.as_object(found), json)
+    write_json(as_object(found), json)
     if json != STDOUT:
         for suite, one in found:
             OUT.print(compared.shown(suite, one))
-        OUT.print(f"overall: {compared.worst(found)}")
+        OUT.print(f"overall: {worst(found)}")
 
 
 def results(run: str, database: str | None = None) -> tuple[RunResult, ...]:

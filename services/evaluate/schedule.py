@@ -156,10 +156,23 @@ def taken(connection: Connection, planned: Planned, trigger: BaseTrigger, now: d
 def due(connection: Connection, planned: Planned, time: datetime, policy: RoutePolicy) -> list[Due]:
     """The runs of one fire time: each suite, against whoever answers the route's traffic."""
     assert policy.target is not None
-    cause = hash16(["schedule", planned.route, planned.name, iso(time)])
+    cause = cause_of(planned, time)
     identity, target = runs.latest_identity(connection, planned.route), target_name(policy.target)
     suites = dict.fromkeys(policy.suites if planned.suites is None else planned.suites)
     return [Due(planned.route, cause, "scheduled", identity, suite, target, 0, time) for suite in suites]
+
+
+def cause_of(planned: Planned, time: datetime) -> str:
+    """The id under which a fire time asks for runs."""
+    return hash16(["schedule", planned.route, planned.name, iso(time)])
+
+
+def next_fire(planned: Planned, now: datetime) -> datetime | None:
+    """The fire time that follows, in UTC; None when it is switched off or never comes."""
+    if not planned.enabled:
+        return None
+    fire: datetime | None = trigger_of(planned.cron, planned.timezone).get_next_fire_time(None, now)
+    return None if fire is None else fire.astimezone(UTC)
 
 
 def _missed(time: datetime, latest: datetime, now: datetime, policy: RoutePolicy) -> str | None:

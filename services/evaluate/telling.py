@@ -16,7 +16,7 @@ from services.store import evaluations, journal, runs, scores
 from services.store.evaluations import Claimed, Due
 from services.store.runs import Listed
 
-COMPARED = ("change", "announced", "scheduled")
+COMPARED = ("change", "announced", "scheduled", "requested")
 """Moments whose runs are held against the baseline's; the others are what runs are held against."""
 _OF_CHANGES = ("change", "announced")
 

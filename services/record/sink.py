@@ -10,7 +10,9 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection
 
 from schemas.base import Record, moment
+from schemas.change import Change
 from schemas.dead_letter import DeadLetter
+from schemas.decision import Decision
 from schemas.reading import Reading
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
@@ -20,7 +22,7 @@ from services.intake.core import IntakeState
 from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
 from services.record.core import Additions, additions, merged, outgoing, scorer_id
-from services.store import dead, incidents, journal, outbox, readings, rollups, routes, samples, scores, states
+from services.store import dead, fleet, incidents, journal, outbox, readings, rollups, routes, samples, scores, states
 from services.store.codec import pack, unpack
 from services.store.engine import Conflict, Database
 from services.store.journal import Fact
@@ -138,6 +140,7 @@ class Recorder:
         readings.add(connection, batch.readings)
         dead.add(connection, batch.dead)
         for route, facts in batch.facts.items():
+            fleet.pin(connection, [fact for fact in facts if isinstance(fact, Change)])
             if journal.append(connection, route, facts):
                 batch.told.add(route)
 
@@ -145,8 +148,9 @@ class Recorder:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
         waiting = {route for route in batch.clocks if incidents.has_unresolved(connection, route)}
         for route in sorted(batch.told | waiting):
-            derived = fold(route, self._facts_of(connection, route), routes.clock(connection, route))
-            incidents.replace(connection, route, derived.incidents)
+            facts = self._facts_of(connection, route)
+            derived = fold(route, facts, routes.clock(connection, route))
+            incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
             outbox.reconcile(connection, route, [outgoing(told) for told in derived.notifications])
 
     def _facts_of(self, connection: Connection, route: str) -> tuple[Fact, ...]:
@@ -183,6 +187,10 @@ def _by_kind(records: Iterable[Record]) -> _Batch:
         else:
             raise TypeError(f"the record step reads no {type(record).__name__}")
     return batch
+
+
+def _false_alarms(facts: Iterable[Fact]) -> set[str]:
+    return {fact.id for fact in facts if isinstance(fact, Decision) and fact.kind == "false_alarm"}
 
 
 def _by_route(blocks: Iterable[ScoreBlock]) -> dict[str, list[ScoreBlock]]:

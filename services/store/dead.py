@@ -62,6 +62,27 @@ def counts(connection: Connection) -> tuple[Dead, ...]:
     return tuple(sorted(found, key=lambda one: (one.step, one.cluster, one.topic, one.reason)))
 
 
+def page(connection: Connection, step: str | None, after: tuple[str, ...] | None, most: int) -> tuple[Dead, ...]:
+    """At most so many counts of one step or of all, that follow the key `after` (step, cluster, topic, reason)."""
+    names = tuple(Dead.__dataclass_fields__)
+    key = [_COUNTS.c[name] for name in names[:4]]
+    query = select(*(_COUNTS.c[name] for name in names)).order_by(*key).limit(most)
+    if step is not None:
+        query = query.where(_COUNTS.c.step == step)
+    if after is not None:
+        query = query.where(tuple_(*key) > after)
+    return tuple(Dead(*row) for row in connection.execute(query))
+
+
+def greatest(connection: Connection, most: int) -> tuple[Dead, ...]:
+    """At most so many counts, the most letters first."""
+    names = tuple(Dead.__dataclass_fields__)
+    query = select(*(_COUNTS.c[name] for name in names))
+    return tuple(
+        Dead(*row) for row in connection.execute(query.order_by(_COUNTS.c.n.desc(), *_COUNTS.primary_key).limit(most))
+    )
+
+
 def _add_of_source(connection: Connection, source: tuple[str, str, str, int], by_offset: dict[int, DeadLetter]) -> None:
     where = tuple_(*(_LETTERS.c[name] for name in _SOURCE)) == source
     offset = _LETTERS.c.offset

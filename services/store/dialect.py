@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     ColumnElement,
     Connection,
@@ -18,6 +19,8 @@ from sqlalchemy import (
     event,
     func,
     select,
+    tuple_,
+    type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
@@ -116,14 +119,22 @@ def claim(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     return connection.execute(statement, row).rowcount == 1
 
 
-def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert the rows; where the primary key is there already, replace the columns that the rows name."""
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], newer: Sequence[str] | None = None
+) -> None:
+    """Insert the rows; where the primary key is there already, replace the columns that the rows name.
+
+    With `newer` only where these columns of the row, in their order, are greater than what is stored.
+    """
     if not rows:
         return
     statement = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     new = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
+    where = None
+    if newer is not None:
+        where = tuple_(*(statement.excluded[name] for name in newer)) > tuple_(*(table.c[name] for name in newer))
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new, where=where), rows)
 
 
 def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], sums: Sequence[str]) -> None:
@@ -153,6 +164,18 @@ def seconds_of(connection: Connection, time: ColumnElement[Any]) -> ColumnElemen
     if connection.dialect.name == "sqlite":
         return cast(func.strftime("%s", time), BigInteger)
     return cast(func.extract("epoch", time), BigInteger)
+
+
+def json_text(connection: Connection, document: ColumnElement[Any], name: str) -> ColumnElement[str]:
+    """The text under a name of a JSON document that is stored as text."""
+    as_json = type_coerce(document, JSON) if connection.dialect.name == "sqlite" else cast(document, JSON)
+    text: ColumnElement[str] = as_json[name].as_string()
+    return text
+
+
+def by_code_point(connection: Connection, text: ColumnElement[str]) -> ColumnElement[str]:
+    """The text, compared and ordered as Python does it, whatever the database's language is."""
+    return text if connection.dialect.name == "sqlite" else text.collate("C")
 
 
 def _insert(connection: Connection, table: Table) -> Any:

@@ -20,7 +20,7 @@ DONE: Final = "done"
 FAILED: Final = "failed"
 _EVALUATIONS = table(EvaluationRow)
 
-Moment = Literal["first_seen", "pinned", "change", "announced", "scheduled"]
+Moment = Literal["first_seen", "pinned", "change", "announced", "scheduled", "requested"]
 
 
 @dataclass(frozen=True, slots=True)

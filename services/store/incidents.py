@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,15 +11,21 @@ from sqlalchemy import Connection, and_, delete, exists, or_, select
 from schemas.incident import Incident
 from services.store.dialect import upsert
 from services.store.tables import IncidentRow, table
+from services.store.visible import EVERYTHING, visible
 
 _INCIDENTS = table(IncidentRow)
 
 
-def replace(connection: Connection, route: str, incidents: Sequence[Incident]) -> None:
-    """Make the route's incidents exactly these: changed ones are written, those no longer derived deleted."""
+def replace(
+    connection: Connection, route: str, incidents: Sequence[Incident], false_alarms: Collection[str] = ()
+) -> None:
+    """Make the route's incidents exactly these: changed ones are written, those no longer derived deleted.
+
+    `false_alarms` are the ids of the decisions that called one of them that.
+    """
     query = select(_INCIDENTS.c.id, _INCIDENTS.c.payload).where(_INCIDENTS.c.route == route)
     stored = {id: payload for id, payload in connection.execute(query)}  # noqa: C416 -- rows are tuples of any
-    rows = {incident.id: _row(incident) for incident in incidents}
+    rows = {incident.id: _row(incident, false_alarms) for incident in incidents}
     gone = sorted(stored.keys() - rows.keys())
     if gone:
         connection.execute(delete(_INCIDENTS).where(_INCIDENTS.c.id.in_(gone)))
@@ -50,10 +56,15 @@ def page(
     states: Sequence[str] | None,
     after: tuple[datetime, str] | None,
     most: int,
+    globs: Sequence[str] = EVERYTHING,
 ) -> tuple[Incident, ...]:
-    """At most so many incidents, newest first, that follow the one with this time of opening and id."""
+    """At most so many incidents, newest first, that follow the one with this time of opening and id.
+
+    Only those of routes that fit one of `globs`.
+    """
     opened, id = _INCIDENTS.c.opened_at, _INCIDENTS.c.id
     query = select(_INCIDENTS.c.payload).order_by(opened.desc(), id.desc()).limit(most)
+    query = query.where(visible(_INCIDENTS.c.route, globs))
     if route is not None:
         query = query.where(_INCIDENTS.c.route == route)
     if states is not None:
@@ -69,7 +80,7 @@ def get(connection: Connection, id: str) -> Incident | None:
     return Incident.decode(payload.encode()) if payload is not None else None
 
 
-def _row(incident: Incident) -> dict[str, Any]:
+def _row(incident: Incident, false_alarms: Collection[str]) -> dict[str, Any]:
     return {
         "id": incident.id,
         "route": incident.route,
@@ -78,4 +89,5 @@ def _row(incident: Incident) -> dict[str, Any]:
         "opened_event_index": incident.opened_event_index,
         "opened_at": incident.opened_at,
         "payload": incident.encode().decode(),
+        "false_alarm": any(entry.ref in false_alarms for entry in incident.timeline),
     }

@@ -1,57 +1,68 @@
-"""Readings: the latest of each stream, and a bounded history."""
+"""Readings: the newest of each stream, and a bounded history."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import Connection, Select, delete, or_, select
 
 from schemas.base import hash16
 from schemas.reading import Reading
-from services.store.dialect import insert_new
+from services.store.dialect import insert_new, upsert
+from services.store.fleet_tables import StreamRow
 from services.store.tables import ReadingRow, table
 
 KEPT_READINGS: Final = 200
 _READINGS = table(ReadingRow)
+_STREAMS = table(StreamRow)
+_ORDER: Final = ("event_index", "id")
 
 
 def add(connection: Connection, readings: Sequence[Reading]) -> None:
     """Insert the readings whose id is not there yet; of each stream the newest 200 stay."""
     insert_new(connection, _READINGS, [_row(reading) for reading in readings])
+    upsert(connection, _STREAMS, _newest(readings), newer=_ORDER)
     for route, stream in sorted({(reading.route, stream_of(reading)) for reading in readings}):
         _prune(connection, route, stream)
 
 
 def latest(connection: Connection, route: str) -> tuple[Reading, ...]:
     """The newest reading of each stream of the route."""
-    newest = (
-        select(
-            _READINGS.c.payload,
-            func.row_number()
-            .over(partition_by=_READINGS.c.stream, order_by=(_READINGS.c.event_index.desc(), _READINGS.c.id.desc()))
-            .label("place"),
-        )
-        .where(_READINGS.c.route == route)
-        .subquery()
-    )
-    found = connection.execute(select(newest.c.payload).where(newest.c.place == 1)).scalars()
-    readings = (Reading.decode(payload.encode()) for payload in found)
-    return tuple(sorted(readings, key=lambda reading: (reading.detector, stream_of(reading))))
+    found = streams(connection, route, None, None)
+    return tuple(sorted(found, key=lambda reading: (reading.detector, stream_of(reading))))
+
+
+def streams(connection: Connection, route: str, after: str | None, most: int | None) -> tuple[Reading, ...]:
+    """The newest reading of each stream of the route, by stream; at most so many that follow stream `after`."""
+    query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
+    query = query.where(_STREAMS.c.route == route)
+    if after is not None:
+        query = query.where(_STREAMS.c.stream > after)
+    return _decoded(connection, query.order_by(_STREAMS.c.stream).limit(most))
+
+
+def history(
+    connection: Connection, route: str, stream: str, after: tuple[int, str] | None, most: int
+) -> tuple[Reading, ...]:
+    """At most so many readings of one stream, newest first, that follow the one with this event index and id."""
+    one = _READINGS.c
+    query = select(one.payload).where(one.route == route, one.stream == stream)
+    if after is not None:
+        index, id = after
+        query = query.where(or_(one.event_index < index, (one.event_index == index) & (one.id < id)))
+    return _decoded(connection, query.order_by(one.event_index.desc(), one.id.desc()).limit(most))
+
+
+def _decoded(connection: Connection, query: Select[Any]) -> tuple[Reading, ...]:
+    return tuple(Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
 def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Reading]:
     """Route -> how far it last said that it has learned, of those that ever said so."""
     streams = {hash16([route, None, "baseline", None, None, None]): route for route in routes}
-    of_them = (_READINGS.c.route.in_(routes), _READINGS.c.stream.in_(streams))
-    newest = (
-        select(_READINGS.c.route, _READINGS.c.stream, func.max(_READINGS.c.event_index).label("last"))
-        .where(*of_them)
-        .group_by(_READINGS.c.route, _READINGS.c.stream)
-        .subquery()
-    )
-    same = and_(*(_READINGS.c[name] == newest.c[name] for name in ("route", "stream")))
-    query = select(_READINGS.c.payload).join(newest, and_(same, _READINGS.c.event_index == newest.c["last"]))
+    query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
+    query = query.where(_STREAMS.c.route.in_(routes), _STREAMS.c.stream.in_(streams))
     found = (Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
     return {reading.route: reading for reading in found}
 
@@ -70,6 +81,30 @@ def _prune(connection: Connection, route: str, stream: str) -> None:
         index, id = _READINGS.c.event_index, _READINGS.c.id
         older = or_(index < cut.event_index, (index == cut.event_index) & (id <= cut.id))
         connection.execute(delete(_READINGS).where(*of_stream, older))
+
+
+def _newest(readings: Sequence[Reading]) -> list[dict[str, Any]]:
+    """Rows of the newest reading of each stream."""
+    found: dict[tuple[str, str], Reading] = {}
+    for reading in sorted(readings, key=lambda one: (one.event_index, one.id)):
+        found[reading.route, stream_of(reading)] = reading
+    return [_head(stream, reading) for (_, stream), reading in sorted(found.items(), key=lambda item: item[0])]
+
+
+def _head(stream: str, reading: Reading) -> dict[str, Any]:
+    return {
+        "route": reading.route,
+        "stream": stream,
+        "event_index": reading.event_index,
+        "id": reading.id,
+        "ts": reading.ts,
+        "status": reading.status,
+        "detector": reading.detector,
+        "signal": reading.signal,
+        "baseline": reading.evidence.baseline,
+        "n": reading.evidence.n,
+        "reason": reading.reason,
+    }
 
 
 def _row(reading: Reading) -> dict[str, Any]:

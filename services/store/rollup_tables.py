@@ -19,6 +19,7 @@ class HourlyRollup(Base, table=True):
     __tablename__ = "rollups_hourly"
     __table_args__ = (
         Index(None, "route", "identity", "hour", sqlite_where=_EXCHANGES, postgresql_where=_EXCHANGES),
+        Index(None, "route", "hour", sqlite_where=_EXCHANGES, postgresql_where=_EXCHANGES),
         {"sqlite_with_rowid": False},
     )
     route: str = Field(primary_key=True)

@@ -35,6 +35,11 @@ def clock(connection: Connection, route: str) -> datetime | None:
     return connection.execute(select(_ROUTES.c.clock).where(_ROUTES.c.route == route)).scalar_one_or_none()
 
 
+def exists(connection: Connection, route: str) -> bool:
+    """Whether anything is known of the route."""
+    return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
+
+
 def set_clock(connection: Connection, route: str, now: datetime) -> None:
     """Move the route's clock."""
     ensure(connection, route)
@@ -53,6 +58,11 @@ def set_head(connection: Connection, route: str, seq: int, hash_: str) -> None:
     """Note the new last entry of the route's journal."""
     ensure(connection, route)
     connection.execute(update(_ROUTES).where(_ROUTES.c.route == route).values(journal_seq=seq, journal_hash=hash_))
+
+
+def known(connection: Connection, route: str) -> bool:
+    """Whether anything of the route was ever recorded."""
+    return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
 
 
 def names(connection: Connection) -> tuple[str, ...]:

@@ -89,6 +89,14 @@ def reference(connection: Connection, route: str, suite: str, before: datetime) 
     return None
 
 
+def newest_complete(connection: Connection, route: str, identity: str) -> tuple[str, ...]:
+    """Of each suite the id of the newest complete run that this identity of the route answered, by suite."""
+    query = select(_RUNS.c.suite, _RUNS.c.id).order_by(_RUNS.c.ts, _RUNS.c.id)
+    of_it = (_RUNS.c.route == route, _RUNS.c.identity == identity, _RUNS.c.status == "complete")
+    found = {row.suite: row.id for row in connection.execute(query.where(*of_it))}
+    return tuple(id for _, id in sorted(found.items()))
+
+
 def latest_identity(connection: Connection, route: str) -> str | None:
     """Who answered the newest exchange of the route that is stored."""
     query = select(_SCORES.c.identity).where(_SCORES.c.route == route).order_by(_SCORES.c.event_index.desc()).limit(1)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
 
 from services.store.dialect import claim
 from services.store.run_tables import FireTimeRow, ScheduleRow
 from services.store.tables import table
+from services.store.visible import EVERYTHING, visible
 
 Origin = Literal["file", "command"]
 FILE: Final = "file"
@@ -45,10 +46,25 @@ def remove(connection: Connection, route: str, name: str) -> bool:
     return connection.execute(delete(_SCHEDULES).where(*where)).rowcount == 1
 
 
-def find(connection: Connection) -> tuple[Planned, ...]:
-    """All schedules, by route and name."""
+def find(connection: Connection, globs: Sequence[str] = EVERYTHING) -> tuple[Planned, ...]:
+    """The schedules of the routes that fit one of `globs`, by route and name."""
+    return _read(connection, _planned().where(visible(_SCHEDULES.c.route, globs)))
+
+
+def page(connection: Connection, globs: Sequence[str], after: tuple[str, str], most: int) -> tuple[Planned, ...]:
+    """At most so many schedules, by route and name, that follow the one of this route and name."""
+    route, name = _SCHEDULES.c.route, _SCHEDULES.c.name
+    following = or_(route > after[0], and_(route == after[0], name > after[1]))
+    return _read(connection, _planned().where(visible(route, globs), following).limit(most))
+
+
+def _planned() -> Select[Any]:
     columns = [_SCHEDULES.c[name] for name in Planned.__dataclass_fields__]
-    rows = connection.execute(select(*columns).order_by(_SCHEDULES.c.route, _SCHEDULES.c.name))
+    return select(*columns).order_by(_SCHEDULES.c.route, _SCHEDULES.c.name)
+
+
+def _read(connection: Connection, query: Select[Any]) -> tuple[Planned, ...]:
+    rows = connection.execute(query)
     return tuple(Planned(**{**row, "suites": _suites(row["suites"])}) for row in rows.mappings())
 
 
@@ -72,6 +88,25 @@ def last_fire(connection: Connection, planned: Planned) -> datetime:
     where = (_FIRES.c.route == planned.route, _FIRES.c.schedule == planned.name)
     last: datetime | None = connection.execute(select(func.max(_FIRES.c.fire_time)).where(*where)).scalar()
     return planned.since if last is None else max(last, planned.since)
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """The last fire time of a schedule that anybody took; `missed` says why nothing was run for it."""
+
+    fire_time: datetime
+    missed: str | None
+
+
+def last_fires(connection: Connection, routes: Iterable[str]) -> dict[tuple[str, str], Fired]:
+    """(route, schedule) -> its last fire time, of all of these routes that have had one."""
+    latest = select(_FIRES.c.route, _FIRES.c.schedule, func.max(_FIRES.c.fire_time).label("fire_time"))
+    newest = (
+        latest.where(_FIRES.c.route.in_(sorted(set(routes)))).group_by(_FIRES.c.route, _FIRES.c.schedule).subquery()
+    )
+    same = and_(*(_FIRES.c[name] == newest.c[name] for name in ("route", "schedule", "fire_time")))
+    rows = connection.execute(select(_FIRES).join(newest, same))
+    return {(row.route, row.schedule): Fired(row.fire_time, row.missed) for row in rows}
 
 
 def take(connection: Connection, planned: Planned, fire_time: datetime, missed: str | None = None) -> bool:

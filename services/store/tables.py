@@ -172,7 +172,10 @@ class JournalRow(Base, table=True):
 
 
 class IncidentRow(Base, table=True):
-    """One incident, derived from its route's journal. The database holds one that is not resolved per route."""
+    """One incident, derived from its route's journal: at most one of a route is not resolved.
+
+    `false_alarm` says that somebody called it one.
+    """
 
     __tablename__ = "incidents"
     __table_args__ = (
@@ -193,6 +196,7 @@ class IncidentRow(Base, table=True):
     opened_event_index: int = Field(sa_type=BigInteger)
     opened_at: datetime = Field(sa_type=cast(Any, UtcDateTime))
     payload: str = Field(sa_type=Text)
+    false_alarm: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class OutboxRow(Base, table=True):

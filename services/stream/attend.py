@@ -43,7 +43,7 @@ class Attendance:
     Attributes:
         names: the steps that are to run. port: for probes; None serves none, 0 has one chosen.
         database: URL of the database that the steps use, if any.
-        extend: adds more paths to those of the probes. checks: more that must be well.
+        extend: adds more paths to those of the probes, and may tell what they see. checks: more that must be well.
     """
 
     broker: Broker
@@ -51,7 +51,7 @@ class Attendance:
     port: int | None = None
     host: str = HOST
     database: str | None = None
-    extend: Callable[[FastAPI], None] | None = None
+    extend: Callable[[FastAPI, Health], None] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     meters: Meters = field(default_factory=Meters)
     sends: Sends = field(default_factory=Sends)
@@ -151,7 +151,7 @@ async def _running(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
 def _app(given: Attendance, health: Health) -> FastAPI:
     app = health.app()
     if given.extend is not None:
-        given.extend(app)
+        given.extend(app, health)
     return app
 
 

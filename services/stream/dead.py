@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer
@@ -28,6 +30,7 @@ from services.stream.score import ORIGIN
 GROUP: Final = "keelwatch.dead-replay"
 """The consumer group whose place says which dead letters were sent again."""
 
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EMBEDDED_IDLE: Final = 1.0
 """Seconds without a record after which a topic of the embedded broker counts as read: it cannot name its end."""
 
@@ -62,9 +65,9 @@ FAILED_AGAIN: Final = "failed once more after an earlier run had sent it: mend i
 NO_LETTER: Final = "the record is no dead letter"
 
 
-def names() -> tuple[str, ...]:
-    """The topics of dead letters."""
-    return tuple(topic.name for topic in dead_topics())
+def names(step: str | None = None) -> tuple[str, ...]:
+    """The topics of dead letters, of one step or of all."""
+    return tuple(topic.name for topic in dead_topics() if step in (None, topic.producer))
 
 
 async def read(broker: Broker, topics: Sequence[str], tell: Callable[[Letter], object]) -> None:
@@ -81,6 +84,30 @@ async def read(broker: Broker, topics: Sequence[str], tell: Callable[[Letter], o
             async for batch in records(client, await _until(client, places, known)):
                 for record in batch:
                     tell(_letter(record))
+
+
+async def newest(broker: Broker, topics: Sequence[str], most: int) -> list[DeadLetter]:
+    """At most so many dead letters, the last of each topic, newest first by when they were seen.
+
+    Raises:
+        Unreachable: if the cluster does not answer.
+    """
+    known = await reached(broker)
+    places = await _places(known, topics)
+    found: deque[DeadLetter] = deque(maxlen=most)
+    if not places:
+        return []
+    async with consumer(known) as client:
+        await from_start(client, places)
+        until = await _until(client, places, known)
+        for place, end in (until.ends or {}).items():
+            if end > most:
+                client.seek(place, max(end - most, (await client.beginning_offsets([place]))[place]))
+        async for batch in records(client, until):
+            letters = (_letter(record).letter for record in batch)
+            ordered = sorted((*found, *(one for one in letters if one is not None)), key=_seen_at)
+            found.extend(ordered)
+    return sorted(found, key=_seen_at)[::-1]
 
 
 async def replay(broker: Broker, topics: Sequence[str]) -> Replayed:
@@ -189,6 +216,10 @@ def _letter(record: ConsumerRecord) -> Letter:
         return Letter(record.topic, DeadLetter.decode(record.value or b""))
     except ValidationError:
         return Letter(record.topic, None)
+
+
+def _seen_at(letter: DeadLetter) -> datetime:
+    return letter.first_seen or _NEVER
 
 
 def _last(batch: Sequence[ConsumerRecord]) -> dict[TopicPartition, int]:

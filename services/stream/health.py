@@ -72,6 +72,10 @@ class Health:
         """Whether the check was well when last seen."""
         return self._reason(name) is None
 
+    def stuck(self) -> str | None:
+        """Why the process should be restarted; None when it should not."""
+        return self._alive()
+
     async def sample(self, name: str) -> None:
         """Ask one check once. One that fails or takes too long is not well."""
         begin = self._clock()

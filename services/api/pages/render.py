@@ -13,8 +13,10 @@ from fastapi.responses import HTMLResponse, Response
 
 from services.api.body import Budget
 from services.api.deciding import Decisions
-from services.api.guard import LOCAL, Guard
-from services.api.pages import words
+from services.api.door import Door
+from services.api.guard import LOCAL, Guard, Principal
+from services.api.health import Health
+from services.api.pages import csrf, words
 from services.api.problems import Problem
 from services.monitor import RoutePolicy
 from services.store.repository import Repository
@@ -39,16 +41,22 @@ class Parts:
     guard: Guard
     budget: Budget
     policy: Callable[[str], RoutePolicy]
+    health: Health
+    door: Door
 
 
 def page(
     request: Request, name: str, told: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A template as an answer; `told` are its names, beside who asks and where."""
-    who = getattr(request.state, "principal", LOCAL)
-    frame = {"navigation": NAVIGATION, "path": request.url.path, "principal": who}
+    who: Principal = getattr(request.state, "caller", LOCAL)
+    token = csrf.token_of(request)
+    frame = {"navigation": NAVIGATION, "path": request.url.path, "principal": who, "form_token": token}
     text = _ENVIRONMENT.get_template(name).render(**frame, **told)
-    return HTMLResponse(text, status, {**(headers or {}), "cache-control": "no-store"})
+    made = HTMLResponse(text, status, {**(headers or {}), "cache-control": "no-store"})
+    if who.signed_in:
+        csrf.keep(made, token, secure=request.url.scheme == "https")
+    return made
 
 
 def failed(request: Request, problem: Problem) -> Response:

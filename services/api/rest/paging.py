@@ -22,23 +22,36 @@ FAULTS: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": ProblemBody, "description": "The database does not answer."},
 }
 """Answers that every path may give."""
+UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "As If-None-Match knows it."}}
+"""The answer of every path that bears a tag."""
 
 
 def tagged(request: Request, body: Mapping[str, Any]) -> Response:
     """JSON with its ETag; 304 without it when the client has that already."""
     text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    tag = f'"{hashlib.sha256(text).hexdigest()[:32]}"'
-    headers = {"etag": tag, "cache-control": "private, no-cache"}
+    headers = etag_of(text)
+    return unchanged(request, headers) or Response(text, media_type="application/json", headers=headers)
+
+
+def etag_of(content: bytes) -> dict[str, str]:
+    """The headers by which a client knows the content again."""
+    return {"etag": f'"{hashlib.sha256(content).hexdigest()[:32]}"', "cache-control": "private, no-cache"}
+
+
+def unchanged(request: Request, headers: Mapping[str, str]) -> Response | None:
+    """304 if the client has what these headers are of."""
     known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
-    if tag in known or "*" in known:
-        return Response(status_code=304, headers=headers)
-    return Response(text, media_type="application/json", headers=headers)
+    return Response(status_code=304, headers=headers) if headers["etag"] in known or "*" in known else None
 
 
 def cursor_of(ts: datetime, id: str) -> str:
     """The place after the last item of a page, as an opaque text."""
-    place = f"{(ts - _EPOCH) // timedelta(microseconds=1)}.{id}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    return cursor_after(f"{(ts - _EPOCH) // timedelta(microseconds=1)}.{id}")
+
+
+def cursor_after(text: str) -> str:
+    """The place after the item with this key, as an opaque text."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str) -> tuple[datetime, str]:
@@ -48,11 +61,27 @@ def place_of(cursor: str) -> tuple[datetime, str]:
         Problem: 422 if it is none of ours.
     """
     try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        micros, id = text.split(".", 1)
-        if not id.isprintable():
-            raise ValueError("no id of ours")
+        micros, id = key_of(cursor).split(".", 1)
         return _EPOCH + timedelta(microseconds=int(micros)), id
     except (ValueError, OverflowError):
-        remedy = "is none of ours; take `next` of the page before, or leave it out"
-        raise Problem(422, f"cursor: {remedy}", errors=(Fault(field="cursor", remedy=remedy),)) from None
+        raise _foreign() from None
+
+
+def key_of(cursor: str) -> str:
+    """The key of the item that a cursor stands behind.
+
+    Raises:
+        Problem: 422 if it is none of ours.
+    """
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except ValueError:
+        raise _foreign() from None
+    if not text.isprintable():
+        raise _foreign()
+    return text
+
+
+def _foreign() -> Problem:
+    remedy = "is none of ours; take `next` of the page before, or leave it out"
+    return Problem(422, f"cursor: {remedy}", errors=(Fault(field="cursor", remedy=remedy),))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from alembic import context
 
-from services.store import access_tables, decisions, delivery_tables, rollup_tables, run_tables
+from services.store import access_tables, decisions, delivery_tables, fleet_tables, rollup_tables, run_tables
 from services.store.tables import Base
 
 _ = (
     access_tables,
     decisions,
     delivery_tables,
+    fleet_tables,
     rollup_tables,
     run_tables,
 )  # their tables are in the metadata once they are imported

@@ -1,0 +1,121 @@
+"""How Keelwatch itself is, and the button that sends dead letters again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Final, get_args
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from services.api.body import SMALL_BYTES, read
+from services.api.guard import needs, who
+from services.api.pages import csrf, forms
+from services.api.pages.render import Parts, page
+from services.api.problems import Problem
+from services.api.replays import Replay
+from services.api.report import Report, report
+from services.api.rest.dead import Step, check_all
+from services.store.dead import Dead
+
+_SOON_SECONDS: Final = 1.0
+_REFRESH_SECONDS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """What one step could not read: how many letters, and of what."""
+
+    step: str
+    n: int
+    reasons: tuple[Dead, ...]
+
+
+def routers(parts: Parts) -> tuple[APIRouter, ...]:
+    """The paths of the page."""
+    return _reading(parts), _replaying(parts)
+
+
+def heading(told: Report) -> str:
+    """What the page says at its top."""
+    if told.ok:
+        return "Keelwatch is well"
+    if not (told.broker.ok and told.database.ok):
+        return "Keelwatch does not know how it is"
+    n = len(told.needs)
+    return f"{n} thing{'s' if n > 1 else ''} need{'' if n > 1 else 's'} attention"
+
+
+def buried(letters: Sequence[Dead]) -> tuple[Buried, ...]:
+    """Dead letters by step, each with its reasons, the most frequent first."""
+    by_step = groupby(sorted(letters, key=lambda one: (one.step, -one.n, one.topic, one.reason)), lambda one: one.step)
+    found = ((step, tuple(some)) for step, some in by_step)
+    return tuple(Buried(step, sum(one.n for one in some), some) for step, some in found)
+
+
+def outcome(replay: Replay) -> str:
+    """What became of a replay, in words."""
+    if replay.state == "running":
+        return f"The dead letters of {replay.step} are being sent again."
+    if replay.state == "failed":
+        return f"The dead letters of {replay.step} were not all sent again: {replay.fault}"
+    left = "".join(f" {n:,} left: {reason}." for reason, n in sorted(replay.left.items()))
+    return f"{replay.sent:,} dead letters of {replay.step} sent again.{left}"
+
+
+def _reading(parts: Parts) -> APIRouter:
+    made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
+
+    @made.get("/health")
+    async def health(request: Request) -> Response:
+        return _page(request, parts)
+
+    return made
+
+
+def _replaying(parts: Parts) -> APIRouter:
+    made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "admin")])
+
+    @made.post("/health/replay")
+    async def replay(request: Request) -> Response:
+        with parts.budget.share() as share:
+            fields = forms.fields_of(await read(request, share, SMALL_BYTES))
+        if not csrf.matches(request, fields.get(csrf.FIELD, "")):
+            raise Problem(403, "this form is not of this browser, or too old; open the page again and press there")
+        principal, step = who(request), fields.get("step", "")
+        try:
+            check_all(principal, "replays dead letters")
+            if step not in get_args(Step):
+                raise Problem(422, "step: press one of the buttons")
+            parts.health.replays.begin(step, principal.name)
+        except Problem as problem:
+            return _page(request, parts, problem)
+        await parts.health.replays.settled(_SOON_SECONDS)
+        return RedirectResponse("/health", 303)
+
+    return made
+
+
+def _page(request: Request, parts: Parts, problem: Problem | None = None) -> Response:
+    principal, now, token = who(request), datetime.now(UTC), csrf.token_of(request)
+    told = report(parts.health, principal.sees, now)
+    running = told.replay is not None and told.replay.state == "running"
+    shown = {
+        "told": told,
+        "heading": heading(told),
+        "buried": buried(told.dead_letters or ()),
+        "outcome": None if told.replay is None else outcome(told.replay),
+        "may_replay": principal.role == "admin" and "*" in principal.routes,
+        "running": running,
+        "problem": problem,
+        "token": token,
+        "now": now,
+    }
+    status = 200 if problem is None else problem.status
+    refresh = {"refresh": str(_REFRESH_SECONDS)} if running and problem is None else {}
+    made = page(request, "health.html", shown, status, refresh)
+    csrf.keep(made, token, secure=request.url.scheme == "https")
+    return made

@@ -1,0 +1,306 @@
+"""How Keelwatch itself is: what is known is said, what is not is never called well, and letters are sent once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import generate_latest
+from sqlalchemy import create_engine, insert
+
+from schemas.dead_letter import DeadLetter
+from schemas.position import Position
+from services.api.app import Api, make
+from services.api.guard import Guard, Principal
+from services.api.health import Operations, Probes
+from services.api.pages.csrf import COOKIE
+from services.ports import Behind
+from services.store.delivery_tables import DeliveryRow
+from services.store.engine import Database
+from services.store.run_tables import FireTimeRow
+from services.store.tables import EvaluationRow, table
+from tests.support.api import BASE, Wire, api_on, asked, recorded
+from tests.support.hostile_pages import PAYLOADS
+from tests.support.outline import outline
+
+HTML = {"accept": "text/html"}
+NOW = datetime.now(UTC)
+
+
+class Broker:
+    """A broker that tells what it is told to, and what it was asked to send again."""
+
+    def __init__(self, *behind: Behind) -> None:
+        self.behind_, self.replayed = behind, []
+        self.may = asyncio.Event()
+        self.may.set()
+
+    async def behind(self) -> tuple[Behind, ...]:
+        return self.behind_
+
+    async def replay(self, step: str) -> tuple[int, dict[str, int]]:
+        await self.may.wait()
+        self.replayed.append(step)
+        return (2, {}) if len(self.replayed) == 1 else (0, {"failed once more": 1})
+
+    async def letters(self, step: str | None, most: int) -> list[DeadLetter]:
+        return [letter(i) for i in range(3) if step in (None, "score")][:most]
+
+    def operations(self) -> Operations:
+        return Operations(self.behind, self.replay, self.letters)
+
+
+def letter(i: int, reason: str = "prompt: must be text", step: str = "score") -> DeadLetter:
+    at = Position(cluster="c", topic="keelwatch.exchanges", partition=0, offset=i)
+    made = DeadLetter.of(b'{"prompt": "my number is 555-0199"}', step, reason, at)
+    return made.model_copy(update={"first_seen": NOW - timedelta(hours=i)})
+
+
+def well(*more: Behind) -> Broker:
+    return Broker(Behind("score", "keelwatch.exchanges", 3, 2), Behind("detect", "keelwatch.scores", 0, 1), *more)
+
+
+def known_as(principal: Principal) -> Guard:
+    async def guard(_request: Any, _role: str) -> Principal:
+        return principal
+
+    return guard
+
+
+def looked(api: Api) -> Api:
+    asyncio.run(api.health.survey.look())
+    return api
+
+
+def told(api: Api) -> dict[str, Any]:
+    answer = asked(api, "GET", "/v1/health")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def text(api: Api) -> str:
+    answer = asked(api, "GET", "/health", headers=HTML)
+    assert answer.status_code == 200
+    return " ".join(outline(answer.text).text.split())
+
+
+def test_all_is_well_only_when_all_is_known_and_nothing_waits(database: Database) -> None:
+    api = api_on(database, Wire(), operations=well().operations())
+    before = told(api)
+    assert (before["ok"], before["steps"], before["dead_letters"]) == (False, None, None)
+    assert "does not know how it is" in text(api)
+    after = told(looked(api))
+    assert (after["ok"], after["needs"]) == (True, [])
+    assert [(one["step"], one["state"], one["workers"], one["waiting"]) for one in after["steps"]] == [
+        ("score", "ok", 2, 3),
+        ("detect", "ok", 1, 0),
+    ]
+    assert "Keelwatch is well" in text(api)
+
+
+def test_what_cannot_be_told_is_not_known_and_a_step_without_workers_is_named(database: Database) -> None:
+    more = (Behind("alert", "keelwatch.readings", None, 1), Behind("record", "keelwatch.alerts", 5_000, 1))
+    api = looked(api_on(database, Wire(), operations=Broker(*more, Behind("evaluate", "t", 0, 0)).operations()))
+    states = {one["step"]: (one["state"], one["waiting"]) for one in told(api)["steps"]}
+    assert states == {"alert": ("not known", None), "record": ("behind", 5_000), "evaluate": ("not running", 0)}
+    assert told(api)["needs"] == ["record is 5,000 records behind", "nobody runs evaluate: start a worker for it"]
+    assert "this broker does not tell" in text(api)
+
+
+def test_what_waits_and_what_failed_is_told_with_its_reason(database: Database) -> None:
+    old = NOW - timedelta(hours=1)
+    delivery = {"incident": "i", "created": old, "attempts": 1, "storm": False}
+    run = {"cause": "c", "suite": "core", "target": "t", "delay": 0, "token": 0, "created": old, "due": old}
+    with database.write() as connection:
+        rows = [("a", "pending", "slack: 500"), ("b", "failed", "slack: channel_not_found")]
+        values = [{"notification": n, "receiver": "ops", "state": s, "error": e, **delivery} for n, s, e in rows]
+        values.append({"notification": "c", "receiver": "ops", "state": "sent", "sent": NOW, "error": None, **delivery})
+        for value in values:
+            connection.execute(insert(table(DeliveryRow)), value)
+        for i, (route, state) in enumerate([("a/x", "pending"), ("a/x", "done"), ("b/y", "failed")]):
+            why = "the endpoint answered 500" if state == "failed" else None
+            one = {"id": str(i), "route": route, "moment": "change", "state": state, "reason": why, **run}
+            connection.execute(insert(table(EvaluationRow)), one)
+        fire = {"route": "b/y", "schedule": "weekly", "fire_time": old, "missed": "nobody was there"}
+        connection.execute(insert(table(FireTimeRow)), fire)
+    api = looked(api_on(database, Wire(), operations=well().operations()))
+    found = told(api)
+    [ops] = found["receivers"]
+    assert (ops["pending"], ops["failed"], ops["error"]) == (1, 1, "slack: channel_not_found")
+    assert ops["last_sent"] is not None
+    assert [(one["route"], one["due"], one["failed"]) for one in found["evaluations"]] == [("a/x", 1, 0), ("b/y", 0, 1)]
+    assert found["missed"] == [{"route": "b/y", "n": 1, "reason": "nobody was there"}]
+    assert found["needs"] == [
+        "1 notifications wait for ops",
+        "1 notifications for ops were given up",
+        "1 evaluations of a/x are due and not done",
+        "1 evaluations of b/y failed within a week",
+        "1 evaluations of b/y were missed within a week",
+    ]
+    assert "the endpoint answered 500" in text(api)
+
+    only_a = known_as(Principal("a", "viewer", ("a/*",)))
+    narrow = looked(api_on(database, Wire(), operations=well().operations(), guard=only_a))
+    assert "b/y" not in asked(narrow, "GET", "/v1/health").text + text(narrow)
+    assert "a/x" in text(narrow)
+
+
+def test_the_page_answers_while_broker_and_database_are_away() -> None:
+    class Away(Broker):
+        async def behind(self) -> tuple[Behind, ...]:
+            await asyncio.sleep(60)
+            return ()
+
+    engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/x")
+    api = api_on(Database(engine), Wire(), operations=Away().operations())
+    api.health.survey._patience = 0.2
+    looked(api)
+    found = told(api)
+    assert found["needs"] == [
+        "the broker does not answer within 0.2 s",
+        "the database does not answer: OperationalError",
+    ]
+    for name in ("steps", "dead_letters", "receivers", "decisions", "evaluations"):
+        assert found[name] is None
+    assert text(api).count("not known") >= 4
+    assert "keelwatch_open_incidents{" not in _exposed(api)
+    assert 'keelwatch_seen{part="broker"} 0.0' in _exposed(api)
+
+
+def test_the_process_says_why_it_is_not_ready_and_what_stands_still(database: Database) -> None:
+    api = looked(api_on(database, Wire(), operations=well().operations()))
+    api.health.probes = Probes(lambda: {"producer": "3 sends failed"}, lambda: "keelwatch.scores[0] has lag")
+    assert told(api)["needs"] == [
+        "the watchdog is about to end this process: keelwatch.scores[0] has lag",
+        "this process is not ready: producer: 3 sends failed",
+    ]
+
+
+def test_letters_are_counted_in_pages_and_their_content_is_for_admins_who_ask(database: Database) -> None:
+    recorded(
+        database, *(letter(i, f'prompt[{i % 7}]: "<b>é" must be text') for i in range(20)), letter(1, step="record")
+    )
+    broker = well()
+    api = api_on(database, Wire(), operations=broker.operations())
+    items, cursor = [], {}
+    while True:
+        answer = asked(api, "GET", "/v1/dead-letters", params={"limit": 3, **cursor})
+        assert "555" not in answer.text
+        items += answer.json()["items"]
+        if (following := answer.json()["next"]) is None:
+            break
+        cursor = {"cursor": following}
+    assert (len(items), sum(one["n"] for one in items)) == (8, 21)
+    assert {one["step"] for one in asked(api, "GET", "/v1/dead-letters?step=record").json()["items"]} == {"record"}
+    shown = asked(api, "GET", "/v1/dead-letters?show_content=true&limit=2").json()["letters"]
+    assert [one["content"] for one in shown] == ['{"prompt": "my number is 555-0199"}'] * 2
+
+    for role, routes in (("viewer", ("*",)), ("operator", ("*",)), ("admin", ("a/*",))):
+        narrow = api_on(database, Wire(), operations=broker.operations(), guard=known_as(Principal("k", role, routes)))
+        answer = asked(narrow, "GET", "/v1/dead-letters?show_content=true")
+        assert (answer.status_code, "555" in answer.text) == (403, False)
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "MTIz", "WyIiLCAiIiwgIiIsICJcdTAwMDAiXQ", "WyIiLCAiIiwgIiIsICJcdWQ4MDAiXQ", "W1tbW1s", "é"]
+)
+def test_a_cursor_that_is_none_of_ours_is_named(database: Database, cursor: str) -> None:
+    answer = asked(api_on(database, Wire()), "GET", "/v1/dead-letters", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
+
+
+def test_two_presses_at_one_time_are_one_replay_and_a_later_one_sends_nothing(database: Database) -> None:
+    async def work() -> None:
+        broker = well()
+        broker.may.clear()
+        app = make(api_on(database, Wire(), operations=broker.operations()))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
+            url, body = "/v1/dead-letters/replay", {"step": "score"}
+            assert (await client.get(url)).status_code == 404
+            first, second = [await client.post(url, json=body) for _ in range(2)]
+            assert (first.status_code, second.status_code) == (202, 409)
+            assert "being sent again already" in second.json()["detail"]
+            assert (await client.get(url)).json()["state"] == "running"
+            broker.may.set()
+            while (last := (await client.get(url)).json())["state"] == "running":
+                await asyncio.sleep(0)
+            assert (last["state"], last["sent"], broker.replayed) == ("done", 2, ["score"])
+            assert (await client.post(url, json=body)).status_code == 202
+            while (last := (await client.get(url)).json())["state"] == "running":
+                await asyncio.sleep(0)
+            assert (last["sent"], last["left"]) == (0, {"failed once more": 1})
+            for wrong in ({"step": "api"}, {}, {"step": "score", "x": 1}, {"step": None}):
+                assert (await client.post(url, json=wrong)).status_code == 422
+
+    asyncio.run(work())
+
+
+def test_the_button_needs_the_page_s_token_and_says_what_was_sent(database: Database) -> None:
+    recorded(database, letter(1))
+
+    async def work() -> None:
+        broker = well()
+        api = api_on(database, Wire(), operations=broker.operations())
+        await api.health.survey.look()
+        own = {"origin": BASE, **HTML}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(make(api)), base_url=BASE, headers=own) as client:
+            page = outline((await client.get("/health")).text)
+            token = page.named("token")
+            assert (await client.post("/health/replay", data={"step": "score", "token": "x"})).status_code == 403
+            assert (await client.post("/health/replay", data={"step": "none", "token": token})).status_code == 422
+            broker.may.clear()
+            pressed = [asyncio.create_task(client.post("/health/replay", data={"step": "score", "token": token}))]
+            while api.health.replays.last is None:
+                await asyncio.sleep(0)
+            late = await client.post("/health/replay", data={"step": "score", "token": token})
+            assert (late.status_code, "being sent again already" in late.text) == (409, True)
+            broker.may.set()
+            assert (await pressed[0]).headers["location"] == "/health"
+            assert "2 dead letters of score sent again." in outline((await client.get("/health")).text).text
+            assert broker.replayed == ["score"]
+
+    asyncio.run(work())
+
+
+def test_a_replay_that_fails_says_so(database: Database) -> None:
+    api = api_on(database, Wire())
+
+    async def work() -> None:
+        api.health.replays.begin("score", None)
+        await api.health.replays.settled(5)
+
+    asyncio.run(work())
+    assert "were not all sent again: the broker does not answer (ConnectionError)" in text(looked(api))
+
+
+def test_hostile_reasons_are_text(database: Database) -> None:
+    recorded(database, *(letter(i, payload) for i, payload in enumerate(PAYLOADS)))
+    api = looked(api_on(database, Wire(), operations=well().operations()))
+    page = outline(asked(api, "GET", "/health", headers=HTML).text)
+    names = {name for _, attrs in page.elements for name, _ in attrs}
+    assert not {tag for tag, _ in page.elements} & {"script", "img", "svg", "iframe", "style", "object", "video", "!--"}
+    assert not {name for name in names if name.startswith("on") or name in ("style", "srcdoc")}
+    assert asked(api, "GET", "/v1/dead-letters?limit=200").status_code == 200
+
+
+def test_requests_are_counted_by_the_template_of_their_path(database: Database) -> None:
+    api = looked(api_on(database, Wire(), operations=well().operations()))
+    for path in ("/v1/incidents/0000000000000000", "/v1/incidents/x", "/wp-login.php", "/static/keelwatch.css"):
+        asked(api, "GET", path)
+    said = _exposed(api)
+    assert 'keelwatch_api_requests_total{method="GET",path="/v1/incidents/{id}",status="404"} 2.0' in said
+    assert "wp-login" not in said
+    assert 'keelwatch_consumer_lag{step="score",topic="keelwatch.exchanges"} 3.0' in said
+
+
+def _exposed(api: Api) -> str:
+    return generate_latest(api.health.registry).decode()
+
+
+def test_a_cookie_keeps_the_token(database: Database) -> None:
+    answer = asked(looked(api_on(database, Wire())), "GET", "/health", headers=HTML)
+    assert f"{COOKIE}=" in answer.headers["set-cookie"]
+    assert "HttpOnly" in answer.headers["set-cookie"]

@@ -1,0 +1,28 @@
+"""Minutes of a rate that moved, as the record step sums them up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from services.store import rollups
+from services.store.engine import Database
+from tests.support.records import IDENTITY, ROUTE, at
+
+
+def minutes(
+    database: Database,
+    moved_at: float = 16.0,
+    hours: float = 24.0,
+    route: str = ROUTE,
+    silent: tuple[float, float] = (0, 0),
+) -> None:
+    """Twelve exchanges each five minutes: of six one is refused, after `moved_at` hours none; nothing in `silent`."""
+    rows = []
+    for n in range(int(hours * 12)):
+        if silent[0] <= n / 12 < silent[1]:
+            continue
+        refused = 0 if n / 12 >= moved_at else 1 + 2 * (n % 2)
+        one = {"route": route, "minute": at() + timedelta(minutes=5 * n), "identity": IDENTITY, "slice": ""}
+        rows += [{**one, "signal": "", "n": 12, "scored": 12, "sum": 0.0}]
+        rows += [{**one, "signal": "refusal", "n": 12, "scored": 12, "sum": float(refused)}]
+    database.transact(lambda connection: rollups.add(connection, rows))
