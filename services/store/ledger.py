@@ -20,7 +20,7 @@ from services.store.listing import Place, Wanted
 from services.store.readings import learning_of
 from services.store.rollups import Point
 from services.store.tables import Route, table
-from services.store.visible import visible
+from services.store.visible import EVERYTHING, visible
 
 MOST_SILENCES: Final = 1_000
 _MOST_ACCEPTED: Final = 1_000
@@ -77,9 +77,12 @@ class Ledger:
             change = pinned.get(connection, id)
             return None if change is None else _baselines(connection, [change])[0]
 
-    def standings(self, globs: Sequence[str], after: str, most: int) -> tuple[Standing, ...]:
-        """At most so many routes by name that follow the one of this name."""
-        query = select(_ROUTES.c.route).where(visible(_ROUTES.c.route, globs), _ROUTES.c.route > after)
+    def standings(
+        self, globs: Sequence[str], after: str, most: int, within: Sequence[str] = EVERYTHING
+    ) -> tuple[Standing, ...]:
+        """At most so many routes by name, of those that fit a glob of either, that follow the one of this name."""
+        route = _ROUTES.c.route
+        query = select(route).where(visible(route, globs), visible(route, within), route > after)
         with self.database.read() as connection:
             names = connection.execute(query.order_by(_ROUTES.c.route).limit(most)).scalars().all()
             return _standings(connection, names)

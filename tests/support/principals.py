@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from services.api.guard import Guard, Principal, Role
+from services.access.rights import Role
+from services.api.guard import Guard, Principal
 from services.api.problems import Problem
 
 _MAY: dict[Role, tuple[Role, ...]] = {
@@ -18,9 +19,11 @@ _MAY: dict[Role, tuple[Role, ...]] = {
 def as_(role: Role, *globs: str, name: str | None = "key of the test") -> Guard:
     """Everybody has a key of that role, for routes that fit the globs (all when there are none)."""
 
-    async def guard(_request: Request, needed: Role) -> Principal:
+    async def guard(request: Request, needed: Role) -> Principal:
+        request.state.caller = Principal(name, role, globs or ("*",))
         if needed not in _MAY[role]:
             raise Problem(403, f"the key {name} has the role {role}; this needs the role {needed}")
-        return Principal(name, role, globs or ("*",))
+        caller: Principal = request.state.caller
+        return caller
 
     return guard

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, cast, get_args
+from typing import Any, Final, cast, get_args
 from urllib.parse import parse_qsl
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
 from schemas.decision import Decision, DecisionKind
+from schemas.exchange import Route
 from schemas.incident import Incident
 from services.api.decisions import MOST_WORDS
 from services.api.guard import Principal
 from services.api.pages.words import DECISIONS
-from services.api.problems import Fault, Problem
+from services.api.problems import Fault, Problem, of_violation
 
 HOURS: Final = (1, 4, 12, 24, 72, 168)
 _UNSAID: Final = {"acknowledge": "looking at it", "snooze": "later"}
 _TIMED: Final = frozenset({"snooze", "silence"})
 _MOST_FIELDS: Final = 20
+_MODEL: Final = ("requested", "served", "provider")
+ROUTE_FIELDS: Final = ("actor", "reason", *_MODEL)
+"""What the form of a route holds in words."""
+_ROUTE: Final[TypeAdapter[str]] = TypeAdapter(Route)
 
 
 def may_decide(asker: Principal) -> bool:
@@ -58,6 +66,43 @@ def decision_of(fields: Mapping[str, str], incident: Incident, ts: datetime, nam
         ts=ts,
         expires=ts + timedelta(hours=_hours(fields)) if kind in _TIMED else None,
     )
+
+
+def route_decision_of(fields: Mapping[str, str], route: str, ts: datetime, name: str | None) -> Decision:
+    """What the form of a route decides, at `ts`: a silence, a baseline that is accepted, a change that is announced.
+
+    Raises:
+        Problem: 422 names the field.
+    """
+    kind = fields.get("kind", "")
+    if kind not in ("accept_baseline", "silence", "announce"):
+        raise _wrong("decision", "press one of the buttons")
+    draft: dict[str, Any] = {
+        "kind": kind,
+        "route": route,
+        "actor": name or _words(fields, "actor", "your name", 200),
+        "reason": _words(fields, "reason", "the reason", MOST_WORDS),
+        "ts": ts,
+        "expires": ts + timedelta(hours=_hours(fields)) if kind == "silence" else None,
+    }
+    if kind == "announce":
+        said = {part: " ".join(fields.get(part, "").split()) or None for part in _MODEL}
+        if said["requested"] is None:
+            raise _wrong("model", "is missing: write the name under which it is asked for")
+        draft["model"] = said
+    try:
+        return Decision.decode(to_json(draft))
+    except ValidationError as error:
+        raise of_violation(error) from None
+
+
+def is_route(text: str) -> bool:
+    """Whether it could be a route's name."""
+    try:
+        _ROUTE.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _words(fields: Mapping[str, str], name: str, what: str, most: int, unsaid: str = "") -> str:
