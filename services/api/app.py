@@ -89,7 +89,7 @@ def install(app: FastAPI, api: Api) -> None:
     for resource in (incidents, timeline, comparisons, changes, profile, safety, readings, scored):
         app.include_router(resource.router(api.repository, api.guard))
     app.include_router(health.router(api.health, api.guard))
-    for router in dead.router(api.repository, api.health, api.guard, api.budget):
+    for router in dead.routers(api.repository, api.health, api.guard, api.budget):
         app.include_router(router)
     ledger = Ledger(api.repository.database)
     app.include_router(decided.router(ledger, api.guard))
@@ -118,10 +118,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
         found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
-        bodies = [
-            (model, "validation")
-            for model in (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule, dead.Replaying)
-        ]
+        read_by_hand = (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule, dead.Replaying)
+        bodies = [(model, "validation") for model in read_by_hand]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
         description.complete(found)

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from services.api.pages import charts, fleet, health, incidents, login, render
+from services.api.pages import charts, compare, evaluations, fleet, health, incidents, login, render, route
 from services.api.pages.render import HERE, Parts
 from services.api.problems import Problem
 
@@ -15,7 +15,7 @@ __all__ = ["Parts", "failed", "install"]
 
 def install(app: FastAPI, parts: Parts) -> None:
     """Add the pages, their style and their script to `app`."""
-    for page in (fleet, incidents, charts, health, login):
+    for page in (fleet, incidents, charts, health, route, evaluations, compare, login):
         for router in page.routers(parts):
             app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
