@@ -55,17 +55,24 @@ def told(database: Database, text: str, route: str = ROUTE) -> str:
     return id
 
 
-def around(database: Database, text: str, route: str = ROUTE) -> None:
-    """Say `text` in all that stands beside incidents: traffic, schedules, runs, dead letters, deliveries, silences."""
+def around(database: Database, text: str, route: str = ROUTE, letters: str = "") -> None:
+    """Say `text` in all that stands beside incidents: traffic, schedules, runs, dead letters, deliveries, silences.
+
+    Dead letters say `letters` instead, if it is given: they are of no route.
+    """
+    letters = letters or text
     fields = ("provider", "requested", "served", "endpoint", "fingerprint")
     model, seconds = Model(**dict.fromkeys(fields, text)), (NOW - STARTS).total_seconds()
     traffic = [Row(text, i, seconds - i, model=model, tags={"x": text}, signals={"refusal": i > 2}) for i in range(4)]
-    place_of_letter = Position(cluster=text, topic=text, partition=0, offset=int(hash16(text), 16) % 2**40)
+    place_of_letter = Position(cluster=letters, topic=letters, partition=0, offset=int(hash16(text), 16) % 2**40)
     recorded(
         database,
         block(traffic, route),
         decision("silence", 40, route=route, actor=text, reason=text, expires=later(4)),
-        DeadLetter.of(text.encode(), "score", text, place_of_letter),
+        DeadLetter.of(text.encode(), "score", letters, place_of_letter),
+        change(
+            "pinned", 100, route=route, id=hash16([route, "pinned"]), model=model, reason=text, baseline=hash16(route)
+        ),
         run(12, route=route, suite=text, status="failed", reason=text),
     )
     due = Due(route, f"{text} again", "scheduled", None, text, text, 0, later(-1))

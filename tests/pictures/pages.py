@@ -9,15 +9,17 @@ import argparse
 import asyncio
 import re
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from playwright.async_api import Browser
 
-from services.api.app import make
+from services.api.app import Api, make
+from services.api.health import Operations
+from services.ports import Behind
 from services.store.engine import Database, open_database
 from tests.support import story
 from tests.support.api import Wire, api_on
@@ -43,8 +45,9 @@ async def walk(
     database: Database, out: Path | None = None, views: Sequence[View] = VIEWS, most: int = 3, only: str = ""
 ) -> Walked:
     """Look at every page of the product on this database, from each point of view; draw them into `out`."""
-    app = make(api_on(database, Wire()))
-    async with serving(app) as at, browsing() as browser:
+    api = api_on(database, Wire(), operations=Operations(behind=_behind))
+    app = make(api)
+    async with surveyed(api), serving(app) as at, browsing() as browser:
         site = await crawl(app, at, most)
         pages = [page for page in site.addresses if only in page]
         turns, faults = asyncio.Semaphore(AT_ONCE), list[Fault]()
@@ -55,6 +58,22 @@ async def walk(
 
         await asyncio.gather(*(one(page, view) for page in pages for view in views))
     return Walked(tuple(pages), tuple(sorted(faults)), tuple(site.broken), tuple(site.unseen))
+
+
+@asynccontextmanager
+async def surveyed(api: Api) -> AsyncIterator[None]:
+    """Keep looking at how broker and database are, as whoever runs the API does."""
+    await api.health.survey.look()
+    looking = asyncio.create_task(api.health.survey.run())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+async def _behind() -> Sequence[Behind]:
+    return ()
 
 
 async def _looked(browser: Browser, at: str, page: str, view: View, out: Path | None) -> list[Fault]:

@@ -73,7 +73,7 @@ def fill(database: Database) -> None:
     """An own route and a foreign one, with everything that a route can have."""
     for route, text in ((OWN, "own"), (FOREIGN, f"{MARK} text")):
         told(database, text, route)
-        around(database, text, route)
+        around(database, text, route, letters="broken")
 
 
 def app_for(database: Database, principal: Principal | None) -> FastAPI:

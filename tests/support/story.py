@@ -134,8 +134,9 @@ async def _told(database: Database) -> None:
         story = _Story(database, script, url)
         replaced = starts + timedelta(seconds=script.step * script.before)
         await asyncio.to_thread(story.feed, ROUTE, script, 7, 0, script.before)
-        await asyncio.to_thread(story.feed, LEARNING, script, 8, 0, _LEARNED)
-        await asyncio.to_thread(story.feed, STEADY, script, 9, 0, script.before)
+        for seed, (route, n) in enumerate(((LEARNING, _LEARNED), (STEADY, script.before)), start=8):
+            late = Script(starts=NOW - timedelta(minutes=9, seconds=script.step * n))
+            await asyncio.to_thread(story.feed, route, late, seed, 0, n)
         story.now = replaced
         await story.evaluate("pinned")
         await _replace(url)
