@@ -17,6 +17,7 @@ from services.api.deciding import Decisions
 from services.api.gateway import Gateway
 from services.api.guard import LOOPBACK, Guard, Secure, local_only
 from services.api.health import Health
+from services.api.live import Live
 from services.api.meters import Metered
 from services.api.pages import app as pages
 from services.api.planning import NewRun, NewSchedule, Planning
@@ -62,6 +63,7 @@ class Api:
         health: how Keelwatch itself is; whoever runs the API runs its survey.
         guard: who may do what. hosts: names under which it is asked, None for any.
         policy: what the monitor file says of a route.
+        live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
 
     repository: Repository
@@ -73,6 +75,7 @@ class Api:
     hosts: Collection[str] | None = LOOPBACK
     budget: Budget = field(default_factory=Budget)
     policy: Callable[[str], RoutePolicy] = default_policy
+    live: Live | None = None
 
 
 def install(app: FastAPI, api: Api) -> None:
@@ -95,7 +98,9 @@ def install(app: FastAPI, api: Api) -> None:
     app.include_router(baselines.router(ledger, api.guard))
     # Last of what lies below /v1/routes: it takes all that is left there.
     app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
-    pages.install(app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy, api.health))
+    live = api.live or Live(api.repository.marks)
+    parts = pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy, api.health, live)
+    pages.install(app, parts)
     app.add_middleware(Secure, hosts=api.hosts)
     app.add_middleware(Metered, meters=api.health.meters)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]

@@ -15,6 +15,7 @@ from services.api.body import Budget
 from services.api.deciding import Decisions
 from services.api.guard import LOCAL, Guard
 from services.api.health import Health
+from services.api.live import Live
 from services.api.pages import words
 from services.api.problems import Problem
 from services.monitor import RoutePolicy
@@ -41,16 +42,26 @@ class Parts:
     budget: Budget
     policy: Callable[[str], RoutePolicy]
     health: Health
+    live: Live
 
 
 def page(
     request: Request, name: str, told: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A template as an answer; `told` are its names, beside who asks and where."""
-    who = getattr(request.state, "principal", LOCAL)
-    frame = {"navigation": NAVIGATION, "path": request.url.path, "principal": who}
-    text = _ENVIRONMENT.get_template(name).render(**frame, **told)
-    return HTMLResponse(text, status, {**(headers or {}), "cache-control": "no-store"})
+    """A template as an answer; `told` are its names, beside who asks and where.
+
+    A header `refresh` (seconds) becomes the script's: by itself it would also take away what somebody writes.
+    """
+    sent = dict(headers or {})
+    # What answers a form, or says what is wrong, must stay as it is.
+    live = {"live": request.method == "GET" and status == 200, "refresh": sent.pop("refresh", None)}
+    frame = {
+        "navigation": NAVIGATION,
+        "path": request.url.path,
+        "principal": getattr(request.state, "principal", LOCAL),
+    }
+    text = _ENVIRONMENT.get_template(name).render(**frame, **live, **told)
+    return HTMLResponse(text, status, {**sent, "cache-control": "no-store"})
 
 
 def failed(request: Request, problem: Problem) -> Response:

@@ -1,0 +1,24 @@
+"""`GET /live`: server-sent events that tell an open page that something of its routes changed."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response, StreamingResponse
+
+from services.api.guard import needs, who
+from services.api.pages.render import Parts
+
+_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+def routers(parts: Parts) -> tuple[APIRouter, ...]:
+    """The path."""
+    made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
+
+    @made.get("/live")
+    async def live(request: Request) -> Response:
+        parts.live.check()
+        events = parts.live.events(lambda: parts.guard(request, "viewer"), who(request))
+        return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
+
+    return (made,)
