@@ -16,7 +16,9 @@ from schemas.topics import DECISIONS, EXCHANGES
 from services.api.app import Api, make
 from services.api.app import install as extend_with
 from services.api.deciding import Decisions
+from services.api.door import Door
 from services.api.gateway import Gateway, Send
+from services.api.guard import LOOPBACK
 from services.api.health import Health as Condition
 from services.api.health import Operations, Probes
 from services.api.live import Live
@@ -56,11 +58,12 @@ class Service:
     log: Log = field(default_factory=open_log)
 
 
-def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send, health: Condition) -> Api:
-    """The API on a database, with `send` to publish what comes in and what people decide."""
+def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send, health: Condition, host: str) -> Api:
+    """The API on a database, listening at `host`, with `send` to publish what comes in and what people decide."""
     relay, repository = Relay(database, send), Repository(database)
     decisions, live = Decisions(database, relay.wake), Live(repository.marks)
-    return Api(repository, Gateway(send), decisions, relay, health, policy=policy, live=live)
+    door = Door(database, LOOPBACK if host in LOOPBACK else ())
+    return Api(repository, Gateway(send), decisions, relay, health, door, policy=policy, live=live)
 
 
 def operations(broker: Broker, lags: Lags) -> Operations:
@@ -89,13 +92,14 @@ def api_part(
     database: Database,
     policy: Callable[[str], RoutePolicy],
     broker: Broker,
+    host: str,
     registry: CollectorRegistry,
     extend: Callable[[FastAPI, Api], None] | None = None,
 ) -> Part:
-    """The API on the database of a worker that counts in `registry`; `extend` adds further paths."""
+    """The API on the database of a worker that listens at `host`, and counts in `registry`; `extend` adds paths."""
     uplink, lags = Uplink(broker), Lags(broker)
     condition = Condition(Repository(database), operations(broker, lags), registry)
-    api = api_of(database, policy, uplink.send, condition)
+    api = api_of(database, policy, uplink.send, condition, host)
 
     async def companion(_publish: Publish) -> None:
         async with uplink.connecting(), _closing(lags), _running(condition.survey.run, "survey"):
@@ -123,7 +127,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
     uplink, cluster = Uplink(service.broker), Cluster(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = Store(service.url), Lags(service.broker), Meters()
     condition = Condition(Repository(service.database), operations(service.broker, lags), meters.registry)
-    api = api_of(service.database, service.policy, uplink.send, condition)
+    api = api_of(service.database, service.policy, uplink.send, condition, service.host)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
         config: the monitor file. data_dir: database, caches and the instance's id.
         instance: name of a replica, stable; None takes the one that is kept in `data_dir`.
         database_url: None is SQLite in `data_dir`. embedder: name of an adapter; None is the default one.
+        api_key: what commands that call the API send. api_key_file: holds a whole key, `kw_<id>_<secret>`, which is
+            written as the first one, of an admin, by whoever serves the API on a database that has none.
     """
 
     model_config = SettingsConfigDict(env_prefix="KEELWATCH_", env_ignore_empty=True, frozen=True, extra="ignore")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,8 +14,10 @@ from schemas.exchange import Exchange
 from services.api import decisions, description, exchanges, problems
 from services.api.body import Budget
 from services.api.deciding import Decisions
+from services.api.door import Door
+from services.api.entry import Entry
 from services.api.gateway import Gateway
-from services.api.guard import LOOPBACK, Guard, Secure, local_only
+from services.api.guard import Guard, Secure, by_role, needs
 from services.api.health import Health
 from services.api.live import Live
 from services.api.meters import Metered
@@ -61,7 +63,7 @@ class Api:
     Attributes:
         relay: publishes what people decide; whoever runs the API runs it.
         health: how Keelwatch itself is; whoever runs the API runs its survey.
-        guard: who may do what. hosts: names under which it is asked, None for any.
+        door: who asks. guard: who may do what.
         policy: what the monitor file says of a route.
         live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
@@ -71,8 +73,8 @@ class Api:
     decisions: Decisions
     relay: Relay
     health: Health
-    guard: Guard = local_only
-    hosts: Collection[str] | None = LOOPBACK
+    door: Door
+    guard: Guard = by_role
     budget: Budget = field(default_factory=Budget)
     policy: Callable[[str], RoutePolicy] = default_policy
     live: Live | None = None
@@ -90,7 +92,7 @@ def install(app: FastAPI, api: Api) -> None:
     for resource in (incidents, timeline, comparisons, changes, profile, safety, readings, scored):
         app.include_router(resource.router(api.repository, api.guard))
     app.include_router(health.router(api.health, api.guard))
-    for router in dead.router(api.repository, api.health, api.guard, api.budget):
+    for router in dead.routers(api.repository, api.health, api.guard, api.budget):
         app.include_router(router)
     ledger = Ledger(api.repository.database)
     app.include_router(decided.router(ledger, api.guard))
@@ -99,12 +101,13 @@ def install(app: FastAPI, api: Api) -> None:
     # Last of what lies below /v1/routes: it takes all that is left there.
     app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
     live = api.live or Live(api.repository.marks)
-    parts = pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy, api.health, live)
-    pages.install(app, parts)
-    app.add_middleware(Secure, hosts=api.hosts)
+    parts = (api.repository, api.decisions, api.guard, api.budget, api.policy, api.health, api.door, live)
+    pages.install(app, pages.Parts(*parts))
+    app.add_middleware(Entry, door=api.door, told=problems.teller(pages.failed))
+    app.add_middleware(Secure)
     app.add_middleware(Metered, meters=api.health.meters)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
-    app.add_api_route("/openapi.json", app.openapi, include_in_schema=False)
+    app.add_api_route("/openapi.json", app.openapi, include_in_schema=False, dependencies=[needs(api.guard, "viewer")])
 
 
 def make(api: Api) -> FastAPI:
@@ -118,10 +121,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
         found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
-        bodies = [
-            (model, "validation")
-            for model in (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule, dead.Replaying)
-        ]
+        read_by_hand = (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule, dead.Replaying)
+        bodies = [(model, "validation") for model in read_by_hand]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
         description.complete(found)

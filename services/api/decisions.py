@@ -14,9 +14,9 @@ from schemas.decision import Decision, DecisionKind
 from schemas.exchange import Route
 from schemas.identity import Model
 from services.api.body import Budget, read_as
-from services.api.deciding import Decisions, stamp
-from services.api.guard import Guard, needs
-from services.api.problems import Problem, ProblemBody, of_store, of_violation
+from services.api.deciding import NO_INCIDENT, Decisions, stamp
+from services.api.guard import Guard, Principal, needs, who
+from services.api.problems import Fault, Problem, ProblemBody, of_store, of_violation
 from services.store.decisions import Stale
 from services.store.repository import Repository
 
@@ -27,24 +27,27 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whit
 
 
 class Change(Part):
-    """A change of the model that is announced."""
+    """A change of the model that is announced. Who announces it is the key's name, where there are keys."""
 
     route: Route
     model: Model
     reason: Words
-    actor: Name
+    actor: Name | None = None
     ts: Timestamp | None = None
 
 
 class Deciding(Part):
-    """A decision. Without `ts` it is taken now; the same one with the same `ts` is one, however often it is sent."""
+    """A decision. Without `ts` it is taken now; the same one with the same `ts` is one, however often it is sent.
+
+    `actor` is the key's name where it is left out; another one that is given is kept as `given via key's name`.
+    """
 
     kind: DecisionKind
     route: Route
     incident: Hash16 | None = None
     fingerprint: Hash16 | None = None
     model: Model | None = None
-    actor: Name
+    actor: Name | None = None
     reason: Words
     ts: Timestamp | None = None
     expires: Timestamp | None = None
@@ -61,9 +64,13 @@ def router(decisions: Decisions, repository: Repository, guard: Guard, budget: B
     """The paths, for those whom `guard` lets operate."""
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
 
-    async def written(draft: Deciding) -> Response:
+    async def written(draft: Deciding, caller: Principal) -> Response:
+        check_route(caller, draft.route)
         named = None if draft.incident is None else await of_store(lambda: repository.incident(draft.incident or ""))
-        decision = completed(draft, stamp(named, decisions.clock()))
+        if named is not None and not caller.sees(named.route):
+            raise Problem(409, NO_INCIDENT)
+        signed = draft.model_copy(update={"actor": actor_of(draft.actor, caller)})
+        decision = completed(signed, stamp(named, decisions.clock()))
         try:
             id = await decisions.decide(decision)
         except Stale as error:
@@ -75,7 +82,7 @@ def router(decisions: Decisions, repository: Repository, guard: Guard, budget: B
         """Announce that another model will answer on a route: what follows is attributed to it, and re-evaluated."""
         with budget.share() as share:
             change = await read_as(request, share, Change)
-        return await written(Deciding(kind="announce", **dict(change)))
+        return await written(Deciding(kind="announce", **dict(change)), who(request))
 
     @made.post("/decisions", status_code=202, summary="Decide", openapi_extra=_of("Deciding"), responses=_TOLD)
     async def decide(request: Request) -> Response:
@@ -86,9 +93,33 @@ def router(decisions: Decisions, repository: Repository, guard: Guard, budget: B
         """
         with budget.share() as share:
             draft = await read_as(request, share, Deciding)
-        return await written(draft)
+        return await written(draft, who(request))
 
     return made
+
+
+def check_route(caller: Principal, route: str) -> None:
+    """That a key may write to the route, whether there is such a route or not.
+
+    Raises:
+        Problem: 403 if it may not.
+    """
+    if not caller.sees(route):
+        remedy = f"must be one of this key's routes ({', '.join(caller.routes)})"
+        raise Problem(403, f"route: {remedy}", errors=(Fault(field="route", remedy=remedy),))
+
+
+def actor_of(given: str | None, caller: Principal) -> str:
+    """Who decides, as the timeline shows it: the key vouches for its own name alone.
+
+    Raises:
+        Problem: 422 if nobody is named.
+    """
+    if caller.name is None:
+        if given is None:
+            raise Problem(422, "actor: is missing", errors=(Fault(field="actor", remedy="is missing"),))
+        return given
+    return caller.name if given in (None, caller.name) else f"{given} via {caller.name}"
 
 
 def completed(draft: Deciding, now: datetime) -> Decision:
@@ -137,6 +168,7 @@ _EXAMPLES: Final = {
 }
 _TOLD: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": Decided},
+    403: {"model": ProblemBody, "description": "The key may not do this, or not on this route."},
     409: {"model": ProblemBody, "description": "It would change nothing; detail says why."},
     413: {"model": ProblemBody, "description": "The body is too large."},
     422: {"model": ProblemBody, "description": "A field cannot be used; errors name field and remedy."},

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from services.api.batch import BatchError
 from services.api.body import Budget, read
 from services.api.gateway import Gateway, Result
-from services.api.guard import Guard, needs
+from services.api.guard import Guard, needs, who
 from services.api.problems import MEDIA_TYPE, RETRY_SECONDS, Fault, Problem, ProblemBody, head
 
 _LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -66,6 +66,7 @@ def router(gateway: Gateway, guard: Guard, budget: Budget) -> APIRouter:
         responses={
             202: {"model": Taken, "description": "The broker has acknowledged every one."},
             207: {"model": Taken, "description": "The broker has some; look at each result."},
+            403: {"model": NotTaken, "description": "The key may not send, or not to these routes."},
             408: {"model": ProblemBody, "description": "The body did not arrive in time."},
             413: {"model": ProblemBody, "description": "The body is too large."},
             415: {"model": ProblemBody, "description": "The body is compressed."},
@@ -85,7 +86,7 @@ def router(gateway: Gateway, guard: Guard, budget: Budget) -> APIRouter:
         with budget.share() as share:
             raw = await read(request, share)
             try:
-                return told(await gateway.take(raw, lines=kind in _LINES))
+                return told(await gateway.take(raw, kind in _LINES, who(request).sees))
             except BatchError as error:
                 field, _, remedy = str(error).partition(": ")
                 raise Problem(422, str(error), errors=(Fault(field=field, remedy=remedy),)) from None
@@ -94,7 +95,7 @@ def router(gateway: Gateway, guard: Guard, budget: Budget) -> APIRouter:
 
 
 def told(results: Sequence[Result]) -> Response:
-    """The answer: 202 when all were accepted, 207 when some were, 422 when none can be read, else 503."""
+    """The answer: 202 when all were accepted, 207 when some were, 422 or 403 when none may be sent, else 503."""
     statuses = Counter(result.status for result in results)
     body = {
         "counts": dict(statuses),
@@ -105,7 +106,9 @@ def told(results: Sequence[Result]) -> Response:
     if statuses["accepted"]:
         return JSONResponse(body, 202 if statuses["accepted"] == len(results) else 207)
     worst = "unknown" if statuses["unknown"] else "unavailable" if statuses["unavailable"] else "refused"
-    status, detail = (422, _unreadable(results)) if set(statuses) == {"invalid"} else (503, _DETAILS[worst])
+    status, detail = 503, _DETAILS[worst]
+    if not set(statuses) - {"invalid", "forbidden"}:
+        status, detail = (422 if statuses["invalid"] else 403), _unsent(results)
     headers = {"retry-after": str(RETRY_SECONDS)} if status == 503 else None
     return JSONResponse({**head(status, detail), **body}, status, headers, MEDIA_TYPE)
 
@@ -117,6 +120,6 @@ _DETAILS: Final = {
 }
 
 
-def _unreadable(results: Sequence[Result]) -> str:
+def _unsent(results: Sequence[Result]) -> str:
     first, more = results[0].detail or "", len(results) - 1
     return first + (f" (and {more} more, each with its own result)" if more else "")

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -33,7 +33,9 @@ MOST_IN_FLIGHT: Final = 2_000
 _MOST_BYTES: Final = EXCHANGES.max_message_bytes - 16 * 1024  # of the broker's limit, for what goes around it
 _NOWHERE: Final = Position(cluster="gateway", topic=EXCHANGES.name, partition=0, offset=0)
 
-Status = Literal["accepted", "invalid", "refused", "unavailable", "unknown"]
+NOT_ITS_ROUTE: Final = "route: this key sends to other routes; use a key of this one"
+
+Status = Literal["accepted", "invalid", "forbidden", "refused", "unavailable", "unknown"]
 
 
 class Result(BaseModel):
@@ -42,7 +44,8 @@ class Result(BaseModel):
     index: int = Field(description="Its place in the request, from 0.")
     id: str | None = Field(None, description="Its own id, or the one that was made for it. Keep it to send it again.")
     status: Status = Field(
-        description="accepted: the broker has it. invalid: mend the field. refused: the broker would not take it. "
+        description="accepted: the broker has it. invalid: mend the field. forbidden: the key is for other "
+        "routes. refused: the broker would not take it. "
         "unavailable: not sent; send it again. unknown: not acknowledged in time, and perhaps there: send it again "
         "with this id, and it counts once."
     )
@@ -53,13 +56,18 @@ class Result(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One exchange as it will be sent, or why it will not be (`fault`)."""
+    """One exchange as it will be sent, or why it will not be: its `fault`, or that its route is not the key's."""
 
     id: str | None
     key: bytes
     value: bytes
     flags: tuple[str, ...] = ()
     fault: str | None = None
+    forbidden: bool = False
+
+
+def _any_route(_route: str) -> bool:
+    return True
 
 
 class Gateway:
@@ -71,8 +79,10 @@ class Gateway:
         # Its own: a database that hangs must not keep exchanges from being read.
         self._thread = ThreadPoolExecutor(1, "gateway")
 
-    async def take(self, body: bytes, lines: bool = False) -> list[Result]:
+    async def take(self, body: bytes, lines: bool = False, sees: Callable[[str], bool] = _any_route) -> list[Result]:
         """Send the exchanges of a body that can be read, in order; what became of each, in order.
+
+        `sees` tells whether a route may be sent to.
 
         Raises:
             BatchError: if it cannot be cut into records.
@@ -80,6 +90,7 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, datetime.now(UTC))
+        prepared = [one if one.fault or sees(one.key.decode()) else replace(one, forbidden=True) for one in prepared]
         if len(prepared) > self._free:
             raise Problem.later(
                 "too many exchanges on their way to the broker; send again after a pause", 429, seconds=1
@@ -91,15 +102,13 @@ class Gateway:
             self._free += len(prepared)
 
     async def _deliver(self, prepared: Sequence[Prepared]) -> list[Result]:
-        tasks = {i: asyncio.create_task(self._one(one)) for i, one in enumerate(prepared) if one.fault is None}
+        tasks = {i: asyncio.create_task(self._one(one)) for i, one in enumerate(prepared) if not _is_kept(one)}
         if tasks:
             _, late = await asyncio.wait(tasks.values(), timeout=self._deadline)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        return [
-            _invalid(i, one) if one.fault is not None else _outcome(i, one, tasks[i]) for i, one in enumerate(prepared)
-        ]
+        return [_kept(i, one) if _is_kept(one) else _outcome(i, one, tasks[i]) for i, one in enumerate(prepared)]
 
     async def _one(self, prepared: Prepared) -> None:
         await self._send(EXCHANGES.name, prepared.key, prepared.value)
@@ -137,7 +146,13 @@ def prepare(record: bytes, id: str, now: datetime) -> Prepared:
     return Prepared(exchange.id, exchange.route.encode(), value, item.flags)
 
 
-def _invalid(index: int, prepared: Prepared) -> Result:
+def _is_kept(prepared: Prepared) -> bool:
+    return prepared.fault is not None or prepared.forbidden
+
+
+def _kept(index: int, prepared: Prepared) -> Result:
+    if prepared.forbidden:
+        return Result(index=index, id=prepared.id, status="forbidden", field="route", detail=NOT_ITS_ROUTE)
     field, separator, _ = (prepared.fault or "").partition(":")
     named = field if separator and " " not in field else "record"
     return Result(index=index, id=prepared.id, status="invalid", field=named, detail=prepared.fault)

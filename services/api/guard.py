@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
+from services.access.rights import Role, may, sees
 from services.api.problems import Problem, answer
 from services.errors import InputError
-
-Role = Literal["ingest", "viewer", "operator", "admin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +21,27 @@ class Principal:
     Attributes:
         name: of the key, None on a machine without keys. role: what it may do.
         routes: globs of the routes that it sees, where `*` stands for any characters, also `/`.
+        signed_in: whether a browser's session says so, which can be ended.
     """
 
     name: str | None
     role: Role
     routes: tuple[str, ...] = ("*",)
+    signed_in: bool = False
 
     def sees(self, route: str) -> bool:
         """Whether the route is one of its own; what is of another route does not exist for it."""
-        return any(fnmatchcase(route, glob) for glob in self.routes)
+        return sees(self.routes, route)
 
 
 LOCAL: Final = Principal(None, "admin")
-"""Everybody, where no key exists: the API then answers on this machine alone."""
+"""Everybody, while no key exists: the API then answers on this machine alone."""
 Guard = Callable[[Request, Role], Awaitable[Principal]]
-"""Who asks, if they may do what the role may, else raises Problem(401 or 403)."""
+"""Who asks, if they may do what the role may, else raises Problem(403)."""
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 OPEN: Final = frozenset({"/livez", "/readyz", "/metrics", "/slack/actions"})
-"""Asked under any name: probes tell no secret, and Slack signs what it sends."""
+"""Need no key: probes tell no secret, and Slack signs what it sends."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
@@ -52,16 +52,19 @@ _HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
 }
 
-_Scope = MutableMapping[str, Any]
-_Message = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-async def local_only(_request: Request, _role: Role) -> Principal:
-    """Lets everybody pass: without a key the API answers on this machine alone, which `check_host` holds."""
-    return LOCAL
+async def by_role(request: Request, role: Role) -> Principal:
+    """Who asks, as `services.api.entry` has found out, if their role may do that."""
+    caller: Principal = request.state.caller
+    if not may(caller.role, role):
+        raise Problem(403, f"the key {caller.name} has the role {caller.role}; this needs the role {role}")
+    return caller
 
 
 def needs(guard: Guard, role: Role) -> Any:
@@ -79,53 +82,45 @@ def who(request: Request) -> Principal:
     return found
 
 
-def check_host(host: str) -> None:
-    """That the API may listen there.
+def check_host(host: str, *, keys: bool) -> None:
+    """That the API may listen there: without `keys` nobody on another machine could be told apart from anybody else.
 
     Raises:
-        InputError: if it is no loopback address: nobody could be told apart from anybody else.
+        InputError: if it may not.
     """
-    if host not in LOOPBACK:
+    if host not in LOOPBACK and not keys:
         raise InputError(
-            f"--host {host}: without an API key the API answers on 127.0.0.1 alone, since whoever reaches it may "
-            "decide; leave --host out, and let a proxy that knows its users reach 127.0.0.1"
+            f"--host {host}: without an API key the API answers on 127.0.0.1 alone; make one with `keelwatch key "
+            "create --name NAME --role admin`, or name a file that holds one in KEELWATCH_API_KEY_FILE"
         )
 
 
 class Secure:
-    """ASGI middleware: the security headers of every answer, and no request that another site's page made.
+    """ASGI middleware: the security headers of every answer, and no request that another site's page made."""
 
-    Args:
-        hosts: names under which the API is asked. Another name is a page elsewhere whose name was pointed to this
-            machine, and is refused; None asks no such thing. `OPEN` paths are answered under any name.
-    """
+    def __init__(self, app: App) -> None:
+        self._app = app
 
-    def __init__(self, app: _App, hosts: Collection[str] | None = LOOPBACK) -> None:
-        self._app, self._hosts = app, hosts
-
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def secured(message: _Message) -> None:
+        async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = [pair for pair in message["headers"] if pair[0].decode("latin-1").lower() not in _HEADERS]
                 message["headers"] = kept + [(k.encode(), v.encode()) for k, v in _HEADERS.items()]
             await send(message)
 
-        refused = self._refusal(Request(scope))
+        refused = _refusal(Request(scope))
         await (self._app if refused is None else answer(refused))(scope, receive, secured)
 
-    def _refusal(self, request: Request) -> Problem | None:
-        if request.url.path in OPEN:
-            return None
-        if self._hosts is not None and _name(f"//{request.headers.get('host', '')}") not in self._hosts:
-            return Problem(421, f"ask for it by one of these names: {', '.join(sorted(self._hosts))}")
-        if request.method not in _SAFE and _is_foreign(request):
-            return Problem(403, "a page of another site sent this; open Keelwatch's own page and decide there")
-        return None
+
+def _refusal(request: Request) -> Problem | None:
+    if request.scope["path"] not in OPEN and request.method not in _SAFE and _is_foreign(request):
+        return Problem(403, "a page of another site sent this; open Keelwatch's own page and decide there")
+    return None
 
 
 def _is_foreign(request: Request) -> bool:
@@ -138,10 +133,3 @@ def _is_foreign(request: Request) -> bool:
         return site not in ("same-origin", "none")
     origin = request.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-
-
-def _name(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None

@@ -94,12 +94,19 @@ def _remedy(kind: str, message: str) -> str:
     return message.removeprefix("Value error, ").replace("Input should", "must")
 
 
-def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:
-    """Let every failure of `app` leave as a problem, `page` of one for a browser that did not ask the API."""
+def teller(page: Callable[[Request, Problem], Response]) -> Callable[[Request, Problem], Response]:
+    """What makes an answer of a problem: `page` of one for a browser that did not ask the API."""
 
     def told(request: Request, problem: Problem) -> Response:
-        browses = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
+        browses = "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/v1/")
         return page(request, problem) if browses else answer(problem)
+
+    return told
+
+
+def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:
+    """Let every failure of `app` leave as a problem, `page` of one for a browser that did not ask the API."""
+    told = teller(page)
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -43,20 +44,20 @@ class At(Measured):
     ts: datetime
 
 
-def measured(n: int, scored: int, value: float) -> Measured:
-    """A rate of sums.
+def measured(n: int, scored: int, value: float) -> dict[str, Any]:
+    """The fields of `Measured`, of sums.
 
     >>> made = measured(10, 8, 2.0)
-    >>> made.unscored, made.rate, round(made.low, 3), round(made.high, 3)
+    >>> made["unscored"], made["rate"], round(made["low"], 3), round(made["high"], 3)
     (0.2, 0.25, 0.071, 0.591)
-    >>> measured(3, 0, 0.0).rate is measured(3, 0, 0.0).high is None
+    >>> measured(3, 0, 0.0)["rate"] is measured(3, 0, 0.0)["high"] is None
     True
     """
-    unscored = (n - scored) / n if n else None
+    known = {"n": n, "scored": scored, "unscored": (n - scored) / n if n else None}
     if scored == 0 or not 0 <= value <= scored or value != int(value):
-        return Measured(n=n, scored=scored, unscored=unscored, rate=None, low=None, high=None)
+        return {**known, "rate": None, "low": None, "high": None}
     low, high = wilson(value, scored)
-    return Measured(n=n, scored=scored, unscored=unscored, rate=value / scored, low=low, high=high)
+    return {**known, "rate": value / scored, "low": low, "high": high}
 
 
 def live(rates: Iterable[Rate], pinned: Mapping[str, float]) -> tuple[Live, ...]:
@@ -71,8 +72,8 @@ def live(rates: Iterable[Rate], pinned: Mapping[str, float]) -> tuple[Live, ...]
             n, scored, value = found.get(key, (0, 0, 0.0))
             found[key] = (n + rate.n, scored + rate.scored, value + rate.sum)
     return tuple(
-        Live(
-            **measured(*sums).model_dump(),
+        Live.model_construct(
+            **measured(*sums),
             signal=signal,
             identity=identity or None,
             slice=label or None,
@@ -94,7 +95,7 @@ def series(points: Sequence[Point]) -> dict[str, tuple[At, ...]]:
     found: dict[str, list[At]] = {}
     for one in points:
         if one.signal:
-            made = At(ts=one.ts, **measured(one.n, one.scored, one.sum).model_dump())
+            made = At.model_construct(ts=one.ts, **measured(one.n, one.scored, one.sum))
             found.setdefault(one.signal, []).append(made)
     return {signal: tuple(found[signal]) for signal in sorted(found)}
 

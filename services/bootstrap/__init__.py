@@ -1,5 +1,6 @@
 """The one place that chooses adapters: embedder, scorer, detectors, database, receivers."""
 
+from services.bootstrap.access import has_keys
 from services.bootstrap.evaluating import evaluation, judge
 from services.bootstrap.notifying import answer, look, notifiers, sender
 from services.bootstrap.scoring import EMBEDDERS, embedder, monitor, recorder, scorer, tools
@@ -16,6 +17,7 @@ __all__ = [
     "api",
     "embedder",
     "evaluation",
+    "has_keys",
     "judge",
     "look",
     "monitor",

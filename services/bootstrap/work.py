@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from detectors import registered
 from services.api.guard import check_host
+from services.bootstrap.access import seeded
 from services.bootstrap.acting import slack_actions
 from services.bootstrap.database import claimed, opened
 from services.bootstrap.evaluating import evaluating
@@ -86,12 +87,11 @@ def work(settings: Settings, watched: Monitor, process: Process) -> Iterator[Wor
     """What the steps of a process do; threads and database are closed at the end.
 
     Raises:
-        InputError: if the API is one of them and `host` is not of this machine, or a receiver's token is missing.
+        InputError: if the API is one of them and `host` is not of this machine while there is no key, or a receiver's
+            token is missing.
         StoreError: if the database cannot be used, or is SQLite and another process works on it.
     """
     names = process.names
-    if API in names:
-        check_host(process.host)
     with ExitStack() as stack:
         threads = Threads(Offload("cpu"), Offload("database"))
         stack.callback(threads.cpu.close)
@@ -110,7 +110,10 @@ def work(settings: Settings, watched: Monitor, process: Process) -> Iterator[Wor
         if database is None or API not in names:
             yield Work(made, companions)
             return
-        part = api_part(database, watched.policy, process.broker, process.registry, slack_actions(settings))
+        check_host(process.host, keys=seeded(settings, database))
+        part = api_part(
+            database, watched.policy, process.broker, process.host, process.registry, slack_actions(settings)
+        )
         yield Work(made, [*companions, part.companion], part.extend, part.checks)
 
 
@@ -121,12 +124,12 @@ def api(settings: Settings, watched: Monitor, broker: Broker, host: str, port: i
     On SQLite it works beside the one worker process: what it writes are single decisions, which wait their turn.
 
     Raises:
-        InputError: if `host` is not of this machine: there are no keys by which to tell people apart.
+        InputError: if `host` is not of this machine while there is no key by which to tell people apart.
         StoreError: if the database cannot be used.
     """
-    check_host(host)
     with ExitStack() as stack:
         database = opened(stack, settings.database)
+        check_host(host, keys=seeded(settings, database))
         yield Service(broker, database, settings.database, host, port, watched.policy, slack_actions(settings))
 
 

@@ -17,7 +17,9 @@ PORT = 8400
 
 
 def api(
-    host: Annotated[str, typer.Option(metavar="HOST", help="Of this machine, until there is an API key.")] = HOST,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="Of this machine, until there is a key (`key create`).")
+    ] = HOST,
     port: Annotated[int, typer.Option(metavar="PORT", help="0 chooses one.", min=0, max=65535)] = PORT,
     bootstrap_servers: BootstrapOption = None,
     config: ConfigOption = None,

@@ -19,6 +19,7 @@ from services.cli.doctor import doctor
 from services.cli.evaluate import app as evaluations
 from services.cli.evaluate_run import list_runs, run_suites
 from services.cli.incidents import app as incidents
+from services.cli.key import app as keys
 from services.cli.output import ERR
 from services.cli.publish import publish
 from services.cli.replay import replay
@@ -56,6 +57,7 @@ app.add_typer(topics, name="topics")
 app.add_typer(incidents, name="incident")
 app.add_typer(baselines, name="baseline")
 app.add_typer(changes, name="change")
+app.add_typer(keys, name="key")
 evaluations.command("run")(run_suites)
 evaluations.command("list")(list_runs)
 app.add_typer(evaluations, name="eval")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from services.access.key import FORM, parsed
 from services.cli.output import ERR, OUT
 from services.errors import InputError
 from services.settings import Settings, load_settings
@@ -28,17 +29,20 @@ def announce(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the timeline.")],
     served: Annotated[str | None, typer.Option(metavar="NAME", help="The model that will answer, if known.")] = None,
     provider: Annotated[str | None, typer.Option(metavar="NAME", help="Who serves it.")] = None,
-    actor: Annotated[str | None, typer.Option(metavar="NAME", help="Who announces it; else the user's name.")] = None,
+    actor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who announces it; else the key's name, or the user's.")
+    ] = None,
 ) -> None:
     """Announce that another model will answer on a route, to the running service at KEELWATCH_API_URL."""
     named = {"requested": model, "served": served, "provider": provider}
+    settings = load_settings()
     body = {
         "route": route,
         "model": {name: value for name, value in named.items() if value is not None},
         "reason": reason,
-        "actor": actor or getpass.getuser(),
+        "actor": actor or (getpass.getuser() if settings.api_key is None else None),
     }
-    told = called(load_settings(), "/v1/changes", body)
+    told = called(settings, "/v1/changes", body)
     OUT.print(f"announced: {told['id']}", markup=False)
 
 
@@ -46,11 +50,10 @@ def called(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any
     """What the API answers. One that cannot be reached, or refuses for no fault of the caller, ends with exit code 1.
 
     Raises:
-        InputError: if the API says what the caller must mend.
+        InputError: if the API says what the caller must mend, or KEELWATCH_API_KEY is no key.
     """
     url = settings.api_url or "http://127.0.0.1:8400"
-    key = settings.api_key
-    headers = {} if key is None else {"authorization": f"Bearer {key.get_secret_value()}"}
+    headers = _credentials(settings)
     try:
         with httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=False) as client:
             answer = client.post(path, json=body)
@@ -66,6 +69,15 @@ def called(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any
     if answer.status_code < 500 and answer.status_code != 409:
         raise InputError(detail)
     raise _failed(detail)
+
+
+def _credentials(settings: Settings) -> dict[str, str]:
+    if settings.api_key is None:
+        return {}
+    key = parsed(settings.api_key.get_secret_value().strip())
+    if key is None:
+        raise InputError(f"KEELWATCH_API_KEY: is no key; set it to what `keelwatch key create` printed ({FORM})")
+    return {"authorization": f"Bearer {key.text}"}
 
 
 def _failed(line: str) -> typer.Exit:

@@ -29,7 +29,7 @@ PortOption = Annotated[
     typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics here; 0 chooses a port."),
 ]
 HostOption = Annotated[
-    str, typer.Option(metavar="ADDRESS", help="Where --port listens; 0.0.0.0 lets other machines ask, without a key.")
+    str, typer.Option(metavar="ADDRESS", help="Where --port listens; 0.0.0.0 lets other machines ask.")
 ]
 
 
@@ -53,7 +53,7 @@ def worker(
     settings = load_settings()
     broker = broker_of(settings, bootstrap_servers)
     watched = bootstrap.monitor(settings, config)
-    names = _steps(only, host)
+    names = _steps(settings, only, host)
     database = settings.database if set(names) - {"score"} else None
     with ExitStack() as stack:
         stack.enter_context(_ended_at_once())
@@ -96,11 +96,13 @@ def _instance(settings: Settings, names: tuple[str, ...], together: str | None) 
         yield instance
 
 
-def _steps(only: str | None, host: str) -> tuple[str, ...]:
+def _steps(settings: Settings, only: str | None, host: str) -> tuple[str, ...]:
     if only is None:
-        if host in LOOPBACK:
+        if host in LOOPBACK or bootstrap.has_keys(settings):
             return bootstrap.STEPS
-        open_log().warning("without the API, which answers on 127.0.0.1 alone until there are keys", host=host)
+        open_log().warning(
+            "without the API, which answers on 127.0.0.1 alone until there is a key: `keelwatch key create`", host=host
+        )
         return tuple(name for name in bootstrap.STEPS if name != bootstrap.API)
     names = tuple(name.strip() for name in only.split(","))
     for name in names:

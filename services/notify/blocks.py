@@ -13,6 +13,7 @@ TEXT: Final = 3000
 LABEL: Final = 75
 VALUE: Final = 2000
 FALLBACK: Final = 1000
+ALT: Final = 1000
 
 BAD: Final = "\N{REPLACEMENT CHARACTER}"
 NOTHING: Final = "\N{EN DASH}"
@@ -124,6 +125,11 @@ def bullets(lines: Iterable[Block]) -> Block:
 def rich(parts: Iterable[Block]) -> Block:
     """A block of rich text: paragraphs and lists."""
     return {"type": "rich_text", "elements": list(parts)}
+
+
+def image(file: str, words: str) -> Block:
+    """A picture that Slack has; `words` are for those who do not see it."""
+    return {"type": "image", "slack_file": {"id": file}, "alt_text": cleaned(words, ALT)}
 
 
 def button(action: str, label: str, value: str, confirm: str | None = None, style: str | None = None) -> Block:

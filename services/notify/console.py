@@ -16,6 +16,7 @@ class Console:
     """Prints messages line by line; it never refuses one."""
 
     in_place = True
+    pictures = False
 
     def __init__(self, say: Callable[[str], None]) -> None:
         """`say` prints one line."""
@@ -34,6 +35,10 @@ class Console:
     async def reply(self, place: Place, message: Message, *, broadcast: bool) -> None:
         """Print what happened."""
         self._print(f"message {place.ts}, {'to the whole channel' if broadcast else 'in its thread'}", message)
+
+    async def upload(self, picture: bytes, words: str) -> str:
+        """Cannot be done."""
+        raise NotImplementedError("a terminal shows no pictures")
 
     def _print(self, title: str, message: Message) -> None:
         self._say(f"── {title} ".ljust(_WIDTH, "─"))

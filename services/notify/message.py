@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, get_args
 
@@ -14,6 +14,7 @@ from schemas.incident import Incident, TimelineEntry
 from services.notify import blocks
 from services.notify.blocks import Block
 from services.notify.button import BUTTONS, value_of
+from services.store.pictures import Pictured
 
 SHOWN_ENTRIES: Final = 6
 LISTED: Final = 30
@@ -35,6 +36,10 @@ class Message:
         """16 hex of all that is shown."""
         return hash16([canonical(list(self.blocks)).decode(), self.text])
 
+    def bare(self) -> Message:
+        """The same without pictures."""
+        return replace(self, blocks=tuple(block for block in self.blocks if block["type"] != "image"))
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -48,13 +53,14 @@ class Look:
         return None if self.api_url is None else f"{self.api_url}/incidents/{incident.id}"
 
 
-def of_incident(incident: Incident, look: Look, mention: str | None = None) -> Message:
+def of_incident(incident: Incident, look: Look, mention: str | None = None, picture: Pictured | None = None) -> Message:
     """An incident as it stands: what moved, who moved, how sure, what was evaluated and done, and what to do."""
     parts = [
         blocks.header(f"{_MARKS[incident.severity]} {incident.severity}: {incident.route}"),
         *([blocks.mention(mention)] if mention else []),
         blocks.section(incident.headline or "something moved", 600),
         *_moved(incident),
+        *([blocks.image(picture.file, picture.words)] if picture and picture.file else []),
         _facts(incident),
         blocks.divider(),
         _timeline(incident.timeline),

@@ -23,6 +23,8 @@ def _shown(block: Block) -> Iterator[str]:
             yield from _paragraph(part)
     elif kind == "actions":
         yield " ".join(f"[ {button['text']['text']} ]" for button in block["elements"])
+    elif kind == "image":
+        yield f"[ picture: {block['alt_text']} ]"
     elif kind == "context":
         yield " ".join(element["text"] for element in block["elements"])
     else:

@@ -40,6 +40,10 @@ class Channel(Protocol):
     def in_place(self) -> bool:
         """Whether a message can be updated and answered in a thread; if not, only `post` is called."""
 
+    @property
+    def pictures(self) -> bool:
+        """Whether messages can show pictures; if not, `upload` is never called."""
+
     async def post(self, message: Message) -> Place:
         """Send a new message, and say where it stands."""
 
@@ -48,3 +52,6 @@ class Channel(Protocol):
 
     async def reply(self, place: Place, message: Message, *, broadcast: bool) -> None:
         """Answer in the thread of a message; with `broadcast` the whole channel sees it."""
+
+    async def upload(self, picture: bytes, words: str) -> str:
+        """Send a PNG that messages may show, and what it says in words; the vendor's name for it."""

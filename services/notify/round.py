@@ -16,12 +16,14 @@ from services.notify import message as says
 from services.notify import plan
 from services.notify.message import Look, Message
 from services.notify.meters import Meters
+from services.notify.picture import Gallery, Job, Wall, hang, wanted
 from services.notify.port import Place, Trouble
 from services.notify.receivers import Receiver
-from services.store import deliveries, incidents, leases
+from services.store import deliveries, incidents, leases, pictures
 from services.store.deliveries import Delivery, Told
 from services.store.engine import is_unavailable
 from services.store.leases import Lease
+from services.store.pictures import Pictured
 
 LOG: Final = logging.getLogger("keelwatch.notify")
 LEASE: Final = timedelta(seconds=60)
@@ -49,6 +51,7 @@ class World:
     write: Transact
     look: Look
     meters: Meters
+    gallery: Gallery = field(default_factory=Gallery)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class _Job:
     told: Told | None = None
     until: datetime | None = None
     storm: bool = False
+    picture: Pictured | None = None
 
 
 @dataclass(slots=True)
@@ -71,6 +75,7 @@ class Round:
     lease: Lease
     until: datetime
     attempts: int = field(init=False)
+    unpictured: dict[str, str | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """What failed before counts on."""
@@ -83,7 +88,10 @@ class Round:
             Trouble: if the receiver is to be left alone for a while.
             LeaseLost: if another process took over.
         """
-        while (job := await self.world.read(self._next)) is not None:
+        while (job := await self.world.read(self._next)) is not None or self.unpictured:
+            if job is None:
+                await self._illustrate(*self.unpictured.popitem())
+                continue
             try:
                 await self._do(job)
             except Trouble as trouble:
@@ -106,7 +114,8 @@ class Round:
         first = due[0]
         if first.incident in known:
             told = deliveries.told(connection, name, first.incident)
-            return _Job((first,), self._shown(connection, first, told), told)
+            picture = pictures.get(connection, name, first.incident) if told and not told.storm else None
+            return _Job((first,), self._shown(connection, first, told), told, picture=picture)
         new = tuple(one for one in due if one.incident not in known)
         recent = deliveries.openings(connection, name, now - plan.MINUTE)
         how = plan.opening([plan.Opening(at, storm) for at, storm in recent], len(new), now)
@@ -154,6 +163,7 @@ class Round:
         kind = cast(NotificationKind, delivery.kind)
         shown = None
         in_place = self.receiver.channel.in_place
+        self.unpictured[incident.id] = self._mention(delivery.mention) if told is None else None
         for step in plan.steps(kind, delivery.mention, told=told is not None, in_place=in_place):
             if isinstance(step, plan.Post):
                 message = says.of_incident(incident, self.world.look, self._mention(step.mention))
@@ -171,7 +181,8 @@ class Round:
     async def _update(self, job: _Job, incident: Incident, told: Told) -> str | None:
         look = self.world.look
         in_order = sorted(job.incidents, key=lambda one: (one.opened_at, one.id))
-        message = says.of_storm(in_order, look) if told.storm else says.of_incident(incident, look)
+        alone = says.of_incident(incident, look, picture=job.picture)
+        message = says.of_storm(in_order, look) if told.storm else alone
         if message.digest == told.shown:
             return None
         place = Place(told.channel, told.message)
@@ -188,16 +199,45 @@ class Round:
         await self._send(message, lambda what: self.receiver.channel.reply(place, what, broadcast=broadcast))
 
     async def _send(self, message: Message, send: Callable[[Message], Awaitable[T]]) -> T:
-        """Send it; what a vendor cannot show is sent as plain text, so that nothing is lost for its form."""
-        await self._hold()
+        """Send it; what a vendor cannot show is sent without picture, then as plain text: its form loses nothing."""
+        forms = [message, *([message.bare()] if message.bare() != message else []), replace(message, blocks=())]
+        for form in forms:
+            await self._hold()
+            try:
+                return await send(form)
+            except Trouble as trouble:
+                if trouble.reach != "message" or not form.blocks:
+                    raise
+                LOG.error("%s refused the form of a message (%s): sent in a plainer one", self.lease.receiver, trouble)
+        raise AssertionError("the last form has no blocks")
+
+    async def _illustrate(self, id: str, mention: str | None) -> None:
+        """Put the picture into a message that was accepted; a failure is noted, and stops nothing."""
+        name, gallery, channel = self.lease.receiver, self.world.gallery, self.receiver.channel
+        if not channel.pictures or not gallery.takes(name, self.world.now()):
+            return
+        wall = Wall(name, channel, self.world.look, self._hold)
         try:
-            return await send(message)
-        except Trouble as trouble:
-            if trouble.reach != "message" or not message.blocks:
+            job = await self.world.read(lambda connection: wanted(connection, name, id))
+            if job is None:
+                return
+            picture, digest = await hang(wall, job, gallery, mention)
+        except Exception as error:
+            if isinstance(error, LeaseLost) or is_unavailable(error):
                 raise
-            LOG.error("%s refused the form of a message (%s): sent as plain text", self.lease.receiver, trouble)
-        await self._hold()
-        return await send(replace(message, blocks=()))
+            told = isinstance(error, Trouble | TimeoutError)
+            gallery.failed(
+                name,
+                str(error) or "it took too long" if told else f"a fault of ours: {type(error).__name__}",
+                self.world.now(),
+            )
+            return
+        await self.world.write(lambda connection: self._pictured(connection, job, picture, digest))
+
+    def _pictured(self, connection: Connection, job: Job, picture: Pictured, digest: str | None) -> None:
+        pictures.put(connection, self.lease.receiver, job.incident.id, picture)
+        if digest is not None:
+            deliveries.show(connection, self.lease.receiver, job.told, digest)
 
     async def _hold(self) -> None:
         """See that the lease outlives a call."""

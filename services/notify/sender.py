@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from services.notify import plan
 from services.notify.message import Look
 from services.notify.meters import Meters
+from services.notify.picture import Gallery
 from services.notify.port import Trouble
 from services.notify.receivers import Receivers
 from services.notify.round import LEASE, LeaseLost, Round, World
@@ -56,6 +57,7 @@ class Sender:
         clock: Callable[[], datetime] = wall_clock,
         meters: Meters | None = None,
         times: Times | None = None,
+        gallery: Gallery | None = None,
     ) -> None:
         """`name` is this process's among those that send; no two go by one name."""
         self._database = database
@@ -64,7 +66,7 @@ class Sender:
         self._clock = clock
         self._meters = meters or Meters(CollectorRegistry())
         self._times = times or Times()
-        self._world = World(clock, self._read, self._transact, look or Look(), self._meters)
+        self._world = World(clock, self._read, self._transact, look or Look(), self._meters, gallery or Gallery())
         self._audited: datetime | None = None
         self._reported: frozenset[tuple[str, str]] = frozenset()
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from services.errors import InputError
+from services.notify import slack_files as files
 from services.notify.message import Message
 from services.notify.port import Place, Trouble
 
@@ -24,7 +26,8 @@ SECONDS: Final = 10.0
 _LONGEST_WAIT: Final = 3600.0
 _CODE: Final = re.compile(r"[a-z0-9_]+", re.ASCII)
 _UNREADABLE: Final = "the answer cannot be read; the message may have arrived"
-_WEBHOOK_HOSTS: Final = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
+_HOSTS: Final = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
+_FILE_HOSTS: Final = frozenset({"files.slack.com", "files.slack-gov.com"})
 _OF_THE_MESSAGE: Final = frozenset(
     {"invalid_blocks", "invalid_blocks_format", "invalid_arguments", "invalid_payload", "invalid_attachments"}
     | {"msg_too_long", "msg_blocks_too_long", "no_text", "markdown_text_conflict"}
@@ -57,6 +60,7 @@ class SlackBot:
     """A channel by `chat.postMessage` and `chat.update`: one message an incident, with its thread."""
 
     in_place = True
+    pictures = True
 
     def __init__(self, token: str, channel: str, api_url: str | None = None, seconds: float = SECONDS) -> None:
         """`channel` is a name or an id; `api_url` another server than Slack's."""
@@ -65,6 +69,7 @@ class SlackBot:
         self._client.timeout = seconds  # type: ignore[assignment]  # handed to aiohttp, which takes fractions
         self._client.proxy = None  # the environment's proxy is not ours to trust
         self._channel = channel
+        self._api_url, self._seconds = api_url, seconds
 
     async def post(self, message: Message) -> Place:
         """Send a new message to the channel."""
@@ -81,25 +86,48 @@ class SlackBot:
         thread = {"channel": place.channel, "thread_ts": place.ts, "reply_broadcast": broadcast}
         await self._call("chat.postMessage", {**thread, **_content(message), **_QUIETLY})
 
-    async def _call(self, method: str, body: Mapping[str, Any]) -> Place:
+    async def upload(self, picture: bytes, words: str) -> str:
+        """Send a PNG that stays in no channel by itself; its id at Slack, for a block of a message."""
         try:
-            answer = await self._client.api_call(method, json=dict(body))
+            place = await self._ask("files.getUploadURLExternal", params=files.asked(picture, words))
+            url, id = files.place_of(place.data)
+            if not is_slacks(url, self._api_url, _FILE_HOSTS):
+                raise Trouble("the address to send a picture to is none of Slack's", "message", slow=True)
+            await files.put(url, picture, self._seconds)
+            await self._ask("files.completeUploadExternal", params=files.completed(id, words))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unanswered(error) from error
+        except Trouble as trouble:
+            if not str(trouble).startswith("missing_scope"):
+                raise
+            raise Trouble(
+                "missing_scope: give the app the scope files:write, and install it again", slow=True
+            ) from trouble
+        return id
+
+    async def _call(self, method: str, body: Mapping[str, Any]) -> Place:
+        answer = await self._ask(method, json=dict(body))
+        channel, ts = answer.get("channel"), answer.get("ts")
+        if not isinstance(channel, str) or not isinstance(ts, str):
+            raise Trouble(_UNREADABLE)
+        return Place(channel, ts)
+
+    async def _ask(self, method: str, **what: Any) -> AsyncSlackResponse:
+        try:
+            return await self._client.api_call(method, **what)
         except SlackApiError as error:
             raise _refused(error) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unanswered(error) from error
         except (AttributeError, TypeError, ValueError) as error:  # of the client, when an answer is no JSON object
             raise Trouble(_UNREADABLE) from error
-        channel, ts = answer.get("channel"), answer.get("ts")
-        if not isinstance(channel, str) or not isinstance(ts, str):
-            raise Trouble(_UNREADABLE)
-        return Place(channel, ts)
 
 
 class SlackWebhook:
     """A channel by an incoming webhook: it only posts."""
 
     in_place = False
+    pictures = False
 
     def __init__(self, url: str, api_url: str | None = None, seconds: float = SECONDS) -> None:
         """`api_url` is another server than Slack's, which the webhook may then be of.
@@ -126,6 +154,10 @@ class SlackWebhook:
         """Cannot be done."""
         raise NotImplementedError("a webhook has no threads")
 
+    async def upload(self, picture: bytes, words: str) -> str:
+        """Cannot be done."""
+        raise NotImplementedError("a webhook takes no files")
+
 
 _LITERALLY: Final = {"parse": "none", "link_names": False}
 _QUIETLY: Final = {**_LITERALLY, "mrkdwn": False, "unfurl_links": False, "unfurl_media": False}
@@ -135,14 +167,14 @@ def _content(message: Message) -> dict[str, Any]:
     return {"text": message.text, **({"blocks": list(message.blocks)} if message.blocks else {})}
 
 
-def is_slacks(url: str, api_url: str | None = None) -> bool:
+def is_slacks(url: str, api_url: str | None = None, hosts: Collection[str] = _HOSTS) -> bool:
     """Whether an address is one that Slack gives out: a webhook, or where a press is answered."""
     try:
         parts = urlsplit(url)
         own = urlsplit(api_url) if api_url else None
         if own is not None and (parts.scheme, parts.netloc) == (own.scheme, own.netloc):
             return True
-        return parts.scheme == "https" and parts.netloc in _WEBHOOK_HOSTS
+        return parts.scheme == "https" and parts.netloc in hosts
     except ValueError:
         return False
 

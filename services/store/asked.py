@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, null, or_, select
 
@@ -27,6 +27,8 @@ _OWN: Final = case(
     (or_(_ASKED.c.state == evaluations.FAILED, _RUNS.c.status == "failed"), "failed"),
     else_="done",
 )
+_OPEN: Final = (evaluations.PENDING, evaluations.RUNNING, evaluations.RAN)
+_STATES: Final = get_args(State)
 _BY_HAND: Final = case((_RUNS.c.status == "failed", "failed"), else_="done")
 
 
@@ -71,9 +73,7 @@ class Wanted:
 def page(connection: Connection, wanted: Wanted, after: Place | None, most: int) -> tuple[Asked, ...]:
     """At most so many, latest due first, that follow the one with this time and place."""
     found = [
-        Asked(*row)
-        for query in (_automatic(wanted), _by_hand(wanted), _missed(wanted))
-        for row in connection.execute(_cut(connection, query, after, most))
+        Asked(*row) for query in _queries(wanted) for row in connection.execute(_cut(connection, query, after, most))
     ]
     return tuple(sorted(found, key=lambda one: (one.ts, one.place), reverse=True)[:most])
 
@@ -116,6 +116,13 @@ def unfinished(connection: Connection, route: str, suite: str, now: datetime) ->
     return None if row is None else Asked(*row)
 
 
+def _queries(wanted: Wanted) -> list[Select[Any]]:
+    """One for each kind of run that can be in the states that are wanted."""
+    states = set(_STATES if wanted.states is None else wanted.states)
+    made = [(_automatic, states - {"missed"}), (_by_hand, states & {"done", "failed"}), (_missed, states & {"missed"})]
+    return [query(wanted) for query, fitting in made if fitting]
+
+
 def _cut(connection: Connection, query: Select[Any], after: Place | None, most: int) -> Select[Any]:
     """One page of a query whose columns are those of `Asked`."""
     ts, place = query.selected_columns["ts"], by_code_point(connection, query.selected_columns["place"])
@@ -145,6 +152,8 @@ def _automatic(wanted: Wanted) -> Select[Any]:
         "ended": _RUNS.c.ts,
     }
     query = select(*_named(columns)).select_from(_ASKED.outerjoin(_RUNS, _RUNS.c.id == one.id))
+    if wanted.states is not None and not set(wanted.states) - {"due", "running"}:
+        query = query.where(one.state.in_(_OPEN))  # what `_OWN` says, and the index by state knows
     return query.where(*_filters(wanted, one.route, one.suite, _OWN, who))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -13,15 +13,23 @@ from services.store.chain import ERASURE
 from services.store.journal import KINDS, Fact
 from services.store.tables import IncidentRow, JournalRow, table
 
-MOST: Final = 200
+MOST: Final = 100
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _JOURNAL = table(JournalRow)
 _INCIDENTS = table(IncidentRow)
 
 
 def facts(
-    connection: Connection, route: str, kinds: Sequence[str], since: datetime, until: datetime, most: int = MOST
+    connection: Connection,
+    route: str,
+    kinds: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    most: int = MOST,
 ) -> tuple[Fact, ...]:
     """Facts of these kinds in [since, until), in order; of an erased one what was put in its place."""
+    since, until = since or _FIRST, until or _LAST
     one = _JOURNAL.c
     query = select(one.kind, one.payload).where(one.route == route, one.kind.in_(kinds), one.payload.is_not(None))
     within = query.where(one.ts >= since, one.ts < until).order_by(one.seq.desc()).limit(most)

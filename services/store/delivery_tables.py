@@ -47,3 +47,17 @@ class ReceiverRow(Base, table=True):
     attempts: int = 0
     next_attempt: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
     error: str | None = Field(default=None, sa_type=Text)
+
+
+class PictureRow(Base, table=True):
+    """The picture in an incident's message at a receiver: the vendor's name of the file, its `key`, and its words.
+
+    `file` is None when the vendor would not show it: it is not sent again before the picture is another one.
+    """
+
+    __tablename__ = "pictures"
+    receiver: str = Field(primary_key=True)
+    incident: str = Field(primary_key=True)
+    file: str | None = None
+    key: str
+    words: str = Field(sa_type=Text)

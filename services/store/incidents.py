@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, delete, exists, or_, select
 from schemas.incident import Incident
 from services.store.dialect import upsert
 from services.store.tables import IncidentRow, table
+from services.store.visible import EVERYTHING, visible
 
 _INCIDENTS = table(IncidentRow)
 
@@ -55,10 +56,15 @@ def page(
     states: Sequence[str] | None,
     after: tuple[datetime, str] | None,
     most: int,
+    globs: Sequence[str] = EVERYTHING,
 ) -> tuple[Incident, ...]:
-    """At most so many incidents, newest first, that follow the one with this time of opening and id."""
+    """At most so many incidents, newest first, that follow the one with this time of opening and id.
+
+    Only those of routes that fit one of `globs`.
+    """
     opened, id = _INCIDENTS.c.opened_at, _INCIDENTS.c.id
     query = select(_INCIDENTS.c.payload).order_by(opened.desc(), id.desc()).limit(most)
+    query = query.where(visible(_INCIDENTS.c.route, globs))
     if route is not None:
         query = query.where(_INCIDENTS.c.route == route)
     if states is not None:

@@ -36,6 +36,7 @@ from services.store.fleet_details import Entry
 from services.store.journal import Fact
 from services.store.rollups import Rate
 from services.store.standing import Standing
+from services.store.visible import EVERYTHING
 
 T = TypeVar("T")
 
@@ -99,11 +100,16 @@ class Repository:
             return incidents.get(connection, id)
 
     def incident_page(
-        self, route: str | None, states: Sequence[str] | None, after: tuple[datetime, str] | None, most: int
+        self,
+        route: str | None,
+        states: Sequence[str] | None,
+        after: tuple[datetime, str] | None,
+        most: int,
+        globs: Sequence[str] = EVERYTHING,
     ) -> tuple[Incident, ...]:
-        """At most so many incidents, newest first, that follow the one with this time of opening and id."""
+        """At most so many incidents of the globs' routes, newest first, that follow this time of opening and id."""
         with self.database.read() as connection:
-            return incidents.page(connection, route, states, after, most)
+            return incidents.page(connection, route, states, after, most, globs)
 
     def dossier(self, id: str) -> Dossier | None:
         """One incident with all that its page shows, or None."""

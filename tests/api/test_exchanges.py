@@ -6,6 +6,8 @@ import asyncio
 import json
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -22,6 +24,7 @@ from services.api.problems import Problem
 from services.errors import NotSent, UnknownOutcome
 from services.ingest.decode import decode
 from services.ports import Received
+from services.store.engine import Database, open_database
 from tests.support.api import Pieces, Wire, all_asked, api_on, asked
 
 PATH = "/v1/exchanges"
@@ -37,10 +40,16 @@ def wire() -> Wire:
     return Wire()
 
 
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Ingest asks the database for keys alone, and there are none."""
+    with closing(open_database(f"sqlite:///{tmp_path_factory.mktemp('keys')}/kw.db")) as found:
+        yield found
+
+
 @pytest.fixture
-def api(wire: Wire) -> Api:
-    """Ingest asks no database."""
-    return api_on(None, wire)  # type: ignore[arg-type]
+def api(nothing: Database, wire: Wire) -> Api:
+    return api_on(nothing, wire)
 
 
 def test_one_exchange_is_sent_as_it_came_and_its_own_id_is_returned(api: Api, wire: Wire) -> None:
@@ -130,12 +139,12 @@ def test_a_compressed_body_is_refused(api: Api) -> None:
     assert asked(api, "POST", PATH, content=b"x", headers={"content-encoding": "gzip"}).status_code == 415
 
 
-def test_who_may_not_ingest_is_refused_before_a_byte_is_read(wire: Wire) -> None:
+def test_who_may_not_ingest_is_refused_before_a_byte_is_read(nothing: Database, wire: Wire) -> None:
     async def nobody(_request: Request, role: str) -> None:
         raise Problem(401, f"send an API key that may {role}")
 
     pieces = Pieces(b"not even JSON", 3)
-    answer = asked(api_on(None, wire, guard=nobody), "POST", PATH, content=pieces)
+    answer = asked(api_on(nothing, wire, guard=nobody), "POST", PATH, content=pieces)
     assert (answer.status_code, answer.json()["detail"], pieces.taken) == (401, "send an API key that may ingest", 0)
 
 
@@ -147,9 +156,11 @@ def test_who_may_not_ingest_is_refused_before_a_byte_is_read(wire: Wire) -> None
         (ValueError("too large, and the text"), "refused", "ValueError"),
     ],
 )
-def test_what_the_broker_did_not_acknowledge_is_503_and_says_which(error, status: str, said: str) -> None:
+def test_what_the_broker_did_not_acknowledge_is_503_and_says_which(
+    nothing: Database, error, status: str, said: str
+) -> None:
     wire = Wire(fault=lambda _: error)
-    answer = asked(api_on(None, wire), "POST", PATH, json=[exchange(), exchange(id="x")])
+    answer = asked(api_on(nothing, wire), "POST", PATH, json=[exchange(), exchange(id="x")])
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     results = answer.json()["results"]
     assert [one["status"] for one in results] == [status, status]
@@ -158,14 +169,14 @@ def test_what_the_broker_did_not_acknowledge_is_503_and_says_which(error, status
     assert uuid.UUID(results[0]["id"]).version == 7
 
 
-def test_a_send_that_never_ends_is_of_unknown_outcome_within_the_deadline(wire: Wire) -> None:
+def test_a_send_that_never_ends_is_of_unknown_outcome_within_the_deadline(nothing: Database, wire: Wire) -> None:
     async def stuck(topic: str, key: bytes | None, value: bytes) -> None:
         if b"stuck" in value:
             await asyncio.Event().wait()
         await wire.send(topic, key, value)
 
-    api = api_on(None, wire)
-    api = Api(api.repository, Gateway(stuck, deadline=0.3), api.decisions, api.relay)
+    api = api_on(nothing, wire)
+    api = Api(api.repository, Gateway(stuck, deadline=0.3), api.decisions, api.relay, api.health, api.door)
     begin = time.monotonic()
     answer = asked(api, "POST", PATH, json=[exchange(id="stuck"), exchange(id="fine")])
     assert time.monotonic() - begin < 5
@@ -173,7 +184,7 @@ def test_a_send_that_never_ends_is_of_unknown_outcome_within_the_deadline(wire: 
     assert [one["status"] for one in answer.json()["results"]] == ["unknown", "accepted"]
 
 
-def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(wire: Wire) -> None:
+def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(nothing: Database, wire: Wire) -> None:
     gate = asyncio.Event()
 
     async def held(topic: str, key: bytes | None, value: bytes) -> None:
@@ -184,8 +195,8 @@ def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(wire: Wire
         await wire.send(topic, key, value)
 
     waiting: list[bytes] = []
-    base = api_on(None, wire)
-    api = Api(base.repository, Gateway(held, most=2), base.decisions, base.relay)
+    base = api_on(nothing, wire)
+    api = Api(base.repository, Gateway(held, most=2), base.decisions, base.relay, base.health, base.door)
     one, many = ("POST", PATH, {"json": exchange()}), ("POST", PATH, {"json": [exchange()] * 3})
     answers = all_asked(api, [one, many, one])
     assert [answer.status_code for answer in answers] == [202, 429, 202]
@@ -193,22 +204,22 @@ def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(wire: Wire
     assert asked(api, *one[:2], **one[2]).status_code == 202
 
 
-def test_bodies_share_a_budget_of_memory(wire: Wire) -> None:
-    api = api_on(None, wire, budget=Budget(1000))
+def test_bodies_share_a_budget_of_memory(nothing: Database, wire: Wire) -> None:
+    api = api_on(nothing, wire, budget=Budget(1000))
     assert asked(api, "POST", PATH, content=Pieces(b" " * 600, 2)).status_code == 429
     assert asked(api, "POST", PATH, json=exchange()).status_code == 202
 
 
 @settings(max_examples=40)
 @given(st.lists(st.sampled_from(["good", "bare", "invalid", "refused", "unknown", "lost"]), min_size=1, max_size=12))
-def test_every_record_has_its_result_and_accepted_ones_alone_were_sent(kinds: list[str]) -> None:
+def test_every_record_has_its_result_and_accepted_ones_alone_were_sent(nothing: Database, kinds: list[str]) -> None:
     faults = {b"refused": ValueError(), b"unknown": UnknownOutcome("x"), b"lost": NotSent("x")}
     wire = Wire(fault=lambda value: next((error for name, error in faults.items() if name in value), None))
     some = [
         exchange(id="" if kind == "invalid" else f"{kind}{i}", n=i) if kind != "bare" else exchange(n=i)
         for i, kind in enumerate(kinds)
     ]
-    answer: httpx.Response = asked(api_on(None, wire), "POST", PATH, json=some)
+    answer: httpx.Response = asked(api_on(nothing, wire), "POST", PATH, json=some)
     wanted = {"good": "accepted", "bare": "accepted", "lost": "unavailable"}
     results = answer.json()["results"]
     assert [one["status"] for one in results] == [wanted.get(kind, kind) for kind in kinds]

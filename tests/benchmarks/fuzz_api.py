@@ -9,7 +9,8 @@ from contextlib import closing
 from tempfile import TemporaryDirectory
 
 from services.store.engine import open_database
-from tests.support.fuzz import MARK, PRINCIPALS, Fuzz, app_for, fill
+from tests.support.fuzz import MARK, OWN, PRINCIPALS, Fuzz, app_for, fill
+from tests.support.known import parameters
 
 
 def main() -> None:
@@ -25,7 +26,8 @@ def main() -> None:
             fill(database)
             begin = time.monotonic()
             unseen = MARK if name == "own routes" else None
-            seen = Fuzz(app_for(database, PRINCIPALS[name]), given.examples, given.seed, unseen).run()
+            app = app_for(database, PRINCIPALS[name])
+            seen = Fuzz(app, given.examples, given.seed, unseen, parameters(app, OWN)).run()
         told = ", ".join(f"{n} x {status}" for status, n in sorted(seen.statuses.items()))
         print(
             f"{name}: {seen.requests} requests in {time.monotonic() - begin:.0f} s: {told}; {len(seen.faults)} faults"

@@ -14,6 +14,12 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "/openapi.json": ("/openapi.json",),
     "/v1/incidents": ("/v1/incidents", "/v1/incidents?route={route}&limit=200", "/v1/incidents?state=open&limit=200"),
     "/v1/incidents/{id}": ("/v1/incidents/{incident}",),
+    "/routes/{route:path}": (
+        "/routes/{route}",
+        "/routes/{route}?hours=1",
+        "/routes/{route}?hours=168&slice=tags.locale%3Den",
+        "/routes/{route}?hours=720",
+    ),
     "/v1/exchanges": (
         "/v1/exchanges?route={route}&limit=200",
         "/v1/exchanges?route={route}&kept=true&limit=200",

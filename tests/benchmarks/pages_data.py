@@ -17,6 +17,7 @@ import numpy as np
 from sqlalchemy import Connection, insert, select, text
 
 from schemas.base import hash16
+from schemas.change import Pinning
 from schemas.identity import Model, identity_of
 from schemas.incident import Incident, TimelineEntry, incident_id
 from services.store import journal, scores
@@ -24,7 +25,7 @@ from services.store.engine import Database
 from services.store.readings import stream_of
 from services.store.tables import IncidentRow, ReadingRow, Route, SampleRow, Scorer, ScoreRow, table
 from tests.support.api import NOW
-from tests.support.records import FELL, alert, change, decision, place, reading
+from tests.support.records import BASELINE, FELL, alert, change, decision, place, reading
 
 ROUTES = tuple(f"team-{i // 5}/bot-{i}/prod" for i in range(20))
 DAYS = 30
@@ -141,6 +142,9 @@ def _story(connection: Connection, route: str, incidents: int) -> None:
         change("observed", 0, route=route, to_identity=who, id=hash16([route, who]), model=model, ts=_day(10 * i))
         for i, (who, model) in enumerate(zip(WHO, MODELS, strict=True))
     ]
+    rates = {name: rate for name, rate in SIGNALS.items() if name}
+    pinning = Pinning(n=1_000, streams=42, arl=1e6, rates=rates)
+    facts.append(change("pinned", 9, route=route, to_identity=WHO[0], baseline=BASELINE, pinning=pinning, ts=_day(1)))
     rows = []
     for i in range(incidents):
         ts, done = _day(i * DAYS / incidents), _day((i + 0.5) * DAYS / incidents)

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from schemas.base import Record
 from services.api.app import Api, make
 from services.api.deciding import Decisions
+from services.api.door import Door
 from services.api.gateway import Gateway
 from services.api.health import Health
 from services.api.relay import Relay
@@ -46,9 +47,10 @@ def api_on(database: Database, wire: Wire, **more: Any) -> Api:
     """An API whose clock stands at `NOW`; `gateway` options and fields of `Api` may be given."""
     relay = Relay(database, wire.send, owner="one", clock=lambda: NOW)
     gateway = Gateway(wire.send, **more.pop("gateway", {}))
+    door = more.pop("door", None) or Door(database, clock=lambda: NOW)
     repository = Repository(database)
     health = Health(repository, more.pop("operations", None))
-    return Api(repository, gateway, Decisions(database, relay.wake, lambda: NOW), relay, health, **more)
+    return Api(repository, gateway, Decisions(database, relay.wake, lambda: NOW), relay, health, door, **more)
 
 
 def recorded(database: Database, *records: Record) -> None:

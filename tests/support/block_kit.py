@@ -52,6 +52,8 @@ def _block(block: dict[str, Any]) -> Iterator[str]:
         yield from _count(block["elements"], 10)
         for element in block["elements"]:
             yield from _text(element, 3000, {"plain_text", "mrkdwn"})
+    elif kind == "image":
+        yield from _image(block)
     elif kind == "actions":
         yield from _keys(block, {"type", "elements"})
         yield from _actions(block["elements"])
@@ -103,6 +105,13 @@ def _part(part: dict[str, Any]) -> Iterator[str]:
             yield "url"
         if not set(element.get("style", {})) <= {"bold", "italic", "strike", "code"}:
             yield "style"
+
+
+def _image(block: dict[str, Any]) -> Iterator[str]:
+    yield from _keys(block, {"type", "slack_file", "alt_text"})
+    yield from _keys(block["slack_file"], {"id"})
+    if not 1 <= _units(block["alt_text"]) <= 2000:
+        yield "alt_text"
 
 
 def _keys(value: dict[str, Any], known: set[str]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """A Slack that is a process of its own: `python -m tests.support.fake_slack CALLS` prints its port, and serves.
 
 Each call is answered in the next mode of its script, `ok` when there is none, and written to CALLS as a JSON line.
-`POST /_script` with a list of modes adds to the script. Modes: ok; limited (429); error (500, nothing accepted);
+`POST /_script` with a list of modes adds to the script,
+`/_scopes` with a list is what the app may do. Modes: ok; limited (429); error (500, nothing accepted);
 late (accepts, then 500); hang (takes nothing, never answers); stall (accepts, never answers); lost (accepts, then
 closes); garbage; else an `error` as Slack says it.
 """
@@ -15,6 +16,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from tests.support.block_kit import problems
 
@@ -30,6 +32,8 @@ class State:
         self.lock = threading.Lock()
         self.script: list[dict[str, Any]] = []
         self.messages: set[tuple[str, str]] = set()
+        self.files: dict[str, bool] = {}
+        self.scopes = {"chat:write", "files:write"}
         self.calls = calls
         self.n = 0
 
@@ -43,7 +47,7 @@ class State:
 
     def accept(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
         """What Slack says to a call that reached it."""
-        if found := problems(body):
+        if found := [*problems(body), *self.unknown_files(body)]:
             code = "no_text" if found == ["no_text"] else "invalid_blocks"
             return {"ok": False, "error": code, "response_metadata": {"messages": found}}
         channel = body.get("channel", "")
@@ -60,6 +64,24 @@ class State:
             self.messages.add((channel, ts))
         return {"ok": True, "channel": channel, "ts": ts}
 
+    def unknown_files(self, body: dict[str, Any]) -> list[str]:
+        """The files that a message shows and that are not there, or not complete."""
+        shown = [block["slack_file"]["id"] for block in body.get("blocks") or [] if block["type"] == "image"]
+        return [f"invalid slack file {file}" for file in shown if not self.files.get(file)]
+
+    def filed(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """An address for a file, and its completion: only then messages may show it."""
+        if "files:write" not in self.scopes:
+            return {"ok": False, "error": "missing_scope", "needed": "files:write"}
+        with self.lock:
+            if method == "files.getUploadURLExternal":
+                id = f"F{len(self.files):08d}"
+                self.files[id] = False
+                return {"ok": True, "file_id": id, "upload_url": f"/upload/{id}"}
+            for file in json.loads(body["files"]):
+                self.files[file["id"]] = True
+        return {"ok": True, "files": []}
+
 
 class Handler(BaseHTTPRequestHandler):
     """One call."""
@@ -69,7 +91,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = json.loads(raw)
+        if self.path.startswith("/upload/"):
+            return self._act({"bytes": len(raw), "png": raw[:4] == b"\x89PNG"}, "upload", self.state.next_mode())
+        query = urlsplit(self.path).query
+        body = json.loads(raw) if raw else dict(parse_qsl(query))
+        if self.path == "/_scopes":
+            self.state.scopes = set(body)
+            return self._answer(200, {"ok": True})
         if self.path == "/_script":
             with self.state.lock:
                 self.state.script += body
@@ -78,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
             with self.state.lock:
                 self.state.messages.clear()
             return self._answer(200, {"ok": True})
-        return self._act(body, self.path.rsplit("/", 1)[-1], self.state.next_mode())
+        return self._act(body, urlsplit(self.path).path.rsplit("/", 1)[-1], self.state.next_mode())
 
     def _act(self, body: dict[str, Any], method: str, mode: dict[str, Any]) -> None:
         call = {"method": method, "path": self.path, "body": body, "mode": mode["mode"]}
@@ -96,13 +124,18 @@ class Handler(BaseHTTPRequestHandler):
             return {"ok": False, "error": mode}
         if mode not in ("ok", "late", "stall", "lost", "garbage"):
             return {"ok": False, "error": mode}
-        if not method.startswith("chat."):
+        if method == "upload":
+            return {"ok": True}
+        if not method.startswith(("chat.", "files.")):
             return (
                 {"ok": True} if not (found := problems(body)) else {"ok": False, "error": "invalid_blocks", "f": found}
             )
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return {"ok": False, "error": "invalid_auth"}
-        return self.state.accept(method, body)
+        said = (self.state.filed if method.startswith("files.") else self.state.accept)(method, body)
+        if "upload_url" in said:
+            said["upload_url"] = f"http://127.0.0.1:{self.server.server_port}{said['upload_url']}"  # type: ignore[attr-defined]
+        return said
 
     def _say(self, method: str, said: dict[str, Any], mode: dict[str, Any]) -> None:
         kind = mode["mode"]
@@ -115,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(500, "<html>oops</html>")
         elif kind == "garbage":
             self._answer(200, "not what you expect")
-        elif method.startswith("chat."):
+        elif method.startswith(("chat.", "files.")):
             self._answer(200, said)
         else:
             self._answer(200 if said["ok"] else 400, "ok" if said["ok"] else said["error"])

@@ -51,7 +51,13 @@ def webhook(slack: FakeSlack) -> SlackWebhook:
 
 
 def sender(
-    database: Database, clock: Clock | None, *channels: Channel, name="one", registry=None, times=None
+    database: Database,
+    clock: Clock | None,
+    *channels: Channel,
+    name="one",
+    registry=None,
+    times=None,
+    gallery=None,
 ) -> Sender:
     """A sender to the channels, all of them told of every route; the first is the default one.
 
@@ -61,7 +67,7 @@ def sender(
     by_name = {name: Receiver(one, MENTION) for name, one in zip(names, channels, strict=True)}
     policy = RoutePolicy(notify=tuple(names)) if len(names) > 1 else RoutePolicy()
     meters = Meters(registry or CollectorRegistry())
-    world = {"clock": clock or wall_clock, "meters": meters, "times": times}
+    world = {"clock": clock or wall_clock, "meters": meters, "times": times, "gallery": gallery}
     return Sender(database, Receivers(by_name, lambda route: policy), name, look=LOOK, **world)
 
 

@@ -38,6 +38,10 @@ class FakeSlack:
         """As if people had deleted all messages."""
         self._post("/_forget", {})
 
+    def scopes(self, *names: str) -> None:
+        """What the app may do from now on."""
+        self._post("/_scopes", list(names))
+
     def calls(self) -> list[dict[str, Any]]:
         """Every call, in order."""
         text = self.file.read_text(encoding="utf-8") if self.file.exists() else ""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from services.api.pages import charts, fleet, health, incidents, live
-from services.api.pages.render import HERE, Parts, failed
+from services.api.pages import charts, compare, evaluations, fleet, health, incidents, live, login, render, route
+from services.api.pages.render import HERE, Parts
+from services.api.problems import Problem
 
 __all__ = ["Parts", "failed", "install"]
 
 
 def install(app: FastAPI, parts: Parts) -> None:
     """Add the pages, their style and their script to `app`."""
-    for page in (fleet, incidents, charts, health, live):
+    for page in (fleet, incidents, charts, health, route, evaluations, compare, live, login):
         for router in page.routers(parts):
             app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+
+
+def failed(request: Request, problem: Problem) -> Response:
+    """A problem as a page; who is not signed in may do so."""
+    return login.to_login(request) if problem.status == 401 else render.failed(request, problem)

@@ -9,15 +9,26 @@ from typing import Final
 from fastapi import Request
 from fastapi.responses import Response
 
+from services.api.problems import Problem
+
 COOKIE: Final = "keelwatch_form"
 FIELD: Final = "token"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def token_of(request: Request) -> str:
-    """The token of this browser, a new one where it has none."""
+    """The token of this browser, a new one where it has none; one request has one, however many forms its page has."""
     known = request.cookies.get(COOKIE, "")
-    return known if _TOKEN.fullmatch(known) else secrets.token_urlsafe(32)
+    if _TOKEN.fullmatch(known):
+        return known
+    if not hasattr(request.state, "form_token"):
+        request.state.form_token = new_token()
+    return str(request.state.form_token)
+
+
+def new_token() -> str:
+    """A token that nobody knows: for a browser that signs in, so that none from before is worth anything."""
+    return secrets.token_urlsafe(32)
 
 
 def keep(response: Response, token: str, *, secure: bool) -> None:
@@ -29,3 +40,13 @@ def matches(request: Request, sent: str) -> bool:
     """Whether the form and the browser have the same token."""
     known = request.cookies.get(COOKIE, "")
     return bool(_TOKEN.fullmatch(known)) and secrets.compare_digest(known.encode(), sent.encode())
+
+
+def check(request: Request, sent: str) -> None:
+    """That the form came from a page of this browser.
+
+    Raises:
+        Problem: 403 if it did not.
+    """
+    if not matches(request, sent):
+        raise Problem(403, "this form is not of this browser, or too old; open its page again and send it from there")

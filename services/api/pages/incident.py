@@ -52,8 +52,7 @@ def _deciding(parts: Parts) -> APIRouter:
     async def decide(request: Request, id: str) -> Response:
         with parts.budget.share() as share:
             fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-        if not csrf.matches(request, fields.get(csrf.FIELD, "")):
-            raise Problem(403, "this form is not of this browser, or too old; open the incident again and decide there")
+        csrf.check(request, fields.get(csrf.FIELD, ""))
         found = (await _dossier(request, parts, id)).incident
         ts = stamp(found, parts.decisions.clock())
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
-from services.api.guard import needs, who
+from services.api.guard import Principal, needs, who
 from services.api.pages.render import Parts
 
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -17,8 +17,12 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
 
     @made.get("/live")
     async def live(request: Request) -> Response:
+        async def again() -> Principal:
+            request.state.caller = await parts.door.caller(request)
+            return await parts.guard(request, "viewer")
+
         parts.live.check()
-        events = parts.live.events(lambda: parts.guard(request, "viewer"), who(request))
+        events = parts.live.events(again, who(request))
         return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
 
     return (made,)

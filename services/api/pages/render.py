@@ -13,10 +13,11 @@ from fastapi.responses import HTMLResponse, Response
 
 from services.api.body import Budget
 from services.api.deciding import Decisions
-from services.api.guard import LOCAL, Guard
+from services.api.door import Door
+from services.api.guard import LOCAL, Guard, Principal
 from services.api.health import Health
 from services.api.live import Live
-from services.api.pages import words
+from services.api.pages import csrf, words
 from services.api.problems import Problem
 from services.monitor import RoutePolicy
 from services.store.repository import Repository
@@ -42,6 +43,7 @@ class Parts:
     budget: Budget
     policy: Callable[[str], RoutePolicy]
     health: Health
+    door: Door
     live: Live
 
 
@@ -52,16 +54,16 @@ def page(
 
     A header `refresh` (seconds) becomes the script's: by itself it would also take away what somebody writes.
     """
-    sent = dict(headers or {})
+    who: Principal = getattr(request.state, "caller", LOCAL)
+    token, sent = csrf.token_of(request), dict(headers or {})
     # What answers a form, or says what is wrong, must stay as it is.
     live = {"live": request.method == "GET" and status == 200, "refresh": sent.pop("refresh", None)}
-    frame = {
-        "navigation": NAVIGATION,
-        "path": request.url.path,
-        "principal": getattr(request.state, "principal", LOCAL),
-    }
+    frame = {"navigation": NAVIGATION, "path": request.url.path, "principal": who, "form_token": token}
     text = _ENVIRONMENT.get_template(name).render(**frame, **live, **told)
-    return HTMLResponse(text, status, {**sent, "cache-control": "no-store"})
+    made = HTMLResponse(text, status, {**sent, "cache-control": "no-store"})
+    if who.signed_in:
+        csrf.keep(made, token, secure=request.url.scheme == "https")
+    return made
 
 
 def failed(request: Request, problem: Problem) -> Response:

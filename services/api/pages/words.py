@@ -84,3 +84,8 @@ def ago(ts: datetime, now: datetime) -> str:
         if gone >= least:
             return f"{gone // (least / 2)} {name} ago"
     return "just now" if gone >= timedelta(0) else "ahead of our clock"
+
+
+def plural(n: int) -> str:
+    """The ending of a noun of which there are `n`."""
+    return "" if n == 1 else "s"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 from dataclasses import astuple
 from datetime import datetime
@@ -22,7 +21,7 @@ from services.api.guard import Guard, Principal, needs, who
 from services.api.health import Health
 from services.api.problems import LOG, Fault, Problem, ProblemBody, of_store
 from services.api.replays import Replay
-from services.api.rest.paging import FAULTS, MOST, PAGE, tagged
+from services.api.rest.paging import FAULTS, MOST, PAGE, cursor_after, key_of, tagged
 from services.store.dead import Dead
 from services.store.repository import Repository
 
@@ -60,7 +59,7 @@ class Replaying(Part):
     step: Step = Field(description="The step whose dead letters are sent again.", examples=["score"])
 
 
-def router(repository: Repository, health: Health, guard: Guard, budget: Budget) -> tuple[APIRouter, ...]:
+def routers(repository: Repository, health: Health, guard: Guard, budget: Budget) -> tuple[APIRouter, ...]:
     """The paths: counts for those whom `guard` lets view, content and replay for those whom it lets do everything."""
     return _reading(repository, health, guard), _replaying(health, guard, budget)
 
@@ -90,10 +89,10 @@ def _reading(repository: Repository, health: Health, guard: Guard) -> APIRouter:
         """What steps could not read: how many by step, topic and reason, and when first and last."""
         if show_content:
             check_all(who(request), "sees the content of dead letters")
-        after = None if cursor is None else _key_of(cursor)
+        after = None if cursor is None else _place_of(cursor)
         found = await of_store(lambda: repository.dead_page(step, after, limit + 1))
         items = _COUNTS.dump_python(list(found[:limit]), mode="json")
-        following = _cursor_of(found[limit - 1]) if len(found) > limit else None
+        following = cursor_after(json.dumps(astuple(found[limit - 1])[:_KEY])) if len(found) > limit else None
         body: dict[str, Any] = {"items": items, "next": following}
         if show_content:
             body["letters"] = await _letters(health, step, limit)
@@ -164,16 +163,12 @@ def _shown(letter: DeadLetter) -> Shown:
     )
 
 
-def _cursor_of(one: Dead) -> str:
-    return base64.urlsafe_b64encode(json.dumps(astuple(one)[:_KEY]).encode()).decode().rstrip("=")
-
-
-def _key_of(cursor: str) -> tuple[str, ...]:
+def _place_of(cursor: str) -> tuple[str, ...]:
     try:
-        key = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        if len(key) == _KEY and all(isinstance(one, str) and "\0" not in one and one.encode() for one in key):
-            return tuple(key)
-    except (binascii.Error, TypeError, ValueError, RecursionError):
+        place = json.loads(key_of(cursor))
+        if len(place) == _KEY and all(isinstance(one, str) and "\0" not in one and one.encode() for one in place):
+            return tuple(place)
+    except (TypeError, ValueError, RecursionError):
         pass
     remedy = "is none of ours; take `next` of the page before, or leave it out"
     raise Problem(422, f"cursor: {remedy}", errors=(Fault(field="cursor", remedy=remedy),))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from schemas.base import HEX16, plain_object
 from schemas.exchange import Route
 from schemas.incident import Incident, IncidentState
-from services.api.guard import Guard, needs
+from services.api.guard import Guard, needs, who
 from services.api.problems import Problem, ProblemBody, of_store
 from services.api.rest.paging import FAULTS, MOST, PAGE, cursor_of, place_of, tagged
 from services.store.repository import Repository
@@ -48,7 +48,8 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
     ) -> Response:
         """Incidents of all states, newest first, a page at a time."""
         after = None if cursor is None else place_of(cursor)
-        found = await of_store(lambda: repository.incident_page(route, state, after, limit + 1))
+        globs = who(request).routes
+        found = await of_store(lambda: repository.incident_page(route, state, after, limit + 1, globs))
         items = [plain_object(one) for one in found[:limit]]
         following = cursor_of(found[limit - 1].opened_at, found[limit - 1].id) if len(found) > limit else None
         return tagged(request, {"items": items, "next": following})
@@ -66,7 +67,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
     async def incident(request: Request, id: str) -> Response:
         """One incident with its timeline: the object that `keelwatch incident show ID --json -` prints."""
         found = await of_store(lambda: repository.incident(id)) if ID.fullmatch(id) else None
-        if found is None:
+        if found is None or not who(request).sees(found.route):
             raise Problem(404, "there is no such incident; GET /v1/incidents lists them")
         return tagged(request, plain_object(found))
 

@@ -13,13 +13,14 @@ from sqlalchemy import Connection
 
 from schemas.change import Change
 from services.api.guard import Guard, needs, who
-from services.api.happened import Happened, happened
+from services.api.happened import Happened
+from services.api.marks import marks, rates_of
 from services.api.problems import Problem, ProblemBody, of_store
 from services.api.rates import At, Live, answered, live, series
 from services.api.rest.paging import FAULTS, tagged
-from services.api.window import HOURS, MOST_HOURS, Asked, Step, Window, step_of, window_of
-from services.store import course, rollups, routes
+from services.api.window import HOURS, MOST_HOURS, Asked, Step, step_of, window_of
 from services.store import pinned as baselines
+from services.store import rollups, routes
 from services.store.repository import Repository
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ class Metrics(BaseModel):
     step: int | None = Field(description="Seconds.", examples=[600])
     interval: str = "Wilson, 95%"
     series: list[Series]
-    marks: list[Happened] = Field(description="Changes, incidents and decisions, at most 200 of each.")
+    marks: list[Happened] = Field(description="Changes, incidents and decisions, the newest 100 of each.")
 
 
 def router(repository: Repository, guard: Guard) -> APIRouter:
@@ -161,18 +162,6 @@ def _metrics(connection: Connection, route: str, asked: Asked, wanted: Step | No
         series=[Series(signal=name, points=list(found)) for name, found in series(points).items()],
         marks=list(marks(connection, route, whole)),
     )
-
-
-def marks(connection: Connection, route: str, window: Window) -> tuple[Happened, ...]:
-    """What happened on the route in the window."""
-    since, until = window.since, window.until
-    facts = course.facts(connection, route, ("change", "decision"), since, until)
-    return happened(facts, course.incidents(connection, route, since, until), since, until)
-
-
-def rates_of(pinned: Change | None) -> dict[str, float]:
-    """The baseline's rates by signal."""
-    return {} if pinned is None or pinned.pinning is None else dict(pinned.pinning.rates)
 
 
 def _baseline(pinned: Change) -> BaselineOf:

@@ -93,7 +93,8 @@
     last = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
-      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) {
+      const away = answer.redirected && new URL(answer.url).pathname !== location.pathname;
+      if (away || answer.status === 401) {
         stop();
         return say("Not live: you are signed out.", true);
       }

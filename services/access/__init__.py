@@ -1,0 +1,1 @@
+"""Who may do what with an API key. Pure: no database, clock or chance."""

@@ -1,0 +1,92 @@
+"""All that the page of a route shows, read in one state of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from schemas.change import Change
+from schemas.evaluation import Comparison
+from schemas.identity import Model
+from schemas.incident import Incident
+from schemas.reading import Reading
+from services.api.happened import Happened
+from services.api.marks import marks
+from services.api.window import Asked, Window, step_of, window_of
+from services.store import course, exchanges, incidents, pinned, readings, rollups, routes, scores
+from services.store.exchanges import Scored
+from services.store.rollups import Point, Rate
+
+UNRESOLVED: Final = ("open", "acknowledged", "snoozed")
+SAMPLES: Final = 8
+_INCIDENTS: Final = 8
+_COMPARISONS: Final = 3
+_STREAMS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFile:
+    """A route and what is known of it.
+
+    Attributes:
+        clock: time of its newest exchange. window: what is shown, None while it has no exchange; step: of `points`.
+        points: of the slice that is shown. rates: of the window, by identity, slice and signal.
+        readings: the newest of each stream. seen: identity -> the hours in which it answered first and last.
+        open: its incident that is not resolved. incidents: the newest. comparisons: of suites, newest last.
+        exchanges: the newest of which the redacted text was kept.
+    """
+
+    route: str
+    clock: datetime | None
+    window: Window | None
+    step: timedelta
+    points: tuple[Point, ...]
+    rates: tuple[Rate, ...]
+    marks: tuple[Happened, ...]
+    readings: tuple[Reading, ...]
+    pinned: Change | None
+    models: Mapping[str, Model]
+    seen: Mapping[str, tuple[datetime, datetime]]
+    open: Incident | None
+    incidents: tuple[Incident, ...]
+    comparisons: tuple[Comparison, ...]
+    exchanges: tuple[Scored, ...]
+
+
+def read(connection: Connection, route: str, hours: int, slice: str) -> RouteFile | None:
+    """The file of a route with the last hours of a slice, empty for the whole route; None if there is no such route."""
+    if not routes.exists(connection, route):
+        return None
+    clock = routes.clock(connection, route)
+    window = window_of(Asked(hours=hours), clock)
+    step = timedelta(minutes=1) if window is None else step_of(window, None)
+    whole = None if window is None else window.whole(step)
+    [unresolved] = incidents.page(connection, route, UNRESOLVED, None, 1) or (None,)
+    return RouteFile(
+        route=route,
+        clock=clock,
+        window=whole,
+        step=step,
+        points=()
+        if whole is None
+        else rollups.points(connection, route, (whole.since, whole.until), step, slice=slice),
+        rates=() if whole is None else rollups.rates(connection, route, whole.since, whole.until, None),
+        marks=() if whole is None else marks(connection, route, whole),
+        readings=readings.streams(connection, route, None, _STREAMS),
+        pinned=pinned.current(connection, (route,)).get(route),
+        models=scores.identities(connection, route),
+        seen=rollups.seen(connection, route),
+        open=unresolved,
+        incidents=incidents.page(connection, route, None, None, _INCIDENTS),
+        comparisons=_comparisons(connection, route),
+        exchanges=exchanges.page(connection, route, None, SAMPLES, kept=True),
+    )
+
+
+def _comparisons(connection: Connection, route: str) -> tuple[Comparison, ...]:
+    found = course.facts(connection, route, ("comparison",), None, None, _COMPARISONS)
+    return tuple(fact for fact in found if isinstance(fact, Comparison))

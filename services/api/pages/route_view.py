@@ -1,0 +1,273 @@
+"""What the page of a route shows. Pure: words, numbers and charts; markup is the template's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from schemas.evaluation import Comparison
+from schemas.incident import Incident
+from services.api.happened import Happened
+from services.api.happened import MarkKind as Kind
+from services.api.marks import rates_of
+from services.api.pages import detector_view, words
+from services.api.pages.route_file import RouteFile
+from services.api.pages.route_state import State, current, state_of
+from services.api.rates import At, Live, answered, live, series
+from services.charts import Band, Chart, Mark, MarkKind, Point, Rates, Share, rates_chart, shares
+from services.monitor import RoutePolicy
+from services.store.exchanges import Scored
+
+RANGES: Final[Mapping[int, str]] = {1: "1 hour", 24: "24 hours", 168: "7 days", 720: "30 days"}
+_MARKED: Final[Mapping[Kind, MarkKind]] = {
+    "observed": "change",
+    "suspected": "change",
+    "announced": "change",
+    "pinned": "baseline",
+    "opened": "incident",
+    "resolved": "evaluation",
+    "decided": "evaluation",
+}
+_WEIGHT: Final[tuple[MarkKind, ...]] = ("change", "baseline", "incident", "evaluation")
+_MOST_MARKS: Final = 12
+_MOST_SLICES: Final = 40
+_MOST_IDENTITIES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One watched signal: its rate in the window in words, and its chart; None without a window."""
+
+    name: str
+    rate: str
+    interval: str
+    baseline: str
+    scored: str
+    chart: Chart | None
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """One identity, with its share of the window's exchanges and when it answered first and last."""
+
+    identity: str
+    name: str
+    share: str
+    n: int
+    first: datetime | None
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """One slice: its exchanges, and of each signal the rate and its interval."""
+
+    label: str
+    href: str
+    shown: bool
+    n: int
+    cells: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A link to another span of time."""
+
+    name: str
+    href: str
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The page, from top to bottom; `columns` are the signals of the slices' cells, `hidden` how much is not shown."""
+
+    route: str
+    href: str
+    state: State
+    hours: int
+    slice: str
+    ranges: tuple[Range, ...]
+    exchanges: int
+    unanswered: int
+    since: datetime | None
+    until: datetime | None
+    signals: tuple[Signal, ...]
+    unmarked: int
+    streams: tuple[detector_view.Row, ...]
+    quiet: int
+    identities: tuple[Who, ...]
+    shares: Chart | None
+    columns: tuple[str, ...]
+    slices: tuple[SliceRow, ...]
+    hidden: int
+    samples: tuple[Scored, ...]
+    open: Incident | None
+    incidents: tuple[Incident, ...]
+    comparisons: tuple[Comparison, ...]
+    baseline: str | None
+    pinned_at: datetime | None
+
+
+def view(file: RouteFile, hours: int, slice: str, policy: RoutePolicy, now: datetime) -> View:
+    """The page of a route over its last hours, of one slice or, when that is empty, of the whole."""
+    rates = live(file.rates, rates_of(file.pinned))
+    n, with_answer = answered(file.rates)
+    marks, unmarked = _marks(file.marks)
+    columns = tuple(sorted({one.signal for one in rates}))
+    slices = _slices(file, rates, columns, hours, slice)
+    streams = detector_view.rows(current(file), file.models)
+    return View(
+        route=file.route,
+        href=_href(file.route, hours, slice),
+        state=state_of(file, policy.baseline.size, now),
+        hours=hours,
+        slice=slice,
+        ranges=tuple(Range(name, _href(file.route, h, slice), h == hours) for h, name in RANGES.items()),
+        exchanges=n,
+        unanswered=n - with_answer,
+        since=None if file.window is None else file.window.since,
+        until=None if file.window is None else file.window.until,
+        signals=_signals(file, rates, slice, policy.floors, marks),
+        unmarked=unmarked,
+        streams=streams[: detector_view.MOST],
+        quiet=len(streams[detector_view.MOST :]),
+        identities=_identities(file, n),
+        shares=_shares(file),
+        columns=tuple(name.replace("_", " ") for name in columns),
+        slices=slices[:_MOST_SLICES],
+        hidden=len(slices[_MOST_SLICES:]),
+        samples=file.exchanges,
+        open=file.open,
+        incidents=tuple(one for one in file.incidents if file.open is None or one.id != file.open.id),
+        comparisons=tuple(reversed(file.comparisons)),
+        baseline=None if file.pinned is None else file.pinned.baseline,
+        pinned_at=None if file.pinned is None else file.pinned.ts,
+    )
+
+
+def _href(route: str, hours: int, slice: str) -> str:
+    asked: dict[str, str | int] = {"hours": hours} | ({"slice": slice} if slice else {})
+    return f"/routes/{quote(route)}?{urlencode(asked)}"
+
+
+def _signals(
+    file: RouteFile, rates: Sequence[Live], slice: str, floors: Mapping[str, float], marks: Sequence[Mark]
+) -> tuple[Signal, ...]:
+    """What moved first, then by name; a watched signal that nothing was scored of is not left out."""
+    whole = {one.signal: one for one in rates if one.identity is None and (one.slice or "") == slice}
+    over_time = series(file.points)
+    pinned = rates_of(file.pinned) if not slice else {}
+    firing = {one.signal for one in current(file) if one.status == "firing"}
+    names = sorted({*whole, *over_time, *floors}, key=lambda name: (name not in firing, name))
+    return tuple(
+        _signal(name, whole.get(name), _chart(file, name, over_time.get(name, ()), _band(name, pinned, floors), marks))
+        for name in names
+    )
+
+
+def _signal(name: str, one: Live | None, chart: Chart | None) -> Signal:
+    return Signal(
+        name=name.replace("_", " "),
+        rate=_percent(None if one is None else one.rate),
+        interval=_interval(one),
+        baseline=_percent(None if one is None else one.baseline),
+        scored=_scored(one),
+        chart=chart,
+    )
+
+
+def _chart(file: RouteFile, name: str, points: Sequence[At], band: Band | None, marks: Sequence[Mark]) -> Chart | None:
+    if file.window is None:
+        return None
+    drawn = [Point(one.ts, one.scored, one.rate, one.low, one.high) for one in points]
+    title = f"{name.replace('_', ' ')} rate"
+    return rates_chart(Rates(title, drawn, file.window.since, file.window.until, file.step, band, marks, file.route))
+
+
+def _band(name: str, pinned: Mapping[str, float], floors: Mapping[str, float]) -> Band | None:
+    """The baseline's rate with the floor around it; an event has no floor."""
+    if name not in pinned:
+        return None
+    rate, floor = pinned[name], floors.get(name, 0.0)
+    return Band(rate, max(rate - floor, 0.0), min(rate + floor, 1.0)) if floor else Band(rate)
+
+
+def _marks(found: Sequence[Happened]) -> tuple[tuple[Mark, ...], int]:
+    """The marks that weigh most, the newest of each kind, and how many are left out."""
+    made = [Mark(one.ts, one.text, _MARKED[one.kind]) for one in found]
+    chosen = sorted(made, key=lambda mark: (_WEIGHT.index(mark.kind), -mark.ts.timestamp()))[:_MOST_MARKS]
+    return tuple(sorted(chosen, key=lambda mark: mark.ts)), len(made) - len(chosen)
+
+
+def _identities(file: RouteFile, total: int) -> tuple[Who, ...]:
+    """Who answered, the newest first; those of the window before those of earlier."""
+    counted = _counted(file)
+    found = [
+        Who(
+            identity=identity,
+            name=detector_view.name_of(identity, file.models),
+            share=_percent(counted.get(identity, 0) / total) if total else "not known",
+            n=counted.get(identity, 0),
+            first=file.seen[identity][0] if identity in file.seen else None,
+            last=file.seen[identity][1] if identity in file.seen else None,
+        )
+        for identity in sorted({*file.seen, *counted})
+    ]
+    newest = sorted(found, key=lambda who: (who.n > 0, "" if who.last is None else who.last.isoformat()), reverse=True)
+    return tuple(newest[:_MOST_IDENTITIES])
+
+
+def _counted(file: RouteFile) -> dict[str, int]:
+    return {rate.identity: rate.n for rate in file.rates if not rate.slice and not rate.signal}
+
+
+def _shares(file: RouteFile) -> Chart | None:
+    counted = sorted(_counted(file).items(), key=lambda item: (-item[1], item[0]))
+    parts = [Share(detector_view.name_of(identity, file.models), n) for identity, n in counted]
+    return shares(parts) if parts else None
+
+
+def _slices(
+    file: RouteFile, rates: Sequence[Live], columns: Sequence[str], hours: int, slice: str
+) -> tuple[SliceRow, ...]:
+    """Those with most exchanges first."""
+    by_slice: dict[str, dict[str, Live]] = {}
+    for one in rates:
+        if one.identity is None and one.slice is not None:
+            by_slice.setdefault(one.slice, {})[one.signal] = one
+    made = [
+        SliceRow(
+            label=label,
+            href=_href(file.route, hours, label),
+            shown=label == slice,
+            n=max(one.n for one in found.values()),
+            cells=tuple(_cell(found.get(name)) for name in columns),
+        )
+        for label, found in by_slice.items()
+    ]
+    return tuple(sorted(made, key=lambda row: (-row.n, row.label)))
+
+
+def _cell(one: Live | None) -> tuple[str, str]:
+    return _percent(None if one is None else one.rate), _interval(one)
+
+
+def _percent(rate: float | None) -> str:
+    return "not known" if rate is None else words.level(rate * 100, "pp")
+
+
+def _interval(one: Live | None) -> str:
+    if one is None or one.low is None or one.high is None:
+        return ""
+    return f"{words.level(one.low * 100, 'pp')} to {words.level(one.high * 100, 'pp')}"
+
+
+def _scored(one: Live | None) -> str:
+    if one is None or not one.n:
+        return "nothing scored"
+    share = "" if not one.unscored else f", {words.level(one.unscored * 100, 'pp')} could not be scored"
+    return f"{one.scored:,} scored{share}"

@@ -1,0 +1,79 @@
+"""No value of a path or a query brings the API or its pages out of their course: a problem at worst, never a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from services.store.engine import Database, open_database
+from tests.support.api import all_asked
+from tests.support.crawl import HTML
+from tests.support.fuzz import OWN, PRINCIPALS, app_for, fill
+from tests.support.known import PARAMETER
+
+VALUES = (
+    "%00",
+    "a%00b",
+    "%ED%A0%80",  # half of a pair of UTF-16, as UTF-8 that is none
+    "%FF%FE",
+    "%E2%80%AE%F3%A0%80%81",
+    "99999999999999999999999999999999999999",
+    "-1",
+    "1e309",
+    "NaN",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59.999999%2B14:00",
+    "2026-11-24T12:00:00",
+    "%27%20OR%201=1--",
+    "%25",
+    "%2A",
+    "%5B%5D%5B",
+    "..%2F..%2Fetc%2Fpasswd",
+    "%7B%7B7*7%7D%7D",
+    "x" * 9000,
+    "",
+)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Two routes with everything."""
+    with closing(open_database(f"sqlite:///{tmp_path}/kw.db")) as made:
+        fill(made)
+        yield made
+
+
+def _asked_for(app: FastAPI) -> Iterator[str]:
+    """Every value for every parameter of every path that reads, one at a time."""
+    for one in iter_route_contexts(app.routes):
+        if one.path is None or "GET" not in (one.methods or ()):
+            continue
+        plain = PARAMETER.sub(lambda found: OWN if found[1] == "route" else "0" * 16, one.path)
+        queries = [query.alias for query in getattr(one.dependant, "query_params", ())]
+        for value in VALUES:
+            yield from (f"{plain}?{name}={value}" for name in queries)
+            yield from (f"{plain}?{name}={value}&{name}={value}" for name in queries[:1])
+            if PARAMETER.search(one.path):
+                yield PARAMETER.sub(lambda _, value=value: value, one.path)
+
+
+def test_no_value_of_a_parameter_is_a_fault_of_ours(database: Database) -> None:
+    app = app_for(database, PRINCIPALS["admin"])
+    asked: list[tuple[str, str, dict[str, Any]]] = [("GET", path, {"headers": HTML}) for path in _asked_for(app)]
+    assert len(asked) > 100
+    answers = [one for i in range(0, len(asked), 50) for one in all_asked(app, asked[i : i + 50])]
+    wrong = [
+        f"{path[:200]}: {one.status_code}"
+        for (_, path, _), one in zip(asked, answers, strict=True)
+        if one.is_server_error
+    ]
+    assert wrong == []
+    for (_, path, _), one in zip(asked, answers, strict=True):
+        if path.startswith("/v1/") and one.is_error:
+            assert one.headers["content-type"] == "application/problem+json", path

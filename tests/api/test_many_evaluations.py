@@ -1,0 +1,85 @@
+"""Lists and pages of evaluations stay fast with 10,000 runs, changes and comparisons."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from schemas.base import hash16
+from services.api.app import Api, make
+from services.store import routes
+from services.store.engine import Database
+from services.store.run_tables import FireTimeRow, RunRow, ScheduleRow
+from services.store.tables import EvaluationRow, JournalRow, table
+from tests.support.api import NOW, Wire, api_on, asked
+from tests.support.records import change, comparison, decision
+
+N = 10_000
+ROUTES = [f"team{i % 10}/bot{i}" for i in range(100)]
+FASTEST_SECONDS = 1.0
+"""Alone on a machine each takes a tenth of that; a query that reads too much takes far longer."""
+
+
+@pytest.fixture
+def api(database: Database) -> Api:
+    """An API on 10,000 runs of 100 routes, each with a comparison, and as many changes and decisions."""
+    with database.write() as connection:
+        routes.ensure(connection, *ROUTES)
+        runs, due, facts = [], [], []
+        for i in range(N):
+            route, ts = ROUTES[i % len(ROUTES)], NOW - timedelta(minutes=i)
+            id, same = hash16(["run", i]), {"route": route, "identity": "a" * 16, "suite": "core"}
+            own = {"cause": hash16(i), "moment": "scheduled", "reason": None}
+            due.append({**same, **own, "id": id, "target": "m", "delay": 0, "due": ts, "state": "done", "token": 1})
+            ended = {"ts": ts, "status": "complete", "suite_sha256": "0" * 64, "payload": "x" * 3_000}
+            runs.append({**same, **own, **ended, "id": id})
+            told = comparison("unchanged", route=route, id=hash16(["c", i]), after_run=id, hazards=(), ts=ts)
+            moved = change(route=route, id=hash16(["m", i]), ts=ts)
+            said = decision("silence" if i % 3 else "announce", route=route, ts=ts, reason=str(i))
+            for seq, (kind, fact) in enumerate((("comparison", told), ("change", moved), ("decision", said))):
+                place = {"route": route, "seq": 3 * i + seq, "kind": kind, "fact": fact.id, "ts": fact.ts}
+                facts.append({**place, "payload": fact.encode().decode(), "commitment": "", "hash": ""})
+        plans = [{"route": r, "name": "n", "cron": "0 6 * * 1", "timezone": "UTC", "enabled": True} for r in ROUTES]
+        fires = [
+            {
+                "route": r,
+                "schedule": "n",
+                "fire_time": NOW - timedelta(days=i),
+                "missed": "no process" if i % 9 else None,
+            }
+            for r in ROUTES
+            for i in range(100)
+        ]
+        connection.execute(insert(table(EvaluationRow)), due)
+        connection.execute(insert(table(RunRow)), runs)
+        connection.execute(insert(table(JournalRow)), facts)
+        more = {"suites": None, "origin": "command", "since": NOW - timedelta(days=200)}
+        connection.execute(insert(table(ScheduleRow)), [{**plan, **more} for plan in plans])
+        connection.execute(insert(table(FireTimeRow)), fires)
+    return api_on(database, Wire())
+
+
+def test_lists_and_pages_are_fast(api: Api) -> None:
+    app = make(api)
+    told = {}
+    for path in (
+        "/v1/evaluations",
+        "/v1/evaluations?state=failed",
+        "/v1/evaluations?route=team3/bot3",
+        "/v1/comparisons",
+        "/v1/changes",
+        "/v1/changes?kind=announced",
+        "/v1/schedules",
+        "/evaluations",
+        "/compare",
+    ):
+        seconds = []
+        for _ in range(4):
+            began = time.perf_counter()
+            assert asked(app, "GET", path).status_code == 200
+            seconds.append(time.perf_counter() - began)
+        told[path] = min(seconds)
+    assert {path: took for path, took in told.items() if took > FASTEST_SECONDS} == {}

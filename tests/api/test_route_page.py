@@ -1,0 +1,168 @@
+"""The page of a route says how it stands, shows hostile text as text alone, and hides what a key does not see."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from schemas.change import Pinning
+from services.api.app import Api
+from services.api.guard import Principal
+from services.store.engine import Database
+from tests.support.api import NOW, Wire, api_on, asked, recorded
+from tests.support.blocks import Row, blocks
+from tests.support.hostile_pages import PAYLOADS
+from tests.support.outline import Outline, outline
+from tests.support.records import BASELINE, IDENTITY, alert, change, decision, reading
+from tests.support.route_life import LIFE, live
+
+HTML = {"accept": "text/html"}
+
+
+def page(api: Api, path: str = f"/routes/{LIFE}") -> Outline:
+    answer = asked(api, "GET", path, headers=HTML)
+    assert answer.status_code == 200, answer.text
+    return outline(answer.text)
+
+
+def words(api: Api, path: str = f"/routes/{LIFE}") -> str:
+    return " ".join(page(api, path).text.split())
+
+
+def learned(database: Database, n: int) -> None:
+    """One exchange at `NOW`, and the progress of learning."""
+    seconds = (NOW - datetime.fromisoformat("2026-01-01T00:00:00Z")).total_seconds() - 60
+    recorded(database, *blocks([Row("e0", 0, seconds, signals={"refusal": False})], 1, LIFE))
+    said = reading("learning", n, route=LIFE, identity=None, detector="baseline", signal=None, effect=None, n=n)
+    recorded(database, said)
+
+
+def pin(database: Database) -> None:
+    pinning = Pinning(n=1000, streams=4, arl=1e6, rates={"refusal": 0.2})
+    recorded(database, change("pinned", 10, route=LIFE, to_identity=IDENTITY, baseline=BASELINE, pinning=pinning))
+
+
+def test_it_tells_of_the_incident_rates_evidence_identities_and_slices(database: Database) -> None:
+    live(database)
+    api = api_on(database, Wire())
+    [incident] = api.repository.incidents(LIFE)
+    text = words(api)
+    for said in (
+        "warning support-bot/prod open",
+        "Refusal rate of support-bot/prod fell from 18.8% to 2.1%",
+        "Open the incident and decide",
+        "Not watched: answers to like prompts (too few).",
+        "refusal 15.7% 95% interval 12.2% to 20.1% · baseline 20.0% · 324 scored, 10.0% could not be scored",
+        "secret leak not known baseline not known · nothing scored",
+        "silent change suspected, gpt-4-0613",
+        "refusal rate moved",
+        "log evidence 20.0, fires at 13.1",
+        "18.8% to 2.1%, change -20.4 to -12.9 points (95% interval)",
+        "33.3% in this time, 120 exchanges first seen in the hour of 2026-01-01 02:00 UTC",
+        "tags.locale=de 180 0.0% 0.0% to 2.1% 15.0% 10.5% to 20.9%",
+        "prompt de",
+        "Pinned 2026-01-01 01:40 UTC",
+    ):
+        assert said in text, said
+    assert f'href="/incidents/{incident.id}"' in asked(api, "GET", f"/routes/{LIFE}", headers=HTML).text
+
+
+def test_a_slice_and_a_time_can_be_chosen(database: Database) -> None:
+    live(database)
+    api = api_on(database, Wire())
+    assert "refusal 15.0%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dde")
+    assert "refusal 16.7%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Den&hours=720")
+    assert "2026-01-01 02:00 UTC to 2026-01-01 03:00 UTC: 120 exchanges" in words(api, f"/routes/{LIFE}?hours=1")
+    assert "refusal not known" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dnone")
+
+
+@pytest.mark.parametrize(
+    "query", ["hours=0", "hours=1e9", "hours=%00", "slice=%00", "slice=" + "x" * 5000, "slice=%ED%A0%80"]
+)
+def test_a_query_that_cannot_be_used_shows_the_usual_page(database: Database, query: str) -> None:
+    live(database)
+    assert "360 exchanges" in words(api_on(database, Wire()), f"/routes/{LIFE}?{query}")
+
+
+def test_a_route_that_learns_says_how_far_and_is_not_called_watched(database: Database) -> None:
+    learned(database, 350)
+    text = words(api_on(database, Wire()))
+    assert "learning support-bot/prod Learning what is normal: 350 of 1,000 exchanges" in text
+    assert "Until then no rate is compared" in text
+    assert "No shift found" not in text
+
+
+def test_a_route_that_is_quiet_is_watched_and_not_called_safe(database: Database) -> None:
+    learned(database, 1000)
+    pin(database)
+    recorded(database, reading("quiet", 1100, route=LIFE))
+    text = words(api_on(database, Wire()))
+    assert "watched support-bot/prod No shift found among what is watched" in text
+    assert "safe" not in text.replace("Safety", "").replace("safety", "")
+
+
+def test_what_cannot_be_seen_comes_before_quiet(database: Database) -> None:
+    learned(database, 1000)
+    pin(database)
+    recorded(database, reading("quiet", 1100, route=LIFE))
+    recorded(database, reading("blind", 1200, route=LIFE, signal="pii_leak", effect=None, reason="unscored"))
+    text = words(api_on(database, Wire()))
+    assert "blind support-bot/prod Not watched in full: pii leak rate (unscored)" in text
+    assert "No shift found" not in text
+
+
+def test_what_was_said_of_an_earlier_baseline_is_over(database: Database) -> None:
+    learned(database, 1000)
+    pin(database)
+    recorded(database, reading("blind", 900, route=LIFE, effect=None, reason="too few", baseline="0" * 16))
+    text = words(api_on(database, Wire()))
+    assert "No shift found" in text
+    assert "too few" not in text
+
+
+def test_a_silent_route_is_not_called_watched(database: Database) -> None:
+    recorded(database, *blocks([Row("e0", 0, 0.0, signals={"refusal": False})], 1, LIFE))
+    pin(database)
+    recorded(database, reading("quiet", 1100, route=LIFE))
+    text = words(api_on(database, Wire()))
+    assert "no data support-bot/prod No exchange for 329 days" in text
+    assert "No shift found" not in text
+
+
+def test_a_route_without_exchanges_says_what_to_do(database: Database) -> None:
+    recorded(database, alert("firing", 300, route="quiet/one"))
+    [incident] = api_on(database, Wire()).repository.incidents("quiet/one")
+    recorded(database, decision("resolve", route="quiet/one", incident=incident.id))
+    text = words(api_on(database, Wire()), "/routes/quiet/one")
+    assert "No exchange has arrived on this route yet" in text
+    assert "POST /v1/exchanges" in text
+
+
+def test_what_a_key_does_not_see_is_not_there(database: Database) -> None:
+    live(database)
+
+    async def guard(_request: object, _role: object) -> Principal:
+        return Principal("k", "viewer", ("other/*",))
+
+    api = api_on(database, Wire(), guard=guard)
+    mine, none = (asked(api, "GET", f"/routes/{route}", headers=HTML) for route in (LIFE, "no/such"))
+    assert (mine.status_code, mine.text.replace(LIFE, "")) == (404, none.text.replace("no/such", ""))
+    assert asked(api, "GET", "/routes/x%00", headers=HTML).status_code == 404
+
+
+def test_hostile_texts_are_text_alone(database: Database) -> None:
+    """Locale, models, reasons, actors and texts say the payload: the elements are those of a harmless page."""
+    api = api_on(database, Wire())
+    live(database, "plain", "harmless")
+    wanted = [tag for tag, _ in page(api, "/routes/plain").elements]
+    for i, payload in enumerate(PAYLOADS):
+        clean = payload.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        live(database, f"bot{i}", clean)
+        found = page(api, f"/routes/bot{i}")
+        assert [tag for tag, _ in found.elements] == wanted, payload
+        names = {name for _, attrs in found.elements for name, _ in attrs}
+        assert not {name for name in names if name.startswith("on") or name in ("style", "srcdoc")}, payload
+        links = [value for _, attrs in found.elements for name, value in attrs if name in ("href", "src", "action")]
+        assert all(link is not None and link.startswith("/") for link in links), payload
+        assert found.text.count(clean) > 5, payload

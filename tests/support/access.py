@@ -1,0 +1,85 @@
+"""API keys for tests, and requests of somebody who has one."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from services.access.key import ID_BYTES, SECRET_BYTES, Secret, made
+from services.store import api_keys
+from services.store.api_keys import ApiKey
+from services.store.engine import Database
+from tests.support.api import BASE, NOW
+
+PAGE = {"accept": "text/html"}
+_NUMBERS = count(1)
+
+
+def key(database: Database, role: str, *routes: str, name: str | None = None, **times: datetime) -> Secret:
+    """A new key; `times` may say when it `expires`, or was `revoked`."""
+    secret = made(secrets.token_bytes(ID_BYTES + SECRET_BYTES))
+    called = name or f"{role} {next(_NUMBERS)}"
+    row = ApiKey(secret.id, called, role, routes or ("*",), secret.digest, NOW - timedelta(days=9), **times)
+    with database.write() as connection:
+        assert api_keys.add(connection, row)
+    return secret
+
+
+def bearer(secret: Secret | str) -> dict[str, str]:
+    """The header that a program sends."""
+    return {"authorization": f"Bearer {secret if isinstance(secret, str) else secret.text}"}
+
+
+def answers(app: FastAPI, requests: list[tuple[str, str, dict[str, Any]]]) -> list[httpx.Response]:
+    """One request after another, each from an address of its own, so that none is slowed down for another's fault."""
+
+    async def work() -> list[httpx.Response]:
+        found = []
+        for number, (method, path, more) in enumerate(requests):
+            transport = httpx.ASGITransport(app, client=(f"10.0.{number >> 8}.{number & 255}", 1))
+            async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=30) as client:
+                found.append(await client.request(method, path, **more))
+        return found
+
+    return asyncio.run(work())
+
+
+class Browser:
+    """Keeps cookies from one request to the next, as a browser does."""
+
+    def __init__(self, app: FastAPI, base: str = BASE) -> None:
+        self._app, self.cookies, self._base = app, httpx.Cookies(), base
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """Open a page."""
+        return self._sent("GET", path, headers=PAGE | headers)
+
+    def post(self, path: str, fields: dict[str, str], **headers: str) -> httpx.Response:
+        """Send a form."""
+        return self._sent("POST", path, data=fields, headers=PAGE | headers)
+
+    def sign_in(self, secret: Secret, to: str = "/") -> httpx.Response:
+        """Open the form, and send the key."""
+        self.get("/login")
+        return self.post("/login", {"token": self.token, "next": to, "key": secret.text})
+
+    @property
+    def token(self) -> str:
+        """What the forms of this browser carry."""
+        return self.cookies.get("keelwatch_form") or ""
+
+    def _sent(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def work() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url=self._base, cookies=self.cookies) as client:
+                answer = await client.request(method, path, **more)
+                self.cookies = client.cookies
+                return answer
+
+        return asyncio.run(work())
