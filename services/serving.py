@@ -21,6 +21,7 @@ from services.api.gateway import Gateway, Send
 from services.api.guard import LOOPBACK
 from services.api.health import Health as Condition
 from services.api.health import Operations, Probes
+from services.api.live import Live
 from services.api.relay import Relay
 from services.monitor import RoutePolicy
 from services.store.engine import Database
@@ -59,9 +60,10 @@ class Service:
 
 def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send, health: Condition, host: str) -> Api:
     """The API on a database, listening at `host`, with `send` to publish what comes in and what people decide."""
-    relay = Relay(database, send)
+    relay, repository = Relay(database, send), Repository(database)
+    decisions, live = Decisions(database, relay.wake), Live(repository.marks)
     door = Door(database, LOOPBACK if host in LOOPBACK else ())
-    return Api(Repository(database), Gateway(send), Decisions(database, relay.wake), relay, health, door, policy=policy)
+    return Api(repository, Gateway(send), decisions, relay, health, door, policy=policy, live=live)
 
 
 def operations(broker: Broker, lags: Lags) -> Operations:
@@ -101,7 +103,10 @@ def api_part(
 
     async def companion(_publish: Publish) -> None:
         async with uplink.connecting(), _closing(lags), _running(condition.survey.run, "survey"):
-            await api.relay.run()
+            try:
+                await api.relay.run()
+            finally:
+                _close_live(api)
 
     def extended(app: FastAPI, health: Health) -> None:
         condition.probes = Probes(health.reasons, health.stuck)
@@ -144,6 +149,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
         await stack.enter_async_context(_running(api.relay.run, "relay"))
         await stack.enter_async_context(_running(condition.survey.run, "survey"))
         port = await stack.enter_async_context(health.serve(service.port, service.host, app, GRACE_SECONDS))
+        stack.callback(_close_live, api)  # before the server ends: open pages would keep it
         service.log.info("api", at=f"http://{service.host}:{port}/")
         yield port
 
@@ -160,6 +166,11 @@ async def _run(service: Service) -> None:
     install(service.log)
     async with serving(service):
         await stop.wait()
+
+
+def _close_live(api: Api) -> None:
+    if api.live is not None:
+        api.live.close()
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from services.api.entry import Entry
 from services.api.gateway import Gateway
 from services.api.guard import Guard, Secure, by_role, needs
 from services.api.health import Health
+from services.api.live import Live
 from services.api.meters import Metered
 from services.api.pages import app as pages
 from services.api.planning import NewRun, NewSchedule, Planning
@@ -64,6 +65,7 @@ class Api:
         health: how Keelwatch itself is; whoever runs the API runs its survey.
         door: who asks. guard: who may do what.
         policy: what the monitor file says of a route.
+        live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
 
     repository: Repository
@@ -75,6 +77,7 @@ class Api:
     guard: Guard = by_role
     budget: Budget = field(default_factory=Budget)
     policy: Callable[[str], RoutePolicy] = default_policy
+    live: Live | None = None
 
 
 def install(app: FastAPI, api: Api) -> None:
@@ -97,9 +100,9 @@ def install(app: FastAPI, api: Api) -> None:
     app.include_router(baselines.router(ledger, api.guard))
     # Last of what lies below /v1/routes: it takes all that is left there.
     app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
-    pages.install(
-        app, pages.Parts(api.repository, api.decisions, api.guard, api.budget, api.policy, api.health, api.door)
-    )
+    live = api.live or Live(api.repository.marks)
+    parts = (api.repository, api.decisions, api.guard, api.budget, api.policy, api.health, api.door, live)
+    pages.install(app, pages.Parts(*parts))
     app.add_middleware(Entry, door=api.door, told=problems.teller(pages.failed))
     app.add_middleware(Secure)
     app.add_middleware(Metered, meters=api.health.meters)

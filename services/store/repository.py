@@ -20,6 +20,7 @@ from services.store import (
     fleet_details,
     incidents,
     journal,
+    marks,
     readings,
     rollups,
     routes,
@@ -82,6 +83,11 @@ class Repository:
         with self.database.read() as connection:
             found = fleet.one(connection, name)
             return None if found is None else fleet_details.entries(connection, [found])[0]
+
+    def marks(self) -> dict[str, str]:
+        """Route -> a text that is another one once something of the route changed; dead letters are under ""."""
+        with self.database.read() as connection:
+            return marks.marks(connection)
 
     def incidents(self, route: str | None = None, states: Sequence[str] | None = None) -> tuple[Incident, ...]:
         """The incidents of one route or of all, in these states or all, in the order of their opening."""

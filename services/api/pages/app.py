@@ -6,7 +6,19 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from services.api.pages import baselines, charts, compare, evaluations, fleet, health, incidents, login, render, route
+from services.api.pages import (
+    baselines,
+    charts,
+    compare,
+    evaluations,
+    fleet,
+    health,
+    incidents,
+    live,
+    login,
+    render,
+    route,
+)
 from services.api.pages.render import HERE, Parts
 from services.api.problems import Problem
 
@@ -15,7 +27,7 @@ __all__ = ["Parts", "failed", "install"]
 
 def install(app: FastAPI, parts: Parts) -> None:
     """Add the pages, their style and their script to `app`."""
-    for page in (fleet, incidents, baselines, charts, health, route, evaluations, compare, login):
+    for page in (fleet, incidents, baselines, charts, health, route, evaluations, compare, live, login):
         for router in page.routers(parts):
             app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

@@ -16,6 +16,7 @@ from services.api.deciding import Decisions
 from services.api.door import Door
 from services.api.guard import LOCAL, Guard, Principal
 from services.api.health import Health
+from services.api.live import Live
 from services.api.pages import csrf, words
 from services.api.problems import Problem
 from services.monitor import RoutePolicy
@@ -43,17 +44,23 @@ class Parts:
     policy: Callable[[str], RoutePolicy]
     health: Health
     door: Door
+    live: Live
 
 
 def page(
     request: Request, name: str, told: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A template as an answer; `told` are its names, beside who asks and where."""
+    """A template as an answer; `told` are its names, beside who asks and where.
+
+    A header `refresh` (seconds) becomes the script's: by itself it would also take away what somebody writes.
+    """
     who: Principal = getattr(request.state, "caller", LOCAL)
-    token = csrf.token_of(request)
+    token, sent = csrf.token_of(request), dict(headers or {})
+    # What answers a form, or says what is wrong, must stay as it is.
+    live = {"live": request.method == "GET" and status == 200, "refresh": sent.pop("refresh", None)}
     frame = {"navigation": NAVIGATION, "path": request.url.path, "principal": who, "form_token": token}
-    text = _ENVIRONMENT.get_template(name).render(**frame, **told)
-    made = HTMLResponse(text, status, {**(headers or {}), "cache-control": "no-store"})
+    text = _ENVIRONMENT.get_template(name).render(**frame, **live, **told)
+    made = HTMLResponse(text, status, {**sent, "cache-control": "no-store"})
     if who.signed_in:
         csrf.keep(made, token, secure=request.url.scheme == "https")
     return made
