@@ -83,7 +83,7 @@ def test_a_page_that_does_not_escape_is_noticed() -> None:
 @pytest.mark.parametrize("policy", [True, False], ids=["as it is served", "without its policy"])
 def test_eighty_hostile_texts_run_on_no_page(hostile: Database, policy: bool) -> None:
     """Escaping alone must hold; with the policy, also the console is silent: it had nothing to hold back."""
-    app = make(api_on(hostile, Wire()))
+    app = make(api_on(hostile, Wire(), live=None))
     if not policy:
         app.user_middleware = [one for one in app.user_middleware if one.cls is not Secure]
     pages = asyncio.run(found(app))

@@ -55,7 +55,7 @@ class Sample:
 
 def serve(url: str, port: int) -> None:
     """The server, in a process of its own; /grown tells what it holds."""
-    app = make(api_on(open_database(url), Wire()))
+    app = make(api_on(open_database(url), Wire(), live=None))
 
     @app.get("/grown")
     async def grown() -> dict[str, int]:

@@ -12,6 +12,8 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "/": ("/",),
     "/incidents": ("/incidents",),
     "/incidents/{id}": ("/incidents/{incident}",),
+    "/baselines": ("/baselines",),
+    "/baselines/{route:path}": ("/baselines/{route}",),
     "/login": ("/login",),
     "/openapi.json": ("/openapi.json",),
     "/v1/incidents": ("/v1/incidents", "/v1/incidents?route={route}&limit=200", "/v1/incidents?state=open&limit=200"),
@@ -74,4 +76,4 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "/v1/suites": ("/v1/suites",),
     "/v1/suites/{name}": ("/v1/suites/core",),
 }
-LEFT_OUT: frozenset[str] = frozenset({"/v1/dead-letters/replay"})
+LEFT_OUT: frozenset[str] = frozenset({"/live", "/v1/dead-letters/replay"})

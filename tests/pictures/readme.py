@@ -28,7 +28,7 @@ async def draw(database: Database, folder: Path) -> None:
     """The first screen of each page, on a desk, light."""
     [incident] = Repository(database).incidents(ROUTE, ("open",))
     pages: Mapping[str, str] = {"fleet": "/", "route": f"/routes/{ROUTE}", "incident": f"/incidents/{incident.id}"}
-    async with serving(make(api_on(database, Wire()))) as at, browsing() as browser:
+    async with serving(make(api_on(database, Wire(), live=None))) as at, browsing() as browser:
         for name, page in pages.items():
             async with visiting(browser, viewport=_SIZE, color_scheme="light", reduced_motion="reduce") as visit:
                 await visit.open(at + page)

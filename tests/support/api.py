@@ -17,6 +17,7 @@ from services.api.deciding import Decisions
 from services.api.door import Door
 from services.api.gateway import Gateway
 from services.api.health import Health
+from services.api.live import Live
 from services.api.relay import Relay
 from services.monitor import Monitor
 from services.record.sink import Recorder
@@ -44,11 +45,18 @@ class Wire:
 
 
 def api_on(database: Database, wire: Wire, **more: Any) -> Api:
-    """An API whose clock stands at `NOW`; `gateway` options and fields of `Api` may be given."""
+    """An API whose clock stands at `NOW`; `gateway` options and fields of `Api` may be given.
+
+    Its stream of `/live` ends at once: the transport of these tests waits for the end of an answer. `live=None` has
+    one that goes on.
+    """
     relay = Relay(database, wire.send, owner="one", clock=lambda: NOW)
     gateway = Gateway(wire.send, **more.pop("gateway", {}))
     door = more.pop("door", None) or Door(database, clock=lambda: NOW)
     repository = Repository(database)
+    if "live" not in more:
+        more["live"] = Live(repository.marks)
+        more["live"].close()
     health = Health(repository, more.pop("operations", None))
     return Api(repository, gateway, Decisions(database, relay.wake, lambda: NOW), relay, health, door, **more)
 
