@@ -23,6 +23,8 @@ STEPS: Final[Mapping[Step, timedelta]] = {
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),
 }
+_READABLE: Final = 20
+_FEW: Final = 24
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
@@ -84,6 +86,13 @@ def step_of(window: Window, wanted: Step | None) -> timedelta:
     if wanted is not None and wanted not in fitting:
         raise _wrong("step", f"makes more than {MOST_POINTS} points; take {' or '.join(fitting)}, or a shorter time")
     return fitting[wanted] if wanted is not None else next(iter(fitting.values()))
+
+
+def readable_step(window: Window, n: int) -> timedelta:
+    """The finest step of at most 200 whose points hold 20 of the `n` exchanges on average; at most an hour of a day."""
+    span = window.until - window.since
+    fitting = [step for step in STEPS.values() if span / step <= MOST_POINTS]
+    return next((step for step in fitting if n * step >= _READABLE * span or span / step <= _FEW), fitting[-1])
 
 
 def _down(ts: datetime, step: timedelta) -> datetime:

@@ -114,7 +114,7 @@ def _run(drawing: Drawing, frame: Frame, run: Sequence[Point], rates: Rates) -> 
 
 
 def _ends(drawing: Drawing, frame: Frame, rates: Rates, size: _Size) -> None:
-    """What the lines are, at their right ends, kept apart from each other."""
+    """What the lines are, at their right ends, kept apart from each other and above the times."""
     last = next((point for point in reversed(rates.points) if point.rate is not None), None)
     found: list[tuple[float, str, str]] = []
     if rates.baseline is not None:
@@ -124,8 +124,10 @@ def _ends(drawing: Drawing, frame: Frame, rates: Rates, size: _Size) -> None:
         x, y = frame.x(min(last.ts + rates.step / 2, rates.until)), frame.y(last.rate)
         drawing.dot("c-dot", x, y, 4)
         found.append((y, "c-now", f"{'last ' * size.wordy}{axis.percent(last.rate)}"))
-    for (y, kind, words), moved in zip(found, _apart([y for y, *_ in found]), strict=True):
-        drawing.text(kind, frame.right + 8, y + moved + 4, words)
+    moves = _apart([y for y, *_ in found])
+    below = max([y + moved - frame.bottom for (y, *_), moved in zip(found, moves, strict=True)], default=0.0)
+    for (y, kind, words), moved in zip(found, moves, strict=True):
+        drawing.text(kind, frame.right + 8, y + moved - max(below, 0.0) + 4, words)
 
 
 def _apart(heights: Sequence[float]) -> Sequence[float]:

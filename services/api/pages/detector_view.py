@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from schemas.identity import Model
-from schemas.reading import Effect, Reading, ReadingStatus
+from schemas.reading import Reading, ReadingStatus
 from services.api.pages import words
 from services.charts import Chart, evidence_bar
 
@@ -80,21 +80,27 @@ def _row(one: Reading, models: Mapping[str, Model]) -> Row:
         word=STATUSES[one.status],
         bar=None if found.threshold is None else evidence_bar(found.log_e, found.threshold, subject(one)),
         n=found.n,
-        size=_size(one.effect),
-        change=_change(one.effect),
+        size=_size(one),
+        change=_change(one),
         reason=one.reason,
         ts=one.ts,
     )
 
 
-def _size(effect: Effect | None) -> str | None:
+def _size(one: Reading) -> str | None:
+    effect = one.effect
+    if one.detector == "events":
+        return None if one.status == "blind" or effect is None or effect.after is None else f"{effect.after:,.0f} seen"
     if effect is None or effect.after is None:
         return None
     after = words.level(effect.after, effect.unit)
     return after if effect.before is None else f"{words.level(effect.before, effect.unit)} to {after}"
 
 
-def _change(effect: Effect | None) -> str | None:
-    if effect is None or effect.low is None or effect.high is None:
+def _change(one: Reading) -> str | None:
+    effect = one.effect
+    if one.detector == "events":  # counted, and one is enough
         return None
-    return words.change(effect.low, effect.high, effect.unit)
+    if effect is None or effect.low is None or effect.high is None:
+        return "change not known"
+    return f"change {words.change(effect.low, effect.high, effect.unit)} (95% interval)"

@@ -16,7 +16,7 @@ from schemas.incident import Incident
 from schemas.reading import Reading
 from services.api.happened import Happened
 from services.api.marks import marks
-from services.api.window import Asked, Window, step_of, window_of
+from services.api.window import Asked, Window, readable_step, step_of, window_of
 from services.store import course, exchanges, incidents, pinned, readings, rollups, routes, scores
 from services.store.exchanges import Scored
 from services.store.rollups import Point, Rate
@@ -63,8 +63,15 @@ def read(connection: Connection, route: str, hours: int, slice: str) -> RouteFil
         return None
     clock = routes.clock(connection, route)
     window = window_of(Asked(hours=hours), clock)
-    step = timedelta(minutes=1) if window is None else step_of(window, None)
-    whole = None if window is None else window.whole(step)
+    step, whole = timedelta(minutes=1), None
+    rates: tuple[Rate, ...] = ()
+    if window is not None:
+        whole = window.whole(step_of(window, None))
+        rates = rollups.rates(connection, route, whole.since, whole.until, None)
+        step = readable_step(window, sum(one.n for one in rates if one.slice == slice and not one.signal))
+        if window.whole(step) != whole:
+            whole = window.whole(step)
+            rates = rollups.rates(connection, route, whole.since, whole.until, None)
     [unresolved] = incidents.page(connection, route, UNRESOLVED, None, 1) or (None,)
     return RouteFile(
         route=route,
@@ -74,7 +81,7 @@ def read(connection: Connection, route: str, hours: int, slice: str) -> RouteFil
         points=()
         if whole is None
         else rollups.points(connection, route, (whole.since, whole.until), step, slice=slice),
-        rates=() if whole is None else rollups.rates(connection, route, whole.since, whole.until, None),
+        rates=rates,
         marks=() if whole is None else marks(connection, route, whole),
         readings=readings.streams(connection, route, None, _STREAMS),
         pinned=pinned.current(connection, (route,)).get(route),
