@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
@@ -83,23 +83,8 @@ class Api:
 def install(app: FastAPI, api: Api) -> None:
     """Add every path, the answers to what goes wrong, the security headers and the description to `app`."""
     problems.install(app, pages.failed)
-    app.include_router(exchanges.router(api.gateway, api.guard, api.budget))
-    app.include_router(decisions.router(api.decisions, api.repository, api.guard, api.budget))
-    planning = Planning(api.repository.database, api.decisions.clock)
-    asking = (api.repository, api.guard, planning, api.budget)
-    for router in (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(api.guard)):
+    for router in _resources(api):
         app.include_router(router)
-    for resource in (incidents, timeline, comparisons, changes, profile, safety, readings, scored):
-        app.include_router(resource.router(api.repository, api.guard))
-    app.include_router(health.router(api.health, api.guard))
-    for router in dead.routers(api.repository, api.health, api.guard, api.budget):
-        app.include_router(router)
-    ledger = Ledger(api.repository.database)
-    app.include_router(decided.router(ledger, api.guard))
-    app.include_router(silences.router(ledger, api.guard, api.decisions.clock))
-    app.include_router(baselines.router(ledger, api.guard))
-    # Last of what lies below /v1/routes: it takes all that is left there.
-    app.include_router(routes.router(api.repository, api.policy, api.decisions.clock, api.guard))
     live = api.live or Live(api.repository.marks)
     parts = (api.repository, api.decisions, api.guard, api.budget, api.policy, api.health, api.door, live)
     pages.install(app, pages.Parts(*parts))
@@ -108,6 +93,25 @@ def install(app: FastAPI, api: Api) -> None:
     app.add_middleware(Metered, meters=api.health.meters)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, include_in_schema=False, dependencies=[needs(api.guard, "viewer")])
+
+
+def _resources(api: Api) -> Iterator[APIRouter]:
+    """What lies below /v1, in the order in which paths are looked up."""
+    repository, guard, budget = api.repository, api.guard, api.budget
+    yield exchanges.router(api.gateway, guard, budget)
+    yield decisions.router(api.decisions, repository, guard, budget)
+    asking = (repository, guard, Planning(repository.database, api.decisions.clock), budget)
+    yield from (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(guard))
+    for resource in (incidents, timeline, comparisons, changes, profile, safety, readings, scored):
+        yield resource.router(repository, guard)
+    yield health.router(api.health, guard)
+    yield from dead.routers(repository, api.health, guard, budget)
+    ledger = Ledger(repository.database)
+    yield decided.router(ledger, guard)
+    yield silences.router(ledger, guard, api.decisions.clock)
+    yield baselines.router(ledger, guard)
+    # Last: it takes all that is left below /v1/routes.
+    yield routes.router(repository, api.policy, api.decisions.clock, guard)
 
 
 def make(api: Api) -> FastAPI:

@@ -71,8 +71,7 @@ def _deciding(parts: Parts) -> APIRouter:
     async def decide(request: Request, route: str) -> Response:
         with parts.budget.share() as share:
             fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-        if not csrf.matches(request, fields.get(csrf.FIELD, "")):
-            raise Problem(403, "this form is not of this browser, or too old; open the page again and decide there")
+        csrf.check(request, fields.get(csrf.FIELD, ""))
         await _standing(request, parts, route)
         try:
             decision = forms.route_decision_of(fields, route, parts.decisions.clock(), who(request).name)

@@ -36,17 +36,12 @@ def keep(response: Response, token: str, *, secure: bool) -> None:
     response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure, path="/")
 
 
-def matches(request: Request, sent: str) -> bool:
-    """Whether the form and the browser have the same token."""
-    known = request.cookies.get(COOKIE, "")
-    return bool(_TOKEN.fullmatch(known)) and secrets.compare_digest(known.encode(), sent.encode())
-
-
 def check(request: Request, sent: str) -> None:
     """That the form came from a page of this browser.
 
     Raises:
         Problem: 403 if it did not.
     """
-    if not matches(request, sent):
+    known = request.cookies.get(COOKIE, "")
+    if not (_TOKEN.fullmatch(known) and secrets.compare_digest(known.encode(), sent.encode())):
         raise Problem(403, "this form is not of this browser, or too old; open its page again and send it from there")

@@ -127,8 +127,7 @@ def _beside(connection: Connection, one: Asked) -> tuple[Comparison | None, tupl
 async def _form(request: Request, parts: Parts) -> dict[str, str]:
     with parts.budget.share() as share:
         fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-    if not csrf.matches(request, fields.get(csrf.FIELD, "")):
-        raise Problem(403, "this form is not of this browser, or too old; open the page of evaluations again")
+    csrf.check(request, fields.get(csrf.FIELD, ""))
     return fields
 
 

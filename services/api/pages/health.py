@@ -83,8 +83,7 @@ def _replaying(parts: Parts) -> APIRouter:
     async def replay(request: Request) -> Response:
         with parts.budget.share() as share:
             fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-        if not csrf.matches(request, fields.get(csrf.FIELD, "")):
-            raise Problem(403, "this form is not of this browser, or too old; open the page again and press there")
+        csrf.check(request, fields.get(csrf.FIELD, ""))
         principal, step = who(request), fields.get("step", "")
         try:
             check_all(principal, "replays dead letters")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Final
 
-from services.api.problems import Fault, Problem
+from services.api.rest.paging import cursor_after, foreign, key_of
 
 _PLACE: Final = re.compile(r"([0-9]{1,18})\.([0-9a-f]{0,16})")
 
 
 def numbered(index: int, id: str = "") -> str:
     """The place after the item with this event index and hexadecimal id, as an opaque text."""
-    return base64.urlsafe_b64encode(f"{index}.{id}".encode()).decode().rstrip("=")
+    return cursor_after(f"{index}.{id}")
 
 
 def number_of(cursor: str) -> tuple[int, str]:
@@ -25,12 +24,7 @@ def number_of(cursor: str) -> tuple[int, str]:
     Raises:
         Problem: 422 if it is none of ours.
     """
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except ValueError:
-        text = ""
-    found = _PLACE.fullmatch(text)
+    found = _PLACE.fullmatch(key_of(cursor))
     if found is None:
-        remedy = "is none of ours; take `next` of the page before, or leave it out"
-        raise Problem(422, f"cursor: {remedy}", errors=(Fault(field="cursor", remedy=remedy),))
+        raise foreign()
     return int(found[1]), found[2]

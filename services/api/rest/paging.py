@@ -64,7 +64,7 @@ def place_of(cursor: str) -> tuple[datetime, str]:
         micros, id = key_of(cursor).split(".", 1)
         return _EPOCH + timedelta(microseconds=int(micros)), id
     except (ValueError, OverflowError):
-        raise _foreign() from None
+        raise foreign() from None
 
 
 def key_of(cursor: str) -> str:
@@ -76,12 +76,13 @@ def key_of(cursor: str) -> str:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except ValueError:
-        raise _foreign() from None
+        raise foreign() from None
     if not text.isprintable():
-        raise _foreign()
+        raise foreign()
     return text
 
 
-def _foreign() -> Problem:
+def foreign() -> Problem:
+    """What is said of a cursor that is none of ours."""
     remedy = "is none of ours; take `next` of the page before, or leave it out"
     return Problem(422, f"cursor: {remedy}", errors=(Fault(field="cursor", remedy=remedy),))
