@@ -283,7 +283,8 @@ def test_hostile_reasons_are_text(database: Database) -> None:
     api = looked(api_on(database, Wire(), operations=well().operations()))
     page = outline(asked(api, "GET", "/health", headers=HTML).text)
     names = {name for _, attrs in page.elements for name, _ in attrs}
-    assert not {tag for tag, _ in page.elements} & {"script", "img", "svg", "iframe", "style", "object", "video", "!--"}
+    assert [attrs for tag, attrs in page.elements if tag == "script"] == [(("src", "/static/live.js"), ("defer", None))]
+    assert not {tag for tag, _ in page.elements} & {"img", "svg", "iframe", "style", "object", "video", "!--"}
     assert not {name for name in names if name.startswith("on") or name in ("style", "srcdoc")}
     assert asked(api, "GET", "/v1/dead-letters?limit=200").status_code == 200
 

@@ -2,7 +2,7 @@
 
 A server process with a database, N listeners to `/live`, and an incident's page and the fleet in headless Chromium,
 while exchanges, incidents and decisions keep coming. Each minute: resident memory, open files and tasks of the server,
-JavaScript heap and DOM nodes of each page. It ends with 1 when the last minute has more than `BOUNDS` of the first.
+JavaScript heap of each page, and its DOM nodes for each one that it shows (a timeline grows). It ends with 1 when the last minute has more than `BOUNDS` of the first.
 """
 
 from __future__ import annotations
@@ -39,12 +39,15 @@ from tests.support.records import alert, at, decision
 
 BOUNDS = {"rss": 1.15, "fds": 1.1, "tasks": 1.1, "heap": 1.3, "nodes": 1.1}
 """What the last minute may have of the first, after a minute to get warm."""
+_SHOWN = (
+    """() => { let n = 0; const all = document.createNodeIterator(document); while (all.nextNode()) n++; return n; }"""
+)
 ROUTES = tuple(f"bench/{place:02d}" for place in range(20))
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look: bytes, counts."""
+    """One look: bytes, counts; `nodes` for each node that is shown."""
 
     rss: float
     fds: float
@@ -134,15 +137,15 @@ def listeners(base: str, n: int) -> Iterator[None]:
 def look(base: str, pages: list[Page]) -> Sample:
     """What server and pages hold now, garbage left out."""
     server = httpx.get(f"{base}/grown", timeout=30).json()
-    heap = nodes = 0.0
+    heap = nodes = shown = 0.0
     for page in pages:
         session = page.context.new_cdp_session(page)
         session.send("HeapProfiler.collectGarbage")
         session.send("Performance.enable")
         told = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-        heap, nodes = heap + told["JSHeapUsedSize"], nodes + told["Nodes"]
+        heap, nodes, shown = heap + told["JSHeapUsedSize"], nodes + told["Nodes"], shown + page.evaluate(_SHOWN)
         session.detach()
-    return Sample(server["rss"], server["fds"], server["tasks"], heap, nodes)
+    return Sample(server["rss"], server["fds"], server["tasks"], heap, nodes / shown)
 
 
 def measured(base: str, minutes: float, every: float) -> list[Sample]:
@@ -169,7 +172,7 @@ def measured(base: str, minutes: float, every: float) -> list[Sample]:
 def _line(place: int, seen: Sample) -> str:
     return (
         f"{place:3d}  rss {seen.rss / 2**20:7.1f} MiB  fds {seen.fds:4.0f}  tasks {seen.tasks:4.0f}  "
-        f"heap {seen.heap / 2**20:6.2f} MiB  nodes {seen.nodes:6.0f}"
+        f"heap {seen.heap / 2**20:6.2f} MiB  nodes {seen.nodes:.3f} per shown"
     )
 
 
