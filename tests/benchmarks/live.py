@@ -2,7 +2,8 @@
 
 A server process with a database, N listeners to `/live`, and an incident's page and the fleet in headless Chromium,
 while exchanges, incidents and decisions keep coming. Each minute: resident memory, open files and tasks of the server,
-JavaScript heap of each page, and its DOM nodes for each one that it shows (a timeline grows). It ends with 1 when the last minute has more than `BOUNDS` of the first.
+JavaScript heap of each page, and its DOM nodes for each one that it shows, since a timeline grows. It ends with 1 when
+the last minute has more than `BOUNDS` of the first.
 """
 
 from __future__ import annotations
