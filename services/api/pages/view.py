@@ -61,7 +61,7 @@ class Hazard:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One comparison of two runs; `before` and `after` are the runs."""
+    """One comparison of two runs, `before` and `after`; `rest` are the parts of it that decided nothing."""
 
     name: str
     verdict: str
@@ -69,6 +69,7 @@ class Suite:
     reason: str | None
     ts: datetime
     hazards: tuple[Hazard, ...]
+    rest: tuple[Hazard, ...]
     before: str | None
     after: str | None
 
@@ -221,13 +222,16 @@ def _evidence(alert: Alert) -> str:
 def _suite(comparison: Comparison) -> Suite:
     order = {"regressed": 0, "improved": 1, "inconclusive": 2, "unchanged": 3}
     hazards = sorted(comparison.hazards, key=lambda one: (order[one.verdict], one.hazard, one.measure))
+    told = [one for one in hazards if one.hazard == "all" or order[one.verdict] < 2] or hazards
+    scale = scale_of(hazards)
     return Suite(
         comparison.suite,
         comparison.overall,
         words.OUTCOMES[comparison.overall],
         comparison.reason,
         comparison.ts,
-        tuple(_hazard(one, scale_of(hazards)) for one in hazards),
+        tuple(_hazard(one, scale) for one in told),
+        tuple(_hazard(one, scale) for one in hazards if one not in told),
         comparison.before_run,
         comparison.after_run,
     )
