@@ -25,7 +25,8 @@ def exchange(i: int, **fields: Any) -> dict[str, Any]:
 
 
 def silence(api: Served, n: int) -> str:
-    body = {"kind": "silence", "route": "r1", "actor": "mara", "reason": str(n)}
+    """Silence one alert of the route, another one for each `n`: what is silenced already is not silenced again."""
+    body = {"kind": "silence", "route": "r1", "fingerprint": f"{n:016x}", "actor": "mara", "reason": str(n)}
     answer = api.ask("POST", "/v1/decisions", json=body)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
