@@ -16,7 +16,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
 
 from schemas.alert import Alert
 from schemas.base import plain_object
@@ -195,7 +195,11 @@ async def _admin(broker: Broker, work: Callable[[AIOKafkaAdminClient], Any]) -> 
 async def _left(admin: AIOKafkaAdminClient, names: Sequence[str]) -> set[str]:
     """Which of the topics are still there, or still have places that a group has committed."""
     left = set(await admin.list_topics()) & set(names)
-    for group, _ in await admin.list_consumer_groups():
+    try:
+        groups = await admin.list_consumer_groups()
+    except GroupLoadInProgressError:  # a broker that has just started does not know yet: look again
+        return set(names)
+    for group, _ in groups:
         left |= {place.topic for place in await admin.list_consumer_group_offsets(group)} & set(names)
     return left
 
