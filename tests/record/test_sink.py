@@ -43,7 +43,7 @@ PROPERTY = settings(suppress_health_check=list(HealthCheck), max_examples=12)
 POLICY = RoutePolicy(slices=("tags.locale",))
 OTHERS = {  # tables of other steps
     *("baselines", "candidates", "decisions_outbox", "deliveries", "evaluations", "fire_times", "receivers"),
-    *("run_answers", "runs", "schedules"),
+    *("pictures", "run_answers", "runs", "schedules"),
 }
 # How often a state was saved and where a fact stands in the journal depend on how the records came.
 ARRIVAL = {
