@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -11,12 +11,10 @@ import pytest
 from prometheus_client import generate_latest
 from sqlalchemy import create_engine, insert
 
-from schemas.dead_letter import DeadLetter
-from schemas.position import Position
 from services.api.app import Api, make
 from services.api.door import Door
 from services.api.guard import Guard, Principal
-from services.api.health import Operations, Probes
+from services.api.health import Probes
 from services.api.pages.csrf import COOKIE
 from services.ports import Behind
 from services.store.delivery_tables import DeliveryRow
@@ -24,44 +22,11 @@ from services.store.engine import Database
 from services.store.run_tables import FireTimeRow
 from services.store.tables import EvaluationRow, table
 from tests.support.api import BASE, Wire, api_on, asked, recorded
+from tests.support.condition import NOW, Broker, letter, well
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import outline
 
 HTML = {"accept": "text/html"}
-NOW = datetime.now(UTC)
-
-
-class Broker:
-    """A broker that tells what it is told to, and what it was asked to send again."""
-
-    def __init__(self, *behind: Behind) -> None:
-        self.behind_, self.replayed = behind, []
-        self.may = asyncio.Event()
-        self.may.set()
-
-    async def behind(self) -> tuple[Behind, ...]:
-        return self.behind_
-
-    async def replay(self, step: str) -> tuple[int, dict[str, int]]:
-        await self.may.wait()
-        self.replayed.append(step)
-        return (2, {}) if len(self.replayed) == 1 else (0, {"failed once more": 1})
-
-    async def letters(self, step: str | None, most: int) -> list[DeadLetter]:
-        return [letter(i) for i in range(3) if step in (None, "score")][:most]
-
-    def operations(self) -> Operations:
-        return Operations(self.behind, self.replay, self.letters)
-
-
-def letter(i: int, reason: str = "prompt: must be text", step: str = "score") -> DeadLetter:
-    at = Position(cluster="c", topic="keelwatch.exchanges", partition=0, offset=i)
-    made = DeadLetter.of(b'{"prompt": "my number is 555-0199"}', step, reason, at)
-    return made.model_copy(update={"first_seen": NOW - timedelta(hours=i)})
-
-
-def well(*more: Behind) -> Broker:
-    return Broker(Behind("score", "keelwatch.exchanges", 3, 2), Behind("detect", "keelwatch.scores", 0, 1), *more)
 
 
 def known_as(principal: Principal) -> Guard:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, text
 
 from schemas.base import hash16
 from schemas.change import Change, Pinning
@@ -26,12 +25,9 @@ from services.store.engine import Database
 from services.store.fleet_tables import StreamRow
 from services.store.readings import stream_of
 from services.store.rollup_tables import HourlyRollup
-from services.store.run_tables import RunRow
 from services.store.tables import (
-    Base,
     BaselineRow,
     IncidentRow,
-    JournalRow,
     ReadingRow,
     Rollup,
     Route,
@@ -59,22 +55,7 @@ _COLUMNS = "route, minute, identity, slice, signal, n, scored, sum"
 _HOUR = {"sqlite": "substr(minute, 1, 14) || '00:00.000000'", "postgresql": "date_trunc('hour', minute, 'UTC')"}
 
 
-@dataclass(frozen=True)
-class Filled:
-    """What is in it, to be asked for by name."""
-
-    route: str
-    incident: str
-    exchange: str
-    stream: str
-    identity: str
-    baseline: str
-    decision: str
-    comparison: str
-    evaluation: str
-
-
-def fill(database: Database) -> Filled:
+def fill(database: Database) -> None:
     """Fill an empty database."""
     with database.write() as connection:
         _routes(connection)
@@ -86,35 +67,10 @@ def fill(database: Database) -> Filled:
     stocked(database)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
-    return known(database)
 
 
-def known(database: Database) -> Filled:
-    """The names of what is in a database that was filled."""
-    route, found = ROUTES[0], table(IncidentRow)
-    newest = select(found.c.id).where(found.c.route == route).order_by(found.c.opened_at.desc()).limit(1)
-    with database.read() as connection:
-        return Filled(
-            route=route,
-            incident=connection.execute(newest).scalar_one(),
-            exchange="e4999",
-            stream=_first(connection, ReadingRow, "stream", route=route),
-            identity=WHO[-1],
-            baseline=_baseline(route),
-            decision=_first(connection, JournalRow, "fact", route=route, kind="decision"),
-            comparison=_first(connection, JournalRow, "fact", route=route, kind="comparison"),
-            evaluation=_first(connection, RunRow, "id", status="complete"),
-        )
-
-
-def _first(connection: Connection, model: type[Base], name: str, **where: str) -> str:
-    of = table(model).c
-    query = select(of[name]).where(*(of[key] == value for key, value in where.items())).limit(1)
-    found: str = connection.execute(query).scalar_one()
-    return found
-
-
-def _baseline(route: str) -> str:
+def baseline_of(route: str) -> str:
+    """The id of a route's baseline."""
     return hash16([route, "baseline"])
 
 
@@ -206,7 +162,7 @@ def _story(connection: Connection, route: str, incidents: int) -> None:
     rates = {name: rate for name, rate in SIGNALS.items() if name}
     pinning = Pinning(n=1_000, streams=42, arl=1e6, rates=rates)
     facts.append(
-        change("pinned", 9, route=route, to_identity=WHO[0], baseline=_baseline(route), pinning=pinning, ts=_day(1))
+        change("pinned", 9, route=route, to_identity=WHO[0], baseline=baseline_of(route), pinning=pinning, ts=_day(1))
     )
     rows = []
     for i in range(incidents):
@@ -223,7 +179,7 @@ def _story(connection: Connection, route: str, incidents: int) -> None:
     journal.append(connection, route, facts)
     fleet.pin(connection, [fact for fact in facts if isinstance(fact, Change)])
     connection.execute(insert(table(IncidentRow)), rows)
-    connection.execute(insert(table(BaselineRow)), [{"id": _baseline(route), "route": route, "blob": b"0"}])
+    connection.execute(insert(table(BaselineRow)), [{"id": baseline_of(route), "route": route, "blob": b"0"}])
 
 
 def _incident(fired: Any, id: str, done: Any) -> dict[str, Any]:
@@ -267,7 +223,7 @@ def _readings(connection: Connection, route: str, kept: int) -> None:
                     signal=signal,
                     slice=label,
                     ts=NOW,
-                    baseline=_baseline(route),
+                    baseline=baseline_of(route),
                 )
                 stream, payload = stream_of(said), said.encode().decode()
                 for i in range(kept):
@@ -275,8 +231,13 @@ def _readings(connection: Connection, route: str, kept: int) -> None:
                     ts = NOW - timedelta(hours=kept - i)
                     row = {"id": id, "route": route, "stream": stream, "event_index": i, "ts": ts, "status": "quiet"}
                     rows.append({**row, "payload": payload.replace(said.id, id)})
-                told = {"detector": said.detector, "signal": signal, "baseline": _baseline(route), "n": said.evidence.n}
-                heads.append({**row, **told, "reason": None})
+                told = {
+                    "detector": said.detector,
+                    "signal": signal,
+                    "baseline": baseline_of(route),
+                    "n": said.evidence.n,
+                }
+                heads.append({**row, **told, "n": said.evidence.n, "reason": None})
     connection.execute(insert(table(ReadingRow)), rows)
     connection.execute(insert(table(StreamRow)), heads)
 

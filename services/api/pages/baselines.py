@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.api.body import SMALL_BYTES, read
 from services.api.guard import needs, who
 from services.api.pages import csrf, forms
 from services.api.pages.render import Parts, page
@@ -69,9 +68,7 @@ def _deciding(parts: Parts) -> APIRouter:
 
     @made.post("/baselines/{route:path}/decisions")
     async def decide(request: Request, route: str) -> Response:
-        with parts.budget.share() as share:
-            fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-        csrf.check(request, fields.get(csrf.FIELD, ""))
+        fields = await forms.sent(request, parts.budget)
         await _standing(request, parts, route)
         try:
             decision = forms.route_decision_of(fields, route, parts.decisions.clock(), who(request).name)

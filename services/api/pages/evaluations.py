@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from schemas.evaluation import Comparison
-from services.api.body import SMALL_BYTES, read
 from services.api.guard import Principal, needs, who
 from services.api.pages import csrf, forms, run_view, runs_view
 from services.api.pages.render import Parts, page
@@ -59,7 +58,7 @@ def _planning(parts: Parts, planning: Planning) -> APIRouter:
 
     @made.post("/evaluations")
     async def run_now(request: Request) -> Response:
-        fields = await _form(request, parts)
+        fields = await forms.sent(request, parts.budget)
         try:
             route, _, suite = fields.get("what", "").partition(" ")
             wanted = _checked(NewRun, {"route": route, "suite": suite})
@@ -71,7 +70,7 @@ def _planning(parts: Parts, planning: Planning) -> APIRouter:
 
     @made.post("/evaluations/schedules")
     async def plan(request: Request) -> Response:
-        fields = await _form(request, parts)
+        fields = await forms.sent(request, parts.budget)
         try:
             if fields.get("do") == "remove":
                 _must_see(who(request), fields.get("route", ""))
@@ -122,13 +121,6 @@ def _beside(connection: Connection, one: Asked) -> tuple[Comparison | None, tupl
     wanted = Wanted((one.route,), one.suite, ("done",))
     found = asked.page(connection, wanted, None, _MOST)
     return compared, tuple(other for other in found if other.id != one.id and other.status == "complete")
-
-
-async def _form(request: Request, parts: Parts) -> dict[str, str]:
-    with parts.budget.share() as share:
-        fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-    csrf.check(request, fields.get(csrf.FIELD, ""))
-    return fields
 
 
 def _wanted(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast, get_args
 from urllib.parse import parse_qsl
 
+from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from schemas.decision import Decision, DecisionKind
 from schemas.exchange import Route
 from schemas.incident import Incident
+from services.api.body import SMALL_BYTES, Budget, read
 from services.api.decisions import MOST_WORDS
 from services.api.guard import Principal
+from services.api.pages import csrf
 from services.api.pages.words import DECISIONS
 from services.api.problems import Fault, Problem, of_violation
 
@@ -31,6 +34,18 @@ _ROUTE: Final[TypeAdapter[str]] = TypeAdapter(Route)
 def may_decide(asker: Principal) -> bool:
     """Whether the pages offer buttons: who may only look is shown none."""
     return asker.role in ("operator", "admin")
+
+
+async def sent(request: Request, budget: Budget) -> dict[str, str]:
+    """The fields of a form that a page of this browser sent.
+
+    Raises:
+        Problem: 403 if it did not come from there, 413 or 422 if it cannot be read.
+    """
+    with budget.share() as share:
+        fields = fields_of(await read(request, share, SMALL_BYTES))
+    csrf.check(request, fields.get(csrf.FIELD, ""))
+    return fields
 
 
 def fields_of(raw: bytes) -> dict[str, str]:

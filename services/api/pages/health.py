@@ -11,7 +11,6 @@ from typing import Final, get_args
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.api.body import SMALL_BYTES, read
 from services.api.guard import needs, who
 from services.api.pages import csrf, forms
 from services.api.pages.render import Parts, page
@@ -81,9 +80,7 @@ def _replaying(parts: Parts) -> APIRouter:
 
     @made.post("/health/replay")
     async def replay(request: Request) -> Response:
-        with parts.budget.share() as share:
-            fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-        csrf.check(request, fields.get(csrf.FIELD, ""))
+        fields = await forms.sent(request, parts.budget)
         principal, step = who(request), fields.get("step", "")
         try:
             check_all(principal, "replays dead letters")

@@ -10,7 +10,6 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.api.body import SMALL_BYTES, read
 from services.api.deciding import stamp
 from services.api.guard import needs, who
 from services.api.pages import course, csrf, forms
@@ -50,9 +49,7 @@ def _deciding(parts: Parts) -> APIRouter:
 
     @made.post("/incidents/{id}/decisions")
     async def decide(request: Request, id: str) -> Response:
-        with parts.budget.share() as share:
-            fields = forms.fields_of(await read(request, share, SMALL_BYTES))
-        csrf.check(request, fields.get(csrf.FIELD, ""))
+        fields = await forms.sent(request, parts.budget)
         found = (await _dossier(request, parts, id)).incident
         ts = stamp(found, parts.decisions.clock())
         try:

@@ -12,7 +12,7 @@ from services.api.body import Budget, read
 from services.api.door import COOKIE, Door, client_of
 from services.api.guard import needs, who
 from services.api.pages import csrf
-from services.api.pages.forms import fields_of
+from services.api.pages.forms import fields_of, sent
 from services.api.pages.own import HOME, asked_for, own_path
 from services.api.pages.render import Parts, page
 from services.api.problems import Problem
@@ -81,9 +81,7 @@ def _signing_out(parts: Parts) -> APIRouter:
 
     @made.post("/logout")
     async def sign_out(request: Request) -> Response:
-        with parts.budget.share() as share:
-            fields = fields_of(await read(request, share, _MOST_BYTES))
-        csrf.check(request, fields.get(csrf.FIELD, ""))
+        await sent(request, parts.budget)
         if who(request).signed_in:
             await parts.door.sign_out(request.cookies.get(COOKIE, ""))
         answer = RedirectResponse("/login", 303)

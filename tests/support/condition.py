@@ -1,0 +1,46 @@
+"""A broker of which the health page is told, and letters that it could not read."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from schemas.dead_letter import DeadLetter
+from schemas.position import Position
+from services.api.health import Operations
+from services.ports import Behind
+
+NOW = datetime.now(UTC)
+
+
+class Broker:
+    """A broker that tells what it is told to, and what it was asked to send again."""
+
+    def __init__(self, *behind: Behind) -> None:
+        self.behind_, self.replayed = behind, []
+        self.may = asyncio.Event()
+        self.may.set()
+
+    async def behind(self) -> tuple[Behind, ...]:
+        return self.behind_
+
+    async def replay(self, step: str) -> tuple[int, dict[str, int]]:
+        await self.may.wait()
+        self.replayed.append(step)
+        return (2, {}) if len(self.replayed) == 1 else (0, {"failed once more": 1})
+
+    async def letters(self, step: str | None, most: int) -> list[DeadLetter]:
+        return [letter(i) for i in range(3) if step in (None, "score")][:most]
+
+    def operations(self) -> Operations:
+        return Operations(self.behind, self.replay, self.letters)
+
+
+def letter(i: int, reason: str = "prompt: must be text", step: str = "score") -> DeadLetter:
+    at = Position(cluster="c", topic="keelwatch.exchanges", partition=0, offset=i)
+    made = DeadLetter.of(b'{"prompt": "my number is 555-0199"}', step, reason, at)
+    return made.model_copy(update={"first_seen": NOW - timedelta(hours=i)})
+
+
+def well(*more: Behind) -> Broker:
+    return Broker(Behind("score", "keelwatch.exchanges", 3, 2), Behind("detect", "keelwatch.scores", 0, 1), *more)
