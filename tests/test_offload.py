@@ -70,6 +70,7 @@ def test_cancelled_before_its_turn_it_never_starts_and_makes_room(offload):
         second = asyncio.create_task(offload.run(lambda: ran.append("second")))
         await asyncio.sleep(0)
         second.cancel()
+        await asyncio.wait([second])  # it is told in the loop's next turn; the thread must not be free before
         gate.set()
         await first
         await asyncio.gather(*(offload.run(lambda i=i: ran.append(i)) for i in range(3)))

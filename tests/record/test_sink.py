@@ -42,7 +42,17 @@ from tests.support.databases import dump, opened
 PROPERTY = settings(suppress_health_check=list(HealthCheck), max_examples=12)
 POLICY = RoutePolicy(slices=("tags.locale",))
 OTHERS = {  # tables of other steps
-    *("baselines", "candidates", "decisions_outbox", "deliveries", "evaluations", "fire_times", "receivers"),
+    *(
+        "api_keys",
+        "api_sessions",
+        "baselines",
+        "candidates",
+        "decisions_outbox",
+        "deliveries",
+        "evaluations",
+        "fire_times",
+        "receivers",
+    ),
     *("pictures", "run_answers", "runs", "schedules"),
 }
 # How often a state was saved and where a fact stands in the journal depend on how the records came.
