@@ -1,7 +1,7 @@
 """Write the lock files of this folder from pyproject.toml: `make lock`, which runs this where uv is.
 
 Versions that are locked stay while they satisfy pyproject.toml; `make lock UPGRADE=1` takes the newest ones. Every
-entry has the hashes of all files of its release, for all systems, so that one lock serves Linux, macOS and every Python.
+entry has the hashes of all files of its release, so that one lock serves all systems and every Python.
 
 PyTorch's CPU build for Linux is not on PyPI and has a version of its own: it is looked for where pip looks too
 (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL). Files that are not seen there keep the hashes that were locked before.
@@ -73,7 +73,6 @@ class Resolver:
         source = [str(self._folder / "given.in")] if given else [str(PROJECT)]
         command = ["uv", "pip", "compile", *source, *options, "--universal", "--python-version", _oldest_python()]
         written = ["--output-file", str(out), "--constraint", str(self._folder / "pins.txt"), "--generate-hashes"]
-        # Of the project alone: what a person has configured for uv is no part of a lock.
         subprocess.run([*command, *written, "--no-annotate", "--no-header", "--quiet"], cwd=HERE.parent, check=True)
         return entries(out.read_text())
 

@@ -8,7 +8,7 @@ import typer
 
 from services import bootstrap, serving
 from services.cli.broker import BootstrapOption
-from services.cli.replay import ConfigOption
+from services.cli.options import ConfigOption
 from services.settings import load_settings
 from services.stream.config import broker_of
 

@@ -20,9 +20,10 @@ from rich.table import Table
 from schemas.base import hash16, iso
 from schemas.exchange import Route
 from services import bootstrap
+from services.cli.evaluate import app
 from services.cli.incidents import DatabaseOption, opened
+from services.cli.options import ConfigOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
-from services.cli.replay import ConfigOption
 from services.errors import InputError
 from services.evaluate import telling
 from services.evaluate.client import Asking, Endpoint, asking
@@ -192,3 +193,7 @@ def _profile(measures: list[dict[str, Any]]) -> Table:
             rate = f"{one['events'] / one['n']:.0%}" if one["n"] else ""
             table.add_row(name.replace("_", " "), one["hazard"], str(one["events"]), str(one["n"]), rate)
     return table
+
+
+app.command("run")(run_suites)
+app.command("list")(list_runs)

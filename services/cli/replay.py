@@ -10,15 +10,12 @@ import typer
 from schemas.base import iso
 from services import bootstrap
 from services.cli import show
+from services.cli.options import ConfigOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, progress, write_json
 from services.replay.report import report
 from services.replay.runner import Replay, Replayed
 from services.replay.source import decisions, items, size_of
 from services.settings import load_settings
-
-ConfigOption = Annotated[
-    str | None, typer.Option("--config", metavar="FILE", help="The monitor file; else KEELWATCH_CONFIG, else defaults.")
-]
 
 
 def replay(

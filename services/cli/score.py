@@ -11,8 +11,8 @@ import typer
 
 from schemas.dead_letter import DeadLetter
 from services import bootstrap
+from services.cli.options import ConfigOption
 from services.cli.output import ERR, progress, writing
-from services.cli.replay import ConfigOption
 from services.ingest.file import exchanges
 from services.ports import Received
 from services.replay.source import size_of

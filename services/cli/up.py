@@ -12,17 +12,15 @@ import typer
 
 from services import bootstrap
 from services.cli.broker import BootstrapOption, connected
+from services.cli.options import ConfigOption, HostOption
 from services.cli.output import ERR
-from services.cli.replay import ConfigOption
-from services.cli.worker import HostOption
 from services.errors import InputError
 from services.instance import claim
 from services.settings import Settings, load_settings
 from services.stream import topics
-from services.stream.attend import HOST
-from services.stream.config import Broker, broker_of
+from services.stream.config import HOST, Broker, broker_of
 from services.stream.embedded import MOST_BYTES, Embedded, EmbeddedError, started
-from services.stream.health import listening
+from services.stream.listen import listening
 from services.stream.overlap import check_alone
 from services.stream.supervisor import FAILED, REAL_BROKER, Plan, stoppable, supervise
 

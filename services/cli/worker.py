@@ -13,23 +13,20 @@ import typer
 
 from services import bootstrap, failpoints
 from services.api.guard import LOOPBACK
+from services.cli.options import ConfigOption, HostOption
 from services.cli.output import OUT
-from services.cli.replay import ConfigOption
 from services.errors import InputError
 from services.instance import claim
 from services.settings import Settings, fail_points, load_settings
 from services.stream import runner
-from services.stream.attend import HOST, Attendance
-from services.stream.config import broker_of
+from services.stream.attend import Attendance
+from services.stream.config import HOST, broker_of
 from services.stream.log import open_log
 from services.stream.metrics import Meters
 
 PortOption = Annotated[
     int | None,
     typer.Option(min=0, max=65535, help="Serve /livez, /readyz and /metrics here; 0 chooses a port."),
-]
-HostOption = Annotated[
-    str, typer.Option(metavar="ADDRESS", help="Where --port listens; 0.0.0.0 lets other machines ask.")
 ]
 
 

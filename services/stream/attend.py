@@ -13,13 +13,12 @@ from fastapi import FastAPI
 
 from services.stream.app import topics_of
 from services.stream.checks import Cluster, Sends, Store, joined
-from services.stream.config import Broker, Kind, options, recognised
+from services.stream.config import HOST, Broker, Kind, options, recognised
 from services.stream.health import Check, Health, in_thread
 from services.stream.log import Log, open_log
 from services.stream.metrics import Meters
 from services.stream.watching import FaustPositions, Watchdog
 
-HOST: Final = "127.0.0.1"
 GRACE_SECONDS: Final = 12
 """Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
+from schemas.topics import TOPICS
 from services.errors import InputError
-from services.flow import STEPS
 from services.stream.clients import admin
 from services.stream.config import Broker
 
 TOGETHER: Final = "keelwatch.up"
-APART: Final = tuple(f"keelwatch.{step.name}" for step in STEPS)
+APART: Final = tuple(f"keelwatch.{step}" for step in sorted({step for topic in TOPICS for step in topic.consumers}))
 _ATTEMPTS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
 _STILL: Final = "the broker forgets within a minute a process that has ended"

