@@ -21,7 +21,7 @@ endif
 
 SEED := 1
 
-.PHONY: help install lock demo test chaos rebalance outages parity check format bench bench-compare bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test chaos rebalance outages parity check format bench bench-compare bench-lean bench-pages bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -60,6 +60,9 @@ bench: ## the benchmarks; each is a command that prints its figures
 
 bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, recorded updates of real models
 	$(RUN) -m tests.benchmarks.compare $(BENCH_ARGS)
+
+bench-lean: $(STAMP) ## what an installation and an idle `keelwatch up` take
+	@$(RUN) -m tests.benchmarks.lean --install $(BENCH_ARGS)
 
 bench-pages: $(STAMP) ## every list and page with 1,000,000 exchanges and 10,000 incidents, on both databases
 	@$(RUN) -m tests.benchmarks.pages $(BENCH_ARGS)
