@@ -43,9 +43,9 @@ def plans(
     found = schedules.page(connection, globs, after, most)
     fires = schedules.last_fires(connection, (one.route for one in found))
     causes = {key: cause_of(one, fires[key].fire_time) for one in found if (key := (one.route, one.name)) in fires}
-    runs = asked.of_causes(connection, sorted(causes.values()))
+    asked_runs = asked.of_causes(connection, sorted(causes.values()))
     return tuple(
-        _plan(one, now, fires.get(key), runs.get(causes.get(key, ""), ()))
+        _plan(one, now, fires.get(key), asked_runs.get(causes.get(key, ""), ()))
         for one in found
         if (key := (one.route, one.name))
     )
