@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from services.bootstrap import STREAMED
 from services.errors import InputError
 from services.failpoints import POINTS, armed
+from services.wiring import STREAMED
 from tests.support.source import ROOT
 
 REACHED_TWICE = """
