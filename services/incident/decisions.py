@@ -9,9 +9,10 @@ from typing import Final
 
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import EntryKind, IncidentState, TimelineEntry
-from services.incident.lifecycle import NOT_OF_A_BASELINE, closed, edited
+from services.incident.lifecycle import closed, edited
 from services.incident.state import Case, entry
 from services.incident.wording import decision_text, plain_name
+from services.specs import family_of
 
 
 def apply_decision(case: Case, decision: Decision, ts: datetime) -> Case:
@@ -64,7 +65,7 @@ def _resolve(case: Case, decision: Decision, ts: datetime) -> Case:
 
 def _accept(case: Case, decision: Decision, ts: datetime) -> Case:
     """A new baseline resolves what moved against the old one; a leak stays open until a person resolves it."""
-    left = tuple(name for name in case.firing if case.alerts[name].family in NOT_OF_A_BASELINE)
+    left = tuple(name for name in case.firing if not family_of(case.alerts[name].family).of_baseline)
     if not left:
         return closed(case, _last(decision, ts))
     names = ", ".join(sorted({plain_name(case.alerts[name].signal or case.alerts[name].family) for name in left}))

@@ -15,13 +15,11 @@ from typing import Any, Final
 from schemas.alert import Alert, Severity, rank
 from schemas.incident import Incident, TimelineEntry, incident_id
 from services.incident.state import Case, entry
-from services.incident.verdict import verdict_of
+from services.incident.verdict import judge, reason_of
 from services.incident.wording import fired_text, headline, movement_text, resolved_text
 
 REOPENS_WITHIN: Final = timedelta(hours=24)
 INFO_LASTS: Final = timedelta(hours=24)
-# A new baseline makes neither a leaked secret nor missing data all right: people resolve events, data ends blindness.
-NOT_OF_A_BASELINE: Final = frozenset({"events", "blind"})
 
 
 def id_of(alert: Alert) -> str:
@@ -47,7 +45,8 @@ MAX_EXEMPLARS: Final = 10
 def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
     """A new incident of its first alert; `context` is what was known of the route shortly before."""
     crossings = ((alert.ts, alert.family),)
-    verdict, reason = verdict_of(crossings)
+    judged = judge(crossings)
+    verdict, reason = judged.verdict, reason_of(judged)
     first = entry(alert.ts, "opened", f"{fired_text(alert)}; verdict {verdict}: {reason}", ref=alert.id)
     incident = Incident(
         id=id_of(alert),
@@ -151,7 +150,8 @@ def woken(case: Case, ts: datetime, text: str, ref: str | None = None) -> Case:
 
 def _judged(case: Case, alert: Alert) -> Case:
     before = case.incident.verdict
-    verdict, reason = verdict_of(case.crossings)
+    judged = judge(case.crossings)
+    verdict, reason = judged.verdict, reason_of(judged)
     update = {"verdict": verdict, "verdict_reason": reason}
     if verdict == before:
         return replace(case, incident=case.incident.model_copy(update=update))

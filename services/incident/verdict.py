@@ -3,49 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from schemas.incident import Verdict
+from services.specs import families, family_of
 
 TOGETHER: Final = timedelta(hours=24)
-_OF_THE_MODEL: Final = {
-    "model_shift": "answers to like prompts differ from the baseline's",
-    "rate_shift": "a safety rate moved given the prompts",
-    "evaluation": "a suite regressed on the same items",
-}
-_USERS: Final = "user_shift"
-_RULER: Final = "instrument_shift"
 
 
-def verdict_of(crossings: Iterable[tuple[datetime, str]]) -> tuple[Verdict, str]:
-    """The verdict, and its reason in words, of all (time, family) at which alerts of an incident fired."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on an incident, and what it rests on.
+
+    Attributes:
+        signs: families of alerts that blame whom the verdict names, in the order of the registry; where the model and
+            the users moved, those that blame the model; of `unknown`, every family that fired.
+        apart: the least time between an alert that blames the model and one that blames the users, where both fired.
+    """
+
+    verdict: Verdict
+    signs: tuple[str, ...]
+    apart: timedelta | None = None
+
+
+def judge(crossings: Iterable[tuple[datetime, str]]) -> Judgement:
+    """The verdict of all (time, family) at which alerts of an incident fired."""
     crossed = tuple(crossings)
-    families = dict.fromkeys(family for _, family in crossed)
-    model = [words for family, words in _OF_THE_MODEL.items() if family in families]
-    if _RULER in families:
-        return "ruler", "the scorers themselves moved on the frozen anchor set; the rates cannot be compared"
-    if model and _USERS in families:
-        return _of_two(crossed, " and ".join(model))
-    if model:
-        return "model", " and ".join(model)
-    if _USERS in families:
-        return "users", "the prompts differ from the baseline's; answers to like prompts do not"
-    return "unknown", _nothing(tuple(families))
+    fired = dict.fromkeys(family for _, family in crossed)
+    blamed = {mover: _who_blame(mover, fired) for mover in ("ruler", "model", "users")}
+    if blamed["ruler"]:
+        return Judgement("ruler", blamed["ruler"])
+    if blamed["model"] and blamed["users"]:
+        model, users = ([ts for ts, family in crossed if family in blamed[mover]] for mover in ("model", "users"))
+        apart = min(abs(one - other) for one in model for other in users)
+        return Judgement("both" if apart <= TOGETHER else "model", blamed["model"], apart)
+    if blamed["model"]:
+        return Judgement("model", blamed["model"])
+    return Judgement("users", blamed["users"]) if blamed["users"] else Judgement("unknown", tuple(fired))
 
 
-def _of_two(crossed: tuple[tuple[datetime, str], ...], model: str) -> tuple[Verdict, str]:
-    users = [ts for ts, family in crossed if family == _USERS]
-    apart = min(abs(ts - user) for ts, family in crossed if family in _OF_THE_MODEL for user in users)
-    hours = apart.total_seconds() / 3600
-    if apart <= TOGETHER:
-        return "both", f"{model}, and the prompts shifted too, {hours:.1f} h apart"
-    return "model", f"{model}; the prompts shifted as well, but {hours:.0f} h apart"
+def reason_of(judged: Judgement) -> str:
+    """What the verdict rests on, in words."""
+    specs = [family_of(name) for name in judged.signs]
+    signs = " and ".join(spec.sign for spec in specs)
+    if judged.verdict == "ruler":
+        return "the scorers themselves moved on the frozen anchor set; the rates cannot be compared"
+    if judged.verdict == "users":
+        return "the prompts differ from the baseline's; answers to like prompts do not"
+    if judged.verdict == "unknown":
+        return _nothing(judged.signs)
+    if judged.apart is None:
+        return signs
+    hours = judged.apart.total_seconds() / 3600
+    if judged.verdict == "both":
+        return f"{signs}, and the prompts shifted too, {hours:.1f} h apart"
+    return f"{signs}; the prompts shifted as well, but {hours:.0f} h apart"
 
 
-def _nothing(families: tuple[str, ...]) -> str:
-    if families == ("events",):
+def _who_blame(mover: str, fired: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name, spec in families().items() if spec.blames == mover and name in fired)
+
+
+def _nothing(names: tuple[str, ...]) -> str:
+    kinds = {family_of(name).kind for name in names}
+    if kinds == {"event"}:
         return "an event alone does not say who moved"
-    if families == ("blind",):
+    if kinds == {"blind"}:
         return "nothing can be said of what is not watched"
-    return f"{' and '.join(name.replace('_', ' ') for name in families)} alone does not say who moved"
+    return f"{' and '.join(family_of(name).noun for name in names)} alone does not say who moved"

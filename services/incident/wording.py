@@ -11,6 +11,7 @@ from schemas.decision import Decision
 from schemas.evaluation import Comparison, HazardComparison, Run
 from schemas.identity import Model
 from schemas.reading import Effect
+from services.specs import family_of, signal_of
 
 _DECIDED: Final[Mapping[str, str]] = {
     "announce": "announced a change",
@@ -34,12 +35,13 @@ def headline(alerts: Collection[Alert]) -> str:
 
 def movement_text(alert: Alert) -> str:
     """What an alert says moved, for example `refusal rate of support-bot/prod fell from 18.8% to 2.1% (...)`."""
-    where = alert.route if alert.slice is None or alert.family == "evaluation" else f"{alert.route} [{alert.slice}]"
-    if alert.family == "events":
+    kind = family_of(alert.family).kind
+    where = alert.route if alert.slice is None or kind == "suite" else f"{alert.route} [{alert.slice}]"
+    if kind == "event":
         return f"{plain_name(alert.signal)} seen in an answer of {where} (exchange {alert.event_index})"
-    if alert.family == "blind":
+    if kind == "blind":
         return f"{where} is not watched: {alert.reason or plain_name(alert.signal)}"
-    if alert.family == "evaluation":
+    if kind == "suite":
         return _regressed(alert)
     return f"{_subject(alert, where)}{effect_text(alert)}"
 
@@ -58,7 +60,7 @@ def effect_text(alert: Alert) -> str:
 def fired_text(alert: Alert) -> str:
     """An alert's timeline text: what moved, where it crossed its threshold, and how sure we are."""
     parts = [movement_text(alert)]
-    if alert.family not in ("events", "evaluation"):
+    if family_of(alert.family).kind not in ("event", "suite"):
         parts.append(f"crossed at exchange {alert.event_index}")
     evidence = alert.evidence
     if evidence.log_e is not None and evidence.threshold is not None:
@@ -70,8 +72,9 @@ def fired_text(alert: Alert) -> str:
 
 def resolved_text(alert: Alert) -> str:
     """The timeline text of an alert that resolved."""
-    name = alert.slice if alert.family == "evaluation" and alert.slice else alert.signal or alert.family
-    known = alert.effect is not None and alert.effect.after is not None and alert.family != "events"
+    kind = family_of(alert.family).kind
+    name = alert.slice if kind == "suite" and alert.slice else alert.signal or alert.family
+    known = alert.effect is not None and alert.effect.after is not None and kind != "event"
     last = f"; last {_level(alert.effect, 'after')}" if alert.effect is not None and known else ""
     return f"{plain_name(name)} ({alert.family}) fires no more: {alert.reason or 'no stream fires'}{last}"
 
@@ -126,14 +129,10 @@ def plain_name(signal: str | None) -> str:
 
 
 def _subject(alert: Alert, where: str) -> str:
-    if alert.family == "model_shift":
-        return f"answers of {where} to like prompts differ from the baseline's"
-    if alert.family == "user_shift":
-        return f"prompts to {where} differ from the baseline's"
     if alert.signal is None:
-        return f"{alert.family.replace('_', ' ')} of {where}"
+        return f"{family_of(alert.family).noun} of {where} moved"
     verb = {"up": "rose", "down": "fell", None: "moved"}[alert.direction]
-    return f"{plain_name(alert.signal)} rate of {where} {verb}"
+    return f"{signal_of(alert.signal).noun} of {where} {verb}"
 
 
 def _regressed(alert: Alert) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.incident.fold import fold
-from services.incident.verdict import verdict_of
+from services.incident.verdict import judge, reason_of
 from tests.support.records import FELL, ROUTE, alert, at, decision, family_alert
 
 MODEL = family_alert("model_shift", index=600)
@@ -81,10 +81,12 @@ CASES = [
 @pytest.mark.parametrize(("families", "verdict"), CASES)
 def test_verdict(families, verdict):
     crossings = [(at(hours), family) for hours, family in enumerate(families)]
-    found, reason = verdict_of(crossings)
-    assert found == verdict
-    assert len(reason.split()) > 5
-    assert verdict_of(reversed(crossings))[0] == verdict
+    judged = judge(crossings)
+    assert judged.verdict == verdict
+    assert judged.signs
+    assert set(judged.signs) <= set(families)
+    assert len(reason_of(judged).split()) > 5
+    assert judge(reversed(crossings)).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,9 @@ def test_verdict(families, verdict):
     ids=["24 h are together", "later: model", "users 24 h before", "users earlier: model"],
 )
 def test_both_crossed_within_24_h(hours, verdict):
-    assert verdict_of([(at(0), "model_shift"), (at(hours), "user_shift")])[0] == verdict
+    judged = judge([(at(0), "model_shift"), (at(hours), "user_shift")])
+    assert (judged.verdict, judged.signs) == (verdict, ("model_shift",))
+    assert judged.apart == timedelta(hours=abs(hours))
 
 
 def test_every_revision_is_on_the_timeline_with_its_reason():
