@@ -23,6 +23,7 @@ NAMED = {
 }
 """Words that happen to be the name of a signal or a detector, and what they are there."""
 SIDES = ("family", "families", "detector")
+EXAMPLES = ("example", "examples", "json_schema_extra")
 
 
 def _files(package: str, method: str) -> set[str]:
@@ -106,8 +107,7 @@ def _literals(module: Module) -> Iterator[tuple[int, str]]:
     shown = {
         id(inner)
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.keyword)
-        and node.arg in ("example", "examples", "json_schema_extra", "openapi_examples")
+        if isinstance(node, ast.keyword) and node.arg in EXAMPLES
         for inner in ast.walk(node)
     }
     for node in ast.walk(module.tree):
@@ -117,7 +117,6 @@ def _literals(module: Module) -> Iterator[tuple[int, str]]:
 
 def _names_a_side(compared: ast.Compare) -> bool:
     sides = [compared.left, *compared.comparators]
-    named = any((isinstance(one, ast.Attribute) and one.attr in SIDES) for one in sides)
-    return named and any(
-        isinstance(one, ast.Constant) and isinstance(one.value, str) for side in sides for one in ast.walk(side)
-    )
+    parts = [one for side in sides for one in ast.walk(side)]
+    named = any(isinstance(one, ast.Attribute) and one.attr in SIDES for one in sides)
+    return named and any(isinstance(one, ast.Constant) and isinstance(one.value, str) for one in parts)
