@@ -49,9 +49,8 @@ class Up:
 
     def _listed(self) -> dict[str, int]:
         """What is listed. A child that is forked and not executed yet is called like its parent: it is neither."""
-        listed = subprocess.run(
-            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
-        ).stdout
+        command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)]
+        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         lines = [line.split(maxsplit=1) for line in listed.splitlines()]
         kinds = {"tansu broker": "broker", "worker --together": "worker"}
         return {kind: int(pid) for pid, args in lines for words, kind in kinds.items() if words in args}
