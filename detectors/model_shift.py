@@ -84,6 +84,7 @@ class ModelShift:
         title="Answers to similar questions",
         noun="answers to similar questions",
         says="the response given the prompt, by embeddings and style",
+        does="answers similar questions differently",
         sign="similar questions are answered differently",
         unit="sd",
         severity="info",

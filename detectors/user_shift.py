@@ -57,6 +57,7 @@ class UserShift:
         title="What users ask",
         noun="what users ask",
         says="the prompts",
+        does="is asked different questions",
         sign="users ask differently",
         unit="sd",
         severity="info",

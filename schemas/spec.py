@@ -30,9 +30,11 @@ class Spec:
         title: as a heading, for example `Refusals`.
         noun: what moves, as the subject of `rose` and `fell`: `refusal rate`; of a shift what differs.
         says: what is measured, completing `says whether the answer ...` or `watches ...`; for reference tables.
+        does: of a shift, what its route does then, after the route's name: `answers similar questions differently`.
         sign: what an alert of it shows, as one of the signs of a verdict: `similar questions are answered differently`.
         seen: of an event signal, what was seen in an answer: `a leaked credential`.
         unit: of its effect: percentage points, standard deviations, or a count (`ratio`).
+        unscored: why there may be nothing to measure: `no exchange carries a system prompt`.
         floor: smallest change of the signal's rate worth an alert, a share; 0 makes one an event; None: no rate.
         worse: the direction that harms; None where both may.
         severity: least severity of an alert of it; of a signal, of a rate that moves the way that harms.
@@ -49,8 +51,10 @@ class Spec:
     noun: str
     says: str
     family: str = ""
+    does: str = ""
     sign: str = ""
     seen: str = ""
+    unscored: str = ""
     unit: Unit = "pp"
     floor: float | None = None
     worse: Direction | None = None

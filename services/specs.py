@@ -39,6 +39,7 @@ RULER: Final = Spec(
     title="Our own measurement",
     noun="our measurement",
     says="the scorers themselves, on frozen exchanges",
+    does="is measured differently: our own scorers changed",
     sign="the scorers answer differently on frozen exchanges",
     unit="sd",
     blames="ruler",

@@ -34,9 +34,8 @@ from services.alert.state import (
     observe_reading,
 )
 from services.specs import family_of
+from services.wording import decisions as words
 
-_RETURNED: Final = "effect back inside the floor"
-_TURNED: Final = "it moves the other way now"
 _IDLE_STREAMS: Final = 512
 
 
@@ -98,7 +97,7 @@ def resolve(turn: StageContext) -> StageContext:
         return turn
     firing = {stream.fires for stream in state.streams.values()}
     ended = [name for name in state.active if name not in firing]
-    reason = _TURNED if word.status == "firing" else word.alert.reason or _RETURNED
+    reason = words.OTHER_WAY if word.status == "firing" else word.alert.reason or words.BACK_TO_NORMAL
     return resolve_alerts(turn, ended, word.alert.ts, reason)
 
 
@@ -192,18 +191,14 @@ def _sent(turn: StageContext, alert: Alert, identities: tuple[str, ...]) -> Stag
     return replace(turn, state=state, alerts=(*turn.alerts, alert))
 
 
-_DECISION_TEXTS: Final[dict[DecisionKind, str]] = {
-    "resolve": "resolved",
-    "false_alarm": "called a false alarm",
-    "accept_baseline": "accepted as the new baseline",
-}
+_RESOLVING: Final[frozenset[DecisionKind]] = frozenset({"resolve", "false_alarm", "accept_baseline"})
 _GROWN: Final = 2.0
 
 
 def apply_decision(turn: StageContext) -> StageContext:
     """`resolve`, `false_alarm` and `accept_baseline` resolve what they are about, and mute it."""
     decision = turn.item
-    if not isinstance(decision, Decision) or decision.kind not in _DECISION_TEXTS:
+    if not isinstance(decision, Decision) or decision.kind not in _RESOLVING:
         return turn
     state = turn.state
     about = _about(state, decision)
@@ -211,9 +206,7 @@ def apply_decision(turn: StageContext) -> StageContext:
     wanted = {name: mute for name, mute in mutes.items() if not _is_over(state, mute)}
     streams = {key: replace(s, fires=None) if s.fires in about else s for key, s in state.streams.items()}
     turn = replace(turn, state=replace(state, mutes={**state.mutes, **wanted}, streams=streams))
-    return resolve_alerts(
-        turn, about, decision.ts, f"{_DECISION_TEXTS[decision.kind]} by {decision.actor}: {decision.reason}"
-    )
+    return resolve_alerts(turn, about, decision.ts, words.decision_text(decision))
 
 
 def begin_baseline(turn: StageContext) -> StageContext:
@@ -229,7 +222,7 @@ def begin_baseline(turn: StageContext) -> StageContext:
     void = [name for name, a in state.active.items() if _is_void(state, name, a.sent.evidence.baseline, change)]
     mutes = {n: m for n, m in state.mutes.items() if m.kind != "accept_baseline" or m.baseline == change.baseline}
     turn = replace(turn, state=replace(state, baseline=change.baseline, streams=streams, mutes=mutes))
-    return resolve_alerts(turn, void, change.ts, "a new baseline was pinned")
+    return resolve_alerts(turn, void, change.ts, words.NEW_BASELINE)
 
 
 def lift_mutes(turn: StageContext) -> StageContext:
