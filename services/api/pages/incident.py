@@ -80,7 +80,7 @@ class IncidentIdentity:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """The page, from top to bottom; `unkept` are the exemplars without text."""
+    """The page, from top to bottom; `unkept` are the exemplars without text, `detectors` titles."""
 
     incident: Incident
     verdict: str
@@ -92,6 +92,7 @@ class IncidentView:
     timeline: tuple[TimelineEntry, ...]
     decided: tuple[Decision, ...]
     buttons: tuple[tuple[str, str, str], ...]
+    detectors: tuple[str, ...]
 
 
 def view_of_incident(dossier: IncidentDetails) -> IncidentView:
@@ -109,6 +110,7 @@ def view_of_incident(dossier: IncidentDetails) -> IncidentView:
         tuple(reversed(incident.timeline)),
         dossier.decided,
         _buttons(incident),
+        tuple(family_of(name).title for name in incident.families),
     )
 
 
