@@ -16,10 +16,12 @@ from schemas.decision import Decision
 from schemas.evaluation import Comparison
 from schemas.incident import Incident
 from services.charts import Band, ChartMark, ChartPoint, Rates, point
-from services.charts.axis import moment
 from services.store import journal, rollups
 from services.store.journal import Fact
 from services.store.tables import key_of
+from services.wording import charts, nouns
+from services.wording.notifications import picture
+from services.wording.timeline import change_mark
 
 _FAMILIES: Final = ("rate_shift", "events")
 _BEFORE: Final = timedelta(hours=24)
@@ -90,7 +92,7 @@ def window(incident: Incident, alert: Alert) -> tuple[datetime, datetime]:
 def build(incident: Incident, alert: Alert, facts: Iterable[Fact], rates: Rates) -> IncidentChart:
     """The chart with its baseline and its marks. Pure."""
     marks = tuple(mark for mark in _marks(incident, facts) if rates.since <= mark.ts <= rates.until)
-    words = _words(alert)
+    words = charts.move(alert)
     whole = Rates(
         rates.name,
         rates.points,
@@ -101,7 +103,7 @@ def build(incident: Incident, alert: Alert, facts: Iterable[Fact], rates: Rates)
         marks,
         f"{incident.route}{f', {alert.slice}' if alert.slice else ''}: {words}",
     )
-    told = f"{rates.name} of {whole.where}; incident opened {moment(incident.opened_at)} UTC"
+    told = picture(rates.name, whole.where, incident.opened_at)
     key = hash16([alert.id, incident.verdict, _noticed(whole, incident), [f"{mark.ts} {mark.text}" for mark in marks]])
     return IncidentChart(whole, told, key)
 
@@ -125,7 +127,7 @@ def _begin(points: Sequence[ChartPoint], since: datetime) -> datetime:
 
 
 def _name(alert: Alert) -> str:
-    return f"{(alert.signal or '').replace('_', ' ')} rate"
+    return nouns.signal_noun(alert.signal)
 
 
 def _baseline(alert: Alert) -> Band | None:
@@ -136,28 +138,16 @@ def _baseline(alert: Alert) -> Band | None:
     return Band(rate) if not alert.floor else Band(rate, max(rate - alert.floor, 0.0), min(rate + alert.floor, 1.0))
 
 
-def _words(alert: Alert) -> str:
-    effect = alert.effect
-    if effect is None or effect.before is None or effect.after is None:
-        return f"seen in an answer (exchange {alert.event_index})"
-    moved = {"up": "rose", "down": "fell", None: "moved"}[alert.direction]
-    change = "" if effect.low is None or effect.high is None else f", change {effect.low:+.1f} to {effect.high:+.1f} pp"
-    return f"{moved} from {effect.before:.1f}% to {effect.after:.1f}%{change}"
-
-
 def _marks(incident: Incident, facts: Iterable[Fact]) -> Iterator[ChartMark]:
-    yield ChartMark(incident.opened_at, "incident opened", "incident")
+    yield ChartMark(incident.opened_at, charts.OPENED, "incident")
     for fact in facts:
         if isinstance(fact, Change):
             yield _changed(fact)
         elif isinstance(fact, Comparison):
-            yield ChartMark(fact.ts, f"suite {fact.suite}: {fact.overall}", "evaluation")
+            yield ChartMark(fact.ts, charts.suite_mark(fact), "evaluation")
         elif isinstance(fact, Decision) and fact.kind == "announce":
-            yield ChartMark(fact.ts, "change announced")
+            yield ChartMark(fact.ts, charts.ANNOUNCED)
 
 
 def _changed(change: Change) -> ChartMark:
-    name = change.to_identity[:8] if change.model is None else change.model.served or change.model.requested
-    if change.kind == "pinned":
-        return ChartMark(change.ts, "baseline pinned", "baseline")
-    return ChartMark(change.ts, "silent change suspected" if change.kind == "suspected" else f"now {name}")
+    return ChartMark(change.ts, change_mark(change), "baseline" if change.kind == "pinned" else "change")

@@ -20,6 +20,7 @@ SHORT: Final[Mapping[Outcome, str]] = {
     "unchanged": "did not change",
     "inconclusive": "has no result",
 }
+NOT_RUN: Final = "not run yet"
 NO_RESULT: Final = "did not finish: no result"
 _MOST: Final = 3
 

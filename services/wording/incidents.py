@@ -67,6 +67,13 @@ def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
 
     That the questions did not change is said of a rate, unless one of the `others` says that they did.
     """
+    spec = specs.family_of(alert.family)
+    asked = any(specs.family_of(one.family).blames == "users" for one in others)
+    same = spec.kind == "rate" and alert.signal is not None and spec.blames == "model" and not asked
+    return _sentence(alert) + (", and the questions did not change" if same else "")
+
+
+def _sentence(alert: Alert) -> str:
     where, spec = nouns.place(alert.route, alert.slice), specs.family_of(alert.family)
     if spec.kind == "event":
         return f"{nouns.seen(alert.signal)} was seen in an answer of {where}"
@@ -78,8 +85,6 @@ def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
         return f"{where} {spec.does or f'moved: {spec.noun}'}"
     if alert.signal is None:
         return f"{spec.noun} on {where}"
-    same = spec.blames == "model" and not any(specs.family_of(one.family).blames == "users" for one in others)
-    kept = ", and the questions did not change" if same else ""
     return (
         f"the {nouns.signal_noun(alert.signal)} of {where} {_VERBS[alert.direction]}{numbers.moved(alert.effect)}{kept}"
     )
@@ -103,8 +108,7 @@ def details(alert: Alert) -> str:
 
 def headline(alerts: Collection[Alert]) -> str:
     """The worst of an incident's alerts in one sentence; the first one where several are as bad."""
-    worst = max(alerts, key=lambda alert: rank(alert.severity))
-    return sentence(worst, alerts)
+    return _sentence(max(alerts, key=lambda alert: rank(alert.severity)))
 
 
 def title(incident: Incident) -> str:
@@ -174,11 +178,6 @@ def signs_of(alerts: Iterable[Alert]) -> tuple[str, ...]:
         if specs.family_of(alert.family).blames is not None:
             by_family.setdefault(alert.family, []).append(_sign(alert))
     return tuple(numbers.listed(list(dict.fromkeys(signs))) for signs in by_family.values())
-
-
-def severity_rise(before: Severity, after: Severity) -> str:
-    """That an incident got worse."""
-    return f"now {after}, it was {before}"
 
 
 def state(incident: Incident) -> str:
