@@ -48,7 +48,7 @@ def rates_chart(rates: Rates) -> Chart:
     Refusal rate from 24 Nov 00:00 to 24 Nov 06:00 UTC: last 2.0% of 100 scored (95% interval 0.6% to 7.0%), \
 against 15.0% in the baseline. Marked: 24 Nov 04:00 silent change.
     >>> len(made.svgs), made.rows[0]
-    (2, ('24 Nov 00:00', '15%', '9.3% to 23.3%', '100'))
+    (2, ('24 Nov 00:00', '15.0%', '9.3% to 23.3%', '100'))
     """
     says = summary.sentence(rates)
     drawn = tuple(_drawn(rates, size, says).for_page() for size in (_WIDE, _NARROW))
