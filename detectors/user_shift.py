@@ -54,7 +54,6 @@ class UserShift:
     spec: ClassVar[Spec] = Spec(
         name="user_shift",
         kind="shift",
-        family="user_shift",
         title="What users ask",
         noun="what users ask",
         says="the prompts",
@@ -64,7 +63,6 @@ class UserShift:
         severity="info",
         blames="users",
     )
-    name: ClassVar[str] = "user_shift"
     scope: ClassVar[Scope] = "route"
     learns: ClassVar[bool] = True
     artefact_type: ClassVar[type[UserShiftArtefact]] = UserShiftArtefact

@@ -20,7 +20,6 @@ from schemas.decision import Decision, DecisionKind
 from schemas.evaluation import Comparison
 from schemas.reading import Reading
 from services.alert.grouping import add_to_groups, fingerprints_of_decision
-from services.alert.severity import EVENTS
 from services.alert.state import (
     KEPT_REPEATS,
     Active,
@@ -34,7 +33,7 @@ from services.alert.state import (
     observe_comparison,
     observe_reading,
 )
-from services.incident.lifecycle import NOT_OF_A_BASELINE
+from services.specs import family_of
 from services.wording import decisions as words
 
 _IDLE_STREAMS: Final = 512
@@ -243,7 +242,7 @@ def _about(state: AlertState, decision: Decision) -> tuple[str, ...]:
     names = fingerprints_of_decision(state, decision)
     if decision.kind != "accept_baseline":
         return names
-    return tuple(name for name in names if state.families.get(name) not in NOT_OF_A_BASELINE)
+    return tuple(name for name in names if name not in state.families or family_of(state.families[name]).of_baseline)
 
 
 def _fires(state: AlertState, fingerprint: str) -> bool:
@@ -275,7 +274,7 @@ def _is_over(state: AlertState, mute: Mute) -> bool:
 
 def _is_void(state: AlertState, fingerprint: str | None, baseline: str | None, change: Change) -> bool:
     family = state.families.get(fingerprint or "")
-    return family is not None and family not in NOT_OF_A_BASELINE and baseline != change.baseline
+    return family is not None and family_of(family).of_baseline and baseline != change.baseline
 
 
 def _calmed(state: AlertState, mute: Mute, word: StreamObservation) -> Mute:
@@ -293,7 +292,8 @@ def _ends(mute: Mute, word: StreamObservation) -> bool:
         return True
     if word.status != "firing" or word.alert.fingerprint != mute.fingerprint:
         return False
-    if mute.kind == "resolve" and word.alert.family == EVENTS and word.alert.exemplars[-1:] != (mute.exemplar,):
+    event = family_of(word.alert.family).kind == "event"
+    if mute.kind == "resolve" and event and word.alert.exemplars[-1:] != (mute.exemplar,):
         return True
     baseline = word.alert.evidence.baseline
     if mute.kind == "accept_baseline" and None not in (baseline, mute.baseline) and baseline != mute.baseline:

@@ -9,8 +9,9 @@ from typing import Final
 
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import EntryKind, IncidentState, TimelineEntry
-from services.incident.lifecycle import NOT_OF_A_BASELINE, closed, edited
+from services.incident.lifecycle import closed, edited
 from services.incident.state import Case, entry
+from services.specs import family_of
 from services.wording import decisions as words
 from services.wording import nouns
 from services.wording.decisions import decision_text
@@ -66,7 +67,7 @@ def _resolve(case: Case, decision: Decision, ts: datetime) -> Case:
 
 def _accept(case: Case, decision: Decision, ts: datetime) -> Case:
     """A new baseline resolves what moved against the old one; a leak stays open until a person resolves it."""
-    left = tuple(name for name in case.firing if case.alerts[name].family in NOT_OF_A_BASELINE)
+    left = tuple(name for name in case.firing if not family_of(case.alerts[name].family).of_baseline)
     if not left:
         return closed(case, _last(decision, ts))
     names = sorted({nouns.subject(case.alerts[name]) for name in left})

@@ -22,8 +22,6 @@ from services.wording.incidents import headline, verdict_reason
 
 REOPENS_WITHIN: Final = timedelta(hours=24)
 INFO_LASTS: Final = timedelta(hours=24)
-# A new baseline makes neither a leaked secret nor missing data all right: people resolve events, data ends blindness.
-NOT_OF_A_BASELINE: Final = frozenset({"events", "blind"})
 
 
 def id_of(alert: Alert) -> str:

@@ -60,7 +60,6 @@ class SystemPromptLeak:
         floor=0.0,
         worse="up",
     )
-    name: str = "system_prompt_leak"
     version: str = "1"
 
     def measure(self, text: ScoredText) -> Measurement:

@@ -60,7 +60,7 @@ def percent(share: float | None) -> str:
     """
     if share is None:
         return UNKNOWN
-    if share == 0 or abs(share) >= 0.0005:
+    if abs(share) < 5e-8 or abs(share) >= 0.0005:  # what rounds to nothing, and what one digit says
         return f"{share * 100:.1f}%"
     return f"{float(f'{share * 100:.2g}'):f}".rstrip("0") + "%"
 
