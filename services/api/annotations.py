@@ -16,10 +16,10 @@ from sqlalchemy import Connection
 
 from schemas.change import Change
 from schemas.decision import Decision, DecisionKind
+from schemas.fact import Fact
 from schemas.incident import Incident
 from services.api.time_window import Window
 from services.store import incidents, journal
-from services.store.journal import Fact
 
 AnnotationKind = Literal["observed", "suspected", "pinned", "announced", "opened", "resolved", "decided"]
 _DECISION_WORDS: Final[Mapping[DecisionKind, str]] = {

@@ -12,15 +12,16 @@ from sqlalchemy import Connection
 from schemas.change import Change
 from schemas.evaluation import Comparison
 from schemas.identity import Model
-from schemas.incident import Incident
+from schemas.incident import Incident, IncidentState
 from schemas.reading import Reading
 from services.api.annotations import Annotation, marks
 from services.api.time_window import Window, WindowQuery, readable_step, step_of, window_of
 from services.store import baselines, incidents, journal, readings, rollups, routes, scores
+from services.store.incidents import IncidentFilter
 from services.store.rollups import RollupPoint, RollupRate
 from services.store.scores import StoredExchange
 
-UNRESOLVED: Final = ("open", "acknowledged", "snoozed")
+UNRESOLVED: Final[tuple[IncidentState, ...]] = ("open", "acknowledged", "snoozed")
 SAMPLES: Final = 8
 _INCIDENTS: Final = 8
 _COMPARISONS: Final = 3
@@ -58,7 +59,7 @@ class RouteSnapshot:
 
 def read_route(connection: Connection, route: str, hours: int, slice: str) -> RouteSnapshot | None:
     """The file of a route with the last hours of a slice, empty for the whole route; None if there is no such route."""
-    if not routes.route_exists(connection, route):
+    if not routes.exists(connection, route):
         return None
     clock = routes.clock(connection, route)
     window = window_of(WindowQuery(hours=hours), clock)
@@ -71,7 +72,7 @@ def read_route(connection: Connection, route: str, hours: int, slice: str) -> Ro
         if window.whole(step) != whole:
             whole = window.whole(step)
             rates = rollups.rates(connection, route, whole.since, whole.until, None)
-    [unresolved] = incidents.page_newest(connection, route, UNRESOLVED, None, 1) or (None,)
+    [unresolved] = incidents.page(connection, IncidentFilter(states=UNRESOLVED, within=(route,)), None, 1) or (None,)
     return RouteSnapshot(
         route=route,
         clock=clock,
@@ -87,7 +88,7 @@ def read_route(connection: Connection, route: str, hours: int, slice: str) -> Ro
         models=routes.identities(connection, route),
         seen=rollups.identities_seen(connection, route),
         open=unresolved,
-        incidents=incidents.page_newest(connection, route, None, None, _INCIDENTS),
+        incidents=incidents.page(connection, IncidentFilter(within=(route,)), None, _INCIDENTS),
         comparisons=_comparisons(connection, route),
         exchanges=scores.exchanges(connection, route, None, SAMPLES, kept=True),
     )

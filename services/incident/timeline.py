@@ -9,9 +9,10 @@ from schemas.alert import Alert
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, Run
+from schemas.fact import Fact
 from schemas.identity import identity_of
 from schemas.incident import EntryKind, TimelineEntry
-from services.incident.state import Fact, RouteIncidents, entry
+from services.incident.state import RouteIncidents, entry
 from services.incident.wording import change_text, comparison_text, decision_text, run_text
 
 SHORTLY_BEFORE: Final = timedelta(hours=24)

@@ -139,14 +139,33 @@ def note_pins(connection: Connection, changes: Sequence[Change]) -> None:
     upsert(connection, _PINS, [found[route] for route in sorted(found)], newer=("event_index", "ts", "baseline"))
 
 
-def worst_first(connection: Connection, wanted: FleetFilter, offset: int, most: int) -> tuple[FleetRoute, ...]:
+def page(
+    connection: Connection, wanted: FleetFilter, offset: int, most: int
+) -> tuple[FleetCounts, FleetCounts, tuple[FleetEntry, ...]]:
+    """How all routes of the globs stand, how the wanted ones do, and so many of those from place `offset`."""
+    found = _entries(connection, _worst_first(connection, wanted, offset, most))
+    return _counts(connection, FleetFilter(wanted.globs)), _counts(connection, wanted), found
+
+
+def page_by_name(connection: Connection, wanted: FleetFilter, after: str | None, most: int) -> tuple[FleetEntry, ...]:
+    """At most so many routes in the order of their names, which follow the one named `after`."""
+    return _entries(connection, _by_name(connection, wanted, after, most))
+
+
+def entry(connection: Connection, route: str) -> FleetEntry | None:
+    """How one route stands, or None."""
+    row = connection.execute(_fleet_query().where(_ROUTES.c.route == route)).one_or_none()
+    return None if row is None else _entries(connection, [_read(row)])[0]
+
+
+def _worst_first(connection: Connection, wanted: FleetFilter, offset: int, most: int) -> tuple[FleetRoute, ...]:
     """At most so many routes from place `offset`: by the severity of what is open, then blind, learning, watching."""
     severity, watch = _rank(_INCIDENTS.c.severity, SEVERITIES), _rank(_watch_status(), WATCH_STATUSES)
     query = _narrowed(_fleet_query(), wanted).order_by(severity.desc(), watch.desc(), _ROUTES.c.route)
     return tuple(_read(row) for row in connection.execute(query.limit(most).offset(offset)))
 
 
-def by_name(connection: Connection, wanted: FleetFilter, after: str | None, most: int) -> tuple[FleetRoute, ...]:
+def _by_name(connection: Connection, wanted: FleetFilter, after: str | None, most: int) -> tuple[FleetRoute, ...]:
     """At most so many routes in the order of their names, which follow the one named `after`."""
     query = _narrowed(_fleet_query(), wanted).order_by(_ROUTES.c.route).limit(most)
     if after is not None:
@@ -154,13 +173,7 @@ def by_name(connection: Connection, wanted: FleetFilter, after: str | None, most
     return tuple(_read(row) for row in connection.execute(query))
 
 
-def get(connection: Connection, route: str) -> FleetRoute | None:
-    """One route, or None."""
-    row = connection.execute(_fleet_query().where(_ROUTES.c.route == route)).one_or_none()
-    return None if row is None else _read(row)
-
-
-def counts(connection: Connection, wanted: FleetFilter) -> FleetCounts:
+def _counts(connection: Connection, wanted: FleetFilter) -> FleetCounts:
     """How the wanted routes stand."""
     routes = _narrowed(_fleet_query(), wanted).subquery()
     told = [func.count(case((routes.c.watch == word, 1))) for word in ("blind", "learning")]
@@ -236,8 +249,7 @@ MOST_IDENTITIES: Final = 5
 MOST_SPOTS: Final = 20
 _HOUR: Final = timedelta(hours=1)
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_ROUTE_ROWS, _PIN_ROWS, _STREAM_ROWS = table(RouteRow), table(PinRow), table(StreamRow)
-_INCIDENT_ROWS, _HOURLY, _IDENTITIES = table(IncidentRow), table(HourlyRollupRow), table(IdentityRow)
+_HOURLY, _IDENTITIES = table(HourlyRollupRow), table(IdentityRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +308,7 @@ class FleetEntry:
         return sum(self.hours)
 
 
-def entries(connection: Connection, glances: Sequence[FleetRoute]) -> tuple[FleetEntry, ...]:
+def _entries(connection: Connection, glances: Sequence[FleetRoute]) -> tuple[FleetEntry, ...]:
     """The routes with all that a list shows of them."""
     if not glances:
         return ()
@@ -353,18 +365,18 @@ def _windows(glances: Iterable[FleetRoute]) -> CTE:
 
 
 def _learned(connection: Connection, names: Sequence[str]) -> dict[str, int]:
-    query = select(_STREAM_ROWS.c.route, func.max(_STREAM_ROWS.c.n)).group_by(_STREAM_ROWS.c.route)
-    query = query.where(_STREAM_ROWS.c.route.in_(names), _STREAM_ROWS.c.detector == "baseline")
+    query = select(_STREAMS.c.route, func.max(_STREAMS.c.n)).group_by(_STREAMS.c.route)
+    query = query.where(_STREAMS.c.route.in_(names), _STREAMS.c.detector == "baseline")
     return {route: n for route, n in connection.execute(query)}  # noqa: C416 -- rows are tuples of any
 
 
 def _blind_spots(connection: Connection, names: Sequence[str]) -> Mapping[str, list[BlindSpot]]:
-    columns = [_STREAM_ROWS.c[name] for name in ("route", "detector", "signal", "reason")]
-    joined = _STREAM_ROWS.join(_ROUTE_ROWS, _ROUTE_ROWS.c.route == _STREAM_ROWS.c.route)
-    joined = joined.outerjoin(_PIN_ROWS, _PIN_ROWS.c.route == _STREAM_ROWS.c.route)
-    watched = or_(_STREAM_ROWS.c.detector == "events", of_current_baseline())
+    columns = [_STREAMS.c[name] for name in ("route", "detector", "signal", "reason")]
+    joined = _STREAMS.join(_ROUTES, _ROUTES.c.route == _STREAMS.c.route)
+    joined = joined.outerjoin(_PINS, _PINS.c.route == _STREAMS.c.route)
+    watched = or_(_STREAMS.c.detector == "events", of_current_baseline())
     query = select(*columns, func.count()).select_from(joined).group_by(*columns)
-    query = query.where(_STREAM_ROWS.c.route.in_(names), is_blind(watched))
+    query = query.where(_STREAMS.c.route.in_(names), is_blind(watched))
     found: dict[str, list[BlindSpot]] = defaultdict(list)
     for route, *spot in sorted(connection.execute(query), key=lambda row: tuple(str(part) for part in row)):
         found[route].append(BlindSpot(*spot))
@@ -373,12 +385,12 @@ def _blind_spots(connection: Connection, names: Sequence[str]) -> Mapping[str, l
 
 def _page_budget(connection: Connection, windows: CTE) -> dict[str, PageBudgetUse]:
     called = and_(
-        _INCIDENT_ROWS.c.route == windows.c.route,
-        _INCIDENT_ROWS.c.opened_at > windows.c.month,
-        _INCIDENT_ROWS.c.severity != "info",
+        _INCIDENTS.c.route == windows.c.route,
+        _INCIDENTS.c.opened_at > windows.c.month,
+        _INCIDENTS.c.severity != "info",
     )
-    told = func.count(case((_INCIDENT_ROWS.c.false_alarm, 1)))
-    query = select(windows.c.route, func.count(), told).join(_INCIDENT_ROWS, called).group_by(windows.c.route)
+    told = func.count(case((_INCIDENTS.c.false_alarm, 1)))
+    query = select(windows.c.route, func.count(), told).join(_INCIDENTS, called).group_by(windows.c.route)
     return {route: PageBudgetUse(pages, false) for route, pages, false in connection.execute(query)}
 
 

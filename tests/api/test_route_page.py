@@ -9,6 +9,7 @@ import pytest
 from schemas.change import Pinning
 from services.api.app import Api
 from services.api.auth.authorization import Principal
+from services.store import incidents
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.blocks import Row, blocks
@@ -46,7 +47,7 @@ def pin(database: Database) -> None:
 def test_it_tells_of_the_incident_rates_evidence_identities_and_slices(database: Database) -> None:
     live(database)
     api = api_on(database, Wire())
-    [incident] = api.repository.incidents(LIFE)
+    [incident] = api.database.query(incidents.find, LIFE)
     text = words(api)
     for said in (
         "warning support-bot/prod open",
@@ -132,7 +133,7 @@ def test_a_silent_route_is_not_called_watched(database: Database) -> None:
 
 def test_a_route_without_exchanges_says_what_to_do(database: Database) -> None:
     recorded(database, alert("firing", 300, route="quiet/one"))
-    [incident] = api_on(database, Wire()).repository.incidents("quiet/one")
+    [incident] = api_on(database, Wire()).database.query(incidents.find, "quiet/one")
     recorded(database, decision("resolve", route="quiet/one", incident=incident.id))
     text = words(api_on(database, Wire()), "/routes/quiet/one")
     assert "No exchange has arrived on this route yet" in text

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from schemas.change import Pinning
+from services.store import fleet
 from services.store.engine import Database
 from services.store.fleet import BlindSpot, FleetEntry, FleetFilter, PageBudgetUse
-from services.store.repository import Repository
 from tests.record.stories import scores
 from tests.support.api import recorded
 from tests.support.records import BASELINE, NEXT_BASELINE, ROUTE, alert, blind, change, decision, reading, shift
@@ -26,15 +26,15 @@ def pinned(index: int = 990, route: str = ROUTE, **fields):
 
 
 def stands(database: Database, route: str = ROUTE) -> FleetEntry:
-    found = Repository(database).route(route)
+    found = database.query(fleet.entry, route)
     assert found is not None
     return found
 
 
 def test_a_route_that_was_never_seen_is_none(database: Database) -> None:
     recorded(database, pinned())
-    assert Repository(database).route("other/prod") is None
-    assert Repository(database).route("\0" if database.engine.dialect.name == "sqlite" else "%") is None
+    assert database.query(fleet.entry, "other/prod") is None
+    assert database.query(fleet.entry, "\0" if database.engine.dialect.name == "sqlite" else "%") is None
 
 
 def test_it_learns_until_a_baseline_is_pinned(database: Database) -> None:
@@ -129,7 +129,7 @@ def test_incidents_that_called_nobody_or_are_older_than_30_days_use_nothing(data
 
 
 @pytest.fixture
-def four(database: Database) -> Repository:
+def four(database: Database) -> Database:
     """A route of each kind: c has an incident, b is blind, d learns, a is watched."""
     recorded(
         database,
@@ -138,15 +138,15 @@ def four(database: Database) -> Repository:
         alert("firing", 1000, route="c/prod", severity="error"),
         learning(50, 60, "d/prod"),
     )
-    return Repository(database)
+    return database
 
 
-def test_the_worst_route_comes_first(four: Repository) -> None:
-    everything, wanted, found = four.fleet(FleetFilter(), 0, 10)
+def test_the_worst_route_comes_first(four: Database) -> None:
+    everything, wanted, found = four.query(fleet.page, FleetFilter(), 0, 10)
     assert [entry.glance.route for entry in found] == ["c/prod", "b/prod", "d/prod", "a/prod"]
     assert everything == wanted
     assert (everything.routes, everything.incident, everything.blind, everything.learning) == (4, 1, 1, 1)
-    assert [entry.glance.route for entry in four.fleet(FleetFilter(), 1, 2)[2]] == ["b/prod", "d/prod"]
+    assert [entry.glance.route for entry in four.query(fleet.page, FleetFilter(), 1, 2)[2]] == ["b/prod", "d/prod"]
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,12 @@ def test_the_worst_route_comes_first(four: Repository) -> None:
         (FleetFilter(globs=()), []),
     ],
 )
-def test_routes_are_chosen_by_state_name_and_right(four: Repository, wanted: FleetFilter, names: list[str]) -> None:
-    assert [entry.glance.route for entry in four.route_page(wanted, None, 10)] == names
-    assert four.fleet(wanted, 0, 10)[1].routes == len(names)
+def test_routes_are_chosen_by_state_name_and_right(four: Database, wanted: FleetFilter, names: list[str]) -> None:
+    assert [entry.glance.route for entry in four.query(fleet.page_by_name, wanted, None, 10)] == names
+    assert four.query(fleet.page, wanted, 0, 10)[1].routes == len(names)
 
 
-def test_pages_by_name_follow_each_other(four: Repository) -> None:
-    first = [entry.glance.route for entry in four.route_page(FleetFilter(), None, 3)]
+def test_pages_by_name_follow_each_other(four: Database) -> None:
+    first = [entry.glance.route for entry in four.query(fleet.page_by_name, FleetFilter(), None, 3)]
     assert first == ["a/prod", "b/prod", "c/prod"]
-    assert [entry.glance.route for entry in four.route_page(FleetFilter(), first[-1], 3)] == ["d/prod"]
+    assert [entry.glance.route for entry in four.query(fleet.page_by_name, FleetFilter(), first[-1], 3)] == ["d/prod"]

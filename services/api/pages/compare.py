@@ -7,7 +7,6 @@ Two runs of a route held against each other: chosen by a form, shown measure by 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -16,14 +15,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
-from schemas.base import HEX16
 from schemas.evaluation import HazardComparison, Outcome
 from schemas.identity import Model
 from services.api import wording
 from services.api.auth.authorization import needs, visible_globs, who
-from services.api.http.problems import call_store
+from services.api.http.paging import is_id
+from services.api.http.problems import call_store, query_store
 from services.api.pages.bars import HazardChange, bars, common_scale
-from services.api.pages.render import Parts, page
+from services.api.pages.render import PageContext, page
 from services.api.resources.evaluations import two_runs
 from services.evaluate.comparison import ComparisonResult, compare, incomparable, worsened
 from services.evaluate.result import RunResult, SuiteAnswer
@@ -197,7 +196,7 @@ _EMPTY: Final = ""
 Given = Annotated[str, Query(max_length=200)]
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The path of the page."""
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
@@ -205,18 +204,16 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
     async def two(request: Request, route: Given = _EMPTY, before: Given = _EMPTY, after: Given = _EMPTY) -> Response:
         principal = who(request)
         told: dict[str, Any] = {"view": None, "earlier": None, "later": None, "models": {}}
-        if re.fullmatch(HEX16, before) and re.fullmatch(HEX16, after):
-            earlier, later = await two_runs(parts.repository, principal, before, after)
+        if is_id(before) and is_id(after):
+            earlier, later = await two_runs(parts.database, principal, before, after)
             shown = await call_store(lambda: view_of_comparison(earlier, later, compare(earlier, later)))
             route = later.route
             told |= {"view": shown, "earlier": earlier, "later": later}
         seen = visible_globs(principal, route or None)
-        choices = await call_store(lambda: parts.repository.read(lambda connection: _choices(connection, seen)))
+        choices = await query_store(parts.database, _choices, seen)
         told |= {"route": route, "before": before, "after": after, "choices": choices}
         if told["later"] is not None:
-            told["models"] = await call_store(
-                lambda: parts.repository.read(lambda connection: _models(connection, told["earlier"], told["later"]))
-            )
+            told["models"] = await query_store(parts.database, _models, told["earlier"], told["later"])
         return page(request, "compare.html", told)
 
     return (made,)

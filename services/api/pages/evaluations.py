@@ -24,10 +24,10 @@ from schemas.evaluation import Comparison
 from services.api import wording
 from services.api.auth import csrf
 from services.api.auth.authorization import Principal, needs, visible_globs, who
-from services.api.http.problems import Problem, call_store, problem_of_violation
+from services.api.http.problems import Problem, problem_of_violation, query_store
 from services.api.pages import forms
 from services.api.pages.compare import AnswerExcerpt, answer_excerpt, measure_name, question_asked
-from services.api.pages.render import Parts, page
+from services.api.pages.render import PageContext, page
 from services.api.resources.evaluations import found_run
 from services.api.schedules import (
     EvaluationPlanner,
@@ -289,13 +289,13 @@ _MOST_PLANS: Final = 200
 _FIELDS: Final = ("route", "name", "cron", "timezone", "suite")
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the pages."""
-    planning = EvaluationPlanner(parts.repository.database, parts.decisions.clock)
+    planning = EvaluationPlanner(parts.database, parts.decisions.clock)
     return _reading(parts), _planning(parts, planning)
 
 
-def _reading(parts: Parts) -> APIRouter:
+def _reading(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/evaluations")
@@ -304,18 +304,16 @@ def _reading(parts: Parts) -> APIRouter:
 
     @made.get("/evaluations/{id}")
     async def evaluation(request: Request, id: str) -> Response:
-        one, result = await found_run(parts.repository, who(request), id)
+        one, result = await found_run(parts.database, who(request), id)
         now = parts.decisions.clock()
-        compared, others = await call_store(
-            lambda: parts.repository.read(lambda connection: _compared_and_others(connection, one))
-        )
+        compared, others = await query_store(parts.database, _compared_and_others, one)
         told = {"line": run_line(one, now, compared), "compared": compared, "others": others, "now": now}
         return page(request, "evaluation.html", told | {"view": None if result is None else view_of_run(result)})
 
     return made
 
 
-def _planning(parts: Parts, planning: EvaluationPlanner) -> APIRouter:
+def _planning(parts: PageContext, planning: EvaluationPlanner) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "operator")])
 
     @made.post("/evaluations")
@@ -349,7 +347,7 @@ def _planning(parts: Parts, planning: EvaluationPlanner) -> APIRouter:
 
 
 async def _overview_page(
-    request: Request, parts: Parts, problem: Problem | None = None, fields: Mapping[str, str] | None = None
+    request: Request, parts: PageContext, problem: Problem | None = None, fields: Mapping[str, str] | None = None
 ) -> Response:
     now, token, seen = parts.decisions.clock(), csrf.token_of(request), visible_globs(who(request))
 
@@ -363,10 +361,10 @@ async def _overview_page(
         )
         return found, runs.targets(connection, seen)
 
-    found, targets = await call_store(lambda: parts.repository.read(read))
+    found, targets = await query_store(parts.database, read)
     kept = {name: (fields or {}).get(name, "") for name in _FIELDS}
     told: dict[str, Any] = {"view": view_of_evaluations(found, now), "targets": targets, "now": now, "token": token}
-    told |= {"problem": problem, "fields": kept, "suites": suite_names(), "may": _may_plan(who(request))}
+    told |= {"problem": problem, "fields": kept, "suites": suite_names(), "may": who(request).may("operator")}
     made = page(request, "evaluations.html", told, 200 if problem is None else problem.status)
     csrf.keep(made, token, secure=request.url.scheme == "https")
     return made
@@ -405,7 +403,3 @@ def _checked(model: Any, given: Mapping[str, Any]) -> Any:
 def _must_see(principal: Principal, route: str) -> None:
     if not principal.sees(route):
         raise unknown_route()
-
-
-def _may_plan(principal: Principal) -> bool:
-    return principal.role in ("operator", "admin")

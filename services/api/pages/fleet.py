@@ -18,10 +18,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from services.api.auth.authorization import needs, who
-from services.api.http.problems import call_store
-from services.api.pages.render import Parts, page
+from services.api.http.problems import query_store
+from services.api.pages.render import PageContext, page
 from services.api.route_status import blind_spot_sentences
 from services.monitor import RoutePolicy
+from services.store import fleet as fleet_store
 from services.store.fleet import (
     HOURS,
     NO_ROUTES,
@@ -168,7 +169,7 @@ _MOST_PAGES: Final = 10_000
 _PART_OF_A_ROUTE: Final = re.compile(r"[a-z0-9._/-]{0,200}")
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the page."""
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
@@ -179,7 +180,7 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
         states = [state for state in STATES if state == asked["state"]]
         known = _PART_OF_A_ROUTE.fullmatch(text) is not None
         wanted = FleetFilter(who(request).routes, text if known else "", states)
-        every, fits, found = await call_store(lambda: parts.repository.fleet(wanted, (number - 1) * SIZE, SIZE))
+        every, fits, found = await query_store(parts.database, fleet_store.page, wanted, (number - 1) * SIZE, SIZE)
         if not known:  # what is part of no route's name fits none
             fits, found = NO_ROUTES, ()
         now = parts.decisions.clock()

@@ -16,7 +16,7 @@ from services.api.auth.authorization import needs, who
 from services.api.dead_letter_replays import ReplayStatus
 from services.api.http.problems import Problem
 from services.api.pages import forms
-from services.api.pages.render import Parts, page
+from services.api.pages.render import PageContext, page
 from services.api.resources.dead_letters import DeadLetterStep, check_sees_all
 from services.api.resources.health import HealthReport, health_report
 from services.store.dead_letters import DeadLetterCount
@@ -34,7 +34,7 @@ class DeadLetterGroup:
     reasons: tuple[DeadLetterCount, ...]
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the page."""
     return _reading(parts), _replaying(parts)
 
@@ -66,7 +66,7 @@ def outcome(replay: ReplayStatus) -> str:
     return f"{replay.sent:,} dead letters of {replay.step} sent again.{left}"
 
 
-def _reading(parts: Parts) -> APIRouter:
+def _reading(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/health")
@@ -76,7 +76,7 @@ def _reading(parts: Parts) -> APIRouter:
     return made
 
 
-def _replaying(parts: Parts) -> APIRouter:
+def _replaying(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "admin")])
 
     @made.post("/health/replay")
@@ -96,7 +96,7 @@ def _replaying(parts: Parts) -> APIRouter:
     return made
 
 
-def _page(request: Request, parts: Parts, problem: Problem | None = None) -> Response:
+def _page(request: Request, parts: PageContext, problem: Problem | None = None) -> Response:
     principal, now, token = who(request), datetime.now(UTC), csrf.token_of(request)
     told = health_report(parts.health, principal.sees, now)
     running = told.replay is not None and told.replay.state == "running"
@@ -105,7 +105,7 @@ def _page(request: Request, parts: Parts, problem: Problem | None = None) -> Res
         "heading": heading(told),
         "buried": dead_letter_groups(told.dead_letters or ()),
         "outcome": None if told.replay is None else outcome(told.replay),
-        "may_replay": principal.role == "admin" and "*" in principal.routes,
+        "may_replay": principal.may("admin") and principal.sees_all,
         "running": running,
         "problem": problem,
         "token": token,

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import Connection
 
 from schemas.alert import Alert, rank
 from schemas.decision import Decision
@@ -27,15 +28,15 @@ from services.api.auth import csrf
 from services.api.auth.authorization import needs, who
 from services.api.decision_conflicts import incident_version
 from services.api.decision_outbox import decision_time
-from services.api.http.problems import Problem, call_store
-from services.api.pages import charts, forms
+from services.api.http.paging import is_id
+from services.api.http.problems import Problem, query_store
+from services.api.pages import forms
 from services.api.pages.bars import Bars, HazardChange, bars, common_scale
-from services.api.pages.render import Parts, page
-from services.api.resources.incidents import HEX_ID
-from services.charts import Chart
+from services.api.pages.render import PageContext, page
+from services.charts import Chart, incident_chart, rates_chart
+from services.store import incidents, routes
 from services.store.decisions import StaleDecision
 from services.store.incidents import IncidentDetails
-from services.store.repository import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +221,12 @@ _SOON: Final = timedelta(minutes=2)
 _REFRESH_SECONDS: Final = 3
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the page and of its form."""
     return _reading(parts), _deciding(parts)
 
 
-def _reading(parts: Parts) -> APIRouter:
+def _reading(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/incidents/{id}")
@@ -237,7 +238,7 @@ def _reading(parts: Parts) -> APIRouter:
     return made
 
 
-def _deciding(parts: Parts) -> APIRouter:
+def _deciding(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "operator")])
 
     @made.post("/incidents/{id}/decisions")
@@ -262,22 +263,16 @@ def _deciding(parts: Parts) -> APIRouter:
     return made
 
 
-async def _incident_record(request: Request, parts: Parts, id: str) -> IncidentDetails:
-    found = await call_store(lambda: parts.repository.dossier(id)) if HEX_ID.fullmatch(id) else None
+async def _incident_record(request: Request, parts: PageContext, id: str) -> IncidentDetails:
+    found = await query_store(parts.database, incidents.details, id) if is_id(id) else None
     if found is None or not who(request).sees(found.incident.route):
         raise Problem(404, "there is no such incident; the list shows those that there are")
     return found
 
 
-async def _chart(parts: Parts, dossier: IncidentDetails) -> Chart | None:
-    ledger, incident = Ledger(parts.repository.database), dossier.incident
-    clock = await call_store(lambda: ledger.clock(incident.route))
-    what = charts.chart_query(incident, dossier.alerts, clock)
-    if what is None:
-        return None
-    window = (what.since, what.until)
-    points = await call_store(lambda: ledger.course(incident.route, window, what.step, what.slice, what.signal))
-    return charts.page_chart(what, points, incident, dossier.comparisons)
+def _chart(connection: Connection, incident: Incident) -> Chart | None:
+    found = incident_chart.read(connection, incident, routes.clock(connection, incident.route))
+    return None if found is None else rates_chart(found.rates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +284,9 @@ class _IncidentForm:
     older: int = 0
 
 
-async def _incident_page(request: Request, parts: Parts, dossier: IncidentDetails, sent: _IncidentForm) -> Response:
+async def _incident_page(
+    request: Request, parts: PageContext, dossier: IncidentDetails, sent: _IncidentForm
+) -> Response:
     now, token = parts.decisions.clock(), csrf.token_of(request)
     shown = view_of_incident(dossier)
     told = {
@@ -297,10 +294,10 @@ async def _incident_page(request: Request, parts: Parts, dossier: IncidentDetail
         "entries": shown.timeline[sent.older : sent.older + ENTRIES],
         "older": sent.older,
         "most": ENTRIES,
-        "chart": await _chart(parts, dossier),
+        "chart": await query_store(parts.database, _chart, dossier.incident),
         "token": token,
         "seen": incident_version(dossier.incident, dossier.decided),
-        "may_decide": forms.may_decide(who(request)),
+        "may_decide": who(request).may("operator"),
         "hours": forms.HOURS,
         "now": now,
         "fields": {name: sent.fields.get(name, "") for name in ("actor", "reason")},

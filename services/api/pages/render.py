@@ -21,7 +21,7 @@ from services.api.http.problems import Problem
 from services.api.sse import LiveUpdates
 from services.api.system import SystemHealth
 from services.monitor import RoutePolicy
-from services.store.repository import Repository
+from services.store.engine import Database
 
 HERE: Final = Path(__file__).parent
 NAVIGATION: Final = (
@@ -35,10 +35,10 @@ NAVIGATION: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class PageContext:
     """What the pages are made of; `policy` gives what the monitor file says of a route."""
 
-    repository: Repository
+    database: Database
     decisions: DecisionWriter
     guard: Guard
     budget: BodyBudget

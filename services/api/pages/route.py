@@ -22,8 +22,8 @@ from services.api import route_snapshot, route_status, wording
 from services.api.annotations import Annotation
 from services.api.annotations import AnnotationKind as Kind
 from services.api.auth.authorization import needs, who
-from services.api.http.problems import Problem, call_store
-from services.api.pages.render import Parts, page
+from services.api.http.problems import Problem, query_store
+from services.api.pages.render import PageContext, page
 from services.api.resources.route_rates import RatePoint, SignalRate, answered, baseline_rates, series, signal_rates
 from services.api.route_snapshot import RouteSnapshot
 from services.api.route_status import RouteStatus, current_readings, route_status_of
@@ -291,7 +291,7 @@ def _scored(one: SignalRate | None) -> str:
     return f"{one.scored:,} scored{share}"
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The path of the page."""
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
@@ -299,11 +299,8 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
     async def one(request: Request, route: str) -> Response:
         hours, slice = _hours(request), _slice(request)
 
-        def read() -> RouteSnapshot | None:
-            with parts.repository.database.read() as connection:
-                return route_snapshot.read_route(connection, route, hours, slice)
-
-        found = await call_store(read) if "\0" not in route and who(request).sees(route) else None
+        known = "\0" not in route and who(request).sees(route)
+        found = await query_store(parts.database, route_snapshot.read_route, route, hours, slice) if known else None
         if found is None:
             raise Problem(404, "there is no such route; the fleet shows those that there are")
         now = parts.decisions.clock()

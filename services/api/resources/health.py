@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from services.api.auth.authorization import Guard, needs, who
 from services.api.dead_letter_replays import ReplayStatus
 from services.api.http.etags import tagged
+from services.api.http.openapi import UNCHANGED
 from services.api.system import SurveyResult, SystemHealth
 from services.ports import StepLag
 from services.store.backlog import DecisionBacklog, MissedFireTimes, ReceiverBacklog, RunBacklog
@@ -197,7 +198,7 @@ def router(health: SystemHealth, guard: Guard) -> APIRouter:
     @made.get(
         "/health",
         summary="How Keelwatch itself is",
-        responses={200: {"model": HealthReport}, 304: {"description": "As If-None-Match knows it."}},
+        responses={200: {"model": HealthReport}, **UNCHANGED},
     )
     async def read(request: Request) -> Response:
         """Steps and how far they are behind, dead letters, deliveries, decisions and evaluations that wait.

@@ -14,13 +14,13 @@ from schemas.exchange import Route
 from schemas.identity import Model
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
-from services.api.http.problems import ProblemBody, call_store
+from services.api.http.openapi import FAULTS, UNCHANGED
+from services.api.http.problems import ProblemBody, query_store
 from services.api.resources.evaluations import MeasureRate, measure_rates
 from services.api.schedules import check_route_exists, unknown_route
 from services.evaluate.persistence import stored_run
 from services.store import routes, runs, scores
-from services.store.repository import Repository
+from services.store.engine import Database
 
 NOT_KNOWN: Final = "not known"
 
@@ -46,7 +46,7 @@ class RouteProfile(BaseModel):
     suites: list[SuiteLabel]
 
 
-def router(repository: Repository, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["routes"], dependencies=[needs(guard, "viewer")])
 
@@ -55,7 +55,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
         summary="Read a route's profile",
         responses={
             200: {"model": RouteProfile},
-            304: {"description": "As If-None-Match knows it."},
+            **UNCHANGED,
             404: {"model": ProblemBody, "description": "There is no such route."},
             **FAULTS,
         },
@@ -66,7 +66,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
         """What suites say of the model that answers now: events by measure and hazard, with intervals."""
         if not who(request).sees(route):
             raise unknown_route()
-        found = await call_store(lambda: repository.read(lambda connection: profile_of(connection, route)))
+        found = await query_store(database, profile_of, route)
         return tagged(request, found.model_dump(mode="json"))
 
     return made
