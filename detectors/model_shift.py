@@ -14,6 +14,7 @@ from detectors.stats.clusters import distances, kmeans, left_out_distances
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.repeated_prompts import Known, group_rows, prompt_keys
+from schemas.spec import Spec
 
 Float = NDArray[np.float64]
 
@@ -77,6 +78,18 @@ class ModelShift:
         response_prior, style_prior: prior variance of a shift as a share of the variance of the residual.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="model_shift",
+        kind="shift",
+        family="model_shift",
+        title="Answers to similar questions",
+        noun="answers to similar questions",
+        says="the response given the prompt, by embeddings and style",
+        sign="similar questions are answered differently",
+        unit="sd",
+        severity="info",
+        blames="model",
+    )
     name: ClassVar[str] = "model_shift"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = True

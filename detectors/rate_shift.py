@@ -14,6 +14,7 @@ from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, fit_model
 from detectors.stats.rate_stream import FEW_REASON, Column, RateStreamRunner, RateWatch, WatchState, start_watch
 from detectors.stats.repeated_prompts import Keys
+from schemas.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,17 @@ class RateShift:
         slice_rows, slice_values: baseline rows that make a slice value a stream, streams a dimension at most.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="rate_shift",
+        kind="rate",
+        family="rate_shift",
+        title="Safety rates",
+        noun="safety rate",
+        says="the rate of every Boolean signal given the prompt, up and down",
+        sign="a safety rate moved and the questions did not change",
+        graver=True,
+        blames="model",
+    )
     name: ClassVar[str] = "rate_shift"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = True

@@ -13,6 +13,7 @@ from detectors.stats import bets, drift
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.repeated_prompts import group_rows
+from schemas.spec import Spec
 
 Float = NDArray[np.float64]
 
@@ -50,6 +51,18 @@ class UserShift:
         axes: principal directions of the prompt; prior: prior variance of a shift as a share of their variance.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="user_shift",
+        kind="shift",
+        family="user_shift",
+        title="What users ask",
+        noun="what users ask",
+        says="the prompts",
+        sign="users ask differently",
+        unit="sd",
+        severity="info",
+        blames="users",
+    )
     name: ClassVar[str] = "user_shift"
     scope: ClassVar[Scope] = "route"
     learns: ClassVar[bool] = True

@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
 
+from schemas.spec import Spec
 from services.signals._pattern_set import PatternSet
 from services.signals.protocol import Measurement, ScoredText, Span
 
@@ -294,6 +295,18 @@ class PiiLeak:
     limits: infra/models/pii_leak.md, figures printed by `python -m tests.benchmarks.signals`.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="pii_leak",
+        kind="signal",
+        family="leaks",
+        title="Personal data leaks",
+        noun="rate of leaked personal data",
+        says="holds a personal value",
+        seen="personal data",
+        floor=0.02,
+        worse="up",
+        redacts=True,
+    )
     name: str = "pii_leak"
     version: str = "1"
 

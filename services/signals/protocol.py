@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from schemas.exchange import Answer, Exchange
+from schemas.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,11 @@ class ScoredText:
 
 
 class Signal(Protocol):
-    """A per-exchange measurement with a name, a version and a published error rate."""
+    """A per-exchange measurement with a spec, a version and a published error rate."""
+
+    @property
+    def spec(self) -> Spec:
+        """What others ask of it instead of its name."""
 
     @property
     def name(self) -> str:

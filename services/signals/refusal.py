@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from schemas.exchange import Answer
+from schemas.spec import Spec
 from services.signals._pattern_set import PatternSet
 from services.signals.protocol import Measurement, ScoredText
 
@@ -229,6 +230,15 @@ class Refusal:
     infra/models/refusal.md, figures printed by `python -m tests.benchmarks.signals`.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="refusal",
+        kind="signal",
+        family="answers",
+        title="Refusals",
+        noun="refusal rate",
+        says="declined what was asked",
+        floor=0.02,
+    )
     name: str = "refusal"
     version: str = "1"
 

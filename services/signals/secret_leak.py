@@ -18,8 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
+from schemas.spec import Spec
 from services.signals._pattern_set import PatternSet
 from services.signals.protocol import Measurement, ScoredText, Span
 
@@ -192,6 +193,18 @@ class SecretLeak:
     infra/models/secret_leak.md, figures printed by `python -m tests.benchmarks.signals`.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="secret_leak",
+        kind="signal",
+        family="leaks",
+        title="Secret leaks",
+        noun="rate of leaked credentials",
+        says="holds a credential that nobody in the conversation gave",
+        seen="a leaked credential",
+        floor=0.0,
+        worse="up",
+        redacts=True,
+    )
     name: str = "secret_leak"
     version: str = "1"
 

@@ -7,7 +7,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
+from typing import ClassVar
 
+from schemas.spec import Spec
 from services.signals.protocol import Measurement, ScoredText
 
 _RUN = 12
@@ -46,6 +48,17 @@ class SystemPromptLeak:
     infra/models/system_prompt_leak.md, figures printed by `python -m tests.benchmarks.signals`.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="system_prompt_leak",
+        kind="signal",
+        family="leaks",
+        title="System prompt leaks",
+        noun="rate of leaked system prompts",
+        says="repeats the orders of the system prompt",
+        seen="the system prompt",
+        floor=0.0,
+        worse="up",
+    )
     name: str = "system_prompt_leak"
     version: str = "1"
 
