@@ -16,9 +16,10 @@ from schemas.incident import Incident, IncidentState
 from schemas.reading import Reading
 from services.api.annotations import Annotation, marks
 from services.api.time_window import Window, WindowQuery, readable_step, step_of, window_of
-from services.store import baselines, incidents, journal, readings, rollups, routes, scores
+from services.store import baselines, fleet, incidents, journal, readings, rollups, routes, scores
 from services.store.incidents import IncidentFilter
 from services.store.rollups import RollupPoint, RollupRate
+from services.store.route_status import RouteStatus, StreamStatus, is_current, learned, status_of
 from services.store.scores import StoredExchange
 
 UNRESOLVED: Final[tuple[IncidentState, ...]] = ("open", "acknowledged", "snoozed")
@@ -35,7 +36,9 @@ class RouteSnapshot:
     Attributes:
         clock: time of its newest exchange. window: what is shown, None while it has no exchange; step: of `points`.
         points: of the slice that is shown. rates: of the window, by identity, slice and signal.
-        readings: the newest of each stream. seen: identity -> the hours in which it answered first and last.
+        readings: the newest of each stream that speak of now. status: how the route stands now.
+        learned: exchanges that its first baseline has so far.
+        seen: identity -> the hours in which it answered first and last.
         open: its incident that is not resolved. incidents: the newest. comparisons: of suites, newest last.
         exchanges: the newest of which the redacted text was kept.
     """
@@ -48,6 +51,8 @@ class RouteSnapshot:
     rates: tuple[RollupRate, ...]
     marks: tuple[Annotation, ...]
     readings: tuple[Reading, ...]
+    status: RouteStatus
+    learned: int
     pinned: Change | None
     models: Mapping[str, Model]
     seen: Mapping[str, tuple[datetime, datetime]]
@@ -57,7 +62,7 @@ class RouteSnapshot:
     exchanges: tuple[StoredExchange, ...]
 
 
-def read_route(connection: Connection, route: str, hours: int, slice: str) -> RouteSnapshot | None:
+def read_route(connection: Connection, route: str, hours: int, slice: str, now: datetime) -> RouteSnapshot | None:
     """The file of a route with the last hours of a slice, empty for the whole route; None if there is no such route."""
     if not routes.exists(connection, route):
         return None
@@ -73,6 +78,7 @@ def read_route(connection: Connection, route: str, hours: int, slice: str) -> Ro
             whole = window.whole(step)
             rates = rollups.rates(connection, route, whole.since, whole.until, None)
     [unresolved] = incidents.page(connection, IncidentFilter(states=UNRESOLVED, within=(route,)), None, 1) or (None,)
+    facts, latest = fleet.facts_of(connection, route), readings.streams(connection, route, None, _STREAMS)
     return RouteSnapshot(
         route=route,
         clock=clock,
@@ -83,7 +89,9 @@ def read_route(connection: Connection, route: str, hours: int, slice: str) -> Ro
         else rollups.points(connection, route, (whole.since, whole.until), step, slice=slice),
         rates=rates,
         marks=() if whole is None else marks(connection, route, whole),
-        readings=readings.streams(connection, route, None, _STREAMS),
+        readings=tuple(one for one in latest if is_current(StreamStatus.of_reading(one), facts)),
+        status=status_of(facts, now),
+        learned=learned(facts.streams),
         pinned=baselines.current_pinnings(connection, (route,)).get(route),
         models=routes.identities(connection, route),
         seen=rollups.identities_seen(connection, route),

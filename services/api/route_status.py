@@ -21,9 +21,9 @@ from schemas.reading import Reading, ReadingStatus
 from services.api import wording
 from services.api.route_snapshot import RouteSnapshot
 from services.charts import Chart, evidence_bar
-from services.store.fleet import BlindSpot, FleetEntry
+from services.store.route_status import BlindSpot, RouteStatus, StreamStatus
 
-ROUTE_SILENT_AFTER: Final = timedelta(hours=24)
+MOST_SPOTS: Final = 20
 _SPOT_REASONS: Final[Mapping[str, str]] = {
     "unscored": "the last exchanges have no value",
     "too few": "the baseline has too few exchanges to compare with",
@@ -32,19 +32,14 @@ _SPOT_REASONS: Final[Mapping[str, str]] = {
 _SPOT_SUBJECTS: Final[Mapping[str, str]] = {"model_shift": "answers to like prompts", "user_shift": "what users ask"}
 
 
-def blind_spot_sentences(entry: FleetEntry, now: datetime) -> tuple[str, ...]:
-    """What is not watched on the route at `now`, a sentence each; a route from which nothing comes is not watched."""
-    told = tuple(_spot_sentence(spot) for spot in entry.spots)
-    silent = silent_for(entry, now)
-    return told if silent is None else (*told, f"no exchange for {silent}")
+def blind_spot_sentences(status: RouteStatus) -> tuple[str, ...]:
+    """What is not watched on the route, a sentence each, at most 21; where nothing arrives nothing is watched."""
+    found = tuple(_spot_sentence(spot) for spot in status.blind_spots[:MOST_SPOTS])
+    return found if status.silent is None else (*found, f"no exchange for {_length(status.silent)}")
 
 
-def silent_for(entry: FleetEntry, now: datetime) -> str | None:
-    """For how long nothing came, in hours or days; None when that is less than a day."""
-    clock = entry.glance.clock
-    if clock is None or now - clock < ROUTE_SILENT_AFTER:
-        return None
-    hours = (now - clock) // timedelta(hours=1)
+def _length(silent: timedelta) -> str:
+    hours = silent // timedelta(hours=1)
     return f"{hours} hours" if hours < 48 else f"{hours // 24} days"
 
 
@@ -101,7 +96,7 @@ def detector_rows(readings: Sequence[Reading], models: Mapping[str, Model]) -> t
     return tuple(_row(one, models) for one in sorted(readings, key=_rank))
 
 
-def stream_subject(one: Reading) -> str:
+def stream_subject(one: Reading | StreamStatus) -> str:
     """What a stream is about, for example `refusal rate`."""
     named = (one.signal or one.detector).replace("_", " ")
     if one.detector == "events":
@@ -164,11 +159,8 @@ def _change(one: Reading) -> str | None:
     return f"change {wording.change(effect.low, effect.high, effect.unit)} (95% interval)"
 
 
-SILENT: Final = timedelta(hours=24)
-
-
 @dataclass(frozen=True, slots=True)
-class RouteStatus:
+class StatusHeading:
     """`tone` is the class of its colour, `word` the badge, `headline` the sentence, `notes` what else to know."""
 
     tone: str
@@ -177,80 +169,49 @@ class RouteStatus:
     notes: tuple[str, ...]
 
 
-def route_status_of(file: RouteSnapshot, size: int, now: datetime) -> RouteStatus:
-    """The route's state at `now`; a baseline takes `size` exchanges."""
-    notes = _notes(file, now)
-    blind = blind_spots(current_readings(file))
+def heading_of(file: RouteSnapshot, size: int, now: datetime) -> StatusHeading:
+    """How the route stands, as its page says it; a baseline takes `size` exchanges."""
+    status, notes = file.status, _notes(file, now)
+    spots = tuple(_spot_sentence(spot) for spot in status.blind_spots)
     if file.open is not None:
-        told = wording.headline(file.open)
-        return RouteStatus(f"sev-{file.open.severity}", file.open.severity, told, (*_blind(blind), *notes))
+        said = wording.headline(file.open)
+        return StatusHeading(f"sev-{file.open.severity}", file.open.severity, said, (*_unseen(spots), *notes))
     if file.clock is None:
-        return RouteStatus("blind", "not known", "No exchange has arrived on this route yet", notes)
-    if blind:
-        return RouteStatus("blind", "blind", f"Not watched in full: {blind[0]}", (*_blind(blind[1:]), *notes))
-    if file.pinned is None:
-        return _learning(file, size, notes)
-    return _watched(file, now, notes)
+        return StatusHeading(status.watch, "not known", "No exchange has arrived on this route yet", notes)
+    if status.watch == "learning":
+        return _learning(file, size, (*_unseen(spots), *notes))
+    if status.watch == "blind":
+        return _blind(status, spots, file.clock, now)
+    return _watched(status, (*_unseen(spots), *notes))
 
 
-def _learning(file: RouteSnapshot, size: int, notes: tuple[str, ...]) -> RouteStatus:
-    told = f"Learning what is normal: {min(learned_exchanges(file.readings), size):,} of {size:,} exchanges"
+def _learning(file: RouteSnapshot, size: int, notes: tuple[str, ...]) -> StatusHeading:
+    said = f"Learning what is normal: {min(file.learned, size):,} of {size:,} exchanges"
     until_then = "Until then no rate is compared with anything. A secret in an answer alerts at once."
-    return RouteStatus("learning", "learning", told, (until_then, *notes))
+    return StatusHeading("learning", "learning", said, (until_then, *notes))
 
 
-def _watched(file: RouteSnapshot, now: datetime, notes: tuple[str, ...]) -> RouteStatus:
-    if file.clock is not None and now - file.clock >= SILENT:
-        return RouteStatus(
-            "blind", "no data", f"No exchange for {wording.ago(file.clock, now).removesuffix(' ago')}", ()
-        )
-    firing = [one for one in current_readings(file) if one.status == "firing"]
-    if firing:
-        what = stream_subject(firing[0])
-        told = f"{what[0].upper()}{what[1:]} moved, and no incident is open: a person muted or resolved it"
-        return RouteStatus("sev-info", "moved", told, notes)
-    return RouteStatus("watching", "watched", "No shift found among what is watched", notes)
+def _blind(status: RouteStatus, spots: tuple[str, ...], clock: datetime, now: datetime) -> StatusHeading:
+    since = wording.ago(clock, now)
+    notes = () if status.silent is None else (f"The last exchange arrived {since}.",)
+    if status.is_silent_alone:
+        return StatusHeading("blind", "no data", f"No exchange for {since.removesuffix(' ago')}", ())
+    return StatusHeading("blind", "blind", f"Not watched in full: {spots[0]}", (*_unseen(spots[1:]), *notes))
 
 
-def learned_exchanges(readings: Sequence[Reading]) -> int:
-    """Exchanges that the baseline has so far."""
-    return max(
-        (one.evidence.n for one in readings if one.detector == "baseline" and one.status == "learning"), default=0
-    )
+def _watched(status: RouteStatus, notes: tuple[str, ...]) -> StatusHeading:
+    if status.moved:
+        what = stream_subject(status.moved[0])
+        said = f"{what[0].upper()}{what[1:]} moved, and no incident is open: a person muted or resolved it"
+        return StatusHeading("sev-info", "moved", said, notes)
+    return StatusHeading("watching", "watched", "No shift found among what is watched", notes)
 
 
-def current_readings(file: RouteSnapshot) -> tuple[Reading, ...]:
-    """Readings that speak of now: of the baseline that counts, or of none; progress of learning is told elsewhere."""
-    baseline = None if file.pinned is None else file.pinned.baseline
-    return tuple(
-        one
-        for one in file.readings
-        if one.detector != "baseline" and one.evidence.baseline in (None, baseline) and not _over(one, file)
-    )
-
-
-def blind_spots(readings: Sequence[Reading]) -> tuple[str, ...]:
-    """What cannot be seen, and why, each once; events that are not captured do not make the route blind."""
-    told = [
-        one.reason or "the reason is not known"
-        if one.detector == "blind"
-        else f"{stream_subject(one)} ({one.reason or 'the reason is not known'})"
-        for one in readings
-        if (one.status == "blind" and one.detector != "events") or (one.detector == "blind" and one.status == "firing")
-    ]
-    return tuple(dict.fromkeys(told))
-
-
-def _over(one: Reading, file: RouteSnapshot) -> bool:
-    """A topic that was made again is over once exchanges count again."""
-    return one.signal == "recreated_topic" and file.clock is not None and one.ts < file.clock
-
-
-def _blind(spots: Sequence[str]) -> tuple[str, ...]:
+def _unseen(spots: Sequence[str]) -> tuple[str, ...]:
     return (f"Not watched: {'; '.join(spots[:3])}{' and more' if len(spots) > 3 else ''}.",) if spots else ()
 
 
 def _notes(file: RouteSnapshot, now: datetime) -> tuple[str, ...]:
-    if file.clock is None:
+    if file.clock is None or file.status.silent is None:
         return ()
-    return (f"The last exchange arrived {wording.ago(file.clock, now)}.",) if now - file.clock >= SILENT else ()
+    return (f"The last exchange arrived {wording.ago(file.clock, now)}.",)

@@ -31,8 +31,8 @@ from services.store.fleet import (
     FleetFilter,
     FleetStatus,
     UnresolvedIncident,
-    WatchStatus,
 )
+from services.store.route_status import WatchStatus
 
 STATES: Final[Mapping[FleetStatus, str]] = {
     "incident": "open incident",
@@ -91,24 +91,24 @@ class PageLinks:
     after: str | None
 
 
-def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy], now: datetime) -> RouteCard:
+def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> RouteCard:
     """One route of the page."""
-    glance, held, used = entry.glance, policy(entry.glance.route), entry.used
-    told = blind_spot_sentences(entry, now)
+    route, held, used = entry.route, policy(entry.route.name), entry.page_budget
+    unseen = blind_spot_sentences(route.status)
     return RouteCard(
-        route=glance.route,
-        href=f"/routes/{quote(glance.route)}",
-        watch=glance.watch,
-        incident=glance.incident,
+        route=route.name,
+        href=f"/routes/{quote(route.name)}",
+        watch=route.status.watch,
+        incident=route.incident,
         headline=_headline(entry),
         learned=min(entry.learned, held.baseline.size),
         of=held.baseline.size,
-        spots=told[:_SHOWN_SPOTS],
-        more=len(told[_SHOWN_SPOTS:]),
+        spots=unseen[:_SHOWN_SPOTS],
+        more=len(unseen[_SHOWN_SPOTS:]),
         budget=f"{used.false_alarms} of {held.false_pages_per_month:g}",
         over=used.false_alarms > held.false_pages_per_month,
         called="nobody was called" if not used.pages else f"people called {_times(used.pages)}",
-        clock=glance.clock,
+        clock=route.clock,
         exchanges=f"{entry.exchanges:,}",
         spark=spark(entry.hours),
     )
@@ -152,8 +152,8 @@ def page_links(number: int, size: int, counts: FleetCounts, asked: Mapping[str, 
 
 def _headline(entry: FleetEntry) -> str:
     """Without the route's name, which stands above it."""
-    told = (entry.headline or "something moved").replace(f" of {entry.glance.route}", "", 1)
-    return told if told.startswith(entry.glance.route) else told[0].upper() + told[1:]
+    told = (entry.headline or "something moved").replace(f" of {entry.route.name}", "", 1)
+    return told if told.startswith(entry.route.name) else told[0].upper() + told[1:]
 
 
 def _times(n: int) -> str:
@@ -180,12 +180,12 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
         states = [state for state in STATES if state == asked["state"]]
         known = _PART_OF_A_ROUTE.fullmatch(text) is not None
         wanted = FleetFilter(who(request).routes, text if known else "", states)
-        every, fits, found = await query_store(parts.database, fleet_store.page, wanted, (number - 1) * SIZE, SIZE)
+        now = parts.decisions.clock()
+        every, fits, found = await query_store(parts.database, fleet_store.page, wanted, (number - 1) * SIZE, SIZE, now)
         if not known:  # what is part of no route's name fits none
             fits, found = NO_ROUTES, ()
-        now = parts.decisions.clock()
         told = {
-            "cards": [route_card(entry, parts.policy, now) for entry in found],
+            "cards": [route_card(entry, parts.policy) for entry in found],
             "heading": fleet_heading(every),
             "summary": fleet_summary(every),
             "every": every,

@@ -26,7 +26,7 @@ from services.api.http.problems import Problem, query_store
 from services.api.pages.render import PageContext, page
 from services.api.resources.route_rates import RatePoint, SignalRate, answered, baseline_rates, series, signal_rates
 from services.api.route_snapshot import RouteSnapshot
-from services.api.route_status import RouteStatus, current_readings, route_status_of
+from services.api.route_status import StatusHeading, heading_of
 from services.api.time_window import HOURS
 from services.charts import Band, Chart, ChartMark, ChartPoint, ChartShare, MarkKind, Rates, rates_chart, shares
 from services.monitor import RoutePolicy
@@ -99,7 +99,7 @@ class RouteView:
 
     route: str
     href: str
-    state: RouteStatus
+    state: StatusHeading
     hours: int
     slice: str
     ranges: tuple[Range, ...]
@@ -131,11 +131,11 @@ def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePoli
     marks, unmarked = _marks(file.marks)
     columns = tuple(sorted({one.signal for one in rates}))
     slices = _slices(file, rates, columns, hours, slice)
-    streams = route_status.detector_rows(current_readings(file), file.models)
+    streams = route_status.detector_rows(file.readings, file.models)
     return RouteView(
         route=file.route,
         href=_href(file.route, hours, slice),
-        state=route_status_of(file, policy.baseline.size, now),
+        state=heading_of(file, policy.baseline.size, now),
         hours=hours,
         slice=slice,
         ranges=tuple(Range(name, _href(file.route, h, slice), h == hours) for h, name in RANGES.items()),
@@ -177,7 +177,7 @@ def _signals(
     whole = {one.signal: one for one in rates if one.identity is None and (one.slice or "") == slice}
     over_time = series(file.points)
     pinned = baseline_rates(file.pinned) if not slice else {}
-    firing = {one.signal for one in current_readings(file) if one.status == "firing"}
+    firing = {one.signal for one in file.readings if one.status == "firing"}
     names = sorted({*whole, *over_time, *floors}, key=lambda name: (name not in firing, name))
     return tuple(
         _signal(name, whole.get(name), _chart(file, name, over_time.get(name, ()), _band(name, pinned, floors), marks))
@@ -297,13 +297,14 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
 
     @made.get("/routes/{route:path}")
     async def one(request: Request, route: str) -> Response:
-        hours, slice = _hours(request), _slice(request)
+        hours, slice, now = _hours(request), _slice(request), parts.decisions.clock()
 
         known = "\0" not in route and who(request).sees(route)
-        found = await query_store(parts.database, route_snapshot.read_route, route, hours, slice) if known else None
+        found = (
+            await query_store(parts.database, route_snapshot.read_route, route, hours, slice, now) if known else None
+        )
         if found is None:
             raise Problem(404, "there is no such route; the fleet shows those that there are")
-        now = parts.decisions.clock()
         shown = view_of_route(found, hours, slice, parts.policy(route), now)
         return page(request, "route.html", {"view": shown, "now": now})
 
