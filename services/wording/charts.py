@@ -8,11 +8,13 @@ from typing import Final
 
 from schemas.alert import Alert
 from schemas.evaluation import Comparison
+from schemas.incident import Incident
 from services import specs
-from services.wording import numbers
+from services.wording import incidents, numbers
 from services.wording.evaluations import SHORT
 
 OPENED: Final = "incident opened"
+RESOLVED: Final = "incident resolved"
 ANNOUNCED: Final = "change announced"
 BASELINE: Final = "baseline"
 NOTHING_SCORED: Final = "nothing scored"
@@ -24,6 +26,11 @@ _MOST: Final = 4
 def suite_mark(comparison: Comparison) -> str:
     """Two runs held against each other, in the few words that fit on an axis of time."""
     return f"suite {comparison.suite} {SHORT[comparison.overall]}"
+
+
+def incident_mark(incident: Incident) -> str:
+    """An incident's opening on the axis of time of its route."""
+    return f"incident: {incidents.title(incident)}"
 
 
 def move(alert: Alert) -> str:

@@ -33,6 +33,7 @@ _DOUBTED: Final[Mapping[Verdict, tuple[str, str]]] = {
 }
 """What is said of a verdict that is only suspected, or likely."""
 _APART: Final = 24.0
+SOMETHING: Final = "something changed"
 
 SEVERITIES: Final[Mapping[Severity, str]] = {
     "info": "something is different; nothing is known about safety",
@@ -104,6 +105,21 @@ def details(alert: Alert) -> str:
     return ", ".join(told)
 
 
+def direction(alert: Alert) -> str:
+    """Which way a rate moved, after its name; nothing of what has no way."""
+    return _VERBS[alert.direction] if specs.family_of(alert.family).kind == "rate" else ""
+
+
+def size(alert: Alert) -> str:
+    """What is said of an alert where no bars show it."""
+    kind = specs.family_of(alert.family).kind
+    if kind == "event":
+        return "seen in an answer: one is enough"
+    if kind == "blind":
+        return alert.reason or "the reason is not known"
+    return "different from what was learned" if kind == "shift" else numbers.UNKNOWN
+
+
 def headline(alerts: Collection[Alert]) -> str:
     """The worst of an incident's alerts in one sentence; the first one where several are as bad."""
     return _sentence(max(alerts, key=lambda alert: rank(alert.severity)))
@@ -111,7 +127,7 @@ def headline(alerts: Collection[Alert]) -> str:
 
 def title(incident: Incident) -> str:
     """The headline as a sentence begins; a route keeps its spelling."""
-    told = incident.headline or "something changed"
+    told = incident.headline or SOMETHING
     return told if told.startswith(incident.route) else numbers.sentence_case(told)
 
 

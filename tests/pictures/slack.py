@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from schemas.alert import Alert
 from schemas.evaluation import HazardComparison
+from schemas.fact import Fact
 from schemas.incident import Incident
 from schemas.reading import Effect, Evidence
 from services.charts import Rates, point, rates_picture
@@ -25,7 +26,6 @@ from services.incident.fold import fold
 from services.notify import message
 from services.notify.message import MessageOptions
 from services.store.deliveries import MessagePicture
-from services.store.journal import Fact
 from tests.support.records import NEW, ROUTE, alert, at, change, comparison, family_alert
 from tests.support.source import ROOT
 
