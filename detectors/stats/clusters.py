@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.protocol import Float
 from detectors.stats.linear_algebra import row_products
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 
 def kmeans(points: Float, most: int, rounds: int = 25) -> Float:
