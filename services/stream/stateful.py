@@ -228,7 +228,7 @@ class DetectStateStore:
 
     def save(self, connection: Connection, route: str, kept: RouteState[DetectState]) -> int:
         """Save it; its new version. The swap comes first: who loses it must write nothing."""
-        version = step_states.save(connection, DETECT, route, kept.version, serialization.running(kept.now))
+        version = step_states.save(connection, DETECT, route, kept.version, serialization.pack_running_state(kept.now))
         rows = serialization.candidate_writes(kept.saved, kept.now)
         if rows.afresh:
             baselines.drop_candidates(connection, route)
@@ -236,5 +236,5 @@ class DetectStateStore:
             baselines.put_candidates(connection, route, key, data)
         pinned, before = kept.now.pinned, None if kept.saved is None else kept.saved.pinned
         if pinned is not None and (before is None or before.id != pinned.id):
-            baselines.put(connection, route, pinned.id, serialization.artefacts(pinned))
+            baselines.put(connection, route, pinned.id, serialization.pack_artefacts(pinned))
         return version
