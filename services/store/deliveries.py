@@ -133,17 +133,6 @@ def _of_route(connection: Connection, route: str) -> tuple[OutboxNotification, .
     )
 
 
-def pending_notifications(connection: Connection) -> tuple[OutboxNotification, ...]:
-    """What is to be sent, oldest first."""
-    columns = [_NOTIFICATIONS.c[name] for name in OutboxNotification.__dataclass_fields__]
-    query = (
-        select(*columns)
-        .where(_NOTIFICATIONS.c.state == PENDING)
-        .order_by(_NOTIFICATIONS.c.created, _NOTIFICATIONS.c.id)
-    )
-    return tuple(OutboxNotification(*row) for row in connection.execute(query))
-
-
 SENT: Final = "sent"
 FAILED: Final = "failed"
 _DELIVERIES = table(DeliveryRow)

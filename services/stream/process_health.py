@@ -20,13 +20,13 @@ from fastapi import FastAPI
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.flow import topics_of
 from services.observability.health import Check, HealthProbes, in_thread
 from services.observability.log import Log, open_log
 from services.observability.metrics import StreamMeters
 from services.observability.watchdog import FaustPositions, Watchdog, joining
 from services.store.engine import parse_url
 from services.stream.broker import Broker, BrokerKind, options, recognised
-from services.stream.faust_app import topics_of
 from services.stream.producer import SendCheck
 
 _CONNECT_SECONDS: Final = 4

@@ -19,12 +19,13 @@ from faust.contrib.asgi import bind_to_running_loop
 
 from schemas.base import Record
 from services.errors import InputError
+from services.flow import topics_of
 from services.observability.log import install
 from services.observability.metrics import StreamMeters
 from services.stream.broker import Broker, options, recognised
 from services.stream.clients import is_dependency
 from services.stream.consumer_groups import UP_GROUP, check_alone
-from services.stream.faust_app import attach_all, make_app, topics_of
+from services.stream.faust_app import attach_all, make_app
 from services.stream.messages import Handler, OutgoingRecord, outgoing
 from services.stream.process_health import HealthConfig, health_running
 from services.stream.producer import Producer, SendCheck
