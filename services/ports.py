@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.base import Record
 from schemas.exchange import Exchange
 from schemas.position import Position
 from schemas.score import Flag
+
+Publish = Callable[[Sequence[Record]], Awaitable[None]]
+"""Sends records to their topics, in order; returns once the broker has all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from services.errors import InputError
 from services.evaluate import openai_chat
@@ -26,14 +26,49 @@ _LONGEST_PROMPT: Final = 256 * 1024
 _CHARACTERS: Final = 4  # a token, about
 
 
-class RequestBudget(Protocol):
-    """What may still be asked."""
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """Where a run ends.
+
+    Attributes:
+        concurrency: questions that are under way at once.
+        seconds, requests, tokens: of the whole run. failures: questions without an answer, running.
+    """
+
+    concurrency: int = 4
+    seconds: float = 1800.0
+    requests: int = 5_000
+    tokens: int = 2_000_000
+    failures: int = 8
+
+
+class BudgetSpent(Exception):  # noqa: N818
+    """The budget is used up."""
+
+
+@dataclass(slots=True)
+class RunBudget:
+    """Requests and tokens that a run may still use."""
+
+    limits: RunLimits
+    requests: int = 0
+    tokens: int = 0
 
     def take(self) -> None:
-        """One more request. Raises when there is none left."""
+        """One more request.
+
+        Raises:
+            BudgetSpent: if there is none left.
+        """
+        if self.requests >= self.limits.requests:
+            raise BudgetSpent(f"the budget of {self.limits.requests:,} requests is spent")
+        if self.tokens >= self.limits.tokens:
+            raise BudgetSpent(f"the budget of {self.limits.tokens:,} tokens is spent")
+        self.requests += 1
 
     def spend(self, tokens: int) -> None:
         """What a request has cost."""
+        self.tokens += tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +168,7 @@ class Endpoint:
         """What it is asked with."""
         return self._asking
 
-    async def ask(self, item: Item, repeat: int, budget: RequestBudget) -> SuiteAnswer:
+    async def ask(self, item: Item, repeat: int, budget: RunBudget) -> SuiteAnswer:
         """The answer to one item, or one that says why there is none; `budget` is asked before each request.
 
         Raises:

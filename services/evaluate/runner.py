@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from schemas.evaluation import RunStatus
 from schemas.identity import Model, identity_of
-from services.evaluate.client import Endpoint, EndpointSettings
+from services.evaluate.client import BudgetSpent, Endpoint, EndpointSettings, RunBudget, RunLimits
 from services.evaluate.result import (
     AnswerScore,
     AskedSuite,
@@ -32,22 +32,6 @@ _PACKAGES: Final = ("keelwatch", "httpx", "pydantic")
 
 Score = Callable[[Item, SuiteAnswer], AnswerScore]
 Keep = Callable[[SuiteAnswer], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class RunLimits:
-    """Where a run ends.
-
-    Attributes:
-        concurrency: questions that are under way at once.
-        seconds, requests, tokens: of the whole run. failures: questions without an answer, running.
-    """
-
-    concurrency: int = 4
-    seconds: float = 1800.0
-    requests: int = 5_000
-    tokens: int = 2_000_000
-    failures: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,37 +66,8 @@ class RunTools:
     scorers: dict[str, str]
     clock: Callable[[], datetime]
     keep: Keep
-    limits: RunLimits = RunLimits()
+    limits: RunLimits = field(default_factory=RunLimits)
     commit: str | None = None
-
-
-class BudgetSpent(Exception):  # noqa: N818
-    """The budget is used up."""
-
-
-@dataclass(slots=True)
-class RunBudget:
-    """Requests and tokens that a run may still use."""
-
-    limits: RunLimits
-    requests: int = 0
-    tokens: int = 0
-
-    def take(self) -> None:
-        """One more request.
-
-        Raises:
-            BudgetSpent: if there is none left.
-        """
-        if self.requests >= self.limits.requests:
-            raise BudgetSpent(f"the budget of {self.limits.requests:,} requests is spent")
-        if self.tokens >= self.limits.tokens:
-            raise BudgetSpent(f"the budget of {self.limits.tokens:,} tokens is spent")
-        self.requests += 1
-
-    def spend(self, tokens: int) -> None:
-        """What a request has cost."""
-        self.tokens += tokens
 
 
 @dataclass(slots=True)

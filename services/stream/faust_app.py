@@ -1,8 +1,9 @@
 """faust's part: an app per consumer group with one agent per step on raw bytes, and how it leaves its group.
 
-A member that leaves says so, and the group deals its partitions anew at once. aiokafka's own end has two faults here. A member with a name of its own (`group.instance.id`) never says that it
-leaves, so that nobody reads its partitions for the session timeout, 30 s. And one that is just joining waits for the
-answer, which comes when every member has joined, or when those that were killed are forgotten: up to a minute.
+A member that leaves says so, and the group deals its partitions anew at once. aiokafka's own end has two faults here.
+A member with a name of its own (`group.instance.id`) never says that it leaves, so that nobody reads its partitions
+for the session timeout, 30 s. And one that is just joining waits for the answer, which comes when every member has
+joined, or when those that were killed are forgotten: up to a minute.
 """
 
 from __future__ import annotations
