@@ -1,12 +1,7 @@
 """What is watched on a route, what is blind, and how the route stands, in words. Pure.
 
-Blind spots of a route in words: what nobody can say anything about, and why. Pure.
-
-What each detector says of a route, with its evidence against the threshold. Pure: words and numbers, no markup.
-
-How a route stands, in words: an incident before blind before learning before watched. Pure.
-
-Quiet is never called safe: it says that no rate moved among what is watched.
+An incident goes before blind, before learning, before watched. Quiet is never called safe: it says that no rate moved
+among what is watched.
 """
 
 from __future__ import annotations

@@ -1,25 +1,20 @@
 """The state of the whole system as the API last saw it: survey of broker and database, metrics, probes.
 
-What broker and database say of the system, looked at again and again in the background.
-
 A page or a probe never asks the world: it tells what was last seen, and what was seen too long ago is not known.
-
-What the API tells Prometheus: its requests, and the state of the whole system as its survey last saw it.
-
-How Keelwatch itself is, in words: the same for the page, for programs and for people who are called at night.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.alert import Severity
 from schemas.dead_letter import DeadLetter
@@ -144,11 +139,6 @@ OTHER_LABEL: Final = "_other"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
-_Scope = MutableMapping[str, Any]
-_Message = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
 class ApiMetrics:
@@ -221,17 +211,17 @@ class ApiMetrics:
 class MetricsMiddleware:
     """ASGI middleware: counts and times every answer."""
 
-    def __init__(self, app: _App, meters: ApiMetrics) -> None:
+    def __init__(self, app: ASGIApp, meters: ApiMetrics) -> None:
         self._app, self._meters = app, meters
 
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         begin, status = time.monotonic(), 500
 
-        async def noted(message: _Message) -> None:
+        async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]

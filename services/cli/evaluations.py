@@ -1,11 +1,4 @@
-"""`keelwatch eval`: suites run against a model, stored runs, and two runs held against each other.
-
-What `eval compare` shows to people.
-
-`keelwatch eval run` and `eval list`: a suite against a model now, and the runs that are stored.
-
-`keelwatch eval`: suites run against a model, and two runs held against each other.
-"""
+"""`keelwatch eval`: suites run against a model, stored runs, and two runs held against each other."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""`keelwatch up`, `worker` and `api`: the processes of the service.
-
-`keelwatch api`: what people and programs see, send and decide, as a process of its own.
-
-`keelwatch worker`: some steps of the flow on Kafka, in one process without children.
-
-`keelwatch up`: everything on one machine with one command.
-"""
+"""`keelwatch up`, `worker` and `api`: the processes of the service."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Does the runs that are due (leased, stored under a token, published), beside the schedules' clock.
-
-Does the runs that are due: claimed by lease, stored under a token, published at least once.
-
-The evaluate step's own work beside its topic: runs that are due, and the clock that asks for some.
-"""
+"""Does the runs that are due (leased, stored under a token, published at least once), beside the schedules' clock."""
 
 from __future__ import annotations
 

@@ -1,10 +1,6 @@
 """All routes at a glance, with what a list shows of each, in a number of queries that does not grow.
 
-What a look at all routes at once needs of each, kept as it comes: nothing is searched or unpacked for a page.
-
-All routes at a glance, in queries whose number does not depend on how many there are.
-
-What stands beside a route in a list of routes, asked for all routes of a page at once.
+What a look at all routes needs of each is kept as it comes: nothing is searched or unpacked for a page.
 """
 
 from __future__ import annotations

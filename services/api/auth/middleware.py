@@ -1,16 +1,16 @@
 """ASGI middleware in front of every path: authentication, security headers, no foreign pages.
 
-The entry to every path: who asks is known before anything of the request is parsed, else it is refused.
+Who asks is known before anything of the request is parsed, else it is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.auth.authentication import Authenticator
 from services.api.http.problems import Problem, problem_response
@@ -26,26 +26,20 @@ _SECURITY_HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
 }
 
-AsgiScope = MutableMapping[str, Any]
-AsgiMessage = MutableMapping[str, Any]
-AsgiReceive = Callable[[], Awaitable[AsgiMessage]]
-AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
-AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
-
 
 class SecurityMiddleware:
     """ASGI middleware: the security headers of every answer, and no request that another site's page made."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def secured(message: AsgiMessage) -> None:
+        async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = [
                     pair for pair in message["headers"] if pair[0].decode("latin-1").lower() not in _SECURITY_HEADERS
@@ -88,10 +82,10 @@ class AuthenticationMiddleware:
         door: tells who asks. told: a problem as an answer.
     """
 
-    def __init__(self, app: AsgiApp, door: Authenticator, told: Callable[[Request, Problem], Response]) -> None:
+    def __init__(self, app: ASGIApp, door: Authenticator, told: Callable[[Request, Problem], Response]) -> None:
         self._app, self._door, self._told = app, door, told
 
-    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "lifespan" or (scope["type"] == "http" and needs_no_key(scope["path"])):
             await self._app(scope, receive, send)
@@ -100,7 +94,7 @@ class AuthenticationMiddleware:
         else:
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _keyed(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    async def _keyed(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         try:
             request.state.caller = await self._door.caller(request)

@@ -1,9 +1,4 @@
-"""An incident's chart: which rate it draws over which time, on its page and as a file.
-
-The course of the rate that moved, around an incident: which one, over which time, with what is marked. Pure.
-
-An incident's chart as a file, for messages, tickets and `<img>`: the rate that moved, with the change marked.
-"""
+"""An incident's chart: which rate it draws over which time, on its page and as a file for messages and tickets."""
 
 from __future__ import annotations
 
