@@ -109,22 +109,22 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
         Refused: if the endpoint's address may not be called.
     """
     started = tools.clock()
-    course = _RunProgress(order, tools, RunBudget(tools.limits))
+    progress = _RunProgress(order, tools, RunBudget(tools.limits))
     questions = _questions(order.suite)
-    course.answers.update(_kept(order, endpoint, questions))
-    left = iter([one for one in questions if (one[0].id, one[1]) not in course.answers])
+    progress.answers.update(_kept(order, endpoint, questions))
+    left = iter([one for one in questions if (one[0].id, one[1]) not in progress.answers])
     try:
         async with asyncio.timeout(tools.limits.seconds), asyncio.TaskGroup() as group:
             for _ in range(tools.limits.concurrency):
-                group.create_task(course.work(endpoint, left))
+                group.create_task(progress.work(endpoint, left))
     except TimeoutError:
-        course.stopped = f"the deadline of {tools.limits.seconds:,.0f} s has passed"
+        progress.stopped = f"the deadline of {tools.limits.seconds:,.0f} s has passed"
     except ExceptionGroup as group_:
         raise group_.exceptions[0] from None
-    requested = endpoint.asking.model
-    found = [one for item, repeat in questions if (one := course.answers.get((item.id, repeat))) is not None]
-    status, reason = status_of(order.suite.answers, found, course.stopped, requested, order.model)
-    return _result(order, endpoint.asking, tools, started, found, status, reason)
+    requested = endpoint.settings.model
+    found = [one for item, repeat in questions if (one := progress.answers.get((item.id, repeat))) is not None]
+    status, reason = status_of(order.suite.answers, found, progress.stopped, requested, order.model)
+    return _result(order, endpoint.settings, tools, started, found, status, reason)
 
 
 def _questions(suite: Suite) -> list[tuple[Item, int]]:
@@ -152,22 +152,22 @@ def not_run(order: RunOrder, target: AskedTarget, tools: RunTools, reason: str) 
 
 def _result(
     order: RunOrder,
-    asking: EndpointSettings,
+    settings: EndpointSettings,
     tools: RunTools,
     started: datetime,
     answers: list[SuiteAnswer],
     status: RunStatus,
     reason: str | None,
 ) -> RunResult:
-    seed = asking.settings.get("seed")
+    seed = settings.settings.get("seed")
     return RunResult(
         id=order.id,
         route=order.route,
-        identity=order.identity or _identity(asking.target, answers),
+        identity=order.identity or _identity(settings.target, answers),
         change=order.change,
         suite=AskedSuite.of(order.suite),
-        target=asking.target,
-        settings=asking.settings,
+        target=settings.target,
+        settings=settings.settings,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         scorers=tools.scorers,
         started=started,

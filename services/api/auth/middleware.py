@@ -5,6 +5,7 @@ Who asks is known before anything of the request is parsed, else it is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
