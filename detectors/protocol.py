@@ -127,7 +127,6 @@ class Detector(Protocol[Artefact, State]):
     """
 
     spec: ClassVar[Spec]
-    name: ClassVar[str]
     scope: ClassVar[Scope]
     learns: ClassVar[bool]  # False: watches from the first exchange on, `fit` gets an empty baseline
 

@@ -21,8 +21,8 @@ from services.detect.run_detectors import apply_findings, reset_evidence, run_de
 from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState
 from services.intake.core import Intake
 from services.intake.core import step as take_in
+from services.specs import BLIND, LEARNING, VOLATILE, family_of
 
-BLIND: Final = "blind"
 KEPT_DECISIONS: Final = 64
 
 
@@ -83,7 +83,7 @@ def _collect(
         place = wanted[i]
         at = (int(intake.rows.index[place]), float(intake.rows.ts[place]), intake.positions[place])
         reason = f"learned {n} of {size} exchanges"
-        readings.append(status_reading(state.route, "baseline", "learning", at, reason, n=n))
+        readings.append(status_reading(state.route, LEARNING, "learning", at, reason, n=n))
     row = None if got.row is None else wanted[got.row]
     return replace(state, candidates=got.candidates), row, got.due, DetectOutput(tuple(readings))
 
@@ -110,7 +110,8 @@ def _watch(
     state = replace(state, watch=watch)
     baseline = None if state.pinned is None else state.pinned.id
     for one in reported:
-        if one.finding.status == "firing" and one.finding.transition and one.detector != "events":
+        fired = one.finding.status == "firing" and one.finding.transition
+        if fired and family_of(one.detector).kind != "event":
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
     restarts = watch.restarts
@@ -135,7 +136,7 @@ def _pin(
 ) -> tuple[DetectState, DetectOutput]:
     baseline = pin_baseline(plan, state, identity, ts, event_index)
     change = pinned_change(state.route, state.pinned, baseline)
-    watching = {detector.name for detector in plan.detectors if not detector.learns}
+    watching = {detector.spec.name for detector in plan.detectors if not detector.learns}
     kept = {key: value for key, value in state.watch.running.items() if key.partition("/")[0] in watching}
     firing = tuple(key for key in state.watch.firing if key.partition("|")[0] in watching)
     watch = replace(state.watch, running=kept, firing=firing, since=event_index if firing else None, suspect=None)
@@ -197,11 +198,13 @@ def _intake_readings(state: DetectState, block: ScoreBlock, intake: Intake) -> t
     for name, row in intake.volatile:
         place = (int(intake.rows.index[row]), float(intake.rows.ts[row]), intake.positions[row])
         reason = f"model.{name} changes all the time; it no longer counts towards identity"
-        readings.append(status_reading(state.route, "identity", "quiet", place, reason, subject=name))
+        readings.append(status_reading(state.route, VOLATILE, "quiet", place, reason, subject=name))
     if intake.blind:
         source = Position(
             cluster=block.cluster, topic=block.topic, partition=block.partition[-1], offset=block.offset[-1]
         )
         place = (max(state.intake.count - 1, 0), block.ts[-1].timestamp(), source)
-        readings.append(status_reading(state.route, BLIND, "firing", place, intake.blind, subject="recreated_topic"))
+        readings.append(
+            status_reading(state.route, BLIND.name, "firing", place, intake.blind, subject="recreated_topic")
+        )
     return tuple(readings)
