@@ -1,9 +1,4 @@
-"""Baselines: artefacts, candidates, which one is pinned on each route, and who accepted it.
-
-Pinned baselines, written once, and detect's candidates for the next one.
-
-Baselines as the journal tells of them: which was pinned when, of whom, with which rates and budget.
-"""
+"""Baselines: artefacts, candidates, which one is pinned on each route, and who accepted it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""One incident: what moved, its evidence and timeline, and the form of its decisions.
-
-What the incident page shows, from an incident's dossier. Pure: words and numbers, no markup.
-
-One incident, and the form of its decisions.
-"""
+"""One incident: what moved, its evidence and timeline, and the form of its decisions."""
 
 from __future__ import annotations
 

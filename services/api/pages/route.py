@@ -1,9 +1,4 @@
-"""The page of one route: its signals, detectors, identities, slices and incidents over a window.
-
-What the page of a route shows. Pure: words, numbers and charts; markup is the template's.
-
-The page of one route.
-"""
+"""The page of one route: its signals, detectors, identities, slices and incidents over a window."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""`/v1/decisions`, and `POST /v1/changes`: what people decide, taken in and listed.
-
-`POST /v1/changes` and `POST /v1/decisions`.
-
-`GET /v1/decisions` and `/v1/decisions/{id}`.
-"""
+"""`/v1/decisions`, and `POST /v1/changes`: what people decide, taken in and listed."""
 
 from __future__ import annotations
 

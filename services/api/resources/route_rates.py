@@ -1,11 +1,7 @@
-"""`/v1/routes/{route}/safety` and `/metrics`: rates with Wilson intervals, now and over time.
-
-Rates with their intervals, from sums. Pure. Intervals are Wilson's, 95%, by detectors/stats/rate_interval.
+"""`/v1/routes/{route}/safety` and `/metrics`: rates with Wilson intervals, 95%, now and over time.
 
 Of nothing that was scored a rate is not known: null, with a null interval. So is the rate of a signal that is no
 Boolean, whose values add up to no count.
-
-`GET /v1/routes/{route}/safety` and `/v1/routes/{route}/metrics`: rates now, and over time.
 """
 
 from __future__ import annotations
