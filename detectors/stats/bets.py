@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.stats.groups import fold_of
-from detectors.stats.ridge import ridge
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from detectors.protocol import Bool, Float, Int
+from detectors.stats.linear_algebra import ridge
+from detectors.stats.repeated_prompts import fold_of
 
 LIMIT = 6.0  # standard deviations at which one row's residual is cut
 LEAST_NOISE = 0.9  # variance of a turned residual is never taken for less
@@ -80,7 +77,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class BaselineSample:
     """Baseline rows to fit bets on.
 
     Attributes:
@@ -100,7 +97,7 @@ class Sample:
     share: Float
     least: Float
 
-    def where(self, rows: NDArray[np.bool_]) -> tuple[Float, Float, int]:
+    def where(self, rows: Bool) -> tuple[Float, Float, int]:
         """Design, target and number of unique prompts of the picked rows."""
         return self.design[rows], self.target[rows], len(np.unique(self.groups[rows]))
 
@@ -124,7 +121,7 @@ class Placed:
     spread: float
 
 
-def fit(sample: Sample, recipe: Recipe) -> Fitted:
+def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
     """Fit bets on the baseline, once per fold and once on all of it."""
     fold = fold_of(sample.groups, recipe.folds)
     everything = np.ones(len(fold), dtype=np.bool_)
@@ -139,7 +136,7 @@ def fit(sample: Sample, recipe: Recipe) -> Fitted:
     return Fitted(weights, turns, prior, noise, null, even, local, gram)
 
 
-def turn(fitted: Fitted, design: Float, target: Float) -> Float:
+def whiten(fitted: Fitted, design: Float, target: Float) -> Float:
     """(n, d) turned residuals of rows of the stream, cut at `LIMIT`; a row's bits depend on that row alone."""
     out = np.empty_like(target)
     for i, (given, seen) in enumerate(zip(design, target, strict=True)):
@@ -181,7 +178,7 @@ def _aim(fitted: Fitted, slope: Float, earned: Float, trust: Float) -> tuple[Flo
     return trust @ slope / scale, fitted.local @ along / scale
 
 
-def _fit_one(sample: Sample, keep: NDArray[np.bool_], recipe: Recipe) -> tuple[Float, Float, Float]:
+def _fit_one(sample: BaselineSample, keep: Bool, recipe: Recipe) -> tuple[Float, Float, Float]:
     """Regression weights, turn and prior variances fitted on the kept rows."""
     design, target, unique = sample.where(keep)
     weights, used = ridge(design, target, recipe.penalty * len(design) / unique)
@@ -201,7 +198,7 @@ def _eigen(matrix: Float) -> tuple[Float, Float]:
     return np.maximum(np.asarray(values, dtype=np.float64)[::-1], 1e-12), np.asarray(vectors)[:, ::-1]
 
 
-def _turned(sample: Sample, rows: Int, weights: Float, turns: Float) -> Float:
+def _turned(sample: BaselineSample, rows: Int, weights: Float, turns: Float) -> Float:
     rest = (sample.target[rows] - sample.design[rows] @ weights) @ turns
     return np.clip(rest, -LIMIT, LIMIT)
 
@@ -222,7 +219,7 @@ def _padded(parts: list[Float], order: list[Int]) -> tuple[Float, Int]:
     return null, slots.ravel()
 
 
-def _averages(sample: Sample, slots: Int, shrink: float) -> tuple[Float, Float, Float]:
+def _averages(sample: BaselineSample, slots: Int, shrink: float) -> tuple[Float, Float, Float]:
     """Weights of the null rows in the global mean and in each cluster's, and their products by unique prompt."""
     real = slots >= 0
     even = real / real.sum()

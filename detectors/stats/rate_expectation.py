@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from detectors.protocol import Bool, Float
-from detectors.stats.rate_prompts import Places
-from detectors.stats.repeats import Int
+from detectors.protocol import Bool, Float, Int
+from detectors.stats.prompt_map import Places
 
 FOLDS = 5
 PENALTY = 1.0
@@ -61,14 +60,14 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """A signal's logistic model: weights, and for each baseline row what a model that never saw its prompt says."""
+class LogisticModel:
+    """A signal's logistic model: weights, and for each baseline row the rate by a model that never saw its prompt."""
 
     weights: Float
     unseen: Float
 
 
-def fit_model(places: Places, values: Float) -> Model:
+def fit_model(places: Places, values: Float) -> LogisticModel:
     """Cross-fitted, calibrated logistic model of 0/1 `values` (n,); all rows of one prompt are in one fold.
 
     Where either outcome, or the number of distinct prompts, is too small for folds, it says one rate for all.
@@ -77,7 +76,7 @@ def fit_model(places: Places, values: Float) -> Model:
     distinct, prompt = np.unique(places.seen, return_inverse=True)
     if min(values.sum(), (1 - values).sum(), len(distinct)) < 2 * FOLDS:
         rate = (values.sum() + 0.5) / (len(values) + 1)
-        return Model(np.concatenate([[logit(rate)], np.zeros(width)]), np.full(len(values), rate))
+        return LogisticModel(np.concatenate([[logit(rate)], np.zeros(width)]), np.full(len(values), rate))
     fold = prompt % FOLDS  # keys are sorted hashes: their order is as good as chance
     score = np.empty(len(values))
     for k in range(FOLDS):
@@ -87,10 +86,10 @@ def fit_model(places: Places, values: Float) -> Model:
     slope = float(np.clip(slope, 0.0, 1.0))
     weights = _logistic(places.features, values, PENALTY) * slope
     weights[0] += level
-    return Model(weights, expit(level + slope * score))
+    return LogisticModel(weights, expit(level + slope * score))
 
 
-def expect(model: Model, places: Places, values: Float, topics: int, prompts: int, where: Bool) -> Expectation:
+def expect(model: LogisticModel, places: Places, values: Float, topics: int, prompts: int, where: Bool) -> Expectation:
     """The expectation of a stream that holds the rows `where` of a signal's baseline rows.
 
     Args:
@@ -165,7 +164,7 @@ def _spread(total: Float, count: Float, home: Int, topics: int) -> Float:
 
 
 def _strength(hits: Float, count: Float, prior: Float) -> float:
-    """How many answers the model's word on a prompt is worth against the prompt's own (beta-binomial, by moments).
+    """How many of a prompt's own answers the model's rate is worth (beta-binomial, by moments).
 
     Two answers to one prompt differ with probability `2 q (1 - q) a / (a + 1)`; repeats in the baseline tell `a`.
     """

@@ -24,17 +24,17 @@ class Commands(LazyGroup):
         ),
         Later(
             "replay",
-            "services.cli.replay:replay",
+            "services.cli.offline:replay",
             "Run the whole flow over a file, in simulated time, without a broker.",
         ),
         Later(
             "score",
-            "services.cli.score:score",
+            "services.cli.offline:score",
             "Measure every exchange of a file: safety signals, identity, and with --vectors its embedding.",
         ),
         Later(
             "convert",
-            "services.cli.convert:convert",
+            "services.cli.offline:convert",
             "Turn recorded answers into native exchanges, drawn with replacement.",
         ),
         Later(
@@ -44,44 +44,44 @@ class Commands(LazyGroup):
         ),
         Later(
             "worker",
-            "services.cli.worker:worker",
+            "services.cli.service:worker",
             "Run steps until SIGTERM or Ctrl-C; whoever started it restarts it when it exits with 70.",
         ),
         Later(
             "api",
-            "services.cli.api:api",
+            "services.cli.service:api",
             "Serve the API, the pages and the probes, and publish what people decide, until SIGTERM or Ctrl-C.",
         ),
         Later(
             "check-config",
-            "services.cli.check:check_config",
+            "services.cli.checks:check_config",
             "Check a monitor file: exit code 0 when it can be used, 2 when it cannot.",
         ),
         Later(
             "doctor",
-            "services.cli.doctor:doctor",
+            "services.cli.checks:doctor",
             "Look at broker, topics, clocks, disk, database, embedder and monitor file: "
             "exit code 1 if something is wrong.",
         ),
         Later(
             "publish",
-            "services.cli.publish:publish",
+            "services.cli.topics:publish",
             "Send the lines of a file, keyed by route: exit code 1 if the broker did not acknowledge all of them.",
         ),
         Later(
             "capture",
-            "services.cli.capture:capture",
+            "services.cli.topics:capture",
             "Write the records of a topic as JSON lines: exchanges and scores as `replay` takes them.",
         ),
-        Later("dead", "services.cli.dead:app", "Dead letters: records that a step could not read."),
+        Later("dead", "services.cli.dead_letters:app", "Dead letters: records that a step could not read."),
         Later("topics", "services.cli.topics:app", "Topics: made, checked, shown, adopted."),
         Later("incident", "services.cli.incidents:app", "Incidents and their timelines."),
         Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),
-        Later("change", "services.cli.change:app", "Changes of a route's model."),
-        Later("key", "services.cli.key:app", "API keys. While there is none the API answers on this machine alone."),
-        Later("eval", "services.cli.evaluate_run:app", "Run suites against a model, and compare runs."),
+        Later("change", "services.cli.changes:app", "Changes of a route's model."),
+        Later("key", "services.cli.keys:app", "API keys. While there is none the API answers on this machine alone."),
+        Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),
         Later("schedule", "services.cli.schedules:app", "Schedules: when suites are run by the clock."),
-        Later("suite", "services.cli.suite:app", "Suites: what a model is asked."),
+        Later("suite", "services.cli.suites:app", "Suites: what a model is asked."),
     )
 
 

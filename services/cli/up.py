@@ -1,4 +1,7 @@
-"""`keelwatch up`: everything on one machine with one command."""
+"""`keelwatch up`: everything on one machine with one command.
+
+It runs for weeks beside its worker, and imports nothing that only the worker needs.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,18 @@ from typing import Annotated, Final
 
 import typer
 
-from services import bootstrap
-from services.cli.broker import BootstrapOption, connected
-from services.cli.options import ConfigOption, HostOption
+from services import wiring
+from services.cli.options import BootstrapOption, ConfigOption, HostOption, connected
 from services.cli.output import ERR
 from services.errors import InputError
-from services.instance import claim
+from services.observability.listen import listening
 from services.settings import Settings, load_settings
 from services.stream import topics
-from services.stream.config import HOST, Broker, broker_of
-from services.stream.embedded import MOST_BYTES, Embedded, EmbeddedError, started
-from services.stream.listen import listening
-from services.stream.overlap import check_alone
-from services.stream.supervisor import FAILED, REAL_BROKER, Plan, stoppable, supervise
+from services.stream.broker import HOST, Broker, broker_of
+from services.stream.consumer_groups import check_alone
+from services.stream.embedded_broker import MOST_BYTES, EmbeddedBroker, EmbeddedBrokerError, start_broker
+from services.stream.supervisor import EXIT_GAVE_UP, REAL_BROKER, Supervision, stoppable, supervise
+from services.wiring.instance import claim_instance
 
 PORT: Final = 8400
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -48,17 +50,19 @@ def up(
     for what a person must mend.
     """
     settings = load_settings()
-    bootstrap.monitor(settings, config)
+    wiring.load_monitor(settings, config)
     given = _given(settings, bootstrap_servers, broker_port)
     listening(host, port).close()
     with (
         stoppable() as stop,
-        claim(settings.data_dir, settings.instance, "up") as instance,
+        claim_instance(settings.data_dir, settings.instance, "up") as instance,
         _broker(given, broker_port) as (broker, own),
     ):
         _prepare(broker)
         _say(f"starting a worker of all steps; http://{host}:{port}/readyz tells when it is ready; Ctrl-C ends all")
-        raise typer.Exit(supervise(Plan(worker_command(broker, instance, (host, port), config), own, _say), stop))
+        raise typer.Exit(
+            supervise(Supervision(worker_command(broker, instance, (host, port), config), own, _say), stop)
+        )
 
 
 def worker_command(broker: Broker, instance: str, probes: tuple[str, int], config: str | None) -> tuple[str, ...]:
@@ -86,15 +90,15 @@ def _given(settings: Settings, bootstrap_servers: str | None, broker_port: int |
 
 
 @contextmanager
-def _broker(given: Broker | None, port: int | None) -> Iterator[tuple[Broker, Embedded | None]]:
+def _broker(given: Broker | None, port: int | None) -> Iterator[tuple[Broker, EmbeddedBroker | None]]:
     if given is not None:
         yield given, None
         return
     try:
-        own = started(port)
-    except EmbeddedError as error:
+        own = start_broker(port)
+    except EmbeddedBrokerError as error:
         _say(str(error))
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(EXIT_GAVE_UP) from None
     try:
         _say(
             f"embedded broker on {own.broker.bootstrap}, for one machine and for trying out: all that it holds is in "

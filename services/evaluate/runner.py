@@ -15,36 +15,27 @@ from urllib.parse import urlsplit
 
 from schemas.evaluation import RunStatus
 from schemas.identity import Model, identity_of
-from services.evaluate.client import Asking, Endpoint
-from services.evaluate.item import Item
-from services.evaluate.result import Answer, AskedSuite, AskedTarget, RunResult, Scored
-from services.evaluate.status import answered, served_models, status_of
-from services.evaluate.suite import Suite
+from services.evaluate.client import BudgetSpent, Endpoint, EndpointSettings, RunBudget, RunLimits
+from services.evaluate.result import (
+    AnswerScore,
+    AskedSuite,
+    AskedTarget,
+    RunResult,
+    SuiteAnswer,
+    answered,
+    served_models,
+    status_of,
+)
+from services.evaluate.suite import Item, Suite
 
 _PACKAGES: Final = ("keelwatch", "httpx", "pydantic")
 
-Score = Callable[[Item, Answer], Scored]
-Keep = Callable[[Answer], Awaitable[None]]
+Score = Callable[[Item, SuiteAnswer], AnswerScore]
+Keep = Callable[[SuiteAnswer], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Where a run ends.
-
-    Attributes:
-        concurrency: questions that are under way at once.
-        seconds, requests, tokens: of the whole run. failures: questions without an answer, running.
-    """
-
-    concurrency: int = 4
-    seconds: float = 1800.0
-    requests: int = 5_000
-    tokens: int = 2_000_000
-    failures: int = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
+class RunOrder:
     """What is run, and for what.
 
     Attributes:
@@ -59,11 +50,11 @@ class Order:
     identity: str | None = None
     model: Model | None = None
     change: str | None = None
-    kept: tuple[Answer, ...] = ()
+    kept: tuple[SuiteAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class RunTools:
     """What a run is made with.
 
     Attributes:
@@ -75,47 +66,18 @@ class Tools:
     scorers: dict[str, str]
     clock: Callable[[], datetime]
     keep: Keep
-    limits: Limits = Limits()
+    limits: RunLimits = field(default_factory=RunLimits)
     commit: str | None = None
 
 
-class Spent(Exception):  # noqa: N818
-    """The budget is used up."""
-
-
 @dataclass(slots=True)
-class Budget:
-    """Requests and tokens that a run may still use."""
-
-    limits: Limits
-    requests: int = 0
-    tokens: int = 0
-
-    def take(self) -> None:
-        """One more request.
-
-        Raises:
-            Spent: if there is none left.
-        """
-        if self.requests >= self.limits.requests:
-            raise Spent(f"the budget of {self.limits.requests:,} requests is spent")
-        if self.tokens >= self.limits.tokens:
-            raise Spent(f"the budget of {self.limits.tokens:,} tokens is spent")
-        self.requests += 1
-
-    def spend(self, tokens: int) -> None:
-        """What a request has cost."""
-        self.tokens += tokens
-
-
-@dataclass(slots=True)
-class _Course:
+class _RunProgress:
     """A run on its way."""
 
-    order: Order
-    tools: Tools
-    budget: Budget
-    answers: dict[tuple[str, int], Answer] = field(default_factory=dict)
+    order: RunOrder
+    tools: RunTools
+    budget: RunBudget
+    answers: dict[tuple[str, int], SuiteAnswer] = field(default_factory=dict)
     stopped: str | None = None
     failures: int = 0
 
@@ -126,13 +88,13 @@ class _Course:
                 return
             try:
                 answer = await endpoint.ask(item, repeat, self.budget)
-            except Spent as spent:
+            except BudgetSpent as spent:
                 self.stopped = str(spent)
                 return
             scored = await asyncio.to_thread(self.tools.score, item, answer)
             await self._taken(answer.model_copy(update={"scored": scored}))
 
-    async def _taken(self, answer: Answer) -> None:
+    async def _taken(self, answer: SuiteAnswer) -> None:
         self.answers[answer.item, answer.repeat] = answer
         await self.tools.keep(answer)
         self.failures = 0 if answered(answer) else self.failures + 1
@@ -140,29 +102,29 @@ class _Course:
             self.stopped = f"no answer to {self.failures} questions running: {answer.error}"
 
 
-async def run(order: Order, endpoint: Endpoint, tools: Tools) -> RunResult:
+async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult:
     """Ask every item of the suite as often as it says, and judge whether that makes a run.
 
     Raises:
         Refused: if the endpoint's address may not be called.
     """
     started = tools.clock()
-    course = _Course(order, tools, Budget(tools.limits))
+    progress = _RunProgress(order, tools, RunBudget(tools.limits))
     questions = _questions(order.suite)
-    course.answers.update(_kept(order, endpoint, questions))
-    left = iter([one for one in questions if (one[0].id, one[1]) not in course.answers])
+    progress.answers.update(_kept(order, endpoint, questions))
+    left = iter([one for one in questions if (one[0].id, one[1]) not in progress.answers])
     try:
         async with asyncio.timeout(tools.limits.seconds), asyncio.TaskGroup() as group:
             for _ in range(tools.limits.concurrency):
-                group.create_task(course.work(endpoint, left))
+                group.create_task(progress.work(endpoint, left))
     except TimeoutError:
-        course.stopped = f"the deadline of {tools.limits.seconds:,.0f} s has passed"
+        progress.stopped = f"the deadline of {tools.limits.seconds:,.0f} s has passed"
     except ExceptionGroup as group_:
         raise group_.exceptions[0] from None
-    requested = endpoint.asking.model
-    found = [one for item, repeat in questions if (one := course.answers.get((item.id, repeat))) is not None]
-    status, reason = status_of(order.suite.answers, found, course.stopped, requested, order.model)
-    return _result(order, endpoint.asking, tools, started, found, status, reason)
+    requested = endpoint.settings.model
+    found = [one for item, repeat in questions if (one := progress.answers.get((item.id, repeat))) is not None]
+    status, reason = status_of(order.suite.answers, found, progress.stopped, requested, order.model)
+    return _result(order, endpoint.settings, tools, started, found, status, reason)
 
 
 def _questions(suite: Suite) -> list[tuple[Item, int]]:
@@ -171,7 +133,9 @@ def _questions(suite: Suite) -> list[tuple[Item, int]]:
     return [(item, repeat) for repeat in range(most) for item in suite.items if repeat < item.repeats]
 
 
-def _kept(order: Order, endpoint: Endpoint, questions: Iterable[tuple[Item, int]]) -> dict[tuple[str, int], Answer]:
+def _kept(
+    order: RunOrder, endpoint: Endpoint, questions: Iterable[tuple[Item, int]]
+) -> dict[tuple[str, int], SuiteAnswer]:
     """The stored answers to the very questions that would be asked now."""
     stored = {(answer.item, answer.repeat): answer for answer in order.kept if answered(answer)}
     return {
@@ -181,29 +145,29 @@ def _kept(order: Order, endpoint: Endpoint, questions: Iterable[tuple[Item, int]
     }
 
 
-def not_run(order: Order, target: AskedTarget, tools: Tools, reason: str) -> RunResult:
+def not_run(order: RunOrder, target: AskedTarget, tools: RunTools, reason: str) -> RunResult:
     """The result of a run that could not begin."""
-    return _result(order, Asking(target.url, target.model), tools, tools.clock(), [], "failed", reason)
+    return _result(order, EndpointSettings(target.url, target.model), tools, tools.clock(), [], "failed", reason)
 
 
 def _result(
-    order: Order,
-    asking: Asking,
-    tools: Tools,
+    order: RunOrder,
+    settings: EndpointSettings,
+    tools: RunTools,
     started: datetime,
-    answers: list[Answer],
+    answers: list[SuiteAnswer],
     status: RunStatus,
     reason: str | None,
 ) -> RunResult:
-    seed = asking.settings.get("seed")
+    seed = settings.settings.get("seed")
     return RunResult(
         id=order.id,
         route=order.route,
-        identity=order.identity or _identity(asking.target, answers),
+        identity=order.identity or _identity(settings.target, answers),
         change=order.change,
         suite=AskedSuite.of(order.suite),
-        target=asking.target,
-        settings=asking.settings,
+        target=settings.target,
+        settings=settings.settings,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         scorers=tools.scorers,
         started=started,
@@ -216,7 +180,7 @@ def _result(
     )
 
 
-def _identity(target: AskedTarget, answers: Iterable[Answer]) -> str:
+def _identity(target: AskedTarget, answers: Iterable[SuiteAnswer]) -> str:
     """Who answered, as far as an endpoint tells."""
     served = served_models(answers)
     return identity_of(

@@ -1,25 +1,133 @@
-"""Deliveries: each notification of the outbox, for each of its receivers."""
+"""Notifications on their way to people: outbox, deliveries per receiver, pictures in messages.
+
+The outbox is written in the transaction of what its notifications tell of; no picture is sent twice.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Index,
+    Text,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlmodel import Field
 
 from schemas.alert import Severity, rank
-from services.store.delivery_tables import DeliveryRow, ReceiverRow
-from services.store.dialect import insert_new
-from services.store.outbox import PENDING
-from services.store.tables import OutboxRow, table
+from services.store.dialect import insert_new, upsert
+from services.store.receiver_leases import ReceiverRow
+from services.store.tables import Base, UtcDateTime, table
+
+
+class OutboxRow(Base, table=True):
+    """One notification on its way: `pending` until a vendor accepted it, then `sent`; `failed` when given up."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index(None, "state", "next_attempt"), Index(None, "route", "state"))
+    id: str = Field(primary_key=True)
+    route: str
+    incident: str
+    kind: str
+    payload: str = Field(sa_type=Text)
+    state: str = "pending"
+    created: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    attempts: int = 0
+    next_attempt: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    sent: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    error: str | None = Field(default=None, sa_type=Text)
+
+
+class DeliveryRow(Base, table=True):
+    """One notification for one receiver: `pending` until the vendor accepted it, then `sent`; `failed` when given up.
+
+    `created` is when it was first seen here, by the wall clock. The row by which an incident's message came to be
+    has its place: `channel` and `message` (both empty where the vendor does not tell), the digest of what it shows,
+    and whether it is a `storm`'s, which stands for many incidents.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index(None, "receiver", "state"), Index(None, "receiver", "incident"))
+    notification: str = Field(primary_key=True)
+    receiver: str = Field(primary_key=True)
+    incident: str
+    state: str = "pending"
+    created: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    attempts: int = 0
+    next_attempt: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    sent: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    error: str | None = Field(default=None, sa_type=Text)
+    channel: str | None = None
+    message: str | None = None
+    shown: str | None = None
+    storm: bool = False
+
+
+class PictureRow(Base, table=True):
+    """The picture in an incident's message at a receiver: the vendor's name of the file, its `key`, and its words.
+
+    `file` is None when the vendor would not show it: it is not sent again before the picture is another one.
+    """
+
+    __tablename__ = "pictures"
+    receiver: str = Field(primary_key=True)
+    incident: str = Field(primary_key=True)
+    file: str | None = None
+    key: str
+    words: str = Field(sa_type=Text)
+
+
+PENDING: Final = "pending"
+_OUTBOX = table(OutboxRow)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxNotification:
+    """One notification: its id is the same however often it is derived. `payload` is JSON."""
+
+    id: str
+    route: str
+    incident: str
+    kind: str
+    payload: str
+    created: datetime
+
+
+def reconcile(connection: Connection, route: str, wanted: Sequence[OutboxNotification]) -> None:
+    """Make the route's pending notifications those of `wanted` that were not sent or given up."""
+    by_id = {item.id: item for item in wanted}
+    known = {item.id: item for item in _of_route(connection, route)}
+    gone = sorted(known.keys() - by_id.keys())
+    if gone:
+        connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(gone), _OUTBOX.c.state == PENDING))
+    for id, item in by_id.items():
+        if id in known and known[id] != item:
+            this = (_OUTBOX.c.id == id, _OUTBOX.c.state == PENDING)
+            connection.execute(update(_OUTBOX).where(*this).values(**asdict(item)))
+    new = [{**asdict(item), "state": PENDING, "attempts": 0} for id, item in by_id.items() if id not in known]
+    insert_new(connection, _OUTBOX, new)
+
+
+def _of_route(connection: Connection, route: str) -> tuple[OutboxNotification, ...]:
+    columns = [_OUTBOX.c[name] for name in OutboxNotification.__dataclass_fields__]
+    return tuple(
+        OutboxNotification(*row) for row in connection.execute(select(*columns).where(_OUTBOX.c.route == route))
+    )
+
 
 SENT: Final = "sent"
 FAILED: Final = "failed"
 _DELIVERIES = table(DeliveryRow)
-_OUTBOX = table(OutboxRow)
 _RECEIVERS = table(ReceiverRow)
 
 
@@ -28,7 +136,7 @@ class Delivery:
     """A notification that is to be sent to a receiver.
 
     Attributes:
-        told: time of what it tells of, by the route's clock; created: when it was first seen, by the wall clock.
+        event_time: of what it tells of, by the route's clock; created: when it was first seen, by the wall clock.
     """
 
     notification: str
@@ -38,14 +146,14 @@ class Delivery:
     severity: Severity
     mention: bool
     text: str
-    told: datetime
+    event_time: datetime
     created: datetime
     attempts: int
     next_attempt: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class MessagePlace:
     """Where the message of an incident stands, and the digest of what it shows."""
 
     channel: str
@@ -55,7 +163,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Unconfirmed:
+class UnconfirmedDelivery:
     """What a receiver has not got of an incident: since when, how often it was tried, and what stands in the way."""
 
     incident: str
@@ -65,7 +173,7 @@ class Unconfirmed:
     error: str | None
 
 
-def spread(connection: Connection, receivers: Callable[[str], Sequence[str]], now: datetime) -> tuple[str, ...]:
+def fan_out(connection: Connection, receivers: Callable[[str], Sequence[str]], now: datetime) -> tuple[str, ...]:
     """Make a delivery of each new notification for each receiver of its route; the names of these receivers."""
     known = exists().where(_DELIVERIES.c.notification == _OUTBOX.c.id)
     query = select(_OUTBOX.c.id, _OUTBOX.c.route, _OUTBOX.c.incident).where(_OUTBOX.c.state == PENDING, ~known)
@@ -90,13 +198,13 @@ def forget_withdrawn(connection: Connection) -> None:
     connection.execute(delete(_DELIVERIES).where(_DELIVERIES.c.state == PENDING, ~there))
 
 
-def waiting(connection: Connection, receiver: str) -> tuple[Delivery, ...]:
+def first_pending(connection: Connection, receiver: str) -> tuple[Delivery, ...]:
     """The first of each incident that the receiver has not got, oldest first: the later ones have to wait for it.
 
     What opens an incident comes before all else of it, and at one time the lesser severity first.
     """
     one, of = _DELIVERIES.c, _OUTBOX.c
-    columns = (one.notification, one.receiver, one.incident, of.kind, of.payload, of.created.label("told"))
+    columns = (one.notification, one.receiver, one.incident, of.kind, of.payload, of.created.label("event_time"))
     query = select(*columns, one.created, one.attempts, one.next_attempt)
     query = query.join(_OUTBOX, of.id == one.notification).where(one.receiver == receiver, one.state == PENDING)
     found = sorted((_delivery(row) for row in connection.execute(query)), key=_order)
@@ -106,7 +214,7 @@ def waiting(connection: Connection, receiver: str) -> tuple[Delivery, ...]:
     return tuple(first.values())
 
 
-def with_work(connection: Connection, now: datetime) -> tuple[str, ...]:
+def receivers_with_work(connection: Connection, now: datetime) -> tuple[str, ...]:
     """Names of the receivers that have something to be sent now."""
     one, all = _DELIVERIES.c, _RECEIVERS.c
     due = or_(one.next_attempt.is_(None), one.next_attempt <= now)
@@ -115,36 +223,38 @@ def with_work(connection: Connection, now: datetime) -> tuple[str, ...]:
     return tuple(connection.execute(query.distinct().order_by(one.receiver)).scalars())
 
 
-def of_which_told(connection: Connection, receiver: str, incidents: Iterable[str]) -> frozenset[str]:
+def with_message(connection: Connection, receiver: str, incidents: Iterable[str]) -> frozenset[str]:
     """Those of the incidents of which the receiver has a message."""
     one = _DELIVERIES.c
     query = select(one.incident).where(one.receiver == receiver, one.message.is_not(None))
     return frozenset(connection.execute(query.where(one.incident.in_(sorted(incidents)))).scalars())
 
 
-def told(connection: Connection, receiver: str, incident: str) -> Told | None:
+def message_of(connection: Connection, receiver: str, incident: str) -> MessagePlace | None:
     """Where the receiver has its message of the incident."""
     one = _DELIVERIES.c
     query = select(one.channel, one.message, one.shown, one.storm).where(*_of(receiver, incident))
     row = connection.execute(query.where(one.message.is_not(None)).order_by(one.sent).limit(1)).one_or_none()
-    return None if row is None else Told(*row)
+    return None if row is None else MessagePlace(*row)
 
 
-def together(connection: Connection, receiver: str, told: Told) -> tuple[str, ...]:
+def sharing_message(connection: Connection, receiver: str, place: MessagePlace) -> tuple[str, ...]:
     """The incidents that share a storm's message, in the order in which they were told."""
     one = _DELIVERIES.c
-    query = select(one.incident).where(*_at(receiver, told)).order_by(one.created, one.incident)
+    query = select(one.incident).where(*_at(receiver, place)).order_by(one.created, one.incident)
     return tuple(connection.execute(query).scalars())
 
 
-def openings(connection: Connection, receiver: str, since: datetime) -> tuple[tuple[datetime, bool], ...]:
+def opened_since(connection: Connection, receiver: str, since: datetime) -> tuple[tuple[datetime, bool], ...]:
     """When new incidents were told since then, and whether by a storm's message."""
     one = _DELIVERIES.c
     query = select(one.sent, one.storm).where(one.receiver == receiver, one.message.is_not(None), one.sent > since)
     return tuple((row.sent, row.storm) for row in connection.execute(query.order_by(one.sent)))
 
 
-def accept(connection: Connection, deliveries: Iterable[Delivery], now: datetime, placed: Told | None = None) -> None:
+def accept(
+    connection: Connection, deliveries: Iterable[Delivery], now: datetime, placed: MessagePlace | None = None
+) -> None:
     """The vendor has them; `placed` says where the new message stands, if it is one."""
     place: dict[str, Any] = {}
     if placed is not None:
@@ -152,17 +262,17 @@ def accept(connection: Connection, deliveries: Iterable[Delivery], now: datetime
     for delivery in deliveries:
         values = {"state": SENT, "sent": now, "error": None, "next_attempt": None, **place}
         _change(connection, delivery, {**values, "attempts": delivery.attempts + 1})
-        settle(connection, delivery.notification, now)
+        _settle(connection, delivery.notification, now)
 
 
-def show(connection: Connection, receiver: str, told: Told, digest: str) -> None:
+def note_shown(connection: Connection, receiver: str, place: MessagePlace, digest: str) -> None:
     """The message shows something else now."""
-    connection.execute(update(_DELIVERIES).where(*_at(receiver, told)).values(shown=digest))
+    connection.execute(update(_DELIVERIES).where(*_at(receiver, place)).values(shown=digest))
 
 
-def lose(connection: Connection, receiver: str, told: Told) -> None:
+def forget_message(connection: Connection, receiver: str, place: MessagePlace) -> None:
     """The message is no longer there: what comes next is a new one."""
-    connection.execute(update(_DELIVERIES).where(*_at(receiver, told)).values(channel=None, message=None, shown=None))
+    connection.execute(update(_DELIVERIES).where(*_at(receiver, place)).values(channel=None, message=None, shown=None))
 
 
 def postpone(connection: Connection, delivery: Delivery, until: datetime | None, error: str) -> None:
@@ -179,7 +289,7 @@ def hold_back(connection: Connection, deliveries: Iterable[Delivery], until: dat
 def fail(connection: Connection, delivery: Delivery, error: str, now: datetime) -> None:
     """It is not tried any more."""
     _change(connection, delivery, {"attempts": delivery.attempts + 1, "state": FAILED, "error": error})
-    settle(connection, delivery.notification, now)
+    _settle(connection, delivery.notification, now)
 
 
 def give_up(connection: Connection, receiver: str, before: datetime, error: str, now: datetime) -> int:
@@ -189,11 +299,11 @@ def give_up(connection: Connection, receiver: str, before: datetime, error: str,
     notifications = tuple(connection.execute(select(one.notification).where(*mine)).scalars())
     connection.execute(update(_DELIVERIES).where(*mine).values(state=FAILED, error=error))
     for notification in notifications:
-        settle(connection, notification, now)
+        _settle(connection, notification, now)
     return len(notifications)
 
 
-def settle(connection: Connection, notification: str, now: datetime) -> None:
+def _settle(connection: Connection, notification: str, now: datetime) -> None:
     """Close the notification in the outbox when no receiver waits for it: `failed` if one has not got it."""
     one = _DELIVERIES.c
     # Two receivers that are served at the same time would each see the other one wait, and nobody would close it.
@@ -212,22 +322,22 @@ def settle(connection: Connection, notification: str, now: datetime) -> None:
     connection.execute(update(_OUTBOX).where(_OUTBOX.c.id == notification).values(**values))
 
 
-def unconfirmed(connection: Connection, since: datetime, before: datetime) -> tuple[Unconfirmed, ...]:
+def unconfirmed(connection: Connection, since: datetime, before: datetime) -> tuple[UnconfirmedDelivery, ...]:
     """The incidents of which a receiver has not got all that it should have, of what came up in [since, before]."""
     one = _DELIVERIES.c
     columns = (one.incident, one.receiver, func.min(one.created), func.max(one.attempts), func.max(one.error))
     query = select(*columns).where(one.state != SENT, one.created >= since, one.created <= before)
     rows = connection.execute(query.group_by(one.incident, one.receiver).order_by(one.receiver, one.incident))
-    return tuple(Unconfirmed(*row) for row in rows)
+    return tuple(UnconfirmedDelivery(*row) for row in rows)
 
 
 def _of(receiver: str, incident: str) -> tuple[Any, ...]:
     return _DELIVERIES.c.receiver == receiver, _DELIVERIES.c.incident == incident
 
 
-def _at(receiver: str, told: Told) -> tuple[Any, ...]:
+def _at(receiver: str, place: MessagePlace) -> tuple[Any, ...]:
     one = _DELIVERIES.c
-    return one.receiver == receiver, one.channel == told.channel, one.message == told.message
+    return one.receiver == receiver, one.channel == place.channel, one.message == place.message
 
 
 def _change(connection: Connection, delivery: Delivery, values: dict[str, Any]) -> None:
@@ -237,7 +347,7 @@ def _change(connection: Connection, delivery: Delivery, values: dict[str, Any]) 
 
 
 def _order(delivery: Delivery) -> tuple[bool, datetime, int, str]:
-    return delivery.kind != "post", delivery.told, rank(delivery.severity), delivery.notification
+    return delivery.kind != "post", delivery.event_time, rank(delivery.severity), delivery.notification
 
 
 def _delivery(row: Any) -> Delivery:
@@ -250,8 +360,34 @@ def _delivery(row: Any) -> Delivery:
         severity=payload["severity"],
         mention=payload["mention"],
         text=payload["text"],
-        told=row.told,
+        event_time=row.event_time,
         created=row.created,
         attempts=row.attempts,
         next_attempt=row.next_attempt,
     )
+
+
+_PICTURES = table(PictureRow)
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePicture:
+    """A picture at its vendor: the name of its file, None if it is not shown; what tells it from another; its words."""
+
+    file: str | None
+    key: str
+    words: str
+
+
+def picture_of(connection: Connection, receiver: str, incident: str) -> MessagePicture | None:
+    """The picture of the incident that the receiver has."""
+    one = _PICTURES.c
+    query = select(one.file, one.key, one.words).where(one.receiver == receiver, one.incident == incident)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else MessagePicture(*row)
+
+
+def keep_picture(connection: Connection, receiver: str, incident: str, picture: MessagePicture) -> None:
+    """It is this one from now on."""
+    row = {"receiver": receiver, "incident": incident, "file": picture.file, "key": picture.key, "words": picture.words}
+    upsert(connection, _PICTURES, [row])

@@ -1,16 +1,61 @@
-"""The row of each route: its clock and the head of its journal."""
+"""Each route: its clock, the head of its journal, and the identities that answered on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Text,
+    func,
+    select,
+    update,
+)
+from sqlmodel import Field
 
+from schemas.identity import Model
 from services.store.dialect import insert_new
-from services.store.tables import Route, table
+from services.store.tables import Base, UtcDateTime, table, visible
 
-_ROUTES = table(Route)
+
+class RouteRow(Base, table=True):
+    """What is known of a route as a whole: its clock (greatest unflagged time) and the head of its journal."""
+
+    __tablename__ = "routes"
+    route: str = Field(primary_key=True)
+    clock: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    journal_seq: int = Field(default=0, sa_type=BigInteger)
+    journal_hash: str = ""
+
+
+class IdentityRow(Base, table=True):
+    """What stands behind an effective identity of a route: its model as JSON, without volatile fields."""
+
+    __tablename__ = "identities"
+    route: str = Field(primary_key=True)
+    identity: str = Field(primary_key=True)
+    model: str = Field(sa_type=Text)
+
+
+_ROUTES, _IDENTITIES = table(RouteRow), table(IdentityRow)
+
+
+def add_identities(connection: Connection, route: str, models: Mapping[str, Model]) -> None:
+    """Note what stands behind the identities of a route, unless it is known."""
+    rows = [
+        {"route": route, "identity": identity, "model": model.model_dump_json()}
+        for identity, model in sorted(models.items())
+    ]
+    insert_new(connection, _IDENTITIES, rows)
+
+
+def identities(connection: Connection, route: str) -> dict[str, Model]:
+    """Identity -> what stands behind it, of one route."""
+    found = connection.execute(select(_IDENTITIES.c.identity, _IDENTITIES.c.model).where(_IDENTITIES.c.route == route))
+    return {row.identity: Model.model_validate_json(row.model) for row in found}
 
 
 def ensure(connection: Connection, *names: str) -> None:
@@ -60,9 +105,10 @@ def set_head(connection: Connection, route: str, seq: int, hash_: str) -> None:
     connection.execute(update(_ROUTES).where(_ROUTES.c.route == route).values(journal_seq=seq, journal_hash=hash_))
 
 
-def known(connection: Connection, route: str) -> bool:
-    """Whether anything of the route was ever recorded."""
-    return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
+def count(connection: Connection, globs: Sequence[str]) -> int:
+    """How many routes fit one of the globs."""
+    query = select(func.count()).select_from(_ROUTES).where(visible(_ROUTES.c.route, globs))
+    return int(connection.execute(query).scalar_one())
 
 
 def names(connection: Connection) -> tuple[str, ...]:

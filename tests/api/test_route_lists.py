@@ -8,7 +8,8 @@ import pytest
 
 from services.api.app import Api
 from services.store.engine import Database
-from services.store.tables import ScoreRow, table
+from services.store.scores import ScoreRow
+from services.store.tables import table
 from tests.support.api import Wire, api_on, asked
 from tests.support.route_life import EXCHANGES, FIRST, LIFE, SECOND, live
 
@@ -90,7 +91,7 @@ def test_filters(api: Api) -> None:
 def test_one_exchange_and_one_of_which_the_text_alone_is_left(api: Api) -> None:
     one = asked(api, "GET", f"{EXCHANGED}/e250", params={"route": LIFE}).json()
     assert one == next(item for item in items(api, EXCHANGED) if item["id"] == "e250")
-    with api.repository.database.write() as connection:
+    with api.database.write() as connection:
         connection.execute(table(ScoreRow).delete())
     left = asked(api, "GET", f"{EXCHANGED}/e250", params={"route": LIFE}).json()
     assert (left["signals"], left["event_index"], left["prompt"]) == (None, None, "prompt de")

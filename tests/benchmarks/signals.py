@@ -17,13 +17,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from services.ports import ScoredText, Signal
-from services.score.signals import SIGNALS
-from services.score.signals._personal import scan, values
-from services.score.signals.pii_leak import PiiLeak
-from services.score.signals.refusal import Refusal
-from services.score.signals.secret_leak import SecretLeak
-from services.score.signals.system_prompt_leak import SystemPromptLeak
+from services.signals import SIGNALS
+from services.signals.pii_leak import PiiLeak, personal_forms, personal_values
+from services.signals.protocol import ScoredText, Signal
+from services.signals.refusal import Refusal
+from services.signals.secret_leak import SecretLeak
+from services.signals.system_prompt_leak import SystemPromptLeak
 from tests.support.keys import KEYS
 from tests.support.said import said
 
@@ -130,7 +129,7 @@ def false_alarms() -> Iterator[str]:
     """True values on ordinary traffic, where hardly any answer should have one."""
     for name in ORDINARY:
         rows = rows_of(name)
-        counts = {signal.name: sum(is_true(signal, rows)) for signal in (Refusal(), PiiLeak(), SecretLeak())}
+        counts = {signal.spec.name: sum(is_true(signal, rows)) for signal in (Refusal(), PiiLeak(), SecretLeak())}
         yield f"ordinary {name}: {counts} of {len(rows)}"
     orders = [row["prompt"] for row in rows_of("persona_prompts_benign")]
     answers = rows_of("arena_hard")
@@ -163,7 +162,7 @@ def personal() -> Iterator[str]:
     total: Counter[str] = Counter()
     beside = 0
     for row in rows_of("presidio_synth"):
-        marks = values(row["prompt"], scan(row["prompt"]))
+        marks = personal_values(row["prompt"], personal_forms(row["prompt"]))
         for kind, start, end in row["labels"]["spans"]:
             total[kind] += 1
             found[kind] += any(mark.start < end and start < mark.end for mark in marks)
@@ -188,7 +187,7 @@ def speed() -> Iterator[str]:
             signal.measure(text)
         spent = (time.process_time() - started) / len(texts) * 1e6
         total += spent
-        yield f"speed {signal.name}: {spent:.1f} us"
+        yield f"speed {signal.spec.name}: {spent:.1f} us"
     length = sum(len(text.prompt) + len(text.response) for text in texts) // len(texts)
     yield f"speed all signals: {total:.1f} us an exchange of {length} characters"
     yield from _vendor_speed(texts[:200])

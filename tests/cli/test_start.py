@@ -15,7 +15,7 @@ from tests.support.source import ROOT
 
 HEAVY = ("numpy", "scipy", "openvino", "sqlalchemy", "fastapi", "uvicorn", "aiohttp", "torch", "hyperscan")
 HELP = "from services.cli.app import app; app(['--help'], standalone_mode=False)"
-UP = "import services.cli.up; from services import bootstrap; bootstrap.monitor"
+UP = "import services.cli.up; from services import wiring; wiring.load_monitor"
 
 
 def _modules(program: str) -> set[str]:

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.store.repository import Repository
+from services.store import rollups
+from services.store.engine import open_database
 from tests.support.brokers import unused_ports
 from tests.support.source import ROOT
 from tests.support.streams import until
@@ -43,12 +44,17 @@ class Up:
             return False
 
     def children(self) -> dict[str, int]:
-        """What runs below it, worker and broker: process ids."""
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
-        ).stdout
+        """The worker and the broker that run below it, once both do: process ids."""
+        until(lambda: set(self._listed()) == {"broker", "worker"}, "a worker and a broker run")
+        return self._listed()
+
+    def _listed(self) -> dict[str, int]:
+        """What is listed. A child that is forked and not executed yet is called like its parent: it is neither."""
+        command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)]
+        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         lines = [line.split(maxsplit=1) for line in listed.splitlines()]
-        return {"broker" if "tansu" in args else "worker": int(pid) for pid, args in lines}
+        kinds = {"tansu broker": "broker", "worker --together": "worker"}
+        return {kind: int(pid) for pid, args in lines for words, kind in kinds.items() if words in args}
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -77,11 +83,11 @@ def _up(folder: Path) -> Iterator[Up]:
 
 
 def _counted(folder: Path) -> int:
-    repository = Repository.open(f"sqlite:///{folder / 'keelwatch.db'}")
+    database = open_database(f"sqlite:///{folder / 'keelwatch.db'}", create=False)
     try:
-        return sum(rate.n for rate in repository.rates("shop/prod") if rate.signal == "")
+        return sum(rate.n for rate in database.query(rollups.rates, "shop/prod") if rate.signal == "")
     finally:
-        repository.database.close()
+        database.close()
 
 
 def _publish(up: Up, first: int, n: int) -> None:

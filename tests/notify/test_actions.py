@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 
 from schemas.decision import Decision
 from schemas.incident import Incident
-from services.incident.core import fold
-from services.notify import slack
-from services.notify.actions import Press, Seen, is_signed, press_of
-from services.notify.button import BUTTONS, value_of
-from services.notify.slack_actions import AGAIN, FAILED, NOT_YOU, Actions, anyone, router
+from services.incident.fold import fold
+from services.notify.buttons import BUTTONS, Press, RecentKeys, is_signed, press_of, value_of
+from services.notify.receivers import slack
+from services.notify.receivers.slack_actions import AGAIN, FAILED, NOT_YOU, SlackActions, actor_by_name, router
+from services.wording.decisions import DECISIONS
+from services.wording.notifications import FOLLOWS, IS_RESOLVED, moved_on, pressed_by
 from tests.support.hostile import HOSTILE
 from tests.support.records import ROUTE, alert, comparison, decision, family_alert
 from tests.support.slack import FakeSlack
@@ -50,8 +51,8 @@ class World:
         self.decided: list[Decision] = []
         self.fails = False
         self.app = FastAPI()
-        self.actor: Any = anyone
-        self.actions = Actions(SECRET, self._incident, self._decide, lambda: self.now, self._actor)
+        self.actor: Any = actor_by_name
+        self.actions = SlackActions(SECRET, self._incident, self._decide, lambda: self.now, self._actor)
         self.app.include_router(router(self.actions, lambda url, words: slack.answer(url, words, fake.url)))
         self.url = ""
 
@@ -115,8 +116,8 @@ def test_a_press_is_one_decision_of_what_was_pressed(world: World, kind: str) ->
     assert world.send(world.press(kind)) == 200
     (made,) = world.decided
     assert (made.kind, made.route, made.incident, made.ts) == (kind, ROUTE, world.found.id, PRESSED)
-    assert (made.actor, made.reason) == ("mara (slack U1)", "pressed in Slack by mara")
-    assert world.said(1)[0].startswith("Done: ")
+    assert (made.actor, made.reason) == ("mara (slack U1)", pressed_by("mara"))
+    assert world.said(1)[0] == f"{DECISIONS[made.kind].thanks} {FOLLOWS}"
     world.now += timedelta(seconds=1)
     assert world.send(world.press(kind, action={"action_ts": str(NOW.timestamp())})) == 200
     assert world.said(2)[1] == AGAIN
@@ -147,11 +148,11 @@ def test_a_press_on_what_has_moved_is_told_politely(world: World) -> None:
     stale = world.press("resolve")
     world.found = incident_of(MODEL, RATE, decision("acknowledge", 20))
     assert world.send(stale) == 200
-    assert "it is acknowledged now" in world.said(1)[0]
+    assert world.said(1)[0] == moved_on("acknowledged")
     world.found = incident_of(MODEL, RATE, decision("resolve", 20))
     world.now += timedelta(seconds=1)
     assert world.send(stale) == 200
-    assert "resolved already" in world.said(2)[1]
+    assert world.said(2)[1] == IS_RESOLVED
     assert world.decided == []
 
 
@@ -224,7 +225,7 @@ def test_a_hostile_name_is_only_a_name(slack_less: Any, name: str) -> None:
     payload = slack_less.press(user={"id": name[:5000], "username": name[:5000]})
     made = press_of(urlencode({"payload": json.dumps(payload)}).encode())
     assert isinstance(made, Press)
-    said = anyone(made)
+    said = actor_by_name(made)
     assert said is not None
     assert "\n" not in said
     assert len(said) <= 160
@@ -263,7 +264,7 @@ def test_slacks_own_example_is_signed() -> None:
 
 
 def test_what_was_seen_is_forgotten_after_a_while() -> None:
-    seen = Seen()
+    seen = RecentKeys()
     assert [seen.again("a", NOW), seen.again("a", NOW + timedelta(seconds=599))] == [False, True]
     assert not seen.again("a", NOW + timedelta(seconds=601))
     for n in range(20_000):

@@ -16,23 +16,23 @@ from typing import Any, Final
 
 from schemas.alert import Alert
 from schemas.evaluation import HazardComparison
+from schemas.fact import Fact
 from schemas.incident import Incident
 from schemas.reading import Effect, Evidence
 from services.charts import Rates, point, rates_picture
+from services.charts.incident_chart import IncidentChart, build
 from services.charts.png import png
-from services.incident.core import fold
-from services.moved import Moved, made
+from services.incident.fold import fold
 from services.notify import message
-from services.notify.message import Look
-from services.store.journal import Fact
-from services.store.pictures import Pictured
+from services.notify.message import MessageOptions
+from services.store.deliveries import MessagePicture
 from tests.support.records import NEW, ROUTE, alert, at, change, comparison, family_alert
 from tests.support.source import ROOT
 
 PICTURE: Final = ROOT / "infra" / "pictures" / "slack-incident.png"
 WIDTH: Final = 860
 _HITS: Final = (4, 5, 3, 6, 4, 2, 5, 7, 4, 3, 5)
-_LOOK: Final = Look("https://keelwatch.example.com", buttons=True)
+_LOOK: Final = MessageOptions("https://keelwatch.example.com", buttons=True)
 _STYLE: Final = """
 * { box-sizing: border-box; margin: 0 }
 body { width: 860px; padding: 18px 20px 20px; background: #fff; color: #1d1c1d;
@@ -61,9 +61,9 @@ def facts() -> list[Fact]:
     """A support bot whose model was replaced silently: answers differ, a key leaks, a suite regresses."""
     fell = Effect(name="refusal", before=18.8, after=4.1, low=-19.6, high=-9.3, unit="pp")
     moved = Effect(name="model_shift", before=0.0, after=3.21, low=2.44, high=3.98, unit="sd")
-    failed = Effect(name="harmful compliance", before=1.0, after=12.5, low=6.9, high=16.1, unit="pp")
+    failed = Effect(name="all harmful_compliance", before=1.0, after=12.5, low=6.9, high=16.1, unit="pp")
     hazard = HazardComparison(
-        hazard="fraud", measure="harmful compliance", n=200, before=1.0, after=12.5, verdict="regressed"
+        hazard="all", measure="harmful_compliance", n=200, before=1.0, after=12.5, verdict="regressed"
     )
     facts: list[Fact] = [
         _alert(family_alert("model_shift", index=2060, hours=0.0), moved, 61, 12.4),
@@ -86,7 +86,7 @@ def _alert(one: Alert, effect: Effect, n: int, log_e: float | None) -> Alert:
     return one.model_copy(update={"effect": effect, "evidence": evidence})
 
 
-def chart() -> Moved:
+def chart() -> IncidentChart:
     """What the support bot refused, ten minutes a point, seven hours before the update and one after it."""
     step = timedelta(minutes=10)
     since, until = at(-7), at(1)
@@ -95,10 +95,10 @@ def chart() -> Moved:
     ]
     points = [point(since + n * step, hit, 24) for n, hit in enumerate(hits)]
     fact = next(one for one in facts() if isinstance(one, Alert) and one.signal == "refusal")
-    return made(incident(), fact, facts(), Rates("refusal rate", points, since, until, step))
+    return build(incident(), fact, facts(), Rates("refusal rate", points, since, until, step))
 
 
-def page(shown: message.Message, picture: str) -> str:
+def page(shown: message.RenderedMessage, picture: str) -> str:
     """The message in a page that looks like a Slack channel."""
     blocks = "\n".join(_block(block, picture) for block in shown.blocks)
     when = at(0.9).strftime("%H:%M")
@@ -157,7 +157,7 @@ def draw(picture: Path, height: int = 900) -> None:
         html = Path(folder) / "page.html"
         shown, moved = Path(folder) / "chart.png", chart()
         shown.write_bytes(png(rates_picture(moved.rates).svg))
-        told = message.of_incident(incident(), _LOOK, "<!subteam^S123>", Pictured("F1", moved.key, moved.words))
+        told = message.of_incident(incident(), _LOOK, "<!subteam^S123>", MessagePicture("F1", moved.key, moved.words))
         html.write_text(page(told, shown.name), encoding="utf-8")
         options = [
             "--headless=new",

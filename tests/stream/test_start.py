@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 
 from services.store.engine import open_database
-from services.stream.config import Broker
+from services.stream.broker import Broker
 from tests.support.streams import Worker, running, until
 
 NOBODY = Broker("127.0.0.1:9")

@@ -12,40 +12,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.stream.log import open_log
-from services.stream.metrics import Meters
-from services.stream.watchdog import DEAD_AFTER, DOUBTFUL_AFTER, Observation, Partition, Watch, look, reason
-from services.stream.watching import FaustPositions, Watchdog
+from services.observability.log import open_log
+from services.observability.metrics import StreamMeters
+from services.observability.watchdog import (
+    DEAD_AFTER,
+    DOUBTFUL_AFTER,
+    FaustPositions,
+    Observation,
+    PartitionPosition,
+    Watchdog,
+    WatchdogState,
+    observe,
+    stall_reason,
+)
 
 A, B = ("keelwatch.scores", 0), ("keelwatch.scores", 1)
 EVERY = 2.0
 
 
-def run(*seen: Observation, every: float = EVERY, watch: Watch | None = None) -> tuple[Watch, list[str]]:
-    watch = watch or Watch()
+def run(
+    *seen: Observation, every: float = EVERY, watch: WatchdogState | None = None
+) -> tuple[WatchdogState, list[str]]:
+    watch = watch or WatchdogState()
     begin = 0.0 if watch.looked is None else watch.looked + every
     verdicts = []
     for i, one in enumerate(seen):
-        watch, verdict = look(watch, one, begin + i * every)
+        watch, verdict = observe(watch, one, begin + i * every)
         verdicts.append(verdict)
     return watch, verdicts
 
 
 def at(committed: int | None, end: int, **more: bool) -> Observation:
-    return Observation({A: Partition(committed, end, more.pop("pending", end > (committed or 0)), **more)})
+    return Observation({A: PartitionPosition(committed, end, more.pop("pending", end > (committed or 0)), **more)})
 
 
 def test_a_stream_that_stands_is_doubtful_within_60_s_and_dead_at_60_s() -> None:
     watch, verdicts = run(*[at(10, 50)] * 40)
     assert verdicts.index("doubtful") * EVERY == DOUBTFUL_AFTER < 60
     assert verdicts.index("dead") * EVERY == DEAD_AFTER == 60
-    assert reason(watch) == "keelwatch.scores[0] has lag and has stood at 10 for 78 s"
+    assert stall_reason(watch) == "keelwatch.scores[0] has lag and has stood at 10 for 78 s"
 
 
 def test_a_stream_that_never_committed_is_seen_too() -> None:
     watch, verdicts = run(*[at(None, 3)] * 40)
     assert verdicts[-1] == "dead"
-    assert "stood at the start" in str(reason(watch))
+    assert "stood at the start" in str(stall_reason(watch))
 
 
 def test_an_idle_worker_is_left_alone() -> None:
@@ -68,13 +79,13 @@ def test_a_step_that_waits_for_a_dependency_is_left_to_its_own_limit() -> None:
 
 
 def test_one_standing_partition_among_moving_ones_is_seen() -> None:
-    seen = [Observation({A: Partition(10, 50, True), B: Partition(i, 1000, True)}) for i in range(40)]
+    seen = [Observation({A: PartitionPosition(10, 50, True), B: PartitionPosition(i, 1000, True)}) for i in range(40)]
     assert run(*seen)[1][-1] == "dead"
 
 
 def test_a_partition_that_was_given_away_is_forgotten() -> None:
     watch, _ = run(*[at(10, 50)] * 20)
-    watch, _ = run(Observation({B: Partition(1, 1, False)}), watch=watch)
+    watch, _ = run(Observation({B: PartitionPosition(1, 1, False)}), watch=watch)
     watch, verdicts = run(*[at(10, 50)] * 20, watch=watch)
     assert set(verdicts) == {"well"}
 
@@ -94,7 +105,7 @@ def test_joining_for_ever_with_a_reachable_broker_ends_and_without_one_does_not(
     watch, verdicts = run(*[Observation(joining=True)] * 160)
     assert verdicts[100] == "well"
     assert verdicts[-1] == "dead"
-    assert "joining the group" in str(reason(watch))
+    assert "joining the group" in str(stall_reason(watch))
     assert set(run(*[Observation(joining=True, reachable=False)] * 400)[1]) == {"well"}
 
 
@@ -107,21 +118,21 @@ def test_while_the_broker_is_away_nothing_counts_as_standing_and_no_consumer_is_
 
 
 def test_a_suspended_process_gets_time_to_move() -> None:
-    watch, _ = look(Watch(), at(10, 50), 0.0)
-    watch, verdict = look(watch, at(10, 50), 3600.0)
+    watch, _ = observe(WatchdogState(), at(10, 50), 0.0)
+    watch, verdict = observe(watch, at(10, 50), 3600.0)
     assert verdict == "well"
-    assert look(watch, at(20, 50), 3602.0)[0].stalled == 0
+    assert observe(watch, at(20, 50), 3602.0)[0].stalled == 0
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.1, 9)), max_size=60))
 def test_dead_means_sixty_seconds_without_a_move(steps: list[tuple[bool, float]]) -> None:
     """For any course: a stream is called dead exactly when it was seen to stand for 60 s."""
-    watch, now, committed, stood = Watch(), 0.0, 0, 0.0
-    watch, _ = look(watch, at(committed, 10_000), now)
+    watch, now, committed, stood = WatchdogState(), 0.0, 0, 0.0
+    watch, _ = observe(watch, at(committed, 10_000), now)
     for moves, passed in steps:
         now += passed
         committed, stood = (committed + 1, 0.0) if moves else (committed, stood + passed)
-        watch, verdict = look(watch, at(committed, 10_000), now)
+        watch, verdict = observe(watch, at(committed, 10_000), now)
         assert watch.stalled == pytest.approx(stood)
         assert (verdict == "dead") == (watch.stalled >= DEAD_AFTER)
 
@@ -147,13 +158,13 @@ class Told:
         return now
 
 
-def _watchdog(positions: Told, meters: Meters, out: StringIO) -> Watchdog:
+def _watchdog(positions: Told, meters: StreamMeters, out: StringIO) -> Watchdog:
     ticks = iter(range(0, 10_000, 2))
     return Watchdog(positions, meters, open_log(out), die=_die, clock=lambda: float(next(ticks)))
 
 
 def test_the_shell_shows_lag_logs_and_ends_the_process() -> None:
-    meters, out = Meters(), StringIO()
+    meters, out = StreamMeters(), StringIO()
     dog = _watchdog(Told(at(10, 50)), meters, out)
 
     async def watch() -> None:
@@ -169,7 +180,7 @@ def test_the_shell_shows_lag_logs_and_ends_the_process() -> None:
 
 
 def test_positions_that_cannot_be_read_have_not_moved() -> None:
-    dog = _watchdog(Told(at(10, 50), OSError("x")), Meters(), StringIO())
+    dog = _watchdog(Told(at(10, 50), OSError("x")), StreamMeters(), StringIO())
 
     async def watch() -> None:
         for _ in range(100):
@@ -182,7 +193,7 @@ def test_positions_that_cannot_be_read_have_not_moved() -> None:
 def test_a_blocked_event_loop_ends_the_process_from_outside() -> None:
     ended = threading.Event()
 
-    dog = Watchdog(Told(at(1, 1)), Meters(), open_log(StringIO()), die=ended.set, every=0.002, hung_after=0.2)
+    dog = Watchdog(Told(at(1, 1)), StreamMeters(), open_log(StringIO()), die=ended.set, every=0.002, hung_after=0.2)
 
     async def block() -> None:
         task = asyncio.create_task(dog.run())

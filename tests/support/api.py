@@ -13,16 +13,15 @@ from fastapi import FastAPI
 
 from schemas.base import Record
 from services.api.app import Api, make
-from services.api.deciding import Decisions
-from services.api.door import Door
-from services.api.gateway import Gateway
-from services.api.health import Health
-from services.api.live import Live
-from services.api.relay import Relay
+from services.api.auth.authentication import Authenticator
+from services.api.decision_outbox import DecisionPublisher, DecisionWriter
+from services.api.exchange_publisher import ExchangePublisher
+from services.api.sse import LiveUpdates
+from services.api.system import SystemHealth
 from services.monitor import Monitor
-from services.record.sink import Recorder
+from services.record.recorder import Recorder
+from services.store import change_marks
 from services.store.engine import Database
-from services.store.repository import Repository
 
 BASE = "http://127.0.0.1:8400"
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -50,15 +49,14 @@ def api_on(database: Database, wire: Wire, **more: Any) -> Api:
     Its stream of `/live` ends at once: the transport of these tests waits for the end of an answer. `live=None` has
     one that goes on.
     """
-    relay = Relay(database, wire.send, owner="one", clock=lambda: NOW)
-    gateway = Gateway(wire.send, **more.pop("gateway", {}))
-    door = more.pop("door", None) or Door(database, clock=lambda: NOW)
-    repository = Repository(database)
+    relay = DecisionPublisher(database, wire.send, owner="one", clock=lambda: NOW)
+    gateway = ExchangePublisher(wire.send, **more.pop("gateway", {}))
+    door = more.pop("door", None) or Authenticator(database, clock=lambda: NOW)
     if "live" not in more:
-        more["live"] = Live(repository.marks)
+        more["live"] = LiveUpdates(lambda: database.query(change_marks.read))
         more["live"].close()
-    health = Health(repository, more.pop("operations", None))
-    return Api(repository, gateway, Decisions(database, relay.wake, lambda: NOW), relay, health, door, **more)
+    health = SystemHealth(database, more.pop("operations", None))
+    return Api(database, gateway, DecisionWriter(database, relay.wake, lambda: NOW), relay, health, door, **more)
 
 
 def recorded(database: Database, *records: Record) -> None:

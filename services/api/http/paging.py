@@ -1,0 +1,87 @@
+"""Cursors of lists, in the order of time or of a route's exchanges."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from schemas.base import HEX16
+from services.api.http.problems import Problem
+from services.store.tables import TimeCursor
+
+PAGE: Final = 50
+MOST: Final = 200
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_id(text: str) -> bool:
+    """Whether it could be an id; what is of no such form is not looked for."""
+    return re.fullmatch(HEX16, text) is not None
+
+
+def cursor_of(ts: datetime, id: str) -> str:
+    """The place after the last item of a page, as an opaque text."""
+    return cursor_after(f"{(ts - _EPOCH) // timedelta(microseconds=1)}.{id}")
+
+
+def cursor_after(text: str) -> str:
+    """The place after the item with this key, as an opaque text."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> TimeCursor:
+    """Time and id of the item that a cursor stands behind.
+
+    Raises:
+        Problem: 422 if it is none of ours.
+    """
+    try:
+        micros, id = key_of(cursor).split(".", 1)
+        return _EPOCH + timedelta(microseconds=int(micros)), id
+    except (ValueError, OverflowError):
+        raise foreign_cursor() from None
+
+
+def key_of(cursor: str) -> str:
+    """The key of the item that a cursor stands behind.
+
+    Raises:
+        Problem: 422 if it is none of ours.
+    """
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except ValueError:
+        raise foreign_cursor() from None
+    if not text.isprintable():
+        raise foreign_cursor()
+    return text
+
+
+def foreign_cursor() -> Problem:
+    """What is said of a cursor that is none of ours."""
+    return Problem.of_field("cursor", "is none of ours; take `next` of the page before, or leave it out")
+
+
+_INDEX_PLACE: Final = re.compile(r"([0-9]{1,18})\.([0-9a-f]{0,16})")
+
+
+def index_cursor(index: int, id: str = "") -> str:
+    """The place after the item with this event index and hexadecimal id, as an opaque text."""
+    return cursor_after(f"{index}.{id}")
+
+
+def index_place_of(cursor: str) -> tuple[int, str]:
+    """Event index and id of the item that a cursor stands behind.
+
+    >>> index_place_of(index_cursor(12, "a1"))
+    (12, 'a1')
+
+    Raises:
+        Problem: 422 if it is none of ours.
+    """
+    found = _INDEX_PLACE.fullmatch(key_of(cursor))
+    if found is None:
+        raise foreign_cursor()
+    return int(found[1]), found[2]

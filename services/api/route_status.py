@@ -1,0 +1,159 @@
+"""What is monitored on a route, what is not, and how the route stands, in words and numbers. Pure.
+
+How a route stands: an incident before what is not monitored before learning before monitored. Quiet is never called
+safe: it says that no change was found among what is monitored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from schemas.identity import Model
+from schemas.reading import Reading, ReadingStatus
+from services.api.route_snapshot import RouteSnapshot
+from services.charts import Chart, evidence_bar
+from services.monitor import RoutePolicy
+from services.specs import family_of
+from services.store.route_status import BlindSpot, RouteStatus
+from services.wording import incidents, nouns, numbers, routes
+
+MOST_SPOTS: Final = 20
+MOST_READINGS: Final = 24
+_ORDER: Final[tuple[ReadingStatus, ...]] = ("firing", "blind", "learning", "quiet")
+
+
+def blind_spot_sentences(status: RouteStatus) -> tuple[str, ...]:
+    """What is not monitored on the route, a sentence each, at most 21; where nothing arrives nothing is monitored."""
+    found = tuple(_spot(spot) for spot in status.blind_spots[:MOST_SPOTS])
+    return found if status.silent is None else (*found, routes.not_monitored_for(status.silent))
+
+
+def _spot(spot: BlindSpot) -> str:
+    return routes.not_monitored(spot.detector, spot.signal, spot.reason, spot.n)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorRow:
+    """One stream: its evidence as a bar where it has a threshold, and how far it moved."""
+
+    name: str
+    where: str | None
+    who: str | None
+    status: ReadingStatus
+    word: str
+    bar: Chart | None
+    n: int
+    size: str | None
+    change: str | None
+    reason: str | None
+    ts: datetime
+
+
+def detector_rows(readings: Sequence[Reading], models: Mapping[str, Model]) -> tuple[DetectorRow, ...]:
+    """All streams: what moved first, then what is blind; the whole route before its slices, strong evidence first."""
+    return tuple(_row(one, models) for one in sorted(readings, key=_rank))
+
+
+def _rank(one: Reading) -> tuple[int, bool, float, str, str, str]:
+    found = one.evidence
+    share = (found.log_e or 0.0) / found.threshold if found.threshold else 0.0
+    return (
+        _ORDER.index(one.status),
+        one.slice is not None,
+        -share,
+        nouns.subject(one),
+        one.slice or "",
+        one.identity or "",
+    )
+
+
+def _row(one: Reading, models: Mapping[str, Model]) -> DetectorRow:
+    found = one.evidence
+    return DetectorRow(
+        name=nouns.subject(one),
+        where=one.slice,
+        who=None if one.identity is None else nouns.model_of(one.identity, models),
+        status=one.status,
+        word=routes.STATUSES[one.status],
+        bar=None if found.threshold is None else evidence_bar(found.log_e, found.threshold, nouns.subject(one)),
+        n=found.n,
+        size=_size(one),
+        change=_change(one),
+        reason=None if one.reason is None else routes.reason(one.reason, one.signal),
+        ts=one.ts,
+    )
+
+
+def _size(one: Reading) -> str | None:
+    effect = one.effect
+    if family_of(one.detector).kind == "event":
+        seen = one.status != "blind" and effect is not None and effect.after is not None
+        return routes.times_seen(effect.after or 0.0) if seen and effect is not None else None
+    if effect is None or effect.after is None:
+        return None
+    after = numbers.level(effect.after, effect.unit)
+    return after if effect.before is None else f"{numbers.level(effect.before, effect.unit)} to {after}"
+
+
+def _change(one: Reading) -> str | None:
+    if family_of(one.detector).kind == "event":  # counted, and one is enough
+        return None
+    effect = one.effect
+    return routes.change(None, None, "pp") if effect is None else routes.change(effect.low, effect.high, effect.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusHeading:
+    """`tone` is the class of its colour, `word` the badge, `headline` the sentence, `notes` what else to know."""
+
+    tone: str
+    word: str
+    headline: str
+    notes: tuple[str, ...]
+
+
+def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchanges: int = 0) -> StatusHeading:
+    """How the route stands, as its page says it; `exchanges` are those of the window that is shown."""
+    status, notes = file.status, _notes(file, now)
+    spots = tuple(_spot(spot) for spot in status.blind_spots)
+    if file.open is not None:
+        said = incidents.title(file.open) + incidents.sureness(file.open)
+        return StatusHeading(f"sev-{file.open.severity}", file.open.severity, said, (*spots, *notes))
+    if file.clock is None:
+        return StatusHeading(status.watch, numbers.UNKNOWN, routes.NO_EXCHANGE, notes)
+    if status.watch == "learning":
+        said = _learning(file, policy, exchanges)
+        return StatusHeading("learning", routes.WATCHED["learning"], said, (routes.UNTIL_LEARNED, *spots, *notes))
+    if status.watch == "blind":
+        return _blind(status, spots, file.clock, now)
+    return _watched(status, (*spots, *notes))
+
+
+def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
+    size, per_hour = policy.baseline.size, policy.baseline.per_hour
+    hours = 0.0 if file.window is None else (file.window.until - file.window.since) / timedelta(hours=1)
+    to_go = routes.learns_for(file.learned, size, [round(exchanges / hours)] if hours else [], per_hour)
+    return routes.learning(min(file.learned, size), size, to_go, per_hour)
+
+
+def _blind(status: RouteStatus, spots: tuple[str, ...], clock: datetime, now: datetime) -> StatusHeading:
+    word = routes.WATCHED["blind"]
+    notes = () if status.silent is None else (routes.last_exchange(clock, now),)
+    if status.is_silent_alone and status.silent is not None:
+        return StatusHeading("blind", word, routes.not_monitored_for(status.silent), ())
+    return StatusHeading("blind", word, spots[0], (*spots[1:], *notes))
+
+
+def _watched(status: RouteStatus, notes: tuple[str, ...]) -> StatusHeading:
+    if status.moved:
+        moved = status.moved[0]
+        said = routes.moved_unheard(nouns.subject_of(moved.detector, moved.signal))
+        return StatusHeading("sev-info", routes.STATUSES["firing"], said, notes)
+    return StatusHeading("watching", routes.WATCHED["watching"], routes.NOTHING_FOUND, notes)
+
+
+def _notes(file: RouteSnapshot, now: datetime) -> tuple[str, ...]:
+    return () if file.clock is None or file.status.silent is None else (routes.last_exchange(file.clock, now),)

@@ -1,0 +1,129 @@
+"""Findings of detectors, made into readings with their exact exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from detectors.protocol import Finding
+from schemas.base import moment
+from schemas.position import Position
+from schemas.reading import Effect, Evidence, Reading, ReadingStatus, reading_id
+from services.intake.core import Intake
+
+EVERY_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFinding:
+    """A finding at row `row` of an intake, of `detector` on `identity` (None: on the whole route)."""
+
+    row: int
+    detector: str
+    identity: str | None
+    finding: Finding
+
+    @property
+    def key(self) -> str:
+        """The stream that it speaks of."""
+        stream = self.finding.stream
+        return "|".join(part or "" for part in (self.detector, self.identity, stream.signal, stream.slice))
+
+    @property
+    def state_key(self) -> str:
+        """The running state that it comes from."""
+        return detector_state_key(self.detector, self.identity)
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """The order of findings, which does not depend on how blocks are cut."""
+        return self.row, self.key
+
+
+def stream_key_parts(key: str) -> tuple[str, str | None, str | None, str | None]:
+    """Detector, identity, signal and slice of a stream's key; a slice may hold any character."""
+    detector, identity, signal, slice_ = key.split("|", 3)
+    return detector, identity or None, signal or None, slice_ or None
+
+
+def detector_state_key(detector: str, identity: str | None) -> str:
+    """`detector/identity`, or `detector` when its scope is the route."""
+    return detector if identity is None else f"{detector}/{identity}"
+
+
+def should_report(found: StreamFinding, reported: Mapping[str, float], ts: float) -> bool:
+    """Every transition, and a periodic reading at most once a minute of the exchanges' time.
+
+    `reported` has the time of each stream's last reading.
+    """
+    return found.finding.transition or ts - reported.get(found.key, float("-inf")) >= EVERY_SECONDS
+
+
+def reading_of(found: StreamFinding, route: str, intake: Intake, baseline: str | None, restarted: int) -> Reading:
+    """The reading of a finding.
+
+    `restarted` is the route's count of exchanges when the stream's evidence was zeroed last. Added to n it keeps
+    the ids of a stream apart: otherwise the 50th row after a person's decision would be the first 50th again.
+    """
+    finding = found.finding
+    stream = finding.stream
+    return Reading(
+        id=reading_id(
+            route,
+            found.identity,
+            found.detector,
+            stream.signal,
+            stream.slice,
+            finding.direction,
+            baseline,
+            finding.n + restarted,
+            finding.status,
+        ),
+        route=route,
+        identity=found.identity,
+        detector=found.detector,
+        signal=stream.signal,
+        slice=stream.slice,
+        direction=finding.direction,
+        status=finding.status,
+        effect=finding.effect,
+        floor=finding.floor,
+        evidence=Evidence(log_e=finding.log_e, threshold=finding.threshold, n=finding.n, baseline=baseline),
+        event_index=int(intake.rows.index[found.row]),
+        ts=moment(float(intake.rows.ts[found.row])),
+        source=intake.positions[found.row],
+        exemplars=finding.exemplars,
+        reason=finding.reason,
+    )
+
+
+def status_reading(
+    route: str,
+    detector: str,
+    status: ReadingStatus,
+    place: tuple[int, float, Position],
+    reason: str,
+    *,
+    subject: str | None = None,
+    n: int = 0,
+    effect: Effect | None = None,
+) -> Reading:
+    """A reading that no statistical test stands behind: learning progress, volatile fields, blindness.
+
+    `place` is the event index, the time and the position of the exchange at which it is finding.
+    """
+    index, ts, source = place
+    return Reading(
+        id=reading_id(route, None, detector, subject, None, None, None, index, status),
+        route=route,
+        detector=detector,
+        signal=subject,
+        status=status,
+        effect=effect,
+        evidence=Evidence(n=n),
+        event_index=index,
+        ts=moment(ts),
+        source=source,
+        reason=reason,
+    )

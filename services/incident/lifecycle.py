@@ -1,0 +1,170 @@
+"""The life of one incident: which alerts belong to it; it opens, absorbs, rises, calms, closes.
+
+Alert asks as well: a decision on an incident must reach its alerts alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from schemas.alert import Alert, Severity, rank
+from schemas.incident import Incident, TimelineEntry, incident_id
+from services.incident.state import Case, entry
+from services.incident.verdict import verdict_of
+from services.wording import decisions, timeline
+from services.wording.confidence import confidence_of
+from services.wording.incidents import headline, verdict_reason
+
+REOPENS_WITHIN: Final = timedelta(hours=24)
+INFO_LASTS: Final = timedelta(hours=24)
+
+
+def id_of(alert: Alert) -> str:
+    """The id of the incident that this alert would open."""
+    identity = alert.identities[0] if alert.identities else None
+    return incident_id(alert.route, alert.fingerprint, identity, alert.event_index)
+
+
+def reopens(alert: Alert, id: str, fingerprints: Collection[str], resolved_at: datetime) -> bool:
+    """Whether a firing alert opens incident `id` again: it is of one of its fingerprints within 24 h, or its opener."""
+    recent = alert.ts - resolved_at <= REOPENS_WITHIN
+    return id == id_of(alert) or (recent and alert.fingerprint in fingerprints)
+
+
+def lapses_at(severity: Severity, last_fired: datetime) -> datetime | None:
+    """When an open incident resolves itself: one of severity info, 24 h after its newest firing alert."""
+    return last_fired + INFO_LASTS if severity == "info" else None
+
+
+MAX_EXEMPLARS: Final = 10
+
+
+def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
+    """A new incident of its first alert; `context` is what was known of the route shortly before."""
+    crossings = ((alert.ts, alert.family),)
+    signs = verdict_of((alert,), crossings)
+    reason = verdict_reason(signs)
+    words = timeline.opened(alert, signs.verdict, reason)
+    first = entry(alert.ts, "opened", words.text, words.details, ref=alert.id)
+    incident = Incident(
+        id=id_of(alert),
+        route=alert.route,
+        state="open",
+        opened_event_index=alert.event_index,
+        opened_at=alert.ts,
+        updated_at=alert.ts,
+        verdict=signs.verdict,
+        verdict_reason=reason,
+        severity=alert.severity,
+        headline=headline((alert,)),
+        confidence=confidence_of((alert,)),
+        families=(alert.family,),
+        signals=() if alert.signal is None else (alert.signal,),
+        identities=alert.identities,
+        fingerprints=(alert.fingerprint,),
+        exemplars=alert.exemplars[:MAX_EXEMPLARS],
+        timeline=(*context, first),
+    )
+    return Case(incident, {alert.fingerprint: alert}, (alert.fingerprint,), crossings, alert.ts)
+
+
+def absorbed(case: Case, alert: Alert) -> Case:
+    """The incident after another firing alert of its route: reopened, risen, its verdict revised where it must be."""
+    before = case
+    if not case.is_open:
+        words = timeline.reopened(alert)
+        again = entry(alert.ts, "reopened", words.text, words.details, ref=alert.id)
+        case = edited(case, again, state="open", resolved_at=None)
+    if alert.fingerprint not in before.firing:
+        words = timeline.fired(alert, case.alerts.values())
+        case = edited(case, entry(alert.ts, "alert_fired", words.text, words.details, ref=alert.id))
+        case = replace(case, crossings=(*case.crossings, (alert.ts, alert.family)))
+    case = _joined(case, alert)
+    return _judged(_risen(case, alert, again=alert.fingerprint in before.firing), alert)
+
+
+def calmed(case: Case, alert: Alert) -> Case:
+    """The incident after an alert of it resolved; with the last one it resolves itself."""
+    words = timeline.over(alert)
+    case = edited(case, entry(alert.ts, "alert_resolved", words.text, words.details, ref=alert.id))
+    firing = tuple(name for name in case.firing if name != alert.fingerprint)
+    case = replace(case, firing=firing)
+    if firing or not case.is_open:
+        return case
+    return closed(case, entry(alert.ts, "resolved", decisions.all_over(alert.reason)))
+
+
+def closed(case: Case, last: TimelineEntry) -> Case:
+    """The incident, resolved, with the entry that says why."""
+    return replace(
+        edited(case, last, state="resolved", resolved_at=last.ts, snoozed_until=None),
+        firing=(),
+    )
+
+
+def edited(case: Case, added: TimelineEntry, **update: Any) -> Case:
+    """The incident with one more timeline entry and the fields of `update`."""
+    timeline = (*case.incident.timeline, added)
+    changed = {"updated_at": added.ts, "timeline": timeline, **update}
+    return replace(case, incident=case.incident.model_copy(update=changed))
+
+
+def _joined(case: Case, alert: Alert) -> Case:
+    """The alert's facts, added to the incident's, in the order in which they came."""
+    incident = case.incident
+    alerts = {**case.alerts, alert.fingerprint: alert}
+    signals = () if alert.signal is None else (alert.signal,)
+    update = {
+        "headline": headline(alerts.values()),
+        "confidence": confidence_of(alerts.values()),
+        "families": _union(incident.families, (alert.family,)),
+        "signals": _union(incident.signals, signals),
+        "identities": _union(incident.identities, alert.identities),
+        "fingerprints": _union(incident.fingerprints, (alert.fingerprint,)),
+        "exemplars": _union(incident.exemplars, alert.exemplars)[:MAX_EXEMPLARS],
+    }
+    return replace(
+        case,
+        incident=incident.model_copy(update=update),
+        alerts=alerts,
+        firing=_union(case.firing, (alert.fingerprint,)),
+        last_fired=alert.ts,
+    )
+
+
+def _risen(case: Case, alert: Alert, again: bool) -> Case:
+    """Severity only rises; a rise reopens an acknowledged incident and ends a snoozed one."""
+    before = case.incident.severity
+    if rank(alert.severity) <= rank(before):
+        return case
+    words = timeline.escalated(alert, before, again)
+    risen = entry(alert.ts, "escalated", words.text, words.details, ref=alert.id)
+    case = edited(case, risen, severity=alert.severity)
+    if case.incident.state == "acknowledged":
+        return edited(case, entry(alert.ts, "reopened", decisions.GOT_WORSE, ref=alert.id), state="open")
+    if case.incident.state == "snoozed":
+        return woken(case, alert.ts, decisions.GOT_WORSE, ref=alert.id)
+    return case
+
+
+def woken(case: Case, ts: datetime, text: str, ref: str | None = None) -> Case:
+    """A snoozed incident, open again."""
+    return edited(case, entry(ts, "woken", text, ref=ref), state="open", snoozed_until=None)
+
+
+def _judged(case: Case, alert: Alert) -> Case:
+    before = case.incident.verdict
+    signs = verdict_of(case.alerts.values(), case.crossings)
+    reason = verdict_reason(signs)
+    update = {"verdict": signs.verdict, "verdict_reason": reason}
+    if signs.verdict == before:
+        return replace(case, incident=case.incident.model_copy(update=update))
+    words = timeline.revised(signs.verdict, before, reason, case.incident.families)
+    return edited(case, entry(alert.ts, "verdict_revised", words.text, words.details, ref=alert.id), **update)
+
+
+def _union(kept: tuple[str, ...], added: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*kept, *added)))

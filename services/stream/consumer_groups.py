@@ -1,0 +1,157 @@
+"""Consumer groups on the cluster: how many members each has, and how far each step is behind.
+
+`up` and `worker` read the same topics as different consumer groups: both at once would do everything twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.structs import TopicPartition
+
+from schemas.topics import TOPICS
+from services.errors import InputError
+from services.ports import StepLag
+from services.stream.broker import Broker, options, recognised
+from services.stream.clients import admin, describe_partitions
+
+UP_GROUP: Final = "keelwatch.up"
+WORKER_GROUPS: Final = tuple(
+    f"keelwatch.{step}" for step in sorted({step for topic in TOPICS for step in topic.consumers})
+)
+_DESCRIBE_ATTEMPTS: Final = 60
+_PAUSE_SECONDS: Final = 0.5
+_CLOSE_SECONDS: Final = 1.0
+_STILL: Final = "the broker forgets within a minute a process that has ended"
+
+
+async def check_alone(broker: Broker, *, together: bool) -> None:
+    """Check that no process of the other kind works on this cluster; `together`: this one is of `keelwatch up`.
+
+    Raises:
+        InputError: if one does.
+        Unreachable: if the cluster does not answer.
+    """
+    async with admin(broker) as client:
+        others = await group_sizes(client, WORKER_GROUPS if together else (UP_GROUP,), _DESCRIBE_ATTEMPTS)
+    busy = sorted(group for group, count in others.items() if count)
+    if not busy:
+        return
+    if together:
+        raise InputError(
+            f"`keelwatch worker` runs on {broker.bootstrap} ({', '.join(busy)}): stop it, or run no `keelwatch up` "
+            f"there; {_STILL}"
+        )
+    raise InputError(f"`keelwatch up` runs on {broker.bootstrap}: stop it, or run no `keelwatch worker`; {_STILL}")
+
+
+async def group_sizes(client: AIOKafkaAdminClient, groups: Sequence[str], attempts: int = 1) -> dict[str, int]:
+    """Group -> how many members it has; 0 for one that does not exist.
+
+    A new cluster makes the topic of its groups when it is first asked about one, and needs a moment for that: it is
+    asked up to `attempts` times, and then nobody is in the group.
+    """
+    # One after the other: the embedded broker answers for several in a form that cannot be read.
+    return {group: await _group_size(client, group, attempts) for group in groups}
+
+
+async def _group_size(client: AIOKafkaAdminClient, group: str, attempts: int) -> int:
+    for attempt in range(attempts):
+        if attempt:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        with suppress(GroupCoordinatorNotAvailableError):
+            [response] = await client.describe_consumer_groups([group])
+            return sum(len(one[5]) for one in response.groups)
+    return 0
+
+
+class GroupLags:
+    """Asks over connections that are kept, and made again after a failure. Processes need not run for an answer."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._known: Broker | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def read(self) -> tuple[StepLag, ...]:
+        """Every step and topic, in the order of the flow. The embedded broker does not tell how many records wait.
+
+        Raises:
+            aiokafka.errors.KafkaError: if the broker does not answer.
+        """
+        from services.flow import STEPS  # noqa: PLC0415 -- brings every core, and `up` asks here for members alone
+
+        try:
+            admin = await self._connected()
+            members = await group_sizes(admin, (UP_GROUP, *WORKER_GROUPS))
+            partitions = await describe_partitions(admin, {name for step in STEPS for name in step.reads})
+            topics = {step.name: [name for name in step.reads if name in partitions] for step in STEPS}
+            waiting = await self._waiting(admin, topics, partitions, together=bool(members[UP_GROUP]))
+        except BaseException:
+            await self.close()
+            raise
+        return tuple(
+            StepLag(step, topic, waiting.get((step, topic)), members[f"keelwatch.{step}"] + members[UP_GROUP])
+            for step, names in topics.items()
+            for topic in names
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        admin, self._admin = self._admin, None
+        consumer, self._consumer = self._consumer, None
+        with suppress(Exception):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                if consumer is not None:
+                    await consumer.stop()
+        with suppress(Exception):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                if admin is not None:
+                    await admin.close()
+
+    async def _connected(self) -> AIOKafkaAdminClient:
+        if self._known is None:
+            self._known = await recognised(self._broker)
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(**options(self._known).admin)
+            await self._admin.start()
+        return self._admin
+
+    async def _waiting(
+        self,
+        admin: AIOKafkaAdminClient,
+        topics: Mapping[str, Sequence[str]],
+        partitions: Mapping[str, Sequence[TopicPartition]],
+        *,
+        together: bool,
+    ) -> dict[tuple[str, str], int]:
+        """(step, topic) -> records that its group has not acknowledged; nothing where the broker does not tell."""
+        assert self._known is not None
+        if self._known.kind == "embedded":
+            return {}
+        places = [place for some in partitions.values() for place in some]
+        if self._consumer is None:
+            self._consumer = AIOKafkaConsumer(**options(self._known).consumer)
+            await self._consumer.start()
+        ends = await self._consumer.end_offsets(places)
+        begins = await self._consumer.beginning_offsets(places)
+        found = {}
+        for step, some in topics.items():
+            committed = await _committed(admin, UP_GROUP if together else f"keelwatch.{step}")
+            for name in some:
+                behind = [ends[one] - max(committed.get(one, 0), begins[one]) for one in partitions[name]]
+                found[step, name] = sum(max(records, 0) for records in behind)
+        return found
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    with suppress(GroupCoordinatorNotAvailableError):
+        return {place: max(one.offset, 0) for place, one in (await admin.list_consumer_group_offsets(group)).items()}
+    return {}
