@@ -7,6 +7,7 @@ model that embeds: so that what is `fast` stays so. CONTRIBUTING.md says what ea
 from __future__ import annotations
 
 import fcntl
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -64,6 +65,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         first[item.path] = min(first[item.path], *(ORDER.index(name) for name in _heavy(item)), len(ORDER))
     items.sort(key=lambda item: first[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage all that was imported: looking through it takes a good part of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
