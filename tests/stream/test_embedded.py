@@ -12,6 +12,7 @@ from services.stream.config import recognised
 from services.stream.embedded import EMBEDDED_CLUSTER, check_free, started
 
 
+@pytest.mark.kafka
 def test_it_is_a_cluster_that_was_never_seen_and_gone_when_stopped() -> None:
     brokers = [started(), started()]
     try:

@@ -85,7 +85,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Know what the running test may start; while one that is `serial` runs, no other does."""
-    _now.append(_heavy(item))
+    may = _heavy(item)
+    _now.append(may | ({"processes"} if "kafka" in may else set()))  # what has a broker is there for its processes
     _hold_to_model()
     try:
         with _turn(item):
