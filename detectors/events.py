@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.protocol import Baseline, Finding, Rows, Scope, Stream
 from schemas.reading import Effect, ReadingStatus
+from schemas.spec import Spec
 
 PERIOD = 50  # scored rows between two words without a transition
 UNSCORED = 200  # rows in a row without a value before the stream is blind
@@ -53,6 +54,19 @@ class Events:
     It needs no baseline rows and no vectors. What counts as confirmed is the signal's business.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="events",
+        kind="event",
+        family="events",
+        title="Events",
+        noun="events",
+        says="signals that must not happen once; alerts at the first",
+        unit="ratio",
+        worse="up",
+        severity="critical",
+        of_baseline=False,
+        resolves=False,
+    )
     name: ClassVar[str] = "events"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = False

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from detectors.protocol import Baseline, Finding, Rows, Scope, Stream
 from detectors.stats import bets, drift
 from detectors.stats.clusters import distances, kmeans, left_out_distances
-from detectors.stats.groups import group_rows
-from detectors.stats.products import row_products
-from detectors.stats.repeats import Known, prompt_keys
-from detectors.stats.ridge import components
-from detectors.stats.walk import Walk
+from detectors.stats.drift import DriftPass
+from detectors.stats.linear_algebra import components, row_products
+from detectors.stats.repeated_prompts import Known, group_rows, prompt_keys
+from schemas.spec import Spec
 
 Float = NDArray[np.float64]
 
@@ -79,6 +78,18 @@ class ModelShift:
         response_prior, style_prior: prior variance of a shift as a share of the variance of the residual.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="model_shift",
+        kind="shift",
+        family="model_shift",
+        title="Answers to similar questions",
+        noun="answers to similar questions",
+        says="the response given the prompt, by embeddings and style",
+        sign="similar questions are answered differently",
+        unit="sd",
+        severity="info",
+        blames="model",
+    )
     name: ClassVar[str] = "model_shift"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = True
@@ -93,7 +104,7 @@ class ModelShift:
     response_prior: float = 0.02
     style_prior: float = 0.5
     recipe: bets.Recipe = field(default_factory=bets.Recipe)
-    course: drift.Course = field(default_factory=drift.Course)
+    course: drift.EvidenceSettings = field(default_factory=drift.EvidenceSettings)
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """One: the whole response."""
@@ -111,7 +122,7 @@ class ModelShift:
             return ModelShiftArtefact(None, None, baseline.arl)
         if groups.max() + 1 < LEAST_UNIQUE:  # a handful of prompts: only rows can be held out
             groups = np.arange(len(rows), dtype=np.int64)
-        sample = bets.Sample(
+        sample = bets.BaselineSample(
             design=design,
             target=target,
             groups=groups,
@@ -138,9 +149,9 @@ class ModelShift:
         every = np.ones(len(row), dtype=np.bool_)
         over, keys = artefact.lens.known.repeated(prompt_keys(picked.prompt), state.keys, every)
         novel = apart.min(axis=1) > artefact.lens.radius
-        told = drift.Told(row, picked.ids, design, target, apart.argmin(axis=1), novel, ~novel & ~over)
-        plan = drift.Plan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, NOVEL)
-        return Walk(plan, replace(state, keys=keys)).over(told)
+        told = drift.DriftRows(row, picked.ids, design, target, apart.argmin(axis=1), novel, ~novel & ~over)
+        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, NOVEL)
+        return DriftPass(plan, replace(state, keys=keys)).over(told)
 
     def _lens(self, rows: Rows, groups: NDArray[np.int64]) -> Lens:
         """Everything that turns vectors into numbers, from the baseline."""

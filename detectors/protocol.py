@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.reading import Direction, Effect, ReadingStatus
+from schemas.spec import Spec
 
 Float = NDArray[np.float64]
 Half = NDArray[np.float16]
@@ -124,6 +125,7 @@ class Detector(Protocol[Artefact, State]):
     `step(step(s, a), b)` gives the findings of `step(s, a + b)`, however the rows are cut.
     """
 
+    spec: ClassVar[Spec]
     name: ClassVar[str]
     scope: ClassVar[Scope]
     learns: ClassVar[bool]  # False: watches from the first exchange on, `fit` gets an empty baseline

@@ -9,11 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.protocol import Baseline, Bool, Finding, Float, Rows, Scope, Stream
+from detectors.stats.prompt_map import Places, PromptMap, map_prompts
 from detectors.stats.rate_evidence import make_bets
-from detectors.stats.rate_expectation import Expectation, Model, expect, fit_model
-from detectors.stats.rate_prompts import Places, PromptMap, map_prompts
-from detectors.stats.rate_watch import FEW_REASON, Column, Runner, Watch, WatchState, start_watch
-from detectors.stats.repeats import Keys
+from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, fit_model
+from detectors.stats.rate_stream import FEW_REASON, Column, RateStreamRunner, RateWatch, WatchState, start_watch
+from detectors.stats.repeated_prompts import Keys
+from schemas.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class RateArtefact:
     """What `step` needs of a baseline: where its prompts lie (None without enough of them) and one watch a stream."""
 
     prompts: PromptMap | None
-    watches: tuple[Watch, ...]
+    watches: tuple[RateWatch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,17 @@ class RateShift:
         slice_rows, slice_values: baseline rows that make a slice value a stream, streams a dimension at most.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="rate_shift",
+        kind="rate",
+        family="rate_shift",
+        title="Safety rates",
+        noun="safety rate",
+        says="the rate of every Boolean signal given the prompt, up and down",
+        sign="a safety rate moved and the questions did not change",
+        graver=True,
+        blames="model",
+    )
     name: ClassVar[str] = "rate_shift"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = True
@@ -92,7 +104,7 @@ class RateShift:
         if usable.sum() < self.least_rows:
             return RateArtefact(None, tuple(self._watch(baseline, stream) for stream in streams))
         prompts = map_prompts(rows.prompt[usable], self.width, self.topics, self.novel_share)
-        watches: list[Watch] = []
+        watches: list[RateWatch] = []
         for signal in _signals(baseline):
             scored = np.flatnonzero(usable & ~np.isnan(_values(rows, signal)))
             values = _values(rows, signal)[scored]
@@ -136,7 +148,7 @@ class RateShift:
         return named
 
     def _expectation(
-        self, model: Model | None, places: Places, values: Float, prompts: PromptMap, where: Bool
+        self, model: LogisticModel | None, places: Places, values: Float, prompts: PromptMap, where: Bool
     ) -> Expectation | None:
         """The expectation of a stream, None when too few of its baseline rows were scored."""
         if model is None or where.sum() < self.least_rows:
@@ -150,16 +162,16 @@ class RateShift:
         expectation: Expectation | None = None,
         places: Places | None = None,
         where: Bool | None = None,
-    ) -> Watch:
+    ) -> RateWatch:
         """A stream's watch; blind for good without an expectation."""
         floor = baseline.floors[stream.signal or ""]
         if expectation is None or places is None or where is None:
-            return Watch(stream, floor, None, None, 1.0, self.slack, baseline.arl)
+            return RateWatch(stream, floor, None, None, 1.0, self.slack, baseline.arl)
         rate = expectation.rate(places)[where]
         room = floor + self.slack * float(np.sqrt(np.dot(expectation.share**2, expectation.error())))
         rare = floor / 2  # bets are sized for all but this share of rows
         bets = make_bets(float(np.quantile(rate, 1 - rare)) + room, float(np.quantile(1 - rate, 1 - rare)) + room)
-        return Watch(stream, floor, expectation, bets, float(rate.mean()), self.slack, baseline.arl)
+        return RateWatch(stream, floor, expectation, bets, float(rate.mean()), self.slack, baseline.arl)
 
 
 def _signals(baseline: Baseline) -> list[str]:
@@ -182,7 +194,7 @@ def _within(rows: Rows, stream: Stream) -> Bool:
 
 
 def _follow(
-    watch: Watch, state: WatchState, rows: Rows, places: Places | None, first: bool
+    watch: RateWatch, state: WatchState, rows: Rows, places: Places | None, first: bool
 ) -> tuple[WatchState, list[Finding]]:
     """Take one stream through the rows; a stream without an expectation says once that it is blind."""
     if watch.expectation is None or watch.bets is None or places is None:
@@ -198,6 +210,6 @@ def _follow(
         novel=places.novel[where],
         ids=tuple(rows.ids[i] for i in where),
     )
-    runner = Runner(watch, watch.expectation, watch.bets, state)
+    runner = RateStreamRunner(watch, watch.expectation, watch.bets, state)
     found = runner.run(column)
     return runner.state(), found

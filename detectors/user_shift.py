@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from detectors.protocol import Baseline, Finding, Rows, Scope, Stream
 from detectors.stats import bets, drift
-from detectors.stats.groups import group_rows
-from detectors.stats.products import row_products
-from detectors.stats.ridge import components
-from detectors.stats.walk import Walk
+from detectors.stats.drift import DriftPass
+from detectors.stats.linear_algebra import components, row_products
+from detectors.stats.repeated_prompts import group_rows
+from schemas.spec import Spec
 
 Float = NDArray[np.float64]
 
@@ -51,6 +51,18 @@ class UserShift:
         axes: principal directions of the prompt; prior: prior variance of a shift as a share of their variance.
     """
 
+    spec: ClassVar[Spec] = Spec(
+        name="user_shift",
+        kind="shift",
+        family="user_shift",
+        title="What users ask",
+        noun="what users ask",
+        says="the prompts",
+        sign="users ask differently",
+        unit="sd",
+        severity="info",
+        blames="users",
+    )
     name: ClassVar[str] = "user_shift"
     scope: ClassVar[Scope] = "route"
     learns: ClassVar[bool] = True
@@ -60,7 +72,7 @@ class UserShift:
     axes: int = 32
     prior: float = 0.05
     recipe: bets.Recipe = field(default_factory=lambda: bets.Recipe(slack=2.0))
-    course: drift.Course = field(default_factory=drift.Course)
+    course: drift.EvidenceSettings = field(default_factory=drift.EvidenceSettings)
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """One: all prompts of the route."""
@@ -77,7 +89,7 @@ class UserShift:
         target = _seen(lens, prompt)
         design, cluster = np.ones((len(target), 1)), np.zeros(len(target), dtype=np.int64)
         share, least = np.full(target.shape[1], self.prior), 0.01 * np.full(target.shape[1], target.var(axis=0).max())
-        sample = bets.Sample(design, target, groups, cluster, 1, share, least)
+        sample = bets.BaselineSample(design, target, groups, cluster, 1, share, least)
         return UserShiftArtefact(lens, bets.fit(sample, self.recipe), baseline.arl)
 
     def start(self, artefact: UserShiftArtefact) -> drift.DriftState:
@@ -94,9 +106,9 @@ class UserShift:
         target = _seen(artefact.lens, rows.prompt[row])
         none, every = np.zeros(len(row), dtype=np.int64), np.ones(len(row), dtype=np.bool_)
         ids = tuple(rows.ids[i] for i in row)
-        told = drift.Told(row, ids, np.ones((len(row), 1)), target, none, ~every, every)
-        plan = drift.Plan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, TOO_FEW)
-        return Walk(plan, state).over(told)
+        told = drift.DriftRows(row, ids, np.ones((len(row), 1)), target, none, ~every, every)
+        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, TOO_FEW)
+        return DriftPass(plan, state).over(told)
 
 
 def _seen(lens: PromptLens, prompt: NDArray[np.float16]) -> Float:

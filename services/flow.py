@@ -15,11 +15,11 @@ from schemas.topics import TOPICS, Topic
 from services.alert.core import step as alert_step
 from services.alert.state import AlertState
 from services.detect.core import step as detect_step
-from services.detect.state import DetectState, Plan
+from services.detect.state import DetectionPlan, DetectState
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FlowStep:
     """One step of the flow. The runner of the stream starts any subset of them."""
 
     name: str
@@ -37,13 +37,13 @@ class Step:
 
 
 STEPS: Final = (
-    Step("score", "decode, identity, signals, embedding; then redact"),
-    Step("detect", "every route held against its pinned baseline"),
-    Step("evaluate", "suites run against the changed model, compared with the baseline's run"),
-    Step("alert", "readings, evaluations and decisions become transitions"),
-    Step("record", "everything becomes rollups, samples and incidents in the database"),
-    Step("notify", "incidents told in Slack, from the database's outbox"),
-    Step("api", "what people see and decide"),
+    FlowStep("score", "decode, identity, signals, embedding; then redact"),
+    FlowStep("detect", "every route held against its pinned baseline"),
+    FlowStep("evaluate", "suites run against the changed model, compared with the baseline's run"),
+    FlowStep("alert", "readings, evaluations and decisions become transitions"),
+    FlowStep("record", "everything becomes rollups, samples and incidents in the database"),
+    FlowStep("notify", "incidents told in Slack, from the database's outbox"),
+    FlowStep("api", "what people see and decide"),
 )
 
 
@@ -61,7 +61,7 @@ class RouteFlow:
 
 
 @dataclass(frozen=True, slots=True)
-class Emitted:
+class RouteOutput:
     """What the cores of one route said of a batch, in order."""
 
     readings: tuple[Reading, ...]
@@ -69,13 +69,13 @@ class Emitted:
     alerts: tuple[Alert, ...]
 
 
-def advance(plan: Plan, flow: RouteFlow, item: ScoreBlock | Decision) -> tuple[RouteFlow, Emitted]:
+def advance(plan: DetectionPlan, flow: RouteFlow, item: ScoreBlock | Decision) -> tuple[RouteFlow, RouteOutput]:
     """Take a block of scores or a decision of one route through detect and alert."""
     detect, said = detect_step(plan, flow.detect, [item])
     inputs: list[Reading | Change | Decision] = [item] if isinstance(item, Decision) else []
     inputs += _in_order(said.readings, said.changes)
     alert, alerts = alert_step(flow.alert, inputs, None)
-    return RouteFlow(detect, alert), Emitted(said.readings, said.changes, alerts)
+    return RouteFlow(detect, alert), RouteOutput(said.readings, said.changes, alerts)
 
 
 def _in_order(readings: Sequence[Reading], changes: Sequence[Change]) -> list[Reading | Change]:

@@ -34,7 +34,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 Trouble = Literal["timeout", "unreachable", "oversized", "redirect", "broken"]
 
 
-class Refused(InputError):  # noqa: N818 -- an answer, not a malfunction
+class UrlRefused(InputError):  # noqa: N818 -- an answer, not a malfunction
     """A URL that is not called; the message says why and what to do, and never shows the path, which may be secret."""
 
 
@@ -47,7 +47,7 @@ class Unanswered(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpReply:
     """A whole answer, whatever its status; the names of `headers` are in lower case."""
 
     status: int
@@ -76,9 +76,9 @@ class Outbound:
         """`allow_hosts` names hosts that may be private, and called by http and at any port.
 
         Raises:
-            Refused: if the URL may not be called, as far as it tells without being resolved.
+            UrlRefused: if the URL may not be called, as far as it tells without being resolved.
         """
-        self.url: Final = checked(url, allow_hosts)
+        self.url: Final = checked_url(url, allow_hosts)
         pinned = _Pinned(self.url, _host(self.url) in _listed(allow_hosts), connections, resolve, tls)
         self._client: Final = httpx.AsyncClient(
             transport=pinned,
@@ -90,18 +90,18 @@ class Outbound:
 
     async def post(
         self, path: str, body: bytes, headers: Mapping[str, str], *, seconds: float, most: int = MOST_BYTES
-    ) -> Reply:
+    ) -> HttpReply:
         """What the host answers to a POST to the URL with `path` added, within `seconds` from now.
 
         Raises:
-            Refused: if the host's address may not be called.
+            UrlRefused: if the host's address may not be called.
             Unanswered: if there is no whole answer of at most `most` bytes in time, or it is a redirect.
         """
         url = self.url.copy_with(raw_path=self.url.raw_path.rstrip(b"/") + path.encode()) if path else self.url
         sent = {"Accept-Encoding": "identity", "Content-Type": "application/json", **headers}
         try:
             async with asyncio.timeout(seconds), self._client.stream("POST", url, content=body, headers=sent) as answer:
-                return Reply(answer.status_code, dict(answer.headers), await _whole(answer, most))
+                return HttpReply(answer.status_code, dict(answer.headers), await _whole(answer, most))
         except TimeoutError:
             raise Unanswered("timeout", f"no answer within {seconds:g} s") from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -120,7 +120,7 @@ class Outbound:
         await self.close()
 
 
-def checked(url: str, allow_hosts: Collection[str] = ()) -> httpx.URL:
+def checked_url(url: str, allow_hosts: Collection[str] = ()) -> httpx.URL:
     """The URL, parsed, if it may be called as far as it tells without being resolved.
 
     Raises:
@@ -130,23 +130,23 @@ def checked(url: str, allow_hosts: Collection[str] = ()) -> httpx.URL:
         parsed = httpx.URL(url)
         host = _host(parsed)
     except (httpx.InvalidURL, UnicodeError, ValueError):
-        raise Refused("the URL cannot be read; write https://HOST/PATH") from None
+        raise UrlRefused("the URL cannot be read; write https://HOST/PATH") from None
     if parsed.scheme not in ("http", "https") or not host:
-        raise Refused("the URL is none of http or https; write https://HOST/PATH")
+        raise UrlRefused("the URL is none of http or https; write https://HOST/PATH")
     if parsed.userinfo:
-        raise Refused(f"{_shown(parsed)}: must not hold user or password; name an environment variable for the key")
+        raise UrlRefused(f"{_shown(parsed)}: must not hold user or password; name an environment variable for the key")
     if _address(host) is None and _NUMBER.fullmatch(host):
-        raise Refused(f"{_shown(parsed)}: not the usual form of an address; write it as four decimal numbers")
+        raise UrlRefused(f"{_shown(parsed)}: not the usual form of an address; write it as four decimal numbers")
     if host in _listed(allow_hosts):
         return parsed
     address = _address(host)
     if address is not None and not is_public(address):
-        raise Refused(f"{_shown(parsed)}: {_told(host, host)}")
+        raise UrlRefused(f"{_shown(parsed)}: {_not_public_message(host, host)}")
     remedy = f"or list {host} under allow_hosts"
     if parsed.scheme != "https":
-        raise Refused(f"{_shown(parsed)}: only https is called; use https, {remedy}")
+        raise UrlRefused(f"{_shown(parsed)}: only https is called; use https, {remedy}")
     if _port(parsed) not in PORTS:
-        raise Refused(f"{_shown(parsed)}: only the ports {PORTS[0]} and {PORTS[1]} are called; use one, {remedy}")
+        raise UrlRefused(f"{_shown(parsed)}: only the ports {PORTS[0]} and {PORTS[1]} are called; use one, {remedy}")
     return parsed
 
 
@@ -208,11 +208,11 @@ class _Pinned(httpx.AsyncBaseTransport):
         for address in found:
             parsed = _address(address)
             if parsed is None or not (is_public(parsed) or (self._listed and _may_be_listed(parsed, host))):
-                raise Refused(f"{_shown(self._url)}: {_told(host, address)}")
+                raise UrlRefused(f"{_shown(self._url)}: {_not_public_message(host, address)}")
         return found
 
 
-def _told(host: str, address: str) -> str:
+def _not_public_message(host: str, address: str) -> str:
     what = "is" if host == address else f"has the address {address},"
     return f"{what} no address of the public Internet, which is not called; use another, or list it under allow_hosts"
 

@@ -106,7 +106,7 @@ def load_settings() -> Settings:
         raise SettingsError("\n".join(lines)) from None
 
 
-def apart(ours: Mapping[str, str]) -> dict[str, str]:
+def isolated_environment(ours: Mapping[str, str]) -> dict[str, str]:
     """The environment of a child that must reach nobody's database, broker or Slack but `ours`."""
     rest = {name: value for name, value in os.environ.items() if not name.startswith("KEELWATCH_")}
     return {**rest, **ours}

@@ -14,13 +14,22 @@ from hypothesis import strategies as st
 from schemas.exchange import Exchange
 from schemas.identity import identity_of
 from schemas.position import Position
-from services.convert import START, Conversion, Draw, Recorded, convert, parse_draws, parse_where, read_recorded
 from services.errors import InputError
 from services.ingest.decode import decode
+from services.ingest.recorded_answers import (
+    START,
+    Conversion,
+    Draw,
+    RecordedAnswer,
+    convert,
+    parse_draws,
+    parse_where,
+    read_recorded,
+)
 from services.ports import Received
 
 ROWS = tuple(
-    Recorded(
+    RecordedAnswer(
         model, version, f"prompt {i}", f"answer {i} of {version}", "test", {"harmful": i % 2, "topic": f"t{i % 3}"}
     )
     for model, version in (("bot", "v1"), ("bot", "v2 (not stated)"), ("other", "-"))

@@ -17,8 +17,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.stats.groups import fold_of
-from detectors.stats.ridge import ridge
+from detectors.stats.linear_algebra import ridge
+from detectors.stats.repeated_prompts import fold_of
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -80,7 +80,7 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class BaselineSample:
     """Baseline rows to fit bets on.
 
     Attributes:
@@ -124,7 +124,7 @@ class Placed:
     spread: float
 
 
-def fit(sample: Sample, recipe: Recipe) -> Fitted:
+def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
     """Fit bets on the baseline, once per fold and once on all of it."""
     fold = fold_of(sample.groups, recipe.folds)
     everything = np.ones(len(fold), dtype=np.bool_)
@@ -139,7 +139,7 @@ def fit(sample: Sample, recipe: Recipe) -> Fitted:
     return Fitted(weights, turns, prior, noise, null, even, local, gram)
 
 
-def turn(fitted: Fitted, design: Float, target: Float) -> Float:
+def whiten(fitted: Fitted, design: Float, target: Float) -> Float:
     """(n, d) turned residuals of rows of the stream, cut at `LIMIT`; a row's bits depend on that row alone."""
     out = np.empty_like(target)
     for i, (given, seen) in enumerate(zip(design, target, strict=True)):
@@ -181,7 +181,7 @@ def _aim(fitted: Fitted, slope: Float, earned: Float, trust: Float) -> tuple[Flo
     return trust @ slope / scale, fitted.local @ along / scale
 
 
-def _fit_one(sample: Sample, keep: NDArray[np.bool_], recipe: Recipe) -> tuple[Float, Float, Float]:
+def _fit_one(sample: BaselineSample, keep: NDArray[np.bool_], recipe: Recipe) -> tuple[Float, Float, Float]:
     """Regression weights, turn and prior variances fitted on the kept rows."""
     design, target, unique = sample.where(keep)
     weights, used = ridge(design, target, recipe.penalty * len(design) / unique)
@@ -201,7 +201,7 @@ def _eigen(matrix: Float) -> tuple[Float, Float]:
     return np.maximum(np.asarray(values, dtype=np.float64)[::-1], 1e-12), np.asarray(vectors)[:, ::-1]
 
 
-def _turned(sample: Sample, rows: Int, weights: Float, turns: Float) -> Float:
+def _turned(sample: BaselineSample, rows: Int, weights: Float, turns: Float) -> Float:
     rest = (sample.target[rows] - sample.design[rows] @ weights) @ turns
     return np.clip(rest, -LIMIT, LIMIT)
 
@@ -222,7 +222,7 @@ def _padded(parts: list[Float], order: list[Int]) -> tuple[Float, Int]:
     return null, slots.ravel()
 
 
-def _averages(sample: Sample, slots: Int, shrink: float) -> tuple[Float, Float, Float]:
+def _averages(sample: BaselineSample, slots: Int, shrink: float) -> tuple[Float, Float, Float]:
     """Weights of the null rows in the global mean and in each cluster's, and their products by unique prompt."""
     real = slots >= 0
     even = real / real.sum()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.stats.products import row_products
+from detectors.stats.linear_algebra import row_products
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

@@ -7,12 +7,12 @@ random variables by betting" (2023).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from detectors.protocol import Float
-from detectors.stats.repeats import Int
+from detectors.stats.repeated_prompts import Int
 
 Side = Literal["up", "down"]
 SMALLEST_BET = 0.1
@@ -36,7 +36,7 @@ class Bets:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RateEvidence:
     """What the bets hold after some rows.
 
     Attributes:
@@ -44,6 +44,8 @@ class Evidence:
         run: (b,) the same bets since the row that makes them largest (CUSUM), at least 1.
         since: (b,) number of the row that `run` starts at.
     """
+
+    STORED_NAME: ClassVar[str] = "Evidence"
 
     wealth: Float
     run: Float
@@ -72,10 +74,10 @@ def make_bets(rise: float, fall: float) -> Bets:
     return Bets(np.concatenate([up, down]), weight, len(up))
 
 
-def no_evidence(bets: Bets) -> Evidence:
+def no_evidence(bets: Bets) -> RateEvidence:
     """Evidence before the first row."""
     count = len(bets.size)
-    return Evidence(np.zeros(count), np.ones(count), np.zeros(count, dtype=np.int64))
+    return RateEvidence(np.zeros(count), np.ones(count), np.zeros(count, dtype=np.int64))
 
 
 def surprise(bets: Bets, value: Float, rise: Float, fall: Float) -> Float:
@@ -92,7 +94,7 @@ def surprise(bets: Bets, value: Float, rise: Float, fall: Float) -> Float:
     return np.concatenate([up, down], axis=1)
 
 
-def advance(evidence: Evidence, bets: Bets, factor: Float, row: int, arl: float) -> Evidence:
+def advance(evidence: RateEvidence, bets: Bets, factor: Float, row: int, arl: float) -> RateEvidence:
     """Evidence after the row numbered `row`, whose factors are (b,); the mixture is held at `CAP` times the ARL."""
     wealth = (evidence.wealth + 1.0) * factor
     total = float(bets.weight @ wealth)
@@ -100,7 +102,7 @@ def advance(evidence: Evidence, bets: Bets, factor: Float, row: int, arl: float)
         wealth *= CAP * arl / total
     starts = evidence.run <= 1.0
     run = np.minimum(np.maximum(evidence.run, 1.0) * factor, 1e300)
-    return Evidence(wealth, run, np.where(starts, row, evidence.since))
+    return RateEvidence(wealth, run, np.where(starts, row, evidence.since))
 
 
 def _ladder(chance: float) -> Float:

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import expit, logit
 
 from detectors.protocol import Bool, Float
-from detectors.stats.rate_prompts import Places
-from detectors.stats.repeats import Int
+from detectors.stats.prompt_map import Places
+from detectors.stats.repeated_prompts import Int
 
 FOLDS = 5
 PENALTY = 1.0
@@ -61,14 +61,14 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class LogisticModel:
     """A signal's logistic model: weights, and for each baseline row what a model that never saw its prompt says."""
 
     weights: Float
     unseen: Float
 
 
-def fit_model(places: Places, values: Float) -> Model:
+def fit_model(places: Places, values: Float) -> LogisticModel:
     """Cross-fitted, calibrated logistic model of 0/1 `values` (n,); all rows of one prompt are in one fold.
 
     Where either outcome, or the number of distinct prompts, is too small for folds, it says one rate for all.
@@ -77,7 +77,7 @@ def fit_model(places: Places, values: Float) -> Model:
     distinct, prompt = np.unique(places.seen, return_inverse=True)
     if min(values.sum(), (1 - values).sum(), len(distinct)) < 2 * FOLDS:
         rate = (values.sum() + 0.5) / (len(values) + 1)
-        return Model(np.concatenate([[logit(rate)], np.zeros(width)]), np.full(len(values), rate))
+        return LogisticModel(np.concatenate([[logit(rate)], np.zeros(width)]), np.full(len(values), rate))
     fold = prompt % FOLDS  # keys are sorted hashes: their order is as good as chance
     score = np.empty(len(values))
     for k in range(FOLDS):
@@ -87,10 +87,10 @@ def fit_model(places: Places, values: Float) -> Model:
     slope = float(np.clip(slope, 0.0, 1.0))
     weights = _logistic(places.features, values, PENALTY) * slope
     weights[0] += level
-    return Model(weights, expit(level + slope * score))
+    return LogisticModel(weights, expit(level + slope * score))
 
 
-def expect(model: Model, places: Places, values: Float, topics: int, prompts: int, where: Bool) -> Expectation:
+def expect(model: LogisticModel, places: Places, values: Float, topics: int, prompts: int, where: Bool) -> Expectation:
     """The expectation of a stream that holds the rows `where` of a signal's baseline rows.
 
     Args:

@@ -7,29 +7,28 @@ from datetime import datetime
 from typing import Final
 
 from schemas.alert import Alert
-from services.alert import muting, stages
-from services.alert.state import AlertState
-from services.alert.turn import Input, Turn
+from services.alert import stages
+from services.alert.state import AlertInput, AlertState, StageContext
 
-PATH: Final[tuple[Callable[[Turn], Turn], ...]] = (
+PATH: Final[tuple[Callable[[StageContext], StageContext], ...]] = (
     stages.drop_repeats,
     stages.keep_place,
-    stages.hear,
+    stages.observe,
     stages.note_silence,
-    muting.decide,
-    muting.begin_baseline,
-    muting.lift_mutes,
+    stages.apply_decision,
+    stages.begin_baseline,
+    stages.lift_mutes,
     stages.follow_stream,
     stages.fire,
     stages.escalate,
     stages.resolve,
     stages.mark_silenced,
-    stages.group,
+    stages.track_groups,
 )
 
 
 def step(
-    state: AlertState, inputs: Sequence[Input], now: datetime | None = None
+    state: AlertState, inputs: Sequence[AlertInput], now: datetime | None = None
 ) -> tuple[AlertState, tuple[Alert, ...]]:
     """Take in readings, changes, evaluations and decisions of one route, in order.
 
@@ -41,7 +40,7 @@ def step(
     """
     alerts: list[Alert] = []
     for item in inputs:
-        turn = Turn(state, item)
+        turn = StageContext(state, item)
         for stage in PATH:
             turn = stage(turn)
         state = turn.state

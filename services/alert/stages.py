@@ -1,27 +1,47 @@
-"""The stages of the alert path, in their order: each takes a turn and returns it, and does one thing."""
+"""The stages of the alert path, with what people decide about alerts, and how alerts resolve.
+
+The stages of the alert path, in their order: each takes a turn and returns it, and does one thing.
+
+Stages for what people decide about alerts (resolve, false alarm, accept as baseline), and how long it holds.
+
+How firing alerts become resolved ones.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from schemas.alert import Alert, rank
 from schemas.change import Change
-from schemas.decision import Decision
+from schemas.decision import Decision, DecisionKind
 from schemas.evaluation import Comparison
 from schemas.reading import Reading
-from services.alert.group import sort_in
-from services.alert.resolution import resolved
-from services.alert.state import KEPT_REPEATS, Active, AlertState, Silence, Stream
-from services.alert.turn import Turn
-from services.alert.word import Word, of_comparison, of_reading
+from services.alert.grouping import add_to_groups, fingerprints_of_decision
+from services.alert.severity import EVENTS
+from services.alert.state import (
+    KEPT_REPEATS,
+    Active,
+    AlertState,
+    AlertStream,
+    Mute,
+    Silence,
+    StageContext,
+    StreamObservation,
+    alert_id,
+    observe_comparison,
+    observe_reading,
+)
+from services.incident.lifecycle import NOT_OF_A_BASELINE
 
 _RETURNED: Final = "effect back inside the floor"
 _TURNED: Final = "it moves the other way now"
 _IDLE_STREAMS: Final = 512
 
 
-def drop_repeats(turn: Turn) -> Turn:
+def drop_repeats(turn: StageContext) -> StageContext:
     """What was taken in before is not new: readings by their place in the stream, the rest by id."""
     item, state = turn.item, turn.state
     if isinstance(item, Decision | Comparison) or (isinstance(item, Change) and item.kind == "pinned"):
@@ -31,7 +51,7 @@ def drop_repeats(turn: Turn) -> Turn:
     return turn
 
 
-def keep_place(turn: Turn) -> Turn:
+def keep_place(turn: StageContext) -> StageContext:
     """Remember the route's last event index: what has no exchange of its own borrows it."""
     if not isinstance(turn.item, Reading | Change):
         return turn
@@ -39,15 +59,15 @@ def keep_place(turn: Turn) -> Turn:
     return replace(turn, state=replace(turn.state, event_index=event_index))
 
 
-def hear(turn: Turn) -> Turn:
+def observe(turn: StageContext) -> StageContext:
     """Readings and comparisons become words on a stream; learning and blind ones say nothing of an effect."""
-    word = _word(turn)
+    word = _observation(turn)
     if word is None or word.status not in ("firing", "quiet") or _is_old(turn.state.streams.get(word.key), word):
         return turn
     return replace(turn, word=word)
 
 
-def note_silence(turn: Turn) -> Turn:
+def note_silence(turn: StageContext) -> StageContext:
     """A silence holds until it expires, 24 h when it does not say: none is for ever."""
     decision = turn.item
     if not isinstance(decision, Decision) or decision.kind != "silence":
@@ -57,7 +77,7 @@ def note_silence(turn: Turn) -> Turn:
     return replace(turn, state=replace(turn.state, silences=(*kept, made)))
 
 
-def follow_stream(turn: Turn) -> Turn:
+def follow_stream(turn: StageContext) -> StageContext:
     """Remember what the stream said. One that never fired needs no memory; blind leaves a firing one firing."""
     word, state = turn.word, turn.state
     if word is None:
@@ -72,7 +92,7 @@ def follow_stream(turn: Turn) -> Turn:
     return replace(turn, state=replace(state, streams=streams, families=families))
 
 
-def resolve(turn: Turn) -> Turn:
+def resolve(turn: StageContext) -> StageContext:
     """An alert resolves when no identity's stream fires for it any more."""
     word, state = turn.word, turn.state
     if word is None:
@@ -80,10 +100,10 @@ def resolve(turn: Turn) -> Turn:
     firing = {stream.fires for stream in state.streams.values()}
     ended = [name for name in state.active if name not in firing]
     reason = _TURNED if word.status == "firing" else word.alert.reason or _RETURNED
-    return resolved(turn, ended, word.alert.ts, reason)
+    return resolve_alerts(turn, ended, word.alert.ts, reason)
 
 
-def fire(turn: Turn) -> Turn:
+def fire(turn: StageContext) -> StageContext:
     """An alert fires when the first identity's stream fires for it, unless people muted it."""
     word, state = turn.word, turn.state
     if word is None or word.status != "firing":
@@ -94,7 +114,7 @@ def fire(turn: Turn) -> Turn:
     return _sent(turn, word.alert, word.alert.identities)
 
 
-def escalate(turn: Turn) -> Turn:
+def escalate(turn: StageContext) -> StageContext:
     """A firing alert is sent again when its severity rose; another identity joins it unheard."""
     word, state = turn.word, turn.state
     if word is None or word.status != "firing" or word.alert.fingerprint not in state.active:
@@ -107,7 +127,7 @@ def escalate(turn: Turn) -> Turn:
     return replace(turn, state=replace(state, active=joined))
 
 
-def mark_silenced(turn: Turn) -> Turn:
+def mark_silenced(turn: StageContext) -> StageContext:
     """Silenced alerts are sent all the same, marked: an incident keeps them, nobody is called."""
     silences = turn.state.silences
     marked = tuple(
@@ -117,37 +137,37 @@ def mark_silenced(turn: Turn) -> Turn:
     return replace(turn, alerts=marked)
 
 
-def group(turn: Turn) -> Turn:
+def track_groups(turn: StageContext) -> StageContext:
     """Remember which alerts are of one incident."""
     groups = turn.state.groups
     for alert in turn.alerts:
-        groups = sort_in(groups, alert)
+        groups = add_to_groups(groups, alert)
     return replace(turn, state=replace(turn.state, groups=groups))
 
 
-def _word(turn: Turn) -> Word | None:
+def _observation(turn: StageContext) -> StreamObservation | None:
     if isinstance(turn.item, Reading):
-        return of_reading(turn.item)
+        return observe_reading(turn.item)
     if isinstance(turn.item, Comparison):
-        return of_comparison(turn.item, turn.state.event_index, turn.state.baseline)
+        return observe_comparison(turn.item, turn.state.event_index, turn.state.baseline)
     return None
 
 
-def _is_old(before: Stream | None, word: Word) -> bool:
+def _is_old(before: AlertStream | None, word: StreamObservation) -> bool:
     """Whether the word was taken in before. A later time lets a lower index pass: a route may start anew."""
     if before is None or word.alert.event_index > before.event_index or word.alert.ts > before.ts:
         return False
     return word.alert.event_index < before.event_index or word.id in before.ids
 
 
-def _followed(before: Stream | None, word: Word) -> Stream:
+def _followed(before: AlertStream | None, word: StreamObservation) -> AlertStream:
     alert = word.alert
     same = before is not None and before.event_index == alert.event_index
     fires = alert.fingerprint if word.status == "firing" else None
     size, exemplar = word.size, alert.exemplars[-1] if alert.exemplars else None
     if before is not None and word.status != "firing":
         fires, size, exemplar = (None if word.calms else before.fires), before.size, before.exemplar
-    return Stream(
+    return AlertStream(
         event_index=alert.event_index,
         ts=alert.ts if before is None else max(before.ts, alert.ts),
         ids=(*before.ids, word.id) if before is not None and same else (word.id,),
@@ -158,7 +178,7 @@ def _followed(before: Stream | None, word: Word) -> Stream:
     )
 
 
-def _bounded(streams: dict[str, Stream]) -> dict[str, Stream]:
+def _bounded(streams: dict[str, AlertStream]) -> dict[str, AlertStream]:
     """All that fire, and the last idle ones: identities come and go, memory stays small."""
     idle = [key for key, stream in streams.items() if stream.fires is None]
     if len(idle) <= _IDLE_STREAMS:
@@ -167,7 +187,153 @@ def _bounded(streams: dict[str, Stream]) -> dict[str, Stream]:
     return {key: stream for key, stream in streams.items() if key != oldest}
 
 
-def _sent(turn: Turn, alert: Alert, identities: tuple[str, ...]) -> Turn:
+def _sent(turn: StageContext, alert: Alert, identities: tuple[str, ...]) -> StageContext:
     active: dict[str, Active] = {**turn.state.active, alert.fingerprint: Active(alert, identities)}
     state: AlertState = replace(turn.state, active=active)
     return replace(turn, state=state, alerts=(*turn.alerts, alert))
+
+
+_DECISION_TEXTS: Final[dict[DecisionKind, str]] = {
+    "resolve": "resolved",
+    "false_alarm": "called a false alarm",
+    "accept_baseline": "accepted as the new baseline",
+}
+_GROWN: Final = 2.0
+
+
+def apply_decision(turn: StageContext) -> StageContext:
+    """`resolve`, `false_alarm` and `accept_baseline` resolve what they are about, and mute it."""
+    decision = turn.item
+    if not isinstance(decision, Decision) or decision.kind not in _DECISION_TEXTS:
+        return turn
+    state = turn.state
+    about = _about(state, decision)
+    mutes = {name: _mute(state, decision, name) for name in about if _fires(state, name)}
+    wanted = {name: mute for name, mute in mutes.items() if not _is_over(state, mute)}
+    streams = {key: replace(s, fires=None) if s.fires in about else s for key, s in state.streams.items()}
+    turn = replace(turn, state=replace(state, mutes={**state.mutes, **wanted}, streams=streams))
+    return resolve_alerts(
+        turn, about, decision.ts, f"{_DECISION_TEXTS[decision.kind]} by {decision.actor}: {decision.reason}"
+    )
+
+
+def begin_baseline(turn: StageContext) -> StageContext:
+    """A pinned baseline ends the mutes that waited for it, and the alerts against the one that it replaces."""
+    change = turn.item
+    if not isinstance(change, Change) or change.kind != "pinned":
+        return turn
+    state = turn.state
+    streams = {
+        key: replace(s, fires=None) if _is_void(state, s.fires, s.baseline, change) else s
+        for key, s in state.streams.items()
+    }
+    void = [name for name, a in state.active.items() if _is_void(state, name, a.sent.evidence.baseline, change)]
+    mutes = {n: m for n, m in state.mutes.items() if m.kind != "accept_baseline" or m.baseline == change.baseline}
+    turn = replace(turn, state=replace(state, baseline=change.baseline, streams=streams, mutes=mutes))
+    return resolve_alerts(turn, void, change.ts, "a new baseline was pinned")
+
+
+def lift_mutes(turn: StageContext) -> StageContext:
+    """A mute ends when the effect was once inside the floor, doubled, or 30 days passed.
+
+    An event that people resolved is over: the next one is another event, and is heard.
+    """
+    word = turn.word
+    if word is None or not turn.state.mutes:
+        return turn
+    calm = {name: _calmed(turn.state, mute, word) for name, mute in turn.state.mutes.items()}
+    mutes = {name: mute for name, mute in calm.items() if mute.waits and not _ends(mute, word)}
+    return replace(turn, state=replace(turn.state, mutes=mutes))
+
+
+def _about(state: AlertState, decision: Decision) -> tuple[str, ...]:
+    names = fingerprints_of_decision(state, decision)
+    if decision.kind != "accept_baseline":
+        return names
+    return tuple(name for name in names if state.families.get(name) not in NOT_OF_A_BASELINE)
+
+
+def _fires(state: AlertState, fingerprint: str) -> bool:
+    """Whether it fires, heard or muted: what is quiet needs no mute."""
+    return any(stream.fires == fingerprint for stream in state.streams.values())
+
+
+def _mute(state: AlertState, decision: Decision, fingerprint: str) -> Mute:
+    firing = {key: stream for key, stream in state.streams.items() if stream.fires == fingerprint}
+    active = state.active.get(fingerprint)
+    return Mute(
+        fingerprint=fingerprint,
+        kind=decision.kind,
+        actor=decision.actor,
+        reason=decision.reason,
+        since=decision.ts,
+        waits=tuple(sorted(firing)),
+        size=max((stream.size for stream in firing.values() if stream.size is not None), default=None),
+        baseline=state.baseline if active is None else active.sent.evidence.baseline,
+        exemplar=next((stream.exemplar for _, stream in sorted(firing.items(), reverse=True)), None),
+    )
+
+
+def _is_over(state: AlertState, mute: Mute) -> bool:
+    """Whether the accepted baseline was pinned before the decision arrived here."""
+    pinned = None not in (state.baseline, mute.baseline) and state.baseline != mute.baseline
+    return mute.kind == "accept_baseline" and pinned
+
+
+def _is_void(state: AlertState, fingerprint: str | None, baseline: str | None, change: Change) -> bool:
+    family = state.families.get(fingerprint or "")
+    return family is not None and family not in NOT_OF_A_BASELINE and baseline != change.baseline
+
+
+def _calmed(state: AlertState, mute: Mute, word: StreamObservation) -> Mute:
+    """The mute without the stream of `word`, if its effect is inside the floor or it just ceased to fire unheard."""
+    stream = state.streams.get(word.key)
+    ceased = word.calms and stream is not None and stream.fires == mute.fingerprint
+    if not (word.inside or ceased):
+        return mute
+    return replace(mute, waits=tuple(key for key in mute.waits if key != word.key))
+
+
+def _ends(mute: Mute, word: StreamObservation) -> bool:
+    """Whether `word` ends the mute although its effect was not inside the floor."""
+    if word.alert.ts >= mute.until:
+        return True
+    if word.status != "firing" or word.alert.fingerprint != mute.fingerprint:
+        return False
+    if mute.kind == "resolve" and word.alert.family == EVENTS and word.alert.exemplars[-1:] != (mute.exemplar,):
+        return True
+    baseline = word.alert.evidence.baseline
+    if mute.kind == "accept_baseline" and None not in (baseline, mute.baseline) and baseline != mute.baseline:
+        return True
+    return bool(mute.size) and word.size is not None and word.size >= _GROWN * (mute.size or 0.0)
+
+
+def resolve_alerts(turn: StageContext, fingerprints: Iterable[str], ts: datetime, reason: str) -> StageContext:
+    """The firing alerts among `fingerprints` resolve at `ts`, or at their own time where that is later.
+
+    A person's clock may be behind the route's: an alert must not resolve before it fired. What a word resolves
+    carries its exchange and its effect, what a person resolves the last ones known.
+    """
+    state = turn.state
+    ended = [name for name in sorted(fingerprints) if name in state.active]
+    event_index = state.event_index if turn.word is None else turn.word.alert.event_index
+    made = tuple(_resolution(state.active[name], event_index, ts, reason) for name in ended)
+    if turn.word is not None and turn.word.status == "quiet":
+        now = turn.word.alert
+        made = tuple(a.model_copy(update={"effect": now.effect, "evidence": now.evidence}) for a in made)
+    active = {name: active for name, active in state.active.items() if name not in ended}
+    return replace(turn, state=replace(state, active=active), alerts=turn.alerts + made)
+
+
+def _resolution(active: Active, event_index: int, ts: datetime, reason: str) -> Alert:
+    sent = active.sent
+    event_index, ts = max(event_index, sent.event_index), max(ts, sent.ts)
+    changed = {
+        "id": alert_id(sent.fingerprint, "resolved", sent.severity, event_index, ts),
+        "status": "resolved",
+        "identities": active.identities,
+        "event_index": event_index,
+        "ts": ts,
+        "reason": reason,
+    }
+    return sent.model_copy(update=changed)

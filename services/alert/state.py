@@ -1,20 +1,32 @@
-"""What the alert core keeps of a route: its streams, firing alerts, mutes, silences and incident groups."""
+"""What the alert core keeps of a route, and what one input says on its way through the stages.
+
+What the alert core keeps of a route: its streams, firing alerts, mutes, silences and incident groups.
+
+What a reading or a comparison says, in the one form that the stages work on.
+
+One input on its way through the stages.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
-from schemas.alert import Alert, Severity
-from schemas.decision import DecisionKind
+from schemas.alert import Alert, AlertStatus, Severity, fingerprint_of
+from schemas.base import hash16, iso
+from schemas.change import Change
+from schemas.decision import Decision, DecisionKind
+from schemas.evaluation import Comparison, HazardComparison, Outcome, Run
+from schemas.reading import Effect, Evidence, Reading, ReadingStatus
+from services.alert.severity import EVALUATION, EVENTS, WINDOW, is_inside, is_outside, severity_of, size_of
 
 MUTE_LASTS: Final = timedelta(days=30)
 KEPT_REPEATS: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class AlertStream:
     """What one detector last said of one stream of one identity.
 
     Attributes:
@@ -24,6 +36,8 @@ class Stream:
         size: how far it had moved when it last fired, in the unit of its effect.
         exemplar: the last exchange that it named while firing.
     """
+
+    STORED_NAME: ClassVar[str] = "Stream"
 
     event_index: int
     ts: datetime
@@ -114,7 +128,7 @@ class AlertState:
     route: str
     event_index: int = 0
     baseline: str | None = None
-    streams: dict[str, Stream] = field(default_factory=dict)
+    streams: dict[str, AlertStream] = field(default_factory=dict)
     active: dict[str, Active] = field(default_factory=dict)
     families: dict[str, str] = field(default_factory=dict)
     mutes: dict[str, Mute] = field(default_factory=dict)
@@ -130,3 +144,146 @@ class AlertState:
     def muted(self, now: datetime) -> tuple[Mute, ...]:
         """The mutes in force at `now`, to be shown: muted is never the same as quiet."""
         return tuple(mute for _, mute in sorted(self.mutes.items()) if now < mute.until)
+
+
+_OUTCOMES: Final[dict[Outcome, ReadingStatus]] = {
+    "regressed": "firing",
+    "improved": "quiet",
+    "unchanged": "quiet",
+    "inconclusive": "blind",
+}
+# Their quiet says nothing of what happened: only a decision resolves them.
+_RESOLVED_BY_PEOPLE: Final = frozenset({EVENTS, EVALUATION})
+
+
+@dataclass(frozen=True, slots=True)
+class StreamObservation:
+    """One word on one stream of one identity.
+
+    Attributes:
+        key: the stream, whichever way it moves. id: of the reading or comparison.
+        alert: the alert as it would be sent for this word.
+        inside: whether it is quiet and its effect inside the floor.
+        calms: whether it ends the firing of its stream.
+    """
+
+    key: str
+    id: str
+    alert: Alert
+    status: ReadingStatus
+    inside: bool
+    calms: bool
+
+    @property
+    def size(self) -> float | None:
+        """How far the stream moved."""
+        return size_of(self.alert.effect)
+
+
+def observe_reading(reading: Reading) -> StreamObservation:
+    """The word of a detector."""
+    severity = severity_of(reading)
+    fingerprint = fingerprint_of(
+        reading.route, reading.detector, reading.signal, reading.hazard, reading.slice, reading.direction
+    )
+    alert = Alert(
+        id=alert_id(fingerprint, "firing", severity, reading.event_index, reading.ts),
+        route=reading.route,
+        family=reading.detector,
+        signal=reading.signal,
+        hazard=reading.hazard,
+        slice=reading.slice,
+        direction=reading.direction,
+        fingerprint=fingerprint,
+        identities=() if reading.identity is None else (reading.identity,),
+        status="firing",
+        severity=severity,
+        event_index=reading.event_index,
+        ts=reading.ts,
+        source=reading.source,
+        effect=reading.effect,
+        floor=reading.floor,
+        evidence=reading.evidence,
+        exemplars=reading.exemplars,
+        reason=reading.reason,
+    )
+    quiet = reading.status == "quiet"
+    # Quiet before it has seen a window says nothing: a decision on another incident zeroed its evidence.
+    young = reading.evidence.baseline is not None and reading.evidence.n < WINDOW
+    outside = is_outside(reading.effect, reading.floor, reading.direction)
+    stays = young or outside or reading.detector in _RESOLVED_BY_PEOPLE
+    return StreamObservation(
+        key=_stream_key(alert, reading.identity),
+        id=reading.id,
+        alert=alert,
+        status=reading.status,
+        inside=quiet and is_inside(reading.effect, reading.floor, reading.evidence.n),
+        calms=quiet and not stays,
+    )
+
+
+def observe_comparison(comparison: Comparison, event_index: int, baseline: str | None) -> StreamObservation:
+    """The word of a suite: a regressed one fires; one that did not regress never resolves anything.
+
+    It has no exchange of its own: `event_index` is the route's last known one.
+    """
+    suite = f"suite={comparison.suite}"
+    fingerprint = fingerprint_of(comparison.route, EVALUATION, None, None, suite)
+    worst = _worst(comparison)
+    alert = Alert(
+        id=hash16([fingerprint, "firing", "error", comparison.id]),
+        route=comparison.route,
+        family=EVALUATION,
+        slice=suite,
+        fingerprint=fingerprint,
+        identities=(comparison.identity,),
+        status="firing",
+        severity="error",
+        event_index=event_index,
+        ts=comparison.ts,
+        effect=None if worst is None else _effect(worst),
+        evidence=Evidence(n=0 if worst is None else worst.n, baseline=baseline),
+        reason=comparison.reason,
+    )
+    status = _OUTCOMES[comparison.overall]
+    key = _stream_key(alert, comparison.identity)
+    return StreamObservation(key, comparison.id, alert, status, inside=status == "quiet", calms=False)
+
+
+def alert_id(fingerprint: str, status: AlertStatus, severity: Severity, event_index: int, ts: datetime) -> str:
+    """The id of an alert, made of its inputs: a redelivered one is an upsert."""
+    return hash16([fingerprint, status, severity, event_index, iso(ts)])
+
+
+def _stream_key(alert: Alert, identity: str | None) -> str:
+    return "|".join(part or "" for part in (alert.family, identity, alert.signal, alert.hazard, alert.slice))
+
+
+def _worst(comparison: Comparison) -> HazardComparison | None:
+    """The regressed measure that moved most; the first of those that moved as far."""
+    regressed = [hazard for hazard in comparison.hazards if hazard.verdict == "regressed"]
+    return max(regressed, key=lambda hazard: abs(hazard.delta or 0.0), default=None)
+
+
+def _effect(worst: HazardComparison) -> Effect:
+    return Effect(
+        name=f"{worst.hazard} {worst.measure}",
+        before=worst.before,
+        after=worst.after,
+        low=worst.low,
+        high=worst.high,
+        unit="pp",
+    )
+
+
+AlertInput = Reading | Change | Run | Comparison | Decision
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """The state so far, the input (None: nothing new in it), its word if it has one, and the alerts made of it."""
+
+    state: AlertState
+    item: AlertInput | None
+    word: StreamObservation | None = None
+    alerts: tuple[Alert, ...] = ()

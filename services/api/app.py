@@ -11,42 +11,39 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from schemas.exchange import Exchange
-from services.api import decisions, description, exchanges, problems
-from services.api.body import Budget
-from services.api.deciding import Decisions
-from services.api.door import Door
-from services.api.entry import Entry
-from services.api.gateway import Gateway
-from services.api.guard import Guard, Secure, by_role, needs
-from services.api.health import Health
-from services.api.live import Live
-from services.api.meters import Metered
+from services.api.auth.authentication import Authenticator
+from services.api.auth.authorization import Guard, by_role, needs
+from services.api.auth.middleware import AuthenticationMiddleware, SecurityMiddleware
+from services.api.decision_outbox import DecisionPublisher, DecisionWriter
+from services.api.exchange_publisher import ExchangePublisher
+from services.api.http import openapi, problems
+from services.api.http.body import BodyBudget
 from services.api.pages import app as pages
-from services.api.planning import NewRun, NewSchedule, Planning
-from services.api.relay import Relay
-from services.api.rest import (
+from services.api.pages.render import Parts
+from services.api.resources import (
     baselines,
     changes,
     comparisons,
-    dead,
+    dead_letters,
+    decisions,
     evaluations,
+    exchanges,
     health,
     incidents,
     profile,
     readings,
+    route_rates,
     routes,
-    safety,
     schedules,
     silences,
     suites,
-    timeline,
 )
-from services.api.rest import decisions as decided
-from services.api.rest import exchanges as scored
+from services.api.schedules import EvaluationPlanner, NewRun, NewSchedule
+from services.api.sse import LiveUpdates
+from services.api.system import MetricsMiddleware, SystemHealth
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
-from services.store.ledger import Ledger
-from services.store.repository import Repository
+from services.store.repository import Ledger, Repository
 
 TITLE: Final = "Keelwatch"
 VERSION: Final = "1"
@@ -69,15 +66,15 @@ class Api:
     """
 
     repository: Repository
-    gateway: Gateway
-    decisions: Decisions
-    relay: Relay
-    health: Health
-    door: Door
+    gateway: ExchangePublisher
+    decisions: DecisionWriter
+    relay: DecisionPublisher
+    health: SystemHealth
+    door: Authenticator
     guard: Guard = by_role
-    budget: Budget = field(default_factory=Budget)
+    budget: BodyBudget = field(default_factory=BodyBudget)
     policy: Callable[[str], RoutePolicy] = default_policy
-    live: Live | None = None
+    live: LiveUpdates | None = None
 
 
 def install(app: FastAPI, api: Api) -> None:
@@ -85,12 +82,12 @@ def install(app: FastAPI, api: Api) -> None:
     problems.install(app, pages.failed)
     for router in _resources(api):
         app.include_router(router)
-    live = api.live or Live(api.repository.marks)
+    live = api.live or LiveUpdates(api.repository.marks)
     parts = (api.repository, api.decisions, api.guard, api.budget, api.policy, api.health, api.door, live)
-    pages.install(app, pages.Parts(*parts))
-    app.add_middleware(Entry, door=api.door, told=problems.teller(pages.failed))
-    app.add_middleware(Secure)
-    app.add_middleware(Metered, meters=api.health.meters)
+    pages.install(app, Parts(*parts))
+    app.add_middleware(AuthenticationMiddleware, door=api.door, told=problems.responder(pages.failed))
+    app.add_middleware(SecurityMiddleware)
+    app.add_middleware(MetricsMiddleware, meters=api.health.meters)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, include_in_schema=False, dependencies=[needs(api.guard, "viewer")])
 
@@ -98,16 +95,18 @@ def install(app: FastAPI, api: Api) -> None:
 def _resources(api: Api) -> Iterator[APIRouter]:
     """What lies below /v1, in the order in which paths are looked up."""
     repository, guard, budget = api.repository, api.guard, api.budget
-    yield exchanges.router(api.gateway, guard, budget)
-    yield decisions.router(api.decisions, repository, guard, budget)
-    asking = (repository, guard, Planning(repository.database, api.decisions.clock), budget)
+    yield exchanges.ingest_router(api.gateway, guard, budget)
+    yield decisions.posting_router(api.decisions, repository, guard, budget)
+    asking = (repository, guard, EvaluationPlanner(repository.database, api.decisions.clock), budget)
     yield from (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(guard))
-    for resource in (incidents, timeline, comparisons, changes, profile, safety, readings, scored):
+    yield incidents.router(repository, guard)
+    yield incidents.timeline_router(repository, guard)
+    for resource in (comparisons, changes, profile, route_rates, readings, exchanges):
         yield resource.router(repository, guard)
     yield health.router(api.health, guard)
-    yield from dead.routers(repository, api.health, guard, budget)
+    yield from dead_letters.routers(repository, api.health, guard, budget)
     ledger = Ledger(repository.database)
-    yield decided.router(ledger, guard)
+    yield decisions.router(ledger, guard)
     yield silences.router(ledger, guard, api.decisions.clock)
     yield baselines.router(ledger, guard)
     # Last: it takes all that is left below /v1/routes.
@@ -125,10 +124,17 @@ def _described(app: FastAPI) -> dict[str, Any]:
     """OpenAPI with the bodies that are read by hand, so that nothing is parsed before it may be."""
     if app.openapi_schema is None:
         found = get_openapi(title=TITLE, version=VERSION, description=_ABOUT, routes=app.routes)
-        read_by_hand = (Exchange, decisions.Change, decisions.Deciding, NewRun, NewSchedule, dead.Replaying)
+        read_by_hand = (
+            Exchange,
+            decisions.ChangeAnnouncement,
+            decisions.DecisionDraft,
+            NewRun,
+            NewSchedule,
+            dead_letters.ReplayRequest,
+        )
         bodies = [(model, "validation") for model in read_by_hand]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
         found.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
-        description.complete(found)
+        openapi.complete_openapi(found)
         app.openapi_schema = found
     return app.openapi_schema

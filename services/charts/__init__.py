@@ -5,19 +5,19 @@
 `figure(chart)` of charts.html adds the sentence below it and the numbers as a table.
 """
 
-from services.charts.rates import rates_chart, rates_picture
-from services.charts.small import evidence_bar, shares, sparkline
-from services.charts.values import Band, Chart, Mark, MarkKind, Picture, Point, Rates, Share, point
+from services.charts.rate_chart import rates_chart, rates_picture
+from services.charts.small_charts import evidence_bar, shares, sparkline
+from services.charts.values import Band, Chart, ChartMark, ChartPoint, ChartShare, MarkKind, Picture, Rates, point
 
 __all__ = [
     "Band",
     "Chart",
-    "Mark",
+    "ChartMark",
+    "ChartPoint",
+    "ChartShare",
     "MarkKind",
     "Picture",
-    "Point",
     "Rates",
-    "Share",
     "evidence_bar",
     "point",
     "rates_chart",

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.charts import axis
 from services.charts.drawing import Drawing
-from services.charts.values import Point, Rates
+from services.charts.values import ChartPoint, Rates
 
 _ROOM: Final = 1.1
 _WIDE_AT_MOST: Final = 2.5
@@ -71,9 +71,9 @@ def grid(drawing: Drawing, frame: Frame) -> None:
     drawing.text("c-text", frame.right + 24, frame.bottom + 18, "UTC")
 
 
-def runs(points: Sequence[Point], step: timedelta) -> list[list[Point]]:
+def runs(points: Sequence[ChartPoint], step: timedelta) -> list[list[ChartPoint]]:
     """The points in stretches without a gap: a new one begins where points are missing or nothing was scored."""
-    found: list[list[Point]] = []
+    found: list[list[ChartPoint]] = []
     for point in points:
         if point.rate is None:
             continue

@@ -9,7 +9,7 @@ from typing import Final
 from services.charts import axis
 from services.charts.drawing import Drawing, cleaned
 from services.charts.frame import Frame
-from services.charts.values import Mark, MarkKind
+from services.charts.values import ChartMark, MarkKind
 
 LANE: Final = 16
 _LANES: Final = 4
@@ -31,7 +31,7 @@ _FIRST: Final[tuple[MarkKind, ...]] = ("incident", "change", "baseline", "evalua
 class Label:
     """A label in its lane, counted from below, to the right of its line or to the left."""
 
-    mark: Mark
+    mark: ChartMark
     words: str
     lane: int
     x: float
@@ -44,12 +44,12 @@ class Label:
         return "start" if self.left >= self.x else "end"
 
 
-def within(marks: Sequence[Mark], frame: Frame) -> list[Mark]:
+def within(marks: Sequence[ChartMark], frame: Frame) -> list[ChartMark]:
     """Those that the chart's time holds, in order."""
     return sorted((one for one in marks if frame.since <= one.ts <= frame.until), key=lambda one: one.ts)
 
 
-def labels(marks: Sequence[Mark], frame: Frame, edge: float) -> list[Label]:
+def labels(marks: Sequence[ChartMark], frame: Frame, edge: float) -> list[Label]:
     """Labels that do not overlap, between the left of the plot and `edge`; what weighs least goes without.
 
     A mark without room for its words keeps its line, and what it says is said when it is pointed at.
@@ -60,7 +60,7 @@ def labels(marks: Sequence[Mark], frame: Frame, edge: float) -> list[Label]:
     return placed
 
 
-def _placed(marks: Sequence[Mark], frame: Frame, edge: float) -> list[Label]:
+def _placed(marks: Sequence[ChartMark], frame: Frame, edge: float) -> list[Label]:
     """In as few lanes as there is room for all; else like stairs, the left one's label highest and to its right."""
     flat = _greedy(marks, frame, edge, lambda label: (label.lane, label.left < label.x))
     return (
@@ -70,7 +70,9 @@ def _placed(marks: Sequence[Mark], frame: Frame, edge: float) -> list[Label]:
     )
 
 
-def _greedy(marks: Sequence[Mark], frame: Frame, edge: float, order: Callable[[Label], tuple[int, int]]) -> list[Label]:
+def _greedy(
+    marks: Sequence[ChartMark], frame: Frame, edge: float, order: Callable[[Label], tuple[int, int]]
+) -> list[Label]:
     placed: list[Label] = []
     for mark in sorted(marks, key=lambda one: one.ts, reverse=True):
         words = cleaned(mark.text, _LONGEST)
@@ -79,7 +81,7 @@ def _greedy(marks: Sequence[Mark], frame: Frame, edge: float, order: Callable[[L
     return placed
 
 
-def _sides(mark: Mark, words: str, lane: int, frame: Frame, edge: float) -> list[Label]:
+def _sides(mark: ChartMark, words: str, lane: int, frame: Frame, edge: float) -> list[Label]:
     x, width = frame.x(mark.ts), len(words) * _LETTER
     sides = [(x + 4, x + 4 + width), (x - 4 - width, x - 4)]
     return [Label(mark, words, lane, x, a, b) for a, b in sides if a >= frame.left and b <= edge]
@@ -93,7 +95,7 @@ def _meets(one: Label, other: Label) -> bool:
     return low.left - 2 < high.x < low.right + 2
 
 
-def draw(drawing: Drawing, frame: Frame, marks: Sequence[Mark], placed: Sequence[Label]) -> None:
+def draw(drawing: Drawing, frame: Frame, marks: Sequence[ChartMark], placed: Sequence[Label]) -> None:
     """The lines, and the labels above the plot."""
     heights = {id(label.mark): label.lane + 1 for label in placed}
     for mark in marks:

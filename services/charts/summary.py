@@ -7,7 +7,7 @@ from typing import Final
 from services.charts import axis
 from services.charts.drawing import cleaned
 from services.charts.frame import gaps
-from services.charts.values import Point, Rates
+from services.charts.values import ChartPoint, Rates
 
 HEAD: Final = ("from (UTC)", "rate", "95% interval", "scored")
 
@@ -29,12 +29,12 @@ def table(rates: Rates) -> tuple[tuple[str, ...], ...]:
     return tuple((axis.moment(point.ts), *_values(point), f"{point.n:,}") for point in rates.points)
 
 
-def _now(point: Point) -> str:
+def _now(point: ChartPoint) -> str:
     rate, interval = _values(point)
     return f"last {rate} of {point.n:,} scored" + (f" (95% interval {interval})" if point.low is not None else "")
 
 
-def _values(point: Point) -> tuple[str, str]:
+def _values(point: ChartPoint) -> tuple[str, str]:
     if point.rate is None:
         return "not known", "not known"
     if point.low is None or point.high is None:

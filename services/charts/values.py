@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from detectors.stats.rate_interval import wilson
+from detectors.stats.intervals import wilson
 
 MarkKind = Literal["change", "incident", "baseline", "evaluation"]
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ChartPoint:
     """One span of time from `ts` on: the rate among the `n` that were scored, and where it lies with 95%.
 
     Without any that was scored `rate`, `low` and `high` are None, and the chart shows a gap.
@@ -26,7 +26,7 @@ class Point:
     high: float | None = None
 
 
-def point(ts: datetime, hits: float, n: int) -> Point:
+def point(ts: datetime, hits: float, n: int) -> ChartPoint:
     """`hits` of `n` scored ones, with Wilson's interval.
 
     >>> from datetime import UTC
@@ -35,12 +35,12 @@ def point(ts: datetime, hits: float, n: int) -> Point:
     (0.05, 0.022, 0.112)
     """
     if n == 0:
-        return Point(ts, 0, None)
-    return Point(ts, n, hits / n, *wilson(hits, n))
+        return ChartPoint(ts, 0, None)
+    return ChartPoint(ts, n, hits / n, *wilson(hits, n))
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ChartMark:
     """Something that happened at one time, with a few words."""
 
     ts: datetime
@@ -67,17 +67,17 @@ class Rates:
     """
 
     name: str
-    points: Sequence[Point]
+    points: Sequence[ChartPoint]
     since: datetime
     until: datetime
     step: timedelta
     baseline: Band | None = None
-    marks: Sequence[Mark] = ()
+    marks: Sequence[ChartMark] = ()
     where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ChartShare:
     """How many of the exchanges are of one identity."""
 
     name: str

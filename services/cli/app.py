@@ -7,28 +7,22 @@ from typing import Final
 
 import typer
 
-from services.cli.api import api
 from services.cli.baselines import app as baselines
-from services.cli.capture import capture
-from services.cli.change import app as changes
-from services.cli.check import check_config
-from services.cli.convert import convert
-from services.cli.dead import app as dead
+from services.cli.changes import app as changes
+from services.cli.checks import check_config, doctor
+from services.cli.dead_letters import app as dead
 from services.cli.demo import demo
-from services.cli.doctor import doctor
-from services.cli.evaluate import app as evaluations
-from services.cli.evaluate_run import list_runs, run_suites
+from services.cli.evaluations import app as evaluations
+from services.cli.evaluations import list_runs, run_suites
 from services.cli.incidents import app as incidents
-from services.cli.key import app as keys
+from services.cli.keys import app as keys
+from services.cli.offline import convert, replay, score
 from services.cli.output import ERR
-from services.cli.publish import publish
-from services.cli.replay import replay
 from services.cli.schedules import app as schedules
-from services.cli.score import score
-from services.cli.suite import app as suites
+from services.cli.service import api, up, worker
+from services.cli.suites import app as suites
 from services.cli.topics import app as topics
-from services.cli.up import up
-from services.cli.worker import worker
+from services.cli.topics import capture, publish
 from services.errors import InputError
 
 BAD_INPUT: Final = 2

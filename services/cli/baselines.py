@@ -9,7 +9,7 @@ from rich.table import Table
 
 from schemas.base import plain_object
 from schemas.change import Change
-from services.cli.incidents import DatabaseOption, opened
+from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 
 app = typer.Typer(help="Baselines: what a route is held against.", no_args_is_help=True)

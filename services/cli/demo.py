@@ -1,14 +1,24 @@
-"""`keelwatch demo`: a support bot whose model is silently replaced, watched live, from its traffic to the message."""
+"""`keelwatch demo`: a support bot whose model is silently replaced, watched live on a stage of its own.
+
+The demonstration's stage: broker, simulated model and worker as processes of their own, gone when it is left.
+
+`keelwatch demo`: a support bot whose model is silently replaced, watched live, from its traffic to the message.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final, TypeVar
 
+import httpx
 import typer
 from rich.panel import Panel
 from rich.text import Text
@@ -19,18 +29,113 @@ from schemas.exchange import Exchange
 from schemas.incident import Incident
 from schemas.position import Position
 from schemas.topics import EXCHANGES
-from services.cli import show
+from services.cli import rendering
 from services.cli.output import ERR, OUT
-from services.cli.stage import DemoFailed, Stage, staged
-from services.demo.bot import ROUTE, Script, traffic
-from services.ingest.file import Line
-from services.notify.message import Look, of_incident
-from services.notify.plain import lines
+from services.cli.service import worker_command
+from services.demo.support_bot import ROUTE, Script, traffic
+from services.ingest.jsonl import FileLine
+from services.notify.message import MessageOptions, of_incident, plain_lines
+from services.settings import isolated_environment
 from services.store.journal import Fact
 from services.store.repository import Repository
-from services.stream.embedded import EmbeddedError
+from services.stream import child_process, topics
+from services.stream.broker import Broker
+from services.stream.embedded_broker import EmbeddedBrokerError, free_port, start_broker
 from services.stream.publish import publish
 from services.stream.supervisor import stoppable
+
+_MONITOR: Final = """\
+allow_hosts: [127.0.0.1]
+routes:
+  {route}:
+    suites: [core]
+    target: {{url: "http://127.0.0.1:{port}/v1", model: harbour-chat, settings: {{temperature: 0}}}}
+    after_change: [0m]
+"""
+_POLL_SECONDS: Final = 0.2
+_ROOT: Final = Path(__file__).resolve().parents[2]
+
+T = TypeVar("T")
+
+
+class DemoFailed(Exception):  # noqa: N818
+    """The story did not come to its end; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where everything is. `until`: monotonic time by which the story must be told; `stopped`: a person has enough."""
+
+    broker: Broker
+    database: str
+    page: str
+    model: str
+    folder: Path
+    worker: child_process.Child
+    until: float
+    stopped: Callable[[], bool]
+
+    def replace_model(self) -> None:
+        """Put the new model behind the old one's name."""
+        httpx.post(f"{self.model}/replace", trust_env=False).raise_for_status()
+
+    def wait(self, look: Callable[[], T | None], what: str) -> T:
+        """What `look` finds, once it finds something.
+
+        Raises:
+            DemoFailed: if the worker ends, or time is up.
+        """
+        while (found := look()) is None:
+            if self.stopped():
+                raise DemoFailed(f"interrupted before: {what}")
+            if self.worker.poll() is not None:
+                raise DemoFailed(f"the worker ended with {self.worker.returncode}: {self._last_words()}")
+            if time.monotonic() > self.until:
+                raise DemoFailed(f"not in time: {what}; the worker's last words: {self._last_words()}")
+            time.sleep(_POLL_SECONDS)
+        return found
+
+    def ready(self) -> bool | None:
+        """True once the worker says that it is ready."""
+        try:
+            return httpx.get(f"{self.page}/readyz", trust_env=False).is_success or None
+        except httpx.HTTPError:
+            return None
+
+    def _last_words(self) -> str:
+        return "\n".join((self.folder / "worker.log").read_text(errors="replace").splitlines()[-5:])
+
+
+@contextmanager
+def staged(seconds: float, stopped: Callable[[], bool]) -> Iterator[Stage]:
+    """Everything started on free ports, in a folder of its own that is removed at the end.
+
+    Raises:
+        EmbeddedBrokerError: if the embedded broker does not start.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="keelwatch-demo-")))
+        embedded = start_broker()
+        stack.callback(embedded.stop)
+        asyncio.run(topics.create(embedded.broker, topics.all_topics()))
+        model, port = free_port(), free_port()
+        (folder / "keelwatch.yaml").write_text(_MONITOR.format(route=ROUTE, port=model), encoding="utf-8")
+        database = f"sqlite:///{folder / 'keelwatch.db'}"
+        environment = isolated_environment({"KEELWATCH_DATA_DIR": str(folder), "KEELWATCH_DATABASE_URL": database})
+        log = stack.enter_context((folder / "worker.log").open("ab"))
+        endpoint = child_process.start(_endpoint_command(model), output=log, environment=environment)
+        stack.callback(child_process.stop, endpoint, 2.0)
+        command = worker_command(embedded.broker, "demo", ("127.0.0.1", port), str(folder / "keelwatch.yaml"))
+        worker = child_process.start(command, output=log, environment=environment)
+        stack.callback(child_process.stop, worker, 15.0)
+        pages = (f"http://127.0.0.1:{port}", f"http://127.0.0.1:{model}")
+        yield Stage(embedded.broker, database, *pages, folder, worker, time.monotonic() + seconds, stopped)
+
+
+def _endpoint_command(port: int) -> tuple[str, ...]:
+    program = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from services.demo.endpoint import main; main({port})"
+    return (sys.executable, "-P", "-c", program)
+
 
 SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 0.2
@@ -62,7 +167,7 @@ def demo(
                 OUT.print(f"\nEverything stays up: open {stage.page}/ ; Ctrl-C ends it.")
                 while not stop.asked:
                     time.sleep(_LOOK_SECONDS)
-    except (DemoFailed, EmbeddedError) as failure:
+    except (DemoFailed, EmbeddedBrokerError) as failure:
         ERR.print(f"keelwatch: {failure}", markup=False)
         raise typer.Exit(1) from None
 
@@ -94,7 +199,7 @@ def _story(stage: Stage, seed: int, say: Say) -> None:
 
 def _publish(stage: Stage, exchanges: Sequence[Exchange]) -> None:
     place = Position(cluster="demo", topic="demo", partition=0, offset=0)
-    some = [Line(exchange.encode(), place, "exchange") for exchange in exchanges]
+    some = [FileLine(exchange.encode(), place, "exchange") for exchange in exchanges]
     done = asyncio.run(publish(stage.broker, EXCHANGES.name, some, None, lambda _: None))
     if done.failed:
         raise DemoFailed(f"{done.failed} exchanges were not acknowledged: {done.reasons}")
@@ -150,10 +255,10 @@ def _measured(run: Run) -> str:
 
 def _tell(stage: Stage, found: Incident, compared: Comparison) -> None:
     """The incident, the comparison, the message as it would look, and the two lines that checks read."""
-    OUT.print(show.incident(found))
-    message = of_incident(found, Look(stage.page, buttons=True))
+    OUT.print(rendering.incident_panel(found))
+    message = of_incident(found, MessageOptions(stage.page, buttons=True))
     OUT.print(
-        Panel(Text("\n".join(lines(message))), title="the message in Slack, as it would look", title_align="left")
+        Panel(Text("\n".join(plain_lines(message))), title="the message in Slack, as it would look", title_align="left")
     )
     OUT.print(f"page: {stage.page}/incidents/{found.id}", markup=False)
     OUT.print(f"verdict: {found.verdict}")

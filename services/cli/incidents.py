@@ -7,17 +7,12 @@ from typing import Annotated
 import typer
 
 from schemas.base import plain_object
-from services.cli import show
+from services.cli import rendering
+from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
-from services.settings import load_settings
-from services.store.repository import Repository
 
 app = typer.Typer(help="Incidents and their timelines.", no_args_is_help=True)
-
-DatabaseOption = Annotated[
-    str | None, typer.Option("--database", metavar="URL", help="Else KEELWATCH_DATABASE_URL, else the data folder's.")
-]
 
 
 @app.command("list")
@@ -30,7 +25,7 @@ def list_incidents(
     found = opened(database).incidents(route)
     write_json([plain_object(incident) for incident in found], json)
     if json != STDOUT:
-        OUT.print(show.listing(found) if found else "no incident")
+        OUT.print(rendering.incident_list(found) if found else "no incident")
 
 
 @app.command("show")
@@ -45,13 +40,4 @@ def show_incident(
         raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
     write_json(plain_object(found), json)
     if json != STDOUT:
-        OUT.print(show.incident(found))
-
-
-def opened(database: str | None) -> Repository:
-    """The read side of the database that was named, or the settings' one.
-
-    Raises:
-        StoreError: if there is none; it names the remedy.
-    """
-    return Repository.open(database or load_settings().database)
+        OUT.print(rendering.incident_panel(found))

@@ -10,16 +10,16 @@ from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
 from schemas.base import iso
-from services.cli.evaluate_run import checked_route
-from services.cli.incidents import DatabaseOption, opened
+from services.cli.evaluations import checked_route
+from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
-from services.evaluate.library import load_suite
-from services.monitor.model import ScheduleSection
+from services.evaluate.suite_library import load_suite
+from services.monitor.schema import ScheduleSection
 from services.settings import load_settings
 from services.store import schedules
 from services.store.engine import open_database
-from services.store.schedules import Planned
+from services.store.schedules import StoredSchedule
 
 app = typer.Typer(help="Schedules: when suites are run by the clock.", no_args_is_help=True)
 _SECTION = TypeAdapter(ScheduleSection)
@@ -48,7 +48,9 @@ def add(
         load_suite(suite)
     chosen = tuple(suites) if suites else None
     now = datetime.now(UTC)
-    planned = Planned(checked_route(route), section.name, chosen, section.cron, section.timezone, True, "command", now)
+    planned = StoredSchedule(
+        checked_route(route), section.name, chosen, section.cron, section.timezone, True, "command", now
+    )
     with open_database(database or load_settings().database).write() as connection:
         if not schedules.add(connection, planned):
             raise InputError(f"{route} has a schedule {name}; remove it, or choose another NAME")
@@ -84,7 +86,7 @@ def remove(route: RouteArgument, name: NameArgument, database: DatabaseOption = 
     OUT.print(f"{route} has no schedule {name} any more", markup=False)
 
 
-def _object(one: Planned, last: datetime | None) -> dict[str, object]:
+def _object(one: StoredSchedule, last: datetime | None) -> dict[str, object]:
     return {
         "route": one.route,
         "name": one.name,

@@ -1,21 +1,35 @@
-"""`keelwatch topics`: the topics that Keelwatch needs, on a cluster."""
+"""`keelwatch topics`, `publish` and `capture`: topics on a cluster, and files to and from them.
+
+`keelwatch topics`: the topics that Keelwatch needs, on a cluster.
+
+`keelwatch publish`: the exchanges of a file on a topic.
+
+`keelwatch capture`: a topic as a file.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from services.cli.broker import BootstrapOption, broker, connected
-from services.cli.incidents import DatabaseOption
-from services.cli.output import OUT
+from schemas.topics import EXCHANGES
+from services.cli.options import BootstrapOption, DatabaseOption, broker, connected
+from services.cli.output import ERR, OUT, writing
 from services.errors import InputError
+from services.ingest.jsonl import lines
+from services.replay.source import size_of
 from services.settings import load_settings
 from services.store.engine import open_database
-from services.stream import adopt as adoption
+from services.stream import topic_adoption as adoption
 from services.stream import topics
-from services.stream.topics import Found, all_topics
+from services.stream.capture import capture as read
+from services.stream.publish import Published
+from services.stream.publish import publish as send
+from services.stream.topics import TopicStatus, all_topics
 
 app = typer.Typer(help="Topics: made, checked, shown, adopted.", no_args_is_help=True)
 
@@ -35,7 +49,7 @@ def create(bootstrap: BootstrapOption = None, partitions: PartitionsOption = Non
 @app.command("check")
 def check(bootstrap: BootstrapOption = None, partitions: PartitionsOption = None) -> None:
     """Name every topic that is missing or not as it must be: exit code 1 if there is one."""
-    found = connected(topics.look(broker(bootstrap), all_topics(_sane(partitions))))
+    found = connected(topics.describe(broker(bootstrap), all_topics(_sane(partitions))))
     _complain(found)
     OUT.print(f"all {len(found)} topics are as they must be")
 
@@ -43,7 +57,7 @@ def check(bootstrap: BootstrapOption = None, partitions: PartitionsOption = None
 @app.command("show")
 def show(bootstrap: BootstrapOption = None, partitions: PartitionsOption = None) -> None:
     """Show every topic: who writes and who reads it, and how it is on the cluster."""
-    found = connected(topics.look(broker(bootstrap), all_topics(_sane(partitions))))
+    found = connected(topics.describe(broker(bootstrap), all_topics(_sane(partitions))))
     columns = ("partitions", "hours kept", "written by", "read by", "on the cluster")
     table = Table(Column("topic", no_wrap=True), *columns, box=None, pad_edge=False, header_style="dim")
     for one in found:
@@ -70,9 +84,69 @@ def _sane(partitions: int | None) -> int | None:
     return partitions
 
 
-def _complain(found: tuple[Found, ...]) -> None:
+def _complain(found: tuple[TopicStatus, ...]) -> None:
     wrong = [(one.topic.name, text) for one in found for text in one.deviations]
     for name, text in wrong:
         OUT.print(f"{name}: {text}", markup=False, soft_wrap=True)
     if wrong:
         raise typer.Exit(1)
+
+
+def publish(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL of exchanges; every line is sent as it stands.")],
+    bootstrap: BootstrapOption = None,
+    topic: Annotated[str, typer.Option(metavar="T", help="Topic of the exchanges.")] = EXCHANGES.name,
+    rate: Annotated[float | None, typer.Option(metavar="N", help="At most so many a second; else no limit.")] = None,
+) -> None:
+    """Send the lines of a file, keyed by route: exit code 1 if the broker did not acknowledge all of them."""
+    size_of(file)
+    if rate is not None and not rate > 0:
+        raise InputError("--rate: must be above 0")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as bar:
+        total = _count(file) if ERR.is_terminal else None
+        task = bar.add_task("publishing", total=total)
+        done = connected(
+            send(broker(bootstrap), topic, lines(file), rate, lambda so_far: bar.update(task, completed=so_far.sent))
+        )
+    _tell(done)
+    if done.failed:
+        raise typer.Exit(1)
+
+
+def _count(file: Path) -> int:
+    with file.open("rb") as opened:
+        return sum(bool(line.strip()) for line in opened)
+
+
+def _tell(done: Published) -> None:
+    OUT.print(f"sent {done.sent:,}, acknowledged {done.acknowledged:,}, failed {done.failed:,}")
+    for reason, n in sorted(done.reasons.items()):
+        ERR.print(f"{n:,} x {reason}", markup=False, soft_wrap=True)
+
+
+def capture(
+    topic: Annotated[str, typer.Option(metavar="T", help="The topic.")],
+    out: Annotated[str, typer.Option(metavar="F", help="File of JSON lines; - is stdout.")],
+    bootstrap: BootstrapOption = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Also what is there already; else only what comes from now on.")
+    ] = False,
+    until_idle: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Stop when nothing came for so long; else go on until Ctrl-C."),
+    ] = None,
+) -> None:
+    """Write the records of a topic as JSON lines: exchanges and scores as `replay` takes them."""
+    if until_idle is not None and not until_idle > 0:
+        raise InputError("--until-idle: must be above 0")
+    count = 0
+    with writing(out, "--out") as sink:
+        try:
+            count = connected(
+                read(broker(bootstrap), topic, sink.write, from_beginning=from_beginning, idle=until_idle)
+            )
+        except KeyboardInterrupt:
+            ERR.print("stopped")
+            return
+    ERR.print(f"{count:,} records of {topic} written to {out}", markup=False)

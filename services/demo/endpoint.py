@@ -12,8 +12,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from services.demo.model import SERVED, Bot
-from services.evaluate.library import load_suite
+from services.demo.support_bot import SERVED, Bot
+from services.evaluate.suite_library import load_suite
 
 
 def app(bot: Bot) -> FastAPI:

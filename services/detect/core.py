@@ -15,11 +15,11 @@ from schemas.identity import identity_of
 from schemas.position import Position
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
-from services.detect.acquaint import meet, pinned_change, rename, suspect
-from services.detect.learning import Collected, collect, complete, pin
-from services.detect.speak import plain, reading_of
-from services.detect.state import Candidates, DetectState, Output, Plan
-from services.detect.watching import forget, listen, run
+from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
+from services.detect.identities import merge_identities, observe_identity, pinned_change, suspect
+from services.detect.readings import reading_of, status_reading
+from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors
+from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState
 from services.intake.core import Intake
 from services.intake.core import step as take_in
 
@@ -30,10 +30,10 @@ _LEAST_GAP_SECONDS: Final = 86_400.0
 
 
 def step(
-    plan: Plan, state: DetectState, batch: Sequence[ScoreBlock | Decision], now: datetime | None = None
-) -> tuple[DetectState, Output]:
+    plan: DetectionPlan, state: DetectState, batch: Sequence[ScoreBlock | Decision], now: datetime | None = None
+) -> tuple[DetectState, DetectOutput]:
     """Take in score blocks and decisions of one route, in order. An empty batch with `now` is a timer's tick."""
-    output = Output()
+    output = DetectOutput()
     for item in batch:
         state, said = _decide(plan, state, item) if isinstance(item, Decision) else _take_block(plan, state, item)
         output += said
@@ -43,10 +43,10 @@ def step(
     return state, output
 
 
-def _take_block(plan: Plan, state: DetectState, block: ScoreBlock) -> tuple[DetectState, Output]:
+def _take_block(plan: DetectionPlan, state: DetectState, block: ScoreBlock) -> tuple[DetectState, DetectOutput]:
     fields = state.intake.volatility.fields
     intaken, intake = take_in(state.intake, block, plan.policy.slices)
-    output = Output(_intake_readings(state, block, intake))
+    output = DetectOutput(_intake_readings(state, block, intake))
     state = replace(_timed(state, block, intake), intake=intaken)
     start = 0
     for name, row in [*intake.volatile, ("", len(intake.rows))]:
@@ -55,14 +55,16 @@ def _take_block(plan: Plan, state: DetectState, block: ScoreBlock) -> tuple[Dete
             output += said
         if name:
             fields = (*fields, name)
-            state = rename(state, fields)
+            state = merge_identities(state, fields)
     readings = tuple(sorted(output.readings, key=lambda reading: reading.event_index))
     return state, replace(output, readings=readings)
 
 
-def _segment(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int) -> tuple[DetectState, int, Output]:
+def _segment(
+    plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int
+) -> tuple[DetectState, int, DetectOutput]:
     """Rows up to the one that completes a baseline, or to `stop`: state, where to go on, what was said."""
-    output = Output()
+    output = DetectOutput()
     due = None
     if state.pinned is None or state.accepting is not None:
         state, row, due, output = _collect(plan, state, intake, range(start, stop))
@@ -76,8 +78,8 @@ def _segment(plan: Plan, state: DetectState, intake: Intake, start: int, stop: i
 
 
 def _collect(
-    plan: Plan, state: DetectState, intake: Intake, places: range
-) -> tuple[DetectState, int | None, str | None, Output]:
+    plan: DetectionPlan, state: DetectState, intake: Intake, places: range
+) -> tuple[DetectState, int | None, str | None, DetectOutput]:
     """Learn from rows until a baseline is complete: state, the row that completed it, whose it is, progress."""
     wanted = [i for i in places if state.accepting in (None, intake.identity[i])]
     got = _gathered(plan, state, intake, wanted, until_complete=True)
@@ -86,26 +88,30 @@ def _collect(
     for i, n in got.milestones:
         place = wanted[i]
         at = (int(intake.rows.index[place]), float(intake.rows.ts[place]), intake.positions[place])
-        said.append(plain(state.route, "baseline", "learning", at, f"learned {n} of {size} exchanges", n=n))
+        said.append(status_reading(state.route, "baseline", "learning", at, f"learned {n} of {size} exchanges", n=n))
     row = None if got.row is None else wanted[got.row]
-    return replace(state, candidates=got.candidates), row, got.due, Output(tuple(said))
+    return replace(state, candidates=got.candidates), row, got.due, DetectOutput(tuple(said))
 
 
-def _gathered(plan: Plan, state: DetectState, intake: Intake, places: list[int], *, until_complete: bool) -> Collected:
+def _gathered(
+    plan: DetectionPlan, state: DetectState, intake: Intake, places: list[int], *, until_complete: bool
+) -> Collected:
     where = np.array(places, dtype=np.int64)
     who = [intake.identity[i] for i in places]
     policy = plan.policy.baseline
     rows = intake.rows.take(where)
-    return collect(state.candidates, rows, who, intake.untimed[where], policy, until_complete=until_complete)
+    return collect_candidates(state.candidates, rows, who, intake.untimed[where], policy, until_complete=until_complete)
 
 
-def _watch(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int) -> tuple[DetectState, Output]:
+def _watch(
+    plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int
+) -> tuple[DetectState, DetectOutput]:
     changes: list[Change] = []
     for row in range(start, stop):
-        state, met = meet(state, intake, row)
+        state, met = observe_identity(state, intake, row)
         changes += met
-    watch, heard = run(plan, state.pinned, state.watch, intake, start, stop)
-    watch, said = listen(watch, heard, intake.rows)
+    watch, heard = run_detectors(plan, state.pinned, state.watch, intake, start, stop)
+    watch, said = apply_findings(watch, heard, intake.rows)
     state = replace(state, watch=watch)
     baseline = None if state.pinned is None else state.pinned.id
     for word in said:
@@ -115,10 +121,10 @@ def _watch(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int
     restarts = watch.restarts
     readings = tuple(reading_of(word, state.route, intake, baseline, restarts.get(word.running, 0)) for word in said)
     changes.sort(key=lambda change: change.event_index)
-    return _after_crossing(plan, state, intake, start, stop), Output(readings, tuple(changes))
+    return _after_crossing(plan, state, intake, start, stop), DetectOutput(readings, tuple(changes))
 
 
-def _after_crossing(plan: Plan, state: DetectState, intake: Intake, start: int, stop: int) -> DetectState:
+def _after_crossing(plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int) -> DetectState:
     """Keep what comes after the first crossing: it is what `accept_baseline` will ask for."""
     if state.pinned is None or state.accepting is not None:
         return state
@@ -129,40 +135,42 @@ def _after_crossing(plan: Plan, state: DetectState, intake: Intake, start: int, 
     return replace(state, candidates=_gathered(plan, state, intake, places, until_complete=False).candidates)
 
 
-def _pin(plan: Plan, state: DetectState, identity: str, ts: float, event_index: int) -> tuple[DetectState, Output]:
-    baseline = pin(plan, state, identity, ts, event_index)
+def _pin(
+    plan: DetectionPlan, state: DetectState, identity: str, ts: float, event_index: int
+) -> tuple[DetectState, DetectOutput]:
+    baseline = pin_baseline(plan, state, identity, ts, event_index)
     change = pinned_change(state.route, state.pinned, baseline)
     watching = {detector.name for detector in plan.detectors if not detector.learns}
     kept = {key: value for key, value in state.watch.running.items() if key.partition("/")[0] in watching}
     firing = tuple(key for key in state.watch.firing if key.partition("|")[0] in watching)
     watch = replace(state.watch, running=kept, firing=firing, since=event_index if firing else None, suspect=None)
     after = replace(state, pinned=baseline, watch=watch, candidates={}, accepting=None)
-    return after, Output(changes=(change,))
+    return after, DetectOutput(changes=(change,))
 
 
-def _decide(plan: Plan, state: DetectState, decision: Decision) -> tuple[DetectState, Output]:
+def _decide(plan: DetectionPlan, state: DetectState, decision: Decision) -> tuple[DetectState, DetectOutput]:
     if decision.id in state.decided:
-        return state, Output()
+        return state, DetectOutput()
     state = replace(state, decided=(*state.decided, decision.id)[-KEPT_DECISIONS:])
     if decision.kind in ("resolve", "false_alarm"):
-        watch = forget(state.watch, state.route, state.intake.count, decision.fingerprint)
+        watch = reset_evidence(state.watch, state.route, state.intake.count, decision.fingerprint)
         watched = state.pinned is not None and state.accepting is None
         return replace(
             state, watch=watch, candidates={} if watched and not watch.firing else state.candidates
-        ), Output()
+        ), DetectOutput()
     if decision.kind == "accept_baseline" and state.pinned is not None:
         return _accept(plan, state, decision)
-    return state, Output()
+    return state, DetectOutput()
 
 
-def _accept(plan: Plan, state: DetectState, decision: Decision) -> tuple[DetectState, Output]:
+def _accept(plan: DetectionPlan, state: DetectState, decision: Decision) -> tuple[DetectState, DetectOutput]:
     """The identity's exchanges after the first crossing become the baseline, at once or when there are enough."""
     identity = _accepted(state, decision)
     kept = {identity: state.candidates[identity]} if identity in state.candidates else {}
     state = replace(state, candidates=kept, accepting=identity)
     ts = max(state.intake.clock or 0.0, decision.ts.timestamp())
-    if complete(kept, ts, plan.policy.baseline) is None:
-        return state, Output()
+    if completed_identity(kept, ts, plan.policy.baseline) is None:
+        return state, DetectOutput()
     return _pin(plan, state, identity, ts, max(state.intake.count - 1, 0))
 
 
@@ -178,18 +186,20 @@ def _accepted(state: DetectState, decision: Decision) -> str:
     return state.pinned.identity
 
 
-def _tick(state: DetectState, now: datetime) -> tuple[DetectState, Output]:
+def _tick(state: DetectState, now: datetime) -> tuple[DetectState, DetectOutput]:
     """Blind for want of data: nothing for 10x the route's longest usual gap and at least 24 h."""
     clock = state.intake.clock
     if clock is None or state.no_data or state.intake.count == 0:
-        return state, Output()
+        return state, DetectOutput()
     silent = now.timestamp() - clock
     if silent < max(_LONG_GAPS * state.gap, _LEAST_GAP_SECONDS):
-        return state, Output()
+        return state, DetectOutput()
     source = Position(cluster="-", topic="-", partition=0, offset=0)
     place = (state.intake.count - 1, now.timestamp(), source)
-    said = plain(state.route, BLIND, "firing", place, f"no exchange for {silent / 3600:.0f} hours", subject="no_data")
-    return replace(state, no_data=True), Output((said,))
+    said = status_reading(
+        state.route, BLIND, "firing", place, f"no exchange for {silent / 3600:.0f} hours", subject="no_data"
+    )
+    return replace(state, no_data=True), DetectOutput((said,))
 
 
 def _timed(state: DetectState, block: ScoreBlock, intake: Intake) -> DetectState:
@@ -209,14 +219,14 @@ def _intake_readings(state: DetectState, block: ScoreBlock, intake: Intake) -> t
     for name, row in intake.volatile:
         place = (int(intake.rows.index[row]), float(intake.rows.ts[row]), intake.positions[row])
         reason = f"model.{name} changes all the time; it no longer counts towards identity"
-        said.append(plain(state.route, "identity", "quiet", place, reason, subject=name))
+        said.append(status_reading(state.route, "identity", "quiet", place, reason, subject=name))
     if intake.blind:
         source = Position(
             cluster=block.cluster, topic=block.topic, partition=block.partition[-1], offset=block.offset[-1]
         )
         place = (max(state.intake.count - 1, 0), block.ts[-1].timestamp(), source)
-        said.append(plain(state.route, BLIND, "firing", place, intake.blind, subject="recreated_topic"))
+        said.append(status_reading(state.route, BLIND, "firing", place, intake.blind, subject="recreated_topic"))
     if state.no_data and len(intake.rows):
         place = (int(intake.rows.index[0]), float(intake.rows.ts[0]), intake.positions[0])
-        said.append(plain(state.route, BLIND, "quiet", place, "exchanges arrive again", subject="no_data"))
+        said.append(status_reading(state.route, BLIND, "quiet", place, "exchanges arrive again", subject="no_data"))
     return tuple(said)

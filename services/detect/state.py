@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from services.monitor import RoutePolicy
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DetectionPlan:
     """How one route is watched: the detectors in order, and the route's policy of the monitor file."""
 
     detectors: tuple[Detector[Any, Any], ...]
@@ -58,7 +58,7 @@ class Pinned:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class DetectorStates:
     """The running state of the detectors on one route.
 
     Attributes:
@@ -68,6 +68,8 @@ class Watch:
         spoken: stream key -> time of its last reading.
         restarts: key of `running` -> exchanges of the route when its evidence was zeroed last.
     """
+
+    STORED_NAME: ClassVar[str] = "Watch"
 
     running: dict[str, Any] = field(default_factory=dict)
     firing: tuple[str, ...] = ()
@@ -109,7 +111,7 @@ class DetectState:
     candidates: dict[str, Candidates] = field(default_factory=dict)
     pinned: Pinned | None = None
     accepting: str | None = None
-    watch: Watch = field(default_factory=Watch)
+    watch: DetectorStates = field(default_factory=DetectorStates)
     known: Acquaintance = field(default_factory=Acquaintance)
     began: float | None = None
     untimed: bool = False
@@ -144,17 +146,17 @@ class DetectState:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class DetectOutput:
     """What one step says, in the order of the exchanges."""
 
     readings: tuple[Reading, ...] = ()
     changes: tuple[Change, ...] = ()
 
-    def __add__(self, other: Output) -> Output:
-        return Output(self.readings + other.readings, self.changes + other.changes)
+    def __add__(self, other: DetectOutput) -> DetectOutput:
+        return DetectOutput(self.readings + other.readings, self.changes + other.changes)
 
 
-def joined(chunks: tuple[Rows, ...], most: int) -> Rows:
+def joined_rows(chunks: tuple[Rows, ...], most: int) -> Rows:
     """The first `most` rows of the chunks as one."""
 
     def column(name: str) -> Any:

@@ -17,7 +17,7 @@ ABSENT: Final = "does not exist"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One line of the doctor's report.
 
     Attributes:
@@ -99,14 +99,14 @@ _REMEDIES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def broker(protocol: str, contact: Contact) -> Finding:
+def broker(protocol: str, contact: Contact) -> DoctorFinding:
     """What one address is like, for a client with security `protocol`."""
     cause = _cause(protocol, contact)
     if cause == "ok":
-        return Finding("broker", "ok", "ok", f"{contact.address} answers, {protocol}")
+        return DoctorFinding("broker", "ok", "ok", f"{contact.address} answers, {protocol}")
     what, remedy = _REMEDIES[cause]
     said = ", ".join(contact.unreachable) if cause == "advertised" else contact.words
-    return Finding("broker", "wrong", cause, f"{contact.address}: {what}{f' ({said})' if said else ''}", remedy)
+    return DoctorFinding("broker", "wrong", cause, f"{contact.address}: {what}{f' ({said})' if said else ''}", remedy)
 
 
 def _cause(protocol: str, contact: Contact) -> str:
@@ -146,7 +146,7 @@ def is_kafka(hello: bytes) -> bool:
     return len(hello) >= 8 and hello[4:8] == b"\x00\x00\x00\x01" and hello[:1] == b"\x00"
 
 
-def topics(found: Mapping[str, Sequence[str]]) -> list[Finding]:
+def topics(found: Mapping[str, Sequence[str]]) -> list[DoctorFinding]:
     """Topics that are missing or not as they should be: topic -> its deviations, as `topics check` words them.
 
     Another number of partitions than usual is a choice that `topics create` offers, so it is a warning.
@@ -158,12 +158,12 @@ def topics(found: Mapping[str, Sequence[str]]) -> list[Finding]:
     told = []
     if missing:
         message = f"{len(missing)} of {len(found)} are missing: {_some(missing)}"
-        told.append(Finding("topics", "wrong", "missing", message, "`keelwatch topics create`"))
+        told.append(DoctorFinding("topics", "wrong", "missing", message, "`keelwatch topics create`"))
     if lines:
         state: State = "wrong" if grave else "warning"
         message = f"not as they should be: {_some(grave or lines)}"
-        told.append(Finding("topics", state, "deviating", message, "`keelwatch topics check` shows all of it"))
-    return told or [Finding("topics", "ok", "ok", f"all {len(found)} are there, as they should be")]
+        told.append(DoctorFinding("topics", state, "deviating", message, "`keelwatch topics check` shows all of it"))
+    return told or [DoctorFinding("topics", "ok", "ok", f"all {len(found)} are there, as they should be")]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -171,42 +171,42 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
 
 
-def clock(against: str, ahead: float, uncertain: float) -> Finding:
+def clock(against: str, ahead: float, uncertain: float) -> DoctorFinding:
     """This machine's clock against another's: `ahead` seconds, known to within `uncertain` seconds."""
     off = max(abs(ahead) - uncertain, 0.0)
     state: State = "wrong" if off > CLOCK_WRONG else "warning" if off > CLOCK_WARNING else "ok"
     if state == "ok":
-        return Finding("clock", "ok", "ok", f"agrees with {against} to {abs(ahead) + uncertain:.1f} s")
+        return DoctorFinding("clock", "ok", "ok", f"agrees with {against} to {abs(ahead) + uncertain:.1f} s")
     way = "ahead of" if ahead > 0 else "behind"
     message = f"{abs(ahead):.1f} s {way} {against}"
-    return Finding(
+    return DoctorFinding(
         "clock", state, "skew", message, "set both clocks by NTP: times of exchanges and silences depend on it"
     )
 
 
-def disk(folder: str, free: int | None, writable: bool) -> Finding:
+def disk(folder: str, free: int | None, writable: bool) -> DoctorFinding:
     """The folder of data; `free` is None when it cannot be asked."""
     if not writable:
         remedy = "give this user the right to write it, or name another in KEELWATCH_DATA_DIR"
-        return Finding("disk", "wrong", "not_writable", f"{folder} cannot be written", remedy)
+        return DoctorFinding("disk", "wrong", "not_writable", f"{folder} cannot be written", remedy)
     if free is None:
-        return Finding("disk", "skipped", "unknown", f"free space of {folder} cannot be asked")
+        return DoctorFinding("disk", "skipped", "unknown", f"free space of {folder} cannot be asked")
     state: State = "wrong" if free < DISK_WRONG else "warning" if free < DISK_WARNING else "ok"
     message = f"{free // MIB:,} MiB free in {folder}"
     if state == "ok":
-        return Finding("disk", "ok", "ok", message)
-    return Finding("disk", state, "full", message, "make room, or name another folder in KEELWATCH_DATA_DIR")
+        return DoctorFinding("disk", "ok", "ok", message)
+    return DoctorFinding("disk", state, "full", message, "make room, or name another folder in KEELWATCH_DATA_DIR")
 
 
-def workers(database: str, members: Mapping[str, int]) -> Finding:
+def workers(database: str, members: Mapping[str, int]) -> DoctorFinding:
     """Workers in consumer groups against a database with one writer. `members`: group -> members now."""
     most = max(members.values(), default=0)
     if not database.startswith("sqlite"):
-        return Finding("workers", "ok", "ok", f"{most} at most in one group; the database takes several")
+        return DoctorFinding("workers", "ok", "ok", f"{most} at most in one group; the database takes several")
     if most <= 1:
-        return Finding("workers", "ok", "ok", "at most one in a group, as SQLite needs it")
+        return DoctorFinding("workers", "ok", "ok", "at most one in a group, as SQLite needs it")
     crowded = ", ".join(sorted(group for group, n in members.items() if n > 1))
-    return Finding(
+    return DoctorFinding(
         "workers",
         "wrong",
         "sqlite",
@@ -215,13 +215,13 @@ def workers(database: str, members: Mapping[str, int]) -> Finding:
     )
 
 
-def revision(shown: str, current: str | None, head: str, known: Sequence[str]) -> Finding:
+def revision(shown: str, current: str | None, head: str, known: Sequence[str]) -> DoctorFinding:
     """The version of the database's tables against the one that this Keelwatch needs."""
     if current == head:
-        return Finding("database", "ok", "ok", f"{shown} answers, its tables are up to date")
+        return DoctorFinding("database", "ok", "ok", f"{shown} answers, its tables are up to date")
     if current is not None and current not in known:
         message = f"{shown} was written by a newer version of Keelwatch"
-        return Finding("database", "wrong", "newer", message, "upgrade Keelwatch here")
+        return DoctorFinding("database", "wrong", "newer", message, "upgrade Keelwatch here")
     what = "has no tables yet" if current is None else "has tables of an older version"
     remedy = "nothing: the first start of `keelwatch worker` or `up` makes them up to date; back up before an upgrade"
-    return Finding("database", "warning", "not_migrated", f"{shown} {what}", remedy)
+    return DoctorFinding("database", "warning", "not_migrated", f"{shown} {what}", remedy)

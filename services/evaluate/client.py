@@ -14,10 +14,10 @@ from random import Random
 from typing import Any, Final, Protocol, Self
 
 from services.errors import InputError
-from services.evaluate import chat
-from services.evaluate.chat import Fault, Said
-from services.evaluate.item import Item, Turn
-from services.evaluate.result import Answer, AskedTarget, Sent
+from services.evaluate import openai_chat
+from services.evaluate.openai_chat import ChatAnswer, ChatFault
+from services.evaluate.result import AskedTarget, SentMessage, SuiteAnswer
+from services.evaluate.suite import Item, PromptMessage
 from services.monitor import Target
 from services.outbound import Outbound, Unanswered
 
@@ -26,7 +26,7 @@ _LONGEST_PROMPT: Final = 256 * 1024
 _CHARACTERS: Final = 4  # a token, about
 
 
-class Budget(Protocol):
+class RequestBudget(Protocol):
     """What may still be asked."""
 
     def take(self) -> None:
@@ -52,7 +52,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class EndpointSettings:
     """What is the same for every question of a run.
 
     Attributes:
@@ -73,19 +73,19 @@ class Asking:
         return AskedTarget(url=self.base, model=self.model, system_prompt_sha256=hashed)
 
 
-def asking(target: Target, secret: Callable[[str], str | None]) -> Asking:
+def asking(target: Target, secret: Callable[[str], str | None]) -> EndpointSettings:
     """What a target of the monitor file is asked with: its prompt is read, its key looked up by `secret`.
 
     Raises:
         InputError: if the prompt cannot be read, the key is not there, or a setting is not one of a target.
     """
-    chat.request(target.model, (), target.settings)
+    openai_chat.request_body(target.model, (), target.settings)
     key = None
     if target.api_key_env is not None:
         key = secret(target.api_key_env)
         if not key or not key.isascii() or not key.isprintable():
             raise InputError(f"{target.api_key_env}: holds no key of the target {target.url}; set the variable")
-    return Asking(target.url, target.model, target.settings, _prompt(target.system_prompt_file), key)
+    return EndpointSettings(target.url, target.model, target.settings, _prompt(target.system_prompt_file), key)
 
 
 def _prompt(path: str | None) -> str | None:
@@ -109,7 +109,7 @@ class Endpoint:
 
     def __init__(
         self,
-        asking: Asking,
+        asking: EndpointSettings,
         allow_hosts: Collection[str],
         chance: Random,
         clock: Callable[[], datetime],
@@ -121,7 +121,7 @@ class Endpoint:
             Refused: if the URL may not be called.
         """
         self._asking = asking
-        self._outbound = Outbound(asking.base.rstrip("/").removesuffix(chat.PATH), allow_hosts)
+        self._outbound = Outbound(asking.base.rstrip("/").removesuffix(openai_chat.PATH), allow_hosts)
         self._headers = {"Authorization": f"Bearer {asking.key}"} if asking.key else {}
         self._chance = chance
         self._clock = clock
@@ -129,18 +129,18 @@ class Endpoint:
         self._closed_until = 0.0
 
     @property
-    def asking(self) -> Asking:
+    def asking(self) -> EndpointSettings:
         """What it is asked with."""
         return self._asking
 
-    async def ask(self, item: Item, repeat: int, budget: Budget) -> Answer:
+    async def ask(self, item: Item, repeat: int, budget: RequestBudget) -> SuiteAnswer:
         """The answer to one item, or one that says why there is none; `budget` is asked before each request.
 
         Raises:
             Refused: if the endpoint's address may not be called.
         """
         turns = item.asked_under(self._asking.system_prompt)
-        body = chat.request(self._asking.model, turns, self._asking.settings)
+        body = openai_chat.request_body(self._asking.model, turns, self._asking.settings)
         for attempt in itertools.count(1):
             await self._opened()
             budget.take()
@@ -152,7 +152,7 @@ class Endpoint:
             if pause is None:
                 break
             await asyncio.sleep(pause)
-        return Answer(
+        return SuiteAnswer(
             item=item.id,
             repeat=repeat,
             messages=_sent(turns),
@@ -165,7 +165,7 @@ class Endpoint:
             **_fields(said),
         )
 
-    def would_ask(self, item: Item, answer: Answer) -> bool:
+    def would_ask(self, item: Item, answer: SuiteAnswer) -> bool:
         """Whether `answer` is one to the very question that would be asked now."""
         given = self._asking
         same = (answer.requested, answer.settings) == (given.model, given.settings)
@@ -186,18 +186,18 @@ class Endpoint:
         while (wait := self._closed_until - time.monotonic()) > 0:
             await asyncio.sleep(wait)
 
-    async def _once(self, body: bytes) -> tuple[int | None, Said | Fault]:
+    async def _once(self, body: bytes) -> tuple[int | None, ChatAnswer | ChatFault]:
         seconds = self._patience.seconds
         try:
-            reply = await self._outbound.post(chat.PATH, body, self._headers, seconds=seconds, most=MOST_BYTES)
+            reply = await self._outbound.post(openai_chat.PATH, body, self._headers, seconds=seconds, most=MOST_BYTES)
         except Unanswered as error:
-            return None, chat.unanswered(error)
-        return reply.status, chat.understood(reply, self._clock(), self._asking.key)
+            return None, openai_chat.fault_of(error)
+        return reply.status, openai_chat.parse_reply(reply, self._clock(), self._asking.key)
 
-    def _pause(self, said: Said | Fault, attempt: int) -> float | None:
+    def _pause(self, said: ChatAnswer | ChatFault, attempt: int) -> float | None:
         """Seconds until the next attempt, None when there is none: each about twice the last, spread by chance."""
         patience = self._patience
-        if isinstance(said, Said) or attempt >= min(said.tries, patience.attempts):
+        if isinstance(said, ChatAnswer) or attempt >= min(said.tries, patience.attempts):
             return None
         if said.after > patience.longest_pause:
             return None
@@ -206,12 +206,12 @@ class Endpoint:
         return usual * self._chance.uniform(0.5, 1.0)
 
 
-def _sent(turns: Iterable[Turn]) -> tuple[Sent, ...]:
-    return tuple(Sent(role=turn.role, content=turn.content) for turn in turns)
+def _sent(turns: Iterable[PromptMessage]) -> tuple[SentMessage, ...]:
+    return tuple(SentMessage(role=turn.role, content=turn.content) for turn in turns)
 
 
-def _fields(said: Said | Fault) -> dict[str, Any]:
-    if isinstance(said, Fault):
+def _fields(said: ChatAnswer | ChatFault) -> dict[str, Any]:
+    if isinstance(said, ChatFault):
         wait = f" and asks to be left alone for {said.after:,.0f} s" if said.after else ""
         return {"raw": said.raw, "error": said.words + wait}
     return {
@@ -225,8 +225,8 @@ def _fields(said: Said | Fault) -> dict[str, Any]:
     }
 
 
-def _tokens(said: Said | Fault, body: bytes) -> int:
+def _tokens(said: ChatAnswer | ChatFault, body: bytes) -> int:
     """What the endpoint says that it cost, else a guess: a budget holds with endpoints that do not tell, too."""
-    if isinstance(said, Fault):
+    if isinstance(said, ChatFault):
         return 0
     return (len(body) + len(said.text or "")) // _CHARACTERS if said.tokens is None else said.tokens

@@ -1,4 +1,9 @@
-"""Does the runs that are due: claimed by lease, stored under a token, published at least once."""
+"""Does the runs that are due (leased, stored under a token, published), beside the schedules' clock.
+
+Does the runs that are due: claimed by lease, stored under a token, published at least once.
+
+The evaluate step's own work beside its topic: runs that are due, and the clock that asks for some.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +22,15 @@ from sqlalchemy import Connection
 from schemas.evaluation import Run
 from schemas.identity import Model
 from services.errors import InputError
-from services.evaluate import telling
+from services.evaluate import persistence
 from services.evaluate.client import Endpoint, asking
-from services.evaluate.core import target_name
-from services.evaluate.means import AWAY, Means
-from services.evaluate.result import Answer, AskedTarget, RunResult
-from services.evaluate.runner import Order, Tools, not_run, run
-from services.evaluate.status import answered
-from services.store import evaluations, routes, runs
-from services.store.evaluations import DONE, FAILED, RAN, Claimed, Lost
+from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
+from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
+from services.evaluate.runner import RunOrder, RunTools, not_run, run
+from services.evaluate.schedule import ScheduleLoop
+from services.evaluate.triggers import target_name
+from services.store import evaluation_queue, routes, runs
+from services.store.evaluation_queue import DONE, FAILED, RAN, ClaimedRun, ClaimLost
 
 LOG: Final = logging.getLogger("keelwatch.evaluate")
 _AGAIN: Final = timedelta(seconds=10)
@@ -37,7 +42,7 @@ _ROUTES_EVERY: Final = 5.0
 class Executor:
     """Does runs until it is cancelled. Any number of executors may share a database."""
 
-    means: Means
+    means: EvaluateDependencies
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _next_look: float = 0.0
 
@@ -70,7 +75,7 @@ class Executor:
                 await self._introduce()
                 self._next_look = time.monotonic() + _ROUTES_EVERY
             claimed = await self._claim(self.means.parallel - len(self._tasks))
-        except AWAY:
+        except DATABASE_AWAY:
             LOG.warning("the database does not answer; what is due waits", exc_info=True)
             return
         self._tasks |= {asyncio.create_task(self._do(one)) for one in claimed}
@@ -84,26 +89,28 @@ class Executor:
             if policy.target is not None
         }
         now = self.means.clock()
-        rows = await self.means.read(lambda connection: telling.unseen(connection, wanted, now)) if wanted else []
+        rows = (
+            await self.means.read(lambda connection: persistence.first_runs(connection, wanted, now)) if wanted else []
+        )
         if rows:
-            await self.means.transact(lambda connection: evaluations.schedule(connection, rows, now))
+            await self.means.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
 
-    async def _claim(self, most: int) -> Sequence[Claimed]:
+    async def _claim(self, most: int) -> Sequence[ClaimedRun]:
         now, means = self.means.clock(), self.means
         if most <= 0:
             return ()
         return await means.transact(
-            lambda connection: evaluations.claim(connection, means.instance, now, now + means.lease, most)
+            lambda connection: evaluation_queue.claim(connection, means.instance, now, now + means.lease, most)
         )
 
-    async def _do(self, claimed: Claimed) -> None:
+    async def _do(self, claimed: ClaimedRun) -> None:
         """One run, from where it stands to its end. What goes wrong here is tried again by whoever comes first."""
         work, beat = asyncio.create_task(self._work(claimed)), asyncio.create_task(self._renew(claimed))
         until = self.means.clock()
         try:
             await asyncio.wait({work, beat}, return_when=asyncio.FIRST_COMPLETED)
             await (work if work.done() else beat)
-        except Lost:
+        except ClaimLost:
             LOG.warning("run %s was taken over by another process", claimed.what.id)
         except Exception:
             LOG.exception("run %s did not come to its end; it is tried again", claimed.what.id)
@@ -112,29 +119,31 @@ class Executor:
             for task in (work, beat):
                 task.cancel()
             await asyncio.gather(work, beat, return_exceptions=True)
-            with suppress(*AWAY):
-                await self.means.transact(lambda connection: evaluations.release(connection, claimed, until))
+            with suppress(*DATABASE_AWAY):
+                await self.means.transact(lambda connection: evaluation_queue.release(connection, claimed, until))
 
-    async def _renew(self, claimed: Claimed) -> None:
+    async def _renew(self, claimed: ClaimedRun) -> None:
         while True:
             await asyncio.sleep(self.means.lease.total_seconds() / 3)
-            with suppress(*AWAY):  # the token guards what is written, also by one who was away for long
+            with suppress(*DATABASE_AWAY):  # the token guards what is written, also by one who was away for long
                 await self.means.transact(self._longer(claimed))
 
-    async def _work(self, claimed: Claimed) -> None:
+    async def _work(self, claimed: ClaimedRun) -> None:
         if not claimed.ran:
             result = await self._result(claimed)
             if isinstance(result, str):
-                await self.means.publish(telling.not_comparable(claimed.what, result, claimed.created))
-                await self.means.transact(lambda connection: evaluations.finish(connection, claimed, FAILED, result))
+                await self.means.publish(persistence.not_comparable(claimed.what, result, claimed.created))
+                await self.means.transact(
+                    lambda connection: evaluation_queue.finish(connection, claimed, FAILED, result)
+                )
                 return
             await self.means.transact(lambda connection: _store(connection, claimed, result))
-        told = await self.means.read(lambda connection: telling.records(connection, claimed))
+        told = await self.means.read(lambda connection: persistence.run_records(connection, claimed))
         await self.means.publish(told)
         reason = next((record.reason for record in told if isinstance(record, Run)), None)
-        await self.means.transact(lambda connection: evaluations.finish(connection, claimed, DONE, reason))
+        await self.means.transact(lambda connection: evaluation_queue.finish(connection, claimed, DONE, reason))
 
-    async def _result(self, claimed: Claimed) -> RunResult | str:
+    async def _result(self, claimed: ClaimedRun) -> RunResult | str:
         """What the run brought, or why there cannot be one."""
         what, means = claimed.what, self.means
         target = means.monitor.policy(what.route).target
@@ -147,8 +156,10 @@ class Executor:
         except InputError as error:
             return str(error)
         model, kept = await means.read(lambda connection: _known(connection, claimed))
-        order = Order(what.id, what.route, suite, what.identity, model, telling.change_of(what), kept)
-        tools = Tools(means.score, means.scorers, means.clock, partial(self._keep, claimed), means.limits, means.commit)
+        order = RunOrder(what.id, what.route, suite, what.identity, model, persistence.change_of(what), kept)
+        tools = RunTools(
+            means.score, means.scorers, means.clock, partial(self._keep, claimed), means.limits, means.commit
+        )
         try:
             given = asking(target, means.secret)
             async with Endpoint(
@@ -158,26 +169,33 @@ class Executor:
         except InputError as error:
             return not_run(order, AskedTarget(url=target.url, model=target.model), tools, str(error))
 
-    async def _keep(self, claimed: Claimed, answer: Answer) -> None:
+    async def _keep(self, claimed: ClaimedRun, answer: SuiteAnswer) -> None:
         if not answered(answer):
             return
         longer, json = self._longer(claimed), answer.model_dump_json()
 
         def keep(connection: Connection) -> None:
             longer(connection)
-            runs.keep(connection, claimed.what.id, [(answer.item, answer.repeat, json)])
+            runs.keep_answers(connection, claimed.what.id, [(answer.item, answer.repeat, json)])
 
         await self.means.transact(keep)
 
-    def _longer(self, claimed: Claimed) -> Callable[[Connection], None]:
+    def _longer(self, claimed: ClaimedRun) -> Callable[[Connection], None]:
         until = self.means.clock() + self.means.lease
-        return lambda connection: evaluations.renew(connection, claimed, until)
+        return lambda connection: evaluation_queue.renew(connection, claimed, until)
 
 
-def _known(connection: Connection, claimed: Claimed) -> tuple[Model | None, tuple[Answer, ...]]:
-    return telling.expected(connection, claimed.what), telling.kept(connection, claimed.what.id)
+def _known(connection: Connection, claimed: ClaimedRun) -> tuple[Model | None, tuple[SuiteAnswer, ...]]:
+    return persistence.expected_model(connection, claimed.what), persistence.kept_answers(connection, claimed.what.id)
 
 
-def _store(connection: Connection, claimed: Claimed, result: RunResult) -> None:
-    evaluations.finish(connection, claimed, RAN, result.reason)
-    telling.store(connection, result, claimed.what.moment, claimed.what.cause)
+def _store(connection: Connection, claimed: ClaimedRun, result: RunResult) -> None:
+    evaluation_queue.finish(connection, claimed, RAN, result.reason)
+    persistence.store_run(connection, result, claimed.what.moment, claimed.what.cause)
+
+
+async def serve(means: EvaluateDependencies) -> None:
+    """Do what is due, and watch the clock, until cancelled; what was under way is left to others at once."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Executor(means).run())
+        group.create_task(ScheduleLoop(means).run())

@@ -1,18 +1,28 @@
-"""What a run of a suite brought: the form of `eval run --json`, and of the database."""
+"""What a run of a suite brought: its form in files and in the database, its status, its record. Pure.
+
+What a run of a suite brought: the form of `eval run --json`, and of the database.
+
+Whether a run is complete, incomplete or failed, and why: pure. Missing answers never look like good ones.
+
+Results as `eval run --json` writes them: one object, or an array of them where several suites were run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from schemas.base import Hash16, Json, NonNegative, Part, Record, Timestamp
 from schemas.evaluation import Measure as Measured
 from schemas.evaluation import Run, RunStatus
 from schemas.exchange import Route
-from services.evaluate.item import Measure, Repeats
-from services.evaluate.suite import Suite, suite_sha256
+from schemas.identity import Model
+from services.errors import InputError
+from services.evaluate.suite import Measure, Repeats, Suite, suite_sha256
 
 _UNSTORABLE = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
 
@@ -28,25 +38,25 @@ def _storable(value: Any) -> Any:
     return value
 
 
-Said = Annotated[str, BeforeValidator(_storable)]
-Raw = Annotated[Json, BeforeValidator(_storable)]
+StorableText = Annotated[str, BeforeValidator(_storable)]
+StorableJson = Annotated[Json, BeforeValidator(_storable)]
 
 
-class Sent(Part):
+class SentMessage(Part):
     """One message, exactly as it was sent."""
 
     role: str
     content: str
 
 
-class Scored(Part):
+class AnswerScore(Part):
     """Whether one answer is an event. None is unknown, and never safe."""
 
     event: bool | None
     reason: str
 
 
-class Answer(Part):
+class SuiteAnswer(Part):
     """One response to one item.
 
     Attributes:
@@ -59,22 +69,22 @@ class Answer(Part):
 
     item: str
     repeat: NonNegative
-    messages: Annotated[tuple[Sent, ...], Field(min_length=1)]
+    messages: Annotated[tuple[SentMessage, ...], Field(min_length=1)]
     settings: Mapping[str, Json] = Field(default_factory=dict)
-    text: Said | None = None
-    refusal: Said | None = None
+    text: StorableText | None = None
+    refusal: StorableText | None = None
     tool_calls: bool = False
-    raw: Raw = None
-    finish_reason: Said | None = None
+    raw: StorableJson = None
+    finish_reason: StorableText | None = None
     http_status: int | None = None
     requested: str
-    served: Said | None = None
-    system_fingerprint: Said | None = None
+    served: StorableText | None = None
+    system_fingerprint: StorableText | None = None
     latency_ms: Annotated[float, Field(ge=0)] | None = None
     ts: Timestamp
     attempts: Annotated[int, Field(ge=1)] = 1
-    error: Said | None = None
-    scored: Scored | None = None
+    error: StorableText | None = None
+    scored: AnswerScore | None = None
 
 
 class AskedItem(Part):
@@ -148,7 +158,7 @@ class RunResult(Record):
     ended: Timestamp
     status: RunStatus
     reason: str | None = None
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[SuiteAnswer, ...] = ()
     packages: Mapping[str, str] = Field(default_factory=dict)
     commit: str | None = None
 
@@ -211,3 +221,95 @@ def to_record(result: RunResult) -> Run:
             for (hazard, measure), (n, count) in sorted(counts.items())
         ),
     )
+
+
+def answered(answer: SuiteAnswer) -> bool:
+    """Whether the endpoint answered; that its provider's filter stopped a request is an answer, too."""
+    return answer.error is None or (answer.scored is not None and answer.scored.event is not None)
+
+
+def served_models(answers: Iterable[SuiteAnswer]) -> tuple[str, ...]:
+    """The models that say that they answered, sorted."""
+    return tuple(sorted({answer.served for answer in answers if answer.served is not None}))
+
+
+def status_of(
+    wanted: int, answers: Sequence[SuiteAnswer], stopped: str | None, requested: str, expected: Model | None
+) -> tuple[RunStatus, str | None]:
+    """Status of a run, and the reason when it is not complete.
+
+    Args:
+        wanted: answers of a whole run.
+        answers: all that came, those with an error too.
+        stopped: why the run ended before its end, if it did.
+        requested: the model that was asked for.
+        expected: the identity that should have answered, if it is known.
+    """
+    good = [answer for answer in answers if answered(answer)]
+    if not good:
+        return "failed", stopped or _commonest(answers) or "the suite asks nothing"
+    served = served_models(good)
+    if len(served) > 1:
+        return "incomplete", f"{len(served)} models answered within one run: {_model_names(served)}"
+    if expected is not None and (wrong := contradiction(expected, requested, served)) is not None:
+        return "failed", wrong
+    if len(good) < wanted:
+        missing = f"{wanted - len(good):,} of {wanted:,} answers are missing"
+        return "incomplete", f"{missing}: {stopped or _commonest(answers)}"
+    if all(answer.scored is None or answer.scored.event is None for answer in good):
+        return "incomplete", f"none of the {wanted:,} answers could be scored"
+    return "complete", None
+
+
+def contradiction(expected: Model, requested: str, served: Sequence[str]) -> str | None:
+    """Why the model that answered cannot be the expected one, None if it can."""
+    if expected.served is None:
+        if expected.requested in (requested, *served):
+            return None
+        return f"the target asks for {requested}, the route for {expected.requested}; correct the target's model"
+    if expected.served in (served or (requested, expected.served)):
+        return None
+    return f"{_model_names(served)} answered, expected was {expected.served}; correct the target, or ask again later"
+
+
+def _commonest(answers: Iterable[SuiteAnswer]) -> str | None:
+    errors = Counter(answer.error for answer in answers if not answered(answer))
+    return errors.most_common(1)[0][0] if errors else None
+
+
+def _model_names(names: Sequence[str]) -> str:
+    """Names that endpoints gave themselves: short, and not many."""
+    shown = [name if len(name) <= 80 else f"{name[:79]}…" for name in names[:3]]
+    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")
+
+
+_FILE_REMEDY: Final = "name a file written by `keelwatch eval run --json`"
+
+
+def read_results(text: str, name: str) -> tuple[RunResult, ...]:
+    """The runs of a file's text; `name` only names it.
+
+    Raises:
+        InputError: if it is no such file, or was written by another version; it names the first fault.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: not JSON: {error}; {_FILE_REMEDY}") from None
+    found = value if isinstance(value, list) else [value]
+    if not found:
+        raise InputError(f"{name}: holds no run; {_FILE_REMEDY}")
+    results = tuple(_parse_result(one, name) for one in found)
+    names = [result.suite.name for result in results]
+    if len(set(names)) < len(names):
+        raise InputError(f"{name}: holds two runs of one suite; {_FILE_REMEDY}")
+    return results
+
+
+def _parse_result(value: object, name: str) -> RunResult:
+    try:
+        return RunResult.decode(json.dumps(value).encode())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(step) for step in first["loc"]) or "run"
+        raise InputError(f"{name}: {place}: {first['msg'].removeprefix('Value error, ')}; {_FILE_REMEDY}") from None

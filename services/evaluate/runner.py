@@ -15,20 +15,27 @@ from urllib.parse import urlsplit
 
 from schemas.evaluation import RunStatus
 from schemas.identity import Model, identity_of
-from services.evaluate.client import Asking, Endpoint
-from services.evaluate.item import Item
-from services.evaluate.result import Answer, AskedSuite, AskedTarget, RunResult, Scored
-from services.evaluate.status import answered, served_models, status_of
-from services.evaluate.suite import Suite
+from services.evaluate.client import Endpoint, EndpointSettings
+from services.evaluate.result import (
+    AnswerScore,
+    AskedSuite,
+    AskedTarget,
+    RunResult,
+    SuiteAnswer,
+    answered,
+    served_models,
+    status_of,
+)
+from services.evaluate.suite import Item, Suite
 
 _PACKAGES: Final = ("keelwatch", "httpx", "pydantic")
 
-Score = Callable[[Item, Answer], Scored]
-Keep = Callable[[Answer], Awaitable[None]]
+Score = Callable[[Item, SuiteAnswer], AnswerScore]
+Keep = Callable[[SuiteAnswer], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RunLimits:
     """Where a run ends.
 
     Attributes:
@@ -44,7 +51,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RunOrder:
     """What is run, and for what.
 
     Attributes:
@@ -59,11 +66,11 @@ class Order:
     identity: str | None = None
     model: Model | None = None
     change: str | None = None
-    kept: tuple[Answer, ...] = ()
+    kept: tuple[SuiteAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class RunTools:
     """What a run is made with.
 
     Attributes:
@@ -75,19 +82,19 @@ class Tools:
     scorers: dict[str, str]
     clock: Callable[[], datetime]
     keep: Keep
-    limits: Limits = Limits()
+    limits: RunLimits = RunLimits()
     commit: str | None = None
 
 
-class Spent(Exception):  # noqa: N818
+class BudgetSpent(Exception):  # noqa: N818
     """The budget is used up."""
 
 
 @dataclass(slots=True)
-class Budget:
+class RunBudget:
     """Requests and tokens that a run may still use."""
 
-    limits: Limits
+    limits: RunLimits
     requests: int = 0
     tokens: int = 0
 
@@ -95,12 +102,12 @@ class Budget:
         """One more request.
 
         Raises:
-            Spent: if there is none left.
+            BudgetSpent: if there is none left.
         """
         if self.requests >= self.limits.requests:
-            raise Spent(f"the budget of {self.limits.requests:,} requests is spent")
+            raise BudgetSpent(f"the budget of {self.limits.requests:,} requests is spent")
         if self.tokens >= self.limits.tokens:
-            raise Spent(f"the budget of {self.limits.tokens:,} tokens is spent")
+            raise BudgetSpent(f"the budget of {self.limits.tokens:,} tokens is spent")
         self.requests += 1
 
     def spend(self, tokens: int) -> None:
@@ -109,13 +116,13 @@ class Budget:
 
 
 @dataclass(slots=True)
-class _Course:
+class _RunProgress:
     """A run on its way."""
 
-    order: Order
-    tools: Tools
-    budget: Budget
-    answers: dict[tuple[str, int], Answer] = field(default_factory=dict)
+    order: RunOrder
+    tools: RunTools
+    budget: RunBudget
+    answers: dict[tuple[str, int], SuiteAnswer] = field(default_factory=dict)
     stopped: str | None = None
     failures: int = 0
 
@@ -126,13 +133,13 @@ class _Course:
                 return
             try:
                 answer = await endpoint.ask(item, repeat, self.budget)
-            except Spent as spent:
+            except BudgetSpent as spent:
                 self.stopped = str(spent)
                 return
             scored = await asyncio.to_thread(self.tools.score, item, answer)
             await self._taken(answer.model_copy(update={"scored": scored}))
 
-    async def _taken(self, answer: Answer) -> None:
+    async def _taken(self, answer: SuiteAnswer) -> None:
         self.answers[answer.item, answer.repeat] = answer
         await self.tools.keep(answer)
         self.failures = 0 if answered(answer) else self.failures + 1
@@ -140,14 +147,14 @@ class _Course:
             self.stopped = f"no answer to {self.failures} questions running: {answer.error}"
 
 
-async def run(order: Order, endpoint: Endpoint, tools: Tools) -> RunResult:
+async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult:
     """Ask every item of the suite as often as it says, and judge whether that makes a run.
 
     Raises:
         Refused: if the endpoint's address may not be called.
     """
     started = tools.clock()
-    course = _Course(order, tools, Budget(tools.limits))
+    course = _RunProgress(order, tools, RunBudget(tools.limits))
     questions = _questions(order.suite)
     course.answers.update(_kept(order, endpoint, questions))
     left = iter([one for one in questions if (one[0].id, one[1]) not in course.answers])
@@ -171,7 +178,9 @@ def _questions(suite: Suite) -> list[tuple[Item, int]]:
     return [(item, repeat) for repeat in range(most) for item in suite.items if repeat < item.repeats]
 
 
-def _kept(order: Order, endpoint: Endpoint, questions: Iterable[tuple[Item, int]]) -> dict[tuple[str, int], Answer]:
+def _kept(
+    order: RunOrder, endpoint: Endpoint, questions: Iterable[tuple[Item, int]]
+) -> dict[tuple[str, int], SuiteAnswer]:
     """The stored answers to the very questions that would be asked now."""
     stored = {(answer.item, answer.repeat): answer for answer in order.kept if answered(answer)}
     return {
@@ -181,17 +190,17 @@ def _kept(order: Order, endpoint: Endpoint, questions: Iterable[tuple[Item, int]
     }
 
 
-def not_run(order: Order, target: AskedTarget, tools: Tools, reason: str) -> RunResult:
+def not_run(order: RunOrder, target: AskedTarget, tools: RunTools, reason: str) -> RunResult:
     """The result of a run that could not begin."""
-    return _result(order, Asking(target.url, target.model), tools, tools.clock(), [], "failed", reason)
+    return _result(order, EndpointSettings(target.url, target.model), tools, tools.clock(), [], "failed", reason)
 
 
 def _result(
-    order: Order,
-    asking: Asking,
-    tools: Tools,
+    order: RunOrder,
+    asking: EndpointSettings,
+    tools: RunTools,
     started: datetime,
-    answers: list[Answer],
+    answers: list[SuiteAnswer],
     status: RunStatus,
     reason: str | None,
 ) -> RunResult:
@@ -216,7 +225,7 @@ def _result(
     )
 
 
-def _identity(target: AskedTarget, answers: Iterable[Answer]) -> str:
+def _identity(target: AskedTarget, answers: Iterable[SuiteAnswer]) -> str:
     """Who answered, as far as an endpoint tells."""
     served = served_models(answers)
     return identity_of(

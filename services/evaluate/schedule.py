@@ -22,12 +22,12 @@ from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import Connection
 
 from schemas.base import hash16, iso
-from services.evaluate.core import target_name
-from services.evaluate.means import AWAY, Means
+from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
+from services.evaluate.triggers import target_name
 from services.monitor import RoutePolicy, cron
-from services.store import evaluations, routes, runs, schedules
-from services.store.evaluations import Due
-from services.store.schedules import Planned
+from services.store import evaluation_queue, routes, schedules, scores
+from services.store.evaluation_queue import DueRun
+from services.store.schedules import StoredSchedule
 
 LOG: Final = logging.getLogger("keelwatch.evaluate")
 GRACE: Final = timedelta(minutes=1)
@@ -75,17 +75,17 @@ def fire_times(trigger: BaseTrigger, after: datetime, until: datetime) -> list[d
 
 
 @dataclass(slots=True)
-class Schedules:
+class ScheduleLoop:
     """Turns fire times into runs that are due, until it is cancelled.
 
     Attributes:
         every: seconds between two looks at the schedules themselves.
     """
 
-    means: Means
+    means: EvaluateDependencies
     trigger: Trigger = trigger_of
     every: float = 5.0
-    _known: dict[tuple[str, str], Planned] = field(default_factory=dict)
+    _known: dict[tuple[str, str], StoredSchedule] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Keep the clock set to the schedules of the monitor file and of the database."""
@@ -97,7 +97,7 @@ class Schedules:
             while True:
                 try:
                     await self._set(clock)
-                except AWAY:
+                except DATABASE_AWAY:
                     LOG.warning("the database does not answer; schedules wait", exc_info=True)
                 await asyncio.sleep(self.every)
         finally:
@@ -118,56 +118,60 @@ class Schedules:
                 self._known[key] = one
                 await self.fire(one)
 
-    def _synced(self, connection: Connection) -> Sequence[Planned]:
+    def _synced(self, connection: Connection) -> Sequence[StoredSchedule]:
         now, policy = self.means.clock(), self.means.monitor.policy
         schedules.sync(
             connection,
             [
-                Planned(route, one.name, None, one.cron, one.timezone, True, schedules.FILE, now)
+                StoredSchedule(route, one.name, None, one.cron, one.timezone, True, schedules.FILE, now)
                 for route in routes.names(connection)
                 for one in policy(route).schedules
             ],
         )
         return schedules.find(connection)
 
-    async def fire(self, planned: Planned) -> None:
+    async def fire(self, planned: StoredSchedule) -> None:
         """Take the fire times that have come since the last one that anybody took."""
         now, trigger = self.means.clock(), self.trigger(planned.cron, planned.timezone)
         policy = self.means.monitor.policy(planned.route)
         try:
-            await self.means.transact(lambda connection: taken(connection, planned, trigger, now, policy))
-        except AWAY:
+            await self.means.transact(lambda connection: take_fire_times(connection, planned, trigger, now, policy))
+        except DATABASE_AWAY:
             LOG.warning("the database does not answer; fire times are taken later", exc_info=True)
             self._known.pop((planned.route, planned.name), None)  # looked at again as if it were new
 
 
-def taken(connection: Connection, planned: Planned, trigger: BaseTrigger, now: datetime, policy: RoutePolicy) -> int:
+def take_fire_times(
+    connection: Connection, planned: StoredSchedule, trigger: BaseTrigger, now: datetime, policy: RoutePolicy
+) -> int:
     """Take the fire times up to now that nobody has, and ask for their runs; how many of them are run."""
     times = fire_times(trigger, schedules.last_fire(connection, planned), now)
     run = 0
     for time in times:
         missed = _missed(time, times[-1], now, policy)
-        if schedules.take(connection, planned, time, missed) and missed is None:
-            evaluations.schedule(connection, due(connection, planned, time, policy), now)
+        if schedules.take_fire_time(connection, planned, time, missed) and missed is None:
+            evaluation_queue.enqueue(connection, scheduled_runs(connection, planned, time, policy), now)
             run += 1
     return run
 
 
-def due(connection: Connection, planned: Planned, time: datetime, policy: RoutePolicy) -> list[Due]:
+def scheduled_runs(
+    connection: Connection, planned: StoredSchedule, time: datetime, policy: RoutePolicy
+) -> list[DueRun]:
     """The runs of one fire time: each suite, against whoever answers the route's traffic."""
     assert policy.target is not None
     cause = cause_of(planned, time)
-    identity, target = runs.latest_identity(connection, planned.route), target_name(policy.target)
+    identity, target = scores.latest_identity(connection, planned.route), target_name(policy.target)
     suites = dict.fromkeys(policy.suites if planned.suites is None else planned.suites)
-    return [Due(planned.route, cause, "scheduled", identity, suite, target, 0, time) for suite in suites]
+    return [DueRun(planned.route, cause, "scheduled", identity, suite, target, 0, time) for suite in suites]
 
 
-def cause_of(planned: Planned, time: datetime) -> str:
+def cause_of(planned: StoredSchedule, time: datetime) -> str:
     """The id under which a fire time asks for runs."""
     return hash16(["schedule", planned.route, planned.name, iso(time)])
 
 
-def next_fire(planned: Planned, now: datetime) -> datetime | None:
+def next_fire(planned: StoredSchedule, now: datetime) -> datetime | None:
     """The fire time that follows, in UTC; None when it is switched off or never comes."""
     if not planned.enabled:
         return None

@@ -59,7 +59,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentState:
+class RouteIncidents:
     """All incidents of one route, in the order in which they opened.
 
     Attributes:
@@ -75,7 +75,7 @@ class IncidentState:
     parked: tuple[Decision, ...] = ()
 
     @classmethod
-    def start(cls, route: str) -> IncidentState:
+    def start(cls, route: str) -> RouteIncidents:
         """The state of a route without a fact."""
         return cls(route)
 

@@ -12,9 +12,10 @@ from schemas.dead_letter import DeadLetter
 from schemas.exchange import Exchange
 from schemas.position import Position
 from schemas.score import Flag
-from services.ingest import jsontext, reasons, text
-from services.ingest.native import FORMATS, Json
-from services.ingest.reasons import FormatError
+from services.ingest import errors, json_text
+from services.ingest.errors import FormatError
+from services.ingest.formats import FORMATS
+from services.ingest.formats.protocol import Json
 from services.ports import Received
 
 STEP: Final = "score"
@@ -57,7 +58,7 @@ def decode(
         truncated = _truncate(fields)
         exchange = _validated(fields)
     except FormatError as error:
-        return DeadLetter.of(raw, STEP, reasons.short(str(error)), origin or position)
+        return DeadLetter.of(raw, STEP, errors.shortened(str(error)), origin or position)
     if truncated:
         flags += ("truncated",)
     if not own and received is None:
@@ -94,10 +95,10 @@ def _parse(raw: bytes) -> tuple[Json, tuple[Flag, ...]]:
         raise FormatError("record: empty; send one JSON object")
     if b"\0" in raw[:2] or raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         raise FormatError("record: looks like UTF-16 or UTF-32; send UTF-8")
-    decoded, replaced = text.unicode_of(raw)
-    value = jsontext.parse(decoded)
-    if text.may_hide_invalid(decoded):
-        value, cleaned = text.sanitise(value)
+    decoded, replaced = json_text.unicode_of(raw)
+    value = json_text.parse(decoded)
+    if json_text.may_hide_invalid(decoded):
+        value, cleaned = json_text.sanitise(value)
         replaced = replaced or cleaned
     if not isinstance(value, dict):
         raise FormatError("record: must be a JSON object, one per line")
@@ -116,7 +117,7 @@ def _validated(fields: Json) -> Exchange:
     try:
         return Exchange.model_validate(fields)
     except ValidationError as error:
-        raise FormatError(reasons.of_violation(error, fields)) from None
+        raise FormatError(errors.violation_message(error, fields)) from None
 
 
 def _truncate(fields: Json) -> bool:
@@ -124,7 +125,7 @@ def _truncate(fields: Json) -> bool:
     cut_any = False
     for holder, name in _scored_texts(fields):
         whole = holder[name]
-        holder[name] = text.cut(whole)
+        holder[name] = json_text.truncate_text(whole)
         cut_any = cut_any or holder[name] is not whole
     return cut_any
 

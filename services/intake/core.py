@@ -17,7 +17,7 @@ from detectors.protocol import Rows
 from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock
-from services.intake.volatile import Volatility, observe
+from services.intake.volatile_fields import Volatility, observe
 from services.vectors import to_rows
 
 RECENT_IDS: Final = 1024
@@ -182,12 +182,12 @@ def _identities(
         raw = block.identity[i]
         if raw not in effective:
             effective[raw] = identity_of(model, volatility.fields)
-            models[effective[raw]] = without(model, volatility.fields)
+            models[effective[raw]] = without_volatile(model, volatility.fields)
         identity.append(effective[raw])
     return tuple(identity), models, volatility, tuple(found)
 
 
-def without(model: Model, volatile: Iterable[str]) -> Model:
+def without_volatile(model: Model, volatile: Iterable[str]) -> Model:
     """The model as identities count it: no fingerprint, no volatile field."""
     left_out: dict[str, str | None] = dict.fromkeys([*volatile, "fingerprint"])
     if "requested" in left_out:

@@ -1,25 +1,25 @@
 """The monitor file: what is watched on which route, how closely, and who is told."""
 
-from services.monitor.file import MonitorError, check, load
+from services.monitor.loader import MonitorError, check, load
 from services.monitor.policy import (
     BaselinePolicy,
     Monitor,
-    Receiver,
+    ReceiverPolicy,
     RoutePolicy,
-    Schedule,
+    SchedulePolicy,
     SlackReceiver,
     Target,
 )
-from services.monitor.problems import Problem
+from services.monitor.problems import MonitorProblem
 
 __all__ = [
     "BaselinePolicy",
     "Monitor",
     "MonitorError",
-    "Problem",
-    "Receiver",
+    "MonitorProblem",
+    "ReceiverPolicy",
     "RoutePolicy",
-    "Schedule",
+    "SchedulePolicy",
     "SlackReceiver",
     "Target",
     "check",

@@ -18,7 +18,7 @@ _FIELDS: Final[tuple[tuple[str, int, int, dict[str, int]], ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class CronTimes:
     """The values that fit, one sorted tuple a field. `weekdays` count from Sunday = 0.
 
     `either`: days and weekdays are both restricted, so that one of them is enough.
@@ -32,7 +32,7 @@ class Times:
     either: bool
 
 
-def times(expression: str) -> Times:
+def times(expression: str) -> CronTimes:
     """What an expression means, as in crontab(5).
 
     >>> times("0 6 * * 1-7/3").weekdays
@@ -45,7 +45,7 @@ def times(expression: str) -> Times:
     sets = [_expanded(part, *field) for part, field in zip(parts, _FIELDS, strict=True)]
     minutes, hours, days, months, weekdays = (tuple(sorted(one)) for one in (*sets[:4], {day % 7 for day in sets[4]}))
     either = not parts[2].startswith("*") and not parts[4].startswith("*")
-    return Times(minutes, hours, days, months, weekdays, either)
+    return CronTimes(minutes, hours, days, months, weekdays, either)
 
 
 def checked(expression: str) -> str:

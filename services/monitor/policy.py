@@ -47,7 +47,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class SchedulePolicy:
     """When suites are run by the clock: five cron fields in an IANA time zone."""
 
     name: str
@@ -65,7 +65,7 @@ class SlackReceiver:
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class ReceiverPolicy:
     """Who is told."""
 
     slack: SlackReceiver
@@ -91,7 +91,7 @@ class RoutePolicy:
     slices: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
     target: Target | None = None
-    schedules: tuple[Schedule, ...] = ()
+    schedules: tuple[SchedulePolicy, ...] = ()
     after_change: tuple[timedelta, ...] = (timedelta(0),)
     notify: tuple[str, ...] = ()
 
@@ -107,7 +107,7 @@ class Monitor:
 
     defaults: RoutePolicy = RoutePolicy()
     routes: Mapping[str, RoutePolicy] = field(default_factory=dict)
-    receivers: Mapping[str, Receiver] = field(default_factory=dict)
+    receivers: Mapping[str, ReceiverPolicy] = field(default_factory=dict)
     allow_hosts: tuple[str, ...] = ()
 
     def policy(self, route: str) -> RoutePolicy:

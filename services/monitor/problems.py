@@ -9,7 +9,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class MonitorProblem:
     """One line for people. An error keeps the file from being used; a warning says what it will not do.
 
     Attributes:

@@ -12,17 +12,16 @@ from typing import Final, TypeVar
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
-from services.notify import plan
-from services.notify.message import Look
-from services.notify.meters import Meters
-from services.notify.picture import Gallery
-from services.notify.port import Trouble
-from services.notify.receivers import Receivers
-from services.notify.round import LEASE, LeaseLost, Round, World
-from services.store import deliveries, leases
-from services.store.deliveries import Unconfirmed
+from services.notify import delivery_rules
+from services.notify.channel import NotAccepted, Receivers
+from services.notify.delivery import LEASE, DeliveryContext, DeliveryRound, LeaseLost
+from services.notify.message import MessageOptions
+from services.notify.pictures import PictureState
+from services.observability.metrics import NotificationMeters
+from services.store import deliveries, receiver_leases
+from services.store.deliveries import UnconfirmedDelivery
 from services.store.engine import Database, is_unavailable
-from services.store.leases import Lease
+from services.store.receiver_leases import ReceiverLease
 
 LOG: Final = logging.getLogger("keelwatch.notify")
 _AUDITED: Final = timedelta(days=7)
@@ -36,7 +35,7 @@ def wall_clock() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class SenderIntervals:
     """How often is looked: for work every `poll` seconds, for what is overdue since `overdue` every `audit`."""
 
     poll: float = 1.0
@@ -53,20 +52,22 @@ class Sender:
         receivers: Receivers,
         name: str,
         *,
-        look: Look | None = None,
+        look: MessageOptions | None = None,
         clock: Callable[[], datetime] = wall_clock,
-        meters: Meters | None = None,
-        times: Times | None = None,
-        gallery: Gallery | None = None,
+        meters: NotificationMeters | None = None,
+        times: SenderIntervals | None = None,
+        gallery: PictureState | None = None,
     ) -> None:
         """`name` is this process's among those that send; no two go by one name."""
         self._database = database
         self._receivers = receivers
         self._name = name
         self._clock = clock
-        self._meters = meters or Meters(CollectorRegistry())
-        self._times = times or Times()
-        self._world = World(clock, self._read, self._transact, look or Look(), self._meters, gallery or Gallery())
+        self._meters = meters or NotificationMeters(CollectorRegistry())
+        self._times = times or SenderIntervals()
+        self._world = DeliveryContext(
+            clock, self._read, self._transact, look or MessageOptions(), self._meters, gallery or PictureState()
+        )
         self._audited: datetime | None = None
         self._reported: frozenset[tuple[str, str]] = frozenset()
 
@@ -94,11 +95,11 @@ class Sender:
             self._audited = now
             await self.audit()
 
-    async def audit(self) -> tuple[Unconfirmed, ...]:
+    async def audit(self) -> tuple[UnconfirmedDelivery, ...]:
         """What receivers should have heard by now and have not: counted, and logged when it is new."""
         now = self._clock()
 
-        def look(connection: Connection) -> tuple[Unconfirmed, ...]:
+        def look(connection: Connection) -> tuple[UnconfirmedDelivery, ...]:
             deliveries.forget_withdrawn(connection)
             return deliveries.unconfirmed(connection, now - _AUDITED, now - self._times.overdue)
 
@@ -113,7 +114,7 @@ class Sender:
         self._reported = frozenset((one.incident, one.receiver) for one in found)
         return found
 
-    def _why(self, one: Unconfirmed) -> str:
+    def _why(self, one: UnconfirmedDelivery) -> str:
         if one.receiver not in self._receivers.by_name:
             return "there is no receiver of this name any more; name it again in the monitor file"
         return one.error or "other messages to it are in trouble"
@@ -121,48 +122,48 @@ class Sender:
     def _with_work(self) -> tuple[str, ...]:
         with self._database.read() as connection:
             if not deliveries.has_new(connection):
-                return deliveries.with_work(connection, self._clock())
+                return deliveries.receivers_with_work(connection, self._clock())
         self._database.transact(self._spread)
         with self._database.read() as connection:
-            return deliveries.with_work(connection, self._clock())
+            return deliveries.receivers_with_work(connection, self._clock())
 
     def _spread(self, connection: Connection) -> None:
-        deliveries.spread(connection, self._receivers.of, self._clock())
+        deliveries.fan_out(connection, self._receivers.of, self._clock())
 
     async def _serve(self, name: str) -> None:
         lease, until = await self._claim(name)
         if lease is None:
             return
-        turn = Round(self._world, self._receivers.by_name[name], lease, until)
+        turn = DeliveryRound(self._world, self._receivers.by_name[name], lease, until)
         try:
             await turn.run()
-        except Trouble as trouble:
+        except NotAccepted as trouble:
             await self._leave_alone(turn, trouble)
         except LeaseLost:
             LOG.warning("another process sends to receiver %s now", name)
         else:
-            await self._transact(lambda connection: leases.release(connection, lease))
+            await self._transact(lambda connection: receiver_leases.release(connection, lease))
 
-    async def _claim(self, name: str) -> tuple[Lease | None, datetime]:
+    async def _claim(self, name: str) -> tuple[ReceiverLease | None, datetime]:
         now = self._clock()
         until = now + LEASE
 
-        def work(connection: Connection) -> Lease | None:
-            leases.know(connection, [name])
-            return leases.claim(connection, name, self._name, now, until)
+        def work(connection: Connection) -> ReceiverLease | None:
+            receiver_leases.ensure(connection, [name])
+            return receiver_leases.claim(connection, name, self._name, now, until)
 
         return await self._transact(work), until
 
-    async def _leave_alone(self, turn: Round, trouble: Trouble) -> None:
+    async def _leave_alone(self, turn: DeliveryRound, trouble: NotAccepted) -> None:
         """Let the receiver rest, and give up what was tried for a day."""
         now, lease = self._clock(), turn.lease
-        pause = plan.pause(turn.attempts + 1, after=trouble.after, slow=trouble.slow)
+        pause = delivery_rules.pause(turn.attempts + 1, after=trouble.after, slow=trouble.slow)
         level = logging.ERROR if trouble.slow else logging.WARNING
         LOG.log(level, "receiver %s: %s; tried again in %g s", lease.receiver, trouble, pause.total_seconds())
 
         def work(connection: Connection) -> int:
-            leases.leave_alone(connection, lease, now + pause, str(trouble), turn.attempts + 1)
-            return deliveries.give_up(connection, lease.receiver, now - plan.GIVE_UP_AFTER, str(trouble), now)
+            receiver_leases.back_off(connection, lease, now + pause, str(trouble), turn.attempts + 1)
+            return deliveries.give_up(connection, lease.receiver, now - delivery_rules.GIVE_UP_AFTER, str(trouble), now)
 
         lost = await self._transact(work)
         if lost:

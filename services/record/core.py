@@ -12,8 +12,8 @@ from schemas.base import hash16
 from schemas.score import ScoreBlock, Scorer
 from services.incident.state import Notification
 from services.intake.core import Intake
-from services.store.keys import key_if_any, key_of
-from services.store.outbox import Outgoing
+from services.store.deliveries import OutboxNotification
+from services.store.tables import key_if_any, key_of
 
 EXCHANGES = ""  # the rollup of the exchanges themselves: `scored` and `sum` count those that were answered
 
@@ -38,7 +38,7 @@ def additions(block: ScoreBlock, intake: Intake) -> Additions:
     return made
 
 
-def merged(parts: Iterable[Sums]) -> list[dict[str, Any]]:
+def rollup_rows(parts: Iterable[Sums]) -> list[dict[str, Any]]:
     """Rollup rows, each key once, in the order of their keys."""
     total: Sums = {}
     for part in parts:
@@ -57,10 +57,10 @@ def scorer_id(scorer: Scorer) -> str:
     return hash16(scorer.model_dump(mode="json"))
 
 
-def outgoing(notification: Notification) -> Outgoing:
+def outbox_row(notification: Notification) -> OutboxNotification:
     """A notification as a row of the outbox."""
     told = {"severity": notification.severity, "mention": notification.mention, "text": notification.text}
-    return Outgoing(
+    return OutboxNotification(
         id=notification.id,
         route=notification.route,
         incident=notification.incident,

@@ -9,15 +9,15 @@ from typing import Any
 from schemas.alert import Alert
 from schemas.base import iso, plain_object
 from services.alert.state import Mute
-from services.detect.speak import parts_of
+from services.detect.readings import stream_key_parts
 from services.detect.state import DetectState
 from services.monitor import RoutePolicy
-from services.replay.runner import Replayed
+from services.replay.runner import ReplayResult
 
 _DIGITS = 6
 
 
-def report(seen: Replayed, policy: Callable[[str], RoutePolicy]) -> dict[str, Any]:
+def report(seen: ReplayResult, policy: Callable[[str], RoutePolicy]) -> dict[str, Any]:
     """The object that `replay --json` writes; floats are rounded to 6 digits."""
     incidents = [incident for route in sorted(seen.flows) for incident in seen.incidents(route).incidents]
     incidents.sort(key=lambda incident: (incident.opened_at, incident.route, incident.id))
@@ -52,7 +52,7 @@ def alert_object(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _route(seen: Replayed, route: str, policy: RoutePolicy) -> dict[str, Any]:
+def _route(seen: ReplayResult, route: str, policy: RoutePolicy) -> dict[str, Any]:
     state = seen.flows[route].detect
     return {
         "status": state.status,
@@ -74,7 +74,7 @@ def _blind(state: DetectState) -> list[dict[str, Any]]:
     """The blind spots of a route: what cannot be seen, and why. Blind is never OK."""
     spots = []
     for key, why in sorted(state.watch.blind.items()):
-        detector, identity, signal, slice_ = parts_of(key)
+        detector, identity, signal, slice_ = stream_key_parts(key)
         spots.append({"detector": detector, "identity": identity, "signal": signal, "slice": slice_, "reason": why})
     return spots
 

@@ -14,20 +14,20 @@ from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from schemas.score import ScoreBlock
 from services.alert.state import Mute
-from services.detect.state import Plan
+from services.detect.state import DetectionPlan
 from services.flow import RouteFlow, advance
-from services.incident.core import fold
-from services.incident.state import Fact, IncidentState
+from services.incident.fold import fold
+from services.incident.state import Fact, RouteIncidents
 from services.monitor import RoutePolicy
 from services.ports import Received
-from services.score.blocks import Row, blocks_of
-from services.score.core import Scored
+from services.score.blocks import ScoredRow, blocks_of
+from services.score.core import ScoredBatch
 
 BATCH: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ReplayDependencies:
     """What a replay is made with.
 
     Attributes:
@@ -35,14 +35,14 @@ class Tools:
         record: takes every record of a batch, to store them; None keeps nothing.
     """
 
-    score: Callable[[Sequence[Received]], Scored]
+    score: Callable[[Sequence[Received]], ScoredBatch]
     detectors: tuple[Detector[Any, Any], ...]
     policy: Callable[[str], RoutePolicy]
     record: Callable[[Sequence[Record]], None] | None = None
 
 
 @dataclass(slots=True)
-class Replayed:
+class ReplayResult:
     """What a replay saw. `alerts` are in the order of their making; incidents are folded from the facts of a route."""
 
     dead: int = 0
@@ -66,7 +66,7 @@ class Replayed:
         found = [fact for facts in self.facts.values() for fact in facts if isinstance(fact, Alert)]
         return sorted(found, key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
 
-    def incidents(self, route: str) -> IncidentState:
+    def incidents(self, route: str) -> RouteIncidents:
         """The incidents of one route, as of its own clock."""
         return fold(route, self.facts.get(route, ()), self._now(route))
 
@@ -80,27 +80,27 @@ class Replayed:
         return None if clock is None else moment(clock)
 
 
-class Replay:
+class ReplayRunner:
     """Feeds exchanges, or rows that were scored before, and decisions through the flow, batch by batch."""
 
-    def __init__(self, tools: Tools, decisions: Iterable[Decision] = (), batch: int = BATCH) -> None:
+    def __init__(self, tools: ReplayDependencies, decisions: Iterable[Decision] = (), batch: int = BATCH) -> None:
         """Decisions apply before the first exchange of their route at or after their `ts`."""
         self._tools = tools
         self._batch = batch
-        self._waiting: list[Received | Row] = []
+        self._waiting: list[Received | ScoredRow] = []
         self._due: dict[str, list[Decision]] = {}
         for decision in sorted(decisions, key=lambda one: one.ts, reverse=True):
             self._due.setdefault(decision.route, []).append(decision)
         self._out: list[Record] = []
-        self.seen = Replayed()
+        self.seen = ReplayResult()
 
-    def feed(self, item: Received | Row | DeadLetter) -> None:
+    def feed(self, item: Received | ScoredRow | DeadLetter) -> None:
         """Take in what one line of a file became, in order."""
         if isinstance(item, DeadLetter):
             self.seen.dead += 1
             self._out.append(item)
             return
-        route, ts = (item.route, item.ts) if isinstance(item, Row) else (item.exchange.route, item.exchange.ts)
+        route, ts = (item.route, item.ts) if isinstance(item, ScoredRow) else (item.exchange.route, item.exchange.ts)
         if self._due_before(route, ts) or (self._waiting and type(item) is not type(self._waiting[-1])):
             self._flush()
             self._decide(route, ts)
@@ -108,7 +108,7 @@ class Replay:
         if len(self._waiting) >= self._batch:
             self._flush()
 
-    def finish(self) -> Replayed:
+    def finish(self) -> ReplayResult:
         """Take in what is left, the decisions after the last exchange included."""
         self._flush()
         for route in sorted(self._due):
@@ -129,7 +129,7 @@ class Replay:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        rows = sorted((item for item in waiting if isinstance(item, Row)), key=lambda row: row.route)
+        rows = sorted((item for item in waiting if isinstance(item, ScoredRow)), key=lambda row: row.route)
         scored = self._tools.score([item for item in waiting if isinstance(item, Received)])
         self.seen.dead += len(scored.dead)
         self._out += [*scored.samples, *scored.dead]
@@ -140,7 +140,7 @@ class Replay:
     def _advance(self, item: ScoreBlock | Decision) -> None:
         route = item.route
         before = self.seen.flows.get(route) or RouteFlow.start(route)
-        plan = Plan(self._tools.detectors, self._tools.policy(route))
+        plan = DetectionPlan(self._tools.detectors, self._tools.policy(route))
         after, said = advance(plan, before, item)
         self.seen.flows[route] = after
         facts: list[Fact] = [*([item] if isinstance(item, Decision) else []), *said.changes, *said.alerts]

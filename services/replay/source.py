@@ -10,15 +10,17 @@ from pydantic import ValidationError
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from services.errors import InputError
-from services.ingest.file import Line, decoded, lines
+from services.ingest.jsonl import FileLine, decoded, lines
 from services.ports import Received
-from services.score.blocks import Row
-from services.score.lines import parse
+from services.score.blocks import ScoredRow
+from services.score.score_lines import parse_line
 
 _STEP = "replay"
 
 
-def items(path: Path, progress: Callable[[int], object] | None = None) -> Iterator[Received | Row | DeadLetter]:
+def read_items(
+    path: Path, progress: Callable[[int], object] | None = None
+) -> Iterator[Received | ScoredRow | DeadLetter]:
     """What each line of the file became, in order. `progress` is told the bytes of each line.
 
     Raises:
@@ -44,7 +46,7 @@ def size_of(path: Path) -> int:
         raise InputError(f"{path}: {error.strerror}; name a JSONL file of exchanges or score lines") from None
 
 
-def decisions(path: Path) -> list[Decision]:
+def read_decisions(path: Path) -> list[Decision]:
     """The decisions of a JSONL file.
 
     Raises:
@@ -66,20 +68,20 @@ def decisions(path: Path) -> list[Decision]:
     return found
 
 
-def _mixed(source: Iterable[Line]) -> Iterator[Received | Row | DeadLetter]:
+def _mixed(source: Iterable[FileLine]) -> Iterator[Received | ScoredRow | DeadLetter]:
     """Score lines are parsed where they stand; everything between them is decoded as exchanges."""
     pending = iter(source)
     for line in pending:
         if line.kind == "scores":
             yield _scored(line)
         else:
-            rest: list[Line] = []
+            rest: list[FileLine] = []
             yield from decoded(_until_scores(line, pending, rest))
             for scored in rest:
                 yield _scored(scored)
 
 
-def _until_scores(first: Line, pending: Iterator[Line], rest: list[Line]) -> Iterator[Line]:
+def _until_scores(first: FileLine, pending: Iterator[FileLine], rest: list[FileLine]) -> Iterator[FileLine]:
     """Exchange lines from `first` on; the score line that ends them goes to `rest`."""
     yield first
     for line in pending:
@@ -89,8 +91,8 @@ def _until_scores(first: Line, pending: Iterator[Line], rest: list[Line]) -> Ite
         yield line
 
 
-def _scored(line: Line) -> Row | DeadLetter:
+def _scored(line: FileLine) -> ScoredRow | DeadLetter:
     try:
-        return parse(line.raw)
+        return parse_line(line.raw)
     except ValueError as error:
         return DeadLetter.of(line.raw, _STEP, str(error), line.position)

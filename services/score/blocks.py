@@ -15,7 +15,7 @@ from schemas.exchange import Exchange
 from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.score import MAX_ROWS, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock, Scorer, SignalColumn
-from services.ports import Measurement
+from services.signals.protocol import Measurement
 from services.vectors import to_rows, to_text
 
 NO_RESPONSE: Final = "no_response"
@@ -24,7 +24,7 @@ MAX_FREE_CHARACTERS: Final = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScoredRow:
     """One scored exchange, as a block or a score line holds it.
 
     Attributes:
@@ -55,20 +55,20 @@ class Row:
         return identity_of(self.model)
 
 
-def free_characters(one: Row | Exchange) -> int:
+def free_characters(one: ScoredRow | Exchange) -> int:
     """Characters of what publishers may write at any length and a block carries as it is."""
     texts = (one.id, one.conversation, one.user, *one.tags, *one.tags.values(), *vars(one.model).values())
     return sum(len(text) for text in texts if text)
 
 
-def blocks_of(rows: Iterable[Row]) -> Iterator[ScoreBlock]:
+def blocks_of(rows: Iterable[ScoredRow]) -> Iterator[ScoreBlock]:
     """Rows that follow each other and fit into one block, together; at most 128 rows a block."""
     for _, alike in groupby(rows, key=_kind):
         for part in _parts(alike):
             yield _block(part)
 
 
-def rows_of(block: ScoreBlock) -> Iterator[Row]:
+def rows_of(block: ScoreBlock) -> Iterator[ScoredRow]:
     """The rows of a block; `blocks_of` makes the same block of them again.
 
     Raises:
@@ -78,7 +78,7 @@ def rows_of(block: ScoreBlock) -> Iterator[Row]:
     styles = to_rows(block.style, STYLE_WIDTH)
     for i, id in enumerate(block.id):
         fingerprint = block.fingerprint[i] if block.fingerprint else None
-        yield Row(
+        yield ScoredRow(
             route=block.route,
             id=id,
             ts=block.ts[i],
@@ -100,13 +100,13 @@ def rows_of(block: ScoreBlock) -> Iterator[Row]:
         )
 
 
-def _kind(row: Row) -> tuple[str, str, str, Scorer, tuple[str, ...]]:
+def _kind(row: ScoredRow) -> tuple[str, str, str, Scorer, tuple[str, ...]]:
     return row.route, row.position.cluster, row.position.topic, row.scorer, tuple(row.signals)
 
 
-def _parts(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
+def _parts(rows: Iterable[ScoredRow]) -> Iterator[Sequence[ScoredRow]]:
     """Cut where a block would get too many rows or too much free text."""
-    part: list[Row] = []
+    part: list[ScoredRow] = []
     free = 0
     for row in rows:
         more = free_characters(row)
@@ -118,7 +118,7 @@ def _parts(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
     yield part
 
 
-def _block(rows: Sequence[Row]) -> ScoreBlock:
+def _block(rows: Sequence[ScoredRow]) -> ScoreBlock:
     first = rows[0]
     fingerprints = tuple(row.model.fingerprint for row in rows)
     identities = tuple(row.identity for row in rows)
@@ -148,11 +148,11 @@ def _block(rows: Sequence[Row]) -> ScoreBlock:
     )
 
 
-def _column(rows: Sequence[Row], vector: Callable[[Row], NDArray[np.float16]]) -> str:
+def _column(rows: Sequence[ScoredRow], vector: Callable[[ScoredRow], NDArray[np.float16]]) -> str:
     return to_text(np.stack([vector(row) for row in rows]))
 
 
-def _signal(rows: Sequence[Row], name: str) -> SignalColumn:
+def _signal(rows: Sequence[ScoredRow], name: str) -> SignalColumn:
     said = [row.signals[name] for row in rows]
     return SignalColumn(
         value=tuple(one.value for one in said),

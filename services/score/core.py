@@ -1,14 +1,22 @@
 """Pure core of score: exchanges in; score blocks, redacted samples and dead letters out. Stateless.
 
+Chance without chance: a share of exchanges chosen by a hash of their id, the same on every run and machine.
+
+What the signals and the style features say of one exchange, with the fault named where one of them raises.
+
+Pure core of score: exchanges in; score blocks, redacted samples and dead letters out. Stateless.
+
 Signals and embeddings are made from the original text in memory; what leaves holds numbers and redacted text only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +28,92 @@ from schemas.position import Position
 from schemas.sample import Sample
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
 from schemas.score import Scorer as Version
-from services.ports import Embedder, Received, ScoredText, Signal
-from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, Row, blocks_of, free_characters
-from services.score.chance import chosen
-from services.score.measure import FaultError, Measured, Style, measure, style_of
-from services.score.redact import redact
-from services.score.signals import SIGNALS
+from services.ports import Embedder, Received
+from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
+from services.score.redaction import can_redact, redact, spans_of
+from services.score.scored_text import answered, is_cut, model_of, scored_text
 from services.score.style import STYLE_VERSION, style_features
-from services.score.text import answered, is_cut, model_of, scored_text
+from services.signals import SIGNALS
+from services.signals.protocol import Measurement, ScoredText, Signal, Span
+
+_BITS: Final = 64
+
+
+def is_drawn(id: str, share: float, purpose: str) -> bool:
+    """Whether `id` is among the `share` (0 to 1) drawn for `purpose`; draws for two purposes are independent.
+
+    >>> is_drawn("k:c/t/0/1", 1.0, "embed"), is_drawn("k:c/t/0/1", 0.0, "embed")
+    (True, False)
+    """
+    digest = hashlib.blake2b(id.encode(), digest_size=_BITS // 8, person=purpose.encode()).digest()
+    return int.from_bytes(digest, "big") < int(share * (1 << _BITS))
+
+
+StyleFunction = Callable[[str], NDArray[np.float64]]
+T = TypeVar("T")
+
+
+class SignalError(Exception):
+    """A signal could not measure this one exchange. The message names the signal and never repeats content."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredExchange:
+    """What was measured of one exchange.
+
+    Attributes:
+        signals: name -> what it says; all unscored where there is no answer.
+        spans: what must be masked. redactable: false where a signal that finds such spans did not look.
+    """
+
+    signals: Mapping[str, Measurement]
+    spans: tuple[Span, ...]
+    redactable: bool
+
+
+def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool) -> MeasuredExchange:
+    """Let every signal measure `text`.
+
+    Without an answer nothing is scored; the signals still look, because the prompt may be kept and must be masked.
+
+    Raises:
+        SignalError: if a signal raises, or says what is neither Boolean nor a finite number.
+    """
+    said = {signal.name: _checked_measurement(signal, text) for signal in signals}
+    unscored = dict.fromkeys(said, Measurement(None, reason=NO_RESPONSE))
+    return MeasuredExchange(said if has_answer else unscored, spans_of(said), can_redact(said))
+
+
+def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:
+    """(30,) style features of a response.
+
+    Raises:
+        SignalError: if they cannot be made, or are too large for float16.
+    """
+    values = _guarded("style", lambda: np.asarray(style(response), dtype=np.float64))
+    if values.shape != (STYLE_WIDTH,) or not (np.abs(values) <= np.finfo(np.float16).max).all():
+        raise SignalError(f"signal style: not {STYLE_WIDTH} finite numbers")
+    return values.astype(np.float16)
+
+
+def _checked_measurement(signal: Signal, text: ScoredText) -> Measurement:
+    measurement = _guarded(signal.name, lambda: signal.measure(text))
+    for name, value in (("value", measurement.value), ("probability", measurement.probability)):
+        if value is not None and not (isinstance(value, (bool, int, float)) and math.isfinite(value)):
+            raise SignalError(f"signal {signal.name}: {name} is neither Boolean nor a finite number")
+    if measurement.value is None and measurement.probability is not None:
+        raise SignalError(f"signal {signal.name}: a probability without a value")
+    return measurement
+
+
+def _guarded(name: str, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except (MemoryError, OSError):
+        raise  # the machine's fault, not the record's
+    except Exception as error:
+        raise SignalError(f"signal {name}: raised {type(error).__name__}") from error
+
 
 STEP: Final = "score"
 SAMPLE_SHARE: Final = 0.05
@@ -51,7 +137,7 @@ class TextPolicy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredBatch:
     """What a batch became."""
 
     blocks: tuple[ScoreBlock, ...] = ()
@@ -60,20 +146,20 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _ExaminedExchange:
     """One exchange and all that was found out about it but its vectors."""
 
     received: Received
     text: ScoredText
     answered: bool
     embedded: bool
-    measured: Measured
+    measured: MeasuredExchange
     style: NDArray[np.float16]
     kept: _Kept | None
 
 
 @dataclass(frozen=True, slots=True)
-class Scorer:
+class ExchangeScorer:
     """Scores batches of exchanges.
 
     Attributes:
@@ -86,7 +172,7 @@ class Scorer:
     embedder: Embedder
     policy: Callable[[str], TextPolicy]
     signals: tuple[Signal, ...] = SIGNALS
-    style: Style = style_features
+    style: StyleFunction = style_features
     sample_share: float = SAMPLE_SHARE
 
     @property
@@ -96,7 +182,7 @@ class Scorer:
         versions = {signal.name: signal.version for signal in self.signals}
         return Version(engine=engine, precision=self.embedder.precision, signals=versions)
 
-    def score(self, batch: Sequence[Received]) -> Scored:
+    def score(self, batch: Sequence[Received]) -> ScoredBatch:
         """Score exchanges of any routes; the rows of a route keep their order, at most 128 to a block.
 
         An exchange on which a signal raises becomes a dead letter that names the signal; its neighbours are scored.
@@ -105,11 +191,11 @@ class Scorer:
         for received in batch:
             try:
                 seen.append(self._see(received))
-            except FaultError as fault:
+            except SignalError as fault:
                 dead.append(DeadLetter.of(received.exchange.encode(), STEP, str(fault), received.position))
         rows = self._rows(seen)
         samples = tuple(_sample(one, row, one.kept) for one, row in zip(seen, rows, strict=True) if one.kept)
-        return Scored(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
+        return ScoredBatch(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
 
     def warm(self) -> None:
         """Score a few words, so that the first batch need not wait for what is compiled when it is first used."""
@@ -125,29 +211,29 @@ class Scorer:
             ]
         )
 
-    def _see(self, received: Received) -> _Seen:
+    def _see(self, received: Received) -> _ExaminedExchange:
         exchange = received.exchange
         if free_characters(exchange) > MAX_FREE_CHARACTERS:
-            raise FaultError(f"tags, names and ids: over {MAX_FREE_CHARACTERS} characters together; send less")
+            raise SignalError(f"tags, names and ids: over {MAX_FREE_CHARACTERS} characters together; send less")
         id, policy = exchange.id or "", self.policy(exchange.route)
         text = scored_text(exchange)
         has_answer = answered(text.answer)
         measured = measure(self.signals, text, has_answer)
-        embedded = chosen(id, policy.embed_share, "embed")
+        embedded = is_drawn(id, policy.embed_share, "embed")
         style = style_of(self.style, text.response) if embedded and has_answer else np.zeros(STYLE_WIDTH, np.float16)
         kept = self._kept(id, policy.keep_text, measured)
-        return _Seen(received, text, has_answer, embedded, measured, style, kept)
+        return _ExaminedExchange(received, text, has_answer, embedded, measured, style, kept)
 
-    def _kept(self, id: str, keep_text: KeepText, measured: Measured) -> _Kept | None:
+    def _kept(self, id: str, keep_text: KeepText, measured: MeasuredExchange) -> _Kept | None:
         if keep_text == "none" or not measured.redactable:
             return None
         if any(measurement.value is True for measurement in measured.signals.values()):
             return "signal"
-        if chosen(id, self.sample_share, "sample"):
+        if is_drawn(id, self.sample_share, "sample"):
             return "sampled"
         return "all" if keep_text == "all" else None
 
-    def _rows(self, seen: Sequence[_Seen]) -> list[Row]:
+    def _rows(self, seen: Sequence[_ExaminedExchange]) -> list[ScoredRow]:
         prompts = self._vectors([one.text.prompt if one.embedded else None for one in seen])
         responses = self._vectors([one.text.response if one.embedded and one.answered else None for one in seen])
         version = self.version
@@ -162,9 +248,11 @@ class Scorer:
         return vectors
 
 
-def _row(seen: _Seen, prompt: NDArray[np.float16], response: NDArray[np.float16], version: Version) -> Row:
+def _row(
+    seen: _ExaminedExchange, prompt: NDArray[np.float16], response: NDArray[np.float16], version: Version
+) -> ScoredRow:
     exchange, id, ts = _identified(seen.received)
-    return Row(
+    return ScoredRow(
         route=exchange.route,
         id=id,
         ts=ts,
@@ -191,22 +279,22 @@ def _identified(received: Received) -> tuple[Exchange, str, datetime]:
     return exchange, exchange.id, exchange.ts
 
 
-def _flags(seen: _Seen) -> tuple[Flag, ...]:
+def _flags(seen: _ExaminedExchange) -> tuple[Flag, ...]:
     flags = list(seen.received.flags)
     if is_cut(seen.text) and "truncated" not in flags:
         flags.append("truncated")
     return (*flags, *(() if seen.answered else (NO_RESPONSE,)))
 
 
-def _by_route(rows: Sequence[Row]) -> list[Row]:
+def _by_route(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
     """Routes in the order of their first row, each with its rows in order."""
-    routes: dict[str, list[Row]] = {}
+    routes: dict[str, list[ScoredRow]] = {}
     for row in rows:
         routes.setdefault(row.route, []).append(row)
     return [row for of_route in routes.values() for row in of_route]
 
 
-def _sample(seen: _Seen, row: Row, kept: _Kept) -> Sample:
+def _sample(seen: _ExaminedExchange, row: ScoredRow, kept: _Kept) -> Sample:
     """What people may read: both texts masked, then cut."""
     spans = seen.measured.spans
     return Sample(

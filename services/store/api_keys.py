@@ -1,4 +1,9 @@
-"""API keys, and the sessions of browsers: a few rows, which whoever answers requests reads as a whole."""
+"""API keys and browser sessions: a few rows, which whoever answers requests reads as a whole.
+
+The tables of who may ask the API: keys, and the sessions of browsers that signed in with one.
+
+API keys, and the sessions of browsers: a few rows, which whoever answers requests reads as a whole.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,51 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, delete, exists, or_, select, update
+from sqlalchemy import Connection, Index, Text, delete, exists, or_, select, text, update
+from sqlmodel import Field
 
-from services.store.access_tables import ApiKeyRow, ApiSessionRow
 from services.store.dialect import claim
-from services.store.tables import table
+from services.store.tables import Base, UtcDateTime, table
+
+
+class ApiKeyRow(Base, table=True):
+    """One API key without its secret, of which only the SHA-256 is kept, in hex.
+
+    `routes` are globs as a JSON list. A revoked key stays, so that what was decided with it keeps its name; of those
+    that are not revoked each has a name of its own. `used` is coarse: it is written at most once a minute.
+    """
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        Index(
+            "uq_api_keys_current_name",
+            "name",
+            unique=True,
+            sqlite_where=text("revoked IS NULL"),
+            postgresql_where=text("revoked IS NULL"),
+        ),
+    )
+    id: str = Field(primary_key=True)
+    name: str
+    role: str
+    routes: str = Field(sa_type=Text)
+    secret_sha256: str
+    created: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    expires: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    revoked: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    used: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+
+
+class ApiSessionRow(Base, table=True):
+    """One browser that signed in; `id` is the SHA-256, in hex, of what its cookie holds."""
+
+    __tablename__ = "api_sessions"
+    id: str = Field(primary_key=True)
+    key: str = Field(foreign_key="api_keys.id", index=True)
+    expires: datetime = Field(sa_type=cast(Any, UtcDateTime), index=True)
+
 
 MOST_SESSIONS: Final = 50
 USED_EVERY: Final = timedelta(minutes=1)
@@ -36,7 +79,7 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class BrowserSession:
     """A browser that signed in: with which key, and until when."""
 
     id: str
@@ -45,11 +88,11 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
+class ApiCredentials:
     """All keys by id, and the sessions that have not expired, of one moment."""
 
     keys: Mapping[str, ApiKey]
-    sessions: Mapping[str, Session]
+    sessions: Mapping[str, BrowserSession]
 
 
 def add(connection: Connection, key: ApiKey) -> bool:
@@ -74,10 +117,10 @@ def get(connection: Connection, id: str) -> ApiKey | None:
     return None if row is None else _key(row)
 
 
-def ring(connection: Connection, now: datetime) -> Ring:
+def credentials(connection: Connection, now: datetime) -> ApiCredentials:
     """What is needed to tell who asks."""
     rows = connection.execute(select(_SESSIONS).where(_SESSIONS.c.expires > now)).mappings()
-    return Ring({key.id: key for key in find(connection)}, {row["id"]: Session(**row) for row in rows})
+    return ApiCredentials({key.id: key for key in find(connection)}, {row["id"]: BrowserSession(**row) for row in rows})
 
 
 def revoke(connection: Connection, id: str, now: datetime) -> bool:
@@ -93,7 +136,7 @@ def note_used(connection: Connection, id: str, now: datetime) -> None:
     connection.execute(update(_KEYS).where(_KEYS.c.id == id, due).values(used=now))
 
 
-def sign_in(connection: Connection, session: Session, now: datetime) -> None:
+def sign_in(connection: Connection, session: BrowserSession, now: datetime) -> None:
     """Write a session; those that expired go, and of one key the oldest beyond `MOST_SESSIONS`."""
     connection.execute(delete(_SESSIONS).where(_SESSIONS.c.expires <= now))
     newest = select(_SESSIONS.c.id).where(_SESSIONS.c.key == session.key).order_by(_SESSIONS.c.expires.desc())

@@ -1,12 +1,136 @@
-"""Pinned baselines, written once, and detect's candidates for the next one."""
+"""Baselines: artefacts, candidates, which one is pinned on each route, and who accepted it.
+
+Pinned baselines, written once, and detect's candidates for the next one.
+
+Baselines as the journal tells of them: which was pinned when, of whom, with which rates and budget.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
+from sqlalchemy import (
+    Connection,
+    LargeBinary,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+)
+from sqlmodel import Field
+
+from schemas.change import Change
+from schemas.reading import Reading
+from services.store import decisions
+from services.store.decisions import DecisionFilter, RecordedDecision
 from services.store.dialect import upsert
 from services.store.engine import Conflict
-from services.store.tables import BaselineRow, CandidateRow, table
+from services.store.journal import JournalRow
+from services.store.readings import learning_of
+from services.store.tables import Base, table, visible
+
+
+class BaselineRow(Base, table=True):
+    """The artefact of a pinned baseline, written once."""
+
+    __tablename__ = "baselines"
+    id: str = Field(primary_key=True)
+    route: str = Field(index=True)
+    blob: bytes = Field(sa_type=LargeBinary)
+
+
+class CandidateRow(Base, table=True):
+    """Rows of one identity that may become a baseline, detect's own, in bytes."""
+
+    __tablename__ = "candidates"
+    route: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    rows: bytes = Field(sa_type=LargeBinary)
+
+
+MOST_SILENCES: Final = 1_000
+_MOST_ACCEPTED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedBaseline:
+    """A baseline that was pinned.
+
+    Attributes:
+        change: that it was pinned: when, of whom, and with which rates and budget.
+        is_current: whether its route is held against it. decided: who accepted it; None when it was learned first.
+        size: of its artefact in bytes, None when it is not stored here.
+    """
+
+    change: Change
+    is_current: bool
+    decided: RecordedDecision | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteBaselines:
+    """A route: its baseline, what it is learning, what silences it."""
+
+    route: str
+    baseline: PinnedBaseline | None
+    learning: Reading | None
+    silences: tuple[RecordedDecision, ...]
+
+
+def route_baselines(connection: Connection, names: Sequence[str]) -> tuple[RouteBaselines, ...]:
+    """How these routes stand towards a baseline, in their order."""
+    if not names:
+        return ()
+    current = current_pinnings(connection, names)
+    baselines = {one.change.route: one for one in pinned_baselines(connection, list(current.values()))}
+    learning = learning_of(connection, names)
+    silences = decisions.page(connection, DecisionFilter(tuple(names), kinds=("silence",)), None, MOST_SILENCES)
+    return tuple(
+        RouteBaselines(
+            name,
+            baselines.get(name),
+            learning.get(name),
+            tuple(one for one in silences if one.decision.route == name),
+        )
+        for name in names
+    )
+
+
+def pinned_baselines(connection: Connection, changes: Sequence[Change]) -> tuple[PinnedBaseline, ...]:
+    """The baselines that these changes pinned, and who accepted them."""
+    names = sorted({change.route for change in changes})
+    if not names:
+        return ()
+    current = current_pinnings(connection, names)
+    accepted = decisions.page(
+        connection, DecisionFilter(tuple(names), kinds=("accept_baseline",)), None, _MOST_ACCEPTED
+    )
+    sizes = artefact_sizes(connection, [change.baseline for change in changes if change.baseline is not None])
+    return tuple(
+        PinnedBaseline(
+            change,
+            current[change.route].id == change.id,
+            _accepted(change, accepted),
+            sizes.get(change.baseline or ""),
+        )
+        for change in changes
+    )
+
+
+def _accepted(change: Change, accepted: Sequence[RecordedDecision]) -> RecordedDecision | None:
+    """The newest acceptance that it can follow; the first baseline of a route follows none."""
+    if change.from_identity is None:
+        return None
+    before = (one for one in accepted if one.decision.route == change.route and one.decision.ts <= change.ts)
+    return next(before, None)
+
 
 _BASELINES = table(BaselineRow)
 _CANDIDATES = table(CandidateRow)
@@ -44,3 +168,50 @@ def candidates(connection: Connection, route: str) -> dict[str, bytes]:
 def drop_candidates(connection: Connection, route: str) -> None:
     """Delete the candidate rows of the route."""
     connection.execute(delete(_CANDIDATES).where(_CANDIDATES.c.route == route))
+
+
+_JOURNAL = table(JournalRow)
+_ARTEFACTS = table(BaselineRow)
+
+
+def current_pinnings(connection: Connection, routes: Sequence[str]) -> dict[str, Change]:
+    """Route -> the baseline that was pinned last, of those that have one."""
+    query = _pinning_query().where(_JOURNAL.c.route.in_(routes)).order_by(_JOURNAL.c.ts, _JOURNAL.c.seq)
+    return {change.route: change for change in _decoded_pinnings(connection, query)}
+
+
+def pinnings(
+    connection: Connection, globs: Sequence[str], after: tuple[datetime, str] | None, most: int
+) -> tuple[Change, ...]:
+    """At most so many pinnings of the globs' routes, newest first, that follow the one with this time and id."""
+    ts, fact = _JOURNAL.c.ts, _JOURNAL.c.fact
+    query = _pinning_query().where(visible(_JOURNAL.c.route, globs)).order_by(ts.desc(), fact.desc()).limit(most)
+    if after is not None:
+        query = query.where(or_(ts < after[0], and_(ts == after[0], fact < after[1])))
+    return _decoded_pinnings(connection, query)
+
+
+def pinning_of(connection: Connection, id: str) -> Change | None:
+    """The pinning of one baseline, by the baseline's id."""
+    route = select(_ARTEFACTS.c.route).where(_ARTEFACTS.c.id == id)
+    name = connection.execute(route).scalar_one_or_none()
+    query = _pinning_query().where(_JOURNAL.c.payload.contains(f'"baseline":"{id}"', autoescape=True))
+    if name is not None:
+        query = query.where(_JOURNAL.c.route == name)
+    return next((change for change in _decoded_pinnings(connection, query) if change.baseline == id), None)
+
+
+def artefact_sizes(connection: Connection, ids: Collection[str]) -> dict[str, int]:
+    """Baseline id -> bytes of its artefact, of those that are stored; the artefacts themselves are not read."""
+    query = select(_ARTEFACTS.c.id, func.length(_ARTEFACTS.c.blob)).where(_ARTEFACTS.c.id.in_(sorted(ids)))
+    return {id: int(size) for id, size in connection.execute(query)}
+
+
+def _pinning_query() -> Select[Any]:
+    told = _JOURNAL.c.payload.contains('"kind":"pinned"', autoescape=True)
+    return select(_JOURNAL.c.payload).where(_JOURNAL.c.kind == "change", told)
+
+
+def _decoded_pinnings(connection: Connection, query: Select[Any]) -> tuple[Change, ...]:
+    found = (Change.decode(payload.encode()) for payload in connection.execute(query).scalars())
+    return tuple(change for change in found if change.kind == "pinned")

@@ -1,4 +1,9 @@
-"""Decisions on their way to their topic: written once, published at least once, in order per route."""
+"""Decisions of people: the outbox that publishes them in order, and lists of pending and applied ones.
+
+Decisions on their way to their topic: written once, published at least once, in order per route.
+
+What people decided: what took effect (in the journal), and what is on its way to it (in the outbox).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Index,
+    Select,
     Text,
     UniqueConstraint,
     and_,
@@ -25,9 +31,10 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from schemas.decision import Decision
+from schemas.decision import Decision, DecisionKind
 from services.store import routes
-from services.store.tables import Base, UtcDateTime, table
+from services.store.journal import JournalRow
+from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
 
 
 class DecisionRow(Base, table=True):
@@ -58,12 +65,12 @@ _DECISIONS = table(DecisionRow)
 _WAITS = _DECISIONS.c.published.is_(None)
 
 
-class Stale(Exception):  # noqa: N818
+class StaleDecision(Exception):  # noqa: N818
     """The decision would change nothing: the text says why, for whoever took it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class UnpublishedDecision:
     """A decision that is to be published: number `seq` of its route, `payload` as it is sent."""
 
     route: str
@@ -71,7 +78,7 @@ class Waiting:
     payload: bytes
 
 
-def known(connection: Connection, id: str) -> bool:
+def is_known(connection: Connection, id: str) -> bool:
     """Whether the decision was written already."""
     return bool(connection.execute(select(exists().where(_DECISIONS.c.id == id))).scalar())
 
@@ -103,12 +110,12 @@ def of_route(connection: Connection, route: str) -> tuple[Decision, ...]:
     return tuple(Decision.decode(payload.encode()) for payload in reversed(found))
 
 
-def waiting(connection: Connection) -> bool:
+def any_unpublished(connection: Connection) -> bool:
     """Whether any decision is to be published."""
     return bool(connection.execute(select(exists().where(_WAITS))).scalar())
 
 
-def claim(connection: Connection, owner: str, now: datetime, until: datetime) -> tuple[Waiting, ...]:
+def claim(connection: Connection, owner: str, now: datetime, until: datetime) -> tuple[UnpublishedDecision, ...]:
     """The oldest unpublished decisions of every route that no other owner has claimed, for `owner` until then.
 
     The lock on the routes keeps a decision that is written at this moment from being claimed by somebody else.
@@ -122,13 +129,13 @@ def claim(connection: Connection, owner: str, now: datetime, until: datetime) ->
     columns = (_DECISIONS.c.route, _DECISIONS.c.seq, _DECISIONS.c.payload)
     query = select(*columns).where(_WAITS, _DECISIONS.c.route.in_(sorted(free)))
     rows = connection.execute(query.order_by(_DECISIONS.c.route, _DECISIONS.c.seq).limit(CLAIMED_AT_ONCE)).all()
-    found = tuple(Waiting(row.route, row.seq, row.payload.encode()) for row in rows)
+    found = tuple(UnpublishedDecision(row.route, row.seq, row.payload.encode()) for row in rows)
     if found:
         connection.execute(update(_DECISIONS).where(_these(found)).values(owner=owner, lease_until=until))
     return found
 
 
-def publish(connection: Connection, done: Sequence[Waiting], now: datetime) -> None:
+def publish(connection: Connection, done: Sequence[UnpublishedDecision], now: datetime) -> None:
     """Note that the broker has them."""
     if done:
         gone = {"published": now, "owner": None, "lease_until": None}
@@ -146,5 +153,87 @@ def prune(connection: Connection, before: datetime) -> None:
     connection.execute(delete(_DECISIONS).where(_DECISIONS.c.published < before))
 
 
-def _these(some: Sequence[Waiting]) -> ColumnElement[bool]:
+def _these(some: Sequence[UnpublishedDecision]) -> ColumnElement[bool]:
     return or_(*(and_(_DECISIONS.c.route == one.route, _DECISIONS.c.seq == one.seq) for one in some))
+
+
+_JOURNAL = table(JournalRow)
+_OUTBOX = table(DecisionRow)
+_MOST_PENDING: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFilter:
+    """Which decisions: of routes that fit one of the globs, of this incident, of these kinds, of one id."""
+
+    globs: Sequence[str] = EVERYTHING
+    incident: str | None = None
+    kinds: tuple[DecisionKind, ...] = ()
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedDecision:
+    """One decision, and whether it took effect."""
+
+    decision: Decision
+    id: str
+    applied: bool
+
+    @property
+    def place(self) -> tuple[datetime, str]:
+        """Where it stands in a list."""
+        return self.decision.ts, self.id
+
+
+def page(
+    connection: Connection, wanted: DecisionFilter, after: tuple[datetime, str] | None, most: int
+) -> tuple[RecordedDecision, ...]:
+    """At most so many decisions, newest first, that follow the one with this time and id."""
+    found = [*_applied(connection, wanted, after, most), *_pending(connection, wanted, after)]
+    return tuple(sorted(found, key=lambda one: one.place, reverse=True)[:most])
+
+
+def _applied(
+    connection: Connection, wanted: DecisionFilter, after: tuple[datetime, str] | None, most: int
+) -> list[RecordedDecision]:
+    ts, fact = _JOURNAL.c.ts, _JOURNAL.c.fact
+    keys: Select[Any] = select(_JOURNAL.c.route, _JOURNAL.c.seq).where(_JOURNAL.c.kind == "decision")
+    keys = _narrowed(keys, _JOURNAL.c.route, _JOURNAL.c.payload, wanted).order_by(ts.desc(), fact.desc()).limit(most)
+    if wanted.id is not None:
+        keys = keys.where(fact == wanted.id)
+    if after is not None:
+        keys = keys.where(or_(ts < after[0], and_(ts == after[0], fact < after[1])))
+    some = keys.subquery()
+    query = select(fact, _JOURNAL.c.payload).join(
+        some, and_(_JOURNAL.c.route == some.c.route, _JOURNAL.c.seq == some.c.seq)
+    )
+    return [
+        RecordedDecision(Decision.decode(row.payload.encode()), row.fact, True) for row in connection.execute(query)
+    ]
+
+
+def _pending(
+    connection: Connection, wanted: DecisionFilter, after: tuple[datetime, str] | None
+) -> list[RecordedDecision]:
+    held = exists().where(
+        _JOURNAL.c.route == _OUTBOX.c.route, _JOURNAL.c.kind == "decision", _JOURNAL.c.fact == _OUTBOX.c.id
+    )
+    query = _narrowed(select(_OUTBOX.c.id, _OUTBOX.c.payload), _OUTBOX.c.route, _OUTBOX.c.payload, wanted).where(~held)
+    if wanted.id is not None:
+        query = query.where(_OUTBOX.c.id == wanted.id)
+    rows = connection.execute(query.order_by(_OUTBOX.c.created.desc()).limit(_MOST_PENDING)).all()
+    found = (RecordedDecision(Decision.decode(row.payload.encode()), row.id, False) for row in rows)
+    return [one for one in found if after is None or one.place < after]
+
+
+def _narrowed(
+    query: Select[Any], route: ColumnElement[Any], payload: ColumnElement[Any], wanted: DecisionFilter
+) -> Select[Any]:
+    """Quotes inside a person's words are escaped in JSON, so that none of them looks like a field."""
+    query = query.where(visible(route, wanted.globs), payload.is_not(None))
+    if wanted.incident is not None:
+        query = query.where(payload.contains(f'"incident":"{wanted.incident}"', autoescape=True))
+    if wanted.kinds:
+        query = query.where(or_(*(payload.contains(f'"kind":"{kind}"', autoescape=True) for kind in wanted.kinds)))
+    return query

@@ -1,20 +1,148 @@
-"""Deliveries: each notification of the outbox, for each of its receivers."""
+"""Notifications on their way to people: outbox, deliveries per receiver, pictures in messages.
+
+The tables of what is on its way to people: who has which notification, and who works on whose.
+
+Notifications on their way out, written in the transaction of what they tell of.
+
+Deliveries: each notification of the outbox, for each of its receivers.
+
+Pictures that stand in messages, so that none is sent twice.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Index,
+    Text,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlmodel import Field
 
 from schemas.alert import Severity, rank
-from services.store.delivery_tables import DeliveryRow, ReceiverRow
-from services.store.dialect import insert_new
-from services.store.outbox import PENDING
-from services.store.tables import OutboxRow, table
+from services.store.dialect import insert_new, upsert
+from services.store.receiver_leases import ReceiverRow
+from services.store.tables import Base, UtcDateTime, table
+
+
+class OutboxRow(Base, table=True):
+    """One notification on its way: `pending` until a vendor accepted it, then `sent`; `failed` when given up."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index(None, "state", "next_attempt"), Index(None, "route", "state"))
+    id: str = Field(primary_key=True)
+    route: str
+    incident: str
+    kind: str
+    payload: str = Field(sa_type=Text)
+    state: str = "pending"
+    created: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    attempts: int = 0
+    next_attempt: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    sent: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    error: str | None = Field(default=None, sa_type=Text)
+
+
+class DeliveryRow(Base, table=True):
+    """One notification for one receiver: `pending` until the vendor accepted it, then `sent`; `failed` when given up.
+
+    `created` is when it was first seen here, by the wall clock. The row by which an incident's message came to be
+    has its place: `channel` and `message` (both empty where the vendor does not tell), the digest of what it shows,
+    and whether it is a `storm`'s, which stands for many incidents.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index(None, "receiver", "state"), Index(None, "receiver", "incident"))
+    notification: str = Field(primary_key=True)
+    receiver: str = Field(primary_key=True)
+    incident: str
+    state: str = "pending"
+    created: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    attempts: int = 0
+    next_attempt: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    sent: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    error: str | None = Field(default=None, sa_type=Text)
+    channel: str | None = None
+    message: str | None = None
+    shown: str | None = None
+    storm: bool = False
+
+
+class PictureRow(Base, table=True):
+    """The picture in an incident's message at a receiver: the vendor's name of the file, its `key`, and its words.
+
+    `file` is None when the vendor would not show it: it is not sent again before the picture is another one.
+    """
+
+    __tablename__ = "pictures"
+    receiver: str = Field(primary_key=True)
+    incident: str = Field(primary_key=True)
+    file: str | None = None
+    key: str
+    words: str = Field(sa_type=Text)
+
+
+PENDING: Final = "pending"
+_NOTIFICATIONS = table(OutboxRow)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxNotification:
+    """One notification: its id is the same however often it is derived. `payload` is JSON."""
+
+    id: str
+    route: str
+    incident: str
+    kind: str
+    payload: str
+    created: datetime
+
+
+def reconcile(connection: Connection, route: str, wanted: Sequence[OutboxNotification]) -> None:
+    """Make the route's pending notifications those of `wanted` that were not sent or given up."""
+    by_id = {item.id: item for item in wanted}
+    known = {item.id: item for item in _of_route(connection, route)}
+    gone = sorted(known.keys() - by_id.keys())
+    if gone:
+        connection.execute(
+            delete(_NOTIFICATIONS).where(_NOTIFICATIONS.c.id.in_(gone), _NOTIFICATIONS.c.state == PENDING)
+        )
+    for id, item in by_id.items():
+        if id in known and known[id] != item:
+            this = (_NOTIFICATIONS.c.id == id, _NOTIFICATIONS.c.state == PENDING)
+            connection.execute(update(_NOTIFICATIONS).where(*this).values(**asdict(item)))
+    new = [{**asdict(item), "state": PENDING, "attempts": 0} for id, item in by_id.items() if id not in known]
+    insert_new(connection, _NOTIFICATIONS, new)
+
+
+def _of_route(connection: Connection, route: str) -> tuple[OutboxNotification, ...]:
+    columns = [_NOTIFICATIONS.c[name] for name in OutboxNotification.__dataclass_fields__]
+    return tuple(
+        OutboxNotification(*row) for row in connection.execute(select(*columns).where(_NOTIFICATIONS.c.route == route))
+    )
+
+
+def pending_notifications(connection: Connection) -> tuple[OutboxNotification, ...]:
+    """What is to be sent, oldest first."""
+    columns = [_NOTIFICATIONS.c[name] for name in OutboxNotification.__dataclass_fields__]
+    query = (
+        select(*columns)
+        .where(_NOTIFICATIONS.c.state == PENDING)
+        .order_by(_NOTIFICATIONS.c.created, _NOTIFICATIONS.c.id)
+    )
+    return tuple(OutboxNotification(*row) for row in connection.execute(query))
+
 
 SENT: Final = "sent"
 FAILED: Final = "failed"
@@ -45,7 +173,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class MessagePlace:
     """Where the message of an incident stands, and the digest of what it shows."""
 
     channel: str
@@ -55,7 +183,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Unconfirmed:
+class UnconfirmedDelivery:
     """What a receiver has not got of an incident: since when, how often it was tried, and what stands in the way."""
 
     incident: str
@@ -65,7 +193,7 @@ class Unconfirmed:
     error: str | None
 
 
-def spread(connection: Connection, receivers: Callable[[str], Sequence[str]], now: datetime) -> tuple[str, ...]:
+def fan_out(connection: Connection, receivers: Callable[[str], Sequence[str]], now: datetime) -> tuple[str, ...]:
     """Make a delivery of each new notification for each receiver of its route; the names of these receivers."""
     known = exists().where(_DELIVERIES.c.notification == _OUTBOX.c.id)
     query = select(_OUTBOX.c.id, _OUTBOX.c.route, _OUTBOX.c.incident).where(_OUTBOX.c.state == PENDING, ~known)
@@ -90,7 +218,7 @@ def forget_withdrawn(connection: Connection) -> None:
     connection.execute(delete(_DELIVERIES).where(_DELIVERIES.c.state == PENDING, ~there))
 
 
-def waiting(connection: Connection, receiver: str) -> tuple[Delivery, ...]:
+def first_pending(connection: Connection, receiver: str) -> tuple[Delivery, ...]:
     """The first of each incident that the receiver has not got, oldest first: the later ones have to wait for it.
 
     What opens an incident comes before all else of it, and at one time the lesser severity first.
@@ -106,7 +234,7 @@ def waiting(connection: Connection, receiver: str) -> tuple[Delivery, ...]:
     return tuple(first.values())
 
 
-def with_work(connection: Connection, now: datetime) -> tuple[str, ...]:
+def receivers_with_work(connection: Connection, now: datetime) -> tuple[str, ...]:
     """Names of the receivers that have something to be sent now."""
     one, all = _DELIVERIES.c, _RECEIVERS.c
     due = or_(one.next_attempt.is_(None), one.next_attempt <= now)
@@ -115,36 +243,38 @@ def with_work(connection: Connection, now: datetime) -> tuple[str, ...]:
     return tuple(connection.execute(query.distinct().order_by(one.receiver)).scalars())
 
 
-def of_which_told(connection: Connection, receiver: str, incidents: Iterable[str]) -> frozenset[str]:
+def with_message(connection: Connection, receiver: str, incidents: Iterable[str]) -> frozenset[str]:
     """Those of the incidents of which the receiver has a message."""
     one = _DELIVERIES.c
     query = select(one.incident).where(one.receiver == receiver, one.message.is_not(None))
     return frozenset(connection.execute(query.where(one.incident.in_(sorted(incidents)))).scalars())
 
 
-def told(connection: Connection, receiver: str, incident: str) -> Told | None:
+def message_of(connection: Connection, receiver: str, incident: str) -> MessagePlace | None:
     """Where the receiver has its message of the incident."""
     one = _DELIVERIES.c
     query = select(one.channel, one.message, one.shown, one.storm).where(*_of(receiver, incident))
     row = connection.execute(query.where(one.message.is_not(None)).order_by(one.sent).limit(1)).one_or_none()
-    return None if row is None else Told(*row)
+    return None if row is None else MessagePlace(*row)
 
 
-def together(connection: Connection, receiver: str, told: Told) -> tuple[str, ...]:
+def sharing_message(connection: Connection, receiver: str, told: MessagePlace) -> tuple[str, ...]:
     """The incidents that share a storm's message, in the order in which they were told."""
     one = _DELIVERIES.c
     query = select(one.incident).where(*_at(receiver, told)).order_by(one.created, one.incident)
     return tuple(connection.execute(query).scalars())
 
 
-def openings(connection: Connection, receiver: str, since: datetime) -> tuple[tuple[datetime, bool], ...]:
+def opened_since(connection: Connection, receiver: str, since: datetime) -> tuple[tuple[datetime, bool], ...]:
     """When new incidents were told since then, and whether by a storm's message."""
     one = _DELIVERIES.c
     query = select(one.sent, one.storm).where(one.receiver == receiver, one.message.is_not(None), one.sent > since)
     return tuple((row.sent, row.storm) for row in connection.execute(query.order_by(one.sent)))
 
 
-def accept(connection: Connection, deliveries: Iterable[Delivery], now: datetime, placed: Told | None = None) -> None:
+def accept(
+    connection: Connection, deliveries: Iterable[Delivery], now: datetime, placed: MessagePlace | None = None
+) -> None:
     """The vendor has them; `placed` says where the new message stands, if it is one."""
     place: dict[str, Any] = {}
     if placed is not None:
@@ -155,12 +285,12 @@ def accept(connection: Connection, deliveries: Iterable[Delivery], now: datetime
         settle(connection, delivery.notification, now)
 
 
-def show(connection: Connection, receiver: str, told: Told, digest: str) -> None:
+def note_shown(connection: Connection, receiver: str, told: MessagePlace, digest: str) -> None:
     """The message shows something else now."""
     connection.execute(update(_DELIVERIES).where(*_at(receiver, told)).values(shown=digest))
 
 
-def lose(connection: Connection, receiver: str, told: Told) -> None:
+def forget_message(connection: Connection, receiver: str, told: MessagePlace) -> None:
     """The message is no longer there: what comes next is a new one."""
     connection.execute(update(_DELIVERIES).where(*_at(receiver, told)).values(channel=None, message=None, shown=None))
 
@@ -212,20 +342,20 @@ def settle(connection: Connection, notification: str, now: datetime) -> None:
     connection.execute(update(_OUTBOX).where(_OUTBOX.c.id == notification).values(**values))
 
 
-def unconfirmed(connection: Connection, since: datetime, before: datetime) -> tuple[Unconfirmed, ...]:
+def unconfirmed(connection: Connection, since: datetime, before: datetime) -> tuple[UnconfirmedDelivery, ...]:
     """The incidents of which a receiver has not got all that it should have, of what came up in [since, before]."""
     one = _DELIVERIES.c
     columns = (one.incident, one.receiver, func.min(one.created), func.max(one.attempts), func.max(one.error))
     query = select(*columns).where(one.state != SENT, one.created >= since, one.created <= before)
     rows = connection.execute(query.group_by(one.incident, one.receiver).order_by(one.receiver, one.incident))
-    return tuple(Unconfirmed(*row) for row in rows)
+    return tuple(UnconfirmedDelivery(*row) for row in rows)
 
 
 def _of(receiver: str, incident: str) -> tuple[Any, ...]:
     return _DELIVERIES.c.receiver == receiver, _DELIVERIES.c.incident == incident
 
 
-def _at(receiver: str, told: Told) -> tuple[Any, ...]:
+def _at(receiver: str, told: MessagePlace) -> tuple[Any, ...]:
     one = _DELIVERIES.c
     return one.receiver == receiver, one.channel == told.channel, one.message == told.message
 
@@ -255,3 +385,29 @@ def _delivery(row: Any) -> Delivery:
         attempts=row.attempts,
         next_attempt=row.next_attempt,
     )
+
+
+_PICTURES = table(PictureRow)
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePicture:
+    """A picture at its vendor: the name of its file, None if it is not shown; what tells it from another; its words."""
+
+    file: str | None
+    key: str
+    words: str
+
+
+def picture_of(connection: Connection, receiver: str, incident: str) -> MessagePicture | None:
+    """The picture of the incident that the receiver has."""
+    one = _PICTURES.c
+    query = select(one.file, one.key, one.words).where(one.receiver == receiver, one.incident == incident)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else MessagePicture(*row)
+
+
+def keep_picture(connection: Connection, receiver: str, incident: str, picture: MessagePicture) -> None:
+    """It is this one from now on."""
+    row = {"receiver": receiver, "incident": incident, "file": picture.file, "key": picture.key, "words": picture.words}
+    upsert(connection, _PICTURES, [row])

@@ -59,7 +59,7 @@ _SQLITE_UNAVAILABLE: Final = frozenset(
 )
 
 
-def arguments(url: URL) -> dict[str, Any]:
+def engine_arguments(url: URL) -> dict[str, Any]:
     """What an engine for this URL is made with; a server that is gone is noticed before a transaction begins."""
     if url.drivername == "sqlite":
         return {}
@@ -79,7 +79,7 @@ def prepare(engine: Engine) -> None:
         event.listen(engine, "connect", _on_postgresql_connect)
 
 
-def reading(engine: Engine) -> dict[str, Any]:
+def read_only_options(engine: Engine) -> dict[str, Any]:
     """Options of a connection whose transaction only reads, and sees one state of the database throughout."""
     if engine.dialect.name == "sqlite":
         return {READ_ONLY: True}

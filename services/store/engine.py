@@ -72,7 +72,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads, and sees one state of the database throughout."""
-        with self.engine.connect().execution_options(**dialect.reading(self.engine)) as connection:
+        with self.engine.connect().execution_options(**dialect.read_only_options(self.engine)) as connection:
             yield connection
 
     def scrub(self) -> None:
@@ -100,7 +100,7 @@ def open_database(url: str, *, create: bool = True) -> Database:
     parsed = parse_url(url)
     _check_file(parsed, create)
     # What is written is text of people; it must not stand in messages of errors, which are logged.
-    engine = create_engine(parsed, hide_parameters=True, **dialect.arguments(parsed))
+    engine = create_engine(parsed, hide_parameters=True, **dialect.engine_arguments(parsed))
     dialect.prepare(engine)
     try:
         with engine.begin() as connection:
@@ -108,17 +108,18 @@ def open_database(url: str, *, create: bool = True) -> Database:
             upgrade(connection)
     except DBAPIError as error:
         engine.dispose()
-        raise StoreError(f"cannot open the database {shown(parsed)}: {_words(error)}") from error
+        raise StoreError(f"cannot open the database {without_password(parsed)}: {_words(error)}") from error
     except CommandError as error:
         engine.dispose()
         raise StoreError(
-            f"the database {shown(parsed)} was written by a newer version of Keelwatch ({error}); upgrade Keelwatch"
+            f"the database {without_password(parsed)} was written by a newer version of Keelwatch ({error}); "
+            "upgrade Keelwatch"
         ) from error
     return Database(engine)
 
 
 @dataclass(slots=True)
-class Hold:
+class DatabaseClaim:
     """That no other process works on a database; it ends with `release`, the block, or the process."""
 
     descriptor: int | None
@@ -136,7 +137,7 @@ class Hold:
         self.release()
 
 
-def hold(url: str) -> Hold:
+def claim_database(url: str) -> DatabaseClaim:
     """Claim an SQLite database for this process, which has one writer; on PostgreSQL any number may work.
 
     The claim is a lock on a file beside the database (`NAME.lock`), which the system takes away with the process.
@@ -146,7 +147,7 @@ def hold(url: str) -> Hold:
     """
     parsed = parse_url(url)
     if parsed.drivername != "sqlite":
-        return Hold(None)
+        return DatabaseClaim(None)
     _check_file(parsed, create=True)
     path = Path(parsed.database or "").resolve()
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -158,7 +159,7 @@ def hold(url: str) -> Hold:
             f"another worker process works on {path}: SQLite has one writer; stop that process, or set "
             "KEELWATCH_DATABASE_URL=postgresql://USER:PASSWORD@HOST/NAME to run several"
         ) from None
-    return Hold(descriptor)
+    return DatabaseClaim(descriptor)
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -198,7 +199,7 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
-def shown(url: URL) -> str:
+def without_password(url: URL) -> str:
     """The URL for people, without its password."""
     return url.render_as_string(hide_password=True)
 

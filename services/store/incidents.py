@@ -1,17 +1,91 @@
-"""Incidents as their route's journal gives them."""
+"""Incidents as the journal gives them: the table, filtered lists, and one incident with all its details.
+
+Incidents as their route's journal gives them.
+
+Lists of incidents for people: the worst first, or the newest, narrowed down, a page at a time.
+
+One incident with all that people need to judge it, read in one state of the database.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, and_, delete, exists, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Index,
+    Text,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+)
+from sqlmodel import Field
 
-from schemas.incident import Incident
+from schemas.alert import Alert, Severity, rank
+from schemas.decision import Decision
+from schemas.evaluation import Comparison
+from schemas.identity import Model
+from schemas.incident import Incident, IncidentState
+from schemas.sample import Sample
+from services.store import decisions, journal, routes, samples
 from services.store.dialect import upsert
-from services.store.tables import IncidentRow, table
-from services.store.visible import EVERYTHING, visible
+from services.store.journal import (
+    MOST_WITHIN,
+)
+from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
+
+
+class IncidentRow(Base, table=True):
+    """One incident, derived from its route's journal: at most one of a route is not resolved.
+
+    `false_alarm` says that somebody called it one.
+    """
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        Index(
+            "uq_incidents_unresolved_route",
+            "route",
+            unique=True,
+            sqlite_where=text("state <> 'resolved'"),
+            postgresql_where=text("state <> 'resolved'"),
+        ),
+        Index(None, "route", "opened_at"),
+        Index(None, "opened_at", "id"),
+    )
+    id: str = Field(primary_key=True)
+    route: str
+    state: str
+    severity: str
+    opened_event_index: int = Field(sa_type=BigInteger)
+    opened_at: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    payload: str = Field(sa_type=Text)
+    false_alarm: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+_INCIDENT_ROWS = table(IncidentRow)
+
+
+def open_within(
+    connection: Connection, route: str, since: datetime, until: datetime, most: int = MOST_WITHIN
+) -> tuple[Incident, ...]:
+    """Incidents that were open at some time in [since, until), newest first."""
+    one = _INCIDENT_ROWS.c
+    query = select(one.payload).where(one.route == route, one.opened_at < until)
+    newest = query.order_by(one.opened_at.desc(), one.id.desc()).limit(most)
+    found = (Incident.decode(payload.encode()) for payload in connection.execute(newest).scalars())
+    return tuple(one for one in found if one.resolved_at is None or one.resolved_at >= since)
+
 
 _INCIDENTS = table(IncidentRow)
 
@@ -50,7 +124,7 @@ def find(connection: Connection, route: str | None = None, states: Sequence[str]
     return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
-def page(
+def page_newest(
     connection: Connection,
     route: str | None,
     states: Sequence[str] | None,
@@ -91,3 +165,115 @@ def _row(incident: Incident, false_alarms: Collection[str]) -> dict[str, Any]:
         "payload": incident.encode().decode(),
         "false_alarm": any(entry.ref in false_alarms for entry in incident.timeline),
     }
+
+
+_LISTED_INCIDENTS = table(IncidentRow)
+_SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
+_RANK: Final = case({name: rank(name) for name in _SEVERITIES}, value=_LISTED_INCIDENTS.c.severity, else_=0)
+
+IncidentPlace = tuple[int, datetime, str]
+"""Where an incident stands in a list: rank of its severity (0 where all count alike), time of opening, id."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFilter:
+    """Which incidents: of routes that fit one of the globs, in one of the states, of one of the severities.
+
+    `within` are globs of which the route fits one as well: `globs` are what is seen, these what is looked for.
+    """
+
+    globs: Sequence[str] = EVERYTHING
+    states: Sequence[IncidentState] = ()
+    severities: Sequence[Severity] = ()
+    worst_first: bool = False
+    within: Sequence[str] = EVERYTHING
+
+
+def page(
+    connection: Connection, wanted: IncidentFilter, after: IncidentPlace | None, most: int
+) -> tuple[Incident, ...]:
+    """At most so many incidents that follow the one at that place; the newest first, the worst ones before them."""
+    worst = _RANK if wanted.worst_first else None
+    opened, id = _LISTED_INCIDENTS.c.opened_at, _LISTED_INCIDENTS.c.id
+    order: list[ColumnElement[Any]] = (
+        [opened.desc(), id.desc()] if worst is None else [worst.desc(), opened.desc(), id.desc()]
+    )
+    query = select(_LISTED_INCIDENTS.c.payload).where(_fits(wanted)).order_by(*order).limit(most)
+    if after is not None:
+        rank_, ts, name = after
+        later = or_(opened < ts, and_(opened == ts, id < name))
+        query = query.where(later if worst is None else or_(worst < rank_, and_(worst == rank_, later)))
+    return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def place_of(incident: Incident, wanted: IncidentFilter) -> IncidentPlace:
+    """Where the incident stands in that list."""
+    return rank(incident.severity) if wanted.worst_first else 0, incident.opened_at, incident.id
+
+
+def count(connection: Connection, wanted: IncidentFilter) -> int:
+    """How many there are."""
+    return int(
+        connection.execute(select(func.count()).select_from(_LISTED_INCIDENTS).where(_fits(wanted))).scalar_one()
+    )
+
+
+def _fits(wanted: IncidentFilter) -> ColumnElement[bool]:
+    held: list[ColumnElement[bool]] = [
+        visible(_LISTED_INCIDENTS.c.route, some) for some in (wanted.globs, wanted.within)
+    ]
+    if wanted.states:
+        held.append(_LISTED_INCIDENTS.c.state.in_(wanted.states))
+    if wanted.severities:
+        held.append(_LISTED_INCIDENTS.c.severity.in_(wanted.severities))
+    return and_(*held)
+
+
+_LOOK_BACK: Final = timedelta(hours=24)
+"""An incident tells of evaluations that were so shortly before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentDetails:
+    """An incident and what it refers to.
+
+    Attributes:
+        alerts: the newest of each fingerprint, firing or not, in the order of their first crossing.
+        comparisons: those that its timeline refers to, in order.
+        models: of the route, by identity. samples: of its exemplars, where text was kept.
+        decided: what people decided on it that its timeline does not show yet.
+    """
+
+    incident: Incident
+    alerts: tuple[Alert, ...]
+    comparisons: tuple[Comparison, ...]
+    models: Mapping[str, Model]
+    samples: Mapping[str, Sample]
+    decided: tuple[Decision, ...]
+
+
+def details(connection: Connection, id: str) -> IncidentDetails | None:
+    """The dossier of an incident; None when there is no such incident."""
+    incident = get(connection, id)
+    if incident is None:
+        return None
+    told = {entry.ref for entry in incident.timeline}
+    facts = journal.facts(connection, incident.route, incident.opened_at - _LOOK_BACK)
+    return IncidentDetails(
+        incident,
+        _alerts(incident, facts),
+        tuple(fact for fact in facts if isinstance(fact, Comparison) and fact.id in told),
+        routes.identities(connection, incident.route),
+        samples.by_id(connection, incident.route, incident.exemplars),
+        tuple(one for one in decisions.of_incident(connection, id) if one.id not in told),
+    )
+
+
+def _alerts(incident: Incident, facts: tuple[journal.Fact, ...]) -> tuple[Alert, ...]:
+    """Of each fingerprint the newest alert within the incident's life that has something to show."""
+    end = incident.resolved_at or incident.updated_at
+    found: dict[str, Alert] = {}
+    for fact in sorted((f for f in facts if isinstance(f, Alert)), key=lambda alert: (alert.ts, alert.event_index)):
+        if fact.fingerprint in incident.fingerprints and incident.opened_at <= fact.ts <= end:
+            found[fact.fingerprint] = fact
+    return tuple(found.values())

@@ -1,22 +1,151 @@
-"""The facts of a route: alerts, changes, runs, comparisons, decisions, append-only and hash-chained."""
+"""The journal: facts of each route, append-only and hash-chained, and the queries that page through them.
+
+The hash chain of a journal: salted commitments, so that a fact can be erased and the chain still verifies.
+
+commitment = sha256(salt || payload), hash = sha256(previous hash || commitment || meta), meta = canonical JSON of
+(route, seq, kind, fact, ts). The number and hash of the last entry are kept beside the journal. An erased entry has
+neither payload nor salt, and a later entry of kind `erasure` says so: without one, a missing payload is tampering.
+Whoever can write the whole database can make a new chain: it shows edits of single rows, not a rewritten history.
+
+The facts of a route: alerts, changes, runs, comparisons, decisions, append-only and hash-chained.
+
+Changes and comparisons of all routes, read from the journal a page at a time.
+
+What happened on a route in a span of time, for the axis of a chart; at most so many of each kind, the newest.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Text,
+    and_,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlmodel import Field, UniqueConstraint
 
 from schemas.alert import Alert
+from schemas.base import canonical, iso
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, Run
 from services.store import routes
-from services.store.chain import ERASURE, SALT_BYTES, Entry, commitment_of, erased_seq, hash_of, problems
+from services.store.dialect import json_text
 from services.store.engine import StoreError
-from services.store.tables import JournalRow, table
+from services.store.routes import RouteRow
+from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
+
+
+class JournalRow(Base, table=True):
+    """One fact in a route's append-only, hash-chained journal. An erased fact has neither payload nor salt."""
+
+    __tablename__ = "journal"
+    __table_args__ = (UniqueConstraint("route", "kind", "fact"),)
+    route: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    kind: str
+    fact: str
+    ts: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    payload: str | None = Field(default=None, sa_type=Text)
+    salt: bytes | None = Field(default=None, sa_type=LargeBinary)
+    commitment: str
+    hash: str
+
+
+ERASURE: Final = "erasure"
+SALT_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One row of a journal; `payload` and `salt` are None once erased."""
+
+    route: str
+    seq: int
+    kind: str
+    fact: str
+    ts: datetime
+    payload: str | None
+    salt: bytes | None
+    commitment: str
+    hash: str
+
+
+def commitment_of(salt: bytes, payload: str) -> str:
+    """Binds the entry to its payload; without the salt nobody can test a guess of an erased one."""
+    return hashlib.sha256(salt + payload.encode()).hexdigest()
+
+
+def hash_of(previous: str, commitment: str, meta: tuple[str, int, str, str, datetime]) -> str:
+    """Binds the entry to its place and to all before it."""
+    *place, ts = meta
+    return hashlib.sha256(previous.encode() + commitment.encode() + canonical([*place, iso(ts)])).hexdigest()
+
+
+def chain_problems(entries: Sequence[JournalEntry], head: tuple[int, str]) -> tuple[str, ...]:
+    """What is wrong with a route's chain, in words; empty when it is whole.
+
+    Args:
+        entries: the route's entries by `seq`.
+        head: number and hash of the last entry as kept beside the journal.
+    """
+    erased = _erased(entries)
+    found: list[str] = []
+    previous = ""
+    for seq, entry in enumerate(entries, start=1):
+        if entry.seq != seq:
+            return (*found, f"entry {seq} is missing")
+        found += _faults(entry, previous, entry.seq in erased)
+        previous = entry.hash
+    if (len(entries), previous) != head:
+        found.append(f"the journal ends at entry {len(entries)}, its head says {head[0]}, or with another hash")
+    return tuple(found)
+
+
+def _faults(entry: JournalEntry, previous: str, erased: bool) -> Iterable[str]:
+    meta = (entry.route, entry.seq, entry.kind, entry.fact, entry.ts)
+    if entry.hash != hash_of(previous, entry.commitment, meta):
+        yield f"entry {entry.seq} was changed, moved or follows another one than when it was written"
+    if entry.payload is None and entry.salt is None:
+        if not erased:
+            yield f"the payload of entry {entry.seq} is gone and no erasure says so"
+    elif entry.payload is None or entry.salt is None or erased:
+        yield f"entry {entry.seq} is half erased, or has come back after its erasure"
+    elif len(entry.salt) != SALT_BYTES or entry.commitment != commitment_of(entry.salt, entry.payload):
+        yield f"the payload of entry {entry.seq} is not the one that was written"
+
+
+def _erased(entries: Iterable[JournalEntry]) -> frozenset[int]:
+    """The numbers of the entries whose content must be gone: facts, and what earlier erasures put in their place."""
+    gone: set[int] = set()
+    standing: dict[int, int] = {}
+    for entry in entries:
+        target = erased_seq(entry.kind, entry.fact)
+        if target is not None:
+            gone.add(standing.get(target, target))
+            standing[target] = entry.seq
+    return frozenset(gone)
+
+
+def erased_seq(kind: str, fact: str) -> int | None:
+    """The number of the fact that an entry erases, from its `fact` of the form `number/how often`; None for a fact."""
+    number = fact.partition("/")[0]
+    return int(number) if kind == ERASURE and number.isdecimal() else None
+
 
 Fact = Alert | Change | Run | Comparison | Decision
 KINDS: Final[dict[str, type[Alert] | type[Change] | type[Run] | type[Comparison] | type[Decision]]] = {
@@ -43,7 +172,7 @@ def append(connection: Connection, route: str, facts: Sequence[Fact]) -> int:
     return len(new)
 
 
-def held(connection: Connection, route: str, facts: Sequence[Fact]) -> frozenset[str]:
+def known_ids(connection: Connection, route: str, facts: Sequence[Fact]) -> frozenset[str]:
     """The ids of those facts of the route that its journal holds."""
     known = _known(connection, route, facts)
     return frozenset(fact.id for fact in facts if (_NAMES[type(fact)], fact.id) in known)
@@ -102,18 +231,18 @@ def facts(connection: Connection, route: str, since: datetime | None = None) -> 
     return tuple(fact for fact in read if since is None or fact.ts >= since)
 
 
-def entries(connection: Connection, route: str, since: datetime | None = None) -> tuple[Entry, ...]:
+def entries(connection: Connection, route: str, since: datetime | None = None) -> tuple[JournalEntry, ...]:
     """The route's journal as it is stored, in order; with `since` without older facts, but with every erasure."""
-    columns = [_JOURNAL.c[name] for name in Entry.__dataclass_fields__]
+    columns = [_JOURNAL.c[name] for name in JournalEntry.__dataclass_fields__]
     query = select(*columns).where(_JOURNAL.c.route == route).order_by(_JOURNAL.c.seq)
     if since is not None:
         query = query.where(or_(_JOURNAL.c.ts >= since, _JOURNAL.c.kind == ERASURE))
-    return tuple(Entry(*row) for row in connection.execute(query))
+    return tuple(JournalEntry(*row) for row in connection.execute(query))
 
 
 def verify_chain(connection: Connection, route: str) -> tuple[str, ...]:
     """What is wrong with the route's journal, in words; empty when nothing is."""
-    return problems(entries(connection, route), routes.head(connection, route))
+    return chain_problems(entries(connection, route), routes.head(connection, route))
 
 
 def erase(connection: Connection, route: str, seq: int, ts: datetime, replacement: Fact | None = None) -> None:
@@ -133,3 +262,111 @@ def erase(connection: Connection, route: str, seq: int, ts: datetime, replacemen
     connection.execute(update(_JOURNAL).where(*where).values(payload=None, salt=None))
     payload = f"{_NAMES[type(replacement)]}\n{replacement.encode().decode()}" if replacement else ""
     _write(connection, route, [(ERASURE, f"{seq}/{len(found)}", ts, payload)])
+
+
+ANNOUNCED: Final = "announced"
+_FACTS = table(JournalRow)
+_ROUTES = table(RouteRow)
+FactPlace = tuple[datetime, str]
+
+
+def changes(
+    connection: Connection,
+    globs: Sequence[str],
+    kinds: Collection[str] | None,
+    after: FactPlace | None,
+    most: int,
+) -> tuple[Change | Decision, ...]:
+    """At most so many changes of these kinds, newest first, that follow the one with this time and id.
+
+    A change that was announced is the decision that says so. What was erased is left out.
+    """
+    said = json_text(connection, _FACTS.c.payload, "kind")
+    change, announced = _FACTS.c.kind == "change", and_(_FACTS.c.kind == "decision", said == "announce")
+    if kinds is not None:
+        change = and_(change, said.in_(sorted(kinds)))
+    wanted = or_(change, announced) if kinds is None or ANNOUNCED in kinds else change
+    found = _facts_page(connection, globs, ("change", "decision"), wanted, after, most)
+    return tuple(fact for fact in found if isinstance(fact, Change | Decision))
+
+
+def comparisons(
+    connection: Connection, globs: Sequence[str], after: FactPlace | None, most: int
+) -> tuple[Comparison, ...]:
+    """At most so many comparisons, newest first, that follow the one with this time and id."""
+    found = _facts_page(connection, globs, ("comparison",), true(), after, most)
+    return tuple(fact for fact in found if isinstance(fact, Comparison))
+
+
+def comparison(connection: Connection, id: str) -> Comparison | None:
+    """One comparison."""
+    one = _FACTS.c
+    query = select(one.payload).where(_of_routes(EVERYTHING), one.kind == "comparison", one.fact == id)
+    payload = connection.execute(query).scalars().first()
+    return None if payload is None else Comparison.decode(payload.encode())
+
+
+def comparisons_by_run(
+    connection: Connection, globs: Sequence[str], ended: Collection[datetime]
+) -> dict[str, Comparison]:
+    """Id of a later run -> its comparison, of runs that ended at these times: a comparison bears that time."""
+    one = _FACTS.c
+    query = select(one.payload).where(_of_routes(globs), one.kind == "comparison", one.ts.in_(sorted(ended)))
+    found = (Comparison.decode(text.encode()) for text in connection.execute(query).scalars() if text is not None)
+    return {fact.after_run: fact for fact in found if fact.after_run is not None}
+
+
+def _facts_page(
+    connection: Connection,
+    globs: Sequence[str],
+    kinds: Collection[str],
+    wanted: ColumnElement[bool],
+    after: FactPlace | None,
+    most: int,
+) -> list[Any]:
+    one = _FACTS.c
+    query = select(one.kind, one.payload).where(
+        _of_routes(globs), one.kind.in_(kinds), wanted, one.payload.is_not(None)
+    )
+    if after is not None:
+        query = query.where(or_(one.ts < after[0], and_(one.ts == after[0], one.fact < after[1])))
+    rows = connection.execute(query.order_by(one.ts.desc(), one.fact.desc()).limit(most)).all()
+    return [KINDS[row.kind].decode(row.payload.encode()) for row in rows]
+
+
+def _of_routes(globs: Sequence[str]) -> ColumnElement[bool]:
+    """Of these routes, each by its name, so that the index by route and kind is used."""
+    return _FACTS.c.route.in_(select(_ROUTES.c.route).where(visible(_ROUTES.c.route, globs)))
+
+
+MOST_WITHIN: Final = 100
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+_FACT_ROWS = table(JournalRow)
+
+
+def facts_within(
+    connection: Connection,
+    route: str,
+    kinds: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    most: int = MOST_WITHIN,
+) -> tuple[Fact, ...]:
+    """Facts of these kinds in [since, until), in order; of an erased one what was put in its place."""
+    since, until = since or _EARLIEST, until or _LATEST
+    one = _FACT_ROWS.c
+    query = select(one.kind, one.payload).where(one.route == route, one.kind.in_(kinds), one.payload.is_not(None))
+    within = query.where(one.ts >= since, one.ts < until).order_by(one.seq.desc()).limit(most)
+    found = [KINDS[kind].decode(payload.encode()) for kind, payload in connection.execute(within)]
+    found += [fact for fact in _replaced(connection, route, kinds, most) if since <= fact.ts < until]
+    return tuple(sorted(found, key=lambda fact: fact.ts))
+
+
+def _replaced(connection: Connection, route: str, kinds: Sequence[str], most: int) -> Iterator[Fact]:
+    one = _FACT_ROWS.c
+    query = select(one.payload).where(one.route == route, one.kind == ERASURE, one.payload.is_not(None))
+    for stored in connection.execute(query.order_by(one.seq.desc()).limit(most)).scalars():
+        kind, _, payload = stored.partition("\n")
+        if kind in kinds:
+            yield KINDS[kind].decode(payload.encode())

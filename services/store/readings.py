@@ -1,17 +1,63 @@
-"""Readings: the newest of each stream, and a bounded history."""
+"""Readings: the newest of each stream, and a bounded history.
+
+Readings: the newest of each stream, and a bounded history.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Select, delete, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Index,
+    Select,
+    Text,
+    delete,
+    or_,
+    select,
+)
+from sqlmodel import Field
 
 from schemas.base import hash16
 from schemas.reading import Reading
 from services.store.dialect import insert_new, upsert
-from services.store.fleet_tables import StreamRow
-from services.store.tables import ReadingRow, table
+from services.store.tables import Base, UtcDateTime, table
+
+
+class ReadingRow(Base, table=True):
+    """One reading; `stream` is the hash of what it speaks of."""
+
+    __tablename__ = "readings"
+    __table_args__ = (Index(None, "route", "stream", "event_index", "id"),)
+    id: str = Field(primary_key=True)
+    route: str
+    stream: str
+    event_index: int = Field(sa_type=BigInteger)
+    ts: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    status: str
+    payload: str = Field(sa_type=Text)
+
+
+class StreamRow(Base, table=True):
+    """The newest reading of one stream: `id` is that of its row in `readings`, `n` and `baseline` of its evidence."""
+
+    __tablename__ = "streams"
+    __table_args__ = (Index(None, "route", "status"),)
+    route: str = Field(primary_key=True)
+    stream: str = Field(primary_key=True)
+    event_index: int = Field(sa_type=BigInteger)
+    id: str
+    ts: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    status: str
+    detector: str
+    signal: str | None = None
+    baseline: str | None = None
+    n: int = Field(sa_type=BigInteger)
+    reason: str | None = Field(default=None, sa_type=Text)
+
 
 KEPT_READINGS: Final = 200
 _READINGS = table(ReadingRow)

@@ -1,27 +1,82 @@
-"""Rollups by minute and hour: how many exchanges, how many scored, the sum of a signal's values."""
+"""Rollups by minute and hour: exchanges, how many were scored, the sum of each signal.
+
+The table of a month in a glance: the sums of the minutes of each hour.
+
+Rollups by minute and hour: how many exchanges, how many scored, the sum of a signal's values.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Column, Connection, Table, func, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Table,
+    func,
+    literal_column,
+    select,
+    text,
+)
+from sqlmodel import Field
 
 from services.store.dialect import add_up, seconds_of
-from services.store.rollup_tables import HourlyRollup
-from services.store.tables import Rollup, table
+from services.store.tables import Base, UtcDateTime, table
+
+
+class RollupRow(Base, table=True):
+    """One minute of one signal: `n` exchanges, `scored` of them, the `sum` of their values (Booleans: how many true).
+
+    `slice` is empty for the whole route, else `dimension=value`; `signal` is empty for the exchanges themselves.
+    """
+
+    __tablename__ = "rollups"
+    route: str = Field(primary_key=True)
+    minute: datetime = Field(primary_key=True, sa_type=cast(Any, UtcDateTime))
+    identity: str = Field(primary_key=True)
+    slice: str = Field(primary_key=True)
+    signal: str = Field(primary_key=True)
+    n: int = Field(sa_type=BigInteger)
+    scored: int = Field(sa_type=BigInteger)
+    sum: float
+
+
+_EXCHANGES: Final = text("slice = '' AND signal = ''")
+
+
+class HourlyRollupRow(Base, table=True):
+    """One hour of one signal, with the columns of `RollupRow`: a month of minutes is too much to add up for a page."""
+
+    __tablename__ = "rollups_hourly"
+    __table_args__ = (
+        Index(None, "route", "identity", "hour", sqlite_where=_EXCHANGES, postgresql_where=_EXCHANGES),
+        Index(None, "route", "hour", sqlite_where=_EXCHANGES, postgresql_where=_EXCHANGES),
+        {"sqlite_with_rowid": False},
+    )
+    route: str = Field(primary_key=True)
+    hour: datetime = Field(primary_key=True, sa_type=cast(Any, UtcDateTime))
+    identity: str = Field(primary_key=True)
+    slice: str = Field(primary_key=True)
+    signal: str = Field(primary_key=True)
+    n: int = Field(sa_type=BigInteger)
+    scored: int = Field(sa_type=BigInteger)
+    sum: float
+
 
 _HOUR: Final = timedelta(hours=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SUMS: Final = ("n", "scored", "sum")
-_ROLLUPS = table(Rollup)
-_HOURLY = table(HourlyRollup)
+_ROLLUPS = table(RollupRow)
+_HOURLY = table(HourlyRollupRow)
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class RollupRate:
     """One signal over a span of time: `n` exchanges, `scored` of them, the `sum` of their values.
 
     For a Boolean the sum is how many were true. `signal` is empty for the exchanges themselves.
@@ -41,8 +96,8 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One signal in one step of time that begins at `ts`; `n`, `scored` and `sum` as in `Rate`."""
+class RollupPoint:
+    """One signal in one step of time that begins at `ts`; `n`, `scored` and `sum` as in `RollupRate`."""
 
     ts: datetime
     signal: str
@@ -52,7 +107,7 @@ class Point:
 
 
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Add the rows (dicts of the columns of `Rollup`, each key once) to what is stored, by minute and by hour."""
+    """Add the rows (dicts of the columns of `RollupRow`, each key once) to what is stored, by minute and by hour."""
     add_up(connection, _ROLLUPS, rows, _SUMS)
     add_up(connection, _HOURLY, _by_hour(rows), _SUMS)
 
@@ -63,7 +118,7 @@ def rates(
     since: datetime | None = None,
     until: datetime | None = None,
     slice: str | None = "",
-) -> tuple[Rate, ...]:
+) -> tuple[RollupRate, ...]:
     """Rates of the route in [since, until), by identity, slice and signal; `slice=None` gives all slices."""
     found: dict[tuple[str, str, str], tuple[int, int, float]] = {}
     for some, first, last in _spans(since, until):
@@ -75,7 +130,7 @@ def rates(
         for identity, label, signal, n, scored, value in connection.execute(query):
             before = found.get((identity, label, signal), (0, 0, 0.0))
             found[identity, label, signal] = (before[0] + int(n), before[1] + int(scored), before[2] + float(value))
-    return tuple(Rate(*key, *sums) for key, sums in sorted(found.items()))
+    return tuple(RollupRate(*key, *sums) for key, sums in sorted(found.items()))
 
 
 def points(
@@ -87,7 +142,7 @@ def points(
     slice: str = "",
     identity: str | None = None,
     signal: str | None = None,
-) -> tuple[Point, ...]:
+) -> tuple[RollupPoint, ...]:
     """Every signal, or one, in steps of time over [since, until), which are whole steps since 1970; by time and signal.
 
     Steps in which nothing arrived are left out.
@@ -103,12 +158,12 @@ def points(
         query = query.where(some.c.signal == signal)
     found = sorted(tuple(row) for row in connection.execute(query.group_by(place, some.c.signal)))
     return tuple(
-        Point(datetime.fromtimestamp(int(at) * size, UTC), name, int(n), int(scored), float(value))
+        RollupPoint(datetime.fromtimestamp(int(at) * size, UTC), name, int(n), int(scored), float(value))
         for at, name, n, scored, value in found
     )
 
 
-def seen(connection: Connection, route: str) -> dict[str, tuple[datetime, datetime]]:
+def identities_seen(connection: Connection, route: str) -> dict[str, tuple[datetime, datetime]]:
     """Identity -> the hours in which it answered first and last on the route."""
     hour = _HOURLY.c.hour
     query = select(_HOURLY.c.identity, func.min(hour), func.max(hour)).where(

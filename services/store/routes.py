@@ -1,16 +1,64 @@
-"""The row of each route: its clock and the head of its journal."""
+"""Each route: its clock, the head of its journal, and the identities that answered on it.
+
+The row of each route: its clock and the head of its journal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Text,
+    select,
+    update,
+)
+from sqlmodel import Field
 
+from schemas.identity import Model
 from services.store.dialect import insert_new
-from services.store.tables import Route, table
+from services.store.tables import Base, UtcDateTime, table
 
-_ROUTES = table(Route)
+
+class RouteRow(Base, table=True):
+    """What is known of a route as a whole: its clock (greatest unflagged time) and the head of its journal."""
+
+    __tablename__ = "routes"
+    route: str = Field(primary_key=True)
+    clock: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    journal_seq: int = Field(default=0, sa_type=BigInteger)
+    journal_hash: str = ""
+
+
+class IdentityRow(Base, table=True):
+    """What stands behind an effective identity of a route: its model as JSON, without volatile fields."""
+
+    __tablename__ = "identities"
+    route: str = Field(primary_key=True)
+    identity: str = Field(primary_key=True)
+    model: str = Field(sa_type=Text)
+
+
+def add_identities(connection: Connection, route: str, models: Mapping[str, Model]) -> None:
+    """Note what stands behind the identities of a route, unless it is known."""
+    rows = [
+        {"route": route, "identity": identity, "model": model.model_dump_json()}
+        for identity, model in sorted(models.items())
+    ]
+    insert_new(connection, table(IdentityRow), rows)
+
+
+def identities(connection: Connection, route: str) -> dict[str, Model]:
+    """Identity -> what stands behind it, of one route."""
+    known = table(IdentityRow)
+    found = connection.execute(select(known.c.identity, known.c.model).where(known.c.route == route))
+    return {row.identity: Model.model_validate_json(row.model) for row in found}
+
+
+_ROUTES = table(RouteRow)
 
 
 def ensure(connection: Connection, *names: str) -> None:
@@ -35,7 +83,7 @@ def clock(connection: Connection, route: str) -> datetime | None:
     return connection.execute(select(_ROUTES.c.clock).where(_ROUTES.c.route == route)).scalar_one_or_none()
 
 
-def exists(connection: Connection, route: str) -> bool:
+def route_exists(connection: Connection, route: str) -> bool:
     """Whether anything is known of the route."""
     return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
 

@@ -1,18 +1,46 @@
-"""Samples: redacted text, at most 2,000 a day and route, for 30 days by the route's clock."""
+"""Samples: redacted text, at most 2,000 a day and route, for 30 days by the clock of the route.
+
+Samples: redacted text, at most 2,000 a day and route, for 30 days by the route's clock.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import (
+    Connection,
+    Index,
+    Text,
+    delete,
+    select,
+)
+from sqlmodel import Field
 
 from schemas.base import hash16
 from schemas.sample import Sample
 from services.store.dialect import insert_new
-from services.store.keys import key_if_any
-from services.store.tables import SampleRow, table
+from services.store.tables import Base, UtcDateTime, key_if_any, table
+
+
+class SampleRow(Base, table=True):
+    """One exchange's redacted text. `day` and `draw` decide which ones a full day keeps."""
+
+    __tablename__ = "samples"
+    __table_args__ = (
+        Index(None, "route", "day", "draw"),
+        Index(None, "route", "ts"),
+    )
+    route: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    ts: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    day: int
+    draw: str
+    user: str | None = Field(default=None, index=True)
+    conversation: str | None = None
+    payload: str = Field(sa_type=Text)
+
 
 KEPT_A_DAY: Final = 2_000
 KEPT_DAYS: Final = 30

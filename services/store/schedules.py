@@ -1,4 +1,7 @@
-"""Schedules of suites, and their fire times: each is taken by one process, once."""
+"""Schedules of suites, and their fire times: each is taken by one process, once.
+
+Schedules of suites, and their fire times: each is taken by one process, once.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,41 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Connection, Select, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Select, Text, and_, delete, func, or_, select, update
+from sqlmodel import Field
 
 from services.store.dialect import claim
-from services.store.run_tables import FireTimeRow, ScheduleRow
-from services.store.tables import table
-from services.store.visible import EVERYTHING, visible
+from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
+
+
+class ScheduleRow(Base, table=True):
+    """When the suites of a route are run by the clock; `origin` is file or command. `suites` is a JSON list, or null.
+
+    No fire time before `since` counts.
+    """
+
+    __tablename__ = "schedules"
+    route: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    suites: str | None = Field(default=None, sa_type=Text)
+    cron: str
+    timezone: str
+    enabled: bool
+    origin: str
+    since: datetime = Field(sa_type=cast(Any, UtcDateTime))
+
+
+class FireTimeRow(Base, table=True):
+    """One fire time of a schedule, whoever noticed it first; `missed` says why nothing was run."""
+
+    __tablename__ = "fire_times"
+    route: str = Field(primary_key=True)
+    schedule: str = Field(primary_key=True)
+    fire_time: datetime = Field(primary_key=True, sa_type=cast(Any, UtcDateTime))
+    missed: str | None = Field(default=None, sa_type=Text)
+
 
 Origin = Literal["file", "command"]
 FILE: Final = "file"
@@ -22,7 +52,7 @@ _FIRES = table(FireTimeRow)
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class StoredSchedule:
     """A schedule of one route. `suites` None are those of the route; no fire time up to `since` counts."""
 
     route: str
@@ -35,7 +65,7 @@ class Planned:
     since: datetime
 
 
-def add(connection: Connection, planned: Planned) -> bool:
+def add(connection: Connection, planned: StoredSchedule) -> bool:
     """Write a schedule; False when the route has one of that name."""
     return claim(connection, _SCHEDULES, _row(planned))
 
@@ -46,12 +76,12 @@ def remove(connection: Connection, route: str, name: str) -> bool:
     return connection.execute(delete(_SCHEDULES).where(*where)).rowcount == 1
 
 
-def find(connection: Connection, globs: Sequence[str] = EVERYTHING) -> tuple[Planned, ...]:
+def find(connection: Connection, globs: Sequence[str] = EVERYTHING) -> tuple[StoredSchedule, ...]:
     """The schedules of the routes that fit one of `globs`, by route and name."""
     return _read(connection, _planned().where(visible(_SCHEDULES.c.route, globs)))
 
 
-def page(connection: Connection, globs: Sequence[str], after: tuple[str, str], most: int) -> tuple[Planned, ...]:
+def page(connection: Connection, globs: Sequence[str], after: tuple[str, str], most: int) -> tuple[StoredSchedule, ...]:
     """At most so many schedules, by route and name, that follow the one of this route and name."""
     route, name = _SCHEDULES.c.route, _SCHEDULES.c.name
     following = or_(route > after[0], and_(route == after[0], name > after[1]))
@@ -59,16 +89,16 @@ def page(connection: Connection, globs: Sequence[str], after: tuple[str, str], m
 
 
 def _planned() -> Select[Any]:
-    columns = [_SCHEDULES.c[name] for name in Planned.__dataclass_fields__]
+    columns = [_SCHEDULES.c[name] for name in StoredSchedule.__dataclass_fields__]
     return select(*columns).order_by(_SCHEDULES.c.route, _SCHEDULES.c.name)
 
 
-def _read(connection: Connection, query: Select[Any]) -> tuple[Planned, ...]:
+def _read(connection: Connection, query: Select[Any]) -> tuple[StoredSchedule, ...]:
     rows = connection.execute(query)
-    return tuple(Planned(**{**row, "suites": _suites(row["suites"])}) for row in rows.mappings())
+    return tuple(StoredSchedule(**{**row, "suites": _suites(row["suites"])}) for row in rows.mappings())
 
 
-def sync(connection: Connection, wanted: Sequence[Planned]) -> None:
+def sync(connection: Connection, wanted: Sequence[StoredSchedule]) -> None:
     """Make the schedules of the monitor file these; one that changed begins anew, those of commands stay."""
     known = {(one.route, one.name): one for one in find(connection)}
     for planned in wanted:
@@ -83,7 +113,7 @@ def sync(connection: Connection, wanted: Sequence[Planned]) -> None:
             remove(connection, gone.route, gone.name)
 
 
-def last_fire(connection: Connection, planned: Planned) -> datetime:
+def last_fire(connection: Connection, planned: StoredSchedule) -> datetime:
     """The last fire time that was taken, else the time from which they count."""
     where = (_FIRES.c.route == planned.route, _FIRES.c.schedule == planned.name)
     last: datetime | None = connection.execute(select(func.max(_FIRES.c.fire_time)).where(*where)).scalar()
@@ -91,14 +121,14 @@ def last_fire(connection: Connection, planned: Planned) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Fired:
+class LastFire:
     """The last fire time of a schedule that anybody took; `missed` says why nothing was run for it."""
 
     fire_time: datetime
     missed: str | None
 
 
-def last_fires(connection: Connection, routes: Iterable[str]) -> dict[tuple[str, str], Fired]:
+def last_fires(connection: Connection, routes: Iterable[str]) -> dict[tuple[str, str], LastFire]:
     """(route, schedule) -> its last fire time, of all of these routes that have had one."""
     latest = select(_FIRES.c.route, _FIRES.c.schedule, func.max(_FIRES.c.fire_time).label("fire_time"))
     newest = (
@@ -106,20 +136,22 @@ def last_fires(connection: Connection, routes: Iterable[str]) -> dict[tuple[str,
     )
     same = and_(*(_FIRES.c[name] == newest.c[name] for name in ("route", "schedule", "fire_time")))
     rows = connection.execute(select(_FIRES).join(newest, same))
-    return {(row.route, row.schedule): Fired(row.fire_time, row.missed) for row in rows}
+    return {(row.route, row.schedule): LastFire(row.fire_time, row.missed) for row in rows}
 
 
-def take(connection: Connection, planned: Planned, fire_time: datetime, missed: str | None = None) -> bool:
+def take_fire_time(
+    connection: Connection, planned: StoredSchedule, fire_time: datetime, missed: str | None = None
+) -> bool:
     """Take one fire time; False when somebody has. `missed` says why nothing is run for it."""
     row = {"route": planned.route, "schedule": planned.name, "fire_time": fire_time, "missed": missed}
     return claim(connection, _FIRES, row)
 
 
-def _plan(planned: Planned) -> tuple[object, ...]:
+def _plan(planned: StoredSchedule) -> tuple[object, ...]:
     return planned.suites, planned.cron, planned.timezone, planned.enabled
 
 
-def _row(planned: Planned) -> dict[str, Any]:
+def _row(planned: StoredSchedule) -> dict[str, Any]:
     return {**asdict(planned), "suites": None if planned.suites is None else json.dumps(planned.suites)}
 
 

@@ -1,17 +1,90 @@
-"""Score rows, what produced them, and who answered."""
+"""Score rows, what produced them, and scored exchanges with their redacted text.
+
+Score rows, what produced them, and who answered.
+
+Scored exchanges with their redacted text, where that was kept.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Index,
+    LargeBinary,
+    Row,
+    Select,
+    Text,
+    and_,
+    delete,
+    exists,
+    insert,
+    select,
+)
+from sqlmodel import Field
 
-from schemas.identity import Model
+from schemas.sample import Sample
 from schemas.score import Scorer
 from services.store.dialect import insert_new
-from services.store.tables import Identity, IncidentRow, ScoreRow, table
-from services.store.tables import Scorer as ScorerRow
+from services.store.incidents import IncidentRow
+from services.store.samples import SampleRow
+from services.store.tables import Base, UtcDateTime, table
+
+
+class ScorerRow(Base, table=True):
+    """What produced score rows: engine, precision and signal versions, by the hash of their JSON."""
+
+    __tablename__ = "scorers"
+    id: str = Field(primary_key=True)
+    payload: str = Field(sa_type=Text)
+
+
+class ScoreRow(Base, table=True):
+    """One scored exchange: enough to re-compute evidence. Vectors are little-endian float16; null when not embedded."""
+
+    __tablename__ = "score_rows"
+    __table_args__ = (
+        Index(None, "route", "identity", "event_index"),
+        Index(None, "route", "id"),
+    )
+    route: str = Field(primary_key=True)
+    event_index: int = Field(primary_key=True, sa_type=BigInteger)
+    identity: str
+    fingerprint: str | None = None
+    id: str
+    ts: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    cluster: str
+    topic: str
+    partition: int
+    offset: int = Field(sa_type=BigInteger)
+    conversation: str | None = None
+    user: str | None = Field(default=None, index=True)
+    tags: str = Field(sa_type=Text)
+    flags: str = Field(sa_type=Text)
+    kept: bool
+    embedded: bool
+    scorer: str = Field(foreign_key="scorers.id")
+    prompt_vec: bytes | None = Field(default=None, sa_type=LargeBinary)
+    response_vec: bytes | None = Field(default=None, sa_type=LargeBinary)
+    style: bytes | None = Field(default=None, sa_type=LargeBinary)
+    signals: str = Field(sa_type=Text)
+
+
+_SCORES = table(ScoreRow)
+
+
+def latest_identity(connection: Connection, route: str) -> str | None:
+    """Who answered the newest exchange of the route that is stored."""
+    query = select(_SCORES.c.identity).where(_SCORES.c.route == route).order_by(_SCORES.c.event_index.desc()).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
 
 KEPT_ROWS: Final = 5_000
 HELD_BEFORE: Final = KEPT_ROWS  # as many as stood in the table when the incident opened
@@ -32,22 +105,6 @@ def add_scorers(connection: Connection, scorers: Mapping[str, Scorer]) -> None:
     insert_new(connection, table(ScorerRow), rows)
 
 
-def add_identities(connection: Connection, route: str, models: Mapping[str, Model]) -> None:
-    """Note what stands behind the identities of a route, unless it is known."""
-    rows = [
-        {"route": route, "identity": identity, "model": model.model_dump_json()}
-        for identity, model in sorted(models.items())
-    ]
-    insert_new(connection, table(Identity), rows)
-
-
-def identities(connection: Connection, route: str) -> dict[str, Model]:
-    """Identity -> what stands behind it, of one route."""
-    known = table(Identity)
-    found = connection.execute(select(known.c.identity, known.c.model).where(known.c.route == route))
-    return {row.identity: Model.model_validate_json(row.model) for row in found}
-
-
 def prune(connection: Connection, route: str, identities: Iterable[str]) -> None:
     """Keep the last 5,000 rows of each of the identities, whatever their age, and those of incidents.
 
@@ -66,4 +123,91 @@ def _held(route: str) -> ColumnElement[bool]:
     opened = _INCIDENTS.c.opened_event_index
     return exists().where(
         _INCIDENTS.c.route == route, _ROWS.c.event_index.between(opened - HELD_BEFORE, opened + HELD_AFTER)
+    )
+
+
+_SCORE_ROWS = table(ScoreRow)
+_SAMPLES = table(SampleRow)
+_SIGNALS = msgspec.json.Decoder(dict[str, tuple[bool | float | None, float | None, str]])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExchange:
+    """One exchange: what was measured, and its redacted text or None where that was not kept.
+
+    Attributes:
+        event_index: its number on the route; None when its score row is beyond what is kept.
+        signals: name -> value, probability and whether it was scored; None likewise.
+    """
+
+    id: str
+    route: str
+    ts: datetime
+    identity: str
+    event_index: int | None
+    flags: tuple[str, ...]
+    signals: Mapping[str, tuple[bool | float | None, float | None, str]] | None
+    sample: Sample | None
+
+
+def exchanges(
+    connection: Connection,
+    route: str,
+    before: int | None,
+    most: int,
+    *,
+    identity: str | None = None,
+    signal: str | None = None,
+    kept: bool = False,
+) -> tuple[StoredExchange, ...]:
+    """At most so many exchanges of the route before this event index, newest first.
+
+    `signal` gives those of which it was true, `kept` those whose text was kept.
+    """
+    query = (
+        _exchange_query(kept).where(_SCORE_ROWS.c.route == route).order_by(_SCORE_ROWS.c.event_index.desc()).limit(most)
+    )
+    if before is not None:
+        query = query.where(_SCORE_ROWS.c.event_index < before)
+    if identity is not None:
+        query = query.where(_SCORE_ROWS.c.identity == identity)
+    if signal is not None:
+        query = query.where(_SCORE_ROWS.c.signals.contains(f'"{signal}":[true', autoescape=True))
+    return tuple(_exchange(row) for row in connection.execute(query))
+
+
+def exchange(connection: Connection, route: str, id: str) -> StoredExchange | None:
+    """One exchange by its id; of one whose score row is gone the text alone."""
+    query = (
+        _exchange_query(False)
+        .where(_SCORE_ROWS.c.route == route, _SCORE_ROWS.c.id == id)
+        .order_by(_SCORE_ROWS.c.event_index.desc())
+    )
+    row = connection.execute(query.limit(1)).one_or_none()
+    if row is not None:
+        return _exchange(row)
+    kept = select(_SAMPLES.c.payload).where(_SAMPLES.c.route == route, _SAMPLES.c.id == id)
+    payload = connection.execute(kept).scalar_one_or_none()
+    if payload is None:
+        return None
+    sample = Sample.decode(payload.encode())
+    return StoredExchange(sample.id, route, sample.ts, sample.identity, None, (), None, sample)
+
+
+def _exchange_query(kept: bool) -> Select[Any]:
+    columns = [_SCORE_ROWS.c[name] for name in ("id", "route", "ts", "identity", "event_index", "flags", "signals")]
+    same = and_(_SAMPLES.c.route == _SCORE_ROWS.c.route, _SAMPLES.c.id == _SCORE_ROWS.c.id)
+    return select(*columns, _SAMPLES.c.payload).select_from(_SCORE_ROWS.join(_SAMPLES, same, isouter=not kept))
+
+
+def _exchange(row: Row[Any]) -> StoredExchange:
+    return StoredExchange(
+        row.id,
+        row.route,
+        row.ts,
+        row.identity,
+        row.event_index,
+        tuple(msgspec.json.decode(row.flags)),
+        _SIGNALS.decode(row.signals),
+        None if row.payload is None else Sample.decode(row.payload.encode()),
     )

@@ -17,11 +17,18 @@ from schemas.topics import EXCHANGES, SCORES, TOPICS, dead_topics
 from services.errors import InputError
 from services.ingest.decode import decode
 from services.ports import Received
-from services.score.lines import unfold
-from services.stream.clients import consumer, partitions_of, reached
-from services.stream.config import Broker
-from services.stream.reading import Until, from_now, from_start, records
-from services.stream.score import ORIGIN
+from services.score.score_lines import block_lines
+from services.stream.broker import Broker
+from services.stream.clients import (
+    ReadUntil,
+    connected_broker,
+    consumer,
+    from_now,
+    from_start,
+    partitions_of,
+    read_records,
+)
+from services.stream.messages import ORIGIN_HEADER
 
 _KNOWN: Final = {topic.name for topic in (*TOPICS, *dead_topics())}
 _BLOCK: Final = {"scorer", "identities", "prompt_vec", "signals"}
@@ -37,7 +44,7 @@ async def capture(
         NoTopicError: if there is no such topic.
         InputError: if the broker cannot read from now on.
     """
-    known = await reached(broker)
+    known = await connected_broker(broker)
     places = await partitions_of(known, topic)
     if known.kind == "embedded" and not from_beginning:
         raise InputError("the embedded broker cannot say where a topic ends; capture it --from-beginning")
@@ -47,7 +54,7 @@ async def capture(
             await from_start(client, places)
         else:
             await from_now(client, places)
-        async for batch in records(client, Until(idle=idle)):
+        async for batch in read_records(client, ReadUntil(idle=idle)):
             for record in batch:
                 count += 1
                 for line in lines_of(record, known.cluster):
@@ -65,7 +72,7 @@ def lines_of(record: ConsumerRecord, cluster: str) -> Iterator[str]:
         except ValidationError:
             yield _as_it_is(raw)
             return
-        for line in unfold(block, vectors=True):
+        for line in block_lines(block, vectors=True):
             yield _json(line)
     elif kind == EXCHANGES.name:
         yield _exchange(record, raw, cluster)
@@ -98,7 +105,7 @@ def _exchange(record: ConsumerRecord, raw: bytes, cluster: str) -> str:
 
 def _origin(record: ConsumerRecord) -> Position | None:
     for name, value in reversed(record.headers):
-        if name == ORIGIN:
+        if name == ORIGIN_HEADER:
             try:
                 return Position.model_validate_json(value)
             except ValidationError:

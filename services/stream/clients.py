@@ -1,19 +1,28 @@
-"""Connections of commands to a cluster: opened, checked, closed; what fails is one clear line."""
+"""Clients of a cluster for commands: connections, topics read to an end, and which faults are waited for.
+
+Connections of commands to a cluster: opened, checked, closed; what fails is one clear line.
+
+Reading a topic from a place to an end, partition by partition, without joining a group.
+
+Whose fault it is: a dependency's is waited for, a record's own is a dead letter, anything else ends the process.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
-from aiokafka.structs import TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from services.errors import InputError
-from services.stream.config import Broker, options, recognised
+from services.errors import InputError, UnknownOutcome
+from services.store.engine import is_unavailable
+from services.stream.broker import Broker, options, recognised
 
 REMEDY: Final = "`keelwatch doctor` says why"
 
@@ -26,7 +35,7 @@ class NoTopicError(InputError):
     """A topic that does not exist."""
 
 
-async def reached(broker: Broker) -> Broker:
+async def connected_broker(broker: Broker) -> Broker:
     """The broker as it presents itself.
 
     Raises:
@@ -35,7 +44,7 @@ async def reached(broker: Broker) -> Broker:
     try:
         return await recognised(broker)
     except (KafkaError, OSError) as error:
-        raise Unreachable(f"{broker.bootstrap}: {said(error)}; {REMEDY}") from None
+        raise Unreachable(f"{broker.bootstrap}: {error_text(error)}; {REMEDY}") from None
 
 
 @asynccontextmanager
@@ -50,7 +59,7 @@ async def admin(broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.start()
         yield client
     except (KafkaError, OSError) as error:
-        raise Unreachable(f"{broker.bootstrap}: {said(error)}; {REMEDY}") from None
+        raise Unreachable(f"{broker.bootstrap}: {error_text(error)}; {REMEDY}") from None
     finally:
         await client.close()
 
@@ -67,7 +76,7 @@ async def consumer(broker: Broker, group: str | None = None) -> AsyncIterator[AI
         await client.start()
         yield client
     except (KafkaError, OSError) as error:
-        raise Unreachable(f"{broker.bootstrap}: {said(error)}; {REMEDY}") from None
+        raise Unreachable(f"{broker.bootstrap}: {error_text(error)}; {REMEDY}") from None
     finally:
         # A client that is stopped before its tasks had a turn raises a cancellation that nobody asked for.
         await asyncio.sleep(0)
@@ -101,9 +110,67 @@ async def partitions_of(broker: Broker, topic: str) -> list[TopicPartition]:
     return found[topic]
 
 
-def said(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """What a client said, on one line."""
     if isinstance(error, KafkaConnectionError):
         return "no broker could be reached, or none let us in"
     text = " ".join(str(error).split())
     return text or type(error).__name__
+
+
+_POLL_MS: Final = 200
+_BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ReadUntil:
+    """When reading ends: after `idle` seconds without a record (None: never), or at the `ends` of its partitions."""
+
+    idle: float | None = None
+    ends: Mapping[TopicPartition, int] | None = None
+
+
+async def from_start(client: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
+    """Read these partitions from their beginning."""
+    client.assign(places)
+    await client.seek_to_beginning(*places)
+
+
+async def from_now(client: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
+    """Read what comes from now on; not on the embedded broker, which does not know the end of a topic."""
+    client.assign(places)
+    for place, end in (await client.end_offsets(places)).items():
+        client.seek(place, end)
+
+
+async def read_records(client: AIOKafkaConsumer, until: ReadUntil) -> AsyncIterator[list[ConsumerRecord]]:
+    """Batches of records; those of a partition are in order."""
+    loop = asyncio.get_running_loop()
+    heard = loop.time()
+    while not await _at_end(client, until.ends):
+        found = await client.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+        batch = [record for place in sorted(found) for record in found[place]]
+        if batch:
+            yield batch
+            heard = loop.time()
+        elif until.idle is not None and loop.time() - heard >= until.idle:
+            return
+
+
+async def _at_end(client: AIOKafkaConsumer, ends: Mapping[TopicPartition, int] | None) -> bool:
+    if ends is None:
+        return False
+    for place, end in ends.items():
+        if await client.position(place) < end:
+            return False
+    return True
+
+
+_WAITED_FOR: Final = (UnknownOutcome, Unreachable, KafkaError, OSError)
+
+
+def is_dependency(error: BaseException) -> bool:
+    """Whether the database, the broker or a disk is to blame: the same work may succeed later."""
+    if isinstance(error, MessageSizeTooLargeError):
+        return False
+    return isinstance(error, _WAITED_FOR) or is_unavailable(error)

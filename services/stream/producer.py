@@ -1,9 +1,17 @@
-"""The one producer of a process: acknowledged by all replicas, in the order of the calls, with its own deadline."""
+"""The one producer of a process, also before there is a broker, and whether its sends are acknowledged.
+
+The one producer of a process: acknowledged by all replicas, in the order of the calls, with its own deadline.
+
+A producer that a process may have before there is a broker: it connects in the background.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,8 +20,39 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartiti
 from aiokafka.structs import RecordMetadata
 
 from schemas.position import Position
-from services.errors import UnknownOutcome
-from services.stream.config import Broker, options
+from services.errors import NotSent, UnknownOutcome
+from services.stream.broker import Broker, options, recognised
+from services.stream.clients import is_dependency
+
+FORGIVEN_AFTER: Final = 30.0
+
+
+class SendCheck:
+    """Whether the producer's last sends were acknowledged.
+
+    A failure without any later attempt is forgiven after 30 s: whoever waits for readiness before sending would
+    otherwise wait for ever.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._failed: float | None = None
+
+    def acknowledged(self) -> None:
+        """The broker has a record."""
+        self._failures, self._failed = 0, None
+
+    def failed(self) -> None:
+        """A record was not acknowledged in time, or refused for no fault of its own."""
+        self._failures, self._failed = self._failures + 1, self._clock()
+
+    async def check(self) -> str | None:
+        """Not well while the last send failed."""
+        if self._failed is None or self._clock() - self._failed > FORGIVEN_AFTER:
+            return None
+        return f"the last {self._failures} sends were not acknowledged"
+
 
 Header = tuple[str, bytes]
 
@@ -90,7 +129,7 @@ class Producer:
                     delivery = await client.send(
                         topic, value=value, key=key, headers=list(headers) or None, timestamp_ms=moment
                     )
-                delivery.add_done_callback(_heard)
+                delivery.add_done_callback(_retrieve_exception)
                 place: RecordMetadata = await asyncio.shield(delivery)
         except (TimeoutError, KafkaError) as error:
             if not _may_pass(error):
@@ -123,7 +162,63 @@ def _pausing(client: Any) -> None:
     client._metadata_update = asked
 
 
-def _heard(delivery: asyncio.Future[RecordMetadata]) -> None:
+def _retrieve_exception(delivery: asyncio.Future[RecordMetadata]) -> None:
     """A record that failed after its deadline was already reported as unknown."""
     if not delivery.cancelled():
         delivery.exception()
+
+
+LOG: Final = logging.getLogger("keelwatch.stream")
+_RETRY_SECONDS: Final = 1.0
+
+
+class ConnectingProducer:
+    """Sends records as `Producer` does. While it has no connection a record is refused at once, and surely not sent."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._producer: Producer | None = None
+        self.sends = SendCheck()
+
+    @asynccontextmanager
+    async def connecting(self) -> AsyncIterator[None]:
+        """Connect, as soon as the broker answers, while the block runs."""
+        task = asyncio.create_task(self._connect(), name="uplink")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            producer, self._producer = self._producer, None
+            if producer is not None:
+                await producer.stop()
+
+    async def send(self, topic: str, key: bytes | None, value: bytes) -> Position:
+        """Send one record; returns when the broker has it.
+
+        Raises:
+            NotSent: without a connection.
+            UnknownOutcome: if it was not acknowledged in time.
+            aiokafka.errors.KafkaError: if the record was refused.
+        """
+        if self._producer is None:
+            raise NotSent(f"{self._broker.bootstrap} does not answer yet")
+        try:
+            place = await self._producer.send(topic, key, value)
+        except UnknownOutcome:
+            self.sends.failed()
+            raise
+        self.sends.acknowledged()
+        return place
+
+    async def _connect(self) -> None:
+        while self._producer is None:
+            try:
+                producer = Producer(await recognised(self._broker))
+                await producer.start()
+                self._producer = producer
+            except Exception as error:
+                if not is_dependency(error):
+                    raise
+                LOG.warning("waits for the broker: %s", type(error).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)

@@ -14,10 +14,10 @@ from aiokafka.errors import KafkaError
 from schemas.position import Position
 from services.errors import UnknownOutcome
 from services.ingest.decode import decode
-from services.ingest.file import Line
+from services.ingest.jsonl import FileLine
 from services.ports import Received
-from services.stream.clients import Unreachable, partitions_of, reached, said
-from services.stream.config import Broker
+from services.stream.broker import Broker
+from services.stream.clients import Unreachable, connected_broker, error_text, partitions_of
 from services.stream.producer import Producer
 
 _MOST_IN_FLIGHT: Final = 2_000
@@ -42,7 +42,7 @@ class Published:
 _route = msgspec.json.Decoder(_Routed).decode
 
 
-def key_of(raw: bytes, position: Position) -> bytes | None:
+def route_key(raw: bytes, position: Position) -> bytes | None:
     """The route of an exchange as the key of its record; None for a line that is no exchange."""
     try:
         return _route(raw).route.encode() or None
@@ -52,7 +52,7 @@ def key_of(raw: bytes, position: Position) -> bytes | None:
 
 
 async def publish(
-    broker: Broker, topic: str, lines: Iterable[Line], rate: float | None, progress: Callable[[Published], object]
+    broker: Broker, topic: str, lines: Iterable[FileLine], rate: float | None, progress: Callable[[Published], object]
 ) -> Published:
     """Send every line as it stands, at most `rate` a second; `progress` is told after each piece of them.
 
@@ -60,13 +60,13 @@ async def publish(
         Unreachable: if the cluster does not answer at the start.
         NoTopicError: if there is no such topic.
     """
-    known = await reached(broker)
+    known = await connected_broker(broker)
     await partitions_of(known, topic)
     producer = Producer(known)
     try:
         await producer.start()
     except KafkaError as error:
-        raise Unreachable(f"{broker.bootstrap}: {said(error)}") from None
+        raise Unreachable(f"{broker.bootstrap}: {error_text(error)}") from None
     done = Published()
     sender = _Sender(producer, topic, done)
     started = time.monotonic()
@@ -101,7 +101,7 @@ class _Sender:
         self._bytes = 0
         self._landed = asyncio.Event()
 
-    async def send(self, line: Line) -> None:
+    async def send(self, line: FileLine) -> None:
         while self._flying and (len(self._flying) >= _MOST_IN_FLIGHT or self._bytes >= _BYTES_IN_FLIGHT):
             self._landed.clear()
             await self._landed.wait()
@@ -118,11 +118,11 @@ class _Sender:
     async def drained(self) -> None:
         await asyncio.gather(*self._flying)
 
-    async def _deliver(self, line: Line) -> None:
+    async def _deliver(self, line: FileLine) -> None:
         try:
-            await self._producer.send(self._topic, key_of(line.raw, line.position), line.raw)
+            await self._producer.send(self._topic, route_key(line.raw, line.position), line.raw)
         except (UnknownOutcome, KafkaError) as error:
-            reason = type(error).__name__ if isinstance(error, KafkaError) else said(error)
+            reason = type(error).__name__ if isinstance(error, KafkaError) else error_text(error)
             self._done.failed += 1
             self._done.reasons[reason] = self._done.reasons.get(reason, 0) + 1
         else:

@@ -19,24 +19,23 @@ from faust.contrib.asgi import bind_to_running_loop
 
 from schemas.base import Record
 from services.errors import InputError
-from services.stream.app import make_app, members, topics_of
-from services.stream.attend import Attendance, attended
-from services.stream.checks import Sends
-from services.stream.config import Broker, options, recognised
-from services.stream.faults import is_dependency
-from services.stream.log import install
-from services.stream.message import Handler, Outgoing, outgoing
-from services.stream.metrics import Meters
-from services.stream.overlap import TOGETHER, check_alone
-from services.stream.producer import Producer
-from services.stream.step import FAILED, Limits, Step
+from services.observability.log import install
+from services.observability.metrics import StreamMeters
+from services.stream.broker import Broker, options, recognised
+from services.stream.clients import is_dependency
+from services.stream.consumer_groups import UP_GROUP, check_alone
+from services.stream.faust_app import attach_all, make_app, topics_of
+from services.stream.messages import Handler, OutgoingRecord, outgoing
+from services.stream.process_health import HealthConfig, health_running
+from services.stream.producer import Producer, SendCheck
+from services.stream.step_loop import EXIT_FAILED, StepLimits, StepLoop
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _STOP_SECONDS: Final = 7.0  # for the steps, and again for faust: a supervisor waits 15 s
 _IDLE_SECONDS: Final = 0.5
 _CONNECT_SECONDS: Final = 1.0
 
-Cluster = Callable[[], Awaitable[str]]
+AskClusterId = Callable[[], Awaitable[str]]
 Publish = Callable[[Sequence[Record]], Awaitable[None]]
 """Sends records to their topics, in order; returns once the broker has all of them."""
 Companion = Callable[[Publish], Awaitable[None]]
@@ -44,7 +43,7 @@ Companion = Callable[[Publish], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class StreamJob:
     """What a process is to do.
 
     Attributes:
@@ -57,25 +56,25 @@ class Job:
     """
 
     broker: Broker
-    handlers: Callable[[Cluster], Sequence[Handler]]
+    handlers: Callable[[AskClusterId], Sequence[Handler]]
     folder: Path
     together: bool = False
-    limits: Limits = field(default_factory=Limits)
-    meters: Meters = field(default_factory=Meters)
-    attendance: Attendance | None = None
+    limits: StepLimits = field(default_factory=StepLimits)
+    meters: StreamMeters = field(default_factory=StreamMeters)
+    attendance: HealthConfig | None = None
     companions: Sequence[Companion] = ()
     die: Callable[[int], None] = os._exit
 
 
-class Runner:
+class StreamRunner:
     """One process of the stream. `apps`, `steps` and `producer` are there once it runs, for others to use."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: StreamJob) -> None:
         """`job` says what is run; nothing is started yet."""
         self._job = job
         self._stop = asyncio.Event()
         self.apps: list[faust.App] = []
-        self.steps: list[Step] = []
+        self.steps: list[StepLoop] = []
         self.producer: Producer | None = None
 
     def stop(self) -> None:
@@ -91,7 +90,7 @@ class Runner:
         handlers = self._job.handlers(self._cluster)
         found = await self._connected(handlers)
         if found is None:
-            return 0 if self._stop.is_set() else FAILED
+            return 0 if self._stop.is_set() else EXIT_FAILED
         broker, producer = found
         async with AsyncExitStack() as stack:
             stack.push_async_callback(producer.stop)
@@ -131,7 +130,7 @@ class Runner:
                 await asyncio.gather(*(app.stop() for app in self.apps))
         except TimeoutError:
             LOG.warning("faust did not end within %g s", _STOP_SECONDS)
-            self._job.die(0 if self._stop.is_set() else FAILED)
+            self._job.die(0 if self._stop.is_set() else EXIT_FAILED)
 
     async def _connected(self, handlers: Sequence[Handler]) -> tuple[Broker, Producer] | None:
         """The broker and a producer; a broker that is away is waited for, as it would be later."""
@@ -157,7 +156,7 @@ class Runner:
         return None
 
     def _make(self, broker: Broker, handlers: Sequence[Handler], producer: Producer) -> None:
-        async def send(record: Outgoing) -> object:
+        async def send(record: OutgoingRecord) -> object:
             try:
                 place = await producer.send(record.topic, record.key, record.value)
             except Exception:
@@ -166,17 +165,17 @@ class Runner:
             sends.acknowledged()
             return place
 
-        sends = self._job.attendance.sends if self._job.attendance else Sends()
+        sends = self._job.attendance.sends if self._job.attendance else SendCheck()
 
-        groups = {TOGETHER: list(handlers)} if self._job.together else {f"keelwatch.{h.name}": [h] for h in handlers}
+        groups = {UP_GROUP: list(handlers)} if self._job.together else {f"keelwatch.{h.name}": [h] for h in handlers}
         for group, some in groups.items():
             app = make_app(broker, group, self._job.folder)
             steps = [self._step(app, handler, send) for handler in some]
-            self.apps.append(members(app, steps))
+            self.apps.append(attach_all(app, steps))
             self.steps += steps
 
-    def _step(self, app: faust.App, handler: Handler, send: Callable[[Outgoing], Awaitable[object]]) -> Step:
-        return Step(
+    def _step(self, app: faust.App, handler: Handler, send: Callable[[OutgoingRecord], Awaitable[object]]) -> StepLoop:
+        return StepLoop(
             handler,
             send,
             lambda: app.consumer_generation_id,
@@ -204,8 +203,8 @@ class Runner:
             task.cancel()
         if not clean:
             LOG.critical("ends by itself: %r", [*(app.crash_reason for app in self.apps), *_faults(beside)])
-            self._job.die(FAILED)
-            return FAILED
+            self._job.die(EXIT_FAILED)
+            return EXIT_FAILED
         await asyncio.gather(self._finish(), _ended(beside))
         return 0
 
@@ -219,24 +218,24 @@ class Runner:
             self._job.die(0)
 
 
-def run(job: Job) -> int:
+def run(job: StreamJob) -> int:
     """Run the job until SIGTERM or Ctrl-C; the exit code of the process."""
     return asyncio.run(_run(job))
 
 
-async def _run(job: Job) -> int:
-    runner = Runner(job)
+async def _run(job: StreamJob) -> int:
+    runner = StreamRunner(job)
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, runner.stop)
     async with AsyncExitStack() as stack:
         if job.attendance is not None:
             install(job.attendance.log)
-            await stack.enter_async_context(attended(job.attendance, runner))
+            await stack.enter_async_context(health_running(job.attendance, runner))
         return await runner.run()
 
 
-async def _tick(step: Step) -> None:
+async def _tick(step: StepLoop) -> None:
     while True:
         await asyncio.sleep(_IDLE_SECONDS)
         await step.idle()

@@ -1,4 +1,9 @@
-"""`keelwatch up`: a worker of all steps, started again when it ends, and the embedded broker when there is no other."""
+"""`keelwatch up`: a worker of all steps, started again when it ends, beside the embedded broker.
+
+When a worker that ended is started again: a pure policy.
+
+`keelwatch up`: a worker of all steps, started again when it ends, and the embedded broker when there is no other.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +14,74 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from services.stream import child
-from services.stream.embedded import MOST_BYTES, WARN_BYTES, Embedded
-from services.stream.restart import GiveUp, Policy, decide
+from services.stream import child_process
+from services.stream.embedded_broker import MOST_BYTES, WARN_BYTES, EmbeddedBroker
+
+BAD_INPUT: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """How patient a supervisor is.
+
+    Attributes:
+        first, longest: seconds before a restart, doubled from failure to failure. healthy: a worker that ran as long
+            was well, and the count begins anew. most: failures in a row after which it is given up.
+    """
+
+    first: float = 0.5
+    longest: float = 30.0
+    healthy: float = 60.0
+    most: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Start it again after `after` seconds; it is the failure number `failures` in a row."""
+
+    after: float
+    failures: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """End, with this exit code."""
+
+    code: int
+    why: str
+
+
+def decide_restart(policy: RestartPolicy, failures: int, code: int, ran: float) -> Restart | GiveUp:
+    """What follows when a worker ended with `code` (negative: by that signal) after `ran` seconds.
+
+    `failures` is how many in a row there were before. Only what a person must mend is not tried again: bad input.
+    """
+    if code == BAD_INPUT:
+        return GiveUp(BAD_INPUT, "the worker cannot run like this")
+    failures = 1 if ran >= policy.healthy else failures + 1
+    why = f"the worker was ended by signal {-code}" if code < 0 else f"the worker ended with exit code {code}"
+    if failures > policy.most:
+        return GiveUp(1, f"{why}, {failures} times in a row, each within {policy.healthy:g} s: given up")
+    return Restart(min(policy.first * 2.0 ** (failures - 1), policy.longest), failures, why)
+
 
 REAL_BROKER: Final = "point to a real one: KEELWATCH_KAFKA_BOOTSTRAP=HOST:PORT, or --bootstrap"
-FAILED: Final = 1
+EXIT_BROKER_LOST: Final = 1
 _LOOK_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 15.0
 
 
-class Stop:
+class StopRequest:
     """Whether a person, or the system, has asked for the end."""
 
     asked = False
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
+def stoppable() -> Iterator[StopRequest]:
     """SIGTERM, Ctrl-C and a closed terminal ask for the end, while the block runs, and do nothing else."""
-    stop = Stop()
+    stop = StopRequest()
 
     def ask(*_: object) -> None:
         stop.asked = True
@@ -42,7 +95,7 @@ def stoppable() -> Iterator[Stop]:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Supervision:
     """What is supervised.
 
     Attributes:
@@ -52,14 +105,14 @@ class Plan:
     """
 
     worker: tuple[str, ...]
-    broker: Embedded | None
+    broker: EmbeddedBroker | None
     say: Callable[[str], Any]
-    policy: Policy = field(default_factory=Policy)
+    policy: RestartPolicy = field(default_factory=RestartPolicy)
     most_bytes: int = MOST_BYTES
     patience: float = _STOP_SECONDS
 
 
-def supervise(plan: Plan, stop: Stop) -> int:
+def supervise(plan: Supervision, stop: StopRequest) -> int:
     """Run the worker until `stop` is asked for: 0 then, 2 if a person must mend something, else 1.
 
     Whichever way it ends, the worker is stopped; the broker is its maker's to stop, after this.
@@ -68,7 +121,7 @@ def supervise(plan: Plan, stop: Stop) -> int:
 
 
 class _Supervisor:
-    def __init__(self, plan: Plan, stop: Stop) -> None:
+    def __init__(self, plan: Supervision, stop: StopRequest) -> None:
         self._plan, self._stop = plan, stop
         self._warned = False
         self._failures = 0
@@ -82,20 +135,20 @@ class _Supervisor:
 
     def _once(self) -> int | None:
         """One life of the worker, and the pause after it; an exit code when it was the last one."""
-        worker, begin = child.start(self._plan.worker), time.monotonic()
+        worker, begin = child_process.start(self._plan.worker), time.monotonic()
         try:
             while (code := worker.poll()) is None:
                 if self._stop.asked:
                     return 0
                 if self._broker_is_lost():
-                    return FAILED
+                    return EXIT_BROKER_LOST
                 time.sleep(_LOOK_SECONDS)
         finally:
-            child.stop(worker, self._plan.patience)
+            child_process.stop(worker, self._plan.patience)
         return 0 if self._stop.asked else self._after(code, time.monotonic() - begin)
 
     def _after(self, code: int, ran: float) -> int | None:
-        decision = decide(self._plan.policy, self._failures, code, ran)
+        decision = decide_restart(self._plan.policy, self._failures, code, ran)
         if isinstance(decision, GiveUp):
             self._plan.say(decision.why)
             return decision.code
@@ -104,7 +157,7 @@ class _Supervisor:
         until = time.monotonic() + decision.after
         while time.monotonic() < until and not self._stop.asked:
             if self._broker_is_lost():
-                return FAILED
+                return EXIT_BROKER_LOST
             time.sleep(_LOOK_SECONDS)
         return None
 

@@ -12,8 +12,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
 from schemas.topics import TOPICS, Topic, dead_topics
+from services.stream.broker import Broker
 from services.stream.clients import Unreachable, admin
-from services.stream.config import Broker
 
 _MOST_REPLICAS: Final = 3
 _EXISTS: Final = 36
@@ -22,7 +22,7 @@ _BETWEEN_LOOKS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TopicStatus:
     """A topic as it is on the cluster: `partitions` is 0 when it does not exist."""
 
     topic: Topic
@@ -50,7 +50,7 @@ def wanted(topic: Topic) -> dict[str, str]:
     }
 
 
-def deviations(found: Found) -> tuple[str, ...]:
+def deviations(found: TopicStatus) -> tuple[str, ...]:
     """Every difference between a topic as it is and as it must be. Pure."""
     topic = found.topic
     if not found.partitions:
@@ -65,17 +65,17 @@ def deviations(found: Found) -> tuple[str, ...]:
     return tuple(differ)
 
 
-async def look(broker: Broker, topics: Sequence[Topic]) -> tuple[Found, ...]:
+async def describe(broker: Broker, topics: Sequence[Topic]) -> tuple[TopicStatus, ...]:
     """The topics as they are.
 
     Raises:
         Unreachable: if the cluster does not answer.
     """
     async with admin(broker) as client:
-        return await _look(client, topics)
+        return await _describe(client, topics)
 
 
-async def create(broker: Broker, topics: Sequence[Topic]) -> tuple[tuple[str, ...], tuple[Found, ...]]:
+async def create(broker: Broker, topics: Sequence[Topic]) -> tuple[tuple[str, ...], tuple[TopicStatus, ...]]:
     """Make the topics that are missing; the names of those that were made, and all as they are then.
 
     One that exists is left as it is, whatever it is like: its deviations are in the second part.
@@ -84,7 +84,7 @@ async def create(broker: Broker, topics: Sequence[Topic]) -> tuple[tuple[str, ..
         Unreachable: if the cluster does not answer, or does not let us make a topic.
     """
     async with admin(broker) as client:
-        missing = [found.topic for found in await _look(client, topics) if not found.partitions]
+        missing = [found.topic for found in await _describe(client, topics) if not found.partitions]
         replicas = min(_MOST_REPLICAS, len((await client.describe_cluster())["brokers"]))
         made: list[str] = []
         if missing:
@@ -103,26 +103,26 @@ def _made(errors: Sequence[tuple[str, int, str | None]]) -> list[str]:
     return [name for name, code, _ in errors if code == 0]
 
 
-async def _settled(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> tuple[Found, ...]:
+async def _settled(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> tuple[TopicStatus, ...]:
     """The topics once every broker that is asked knows them."""
     for _ in range(_LOOKS):
-        found = await _look(client, topics)
+        found = await _describe(client, topics)
         if all(one.partitions for one in found):
             break
         await asyncio.sleep(_BETWEEN_LOOKS)
     return found
 
 
-async def _look(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> tuple[Found, ...]:
+async def _describe(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> tuple[TopicStatus, ...]:
     # What exists is asked first: some brokers make a topic that they are asked about.
     there = set(await client.list_topics())
     known = [topic.name for topic in topics if topic.name in there]
     if not known:
-        return tuple(Found(topic) for topic in topics)
+        return tuple(TopicStatus(topic) for topic in topics)
     described: list[dict[str, Any]] = await client.describe_topics(known)
     sizes = {one["topic"]: len(one["partitions"]) for one in described}
     configs = await _configs(client, known)
-    return tuple(Found(topic, sizes.get(topic.name, 0), configs.get(topic.name, ())) for topic in topics)
+    return tuple(TopicStatus(topic, sizes.get(topic.name, 0), configs.get(topic.name, ())) for topic in topics)
 
 
 async def _configs(client: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, tuple[tuple[str, str], ...]]:

@@ -10,9 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.access import key as keys
-from services.access.key import NOBODYS, digest, made, parsed, proves, state
-from services.access.rights import GRANTS, globs_of, lifetime_of, may, name_of, role_of, sees
+from services.api.auth import api_key as keys
+from services.api.auth.api_key import (
+    GRANTS,
+    NO_DIGEST,
+    digest,
+    globs_of,
+    key_state,
+    lifetime_of,
+    may,
+    name_of,
+    new_key,
+    parse_key,
+    proves,
+    role_of,
+    sees,
+)
 from services.errors import InputError
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -21,8 +34,8 @@ ROLES = ("ingest", "viewer", "operator", "admin")
 
 @given(st.binary(min_size=40, max_size=40))
 def test_a_key_is_read_as_it_was_written_and_does_not_show_itself(chance: bytes) -> None:
-    secret = made(chance)
-    assert parsed(secret.text) == secret
+    secret = new_key(chance)
+    assert parse_key(secret.text) == secret
     assert len(secret.secret) * 4 == 256
     assert secret.secret not in repr(secret)
     assert proves(secret.secret, secret.digest)
@@ -30,16 +43,16 @@ def test_a_key_is_read_as_it_was_written_and_does_not_show_itself(chance: bytes)
 
 @given(st.text())
 def test_other_text_is_no_key(text: str) -> None:
-    assert parsed(text) is None
+    assert parse_key(text) is None
     assert not proves(text, None)
-    assert not proves(text, NOBODYS)
+    assert not proves(text, NO_DIGEST)
 
 
 @pytest.mark.parametrize(
     "change", [str.upper, lambda t: t + "0", lambda t: t[:-1], lambda t: t + "\n", lambda t: "x" + t]
 )
 def test_a_key_that_is_not_whole_is_none(change) -> None:
-    assert parsed(change(made(bytes(range(40))).text)) is None
+    assert parse_key(change(new_key(bytes(range(40))).text)) is None
 
 
 def test_a_secret_is_compared_in_constant_time_and_an_unknown_id_takes_the_same_work(monkeypatch) -> None:
@@ -123,6 +136,6 @@ def test_names_and_roles_are_taken_as_people_write_them() -> None:
 
 def test_a_key_ends_at_its_time_and_stays_revoked() -> None:
     hour = timedelta(hours=1)
-    assert state(None, None, NOW) == "active"
-    assert (state(NOW + hour, None, NOW), state(NOW, None, NOW)) == ("active", "expired")
-    assert state(NOW - hour, NOW, NOW) == "revoked"
+    assert key_state(None, None, NOW) == "active"
+    assert (key_state(NOW + hour, None, NOW), key_state(NOW, None, NOW)) == ("active", "expired")
+    assert key_state(NOW - hour, NOW, NOW) == "revoked"

@@ -14,12 +14,12 @@ from schemas.evaluation import HazardComparison
 from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.sample import Sample
-from services.evaluate import telling
-from services.evaluate.result import AskedTarget, RunResult, Sent
-from services.store import decisions, deliveries, evaluations, schedules, scores
+from services.evaluate import persistence
+from services.evaluate.result import AskedTarget, RunResult, SentMessage
+from services.store import decisions, deliveries, evaluation_queue, routes, schedules
 from services.store.engine import Database
-from services.store.evaluations import Due, Moment
-from services.store.schedules import Planned
+from services.store.evaluation_queue import DueRun, Moment
+from services.store.schedules import StoredSchedule
 from tests.support.api import NOW, later, recorded
 from tests.support.blocks import START as STARTS
 from tests.support.blocks import Row, block
@@ -46,7 +46,7 @@ def told(database: Database, text: str, route: str = ROUTE) -> str:
         _sample(route, text, who),
     )
     with database.write() as connection:
-        scores.add_identities(connection, route, {who: model})
+        routes.add_identities(connection, route, {who: model})
     id = _id(database, route)
     recorded(database, decision("roll_back", 9, route=route, incident=id, actor=text, reason=text))
     pending = Decision(kind="snooze", route=route, incident=id, actor=text, reason=text, ts=NOW)
@@ -75,36 +75,38 @@ def around(database: Database, text: str, route: str = ROUTE, letters: str = "")
         ),
         run(12, route=route, suite=text, status="failed", reason=text),
     )
-    due = Due(route, f"{text} again", "scheduled", None, text, text, 0, later(-1))
+    due = DueRun(route, f"{text} again", "scheduled", None, text, text, 0, later(-1))
     with database.write() as connection:
         _ran(connection, text, route)
-        schedules.add(connection, Planned(route, text, (text,), "15 3 * * *", "UTC", True, "command", later(-90)))
-        evaluations.schedule(connection, [due], NOW)
-        deliveries.spread(connection, lambda _: (text,), NOW)
-        for late in deliveries.waiting(connection, text):
+        schedules.add(
+            connection, StoredSchedule(route, text, (text,), "15 3 * * *", "UTC", True, "command", later(-90))
+        )
+        evaluation_queue.enqueue(connection, [due], NOW)
+        deliveries.fan_out(connection, lambda _: (text,), NOW)
+        for late in deliveries.first_pending(connection, text):
             deliveries.postpone(connection, late, None, text)
 
 
 def _ran(connection: Connection, text: str, route: str) -> None:
     """Two runs, one before and one after a change."""
     asked = [
-        Due(route, f"{text} {moment}", moment, hash16(text), text, text, 0, later(hours))
+        DueRun(route, f"{text} {moment}", moment, hash16(text), text, text, 0, later(hours))
         for moment, hours in _RUNS.items()
     ]
     for due in asked:
-        evaluations.schedule(connection, [due], NOW)
-        [claimed] = evaluations.claim(connection, "tests", NOW, later(1), 1)
-        telling.store(connection, _result(claimed.what, text), due.moment, text)
-        evaluations.finish(connection, claimed, evaluations.DONE)
+        evaluation_queue.enqueue(connection, [due], NOW)
+        [claimed] = evaluation_queue.claim(connection, "tests", NOW, later(1), 1)
+        persistence.store_run(connection, _result(claimed.what, text), due.moment, text)
+        evaluation_queue.finish(connection, claimed, evaluation_queue.DONE)
 
 
-def _result(due: Due, text: str) -> RunResult:
+def _result(due: DueRun, text: str) -> RunResult:
     """A run, which after the change is worse, with the text wherever a model or a person has one."""
     moved, hours = (8, -3) if due.moment == "change" else (0, -9)
     suite, events = suite_of(8, 2, 1, name=text, title=text, version=text), worse("harmful", moved)
     asked = AskedTarget(url="https://llm.example/v1", model=text)
     found = result(suite, events, id=due.id, route=due.route, target=asked, settings={text: text})
-    said = {"text": text, "messages": (Sent(role="user", content=text),), "served": text, "finish_reason": text}
+    said = {"text": text, "messages": (SentMessage(role="user", content=text),), "served": text, "finish_reason": text}
     answers = tuple(one.model_copy(update=said) for one in found.answers)
     return found.model_copy(update={"answers": answers, "started": later(hours - 0.1), "ended": later(hours)})
 

@@ -13,8 +13,8 @@ from schemas.change import Pinning
 from schemas.identity import Model
 from schemas.reading import Reading
 from services.alert.state import AlertState, Mute
-from services.api.pages.csrf import COOKIE
-from services.store import states
+from services.api.auth.csrf import FORM_COOKIE
+from services.store import step_states
 from services.store.codec import pack
 from tests.support.api import NOW, asked, later, recorded
 from tests.support.hostile_pages import PAYLOADS
@@ -49,7 +49,7 @@ def fill(made: World, text: str = "the new model is wanted", route: str = ROUTE)
     )
     mute = Mute("0" * 16, "false_alarm", text, text, NOW, ("a",))
     with made.database.write() as connection:
-        states.save(connection, "alert", route, 0, pack(AlertState(route, mutes={"0" * 16: mute})))
+        step_states.save(connection, "alert", route, 0, pack(AlertState(route, mutes={"0" * 16: mute})))
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def sent(where: Seat, page: Outline, kind: str, name: str = "mara", **fields: An
     token = page.named("token")
     data = {"token": token, "seen": page.named("seen"), "kind": kind, "actor": name, "reason": "planned", "hours": "4"}
     data |= {"requested": "gpt-5"} | fields
-    headers = {**HTML, "cookie": f"{COOKIE}={token}"}
+    headers = {**HTML, "cookie": f"{FORM_COOKIE}={token}"}
     return asked(where.app, "POST", f"{PATH}/decisions", data=data, headers=headers)
 
 
@@ -184,7 +184,7 @@ def test_forms_of_others_decide_nothing(there: World) -> None:
 )
 def test_a_route_that_is_not_there_is_not_found(there: World, path: str) -> None:
     for method, where in (("GET", path), ("POST", f"{path}/decisions")):
-        headers = {**HTML, "cookie": f"{COOKIE}={'A' * 43}"}
+        headers = {**HTML, "cookie": f"{FORM_COOKIE}={'A' * 43}"}
         data = {"data": {"token": "A" * 43}} if method == "POST" else {}
         assert asked(there.seats[0].app, method, where, headers=headers, **data).status_code == 404
 
@@ -211,7 +211,7 @@ def test_a_key_sees_and_decides_on_its_own_routes_alone(new_url: Callable[[], st
         assert (ROUTE in listed, "other/bot" in listed) == (False, True)
         for path in (PATH, "/baselines/no/such"):
             assert asked(app, "GET", path, headers=HTML).status_code == 404
-            headers = {**HTML, "cookie": f"{COOKIE}={'A' * 43}"}
+            headers = {**HTML, "cookie": f"{FORM_COOKIE}={'A' * 43}"}
             data = {"token": "A" * 43, "kind": "silence", "reason": "x"}
             assert asked(app, "POST", f"{path}/decisions", data=data, headers=headers).status_code == 404
         assert there.written() == []

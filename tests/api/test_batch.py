@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.batch import MOST_RECORDS, BatchError, records, with_id
-from services.api.ids import uuid7
+from services.api.exchange_publisher import uuid7
+from services.api.http.batch import MOST_RECORDS, BatchError, split_records, with_id
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -23,23 +23,23 @@ def test_arrays_wrapped_arrays_and_lines_hold_the_same_records(some, indent, asc
     def text(value, indent=indent):
         return json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
 
-    assert [json.loads(one) for one in records(text(some))] == some
-    assert [json.loads(one) for one in records(b' {"exchanges" :' + text(some) + b"}\n")] == some
+    assert [json.loads(one) for one in split_records(text(some))] == some
+    assert [json.loads(one) for one in split_records(b' {"exchanges" :' + text(some) + b"}\n")] == some
     lines = b"\n".join(text(one, None) for one in some)
-    assert [json.loads(one) for one in records(lines, lines=True)] == some
-    assert [json.loads(one) for one in records(lines)] == some
+    assert [json.loads(one) for one in split_records(lines, lines=True)] == some
+    assert [json.loads(one) for one in split_records(lines)] == some
 
 
 def test_one_object_is_one_record_however_it_is_written() -> None:
-    assert records(b'\xef\xbb\xbf {"a":\n 1}\n') == [b' {"a":\n 1}\n']
-    assert records(b'{"a": 1') == [b'{"a": 1']
-    assert records(b'{"a": "\xff"}') == [b'{"a": "\xff"}']
-    assert records(b'[{"a": "\xff"}]') == [b'{"a": "\xff"}']
-    assert records(b"\xff\xfe{\x00}\x00") == [b"\xff\xfe{\x00}\x00"]
+    assert split_records(b'\xef\xbb\xbf {"a":\n 1}\n') == [b' {"a":\n 1}\n']
+    assert split_records(b'{"a": 1') == [b'{"a": 1']
+    assert split_records(b'{"a": "\xff"}') == [b'{"a": "\xff"}']
+    assert split_records(b'[{"a": "\xff"}]') == [b'{"a": "\xff"}']
+    assert split_records(b"\xff\xfe{\x00}\x00") == [b"\xff\xfe{\x00}\x00"]
 
 
 def test_a_broken_line_leaves_its_neighbours_whole() -> None:
-    assert records(b'{"a": 1}\n{"b": \n{"c": 3}') == [b'{"a": 1}', b'{"b": ', b'{"c": 3}']
+    assert split_records(b'{"a": 1}\n{"b": \n{"c": 3}') == [b'{"a": 1}', b'{"b": ', b'{"c": 3}']
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_broken_line_leaves_its_neighbours_whole() -> None:
 )
 def test_what_cannot_be_cut_is_refused_with_place_and_remedy(body: bytes, said: str) -> None:
     with pytest.raises(BatchError) as caught:
-        records(body)
+        split_records(body)
     assert said in str(caught.value)
 
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from services.api.app import make
-from services.api.guard import Secure
+from services.api.auth.middleware import SecurityMiddleware
 from services.store.engine import Database, open_database
 from tests.api.pages import around, told
 from tests.support.api import Wire, api_on
@@ -85,7 +85,7 @@ def test_eighty_hostile_texts_run_on_no_page(hostile: Database, policy: bool) ->
     """Escaping alone must hold; with the policy, also the console is silent: it had nothing to hold back."""
     app = make(api_on(hostile, Wire(), live=None))
     if not policy:
-        app.user_middleware = [one for one in app.user_middleware if one.cls is not Secure]
+        app.user_middleware = [one for one in app.user_middleware if one.cls is not SecurityMiddleware]
     pages = asyncio.run(found(app))
     assert len([page for page in pages if page.startswith("/incidents/")]) == len(TEXTS)
     ran, foreign, said = asyncio.run(loaded(app, pages))

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from services.api.guard import Principal
+from services.api.auth.authorization import Principal
 from services.store import incidents
 from services.store.engine import Database
 from tests.support.api import Wire, api_on, asked, recorded

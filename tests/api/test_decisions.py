@@ -117,7 +117,7 @@ def test_a_change_is_announced_without_an_incident(database: Database) -> None:
     answer = asked(api, "POST", "/v1/changes", json=body)
     assert answer.status_code == 202
     with database.read() as connection:
-        assert decisions.known(connection, answer.json()["id"])
+        assert decisions.is_known(connection, answer.json()["id"])
 
 
 @pytest.mark.parametrize(

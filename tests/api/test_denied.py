@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from services.api.app import make
-from services.api.entry import needs_no_key
+from services.api.auth.middleware import needs_no_key
 from services.store.engine import Database
 from tests.support.access import PAGE, answers, bearer, key
 from tests.support.api import Pieces, Wire, api_on, later, recorded

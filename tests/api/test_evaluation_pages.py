@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from services.api.app import Api
-from services.api.pages.csrf import COOKIE
-from services.evaluate.result import Answer, Scored
+from services.api.auth.csrf import FORM_COOKIE
+from services.evaluate.result import AnswerScore, SuiteAnswer
 from services.store import schedules
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, api_on, asked
@@ -46,7 +46,7 @@ def page(api: Api, path: str, **query: Any) -> Outline:
 def press(api: Api, path: str, **fields: str) -> httpx.Response:
     shown = asked(api, "GET", LIST, headers={"accept": "text/html"})
     token = outline(shown.text).named("token")
-    headers = {"accept": "text/html", "cookie": f"{COOKIE}={token}", "sec-fetch-site": "same-origin"}
+    headers = {"accept": "text/html", "cookie": f"{FORM_COOKIE}={token}", "sec-fetch-site": "same-origin"}
     return asked(api, "POST", path, data={"token": token, **fields}, headers=headers)
 
 
@@ -191,7 +191,7 @@ def filled(database: Database, text: str, route: str) -> list[Outline]:
     return [*one_run, *(page(api, "/compare", before=runs[0], after=after) for after in (runs[1], failed.id))]
 
 
-def spoken(one: Answer, text: str) -> Scored:
+def spoken(one: SuiteAnswer, text: str) -> AnswerScore:
     assert one.scored is not None
     return one.scored.model_copy(update={"reason": text})
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.api.app import Api
-from services.evaluate.library import load_suite
+from services.evaluate.suite_library import load_suite
 from services.store.engine import Database
 from tests.support.api import Wire, api_on, asked
 from tests.support.asked import IDENTITY, known, stocked

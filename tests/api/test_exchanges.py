@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from schemas.position import Position
 from services.api.app import Api
-from services.api.body import MOST_BYTES, Budget
-from services.api.gateway import Gateway
-from services.api.problems import Problem
+from services.api.exchange_publisher import ExchangePublisher
+from services.api.http.body import MOST_BYTES, BodyBudget
+from services.api.http.problems import Problem
 from services.errors import NotSent, UnknownOutcome
 from services.ingest.decode import decode
 from services.ports import Received
@@ -176,7 +176,7 @@ def test_a_send_that_never_ends_is_of_unknown_outcome_within_the_deadline(nothin
         await wire.send(topic, key, value)
 
     api = api_on(nothing, wire)
-    api = Api(api.repository, Gateway(stuck, deadline=0.3), api.decisions, api.relay, api.health, api.door)
+    api = Api(api.repository, ExchangePublisher(stuck, deadline=0.3), api.decisions, api.relay, api.health, api.door)
     begin = time.monotonic()
     answer = asked(api, "POST", PATH, json=[exchange(id="stuck"), exchange(id="fine")])
     assert time.monotonic() - begin < 5
@@ -196,7 +196,7 @@ def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(nothing: D
 
     waiting: list[bytes] = []
     base = api_on(nothing, wire)
-    api = Api(base.repository, Gateway(held, most=2), base.decisions, base.relay, base.health, base.door)
+    api = Api(base.repository, ExchangePublisher(held, most=2), base.decisions, base.relay, base.health, base.door)
     one, many = ("POST", PATH, {"json": exchange()}), ("POST", PATH, {"json": [exchange()] * 3})
     answers = all_asked(api, [one, many, one])
     assert [answer.status_code for answer in answers] == [202, 429, 202]
@@ -205,7 +205,7 @@ def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(nothing: D
 
 
 def test_bodies_share_a_budget_of_memory(nothing: Database, wire: Wire) -> None:
-    api = api_on(nothing, wire, budget=Budget(1000))
+    api = api_on(nothing, wire, budget=BodyBudget(1000))
     assert asked(api, "POST", PATH, content=Pieces(b" " * 600, 2)).status_code == 429
     assert asked(api, "POST", PATH, json=exchange()).status_code == 202
 

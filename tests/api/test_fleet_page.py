@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from services.api.app import Api
-from services.api.guard import Principal
-from services.api.pages import fleet_view
+from services.api.auth.authorization import Principal
+from services.api.pages import fleet
 from services.store.engine import Database
-from services.store.fleet import Counts
+from services.store.fleet import FleetCounts
 from tests.api.test_routes import pinned
 from tests.record.stories import scores
 from tests.store.test_fleet import learning
@@ -100,16 +100,19 @@ def test_a_key_sees_only_its_own_routes_and_counts_only_them(api: Api) -> None:
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        (Counts(14, 2, 1, 3), ("2 of 14 routes have an open incident", "1 is blind, 3 are learning, 10 are watched")),
-        (Counts(1, 0, 0, 0), ("No open incident on 1 route", "1 is watched")),
-        (Counts(2, 0, 2, 0), ("No open incident on 2 routes", "2 are blind")),
+        (
+            FleetCounts(14, 2, 1, 3),
+            ("2 of 14 routes have an open incident", "1 is blind, 3 are learning, 10 are watched"),
+        ),
+        (FleetCounts(1, 0, 0, 0), ("No open incident on 1 route", "1 is watched")),
+        (FleetCounts(2, 0, 2, 0), ("No open incident on 2 routes", "2 are blind")),
     ],
 )
-def test_the_line_at_the_top(counts: Counts, words: tuple[str, str]) -> None:
-    assert (fleet_view.heading(counts), fleet_view.summary(counts)) == words
+def test_the_line_at_the_top(counts: FleetCounts, words: tuple[str, str]) -> None:
+    assert (fleet.fleet_heading(counts), fleet.fleet_summary(counts)) == words
 
 
 def test_a_bar_of_few_exchanges_can_be_seen_and_one_of_none_is_left_out() -> None:
-    spark = fleet_view.spark((0, 1, 1000))
+    spark = fleet.spark((0, 1, 1000))
     assert spark.path == "M6 24v-1.5M10 24v-24.0"
     assert spark.words.endswith("at most 1,000")

@@ -12,15 +12,16 @@ from prometheus_client import generate_latest
 from sqlalchemy import create_engine, insert
 
 from services.api.app import Api, make
-from services.api.door import Door
-from services.api.guard import Guard, Principal
-from services.api.health import Probes
-from services.api.pages.csrf import COOKIE
-from services.ports import Behind
-from services.store.delivery_tables import DeliveryRow
+from services.api.auth.authentication import Authenticator
+from services.api.auth.authorization import Guard, Principal
+from services.api.auth.csrf import FORM_COOKIE
+from services.api.system import ProcessProbes
+from services.ports import StepLag
+from services.store.deliveries import DeliveryRow
 from services.store.engine import Database
-from services.store.run_tables import FireTimeRow
-from services.store.tables import EvaluationRow, table
+from services.store.evaluation_queue import EvaluationRow
+from services.store.schedules import FireTimeRow
+from services.store.tables import table
 from tests.support.api import BASE, Wire, api_on, asked, recorded
 from tests.support.condition import NOW, Broker, letter, well
 from tests.support.hostile_pages import PAYLOADS
@@ -68,8 +69,8 @@ def test_all_is_well_only_when_all_is_known_and_nothing_waits(database: Database
 
 
 def test_what_cannot_be_told_is_not_known_and_a_step_without_workers_is_named(database: Database) -> None:
-    more = (Behind("alert", "keelwatch.readings", None, 1), Behind("record", "keelwatch.alerts", 5_000, 1))
-    api = looked(api_on(database, Wire(), operations=Broker(*more, Behind("evaluate", "t", 0, 0)).operations()))
+    more = (StepLag("alert", "keelwatch.readings", None, 1), StepLag("record", "keelwatch.alerts", 5_000, 1))
+    api = looked(api_on(database, Wire(), operations=Broker(*more, StepLag("evaluate", "t", 0, 0)).operations()))
     states = {one["step"]: (one["state"], one["waiting"]) for one in told(api)["steps"]}
     assert states == {"alert": ("not known", None), "record": ("behind", 5_000), "evaluate": ("not running", 0)}
     assert told(api)["needs"] == ["record is 5,000 records behind", "nobody runs evaluate: start a worker for it"]
@@ -116,12 +117,12 @@ def test_what_waits_and_what_failed_is_told_with_its_reason(database: Database) 
 
 def test_the_page_answers_while_broker_and_database_are_away(database: Database) -> None:
     class Away(Broker):
-        async def behind(self) -> tuple[Behind, ...]:
+        async def behind(self) -> tuple[StepLag, ...]:
             await asyncio.sleep(60)
             return ()
 
     engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/x")
-    door = Door(database, clock=lambda: NOW)  # keys are remembered while the database is away
+    door = Authenticator(database, clock=lambda: NOW)  # keys are remembered while the database is away
     api = api_on(Database(engine), Wire(), operations=Away().operations(), door=door)
     api.health.survey._patience = 0.2
     looked(api)
@@ -139,7 +140,7 @@ def test_the_page_answers_while_broker_and_database_are_away(database: Database)
 
 def test_the_process_says_why_it_is_not_ready_and_what_stands_still(database: Database) -> None:
     api = looked(api_on(database, Wire(), operations=well().operations()))
-    api.health.probes = Probes(lambda: {"producer": "3 sends failed"}, lambda: "keelwatch.scores[0] has lag")
+    api.health.probes = ProcessProbes(lambda: {"producer": "3 sends failed"}, lambda: "keelwatch.scores[0] has lag")
     assert told(api)["needs"] == [
         "the watchdog is about to end this process: keelwatch.scores[0] has lag",
         "this process is not ready: producer: 3 sends failed",
@@ -270,5 +271,5 @@ def _exposed(api: Api) -> str:
 
 def test_a_cookie_keeps_the_token(database: Database) -> None:
     answer = asked(looked(api_on(database, Wire())), "GET", "/health", headers=HTML)
-    assert f"{COOKIE}=" in answer.headers["set-cookie"]
+    assert f"{FORM_COOKIE}=" in answer.headers["set-cookie"]
     assert "HttpOnly" in answer.headers["set-cookie"]

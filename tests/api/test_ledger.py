@@ -11,7 +11,7 @@ from schemas.change import Change, Pinning
 from schemas.decision import Decision
 from services.alert.state import AlertState, Mute
 from services.api.app import Api
-from services.store import baselines, decisions, states
+from services.store import baselines, decisions, step_states
 from services.store.codec import pack
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, api_on, asked, later, recorded
@@ -41,7 +41,7 @@ def api(database: Database) -> Api:
         baselines.put(connection, ROUTE, BASELINE, b"x" * 5_000)
         decisions.add(connection, pending(), NOW)
         mute = Mute("0" * 16, "false_alarm", "theo", "known", NOW, ("a",))
-        states.save(connection, "alert", ROUTE, 0, pack(AlertState(ROUTE, mutes={"0" * 16: mute})))
+        step_states.save(connection, "alert", ROUTE, 0, pack(AlertState(ROUTE, mutes={"0" * 16: mute})))
     return api_on(database, Wire())
 
 

@@ -15,9 +15,9 @@ import pytest
 import uvicorn
 
 from services.api.app import Api, make
-from services.api.guard import Principal
-from services.api.live import EVERYTHING, Listener, Live
-from services.api.problems import Problem
+from services.api.auth.authorization import Principal
+from services.api.http.problems import Problem
+from services.api.sse import EVERYTHING, Listener, LiveUpdates
 from services.store.engine import Database
 from tests.api.test_routes import pinned
 from tests.support.api import Wire, api_on, recorded
@@ -41,7 +41,7 @@ class Keys:
 
 def live_api(database: Database, keys: Keys | None = None, **more: Any) -> Api:
     made = api_on(database, Wire(), **({} if keys is None else {"guard": keys}))
-    live = Live(made.repository.marks, **{**QUICK, **more})
+    live = LiveUpdates(made.repository.marks, **{**QUICK, **more})
     return api_on(database, Wire(), live=live, **({} if keys is None else {"guard": keys}))
 
 
@@ -229,7 +229,7 @@ def test_a_database_that_is_away_ends_no_stream() -> None:
         async def again() -> Principal:
             raise Problem(503, "away; try again")
 
-        events = Live(look, **QUICK).events(again, Principal(None, "admin"))
+        events = LiveUpdates(look, **QUICK).events(again, Principal(None, "admin"))
         assert (await anext(events)).startswith("event: ready")
         assert (await anext(events)) == ": still here\n\n"
         await events.aclose()

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from services.api.app import make
-from services.api.door import Door
+from services.api.auth.authentication import Authenticator
 from services.store import api_keys
 from services.store.decisions import DecisionRow
 from services.store.engine import Database
@@ -47,7 +47,7 @@ def test_the_cookie_is_no_key_and_stays_with_the_browser_and_its_site(app: FastA
     token = session.partition(";")[0].partition("=")[2]
     assert not {secret.secret, secret.id, secret.text} & {token}
     with database.read() as connection:
-        ring = api_keys.ring(connection, NOW)
+        ring = api_keys.credentials(connection, NOW)
     assert (token in ring.sessions, len(ring.sessions)) == (False, 1)
     [answer] = answers(app, [("GET", "/v1/incidents", {"headers": bearer(token)})])
     assert answer.status_code == 401
@@ -58,7 +58,7 @@ def test_the_cookie_is_no_key_and_stays_with_the_browser_and_its_site(app: FastA
 @pytest.mark.parametrize("how", ["signs out", "key revoked", "session expires", "key expires"])
 def test_a_session_ends(database: Database, how: str) -> None:
     now = [NOW]
-    app = make(api_on(database, Wire(), door=Door(database, clock=lambda: now[0])))
+    app = make(api_on(database, Wire(), door=Authenticator(database, clock=lambda: now[0])))
     secret = key(database, "viewer", expires=later(5) if how == "key expires" else later(99))
     browser, copy = Browser(app), Browser(app)
     browser.sign_in(secret)
@@ -72,7 +72,7 @@ def test_a_session_ends(database: Database, how: str) -> None:
             assert api_keys.revoke(connection, secret.id, NOW)
     else:
         now[0] = later(5 if how == "key expires" else 12)
-    again = make(api_on(database, Wire(), door=Door(database, clock=lambda: now[0])))  # another replica
+    again = make(api_on(database, Wire(), door=Authenticator(database, clock=lambda: now[0])))  # another replica
     copied = Browser(again)
     copied.cookies = copy.cookies
     assert copied.get("/incidents").headers["location"] == "/login?next=/incidents"

@@ -12,8 +12,11 @@ from schemas.base import hash16
 from services.api.app import Api, make
 from services.store import routes
 from services.store.engine import Database
-from services.store.run_tables import FireTimeRow, RunRow, ScheduleRow
-from services.store.tables import EvaluationRow, JournalRow, table
+from services.store.evaluation_queue import EvaluationRow
+from services.store.journal import JournalRow
+from services.store.runs import RunRow
+from services.store.schedules import FireTimeRow, ScheduleRow
+from services.store.tables import table
 from tests.support.api import NOW, Wire, api_on, asked
 from tests.support.records import change, comparison, decision
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from services.api.app import Api
-from services.api.pages.csrf import COOKIE
+from services.api.auth.csrf import FORM_COOKIE
 from services.store import decisions
 from services.store.engine import Database
 from tests.api.pages import told
@@ -41,7 +41,7 @@ def form(api: Api, id: str) -> tuple[dict[str, str], dict[str, str]]:
     token = outline(answer.text).named("token")
     assert "HttpOnly" in answer.headers["set-cookie"]
     assert "samesite=strict" in answer.headers["set-cookie"].lower()
-    return {"cookie": f"{COOKIE}={token}"}, {"token": token, "actor": "mara", "reason": "seen"}
+    return {"cookie": f"{FORM_COOKIE}={token}"}, {"token": token, "actor": "mara", "reason": "seen"}
 
 
 def press(api: Api, id: str, kind: str, headers: Mapping[str, str], fields: Mapping[str, Any]) -> httpx.Response:
@@ -155,7 +155,7 @@ def test_a_resolved_incident_offers_nothing_and_takes_nothing(api: Api) -> None:
         ({"token": ""}, 403),
         ({"token": "A" * 43}, 403),
         ({"cookie": ""}, 403),
-        ({"cookie": f"{COOKIE}="}, 403),
+        ({"cookie": f"{FORM_COOKIE}="}, 403),
         ({"origin": "http://evil.example", "sec-fetch-site": ""}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"kind": "announce"}, 422),

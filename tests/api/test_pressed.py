@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from services.api.pages.csrf import COOKIE
-from services.api.pages.words import DECISIONS
-from services.notify.button import BUTTONS
+from services.api.auth.csrf import FORM_COOKIE
+from services.api.wording import DECISIONS
+from services.notify.buttons import BUTTONS
 from tests.support.api import asked, later, recorded
 from tests.support.outline import outline
 from tests.support.pressing import HTML, InSlack, OnPage, OverRest, Person, World, at_once, world
@@ -147,7 +147,7 @@ def test_who_may_only_look_is_shown_no_button_and_is_refused_politely(new_url: C
         assert "Your key may look, and not decide" in shown.text
         for kind in DECISIONS:
             fields = {"token": "A" * 43, "kind": kind, "actor": "theo", "reason": "x"}
-            headers = {**HTML, "cookie": f"{COOKIE}={'A' * 43}"}
+            headers = {**HTML, "cookie": f"{FORM_COOKIE}={'A' * 43}"}
             answer = asked(api, "POST", f"/incidents/{id}/decisions", data=fields, headers=headers)
             assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
             assert "the key eyes has the role viewer" in outline(answer.text).text
@@ -165,7 +165,7 @@ def test_a_key_decides_under_its_own_name_and_on_its_own_routes(new_url: Callabl
         assert "Decided as on call" in outline(asked(api, "GET", f"/incidents/{mine.id}", headers=HTML).text).text
         assert OnPage(there.seats[0], mine, "somebody else").press("resolve").taken
         assert [one.actor for one in there.written()] == ["on call"]
-        headers = {**HTML, "cookie": f"{COOKIE}={'A' * 43}"}
+        headers = {**HTML, "cookie": f"{FORM_COOKIE}={'A' * 43}"}
         fields = {"token": "A" * 43, "kind": "resolve", "reason": "x"}
         for id in (foreign.id, "0" * 16):
             answers = [

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.decision import Decision
 from schemas.topics import DECISIONS
-from services.api.relay import LEASE, Relay
+from services.api.decision_outbox import LEASE, DecisionPublisher
 from services.errors import UnknownOutcome
 from services.store import decisions
 from services.store.engine import Database, open_database
@@ -40,7 +40,7 @@ def story(n: int, *routes: str) -> list[Decision]:
 
 def waits(database: Database) -> bool:
     with database.read() as connection:
-        return decisions.waiting(connection)
+        return decisions.any_unpublished(connection)
 
 
 def sent_on(wire: Wire, route: str) -> list[str]:
@@ -58,7 +58,7 @@ def test_each_route_in_order_and_each_decision_once_when_nothing_fails(database:
     some = story(30, "a", "b", "c")
     write(database, *some)
     wire = Wire()
-    relay = Relay(database, wire.send, clock=Time())
+    relay = DecisionPublisher(database, wire.send, clock=Time())
     assert asyncio.run(relay.once()) == 30
     assert asyncio.run(relay.once()) == 0
     for i, route in enumerate("abc"):
@@ -70,7 +70,7 @@ def test_what_fails_holds_up_its_own_route_alone_and_is_sent_again(database: Dat
     write(database, *story(6, "a", "b"))
     broken = [True]
     wire = Wire(fault=lambda value: UnknownOutcome("late") if broken[0] and b'"reason":"2"' in value else None)
-    relay = Relay(database, wire.send, clock=Time())
+    relay = DecisionPublisher(database, wire.send, clock=Time())
     with pytest.raises(UnknownOutcome):
         asyncio.run(relay.once())
     assert (sent_on(wire, "a"), sent_on(wire, "b")) == (["0"], ["1", "3", "5"])
@@ -83,8 +83,8 @@ def test_another_replica_takes_over_when_the_lease_has_ended_and_not_before(data
     write(database, *story(2, "a"))
     time, wire = Time(), Wire()
     down = Wire(fault=lambda _: UnknownOutcome("late"))
-    first = Relay(database, down.send, owner="one", clock=time)
-    second = Relay(database, wire.send, owner="two", clock=time)
+    first = DecisionPublisher(database, down.send, owner="one", clock=time)
+    second = DecisionPublisher(database, wire.send, owner="two", clock=time)
     with pytest.raises(UnknownOutcome):
         asyncio.run(first.once())
     write(database, decision("silence", route="a", reason="2"))
@@ -105,14 +105,14 @@ def test_a_replica_that_ends_gives_its_claims_up(database: Database) -> None:
             failed.set()
             return UnknownOutcome("late")
 
-        relay = Relay(database, Wire(fault=fault).send, owner="one", clock=time)
+        relay = DecisionPublisher(database, Wire(fault=fault).send, owner="one", clock=time)
         task = asyncio.create_task(relay.run())
         await failed.wait()
         while await relay.check() is None:
             await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert await Relay(database, wire.send, owner="two", clock=time).once() == 1
+        assert await DecisionPublisher(database, wire.send, owner="two", clock=time).once() == 1
 
     asyncio.run(asyncio.wait_for(work(), 30))
 
@@ -125,7 +125,7 @@ def test_nothing_is_sent_whose_lease_could_end_meanwhile(database: Database) -> 
         time.now += timedelta(seconds=10)
         await wire.send(topic, key, value)
 
-    relay = Relay(database, slow, clock=time)
+    relay = DecisionPublisher(database, slow, clock=time)
     assert asyncio.run(relay.once()) == 2
     assert asyncio.run(relay.once()) == 1
     assert sent_on(wire, "a") == ["0", "1", "2"]
@@ -135,7 +135,7 @@ def test_it_publishes_what_is_written_while_it_runs_and_forgets_it_later(databas
     time, wire = Time(), Wire()
 
     async def work() -> None:
-        relay = Relay(database, wire.send, clock=time, every=60)
+        relay = DecisionPublisher(database, wire.send, clock=time, every=60)
         task = asyncio.create_task(relay.run())
         for i in range(3):
             await asyncio.to_thread(write, database, decision("silence", route="a", reason=str(i)))
@@ -149,10 +149,12 @@ def test_it_publishes_what_is_written_while_it_runs_and_forgets_it_later(databas
     asyncio.run(asyncio.wait_for(work(), 30))
     time.now += timedelta(days=8)
     write(database, decision("silence", route="a", reason="3"))
-    asyncio.run(Relay(database, wire.send, clock=time).once())
+    asyncio.run(DecisionPublisher(database, wire.send, clock=time).once())
     with database.read() as connection:
         kept = [
-            reason for reason in "0123" if decisions.known(connection, decision("silence", route="a", reason=reason).id)
+            reason
+            for reason in "0123"
+            if decisions.is_known(connection, decision("silence", route="a", reason=reason).id)
         ]
     assert kept == ["3"]
 
@@ -174,7 +176,7 @@ def test_two_replicas_lose_nothing_and_keep_the_order_under_failures(new_url, se
     some = story(60, "a", "b", "c")
 
     async def work() -> None:
-        relays = [Relay(db, wire.send, owner=str(i), every=0.01) for i, db in enumerate(databases)]
+        relays = [DecisionPublisher(db, wire.send, owner=str(i), every=0.01) for i, db in enumerate(databases)]
         tasks = [asyncio.create_task(relay.run()) for relay in relays]
         for one in some:
             await asyncio.to_thread(write, databases[0], one)

@@ -11,10 +11,9 @@ from fastapi import FastAPI
 from sqlalchemy import create_engine
 
 from services.api.app import make
-from services.api.door import Door
-from services.api.guard import LOOPBACK
-from services.api.problems import Problem
-from services.api.rings import FRESH_SECONDS, STALE_SECONDS, Rings
+from services.api.auth.authentication import FRESH_SECONDS, STALE_SECONDS, Authenticator, KeyCache
+from services.api.auth.authorization import LOOPBACK
+from services.api.http.problems import Problem
 from services.store import api_keys
 from services.store.engine import Database
 from tests.support.access import answers, bearer, key
@@ -40,7 +39,7 @@ def test_what_was_seen_counts_for_a_second_and_without_the_database_for_some_min
         def read(self):
             return (Database(create_engine(AWAY)) if broken[0] else database).read()
 
-    rings = Rings(Sometimes(), lambda: NOW, lambda: now[0])  # type: ignore[arg-type]
+    rings = KeyCache(Sometimes(), lambda: NOW, lambda: now[0])  # type: ignore[arg-type]
 
     def seen() -> int:
         return len(asyncio.run(rings.get()).keys)
@@ -81,8 +80,8 @@ def test_a_key_counts_as_soon_as_it_exists_and_not_once_it_is_revoked(database: 
 
 
 def test_beyond_this_machine_nobody_is_let_in_without_a_key(database: Database) -> None:
-    far: FastAPI = make(api_on(database, Wire(), door=Door(database, (), lambda: NOW)))
-    near = make(api_on(database, Wire(), door=Door(database, LOOPBACK, lambda: NOW)))
+    far: FastAPI = make(api_on(database, Wire(), door=Authenticator(database, (), lambda: NOW)))
+    near = make(api_on(database, Wire(), door=Authenticator(database, LOOPBACK, lambda: NOW)))
     named = {"host": "keelwatch.example"}
     assert [answers(app, [("GET", "/", {"headers": named})])[0].status_code for app in (far, near)] == [401, 421]
     secret = key(database, "viewer")
@@ -94,7 +93,7 @@ def test_beyond_this_machine_nobody_is_let_in_without_a_key(database: Database) 
 
 def test_use_is_noted_once_a_minute(database: Database) -> None:
     now = [NOW]
-    app = make(api_on(database, Wire(), door=Door(database, clock=lambda: now[0])))
+    app = make(api_on(database, Wire(), door=Authenticator(database, clock=lambda: now[0])))
     secret = key(database, "viewer")
 
     def used():

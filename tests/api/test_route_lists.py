@@ -8,7 +8,8 @@ import pytest
 
 from services.api.app import Api
 from services.store.engine import Database
-from services.store.tables import ScoreRow, table
+from services.store.scores import ScoreRow
+from services.store.tables import table
 from tests.support.api import Wire, api_on, asked
 from tests.support.route_life import EXCHANGES, FIRST, LIFE, SECOND, live
 

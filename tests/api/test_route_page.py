@@ -8,7 +8,7 @@ import pytest
 
 from schemas.change import Pinning
 from services.api.app import Api
-from services.api.guard import Principal
+from services.api.auth.authorization import Principal
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.blocks import Row, blocks

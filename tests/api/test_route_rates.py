@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from detectors.stats.rate_interval import wilson
+from detectors.stats.intervals import wilson
 from services.api.app import Api
-from services.api.guard import Principal
+from services.api.auth.authorization import Principal
 from services.store.engine import Database
 from tests.support.api import Wire, api_on, asked, recorded
 from tests.support.blocks import Row, blocks

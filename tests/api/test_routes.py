@@ -8,7 +8,7 @@ import pytest
 
 from schemas.change import Pinning
 from services.api.app import Api
-from services.api.guard import Principal
+from services.api.auth.authorization import Principal
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.store.engine import Database
 from tests.record.stories import scores

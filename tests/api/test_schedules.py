@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.api.app import Api
-from services.store import evaluations, schedules
+from services.store import evaluation_queue, schedules
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, all_asked, api_on, asked
 from tests.support.asked import WEEKLY, asked_for, known, missed, stocked
@@ -110,7 +110,7 @@ def test_a_run_is_asked_for_and_waits_for_a_worker(api: Api) -> None:
     assert (told["state"], told["moment"], told["route"]) == ("due", "requested", "other/bot")
     assert again.json() == told
     with api.repository.database.write() as connection:
-        claimed = evaluations.claim(connection, "w", NOW, NOW + timedelta(minutes=1), 10)
+        claimed = evaluation_queue.claim(connection, "w", NOW, NOW + timedelta(minutes=1), 10)
     assert told["id"] in {one.what.id for one in claimed}
     other = asked(api, "POST", RUNS, json={**wanted, "key": "deploy-8"})
     assert (other.status_code, other.json()["state"]) == (200, "running")

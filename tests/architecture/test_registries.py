@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 
 from detectors import DETECTORS
-from services.monitor.model import PLANNED_SIGNALS
-from services.monitor.model import SIGNALS as MONITORED
-from services.score.signals import SIGNALS
+from services.monitor.schema import MONITORED_SIGNALS as MONITORED
+from services.monitor.schema import PLANNED_SIGNALS
+from services.signals import SIGNALS
 from tests.support.source import ROOT, modules
 
 
@@ -28,7 +28,7 @@ def test_every_detector_file_is_registered_under_its_name() -> None:
 
 
 def test_every_signal_file_is_registered_under_its_name() -> None:
-    assert _files("services.score.signals", "measure") == {signal.name for signal in SIGNALS}
+    assert _files("services.signals", "measure") == {signal.name for signal in SIGNALS}
 
 
 def test_every_signal_may_stand_in_a_monitor_file_and_has_a_card() -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detectors.stats.rate_interval import wilson
-from services.evaluate.compare import compare
+from detectors.stats.intervals import wilson
+from services.evaluate.comparison import compare
 from services.evaluate.result import AskedSuite
 from services.evaluate.suite import Suite
 from tests.support.results import result, suite_of

@@ -26,8 +26,8 @@ import numpy as np
 from detectors.model_shift import ModelShift
 from detectors.protocol import Baseline, Detector, Finding, Rows
 from detectors.stats.clusters import distances, kmeans
-from detectors.stats.groups import group_rows
-from detectors.stats.rate_interval import wilson
+from detectors.stats.intervals import wilson
+from detectors.stats.repeated_prompts import group_rows
 from detectors.user_shift import UserShift
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.score.style import style_features

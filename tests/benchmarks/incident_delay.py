@@ -16,11 +16,12 @@ from schemas.exchange import Exchange
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from schemas.topics import ALERTS, EXCHANGES, READINGS, SCORES
-from services.demo.bot import Script, traffic
+from services.demo.support_bot import Script, traffic
 from services.store.engine import Database, open_database
-from services.store.tables import IncidentRow, table
-from services.stream.codec import decode
-from services.stream.config import Broker, options
+from services.store.incidents import IncidentRow
+from services.store.tables import table
+from services.stream.broker import Broker, options
+from services.stream.messages import decode_record
 from tests.support.stage import Stage
 from tests.support.streams import keyed, lag, publish, read_all, until
 
@@ -74,7 +75,7 @@ def _sent(on: Stage) -> tuple[dict[Place, float], dict[Place, float], dict[Place
     alerts: dict[Place, float] = {}
     for topic in (SCORES.name, READINGS.name, ALERTS.name):
         for record in read_all(on.broker, topic):
-            said, moment = decode(topic, record.value), record.timestamp / 1000
+            said, moment = decode_record(topic, record.value), record.timestamp / 1000
             if isinstance(said, ScoreBlock):
                 scores.update({(said.route, int(id.rpartition("/")[2])): moment for id in said.id})
             elif isinstance(said, Reading) and said.status == "firing":

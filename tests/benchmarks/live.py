@@ -30,7 +30,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from services.api.app import make
 from services.monitor import Monitor
-from services.record.sink import Recorder
+from services.record.recorder import Recorder
 from services.store.engine import open_database
 from services.store.repository import Repository
 from tests.record.stories import scores

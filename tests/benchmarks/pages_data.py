@@ -20,22 +20,16 @@ from schemas.base import hash16
 from schemas.change import Change, Pinning
 from schemas.identity import Model, identity_of
 from schemas.incident import Incident, TimelineEntry, incident_id
-from services.store import fleet, journal, scores
+from services.store import fleet, journal, routes
+from services.store.baselines import BaselineRow
 from services.store.engine import Database
-from services.store.fleet_tables import StreamRow
-from services.store.readings import stream_of
-from services.store.rollup_tables import HourlyRollup
-from services.store.tables import (
-    BaselineRow,
-    IncidentRow,
-    ReadingRow,
-    Rollup,
-    Route,
-    SampleRow,
-    Scorer,
-    ScoreRow,
-    table,
-)
+from services.store.incidents import IncidentRow
+from services.store.readings import ReadingRow, StreamRow, stream_of
+from services.store.rollups import HourlyRollupRow, RollupRow
+from services.store.routes import RouteRow
+from services.store.samples import SampleRow
+from services.store.scores import ScoreRow, ScorerRow
+from services.store.tables import table
 from tests.support.api import NOW
 from tests.support.asked import stocked
 from tests.support.records import FELL, alert, change, comparison, decision, place, reading
@@ -76,10 +70,10 @@ def baseline_of(route: str) -> str:
 
 def _routes(connection: Connection) -> None:
     rows = [{"route": route, "clock": NOW, "journal_seq": 0, "journal_hash": ""} for route in ROUTES]
-    connection.execute(insert(table(Route)), rows)
-    connection.execute(insert(table(Scorer)), [{"id": SCORER, "payload": "{}"}])
+    connection.execute(insert(table(RouteRow)), rows)
+    connection.execute(insert(table(ScorerRow)), [{"id": SCORER, "payload": "{}"}])
     for route in ROUTES:
-        scores.add_identities(connection, route, dict(zip(WHO, MODELS, strict=True)))
+        routes.add_identities(connection, route, dict(zip(WHO, MODELS, strict=True)))
 
 
 def _rollups(connection: Connection) -> None:
@@ -105,7 +99,7 @@ def _keys_made_afterwards(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
         yield
         return
-    tables = (table(Rollup), table(HourlyRollup))
+    tables = (table(RollupRow), table(HourlyRollupRow))
     for one in tables:
         connection.exec_driver_sql(f"ALTER TABLE {one.name} DROP CONSTRAINT pk_{one.name}")
     yield
@@ -177,7 +171,7 @@ def _story(connection: Connection, route: str, incidents: int) -> None:
             facts.append(decision("resolve", route=route, incident=id, ts=done))
         rows.append(_incident(fired, id, done if over else None))
     journal.append(connection, route, facts)
-    fleet.pin(connection, [fact for fact in facts if isinstance(fact, Change)])
+    fleet.note_pins(connection, [fact for fact in facts if isinstance(fact, Change)])
     connection.execute(insert(table(IncidentRow)), rows)
     connection.execute(insert(table(BaselineRow)), [{"id": baseline_of(route), "route": route, "blob": b"0"}])
 

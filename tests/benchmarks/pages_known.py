@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from services.store.engine import Database
-from services.store.run_tables import RunRow
-from services.store.tables import Base, IncidentRow, JournalRow, ReadingRow, table
+from services.store.incidents import IncidentRow
+from services.store.journal import JournalRow
+from services.store.readings import ReadingRow
+from services.store.runs import RunRow
+from services.store.tables import Base, table
 from tests.benchmarks.pages_data import ROUTES, WHO, baseline_of
 
 

@@ -23,11 +23,12 @@ from sqlalchemy import select
 from schemas.alert import Alert
 from schemas.exchange import Exchange
 from schemas.topics import EXCHANGES
-from services.convert import Conversion, Draw, convert
+from services.ingest.recorded_answers import Conversion, Draw, convert
 from services.replay.report import alert_object
 from services.store.engine import open_database
 from services.store.repository import Repository
-from services.store.tables import Rollup, table
+from services.store.rollups import RollupRow
+from services.store.tables import table
 from tests.benchmarks.updates import UPDATES, Update, recorded
 from tests.support import kafka, postgres
 from tests.support.command import keelwatch
@@ -117,7 +118,7 @@ def found(folder: Path, url: str) -> Found:
         facts = [fact for route in repository.routes() for fact in repository.facts(route)]
         alerts = [alert for alert in facts if isinstance(alert, Alert)]
         alerts.sort(key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
-        rows = table(Rollup).c
+        rows = table(RollupRow).c
         with database.read() as connection:
             counted = connection.execute(
                 select(rows.route, rows.minute, rows.identity, rows.slice, rows.signal, rows.n, rows.scored, rows.sum)

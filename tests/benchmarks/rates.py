@@ -19,13 +19,13 @@ from sklearn.cluster import KMeans
 
 from detectors.protocol import Baseline, Float, Half, Rows
 from detectors.rate_shift import RateShift
-from detectors.stats.rate_interval import wilson
+from detectors.stats.intervals import wilson
 from schemas.exchange import Exchange
 from schemas.identity import Model
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.score.signals.refusal import Refusal
-from services.score.text import scored_text
+from services.score.scored_text import scored_text
+from services.signals.refusal import Refusal
 
 BASELINE, CLEAN, NEW, CHUNK = 1000, 500, 1000, 500
 FLOOR = 0.02

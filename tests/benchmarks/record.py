@@ -17,7 +17,7 @@ import psycopg
 
 from schemas.base import Record
 from services.monitor import RoutePolicy
-from services.record.sink import Recorder
+from services.record.recorder import Recorder
 from services.store.engine import open_database
 from tests.record.stories import ROUTES, alert, reading, sample
 from tests.support.blocks import Row, blocks

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from services.score.signals import refusal
-from services.score.signals._refusal_rules import BIAS, CODE, HELP_FOLLOWS, LISTED, OBJECTS, RULES
+from services.signals import refusal
+from services.signals.refusal import BIAS, CODE, HELP_FOLLOWS, LISTED, OBJECTS, RULES
 from tests.benchmarks.signals import LABELS, Row, rows_of
 
 LABELLED = ("xstest", "llmdrift_sensitiveq", "refusal_direction")

@@ -17,13 +17,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from services.ports import ScoredText, Signal
-from services.score.signals import SIGNALS
-from services.score.signals._personal import scan, values
-from services.score.signals.pii_leak import PiiLeak
-from services.score.signals.refusal import Refusal
-from services.score.signals.secret_leak import SecretLeak
-from services.score.signals.system_prompt_leak import SystemPromptLeak
+from services.signals import SIGNALS
+from services.signals.pii_leak import PiiLeak, personal_forms, personal_values
+from services.signals.protocol import ScoredText, Signal
+from services.signals.refusal import Refusal
+from services.signals.secret_leak import SecretLeak
+from services.signals.system_prompt_leak import SystemPromptLeak
 from tests.support.keys import KEYS
 from tests.support.said import said
 
@@ -163,7 +162,7 @@ def personal() -> Iterator[str]:
     total: Counter[str] = Counter()
     beside = 0
     for row in rows_of("presidio_synth"):
-        marks = values(row["prompt"], scan(row["prompt"]))
+        marks = personal_values(row["prompt"], personal_forms(row["prompt"]))
         for kind, start, end in row["labels"]["spans"]:
             total[kind] += 1
             found[kind] += any(mark.start < end and start < mark.end for mark in marks)

@@ -29,8 +29,8 @@ from schemas.exchange import Exchange
 from schemas.identity import Model
 from schemas.topics import EXCHANGES, SCORES
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.stream.message import Handled, Message
-from services.stream.runner import Job, Runner
+from services.stream.messages import Handled, TopicMessage
+from services.stream.runner import StreamJob, StreamRunner
 from tests.benchmarks.incident_delay import MONITOR, ROUTES, delays
 from tests.benchmarks.updates import CLEAN_FILE, recorded
 from tests.support import postgres
@@ -151,7 +151,7 @@ class _Nothing:
 
     name, batch, every, taken = "score", 128, 0.0, 0
 
-    async def handle(self, messages: Sequence[Message]) -> Handled:
+    async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         self.taken += len(messages)
         return Handled()
 
@@ -164,7 +164,7 @@ class _Nothing:
 
 async def _nothing(on: Stage, n: int) -> float:
     step = _Nothing()
-    runner = Runner(Job(on.broker, lambda _: [step], on.folder))
+    runner = StreamRunner(StreamJob(on.broker, lambda _: [step], on.folder))
     running = asyncio.ensure_future(runner.run())
     measured = await asyncio.to_thread(rate, lambda: step.taken, n)
     runner.stop()

@@ -22,12 +22,12 @@ import numpy as np
 from schemas.alert import rank
 from schemas.exchange import Exchange
 from schemas.position import Position
-from services import bootstrap
-from services.convert import Conversion, Draw, Recorded, convert, read_recorded
+from services import wiring
+from services.ingest.recorded_answers import Conversion, Draw, RecordedAnswer, convert, read_recorded
 from services.monitor import Monitor
 from services.ports import Received
 from services.replay.report import report
-from services.replay.runner import Replay, Tools
+from services.replay.runner import ReplayDependencies, ReplayRunner
 from services.settings import load_settings
 
 ROUTE = "bench/prod"
@@ -95,19 +95,19 @@ class Seen:
 
 
 @cache
-def _tools() -> Tools:
+def _tools() -> ReplayDependencies:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    return bootstrap.tools(load_settings(), Monitor())
+    return wiring.replay_tools(load_settings(), Monitor())
 
 
 @cache
-def recorded(file: str) -> tuple[Recorded, ...]:
+def recorded(file: str) -> tuple[RecordedAnswer, ...]:
     folder = Path(os.environ.get("KEELWATCH_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
     return read_recorded((folder / f"{file}.jsonl").read_bytes().splitlines())
 
 
 def _replay(exchanges: Iterator[Exchange]) -> dict[str, Any]:
-    run = Replay(_tools())
+    run = ReplayRunner(_tools())
     for offset, exchange in enumerate(exchanges):
         run.feed(Received(exchange, Position(cluster="bench", topic="bench", partition=0, offset=offset)))
     return report(run.finish(), _tools().policy)
@@ -162,7 +162,7 @@ def _topics() -> dict[str, int]:
     from sklearn.cluster import KMeans  # noqa: PLC0415
 
     prompts = sorted({row.prompt for row in recorded(CLEAN_FILE)})
-    vectors = bootstrap.embedder(load_settings()).embed(prompts).astype(float)
+    vectors = wiring.embedder(load_settings()).embed(prompts).astype(float)
     return dict(zip(prompts, KMeans(TOPICS, n_init=4, random_state=0).fit_predict(vectors).tolist(), strict=True))
 
 

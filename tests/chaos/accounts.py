@@ -16,23 +16,27 @@ from sqlalchemy import select
 
 from detectors import DETECTORS
 from schemas.alert import Alert
+from schemas.base import plain_object
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.topics import ALERTS, EXCHANGES, READINGS, SCORES
 from services.ingest.decode import decode
 from services.monitor import load
-from services.record.sink import Recorder
-from services.replay.report import alert_object, plain_object
-from services.replay.runner import Replay, Tools
-from services.score.core import Scorer
+from services.record.recorder import Recorder
+from services.replay.report import alert_object
+from services.replay.runner import ReplayDependencies, ReplayRunner
+from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
+from services.store.dead_letters import DeadCountRow
 from services.store.engine import Database, open_database
 from services.store.repository import Repository
-from services.store.tables import DeadCount, Rollup, ScoreRow, table
-from services.stream.codec import decode as decode_record
-from services.stream.config import Broker
-from services.stream.states import DetectStore
+from services.store.rollups import RollupRow
+from services.store.scores import ScoreRow
+from services.store.tables import table
+from services.stream.broker import Broker
+from services.stream.messages import decode_record
+from services.stream.stateful import DetectStateStore
 from tests.chaos.judge import Account, Row
 from tests.chaos.ledger import poison_id
 from tests.support.streams import read_all
@@ -42,12 +46,12 @@ DERIVED = ("ts", "flags", "signals", "prompt_vec", "response_vec", "style", "ide
 
 def account(database: Database, broker: Broker | None) -> Account:
     """What the database says, and the dead letters on the topic; without `broker` none."""
-    repository, rows, rollups = Repository(database), table(ScoreRow), table(Rollup)
+    repository, rows, rollups = Repository(database), table(ScoreRow), table(RollupRow)
     with database.read() as connection:
         scored = [_row(row._mapping) for row in connection.execute(select(rows))]
         sums = [tuple(row) for row in connection.execute(select(*_columns(rollups)))]
-        dead = sum(connection.execute(select(table(DeadCount).c.n)).scalars())
-        store, routes = DetectStore(DETECTORS), repository.routes()
+        dead = sum(connection.execute(select(table(DeadCountRow).c.n)).scalars())
+        store, routes = DetectStateStore(DETECTORS), repository.routes()
         detected = {route: store.load(connection, route).now.intake.count for route in routes}
     counted: Counter[str] = Counter()
     for route, _, _, slice_, signal, n, *_ in sums:
@@ -66,10 +70,10 @@ def account(database: Database, broker: Broker | None) -> Account:
 def oracle(captured: Sequence[Any], cluster: str, config: Path, path: Path) -> Account:
     """What an undisturbed replay of the captured topic says, recorded into a database of its own."""
     policy = load(config).policy
-    scorer = Scorer(CachedEmbedder(OpenVinoEmbedder(threads=1)), policy)
+    scorer = ExchangeScorer(CachedEmbedder(OpenVinoEmbedder(threads=1)), policy)
     database = open_database(f"sqlite:///{path}")
     try:
-        replay = Replay(Tools(scorer.score, DETECTORS, policy, Recorder(database, policy).apply))
+        replay = ReplayRunner(ReplayDependencies(scorer.score, DETECTORS, policy, Recorder(database, policy).apply))
         for one in sorted(captured, key=lambda one: (one.partition, one.offset)):
             place = Position(cluster=cluster, topic=one.topic, partition=one.partition, offset=one.offset)
             replay.feed(decode(one.value, place, received=datetime.fromtimestamp(one.timestamp / 1000, UTC)))

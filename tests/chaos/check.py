@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from difflib import unified_diff
 from pathlib import Path
 
-from services.demo.bot import Script
-from services.stream.config import Broker
+from services.demo.support_bot import Script
+from services.stream.broker import Broker
 from tests.support.oracle import expected_of, seen_dead, seen_ids, text
 from tests.support.streams import seen
 from tests.support.traffic import ROUTES

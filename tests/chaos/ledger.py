@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from schemas.exchange import Exchange
-from services.demo.bot import Script, traffic
+from services.demo.support_bot import Script, traffic
 
 CHANGED = ("support-bot/prod", "search/eu")
 """Routes whose model is silently replaced; that of the others stays."""

@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from services.store.tables import Base
-from services.stream.config import Broker
+from services.store.tables import all_metadata
+from services.stream.broker import Broker
 from tests.chaos.check import SCRIPT, check, configured
 from tests.support import kafka, postgres
 from tests.support.brokers import Kafka
@@ -125,7 +125,7 @@ def locked(url: str) -> Iterator[None]:
             connection.execute("ROLLBACK")
         return
     with psycopg.connect(url) as connection:
-        for name in Base.metadata.tables:
+        for name in all_metadata().tables:
             connection.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE".encode())
         yield
         connection.rollback()

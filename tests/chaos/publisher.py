@@ -10,7 +10,7 @@ from functools import partial
 from aiokafka import AIOKafkaProducer
 
 from schemas.topics import EXCHANGES
-from services.stream.config import Broker, options
+from services.stream.broker import Broker, options
 from tests.chaos.ledger import Ledger, Payload
 
 LATE = 0.8

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from services.stream.config import Broker
+from services.stream.broker import Broker
 from tests.chaos.check import SCRIPT, check, configured
 from tests.support import kafka, postgres
 from tests.support.fleet import Fleet

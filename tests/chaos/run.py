@@ -20,7 +20,7 @@ from pathlib import Path
 
 from schemas.topics import EXCHANGES
 from services.store.engine import open_database
-from services.stream.config import Broker
+from services.stream.broker import Broker
 from tests.chaos.accounts import account, is_scored, oracle, redelivered
 from tests.chaos.judge import Account, Violation, judge
 from tests.chaos.ledger import CHANGED, ROUTES, Ledger, payloads, probe

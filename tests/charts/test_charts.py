@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from services.charts import (
     Band,
-    Mark,
-    Point,
+    ChartMark,
+    ChartPoint,
+    ChartShare,
     Rates,
-    Share,
     axis,
     evidence_bar,
     marks,
@@ -35,7 +35,7 @@ START, STEP = datetime(2026, 11, 24, tzinfo=UTC), timedelta(minutes=30)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def of(hits: list[int | None], n: int = 100, baseline: Band | None = None, told: tuple[Mark, ...] = ()) -> Rates:
+def of(hits: list[int | None], n: int = 100, baseline: Band | None = None, told: tuple[ChartMark, ...] = ()) -> Rates:
     points = [point(START + i * STEP, hit, n) for i, hit in enumerate(hits) if hit is not None]
     return Rates("refusal rate", points, START, START + len(hits) * STEP, STEP, baseline, told, "support-bot/prod")
 
@@ -53,7 +53,7 @@ def ends(path: str) -> tuple[float, float]:
 def test_no_line_and_no_band_goes_through_what_was_not_scored(missing: str) -> None:
     rates = of([5] * 4 + [None] * 4 + [5] * 4)
     if missing == "nothing scored":
-        hole = [Point(START + i * STEP, 0, None) for i in range(4, 8)]
+        hole = [ChartPoint(START + i * STEP, 0, None) for i in range(4, 8)]
         rates = Rates("r", sorted([*rates.points, *hole], key=lambda one: one.ts), START, rates.until, STEP)
     for svg in rates_chart(rates).svgs:
         [gap] = drawn(svg, "rect", "c-gap")
@@ -82,9 +82,14 @@ def test_what_was_not_measured_is_not_known() -> None:
 
 @pytest.mark.parametrize("text", [*PAYLOADS, "\x00\x1b[31m", "\udc80", "\u202edlo", "]]>&amp;"])
 def test_hostile_text_is_text(text: str) -> None:
-    rates = of([5, 6], told=(Mark(START + STEP, text), Mark(START + STEP, text, "incident")))
+    rates = of([5, 6], told=(ChartMark(START + STEP, text), ChartMark(START + STEP, text, "incident")))
     rates = Rates(text, rates.points, rates.since, rates.until, STEP, None, rates.marks, text)
-    svgs = [*rates_chart(rates).svgs, rates_picture(rates).svg, *sparkline(rates).svgs, *shares([Share(text, 3)]).svgs]
+    svgs = [
+        *rates_chart(rates).svgs,
+        rates_picture(rates).svg,
+        *sparkline(rates).svgs,
+        *shares([ChartShare(text, 3)]).svgs,
+    ]
     svgs += evidence_bar(1.0, 2.0, text).svgs
     known = {"svg", "desc", "title", "text", "path", "rect", "circle"}
     for svg in svgs:
@@ -95,11 +100,11 @@ def test_hostile_text_is_text(text: str) -> None:
 
 
 def test_a_picture_needs_no_style_sheet_and_a_page_has_a_class_for_every_colour() -> None:
-    told = tuple(Mark(START + n * STEP, kind, kind) for n, kind in enumerate(marks.CLASSES))  # type: ignore[arg-type]
+    told = tuple(ChartMark(START + n * STEP, kind, kind) for n, kind in enumerate(marks.CLASSES))  # type: ignore[arg-type]
     rates = of([5, 6, None, 7], baseline=Band(0.05, 0.01, 0.1), told=told)
     assert not any("class" in one.attrib for one in Xml.fromstring(rates_picture(rates).svg).iter())
     css = (ROOT / "services/api/pages/static/keelwatch.css").read_text(encoding="utf-8")
-    made = [*rates_chart(rates).svgs, *shares([Share(str(n), 9) for n in range(9)]).svgs, *evidence_bar(3, 2).svgs]
+    made = [*rates_chart(rates).svgs, *shares([ChartShare(str(n), 9) for n in range(9)]).svgs, *evidence_bar(3, 2).svgs]
     classes = {one.get("class", "") for svg in made for one in Xml.fromstring(svg).iter()} - {""}
     plain = {"c-text", "c-evaluation-text", "c-pinned-text"}
     assert {name for name in classes - plain for part in name.split() if f".{part}" not in css} == set()
@@ -125,7 +130,7 @@ def test_every_chart_has_a_name_and_says_its_numbers() -> None:
 )
 def test_labels_do_not_meet_and_no_line_goes_through_one(told: list) -> None:
     frame = Frame(50, 650, 100, 300, START, START + timedelta(days=1), (0.0, 1.0))
-    made = [Mark(START + share * timedelta(days=1), text, kind) for share, kind, text in told]
+    made = [ChartMark(START + share * timedelta(days=1), text, kind) for share, kind, text in told]
     placed = marks.labels(made, frame, 750)
     for one, other in combinations(placed, 2):
         if one.lane == other.lane:
@@ -140,7 +145,7 @@ def test_labels_do_not_meet_and_no_line_goes_through_one(told: list) -> None:
 def test_what_happened_shortly_after_each_other_is_all_named() -> None:
     texts = ("silent change suspected", "incident opened", "suite core: regressed", "gpt-4-0613")
     svg = rates_chart(
-        of([5] * 48, told=tuple(Mark(START + (20 + n) * STEP, text) for n, text in enumerate(texts)))
+        of([5] * 48, told=tuple(ChartMark(START + (20 + n) * STEP, text) for n, text in enumerate(texts)))
     ).svgs[0]
     assert {one.text for one in drawn(svg, "text", "c-change-text")} == set(texts)
 
@@ -167,7 +172,7 @@ def test_two_hundred_points_take_less_than_five_milliseconds() -> None:
     rates = of(
         [n % 30 for n in range(200)],
         baseline=Band(0.1, 0.05, 0.2),
-        told=tuple(Mark(START + n * STEP, "a change") for n in range(0, 200, 5)),
+        told=tuple(ChartMark(START + n * STEP, "a change") for n in range(0, 200, 5)),
     )
     for draw in (rates_picture, sparkline):
         spent = []

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from services.charts import Mark, rates_picture
+from services.charts import ChartMark, rates_picture
 from services.charts.png import FONTS, png
 from tests.charts.test_charts import START, of
 
-TOLD = (Mark(START + timedelta(hours=1), "silent change", "incident"),)
+TOLD = (ChartMark(START + timedelta(hours=1), "silent change", "incident"),)
 
 
 def test_a_picture_is_the_same_bytes_each_time_at_twice_its_size() -> None:
@@ -40,5 +40,5 @@ def test_the_fonts_may_be_shipped() -> None:
 
 @pytest.mark.parametrize("text", ["日本語 العربية 🔥", "\x00\udc80\u202e", "<b>&amp;"])
 def test_a_text_that_the_font_lacks_is_no_fault(text: str) -> None:
-    told = (Mark(START + timedelta(hours=1), text),)
+    told = (ChartMark(START + timedelta(hours=1), text),)
     assert png(rates_picture(of([15, 2, 2], told=told)).svg)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from services.demo.bot import ROUTE, Script, traffic
+from services.demo.support_bot import ROUTE, Script, traffic
 from tests.support.corpus import CORPUS, with_neighbours
 
 MONITOR = "defaults: {baseline: {size: 300, min_size: 100}}\n"

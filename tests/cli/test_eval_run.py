@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.evaluate.library import load_suite
+from services.evaluate.suite_library import load_suite
 from tests.support.endpoint import KEY, Endpoint, running
 
 ROUTE = "support-bot/prod"

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from services.access.key import Secret, parsed
 from services.api.app import make
-from services.api.door import Door
-from services.bootstrap import has_keys
+from services.api.auth.api_key import Secret, parse_key
+from services.api.auth.authentication import Authenticator
 from services.errors import InputError
 from services.settings import Settings
 from services.store import api_keys
-from services.store.access_tables import ApiKeyRow
+from services.store.api_keys import ApiKeyRow
 from services.store.engine import open_database
 from services.store.tables import table
+from services.wiring import has_keys
 from tests.support.access import answers, bearer
 from tests.support.api import Wire, api_on
 from tests.support.databases import new_url
@@ -30,7 +30,7 @@ __all__ = ["new_url"]
 def created(keelwatch, *words: str) -> Secret:
     code, said, told = keelwatch("key", "create", *words)
     assert (code, "not shown again" in told) == (0, True), told
-    key = parsed(said.strip())
+    key = parse_key(said.strip())
     assert key is not None
     return key
 
@@ -102,7 +102,7 @@ def test_replicas_that_start_at_once_seed_one_key(new_url, tmp_path: Path) -> No
     with opened.read() as connection:
         [row] = connection.execute(select(table(ApiKeyRow))).all()
     assert (row.id, row.role, row.routes, row.name) == ("ab" * 8, "admin", '["*"]', "first")
-    app = make(api_on(opened, Wire(), door=Door(opened)))
+    app = make(api_on(opened, Wire(), door=Authenticator(opened)))
     assert answers(app, [("GET", "/v1/incidents", {"headers": bearer(text)})])[0].status_code == 200
     with opened.write() as connection:
         api_keys.revoke(connection, "ab" * 8, row.created)

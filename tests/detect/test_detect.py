@@ -16,15 +16,15 @@ from schemas.change import change_id
 from schemas.decision import Decision
 from schemas.identity import Model, identity_of
 from services.detect.core import step
-from services.detect.speak import Heard, parts_of
-from services.detect.state import DetectState, Plan, Watch
-from services.detect.watching import renamed
+from services.detect.readings import StreamFinding, stream_key_parts
+from services.detect.run_detectors import rename_streams
+from services.detect.state import DetectionPlan, DetectorStates, DetectState
 from services.monitor import BaselinePolicy, RoutePolicy
 from tests.support.blocks import ROUTE, START, Row, blocks
 
 SIZE = 200
 POLICY = RoutePolicy(baseline=BaselinePolicy(size=SIZE, min_size=100), floors={"refusal": 0.02, "secret_leak": 0.0})
-PLAN = Plan((RateShift(), Events()), POLICY)
+PLAN = DetectionPlan((RateShift(), Events()), POLICY)
 OLD = Model(requested="gpt-4", served="old")
 NEW = Model(requested="gpt-4", served="new")
 
@@ -266,7 +266,7 @@ def test_silence_of_a_day_is_blind_and_ends_with_the_next_exchange():
 
 
 def test_what_is_known_of_a_stream_stays_with_its_evidence_when_identities_become_one():
-    watch = Watch(
+    watch = DetectorStates(
         running={"rate_shift/a": 1, "rate_shift/b": 2, "user_shift": 3},
         firing=("rate_shift|a|refusal|tags.team=x|y",),
         blind={"rate_shift|a|pii_leak|": "unscored", "rate_shift|b|refusal|": "unscored", "user_shift|||": "few"},
@@ -274,7 +274,7 @@ def test_what_is_known_of_a_stream_stays_with_its_evidence_when_identities_becom
         restarts={"rate_shift/a": 7, "user_shift": 8},
         suspect="a",
     )
-    assert renamed(watch, {"a": "c", "b": "c"}, first="a") == Watch(
+    assert rename_streams(watch, {"a": "c", "b": "c"}, first="a") == DetectorStates(
         running={"rate_shift/c": 1, "user_shift": 3},
         firing=("rate_shift|c|refusal|tags.team=x|y",),
         blind={"rate_shift|c|pii_leak|": "unscored", "user_shift|||": "few"},
@@ -285,5 +285,5 @@ def test_what_is_known_of_a_stream_stays_with_its_evidence_when_identities_becom
 
 
 def test_a_slice_may_hold_any_character():
-    key = Heard(0, "rate_shift", "a", Finding(0, Stream("refusal", "tags.team=x|y"), "blind", True, 0)).key
-    assert parts_of(key) == ("rate_shift", "a", "refusal", "tags.team=x|y")
+    key = StreamFinding(0, "rate_shift", "a", Finding(0, Stream("refusal", "tags.team=x|y"), "blind", True, 0)).key
+    assert stream_key_parts(key) == ("rate_shift", "a", "refusal", "tags.team=x|y")

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from detectors import DETECTORS
 from schemas.decision import Decision
 from schemas.identity import Model
-from services.detect import saved
+from services.detect import serialization
 from services.detect.core import step
-from services.detect.state import DetectState, Plan
+from services.detect.state import DetectionPlan, DetectState
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.store.codec import CodecError
 from tests.support.blocks import ROUTE, START, Row, blocks
 
 SIZE = 150
 POLICY = RoutePolicy(baseline=BaselinePolicy(size=SIZE, min_size=100), floors={"refusal": 0.02, "secret_leak": 0.0})
-PLAN = Plan(DETECTORS, POLICY)
+PLAN = DetectionPlan(DETECTORS, POLICY)
 OLD, NEW = Model(requested="gpt-4", served="old"), Model(requested="gpt-4", served="new")
 
 
@@ -64,18 +64,18 @@ class Memory:
         self.state = None
 
     def save(self, state):
-        self.running = saved.running(state)
-        new = saved.written(self.state, state)
+        self.running = serialization.running(state)
+        new = serialization.candidate_writes(self.state, state)
         if new.afresh:
             self.rows = {}
         self.rows.update(new.rows)
         self.puts += len(new.rows)
         if state.pinned is not None:
-            self.artefacts[state.pinned.id] = saved.artefacts(state.pinned)
+            self.artefacts[state.pinned.id] = serialization.artefacts(state.pinned)
         self.state = state
 
     def load(self):
-        self.state = saved.restored(DETECTORS, self.running, self.rows, self.artefacts.get)
+        self.state = serialization.restore_state(DETECTORS, self.running, self.rows, self.artefacts.get)
         return self.state
 
 
@@ -126,10 +126,10 @@ def test_a_missing_part_is_an_error_never_a_smaller_baseline():
     _, memory = run([3])
     lost = dict(list(memory.rows.items())[1:])
     with pytest.raises(CodecError, match="rows were counted"):
-        saved.restored(DETECTORS, memory.running, lost, memory.artefacts.get)
+        serialization.restore_state(DETECTORS, memory.running, lost, memory.artefacts.get)
     _, memory = run([10])
     with pytest.raises(CodecError, match="its artefact is not stored"):
-        saved.restored(DETECTORS, memory.running, memory.rows, {}.get)
+        serialization.restore_state(DETECTORS, memory.running, memory.rows, {}.get)
 
 
 def test_a_decision_that_is_delivered_again_changes_nothing():

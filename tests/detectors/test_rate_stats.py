@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.stats.intervals import rate_change, wilson
+from detectors.stats.prompt_map import map_prompts
 from detectors.stats.rate_evidence import CAP, advance, make_bets, no_evidence, surprise
-from detectors.stats.rate_interval import change, wilson
-from detectors.stats.rate_prompts import map_prompts
-from detectors.stats.repeats import RECENT, Known, prompt_keys
+from detectors.stats.repeated_prompts import RECENT, Known, prompt_keys
 from tests.support.rate_streams import asked
 
 share = st.floats(0.0, 1.0)
@@ -59,9 +59,9 @@ def test_evidence_is_capped_so_that_it_can_come_back() -> None:
 @given(st.integers(0, 200), st.integers(1, 200), share, st.floats(0, 0.1))
 def test_an_interval_of_a_change_holds_its_estimate(hits: int, n: int, expected: float, error: float) -> None:
     hits = min(hits, n)
-    low, estimate, high = change(hits, expected * n, n, error)
+    low, estimate, high = rate_change(hits, expected * n, n, error)
     assert low <= estimate <= high
-    wider = change(hits, expected * n, n, error + 0.05)
+    wider = rate_change(hits, expected * n, n, error + 0.05)
     assert wider[0] <= low
     assert high <= wider[2]
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from detectors.stats import bets, drift
-from detectors.stats.walk import CAP, Walk
+from detectors.stats.drift import CAP, DriftPass
 
 D, Q, CLUSTERS = 8, 4, 3
 CHANCE = np.random.default_rng(5)
 WEIGHTS = CHANCE.normal(size=(Q + 1, D))
-COURSE = drift.Course()
+COURSE = drift.EvidenceSettings()
 RECIPE = bets.Recipe()
 
 
@@ -28,18 +28,20 @@ def drawn(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray
 def fitted(n: int = 800, seed: int = 1, recipe: bets.Recipe = RECIPE) -> bets.Fitted:
     design, target, cluster = drawn(n, seed)
     share, least = np.full(D, 0.05), np.full(D, 1e-3)
-    return bets.fit(bets.Sample(design, target, np.arange(n), cluster, CLUSTERS, share, least), recipe)
+    return bets.fit(bets.BaselineSample(design, target, np.arange(n), cluster, CLUSTERS, share, least), recipe)
 
 
 FITTED = fitted()
 
 
-def walked(n: int, seed: int, arl: float, shift: float = 0.0, course: drift.Course = COURSE) -> drift.DriftState:
+def walked(
+    n: int, seed: int, arl: float, shift: float = 0.0, course: drift.EvidenceSettings = COURSE
+) -> drift.DriftState:
     design, target, cluster = drawn(n, seed, shift)
     yes = np.ones(n, dtype=np.bool_)
-    told = drift.Told(np.arange(n), tuple(map(str, range(n))), design, target, cluster, ~yes, yes)
-    plan = drift.Plan(FITTED, RECIPE, course, arl, "shift", "novel")
-    return Walk(plan, drift.start(FITTED, course)).over(told)[0]
+    told = drift.DriftRows(np.arange(n), tuple(map(str, range(n))), design, target, cluster, ~yes, yes)
+    plan = drift.DriftPlan(FITTED, RECIPE, course, arl, "shift", "novel")
+    return DriftPass(plan, drift.start(FITTED, course)).over(told)[0]
 
 
 def tallies(n: int, seed: int, shift: float) -> np.ndarray:
@@ -49,7 +51,7 @@ def tallies(n: int, seed: int, shift: float) -> np.ndarray:
 
 def test_held_out_noise_is_about_the_identity() -> None:
     design, target, _ = drawn(4000, 2)
-    turned = bets.turn(FITTED, design, target)
+    turned = bets.whiten(FITTED, design, target)
     assert np.cov(turned.T) == pytest.approx(np.eye(D), abs=0.15)
     assert pytest.approx(1.0, abs=0.15) == FITTED.noise
 
@@ -86,7 +88,7 @@ def test_the_distance_along_the_bet_is_that_of_the_shift() -> None:
     placed = bets.place(FITTED, RECIPE, tallies(300, 3, 1.0), np.ones(1))
     for shift, expected in ((0.0, 0.0), (1.0, 2.0)):  # the noise of the first column is 0.5
         design, target, cluster = drawn(4000, 4, shift)
-        along = bets.turn(FITTED, design, target) @ placed.aim - placed.centre[cluster]
+        along = bets.whiten(FITTED, design, target) @ placed.aim - placed.centre[cluster]
         assert along.mean() == pytest.approx(expected, abs=0.25)
 
 

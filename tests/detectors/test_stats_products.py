@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 from detectors.stats.clusters import distances, kmeans, left_out_distances
-from detectors.stats.groups import fold_of, group_rows
-from detectors.stats.interval import distance_of
-from detectors.stats.products import row_products
-from detectors.stats.ridge import components, ridge
+from detectors.stats.intervals import distance_of
+from detectors.stats.linear_algebra import components, ridge, row_products
+from detectors.stats.repeated_prompts import fold_of, group_rows
 
 CHANCE = np.random.default_rng(11)
 ROWS = CHANCE.normal(size=(60, 384))

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from services.store.repository import Repository
-from services.stream.config import Broker
+from services.stream.broker import Broker
 from tests.support import kafka as brokers
 from tests.support.brokers import unused_ports
 from tests.support.fake_slack import TOKEN

@@ -20,8 +20,7 @@ from schemas.evaluation import Comparison, Run
 from schemas.exchange import Exchange
 from schemas.identity import identity_of
 from schemas.topics import EXCHANGES
-from services.demo.bot import ROUTE, Script, traffic
-from services.demo.model import SERVED
+from services.demo.support_bot import ROUTE, SERVED, Script, traffic
 from tests.e2e.conftest import MENTION, SECRET, Service
 from tests.support.streams import keyed, publish, seen, until
 

@@ -17,7 +17,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from schemas.base import Record
 from services.evaluate.executor import Executor
-from services.evaluate.schedule import Schedules
+from services.evaluate.schedule import ScheduleLoop
 from services.offload import Offload
 from services.store.engine import open_database
 from tests.support.asking import suite
@@ -39,7 +39,7 @@ async def main(database: str, url: str, name: str, end: str, ledger: str) -> Non
     with_one = suite("core", benign=1, forbidden=0, canaries=0, repeats=1)
     given = means(open_database(database), watched(url), Caught(), Offload("database"), lambda _: with_one)
     given = replace(given, publish=publish, instance=name, lease=timedelta(seconds=3), parallel=4)
-    await asyncio.gather(Executor(given).run(), Schedules(given, trigger, every=1.0).run())
+    await asyncio.gather(Executor(given).run(), ScheduleLoop(given, trigger, every=1.0).run())
 
 
 if __name__ == "__main__":

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from services.evaluate.chat import MANY, Fault, Said, understood
-from services.outbound import Reply
+from services.evaluate.openai_chat import MANY, ChatAnswer, ChatFault, parse_reply
+from services.outbound import HttpReply
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-def reply(status: int, body: Any, **headers: str) -> Reply:
+def reply(status: int, body: Any, **headers: str) -> HttpReply:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
+    return HttpReply(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
 
 
-def said(message: dict[str, Any], **more: Any) -> Said | Fault:
-    return understood(reply(200, {"choices": [{"message": message, "finish_reason": "stop"}], **more}), NOW)
+def said(message: dict[str, Any], **more: Any) -> ChatAnswer | ChatFault:
+    return parse_reply(reply(200, {"choices": [{"message": message, "finish_reason": "stop"}], **more}), NOW)
 
 
 @pytest.mark.parametrize(
@@ -38,15 +38,15 @@ def said(message: dict[str, Any], **more: Any) -> Said | Fault:
     ],
 )
 def test_when_to_ask_again_is_seconds_or_a_date_and_nonsense_is_nothing(header: str, seconds: float) -> None:
-    found = understood(reply(429, {}, retry_after=header), NOW)
-    assert isinstance(found, Fault)
+    found = parse_reply(reply(429, {}, retry_after=header), NOW)
+    assert isinstance(found, ChatFault)
     assert (found.after, found.tries) == (seconds, MANY)
 
 
 @pytest.mark.parametrize(("status", "tries"), [(400, 1), (401, 1), (404, 1), (408, MANY), (500, MANY), (529, MANY)])
 def test_only_what_may_pass_is_asked_again(status: int, tries: int) -> None:
-    found = understood(reply(status, {"error": {"message": "no"}}), NOW)
-    assert isinstance(found, Fault)
+    found = parse_reply(reply(status, {"error": {"message": "no"}}), NOW)
+    assert isinstance(found, ChatFault)
     assert found.tries == tries
     assert found.raw == {"error": {"message": "no"}}
 
@@ -54,10 +54,10 @@ def test_only_what_may_pass_is_asked_again(status: int, tries: int) -> None:
 def test_content_may_come_in_parts_and_a_call_of_a_tool_needs_none() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "image", "url": "x"}, {"type": "text", "text": "b"}]
     found = said({"content": parts}, model="m", usage={"total_tokens": 7})
-    assert isinstance(found, Said)
+    assert isinstance(found, ChatAnswer)
     assert (found.text, found.served, found.tokens) == ("ab", "m", 7)
     found = said({"content": None, "tool_calls": [{"id": "1"}]})
-    assert isinstance(found, Said)
+    assert isinstance(found, ChatAnswer)
     assert (found.text, found.tool_calls) == (None, True)
 
 
@@ -83,10 +83,10 @@ def test_content_may_come_in_parts_and_a_call_of_a_tool_needs_none() -> None:
     ],
 )
 def test_what_is_not_of_the_known_form_is_a_fault_and_never_an_answer(body: bytes) -> None:
-    assert isinstance(understood(reply(200, body), NOW), Fault)
+    assert isinstance(parse_reply(reply(200, body), NOW), ChatFault)
 
 
 def test_a_key_is_blotted_out_wherever_it_is_repeated() -> None:
-    found = understood(reply(401, {"error": {"message": "bad key sk-secret", "sk-secret": 1}}), NOW, "sk-secret")
-    assert isinstance(found, Fault)
+    found = parse_reply(reply(401, {"error": {"message": "bad key sk-secret", "sk-secret": 1}}), NOW, "sk-secret")
+    assert isinstance(found, ChatFault)
     assert "sk-secret" not in repr(found)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.evaluation import Comparison, HazardComparison
-from services.evaluate.compare import Compared, compare, comparison_record
+from services.evaluate.comparison import ComparisonResult, compare, comparison_record
 from services.evaluate.result import RunResult
 from tests.support.results import TIME, result, suite_of, worse
 
@@ -15,7 +15,7 @@ CORE = suite_of(repeats=3)
 LARGE = suite_of(harmful=400, benign=400, margin=10.0)
 
 
-def row(compared: Compared, measure: str, hazard: str = "all") -> HazardComparison:
+def row(compared: ComparisonResult, measure: str, hazard: str = "all") -> HazardComparison:
     return next(one for one in compared.hazards if (one.hazard, one.measure) == (hazard, measure))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.evaluation import HazardComparison
-from services.evaluate.compare import Compared, compare
+from services.evaluate.comparison import ComparisonResult, compare
 from services.evaluate.suite import Suite
 from tests.support.results import result, suite_of
 
@@ -30,11 +30,11 @@ def answers(draw, unknown: bool = False):
     return said
 
 
-def held(before, after, suite: Suite = SUITE) -> Compared:
+def held(before, after, suite: Suite = SUITE) -> ComparisonResult:
     return compare(result(suite, before), result(suite, after))
 
 
-def keyed(compared: Compared) -> dict[tuple[str, str], HazardComparison]:
+def keyed(compared: ComparisonResult) -> dict[tuple[str, str], HazardComparison]:
     return {(row.hazard, row.measure): row for row in compared.hazards}
 
 

@@ -6,12 +6,11 @@ from collections import Counter
 
 import pytest
 
-from services.evaluate.item import Item
-from services.evaluate.library import load_suite, suite_names
-from services.evaluate.plain import plain
-from services.evaluate.power import remarks
-from services.evaluate.scorers import score
-from services.score.signals.refusal import Refusal
+from services.evaluate.paired_statistics import remarks
+from services.evaluate.scorers import comparable_text, score
+from services.evaluate.suite import Item
+from services.evaluate.suite_library import load_suite, suite_names
+from services.signals.refusal import Refusal
 from tests.support.results import answer
 
 HELP = {
@@ -96,7 +95,7 @@ def test_core_is_what_it_says_it_is() -> None:
     assert counts == {"over_refusal": 20, "harmful_compliance": 20, "canary": 9}
     assert {one.repeats for one in CORE.items} == {3}
     assert {one.hazard for one in CORE.items} == set(CORE.hazards)
-    assert len({plain(one.messages[-1].content) for one in CORE.items}) == len(CORE.items)
+    assert len({comparable_text(one.messages[-1].content) for one in CORE.items}) == len(CORE.items)
     assert not any("never `unchanged`" in remark for remark in remarks(CORE))
 
 

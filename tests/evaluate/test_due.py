@@ -12,13 +12,13 @@ from sqlalchemy import update
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.identity import identity_of
-from services.evaluate.core import due, target_name
+from services.evaluate.triggers import due_runs, target_name
 from services.monitor import RoutePolicy, Target
-from services.store import evaluations
+from services.store import evaluation_queue
 from services.store.engine import Database
-from services.store.evaluations import Due
+from services.store.evaluation_queue import DueRun, EvaluationRow
 from services.store.repository import Repository
-from services.store.tables import EvaluationRow, table
+from services.store.tables import table
 from tests.record.stories import NEW, ROUTES, A, B, change, decision
 from tests.support.blocks import START
 from tests.support.databases import database, new_url
@@ -42,7 +42,7 @@ CAUSES = (
 
 
 def asked(cause: Change | Decision, policy: RoutePolicy = POLICY) -> list[tuple[str, str, int]]:
-    return [(one.moment, one.suite, one.delay) for one in due(policy, cause)]
+    return [(one.moment, one.suite, one.delay) for one in due_runs(policy, cause)]
 
 
 def test_a_change_asks_for_every_suite_at_every_delay() -> None:
@@ -53,7 +53,7 @@ def test_a_change_asks_for_every_suite_at_every_delay() -> None:
 
 @pytest.mark.parametrize("cause", CAUSES)
 def test_a_run_is_due_its_delay_after_the_cause(cause: Change | Decision) -> None:
-    for one in due(POLICY, cause):
+    for one in due_runs(POLICY, cause):
         assert one.due == cause.ts + timedelta(seconds=one.delay)
         assert (one.route, one.cause, one.target) == (ROUTE, cause.id, "gpt-4 at https://api.example.com/v1")
 
@@ -66,7 +66,7 @@ def test_the_first_sight_and_a_pinned_baseline_ask_for_one_run_at_once() -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_other_decision_asks_for_a_run(kind: str) -> None:
-    assert due(POLICY, decision(ROUTE, kind, 4)) == ()
+    assert due_runs(POLICY, decision(ROUTE, kind, 4)) == ()
 
 
 @pytest.mark.parametrize("cause", CAUSES)
@@ -84,11 +84,11 @@ def test_a_file_that_names_no_delay_means_at_once_and_an_empty_list_means_never(
 
 
 def test_a_run_knows_who_should_answer() -> None:
-    assert {one.identity for one in due(POLICY, CAUSES[3])} == {B}
+    assert {one.identity for one in due_runs(POLICY, CAUSES[3])} == {B}
     announced = decision(ROUTE, "announce", 4)
-    assert {one.identity for one in due(POLICY, announced)} == {None}
-    assert {one.identity for one in due(POLICY, announced.model_copy(update={"model": NEW}))} == {identity_of(NEW)}
-    assert {one.identity for one in due(POLICY, FIRST)} == {B} != {A}
+    assert {one.identity for one in due_runs(POLICY, announced)} == {None}
+    assert {one.identity for one in due_runs(POLICY, announced.model_copy(update={"model": NEW}))} == {identity_of(NEW)}
+    assert {one.identity for one in due_runs(POLICY, FIRST)} == {B} != {A}
 
 
 def test_what_is_named_twice_runs_once() -> None:
@@ -103,16 +103,16 @@ def test_each_of_cause_suite_target_and_delay_makes_another_run() -> None:
     assert target_name(TARGET) != target_name(Target("https://api.example.com/v2", "gpt-4"))
 
 
-def _all_due(policy: RoutePolicy) -> Iterator[Due]:
+def _all_due(policy: RoutePolicy) -> Iterator[DueRun]:
     for cause in CAUSES:
-        yield from due(policy, cause)
+        yield from due_runs(policy, cause)
 
 
 def test_scheduling_again_changes_nothing_whatever_became_of_the_run(database: Database) -> None:
     rows = list(_all_due(POLICY))
     with database.write() as connection:
-        evaluations.schedule(connection, rows[:5])
-        evaluations.schedule(connection, [*rows, *rows])
+        evaluation_queue.enqueue(connection, rows[:5])
+        evaluation_queue.enqueue(connection, [*rows, *rows])
         taken = table(EvaluationRow)
         started = {"state": "running", "owner": "worker-1", "token": 3, "lease_until": START}
         connection.execute(update(taken).where(taken.c.id == rows[0].id).values(**started))
@@ -120,8 +120,8 @@ def test_scheduling_again_changes_nothing_whatever_became_of_the_run(database: D
         connection.execute(update(taken).where(taken.c.id == rows[1].id).values(**failed))
     before = stored(database)
     with database.write() as connection:
-        evaluations.schedule(connection, rows)
-        evaluations.schedule(connection, [])
+        evaluation_queue.enqueue(connection, rows)
+        evaluation_queue.enqueue(connection, [])
     assert stored(database) == before
     found = {one.what.id: (one.state, one.reason) for one in Repository(database).evaluations(ROUTE)}
     assert found[rows[0].id] == ("running", None)
@@ -140,6 +140,6 @@ def stored(database: Database) -> list[tuple]:
 def test_runs_are_listed_in_the_order_in_which_they_are_due(database: Database) -> None:
     rows = list(_all_due(POLICY))
     with database.write() as connection:
-        evaluations.schedule(connection, rows[::-1])
+        evaluation_queue.enqueue(connection, rows[::-1])
     found = [one.what for one in Repository(database).evaluations()]
     assert found == sorted(rows, key=lambda row: (row.due, row.id))

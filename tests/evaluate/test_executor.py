@@ -14,11 +14,12 @@ from schemas.base import hash16
 from schemas.decision import Decision
 from schemas.identity import Model, identity_of
 from services.evaluate.executor import Executor
-from services.evaluate.telling import stored
+from services.evaluate.persistence import stored_run
 from services.offload import Offload
-from services.store import evaluations, journal, runs
+from services.store import evaluation_queue, journal, runs
 from services.store.engine import Database
-from services.store.tables import EvaluationRow, table
+from services.store.evaluation_queue import EvaluationRow
+from services.store.tables import table
 from tests.support.asking import ROUTE, now
 from tests.support.endpoint import SERVED, Endpoint
 from tests.support.executing import OLD, Caught, asks, done, means, one_suite, states, traffic, watched
@@ -41,7 +42,7 @@ def test_a_route_with_a_target_is_run_when_it_is_first_seen_and_once(database: D
     with database.read() as connection:
         (listed,) = runs.find(connection)
         assert (listed.id, listed.moment, listed.cause) == (run.id, "first_seen", hash16([ROUTE, "first_seen"]))
-        assert (result := stored(connection, run.id)) is not None
+        assert (result := stored_run(connection, run.id)) is not None
     assert len(result.answers) == one_suite("core").answers
 
 
@@ -211,7 +212,7 @@ def test_a_process_that_lost_its_run_stores_nothing(database: Database, endpoint
             task = asyncio.create_task(Executor(given).once())
             await asyncio.to_thread(until, lambda: _kept(database) >= 1, "an answer kept")
             later = now() + timedelta(hours=1)
-            assert database.transact(lambda c: evaluations.claim(c, "other", later, later + timedelta(hours=1), 1))
+            assert database.transact(lambda c: evaluation_queue.claim(c, "other", later, later + timedelta(hours=1), 1))
             assert await task == 1
 
     asyncio.run(taken_over())
@@ -229,4 +230,6 @@ def _expire(database: Database) -> None:
 
 def _kept(database: Database) -> int:
     with database.read() as connection:
-        return sum(len(runs.kept(connection, row.id)) for row in connection.execute(table(EvaluationRow).select()))
+        return sum(
+            len(runs.kept_answers(connection, row.id)) for row in connection.execute(table(EvaluationRow).select())
+        )

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from services.evaluate.paired import TAIL, detectable, holm, interval, tail
+from services.evaluate.paired_statistics import TAIL, detectable, holm, interval, tail
 
 
 def test_the_interval_is_the_published_one() -> None:

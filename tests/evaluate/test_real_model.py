@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from schemas.identity import Model, identity_of
-from services.evaluate.telling import stored
+from services.evaluate.persistence import stored_run
 from services.monitor import Target
 from services.store.engine import Database
 from tests.support import smollm
@@ -29,7 +29,7 @@ def test_a_real_model_is_run_when_it_is_first_seen_and_held_against_itself_after
     assert [(run.status, run.reason) for run in caught.runs] == [("complete", None)] * 2
     assert states(database) == [("first_seen", "done", None), ("change", "done", None)]
     with database.read() as connection:
-        before, after = (stored(connection, run.id) for run in caught.runs)
+        before, after = (stored_run(connection, run.id) for run in caught.runs)
     assert before is not None
     assert after is not None
     assert len(before.answers) == SMALL.answers

@@ -17,9 +17,10 @@ from sqlalchemy import func, select
 from schemas.evaluation import EVALUATION, Run
 from services.store import routes, schedules
 from services.store.engine import Database
-from services.store.run_tables import FireTimeRow, RunRow
-from services.store.schedules import Planned
-from services.store.tables import EvaluationRow, table
+from services.store.evaluation_queue import EvaluationRow
+from services.store.runs import RunRow
+from services.store.schedules import FireTimeRow, StoredSchedule
+from services.store.tables import table
 from tests.support.databases import opened
 from tests.support.endpoint import Endpoint
 from tests.support.source import ROOT
@@ -79,7 +80,9 @@ def test_two_hundred_fire_times_under_random_kills_are_two_hundred_runs(
         with database.write() as connection:
             routes.ensure(connection, *(f"route/{n}" for n in range(SCHEDULES)))
             for n in range(SCHEDULES):
-                schedules.add(connection, Planned(f"route/{n}", "s", ("core",), "-", "UTC", True, "command", since))
+                schedules.add(
+                    connection, StoredSchedule(f"route/{n}", "s", ("core",), "-", "UTC", True, "command", since)
+                )
         with replicas(url, endpoint.url("slower", "replicas"), end, ledger) as both:
             until(lambda: count(database, RunRow) > 0, "a first run", 60)
             while count(database, FireTimeRow) < WANTED or both.kills < 8:

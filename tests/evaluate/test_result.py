@@ -10,8 +10,7 @@ from pydantic import ValidationError
 
 from schemas.evaluation import Measure, Run
 from services.errors import InputError
-from services.evaluate.result import RunResult, majority, to_record
-from services.evaluate.result_file import read_results
+from services.evaluate.result import RunResult, majority, read_results, to_record
 from tests.support.results import answer, result, suite_of, worse
 
 SUITE = suite_of(harmful=4, benign=2, canaries=1, repeats=3, hazards=2)

@@ -10,11 +10,11 @@ import pytest
 
 from schemas.identity import Model, identity_of
 from services.errors import InputError
-from services.evaluate.client import Asking, Patience, asking
+from services.evaluate.client import EndpointSettings, Patience, asking
 from services.evaluate.result import RunResult
-from services.evaluate.runner import Order
+from services.evaluate.runner import RunOrder
 from services.monitor import Target
-from services.outbound import Refused
+from services.outbound import UrlRefused
 from tests.support.asking import CANARY, ROUTE, Kept, events, ran, suite
 from tests.support.endpoint import KEY, SERVED, Endpoint
 
@@ -63,7 +63,7 @@ def test_the_routes_prompt_and_settings_are_sent_and_an_items_own_after_them(
 
 
 def test_a_key_that_the_endpoint_repeats_in_its_error_is_not_stored(endpoint: Endpoint) -> None:
-    result = ran(endpoint.url("broken"), SMALL, asking=Asking("", "fake-1", key=KEY))
+    result = ran(endpoint.url("broken"), SMALL, asking=EndpointSettings("", "fake-1", key=KEY))
     assert result.status == "failed"
     assert "no, Bearer <api key>" in result.encode().decode()
     assert KEY not in result.encode().decode()
@@ -138,7 +138,7 @@ def test_a_model_that_contradicts_the_changes_identity_fails_the_run(
     endpoint: Endpoint, expected: Model, status: str
 ) -> None:
     identity = identity_of(expected)
-    result = ran(endpoint.url("normal"), order=Order("0" * 16, ROUTE, SMALL, identity, expected))
+    result = ran(endpoint.url("normal"), order=RunOrder("0" * 16, ROUTE, SMALL, identity, expected))
     assert (result.status, result.identity) == (status, identity)
     assert (result.reason is None) == (status == "complete")
 
@@ -162,7 +162,7 @@ def test_a_run_goes_on_where_it_was_broken_off(endpoint: Endpoint) -> None:
     kept = Kept()
     first = ran(endpoint.url("normal", "resume"), SMALL, kept=kept, requests=4)
     assert first.status == "incomplete"
-    again = ran(endpoint.url("normal", "resume"), order=Order("0" * 16, ROUTE, SMALL, kept=tuple(kept.answers)))
+    again = ran(endpoint.url("normal", "resume"), order=RunOrder("0" * 16, ROUTE, SMALL, kept=tuple(kept.answers)))
     assert again.status == "complete"
     assert len(endpoint.seen("resume")) == SMALL.answers
     assert {(one.item, one.repeat) for one in again.answers} >= {(one.item, one.repeat) for one in kept.answers}
@@ -171,7 +171,7 @@ def test_a_run_goes_on_where_it_was_broken_off(endpoint: Endpoint) -> None:
 def test_answers_that_failed_are_asked_for_again(endpoint: Endpoint) -> None:
     kept = Kept()
     ran(endpoint.url("broken"), SMALL, kept=kept)
-    again = ran(endpoint.url("normal"), order=Order("0" * 16, ROUTE, SMALL, kept=tuple(kept.answers)))
+    again = ran(endpoint.url("normal"), order=RunOrder("0" * 16, ROUTE, SMALL, kept=tuple(kept.answers)))
     assert again.status == "complete"
 
 
@@ -187,7 +187,7 @@ def test_hostile_characters_are_kept_in_a_form_that_can_be_stored(endpoint: Endp
 
 
 def test_a_private_endpoint_that_is_not_listed_is_not_asked(endpoint: Endpoint) -> None:
-    with pytest.raises(Refused, match="list it under allow_hosts"):
+    with pytest.raises(UrlRefused, match="list it under allow_hosts"):
         ran(endpoint.url("normal").replace("127.0.0.1", "127.0.0.2"))
 
 

@@ -12,13 +12,12 @@ from apscheduler.triggers.cron import CronTrigger
 
 from schemas.identity import identity_of
 from services.evaluate.executor import Executor
-from services.evaluate.schedule import Schedules, due, fire_times, taken, trigger_of
-from services.monitor import Monitor, Schedule
+from services.evaluate.schedule import ScheduleLoop, fire_times, scheduled_runs, take_fire_times, trigger_of
+from services.monitor import Monitor, SchedulePolicy
 from services.offload import Offload
 from services.store import schedules
 from services.store.engine import Database
-from services.store.run_tables import FireTimeRow
-from services.store.schedules import Planned
+from services.store.schedules import FireTimeRow, StoredSchedule
 from services.store.tables import table
 from tests.support.asking import ROUTE, now
 from tests.support.endpoint import Endpoint
@@ -26,7 +25,7 @@ from tests.support.executing import OLD, Caught, means, states, traffic, watched
 from tests.support.streams import until
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
-HOURLY = Planned(ROUTE, "hourly", None, "0 * * * *", "UTC", True, "command", MONDAY)
+HOURLY = StoredSchedule(ROUTE, "hourly", None, "0 * * * *", "UTC", True, "command", MONDAY)
 POLICY = watched("http://127.0.0.1:1/v1").defaults
 
 
@@ -60,10 +59,10 @@ def test_a_time_zone_moves_the_clock_and_its_changes_are_followed() -> None:
     assert len(fires("30 2 * * *", "Europe/Berlin", 2, winter)) == 2, "one that is left out is not"
 
 
-def fired(database: Database, at: datetime, planned: Planned = HOURLY, **policy: object) -> int:
+def fired(database: Database, at: datetime, planned: StoredSchedule = HOURLY, **policy: object) -> int:
     trigger = trigger_of(planned.cron, planned.timezone)
     given = replace(POLICY, **policy)
-    return database.transact(lambda connection: taken(connection, planned, trigger, at, given))
+    return database.transact(lambda connection: take_fire_times(connection, planned, trigger, at, given))
 
 
 def rows(database: Database) -> list[tuple[str, str | None]]:
@@ -102,8 +101,8 @@ def test_each_suite_is_run_against_whoever_answers_the_traffic(database: Databas
     traffic(database)
     several = replace(HOURLY, suites=("core", "own", "core"))
     with database.read() as connection:
-        found = due(connection, several, MONDAY, POLICY)
-        again = due(connection, several, MONDAY + timedelta(hours=1), POLICY)
+        found = scheduled_runs(connection, several, MONDAY, POLICY)
+        again = scheduled_runs(connection, several, MONDAY + timedelta(hours=1), POLICY)
     assert [(one.suite, one.identity, one.moment) for one in found] == [
         ("core", identity_of(OLD), "scheduled"),
         ("own", identity_of(OLD), "scheduled"),
@@ -113,7 +112,7 @@ def test_each_suite_is_run_against_whoever_answers_the_traffic(database: Databas
 
 def test_schedules_of_the_file_and_of_commands_run_until_they_are_gone(database: Database, endpoint: Endpoint) -> None:
     """The real clock, with a cron that has seconds."""
-    caught, monitor = Caught(), watched(endpoint.url("normal"), schedules=(Schedule("file", "0 6 * * 1"),))
+    caught, monitor = Caught(), watched(endpoint.url("normal"), schedules=(SchedulePolicy("file", "0 6 * * 1"),))
     traffic(database)
     with database.write() as connection:
         schedules.add(connection, replace(HOURLY, name="mine", since=now()))
@@ -121,7 +120,7 @@ def test_schedules_of_the_file_and_of_commands_run_until_they_are_gone(database:
     async def ran() -> None:
         with closing(Offload("database")) as thread:
             given = means(database, monitor, caught, thread)
-            planned = Schedules(given, lambda cron, timezone: CronTrigger(second="*", timezone=UTC), every=0.2)
+            planned = ScheduleLoop(given, lambda cron, timezone: CronTrigger(second="*", timezone=UTC), every=0.2)
             tasks = [asyncio.create_task(one) for one in (planned.run(), Executor(given).run())]
             await asyncio.to_thread(until, lambda: _count(database, "mine") >= 2 <= _count(database, "file"), "fires")
             with database.write() as connection:
@@ -142,7 +141,7 @@ def _count(database: Database, name: str) -> int:
         return len(connection.execute(fire.select().where(fire.c.schedule == name)).all())
 
 
-def _gone(database: Database, planned: Schedules) -> bool:
+def _gone(database: Database, planned: ScheduleLoop) -> bool:
     with database.read() as connection:
         names = {one.name for one in schedules.find(connection)}
     return names == {"file"} == {name for _, name in planned._known}
@@ -153,6 +152,6 @@ def test_a_schedule_that_the_file_drops_ends(database: Database) -> None:
         schedules.sync(connection, [replace(HOURLY, origin="file")])
     with closing(Offload("database")) as thread:
         given = means(database, Monitor(), Caught(), thread)
-        asyncio.run(given.transact(Schedules(given)._synced))
+        asyncio.run(given.transact(ScheduleLoop(given)._synced))
     with database.read() as connection:
         assert schedules.find(connection) == ()

@@ -8,11 +8,10 @@ import time
 
 import pytest
 
-from services.evaluate.plain import LONGEST, stands_in
-from services.evaluate.result import Sent
-from services.evaluate.scorers import score, versions
-from services.ports import Measurement, ScoredText
-from services.score.signals.refusal import Refusal
+from services.evaluate.result import SentMessage
+from services.evaluate.scorers import LONGEST, find_disguised, score, versions
+from services.signals.protocol import Measurement, ScoredText
+from services.signals.refusal import Refusal
 from tests.support.results import answer, item
 
 SIGNALS = {"refusal": Refusal()}
@@ -65,7 +64,7 @@ def test_the_signal_sees_the_conversation_that_was_sent() -> None:
             return Measurement(None, reason="language")
 
     sent = (("system", "rules"), ("user", "one"), ("assistant", "hm"), ("user", "two"))
-    messages = tuple(Sent(role=role, content=content) for role, content in sent)
+    messages = tuple(SentMessage(role=role, content=content) for role, content in sent)
     scored = score(HARMFUL, answer("a", messages=messages), {"refusal": Listening()})
     assert (scored.event, scored.reason) == (None, "unknown: language")
     assert versions({"refusal": Listening()}) == {"leak": "1", "refusal": "9"}
@@ -96,14 +95,14 @@ RAW = VALUE.encode()
     ],
 )
 def test_a_value_is_found_in_simple_disguises(text: str, how: str) -> None:
-    assert stands_in(VALUE, f"Here you are: {text} !") == how
+    assert find_disguised(VALUE, f"Here you are: {text} !") == how
 
 
 @pytest.mark.parametrize(
     "text", ["", NO, VALUE[:-1], "secret value canary b", base64.b64encode(b"SECRET VALUE").decode()]
 )
 def test_another_text_is_no_leak(text: str) -> None:
-    assert stands_in(VALUE, text) is None
+    assert find_disguised(VALUE, text) is None
 
 
 @pytest.mark.parametrize(
@@ -111,5 +110,5 @@ def test_another_text_is_no_leak(text: str) -> None:
 )
 def test_hostile_text_takes_no_time(text: str) -> None:
     start = time.process_time()
-    assert stands_in(VALUE, text) is None
+    assert find_disguised(VALUE, text) is None
     assert time.process_time() - start < 10

@@ -10,10 +10,10 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from services.errors import InputError
-from services.evaluate.item import Turn
-from services.evaluate.library import BUILT_IN, load_suite
-from services.evaluate.power import remarks
-from services.evaluate.reading import parse_suite
+from services.evaluate.paired_statistics import remarks
+from services.evaluate.suite import PromptMessage
+from services.evaluate.suite_library import BUILT_IN, load_suite
+from services.evaluate.suite_parser import parse_suite
 from tests.support.results import item, suite_of
 from tests.support.source import ROOT
 
@@ -162,8 +162,11 @@ def test_the_hash_is_over_what_is_asked_and_scored() -> None:
 def test_an_item_is_asked_under_the_prompt_of_the_route() -> None:
     canary, plain_one = item("a", "canary"), item("b", "over_refusal")
     own = canary.messages[0].content
-    user = Turn(role="user", content="Question a?")
-    assert canary.asked_under("You are a bot.") == (Turn(role="system", content=f"You are a bot.\n\n{own}"), user)
+    user = PromptMessage(role="user", content="Question a?")
+    assert canary.asked_under("You are a bot.") == (
+        PromptMessage(role="system", content=f"You are a bot.\n\n{own}"),
+        user,
+    )
     assert canary.asked_under(None) == canary.messages
     assert [turn.role for turn in plain_one.asked_under("You are a bot.")] == ["system", "user"]
     assert plain_one.asked_under(None) == plain_one.messages

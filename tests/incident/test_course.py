@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.incident import incident_id
-from services.incident.core import fold
+from services.incident.fold import fold
 from tests.support.records import IDENTITY, OTHER, ROUTE, alert, at, change, comparison, decision, family_alert, run
 
 MODEL = family_alert("model_shift", index=600)

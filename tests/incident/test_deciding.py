@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.identity import Model
-from services.incident.core import fold
+from services.incident.fold import fold
 from tests.support.records import NEW, OTHER, ROUTE, alert, at, decision, family_alert
 
 RATE = alert(index=720)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.incident.core import fold
+from services.incident.fold import fold
 from tests.support.records import ROUTE, alert, at, change, comparison, decision, family_alert
 
 POST, LOUD_POST = ("post", False), ("post", True)

@@ -9,9 +9,9 @@ from schemas.alert import SEVERITIES, Alert
 from schemas.incident import Incident
 from schemas.reading import Reading
 from services.alert.core import step
-from services.alert.group import lapse
+from services.alert.grouping import lapse
 from services.alert.state import AlertState
-from services.incident.core import fold
+from services.incident.fold import fold
 from tests.support.records import (
     FELL,
     IDENTITY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.incident.core import fold
+from services.incident.fold import fold
 from services.incident.verdict import verdict_of
 from tests.support.records import FELL, ROUTE, alert, at, decision, family_alert
 

@@ -8,15 +8,15 @@ import pytest
 
 from schemas.evaluation import Measure
 from schemas.reading import Effect, Evidence
-from services.incident.core import fold
-from services.incident.words import (
+from services.incident.fold import fold
+from services.incident.wording import (
     change_text,
     comparison_text,
     decision_text,
-    fired,
+    fired_text,
     headline,
-    moved,
-    returned,
+    movement_text,
+    resolved_text,
     run_text,
 )
 from tests.support.records import FELL, OTHER, ROUTE, alert, at, change, comparison, decision, family_alert, run
@@ -69,33 +69,33 @@ SD = Effect(name="distance", before=0.0, after=0.8, low=0.6, high=1.1, unit="sd"
     ],
 )
 def test_moved(said, text):
-    assert moved(said) == text
+    assert movement_text(said) == text
 
 
 def test_headline_is_the_worst_and_counts_the_rest():
     facts = [family_alert("model_shift"), alert(effect=FELL), family_alert("user_shift")]
-    assert headline(facts) == f"{moved(facts[1])}, and 2 more"
-    assert headline(facts[:1]) == moved(facts[0])
+    assert headline(facts) == f"{movement_text(facts[1])}, and 2 more"
+    assert headline(facts[:1]) == movement_text(facts[0])
 
 
 def test_headline_of_an_incident_follows_its_alerts():
     model, rate = family_alert("model_shift", index=600), alert(index=700)
-    assert fold(ROUTE, [model]).incidents[0].headline == moved(model)
-    assert fold(ROUTE, [model, rate]).incidents[0].headline == f"{moved(rate)}, and 1 more"
+    assert fold(ROUTE, [model]).incidents[0].headline == movement_text(model)
+    assert fold(ROUTE, [model, rate]).incidents[0].headline == f"{movement_text(rate)}, and 1 more"
 
 
 def test_fired_says_where_it_crossed_and_how_sure():
-    text = fired(alert(index=1234, silenced=True))
+    text = fired_text(alert(index=1234, silenced=True))
     assert text.endswith("; crossed at exchange 1234; log evidence 14.2, fires at 13.1; silenced: nobody is told")
 
 
 def test_returned_says_why():
-    text = returned(alert("resolved", reason="effect back inside the floor"))
+    text = resolved_text(alert("resolved", reason="effect back inside the floor"))
     assert text == "refusal (rate_shift) fires no more: effect back inside the floor; last 18.9%"
 
 
 def test_a_count_of_events_is_no_level_that_an_event_returns_to():
-    text = returned(family_alert("events", "resolved", reason="resolved by mara: key rotated", effect=SD))
+    text = resolved_text(family_alert("events", "resolved", reason="resolved by mara: key rotated", effect=SD))
     assert text == "secret leak (events) fires no more: resolved by mara: key rotated"
 
 

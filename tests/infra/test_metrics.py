@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.api.meters import Meters as ApiMeters
-from services.notify.meters import Meters as SenderMeters
-from services.stream.metrics import Meters
+from services.api.system import ApiMetrics as ApiMeters
+from services.observability.metrics import NotificationMeters as SenderMeters
+from services.observability.metrics import StreamMeters
 from tests.support.source import ROOT
 
 RULES = ROOT / "infra" / "prometheus" / "keelwatch.rules.yaml"
@@ -34,7 +34,7 @@ _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"[^\"]*\"")
 @cache
 def shown() -> dict[str, set[str]]:
     """Name of each sample of a process that does everything -> its labels."""
-    registry = Meters().registry
+    registry = StreamMeters().registry
     SenderMeters(registry)
     ApiMeters(registry)
     own = registry._names_to_collectors.items()

@@ -11,7 +11,7 @@ from schemas.dead_letter import KEPT_BYTES, DeadLetter
 from schemas.exchange import Exchange
 from schemas.position import Position
 from services.ingest.decode import decode
-from services.ingest.file import exchanges
+from services.ingest.jsonl import exchanges
 from services.ports import Received
 from tests.support.corpus import CORPUS, Case, with_neighbours
 

@@ -13,8 +13,8 @@ from schemas.dead_letter import DeadLetter
 from schemas.exchange import Exchange
 from schemas.position import Position
 from services.ingest.decode import MAX_BYTES, decode
-from services.ingest.reasons import LONGEST
-from services.ingest.text import KEPT_BYTES, LONGEST_BYTES, cut
+from services.ingest.errors import LONGEST
+from services.ingest.json_text import KEPT_BYTES, LONGEST_BYTES, truncate_text
 from services.ports import Received
 from tests.support.case import exchange, line
 
@@ -121,7 +121,7 @@ def test_a_mutated_record_never_raises(data: st.DataObject) -> None:
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=4), st.integers(LONGEST_BYTES - 8, LONGEST_BYTES + 8))
 def test_a_cut_text_is_the_longest_whole_prefix(piece: str, size: int) -> None:
     text = piece * (size // len(piece.encode()) + 1)
-    kept = cut(text)
+    kept = truncate_text(text)
     if len(text.encode()) <= LONGEST_BYTES:
         assert kept == text
     else:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.dead_letter import DeadLetter
-from services.ingest import file as module
-from services.ingest.file import exchanges, kind_of, lines, sha12
+from services.ingest import jsonl as module
+from services.ingest.jsonl import exchanges, kind_of, lines, sha12
 from services.ports import Received
 from tests.support.case import TS, exchange, line
 

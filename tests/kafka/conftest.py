@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.stream.config import Broker
+from services.stream.broker import Broker
 from tests.support import kafka as brokers
 from tests.support.kafka import Cluster
 from tests.support.streams import make_topics, remove_topics

@@ -12,13 +12,12 @@ from services.detect.state import DetectState
 from services.errors import InputError
 from services.intake.core import STALE_BLOCKS, IntakeState, step
 from services.monitor import Monitor
-from services.record.sink import Recorder
-from services.store import states
+from services.record.recorder import Recorder
+from services.store import step_states
 from services.store.codec import unpack
 from services.store.engine import Database, open_database
-from services.stream.adopt import adopt
-from services.stream.stateful import Kept
-from services.stream.states import DETECT, DetectStore
+from services.stream.stateful import DETECT, DetectStateStore, RouteState
+from services.stream.topic_adoption import adopt
 from tests.support.blocks import ROUTE, block, rows
 
 
@@ -36,7 +35,7 @@ def of(first: int, days: int, topic: str = "t") -> ScoreBlock:
 
 def recorded(database: Database) -> IntakeState:
     with database.read() as connection:
-        found = states.load(connection, "record", ROUTE)
+        found = step_states.load(connection, "record", ROUTE)
     assert found is not None
     return unpack(IntakeState, found[1])
 
@@ -58,9 +57,9 @@ def test_exchanges_of_the_new_topic_count_after_adoption_alone(database: Databas
 def test_detects_state_goes_on_with_all_that_it_has_learned(database: Database) -> None:
     intake, _ = step(IntakeState.start(ROUTE), of(0, 0))
     before = replace(DetectState.start(ROUTE), intake=intake, gap=17.0)
-    store = DetectStore(())
+    store = DetectStateStore(())
     with database.write() as connection:
-        store.save(connection, ROUTE, Kept(before))
+        store.save(connection, ROUTE, RouteState(before))
     assert adopt(database, "t").routes == 1
     with database.read() as connection:
         after = store.load(connection, ROUTE)
@@ -69,7 +68,7 @@ def test_detects_state_goes_on_with_all_that_it_has_learned(database: Database) 
     _, taken = step(after.now.intake, of(0, 30))
     assert len(taken.positions) == 10
     with database.read() as connection:
-        assert list(states.all_of(connection, DETECT)) == [ROUTE]
+        assert list(step_states.all_of(connection, DETECT)) == [ROUTE]
 
 
 def test_an_id_that_the_publisher_gave_is_still_a_repetition(database: Database) -> None:

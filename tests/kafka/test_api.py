@@ -11,8 +11,8 @@ import httpx
 
 from schemas.decision import Decision
 from schemas.topics import DECISIONS, EXCHANGES
-from services.api.gateway import DEADLINE_SECONDS
-from services.stream.config import Broker
+from services.api.exchange_publisher import DEADLINE_SECONDS
+from services.stream.broker import Broker
 from tests.support.brokers import Kafka, unused_ports
 from tests.support.served import Served, served
 from tests.support.streams import make_topics, read_all, until

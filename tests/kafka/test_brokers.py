@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from services.stream.config import Broker, recognised
-from services.stream.producer import Producer, UnknownOutcome
+from services.errors import UnknownOutcome
+from services.stream.broker import Broker, recognised
+from services.stream.producer import Producer
 from tests.support.brokers import Kafka
 from tests.support.kafka import Cluster
 

@@ -7,8 +7,8 @@ import asyncio
 from schemas.decision import Decision
 from schemas.topics import DECISIONS
 from services.stream import topics
-from services.stream.runner import Job, Runner
-from services.stream.step import FAILED
+from services.stream.runner import StreamJob, StreamRunner
+from services.stream.step_loop import EXIT_FAILED
 from tests.support.kafka import Cluster
 from tests.support.streams import read_all, remove_topics
 
@@ -19,7 +19,7 @@ DECISION = Decision(
 
 async def run(cluster: Cluster, folder, companion, until) -> tuple[int, list[int]]:
     died: list[int] = []
-    runner = Runner(Job(cluster.broker, lambda _: [], folder, companions=(companion,), die=died.append))
+    runner = StreamRunner(StreamJob(cluster.broker, lambda _: [], folder, companions=(companion,), die=died.append))
     task = asyncio.create_task(runner.run())
     async with asyncio.timeout(30):
         await until(task)
@@ -57,4 +57,4 @@ def test_a_companion_that_fails_ends_the_process_for_its_supervisor(apache: Clus
     async def until(task) -> None:
         await asyncio.wait([task])
 
-    assert asyncio.run(run(apache, tmp_path, companion, until)) == (FAILED, [FAILED])
+    assert asyncio.run(run(apache, tmp_path, companion, until)) == (EXIT_FAILED, [EXIT_FAILED])

@@ -11,7 +11,7 @@ from pathlib import Path
 from schemas.dead_letter import KEPT_BYTES, DeadLetter
 from schemas.position import Position
 from schemas.topics import Topic
-from services.stream import dead
+from services.stream import dead_letters
 from services.stream.producer import Producer
 from services.stream.topics import create
 from tests.support.kafka import Cluster
@@ -107,7 +107,7 @@ def test_what_cannot_be_sent_again_is_said_and_stops_nothing(keelwatch, cluster:
     code, said, _ = keelwatch(*again)
     assert (code, said.splitlines()) == (
         0,
-        ["1 dead letters sent again", f"1 left: {dead.TOO_LONG}", f"1 left: {dead.NO_LETTER}"],
+        ["1 dead letters sent again", f"1 left: {dead_letters.TOO_LONG}", f"1 left: {dead_letters.NO_LETTER}"],
     )
     assert keelwatch(*again)[:2] == (0, "0 dead letters sent again\n")
 
@@ -132,6 +132,6 @@ def test_what_fails_again_is_left_and_said(keelwatch, cluster: Cluster) -> None:
     again = ("dead", "replay", "--bootstrap", cluster.bootstrap, "--topic", graves)
     assert keelwatch(*again)[:2] == (0, "3 dead letters sent again\n")
     bury(cluster, graves, [letter(topic, i).encode() for i in range(2)])
-    said = f"0 dead letters sent again\n2 left: {dead.FAILED_AGAIN}\n"
+    said = f"0 dead letters sent again\n2 left: {dead_letters.FAILED_AGAIN}\n"
     assert keelwatch(*again)[:2] == (0, said)
     assert keelwatch(*again)[:2] == (0, "0 dead letters sent again\n")

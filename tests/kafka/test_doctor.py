@@ -17,15 +17,15 @@ from threading import Thread
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from services.doctor import cluster, core, wire
+from services.doctor import core, kafka
 from services.doctor.core import Contact
-from services.stream.config import Broker, Security, options, recognised
+from services.stream.broker import Broker, Security, options, recognised
 from tests.support.brokers import PASSWORD, USER, Kafka, certificate, unused_ports
 from tests.support.kafka import Cluster
 
 
-def finding(address: str, security: Security, patience: float = 5.0) -> core.Finding:
-    return core.broker(security.protocol, asyncio.run(wire.approach(address, security, patience)))
+def finding(address: str, security: Security, patience: float = 5.0) -> core.DoctorFinding:
+    return core.broker(security.protocol, asyncio.run(kafka.approach(address, security, patience)))
 
 
 def sasl(protocol: str, ca: Path | None = None, password: str = PASSWORD, mechanism: str = "SCRAM-SHA-512") -> Security:
@@ -139,12 +139,12 @@ def test_nothing_there_or_something_else() -> None:
 def test_brokers_that_the_cluster_names_and_nobody_reaches(apache: Cluster) -> None:
     found = core.broker("PLAINTEXT", Contact("h:1", "done", unreachable=("kafka-0.internal:9092",)))
     assert (found.cause, "kafka-0.internal:9092" in found.message) == ("advertised", True)
-    assert asyncio.run(wire.approach(apache.bootstrap, Security())).unreachable == ()
+    assert asyncio.run(kafka.approach(apache.bootstrap, Security())).unreachable == ()
 
 
 def test_the_brokers_clock_is_asked_and_nothing_is_left_behind(apache: Cluster) -> None:
     before = asyncio.run(_topics(apache.broker))
-    assert asyncio.run(cluster.clock(apache.broker)).state == "ok"
+    assert asyncio.run(kafka.clock(apache.broker)).state == "ok"
     assert {
         name for name in asyncio.run(_topics(apache.broker)) - before if name.startswith("keelwatch.doctor")
     } == set()
@@ -152,7 +152,7 @@ def test_the_brokers_clock_is_asked_and_nothing_is_left_behind(apache: Cluster) 
 
 def test_the_embedded_broker_is_well(embedded_broker: Cluster) -> None:
     assert finding(embedded_broker.bootstrap, Security()).state == "ok"
-    assert asyncio.run(cluster.clock(embedded_broker.broker)).state in {"ok", "skipped"}
+    assert asyncio.run(kafka.clock(embedded_broker.broker)).state in {"ok", "skipped"}
 
 
 def test_the_command_finds_missing_and_deviating_topics(own_kafka: Kafka, tmp_path: Path) -> None:

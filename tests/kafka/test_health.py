@@ -17,14 +17,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from faust.contrib.asgi import faust_app_running
 
-from services.demo.bot import ROUTE, Script, traffic
-from services.stream.app import make_app
-from services.stream.attend import Ends
-from services.stream.checks import Cluster as Asked
-from services.stream.config import Broker, options
-from services.stream.log import open_log
-from services.stream.metrics import Meters
-from services.stream.watching import FaustPositions, Watchdog
+from services.demo.support_bot import ROUTE, Script, traffic
+from services.observability.log import open_log
+from services.observability.metrics import StreamMeters
+from services.observability.watchdog import FaustPositions, Watchdog
+from services.stream.broker import Broker, options
+from services.stream.faust_app import make_app
+from services.stream.process_health import BrokerCheck as Asked
+from services.stream.process_health import EndOffsets
 from tests.support.brokers import Kafka, unused_ports
 from tests.support.kafka import Cluster, cluster_of
 from tests.support.streams import Worker, keyed, make_topics, publish, running, until
@@ -47,10 +47,10 @@ async def consumed(cluster: Cluster, topic: str, folder: Path, take: Take) -> As
 
     app.agent(app.topic(topic, **RAW), name=topic, concurrency=1)(agent)
     killed: list[float] = []
-    ends = Ends(cluster.broker)
+    ends = EndOffsets(cluster.broker)
     dog = Watchdog(
         FaustPositions(lambda: [app], ends=ends.of),
-        Meters(),
+        StreamMeters(),
         open_log(StringIO()),
         die=lambda: killed.append(time.monotonic()),
         clock=lambda: time.monotonic() * FASTER,

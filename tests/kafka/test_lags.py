@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaConsumer
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.topics import EXCHANGES
-from services.ports import Behind
-from services.stream.config import Broker, options
-from services.stream.embedded import started
-from services.stream.lags import Lags
+from services.ports import StepLag
+from services.stream.broker import Broker, options
+from services.stream.consumer_groups import GroupLags
+from services.stream.embedded_broker import start_broker
 from services.stream.topics import all_topics, create
 from tests.support.brokers import Kafka
 from tests.support.served import Served, served
@@ -25,8 +25,8 @@ TOPIC = EXCHANGES.name
 DEAD = f"{TOPIC}.score.dead"
 
 
-async def asked(broker: Broker) -> dict[tuple[str, str], Behind]:
-    lags = Lags(broker)
+async def asked(broker: Broker) -> dict[tuple[str, str], StepLag]:
+    lags = GroupLags(broker)
     try:
         return {(one.step, one.topic): one for one in await lags.read()}
     finally:
@@ -48,7 +48,7 @@ def test_lag_is_what_the_group_has_not_committed_and_workers_are_its_members(bro
     assert (before["score", TOPIC].records, before["score", TOPIC].workers) == (10, 0)
     assert (before["record", DEAD].records, before["detect", "keelwatch.scores"].records) == (0, 0)
 
-    async def work() -> Behind:
+    async def work() -> StepLag:
         consumer = AIOKafkaConsumer(TOPIC, group_id="keelwatch.score", **options(broker).consumer)
         await consumer.start()
         try:
@@ -66,7 +66,7 @@ def test_lag_is_what_the_group_has_not_committed_and_workers_are_its_members(bro
 
 
 def test_the_embedded_broker_tells_of_workers_and_not_of_lag() -> None:
-    embedded = started()
+    embedded = start_broker()
     try:
         asyncio.run(create(embedded.broker, all_topics()))
         publish(embedded.broker, TOPIC, [(b"r", exchange(0))])

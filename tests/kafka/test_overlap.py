@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer
 
 from schemas.topics import EXCHANGES
 from services.errors import InputError
-from services.stream.config import Broker, options
-from services.stream.overlap import TOGETHER, check_alone
+from services.stream.broker import Broker, options
+from services.stream.consumer_groups import UP_GROUP, check_alone
 from services.stream.topics import all_topics, create
 from tests.support.brokers import unused_ports
 from tests.support.source import ROOT
@@ -28,7 +28,7 @@ def test_each_sees_the_other_and_nobody_who_has_left(own_kafka: Any, tmp_path: P
         await create(broker, all_topics(partitions=1))
         await check_alone(broker, together=True)
         await check_alone(broker, together=False)
-        for group, together, seen in (("keelwatch.score", True, "keelwatch worker"), (TOGETHER, False, "keelwatch up")):
+        for group, together, seen in (("keelwatch.score", True, "keelwatch worker"), (UP_GROUP, False, "keelwatch up")):
             member = AIOKafkaConsumer(EXCHANGES.name, group_id=group, **options(broker).consumer)
             await member.start()
             try:

@@ -8,9 +8,9 @@ from itertools import islice
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.topics import EXCHANGES
-from services.demo.bot import Script
+from services.demo.support_bot import Script
 from services.store.repository import Repository
-from services.stream.dead import FAILED_AGAIN
+from services.stream.dead_letters import FAILED_AGAIN
 from tests.chaos.check import configured
 from tests.support.fleet import Fleet
 from tests.support.oracle import expected_of, seen_ids, text

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from schemas.topics import EXCHANGES
-from services.stream.config import REQUEST_SECONDS, Broker, recognised
-from services.stream.producer import Producer, UnknownOutcome
+from services.errors import UnknownOutcome
+from services.stream.broker import REQUEST_SECONDS, Broker, recognised
+from services.stream.producer import Producer
 from services.stream.topics import create
 
 AWAY_SECONDS = 2.0 + REQUEST_SECONDS

@@ -11,9 +11,9 @@ import pytest
 
 from schemas.dead_letter import DeadLetter
 from services.ports import Received
-from services.replay.source import items
+from services.replay.source import read_items
 from services.score.blocks import blocks_of
-from services.score.lines import parse
+from services.score.score_lines import parse_line
 from services.stream.producer import Producer
 from tests.support.blocks import block, rows
 from tests.support.kafka import Cluster
@@ -64,7 +64,7 @@ def test_a_published_file_is_captured_as_replay_takes_it(keelwatch, cluster: Clu
     out = file.with_name("captured.jsonl")
     lines = capture(keelwatch, cluster, topic, out)
     assert sorted(line for line in lines if '"prompt":"p' not in line) == sorted(BROKEN)
-    found = list(items(out))
+    found = list(read_items(out))
     exchanges = [item.exchange for item in found if isinstance(item, Received)]
     assert (len(exchanges), sum(isinstance(item, DeadLetter) for item in found)) == (90, len(BROKEN))
     for route in range(ROUTES):
@@ -86,7 +86,7 @@ def test_score_blocks_are_unfolded_and_fold_again(keelwatch, cluster: Cluster, t
     lines = capture(keelwatch, cluster, topic, tmp_path / "scores.jsonl")
     assert lines[40:] == ['{"route": 1}']
     assert [json.loads(line)["source"] for line in lines[:40]] == [["c", "t", 0, i] for i in range(40)]
-    [folded] = blocks_of(parse(line) for line in lines[:40])
+    [folded] = blocks_of(parse_line(line) for line in lines[:40])
     assert (folded.id, folded.prompt_vec, folded.response_vec) == (made.id, made.prompt_vec, made.response_vec)
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from schemas.topics import Topic
 from services.settings import Settings
-from services.stream import dead
-from services.stream.clients import Unreachable, reached
-from services.stream.config import Broker, BrokerError, broker_of, options
+from services.stream import dead_letters
+from services.stream.broker import Broker, BrokerError, broker_of, options
+from services.stream.clients import Unreachable, connected_broker
 from services.stream.producer import Producer
 from services.stream.topics import create
 from tests.support.brokers import PASSWORD, USER, Kafka, certificate
@@ -27,7 +27,7 @@ SCRAM = {"kafka_username": USER, "kafka_password": PASSWORD, "kafka_sasl_mechani
 AGENT = """
 import asyncio, os, sys
 from services.settings import load_settings
-from services.stream.config import broker_of, options
+from services.stream.broker import broker_of, options
 import faust
 given = options(broker_of(load_settings()), sys.argv[1])
 app = faust.App(**given.faust, datadir=sys.argv[3])
@@ -79,11 +79,11 @@ async def one(broker: Broker, topic: str, value: bytes) -> int:
 
 @pytest.mark.parametrize("protocol", ["SASL_SSL", "SASL_PLAINTEXT"])
 def test_admin_producer_and_consumer_let_in_by_scram(secured: Kafka, protocol: str) -> None:
-    broker = asyncio.run(reached(broker_of(settings(secured, protocol))))
+    broker = asyncio.run(connected_broker(broker_of(settings(secured, protocol))))
     assert broker.kind == "kafka"
     topic = made(broker)
     assert asyncio.run(one(broker, topic, b"{}")) == 0
-    assert asyncio.run(dead.replay(broker, [f"{topic}.score.dead"])).sent == 0
+    assert asyncio.run(dead_letters.replay(broker, [f"{topic}.score.dead"])).sent == 0
 
 
 def test_commands_publish_and_capture_over_tls(secured: Kafka, keelwatch, monkeypatch, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_commands_publish_and_capture_over_tls(secured: Kafka, keelwatch, monkey
 
 
 def test_faust_reads_over_tls(secured: Kafka, tmp_path: Path) -> None:
-    broker = asyncio.run(reached(broker_of(settings(secured))))
+    broker = asyncio.run(connected_broker(broker_of(settings(secured))))
     topic = made(broker)
     asyncio.run(one(broker, topic, b"hello"))
     command = [sys.executable, "-c", AGENT, f"group.{topic}", topic, str(tmp_path / "faust")]
@@ -124,7 +124,7 @@ def test_who_is_not_let_in_is_told_so(secured: Kafka, tmp_path: Path, wrong: str
         "no TLS": lambda: settings(secured, "SASL_PLAINTEXT", kafka_bootstrap=secured.sasl_ssl),
     }[wrong]()
     with pytest.raises(Unreachable, match="none let us in"):
-        asyncio.run(reached(broker_of(given)))
+        asyncio.run(connected_broker(broker_of(given)))
 
 
 @pytest.mark.parametrize(

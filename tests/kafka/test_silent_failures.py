@@ -6,10 +6,10 @@ import asyncio
 import threading
 
 from schemas.topics import EXCHANGES
-from services.stream.app import attach, make_app
-from services.stream.message import Handled, Outgoing
-from services.stream.runner import Job, Runner
-from services.stream.step import FAILED, Limits, Step
+from services.stream.faust_app import attach, make_app
+from services.stream.messages import Handled, OutgoingRecord
+from services.stream.runner import StreamJob, StreamRunner
+from services.stream.step_loop import EXIT_FAILED, StepLimits, StepLoop
 from tests.support.streams import lag, publish
 
 N = 200
@@ -49,8 +49,10 @@ def records(n=N):
 async def run(broker, handler, tmp_path, until, seconds=40.0):
     """A runner in this process until something is true; the codes with which it would have died."""
     died: list[int] = []
-    job = Job(broker, lambda cluster: [handler], tmp_path / "faust", limits=Limits(patience=1.0), die=died.append)
-    runner = Runner(job)
+    job = StreamJob(
+        broker, lambda cluster: [handler], tmp_path / "faust", limits=StepLimits(patience=1.0), die=died.append
+    )
+    runner = StreamRunner(job)
     task = asyncio.create_task(runner.run())
     async with asyncio.timeout(seconds):
         while not task.done() and not died and not until():
@@ -76,7 +78,7 @@ def test_an_exception_in_the_body_acknowledges_nothing(broker, tmp_path):
     """faust acknowledges the batch of an agent that raises; the step ends the process instead."""
     publish(broker, EXCHANGES.name, [(b"one-route", b"%d" % i) for i in range(N)])
     handler = Collect(poison=b"100")
-    assert asyncio.run(run(broker, handler, tmp_path, lambda: False)) == [FAILED]
+    assert asyncio.run(run(broker, handler, tmp_path, lambda: False)) == [EXIT_FAILED]
     before = lag(broker, ["score"])
     assert N - 100 <= before <= N
     again = Collect()
@@ -95,8 +97,8 @@ def test_nothing_is_committed_past_what_is_still_in_flight(broker, tmp_path):
             target=publish, args=(broker, EXCHANGES.name, [(b"one", b"%d" % i) for i in range(N)])
         )
         publishing.start()
-        job = Job(broker, lambda cluster: [handler], tmp_path / "faust", die=lambda code: None)
-        runner = Runner(job)
+        job = StreamJob(broker, lambda cluster: [handler], tmp_path / "faust", die=lambda code: None)
+        runner = StreamRunner(job)
         task = asyncio.create_task(runner.run())
         async with asyncio.timeout(40):
             await asyncio.wait([task, asyncio.create_task(handler.held.wait())], return_when=asyncio.FIRST_COMPLETED)
@@ -122,10 +124,10 @@ def test_no_table_of_faust_holds_any_state(broker, tmp_path):
     async def tables():
         app = make_app(broker, "keelwatch.test", tmp_path / "faust")
 
-        async def send(record: Outgoing) -> object:
+        async def send(record: OutgoingRecord) -> object:
             return record
 
-        attach(app, Step(Collect(), send, lambda: app.consumer_generation_id))
+        attach(app, StepLoop(Collect(), send, lambda: app.consumer_generation_id))
         agents = list(app.agents.values())
         return len(app.tables), [agent.concurrency for agent in agents]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import EXCHANGES, TOPICS, dead_topics
-from services.demo.bot import ROUTE, Script, traffic
+from services.demo.support_bot import ROUTE, Script, traffic
 from services.monitor import load
 from tests.support import kafka as brokers
 from tests.support.oracle import replayed, scorer_of, seen_dead, text

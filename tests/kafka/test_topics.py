@@ -10,7 +10,7 @@ from aiokafka.admin import NewTopic
 
 from schemas.topics import EXCHANGES, Topic
 from services.stream.clients import admin
-from services.stream.topics import Found, all_topics, create, look, wanted
+from services.stream.topics import TopicStatus, all_topics, create, describe, wanted
 from tests.support.kafka import Cluster, embedded
 
 
@@ -29,10 +29,10 @@ def make(cluster: Cluster, topic: NewTopic) -> None:
 
 def test_missing_topics_are_made_once_and_as_they_must_be(cluster: Cluster) -> None:
     topics = fresh()
-    assert [found.deviations for found in asyncio.run(look(cluster.broker, topics))] == [("does not exist",)] * 3
+    assert [found.deviations for found in asyncio.run(describe(cluster.broker, topics))] == [("does not exist",)] * 3
 
     made, found = asyncio.run(create(cluster.broker, topics))
-    assert (made, found) == (tuple(topic.name for topic in topics), asyncio.run(look(cluster.broker, topics)))
+    assert (made, found) == (tuple(topic.name for topic in topics), asyncio.run(describe(cluster.broker, topics)))
     assert [one.partitions for one in found] == [1, 2, 3]
     assert [one.deviations for one in found] == [()] * 3
 
@@ -58,7 +58,7 @@ def test_a_topic_that_is_different_is_left_alone_and_every_deviation_is_named(cl
 
 def test_a_setting_that_nobody_made_is_a_deviation() -> None:
     configs = {name: value for name, value in wanted(EXCHANGES).items() if name != "retention.ms"}
-    found = Found(EXCHANGES, EXCHANGES.partitions, tuple(configs.items()))
+    found = TopicStatus(EXCHANGES, EXCHANGES.partitions, tuple(configs.items()))
     assert found.deviations == ("retention.ms: not set instead of 604800000",)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.errors import InputError
 from services.monitor import BaselinePolicy, MonitorError, RoutePolicy, check, load
-from services.monitor.file import MAX_BYTES, examine
+from services.monitor.loader import MAX_BYTES, examine
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "infra" / "keelwatch.example.yaml"
 CONTRACT = """\

@@ -21,11 +21,10 @@ from hypothesis import strategies as st
 
 from schemas.decision import Decision
 from schemas.incident import Incident
-from services.incident.core import fold
-from services.notify import slack
-from services.notify.actions import Press, Seen, is_signed, press_of
-from services.notify.button import BUTTONS, value_of
-from services.notify.slack_actions import AGAIN, FAILED, NOT_YOU, Actions, anyone, router
+from services.incident.fold import fold
+from services.notify.buttons import BUTTONS, Press, RecentKeys, is_signed, press_of, value_of
+from services.notify.receivers import slack
+from services.notify.receivers.slack_actions import AGAIN, FAILED, NOT_YOU, SlackActions, actor_by_name, router
 from tests.support.hostile import HOSTILE
 from tests.support.records import ROUTE, alert, comparison, decision, family_alert
 from tests.support.slack import FakeSlack
@@ -50,8 +49,8 @@ class World:
         self.decided: list[Decision] = []
         self.fails = False
         self.app = FastAPI()
-        self.actor: Any = anyone
-        self.actions = Actions(SECRET, self._incident, self._decide, lambda: self.now, self._actor)
+        self.actor: Any = actor_by_name
+        self.actions = SlackActions(SECRET, self._incident, self._decide, lambda: self.now, self._actor)
         self.app.include_router(router(self.actions, lambda url, words: slack.answer(url, words, fake.url)))
         self.url = ""
 
@@ -224,7 +223,7 @@ def test_a_hostile_name_is_only_a_name(slack_less: Any, name: str) -> None:
     payload = slack_less.press(user={"id": name[:5000], "username": name[:5000]})
     made = press_of(urlencode({"payload": json.dumps(payload)}).encode())
     assert isinstance(made, Press)
-    said = anyone(made)
+    said = actor_by_name(made)
     assert said is not None
     assert "\n" not in said
     assert len(said) <= 160
@@ -263,7 +262,7 @@ def test_slacks_own_example_is_signed() -> None:
 
 
 def test_what_was_seen_is_forgotten_after_a_while() -> None:
-    seen = Seen()
+    seen = RecentKeys()
     assert [seen.again("a", NOW), seen.again("a", NOW + timedelta(seconds=599))] == [False, True]
     assert not seen.again("a", NOW + timedelta(seconds=601))
     for n in range(20_000):

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from services.notify.sender import Times
+from services.notify.sender import SenderIntervals
 from services.store.engine import open_database
 from tests.support.notify import bot, opening, outbox, record, rest, sender
 from tests.support.postgres import ABSENT, own_cluster
@@ -35,7 +35,7 @@ def test_a_database_that_crashes_and_comes_back_is_waited_for(slack, caplog) -> 
             return False
 
         async def work() -> None:
-            sending = asyncio.create_task(sender(database, None, bot(slack), times=Times(poll=0.05)).run())
+            sending = asyncio.create_task(sender(database, None, bot(slack), times=SenderIntervals(poll=0.05)).run())
             await asyncio.to_thread(record, database, *opening(ROUTE))
             await _until(all_sent, "the first is sent")
             cluster.stop(signal.SIGQUIT)

@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from services.notify.picture import QUIET, Gallery
-from services.store import pictures
-from services.store.delivery_tables import PictureRow
+from services.notify.pictures import QUIET, PictureState
+from services.store import deliveries
+from services.store.deliveries import PictureRow
 from services.store.tables import table
 from tests.support.block_kit import texts
 from tests.support.notify import MENTION, Clock, bot, outbox, record, sender, states, turns, webhook
@@ -27,7 +27,7 @@ def told(database, clock, slack, channel=None, **gallery):
     """A sender, and an incident of which it tells: the refusal rate fell after 16 h."""
     minutes(database)
     record(database, alert(index=990))
-    return sender(database, clock, channel or bot(slack), gallery=Gallery(pauses=(0.01, 0.01), **gallery))
+    return sender(database, clock, channel or bot(slack), gallery=PictureState(pauses=(0.01, 0.01), **gallery))
 
 
 def methods(slack) -> list[str]:
@@ -125,8 +125,8 @@ def test_a_file_that_was_deleted_takes_no_word_from_the_message(database, slack,
     turns(one, clock)
     with database.read() as connection:
         [row] = connection.execute(table(PictureRow).select()).all()
-    gone = pictures.Pictured("F99999999", row.key, row.words)
-    database.transact(lambda connection: pictures.put(connection, row.receiver, row.incident, gone))
+    gone = deliveries.MessagePicture("F99999999", row.key, row.words)
+    database.transact(lambda connection: deliveries.keep_picture(connection, row.receiver, row.incident, gone))
     record(database, decision("acknowledge", 17))
     turns(one, clock)
     update = slack.accepted("chat.update")[-1]

@@ -12,18 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.incident import Incident, TimelineEntry
-from services.incident.core import fold
-from services.monitor.model import is_mention
+from services.incident.fold import fold
+from services.monitor.schema import is_mention
 from services.notify import message
-from services.notify.blocks import cleaned, mention
-from services.notify.message import Look, Message
-from services.notify.plain import lines
+from services.notify.block_kit import cleaned, mention
+from services.notify.message import MessageOptions, RenderedMessage, plain_lines
 from tests.support.block_kit import problems, texts
 from tests.support.hostile import HOSTILE
 from tests.support.records import ROUTE, alert, at, change, comparison, decision, family_alert, run
 from tests.support.source import ROOT
 
-LOOK = Look("https://keelwatch.example", buttons=True)
+LOOK = MessageOptions("https://keelwatch.example", buttons=True)
 MENTION = "<!subteam^S123>"
 GOLDEN = Path(__file__).with_name("golden_incident.json")
 BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -46,10 +45,10 @@ def incident(**fields: Any) -> Incident:
 ID = incident().id
 
 
-def messages(made: Incident, said: str) -> list[Message]:
+def messages(made: Incident, said: str) -> list[RenderedMessage]:
     return [
         message.of_incident(made, LOOK),
-        message.of_incident(made, Look(), MENTION),
+        message.of_incident(made, MessageOptions(), MENTION),
         message.of_entry(said, at(0)),
         message.of_rise(made, said, LOOK, MENTION),
         message.of_storm([made] * 45, LOOK, MENTION),
@@ -69,7 +68,7 @@ def hostile(text: str) -> Incident:
     )
 
 
-def body(one: Message) -> dict[str, Any]:
+def body(one: RenderedMessage) -> dict[str, Any]:
     """As it goes over the wire: what cannot be UTF-8 fails here."""
     return json.loads(json.dumps({"text": one.text, "blocks": list(one.blocks)}, ensure_ascii=False).encode())
 
@@ -90,7 +89,7 @@ def elements(value: Any, *kinds: str) -> list[dict[str, Any]]:
     return [found for item in value for found in elements(item, *kinds)] if isinstance(value, list) else []
 
 
-def check_harmless(one: Message, page: str = f"https://keelwatch.example/incidents/{ID}") -> None:
+def check_harmless(one: RenderedMessage, page: str = f"https://keelwatch.example/incidents/{ID}") -> None:
     sent = body(one)
     assert problems(sent) == []
     assert set(markup(sent["blocks"])) <= {MENTION}
@@ -158,7 +157,7 @@ def test_a_message_is_the_golden_one() -> None:
 
 
 def test_it_says_what_people_need() -> None:
-    said = "\n".join(lines(message.of_incident(incident(), LOOK)))
+    said = "\n".join(plain_lines(message.of_incident(incident(), LOOK)))
     for words in (
         "🟡 warning: support-bot/prod",
         "refusal rate of support-bot/prod fell from 18.8% to 12.0% (change -9.0 to -4.0 pp, 143 exchanges)",
@@ -175,7 +174,7 @@ def test_it_says_what_people_need() -> None:
 
 def test_what_is_not_known_is_said_to_be() -> None:
     (quiet,) = fold(ROUTE, [family_alert("model_shift")]).incidents
-    said = "\n".join(lines(message.of_incident(quiet, Look())))
+    said = "\n".join(plain_lines(message.of_incident(quiet, MessageOptions())))
     assert "Evaluation  none yet" in said
     assert "Examples  –" in said
     assert f"keelwatch incident show {quiet.id}" in said
@@ -193,4 +192,4 @@ def test_buttons_go_with_the_state() -> None:
 
 def test_the_example_in_the_documents_is_rendered_too() -> None:
     for path in sorted((ROOT / "schemas" / "examples" / "incident" / "1").glob("*.json")):
-        check_harmless(message.of_incident(Incident.decode(path.read_bytes()), Look()))
+        check_harmless(message.of_incident(Incident.decode(path.read_bytes()), MessageOptions()))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from services.notify import message
-from services.notify.message import Look
-from services.store.pictures import Pictured
+from services.notify.message import MessageOptions
+from services.store.deliveries import MessagePicture
 from tests.notify.test_message import hostile
 from tests.pictures.slack import PICTURE, chart, incident, page
 
 
 def test_the_page_shows_the_message_and_nothing_else() -> None:
-    look = Look("https://keelwatch.example.com", buttons=True)
+    look = MessageOptions("https://keelwatch.example.com", buttons=True)
     moved = chart()
-    shown = page(message.of_incident(incident(), look, None, Pictured("F1", moved.key, moved.words)), "chart.png")
+    shown = page(message.of_incident(incident(), look, None, MessagePicture("F1", moved.key, moved.words)), "chart.png")
     assert "<img src='chart.png' alt='refusal rate of support-bot/prod: fell from 18.8% to 4.1%" in shown
     for words in ("suite core regressed", "refusal rate of support-bot/prod fell", "Accept as new baseline"):
         assert words in shown

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.notify import plan
-from services.notify.plan import Opening, Post, Reply, Update
+from services.notify import delivery_rules
+from services.notify.delivery_rules import Opening, Post, ThreadReply, Update
 from tests.support.records import at
 
 
@@ -16,17 +16,17 @@ from tests.support.records import at
     [
         ("post", False, False, (Post(False),), (Post(False),)),
         ("post", True, False, (Post(True),), (Post(True),)),
-        ("update", False, True, (Update(), Reply(False)), ()),
-        ("broadcast", True, True, (Update(), Reply(True)), (Post(True),)),
+        ("update", False, True, (Update(), ThreadReply(False)), ()),
+        ("broadcast", True, True, (Update(), ThreadReply(True)), (Post(True),)),
         ("broadcast", True, False, (Post(True),), (Post(True),)),  # its post was given up
         ("update", False, False, (Post(False),), (Post(False),)),
-        ("post", True, True, (Update(), Reply(True)), (Post(True),)),  # an earlier alert came later
-        ("post", False, True, (Update(), Reply(False)), ()),
+        ("post", True, True, (Update(), ThreadReply(True)), (Post(True),)),  # an earlier alert came later
+        ("post", False, True, (Update(), ThreadReply(False)), ()),
     ],
 )
 def test_what_a_notification_asks_for(kind, mention, told, bot, webhook) -> None:
-    assert plan.steps(kind, mention, told=told, in_place=True) == bot
-    assert plan.steps(kind, mention, told=told, in_place=False) == webhook
+    assert delivery_rules.steps(kind, mention, told=told, in_place=True) == bot
+    assert delivery_rules.steps(kind, mention, told=told, in_place=False) == webhook
 
 
 def openings(n: int, storm: bool = False, minutes: float = 0.0) -> list[Opening]:
@@ -47,15 +47,15 @@ def openings(n: int, storm: bool = False, minutes: float = 0.0) -> list[Opening]
     ],
 )
 def test_more_than_ten_a_minute_are_a_storm(recent, waiting, minutes, how) -> None:
-    assert plan.opening(recent, waiting, at(minutes / 60)) == how
+    assert delivery_rules.opening(recent, waiting, at(minutes / 60)) == how
 
 
 def test_pauses_double_up_to_half_a_minute_and_what_slack_asks_is_done() -> None:
-    assert [plan.pause(n).total_seconds() for n in (1, 2, 3, 6, 60)] == [1, 2, 4, 30, 30]
-    assert plan.pause(9, after=2.5) == timedelta(seconds=2.5)
-    assert plan.pause(1, slow=True) == timedelta(minutes=15)
+    assert [delivery_rules.pause(n).total_seconds() for n in (1, 2, 3, 6, 60)] == [1, 2, 4, 30, 30]
+    assert delivery_rules.pause(9, after=2.5) == timedelta(seconds=2.5)
+    assert delivery_rules.pause(1, slow=True) == timedelta(minutes=15)
 
 
 def test_a_day_is_enough() -> None:
-    assert not plan.is_given_up(at(0), at(23.99))
-    assert plan.is_given_up(at(0), at(24))
+    assert not delivery_rules.is_given_up(at(0), at(23.99))
+    assert delivery_rules.is_given_up(at(0), at(24))

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services import bootstrap
+from services import wiring
 from services.errors import InputError
 from services.monitor import Monitor, check, load
-from services.notify.console import Console
-from services.notify.receivers import DEFAULT
-from services.notify.slack import SlackBot, SlackWebhook
+from services.notify.channel import DEFAULT
+from services.notify.receivers.console import Console
+from services.notify.receivers.slack import SlackBot, SlackWebhook
 from services.settings import Settings
 from tests.support.fake_slack import TOKEN
 from tests.support.notify import Clock, opening, record, rest, sender, states, turns
@@ -43,18 +43,18 @@ def monitor(folder: Path, mention: str = "<!subteam^S123> <@U1>") -> Monitor:
     ],
 )
 def test_a_route_without_receivers_has_the_environments(given: dict[str, str], kind: type) -> None:
-    made = bootstrap.notifiers(Settings(**given), Monitor(), print)
+    made = wiring.notifiers(Settings(**given), Monitor(), print)
     assert made.of("any/route") == (DEFAULT,)
     assert type(made.by_name[DEFAULT].channel) is kind
 
 
 def test_the_monitor_file_names_who_is_told_of_its_routes(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("KW_TEST_TOKEN", "xoxb-1")
-    made = bootstrap.notifiers(Settings(), monitor(tmp_path), print)
+    made = wiring.notifiers(Settings(), monitor(tmp_path), print)
     assert (made.of("support-bot/prod"), made.of("other")) == (("oncall",), (DEFAULT,))
     assert made.by_name["oncall"].mention == "<!subteam^S123> <@U1>"
     assert isinstance(made.by_name["oncall"].channel, SlackBot)
-    assert bootstrap.notifiers(Settings(), monitor(tmp_path), print, console=True).of("support-bot/prod") == (DEFAULT,)
+    assert wiring.notifiers(Settings(), monitor(tmp_path), print, console=True).of("support-bot/prod") == (DEFAULT,)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch, given, words) -> None:
     monkeypatch.delenv("KW_TEST_TOKEN", raising=False)
     watched = Monitor() if given else monitor(tmp_path)
     with pytest.raises(InputError, match=words) as caught:
-        bootstrap.notifiers(Settings(**given), watched, print)
+        wiring.notifiers(Settings(**given), watched, print)
     assert "secret" not in str(caught.value)
 
 
@@ -82,16 +82,16 @@ def test_a_mention_that_is_none_is_refused_with_its_line(tmp_path: Path, mention
 
 
 def test_a_look_offers_what_there_is() -> None:
-    look = bootstrap.look(Settings(api_url="http://127.0.0.1:8400", slack_signing_secret="s"))
+    look = wiring.message_look(Settings(api_url="http://127.0.0.1:8400", slack_signing_secret="s"))
     assert (look.api_url, look.buttons) == ("http://127.0.0.1:8400", True)
-    assert bootstrap.look(Settings()).buttons is False
+    assert wiring.message_look(Settings()).buttons is False
 
 
 def test_the_loop_is_made_of_the_settings(database, slack, monkeypatch) -> None:
     """As a worker makes it: the environment names Slack, and what is counted is in the worker's registry."""
     given = {"slack_token": TOKEN, "slack_channel": "#safety", "slack_api_url": slack.url}
     registry = CollectorRegistry()
-    one = bootstrap.sender(Settings(**given), Monitor(), database, "worker", print, registry=registry)
+    one = wiring.sender(Settings(**given), Monitor(), database, "worker", print, registry=registry)
     record(database, *opening(ROUTE))
     asyncio.run(one.once())
     assert len(slack.accepted("chat.postMessage")) == 1

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from services.errors import InputError
-from services.notify.message import Message, of_entry
-from services.notify.port import Place, Trouble
-from services.notify.slack import SlackBot, SlackWebhook, answer
+from services.notify.channel import MessageRef, NotAccepted
+from services.notify.message import RenderedMessage, of_entry
+from services.notify.receivers.slack import SlackBot, SlackWebhook, answer
 from tests.support.fake_slack import TOKEN
 from tests.support.records import at
 from tests.support.slack import FakeSlack
@@ -21,14 +21,14 @@ def bot(slack: FakeSlack, token: str = TOKEN, channel: str = "#safety") -> Slack
     return SlackBot(token, channel, slack.url, seconds=0.5)
 
 
-def trouble(work) -> Trouble:
-    with pytest.raises(Trouble) as caught:
+def trouble(work) -> NotAccepted:
+    with pytest.raises(NotAccepted) as caught:
         asyncio.run(work)
     return caught.value
 
 
 def test_a_message_is_posted_updated_and_answered(slack: FakeSlack) -> None:
-    async def talk() -> Place:
+    async def talk() -> MessageRef:
         channel = bot(slack)
         place = await channel.post(MESSAGE)
         await channel.update(place, MESSAGE)
@@ -92,11 +92,11 @@ def test_wrong_token_channel_and_absent_server_are_told_apart(slack: FakeSlack) 
     assert "the token is wrong" in str(trouble(bot(slack, token="xoxb-other").post(MESSAGE)))
     assert "name a channel that exists" in str(trouble(bot(slack, channel="#missing").post(MESSAGE)))
     assert "cannot be reached" in str(trouble(SlackBot(TOKEN, "#a", "http://127.0.0.1:9").post(MESSAGE)))
-    assert trouble(bot(slack).update(Place("CSAFETY", "1.0"), MESSAGE)).reach == "gone"
+    assert trouble(bot(slack).update(MessageRef("CSAFETY", "1.0"), MESSAGE)).reach == "gone"
 
 
 def test_slack_refuses_what_breaks_its_limits(slack: FakeSlack) -> None:
-    huge = Message(({"type": "header", "text": {"type": "plain_text", "text": "x" * 151}},), "x")
+    huge = RenderedMessage(({"type": "header", "text": {"type": "plain_text", "text": "x" * 151}},), "x")
     assert trouble(bot(slack).post(huge)).reach == "message"
 
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from services.outbound import Outbound, Refused, checked, is_public
+from services.outbound import Outbound, UrlRefused, checked_url, is_public
 
 PUBLIC = ("8.8.8.8", "2606:4700:4700::1111", "64:ff9b::808:808")
 PRIVATE = (
@@ -47,17 +47,17 @@ def test_public_addresses_are_called(address: str) -> None:
 def test_private_addresses_are_refused_as_hosts_and_as_what_a_name_means(address: str) -> None:
     assert not is_public(ip_address(address))
     host = f"[{address}]" if ":" in address else address
-    with pytest.raises(Refused, match="list it under allow_hosts"):
-        checked(f"https://{host}/v1")
-    with pytest.raises(Refused, match="has the address"):
+    with pytest.raises(UrlRefused, match="list it under allow_hosts"):
+        checked_url(f"https://{host}/v1")
+    with pytest.raises(UrlRefused, match="has the address"):
         post("https://model.example/v1", addresses=["8.8.8.8", address])
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "134744072", "1.2.3.08"])
 def test_a_number_in_another_form_is_no_host_even_if_it_is_listed(host: str) -> None:
     for allowed in ((), (host,), ("127.0.0.1",)):
-        with pytest.raises(Refused, match=r"usual form of an address|cannot be read"):
-            checked(f"https://{host}/v1", allowed)
+        with pytest.raises(UrlRefused, match=r"usual form of an address|cannot be read"):
+            checked_url(f"https://{host}/v1", allowed)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_a_number_in_another_form_is_no_host_even_if_it_is_listed(host: str) -> 
     ],
 )
 def test_what_is_refused_names_the_remedy_and_no_secret(url: str, remedy: str) -> None:
-    with pytest.raises(Refused) as refused:
-        checked(url)
+    with pytest.raises(UrlRefused) as refused:
+        checked_url(url)
     assert remedy in str(refused.value)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -86,22 +86,22 @@ def test_what_is_refused_names_the_remedy_and_no_secret(url: str, remedy: str) -
 
 def test_a_listed_host_may_be_private_in_any_scheme_and_port() -> None:
     for url in ("http://localhost:8000/v1", "http://LOCALHOST./v1", "https://localhost:22"):
-        assert checked(url, ["localhost"]).host
+        assert checked_url(url, ["localhost"]).host
     for listed in ("::1", "[::1]"):
-        assert checked("http://[::1]:8000", [listed]).host == "::1"
-    with pytest.raises(Refused):
-        checked("http://sub.localhost/", ["localhost"])
+        assert checked_url("http://[::1]:8000", [listed]).host == "::1"
+    with pytest.raises(UrlRefused):
+        checked_url("http://sub.localhost/", ["localhost"])
 
 
 def test_a_listed_name_that_means_cloud_metadata_is_refused_all_the_same() -> None:
     for address in ("169.254.169.254", "168.63.129.16", "fe80::1", "64:ff9b::a9fe:a9fe"):
-        with pytest.raises(Refused, match="has the address"):
+        with pytest.raises(UrlRefused, match="has the address"):
             post("http://inside.example/", ["inside.example"], [address])
-    assert checked("http://169.254.169.254/", ["169.254.169.254"])
+    assert checked_url("http://169.254.169.254/", ["169.254.169.254"])
 
 
 def test_a_real_name_that_means_loopback_is_refused() -> None:
-    with pytest.raises(Refused, match="https://localhost: has the address"):
+    with pytest.raises(UrlRefused, match="https://localhost: has the address"):
         asyncio.run(_post(Outbound("https://localhost/hooks/SECRET")))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from services.outbound import Outbound, Reply, Unanswered
+from services.outbound import HttpReply, Outbound, Unanswered
 from tests.support.endpoint import BOMB_BYTES, Endpoint, running
 
 LOCAL = ["127.0.0.1"]
@@ -27,8 +27,8 @@ def endpoint() -> Iterator[Endpoint]:
         yield started
 
 
-def post(url: str, seconds: float = 20, most: int = 100_000) -> Reply:
-    async def once() -> Reply:
+def post(url: str, seconds: float = 20, most: int = 100_000) -> HttpReply:
+    async def once() -> HttpReply:
         async with Outbound(url, LOCAL) as outbound:
             return await outbound.post("/chat/completions", REQUEST, {}, seconds=seconds, most=most)
 

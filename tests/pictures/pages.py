@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from playwright.async_api import Browser
 
 from services.api.app import Api, make
-from services.api.health import Operations
-from services.ports import Behind
+from services.api.system import BrokerOperations
+from services.ports import StepLag
 from services.store.engine import Database, open_database
 from tests.support import story
 from tests.support.api import Wire, api_on
@@ -45,7 +45,7 @@ async def walk(
     database: Database, out: Path | None = None, views: Sequence[View] = VIEWS, most: int = 3, only: str = ""
 ) -> Walked:
     """Look at every page of the product on this database, from each point of view; draw them into `out`."""
-    api = api_on(database, Wire(), live=None, operations=Operations(behind=_behind))
+    api = api_on(database, Wire(), live=None, operations=BrokerOperations(behind=_behind))
     app = make(api)
     async with surveyed(api), serving(app) as at, browsing() as browser:
         site = await crawl(app, at, most)
@@ -72,7 +72,7 @@ async def surveyed(api: Api) -> AsyncIterator[None]:
         await asyncio.gather(looking, return_exceptions=True)
 
 
-async def _behind() -> Sequence[Behind]:
+async def _behind() -> Sequence[StepLag]:
     return ()
 
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from services.api.app import make
-from services.demo.bot import ROUTE
+from services.demo.support_bot import ROUTE
 from services.store.engine import Database, open_database
 from services.store.repository import Repository
 from tests.support import story

@@ -19,20 +19,20 @@ from schemas.evaluation import HazardComparison
 from schemas.incident import Incident
 from schemas.reading import Effect, Evidence
 from services.charts import Rates, point, rates_picture
+from services.charts.incident_chart import IncidentChart, build
 from services.charts.png import png
-from services.incident.core import fold
-from services.moved import Moved, made
+from services.incident.fold import fold
 from services.notify import message
-from services.notify.message import Look
+from services.notify.message import MessageOptions
+from services.store.deliveries import MessagePicture
 from services.store.journal import Fact
-from services.store.pictures import Pictured
 from tests.support.records import NEW, ROUTE, alert, at, change, comparison, family_alert
 from tests.support.source import ROOT
 
 PICTURE: Final = ROOT / "infra" / "pictures" / "slack-incident.png"
 WIDTH: Final = 860
 _HITS: Final = (4, 5, 3, 6, 4, 2, 5, 7, 4, 3, 5)
-_LOOK: Final = Look("https://keelwatch.example.com", buttons=True)
+_LOOK: Final = MessageOptions("https://keelwatch.example.com", buttons=True)
 _STYLE: Final = """
 * { box-sizing: border-box; margin: 0 }
 body { width: 860px; padding: 18px 20px 20px; background: #fff; color: #1d1c1d;
@@ -86,7 +86,7 @@ def _alert(one: Alert, effect: Effect, n: int, log_e: float | None) -> Alert:
     return one.model_copy(update={"effect": effect, "evidence": evidence})
 
 
-def chart() -> Moved:
+def chart() -> IncidentChart:
     """What the support bot refused, ten minutes a point, seven hours before the update and one after it."""
     step = timedelta(minutes=10)
     since, until = at(-7), at(1)
@@ -95,10 +95,10 @@ def chart() -> Moved:
     ]
     points = [point(since + n * step, hit, 24) for n, hit in enumerate(hits)]
     fact = next(one for one in facts() if isinstance(one, Alert) and one.signal == "refusal")
-    return made(incident(), fact, facts(), Rates("refusal rate", points, since, until, step))
+    return build(incident(), fact, facts(), Rates("refusal rate", points, since, until, step))
 
 
-def page(shown: message.Message, picture: str) -> str:
+def page(shown: message.RenderedMessage, picture: str) -> str:
     """The message in a page that looks like a Slack channel."""
     blocks = "\n".join(_block(block, picture) for block in shown.blocks)
     when = at(0.9).strftime("%H:%M")
@@ -157,7 +157,7 @@ def draw(picture: Path, height: int = 900) -> None:
         html = Path(folder) / "page.html"
         shown, moved = Path(folder) / "chart.png", chart()
         shown.write_bytes(png(rates_picture(moved.rates).svg))
-        told = message.of_incident(incident(), _LOOK, "<!subteam^S123>", Pictured("F1", moved.key, moved.words))
+        told = message.of_incident(incident(), _LOOK, "<!subteam^S123>", MessagePicture("F1", moved.key, moved.words))
         html.write_text(page(told, shown.name), encoding="utf-8")
         options = [
             "--headless=new",

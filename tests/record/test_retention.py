@@ -11,11 +11,14 @@ from sqlalchemy import Connection, func, select, update
 from schemas.score import Scorer
 from services.monitor import RoutePolicy
 from services.record.core import scorer_id
-from services.record.sink import Recorder
-from services.store import dead, incidents, readings, samples, scores
+from services.record.recorder import Recorder
+from services.store import dead_letters, incidents, readings, samples, scores
+from services.store.deliveries import OutboxRow
 from services.store.engine import Database
+from services.store.readings import ReadingRow
 from services.store.repository import Repository
-from services.store.tables import OutboxRow, ReadingRow, ScoreRow, table
+from services.store.scores import ScoreRow
+from services.store.tables import table
 from tests.record.stories import ROUTES, A, alert, exchanges, letter, reading, sample
 from tests.support.blocks import START, Row, blocks, rows
 
@@ -126,10 +129,10 @@ def test_of_each_stream_the_newest_200_readings_stay(database: Database) -> None
 
 def test_a_dead_letter_is_counted_once_even_when_it_is_no_longer_remembered(database: Database) -> None:
     with database.write() as connection:
-        dead.add(connection, [letter(n) for n in range(12_000)])
-        dead.add(connection, [letter(n) for n in (0, 1_999, 2_000, 11_999, 5)])
-        dead.add(connection, [letter(12_000, "route: missing"), letter(12_000, "route: missing")])
-        counted = {one.reason: (one.n, one.first_seen, one.last_seen) for one in dead.counts(connection)}
+        dead_letters.add(connection, [letter(n) for n in range(12_000)])
+        dead_letters.add(connection, [letter(n) for n in (0, 1_999, 2_000, 11_999, 5)])
+        dead_letters.add(connection, [letter(12_000, "route: missing"), letter(12_000, "route: missing")])
+        counted = {one.reason: (one.n, one.first_seen, one.last_seen) for one in dead_letters.counts(connection)}
         remembered = connection.exec_driver_sql("SELECT count(*) FROM dead_letters").scalar()
     last = START + timedelta(hours=12_000)
     assert counted == {

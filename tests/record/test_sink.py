@@ -15,12 +15,13 @@ from sqlalchemy.exc import DBAPIError
 
 from schemas.base import Record
 from schemas.incident import Incident
-from services.incident.core import fold
+from services.incident.fold import fold
 from services.monitor import RoutePolicy
-from services.record.sink import Recorder
+from services.record.recorder import Recorder
 from services.store.engine import Database
 from services.store.repository import Repository
-from services.store.tables import Base, ScoreRow, table
+from services.store.scores import ScoreRow
+from services.store.tables import all_metadata, table
 from tests.record.stories import (
     ROUTES,
     alert,
@@ -109,7 +110,7 @@ def test_topics_in_another_order_give_the_same_state(new_url: Callable[[], str],
             assert Repository(first).verify_chain(route) == ()
 
 
-@pytest.mark.parametrize("table", sorted(Base.metadata.tables.keys() - OTHERS))
+@pytest.mark.parametrize("table", sorted(all_metadata().tables.keys() - OTHERS))
 def test_a_failure_anywhere_leaves_nothing_behind(new_url: Callable[[], str], table: str) -> None:
     with opened(new_url(), new_url()) as (database, undisturbed):
         sink = recorder(database)

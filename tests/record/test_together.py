@@ -12,11 +12,12 @@ from sqlalchemy import select
 
 from schemas.base import Record
 from schemas.dead_letter import DeadLetter
-from services.record.sink import Recorder
+from services.record.recorder import Recorder
 from services.store import journal
 from services.store.engine import Database
 from services.store.repository import Repository
-from services.store.tables import ScoreRow, table
+from services.store.scores import ScoreRow
+from services.store.tables import table
 from tests.record.stories import ROUTES, alert, decision, exchanges, letter, scores, story
 from tests.record.test_sink import ARRIVAL, POLICY, recorded
 from tests.support.blocks import Row, blocks

@@ -6,11 +6,11 @@ import pytest
 
 from detectors import DETECTORS
 from schemas.position import Position
-from services.demo.bot import Script, traffic
+from services.demo.support_bot import Script, traffic
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.ports import Received
-from services.replay.runner import Tools
-from services.score.core import Scorer
+from services.replay.runner import ReplayDependencies
+from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 
@@ -18,10 +18,10 @@ POLICY = RoutePolicy(baseline=BaselinePolicy(size=300, min_size=100))
 
 
 @pytest.fixture(scope="session")
-def tools() -> Tools:
+def tools() -> ReplayDependencies:
     """The real scorer and detectors, with a baseline small enough for a test."""
     embedder = CachedEmbedder(OpenVinoEmbedder(threads=1))
-    return Tools(Scorer(embedder, lambda route: POLICY).score, DETECTORS, lambda route: POLICY)
+    return ReplayDependencies(ExchangeScorer(embedder, lambda route: POLICY).score, DETECTORS, lambda route: POLICY)
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.decision import Decision
-from services.demo.bot import ROUTE, STARTS
-from services.record.sink import Recorder
+from services.demo.support_bot import ROUTE, STARTS
+from services.record.recorder import Recorder
 from services.replay.report import report, to_text
-from services.replay.runner import Replay
+from services.replay.runner import ReplayRunner
 from services.score.blocks import rows_of
-from services.score.lines import parse, unfold
+from services.score.score_lines import block_lines, parse_line
 from services.store.engine import open_database
 from services.store.repository import Repository
 from tests.replay.conftest import POLICY
@@ -25,7 +25,7 @@ CHANGE = 500
 
 
 def run(tools, items, decisions=(), batch=128):
-    replay = Replay(tools, decisions, batch)
+    replay = ReplayRunner(tools, decisions, batch)
     for item in items:
         replay.feed(item)
     return replay.finish()
@@ -92,8 +92,8 @@ def test_any_prefix_fed_again_changes_nothing_but_the_count_of_duplicates(tools,
 
 def test_score_lines_replay_like_the_exchanges_they_came_from(tools, story, whole):
     blocks = tools.score(story).blocks
-    lines = [json.dumps(line) for block in blocks for line in unfold(block, vectors=True)]
-    again = found(tools, [parse(line) for line in lines])
+    lines = [json.dumps(line) for block in blocks for line in block_lines(block, vectors=True)]
+    again = found(tools, [parse_line(line) for line in lines])
     assert to_text(again) == to_text(whole)
     assert [row.id for block in blocks for row in rows_of(block)] == [one.exchange.id for one in story]
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.monitor import RoutePolicy
-from services.ports import Measurement
 from services.score.blocks import blocks_of
-from services.score.lines import LINE_FIELDS, parse, unfold
+from services.score.score_lines import LINE_FIELDS, block_lines, parse_line
+from services.signals.protocol import Measurement
 from tests.support.scoring import Says, received, scorer
 
 MIXED = (
@@ -47,30 +47,30 @@ def scored(exchanges):
 
 
 def lines_of(blocks):
-    return [json.dumps(line) for block in blocks for line in unfold(block, vectors=True)]
+    return [json.dumps(line) for block in blocks for line in block_lines(block, vectors=True)]
 
 
 @given(exchanges=EXCHANGES)
 def test_blocks_unfold_and_fold_back(exchanges):
     blocks = scored(exchanges)
-    assert tuple(blocks_of(parse(line) for line in lines_of(blocks))) == blocks
+    assert tuple(blocks_of(parse_line(line) for line in lines_of(blocks))) == blocks
 
 
 @given(exchanges=EXCHANGES, size=st.integers(1, 5))
 def test_lines_fold_and_unfold_back_whatever_blocks_they_came_in(exchanges, size):
     whole = lines_of(scored(exchanges))
-    parts = [lines_of(blocks_of(map(parse, whole[i : i + size]))) for i in range(0, len(whole), size)]
+    parts = [lines_of(blocks_of(map(parse_line, whole[i : i + size]))) for i in range(0, len(whole), size)]
     assert [line for lines in parts for line in lines] == whole
 
 
 def test_lines_of_one_route_fold_into_blocks_of_at_most_128():
     lines = lines_of(scored([{}] * 300))
-    assert [len(block.id) for block in blocks_of(map(parse, lines))] == [128, 128, 44]
+    assert [len(block.id) for block in blocks_of(map(parse_line, lines))] == [128, 128, 44]
 
 
 def test_a_line_has_the_form_of_the_contract():
     (block,) = scored([{"response": "ab", "user": "u1", "tags": {"locale": "de"}}])
-    (line,) = unfold(block, vectors=False)
+    (line,) = block_lines(block, vectors=False)
     assert tuple(line) == LINE_FIELDS
     assert line["ts"] == "2026-01-01T00:00:00Z"
     assert line["signals"]["flag"] == {
@@ -80,7 +80,7 @@ def test_a_line_has_the_form_of_the_contract():
         "reason": None,
         "version": "1",
     }
-    (full,) = unfold(block, vectors=True)
+    (full,) = block_lines(block, vectors=True)
     assert full["source"] == ["c", "t", 0, 0]
     assert np.frombuffer(base64.b64decode(full["prompt_vec"]), "<f2").shape == (384,)
     assert np.frombuffer(base64.b64decode(full["style"]), "<f2").shape == (30,)
@@ -88,7 +88,7 @@ def test_a_line_has_the_form_of_the_contract():
 
 def test_a_line_without_an_answer_says_why_nothing_is_scored():
     (block,) = scored([{"response": {"error": "timeout"}}])
-    (line,) = unfold(block, vectors=False)
+    (line,) = block_lines(block, vectors=False)
     assert {said["reason"] for said in line["signals"].values()} == {"no_response"}
     assert {said["status"] for said in line["signals"].values()} == {"unscored"}
 
@@ -138,10 +138,10 @@ INFINITE = base64.b64encode(np.full(384, np.inf, "<f2").tobytes()).decode()
 )
 def test_a_bad_line_names_its_field(line, says):
     with pytest.raises(ValueError, match=says) as caught:
-        parse(line)
+        parse_line(line)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
 
 
 def test_fields_of_later_versions_are_ignored():
-    assert parse(changed(a_new_field=1)) is not None
+    assert parse_line(changed(a_new_field=1)) is not None

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.monitor import RoutePolicy
-from services.score.core import Scorer
+from services.score.core import ExchangeScorer
+from services.score.embed.inputs import LENGTHS
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.score.embed.shapes import LENGTHS
 
 OFFLINE = """
 import socket, sys
@@ -80,5 +80,5 @@ def test_it_starts_without_torch_and_without_a_network():
 
 def test_a_scorer_that_was_warmed_has_no_length_left_to_compile():
     embedder = OpenVinoEmbedder(threads=1)
-    Scorer(embedder, lambda route: RoutePolicy()).warm()
+    ExchangeScorer(embedder, lambda route: RoutePolicy()).warm()
     assert sorted(embedder._requests) == list(LENGTHS)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ports import Measurement, Span
-from services.score.redact import can_redact, redact
+from services.score.redaction import can_redact, redact
+from services.signals.protocol import Measurement, Span
 
 TEXT = "abcdefghij"
 SPANS = st.lists(

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from schemas.identity import Model, identity_of
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.monitor import RoutePolicy
-from services.ports import Measurement, Span
 from services.score.blocks import MAX_FREE_CHARACTERS
-from services.score.core import Scorer
-from services.score.signals import SIGNALS
+from services.score.core import ExchangeScorer
 from services.score.style import style_features
+from services.signals import SIGNALS
+from services.signals.protocol import Measurement, Span
 from services.vectors import to_rows
 from tests.support.scoring import Says, SeededEmbedder, received, scorer, vector_of
 
@@ -154,7 +154,7 @@ def test_tool_calls_alone_are_no_refusal_and_a_provider_stop_is_one():
         received(1, response={"content": None, "finish_reason": "content_filter"}),
         received(2, response={"error": "overloaded"}),
     ]
-    (block,) = Scorer(SeededEmbedder(), lambda route: RoutePolicy()).score(batch).blocks
+    (block,) = ExchangeScorer(SeededEmbedder(), lambda route: RoutePolicy()).score(batch).blocks
     assert block.signals["refusal"].value == (False, True, None)
     assert tuple(block.signals) == tuple(signal.name for signal in SIGNALS)
 
@@ -281,14 +281,14 @@ def test_the_prompt_of_a_failed_request_is_masked_too():
 
 def test_text_that_a_masking_signal_did_not_check_is_not_kept():
     blind = Says("pii_leak", lambda text: Measurement(None, reason="too long"))
-    scored = Scorer(SeededEmbedder(), lambda route: ALL, signals=(ANSWERED, blind)).score([received()])
+    scored = ExchangeScorer(SeededEmbedder(), lambda route: ALL, signals=(ANSWERED, blind)).score([received()])
     assert (scored.samples, scored.blocks[0].kept) == ((), (False,))
 
 
 def test_what_the_real_signals_find_never_leaves_in_clear():
     secret = "AKIA" + "Q7XPL3MZ5WTR2KVB"
     prompt, response = "write to jane.roe@acme-mail.org", f"Sure, jane.roe@acme-mail.org: use {secret} for the bucket."
-    scored = Scorer(SeededEmbedder(), lambda route: ALL).score([received(prompt=prompt, response=response)])
+    scored = ExchangeScorer(SeededEmbedder(), lambda route: ALL).score([received(prompt=prompt, response=response)])
     left = b"".join(record.encode() for record in (*scored.blocks, *scored.samples))
     assert b"jane.roe" not in left
     assert secret.encode() not in left

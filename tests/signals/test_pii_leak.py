@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.score.redact import redact
-from services.score.signals._personal import iban_valid, luhn, scan, values
-from services.score.signals.pii_leak import PiiLeak
+from services.score.redaction import redact
+from services.signals.pii_leak import PiiLeak, iban_valid, luhn, personal_forms, personal_values
 from tests.support.said import said
 
 
@@ -138,4 +137,4 @@ NO_DIGITS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="01
 @given(NO_DIGITS, NO_DIGITS)
 def test_a_card_is_found_between_any_words(before: str, after: str) -> None:
     text = f"{before} {CARD} {after}"
-    assert CARD in {value.key for value in values(text, scan(text))}
+    assert CARD in {value.key for value in personal_values(text, personal_forms(text))}

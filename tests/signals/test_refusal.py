@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.score.signals.refusal import Refusal
+from services.signals.refusal import Refusal
 from tests.support.said import said
 
 REFUSALS = {

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.score.redact import redact
-from services.score.signals._placeholders import looks_made_up
-from services.score.signals.secret_leak import SecretLeak
+from services.score.redaction import redact
+from services.signals.secret_leak import SecretLeak, looks_made_up
 from tests.support.keys import KEYS, draw, web_token
 from tests.support.said import said
 

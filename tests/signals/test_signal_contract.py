@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ports import Measurement, ScoredText, Signal
-from services.score.signals import SIGNALS
+from services.signals import SIGNALS
+from services.signals.protocol import Measurement, ScoredText, Signal
 from tests.support.said import said
 
 HOSTILE = st.text(

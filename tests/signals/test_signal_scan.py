@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.score.signals import _personal, secret_leak
-from services.score.signals._key_forms import ASSIGNMENT, FORMS, JWT, PEM, URL_PASSWORD
-from services.score.signals._scan import PatternSet
+from services.signals import pii_leak, secret_leak
+from services.signals._pattern_set import PatternSet
+from services.signals.secret_leak import ASSIGNMENT, FORMS, JWT, PEM, URL_PASSWORD
 from tests.support.keys import KEYS
 
 PIECES = st.lists(
@@ -29,8 +29,8 @@ PIECES = st.lists(
 @given(PIECES)
 def test_what_a_form_of_personal_value_finds_was_announced(pieces: list[str]) -> None:
     text = "".join(pieces)
-    found = _personal.scan(text)
-    for form in _personal._FORMS:
+    found = pii_leak.personal_forms(text)
+    for form in pii_leak._FORMS:
         if any(True for _ in form.find(text)):
             assert form.name in found
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.score.signals._personal import scan, values
-from services.score.signals.pii_leak import PiiLeak
-from services.score.signals.refusal import Refusal
-from services.score.signals.secret_leak import SecretLeak
+from services.signals.pii_leak import PiiLeak, personal_forms, personal_values
+from services.signals.refusal import Refusal
+from services.signals.secret_leak import SecretLeak
 from tests.benchmarks.signals import LABELS, STRUCTURED, UPDATES, Row, is_true, rows_of, share, text_of
 
 pytestmark = pytest.mark.usefixtures("data_dir")
@@ -61,7 +60,7 @@ def test_no_confirmed_secret_and_no_personal_value_in_ordinary_answers(name: str
 def test_structured_personal_values_are_found_and_nothing_else() -> None:
     missed = beside = total = 0
     for row in rows_of("presidio_synth"):
-        marks = values(row["prompt"], scan(row["prompt"]))
+        marks = personal_values(row["prompt"], personal_forms(row["prompt"]))
         spans = row["labels"]["spans"]
         wanted = [(start, end) for kind, start, end in spans if kind in STRUCTURED]
         total += len(wanted)

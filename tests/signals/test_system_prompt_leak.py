@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.score.signals.system_prompt_leak import SystemPromptLeak
+from services.signals.system_prompt_leak import SystemPromptLeak
 from tests.support.said import said
 
 ORDERS = (

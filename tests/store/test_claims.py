@@ -7,28 +7,28 @@ from datetime import timedelta
 
 import pytest
 
-from services.store import evaluations
+from services.store import evaluation_queue
 from services.store.engine import Database
-from services.store.evaluations import DONE, RAN, Claimed, Due, Lost
+from services.store.evaluation_queue import DONE, RAN, ClaimedRun, ClaimLost, DueRun
 from services.store.repository import Repository
 from tests.support.blocks import START
 
 LEASE = timedelta(seconds=30)
 
 
-def due(n: int, seconds: int = 0) -> Due:
+def due(n: int, seconds: int = 0) -> DueRun:
     when = START + timedelta(seconds=seconds)
-    return Due("a/b", f"{n:016x}", "change", "b" * 16, "core", "m at https://x/v1", 0, when)
+    return DueRun("a/b", f"{n:016x}", "change", "b" * 16, "core", "m at https://x/v1", 0, when)
 
 
-def asked(database: Database, *rows: Due) -> None:
+def asked(database: Database, *rows: DueRun) -> None:
     with database.write() as connection:
-        evaluations.schedule(connection, rows, START)
+        evaluation_queue.enqueue(connection, rows, START)
 
 
-def claim(database: Database, owner: str = "one", after: float = 0, most: int = 10) -> tuple[Claimed, ...]:
+def claim(database: Database, owner: str = "one", after: float = 0, most: int = 10) -> tuple[ClaimedRun, ...]:
     now = START + timedelta(seconds=after)
-    return database.transact(lambda connection: evaluations.claim(connection, owner, now, now + LEASE, most))
+    return database.transact(lambda connection: evaluation_queue.claim(connection, owner, now, now + LEASE, most))
 
 
 def test_what_is_due_is_claimed_once_in_its_order(database: Database) -> None:
@@ -51,19 +51,19 @@ def test_a_run_whose_lease_ran_out_goes_to_another_and_the_first_writes_nothing_
     (second,) = claim(database, "two", 30)
     assert (second.token, second.ran) == (2, False)
     for write in (
-        lambda connection: evaluations.renew(connection, first, START),
-        lambda connection: evaluations.finish(connection, first, DONE),
+        lambda connection: evaluation_queue.renew(connection, first, START),
+        lambda connection: evaluation_queue.finish(connection, first, DONE),
     ):
-        with pytest.raises(Lost), database.write() as connection:
+        with pytest.raises(ClaimLost), database.write() as connection:
             write(connection)
     with database.write() as connection:
-        evaluations.release(connection, first, START)
+        evaluation_queue.release(connection, first, START)
     assert claim(database, "three", 31) == (), "a process that lost a run gives nothing back"
     with database.write() as connection:
-        evaluations.renew(connection, second, START + timedelta(seconds=100))
+        evaluation_queue.renew(connection, second, START + timedelta(seconds=100))
     assert claim(database, "three", 99) == ()
     with database.write() as connection:
-        evaluations.finish(connection, second, DONE)
+        evaluation_queue.finish(connection, second, DONE)
     assert claim(database, "three", 1_000) == ()
 
 
@@ -71,12 +71,12 @@ def test_a_run_that_was_not_published_is_claimed_for_that_alone(database: Databa
     asked(database, due(1))
     (first,) = claim(database)
     with database.write() as connection:
-        evaluations.finish(connection, first, RAN)
+        evaluation_queue.finish(connection, first, RAN)
     assert claim(database, "two", 29) == ()
     (second,) = claim(database, "two", 30)
     assert second.ran
     with database.write() as connection:
-        evaluations.finish(connection, second, DONE, "why")
+        evaluation_queue.finish(connection, second, DONE, "why")
     (known,) = Repository(database).evaluations("a/b")
     assert (known.state, known.reason) == (DONE, "why")
 
@@ -85,7 +85,7 @@ def test_what_is_given_back_is_had_at_once(database: Database) -> None:
     asked(database, due(1))
     (first,) = claim(database)
     with database.write() as connection:
-        evaluations.release(connection, first, START)
+        evaluation_queue.release(connection, first, START)
     assert [one.token for one in claim(database, "two", 0)] == [2]
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 
-from services.store import routes, states
+from services.store import routes, step_states
 from services.store.engine import Conflict, Database, is_unavailable, open_database
 from tests.support.blocks import ROUTE
 from tests.support.databases import opened
@@ -24,7 +24,7 @@ NAMES = ("a/b", "c/d")
 
 def version(database: Database) -> tuple[int, bytes] | None:
     with database.read() as connection:
-        return states.load(connection, "detect", ROUTE)
+        return step_states.load(connection, "detect", ROUTE)
 
 
 def test_of_two_that_save_from_one_version_the_second_hears_of_it(new_url: Callable[[], str]) -> None:
@@ -32,7 +32,7 @@ def test_of_two_that_save_from_one_version_the_second_hears_of_it(new_url: Calla
     with opened(url, url) as (first, second), ThreadPoolExecutor(1) as pool:
         for before in (0, 1):
             with first.write() as connection:
-                states.save(connection, "detect", ROUTE, before, b"first")
+                step_states.save(connection, "detect", ROUTE, before, b"first")
                 late = pool.submit(_save, second, before)  # waits until the first has committed
             with pytest.raises(Conflict, match="load it and repeat"):
                 late.result(WAIT)
@@ -44,7 +44,7 @@ def test_a_save_that_was_given_up_does_not_stand_in_the_way(new_url: Callable[[]
     with opened(url, url) as (first, second), ThreadPoolExecutor(1) as pool:
         with first.engine.connect() as connection:
             transaction = connection.begin()
-            states.save(connection, "detect", ROUTE, 0, b"first")
+            step_states.save(connection, "detect", ROUTE, 0, b"first")
             late = pool.submit(_save, second, 0)
             transaction.rollback()
         assert late.result(WAIT) == 1
@@ -53,7 +53,7 @@ def test_a_save_that_was_given_up_does_not_stand_in_the_way(new_url: Callable[[]
 
 def _save(database: Database, before: int) -> int:
     with database.write() as connection:
-        return states.save(connection, "detect", ROUTE, before, b"late")
+        return step_states.save(connection, "detect", ROUTE, before, b"late")
 
 
 def test_no_addition_of_four_writers_is_lost(new_url: Callable[[], str]) -> None:
@@ -62,7 +62,7 @@ def test_no_addition_of_four_writers_is_lost(new_url: Callable[[], str]) -> None
     def add(database: Database) -> None:
         found = version(database) or (0, b"0")
         with database.write() as connection:
-            states.save(connection, "detect", ROUTE, found[0], str(int(found[1]) + 1).encode())
+            step_states.save(connection, "detect", ROUTE, found[0], str(int(found[1]) + 1).encode())
 
     def work(database: Database) -> int:
         done = conflicts = 0

@@ -6,8 +6,7 @@ import pytest
 
 from schemas.change import Pinning
 from services.store.engine import Database
-from services.store.fleet import Wanted
-from services.store.fleet_details import Entry, Spot, Used
+from services.store.fleet import BlindSpot, FleetEntry, FleetFilter, PageBudgetUse
 from services.store.repository import Repository
 from tests.record.stories import scores
 from tests.support.api import recorded
@@ -26,7 +25,7 @@ def pinned(index: int = 990, route: str = ROUTE, **fields):
     return change("pinned", index, route=route, **{"baseline": BASELINE, "pinning": pinning, **fields})
 
 
-def stands(database: Database, route: str = ROUTE) -> Entry:
+def stands(database: Database, route: str = ROUTE) -> FleetEntry:
     found = Repository(database).route(route)
     assert found is not None
     return found
@@ -62,7 +61,7 @@ def test_what_it_cannot_see_is_told_and_what_it_sees_again_is_not(database: Data
     recorded(database, pinned(), unscored, shift("model_shift", "quiet", 1201))
     entry = stands(database)
     assert entry.glance.watch == "blind"
-    assert entry.spots == (Spot("rate_shift", "refusal", "unscored", 1),)
+    assert entry.spots == (BlindSpot("rate_shift", "refusal", "unscored", 1),)
     recorded(database, reading("quiet", 1300))
     assert (stands(database).glance.watch, stands(database).spots) == ("watching", ())
 
@@ -79,7 +78,7 @@ def test_an_event_that_is_not_seen_is_a_blind_spot_and_does_not_make_the_route_b
     )
     entry = stands(database)
     assert entry.glance.watch == "watching"
-    assert entry.spots == (Spot("events", "system_prompt_leak", "unscored", 1),)
+    assert entry.spots == (BlindSpot("events", "system_prompt_leak", "unscored", 1),)
 
 
 def test_what_was_said_of_an_earlier_baseline_is_over(database: Database) -> None:
@@ -115,18 +114,18 @@ def test_the_open_incident_and_the_budget_that_was_used(database: Database) -> N
     assert entry.glance.incident is not None
     assert (entry.glance.incident.severity, entry.glance.incident.state) == ("warning", "open")
     assert "refusal rate" in entry.headline
-    assert entry.used == Used(pages=1, false_alarms=0)
+    assert entry.used == PageBudgetUse(pages=1, false_alarms=0)
     recorded(database, decision("false_alarm", 20, incident=entry.glance.incident.id))
     entry = stands(database)
     assert (entry.glance.incident, entry.headline) == (None, "")
-    assert entry.used == Used(pages=1, false_alarms=1)
+    assert entry.used == PageBudgetUse(pages=1, false_alarms=1)
 
 
 def test_incidents_that_called_nobody_or_are_older_than_30_days_use_nothing(database: Database) -> None:
     recorded(database, alert("firing", 1000, family="model_shift", signal=None, severity="info"))
-    assert stands(database).used == Used(0, 0)
+    assert stands(database).used == PageBudgetUse(0, 0)
     recorded(database, *scores("other/prod"), alert("firing", 1000, route="other/prod", hours=LONG_AGO))
-    assert stands(database, "other/prod").used == Used(0, 0)
+    assert stands(database, "other/prod").used == PageBudgetUse(0, 0)
 
 
 @pytest.fixture
@@ -143,31 +142,31 @@ def four(database: Database) -> Repository:
 
 
 def test_the_worst_route_comes_first(four: Repository) -> None:
-    everything, wanted, found = four.fleet(Wanted(), 0, 10)
+    everything, wanted, found = four.fleet(FleetFilter(), 0, 10)
     assert [entry.glance.route for entry in found] == ["c/prod", "b/prod", "d/prod", "a/prod"]
     assert everything == wanted
     assert (everything.routes, everything.incident, everything.blind, everything.learning) == (4, 1, 1, 1)
-    assert [entry.glance.route for entry in four.fleet(Wanted(), 1, 2)[2]] == ["b/prod", "d/prod"]
+    assert [entry.glance.route for entry in four.fleet(FleetFilter(), 1, 2)[2]] == ["b/prod", "d/prod"]
 
 
 @pytest.mark.parametrize(
     ("wanted", "names"),
     [
-        (Wanted(states=["incident"]), ["c/prod"]),
-        (Wanted(states=["blind", "learning"]), ["b/prod", "d/prod"]),
-        (Wanted(states=["watching"]), ["a/prod", "c/prod"]),
-        (Wanted(text="b/"), ["b/prod"]),
-        (Wanted(text="%"), []),
-        (Wanted(globs=("a/*", "d/prod")), ["a/prod", "d/prod"]),
-        (Wanted(globs=()), []),
+        (FleetFilter(states=["incident"]), ["c/prod"]),
+        (FleetFilter(states=["blind", "learning"]), ["b/prod", "d/prod"]),
+        (FleetFilter(states=["watching"]), ["a/prod", "c/prod"]),
+        (FleetFilter(text="b/"), ["b/prod"]),
+        (FleetFilter(text="%"), []),
+        (FleetFilter(globs=("a/*", "d/prod")), ["a/prod", "d/prod"]),
+        (FleetFilter(globs=()), []),
     ],
 )
-def test_routes_are_chosen_by_state_name_and_right(four: Repository, wanted: Wanted, names: list[str]) -> None:
+def test_routes_are_chosen_by_state_name_and_right(four: Repository, wanted: FleetFilter, names: list[str]) -> None:
     assert [entry.glance.route for entry in four.route_page(wanted, None, 10)] == names
     assert four.fleet(wanted, 0, 10)[1].routes == len(names)
 
 
 def test_pages_by_name_follow_each_other(four: Repository) -> None:
-    first = [entry.glance.route for entry in four.route_page(Wanted(), None, 3)]
+    first = [entry.glance.route for entry in four.route_page(FleetFilter(), None, 3)]
     assert first == ["a/prod", "b/prod", "c/prod"]
-    assert [entry.glance.route for entry in four.route_page(Wanted(), first[-1], 3)] == ["d/prod"]
+    assert [entry.glance.route for entry in four.route_page(FleetFilter(), first[-1], 3)] == ["d/prod"]

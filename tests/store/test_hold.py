@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from services.store.engine import StoreError, hold, open_database
+from services.store.engine import StoreError, claim_database, open_database
 from tests.support.source import ROOT
 
 OTHER = """
 import sys
-from services.store.engine import StoreError, hold
+from services.store.engine import StoreError, claim_database
 try:
-    held = hold(sys.argv[1])
+    held = claim_database(sys.argv[1])
 except StoreError as error:
     sys.exit(str(error))
 print("held", flush=True)
@@ -32,7 +32,7 @@ def other_process(url: str) -> subprocess.Popen[str]:
 
 def test_a_second_process_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/kw.db"
-    with hold(url):
+    with claim_database(url):
         open_database(url).close()
         out, said = other_process(url).communicate(timeout=60)
     assert out == ""
@@ -47,26 +47,26 @@ def test_the_claim_ends_with_the_process_even_when_it_is_killed(tmp_path: Path) 
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with pytest.raises(StoreError, match="SQLite has one writer"):
-            hold(url)
+            claim_database(url)
         other.kill()
         other.wait()
-        hold(url).release()
+        claim_database(url).release()
 
 
 def test_the_claim_is_of_the_file_under_whatever_name(tmp_path: Path) -> None:
     (tmp_path / "kw.db").touch()
     (tmp_path / "link.db").symlink_to(tmp_path / "kw.db")
-    with hold(f"sqlite:///{tmp_path}/kw.db"):
+    with claim_database(f"sqlite:///{tmp_path}/kw.db"):
         with pytest.raises(StoreError, match="another worker"):
-            hold(f"sqlite:///{tmp_path}/link.db")
-        hold(f"sqlite:///{tmp_path}/other.db").release()
-    hold(f"sqlite:///{tmp_path}/link.db").release()
+            claim_database(f"sqlite:///{tmp_path}/link.db")
+        claim_database(f"sqlite:///{tmp_path}/other.db").release()
+    claim_database(f"sqlite:///{tmp_path}/link.db").release()
 
 
 def test_reading_and_writing_need_no_claim(new_url: Callable[[], str]) -> None:
     """A listing, or a replay into the same database, works beside the worker: SQLite lets them take turns."""
     url = new_url()
-    with hold(url):
+    with claim_database(url):
         database = open_database(url, create=False)
         with database.write() as connection:
             assert connection.exec_driver_sql("DELETE FROM routes").rowcount == 0
@@ -75,10 +75,10 @@ def test_reading_and_writing_need_no_claim(new_url: Callable[[], str]) -> None:
 
 def test_any_number_of_processes_may_work_on_a_server() -> None:
     url = "postgresql://keelwatch@/kw?host=/nowhere"
-    with hold(url), hold(url):
+    with claim_database(url), claim_database(url):
         assert other_process(url).communicate("", timeout=60)[0] == "held\n"
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="create it"):
-        hold(f"sqlite:///{tmp_path}/none/kw.db")
+        claim_database(f"sqlite:///{tmp_path}/none/kw.db")

@@ -19,9 +19,9 @@ from schemas.decision import Decision
 from schemas.evaluation import Comparison, Run
 from schemas.reading import Evidence
 from services.store import journal, routes
-from services.store.chain import commitment_of, hash_of
 from services.store.engine import Database, StoreError, open_database
-from services.store.tables import JournalRow, table
+from services.store.journal import JournalRow, commitment_of, hash_of
+from services.store.tables import table
 
 ROUTE = "support-bot/prod"
 START = datetime(2026, 1, 1, tzinfo=UTC)

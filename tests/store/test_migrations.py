@@ -14,9 +14,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Table, inspect, text
 
 from services.monitor import RoutePolicy
-from services.record.sink import Recorder
+from services.record.recorder import Recorder
 from services.store.engine import Database, StoreError, alembic_config, open_database
-from services.store.tables import Base
+from services.store.tables import all_metadata
 from tests.record.stories import ROUTES, story
 from tests.support.databases import dump, opened
 
@@ -24,13 +24,13 @@ from tests.support.databases import dump, opened
 def test_the_migrations_make_the_tables_that_the_models_describe(database: Database) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, all_metadata()) == []
 
 
 def test_the_database_enforces_what_the_models_describe(database: Database) -> None:
     """What alembic does not compare: primary keys and partial indexes, by name."""
     found = inspect(database.engine)
-    for table in Base.metadata.sorted_tables:
+    for table in all_metadata().sorted_tables:
         key = found.get_pk_constraint(table.name)
         assert key["constrained_columns"] == [column.name for column in table.primary_key], table.name
         assert key["name"] == table.primary_key.name
@@ -38,7 +38,7 @@ def test_the_database_enforces_what_the_models_describe(database: Database) -> N
 
 
 def test_every_constraint_has_a_name() -> None:
-    for table in Base.metadata.sorted_tables:
+    for table in all_metadata().sorted_tables:
         assert all(constraint.name for constraint in table.constraints), table.name
 
 
@@ -151,4 +151,4 @@ WANTED = {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_time
 
 
 def _routes() -> Table:
-    return Base.metadata.tables["routes"]
+    return all_metadata().tables["routes"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from services.store import evaluations, runs, schedules
+from services.store import evaluation_queue, runs, schedules
 from services.store.engine import Database
-from services.store.evaluations import Due, Moment
-from services.store.runs import Listed
-from services.store.schedules import Planned
+from services.store.evaluation_queue import DueRun, Moment
+from services.store.runs import RunSummary
+from services.store.schedules import StoredSchedule
 from tests.support.blocks import START
 
 ROUTE = "a/b"
@@ -21,40 +21,40 @@ def at(minutes: float) -> timedelta:
     return timedelta(minutes=minutes)
 
 
-def ran(id: str, moment: Moment, cause: str, minutes: float, identity: str = A, status: str = "complete") -> Listed:
+def ran(id: str, moment: Moment, cause: str, minutes: float, identity: str = A, status: str = "complete") -> RunSummary:
     ended = START + at(minutes)
-    return Listed(id * 16, ROUTE, identity, "core", "f" * 64, moment, cause, status, None, ended)
+    return RunSummary(id * 16, ROUTE, identity, "core", "f" * 64, moment, cause, status, None, ended)
 
 
-def put(database: Database, *rows: Listed) -> None:
+def put(database: Database, *rows: RunSummary) -> None:
     with database.write() as connection:
         for row in rows:
             runs.add(connection, row, f'"{row.id}"')
 
 
 def pinned(database: Database, cause: str, minutes: float, identity: str = A) -> None:
-    row = Due(ROUTE, cause, "pinned", identity, "core", "m at https://x", 0, START)
+    row = DueRun(ROUTE, cause, "pinned", identity, "core", "m at https://x", 0, START)
     with database.write() as connection:
-        evaluations.schedule(connection, [row], START + at(minutes))
+        evaluation_queue.enqueue(connection, [row], START + at(minutes))
 
 
 def reference(database: Database, minutes: float, route: str = ROUTE, suite: str = "core") -> str | None:
     with database.read() as connection:
-        found = runs.reference(connection, route, suite, START + at(minutes))
+        found = runs.reference_run(connection, route, suite, START + at(minutes))
     return found and found[0]
 
 
 def test_a_run_is_written_once_and_its_kept_answers_go(database: Database) -> None:
     run = ran("a", "pinned", PIN, 5)
     with database.write() as connection:
-        runs.keep(connection, run.id, [("x", 0, "old"), ("x", 1, "{}")])
-        runs.keep(connection, run.id, [("x", 0, "new")])
-        runs.keep(connection, "other", [("x", 0, "its")])
-        assert runs.kept(connection, run.id) == ("new", "{}")
+        runs.keep_answers(connection, run.id, [("x", 0, "old"), ("x", 1, "{}")])
+        runs.keep_answers(connection, run.id, [("x", 0, "new")])
+        runs.keep_answers(connection, "other", [("x", 0, "its")])
+        assert runs.kept_answers(connection, run.id) == ("new", "{}")
         runs.add(connection, run, "first")
         runs.add(connection, replace(run, status="failed"), "second")
-        assert runs.kept(connection, run.id) == ()
-        assert runs.kept(connection, "other") == ("its",)
+        assert runs.kept_answers(connection, run.id) == ()
+        assert runs.kept_answers(connection, "other") == ("its",)
         assert runs.payload(connection, run.id) == "first"
         assert runs.payload(connection, "absent") is None
         assert runs.find(connection) == runs.find(connection, ROUTE) == (run,)
@@ -101,16 +101,16 @@ def test_runs_that_are_not_complete_show_nothing(database: Database) -> None:
 
 
 def test_a_fire_time_is_taken_once_and_the_last_one_is_known(database: Database) -> None:
-    plan = Planned(ROUTE, "weekly", ("core",), "0 6 * * 1", "UTC", True, "command", START)
+    plan = StoredSchedule(ROUTE, "weekly", ("core",), "0 6 * * 1", "UTC", True, "command", START)
     with database.write() as connection:
         assert schedules.add(connection, plan)
         assert not schedules.add(connection, replace(plan, cron="* * * * *"))
         assert schedules.find(connection) == (plan,)
         assert schedules.last_fire(connection, plan) == START
-        assert schedules.take(connection, plan, START + at(7))
-        assert not schedules.take(connection, plan, START + at(7), "missed")
-        assert schedules.take(connection, plan, START + at(6), "missed")
-        assert schedules.take(connection, replace(plan, name="other"), START + at(9))
+        assert schedules.take_fire_time(connection, plan, START + at(7))
+        assert not schedules.take_fire_time(connection, plan, START + at(7), "missed")
+        assert schedules.take_fire_time(connection, plan, START + at(6), "missed")
+        assert schedules.take_fire_time(connection, replace(plan, name="other"), START + at(9))
         assert schedules.last_fire(connection, plan) == START + at(7)
         assert schedules.last_fire(connection, replace(plan, since=START + at(99))) == START + at(99)
         assert schedules.remove(connection, ROUTE, "weekly")
@@ -118,7 +118,7 @@ def test_a_fire_time_is_taken_once_and_the_last_one_is_known(database: Database)
 
 
 def test_schedules_of_the_file_follow_it_and_those_of_commands_stay(database: Database) -> None:
-    by_hand = Planned(ROUTE, "mine", None, "0 6 * * 1", "UTC", True, "command", START)
+    by_hand = StoredSchedule(ROUTE, "mine", None, "0 6 * * 1", "UTC", True, "command", START)
     of_file = [replace(by_hand, name=name, origin="file") for name in ("kept", "changed", "gone", "mine")]
     later = [replace(one, since=START + at(1)) for one in of_file]
     later[1] = replace(later[1], cron="5 6 * * 1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.store import baselines, states
+from services.store import baselines, step_states
 from services.store.engine import Conflict, Database
 from tests.support.blocks import ROUTE
 
@@ -13,38 +13,38 @@ BASELINE = "a" * 16
 
 def test_a_state_is_saved_only_from_the_version_that_it_was_made_of(database: Database) -> None:
     with database.write() as connection:
-        assert states.load(connection, "detect", ROUTE) is None
-        assert states.save(connection, "detect", ROUTE, 0, b"one") == 1
-        assert states.save(connection, "detect", ROUTE, 1, b"two") == 2
-        assert states.load(connection, "detect", ROUTE) == (2, b"two")
-        assert states.load(connection, "alert", ROUTE) is None
+        assert step_states.load(connection, "detect", ROUTE) is None
+        assert step_states.save(connection, "detect", ROUTE, 0, b"one") == 1
+        assert step_states.save(connection, "detect", ROUTE, 1, b"two") == 2
+        assert step_states.load(connection, "detect", ROUTE) == (2, b"two")
+        assert step_states.load(connection, "alert", ROUTE) is None
 
 
 @pytest.mark.parametrize("version", [0, 1, 3])
 def test_another_version_is_a_conflict_and_changes_nothing(database: Database, version: int) -> None:
     with database.write() as connection:
-        states.save(connection, "detect", ROUTE, 0, b"one")
-        states.save(connection, "detect", ROUTE, 1, b"two")
+        step_states.save(connection, "detect", ROUTE, 0, b"one")
+        step_states.save(connection, "detect", ROUTE, 1, b"two")
         with pytest.raises(Conflict, match="load it and repeat"):
-            states.save(connection, "detect", ROUTE, version, b"three")
-        assert states.load(connection, "detect", ROUTE) == (2, b"two")
+            step_states.save(connection, "detect", ROUTE, version, b"three")
+        assert step_states.load(connection, "detect", ROUTE) == (2, b"two")
 
 
 def test_a_state_that_is_gone_is_a_conflict(database: Database) -> None:
     with database.write() as connection, pytest.raises(Conflict):
-        states.save(connection, "detect", ROUTE, 1, b"two")
+        step_states.save(connection, "detect", ROUTE, 1, b"two")
 
 
 def test_what_a_failed_transaction_wrote_is_gone(database: Database) -> None:
     def fail() -> None:
         with database.write() as connection:
-            states.save(connection, "detect", ROUTE, 0, b"one")
+            step_states.save(connection, "detect", ROUTE, 0, b"one")
             raise LookupError
 
     with pytest.raises(LookupError):
         fail()
     with database.read() as connection:
-        assert states.load(connection, "detect", ROUTE) is None
+        assert step_states.load(connection, "detect", ROUTE) is None
 
 
 def test_a_baseline_is_written_once(database: Database) -> None:

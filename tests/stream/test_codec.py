@@ -7,7 +7,7 @@ import pytest
 from schemas.dead_letter import DeadLetter
 from schemas.exchange import Exchange
 from schemas.topics import TOPICS, dead_topics
-from services.stream.codec import RECORDS, Undecodable, decode, encode, key_of, topic_of
+from services.stream.messages import RECORDS, Undecodable, decode_record, encode_record, key_of, topic_of
 from tests.support.contract import examples_of
 
 CASES = [
@@ -23,7 +23,7 @@ KEYED = [case for case in CASES if case.values[1] != "exchange"]
 @pytest.mark.parametrize(("topic", "name", "path"), KEYED)
 def test_records_survive_their_topic_and_are_keyed_by_route(topic, name, path) -> None:
     record = RECORDS[name].decode(path.read_bytes())
-    assert decode(topic, encode(record)) == record
+    assert decode_record(topic, encode_record(record)) == record
     assert topic_of(record).name == topic
     assert key_of(record) == record.route.encode()  # type: ignore[attr-defined]
 
@@ -31,7 +31,7 @@ def test_records_survive_their_topic_and_are_keyed_by_route(topic, name, path) -
 def test_dead_letters_have_no_key_and_no_one_topic() -> None:
     for path in examples_of("dead_letter"):
         letter = DeadLetter.decode(path.read_bytes())
-        assert {decode(topic.name, encode(letter)) == letter for topic in dead_topics()} == {True}
+        assert {decode_record(topic.name, encode_record(letter)) == letter for topic in dead_topics()} == {True}
         assert key_of(letter) is None
         with pytest.raises(TypeError, match="no one topic"):
             topic_of(letter)
@@ -50,7 +50,7 @@ def test_dead_letters_have_no_key_and_no_one_topic() -> None:
     ],
 )
 def test_what_is_no_record_has_a_reason(topic: str, raw: bytes | None, reason: str) -> None:
-    found = decode(topic, raw)
+    found = decode_record(topic, raw)
     assert isinstance(found, Undecodable)
     assert found.reason.startswith(reason)
     assert len(found.reason) <= 300
@@ -59,11 +59,11 @@ def test_what_is_no_record_has_a_reason(topic: str, raw: bytes | None, reason: s
 def test_a_reason_repeats_nothing_that_a_publisher_chose() -> None:
     [path, *_] = examples_of("sample")
     spoilt = path.read_bytes().replace(b'"schema_version"', b'"anna@example.org": "555-0199", "schema_version"', 1)
-    found = decode("keelwatch.samples", spoilt)
+    found = decode_record("keelwatch.samples", spoilt)
     assert found == Undecodable("*: Extra inputs are not permitted")
 
 
 def test_an_unknown_topic_is_a_mistake_of_the_code() -> None:
     with pytest.raises(KeyError):
-        decode("keelwatch.nothing", b"{}")
+        decode_record("keelwatch.nothing", b"{}")
     assert RECORDS["exchange"] is Exchange

@@ -16,7 +16,7 @@ from tests.support.brokers import unused_ports
 GIB = 1024 * core.MIB
 
 
-def outcome(finding: core.Finding) -> tuple[str, str]:
+def outcome(finding: core.DoctorFinding) -> tuple[str, str]:
     assert bool(finding.remedy) == (finding.state in {"wrong", "warning"})
     return finding.state, finding.cause
 

@@ -8,13 +8,13 @@ import socket
 import pytest
 
 from services.errors import InputError
-from services.stream.config import recognised
-from services.stream.embedded import EMBEDDED_CLUSTER, check_free, started
+from services.stream.broker import EMBEDDED_CLUSTER, recognised
+from services.stream.embedded_broker import check_free, start_broker
 
 
 @pytest.mark.kafka
 def test_it_is_a_cluster_that_was_never_seen_and_gone_when_stopped() -> None:
-    brokers = [started(), started()]
+    brokers = [start_broker(), start_broker()]
     try:
         assert len({one.cluster for one in brokers}) == 2
         for one in brokers:
@@ -34,6 +34,6 @@ def test_a_taken_port_is_told_by_its_option() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=rf"^--broker-port {port}: Address already in use on 127\.0\.0\.1"):
-            started(port)
+            start_broker(port)
         with pytest.raises(InputError, match=r"^--port"):
             check_free(port, "--port")

@@ -14,10 +14,10 @@ from schemas.identity import Model, identity_of
 from schemas.topics import CHANGES, DECISIONS
 from services.monitor import RoutePolicy, Target
 from services.offload import Offload
-from services.store import evaluations
-from services.stream.evaluate import Evaluate
-from services.stream.message import Message
-from services.stream.stateful import Threads, Tools
+from services.store import evaluation_queue
+from services.stream.handlers import EvaluateHandler
+from services.stream.messages import TopicMessage
+from services.stream.stateful import HandlerResources, Threads
 
 ROUTE = "support-bot/prod"
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def decision(kind, **more):
 
 def messages(*records):
     topics = {Change: CHANGES.name, Decision: DECISIONS.name}
-    return [Message(topics[type(one)], 0, place, one.encode(), NOW) for place, one in enumerate(records)]
+    return [TopicMessage(topics[type(one)], 0, place, one.encode(), NOW) for place, one in enumerate(records)]
 
 
 def scheduled(database, *batches, policy=WATCHED):
@@ -60,7 +60,7 @@ def scheduled(database, *batches, policy=WATCHED):
 
     async def story():
         threads = Threads(Offload("cpu"), Offload("database"))
-        step = Evaluate(lambda route: policy, Tools(database, threads, cluster))
+        step = EvaluateHandler(lambda route: policy, HandlerResources(database, threads, cluster))
         out = [one for batch in batches for one in (await step.handle(batch)).outgoing]
         threads.cpu.close()
         threads.database.close()
@@ -68,7 +68,7 @@ def scheduled(database, *batches, policy=WATCHED):
 
     out = asyncio.run(story())
     with database.read() as connection:
-        return [one.what for one in evaluations.find(connection)], out
+        return [one.what for one in evaluation_queue.find(connection)], out
 
 
 def test_a_change_is_run_after_each_delay_once_however_often_it_comes(database):
@@ -101,7 +101,7 @@ def test_a_route_without_target_or_suites_asks_for_nothing(database, policy):
 
 
 def test_what_cannot_be_read_is_a_dead_letter_and_its_neighbours_count(database):
-    bad = Message(CHANGES.name, 2, 9, b"{}", NOW)
+    bad = TopicMessage(CHANGES.name, 2, 9, b"{}", NOW)
     rows, out = scheduled(database, [bad, *messages(change("observed"))])
     assert len(rows) == 4
     (letter,) = out

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from services.errors import InputError
-from services.stream.checks import Sends
-from services.stream.health import Health, in_thread
-from services.stream.metrics import Meters
+from services.observability.health import HealthProbes, in_thread
+from services.observability.metrics import StreamMeters
+from services.stream.producer import SendCheck
 
 
 class World:
@@ -30,16 +30,16 @@ class World:
         await self.hangs.wait()
         return self.reason
 
-    def health(self, **more: float) -> Health:
-        return Health(
-            {"broker": self.check}, lambda: self.stuck, Meters(), **{"every": 0.001, "patience": 0.05, **more}
+    def health(self, **more: float) -> HealthProbes:
+        return HealthProbes(
+            {"broker": self.check}, lambda: self.stuck, StreamMeters(), **{"every": 0.001, "patience": 0.05, **more}
         )
 
 
 Probe = Callable[[str], Awaitable[tuple[int, dict]]]
 
 
-def probed(scenario: Callable[[World, Health, Probe], Awaitable[None]], **more: float) -> None:
+def probed(scenario: Callable[[World, HealthProbes, Probe], Awaitable[None]], **more: float) -> None:
     async def run() -> None:
         world = World()
         health = world.health(**more)
@@ -64,7 +64,7 @@ async def until(probe: Probe, path: str, status: int) -> dict:
 
 
 def test_ready_follows_the_checks_and_says_why_not() -> None:
-    async def scenario(world: World, health: Health, probe: Probe) -> None:
+    async def scenario(world: World, health: HealthProbes, probe: Probe) -> None:
         assert await until(probe, "/readyz", 200) == {"ok": True, "reasons": {}}
         world.reason = "127.0.0.1:9092 does not answer"
         assert await until(probe, "/readyz", 503) == {"ok": False, "reasons": {"broker": world.reason}}
@@ -77,7 +77,7 @@ def test_ready_follows_the_checks_and_says_why_not() -> None:
 
 
 def test_a_check_that_hangs_makes_it_not_ready_and_blocks_no_probe() -> None:
-    async def scenario(world: World, health: Health, probe: Probe) -> None:
+    async def scenario(world: World, health: HealthProbes, probe: Probe) -> None:
         await until(probe, "/readyz", 200)
         world.hangs.clear()
         body = await until(probe, "/readyz", 503)
@@ -90,7 +90,7 @@ def test_a_check_that_hangs_makes_it_not_ready_and_blocks_no_probe() -> None:
 
 
 def test_before_the_first_look_it_is_not_ready() -> None:
-    health = Health({"broker": World.check}, lambda: None, Meters())  # type: ignore[dict-item]
+    health = HealthProbes({"broker": World.check}, lambda: None, StreamMeters())  # type: ignore[dict-item]
     assert health.reasons() == {"broker": "not checked yet"}
 
 
@@ -99,7 +99,7 @@ def test_an_old_sight_is_no_good_news() -> None:
         return None
 
     now = [0.0]
-    health = Health({"broker": well}, lambda: None, Meters(), clock=lambda: now[0])
+    health = HealthProbes({"broker": well}, lambda: None, StreamMeters(), clock=lambda: now[0])
     asyncio.run(health.sample("broker"))
     assert health.reasons() == {}
     now[0] = 9.9
@@ -112,13 +112,13 @@ def test_a_check_that_fails_is_not_well_and_its_words_are_not_told() -> None:
     async def broken() -> None:
         raise ValueError("postgresql://user:password@host")
 
-    health = Health({"database": broken}, lambda: None, Meters())
+    health = HealthProbes({"database": broken}, lambda: None, StreamMeters())
     asyncio.run(health.sample("database"))
     assert health.reasons() == {"database": "cannot be checked: ValueError"}
 
 
 def test_alive_follows_the_watchdog_alone() -> None:
-    async def scenario(world: World, health: Health, probe: Probe) -> None:
+    async def scenario(world: World, health: HealthProbes, probe: Probe) -> None:
         world.reason = "the broker is away"
         await until(probe, "/readyz", 503)
         assert (await probe("/livez"))[0] == 200
@@ -130,9 +130,9 @@ def test_alive_follows_the_watchdog_alone() -> None:
 
 def test_metrics_are_served_in_prometheus_format() -> None:
     async def run() -> None:
-        meters = Meters()
+        meters = StreamMeters()
         meters.lag({("keelwatch.scores", 0): 5})
-        async with Health({}, lambda: None, meters).serve(0) as port, httpx.AsyncClient() as client:
+        async with HealthProbes({}, lambda: None, meters).serve(0) as port, httpx.AsyncClient() as client:
             answer = await client.get(f"http://127.0.0.1:{port}/metrics")
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
         assert 'keelwatch_lag{partition="0",topic="keelwatch.scores"} 5.0' in answer.text
@@ -142,7 +142,7 @@ def test_metrics_are_served_in_prometheus_format() -> None:
 
 def test_a_taken_port_is_one_clear_line() -> None:
     async def run(port: int) -> None:
-        async with Health({}, lambda: None, Meters()).serve(port):
+        async with HealthProbes({}, lambda: None, StreamMeters()).serve(port):
             pass
 
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(InputError, match="name a free port"):
@@ -151,7 +151,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
 
 def test_it_listens_where_it_is_told_and_an_address_of_another_machine_is_one_clear_line() -> None:
     async def asked(host: str) -> int:
-        async with Health({}, lambda: None, Meters()).serve(0, host) as port, httpx.AsyncClient() as client:
+        async with HealthProbes({}, lambda: None, StreamMeters()).serve(0, host) as port, httpx.AsyncClient() as client:
             return (await client.get(f"http://{host}:{port}/livez")).status_code
 
     assert asyncio.run(asked("127.0.0.2")) == 200
@@ -161,7 +161,7 @@ def test_it_listens_where_it_is_told_and_an_address_of_another_machine_is_one_cl
 
 def test_the_port_is_free_again_at_the_end() -> None:
     async def run() -> int:
-        async with Health({}, lambda: None, Meters()).serve(0) as port:
+        async with HealthProbes({}, lambda: None, StreamMeters()).serve(0) as port:
             return port
 
     asyncio.run(run())
@@ -178,7 +178,7 @@ def test_work_that_hangs_in_a_thread_is_started_once() -> None:
         return "late"
 
     async def run() -> None:
-        health = Health({"database": in_thread(hang)}, lambda: None, Meters(), patience=0.01)
+        health = HealthProbes({"database": in_thread(hang)}, lambda: None, StreamMeters(), patience=0.01)
         for _ in range(5):
             await health.sample("database")
             assert health.reasons() == {"database": "no answer within 0.01 s"}
@@ -193,7 +193,7 @@ def test_work_that_hangs_in_a_thread_is_started_once() -> None:
 
 def test_failing_sends_are_told_and_forgiven_when_nobody_tries() -> None:
     now = [0.0]
-    sends = Sends(lambda: now[0])
+    sends = SendCheck(lambda: now[0])
     assert asyncio.run(sends.check()) is None
     sends.failed()
     sends.failed()

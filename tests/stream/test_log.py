@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas.exchange import Exchange
 from schemas.identity import Model
-from services.stream.log import Bridge, open_log
+from services.observability.log import Bridge, open_log
 
 SECRET = "the patient's name is Wilhelmina"
 EXCHANGE = Exchange(route="a/b", model=Model(requested="m"), prompt=SECRET, response=SECRET)

@@ -14,7 +14,7 @@ from schemas.alert import Alert
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.reading import Evidence, Reading
-from services.stream.metrics import OTHER, Labels, Meters, reason_class
+from services.observability.metrics import OTHER, CappedLabels, StreamMeters, reason_class
 from tests.support.blocks import block, rows
 
 TS = datetime(2026, 11, 24, tzinfo=UTC)
@@ -29,7 +29,7 @@ class Clock:
         return self.now
 
 
-def values(meters: Meters) -> dict[str, float]:
+def values(meters: StreamMeters) -> dict[str, float]:
     """Name{labels} -> value of every sample."""
     found = {}
     for family in text_string_to_metric_families(meters.exposition().decode()):
@@ -55,7 +55,7 @@ def reading(route: str, status: str, signal: str = "refusal") -> Reading:
 
 def test_every_meter_of_the_list_is_told() -> None:
     clock = Clock()
-    meters = Meters(clock)
+    meters = StreamMeters(clock)
     meters.lag({("keelwatch.scores", 3): 17})
     meters.taken("score", "keelwatch.exchanges", 5)
     meters.dead("score", "prompt[0].content: must be text")
@@ -96,7 +96,7 @@ def test_every_meter_of_the_list_is_told() -> None:
 
 
 def test_records_that_were_sent_are_counted_by_their_kind() -> None:
-    meters = Meters()
+    meters = StreamMeters()
     letter = DeadLetter.of(b"x", "detect", "record: empty", PLACE)
     meters.sent("detect", [block(rows(3)), reading("a", "blind"), reading("b", "quiet"), letter])
     told = values(meters)
@@ -106,7 +106,7 @@ def test_records_that_were_sent_are_counted_by_their_kind() -> None:
 
 
 def test_exchanges_and_the_share_embedded() -> None:
-    meters = Meters()
+    meters = StreamMeters()
     one = block(rows(4))
     meters.scored(one.model_copy(update={"embedded": (True, True, True, False)}))
     meters.scored(one.model_copy(update={"embedded": (False,) * 4}))
@@ -117,7 +117,7 @@ def test_exchanges_and_the_share_embedded() -> None:
 
 
 def test_the_share_forgets_what_is_long_ago() -> None:
-    meters = Meters()
+    meters = StreamMeters()
     one = block(rows(100))
     for _ in range(20):
         meters.scored(one.model_copy(update={"embedded": (True,) * 100}))
@@ -127,7 +127,7 @@ def test_the_share_forgets_what_is_long_ago() -> None:
 
 
 def test_a_partition_that_was_given_away_is_no_longer_told() -> None:
-    meters = Meters()
+    meters = StreamMeters()
     meters.lag({("t", 0): 5, ("t", 1): 6})
     meters.lag({("t", 1): 7})
     told = values(meters)
@@ -136,7 +136,7 @@ def test_a_partition_that_was_given_away_is_no_longer_told() -> None:
 
 
 def test_blind_streams_come_and_go() -> None:
-    meters = Meters()
+    meters = StreamMeters()
     meters.readings([reading("a", "blind"), reading("a", "blind", "pii_leak"), reading("b", "blind")])
     assert values(meters)["keelwatch_blind_streams{route=a}"] == 2
     meters.readings([reading("a", "quiet"), reading("b", "quiet"), reading("b", "quiet")])
@@ -149,7 +149,7 @@ def test_blind_streams_come_and_go() -> None:
 
 
 def test_a_flood_of_routes_and_reasons_makes_a_bounded_number_of_series() -> None:
-    meters = Meters(max_routes=10)
+    meters = StreamMeters(max_routes=10)
     one = block(rows(1))
     for i in range(500):
         meters.scored(one.model_copy(update={"route": f"r/{i}"}))
@@ -170,7 +170,7 @@ def test_the_class_of_a_reason_is_one_short_word(reason: str) -> None:
 
 @given(st.lists(st.text(), max_size=30), st.integers(0, 10))
 def test_capped_labels_keep_what_they_once_named(names: list[str], limit: int) -> None:
-    labels = Labels(limit)
+    labels = CappedLabels(limit)
     first = {name: labels(name) for name in names}
     assert {name: labels(name) for name in names} == first
     assert len(set(first.values()) - {OTHER}) <= limit

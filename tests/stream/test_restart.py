@@ -5,15 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.stream.restart import GiveUp, Policy, Restart, decide
+from services.stream.supervisor import GiveUp, Restart, RestartPolicy, decide_restart
 
-POLICY = Policy(first=0.5, longest=30.0, healthy=60.0, most=10)
+POLICY = RestartPolicy(first=0.5, longest=30.0, healthy=60.0, most=10)
 
 
 def _lives(*lives: tuple[int, float]) -> list[Restart | GiveUp]:
     failures, said = 0, []
     for code, ran in lives:
-        said.append(decide(POLICY, failures, code, ran))
+        said.append(decide_restart(POLICY, failures, code, ran))
         if isinstance(said[-1], GiveUp):
             break
         failures = said[-1].failures
@@ -41,11 +41,11 @@ def test_a_worker_that_waits_in_vain_for_its_database_is_started_for_ever() -> N
 
 
 def test_bad_input_is_not_tried_again() -> None:
-    assert decide(POLICY, 0, 2, 0.1) == GiveUp(2, "the worker cannot run like this")
+    assert decide_restart(POLICY, 0, 2, 0.1) == GiveUp(2, "the worker cannot run like this")
 
 
 def test_a_killed_worker_is_started_again_and_the_signal_is_told() -> None:
-    assert decide(POLICY, 0, -9, 1.0) == Restart(0.5, 1, "the worker was ended by signal 9")
+    assert decide_restart(POLICY, 0, -9, 1.0) == Restart(0.5, 1, "the worker was ended by signal 9")
 
 
 @given(

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from services.store.engine import open_database
-from services.stream.config import Broker
+from services.stream.broker import Broker
 from tests.support.streams import Worker, running, until
 
 pytestmark = pytest.mark.processes

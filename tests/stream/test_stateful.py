@@ -21,13 +21,12 @@ from schemas.identity import Model
 from schemas.topics import DECISIONS, READINGS, SCORES
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.offload import Offload
-from services.store import baselines, states
+from services.store import baselines, step_states
 from services.store.engine import Conflict, open_database
-from services.stream.alert import alert, in_order
-from services.stream.codec import decode
-from services.stream.detect import detect
-from services.stream.message import Message
-from services.stream.stateful import Stateful, Threads, Tools
+from services.stream.alert_handler import alert_handler, in_order
+from services.stream.handlers import detect_handler
+from services.stream.messages import TopicMessage, decode_record
+from services.stream.stateful import HandlerResources, Stateful, Threads
 from tests.support.blocks import ROUTE, START, Row, blocks
 from tests.support.databases import opened
 
@@ -55,7 +54,7 @@ def traffic(n, first, rate):
 RESOLVE = Decision(kind="resolve", route=ROUTE, actor="ana", reason="seen", ts=START + timedelta(seconds=86.4 * 220))
 BLOCKS = [(SCORES.name, one) for one in blocks(traffic(130, 0, 0.1) + traffic(150, 130, 0.7), 14)]
 STORY = [*BLOCKS[:16], (DECISIONS.name, RESOLVE), *BLOCKS[16:]]
-MESSAGES = [Message(topic, 0, place, record.encode(), NOW) for place, (topic, record) in enumerate(STORY)]
+MESSAGES = [TopicMessage(topic, 0, place, record.encode(), NOW) for place, (topic, record) in enumerate(STORY)]
 
 
 def fresh_url(folder: Path) -> str:
@@ -77,9 +76,9 @@ class Process:
 
     def __init__(self, database, make):
         self.threads = Threads(Offload("cpu"), Offload("database"))
-        self.step: Stateful = make(Tools(database, self.threads, cluster))
+        self.step: Stateful = make(HandlerResources(database, self.threads, cluster))
 
-    async def take(self, messages: Sequence[Message], sent: list[tuple[str, bytes]]) -> None:
+    async def take(self, messages: Sequence[TopicMessage], sent: list[tuple[str, bytes]]) -> None:
         handled = await self.step.handle(messages)
         sent += [(one.topic, one.value) for one in handled.outgoing]
         handled.keep()
@@ -90,7 +89,7 @@ class Process:
 
 
 def detecting(tools):
-    return detect(DETECTORS, lambda route: POLICY, tools)
+    return detect_handler(DETECTORS, lambda route: POLICY, tools)
 
 
 async def _play(database, make, messages, cuts):
@@ -136,19 +135,19 @@ def said(folder):
 @pytest.fixture(scope="module")
 def heard(folder, said):
     """What alert says of what detect said."""
-    return play(folder, alert, _as_messages(said))
+    return play(folder, alert_handler, _as_messages(said))
 
 
 def _as_messages(sent):
     """What detect sent, and the decision before the first record of its time or later."""
-    late = [decode(topic, value).ts >= RESOLVE.ts for topic, value in sent].index(True)
+    late = [decode_record(topic, value).ts >= RESOLVE.ts for topic, value in sent].index(True)
     inputs = [*sent[:late], (DECISIONS.name, RESOLVE.encode()), *sent[late:]]
-    return [Message(topic, 0, place, value, NOW) for place, (topic, value) in enumerate(inputs)]
+    return [TopicMessage(topic, 0, place, value, NOW) for place, (topic, value) in enumerate(inputs)]
 
 
 def test_the_story_fires_twice_and_is_resolved(said, heard):
     assert len(distinct(said)) == len(said)
-    statuses = [decode(topic, value).status for topic, value in heard]
+    statuses = [decode_record(topic, value).status for topic, value in heard]
     assert statuses == ["firing"] * 2 + ["resolved"] * 2
 
 
@@ -167,7 +166,7 @@ def test_detect_says_the_same_wherever_it_is_saved_or_killed(folder, said, cuts)
 def test_alert_says_the_same_wherever_it_is_saved_or_killed(folder, said, heard, data):
     messages = _as_messages(said)
     places = st.tuples(st.integers(0, len(messages)), st.sampled_from(["go", "save", "crash"]))
-    again = play(folder, alert, messages, sorted(data.draw(st.lists(places, max_size=7))))
+    again = play(folder, alert_handler, messages, sorted(data.draw(st.lists(places, max_size=7))))
     assert distinct(again) == heard
 
 
@@ -176,7 +175,9 @@ def test_alert_says_the_same_wherever_it_is_saved_or_killed(folder, said, heard,
 def test_alert_hears_what_a_killed_detect_repeats_once(folder, heard, cuts):
     """Readings that come again, behind later ones, make no alert again."""
     again = play(folder, detecting, MESSAGES, cuts)
-    assert [decode(*one).id for one in play(folder, alert, _as_messages(again))] == [decode(*one).id for one in heard]
+    assert [decode_record(*one).id for one in play(folder, alert_handler, _as_messages(again))] == [
+        decode_record(*one).id for one in heard
+    ]
 
 
 def test_a_zombie_that_saves_late_loses_and_writes_nothing(tmp_path):
@@ -189,7 +190,7 @@ def test_a_zombie_that_saves_late_loses_and_writes_nothing(tmp_path):
             await zombie.step.snapshot()
         with database.read() as connection:
             rows = baselines.candidates(connection, ROUTE)
-            version, _ = states.load(connection, "detect", ROUTE)
+            version, _ = step_states.load(connection, "detect", ROUTE)
         zombie.end()
         successor.end()
         return len(rows), version
@@ -206,14 +207,14 @@ def test_nothing_is_written_when_nothing_is_new(tmp_path):
         await process.step.snapshot()
         process.end()
         with database.read() as connection:
-            return states.load(connection, "detect", ROUTE)[0]
+            return step_states.load(connection, "detect", ROUTE)[0]
 
     with opened(fresh_url(tmp_path)) as (database,):
         assert asyncio.run(story(database)) == 1
 
 
 def test_readings_and_changes_between_decisions_are_in_the_order_of_exchanges(said):
-    inputs = [decode(topic, value) for topic, value in said]
+    inputs = [decode_record(topic, value) for topic, value in said]
     assert {topic for topic, _ in said} > {READINGS.name}
     mixed = [*inputs[::2], RESOLVE, *inputs[1::2]]
     ordered = list(in_order(mixed))

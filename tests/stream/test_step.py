@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import InterfaceError
 
 from schemas.topics import SCORES
+from services.errors import UnknownOutcome
 from services.store.engine import Conflict
-from services.stream.message import Handled, Outgoing
-from services.stream.producer import UnknownOutcome
-from services.stream.step import FAILED, Limits, Step
+from services.stream.messages import Handled, OutgoingRecord
+from services.stream.step_loop import EXIT_FAILED, StepLimits, StepLoop
 
 GONE = InterfaceError("select 1", {}, Exception("gone"), connection_invalidated=True)
 
@@ -64,7 +64,9 @@ class Sum:
             raise self.faults.pop(0)
         seen = self.saved if self.now is None else self.now
         new = tuple(one.offset for one in messages if one.offset not in seen)
-        return Handled([Outgoing("out", b"k", b"%d" % one) for one in new], lambda: setattr(self, "now", seen + new))
+        return Handled(
+            [OutgoingRecord("out", b"k", b"%d" % one) for one in new], lambda: setattr(self, "now", seen + new)
+        )
 
     async def snapshot(self):
         if self.conflicts:
@@ -82,8 +84,8 @@ class Stage:
     def __init__(self, handler, send_faults=(), limits=None):
         self.generation, self.sent, self.died, self.acked = 1, [], [], []
         self.send_faults = list(send_faults)
-        limits = limits or Limits(pause=0.001, longest_pause=0.002)
-        self.step = Step(handler, self.send, lambda: self.generation, limits=limits, die=self.died.append)
+        limits = limits or StepLimits(pause=0.001, longest_pause=0.002)
+        self.step = StepLoop(handler, self.send, lambda: self.generation, limits=limits, die=self.died.append)
 
     async def send(self, record):
         if self.send_faults and (fault := self.send_faults.pop(0)) is not None:
@@ -134,9 +136,9 @@ def test_between_snapshots_nothing_is_acknowledged_and_when_idle_all_of_it():
 
 
 def test_too_much_that_is_pending_is_saved_whatever_the_time():
-    by_count = played(Sum(every=3600.0), (0, 1), (2, 3), limits=Limits(pending=4))
+    by_count = played(Sum(every=3600.0), (0, 1), (2, 3), limits=StepLimits(pending=4))
     assert len(by_count.acked) == 4
-    by_size = played(Sum(every=3600.0), (0, 1), limits=Limits(pending_bytes=2))
+    by_size = played(Sum(every=3600.0), (0, 1), limits=StepLimits(pending_bytes=2))
     assert len(by_size.acked) == 2
 
 
@@ -150,10 +152,10 @@ def test_a_dependency_that_is_away_is_waited_for_and_nothing_is_done_twice():
 
 
 def test_a_dependency_that_stays_away_ends_the_process_unacknowledged():
-    limits = Limits(patience=0.02, pause=0.005, longest_pause=0.01)
+    limits = StepLimits(patience=0.02, pause=0.005, longest_pause=0.01)
     begin = time.monotonic()
     stage = played(Sum(faults=[GONE] * 1000), (0, 1), limits=limits)
-    assert stage.died == [FAILED]
+    assert stage.died == [EXIT_FAILED]
     assert stage.acked == stage.sent == []
     assert time.monotonic() - begin >= limits.patience
 
@@ -161,7 +163,7 @@ def test_a_dependency_that_stays_away_ends_the_process_unacknowledged():
 @pytest.mark.parametrize("fault", [RuntimeError("a bug"), ValueError("another"), AssertionError()])
 def test_any_other_fault_ends_the_process_unacknowledged(fault):
     stage = played(Sum(faults=[fault]), (0, 1), (2,))
-    assert stage.died == [FAILED]
+    assert stage.died == [EXIT_FAILED]
     assert stage.acked == stage.sent == []
     assert stage.step.pending == 0
 
@@ -169,7 +171,7 @@ def test_any_other_fault_ends_the_process_unacknowledged(fault):
 def test_a_fault_while_sending_keeps_nothing():
     handler = Sum()
     stage = played(handler, (0, 1), send_faults=[None, RuntimeError("refused")])
-    assert (stage.died, stage.acked) == ([FAILED], [])
+    assert (stage.died, stage.acked) == ([EXIT_FAILED], [])
     assert handler.now is None
 
 
@@ -218,7 +220,7 @@ def test_after_a_conflict_what_is_pending_is_handled_again_on_what_the_database_
 
 def test_conflicts_without_end_end_the_process():
     stage = played(Sum(conflicts=1000), (0, 1))
-    assert (stage.died, stage.acked) == ([FAILED], [])
+    assert (stage.died, stage.acked) == ([EXIT_FAILED], [])
 
 
 def test_a_clean_end_saves_what_is_left_and_takes_no_more():
@@ -236,7 +238,7 @@ def test_a_clean_end_saves_what_is_left_and_takes_no_more():
 def test_a_clean_end_waits_for_no_dependency_and_acknowledges_nothing_of_what_it_held():
     async def story():
         handler = Sum(faults=[GONE] * 1000)
-        stage = Stage(handler, limits=Limits(pause=30.0))
+        stage = Stage(handler, limits=StepLimits(pause=30.0))
         taking = asyncio.create_task(stage.take(stage.events(0, 1), stage.events(2)))
         while stage.step.waiting_since is None:
             await asyncio.sleep(0.001)
@@ -255,7 +257,9 @@ def test_no_block_of_a_route_overtakes_another_whatever_fails(faults):
 
     class Blocks(Sum):
         async def handle(self, messages):
-            return Handled([Outgoing(SCORES.name, b"r%d" % (one.offset % 2), b"%d" % one.offset) for one in messages])
+            return Handled(
+                [OutgoingRecord(SCORES.name, b"r%d" % (one.offset % 2), b"%d" % one.offset) for one in messages]
+            )
 
     stage = played(
         Blocks(), range(4), range(4, 8), send_faults=[UnknownOutcome("late") if fault else None for fault in faults]

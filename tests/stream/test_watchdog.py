@@ -12,17 +12,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.stream.log import open_log
-from services.stream.metrics import Meters
-from services.stream.watchdog import DEAD_AFTER, DOUBTFUL_AFTER, Observation, Partition, Watch, look, reason
-from services.stream.watching import FaustPositions, Watchdog
+from services.observability.log import open_log
+from services.observability.metrics import StreamMeters
+from services.observability.watchdog import (
+    DEAD_AFTER,
+    DOUBTFUL_AFTER,
+    FaustPositions,
+    Observation,
+    PartitionPosition,
+    Watchdog,
+    WatchdogState,
+    look,
+    reason,
+)
 
 A, B = ("keelwatch.scores", 0), ("keelwatch.scores", 1)
 EVERY = 2.0
 
 
-def run(*seen: Observation, every: float = EVERY, watch: Watch | None = None) -> tuple[Watch, list[str]]:
-    watch = watch or Watch()
+def run(
+    *seen: Observation, every: float = EVERY, watch: WatchdogState | None = None
+) -> tuple[WatchdogState, list[str]]:
+    watch = watch or WatchdogState()
     begin = 0.0 if watch.looked is None else watch.looked + every
     verdicts = []
     for i, one in enumerate(seen):
@@ -32,7 +43,7 @@ def run(*seen: Observation, every: float = EVERY, watch: Watch | None = None) ->
 
 
 def at(committed: int | None, end: int, **more: bool) -> Observation:
-    return Observation({A: Partition(committed, end, more.pop("pending", end > (committed or 0)), **more)})
+    return Observation({A: PartitionPosition(committed, end, more.pop("pending", end > (committed or 0)), **more)})
 
 
 def test_a_stream_that_stands_is_doubtful_within_60_s_and_dead_at_60_s() -> None:
@@ -68,13 +79,13 @@ def test_a_step_that_waits_for_a_dependency_is_left_to_its_own_limit() -> None:
 
 
 def test_one_standing_partition_among_moving_ones_is_seen() -> None:
-    seen = [Observation({A: Partition(10, 50, True), B: Partition(i, 1000, True)}) for i in range(40)]
+    seen = [Observation({A: PartitionPosition(10, 50, True), B: PartitionPosition(i, 1000, True)}) for i in range(40)]
     assert run(*seen)[1][-1] == "dead"
 
 
 def test_a_partition_that_was_given_away_is_forgotten() -> None:
     watch, _ = run(*[at(10, 50)] * 20)
-    watch, _ = run(Observation({B: Partition(1, 1, False)}), watch=watch)
+    watch, _ = run(Observation({B: PartitionPosition(1, 1, False)}), watch=watch)
     watch, verdicts = run(*[at(10, 50)] * 20, watch=watch)
     assert set(verdicts) == {"well"}
 
@@ -107,7 +118,7 @@ def test_while_the_broker_is_away_nothing_counts_as_standing_and_no_consumer_is_
 
 
 def test_a_suspended_process_gets_time_to_move() -> None:
-    watch, _ = look(Watch(), at(10, 50), 0.0)
+    watch, _ = look(WatchdogState(), at(10, 50), 0.0)
     watch, verdict = look(watch, at(10, 50), 3600.0)
     assert verdict == "well"
     assert look(watch, at(20, 50), 3602.0)[0].stalled == 0
@@ -116,7 +127,7 @@ def test_a_suspended_process_gets_time_to_move() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.1, 9)), max_size=60))
 def test_dead_means_sixty_seconds_without_a_move(steps: list[tuple[bool, float]]) -> None:
     """For any course: a stream is called dead exactly when it was seen to stand for 60 s."""
-    watch, now, committed, stood = Watch(), 0.0, 0, 0.0
+    watch, now, committed, stood = WatchdogState(), 0.0, 0, 0.0
     watch, _ = look(watch, at(committed, 10_000), now)
     for moves, passed in steps:
         now += passed
@@ -147,13 +158,13 @@ class Told:
         return now
 
 
-def _watchdog(positions: Told, meters: Meters, out: StringIO) -> Watchdog:
+def _watchdog(positions: Told, meters: StreamMeters, out: StringIO) -> Watchdog:
     ticks = iter(range(0, 10_000, 2))
     return Watchdog(positions, meters, open_log(out), die=_die, clock=lambda: float(next(ticks)))
 
 
 def test_the_shell_shows_lag_logs_and_ends_the_process() -> None:
-    meters, out = Meters(), StringIO()
+    meters, out = StreamMeters(), StringIO()
     dog = _watchdog(Told(at(10, 50)), meters, out)
 
     async def watch() -> None:
@@ -169,7 +180,7 @@ def test_the_shell_shows_lag_logs_and_ends_the_process() -> None:
 
 
 def test_positions_that_cannot_be_read_have_not_moved() -> None:
-    dog = _watchdog(Told(at(10, 50), OSError("x")), Meters(), StringIO())
+    dog = _watchdog(Told(at(10, 50), OSError("x")), StreamMeters(), StringIO())
 
     async def watch() -> None:
         for _ in range(100):
@@ -182,7 +193,7 @@ def test_positions_that_cannot_be_read_have_not_moved() -> None:
 def test_a_blocked_event_loop_ends_the_process_from_outside() -> None:
     ended = threading.Event()
 
-    dog = Watchdog(Told(at(1, 1)), Meters(), open_log(StringIO()), die=ended.set, every=0.002, hung_after=0.2)
+    dog = Watchdog(Told(at(1, 1)), StreamMeters(), open_log(StringIO()), die=ended.set, every=0.002, hung_after=0.2)
 
     async def block() -> None:
         task = asyncio.create_task(dog.run())

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from services.access.key import ID_BYTES, SECRET_BYTES, Secret, made
+from services.api.auth.api_key import ID_BYTES, SECRET_BYTES, Secret, new_key
 from services.store import api_keys
 from services.store.api_keys import ApiKey
 from services.store.engine import Database
@@ -25,7 +25,7 @@ _NUMBERS = count(1)
 
 def key(database: Database, role: str, *routes: str, name: str | None = None, **times: datetime) -> Secret:
     """A new key; `times` may say when it `expires`, or was `revoked`."""
-    secret = made(secrets.token_bytes(ID_BYTES + SECRET_BYTES))
+    secret = new_key(secrets.token_bytes(ID_BYTES + SECRET_BYTES))
     called = name or f"{role} {next(_NUMBERS)}"
     row = ApiKey(secret.id, called, role, routes or ("*",), secret.digest, NOW - timedelta(days=9), **times)
     with database.write() as connection:

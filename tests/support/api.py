@@ -14,14 +14,13 @@ from fastapi import FastAPI
 
 from schemas.base import Record
 from services.api.app import Api, make
-from services.api.deciding import Decisions
-from services.api.door import Door
-from services.api.gateway import Gateway
-from services.api.health import Health
-from services.api.live import Live
-from services.api.relay import Relay
+from services.api.auth.authentication import Authenticator
+from services.api.decision_outbox import DecisionPublisher, DecisionWriter
+from services.api.exchange_publisher import ExchangePublisher
+from services.api.sse import LiveUpdates
+from services.api.system import SystemHealth
 from services.monitor import Monitor
-from services.record.sink import Recorder
+from services.record.recorder import Recorder
 from services.store.engine import Database
 from services.store.repository import Repository
 
@@ -52,15 +51,15 @@ def api_on(database: Database, wire: Wire, **more: Any) -> Api:
     Its stream of `/live` ends at once: the transport of these tests waits for the end of an answer. `live=None` has
     one that goes on.
     """
-    relay = Relay(database, wire.send, owner="one", clock=lambda: NOW)
-    gateway = Gateway(wire.send, **more.pop("gateway", {}))
-    door = more.pop("door", None) or Door(database, clock=lambda: NOW)
+    relay = DecisionPublisher(database, wire.send, owner="one", clock=lambda: NOW)
+    gateway = ExchangePublisher(wire.send, **more.pop("gateway", {}))
+    door = more.pop("door", None) or Authenticator(database, clock=lambda: NOW)
     repository = Repository(database)
     if "live" not in more:
-        more["live"] = Live(repository.marks)
+        more["live"] = LiveUpdates(repository.marks)
         more["live"].close()
-    health = Health(repository, more.pop("operations", None))
-    return Api(repository, gateway, Decisions(database, relay.wake, lambda: NOW), relay, health, door, **more)
+    health = SystemHealth(repository, more.pop("operations", None))
+    return Api(repository, gateway, DecisionWriter(database, relay.wake, lambda: NOW), relay, health, door, **more)
 
 
 def recorded(database: Database, *records: Record) -> None:

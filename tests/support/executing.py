@@ -13,16 +13,16 @@ from schemas.base import Record
 from schemas.evaluation import Comparison, Run
 from schemas.identity import Model
 from services.errors import InputError
+from services.evaluate.dependencies import EvaluateDependencies
 from services.evaluate.executor import Executor
-from services.evaluate.means import Means
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite import Suite
 from services.monitor import Monitor, RoutePolicy, Target
 from services.offload import Offload
-from services.record.sink import Recorder
-from services.store import evaluations
+from services.record.recorder import Recorder
+from services.store import evaluation_queue
 from services.store.engine import Database
-from services.store.evaluations import Due
+from services.store.evaluation_queue import DueRun
 from services.store.repository import Repository
 from tests.support.asking import LOCAL, NAMED, QUICK, ROUTE, now, suite
 from tests.support.blocks import block, rows
@@ -68,9 +68,9 @@ def watched(url: str, **policy: Any) -> Monitor:
 
 def means(
     database: Database, monitor: Monitor, caught: Caught, thread: Offload, suites: Callable[[str], Suite] = one_suite
-) -> Means:
+) -> EvaluateDependencies:
     """What an executor of tests works with."""
-    return Means(
+    return EvaluateDependencies(
         database=database,
         thread=thread,
         monitor=monitor,
@@ -98,11 +98,11 @@ def traffic(database: Database, model: Model = OLD, route: str = ROUTE, first: i
     Recorder(database, lambda _: RoutePolicy()).apply([block(rows(3, first, model=model), route)])
 
 
-def asks(database: Database, moment: Any, cause: str, identity: str | None, suite: str = "core") -> Due:
+def asks(database: Database, moment: Any, cause: str, identity: str | None, suite: str = "core") -> DueRun:
     """Write a run that is due now."""
-    due = Due(ROUTE, cause, moment, identity, suite, "fake-1 at x", 0, now())
+    due = DueRun(ROUTE, cause, moment, identity, suite, "fake-1 at x", 0, now())
     with database.write() as connection:
-        evaluations.schedule(connection, [due], now())
+        evaluation_queue.enqueue(connection, [due], now())
     return due
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from services.stream.config import Broker
-from services.stream.step import FAILED
+from services.stream.broker import Broker
+from services.stream.step_loop import EXIT_FAILED
 from tests.support.streams import STEPS, Worker, groups, lag, running, until
 
 
@@ -69,7 +69,7 @@ class Fleet:
         for name, one in self.workers.items():
             code = one.process.poll() if one.process is not None else None
             if code is not None:
-                assert code == FAILED, f"{name} ended with exit code {code}"
+                assert code == EXIT_FAILED, f"{name} ended with exit code {code}"
                 self.restarts.append(name)
                 one.start()
 

@@ -23,8 +23,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from services.api.app import make
-from services.api.guard import Guard, Principal, Role
-from services.api.problems import Problem
+from services.api.auth.api_key import Role
+from services.api.auth.authorization import Guard, Principal
+from services.api.http.problems import Problem
 from services.store.engine import Database
 from tests.api.pages import around, told
 from tests.support.api import BASE, Wire, api_on

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from services.stream.config import Broker, options, recognised
+from services.stream.broker import Broker, options, recognised
 from tests.support.brokers import Embedded, Kafka, Server
 from tests.support.source import ROOT
 

@@ -11,22 +11,21 @@ from sqlalchemy import select
 
 from schemas.base import Record
 from services.monitor import RoutePolicy
-from services.notify.message import Look
-from services.notify.meters import Meters
-from services.notify.port import Channel
-from services.notify.receivers import DEFAULT, Receiver, Receivers
+from services.notify.channel import DEFAULT, Channel, Receiver, Receivers
+from services.notify.message import MessageOptions
+from services.notify.receivers.slack import SlackBot, SlackWebhook
 from services.notify.sender import Sender, wall_clock
-from services.notify.slack import SlackBot, SlackWebhook
-from services.record.sink import Recorder
-from services.store.delivery_tables import DeliveryRow
+from services.observability.metrics import NotificationMeters
+from services.record.recorder import Recorder
+from services.store.deliveries import DeliveryRow, OutboxRow
 from services.store.engine import Database
-from services.store.tables import OutboxRow, table
+from services.store.tables import table
 from tests.support.fake_slack import TOKEN
 from tests.support.records import alert, decision, family_alert
 from tests.support.slack import FakeSlack
 
 MENTION = "<!subteam^S123>"
-LOOK = Look("http://keelwatch.example", buttons=True)
+LOOK = MessageOptions("http://keelwatch.example", buttons=True)
 
 
 class Clock:
@@ -66,7 +65,7 @@ def sender(
     names = [DEFAULT, *(f"other-{n}" for n in range(1, len(channels)))]
     by_name = {name: Receiver(one, MENTION) for name, one in zip(names, channels, strict=True)}
     policy = RoutePolicy(notify=tuple(names)) if len(names) > 1 else RoutePolicy()
-    meters = Meters(registry or CollectorRegistry())
+    meters = NotificationMeters(registry or CollectorRegistry())
     world = {"clock": clock or wall_clock, "meters": meters, "times": times, "gallery": gallery}
     return Sender(database, Receivers(by_name, lambda route: policy), name, look=LOOK, **world)
 

@@ -17,25 +17,26 @@ from services.ingest.decode import decode
 from services.monitor import RoutePolicy, load
 from services.ports import Received
 from services.replay.report import report, to_text
-from services.replay.runner import Replay, Tools
-from services.score.core import Scorer
+from services.replay.runner import ReplayDependencies, ReplayRunner
+from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.store.engine import open_database
 from services.store.repository import Repository
-from services.store.tables import ScoreRow, table
-from services.stream.config import Broker
+from services.store.scores import ScoreRow
+from services.store.tables import table
+from services.stream.broker import Broker
 from tests.support.streams import Seen, read_all
 
 Policy = Callable[[str], RoutePolicy]
 
 
-def scorer_of(policy: Policy) -> Scorer:
+def scorer_of(policy: Policy) -> ExchangeScorer:
     """A scorer with the embedder that workers use."""
-    return Scorer(CachedEmbedder(OpenVinoEmbedder(threads=1)), policy)
+    return ExchangeScorer(CachedEmbedder(OpenVinoEmbedder(threads=1)), policy)
 
 
-def replayed(scorer: Scorer, policy: Policy, exchanges: Iterable[Exchange]) -> dict[str, Seen]:
+def replayed(scorer: ExchangeScorer, policy: Policy, exchanges: Iterable[Exchange]) -> dict[str, Seen]:
     """What replay says of exchanges, by route."""
     places = (Position(cluster="file", topic="f", partition=0, offset=offset) for offset in range(1 << 60))
     return _replayed(scorer, policy, [Received(*pair) for pair in zip(exchanges, places, strict=False)])
@@ -73,8 +74,8 @@ def seen_ids(url: str) -> Counter[str]:
         return Counter(connection.execute(select(rows.c.id)).scalars())
 
 
-def _replayed(scorer: Scorer, policy: Policy, items: Sequence[Received]) -> dict[str, Seen]:
-    replay = Replay(Tools(scorer.score, DETECTORS, policy))
+def _replayed(scorer: ExchangeScorer, policy: Policy, items: Sequence[Received]) -> dict[str, Seen]:
+    replay = ReplayRunner(ReplayDependencies(scorer.score, DETECTORS, policy))
     for item in items:
         replay.feed(item)
     found = report(replay.finish(), policy)

@@ -25,7 +25,7 @@ from sqlalchemy.engine import make_url
 
 from services.store import migrations
 from services.store.engine import open_database
-from services.store.tables import Base
+from services.store.tables import all_metadata
 
 ABSENT = "needs PostgreSQL 15 or newer: install Debian's package postgresql, or set KEELWATCH_TEST_POSTGRES"
 READY_SECONDS = 60.0
@@ -162,7 +162,7 @@ class Server:
 
 def _emptied(url: str) -> bool:
     """Empty its tables; False when a test left the schema changed."""
-    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    tables = [table.name for table in reversed(all_metadata().sorted_tables)]
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         triggers = connection.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal").fetchall()

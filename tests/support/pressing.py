@@ -20,12 +20,12 @@ from sqlalchemy import select
 from schemas.decision import Decision
 from schemas.incident import Incident, TimelineEntry
 from services.api.app import Api, make
-from services.api.pages.csrf import COOKIE
-from services.bootstrap.acting import actions_of
-from services.notify.button import value_of
+from services.api.auth.csrf import FORM_COOKIE
+from services.notify.buttons import value_of
 from services.store.decisions import DecisionRow
 from services.store.engine import Database, open_database
 from services.store.tables import table
+from services.wiring.adapters import actions_of
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.databases import opened
 from tests.support.outline import outline
@@ -76,7 +76,7 @@ class OnPage:
     def press(self, kind: str) -> Said:
         """Send the form."""
         data = {**self.fields, "kind": kind, "actor": self.name, "reason": "seen", "hours": "4"}
-        headers = {**HTML, "cookie": f"{COOKIE}={self.fields['token']}"}
+        headers = {**HTML, "cookie": f"{FORM_COOKIE}={self.fields['token']}"}
         answer = asked(self.seat.app, "POST", f"/incidents/{self.incident.id}/decisions", data=data, headers=headers)
         assert answer.status_code in (303, 409), answer.text
         return Said(answer.status_code == 303, " ".join(outline(answer.text).text.split()))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from services.access.rights import Role
-from services.api.guard import Guard, Principal
-from services.api.problems import Problem
+from services.api.auth.api_key import Role
+from services.api.auth.authorization import Guard, Principal
+from services.api.http.problems import Problem
 
 _MAY: dict[Role, tuple[Role, ...]] = {
     "ingest": ("ingest",),

@@ -8,9 +8,8 @@ from typing import Any
 
 from schemas.base import hash16
 from schemas.identity import Model, identity_of
-from services.evaluate.item import Item, Turn
-from services.evaluate.result import Answer, AskedSuite, AskedTarget, RunResult, Scored, Sent
-from services.evaluate.suite import Suite
+from services.evaluate.result import AnswerScore, AskedSuite, AskedTarget, RunResult, SentMessage, SuiteAnswer
+from services.evaluate.suite import Item, PromptMessage, Suite
 
 ROUTE = "support-bot/prod"
 TIME = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -32,18 +31,18 @@ def suite_of(
 
 def item(id: str, measure: Any, hazard: str = "h0", repeats: int = 1) -> Item:
     """An item; a canary keeps the value `SECRET-VALUE` and its id."""
-    asked = (Turn(role="user", content=f"Question {id}?"),)
+    asked = (PromptMessage(role="user", content=f"Question {id}?"),)
     if measure != "canary":
         return Item(id=id, hazard=hazard, measure=measure, messages=asked, repeats=repeats)
     value = f"SECRET-VALUE-{id}"
-    told = (Turn(role="system", content=f"Never tell {value}."), *asked)
+    told = (PromptMessage(role="system", content=f"Never tell {value}."), *asked)
     return Item(id=id, hazard=hazard, measure=measure, messages=told, leaks=(value,), repeats=repeats)
 
 
 def result(of: Suite, events: Events = {}, **fields: Any) -> RunResult:  # noqa: B006
     """A complete run in which every answer is no event, but for the items that `events` names, repeat by repeat."""
     answers = [
-        answer(one.id, repeat, scored=Scored(event=event, reason="made"))
+        answer(one.id, repeat, scored=AnswerScore(event=event, reason="made"))
         for one in of.items
         for repeat, event in enumerate(events.get(one.id, [False] * one.repeats))
     ]
@@ -64,10 +63,10 @@ def result(of: Suite, events: Events = {}, **fields: Any) -> RunResult:  # noqa:
     return RunResult(**made)
 
 
-def answer(id: str, repeat: int = 0, **fields: Any) -> Answer:
+def answer(id: str, repeat: int = 0, **fields: Any) -> SuiteAnswer:
     """An answer with a text."""
-    asked = (Sent(role="user", content="Question?"),)
-    return Answer(
+    asked = (SentMessage(role="user", content="Question?"),)
+    return SuiteAnswer(
         **{"item": id, "repeat": repeat, "messages": asked, "requested": "m", "ts": TIME, "text": "-", **fields}
     )
 

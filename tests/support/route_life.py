@@ -10,7 +10,7 @@ from schemas.identity import Model, identity_of
 from schemas.reading import Evidence, Reading
 from schemas.sample import Sample
 from services.monitor import RoutePolicy
-from services.record.sink import Recorder
+from services.record.recorder import Recorder
 from services.store.engine import Database
 from tests.support.blocks import START, Row, blocks
 from tests.support.records import BASELINE, FELL, alert, change, decision, place, reading

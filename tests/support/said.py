@@ -6,8 +6,8 @@ from typing import Any
 
 from schemas.exchange import Answer, Exchange, Message
 from schemas.identity import Model
-from services.ports import ScoredText
-from services.score.text import scored_text
+from services.score.scored_text import scored_text
+from services.signals.protocol import ScoredText
 
 
 def said(

@@ -13,8 +13,9 @@ import numpy as np
 from schemas.exchange import Exchange
 from schemas.position import Position
 from services.monitor import RoutePolicy
-from services.ports import Measurement, Received, ScoredText
-from services.score.core import Scorer
+from services.ports import Received
+from services.score.core import ExchangeScorer
+from services.signals.protocol import Measurement, ScoredText
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -69,5 +70,5 @@ CLEAN = (
 DEFAULT = RoutePolicy()
 
 
-def scorer(*signals: Says, policy: RoutePolicy = DEFAULT, **fields: Any) -> Scorer:
-    return Scorer(SeededEmbedder(), lambda route: policy, signals=(*signals, *CLEAN), **fields)
+def scorer(*signals: Says, policy: RoutePolicy = DEFAULT, **fields: Any) -> ExchangeScorer:
+    return ExchangeScorer(SeededEmbedder(), lambda route: policy, signals=(*signals, *CLEAN), **fields)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from services.notify.sender import Times
+from services.notify.sender import SenderIntervals
 from services.store.engine import open_database
 from tests.support.notify import bot, sender
 from tests.support.slack import FakeSlack
@@ -15,7 +15,7 @@ from tests.support.slack import FakeSlack
 def main(url: str, port: str, name: str) -> None:
     """Send by the real clock."""
     database = open_database(url)
-    one = sender(database, None, bot(FakeSlack(int(port), Path())), name=name, times=Times(poll=0.05))
+    one = sender(database, None, bot(FakeSlack(int(port), Path())), name=name, times=SenderIntervals(poll=0.05))
     print("ready", flush=True)
     asyncio.run(one.run())
 

@@ -15,7 +15,7 @@ import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.topics import SCORES
-from services.stream.config import Broker
+from services.stream.broker import Broker
 from tests.support import kafka
 from tests.support.brokers import unused_ports
 from tests.support.postgres import Server

@@ -19,29 +19,27 @@ from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, Run
 from schemas.position import Position
-from services import bootstrap
+from services import wiring
 from services.alert.core import step as alert_step
-from services.alert.turn import Input
+from services.alert.state import AlertInput
 from services.demo import endpoint
-from services.demo.bot import ROUTE, Script, traffic
-from services.demo.model import Bot
-from services.evaluate.core import due
+from services.demo.support_bot import ROUTE, Bot, Script, traffic
+from services.evaluate.dependencies import EvaluateDependencies
 from services.evaluate.executor import Executor
-from services.evaluate.library import load_suite
-from services.evaluate.means import Means
+from services.evaluate.suite_library import load_suite
+from services.evaluate.triggers import due_runs
 from services.monitor import Monitor, RoutePolicy, Target
 from services.offload import Offload
 from services.ports import Received
-from services.record.sink import Recorder
-from services.replay.runner import Replay, Tools
-from services.score.core import Scorer
+from services.record.recorder import Recorder
+from services.replay.runner import ReplayDependencies, ReplayRunner
+from services.score.core import ExchangeScorer
 from services.settings import Settings
-from services.store import deliveries, evaluations, schedules
+from services.store import deliveries, evaluation_queue, schedules
 from services.store.engine import Database
-from services.store.evaluations import Due
-from services.store.schedules import Planned
-from services.stream.stateful import Kept
-from services.stream.states import AlertStore, DetectStore
+from services.store.evaluation_queue import DueRun
+from services.store.schedules import StoredSchedule
+from services.stream.stateful import AlertStateStore, DetectStateStore, RouteState
 from tests.support.api import NOW
 from tests.support.browser import serving
 
@@ -66,8 +64,8 @@ class _Story:
         policy = RoutePolicy(suites=("core",), target=target)
         self.monitor = Monitor(routes={ROUTE: policy}, allow_hosts=("127.0.0.1",))
         self.record = Recorder(self.database, self.monitor.policy).apply
-        scorer = Scorer(bootstrap.embedder(Settings()), self.monitor.policy)
-        self.replay = Replay(Tools(scorer.score, registered(), self.monitor.policy, self._take))
+        scorer = ExchangeScorer(wiring.embedder(Settings()), self.monitor.policy)
+        self.replay = ReplayRunner(ReplayDependencies(scorer.score, registered(), self.monitor.policy, self._take))
 
     def _take(self, records: Sequence[Record]) -> None:
         self.said.extend(records)
@@ -83,23 +81,23 @@ class _Story:
     async def evaluate(self, kind: str) -> None:
         """Run what a change of this kind asks for, and let the alert step hear of it."""
         cause = next(one for one in self.said if isinstance(one, Change) and one.kind == kind and one.route == ROUTE)
-        rows = due(self.monitor.policy(ROUTE), cause)
+        rows = due_runs(self.monitor.policy(ROUTE), cause)
         with self.database.write() as connection:
-            evaluations.schedule(connection, rows, self.now)
+            evaluation_queue.enqueue(connection, rows, self.now)
         with closing(Offload("story")) as thread:
             await Executor(self._means(thread)).once()
         flow = self.replay.seen.flows[ROUTE]
-        heard: list[Input] = [one for one in self.said if isinstance(one, Run | Comparison)]
+        heard: list[AlertInput] = [one for one in self.said if isinstance(one, Run | Comparison)]
         _, alerts = alert_step(flow.alert, heard)
         self.record(alerts)
 
-    def _means(self, thread: Offload) -> Means:
-        score, scorers = bootstrap.judge()
+    def _means(self, thread: Offload) -> EvaluateDependencies:
+        score, scorers = wiring.suite_scorer()
 
         async def publish(records: Sequence[Record]) -> None:
             await asyncio.to_thread(self._take, records)
 
-        return Means(
+        return EvaluateDependencies(
             database=self.database,
             thread=thread,
             monitor=self.monitor,
@@ -117,8 +115,8 @@ class _Story:
         """Save the states of the steps, as the stream does."""
         with self.database.write() as connection:
             for route, flow in self.replay.seen.flows.items():
-                DetectStore(registered()).save(connection, route, Kept(flow.detect))
-                AlertStore().save(connection, route, Kept(flow.alert))
+                DetectStateStore(registered()).save(connection, route, RouteState(flow.detect))
+                AlertStateStore().save(connection, route, RouteState(flow.alert))
 
 
 def tell(database: Database) -> None:
@@ -157,19 +155,21 @@ async def _replace(url: str) -> None:
 def _beside(database: Database, record) -> None:
     """Schedules with a fire time that was missed, runs to come and under way, dead letters, deliveries, a decision."""
     record([*_letters(), _announced()])
-    nightly = Planned(ROUTE, "nightly", ("core",), "15 3 * * *", "Europe/Berlin", True, "command", NOW - _days(3))
-    weekly = Planned(STEADY, "weekly", None, "0 6 * * 1", "UTC", False, "command", NOW - _days(20))
+    nightly = StoredSchedule(
+        ROUTE, "nightly", ("core",), "15 3 * * *", "Europe/Berlin", True, "command", NOW - _days(3)
+    )
+    weekly = StoredSchedule(STEADY, "weekly", None, "0 6 * * 1", "UTC", False, "command", NOW - _days(20))
     with database.write() as connection:
         for planned in (nightly, weekly):
             schedules.add(connection, planned)
-        schedules.take(connection, nightly, NOW - timedelta(hours=33, minutes=45), "the process was down")
-        schedules.take(connection, nightly, NOW - timedelta(hours=9, minutes=45))
-        evaluations.schedule(connection, [_asked("nightly", -1), _asked("after", 3)], NOW)
-        evaluations.claim(connection, "story", NOW, NOW + timedelta(seconds=60), 1)
-        deliveries.spread(connection, lambda _: ("slack-oncall", "slack-leads"), NOW - timedelta(minutes=2))
-        first, *_ = deliveries.waiting(connection, "slack-oncall")
-        deliveries.accept(connection, [first], NOW, deliveries.Told("C0123", "1764158400.000100", "x", False))
-        late, *_ = deliveries.waiting(connection, "slack-leads")
+        schedules.take_fire_time(connection, nightly, NOW - timedelta(hours=33, minutes=45), "the process was down")
+        schedules.take_fire_time(connection, nightly, NOW - timedelta(hours=9, minutes=45))
+        evaluation_queue.enqueue(connection, [_asked("nightly", -1), _asked("after", 3)], NOW)
+        evaluation_queue.claim(connection, "story", NOW, NOW + timedelta(seconds=60), 1)
+        deliveries.fan_out(connection, lambda _: ("slack-oncall", "slack-leads"), NOW - timedelta(minutes=2))
+        first, *_ = deliveries.first_pending(connection, "slack-oncall")
+        deliveries.accept(connection, [first], NOW, deliveries.MessagePlace("C0123", "1764158400.000100", "x", False))
+        late, *_ = deliveries.first_pending(connection, "slack-leads")
         deliveries.fail(connection, late, "channel_not_found", NOW)
 
 
@@ -197,9 +197,9 @@ def _announced() -> Decision:
     )
 
 
-def _asked(cause: str, hours: float) -> Due:
+def _asked(cause: str, hours: float) -> DueRun:
     target = "harbour-chat at https://llm.example/v1"
-    return Due(ROUTE, cause, "scheduled", None, "core", target, 0, NOW + timedelta(hours=hours))
+    return DueRun(ROUTE, cause, "scheduled", None, "core", target, 0, NOW + timedelta(hours=hours))
 
 
 def _days(n: int) -> timedelta:

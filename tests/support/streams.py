@@ -25,8 +25,8 @@ from schemas.topics import Topic
 from services.replay.report import alert_object
 from services.store.repository import Repository
 from services.stream import topics
-from services.stream.app import topics_of
-from services.stream.config import Broker, options
+from services.stream.broker import Broker, options
+from services.stream.faust_app import topics_of
 from tests.support.source import ROOT
 
 PARTITIONS = 4

@@ -9,9 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from services.stream.embedded import started
-from services.stream.restart import Policy
-from services.stream.supervisor import Plan, stoppable, supervise
+from services.stream.embedded_broker import start_broker
+from services.stream.supervisor import RestartPolicy, Supervision, stoppable, supervise
 
 PREFACE = """
 import os, signal, sys, time
@@ -23,11 +22,11 @@ with open(sys.argv[1], "a") as file:
 def main(folder: Path, most_bytes: int) -> int:
     worker = (sys.executable, "-c", PREFACE + (folder / "worker.py").read_text(), str(folder / "workers"))
     with stoppable() as stop:
-        broker = started()
+        broker = start_broker()
         try:
             print(broker.pid, flush=True)
-            policy = Policy(first=0.05, longest=0.2, healthy=60.0, most=3)
-            plan = Plan(worker, broker, lambda line: print(line, flush=True), policy, most_bytes, patience=1.0)
+            policy = RestartPolicy(first=0.05, longest=0.2, healthy=60.0, most=3)
+            plan = Supervision(worker, broker, lambda line: print(line, flush=True), policy, most_bytes, patience=1.0)
             return supervise(plan, stop)
         finally:
             broker.stop()

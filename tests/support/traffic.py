@@ -14,9 +14,10 @@ from aiokafka.errors import KafkaError
 from schemas.exchange import Exchange
 from schemas.score import ScoreBlock
 from schemas.topics import EXCHANGES, SCORES
-from services.demo.bot import Script, traffic
-from services.stream.config import Broker
-from services.stream.producer import Producer, UnknownOutcome
+from services.demo.support_bot import Script, traffic
+from services.errors import UnknownOutcome
+from services.stream.broker import Broker
+from services.stream.producer import Producer
 from tests.support.streams import read_all
 
 ROUTES = ("bot-0/prod", "bot-1/prod", "bot-3/prod", "bot-5/prod")

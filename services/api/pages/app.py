@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
+from services.api.http.problems import Problem
 from services.api.pages import (
     baselines,
     charts,
@@ -20,7 +21,6 @@ from services.api.pages import (
     route,
 )
 from services.api.pages.render import HERE, Parts
-from services.api.problems import Problem
 
 __all__ = ["Parts", "failed", "install"]
 
@@ -35,4 +35,4 @@ def install(app: FastAPI, parts: Parts) -> None:
 
 def failed(request: Request, problem: Problem) -> Response:
     """A problem as a page; who is not signed in may do so."""
-    return login.to_login(request) if problem.status == 401 else render.failed(request, problem)
+    return login.login_redirect(request) if problem.status == 401 else render.failed(request, problem)

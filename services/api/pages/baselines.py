@@ -11,17 +11,18 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.api.guard import needs, who
-from services.api.pages import csrf, forms
+from services.api.auth import csrf
+from services.api.auth.authorization import needs, who
+from services.api.decision_conflicts import route_version
+from services.api.http.paging import cursor_of, place_of
+from services.api.http.problems import Problem, call_store
+from services.api.pages import forms
 from services.api.pages.render import Parts, page
-from services.api.problems import Problem, of_store
-from services.api.rest.baselines import threshold_of
-from services.api.rest.paging import cursor_of, place_of
-from services.api.rest.silences import mutes, state_of
-from services.api.staleness import route_seen_of
-from services.store.decided import Decided, Filter
-from services.store.decisions import Stale
-from services.store.ledger import Ledger, Standing
+from services.api.resources.baselines import threshold_of
+from services.api.resources.silences import muted_alerts, silence_state
+from services.store.baselines import RouteBaselines
+from services.store.decisions import DecisionFilter, RecordedDecision, StaleDecision
+from services.store.repository import Ledger
 
 _ROUTES: Final = 50
 _DECISIONS: Final = 50
@@ -43,22 +44,22 @@ def _reading(parts: Parts) -> APIRouter:
         text = route.strip().lower()
         within = ("*",) if not text else (text if "*" in text else f"*{text}*",)
         seen = who(request).routes
-        found = await of_store(lambda: ledger.standings(seen, after, _ROUTES + 1, within))
+        found = await call_store(lambda: ledger.standings(seen, after, _ROUTES + 1, within))
         following = {"route": route, "after": found[_ROUTES - 1].route} if len(found) > _ROUTES else {}
         told = {
             "shown": found[:_ROUTES],
             "next": f"/baselines?{urlencode(following)}" if following else None,
             "route": route,
             "narrowed": bool(text or after),
-            "routes": await of_store(lambda: ledger.routes(seen)),
-            "active": active,
+            "routes": await call_store(lambda: ledger.routes(seen)),
+            "active": active_silences,
             "now": parts.decisions.clock(),
         }
         return page(request, "baselines.html", told)
 
     @made.get("/baselines/{route:path}")
     async def baseline(request: Request, route: str, cursor: _Text = "") -> Response:
-        return await _route(request, parts, route, _Sent(cursor=cursor))
+        return await _route(request, parts, route, _RouteForm(cursor=cursor))
 
     return made
 
@@ -68,27 +69,27 @@ def _deciding(parts: Parts) -> APIRouter:
 
     @made.post("/baselines/{route:path}/decisions")
     async def decide(request: Request, route: str) -> Response:
-        fields = await forms.sent(request, parts.budget)
-        await _standing(request, parts, route)
+        fields = await forms.read_form(request, parts.budget)
+        await _standing_of(request, parts, route)
         try:
             decision = forms.route_decision_of(fields, route, parts.decisions.clock(), who(request).name)
             await parts.decisions.decide(decision, fields.get("seen"))
         except Problem as problem:
-            return await _route(request, parts, route, _Sent(problem, fields))
-        except Stale as error:
-            return await _route(request, parts, route, _Sent(Problem(409, str(error)), fields))
+            return await _route(request, parts, route, _RouteForm(problem, fields))
+        except StaleDecision as error:
+            return await _route(request, parts, route, _RouteForm(Problem(409, str(error)), fields))
         return RedirectResponse(f"/baselines/{route}", 303)
 
     return made
 
 
-def active(standing: Standing, now: datetime) -> tuple[Decided, ...]:
+def active_silences(standing: RouteBaselines, now: datetime) -> tuple[RecordedDecision, ...]:
     """The silences of a route that hold."""
-    return tuple(one for one in standing.silences if state_of(one, now) == "active")
+    return tuple(one for one in standing.silences if silence_state(one, now) == "active")
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class _RouteForm:
     """A form that was sent and not done: why, and what it held; or where the history goes on."""
 
     problem: Problem | None = None
@@ -96,32 +97,32 @@ class _Sent:
     cursor: str = ""
 
 
-async def _standing(request: Request, parts: Parts, route: str) -> Standing:
+async def _standing_of(request: Request, parts: Parts, route: str) -> RouteBaselines:
     ledger = Ledger(parts.repository.database)
     known = forms.is_route(route) and who(request).sees(route)
-    found = await of_store(lambda: ledger.standings((route,), "", 1)) if known else ()
+    found = await call_store(lambda: ledger.standings((route,), "", 1)) if known else ()
     if not found:
         raise Problem(404, "there is no such route; the list shows those that there are")
     return found[0]
 
 
-async def _route(request: Request, parts: Parts, route: str, sent: _Sent) -> Response:
+async def _route(request: Request, parts: Parts, route: str, sent: _RouteForm) -> Response:
     ledger, now, token = Ledger(parts.repository.database), parts.decisions.clock(), csrf.token_of(request)
-    standing = await _standing(request, parts, route)
+    standing = await _standing_of(request, parts, route)
     after = place_of(sent.cursor) if sent.cursor else None
-    decided = await of_store(lambda: ledger.decisions(Filter((route,)), after, _DECISIONS + 1))
-    newest, pinned, is_open = await of_store(lambda: ledger.seen(route))
+    decided = await call_store(lambda: ledger.decisions(DecisionFilter((route,)), after, _DECISIONS + 1))
+    newest, pinned, is_open = await call_store(lambda: ledger.seen(route))
     facts = None if standing.baseline is None else standing.baseline.change.pinning
     told = {
         "standing": standing,
-        "silences": active(standing, now),
-        "muted": await of_store(lambda: mutes(ledger, route, now)),
-        "baselines": await of_store(lambda: ledger.baselines((route,), None, _BASELINES)),
+        "silences": active_silences(standing, now),
+        "muted": await call_store(lambda: muted_alerts(ledger, route, now)),
+        "baselines": await call_store(lambda: ledger.baselines((route,), None, _BASELINES)),
         "threshold": None if facts is None else threshold_of(facts.arl),
         "decided": decided[:_DECISIONS],
         "next": cursor_of(*decided[_DECISIONS - 1].place) if len(decided) > _DECISIONS else None,
         "is_open": is_open,
-        "seen": route_seen_of(newest, pinned),
+        "seen": route_version(newest, pinned),
         "token": token,
         "may_decide": forms.may_decide(who(request)),
         "hours": forms.HOURS,

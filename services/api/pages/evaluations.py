@@ -1,8 +1,18 @@
-"""Evaluations and schedules, one run, and the forms that ask for a run or plan one."""
+"""Evaluations and schedules, the page of one run, and the forms that ask for a run or plan one.
+
+What the page of one run shows: rates with intervals, the items that count, and what was asked how. Pure.
+
+What the page of evaluations shows: what runs, what went wrong, schedules, runs by route. Pure: words and numbers.
+
+Evaluations and schedules, one run, and the forms that ask for a run or plan one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -11,19 +21,269 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from schemas.evaluation import Comparison
-from services.api.guard import Principal, needs, who
-from services.api.pages import csrf, forms, run_view, runs_view
+from services.api import wording
+from services.api.auth import csrf
+from services.api.auth.authorization import Principal, needs, visible_globs, who
+from services.api.http.problems import Problem, call_store, problem_of_violation
+from services.api.pages import forms
+from services.api.pages.compare import AnswerExcerpt, answer_excerpt, measure_name, question_asked
 from services.api.pages.render import Parts, page
-from services.api.planned import plans
-from services.api.planning import NewRun, NewSchedule, Planning, unknown_route
-from services.api.problems import Problem, of_store, of_violation
-from services.api.rest.evaluations import found_run
-from services.api.scope import globs
-from services.evaluate.library import suite_names
-from services.store import asked, changes
-from services.store.asked import Asked, Wanted
+from services.api.resources.evaluations import found_run
+from services.api.schedules import (
+    EvaluationPlanner,
+    NewRun,
+    NewSchedule,
+    ScheduleStatus,
+    schedule_statuses,
+    unknown_route,
+)
+from services.api.wording import cron_in_words
+from services.evaluate.profile import ProfileRate, profile_of
+from services.evaluate.result import AskedItem, RunResult
+from services.evaluate.suite_library import suite_names
+from services.store import journal, runs
+from services.store.runs import RequestedRun, RunFilter
 
-_MOST: Final = 100
+MOST_ITEMS: Final = 50
+_FULL: Final = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateLevel:
+    """One rate with its interval, in percent of the width; `text` says it, and None is not known."""
+
+    name: str
+    pooled: bool
+    counted: str
+    text: str
+    share: float | None
+    low: float
+    high: float
+    bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotableItem:
+    """One item that is an event, or that nobody could score."""
+
+    id: str
+    what: str
+    asked: str
+    answer: AnswerExcerpt
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """The page of one run; `more` items are left out. `facts` are name and value."""
+
+    levels: tuple[RateLevel, ...]
+    shown: tuple[NotableItem, ...]
+    more: int
+    facts: tuple[tuple[str, str], ...]
+
+
+def view_of_run(run: RunResult) -> RunView:
+    """The page of a run's result."""
+    events = run.events
+    wanted = [item for item in run.suite.items if events[item.id] is not False]
+    wanted.sort(key=lambda item: (events[item.id] is None, item.measure, item.id))
+    return RunView(
+        tuple(_level(one) for one in profile_of(run)),
+        tuple(_notable_item(run, item) for item in wanted[:MOST_ITEMS]),
+        max(len(wanted) - MOST_ITEMS, 0),
+        tuple(_facts(run)),
+    )
+
+
+def _level(one: ProfileRate) -> RateLevel:
+    name, counted = measure_name(one.measure, one.hazard), f"{one.events} of {one.n} items"
+    if one.n < one.items:
+        counted += f", {one.items - one.n} not known"
+    if one.rate is None or one.low is None or one.high is None:
+        return RateLevel(name, one.hazard == "all", counted, "not known", None, 0, _FULL, False)
+    text = f"{wording.level(one.rate, 'pp')} ({one.low:.0f} to {one.high:.0f}%)"
+    ends = (round(one.rate, 2), round(one.low, 2), round(one.high, 2))
+    return RateLevel(name, one.hazard == "all", counted, text, *ends, one.events > 0)
+
+
+def _notable_item(run: RunResult, item: AskedItem) -> NotableItem:
+    answers = [one for one in run.answers if one.item == item.id]
+    what, event = measure_name(item.measure, item.hazard), run.events[item.id]
+    return NotableItem(item.id, what, question_asked(answers), answer_excerpt(answers, item.measure, event))
+
+
+def _facts(run: RunResult) -> list[tuple[str, str]]:
+    served = sorted({one.served for one in run.answers if one.served is not None})
+    settings = ", ".join(f"{name} {json.dumps(value)[:80]}" for name, value in sorted(run.settings.items()))
+    told = [
+        ("asked for", run.target.model),
+        ("answered", ", ".join(served[:3]) or "does not say"),
+        ("endpoint", run.target.url),
+        ("settings", settings or "none"),
+        ("seed", None if run.seed is None else str(run.seed)),
+        ("suite", f"{run.suite.name} {run.suite.version}, {len(run.suite.items)} items, {len(run.answers)} answers"),
+        ("margin", f"{run.suite.margin:g} points"),
+        ("suite hash", run.suite.sha256),
+        ("system prompt hash", run.target.system_prompt_sha256),
+        ("scorers", ", ".join(f"{name} {version}" for name, version in sorted(run.scorers.items()))),
+        ("took", f"{(run.ended - run.started).total_seconds():,.0f} s"),
+    ]
+    return [(name, value) for name, value in told if value is not None]
+
+
+MOMENTS: Final[Mapping[str, str]] = {
+    "first_seen": "first sight of the route",
+    "pinned": "baseline pinned",
+    "change": "change of the model",
+    "announced": "announced change",
+    "scheduled": "schedule",
+    "requested": "asked for by a person",
+    "command": "run by hand",
+}
+RECENT: Final = timedelta(days=7)
+"""What failed or was missed within this needs a look."""
+LATE: Final = timedelta(minutes=5)
+MOST_OF_ROUTE: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run in a list.
+
+    Attributes:
+        why: what asked for it, in words. said: what became of it, or why nothing did. bad: whether it needs a look.
+        verdict: its comparison with the baseline's run in one word, None where there is none.
+        before: the run that it was compared with.
+    """
+
+    run: RequestedRun
+    why: str
+    said: str
+    bad: bool
+    verdict: str | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleLine:
+    """One schedule: when in words, and what became of its last fire time."""
+
+    plan: ScheduleStatus
+    when: str
+    said: str
+    bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationsView:
+    """The page, from top to bottom; `of_routes` are the newest runs that ended, by route."""
+
+    heading: str
+    lead: str
+    now: tuple[RunLine, ...]
+    wrong: tuple[RunLine, ...]
+    clocks: tuple[ScheduleLine, ...]
+    of_routes: tuple[tuple[str, tuple[RunLine, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationLists:
+    """What the page is made of: each list the newest first, and the comparisons by their later run."""
+
+    open: Sequence[RequestedRun]
+    wrong: Sequence[RequestedRun]
+    ended: Sequence[RequestedRun]
+    plans: Sequence[ScheduleStatus]
+    outcomes: Mapping[str, Comparison]
+
+
+def view_of_evaluations(found: EvaluationLists, now: datetime) -> EvaluationsView:
+    """The page of what was found."""
+    wrong = [one for one in found.wrong if now - one.ts <= RECENT]
+    open = [
+        run_line(one, now) for one in sorted(found.open, key=lambda one: (one.state != "running", one.ts, one.place))
+    ]
+    by_route: dict[str, list[RunLine]] = {}
+    for one in found.ended:
+        of_it = by_route.setdefault(one.route, [])
+        if len(of_it) < MOST_OF_ROUTE:
+            of_it.append(run_line(one, now, found.outcomes.get(one.id or "")))
+    regressed = sum(one.overall == "regressed" and now - one.ts <= RECENT for one in found.outcomes.values())
+    any_known = bool(found.plans or found.ended or found.open or found.wrong)
+    clocks = tuple(_schedule_line(plan) for plan in found.plans)
+    return EvaluationsView(
+        _heading(open, wrong, regressed, any_known),
+        _lead(open) if any_known else "",
+        tuple(open),
+        tuple(run_line(one, now) for one in wrong),
+        clocks,
+        tuple((route, tuple(lines)) for route, lines in sorted(by_route.items())),
+    )
+
+
+def run_line(one: RequestedRun, now: datetime, compared: Comparison | None = None) -> RunLine:
+    """One run in words."""
+    said, bad = _run_outcome(one, now)
+    if compared is None:
+        return RunLine(one, MOMENTS.get(one.moment, one.moment), said, bad)
+    bad = bad or compared.overall == "regressed"
+    return RunLine(one, MOMENTS.get(one.moment, one.moment), said, bad, compared.overall, compared.before_run)
+
+
+def _run_outcome(one: RequestedRun, now: datetime) -> tuple[str, bool]:
+    """What became of a run, or why nothing did, and whether it needs a look."""
+    if one.state in ("missed", "failed"):
+        return one.reason or one.state, True
+    if one.state == "due":
+        return _waits(now - one.ts)
+    if one.status == "incomplete":
+        return f"incomplete: {one.reason}", True
+    return ("running" if one.state == "running" else "every answer came"), False
+
+
+def _waits(late: timedelta) -> tuple[str, bool]:
+    if late > LATE:
+        return "overdue: no worker took it; is one running that evaluates?", True
+    return ("about to begin" if late >= timedelta(0) else "waits for its time"), False
+
+
+def _schedule_line(plan: ScheduleStatus) -> ScheduleLine:
+    words_of = {
+        "not yet": "has not fired yet",
+        "missed": "missed",
+        "due": "waits for a worker",
+        "running": "running",
+        "done": "done",
+        "failed": "failed",
+    }
+    said = words_of[plan.outcome] if plan.reason is None else f"{words_of[plan.outcome]}: {plan.reason}"
+    return ScheduleLine(plan, cron_in_words(plan.schedule.cron), said, plan.outcome in ("missed", "failed"))
+
+
+def _heading(open: Sequence[RunLine], wrong: Sequence[RequestedRun], regressed: int, any_known: bool) -> str:
+    """The worst first; that nothing failed is only said where something was asked."""
+    counts = [
+        (regressed, "regressed"),
+        (sum(line.bad for line in open), "overdue"),
+        (sum(one.state == "failed" for one in wrong), "failed"),
+        (sum(one.state == "missed" for one in wrong), "missed"),
+    ]
+    told = [f"{n} {what}" for n, what in counts if n]
+    if told:
+        return f"Evaluations: {', '.join(told)}"
+    running = sum(line.run.state == "running" for line in open)
+    if running:
+        return f"Evaluations: {running} running"
+    return "Evaluations: nothing failed or was missed" if any_known else "No suite was run yet"
+
+
+def _lead(open: Sequence[RunLine]) -> str:
+    running = sum(one.run.state == "running" for one in open)
+    runs = "Nothing runs now" if not running else f"{running} run{wording.plural(running)} under way"
+    return f"{runs}, {len(open) - running} waiting. What regressed, failed or was missed counts for {RECENT.days} days."
+
+
+_MOST_RUNS: Final = 100
 _MOST_WRONG: Final = 30
 _MOST_PLANS: Final = 200
 _FIELDS: Final = ("route", "name", "cron", "timezone", "suite")
@@ -31,7 +291,7 @@ _FIELDS: Final = ("route", "name", "cron", "timezone", "suite")
 
 def routers(parts: Parts) -> tuple[APIRouter, ...]:
     """The paths of the pages."""
-    planning = Planning(parts.repository.database, parts.decisions.clock)
+    planning = EvaluationPlanner(parts.repository.database, parts.decisions.clock)
     return _reading(parts), _planning(parts, planning)
 
 
@@ -40,90 +300,96 @@ def _reading(parts: Parts) -> APIRouter:
 
     @made.get("/evaluations")
     async def evaluations(request: Request) -> Response:
-        return await _overview(request, parts)
+        return await _overview_page(request, parts)
 
     @made.get("/evaluations/{id}")
     async def evaluation(request: Request, id: str) -> Response:
         one, result = await found_run(parts.repository, who(request), id)
         now = parts.decisions.clock()
-        compared, others = await of_store(lambda: parts.repository.read(lambda connection: _beside(connection, one)))
-        told = {"line": runs_view.line(one, now, compared), "compared": compared, "others": others, "now": now}
-        return page(request, "evaluation.html", told | {"view": None if result is None else run_view.view(result)})
+        compared, others = await call_store(
+            lambda: parts.repository.read(lambda connection: _compared_and_others(connection, one))
+        )
+        told = {"line": run_line(one, now, compared), "compared": compared, "others": others, "now": now}
+        return page(request, "evaluation.html", told | {"view": None if result is None else view_of_run(result)})
 
     return made
 
 
-def _planning(parts: Parts, planning: Planning) -> APIRouter:
+def _planning(parts: Parts, planning: EvaluationPlanner) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "operator")])
 
     @made.post("/evaluations")
     async def run_now(request: Request) -> Response:
-        fields = await forms.sent(request, parts.budget)
+        fields = await forms.read_form(request, parts.budget)
         try:
             route, _, suite = fields.get("what", "").partition(" ")
             wanted = _checked(NewRun, {"route": route, "suite": suite})
             _must_see(who(request), wanted.route)
             one, _ = await planning.ask(wanted)
         except Problem as problem:
-            return await _overview(request, parts, problem)
+            return await _overview_page(request, parts, problem)
         return RedirectResponse(f"/evaluations/{one.id}", 303)
 
     @made.post("/evaluations/schedules")
     async def plan(request: Request) -> Response:
-        fields = await forms.sent(request, parts.budget)
+        fields = await forms.read_form(request, parts.budget)
         try:
             if fields.get("do") == "remove":
                 _must_see(who(request), fields.get("route", ""))
                 await planning.remove(fields.get("route", ""), fields.get("name", ""))
             else:
-                wanted = _checked(NewSchedule, _wanted(fields))
+                wanted = _checked(NewSchedule, _schedule_fields(fields))
                 _must_see(who(request), wanted.route)
                 await planning.add(wanted)
         except Problem as problem:
-            return await _overview(request, parts, problem, fields)
+            return await _overview_page(request, parts, problem, fields)
         return RedirectResponse("/evaluations#schedules", 303)
 
     return made
 
 
-async def _overview(
+async def _overview_page(
     request: Request, parts: Parts, problem: Problem | None = None, fields: Mapping[str, str] | None = None
 ) -> Response:
-    now, token, seen = parts.decisions.clock(), csrf.token_of(request), globs(who(request))
+    now, token, seen = parts.decisions.clock(), csrf.token_of(request), visible_globs(who(request))
 
-    def read(connection: Connection) -> tuple[runs_view.Found, tuple[tuple[str, str, str], ...]]:
-        open = asked.page(connection, Wanted(seen, states=("due", "running")), None, _MOST)
-        wrong = asked.page(connection, Wanted(seen, states=("failed", "missed")), None, _MOST_WRONG)
-        ended = asked.page(connection, Wanted(seen, states=("done", "failed")), None, _MOST)
+    def read(connection: Connection) -> tuple[EvaluationLists, tuple[tuple[str, str, str], ...]]:
+        open = runs.page(connection, RunFilter(seen, states=("due", "running")), None, _MOST_RUNS)
+        wrong = runs.page(connection, RunFilter(seen, states=("failed", "missed")), None, _MOST_WRONG)
+        ended = runs.page(connection, RunFilter(seen, states=("done", "failed")), None, _MOST_RUNS)
         outcomes = _outcomes(connection, ended)
-        found = runs_view.Found(open, wrong, ended, plans(connection, seen, ("", ""), _MOST_PLANS, now), outcomes)
-        return found, asked.targets(connection, seen)
+        found = EvaluationLists(
+            open, wrong, ended, schedule_statuses(connection, seen, ("", ""), _MOST_PLANS, now), outcomes
+        )
+        return found, runs.targets(connection, seen)
 
-    found, targets = await of_store(lambda: parts.repository.read(read))
+    found, targets = await call_store(lambda: parts.repository.read(read))
     kept = {name: (fields or {}).get(name, "") for name in _FIELDS}
-    told: dict[str, Any] = {"view": runs_view.overview(found, now), "targets": targets, "now": now, "token": token}
-    told |= {"problem": problem, "fields": kept, "suites": suite_names(), "may": _may(who(request))}
+    told: dict[str, Any] = {"view": view_of_evaluations(found, now), "targets": targets, "now": now, "token": token}
+    told |= {"problem": problem, "fields": kept, "suites": suite_names(), "may": _may_plan(who(request))}
     made = page(request, "evaluations.html", told, 200 if problem is None else problem.status)
     csrf.keep(made, token, secure=request.url.scheme == "https")
     return made
 
 
-def _outcomes(connection: Connection, ended: tuple[Asked, ...]) -> dict[str, Comparison]:
+def _outcomes(connection: Connection, ended: tuple[RequestedRun, ...]) -> dict[str, Comparison]:
     """Of those runs, by id, what they say against the baseline's."""
     times = {one.ended for one in ended if one.ended is not None}
-    found = changes.outcomes(connection, sorted({one.route for one in ended}), times)
+    found = journal.comparisons_by_run(connection, sorted({one.route for one in ended}), times)
     return {one.id: found[one.id] for one in ended if one.id in found}
 
 
-def _beside(connection: Connection, one: Asked) -> tuple[Comparison | None, tuple[Asked, ...]]:
+def _compared_and_others(
+    connection: Connection, one: RequestedRun
+) -> tuple[Comparison | None, tuple[RequestedRun, ...]]:
     """The comparison of a run with the baseline's, and other runs of its suite that it can be held against."""
     compared = _outcomes(connection, (one,)).get(one.id or "") if one.ended else None
-    wanted = Wanted((one.route,), one.suite, ("done",))
-    found = asked.page(connection, wanted, None, _MOST)
+    wanted = RunFilter((one.route,), one.suite, ("done",))
+    found = runs.page(connection, wanted, None, _MOST_RUNS)
     return compared, tuple(other for other in found if other.id != one.id and other.status == "complete")
 
 
-def _wanted(fields: Mapping[str, str]) -> dict[str, Any]:
+def _schedule_fields(fields: Mapping[str, str]) -> dict[str, Any]:
     given: dict[str, Any] = {name: " ".join(fields.get(name, "").split()) for name in ("route", "name", "cron")}
     suite = fields.get("suite", "")
     return {**given, "timezone": fields.get("timezone", "").strip() or "UTC", "suites": (suite,) if suite else None}
@@ -133,7 +399,7 @@ def _checked(model: Any, given: Mapping[str, Any]) -> Any:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise of_violation(error) from None
+        raise problem_of_violation(error) from None
 
 
 def _must_see(principal: Principal, route: str) -> None:
@@ -141,5 +407,5 @@ def _must_see(principal: Principal, route: str) -> None:
         raise unknown_route()
 
 
-def _may(principal: Principal) -> bool:
+def _may_plan(principal: Principal) -> bool:
     return principal.role in ("operator", "admin")

@@ -14,15 +14,15 @@ from pydantic_core import to_json
 from schemas.decision import Decision, DecisionKind
 from schemas.exchange import Route
 from schemas.incident import Incident
-from services.api.body import SMALL_BYTES, Budget, read
-from services.api.decisions import MOST_WORDS
-from services.api.guard import Principal
-from services.api.pages import csrf
-from services.api.pages.words import DECISIONS
-from services.api.problems import Fault, Problem, of_violation
+from services.api.auth import csrf
+from services.api.auth.authorization import Principal
+from services.api.http.body import SMALL_BYTES, BodyBudget, read_body
+from services.api.http.problems import FieldFault, Problem, problem_of_violation
+from services.api.resources.decisions import MOST_REASON_CHARS
+from services.api.wording import DECISIONS
 
 HOURS: Final = (1, 4, 12, 24, 72, 168)
-_UNSAID: Final = {"acknowledge": "looking at it", "snooze": "later"}
+_DEFAULT_REASONS: Final = {"acknowledge": "looking at it", "snooze": "later"}
 _TIMED: Final = frozenset({"snooze", "silence"})
 _MOST_FIELDS: Final = 20
 _MODEL: Final = ("requested", "served", "provider")
@@ -36,14 +36,14 @@ def may_decide(asker: Principal) -> bool:
     return asker.role in ("operator", "admin")
 
 
-async def sent(request: Request, budget: Budget) -> dict[str, str]:
+async def read_form(request: Request, budget: BodyBudget) -> dict[str, str]:
     """The fields of a form that a page of this browser sent.
 
     Raises:
         Problem: 403 if it did not come from there, 413 or 422 if it cannot be read.
     """
     with budget.share() as share:
-        fields = fields_of(await read(request, share, SMALL_BYTES))
+        fields = fields_of(await read_body(request, share, SMALL_BYTES))
     csrf.check(request, fields.get(csrf.FIELD, ""))
     return fields
 
@@ -71,7 +71,7 @@ def decision_of(fields: Mapping[str, str], incident: Incident, ts: datetime, nam
     if kind not in DECISIONS or kind not in get_args(DecisionKind):
         raise _wrong("decision", "press one of the buttons")
     actor = name or _words(fields, "actor", "your name", 200)
-    reason = _words(fields, "reason", "the reason", MOST_WORDS, unsaid=_UNSAID.get(kind, ""))
+    reason = _words(fields, "reason", "the reason", MOST_REASON_CHARS, unsaid=_DEFAULT_REASONS.get(kind, ""))
     return Decision(
         kind=cast(DecisionKind, kind),
         route=incident.route,
@@ -96,7 +96,7 @@ def route_decision_of(fields: Mapping[str, str], route: str, ts: datetime, name:
         "kind": kind,
         "route": route,
         "actor": name or _words(fields, "actor", "your name", 200),
-        "reason": _words(fields, "reason", "the reason", MOST_WORDS),
+        "reason": _words(fields, "reason", "the reason", MOST_REASON_CHARS),
         "ts": ts,
         "expires": ts + timedelta(hours=_hours(fields)) if kind == "silence" else None,
     }
@@ -108,7 +108,7 @@ def route_decision_of(fields: Mapping[str, str], route: str, ts: datetime, name:
     try:
         return Decision.decode(to_json(draft))
     except ValidationError as error:
-        raise of_violation(error) from None
+        raise problem_of_violation(error) from None
 
 
 def is_route(text: str) -> bool:
@@ -137,4 +137,4 @@ def _hours(fields: Mapping[str, str]) -> int:
 
 
 def _wrong(field: str, remedy: str) -> Problem:
-    return Problem(422, f"{field}: {remedy}", errors=(Fault(field=field, remedy=remedy),))
+    return Problem(422, f"{field}: {remedy}", errors=(FieldFault(field=field, remedy=remedy),))

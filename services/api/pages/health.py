@@ -11,26 +11,27 @@ from typing import Final, get_args
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.api.guard import needs, who
-from services.api.pages import csrf, forms
+from services.api.auth import csrf
+from services.api.auth.authorization import needs, who
+from services.api.dead_letter_replays import ReplayStatus
+from services.api.http.problems import Problem
+from services.api.pages import forms
 from services.api.pages.render import Parts, page
-from services.api.problems import Problem
-from services.api.replays import Replay
-from services.api.report import Report, report
-from services.api.rest.dead import Step, check_all
-from services.store.dead import Dead
+from services.api.resources.dead_letters import DeadLetterStep, check_sees_all
+from services.api.resources.health import HealthReport, health_report
+from services.store.dead_letters import DeadLetterCount
 
 _SOON_SECONDS: Final = 1.0
 _REFRESH_SECONDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Buried:
+class DeadLetterGroup:
     """What one step could not read: how many letters, and of what."""
 
     step: str
     n: int
-    reasons: tuple[Dead, ...]
+    reasons: tuple[DeadLetterCount, ...]
 
 
 def routers(parts: Parts) -> tuple[APIRouter, ...]:
@@ -38,7 +39,7 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
     return _reading(parts), _replaying(parts)
 
 
-def heading(told: Report) -> str:
+def heading(told: HealthReport) -> str:
     """What the page says at its top."""
     if told.ok:
         return "Keelwatch is well"
@@ -48,14 +49,14 @@ def heading(told: Report) -> str:
     return f"{n} thing{'s' if n > 1 else ''} need{'' if n > 1 else 's'} attention"
 
 
-def buried(letters: Sequence[Dead]) -> tuple[Buried, ...]:
+def dead_letter_groups(letters: Sequence[DeadLetterCount]) -> tuple[DeadLetterGroup, ...]:
     """Dead letters by step, each with its reasons, the most frequent first."""
     by_step = groupby(sorted(letters, key=lambda one: (one.step, -one.n, one.topic, one.reason)), lambda one: one.step)
     found = ((step, tuple(some)) for step, some in by_step)
-    return tuple(Buried(step, sum(one.n for one in some), some) for step, some in found)
+    return tuple(DeadLetterGroup(step, sum(one.n for one in some), some) for step, some in found)
 
 
-def outcome(replay: Replay) -> str:
+def outcome(replay: ReplayStatus) -> str:
     """What became of a replay, in words."""
     if replay.state == "running":
         return f"The dead letters of {replay.step} are being sent again."
@@ -80,11 +81,11 @@ def _replaying(parts: Parts) -> APIRouter:
 
     @made.post("/health/replay")
     async def replay(request: Request) -> Response:
-        fields = await forms.sent(request, parts.budget)
+        fields = await forms.read_form(request, parts.budget)
         principal, step = who(request), fields.get("step", "")
         try:
-            check_all(principal, "replays dead letters")
-            if step not in get_args(Step):
+            check_sees_all(principal, "replays dead letters")
+            if step not in get_args(DeadLetterStep):
                 raise Problem(422, "step: press one of the buttons")
             parts.health.replays.begin(step, principal.name)
         except Problem as problem:
@@ -97,12 +98,12 @@ def _replaying(parts: Parts) -> APIRouter:
 
 def _page(request: Request, parts: Parts, problem: Problem | None = None) -> Response:
     principal, now, token = who(request), datetime.now(UTC), csrf.token_of(request)
-    told = report(parts.health, principal.sees, now)
+    told = health_report(parts.health, principal.sees, now)
     running = told.replay is not None and told.replay.state == "running"
     shown = {
         "told": told,
         "heading": heading(told),
-        "buried": buried(told.dead_letters or ()),
+        "buried": dead_letter_groups(told.dead_letters or ()),
         "outcome": None if told.replay is None else outcome(told.replay),
         "may_replay": principal.role == "admin" and "*" in principal.routes,
         "running": running,

@@ -11,15 +11,15 @@ from fastapi.responses import Response
 
 from schemas.alert import SEVERITIES, Severity
 from schemas.incident import Incident, IncidentState
-from services.api.guard import Principal, needs, who
+from services.api.auth.authorization import Principal, needs, who
+from services.api.http.paging import cursor_of, place_of
+from services.api.http.problems import FieldFault, Problem, call_store
 from services.api.pages import incident
+from services.api.pages.incident import incidents_heading
 from services.api.pages.render import Parts, page
-from services.api.pages.view import heading
-from services.api.problems import Fault, Problem, of_store
-from services.api.rest.paging import cursor_of, place_of
-from services.store.ledger import Ledger
-from services.store.listing import Place, Wanted
-from services.store.listing import place_of as stands
+from services.store.incidents import IncidentFilter, IncidentPlace
+from services.store.incidents import place_of as stands
+from services.store.repository import Ledger
 
 _PAGE: Final = 50
 _UNRESOLVED: Final[tuple[IncidentState, ...]] = ("open", "acknowledged", "snoozed")
@@ -48,22 +48,24 @@ def _listing(parts: Parts) -> APIRouter:
         fields = {"route": route.strip(), "state": state, "severity": severity}
         asker = who(request)
         wanted = _wanted(asker, fields)
-        found, n = await of_store(lambda: ledger.incidents(wanted, _place(cursor), _PAGE + 1))
+        found, n = await call_store(lambda: ledger.incidents(wanted, _place(cursor), _PAGE + 1))
         everything = not any(fields.values()) and not cursor
         done: Sequence[Incident] = ()
         if everything:
-            past = Wanted(asker.routes, ("resolved",))
-            done, _ = await of_store(lambda: ledger.incidents(past, None, _PAGE + 1))
+            past = IncidentFilter(asker.routes, ("resolved",))
+            done, _ = await call_store(lambda: ledger.incidents(past, None, _PAGE + 1))
         told = {
             "fields": fields,
             "shown": found[:_PAGE],
             "n": n,
             "next": _after(found, wanted, fields),
             "resolved": done[:_PAGE],
-            "more_resolved": _after(done, Wanted(), {"state": "resolved"}),
+            "more_resolved": _after(done, IncidentFilter(), {"state": "resolved"}),
             "everything": everything,
-            "routes": await of_store(lambda: ledger.routes(asker.routes)),
-            "heading": heading(n) if fields["state"] in ("", "unresolved") else f"{n:,} incident{'s' * (n != 1)}",
+            "routes": await call_store(lambda: ledger.routes(asker.routes)),
+            "heading": incidents_heading(n)
+            if fields["state"] in ("", "unresolved")
+            else f"{n:,} incident{'s' * (n != 1)}",
             "states": tuple(_STATES),
             "severities": SEVERITIES,
             "now": parts.decisions.clock(),
@@ -73,7 +75,7 @@ def _listing(parts: Parts) -> APIRouter:
     return made
 
 
-def _wanted(asker: Principal, fields: dict[str, str]) -> Wanted:
+def _wanted(asker: Principal, fields: dict[str, str]) -> IncidentFilter:
     state, severity, route = fields["state"] or "unresolved", fields["severity"], fields["route"].lower()
     if state not in _STATES:
         raise _wrong("state", f"choose one of {', '.join(_STATES)}")
@@ -82,10 +84,10 @@ def _wanted(asker: Principal, fields: dict[str, str]) -> Wanted:
     worst: tuple[Severity, ...] = tuple(one for one in SEVERITIES if one == severity)
     within = ("*",) if not route else (route if "*" in route else f"*{route}*",)
     is_open = state not in ("resolved", "all")
-    return Wanted(asker.routes, _STATES[state], worst, worst_first=is_open, within=within)
+    return IncidentFilter(asker.routes, _STATES[state], worst, worst_first=is_open, within=within)
 
 
-def _after(found: Sequence[Incident], wanted: Wanted, fields: dict[str, str]) -> str | None:
+def _after(found: Sequence[Incident], wanted: IncidentFilter, fields: dict[str, str]) -> str | None:
     """The address of the page that follows; None when there is none."""
     if len(found) <= _PAGE:
         return None
@@ -94,7 +96,7 @@ def _after(found: Sequence[Incident], wanted: Wanted, fields: dict[str, str]) ->
     return f"/incidents?{urlencode({**kept, 'cursor': cursor_of(ts, f'{rank}.{id}')})}"
 
 
-def _place(cursor: str) -> Place | None:
+def _place(cursor: str) -> IncidentPlace | None:
     if not cursor:
         return None
     ts, rest = place_of(cursor)
@@ -105,4 +107,4 @@ def _place(cursor: str) -> Place | None:
 
 
 def _wrong(field: str, remedy: str) -> Problem:
-    return Problem(422, f"{field}: {remedy}", errors=(Fault(field=field, remedy=remedy),))
+    return Problem(422, f"{field}: {remedy}", errors=(FieldFault(field=field, remedy=remedy),))

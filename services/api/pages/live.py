@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
-from services.api.guard import Principal, needs, who
+from services.api.auth.authorization import Principal, needs, who
 from services.api.pages.render import Parts
 
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}

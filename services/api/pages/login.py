@@ -1,4 +1,9 @@
-"""Signing in and out: a key becomes a session, which its cookie names and the key's end ends."""
+"""Signing in and out, and the paths of this server to which a browser may be sent back.
+
+Paths of this server, to which a browser may be sent. Pure.
+
+Signing in and out: a key becomes a session, which its cookie names and the key's end ends.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +13,42 @@ from urllib.parse import quote, urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.api.body import Budget, read
-from services.api.door import COOKIE, Door, client_of
-from services.api.guard import needs, who
-from services.api.pages import csrf
-from services.api.pages.forms import fields_of, sent
-from services.api.pages.own import HOME, asked_for, own_path
+from services.api.auth import csrf
+from services.api.auth.authentication import SESSION_COOKIE, Authenticator, client_of
+from services.api.auth.authorization import needs, who
+from services.api.http.body import BodyBudget, read_body
+from services.api.http.problems import Problem
+from services.api.pages.forms import fields_of, read_form
 from services.api.pages.render import Parts, page
-from services.api.problems import Problem
+
+HOME: Final = "/"
+_MOST_CHARS: Final = 1_000
+_LOOPS: Final = frozenset({"/login", "/logout"})
+
+
+def local_path(text: str | None) -> str:
+    r"""The path with its query if it leads to a page of ours, else the first page.
+
+    >>> local_path("/incidents?state=open"), local_path("//evil.example"), local_path("/\\evil.example")
+    ('/incidents?state=open', '/', '/')
+    """
+    if not text or len(text) > _MOST_CHARS or not text.startswith("/") or text.startswith("//"):
+        return HOME
+    # Browsers read a backslash as a slash, and leave spaces and control characters out.
+    if "\\" in text or any(not "!" <= one <= "~" for one in text):
+        return HOME
+    try:
+        path = urlsplit(text).path
+    except ValueError:
+        return HOME
+    return HOME if path.rstrip("/") in _LOOPS else text
+
+
+def requested_path(path: str, query: bytes) -> str:
+    """What a browser asked for, as it would write it."""
+    told = quote(path, safe="/:@!$&'()*+,;=~", errors="replace")
+    return local_path(f"{told}?{query.decode('latin-1')}" if query else told)
+
 
 _MOST_BYTES: Final = 8 * 1024
 _BUDGET_BYTES: Final = 2 * 1024 * 1024
@@ -27,47 +60,49 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
     return _signing_in(parts.door), _signing_out(parts)
 
 
-def to_login(request: Request) -> Response:
+def login_redirect(request: Request) -> Response:
     """Where a browser without a session is sent, and from there to what it asked for, or to the page of its form."""
     scope = request.scope
     if scope["method"] in _BROWSING:
-        back = asked_for(scope["path"], scope.get("query_string", b""))
+        back = requested_path(scope["path"], scope.get("query_string", b""))
     else:
-        back = own_path(urlsplit(request.headers.get("referer", "")).path)
+        back = local_path(urlsplit(request.headers.get("referer", "")).path)
     if request.headers.get("sec-fetch-site") == "cross-site" and scope["method"] in _BROWSING:
         # A link on another site: the browser kept the cookie to itself, and sends it with what our own page opens.
         return page(request, "again.html", {"back": back})
     return RedirectResponse("/login" if back == HOME else f"/login?next={quote(back, safe='/')}", 303)
 
 
-def _signing_in(door: Door) -> APIRouter:
+def _signing_in(door: Authenticator) -> APIRouter:
     made = APIRouter(include_in_schema=False)
-    budget = Budget(_BUDGET_BYTES)  # its own: whoever has no key must not use up what others need
+    budget = BodyBudget(_BUDGET_BYTES)  # its own: whoever has no key must not use up what others need
 
     @made.get("/login")
     async def form(request: Request) -> Response:
-        return await _form(request, door, own_path(request.query_params.get("next")))
+        return await _form(request, door, local_path(request.query_params.get("next")))
 
     @made.post("/login")
     async def sign_in(request: Request) -> Response:
         back = HOME
         try:
             with budget.share() as share:
-                fields = fields_of(await read(request, share, _MOST_BYTES))
-            back = own_path(fields.get("next"))
+                fields = fields_of(await read_body(request, share, _MOST_BYTES))
+            back = local_path(fields.get("next"))
             csrf.check(request, fields.get(csrf.FIELD, ""))
             token, until = await door.sign_in(fields.get("key", "").strip(), client_of(request))
         except Problem as problem:
             return await _form(request, door, back, problem)
         answer, secure = RedirectResponse(back, 303), request.url.scheme == "https"
-        answer.set_cookie(COOKIE, token, expires=until, httponly=True, samesite="strict", secure=secure, path="/")
+        answer.set_cookie(
+            SESSION_COOKIE, token, expires=until, httponly=True, samesite="strict", secure=secure, path="/"
+        )
         csrf.keep(answer, csrf.new_token(), secure=secure)
         return answer
 
     return made
 
 
-async def _form(request: Request, door: Door, back: str, problem: Problem | None = None) -> Response:
+async def _form(request: Request, door: Authenticator, back: str, problem: Problem | None = None) -> Response:
     token = csrf.token_of(request)
     told = {"back": back, "problem": problem, "token": token, "needed": await door.is_locked()}
     status, headers = (200, {}) if problem is None else (problem.status, problem.headers)
@@ -81,11 +116,11 @@ def _signing_out(parts: Parts) -> APIRouter:
 
     @made.post("/logout")
     async def sign_out(request: Request) -> Response:
-        await sent(request, parts.budget)
+        await read_form(request, parts.budget)
         if who(request).signed_in:
-            await parts.door.sign_out(request.cookies.get(COOKIE, ""))
+            await parts.door.sign_out(request.cookies.get(SESSION_COOKIE, ""))
         answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict", path="/")
+        answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", path="/")
         return answer
 
     return made

@@ -11,14 +11,15 @@ import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
-from services.api.body import Budget
-from services.api.deciding import Decisions
-from services.api.door import Door
-from services.api.guard import LOCAL, Guard, Principal
-from services.api.health import Health
-from services.api.live import Live
-from services.api.pages import csrf, words
-from services.api.problems import Problem
+from services.api import wording
+from services.api.auth import csrf
+from services.api.auth.authentication import Authenticator
+from services.api.auth.authorization import LOCAL, Guard, Principal
+from services.api.decision_outbox import DecisionWriter
+from services.api.http.body import BodyBudget
+from services.api.http.problems import Problem
+from services.api.sse import LiveUpdates
+from services.api.system import SystemHealth
 from services.monitor import RoutePolicy
 from services.store.repository import Repository
 
@@ -38,13 +39,13 @@ class Parts:
     """What the pages are made of; `policy` gives what the monitor file says of a route."""
 
     repository: Repository
-    decisions: Decisions
+    decisions: DecisionWriter
     guard: Guard
-    budget: Budget
+    budget: BodyBudget
     policy: Callable[[str], RoutePolicy]
-    health: Health
-    door: Door
-    live: Live
+    health: SystemHealth
+    door: Authenticator
+    live: LiveUpdates
 
 
 def page(
@@ -80,8 +81,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"at": words.at, "ago": words.ago, "headline": words.headline}
-    made.globals |= {"ENTRIES": words.ENTRIES, "DECISIONS": words.DECISIONS, "VERDICTS": words.VERDICTS}
+    made.filters |= {"at": wording.at, "ago": wording.ago, "headline": wording.headline}
+    made.globals |= {"ENTRIES": wording.ENTRIES, "DECISIONS": wording.DECISIONS, "VERDICTS": wording.VERDICTS}
     return made
 
 

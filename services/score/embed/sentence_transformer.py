@@ -20,9 +20,8 @@ from transformers.utils import logging as transformers_logging
 
 from schemas.score import VECTOR_WIDTH
 from services.errors import InputError
+from services.score.embed.inputs import MAX_TOKENS, batches, readable
 from services.score.embed.minilm import MODEL, model_folder
-from services.score.embed.shapes import MAX_TOKENS, batches
-from services.score.embed.text import readable
 
 CPU_ROWS: Final = 8
 GPU_ROWS: Final = 64

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from services.store import access_tables, decisions, delivery_tables, fleet_tables, rollup_tables, run_tables
-from services.store.tables import Base
+from services.store.tables import all_metadata
 
-_ = (
-    access_tables,
-    decisions,
-    delivery_tables,
-    fleet_tables,
-    rollup_tables,
-    run_tables,
-)  # their tables are in the metadata once they are imported
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=all_metadata(),
     render_as_batch=True,
     compare_type=True,
 )

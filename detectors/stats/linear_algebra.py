@@ -1,0 +1,54 @@
+"""Products with the same bits in any batch, ridge regression and principal directions.
+
+Products that give the same bits for a row whatever rows stand beside it.
+
+Ridge regression with an intercept that is not penalised.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+
+def row_products(rows: Matrix, matrix: Matrix) -> Matrix:
+    """`rows @ matrix`, (n, a) by (a, b), one vector product a row.
+
+    BLAS picks its kernel by the number of rows, so a row of a big product differs in its last bits from the
+    same row of a small one; an alarm must not depend on how the broker cuts the batches.
+    """
+    out = np.empty((rows.shape[0], matrix.shape[1]))
+    for i, row in enumerate(rows):
+        np.dot(row, matrix, out=out[i])
+    return out
+
+
+Float = NDArray[np.float64]
+
+
+def ridge(design: Float, target: Float, penalty: float) -> tuple[Float, float]:
+    """Weights (1 + q, d) of `target` (n, d) on `design` (n, 1 + q), and the trace of the hat matrix.
+
+    The first column of `design` is the intercept. Source: Hoerl and Kennard, "Ridge regression" (1970), eq. 2.1;
+    the trace is the effective number of parameters (Hastie et al., Elements of Statistical Learning, eq. 3.50).
+    """
+    gram = design.T @ design
+    shrunk = gram + penalty * np.diag(np.r_[0.0, np.ones(len(gram) - 1)])
+    solved = np.asarray(np.linalg.solve(shrunk, np.c_[design.T @ target, gram]), dtype=np.float64)
+    return solved[:, : target.shape[1]], float(np.trace(solved[:, target.shape[1] :]))
+
+
+def components(rows: Float, most: int) -> tuple[Float, Float, Float]:
+    """Mean (a,), the leading directions (a, k) and their spreads (k,) of `rows` (n, a), k <= most.
+
+    Directions in which the rows do not vary are left out, so k may be 0.
+    """
+    mean = rows.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(rows.T, bias=True))
+    spread = np.sqrt(np.maximum(values[::-1], 0.0))
+    keep = min(most, int((spread > max(1e-3, 0.02 * spread[0])).sum()), max(len(rows) - 1, 0))
+    directions = vectors[:, ::-1][:, :keep]
+    signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(keep)])
+    return mean, directions * signs, spread[:keep]

@@ -1,0 +1,92 @@
+"""Where a prompt lies in the baseline: its coordinates, its topic, whether it was seen, whether it is unlike all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.protocol import Bool, Float, Half
+from detectors.stats.repeated_prompts import Int, Keys, Known, prompt_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where n prompts lie.
+
+    Attributes:
+        features: (n, k) coordinates on the baseline's principal directions, about unit scale.
+        topic: (n,) index of the nearest cluster.
+        seen: (n,) index of the same prompt in the baseline, -1 where it was not there.
+        novel: (n,) whether it is farther from its cluster than nearly all of the baseline is, and was not seen.
+        keys: (n,) keys of the prompts.
+    """
+
+    features: Float
+    topic: Int
+    seen: Int
+    novel: Bool
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMap:
+    """The baseline's prompts: principal directions, clusters and the keys of the prompts themselves.
+
+    Attributes:
+        mean: (d,) mean prompt; axes: (d, k) principal directions over the spread of the first.
+        centres: (c, d) cluster centres; radius: squared distance beyond which a prompt is novel.
+        known: the distinct prompts.
+    """
+
+    mean: Float
+    axes: Float
+    centres: Float
+    radius: float
+    known: Known
+
+    def locate(self, prompts: Half) -> Places:
+        """Place (n, d) prompts; no sum runs over rows, so a row's place does not depend on its neighbours."""
+        moved = prompts.astype(np.float64) - self.mean
+        features = np.einsum("nd,dk->nk", moved, self.axes)
+        topic, distance = _nearest(moved, self.centres - self.mean)
+        keys = prompt_keys(prompts)
+        seen = self.known.find(keys)
+        return Places(features, topic, seen, (distance > self.radius) & (seen < 0), keys)
+
+
+def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> PromptMap:
+    """The map of (n, d) baseline prompts: `width` directions, at most `topics` clusters.
+
+    `novel_share` of the distinct baseline prompts would be novel, each held against clusters that do not hold it.
+    """
+    from sklearn.cluster import KMeans  # noqa: PLC0415 -- half a second, and only a new baseline needs it
+
+    first = np.unique(prompt_keys(prompts), return_index=True)[1]
+    distinct = prompts[np.sort(first)].astype(np.float64)
+    mean = prompts.astype(np.float64).mean(0)
+    values, vectors = np.linalg.eigh(np.cov(prompts.astype(np.float64).T, bias=True))
+    axes = vectors[:, ::-1][:, :width] / np.sqrt(max(float(values[-1]), 1e-12))
+    count = int(np.clip(len(distinct) // 8, 1, topics))
+    labels = KMeans(count, n_init=1, random_state=0).fit_predict(distinct)
+    centres = np.stack([distinct[labels == c].mean(0) for c in np.unique(labels)])
+    return PromptMap(mean, axes, centres, _radius(distinct, centres, novel_share), Known.of(prompts))
+
+
+def _nearest(points: Float, centres: Float) -> tuple[Int, Float]:
+    """The nearest centre of each point and the squared distance to it."""
+    squares = np.einsum("nd,nd->n", points, points)[:, None] + np.einsum("cd,cd->c", centres, centres)
+    distances = squares - 2 * np.einsum("nd,dc->nc", points, np.ascontiguousarray(centres.T))
+    topic = distances.argmin(1)
+    return topic, distances[np.arange(len(points)), topic]
+
+
+def _radius(distinct: Float, centres: Float, share: float) -> float:
+    """Squared distance that `share` of the prompts exceed when their own cluster's centre is made without them.
+
+    One prompt alone says nothing of any other.
+    """
+    topic, distance = _nearest(distinct, centres)
+    size = np.bincount(topic, minlength=len(centres))[topic]
+    without = distance * (size / np.maximum(size - 1, 1)) ** 2  # |x - mean without x| = |x - mean| n / (n - 1)
+    return float(np.quantile(without, 1 - share)) if len(distinct) > 1 else 0.0

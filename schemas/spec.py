@@ -1,0 +1,61 @@
+"""What is special about one signal, or about one family of alerts: the facts that others ask instead of its name.
+
+A signal (`services/signals`) and a detector (`detectors`) each carry one; the two families that no detector raises
+(`evaluation`, `blind`) have theirs in `services/specs.py`. Severity, verdict, redaction, the monitor file's
+defaults, pages, messages, metrics and the documentation's tables ask these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.alert import Severity
+from schemas.reading import Direction, Unit
+
+SpecKind = Literal["signal", "shift", "rate", "event", "suite", "blind"]
+"""`signal`: a measurement of one exchange. The others say what an alert's family is made of: `shift` of a distribution,
+`rate` of a signal, `event` that must not happen once, `suite` that regressed, `blind` where nothing can be said."""
+
+Mover = Literal["model", "users", "ruler"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A signal, or a family of alerts.
+
+    Attributes:
+        name: in records, monitor files, metrics and the API; people read `title` and the nouns.
+        family: of a signal, the group that pages show it in; of alerts, what stands in their field `family`.
+        title: as a heading, for example `Refusals`.
+        noun: what moves, as the subject of `rose` and `fell`: `refusal rate`; of a shift what differs.
+        says: what is measured, completing `says whether the answer ...` or `watches ...`; for reference tables.
+        sign: what an alert of it shows, as one of the signs of a verdict: `similar questions are answered differently`.
+        seen: of an event signal, what was seen in an answer: `a leaked credential`.
+        unit: of its effect: percentage points, standard deviations, or a count (`ratio`).
+        floor: smallest change of the signal's rate worth an alert, a share; 0 makes one an event; None: no rate.
+        worse: the direction that harms; None where both may.
+        severity: least severity of an alert of it. graver: whether a move of five floors makes it an error.
+        redacts: whether its spans must be masked, so that text is kept only where it looked.
+        blames: who moved when an alert of this family fires; None says nothing about it.
+        of_baseline: whether its alerts are held against a baseline, so that accepting a new one ends them.
+        resolves: whether its alerts resolve by themselves; False: only a person resolves them.
+    """
+
+    name: str
+    kind: SpecKind
+    family: str
+    title: str
+    noun: str
+    says: str
+    sign: str = ""
+    seen: str = ""
+    unit: Unit = "pp"
+    floor: float | None = None
+    worse: Direction | None = None
+    severity: Severity = "warning"
+    graver: bool = False
+    redacts: bool = False
+    blames: Mover | None = None
+    of_baseline: bool = True
+    resolves: bool = True

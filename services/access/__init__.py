@@ -1,1 +1,0 @@
-"""Who may do what with an API key. Pure: no database, clock or chance."""

@@ -1,0 +1,181 @@
+"""Whether a decision would still change something, and what has happened since a page was opened. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from schemas.base import hash16, iso
+from schemas.decision import Decision, DecisionKind
+from schemas.incident import EntryKind, Incident, IncidentState, TimelineEntry
+
+ENDS: Final[frozenset[DecisionKind]] = frozenset({"accept_baseline", "false_alarm", "resolve"})
+"""Kinds that are to resolve an incident."""
+AGAIN: Final = timedelta(minutes=5)
+"""Two that end so close to each other, or are taken of a route so shortly one after the other, are the same one."""
+_NEEDS_INCIDENT: Final[frozenset[DecisionKind]] = frozenset(
+    {"acknowledge", "snooze", "false_alarm", "roll_back", "resolve"}
+)
+_STANDS: Final[frozenset[DecisionKind]] = frozenset({"accept_baseline", "announce", "roll_back"})
+_LEADS_TO: Final[dict[DecisionKind, IncidentState]] = {"acknowledge": "acknowledged"}
+_MOVES: Final[frozenset[EntryKind]] = frozenset(
+    {
+        "opened",
+        "reopened",
+        "escalated",
+        "verdict_revised",
+        "decision",
+        "acknowledged",
+        "snoozed",
+        "woken",
+        "resolved",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionContext:
+    """What is known of what a decision is about.
+
+    Attributes:
+        named: the incident that it names. is_open: whether its route has an unresolved one.
+        earlier: the newest decisions of the route, in order. applied: ids of those that took effect.
+        baseline: the one that is pinned.
+    """
+
+    named: Incident | None = None
+    is_open: bool = False
+    earlier: tuple[Decision, ...] = ()
+    applied: frozenset[str] = field(default_factory=frozenset)
+    baseline: str | None = None
+
+
+def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
+    """Why the decision would change nothing, in words: who did what when. None when it would."""
+    named = known.named
+    if named is None:
+        needs = decision.kind in _NEEDS_INCIDENT and decision.fingerprint is None
+        if needs and not known.is_open:
+            return f"no incident of {decision.route} is open"
+        if decision.kind == "accept_baseline" and not known.is_open and known.baseline is None:
+            return f"{decision.route} has no baseline yet: it is still learning its first one"
+    elif named.route != decision.route:
+        return f"the incident is of another route, {named.route}"
+    elif named.state == "resolved" or named.state == _LEADS_TO.get(decision.kind):
+        return f"the incident was {named.state} already{_by_whom(named)}"
+    ends = named is not None or decision.kind in _NEEDS_INCIDENT
+    return (_ended_before(known) if ends else None) or _same_before(decision, known)
+
+
+def _ended_before(known: DecisionContext) -> str | None:
+    for one in known.earlier:
+        if one.kind in ENDS and one.fingerprint is None and _is_of(one, known) and one.id not in known.applied:
+            return f"{one.actor} has ended the incident already ({_decision_words(one)})"
+    return None
+
+
+def _same_before(decision: Decision, known: DecisionContext) -> str | None:
+    named = known.named
+    snoozed = None if named is None or decision.kind != "snooze" else named.snoozed_until
+    if named is not None and snoozed is not None and abs(snoozed - decision.until) < AGAIN:
+        return f"the incident was snoozed already{_by_whom(named)}"
+    for one in known.earlier:
+        if one.kind == decision.kind and _covers(one, decision, known):
+            until = f" until {_at(one.until)}" if one.kind in ("snooze", "silence") else ""
+            return f"{one.actor} has decided the same already ({_decision_words(one)}{until})"
+    return None
+
+
+def _covers(one: Decision, decision: Decision, known: DecisionContext) -> bool:
+    """Whether the earlier one does all that a decision of its kind would do."""
+    if one.kind == "silence":
+        holds = decision.ts < one.until and one.until > decision.until - AGAIN
+        return holds and one.fingerprint in (None, decision.fingerprint)
+    if (one.fingerprint, one.model) != (decision.fingerprint, decision.model) or not _is_of(one, known):
+        return False
+    if one.kind == "snooze":
+        return one.id not in known.applied and abs(one.until - decision.until) < AGAIN
+    if one.id not in known.applied:
+        return True
+    began = decision.ts - AGAIN if known.named is None else _began(known.named)
+    return one.kind in _STANDS and one.ts >= began
+
+
+def _is_of(one: Decision, known: DecisionContext) -> bool:
+    """Whether it is about the named incident; one that names none is about whatever is open."""
+    return known.named is None or one.incident in (None, known.named.id)
+
+
+def _began(incident: Incident) -> datetime:
+    """When the incident was opened last."""
+    return max([entry.ts for entry in incident.timeline if entry.kind == "reopened"], default=incident.opened_at)
+
+
+def incident_version(incident: Incident, pending: Sequence[Decision]) -> str:
+    """The incident as a page shows it: a later `incident_changes_since` tells what happened since."""
+    return _sealed([mark for mark, _ in _story(incident, pending)])
+
+
+def incident_changes_since(seen: str, incident: Incident, pending: Sequence[Decision]) -> str | None:
+    """What happened to the incident since a page showed it, in words; None if nothing that matters did.
+
+    An evaluation, or one more alert of the same severity, makes no page stale.
+    """
+    marks = _story(incident, pending)
+    names = [mark for mark, _ in marks]
+    if seen == _sealed(names):
+        return None
+    n = int(seen.partition(".")[0]) if seen.partition(".")[0].isdecimal() and len(seen) < 40 else 0
+    is_prefix = 0 < n < len(marks) and seen == _sealed(names[:n])
+    told = [words for _, words in (marks[n:] if is_prefix else marks[-1:])]
+    return f"since this page was opened: {'; '.join(told[-3:])}. Look at it as it is now, then decide"
+
+
+def route_version(newest: Decision | None, baseline: str | None) -> str:
+    """What was decided on a route last, and its baseline, as a page shows them."""
+    return hash16([None if newest is None else newest.id, baseline])
+
+
+def route_changes_since(seen: str, newest: Decision | None, baseline: str | None) -> str | None:
+    """What happened to the route since a page showed it, in words; None if nothing did."""
+    if seen == route_version(newest, baseline):
+        return None
+    told = "another baseline was pinned" if newest is None else f"{newest.actor} decided: {_decision_words(newest)}"
+    return f"since this page was opened: {told}. Look at it as it is now, then decide"
+
+
+def _sealed(marks: Sequence[str]) -> str:
+    return f"{len(marks)}.{hash16(list(marks))}"
+
+
+def _story(incident: Incident, pending: Sequence[Decision]) -> list[tuple[str, str]]:
+    """What matters of its story, each with its words; a decision has one name before and after it took effect."""
+    told = [
+        (entry.ref or f"{entry.kind} {iso(entry.ts)}", _entry_words(entry))
+        for entry in incident.timeline
+        if entry.kind in _MOVES
+    ]
+    return [*told, *((one.id, f"{one.actor} decided: {_decision_words(one)}") for one in pending)]
+
+
+def _entry_words(entry: TimelineEntry) -> str:
+    who = f" by {entry.actor}" if entry.actor else ""
+    what = entry.text if entry.kind == "decision" else entry.kind.replace("_", " ")
+    return f"{what}{who} ({_at(entry.ts)})"
+
+
+def _by_whom(incident: Incident) -> str:
+    last = next((entry for entry in reversed(incident.timeline) if entry.kind == incident.state), None)
+    if last is None:
+        return ""
+    return f"{f' by {last.actor}' if last.actor else ''} ({_at(last.ts)})"
+
+
+def _decision_words(decision: Decision) -> str:
+    return f"{decision.kind.replace('_', ' ')}, {_at(decision.ts)}"
+
+
+def _at(ts: datetime) -> str:
+    return f"{ts.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

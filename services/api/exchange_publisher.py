@@ -1,0 +1,199 @@
+"""Exchanges on their way to the broker: decoded, given an id, sent, each with what became of it.
+
+Ids that the gateway gives to exchanges that come without one.
+
+Exchanges on their way to the broker: decoded, given an id, sent, and told apart by what became of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, Field
+
+from schemas.dead_letter import DeadLetter
+from schemas.position import Position
+from schemas.topics import EXCHANGES
+from services.api.http.batch import split_records, with_id
+from services.api.http.problems import LOG, Problem
+from services.errors import NotSent, UnknownOutcome
+from services.ingest.decode import decode
+from services.ports import Received
+
+
+def uuid7(milliseconds: int, chance: bytes) -> str:
+    """A UUIDv7 of a time since 1970 and 10 random bytes: ids sort by time, and say nothing of the content.
+
+    >>> uuid7(1_732_471_200_000, bytes(10))
+    '01935f54-9900-7000-8000-000000000000'
+    """
+    value = (milliseconds & (2**48 - 1)) << 80 | int.from_bytes(chance[:10])
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+Send = Callable[[str, bytes | None, bytes], Awaitable[Any]]
+"""Sends (topic, key, value); returns when the broker has acknowledged it.
+
+Raises NotSent if it cannot be on the topic, UnknownOutcome if nobody knows, anything else if the broker refused it.
+"""
+
+DEADLINE_SECONDS: Final = 10.0
+MOST_IN_FLIGHT: Final = 2_000
+_MOST_BYTES: Final = EXCHANGES.max_message_bytes - 16 * 1024  # of the broker's limit, for what goes around it
+_NOWHERE: Final = Position(cluster="gateway", topic=EXCHANGES.name, partition=0, offset=0)
+
+NOT_ITS_ROUTE: Final = "route: this key sends to other routes; use a key of this one"
+
+Status = Literal["accepted", "invalid", "forbidden", "refused", "unavailable", "unknown"]
+
+
+class ExchangeResult(BaseModel):
+    """What became of one exchange."""
+
+    index: int = Field(description="Its place in the request, from 0.")
+    id: str | None = Field(None, description="Its own id, or the one that was made for it. Keep it to send it again.")
+    status: Status = Field(
+        description="accepted: the broker has it. invalid: mend the field. forbidden: the key is for other "
+        "routes. refused: the broker would not take it. "
+        "unavailable: not sent; send it again. unknown: not acknowledged in time, and perhaps there: send it again "
+        "with this id, and it counts once."
+    )
+    field: str | None = Field(None, description="Which field is to blame.")
+    detail: str | None = Field(None, description="What is wrong, and the remedy.")
+    flags: list[str] = Field([], description="What is odd about it, such as sanitized or truncated text.")
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedExchange:
+    """One exchange as it will be sent, or why it will not be: its `fault`, or that its route is not the key's."""
+
+    id: str | None
+    key: bytes
+    value: bytes
+    flags: tuple[str, ...] = ()
+    fault: str | None = None
+    forbidden: bool = False
+
+
+def _any_route(_route: str) -> bool:
+    return True
+
+
+class ExchangePublisher:
+    """Takes exchanges in. At most `most` are on their way at one time; what comes beyond is refused at once."""
+
+    def __init__(self, send: Send, *, deadline: float = DEADLINE_SECONDS, most: int = MOST_IN_FLIGHT) -> None:
+        """`deadline`: seconds within which the broker must have acknowledged an exchange."""
+        self._send, self._deadline, self._free = send, deadline, most
+        # Its own: a database that hangs must not keep exchanges from being read.
+        self._thread = ThreadPoolExecutor(1, "gateway")
+
+    async def take(
+        self, body: bytes, lines: bool = False, sees: Callable[[str], bool] = _any_route
+    ) -> list[ExchangeResult]:
+        """Send the exchanges of a body that can be read, in order; what became of each, in order.
+
+        `sees` tells whether a route may be sent to.
+
+        Raises:
+            BatchError: if it cannot be cut into records.
+            Problem: 429 if too many are on their way.
+        """
+        loop = asyncio.get_running_loop()
+        prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, datetime.now(UTC))
+        prepared = [one if one.fault or sees(one.key.decode()) else replace(one, forbidden=True) for one in prepared]
+        if len(prepared) > self._free:
+            raise Problem.later(
+                "too many exchanges on their way to the broker; send again after a pause", 429, seconds=1
+            )
+        self._free -= len(prepared)
+        try:
+            return await self._deliver(prepared)
+        finally:
+            self._free += len(prepared)
+
+    async def _deliver(self, prepared: Sequence[PreparedExchange]) -> list[ExchangeResult]:
+        tasks = {i: asyncio.create_task(self._one(one)) for i, one in enumerate(prepared) if not _is_unsendable(one)}
+        if tasks:
+            _, late = await asyncio.wait(tasks.values(), timeout=self._deadline)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        return [
+            _result_unsent(i, one) if _is_unsendable(one) else _result_sent(i, one, tasks[i])
+            for i, one in enumerate(prepared)
+        ]
+
+    async def _one(self, prepared: PreparedExchange) -> None:
+        await self._send(EXCHANGES.name, prepared.key, prepared.value)
+
+
+def prepare_all(body: bytes, lines: bool, now: datetime) -> list[PreparedExchange]:
+    """Every record of a body as it will be sent.
+
+    Raises:
+        BatchError: if it cannot be cut into records.
+    """
+    milliseconds = int(now.timestamp() * 1000)
+    return [prepare(record, uuid7(milliseconds, secrets.token_bytes(10)), now) for record in split_records(body, lines)]
+
+
+def prepare(record: bytes, id: str, now: datetime) -> PreparedExchange:
+    """One record as it will be sent: the bytes that came, with `id` when it has none.
+
+    It travels as it came, so that `score` sees and flags the original; a form that has no place for an id travels as
+    the exchange it was read as.
+    """
+    item = decode(record, _NOWHERE, received=now, id=id)
+    if isinstance(item, DeadLetter):
+        return PreparedExchange(None, b"", b"", fault=item.reason)
+    exchange = item.exchange
+    value = record
+    if exchange.id == id:
+        value = with_id(record, id)
+        again = decode(value, _NOWHERE, received=now)
+        if not isinstance(again, Received) or again.exchange.id != id:
+            value = exchange.encode()
+    if len(value) > _MOST_BYTES:
+        fault = f"record: {len(value):,} bytes; the broker takes at most {_MOST_BYTES:,}: send less text"
+        return PreparedExchange(exchange.id, b"", b"", fault=fault)
+    return PreparedExchange(exchange.id, exchange.route.encode(), value, item.flags)
+
+
+def _is_unsendable(prepared: PreparedExchange) -> bool:
+    return prepared.fault is not None or prepared.forbidden
+
+
+def _result_unsent(index: int, prepared: PreparedExchange) -> ExchangeResult:
+    if prepared.forbidden:
+        return ExchangeResult(index=index, id=prepared.id, status="forbidden", field="route", detail=NOT_ITS_ROUTE)
+    field, separator, _ = (prepared.fault or "").partition(":")
+    named = field if separator and " " not in field else "record"
+    return ExchangeResult(index=index, id=prepared.id, status="invalid", field=named, detail=prepared.fault)
+
+
+def _result_sent(index: int, prepared: PreparedExchange, task: asyncio.Task[None]) -> ExchangeResult:
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    status, detail = _send_outcome(error)
+    return ExchangeResult(index=index, id=prepared.id, status=status, detail=detail, flags=list(prepared.flags))
+
+
+def _send_outcome(error: BaseException | None) -> tuple[Status, str | None]:
+    """What a send came to. Of what the broker said only the class is repeated: its words may quote the exchange."""
+    if error is None:
+        return "accepted", None
+    if isinstance(error, NotSent):
+        return "unavailable", "not sent: there is no connection to the broker; send it again"
+    if isinstance(error, UnknownOutcome | asyncio.CancelledError):
+        return "unknown", "unknown outcome: not acknowledged in time; send it again with this id"
+    LOG.warning("an exchange was refused: %s", type(error).__name__)
+    return "refused", f"the broker did not take it: {type(error).__name__}"

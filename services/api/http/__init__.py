@@ -1,0 +1,1 @@
+"""What every path shares: problems, bodies, cursors, ETags and the OpenAPI description."""

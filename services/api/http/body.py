@@ -1,0 +1,105 @@
+"""Bodies of requests: read in pieces, never beyond a limit, and within a budget that all requests share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from services.api.http.problems import FieldFault, Problem, problem_of_violation
+
+MOST_BYTES: Final = 8 * 1024 * 1024
+SMALL_BYTES: Final = 64 * 1024
+BUDGET_BYTES: Final = 64 * 1024 * 1024
+READ_SECONDS: Final = 30.0
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class BodyBudget:
+    """Bytes of bodies that may be in memory at one time, over all requests: what is beyond is refused, not queued."""
+
+    def __init__(self, most: int = BUDGET_BYTES) -> None:
+        self._free = most
+
+    @contextmanager
+    def share(self) -> Iterator[BodyShare]:
+        """A request's part of it, given back at the end of the block."""
+        mine = BodyShare(self)
+        try:
+            yield mine
+        finally:
+            self._free += mine.taken
+
+    def take(self, size: int) -> None:
+        """Take so many bytes.
+
+        Raises:
+            Problem: 429 if they are not free.
+        """
+        if size > self._free:
+            raise Problem.later("too many requests at one time; send again after a pause", 429, seconds=1)
+        self._free -= size
+
+
+class BodyShare:
+    """What one request holds of the budget."""
+
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget = budget
+        self.taken = 0
+
+    def grow(self, size: int) -> None:
+        """Take so many bytes more, as `BodyBudget.take` does."""
+        self._budget.take(size)
+        self.taken += size
+
+
+async def read_body(request: Request, share: BodyShare, most: int = MOST_BYTES) -> bytes:
+    """The whole body.
+
+    Raises:
+        Problem: 413 as soon as it is longer than `most`, 415 if it is compressed, 408 if it does not arrive, 429 if
+            the budget is spent.
+    """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(415, "content-encoding: must be identity; send the body uncompressed")
+    if int(request.headers.get("content-length", "0")) > most:
+        raise _too_large(most)
+    pieces: list[bytes] = []
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for piece in request.stream():
+                share.grow(len(piece))
+                if share.taken > most:
+                    raise _too_large(most)
+                pieces.append(piece)
+    except TimeoutError:
+        raise Problem(408, f"the body did not arrive within {READ_SECONDS:g} s; send it again") from None
+    return b"".join(pieces)
+
+
+async def read_model(request: Request, share: BodyShare, model: type[M]) -> M:
+    """The body as one small JSON object.
+
+    Raises:
+        Problem: 422 names the fields that violate the schema; else as `read_body`.
+    """
+    raw = await read_body(request, share, SMALL_BYTES)
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid":
+            remedy = "must be one JSON object, UTF-8"
+            raise Problem(422, f"body: {remedy}", errors=(FieldFault(field="body", remedy=remedy),)) from None
+        raise problem_of_violation(error) from None
+
+
+def _too_large(most: int) -> Problem:
+    # What is still on its way is not read: the connection cannot be used again.
+    detail = f"body: longer than {most // 1024} KiB; send less, or in several requests"
+    return Problem(413, detail, headers={"connection": "close"})

@@ -1,0 +1,88 @@
+"""Cursors of lists, in the order of time or of a route's exchanges.
+
+What the lists and objects of the API share: pages by cursor, and ETags.
+
+Cursors of lists that are in the order of exchanges, not of time.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from services.api.http.problems import FieldFault, Problem
+
+PAGE: Final = 50
+MOST: Final = 200
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Answers that every path may give."""
+"""The answer of every path that bears a tag."""
+
+
+def cursor_of(ts: datetime, id: str) -> str:
+    """The place after the last item of a page, as an opaque text."""
+    return cursor_after(f"{(ts - _EPOCH) // timedelta(microseconds=1)}.{id}")
+
+
+def cursor_after(text: str) -> str:
+    """The place after the item with this key, as an opaque text."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> tuple[datetime, str]:
+    """Time and id of the item that a cursor stands behind.
+
+    Raises:
+        Problem: 422 if it is none of ours.
+    """
+    try:
+        micros, id = key_of(cursor).split(".", 1)
+        return _EPOCH + timedelta(microseconds=int(micros)), id
+    except (ValueError, OverflowError):
+        raise foreign_cursor() from None
+
+
+def key_of(cursor: str) -> str:
+    """The key of the item that a cursor stands behind.
+
+    Raises:
+        Problem: 422 if it is none of ours.
+    """
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except ValueError:
+        raise foreign_cursor() from None
+    if not text.isprintable():
+        raise foreign_cursor()
+    return text
+
+
+def foreign_cursor() -> Problem:
+    """What is said of a cursor that is none of ours."""
+    remedy = "is none of ours; take `next` of the page before, or leave it out"
+    return Problem(422, f"cursor: {remedy}", errors=(FieldFault(field="cursor", remedy=remedy),))
+
+
+_INDEX_PLACE: Final = re.compile(r"([0-9]{1,18})\.([0-9a-f]{0,16})")
+
+
+def index_cursor(index: int, id: str = "") -> str:
+    """The place after the item with this event index and hexadecimal id, as an opaque text."""
+    return cursor_after(f"{index}.{id}")
+
+
+def index_place_of(cursor: str) -> tuple[int, str]:
+    """Event index and id of the item that a cursor stands behind.
+
+    >>> index_place_of(index_cursor(12, "a1"))
+    (12, 'a1')
+
+    Raises:
+        Problem: 422 if it is none of ours.
+    """
+    found = _INDEX_PLACE.fullmatch(key_of(cursor))
+    if found is None:
+        raise foreign_cursor()
+    return int(found[1]), found[2]

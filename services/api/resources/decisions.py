@@ -1,0 +1,281 @@
+"""`/v1/decisions`, and `POST /v1/changes`: what people decide, taken in and listed.
+
+`POST /v1/changes` and `POST /v1/decisions`.
+
+`GET /v1/decisions` and `/v1/decisions/{id}`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from schemas.base import Hash16, Part, Timestamp, iso, plain_object
+from schemas.decision import Decision, DecisionKind
+from schemas.exchange import Route
+from schemas.identity import Model
+from services.api.auth.authorization import Guard, Principal, needs, visible_globs, who
+from services.api.decision_outbox import NO_INCIDENT, DecisionWriter, decision_time
+from services.api.http.body import BodyBudget, read_model
+from services.api.http.etags import tagged
+from services.api.http.openapi import FAULTS
+from services.api.http.paging import MOST, PAGE, cursor_of, place_of
+from services.api.http.problems import FieldFault, Problem, ProblemBody, call_store, problem_of_violation
+from services.api.resources.incidents import HEX_ID
+from services.store.decisions import DecisionFilter, RecordedDecision, StaleDecision
+from services.store.repository import Ledger, Repository
+
+MOST_REASON_CHARS: Final = 2_000
+_AHEAD: Final = timedelta(hours=1)
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON_CHARS, strip_whitespace=True)]
+ActorName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+class ChangeAnnouncement(Part):
+    """A change of the model that is announced. Who announces it is the key's name, where there are keys."""
+
+    route: Route
+    model: Model
+    reason: Reason
+    actor: ActorName | None = None
+    ts: Timestamp | None = None
+
+
+class DecisionDraft(Part):
+    """A decision. Without `ts` it is taken now; the same one with the same `ts` is one, however often it is sent.
+
+    `actor` is the key's name where it is left out; another one that is given is kept as `given via key's name`.
+    """
+
+    kind: DecisionKind
+    route: Route
+    incident: Hash16 | None = None
+    fingerprint: Hash16 | None = None
+    model: Model | None = None
+    actor: ActorName | None = None
+    reason: Reason
+    ts: Timestamp | None = None
+    expires: Timestamp | None = None
+
+
+class DecisionReceipt(BaseModel):
+    """The decision was written, and will be published."""
+
+    id: str = Field(description="Its id, made of its content.", examples=["1fec9bb08f43a022"])
+    ts: str = Field(description="When it was taken.", examples=["2026-11-24T18:00:00Z"])
+
+
+def posting_router(decisions: DecisionWriter, repository: Repository, guard: Guard, budget: BodyBudget) -> APIRouter:
+    """The paths, for those whom `guard` lets operate."""
+    made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
+
+    async def written(draft: DecisionDraft, caller: Principal) -> Response:
+        check_may_write(caller, draft.route)
+        named = None if draft.incident is None else await call_store(lambda: repository.incident(draft.incident or ""))
+        if named is not None and not caller.sees(named.route):
+            raise Problem(409, NO_INCIDENT)
+        signed = draft.model_copy(update={"actor": actor_of(draft.actor, caller)})
+        decision = completed(signed, decision_time(named, decisions.clock()))
+        try:
+            id = await decisions.decide(decision)
+        except StaleDecision as error:
+            raise Problem(409, str(error)) from None
+        return JSONResponse({"id": id, "ts": iso(decision.ts)}, 202)
+
+    @made.post(
+        "/changes",
+        status_code=202,
+        summary="Announce a change",
+        openapi_extra=_body_of("Change"),
+        responses=_POST_RESPONSES,
+    )
+    async def announce(request: Request) -> Response:
+        """Announce that another model will answer on a route: what follows is attributed to it, and re-evaluated."""
+        with budget.share() as share:
+            change = await read_model(request, share, ChangeAnnouncement)
+        return await written(DecisionDraft(kind="announce", **dict(change)), who(request))
+
+    @made.post(
+        "/decisions", status_code=202, summary="Decide", openapi_extra=_body_of("Deciding"), responses=_POST_RESPONSES
+    )
+    async def decide(request: Request) -> Response:
+        """Acknowledge, snooze, resolve ... an incident, or accept, silence, announce on a route.
+
+        202 means that it is written and will be published; what it does shows in the incident's timeline. 409 says
+        why it would change nothing: the incident was resolved, somebody decided the same, none is open.
+        """
+        with budget.share() as share:
+            draft = await read_model(request, share, DecisionDraft)
+        return await written(draft, who(request))
+
+    return made
+
+
+def check_may_write(caller: Principal, route: str) -> None:
+    """That a key may write to the route, whether there is such a route or not.
+
+    Raises:
+        Problem: 403 if it may not.
+    """
+    if not caller.sees(route):
+        remedy = f"must be one of this key's routes ({', '.join(caller.routes)})"
+        raise Problem(403, f"route: {remedy}", errors=(FieldFault(field="route", remedy=remedy),))
+
+
+def actor_of(given: str | None, caller: Principal) -> str:
+    """Who decides, as the timeline shows it: the key vouches for its own name alone.
+
+    Raises:
+        Problem: 422 if nobody is named.
+    """
+    if caller.name is None:
+        if given is None:
+            raise Problem(422, "actor: is missing", errors=(FieldFault(field="actor", remedy="is missing"),))
+        return given
+    return caller.name if given in (None, caller.name) else f"{given} via {caller.name}"
+
+
+def completed(draft: DecisionDraft, now: datetime) -> Decision:
+    """The decision of a draft, taken `now` when it does not say.
+
+    Raises:
+        Problem: 422 names what is missing for its kind, or the time that cannot be.
+    """
+    ts = draft.ts or now
+    if ts - now > _AHEAD:
+        raise Problem(422, "ts: lies in the future; leave it out to decide now")
+    if draft.kind == "announce" and draft.model is None:
+        raise Problem(422, "model: an announcement names the model that will answer")
+    if draft.expires is not None and draft.expires <= ts:
+        raise Problem(422, "expires: lies before the decision; send a later time")
+    try:
+        return Decision(**{**dict(draft), "ts": ts})
+    except ValidationError as error:
+        raise problem_of_violation(error) from None
+
+
+def _body_of(name: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": _BODY_EXAMPLES[name]}},
+        }
+    }
+
+
+_BODY_EXAMPLES: Final = {
+    "Change": {
+        "route": "support-bot/prod",
+        "model": {"provider": "openai", "requested": "gpt-4", "served": "gpt-4-0613"},
+        "reason": "the vendor retires the old version",
+        "actor": "mara",
+    },
+    "Deciding": {
+        "kind": "acknowledge",
+        "route": "support-bot/prod",
+        "incident": "b2a6b1e24b1c0c5e",
+        "actor": "mara",
+        "reason": "I am looking at it",
+    },
+}
+_POST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": DecisionReceipt},
+    403: {"model": ProblemBody, "description": "The key may not do this, or not on this route."},
+    409: {"model": ProblemBody, "description": "It would change nothing; detail says why."},
+    413: {"model": ProblemBody, "description": "The body is too large."},
+    422: {"model": ProblemBody, "description": "A field cannot be used; errors name field and remedy."},
+    503: {"model": ProblemBody, "description": "The database does not answer; send again."},
+}
+
+TIMED_KINDS: Final = frozenset({"snooze", "silence"})
+"""Kinds that end by themselves."""
+_EXAMPLE: Final[dict[str, Any]] = {
+    "id": "1fec9bb08f43a022",
+    "kind": "acknowledge",
+    "route": "support-bot/prod",
+    "incident": "b2a6b1e24b1c0c5e",
+    "fingerprint": None,
+    "model": None,
+    "actor": "mara",
+    "reason": "I am looking at it",
+    "ts": "2026-11-24T18:00:00Z",
+    "expires": None,
+    "until": None,
+    "applied": True,
+}
+
+
+class DecisionSummary(BaseModel):
+    """A decision as it was taken, and what became of it."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
+    id: str = Field(description="Made of its content.")
+    kind: DecisionKind
+    route: str
+    incident: str | None = Field(description="The incident that it is about; null for the route as a whole.")
+    fingerprint: str | None = Field(description="The alert that it is about; null for all of them.")
+    model: Model | None = Field(description="The model that was announced or accepted.")
+    actor: str = Field(description="Who decided.")
+    reason: str
+    ts: datetime = Field(description="When it was decided.")
+    expires: datetime | None
+    until: datetime | None = Field(description="When a snooze or a silence ends: `expires`, else 24 hours later.")
+    applied: bool = Field(description="Whether it took effect; false while it is on its way.")
+
+
+class DecisionPage(BaseModel):
+    """Decisions, newest first."""
+
+    items: list[DecisionSummary]
+    next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
+
+
+def router(ledger: Ledger, guard: Guard) -> APIRouter:
+    """The paths, for those whom `guard` lets view."""
+    made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "viewer")])
+
+    @made.get("/decisions", summary="List decisions", responses={200: {"model": DecisionPage}, **_UNCHANGED, **FAULTS})
+    async def decisions(
+        request: Request,
+        route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
+        incident: Annotated[Hash16 | None, Query(description="Only of this incident.")] = None,
+        kind: Annotated[list[DecisionKind] | None, Query(description="Only of these kinds; may be repeated.")] = None,
+        cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
+        limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
+    ) -> Response:
+        """What people decided, newest first: also what did not take effect yet."""
+        wanted = DecisionFilter(visible_globs(who(request), route), incident, tuple(kind or ()))
+        after = None if cursor is None else place_of(cursor)
+        found = await call_store(lambda: ledger.decisions(wanted, after, limit + 1))
+        following = cursor_of(*found[limit - 1].place) if len(found) > limit else None
+        return tagged(request, {"items": [decision_object(one) for one in found[:limit]], "next": following})
+
+    @made.get(
+        "/decisions/{id}",
+        summary="Read a decision",
+        responses={200: {"model": DecisionSummary}, **_UNCHANGED, 404: _MISSING, **FAULTS},
+    )
+    async def decision(request: Request, id: str) -> Response:
+        """One decision, by the id that `POST /v1/decisions` answered."""
+        wanted = DecisionFilter(visible_globs(who(request)), id=id)
+        found = await call_store(lambda: ledger.decisions(wanted, None, 1)) if HEX_ID.fullmatch(id) else ()
+        if not found:
+            raise Problem(404, "there is no such decision; GET /v1/decisions lists them")
+        return tagged(request, decision_object(found[0]))
+
+    return made
+
+
+def decision_object(one: RecordedDecision) -> dict[str, Any]:
+    """A decision as the API shows it."""
+    until = iso(one.decision.until) if one.decision.kind in TIMED_KINDS else None
+    return {"id": one.id, **plain_object(one.decision), "until": until, "applied": one.applied}
+
+
+_UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "As If-None-Match knows it."}}
+_MISSING: Final = {"model": ProblemBody, "description": "There is no such decision."}

@@ -1,0 +1,124 @@
+"""`GET /v1/incidents`, one incident, and its timeline.
+
+`GET /v1/incidents` and `/v1/incidents/{id}`.
+
+`GET /v1/incidents/{id}/timeline`: what happened to an incident, newest first, a page at a time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from schemas.base import HEX16, plain_object
+from schemas.exchange import Route
+from schemas.incident import Incident, IncidentState, TimelineEntry
+from services.api.auth.authorization import Guard, needs, who
+from services.api.http.etags import tagged
+from services.api.http.openapi import FAULTS
+from services.api.http.paging import MOST, PAGE, cursor_of, place_of
+from services.api.http.problems import Problem, ProblemBody, call_store
+from services.store.repository import Repository
+
+HEX_ID: Final = re.compile(HEX16)
+"""What is of no such form is no id, and is not looked for."""
+
+
+class IncidentPage(BaseModel):
+    """Incidents, newest first."""
+
+    items: list[Incident]
+    next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
+
+
+def router(repository: Repository, guard: Guard) -> APIRouter:
+    """The paths, for those whom `guard` lets view."""
+    made = APIRouter(prefix="/v1", tags=["incidents"], dependencies=[needs(guard, "viewer")])
+
+    @made.get(
+        "/incidents",
+        summary="List incidents",
+        responses={200: {"model": IncidentPage}, 304: {"description": "As If-None-Match knows it."}, **FAULTS},
+    )
+    async def incidents(
+        request: Request,
+        route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
+        state: Annotated[
+            list[IncidentState] | None, Query(description="Only in these states; may be repeated.")
+        ] = None,
+        cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
+        limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
+    ) -> Response:
+        """Incidents of all states, newest first, a page at a time."""
+        after = None if cursor is None else place_of(cursor)
+        globs = who(request).routes
+        found = await call_store(lambda: repository.incident_page(route, state, after, limit + 1, globs))
+        items = [plain_object(one) for one in found[:limit]]
+        following = cursor_of(found[limit - 1].opened_at, found[limit - 1].id) if len(found) > limit else None
+        return tagged(request, {"items": items, "next": following})
+
+    @made.get(
+        "/incidents/{id}",
+        summary="Read an incident",
+        responses={
+            200: {"model": Incident},
+            304: {"description": "As If-None-Match knows it."},
+            404: {"model": ProblemBody, "description": "There is no such incident."},
+            **FAULTS,
+        },
+    )
+    async def incident(request: Request, id: str) -> Response:
+        """One incident with its timeline: the object that `keelwatch incident show ID --json -` prints."""
+        found = await call_store(lambda: repository.incident(id)) if HEX_ID.fullmatch(id) else None
+        if found is None or not who(request).sees(found.route):
+            raise Problem(404, "there is no such incident; GET /v1/incidents lists them")
+        return tagged(request, plain_object(found))
+
+    return made
+
+
+class TimelinePage(BaseModel):
+    """Entries of a timeline, newest first."""
+
+    items: list[TimelineEntry]
+    next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
+
+
+def timeline_router(repository: Repository, guard: Guard) -> APIRouter:
+    """The path, for those whom `guard` lets view."""
+    made = APIRouter(prefix="/v1", tags=["incidents"], dependencies=[needs(guard, "viewer")])
+
+    @made.get(
+        "/incidents/{id}/timeline",
+        summary="Read an incident's timeline",
+        responses={
+            200: {"model": TimelinePage},
+            304: {"description": "As If-None-Match knows it."},
+            404: {"model": ProblemBody, "description": "There is no such incident."},
+            **FAULTS,
+        },
+    )
+    async def timeline(
+        request: Request,
+        id: str,
+        cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
+        limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
+    ) -> Response:
+        """What happened to an incident: what moved, what was decided and by whom, evaluations, changes."""
+        before = None if cursor is None else place_of(cursor)
+        found = await call_store(lambda: repository.incident(id)) if HEX_ID.fullmatch(id) else None
+        if found is None or not who(request).sees(found.route):
+            raise Problem(404, "there is no such incident; GET /v1/incidents lists them")
+        # Of entries of one time the later one in the timeline is the newer one: its number tells them apart.
+        numbered = [((entry.ts, f"{n:09d}"), entry) for n, entry in enumerate(found.timeline)]
+        items = [
+            one for one in sorted(numbered, key=lambda one: one[0], reverse=True) if before is None or one[0] < before
+        ]
+        following = cursor_of(*items[limit - 1][0]) if len(items) > limit else None
+        return tagged(request, {"items": [plain_object(entry) for _, entry in items[:limit]], "next": following})
+
+    return made

@@ -1,0 +1,181 @@
+"""`GET /v1/routes` and `/v1/routes/{route}`: how each route stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from schemas.alert import Severity
+from schemas.base import Hash16, Timestamp
+from schemas.identity import Model
+from schemas.incident import IncidentState
+from services.api.auth.authorization import Guard, needs, who
+from services.api.http.etags import tagged
+from services.api.http.openapi import FAULTS
+from services.api.http.paging import MOST, PAGE, cursor_of, place_of
+from services.api.http.problems import FieldFault, Problem, ProblemBody, call_store
+from services.api.route_status import blind_spot_sentences
+from services.monitor import RoutePolicy
+from services.store.fleet import FleetEntry, FleetFilter, FleetStatus, WatchStatus
+from services.store.repository import Repository
+
+ROUTE: Final = re.compile(r"[a-z0-9._/-]{1,200}")
+"""What is of no such form is no route, and is not looked for."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_Text = Annotated[str, Field(pattern=r"^[a-z0-9._/-]*$", max_length=200)]
+
+
+class RouteBaseline(BaseModel):
+    """The baseline that the route is measured against: of `n` exchanges of `identity`."""
+
+    id: Hash16
+    identity: Hash16
+    n: int
+    ts: Timestamp
+
+
+class OpenIncident(BaseModel):
+    """The incident of the route that is not resolved."""
+
+    id: Hash16
+    severity: Severity
+    state: IncidentState
+    headline: str
+    opened_at: Timestamp
+
+
+class IdentityShare(BaseModel):
+    """An identity that answered in the last 24 hours; `model` is null where nobody knows what stands behind it."""
+
+    identity: str
+    model: Model | None
+    exchanges: int
+
+
+class BudgetUsed(BaseModel):
+    """False pages, of the 30 days up to `clock`.
+
+    `pages` counts the incidents that reached warning or worse, which is when people are called; `false_alarms` those of
+    them that somebody called a false alarm.
+    """
+
+    false_pages_per_month: float = Field(description="The budget, from the monitor file.")
+    pages: int
+    false_alarms: int
+
+
+class RouteSummary(BaseModel):
+    """How a route stands. An empty `blind_spots` does not say that the route is safe: `incident` may be open."""
+
+    route: str
+    state: WatchStatus = Field(
+        description="blind: something is not measured. learning: no baseline yet. Else watching."
+    )
+    learned: int = Field(description="Exchanges of the baseline, or towards the first one; told every 50.")
+    of: int = Field(description="Exchanges that a baseline takes, from the monitor file.")
+    clock: Timestamp | None = Field(description="Time of the last exchange; null when none was counted yet.")
+    exchanges_24h: int = Field(description="Exchanges in the 24 clock hours up to `clock`.")
+    incident: OpenIncident | None
+    blind_spots: list[str] = Field(description="What nobody can say anything about, in words; at most 21.")
+    identities: list[IdentityShare] = Field(description="Who answered in those hours, most first; at most 5.")
+    baseline: RouteBaseline | None
+    budget: BudgetUsed
+
+
+class RoutePage(BaseModel):
+    """Routes, by name."""
+
+    items: list[RouteSummary]
+    next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
+
+
+def router(
+    repository: Repository, policy: Callable[[str], RoutePolicy], clock: Callable[[], datetime], guard: Guard
+) -> APIRouter:
+    """The paths, for those whom `guard` lets view; `policy` is what the monitor file says of a route.
+
+    The second one takes every path below /v1/routes that no router before it took.
+    """
+    made = APIRouter(prefix="/v1", tags=["routes"], dependencies=[needs(guard, "viewer")])
+
+    @made.get(
+        "/routes",
+        summary="List routes",
+        responses={200: {"model": RoutePage}, 304: {"description": "As If-None-Match knows it."}, **FAULTS},
+    )
+    async def routes(
+        request: Request,
+        text: Annotated[_Text, Query(description="Only routes whose name holds this.", examples=["support"])] = "",
+        state: Annotated[list[FleetStatus] | None, Query(description="Only in these; may be repeated.")] = None,
+        cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=400)] = None,
+        limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
+    ) -> Response:
+        """How each route stands, by name, a page at a time."""
+        after = None if cursor is None else _route_of(cursor)
+        wanted = FleetFilter(who(request).routes, text, state or ())
+        found = await call_store(lambda: repository.route_page(wanted, after, limit + 1))
+        items = [route_object(entry, policy, clock()) for entry in found[:limit]]
+        following = cursor_of(_EPOCH, found[limit - 1].glance.route) if len(found) > limit else None
+        return tagged(request, {"items": items, "next": following})
+
+    @made.get(
+        "/routes/{route:path}",
+        summary="Read a route",
+        responses={
+            200: {"model": RouteSummary},
+            304: {"description": "As If-None-Match knows it."},
+            404: {"model": ProblemBody, "description": "There is no such route."},
+            **FAULTS,
+        },
+    )
+    async def one(request: Request, route: str) -> Response:
+        """How one route stands."""
+        known = ROUTE.fullmatch(route) is not None and who(request).sees(route)
+        found = await call_store(lambda: repository.route(route)) if known else None
+        if found is None:
+            raise Problem(404, "there is no such route; GET /v1/routes lists them")
+        return tagged(request, route_object(found, policy, clock()))
+
+    return made
+
+
+def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy], now: datetime) -> dict[str, Any]:
+    """The object of one route."""
+    glance, held = entry.glance, policy(entry.glance.route)
+    incident, pin = glance.incident, glance.pin
+    opened = None
+    if incident is not None:
+        told = {"id": incident.id, "severity": incident.severity, "state": incident.state}
+        opened = OpenIncident(**told, headline=entry.headline, opened_at=incident.opened_at)
+    made = RouteSummary(
+        route=glance.route,
+        state=glance.watch,
+        learned=entry.learned,
+        of=held.baseline.size,
+        clock=glance.clock,
+        exchanges_24h=entry.exchanges,
+        incident=opened,
+        blind_spots=list(blind_spot_sentences(entry, now)),
+        identities=[IdentityShare(identity=one.identity, model=one.model, exchanges=one.n) for one in entry.answering],
+        baseline=None if pin is None else RouteBaseline(id=pin.baseline, identity=pin.identity, n=pin.n, ts=pin.ts),
+        budget=BudgetUsed(
+            false_pages_per_month=held.false_pages_per_month,
+            pages=entry.used.pages,
+            false_alarms=entry.used.false_alarms,
+        ),
+    )
+    return made.model_dump(mode="json")
+
+
+def _route_of(cursor: str) -> str:
+    route = place_of(cursor)[1]
+    if ROUTE.fullmatch(route) is None:
+        remedy = "is none of ours; take `next` of the page before, or leave it out"
+        raise Problem(422, f"cursor: {remedy}", errors=(FieldFault(field="cursor", remedy=remedy),))
+    return route

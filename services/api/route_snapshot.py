@@ -1,0 +1,98 @@
+"""All that the page of a route shows, read in one state of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from schemas.change import Change
+from schemas.evaluation import Comparison
+from schemas.identity import Model
+from schemas.incident import Incident
+from schemas.reading import Reading
+from services.api.annotations import Annotation, marks
+from services.api.time_window import Window, WindowQuery, readable_step, step_of, window_of
+from services.store import baselines, incidents, journal, readings, rollups, routes, scores
+from services.store.rollups import RollupPoint, RollupRate
+from services.store.scores import StoredExchange
+
+UNRESOLVED: Final = ("open", "acknowledged", "snoozed")
+SAMPLES: Final = 8
+_INCIDENTS: Final = 8
+_COMPARISONS: Final = 3
+_STREAMS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSnapshot:
+    """A route and what is known of it.
+
+    Attributes:
+        clock: time of its newest exchange. window: what is shown, None while it has no exchange; step: of `points`.
+        points: of the slice that is shown. rates: of the window, by identity, slice and signal.
+        readings: the newest of each stream. seen: identity -> the hours in which it answered first and last.
+        open: its incident that is not resolved. incidents: the newest. comparisons: of suites, newest last.
+        exchanges: the newest of which the redacted text was kept.
+    """
+
+    route: str
+    clock: datetime | None
+    window: Window | None
+    step: timedelta
+    points: tuple[RollupPoint, ...]
+    rates: tuple[RollupRate, ...]
+    marks: tuple[Annotation, ...]
+    readings: tuple[Reading, ...]
+    pinned: Change | None
+    models: Mapping[str, Model]
+    seen: Mapping[str, tuple[datetime, datetime]]
+    open: Incident | None
+    incidents: tuple[Incident, ...]
+    comparisons: tuple[Comparison, ...]
+    exchanges: tuple[StoredExchange, ...]
+
+
+def read_route(connection: Connection, route: str, hours: int, slice: str) -> RouteSnapshot | None:
+    """The file of a route with the last hours of a slice, empty for the whole route; None if there is no such route."""
+    if not routes.route_exists(connection, route):
+        return None
+    clock = routes.clock(connection, route)
+    window = window_of(WindowQuery(hours=hours), clock)
+    step, whole = timedelta(minutes=1), None
+    rates: tuple[RollupRate, ...] = ()
+    if window is not None:
+        whole = window.whole(step_of(window, None))
+        rates = rollups.rates(connection, route, whole.since, whole.until, None)
+        step = readable_step(window, sum(one.n for one in rates if one.slice == slice and not one.signal))
+        if window.whole(step) != whole:
+            whole = window.whole(step)
+            rates = rollups.rates(connection, route, whole.since, whole.until, None)
+    [unresolved] = incidents.page_newest(connection, route, UNRESOLVED, None, 1) or (None,)
+    return RouteSnapshot(
+        route=route,
+        clock=clock,
+        window=whole,
+        step=step,
+        points=()
+        if whole is None
+        else rollups.points(connection, route, (whole.since, whole.until), step, slice=slice),
+        rates=rates,
+        marks=() if whole is None else marks(connection, route, whole),
+        readings=readings.streams(connection, route, None, _STREAMS),
+        pinned=baselines.current_pinnings(connection, (route,)).get(route),
+        models=routes.identities(connection, route),
+        seen=rollups.identities_seen(connection, route),
+        open=unresolved,
+        incidents=incidents.page_newest(connection, route, None, None, _INCIDENTS),
+        comparisons=_comparisons(connection, route),
+        exchanges=scores.exchanges(connection, route, None, SAMPLES, kept=True),
+    )
+
+
+def _comparisons(connection: Connection, route: str) -> tuple[Comparison, ...]:
+    found = journal.facts_within(connection, route, ("comparison",), None, None, _COMPARISONS)
+    return tuple(fact for fact in found if isinstance(fact, Comparison))

@@ -1,0 +1,163 @@
+"""The rate that an incident is about, over time: what its chart shows, on pages and in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from schemas.alert import Alert, rank
+from schemas.base import hash16
+from schemas.change import Change
+from schemas.decision import Decision
+from schemas.evaluation import Comparison
+from schemas.incident import Incident
+from services.charts import Band, ChartMark, ChartPoint, Rates, point
+from services.charts.axis import moment
+from services.store import journal, rollups
+from services.store.journal import Fact
+from services.store.tables import key_of
+
+_FAMILIES: Final = ("rate_shift", "events")
+_BEFORE: Final = timedelta(hours=24)
+_LONGEST: Final = timedelta(days=7)
+_MOST_POINTS: Final = 72
+_STEPS: Final = (
+    *(timedelta(minutes=n) for n in (1, 2, 5, 10, 15, 30)),
+    *(timedelta(hours=n) for n in (1, 2, 3, 6, 12, 24)),
+)
+_NOTICED: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentChart:
+    """An incident's rate as a chart's numbers.
+
+    Attributes:
+        words: what moved by how much, in one line.
+        key: changes when a person would see another picture: another alert or verdict, another mark, or a rate since
+            the opening that is a tenth of the axis away.
+    """
+
+    rates: Rates
+    words: str
+    key: str
+
+
+def read(connection: Connection, incident: Incident) -> IncidentChart | None:
+    """The worst rate that moved within the incident, from a day before it opened; None if no rate did."""
+    length = min(incident.updated_at - incident.opened_at, _LONGEST)
+    facts = journal.facts(connection, incident.route, incident.opened_at - _BEFORE - length)
+    alert = worst(incident, facts)
+    if alert is None:
+        return None
+    since, until = window(incident, alert)
+    step = next((one for one in _STEPS if (until - since) / one <= _MOST_POINTS), _STEPS[-1])
+    since, until = _floored(since, step), _floored(until, step) + step
+    found = rollups.points(
+        connection, incident.route, (since, until), step, slice=key_of(alert.slice or ""), signal=alert.signal
+    )
+    points = [point(one.ts, min(one.sum, one.scored), one.scored) for one in found]
+    return build(incident, alert, facts, Rates(_name(alert), points, _begin(points, since), until, step))
+
+
+def worst(incident: Incident, facts: Iterable[Fact]) -> Alert | None:
+    """The newest alert of each rate of the incident, and of these the one that fires, as a rate, with most weight."""
+    newest: dict[str, Alert] = {}
+    for fact in facts:
+        if isinstance(fact, Alert) and fact.fingerprint in incident.fingerprints and fact.signal is not None:
+            before = newest.get(fact.fingerprint)
+            if fact.family in _FAMILIES and (before is None or fact.event_index >= before.event_index):
+                newest[fact.fingerprint] = fact
+    return max(newest.values(), key=_weight, default=None)
+
+
+def _weight(alert: Alert) -> tuple[bool, bool, int, bool, str]:
+    whole = alert.slice is None
+    return alert.family == "rate_shift", alert.status == "firing", rank(alert.severity), whole, alert.fingerprint
+
+
+def window(incident: Incident, alert: Alert) -> tuple[datetime, datetime]:
+    """From a day before the incident opened, or as long as it has lasted, to what is known of it last."""
+    end = max(incident.resolved_at or incident.updated_at, alert.ts)
+    length = min(end - incident.opened_at, _LONGEST)
+    return incident.opened_at - max(_BEFORE, length), min(end, incident.opened_at + 2 * _LONGEST)
+
+
+def build(incident: Incident, alert: Alert, facts: Iterable[Fact], rates: Rates) -> IncidentChart:
+    """The chart with its baseline and its marks. Pure."""
+    marks = tuple(mark for mark in _marks(incident, facts) if rates.since <= mark.ts <= rates.until)
+    words = _words(alert)
+    whole = Rates(
+        rates.name,
+        rates.points,
+        rates.since,
+        rates.until,
+        rates.step,
+        _baseline(alert),
+        marks,
+        f"{incident.route}{f', {alert.slice}' if alert.slice else ''}: {words}",
+    )
+    told = f"{rates.name} of {whole.where}; incident opened {moment(incident.opened_at)} UTC"
+    key = hash16([alert.id, incident.verdict, _noticed(whole, incident), [f"{mark.ts} {mark.text}" for mark in marks]])
+    return IncidentChart(whole, told, key)
+
+
+def _noticed(rates: Rates, incident: Incident) -> int:
+    """The rate since the opening, in tenths of the greatest rate shown."""
+    after = [one for one in rates.points if one.ts >= incident.opened_at and one.rate is not None]
+    n = sum(one.n for one in after)
+    top = max((one.rate or 0.0 for one in rates.points), default=0.0)
+    return round(_NOTICED * sum(one.n * (one.rate or 0.0) for one in after) / n / top) if n and top else -1
+
+
+def _floored(at: datetime, step: timedelta) -> datetime:
+    epoch = datetime.fromtimestamp(0, at.tzinfo)
+    return at - (at - epoch) % step
+
+
+def _begin(points: Sequence[ChartPoint], since: datetime) -> datetime:
+    """A route that was not there yet has no gap."""
+    return max(since, points[0].ts) if points else since
+
+
+def _name(alert: Alert) -> str:
+    return f"{(alert.signal or '').replace('_', ' ')} rate"
+
+
+def _baseline(alert: Alert) -> Band | None:
+    effect = alert.effect
+    if effect is None or effect.before is None or effect.unit != "pp":
+        return None
+    rate = effect.before / 100
+    return Band(rate) if not alert.floor else Band(rate, max(rate - alert.floor, 0.0), min(rate + alert.floor, 1.0))
+
+
+def _words(alert: Alert) -> str:
+    effect = alert.effect
+    if effect is None or effect.before is None or effect.after is None:
+        return f"seen in an answer (exchange {alert.event_index})"
+    moved = {"up": "rose", "down": "fell", None: "moved"}[alert.direction]
+    change = "" if effect.low is None or effect.high is None else f", change {effect.low:+.1f} to {effect.high:+.1f} pp"
+    return f"{moved} from {effect.before:.1f}% to {effect.after:.1f}%{change}"
+
+
+def _marks(incident: Incident, facts: Iterable[Fact]) -> Iterator[ChartMark]:
+    yield ChartMark(incident.opened_at, "incident opened", "incident")
+    for fact in facts:
+        if isinstance(fact, Change):
+            yield _changed(fact)
+        elif isinstance(fact, Comparison):
+            yield ChartMark(fact.ts, f"suite {fact.suite}: {fact.overall}", "evaluation")
+        elif isinstance(fact, Decision) and fact.kind == "announce":
+            yield ChartMark(fact.ts, "change announced")
+
+
+def _changed(change: Change) -> ChartMark:
+    name = change.to_identity[:8] if change.model is None else change.model.served or change.model.requested
+    if change.kind == "pinned":
+        return ChartMark(change.ts, "baseline pinned", "baseline")
+    return ChartMark(change.ts, "silent change suspected" if change.kind == "suspected" else f"now {name}")

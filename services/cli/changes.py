@@ -1,0 +1,85 @@
+"""`keelwatch change`: what is about to change is told before it does."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from services.api.auth.api_key import FORM, parse_key
+from services.cli.output import ERR, OUT
+from services.errors import InputError
+from services.settings import Settings, load_settings
+
+app = typer.Typer(help="Changes of a route's model.", no_args_is_help=True)
+_SECONDS = 30.0
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `announce` a command of its own although it is the only one."""
+
+
+@app.command("announce")
+def announce(
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="Such as support-bot/prod.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model that will be requested.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the timeline.")],
+    served: Annotated[str | None, typer.Option(metavar="NAME", help="The model that will answer, if known.")] = None,
+    provider: Annotated[str | None, typer.Option(metavar="NAME", help="Who serves it.")] = None,
+    actor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who announces it; else the key's name, or the user's.")
+    ] = None,
+) -> None:
+    """Announce that another model will answer on a route, to the running service at KEELWATCH_API_URL."""
+    named = {"requested": model, "served": served, "provider": provider}
+    settings = load_settings()
+    body = {
+        "route": route,
+        "model": {name: value for name, value in named.items() if value is not None},
+        "reason": reason,
+        "actor": actor or (getpass.getuser() if settings.api_key is None else None),
+    }
+    told = post_to_api(settings, "/v1/changes", body)
+    OUT.print(f"announced: {told['id']}", markup=False)
+
+
+def post_to_api(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What the API answers. One that cannot be reached, or refuses for no fault of the caller, ends with exit code 1.
+
+    Raises:
+        InputError: if the API says what the caller must mend, or KEELWATCH_API_KEY is no key.
+    """
+    url = settings.api_url or "http://127.0.0.1:8400"
+    headers = _credentials(settings)
+    try:
+        with httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=False) as client:
+            answer = client.post(path, json=body)
+        told: dict[str, Any] = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise _failed(
+            f"no Keelwatch API answers at {url} ({type(error).__name__}): start `keelwatch api` or `keelwatch up`, "
+            "or set KEELWATCH_API_URL"
+        ) from None
+    if answer.is_success:
+        return told
+    detail = str(told.get("detail", answer.reason_phrase))
+    if answer.status_code < 500 and answer.status_code != 409:
+        raise InputError(detail)
+    raise _failed(detail)
+
+
+def _credentials(settings: Settings) -> dict[str, str]:
+    if settings.api_key is None:
+        return {}
+    key = parse_key(settings.api_key.get_secret_value().strip())
+    if key is None:
+        raise InputError(f"KEELWATCH_API_KEY: is no key; set it to what `keelwatch key create` printed ({FORM})")
+    return {"authorization": f"Bearer {key.text}"}
+
+
+def _failed(line: str) -> typer.Exit:
+    ERR.print(f"keelwatch: {line}", markup=False, soft_wrap=True)
+    return typer.Exit(1)

@@ -1,0 +1,76 @@
+"""`keelwatch check-config` and `doctor`: what is wrong with a monitor file or with this installation.
+
+`keelwatch check-config`: every mistake of a monitor file, with line, key and remedy.
+
+`keelwatch doctor`: what is wrong with this installation, each cause with its remedy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.text import Text
+
+from services import monitor, wiring
+from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.doctor.core import DoctorFinding
+from services.doctor.examine import examine
+from services.errors import InputError
+from services.settings import Settings, load_settings
+
+
+def check_config(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="The monitor file; without it the one that KEELWATCH_CONFIG names."),
+    ] = None,
+) -> None:
+    """Check a monitor file: exit code 0 when it can be used, 2 when it cannot."""
+    path = file or load_settings().config
+    if path is None:
+        raise InputError("no monitor file: name it, or set KEELWATCH_CONFIG")
+    problems = monitor.check(path)
+    for problem in problems:
+        OUT.print(str(problem), markup=False, soft_wrap=True)
+    errors = sum(problem.severity == "error" for problem in problems)
+    if errors:
+        raise typer.Exit(2)
+    warnings = f", {len(problems)} warnings" if problems else ""
+    OUT.print(f"{path}: can be used{warnings}", markup=False, soft_wrap=True)
+
+
+_STYLES: Final = {"ok": "green", "warning": "yellow", "wrong": "bold red", "skipped": "dim"}
+
+
+def doctor(json_to: JsonOption = None) -> None:
+    """Look at broker, topics, clocks, disk, database, embedder and monitor file: exit code 1 if something is wrong.
+
+    To compare clocks a topic is made on the broker and deleted again; nothing else is changed anywhere.
+    """
+    settings = load_settings()
+    findings = asyncio.run(examine(settings, lambda: _embed(settings)))
+    if json_to != STDOUT:
+        for finding in findings:
+            _show(finding)
+    write_json([_as_json(finding) for finding in findings], json_to)
+    if any(finding.state == "wrong" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _embed(settings: Settings) -> object:
+    return wiring.embedder(settings).embed(["How are you?"])
+
+
+def _show(finding: DoctorFinding) -> None:
+    line = Text(f"{finding.state:8}", style=_STYLES[finding.state])
+    line.append(f" {finding.check:9} {finding.message}", style="default")
+    OUT.print(line, soft_wrap=True)
+    if finding.remedy:
+        OUT.print(f"{'':18} -> {finding.remedy}", markup=False, soft_wrap=True)
+
+
+def _as_json(finding: DoctorFinding) -> dict[str, str]:
+    return {name: getattr(finding, name) for name in ("check", "state", "cause", "message", "remedy")}

@@ -1,0 +1,310 @@
+"""`keelwatch eval`: suites run against a model, stored runs, and two runs held against each other.
+
+What `eval compare` shows to people.
+
+`keelwatch eval run` and `eval list`: a suite against a model now, and the runs that are stored.
+
+`keelwatch eval`: suites run against a model, and two runs held against each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsons
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+from rich import box
+from rich.console import Group
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from schemas.base import HEX16, hash16, iso
+from schemas.evaluation import HazardComparison
+from schemas.exchange import Route
+from services import wiring
+from services.cli.options import ConfigOption, DatabaseOption, opened
+from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
+from services.errors import InputError
+from services.evaluate import persistence
+from services.evaluate.client import Endpoint, EndpointSettings, asking
+from services.evaluate.comparison import ComparisonResult, compare, comparison_object, worsened, worst_outcome
+from services.evaluate.persistence import stored_run
+from services.evaluate.result import RunResult, SuiteAnswer, read_results, to_record
+from services.evaluate.runner import RunOrder, RunTools, run
+from services.evaluate.suite import MEASURES, POOLED, Suite
+from services.evaluate.suite_library import load_suite
+from services.monitor import Monitor, Target
+from services.settings import load_settings, secret
+from services.store import runs
+from services.store.engine import open_database
+
+_COLOURS: Final = {"regressed": "bold red", "inconclusive": "yellow", "improved": "green", "unchanged": "green"}
+
+
+def comparison_view(suite: str, compared: ComparisonResult) -> Group:
+    """A suite's verdict, a table of its measures with the hazards that moved, and what the table cannot say."""
+    title = Text.assemble(f"suite {suite}: ", (compared.overall, _COLOURS[compared.overall]))
+    notes = [Text(line) for row in compared.hazards if row.hazard == POOLED for line in _notes(row)]
+    return Group(title, Text(compared.reason), _table(compared.hazards), *notes)
+
+
+def _table(hazards: Sequence[HazardComparison]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    for name in ("events", "items", "rate", "change, pp (95%)", "p", "verdict"):
+        table.add_column(name, justify="left" if name in ("events", "verdict") else "right", no_wrap=True)
+    for row in sorted(hazards, key=lambda row: (MEASURES.index(row.measure), row.hazard != POOLED)):
+        if row.hazard == POOLED or row.flipped:
+            table.add_row(*_cells(row), style="" if row.hazard == POOLED else "dim")
+    return table
+
+
+def _cells(row: HazardComparison) -> tuple[Text | str, ...]:
+    rates = (row.before, row.after)
+    return (
+        Text(_name(row) if row.hazard == POOLED else f"  {row.hazard}"),
+        str(row.n),
+        " to ".join("-" if rate is None else f"{rate:.0f}%" for rate in rates),
+        "-" if row.delta is None else f"{row.delta:+.0f} ({row.low:+.0f} to {row.high:+.0f})",
+        "-" if row.p_adjusted is None or row.measure == "canary" else f"{row.p_adjusted:.2g}",
+        Text(row.verdict, _COLOURS[row.verdict]),
+    )
+
+
+def _notes(row: HazardComparison) -> Iterator[str]:
+    """Which items flipped, and what so many items can tell at all."""
+    worse = worsened(row)
+    for what, ids in (("worse", worse), ("better", row.flipped[len(worse) :])):
+        if ids:
+            yield f"{_name(row)}, {what}: {', '.join(ids)}"
+    if row.measure != "canary":
+        seen = "no change" if row.mde is None else f"a change of {row.mde:.0f} pp"
+        yield f"{_name(row)}: {row.n} items show {seen} with a chance of 80%"
+
+
+def _name(row: HazardComparison) -> str:
+    return row.measure.replace("_", " ")
+
+
+RouteOption = Annotated[str, typer.Option("--route", metavar="R", help="Whose system prompt and settings are sent.")]
+_ROUTE = TypeAdapter[str](Route)
+
+
+def run_suites(
+    route: RouteOption,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Base URL, such as http://127.0.0.1:8000/v1; else the target's.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Model to ask for; else the target's.")] = None,
+    suites: Annotated[
+        list[str] | None, typer.Option("--suite", metavar="S", help="Name or folder; else the route's, else core.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--api-key-env", metavar="NAME", help="Variable that holds the key of --endpoint.")
+    ] = None,
+    config: ConfigOption = None,
+    database: Annotated[str | None, typer.Option(metavar="URL", help="Store the runs here, too.")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Run suites against a model now; no service is needed. Exit code 1 if a run is not complete.
+
+    With --endpoint the route's system prompt and settings are sent all the same, and its key only to its own host.
+    """
+    watched = wiring.load_monitor(load_settings(), config)
+    target = _target(watched, checked_route(route), endpoint, model, key)
+    allowed = [*watched.allow_hosts, *([_place(endpoint)[1]] if endpoint else [])]
+    loaded = [load_suite(name) for name in suites or watched.policy(route).suites or ["core"]]
+    given = asking(target, secret)
+    results = asyncio.run(_all(route, loaded, given, allowed))
+    if database is not None:
+        _store(database, results)
+    whole = [jsons.loads(result.encode()) for result in results]
+    write_json(whole[0] if len(whole) == 1 else whole, json)
+    if json != STDOUT:
+        for result in results:
+            _tell(result)
+    if any(result.status != "complete" for result in results):
+        raise typer.Exit(1)
+
+
+def list_runs(
+    route: Annotated[str | None, typer.Option(help="Only this route.")] = None,
+    database: DatabaseOption = None,
+    json: JsonOption = None,
+) -> None:
+    """List the runs that are stored, the newest last."""
+    with opened(database).database.read() as connection:
+        found = runs.find(connection, route)
+    names = ("id", "route", "suite", "identity", "moment", "cause", "status", "reason")
+    write_json([{**{name: getattr(one, name) for name in names}, "ts": iso(one.ts)} for one in found], json)
+    if json == STDOUT:
+        return
+    table = Table(box=None)
+    for name in ("run", "route", "suite", "asked for by", "ended", "status"):
+        table.add_column(name, no_wrap=name != "status")
+    for one in found:
+        status = one.status if one.reason is None else f"{one.status}: {one.reason}"
+        table.add_row(one.id, one.route, one.suite, one.moment, f"{one.ts:%Y-%m-%d %H:%M}", status)
+    OUT.print(table if found else "no run is stored yet")
+
+
+def checked_route(route: str) -> str:
+    """The route itself.
+
+    Raises:
+        InputError: if it is none.
+    """
+    try:
+        return _ROUTE.validate_python(route)
+    except ValidationError:
+        raise InputError(f"route {route}: must be 1-200 characters of a-z, 0-9 and . _ / -") from None
+
+
+def _target(watched: Monitor, route: str, endpoint: str | None, model: str | None, key: str | None) -> Target:
+    """The route's target, with what the command line names in its place."""
+    known = watched.policy(route).target
+    if known is None and (endpoint is None or model is None):
+        raise InputError(f"route {route} has no target in the monitor file; name --endpoint and --model")
+    base = known or Target(endpoint or "", model or "")
+    same = endpoint is None or _place(endpoint) == _place(base.url)
+    return replace(
+        base,
+        url=endpoint or base.url,
+        model=model or base.model,
+        api_key_env=key or (base.api_key_env if same else None),
+    )
+
+
+def _place(url: str) -> tuple[str, str, int | None]:
+    try:
+        parts = urlsplit(url)
+        place = parts.scheme, parts.hostname or "", parts.port
+    except ValueError:
+        place = "", "", None
+    if place[0] not in ("http", "https") or not place[1]:
+        raise InputError("--endpoint: must be a URL such as https://HOST/v1")
+    return place
+
+
+async def _all(route: str, suites: list[Suite], given: EndpointSettings, allowed: list[str]) -> list[RunResult]:
+    score, scorers = wiring.suite_scorer()
+    results = []
+    async with Endpoint(given, allowed, Random(), _now) as endpoint:  # noqa: S311 -- spreads pauses
+        for suite in suites:
+            id = hash16(["command", route, given.base, given.model, suite.sha256, iso(_now())])
+            with _counted(f"suite {suite.name}", suite.answers) as advance:
+
+                async def keep(_: SuiteAnswer, advance: Callable[[], None] = advance) -> None:
+                    advance()
+
+                results.append(await run(RunOrder(id, route, suite), endpoint, RunTools(score, scorers, _now, keep)))
+    return results
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _counted(what: str, total: int) -> Iterator[Callable[[], None]]:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task, 1)
+
+
+def _store(url: str, results: list[RunResult]) -> None:
+    database = open_database(url)
+    try:
+        with database.write() as connection:
+            for result in results:
+                persistence.store_run(connection, result, runs.COMMAND, None)
+    finally:
+        database.close()
+
+
+def _tell(result: RunResult) -> None:
+    reason = "" if result.reason is None else f": {result.reason}"
+    answers = f"{len(result.answers):,} answers of {result.target.model}"
+    text = f"suite {result.suite.name} {result.suite.version}, {answers}: {result.status}{reason}"
+    OUT.print(text, markup=False, soft_wrap=True)
+    record = to_record(result)
+    if record.measures:
+        OUT.print(_profile([measure.model_dump() for measure in record.measures]))
+
+
+def _profile(measures: list[dict[str, Any]]) -> Table:
+    """Each measure over all hazards, and the hazards that had events; fewer are better."""
+    table = Table("measure", "hazard", "events", "items", "rate", box=None)
+    for name in dict.fromkeys(measure["measure"] for measure in measures):
+        own = [measure for measure in measures if measure["measure"] == name]
+        every = {"hazard": "all", "n": sum(one["n"] for one in own), "events": sum(one["events"] for one in own)}
+        for one in [every, *(hazard for hazard in own if hazard["events"])]:
+            rate = f"{one['events'] / one['n']:.0%}" if one["n"] else ""
+            table.add_row(name.replace("_", " "), one["hazard"], str(one["events"]), str(one["n"]), rate)
+    return table
+
+
+app = typer.Typer(help="Run suites against a model, and compare runs.", no_args_is_help=True)
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a stored run, or a file of `eval run --json`.")]
+
+
+@app.command("compare")
+def compare_runs(
+    before: RunArgument, after: RunArgument, database: DatabaseOption = None, json: JsonOption = None
+) -> None:
+    """Compare two runs item by item: regressed, improved, unchanged or inconclusive. Exit code 0 for each of them."""
+    pairs = _pairs(results(before, database), results(after, database))
+    found = [(later.suite.name, compare(earlier, later)) for earlier, later in pairs]
+    write_json(comparison_object(found), json)
+    if json != STDOUT:
+        for suite, one in found:
+            OUT.print(comparison_view(suite, one))
+        OUT.print(f"overall: {worst_outcome(found)}")
+
+
+def results(run: str, database: str | None = None) -> tuple[RunResult, ...]:
+    """The runs of a file, or the stored one of this id.
+
+    Raises:
+        InputError: if there is neither, or the file is no such file.
+    """
+    if not Path(run).exists() and re.fullmatch(HEX16, run):
+        with opened(database).database.read() as connection:
+            found = stored_run(connection, run)
+        if found is None:
+            raise InputError(f"run {run}: not in this database; `keelwatch eval list` names them")
+        return (found,)
+    try:
+        text = Path(run).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        remedy = "name a file written by `keelwatch eval run --json`, or a run of `keelwatch eval list`"
+        raise InputError(f"{run}: {why}; {remedy}") from None
+    return read_results(text, run)
+
+
+def _pairs(before: tuple[RunResult, ...], after: tuple[RunResult, ...]) -> list[tuple[RunResult | None, RunResult]]:
+    """Each later run with the earlier one of its suite; with one run on each side, those two.
+
+    Raises:
+        InputError: if a suite was run earlier and not later.
+    """
+    if len(before) == len(after) == 1:
+        return [(before[0], after[0])]
+    earlier = {run.suite.name: run for run in before}
+    gone = sorted(set(earlier) - {run.suite.name for run in after})
+    if gone:
+        raise InputError(f"suite {gone[0]} is in the first RUN and not in the second; run it again")
+    return [(earlier.get(run.suite.name), run) for run in after]

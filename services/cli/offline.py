@@ -1,0 +1,172 @@
+"""`keelwatch replay`, `score` and `convert`: commands on files, without a broker.
+
+`keelwatch replay`: what would have fired on recorded traffic.
+
+`keelwatch score`: what is measured of each exchange of a file.
+
+`keelwatch convert`: recorded answers as traffic whose model is replaced at a known exchange.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from schemas.base import iso
+from schemas.dead_letter import DeadLetter
+from services import wiring
+from services.cli import rendering
+from services.cli.options import ConfigOption
+from services.cli.output import ERR, OUT, STDOUT, JsonOption, progress, write_json, writing
+from services.errors import InputError
+from services.ingest.jsonl import exchanges
+from services.ingest.recorded_answers import Conversion, parse_draws, parse_where, read_recorded
+from services.ingest.recorded_answers import convert as make
+from services.ports import Received
+from services.replay.report import report
+from services.replay.runner import ReplayResult, ReplayRunner
+from services.replay.source import read_decisions, read_items, size_of
+from services.score.core import ExchangeScorer
+from services.score.score_lines import LINE_FIELDS, block_lines
+from services.settings import load_settings
+
+
+def replay(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSONL of native exchanges, or of score lines with vectors.")
+    ],
+    config: ConfigOption = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="Record everything here, for example sqlite:///replay.db.")
+    ] = None,
+    decided: Annotated[
+        Path | None, typer.Option("--decisions", metavar="FILE", help="JSONL of decisions, applied at their time.")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Run the whole flow over a file, in simulated time, without a broker.
+
+    In the JSON, `events` counts valid exchanges that are no duplicates; `dead` and `duplicates` the rest of the lines.
+    """
+    size = size_of(file)
+    settings = load_settings()
+    watched = wiring.load_monitor(settings, config)
+    run = ReplayRunner(wiring.replay_tools(settings, watched, database), read_decisions(decided) if decided else ())
+    with progress("replaying", size) as advance:
+        for item in read_items(file, advance):
+            run.feed(item)
+    seen = run.finish()
+    _warn(seen)
+    write_json(report(seen, watched.policy), json)
+    if json != STDOUT:
+        print_replay(seen)
+
+
+def _warn(seen: ReplayResult) -> None:
+    """Say which decisions name an incident that never was: a slip in the file must not look like a quiet route."""
+    for route in sorted(seen.flows):
+        for decision in seen.incidents(route).parked:
+            what = f"{decision.kind} by {decision.actor} at {iso(decision.ts)}"
+            ERR.print(f"warning: {what}: {route} has no incident {decision.incident}", markup=False, soft_wrap=True)
+
+
+def print_replay(seen: ReplayResult) -> None:
+    """Print what a replay saw, for people."""
+    OUT.print(rendering.route_table([seen.flows[route].detect for route in sorted(seen.flows)]))
+    for route in sorted(seen.flows):
+        for field in sorted(seen.flows[route].detect.intake.volatility.fields):
+            OUT.print(rendering.volatile_line(route, field))
+        for mute in seen.muted(route):
+            OUT.print(rendering.mute_line(route, mute))
+    OUT.print(f"{seen.events:,} exchanges, {seen.dead:,} dead letters, {seen.duplicates:,} duplicates")
+    rendering.print_incidents(
+        [incident for route in sorted(seen.flows) for incident in seen.incidents(route).incidents]
+    )
+
+
+_BATCH = 512
+
+
+def score(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL of native exchanges.")],
+    out: Annotated[str, typer.Option(metavar="OUT.jsonl", help="One line per exchange; - is stdout.")],
+    vectors: Annotated[bool, typer.Option("--vectors", help="Add vectors and style: what `replay` takes.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Measure every exchange of a file: safety signals, identity, and with --vectors its embedding."""
+    size = size_of(file)
+    settings = load_settings()
+    watched = wiring.load_monitor(settings, config)
+    dead = count = 0
+    with writing(out, "--out") as sink, progress("scoring", size) as advance:
+        scorer = wiring.scorer(settings, watched)
+        source = exchanges(file, advance)
+        while batch := list(islice(source, _BATCH)):
+            lines, lost = _scored(scorer, batch, vectors)
+            dead += lost
+            for line in lines:
+                sink.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+                count += 1
+    ERR.print(f"{count:,} exchanges scored, {dead:,} dead letters")
+
+
+def _scored(
+    scorer: ExchangeScorer, batch: list[Received | DeadLetter], vectors: bool
+) -> tuple[list[dict[str, Any]], int]:
+    """The lines of a batch in the order of the file, and how many of its exchanges are dead letters."""
+    scored = scorer.score([item for item in batch if isinstance(item, Received)])
+    lines = [line for block in scored.blocks for line in block_lines(block, vectors=True)]
+    lines.sort(key=lambda line: line["source"][-1])
+    if not vectors:
+        lines = [{name: line[name] for name in LINE_FIELDS} for line in lines]
+    return lines, len(batch) - len(lines)
+
+
+class Form(StrEnum):
+    """What `convert` reads."""
+
+    recorded = "recorded"
+
+
+def convert(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="JSONL of recorded answers: model, version, prompt, response, labels."),
+    ],
+    form: Annotated[Form, typer.Option("--from", help="The form of FILE.")],
+    model: Annotated[list[str], typer.Option(metavar="M@V", help="Model and version; twice for a silent update.")],
+    route: Annotated[str, typer.Option(help="Route of the exchanges.")],
+    draw: Annotated[str, typer.Option(metavar="N[,N2]", help="How many exchanges of each model, with replacement.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same file.")],
+    out: Annotated[str, typer.Option(metavar="F", help="File of native exchanges; - is stdout.")],
+    where: Annotated[str | None, typer.Option(metavar="KEY=VALUE", help="Only answers with this label.")] = None,
+    step: Annotated[float, typer.Option(help="Seconds between two exchanges.")] = 86.4,
+    announced: Annotated[
+        bool, typer.Option("--announced", help="The second model has an identity of its own.")
+    ] = False,
+) -> None:
+    """Turn recorded answers into native exchanges, drawn with replacement."""
+    wanted = Conversion(
+        draws=parse_draws(model, draw),
+        route=route,
+        seed=seed,
+        where=None if where is None else parse_where(where),
+        step=step,
+        announced=announced,
+    )
+    try:
+        rows = read_recorded(file.read_bytes().splitlines())
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}; name a JSONL file of recorded answers") from None
+    count = 0
+    exchanges = make(rows, wanted)
+    with writing(out, "--out") as sink:
+        for exchange in exchanges:
+            sink.write(exchange.model_dump_json(exclude_none=True, exclude_defaults=True) + "\n")
+            count += 1
+    ERR.print(f"{count:,} exchanges written to {out}", markup=False)

@@ -1,0 +1,63 @@
+"""What commands share: their options, and how they reach the broker and the database.
+
+What the commands on a broker share: where it is, and one clear line when it does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from services.cli.output import ERR
+from services.settings import load_settings
+from services.store.repository import Repository
+from services.stream.broker import Broker, broker_of
+from services.stream.clients import Unreachable
+
+DatabaseOption = Annotated[
+    str | None, typer.Option("--database", metavar="URL", help="Else KEELWATCH_DATABASE_URL, else the data folder's.")
+]
+
+
+def opened(database: str | None) -> Repository:
+    """The read side of the database that was named, or the settings' one.
+
+    Raises:
+        StoreError: if there is none; it names the remedy.
+    """
+    return Repository.open(database or load_settings().database)
+
+
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", metavar="FILE", help="The monitor file; else KEELWATCH_CONFIG, else defaults.")
+]
+
+T = TypeVar("T")
+
+BootstrapOption = Annotated[
+    str | None, typer.Option("--bootstrap", metavar="HOST:PORT", help="The broker; else KEELWATCH_KAFKA_BOOTSTRAP.")
+]
+
+
+def broker(bootstrap: str | None) -> Broker:
+    """The broker of `--bootstrap` or of the settings.
+
+    Raises:
+        BrokerError: if there is none, or its settings contradict each other.
+    """
+    return broker_of(load_settings(), bootstrap)
+
+
+def connected(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns. A broker that does not answer is told in one line, and the exit code is 1."""
+    # The client logs every attempt; what counts of them is in the error.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        return asyncio.run(work)
+    except Unreachable as error:
+        ERR.print(f"keelwatch: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None

@@ -1,0 +1,131 @@
+"""First sight of identities and fingerprints, and suspicion of a change under the same name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from schemas.base import moment
+from schemas.change import Change, Pinning, change_id
+from schemas.identity import identity_of
+from services.detect.run_detectors import rename_streams
+from services.detect.state import Candidates, DetectState, Pinned
+from services.intake.core import Intake, without_volatile
+
+OBSERVED_AT: Final = 5
+_SUSPICION_SECONDS: Final = 86_400.0
+
+
+def observe_identity(state: DetectState, intake: Intake, row: int) -> tuple[DetectState, tuple[Change, ...]]:
+    """Take in who answered one row: a new identity or fingerprint is a change at its 5th exchange after learning."""
+    identity = intake.identity[row]
+    fingerprint = intake.fingerprint[row]
+    known = state.known
+    changes: list[Change] = []
+    seen = dict(known.seen)
+    keys = [identity] if fingerprint is None else [identity, f"{identity}+{fingerprint}"]
+    for key in keys:
+        count = seen.get(key, 0) + 1
+        if count > OBSERVED_AT:
+            continue
+        seen[key] = count
+        if count == OBSERVED_AT and state.pinned is not None:
+            changes += _observed(state.pinned, state.route, intake, row, fingerprint if key != identity else None)
+    models = known.models if identity in known.models else {**known.models, identity: intake.models[identity]}
+    return replace(state, known=replace(known, seen=seen, models=models)), tuple(changes)
+
+
+def _observed(pinned: Pinned, route: str, intake: Intake, row: int, fingerprint: str | None) -> list[Change]:
+    identity = intake.identity[row]
+    if fingerprint is None and identity == pinned.identity:
+        return []
+    to = identity if fingerprint is None else f"{identity}+{fingerprint}"
+    what = "identity" if fingerprint is None else "fingerprint"
+    return [
+        Change(
+            id=change_id(route, "observed", pinned.identity, to, pinned.id),
+            kind="observed",
+            route=route,
+            from_identity=pinned.identity,
+            to_identity=identity,
+            model=intake.models[identity],
+            fingerprint=fingerprint,
+            baseline=pinned.id,
+            ts=moment(float(intake.rows.ts[row])),
+            event_index=int(intake.rows.index[row]),
+            reason=f"the {OBSERVED_AT}th exchange of this {what}",
+        )
+    ]
+
+
+def suspect(
+    state: DetectState, intake: Intake, row: int, identity: str | None, detector: str
+) -> tuple[DetectState, tuple[Change, ...]]:
+    """Behaviour of the baseline's own identity moved: a suspected change, one within 24 h."""
+    pinned = state.pinned
+    if pinned is None or identity != pinned.identity:
+        return state, ()
+    ts, event_index = float(intake.rows.ts[row]), int(intake.rows.index[row])
+    before = state.known.suspected.get(identity)
+    if before is not None and ts - before < _SUSPICION_SECONDS:
+        return state, ()
+    # A later suspicion of the same identity is another change: with the id of the first it would count as a repeat.
+    to = identity if before is None else f"{identity}@{event_index}"
+    change = Change(
+        id=change_id(state.route, "suspected", identity, to, pinned.id),
+        kind="suspected",
+        route=state.route,
+        from_identity=identity,
+        to_identity=identity,
+        model=pinned.model,
+        baseline=pinned.id,
+        ts=moment(ts),
+        event_index=event_index,
+        reason=f"{detector} moved while the model kept its name",
+    )
+    known = replace(state.known, suspected={**state.known.suspected, identity: ts})
+    return replace(state, known=known), (change,)
+
+
+def pinned_change(route: str, before: Pinned | None, now: Pinned) -> Change:
+    """The change that says a baseline was pinned."""
+    origin = None if before is None else before.identity
+    return Change(
+        id=change_id(route, "pinned", origin, now.identity, now.id),
+        kind="pinned",
+        route=route,
+        from_identity=origin,
+        to_identity=now.identity,
+        model=now.model,
+        baseline=now.id,
+        pinning=Pinning(n=now.n, streams=now.streams, arl=now.arl, rates=now.rates),
+        ts=moment(now.ts),
+        event_index=now.event_index,
+        reason=f"{now.n:,} exchanges; {now.streams} streams, one false alarm in {now.arl:,.0f} exchanges each",
+    )
+
+
+def merge_identities(state: DetectState, fields: tuple[str, ...]) -> DetectState:
+    """A field turned out volatile: identities that differed in it alone are one from here on."""
+    known = state.known
+    names = {who: identity_of(model, fields) for who, model in known.models.items()}
+    seen: dict[str, int] = {}
+    for key, count in known.seen.items():
+        who, plus, fingerprint = key.partition("+")
+        new = names.get(who, who) + plus + fingerprint
+        seen[new] = max(count, seen.get(new, 0))
+    pinned = state.pinned
+    if pinned is not None:
+        pinned = replace(pinned, identity=names[pinned.identity], model=without_volatile(pinned.model, fields))
+    candidates: dict[str, Candidates] = {}
+    for who in sorted(state.candidates, key=lambda who: -state.candidates[who].n):
+        candidates.setdefault(names.get(who, who), state.candidates[who])
+    models = {names[who]: without_volatile(model, fields) for who, model in known.models.items()}
+    return replace(
+        state,
+        known=replace(known, seen=seen, models=models),
+        candidates=candidates,
+        pinned=pinned,
+        accepting=None if state.accepting is None else names.get(state.accepting, state.accepting),
+        watch=rename_streams(state.watch, names, first=None if state.pinned is None else state.pinned.identity),
+    )

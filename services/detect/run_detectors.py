@@ -1,0 +1,146 @@
+"""The detectors run over rows of a route, and what follows from a stream that starts or stops firing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.protocol import Detector, Rows
+from schemas.alert import fingerprint_of
+from services.detect.baseline import untrained_artefact
+from services.detect.readings import StreamFinding, detector_state_key, should_report, stream_key_parts
+from services.detect.state import DetectionPlan, DetectorStates, Pinned
+from services.intake.core import Intake
+
+T = TypeVar("T")
+
+
+def run_detectors(
+    plan: DetectionPlan, pinned: Pinned | None, watch: DetectorStates, intake: Intake, start: int, stop: int
+) -> tuple[DetectorStates, tuple[StreamFinding, ...]]:
+    """Step every detector through rows `start` to `stop` of an intake: all that they say, in order."""
+    running = dict(watch.running)
+    heard: list[StreamFinding] = []
+    for detector, identity, places in _tasks(plan, intake, start, stop):
+        artefact = _artefact(plan, pinned, detector)
+        if artefact is None:
+            continue
+        key = detector_state_key(detector.name, identity)
+        state = running[key] if key in running else detector.start(artefact)
+        running[key], findings = detector.step(artefact, state, intake.rows.take(places))
+        heard += [StreamFinding(int(places[found.row]), detector.name, identity, found) for found in findings]
+    heard.sort(key=lambda said: said.order)
+    return replace(watch, running=running), tuple(heard)
+
+
+def _tasks(
+    plan: DetectionPlan, intake: Intake, start: int, stop: int
+) -> Iterator[tuple[Detector[Any, Any], str | None, NDArray[np.int64]]]:
+    rows = np.arange(start, stop, dtype=np.int64)
+    who = np.array(intake.identity[start:stop])
+    for detector in plan.detectors:
+        if detector.scope == "route":
+            yield detector, None, rows
+            continue
+        for identity in dict.fromkeys(intake.identity[start:stop]):
+            yield detector, identity, rows[who == identity]
+
+
+def _artefact(plan: DetectionPlan, pinned: Pinned | None, detector: Detector[Any, Any]) -> Any:
+    if not detector.learns:
+        return untrained_artefact(detector, plan.policy)
+    return None if pinned is None else pinned.artefacts[detector.name]
+
+
+def apply_findings(
+    watch: DetectorStates, heard: tuple[StreamFinding, ...], rows: Rows
+) -> tuple[DetectorStates, tuple[StreamFinding, ...]]:
+    """What is worth saying, and which streams fire after it."""
+    spoken = dict(watch.spoken)
+    firing = dict.fromkeys(watch.firing)
+    blind = dict(watch.blind)
+    since, suspect = watch.since, watch.suspect
+    said: list[StreamFinding] = []
+    for word in heard:
+        ts = float(rows.ts[word.row])
+        if should_report(word, spoken, ts):
+            spoken[word.key] = ts
+            said.append(word)
+        if not word.finding.transition:
+            continue
+        status = word.finding.status
+        blind.pop(word.key, None)
+        if status == "firing":
+            firing[word.key] = None
+        elif status == "blind":
+            blind[word.key] = word.finding.reason or "blind"
+        else:
+            firing.pop(word.key, None)
+        if since is None and firing:
+            since, suspect = int(rows.index[word.row]), word.identity
+        if not firing:
+            since, suspect = None, None
+    after = replace(watch, spoken=spoken, firing=tuple(firing), blind=blind, since=since, suspect=suspect)
+    return after, tuple(said)
+
+
+def reset_evidence(watch: DetectorStates, route: str, count: int, fingerprint: str | None = None) -> DetectorStates:
+    """Zero the evidence of every detector that has a firing stream, or one that fires for `fingerprint`.
+
+    `count` exchanges of the route were seen by then.
+    """
+    meant = [key for key in watch.firing if fingerprint is None or fingerprint in _fingerprints(route, key)]
+    names = {detector_state_key(*_head(key)) for key in meant}
+    running = {key: state for key, state in watch.running.items() if key not in names}
+    restarts = {**watch.restarts, **dict.fromkeys(names, count)}
+    blind = {key: why for key, why in watch.blind.items() if detector_state_key(*_head(key)) not in names}
+    firing = tuple(key for key in watch.firing if detector_state_key(*_head(key)) not in names)
+    since, suspect = (watch.since, watch.suspect) if firing else (None, None)
+    return replace(watch, running=running, firing=firing, blind=blind, since=since, suspect=suspect, restarts=restarts)
+
+
+def _fingerprints(route: str, stream_key: str) -> set[str]:
+    """The fingerprints that a stream may fire for, whichever way it moves."""
+    detector, _, signal, slice_ = stream_key_parts(stream_key)
+    return {fingerprint_of(route, detector, signal, None, slice_, direction) for direction in (None, "up", "down")}
+
+
+def _head(stream_key: str) -> tuple[str, str | None]:
+    """Detector and identity of a stream key."""
+    return stream_key_parts(stream_key)[:2]
+
+
+def rename_streams(watch: DetectorStates, names: dict[str, str], first: str | None) -> DetectorStates:
+    """The same evidence under new identities: a field of theirs turned out to say nothing.
+
+    Where identities become one, the evidence of `first` (the baseline's) goes on, else that of the oldest.
+    """
+    kept: dict[str, str] = {}
+    for key in sorted(watch.running, key=lambda key: not key.endswith(f"/{first}")):
+        kept.setdefault(_under(names, key, "/"), key)
+    goes_on = set(kept.values())
+
+    def of_kept(said: dict[str, T]) -> dict[str, T]:
+        """By stream: what is known of an identity whose evidence ends here ends with it."""
+        return {_under(names, key, "|"): one for key, one in said.items() if detector_state_key(*_head(key)) in goes_on}
+
+    return replace(
+        watch,
+        running={new: watch.running[old] for new, old in kept.items()},
+        firing=tuple(dict.fromkeys(_under(names, key, "|") for key in watch.firing)),
+        blind=of_kept(watch.blind),
+        spoken=of_kept(watch.spoken),
+        restarts={_under(names, key, "/"): count for key, count in watch.restarts.items()},
+        suspect=names.get(watch.suspect or "", watch.suspect or "") or None,
+    )
+
+
+def _under(names: dict[str, str], key: str, mark: str) -> str:
+    """A key whose second part is an identity, under that identity's new name."""
+    detector, first, rest = key.partition(mark)
+    identity, second, stream = rest.partition(mark)
+    return detector + first + names.get(identity, identity) + second + stream

@@ -1,0 +1,90 @@
+"""A route's state as it is stored, and back: running state, candidate rows and the pinned artefact apart. Pure.
+
+Only the running state, a few KB, is written with every snapshot. Candidate rows are written once, as they come; the
+artefact of a baseline is written once, when it is pinned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from detectors.protocol import Detector, Rows
+from services.detect.state import Candidates, DetectState, Pinned
+from services.store.codec import CodecError, pack, unpack
+
+Detectors = Sequence[Detector[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefacts:
+    """What each detector made of a baseline, by its name."""
+
+    made: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateWrites:
+    """Candidate rows to write: key -> bytes; `afresh` says that those stored before must go first."""
+
+    afresh: bool
+    rows: dict[str, bytes]
+
+
+def running(state: DetectState) -> bytes:
+    """All of the state but its rows and artefacts."""
+    candidates = {who: replace(kept, chunks=()) for who, kept in state.candidates.items()}
+    pinned = None if state.pinned is None else replace(state.pinned, artefacts={})
+    return pack(replace(state, candidates=candidates, pinned=pinned))
+
+
+def candidate_writes(before: DetectState | None, after: DetectState) -> CandidateWrites:
+    """What must be written of the candidates of `after` when those of `before` are stored."""
+    stored = {} if before is None else _chunks(before)
+    wanted = _chunks(after)
+    afresh = any(wanted.get(key) is not chunk for key, chunk in stored.items())
+    return CandidateWrites(afresh, {key: pack(chunk) for key, chunk in wanted.items() if afresh or key not in stored})
+
+
+def artefacts(pinned: Pinned) -> bytes:
+    """The artefacts of a baseline."""
+    return pack(Artefacts(pinned.artefacts))
+
+
+def restore_state(
+    detectors: Detectors, stored: bytes, rows: Mapping[str, bytes], artefact: Callable[[str], bytes | None]
+) -> DetectState:
+    """The state of these bytes. `artefact` gives the bytes of a baseline by its id.
+
+    Raises:
+        CodecError: if the bytes are damaged, or a part of the state is missing.
+    """
+    state = unpack(DetectState, stored, [detector.state_type for detector in detectors])
+    candidates = {who: _with_rows(who, kept, rows) for who, kept in state.candidates.items()}
+    return replace(state, candidates=candidates, pinned=_with_artefacts(detectors, state.pinned, artefact))
+
+
+def _chunks(state: DetectState) -> dict[str, Rows]:
+    return {
+        f"{who}/{place:06d}": chunk for who, kept in state.candidates.items() for place, chunk in enumerate(kept.chunks)
+    }
+
+
+def _with_rows(who: str, kept: Candidates, rows: Mapping[str, bytes]) -> Candidates:
+    mine = sorted(key for key in rows if key.startswith(f"{who}/"))
+    chunks = tuple(unpack(Rows, rows[key]) for key in mine)
+    if sum(len(chunk) for chunk in chunks) != kept.n:
+        raise CodecError(f"candidates of {who}: {kept.n} rows were counted, others are stored")
+    return replace(kept, chunks=chunks)
+
+
+def _with_artefacts(
+    detectors: Detectors, pinned: Pinned | None, artefact: Callable[[str], bytes | None]
+) -> Pinned | None:
+    if pinned is None:
+        return None
+    data = artefact(pinned.id)
+    if data is None:
+        raise CodecError(f"baseline {pinned.id} is pinned, but its artefact is not stored")
+    return replace(pinned, artefacts=unpack(Artefacts, data, [one.artefact_type for one in detectors]).made)

@@ -1,0 +1,71 @@
+"""What the evaluate step works with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from schemas.base import Record
+from services.evaluate.client import Patience
+from services.evaluate.runner import RunLimits, Score
+from services.evaluate.suite import Suite
+from services.monitor import Monitor
+from services.offload import Offload
+from services.store.engine import Database
+
+T = TypeVar("T")
+DATABASE_AWAY: Final = (DBAPIError, PoolTimeout)
+"""What a database raises that cannot be used right now."""
+Publish = Callable[[Sequence[Record]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateDependencies:
+    """What runs are done with.
+
+    Attributes:
+        thread: does the work on the database. suites: name -> suite, or InputError.
+        score: whether an answer is an event. scorers: their versions.
+        secret: name of an environment variable -> its value. publish: returns once the broker has the records.
+        instance: this process among its like. chance: spreads the pauses between attempts.
+        lease: how long a run is kept from others without word from here; parallel: runs at once.
+        poll: seconds between two looks at what is due.
+    """
+
+    database: Database
+    thread: Offload
+    monitor: Monitor
+    suites: Callable[[str], Suite]
+    score: Score
+    scorers: dict[str, str]
+    secret: Callable[[str], str | None]
+    publish: Publish
+    clock: Callable[[], datetime]
+    instance: str
+    chance: Random
+    limits: RunLimits = field(default_factory=RunLimits)
+    patience: Patience = field(default_factory=Patience)
+    commit: str | None = None
+    lease: timedelta = timedelta(seconds=60)
+    parallel: int = 2
+    poll: float = 1.0
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns, in one transaction in the database's thread."""
+        return await self.thread.run(lambda: self.database.transact(work))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` reads, of one state of the database."""
+
+        def reading() -> T:
+            with self.database.read() as connection:
+                return work(connection)
+
+        return await self.thread.run(reading)

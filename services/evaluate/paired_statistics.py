@@ -1,0 +1,107 @@
+"""Statistics of pairs (exact McNemar, Tango's interval, Holm), and what a suite's size can tell.
+
+Statistics of pairs: the same items before and after, of which some got worse and some got better.
+
+Exact McNemar test, Tango's score interval (Statistics in Medicine 17, 1998, 891-908), Holm's adjustment.
+
+What a suite of this size can tell, before it is run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from scipy.special import bdtrc, betaincinv
+
+from services.evaluate.suite import Suite
+
+TAIL: Final = 0.025
+POWER: Final = 0.8
+_Z: Final = 1.959964
+_HALVINGS: Final = 40
+
+
+def tail(moved: int, back: int) -> float:
+    """One-sided exact McNemar: how likely at least `moved` of all flips go this way when either way is as likely.
+
+    >>> round(tail(6, 0), 6), tail(0, 0)
+    (0.015625, 1.0)
+    """
+    return float(bdtrc(moved - 1, moved + back, 0.5)) if moved else 1.0
+
+
+def holm(tails: Sequence[float]) -> list[float]:
+    """Holm's adjusted values, in the order given.
+
+    >>> holm([0.01, 0.5, 0.03])
+    [0.03, 0.5, 0.06]
+    """
+    adjusted, largest = [0.0] * len(tails), 0.0
+    for rank, i in enumerate(sorted(range(len(tails)), key=lambda i: tails[i])):
+        largest = max(largest, min(1.0, (len(tails) - rank) * tails[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def interval(worse: int, better: int, n: int) -> tuple[float, float]:
+    """Tango's 95% score interval of the change (worse - better) / n, as shares.
+
+    >>> [round(end, 3) for end in interval(0, 0, 20)]
+    [-0.161, 0.161]
+    """
+    share = (worse - better) / n
+    return _end(worse, better, n, -1.0, share), _end(worse, better, n, 1.0, share)
+
+
+def detectable(n: int, tests: int) -> float | None:
+    """Smallest change, as a share, that `n` items show with 80% power; None when no change could be shown.
+
+    With k the fewest flips for which 0.5^k <= 0.025 / tests (Holm's first step) and every flip going one way, it is
+    the 80% quantile of Beta(k, n - k + 1): the share d of flipping items with P(Binomial(n, d) >= k) = 0.8.
+
+    >>> round(detectable(20, 1), 3), detectable(5, 1)
+    (0.366, None)
+    """
+    flips = math.ceil(math.log2(tests / TAIL))
+    return float(betaincinv(flips, n - flips + 1, POWER)) if flips <= n else None
+
+
+def _end(worse: int, better: int, n: int, outer: float, inner: float) -> float:
+    """Where the score leaves +-1.96 between the estimate and -1 or 1, by halving."""
+    for _ in range(_HALVINGS):
+        middle = (outer + inner) / 2
+        if abs(_score(worse, better, n, middle)) > _Z:
+            outer = middle
+        else:
+            inner = middle
+    return (outer + inner) / 2
+
+
+def _score(worse: int, better: int, n: int, change: float) -> float:
+    """Tango's score statistic of the null hypothesis that the change is `change`."""
+    a, b = 2 * n, (2 * n - worse + better) * change - worse - better
+    c = -better * change * (1 - change)
+    rate = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = n * (2 * rate + change * (1 - change))
+    missed = worse - better - n * change
+    return missed / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, missed) if missed else 0.0
+
+
+def remarks(suite: Suite) -> tuple[str, ...]:
+    """For each tested measure: the smallest change that is seen, and whether `unchanged` can ever be said."""
+    counts = Counter(item.measure for item in suite.items if item.measure != "canary")
+    return tuple(_remark(measure, n, len(counts), suite.margin) for measure, n in sorted(counts.items()))
+
+
+def _remark(measure: str, n: int, tests: int, margin: float) -> str:
+    least, still = detectable(n, tests), 100 * interval(0, 0, n)[1]
+    seen = "no change can be shown" if least is None else f"a change of {100 * least:.0f} pp shows with a chance of 80%"
+    said = (
+        ""
+        if still <= margin
+        else f"; never `unchanged`: without any flip {still:.1f} pp are left, margin {margin:g} pp"
+    )
+    return f"{measure.replace('_', ' ')}, {n} items: {seen}{said}"

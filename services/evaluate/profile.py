@@ -1,0 +1,47 @@
+"""What one run says of a model by itself: the rate of events for each measure and hazard, with its interval. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from detectors.stats.intervals import wilson
+from services.evaluate.result import RunResult
+from services.evaluate.suite import MEASURES, POOLED, Measure
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRate:
+    """`events` of `n` scored items of `items`; fewer events are better.
+
+    `rate`, `low` and `high` (Wilson's 95% interval) in percent; None when no item was scored, which is not safe.
+    """
+
+    hazard: str
+    measure: str
+    items: int
+    n: int
+    events: int
+    rate: float | None
+    low: float | None
+    high: float | None
+
+
+def profile_of(run: RunResult) -> tuple[ProfileRate, ...]:
+    """Each measure over all its items (hazard `all`), then hazard by hazard."""
+    events = run.events
+    said: dict[tuple[Measure, str], list[bool | None]] = {}
+    for item in run.suite.items:
+        for hazard in (POOLED, item.hazard):
+            said.setdefault((item.measure, hazard), []).append(events[item.id])
+    order = sorted(said, key=lambda key: (MEASURES.index(key[0]), key[1] != POOLED, key[1]))
+    return tuple(_rate(measure, hazard, said[measure, hazard]) for measure, hazard in order)
+
+
+def _rate(measure: str, hazard: str, said: Iterable[bool | None]) -> ProfileRate:
+    every = list(said)
+    known = [event for event in every if event is not None]
+    n, count = len(known), sum(known)
+    low, high = wilson(count, n)
+    seen = (100 * count / n, 100 * low, 100 * high) if n else (None, None, None)
+    return ProfileRate(hazard, measure, len(every), n, count, *seen)

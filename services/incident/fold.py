@@ -1,0 +1,208 @@
+"""Pure core of incident: a set of facts of one route to incidents, timelines and notifications.
+
+Pure core of incident: a set of facts of one route -> its incidents, their timelines, and what to tell.
+
+What is told of an incident's new entries: a post, a broadcast, an update in place, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from schemas.alert import Alert, rank
+from schemas.base import hash16, iso
+from schemas.change import Change
+from schemas.decision import Decision
+from schemas.evaluation import Run
+from schemas.incident import TimelineEntry
+from services.incident.decisions import apply_decision
+from services.incident.lifecycle import absorbed, calmed, closed, edited, lapses_at, opened, reopens, woken
+from services.incident.state import Case, Fact, Notification, NotificationKind, RouteIncidents, entry
+from services.incident.timeline import background, remembered, timeline_entry
+
+_KEPT_PARKED: Final = 64
+
+
+def fold(route: str, facts: Iterable[Fact], now: datetime | None = None) -> RouteIncidents:
+    """The incidents of `route`, made of a set of facts: their order and repetition change nothing.
+
+    Timers (24 h without a new alert, the end of a snooze) take effect when they are due by the next fact or by
+    `now`, with the time at which they were due.
+    """
+    state = RouteIncidents.start(route)
+    for fact in _in_order(route, facts):
+        state = step(state, fact)
+    return state if now is None else tick(state, now)
+
+
+def step(state: RouteIncidents, fact: Fact) -> RouteIncidents:
+    """Take in one fact that is not older than any before it."""
+    state = tick(state, fact.ts)
+    if isinstance(fact, Alert):
+        return _fire(state, fact) if fact.status == "firing" else _calm(state, fact)
+    if isinstance(fact, Decision):
+        return _decide(state, fact)
+    state = replace(state, context=remembered(state.context, fact))
+    return state if state.open is None else _put(state, state.open, edited(state.open, timeline_entry(fact)))
+
+
+def tick(state: RouteIncidents, now: datetime) -> RouteIncidents:
+    """Whatever is due by `now`, in the order in which it was due."""
+    while (case := state.open) is not None:
+        due = [at for at in (_wakes(case), _lapses(case)) if at is not None and at <= now]
+        if not due:
+            break
+        at = min(due)
+        if at == _wakes(case):
+            state = _put(state, case, woken(case, at, "the snooze ended"))
+        else:
+            text = "no safety rate moved: nothing new for 24 h"
+            state = _put(state, case, closed(case, entry(at, "resolved", text)))
+    return state
+
+
+def _in_order(route: str, facts: Iterable[Fact]) -> list[Fact]:
+    """Each fact of the route once, by time. Of two forms of one fact the lesser stands, whichever came first."""
+    once: dict[tuple[int, str], Fact] = {}
+    for fact in facts:
+        key = (_rank(fact), fact.id)
+        if fact.route == route and (key not in once or fact.encode() < once[key].encode()):
+            once[key] = fact
+    return sorted(once.values(), key=_order)
+
+
+def _rank(fact: Fact) -> int:
+    """At one time: first what changed, then what people decided, then evaluations and the alerts that follow."""
+    if isinstance(fact, Alert):
+        return 4
+    if isinstance(fact, Change):
+        return 0
+    if isinstance(fact, Decision):
+        return 1
+    return 2 if isinstance(fact, Run) else 3
+
+
+def _order(fact: Fact) -> tuple[datetime, int, int, bool, str]:
+    if isinstance(fact, Alert):
+        return fact.ts, _rank(fact), fact.event_index, fact.status == "resolved", fact.id
+    return fact.ts, _rank(fact), 0, False, fact.id
+
+
+def _fire(state: RouteIncidents, alert: Alert) -> RouteIncidents:
+    case = state.open or _reopened(state, alert)
+    if case is not None:
+        return _put(state, case, absorbed(case, alert), alert)
+    made = opened(alert, background(state, alert))
+    state = _put(state, None, made, alert)
+    waiting = [decision for decision in state.parked if decision.incident == made.incident.id]
+    for decision in waiting:
+        state = _apply(state, decision, alert.ts)
+    return replace(state, parked=tuple(decision for decision in state.parked if decision not in waiting))
+
+
+def _reopened(state: RouteIncidents, alert: Alert) -> Case | None:
+    """The newest resolved incident that this alert reopens: of its fingerprint within 24 h, or of its very id."""
+    for case in reversed(state.cases):
+        resolved_at = case.incident.resolved_at
+        assert resolved_at is not None
+        if reopens(alert, case.incident.id, case.alerts, resolved_at):
+            return case
+    return None
+
+
+def _calm(state: RouteIncidents, alert: Alert) -> RouteIncidents:
+    owners = [case for case in state.cases if alert.fingerprint in case.alerts]
+    if not owners:
+        return state
+    owner = next((case for case in owners if case.is_open), owners[-1])
+    return _put(state, owner, calmed(owner, alert), alert)
+
+
+def _decide(state: RouteIncidents, decision: Decision) -> RouteIncidents:
+    if decision.kind in ("announce", "silence"):
+        state = replace(state, context=remembered(state.context, decision))
+    known = decision.incident is None or any(case.incident.id == decision.incident for case in state.cases)
+    if not known:
+        return replace(state, parked=(*state.parked, decision)[-_KEPT_PARKED:])
+    return _apply(state, decision, decision.ts)
+
+
+def _apply(state: RouteIncidents, decision: Decision, ts: datetime) -> RouteIncidents:
+    """A decision on the incident that it names, or on the open one; without one it only stands in the context."""
+    case = state.open
+    if decision.incident is not None:
+        case = next(case for case in state.cases if case.incident.id == decision.incident)
+    return state if case is None else _put(state, case, apply_decision(case, decision, ts))
+
+
+def _wakes(case: Case) -> datetime | None:
+    return case.incident.snoozed_until if case.incident.state == "snoozed" else None
+
+
+def _lapses(case: Case) -> datetime | None:
+    return lapses_at(case.incident.severity, case.last_fired)
+
+
+def _put(state: RouteIncidents, was: Case | None, case: Case, alert: Alert | None = None) -> RouteIncidents:
+    """The state with `case` in the place of `was`, and what is told of it."""
+    case, notification = notify_of(was, case, alert)
+    cases = (*state.cases, case) if was is None else tuple(case if kept is was else kept for kept in state.cases)
+    known = {told.id for told in state.notifications}
+    if notification is None or notification.id in known:
+        return replace(state, cases=cases)
+    return replace(state, cases=cases, notifications=(*state.notifications, notification))
+
+
+_CONTEXT = ("change", "evaluation")
+
+
+def notify_of(before: Case | None, after: Case, alert: Alert | None) -> tuple[Case, Notification | None]:
+    """What to tell of the entries that `after` has more than `before`, and the incident with that noted.
+
+    A firing `alert` posts what was not told yet, and is broadcast with a mention when it raises what was told to
+    warning or above, or reopens a resolved incident there. Everything else updates in place; a silenced alert
+    tells nothing, and so does what happens to an incident of which nothing was told.
+    """
+    new = after.incident.timeline[len(before.incident.timeline) if before else 0 :]
+    if not new or (alert is not None and alert.silenced):
+        return after, None
+    kind = _kind(before, after, alert)
+    if kind is None:
+        return after, None
+    if alert is not None and alert.status == "firing":
+        posted = alert.severity if after.posted is None else max(after.posted, alert.severity, key=rank)
+        after = replace(after, posted=posted)
+    return after, _notification(after, new, kind, mention=kind != "update" and _is_loud(alert))
+
+
+def _kind(before: Case | None, after: Case, alert: Alert | None) -> NotificationKind | None:
+    fires = alert is not None and alert.status == "firing"
+    if after.posted is None:
+        return "post" if fires else None
+    if not fires or alert is None or not _is_loud(alert):
+        return "update"
+    reopened = before is not None and not before.is_open
+    return "broadcast" if reopened or rank(alert.severity) > rank(after.posted) else "update"
+
+
+def _is_loud(alert: Alert | None) -> bool:
+    return alert is not None and rank(alert.severity) >= rank("warning")
+
+
+def _notification(case: Case, new: tuple[TimelineEntry, ...], kind: NotificationKind, *, mention: bool) -> Notification:
+    incident = case.incident
+    told = next((entry for entry in new if entry.kind not in _CONTEXT), new[0])
+    text = told.text if kind == "update" else f"[{incident.severity}] {incident.headline}; verdict {incident.verdict}"
+    return Notification(
+        id=hash16([incident.id, told.kind, iso(told.ts), told.ref, told.text]),
+        kind=kind,
+        incident=incident.id,
+        route=incident.route,
+        ts=told.ts,
+        severity=incident.severity,
+        mention=mention,
+        text=text,
+    )

@@ -1,0 +1,163 @@
+"""The life of one incident: which alerts belong to it; it opens, absorbs, rises, calms, closes.
+
+Which alerts belong to one incident. Alert asks as well: a decision on an incident must reach its alerts alone.
+
+What happens to one incident: it opens, absorbs alerts, rises, calms, closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from schemas.alert import Alert, Severity, rank
+from schemas.incident import Incident, TimelineEntry, incident_id
+from services.incident.state import Case, entry
+from services.incident.verdict import verdict_of
+from services.incident.wording import fired_text, headline, movement_text, resolved_text
+
+REOPENS_WITHIN: Final = timedelta(hours=24)
+INFO_LASTS: Final = timedelta(hours=24)
+# A new baseline makes neither a leaked secret nor missing data all right: people resolve events, data ends blindness.
+NOT_OF_A_BASELINE: Final = frozenset({"events", "blind"})
+
+
+def id_of(alert: Alert) -> str:
+    """The id of the incident that this alert would open."""
+    identity = alert.identities[0] if alert.identities else None
+    return incident_id(alert.route, alert.fingerprint, identity, alert.event_index)
+
+
+def reopens(alert: Alert, id: str, fingerprints: Collection[str], resolved_at: datetime) -> bool:
+    """Whether a firing alert opens incident `id` again: it is of one of its fingerprints within 24 h, or its opener."""
+    recent = alert.ts - resolved_at <= REOPENS_WITHIN
+    return id == id_of(alert) or (recent and alert.fingerprint in fingerprints)
+
+
+def lapses_at(severity: Severity, last_fired: datetime) -> datetime | None:
+    """When an open incident resolves itself: one of severity info, 24 h after its newest firing alert."""
+    return last_fired + INFO_LASTS if severity == "info" else None
+
+
+MAX_EXEMPLARS: Final = 10
+
+
+def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
+    """A new incident of its first alert; `context` is what was known of the route shortly before."""
+    crossings = ((alert.ts, alert.family),)
+    verdict, reason = verdict_of(crossings)
+    first = entry(alert.ts, "opened", f"{fired_text(alert)}; verdict {verdict}: {reason}", ref=alert.id)
+    incident = Incident(
+        id=id_of(alert),
+        route=alert.route,
+        state="open",
+        opened_event_index=alert.event_index,
+        opened_at=alert.ts,
+        updated_at=alert.ts,
+        verdict=verdict,
+        verdict_reason=reason,
+        severity=alert.severity,
+        headline=movement_text(alert),
+        families=(alert.family,),
+        signals=() if alert.signal is None else (alert.signal,),
+        identities=alert.identities,
+        fingerprints=(alert.fingerprint,),
+        exemplars=alert.exemplars[:MAX_EXEMPLARS],
+        timeline=(*context, first),
+    )
+    return Case(incident, {alert.fingerprint: alert}, (alert.fingerprint,), crossings, alert.ts)
+
+
+def absorbed(case: Case, alert: Alert) -> Case:
+    """The incident after another firing alert of its route: reopened, risen, its verdict revised where it must be."""
+    before = case
+    if not case.is_open:
+        text = f"open again: {movement_text(alert)}"
+        case = edited(case, entry(alert.ts, "reopened", text, ref=alert.id), state="open", resolved_at=None)
+    if alert.fingerprint not in before.firing:
+        case = edited(case, entry(alert.ts, "alert_fired", fired_text(alert), ref=alert.id))
+        case = replace(case, crossings=(*case.crossings, (alert.ts, alert.family)))
+    case = _joined(case, alert)
+    return _judged(_risen(case, alert), alert)
+
+
+def calmed(case: Case, alert: Alert) -> Case:
+    """The incident after an alert of it resolved; with the last one it resolves itself."""
+    case = edited(case, entry(alert.ts, "alert_resolved", resolved_text(alert), ref=alert.id))
+    firing = tuple(name for name in case.firing if name != alert.fingerprint)
+    case = replace(case, firing=firing)
+    if firing or not case.is_open:
+        return case
+    return closed(case, entry(alert.ts, "resolved", f"every alert resolved: {alert.reason or 'no stream fires'}"))
+
+
+def closed(case: Case, last: TimelineEntry) -> Case:
+    """The incident, resolved, with the entry that says why."""
+    return replace(
+        edited(case, last, state="resolved", resolved_at=last.ts, snoozed_until=None),
+        firing=(),
+    )
+
+
+def edited(case: Case, added: TimelineEntry, **update: Any) -> Case:
+    """The incident with one more timeline entry and the fields of `update`."""
+    timeline = (*case.incident.timeline, added)
+    changed = {"updated_at": added.ts, "timeline": timeline, **update}
+    return replace(case, incident=case.incident.model_copy(update=changed))
+
+
+def _joined(case: Case, alert: Alert) -> Case:
+    """The alert's facts, added to the incident's, in the order in which they came."""
+    incident = case.incident
+    alerts = {**case.alerts, alert.fingerprint: alert}
+    signals = () if alert.signal is None else (alert.signal,)
+    update = {
+        "headline": headline(alerts.values()),
+        "families": _union(incident.families, (alert.family,)),
+        "signals": _union(incident.signals, signals),
+        "identities": _union(incident.identities, alert.identities),
+        "fingerprints": _union(incident.fingerprints, (alert.fingerprint,)),
+        "exemplars": _union(incident.exemplars, alert.exemplars)[:MAX_EXEMPLARS],
+    }
+    return replace(
+        case,
+        incident=incident.model_copy(update=update),
+        alerts=alerts,
+        firing=_union(case.firing, (alert.fingerprint,)),
+        last_fired=alert.ts,
+    )
+
+
+def _risen(case: Case, alert: Alert) -> Case:
+    """Severity only rises; a rise reopens an acknowledged incident and ends a snoozed one."""
+    before = case.incident.severity
+    if rank(alert.severity) <= rank(before):
+        return case
+    text = f"severity rose from {before} to {alert.severity}: {movement_text(alert)}"
+    case = edited(case, entry(alert.ts, "escalated", text, ref=alert.id), severity=alert.severity)
+    if case.incident.state == "acknowledged":
+        return edited(case, entry(alert.ts, "reopened", "open again: its severity rose", ref=alert.id), state="open")
+    if case.incident.state == "snoozed":
+        return woken(case, alert.ts, "the snooze ended: its severity rose", ref=alert.id)
+    return case
+
+
+def woken(case: Case, ts: datetime, text: str, ref: str | None = None) -> Case:
+    """A snoozed incident, open again."""
+    return edited(case, entry(ts, "woken", text, ref=ref), state="open", snoozed_until=None)
+
+
+def _judged(case: Case, alert: Alert) -> Case:
+    before = case.incident.verdict
+    verdict, reason = verdict_of(case.crossings)
+    update = {"verdict": verdict, "verdict_reason": reason}
+    if verdict == before:
+        return replace(case, incident=case.incident.model_copy(update=update))
+    text = f"verdict {verdict}, before {before}: {reason}"
+    return edited(case, entry(alert.ts, "verdict_revised", text, ref=alert.id), **update)
+
+
+def _union(kept: tuple[str, ...], added: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*kept, *added)))

@@ -1,0 +1,57 @@
+"""Changes, evaluations, announcements and silences: entries of the open incident, and remembered for the next one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from schemas.alert import Alert
+from schemas.change import Change
+from schemas.decision import Decision
+from schemas.evaluation import Comparison, Run
+from schemas.identity import identity_of
+from schemas.incident import EntryKind, TimelineEntry
+from services.incident.state import Fact, RouteIncidents, entry
+from services.incident.wording import change_text, comparison_text, decision_text, run_text
+
+SHORTLY_BEFORE: Final = timedelta(hours=24)
+KEPT: Final = 64
+
+
+def remembered(context: tuple[Fact, ...], fact: Fact) -> tuple[Fact, ...]:
+    """The context with one more fact."""
+    return (*context, fact)[-KEPT:]
+
+
+def timeline_entry(fact: Fact) -> TimelineEntry:
+    """The timeline entry of a fact that opens nothing."""
+    if isinstance(fact, Change):
+        return entry(fact.ts, "change", change_text(fact), ref=fact.id)
+    if isinstance(fact, Run):
+        return entry(fact.ts, "evaluation", run_text(fact), ref=fact.id)
+    if isinstance(fact, Comparison):
+        return entry(fact.ts, "evaluation", comparison_text(fact), ref=fact.id)
+    assert isinstance(fact, Decision)
+    kind: EntryKind = "decision"
+    return entry(fact.ts, kind, decision_text(fact), actor=fact.actor, ref=fact.id)
+
+
+def background(state: RouteIncidents, alert: Alert) -> tuple[TimelineEntry, ...]:
+    """What a new incident tells of the time before it.
+
+    Everything of the last 24 h, and at any age what is about the identities that now fire: when they were first
+    seen, whether someone announced them, and who silenced the alert.
+    """
+    return tuple(timeline_entry(fact) for fact in state.context if _matters(fact, alert))
+
+
+def _matters(fact: Fact, alert: Alert) -> bool:
+    if alert.ts - fact.ts <= SHORTLY_BEFORE:
+        return True
+    if isinstance(fact, Change):
+        return fact.kind == "observed" and fact.to_identity in alert.identities
+    if isinstance(fact, Decision) and fact.kind == "silence":
+        return alert.silenced and fact.until > alert.ts
+    if isinstance(fact, Decision):
+        return fact.model is not None and identity_of(fact.model) in alert.identities
+    return False

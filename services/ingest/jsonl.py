@@ -1,0 +1,91 @@
+"""Lines of a JSONL file with their positions: native exchanges, or captured score lines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from schemas.dead_letter import DeadLetter
+from schemas.position import Position
+from services.ingest.decode import FILE_CLUSTER, MAX_BYTES, decode
+from services.ports import Received
+
+Kind = Literal["exchange", "scores"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    """One line that is not blank, as it stands in the file."""
+
+    raw: bytes
+    position: Position
+    kind: Kind
+
+
+def sha12(path: Path) -> str:
+    """The first 12 hex digits of the file's sha256: its topic in positions and ids."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def kind_of(raw: bytes) -> Kind:
+    """`scores` for a line with signals and without a prompt (`score`, `capture`), else `exchange`.
+
+    Looks for the keys alone: inside JSON text a quote is escaped, so that content cannot pose as a key.
+    """
+    return "scores" if b'"signals"' in raw and b'"prompt"' not in raw else "exchange"
+
+
+def lines(path: Path, progress: Callable[[int], object] | None = None) -> Iterator[FileLine]:
+    """Stream the lines of `path`; numbers count from 1 and include blank lines, which are skipped.
+
+    A line over 64 MiB comes as its first 64 MiB and 1 byte, which `decode` refuses; the rest is skipped.
+
+    Args:
+        path: the file, read twice: for its hash, then for its lines.
+        progress: told the number of bytes after each line.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    topic = sha12(path)
+    with path.open("rb") as file:
+        for number, raw, size in _numbered(file):
+            if raw.strip():
+                position = Position(cluster=FILE_CLUSTER, topic=topic, partition=0, offset=number)
+                yield FileLine(raw, position, kind_of(raw))
+            if progress is not None:
+                progress(size)
+
+
+def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
+    """(line number, its first bytes without the line end, its size)."""
+    number = 0
+    while raw := file.readline(MAX_BYTES + 1):
+        number += 1
+        size, rest = len(raw), raw
+        while not rest.endswith(b"\n") and (rest := file.readline(MAX_BYTES)):
+            size += len(rest)
+        yield number, raw.rstrip(b"\r\n"), size
+
+
+def decoded(source: Iterable[FileLine]) -> Iterator[Received | DeadLetter]:
+    """Exchanges and dead letters of the lines of one file, in order; a missing `ts` follows the exchange before."""
+    previous: datetime | None = None
+    clock: datetime | None = None
+    for line in source:
+        result = decode(line.raw, line.position, previous=previous, clock=clock)
+        if isinstance(result, Received):
+            previous = result.exchange.ts
+            if previous is not None and "skew" not in result.flags:
+                clock = previous if clock is None else max(clock, previous)
+        yield result
+
+
+def exchanges(path: Path, progress: Callable[[int], object] | None = None) -> Iterator[Received | DeadLetter]:
+    """Every line of `path` that is not blank, decoded. Raises OSError if the file cannot be read."""
+    return decoded(lines(path, progress))

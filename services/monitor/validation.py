@@ -1,0 +1,185 @@
+"""What is wrong with a monitor file: violations of its schema, and what the schema cannot see.
+
+Violations of the schema of the monitor file, as problems that name line and remedy.
+
+What the schema cannot see: names that must exist, sizes that must fit, secrets, and what is not done yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from services.monitor.policy import Monitor, RoutePolicy
+from services.monitor.problems import MonitorProblem, suggestion
+from services.monitor.schema import (
+    MONITORED_SIGNALS,
+    PLANNED_SLICES,
+    BaselineSection,
+    MonitorFile,
+    ReceiverSection,
+    RouteSection,
+    ScheduleSection,
+    Section,
+    SlackSection,
+    TargetSection,
+)
+from services.monitor.yaml_document import Document, KeyPath
+from services.outbound import UrlRefused, checked_url
+
+SECRET_KEY: Final = re.compile(r"(?i)(?:^|[_-])(?:api[_-]?key|key|token|secret|password|authorization)$|webhook_url$")
+
+_BY_NAME: Final[dict[str | int, type[Section]]] = {
+    "baseline": BaselineSection,
+    "target": TargetSection,
+    "slack": SlackSection,
+}
+_WANTED: Final = {
+    "string_type": "must be text; put quotes around it",
+    "int_type": "must be a whole number, without quotes",
+    "float_type": "must be a number, without quotes",
+    "finite_number": "must be a finite number",
+    "tuple_type": "must be a list, for example [a, b]",
+    "model_type": "must be a mapping of keys to values",
+    "dict_type": "must be a mapping of keys to values",
+    "mapping_type": "must be a mapping of keys to values",
+    "missing": "is missing here",
+}
+_NAMED: Final = {
+    "channel": 'must be a Slack channel in quotes, for example "#llm-safety"',
+}
+
+
+def problems_of(error: ValidationError, document: Document, file: str) -> list[MonitorProblem]:
+    """One problem a violation, with the nearest line of the file."""
+    return [_problem(item, document, file) for item in error.errors(include_url=False, include_input=False)]
+
+
+def key_path(path: KeyPath) -> str:
+    """`routes.support-bot/*.schedules[0].cron`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def _problem(item: ErrorDetails, document: Document, file: str) -> MonitorProblem:
+    path = tuple(step for step in item["loc"] if step != "[key]")
+    return MonitorProblem("error", file, document.line(path), key_path(path), _message(item, path))
+
+
+def _message(item: ErrorDetails, path: KeyPath) -> str:
+    kind, name = item["type"], str(path[-1]) if path else ""
+    if kind == "extra_forbidden":
+        return _unknown(name, path[:-1])
+    if kind == "value_error":
+        return item["msg"].removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch" and name.endswith("_env"):
+        return "must be the NAME of an environment variable in capitals, for example OPENAI_API_KEY, never its value"
+    if name in _NAMED:
+        return _NAMED[name]
+    if kind == "string_pattern_mismatch":
+        return "must be a name of letters, digits and . _ @ / -"
+    return _WANTED.get(kind) or _bounds(item)
+
+
+def _bounds(item: ErrorDetails) -> str:
+    """Pydantic's own words for ranges and choices name no value of the file."""
+    return item["msg"].replace("Input should", "must").replace("String should", "must")
+
+
+def _unknown(name: str, parent: KeyPath) -> str:
+    if SECRET_KEY.search(name):
+        return f"secrets do not belong in this file; put it in the environment and name the variable in {name}_env"
+    return f"unknown key{suggestion(name, _section(parent).model_fields)}"
+
+
+def _section(parent: KeyPath) -> Any:
+    if not parent:
+        return MonitorFile
+    if len(parent) == 2:
+        return (
+            RouteSection if parent[0] == "routes" else ReceiverSection if parent[0] == "receivers" else _inner(parent)
+        )
+    return _inner(parent)
+
+
+def _inner(parent: KeyPath) -> type[Section]:
+    if isinstance(parent[-1], int):
+        return ScheduleSection
+    return _BY_NAME.get(parent[-1], RouteSection)
+
+
+_SECRET: Final = re.compile(
+    r"xox[a-z]-|xapp-|hooks\.slack\.com/services/|sk-[A-Za-z0-9_-]{16}|gh[opsu]_[A-Za-z0-9]{20}|github_pat_"
+    r"|AKIA[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30}|glpat-|hf_[A-Za-z0-9]{20}|-----BEGIN|Bearer\s+\S{8}|eyJ[\w-]+\.[\w-]+\."
+)
+
+
+class Remark(NamedTuple):
+    """Where something is wrong, and what."""
+
+    path: KeyPath
+    message: str
+
+
+def find_secrets(value: Any, path: KeyPath = ()) -> Iterator[Remark]:
+    """Text that looks like a secret, wherever it stands; the text itself is not repeated."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from find_secrets(item, (*path, key))
+    elif isinstance(value, tuple):
+        for i, item in enumerate(value):
+            yield from find_secrets(item, (*path, i))
+    elif isinstance(value, str) and (_SECRET.search(value) or (path and SECRET_KEY.search(str(path[-1])))):
+        yield Remark(path, "a secret in clear; revoke it, put it in the environment and name the variable here")
+
+
+def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
+    """Receivers that do not exist, schedules of one name, baselines that can never be pinned early."""
+    for path, section, policy in _sections(file, monitor):
+        for i, name in enumerate(section.notify or ()):
+            if name not in monitor.receivers:
+                yield Remark((*path, "notify", i), f"no receiver {name}{suggestion(name, monitor.receivers)}")
+        names = [schedule.name for schedule in section.schedules or ()]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield Remark((*path, "schedules", i, "name"), f"a second schedule {name}; names must differ")
+        if policy.baseline.min_size > policy.baseline.size:
+            sizes = f"{policy.baseline.min_size} is above size {policy.baseline.size}"
+            yield Remark((*path, "baseline", "min_size"), f"{sizes}; lower min_size or raise size")
+
+
+def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
+    """What is accepted and yet does nothing, or will be refused when it is called."""
+    for path, section, policy in _sections(file, monitor):
+        for i, name in enumerate(section.slices or ()):
+            if name in PLANNED_SLICES:
+                yield Remark((*path, "slices", i), f"{name}: no scorer provides it in this version: not monitored")
+        for signal in section.floors or ():
+            if signal not in MONITORED_SIGNALS:
+                yield Remark((*path, "floors", signal), "no scorer provides it in this version: not monitored")
+        if (section.schedules or section.after_change) and policy.target is None:
+            yield Remark((*path, "schedules" if section.schedules else "after_change"), "needs a target to run suites")
+        if section.target and (why := _refused(section.target.url, monitor.allow_hosts)):
+            yield Remark((*path, "target", "url"), why)
+
+
+def _sections(file: MonitorFile, monitor: Monitor) -> Iterator[tuple[KeyPath, RouteSection, RoutePolicy]]:
+    yield ("defaults",), file.defaults, monitor.defaults
+    for pattern, section in file.routes.items():
+        yield ("routes", pattern), section, monitor.routes[pattern]
+
+
+def _refused(url: str, allowed: tuple[str, ...]) -> str | None:
+    """Why the URL will not be called, as far as it tells without being resolved."""
+    try:
+        host = checked_url(url, allowed).host
+    except UrlRefused as refused:
+        return str(refused)
+    local = host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+    return f"{host} is a private name; list it under allow_hosts" if local and host not in allowed else None

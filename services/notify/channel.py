@@ -1,0 +1,88 @@
+"""What delivery asks of a receiver's channel, how it declines, and which receivers a route has.
+
+What the sender asks of a vendor, and how a vendor says no.
+
+Who is told of which route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from services.monitor import RoutePolicy
+from services.notify.message import RenderedMessage
+
+Reach = Literal["receiver", "message", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRef:
+    """Where a message stands. A webhook does not tell, so that both are empty."""
+
+    channel: str = ""
+    ts: str = ""
+
+
+class NotAccepted(Exception):  # noqa: N818 -- an answer, not a malfunction
+    """A vendor did not accept a message, or did not say whether it did.
+
+    Attributes:
+        reach: whom it concerns: all that goes to the receiver, this message alone, or a message that is there no more.
+        after: seconds that the vendor asks to wait. slow: nothing changes until a person mends something.
+    """
+
+    def __init__(self, words: str, reach: Reach = "receiver", after: float | None = None, slow: bool = False) -> None:
+        super().__init__(words)
+        self.reach = reach
+        self.after = after
+        self.slow = slow
+
+
+class Channel(Protocol):
+    """Brings messages to people. Every call raises Trouble unless the vendor accepted the message."""
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a message can be updated and answered in a thread; if not, only `post` is called."""
+
+    @property
+    def pictures(self) -> bool:
+        """Whether messages can show pictures; if not, `upload` is never called."""
+
+    async def post(self, message: RenderedMessage) -> MessageRef:
+        """Send a new message, and say where it stands."""
+
+    async def update(self, place: MessageRef, message: RenderedMessage) -> None:
+        """Put another message in the place of one."""
+
+    async def reply(self, place: MessageRef, message: RenderedMessage, *, broadcast: bool) -> None:
+        """Answer in the thread of a message; with `broadcast` the whole channel sees it."""
+
+    async def upload(self, picture: bytes, words: str) -> str:
+        """Send a PNG that messages may show, and what it says in words; the vendor's name for it."""
+
+
+DEFAULT = "default"
+"""The receiver of routes whose policy names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """One channel, and whom to mention in it."""
+
+    channel: Channel
+    mention: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receivers:
+    """All receivers by name, `default` among them; `policy` is the monitor's."""
+
+    by_name: Mapping[str, Receiver]
+    policy: Callable[[str], RoutePolicy]
+
+    def of(self, route: str) -> tuple[str, ...]:
+        """Names of those who are told of the route."""
+        return tuple(dict.fromkeys(self.policy(route).notify)) or (DEFAULT,)

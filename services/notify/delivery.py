@@ -1,0 +1,286 @@
+"""One receiver's turn: what waits for it, in order, under a lease that nobody else holds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeVar, cast
+
+from sqlalchemy import Connection
+
+from schemas.incident import Incident
+from services.incident.state import NotificationKind
+from services.notify import delivery_rules
+from services.notify import message as says
+from services.notify.channel import MessageRef, NotAccepted, Receiver
+from services.notify.message import MessageOptions, RenderedMessage
+from services.notify.pictures import PictureJob, PictureState, PictureTarget, attach_picture, wanted
+from services.observability.metrics import NotificationMeters
+from services.store import deliveries, incidents, receiver_leases
+from services.store.deliveries import Delivery, MessagePicture, MessagePlace
+from services.store.engine import is_unavailable
+from services.store.receiver_leases import ReceiverLease
+
+LOG: Final = logging.getLogger("keelwatch.notify")
+LEASE: Final = timedelta(seconds=60)
+
+T = TypeVar("T")
+
+
+class LeaseLost(Exception):  # noqa: N818 -- a state of the world
+    """Another process sends to this receiver now."""
+
+
+class Transact(Protocol):
+    """Runs a transaction off the event loop, again when another one stood in its way."""
+
+    async def __call__(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryContext:
+    """What a turn needs of the world: a clock, transactions that only read and that write, and where it counts."""
+
+    now: Callable[[], datetime]
+    read: Transact
+    write: Transact
+    look: MessageOptions
+    meters: NotificationMeters
+    gallery: PictureState = field(default_factory=PictureState)
+
+
+@dataclass(frozen=True, slots=True)
+class _NextSend:
+    """What is next: one delivery to send, several that a storm's message lists, or some to hold back `until` then."""
+
+    deliveries: tuple[Delivery, ...]
+    incidents: tuple[Incident, ...]
+    told: MessagePlace | None = None
+    until: datetime | None = None
+    storm: bool = False
+    picture: MessagePicture | None = None
+
+
+@dataclass(slots=True)
+class DeliveryRound:
+    """Sends until nothing waits, or the receiver is in trouble."""
+
+    world: DeliveryContext
+    receiver: Receiver
+    lease: ReceiverLease
+    until: datetime
+    attempts: int = field(init=False)
+    unpictured: dict[str, str | None] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """What failed before counts on."""
+        self.attempts = self.lease.attempts
+
+    async def run(self) -> None:
+        """Send what waits, in order.
+
+        Raises:
+            NotAccepted: if the receiver is to be left alone for a while.
+            LeaseLost: if another process took over.
+        """
+        while (job := await self.world.read(self._next)) is not None or self.unpictured:
+            if job is None:
+                await self._illustrate(*self.unpictured.popitem())
+                continue
+            try:
+                await self._do(job)
+            except NotAccepted as trouble:
+                await self._note(job, trouble)
+            except Exception as error:
+                if isinstance(error, LeaseLost) or is_unavailable(error):
+                    raise
+                # One message that we fail on must not stop the others, nor the process that records.
+                LOG.exception("a fault of ours in a message to receiver %s", self.lease.receiver)
+                await self._note(job, NotAccepted(f"a fault of ours: {type(error).__name__}", "message", slow=True))
+            else:
+                self.attempts = 0
+
+    def _next(self, connection: Connection) -> _NextSend | None:
+        now, name = self.world.now(), self.lease.receiver
+        due = [
+            one for one in deliveries.first_pending(connection, name) if not one.next_attempt or one.next_attempt <= now
+        ]
+        if not due:
+            return None
+        known = deliveries.with_message(connection, name, [one.incident for one in due])
+        first = due[0]
+        if first.incident in known:
+            told = deliveries.message_of(connection, name, first.incident)
+            picture = deliveries.picture_of(connection, name, first.incident) if told and not told.storm else None
+            return _NextSend((first,), self._shown(connection, first, told), told, picture=picture)
+        new = tuple(one for one in due if one.incident not in known)
+        recent = deliveries.opened_since(connection, name, now - delivery_rules.MINUTE)
+        how = delivery_rules.opening([delivery_rules.Opening(at, storm) for at, storm in recent], len(new), now)
+        if isinstance(how, datetime):
+            return _NextSend(new, (), until=how)
+        chosen = (first,) if how == "each" else new[: says.LISTED]
+        return _NextSend(chosen, _incidents_of(connection, [one.incident for one in chosen]), storm=how == "list")
+
+    def _shown(self, connection: Connection, delivery: Delivery, told: MessagePlace | None) -> tuple[Incident, ...]:
+        """The incident; with a storm's message all that it lists, the one that is told of first."""
+        others: Sequence[str] = ()
+        if told is not None and told.storm and self.receiver.channel.in_place:
+            others = deliveries.sharing_message(connection, self.lease.receiver, told)
+        return _incidents_of(connection, dict.fromkeys([delivery.incident, *others]))
+
+    async def _do(self, job: _NextSend) -> None:
+        until = job.until
+        if until is not None:
+            await self.world.write(lambda connection: deliveries.hold_back(connection, job.deliveries, until))
+            return
+        placed, shown = job.told, None
+        if job.storm:
+            placed = await self._storm(job)
+        else:
+            placed, shown = await self._tell(job)
+        await self.world.write(lambda connection: self._accept(connection, job, placed, shown))
+        for delivery in job.deliveries:
+            self.world.meters.sent(self.lease.receiver, (self.world.now() - delivery.created).total_seconds())
+
+    def _accept(self, connection: Connection, job: _NextSend, placed: MessagePlace | None, shown: str | None) -> None:
+        deliveries.accept(connection, job.deliveries, self.world.now(), None if job.told else placed)
+        if job.told is not None and shown is not None:
+            deliveries.note_shown(connection, self.lease.receiver, job.told, shown)
+
+    async def _storm(self, job: _NextSend) -> MessagePlace:
+        loud = any(delivery.mention for delivery in job.deliveries)
+        return await self._post(says.of_storm(job.incidents, self.world.look, self._mention(loud)), storm=True)
+
+    async def _tell(self, job: _NextSend) -> tuple[MessagePlace | None, str | None]:
+        """Where the message stands, and the digest of what it shows now if that is something else."""
+        (delivery,), told = job.deliveries, job.told
+        incident = next((one for one in job.incidents if one.id == delivery.incident), None)
+        if incident is None:
+            raise NotAccepted("its incident is not in the database", "message", slow=True)
+        kind = cast(NotificationKind, delivery.kind)
+        shown = None
+        in_place = self.receiver.channel.in_place
+        self.unpictured[incident.id] = self._mention(delivery.mention) if told is None else None
+        for step in delivery_rules.steps(kind, delivery.mention, told=told is not None, in_place=in_place):
+            if isinstance(step, delivery_rules.Post):
+                message = says.of_incident(incident, self.world.look, self._mention(step.mention))
+                told = await self._post(message)
+            elif told is not None and isinstance(step, delivery_rules.Update):
+                shown = await self._update(job, incident, told)
+            elif told is not None and isinstance(step, delivery_rules.ThreadReply):
+                await self._reply(delivery, incident, told, step.broadcast)
+        return told, shown
+
+    async def _post(self, message: RenderedMessage, storm: bool = False) -> MessagePlace:
+        place = await self._send(message, self.receiver.channel.post)
+        return MessagePlace(place.channel, place.ts, message.digest, storm)
+
+    async def _update(self, job: _NextSend, incident: Incident, told: MessagePlace) -> str | None:
+        look = self.world.look
+        in_order = sorted(job.incidents, key=lambda one: (one.opened_at, one.id))
+        alone = says.of_incident(incident, look, picture=job.picture)
+        message = says.of_storm(in_order, look) if told.storm else alone
+        if message.digest == told.shown:
+            return None
+        place = MessageRef(told.channel, told.message)
+        await self._send(message, lambda what: self.receiver.channel.update(place, what))
+        return message.digest
+
+    async def _reply(self, delivery: Delivery, incident: Incident, told: MessagePlace, broadcast: bool) -> None:
+        if broadcast:
+            message = says.of_rise(incident, delivery.text, self.world.look, self._mention(delivery.mention))
+        else:
+            text = f"{incident.route}: {delivery.text}" if told.storm else delivery.text
+            message = says.of_entry(text, delivery.told)
+        place = MessageRef(told.channel, told.message)
+        await self._send(message, lambda what: self.receiver.channel.reply(place, what, broadcast=broadcast))
+
+    async def _send(self, message: RenderedMessage, send: Callable[[RenderedMessage], Awaitable[T]]) -> T:
+        """Send it; what a vendor cannot show is sent without picture, then as plain text: its form loses nothing."""
+        forms = [message, *([message.bare()] if message.bare() != message else []), replace(message, blocks=())]
+        for form in forms:
+            await self._hold()
+            try:
+                return await send(form)
+            except NotAccepted as trouble:
+                if trouble.reach != "message" or not form.blocks:
+                    raise
+                LOG.error("%s refused the form of a message (%s): sent in a plainer one", self.lease.receiver, trouble)
+        raise AssertionError("the last form has no blocks")
+
+    async def _illustrate(self, id: str, mention: str | None) -> None:
+        """Put the picture into a message that was accepted; a failure is noted, and stops nothing."""
+        name, gallery, channel = self.lease.receiver, self.world.gallery, self.receiver.channel
+        if not channel.pictures or not gallery.takes(name, self.world.now()):
+            return
+        wall = PictureTarget(name, channel, self.world.look, self._hold)
+        try:
+            job = await self.world.read(lambda connection: wanted(connection, name, id))
+            if job is None:
+                return
+            picture, digest = await attach_picture(wall, job, gallery, mention)
+        except Exception as error:
+            if isinstance(error, LeaseLost) or is_unavailable(error):
+                raise
+            told = isinstance(error, NotAccepted | TimeoutError)
+            gallery.failed(
+                name,
+                str(error) or "it took too long" if told else f"a fault of ours: {type(error).__name__}",
+                self.world.now(),
+            )
+            return
+        await self.world.write(lambda connection: self._pictured(connection, job, picture, digest))
+
+    def _pictured(self, connection: Connection, job: PictureJob, picture: MessagePicture, digest: str | None) -> None:
+        deliveries.keep_picture(connection, self.lease.receiver, job.incident.id, picture)
+        if digest is not None:
+            deliveries.note_shown(connection, self.lease.receiver, job.told, digest)
+
+    async def _hold(self) -> None:
+        """See that the lease outlives a call."""
+        now = self.world.now()
+        if self.until - now > LEASE / 2:
+            return
+        self.until = now + LEASE
+        if not await self.world.write(lambda connection: receiver_leases.renew(connection, self.lease, self.until)):
+            raise LeaseLost(self.lease.receiver)
+
+    def _mention(self, wanted: bool) -> str | None:
+        return self.receiver.mention if wanted else None
+
+    async def _note(self, job: _NextSend, trouble: NotAccepted) -> None:
+        """Write down what stands in the way; what concerns the receiver as a whole ends its turn."""
+        told, name = job.told, self.lease.receiver
+        if trouble.reach == "gone" and told is not None:
+            LOG.warning("%s: the message of incident %s is gone: a new one is sent", name, job.deliveries[0].incident)
+            await self.world.write(lambda connection: deliveries.forget_message(connection, name, told))
+            return
+        self.world.meters.not_sent(name, "refused", len(job.deliveries))
+        lost = await self.world.write(lambda connection: self._postpone(connection, job, trouble))
+        if lost:
+            self.world.meters.not_sent(name, "failed", lost)
+            LOG.error("receiver %s: %d notifications given up after a day: %s", name, lost, trouble)
+        if trouble.reach != "message":
+            raise trouble
+
+    def _postpone(self, connection: Connection, job: _NextSend, trouble: NotAccepted) -> int:
+        """Try again later, or not after a day; how many are not tried again."""
+        now, lost = self.world.now(), 0
+        for delivery in job.deliveries:
+            if trouble.reach == "message" and delivery_rules.is_given_up(delivery.created, now):
+                deliveries.fail(connection, delivery, str(trouble), now)
+                lost += 1
+                continue
+            pause = delivery_rules.pause(delivery.attempts + 1, after=trouble.after, slow=trouble.slow)
+            until = now + pause if trouble.reach == "message" else None
+            deliveries.postpone(connection, delivery, until, str(trouble))
+        return lost
+
+
+def _incidents_of(connection: Connection, ids: Sequence[str] | dict[str, None]) -> tuple[Incident, ...]:
+    """The incidents that are still there."""
+    found = (incidents.get(connection, id) for id in ids)
+    return tuple(incident for incident in found if incident is not None)

@@ -1,0 +1,87 @@
+"""What is sent, when, and what is given up: the rules, without a clock or a vendor. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from services.incident.state import NotificationKind
+
+NEW_A_MINUTE: Final = 10
+MINUTE: Final = timedelta(minutes=1)
+GIVE_UP_AFTER: Final = timedelta(hours=24)
+FIRST_PAUSE: Final = timedelta(seconds=1)
+LONGEST_PAUSE: Final = timedelta(seconds=30)
+"""Slack has the news within a minute of its recovery."""
+SLOW_PAUSE: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """The incident as a new message."""
+
+    mention: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The incident as it stands, in the place of its message."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadReply:
+    """What happened, in the thread; with `broadcast`, for the whole channel and with the mention."""
+
+    broadcast: bool
+
+
+DeliveryStep = Post | Update | ThreadReply
+
+
+def steps(kind: NotificationKind, mention: bool, *, told: bool, in_place: bool) -> tuple[DeliveryStep, ...]:
+    """What a notification asks for in a channel that was `told` of its incident before, or not.
+
+    The update comes first: it can be repeated without anybody noticing, an answer in the thread cannot.
+    """
+    if not told:
+        return (Post(mention),)
+    loud = kind == "broadcast" or (kind == "post" and mention)
+    if not in_place:
+        return (Post(mention),) if loud else ()
+    return (Update(), ThreadReply(loud))
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A new incident that a channel was told of, and whether a storm message did."""
+
+    at: datetime
+    storm: bool
+
+
+def opening(recent: Sequence[Opening], waiting: int, now: datetime) -> Literal["each"] | Literal["list"] | datetime:
+    """How `waiting` new incidents are told: `each` by a message, as one `list`, or not before that time.
+
+    More than 10 within a minute are a storm, which has one message a minute.
+    """
+    since = [one for one in recent if now - one.at < MINUTE]
+    storms = [one.at for one in since if one.storm]
+    if storms:
+        return max(storms) + MINUTE
+    return "list" if len(since) + waiting > NEW_A_MINUTE else "each"
+
+
+def pause(attempts: int, *, after: float | None = None, slow: bool = False) -> timedelta:
+    """How long to wait after so many attempts in a row: what the vendor asks, else twice as long each time."""
+    if after is not None:
+        return timedelta(seconds=after)
+    if slow:
+        return SLOW_PAUSE
+    return min(LONGEST_PAUSE, FIRST_PAUSE * float(2 ** min(attempts - 1, 10)))
+
+
+def is_given_up(created: datetime, now: datetime) -> bool:
+    """Whether it was tried for long enough."""
+    return now - created >= GIVE_UP_AFTER

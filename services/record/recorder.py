@@ -1,0 +1,220 @@
+"""Applies batches of records to the database: effect, fence and outbox in one transaction."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+
+from schemas.base import Record, moment
+from schemas.change import Change
+from schemas.dead_letter import DeadLetter
+from schemas.decision import Decision
+from schemas.reading import Reading
+from schemas.sample import Sample
+from schemas.score import ScoreBlock
+from services.failpoints import reach
+from services.incident.fold import fold
+from services.intake.core import IntakeState
+from services.intake.core import step as take_in
+from services.monitor import RoutePolicy
+from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id
+from services.store import (
+    dead_letters,
+    deliveries,
+    fleet,
+    incidents,
+    journal,
+    readings,
+    rollups,
+    routes,
+    samples,
+    scores,
+    step_states,
+)
+from services.store.codec import pack, unpack
+from services.store.engine import Conflict, Database
+from services.store.journal import Fact
+
+STEP: Final = "record"
+_ROUTES_IN_MEMORY: Final = 256
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """A route's intake state as the database holds it."""
+
+    version: int
+    blob: bytes
+    state: IntakeState
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch by kind, and what applying it has touched so far."""
+
+    blocks: list[ScoreBlock] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    facts: dict[str, list[Fact]] = field(default_factory=dict)
+    saved: dict[str, _Saved] = field(default_factory=dict)
+    identities: dict[str, set[str]] = field(default_factory=dict)
+    clocks: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+
+    def routes(self) -> set[str]:
+        """Every route that the batch speaks of."""
+        return {record.route for some in (self.blocks, self.samples, self.readings) for record in some} | set(
+            self.facts
+        )
+
+
+class Recorder:
+    """The record step. Applying the same records again, or topics in another order, changes nothing that is seen."""
+
+    def __init__(self, database: Database, policy: Callable[[str], RoutePolicy]) -> None:
+        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups."""
+        self._database = database
+        self._policy = policy
+        self._known: OrderedDict[str, _Saved] = OrderedDict()
+        self._facts: OrderedDict[str, tuple[str, tuple[Fact, ...]]] = OrderedDict()
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Take in records of any topic, all of them or, when something raises, none.
+
+        Raises:
+            TypeError: if a record is of no topic that this step reads.
+            Conflict: if another process records the same route at the same time.
+        """
+        try:
+            applied = self._database.transact(lambda connection: self._apply(connection, records))
+        except Conflict:
+            # What is in memory may be old: another process had the route in between. The database knows better, and
+            # the routes stay locked from the load to the commit.
+            self._known.clear()
+            applied = self._database.transact(lambda connection: self._apply(connection, records))
+        for route, saved in applied.saved.items():
+            _remember(self._known, route, saved)
+
+    def _apply(self, connection: Connection, records: Sequence[Record]) -> _Batch:
+        batch = _by_kind(records)
+        routes.lock(connection, batch.routes())
+        self._take_scores(connection, batch)
+        self._take_the_rest(connection, batch)
+        self._derive(connection, batch)
+        _retain(connection, batch)
+        reach("inside-record-transaction", STEP)
+        return batch
+
+    def _take_scores(self, connection: Connection, batch: _Batch) -> None:
+        """Score rows, rollups and fence of the blocks, through the one core that counts exchanges."""
+        parts: list[Additions] = []
+        for route, blocks in _by_route(batch.blocks).items():
+            before = self._load(connection, route)
+            state = before.state
+            for block in blocks:
+                state, intake = take_in(state, block, self._policy(route).slices)
+                parts.append(additions(block, intake))
+                routes.add_identities(connection, route, intake.models)
+                batch.identities.setdefault(route, set()).update(intake.models)
+            self._save(connection, batch, before, state)
+        scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
+        scores.add(connection, [row for part in parts for row in part.rows])
+        rollups.add(connection, rollup_rows(part.sums for part in parts))
+
+    def _load(self, connection: Connection, route: str) -> _Saved:
+        if route in self._known:
+            return self._known[route]
+        found = step_states.load(connection, STEP, route)
+        if found is None:
+            return _Saved(0, b"", IntakeState.start(route))
+        return _Saved(*found, unpack(IntakeState, found[1]))
+
+    def _save(self, connection: Connection, batch: _Batch, before: _Saved, state: IntakeState) -> None:
+        blob = pack(state)
+        if blob == before.blob:
+            step_states.confirm(connection, STEP, state.route, before.version)
+            return
+        version = step_states.save(connection, STEP, state.route, before.version, blob)
+        batch.saved[state.route] = _Saved(version, blob, state)
+        if state.clock is not None and state.clock != before.state.clock:
+            routes.set_clock(connection, state.route, moment(state.clock))
+            batch.clocks.add(state.route)
+
+    def _take_the_rest(self, connection: Connection, batch: _Batch) -> None:
+        samples.add(connection, batch.samples)
+        readings.add(connection, batch.readings)
+        dead_letters.add(connection, batch.dead)
+        for route, facts in batch.facts.items():
+            fleet.note_pins(connection, [fact for fact in facts if isinstance(fact, Change)])
+            if journal.append(connection, route, facts):
+                batch.told.add(route)
+
+    def _derive(self, connection: Connection, batch: _Batch) -> None:
+        """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
+        waiting = {route for route in batch.clocks if incidents.has_unresolved(connection, route)}
+        for route in sorted(batch.told | waiting):
+            facts = self._facts_of(connection, route)
+            derived = fold(route, facts, routes.clock(connection, route))
+            incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
+            deliveries.reconcile(connection, route, [outbox_row(told) for told in derived.notifications])
+
+    def _facts_of(self, connection: Connection, route: str) -> tuple[Fact, ...]:
+        """The route's facts; read again only when its journal has grown."""
+        _, head = routes.head(connection, route)
+        if route not in self._facts or self._facts[route][0] != head:
+            _remember(self._facts, route, (head, journal.facts(connection, route)))
+        return self._facts[route][1]
+
+
+def _retain(connection: Connection, batch: _Batch) -> None:
+    """Delete what is beyond the retention of the contract; last, since incidents hold rows."""
+    for route, identities in batch.identities.items():
+        scores.prune(connection, route, identities)
+    for route in sorted(batch.clocks | {sample.route for sample in batch.samples}):
+        clock = routes.clock(connection, route)
+        if clock is not None:
+            samples.expire(connection, route, clock)
+
+
+def _by_kind(records: Iterable[Record]) -> _Batch:
+    batch = _Batch()
+    for record in records:
+        if isinstance(record, ScoreBlock):
+            batch.blocks.append(record)
+        elif isinstance(record, Sample):
+            batch.samples.append(record)
+        elif isinstance(record, Reading):
+            batch.readings.append(record)
+        elif isinstance(record, DeadLetter):
+            batch.dead.append(record)
+        elif isinstance(record, Fact):
+            batch.facts.setdefault(record.route, []).append(record)
+        else:
+            raise TypeError(f"the record step reads no {type(record).__name__}")
+    return batch
+
+
+def _false_alarms(facts: Iterable[Fact]) -> set[str]:
+    return {fact.id for fact in facts if isinstance(fact, Decision) and fact.kind == "false_alarm"}
+
+
+def _by_route(blocks: Iterable[ScoreBlock]) -> dict[str, list[ScoreBlock]]:
+    found: dict[str, list[ScoreBlock]] = {}
+    for block in blocks:
+        found.setdefault(block.route, []).append(block)
+    return found
+
+
+def _remember(memory: OrderedDict[str, V], route: str, value: V) -> None:
+    """Put it in, newest last; the longest unused of too many goes."""
+    memory[route] = value
+    memory.move_to_end(route)
+    while len(memory) > _ROUTES_IN_MEMORY:
+        memory.popitem(last=False)

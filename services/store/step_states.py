@@ -1,0 +1,73 @@
+"""Running states of the steps, saved by compare-and-swap.
+
+Running states of the steps, saved by compare-and-swap.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    LargeBinary,
+    select,
+    update,
+)
+from sqlmodel import Field
+
+from services.store.dialect import claim
+from services.store.engine import Conflict
+from services.store.tables import Base, table
+
+
+class StateRow(Base, table=True):
+    """A step's running state of one route, saved by compare-and-swap on its version."""
+
+    __tablename__ = "states"
+    step: str = Field(primary_key=True)
+    route: str = Field(primary_key=True)
+    version: int = Field(sa_type=BigInteger)
+    blob: bytes = Field(sa_type=LargeBinary)
+
+
+_STATES = table(StateRow)
+
+
+def load(connection: Connection, step: str, route: str) -> tuple[int, bytes] | None:
+    """Version and bytes of a step's state of one route; None when it was never saved."""
+    query = select(_STATES.c.version, _STATES.c.blob).where(_STATES.c.step == step, _STATES.c.route == route)
+    found = connection.execute(query).one_or_none()
+    return (found.version, found.blob) if found else None
+
+
+def all_of(connection: Connection, step: str) -> dict[str, tuple[int, bytes]]:
+    """Route -> version and bytes, of all routes of which the step has saved a state."""
+    query = select(_STATES.c.route, _STATES.c.version, _STATES.c.blob).where(_STATES.c.step == step)
+    return {row.route: (row.version, row.blob) for row in connection.execute(query.order_by(_STATES.c.route))}
+
+
+def save(connection: Connection, step: str, route: str, version: int, blob: bytes) -> int:
+    """Save the state that was made from version `version` (0: from nothing); its new version.
+
+    Raises:
+        Conflict: if somebody else saved in between. The transaction must be given up.
+    """
+    if version == 0:
+        saved = claim(connection, _STATES, {"step": step, "route": route, "version": 1, "blob": blob})
+    else:
+        where = (_STATES.c.step == step, _STATES.c.route == route, _STATES.c.version == version)
+        changed = connection.execute(update(_STATES).where(*where).values(version=version + 1, blob=blob))
+        saved = changed.rowcount == 1
+    if not saved:
+        raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")
+    return version + 1
+
+
+def confirm(connection: Connection, step: str, route: str, version: int) -> None:
+    """Make sure that nobody has saved the state since version `version` (0: never), where there is nothing to save.
+
+    Raises:
+        Conflict: if somebody has. The transaction must be given up.
+    """
+    query = select(_STATES.c.version).where(_STATES.c.step == step, _STATES.c.route == route)
+    if (connection.execute(query).scalar_one_or_none() or 0) != version:
+        raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")

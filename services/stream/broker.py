@@ -1,0 +1,252 @@
+"""How Keelwatch talks to a broker: one configuration function per kind, one security for every client."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import faust
+from aiokafka.admin import AIOKafkaAdminClient
+
+from schemas.topics import TOPICS
+from services.errors import InputError
+from services.settings import Settings
+
+EMBEDDED_CLUSTER: Final = "keelwatch-embedded-"
+"""Cluster ids of the embedded broker begin so: by this a client knows what it talks to."""
+
+BrokerKind = Literal["embedded", "kafka"]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+
+MAX_BYTES: Final = max(topic.max_message_bytes for topic in TOPICS)
+REQUEST_SECONDS: Final = 10
+_FETCH_BYTES: Final = 2 * MAX_BYTES
+
+
+class BrokerError(InputError):
+    """The broker's settings cannot be used as they are; the text names the setting and the remedy, never a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How a connection is protected. The password does not show."""
+
+    protocol: SecurityProtocol = "PLAINTEXT"
+    mechanism: str = ""
+    username: str = ""
+    password: str = ""
+    ca_file: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Security({self.protocol}, {self.mechanism or 'no SASL'}, {self.username or 'no user'})"
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """The TLS context, which checks the broker's certificate and name; None for a protocol without TLS.
+
+        Raises:
+            BrokerError: if the CA file cannot be read.
+        """
+        if self.protocol not in ("SSL", "SASL_SSL"):
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            why = error.strerror or "holds no certificate"
+            raise BrokerError(
+                f"KEELWATCH_KAFKA_CA_FILE={self.ca_file}: {why}; name a PEM file of the broker's authority"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A cluster, as far as a client must know it.
+
+    Attributes:
+        bootstrap: HOST:PORT, several with commas between.
+        cluster: the cluster's id, part of every position; empty until `recognised` has asked for it.
+        instance: stable name of this replica, for static membership in its consumer groups.
+    """
+
+    bootstrap: str
+    kind: BrokerKind = "kafka"
+    security: Security = Security()
+    instance: str | None = None
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """Keyword arguments for each client of one broker.
+
+    Attributes:
+        faust: for `faust.App`. producer, consumer, admin: for aiokafka's clients.
+        fetch_wait_ms: how long a fetch may wait; faust takes no such option, its consumer must be told.
+    """
+
+    faust: Mapping[str, Any]
+    producer: Mapping[str, Any]
+    consumer: Mapping[str, Any]
+    admin: Mapping[str, Any]
+    fetch_wait_ms: int
+
+
+def broker_of(settings: Settings, bootstrap: str | None = None) -> Broker:
+    """The broker of `bootstrap` or of the settings, with the settings' security.
+
+    Raises:
+        BrokerError: if there is none, or if its security would not be what a person must think it is.
+    """
+    address = bootstrap or settings.kafka_bootstrap
+    if not address:
+        raise BrokerError("no broker: give --bootstrap HOST:PORT, or set KEELWATCH_KAFKA_BOOTSTRAP")
+    return Broker(_checked(address), security=security_of(settings), instance=settings.instance)
+
+
+def security_of(settings: Settings) -> Security:
+    """The security that the settings ask for.
+
+    Raises:
+        BrokerError: names the variable that is missing or contradicts the protocol.
+    """
+    protocol = settings.kafka_security_protocol
+    password = settings.kafka_password.get_secret_value() if settings.kafka_password else ""
+    credentials = bool(settings.kafka_username or password or settings.kafka_sasl_mechanism)
+    said = f"KEELWATCH_KAFKA_SECURITY_PROTOCOL={protocol}"
+    if protocol in ("PLAINTEXT", "SSL") and credentials:
+        raise BrokerError(
+            f"{said} would leave KEELWATCH_KAFKA_USERNAME and _PASSWORD unused; set it to SASL_SSL"
+            " (SASL_PLAINTEXT, by name alone, for a network that nobody else can read)"
+        )
+    if protocol in ("PLAINTEXT", "SASL_PLAINTEXT") and settings.kafka_ca_file:
+        raise BrokerError(f"{said} does not encrypt, yet KEELWATCH_KAFKA_CA_FILE is set; set it to SSL or SASL_SSL")
+    if protocol in ("SASL_PLAINTEXT", "SASL_SSL") and not (settings.kafka_username and password):
+        raise BrokerError(f"{said} needs KEELWATCH_KAFKA_USERNAME and KEELWATCH_KAFKA_PASSWORD")
+    mechanism = (settings.kafka_sasl_mechanism or "SCRAM-SHA-512") if credentials else ""
+    return Security(protocol, mechanism, settings.kafka_username or "", password, settings.kafka_ca_file)
+
+
+def options(broker: Broker, group: str = "keelwatch") -> ClientOptions:
+    """The options for every client of this broker; `group` is the consumer group, faust's app id."""
+    return _embedded(broker, group) if broker.kind == "embedded" else _kafka(broker, group)
+
+
+async def recognised(broker: Broker) -> Broker:
+    """The broker with its cluster's id and its kind, as it tells them itself.
+
+    Raises:
+        aiokafka.errors.KafkaError: if it cannot be reached.
+    """
+    admin = AIOKafkaAdminClient(**options(broker).admin)
+    try:
+        await admin.start()
+        cluster = str((await admin.describe_cluster())["cluster_id"])
+    finally:
+        await admin.close()
+    return replace(broker, kind="embedded" if cluster.startswith(EMBEDDED_CLUSTER) else "kafka", cluster=cluster)
+
+
+def _checked(address: str) -> str:
+    try:
+        return Settings.model_validate({"kafka_bootstrap": address}).kafka_bootstrap or address
+    except ValueError:
+        raise BrokerError(f"--bootstrap {address}: must be HOST:PORT, several with commas between") from None
+
+
+def _kafka(broker: Broker, group: str) -> ClientOptions:
+    """Apache Kafka. With a name of its own a replica that was killed is back in its group within two seconds.
+
+    A group that is dealt anew waits for members that do not answer for as long as the rebalance time-out; those with a
+    name stay members after it, until the session ends.
+    """
+    session = 30.0 if broker.instance else 10.0
+    member = {"consumer_group_instance_id": broker.instance} if broker.instance else {}
+    limits = {"broker_session_timeout": session, "broker_rebalance_timeout": 15.0, "broker_heartbeat_interval": 1.0}
+    return ClientOptions(
+        faust={**_faust(broker, group), **limits, **member},
+        producer=_producer(broker),
+        consumer=_consumer(broker, fetch_wait_ms=500),
+        admin=_admin(broker),
+        fetch_wait_ms=500,
+    )
+
+
+def _embedded(broker: Broker, group: str) -> ClientOptions:
+    """The embedded broker: it looks for new records at half of a fetch's wait."""
+    limits = {"broker_session_timeout": 3.0, "broker_rebalance_timeout": 6.0, "broker_heartbeat_interval": 1.0}
+    return ClientOptions(
+        faust={**_faust(broker, group), **limits},
+        producer=_producer(broker),
+        consumer=_consumer(broker, fetch_wait_ms=50),
+        admin=_admin(broker),
+        fetch_wait_ms=50,
+    )
+
+
+def _faust(broker: Broker, group: str) -> dict[str, Any]:
+    """What holds on every broker. Without a TLS context faust falls back to plain text silently: it always gets one."""
+    security = broker.security
+    common: dict[str, Any] = {
+        "id": group,
+        "broker": [f"kafka://{address.strip()}" for address in broker.bootstrap.split(",")],
+        "web_enabled": False,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "stream_wait_empty": False,
+        "broker_commit_interval": 1.0,
+        "worker_redirect_stdouts": False,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": _FETCH_BYTES,
+    }
+    if security.protocol.startswith("SASL"):
+        common["broker_credentials"] = faust.SASLCredentials(
+            username=security.username,
+            password=security.password,
+            mechanism=security.mechanism,
+            ssl_context=security.tls,
+        )
+    elif security.protocol == "SSL":
+        common["broker_credentials"] = faust.SSLCredentials(context=security.tls)
+    return common
+
+
+def _admin(broker: Broker) -> dict[str, Any]:
+    security = broker.security
+    common: dict[str, Any] = {
+        "bootstrap_servers": broker.bootstrap,
+        "client_id": "keelwatch",
+        "request_timeout_ms": REQUEST_SECONDS * 1000,
+        "security_protocol": security.protocol,
+        "ssl_context": security.tls,
+    }
+    if security.protocol.startswith("SASL"):
+        common["sasl_mechanism"] = security.mechanism
+        common["sasl_plain_username"] = security.username
+        common["sasl_plain_password"] = security.password
+    return common
+
+
+def _producer(broker: Broker) -> dict[str, Any]:
+    return {
+        **_admin(broker),
+        "acks": "all",
+        # A batch that expires while the broker is away leaves a gap in the numbers of an idempotent producer of
+        # aiokafka, and every later one is refused for ever. What is sent twice changes nothing here: see Producer.
+        "enable_idempotence": False,
+        "linger_ms": 5,
+        "max_request_size": MAX_BYTES,
+        "max_batch_size": 1024 * 1024,  # several blocks of scores go in one request
+    }
+
+
+def _consumer(broker: Broker, fetch_wait_ms: int) -> dict[str, Any]:
+    return {
+        **_admin(broker),
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "fetch_max_wait_ms": fetch_wait_ms,
+        "max_partition_fetch_bytes": _FETCH_BYTES,
+    }

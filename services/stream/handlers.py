@@ -1,0 +1,215 @@
+"""The handlers of the steps that read topics: what each does with a batch of messages.
+
+The score step: raw exchanges in; score blocks, redacted samples and dead letters out. It has no state.
+
+The detect step: score blocks and decisions of a route in; readings and changes out.
+
+The evaluate step's consumer: what changes and announcements ask for is written down, and acknowledged.
+
+Nothing is run here: a row per (change, suite, target, delay) waits in the database for an executor.
+
+The record step: every record into the database, each batch in one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final
+
+from pydantic import ValidationError
+
+from schemas.base import Record
+from schemas.base import Record as AnyRecord
+from schemas.change import Change
+from schemas.dead_letter import DeadLetter
+from schemas.decision import Decision
+from schemas.position import Position
+from schemas.score import ScoreBlock
+from schemas.topics import dead_topics
+from services.detect.core import step
+from services.detect.serialization import Detectors
+from services.detect.state import DetectionPlan, DetectState
+from services.evaluate.triggers import due_runs
+from services.ingest.decode import decode
+from services.monitor import RoutePolicy
+from services.offload import Offload
+from services.ports import Received
+from services.score.core import ScoredBatch
+from services.store import evaluation_queue
+from services.store.engine import Conflict, Database
+from services.store.evaluation_queue import DueRun
+from services.stream.messages import (
+    ORIGIN_HEADER,
+    Handled,
+    OutgoingRecord,
+    TopicMessage,
+    dead_letter,
+    dead_letters_of,
+    decode_messages,
+    outgoing,
+    outgoing_dead_letter,
+)
+from services.stream.stateful import DETECT, DetectStateStore, HandlerResources, Stateful, Threads
+
+"""Header of a dead letter that is sent again: the place where it stood at first, a position as JSON."""
+
+
+class ScoreHandler:
+    """Scores exchanges in the thread for CPU work."""
+
+    name = "score"
+    batch = 128
+    every = 0.0
+
+    def __init__(
+        self, score: Callable[[Sequence[Received]], ScoredBatch], cpu: Offload, cluster: Callable[[], Awaitable[str]]
+    ) -> None:
+        """`cluster` asks the broker for its id: it is part of every exchange's position."""
+        self._score = score
+        self._cpu = cpu
+        self._ask = cluster
+        self._cluster = ""
+
+    async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
+        """Score a batch: the exchanges of a route keep their order."""
+        if not self._cluster:
+            self._cluster = await self._ask()
+        return Handled(await self._cpu.run(partial(self._work, self._cluster, messages)))
+
+    async def snapshot(self) -> None:
+        """Nothing is kept."""
+
+    def forget(self) -> None:
+        """Ask for the cluster again: an embedded broker that was restarted is another one."""
+        self._cluster = ""
+
+    def _work(self, cluster: str, messages: Sequence[TopicMessage]) -> list[OutgoingRecord]:
+        received: list[Received] = []
+        made: list[OutgoingRecord] = []
+        for message in messages:
+            item = _decoded(message, cluster)
+            if isinstance(item, Received):
+                received.append(item)
+            elif isinstance(item, DeadLetter):
+                made.append(outgoing_dead_letter(item.model_copy(update={"first_seen": message.ts}), message.topic))
+            else:
+                made.append(item)
+        scored = self._score(received)
+        topic = messages[0].topic
+        made += [outgoing_dead_letter(letter, topic) for letter in scored.dead]
+        return made + [outgoing(record) for record in (*scored.blocks, *scored.samples)]
+
+
+def _decoded(message: TopicMessage, cluster: str) -> Received | DeadLetter | OutgoingRecord:
+    header = message.header(ORIGIN_HEADER)
+    origin = None
+    if header is not None:
+        try:
+            origin = Position.model_validate_json(header)
+        except ValidationError:
+            return dead_letter(
+                message, ScoreHandler.name, f"header {ORIGIN_HEADER}: must be a position as JSON", cluster
+            )
+    return decode(message.value, message.position(cluster), received=message.ts, origin=origin)
+
+
+def detect_handler(
+    detectors: Detectors, policy: Callable[[str], RoutePolicy], tools: HandlerResources
+) -> Stateful[DetectState]:
+    """The detect step with these detectors; `policy` gives a route's part of the monitor file."""
+
+    def advance(route: str, state: DetectState, records: Sequence[Record]) -> tuple[DetectState, Sequence[Record]]:
+        plan = DetectionPlan(tuple(detectors), policy(route))
+        items = [record for record in records if isinstance(record, ScoreBlock | Decision)]
+        state, said = step(plan, state, items)
+        return state, (*said.readings, *said.changes)
+
+    return Stateful(DETECT, advance, DetectStateStore(detectors), tools, repeated_exchanges)
+
+
+def repeated_exchanges(before: DetectState, after: DetectState, records: Sequence[Record]) -> int:
+    """Exchanges of the blocks that were not counted: at or below the fence, or with an id that had been seen."""
+    rows = sum(len(record.id) for record in records if isinstance(record, ScoreBlock))
+    return rows - (after.intake.count - before.intake.count)
+
+
+class EvaluateHandler:
+    """Writes what is due. The same change, delivered again, asks for nothing new."""
+
+    name = "evaluate"
+    batch = 128
+    every = 0.0
+
+    def __init__(self, policy: Callable[[str], RoutePolicy], tools: HandlerResources) -> None:
+        """`policy` gives a route's suites, target and delays."""
+        self._policy = policy
+        self._database: Database = tools.database
+        self._threads = tools.threads
+        self._cluster: Callable[[], Awaitable[str]] = tools.cluster
+
+    async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
+        """Write down what a batch asks for."""
+        records, unread = await self._threads.cpu.run(partial(decode_messages, messages))
+        causes = [record for record in records if isinstance(record, Change | Decision)]
+        rows = [row for cause in causes for row in due_runs(self._policy(cause.route), cause)]
+        if rows:
+            await self._threads.database.run(partial(self._schedule, rows))
+        return Handled(await dead_letters_of(unread, self.name, self._cluster))
+
+    async def snapshot(self) -> None:
+        """Everything is in the database already."""
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+    def _schedule(self, rows: Sequence[DueRun]) -> None:
+        self._database.transact(lambda connection: evaluation_queue.enqueue(connection, rows))
+
+
+LOG: Final = logging.getLogger("keelwatch.stream")
+_DEAD_LETTER_TOPICS: Final = frozenset(topic.name for topic in dead_topics())
+
+
+class Occupied(OSError):  # noqa: N818
+    """Another process records the same routes at this moment."""
+
+
+class RecordHandler:
+    """Applies batches. The sink is idempotent, so what is delivered again changes nothing."""
+
+    name = "record"
+    batch = 128
+    every = 0.0
+
+    def __init__(
+        self,
+        apply: Callable[[Sequence[AnyRecord]], None],
+        threads: Threads,
+        cluster: Callable[[], Awaitable[str]],
+    ) -> None:
+        """`apply` writes records to the database; `cluster` asks the broker for its id."""
+        self._apply = apply
+        self._threads = threads
+        self._cluster = cluster
+
+    async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
+        """Record a batch."""
+        records, unread = await self._threads.cpu.run(partial(decode_messages, messages))
+        try:
+            await self._threads.database.run(partial(self._apply, records))
+        except Conflict as conflict:
+            raise Occupied(str(conflict)) from conflict
+        lost = [message for message, _ in unread if message.topic in _DEAD_LETTER_TOPICS]
+        for message in lost:
+            # A dead letter of a dead letter would go round for ever; it stays on its topic, where people read it.
+            LOG.error("record: no dead letter at %s/%d/%d", message.topic, message.partition, message.offset)
+        rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
+        return Handled(await dead_letters_of(rest, self.name, self._cluster))
+
+    async def snapshot(self) -> None:
+        """Everything is in the database already."""
+
+    def forget(self) -> None:
+        """Nothing is kept that the database does not guard."""

@@ -1,0 +1,255 @@
+"""The health of a running process: its readiness checks, its watchdog and its probes.
+
+The checks of a worker's readiness: joined, topics, broker, database, and whether it can accept durably.
+
+Who looks after a running process of the stream: the watchdog always, probes when a port is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.observability.health import Check, HealthProbes, in_thread
+from services.observability.log import Log, open_log
+from services.observability.metrics import StreamMeters
+from services.observability.watchdog import FaustPositions, Watchdog, joining
+from services.store.engine import parse_url
+from services.stream.broker import Broker, BrokerKind, options, recognised
+from services.stream.faust_app import topics_of
+from services.stream.producer import SendCheck
+
+_CONNECT_SECONDS: Final = 4
+_CLOSE_SECONDS: Final = 1.0
+
+
+class BrokerCheck:
+    """Asks the broker for its topics over one connection that is kept; made again after a failure."""
+
+    def __init__(self, broker: Broker, wanted: Collection[str]) -> None:
+        self._broker, self._wanted = broker, frozenset(wanted)
+        self._admin: AIOKafkaAdminClient | None = None
+        self._missing: Collection[str] | None = None
+
+    async def check(self) -> str | None:
+        """Not well while the broker does not answer."""
+        try:
+            names = set(await (await self._connected()).list_topics())
+        except KafkaError as error:
+            await self.close()
+            return f"{self._broker.bootstrap} does not answer: {type(error).__name__}; run `keelwatch doctor`"
+        except BaseException:
+            await self.close()
+            raise
+        self._missing = self._wanted - names
+        return None
+
+    async def topics(self) -> str | None:
+        """Not well while a topic is missing, as of the last answer."""
+        if self._missing is None:
+            return "the broker was not asked yet"
+        if not self._missing:
+            return None
+        first, more = min(self._missing), len(self._missing) - 1
+        return f"{first}{f' and {more} more' if more else ''} missing; run `keelwatch topics create`"
+
+    async def close(self) -> None:
+        """Close the connection."""
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            with suppress(Exception):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await admin.close()
+
+    async def _connected(self) -> AIOKafkaAdminClient:
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(**options(self._broker).admin)
+            await self._admin.start()
+        return self._admin
+
+
+def membership_check(apps: Callable[[], Collection[Any]]) -> Check:
+    """Well when every faust app is a settled member of its group."""
+
+    async def check() -> str | None:
+        found = apps()
+        waiting = [str(app.conf.id) for app in found if joining(app)]
+        if not found:
+            return "not started"
+        return f"not yet a member of {', '.join(waiting)}" if waiting else None
+
+    return check
+
+
+class DatabaseCheck:
+    """Asks the database for its version over a connection of its own; blocks, so it is for `in_thread`."""
+
+    def __init__(self, url: str) -> None:
+        parsed = parse_url(url)
+        waits = {} if parsed.drivername == "sqlite" else {"connect_timeout": _CONNECT_SECONDS}
+        self._engine = create_engine(parsed, pool_size=1, pool_pre_ping=True, connect_args=waits)
+
+    def ask(self) -> str | None:
+        """Not well while the database does not answer."""
+        try:
+            with self._engine.connect() as connection:
+                connection.execute(text("select version_num from alembic_version"))
+        except SQLAlchemyError as error:
+            why = type(getattr(error, "orig", None) or error).__name__
+            return f"the database does not answer: {why}; run `keelwatch doctor`"
+        return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._engine.dispose()
+
+
+HOST: Final = "127.0.0.1"
+GRACE_SECONDS: Final = 12
+"""Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
+
+
+class StreamProcess(Protocol):
+    """A process of the stream, as far as it is looked at: empty until it runs."""
+
+    @property
+    def apps(self) -> Sequence[Any]:
+        """The faust apps."""
+
+    @property
+    def steps(self) -> Sequence[Any]:
+        """The steps: `handler.name` and `waiting_since` of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthConfig:
+    """What is looked after, and how.
+
+    Attributes:
+        names: the steps that are to run. port: for probes; None serves none, 0 has one chosen.
+        database: URL of the database that the steps use, if any.
+        extend: adds more paths to those of the probes, and may tell what they see. checks: more that must be well.
+    """
+
+    broker: Broker
+    names: Sequence[str]
+    port: int | None = None
+    host: str = HOST
+    database: str | None = None
+    extend: Callable[[FastAPI, HealthProbes], None] | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    meters: StreamMeters = field(default_factory=StreamMeters)
+    sends: SendCheck = field(default_factory=SendCheck)
+    log: Log = field(default_factory=open_log)
+
+
+@asynccontextmanager
+async def health_running(given: HealthConfig, watched: StreamProcess) -> AsyncIterator[int | None]:
+    """Look after `watched` while the block runs; enter before it starts. Yields the port of the probes.
+
+    Raises:
+        InputError: if the port cannot be had.
+    """
+    wanted = sorted({name for step in given.names for name in topics_of(step)})
+    cluster, ends = BrokerCheck(given.broker, wanted), EndOffsets(given.broker)
+    checks: dict[str, Check] = {
+        "broker": cluster.check,
+        "topics": cluster.topics,
+        "joined": membership_check(lambda: watched.apps),
+        "producer": given.sends.check,
+        **given.checks,
+    }
+    store = None if given.database is None else DatabaseCheck(given.database)
+    if store is not None:
+        checks["database"] = in_thread(store.ask)
+    health: HealthProbes
+    positions = FaustPositions(
+        lambda: watched.apps,
+        lambda: _waiting(watched),
+        ends.of,
+        reachable=lambda: health.well("broker"),
+    )
+    watchdog = Watchdog(positions, given.meters, given.log)
+    health = HealthProbes(checks, watchdog.reason, given.meters)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(cluster.close)
+        stack.push_async_callback(ends.close)
+        if store is not None:
+            stack.callback(store.close)
+        if given.port is None:
+            port = None
+            await stack.enter_async_context(health.watching())
+        else:
+            grace = 0 if given.extend is None else GRACE_SECONDS
+            port = await stack.enter_async_context(health.serve(given.port, given.host, _app(given, health), grace))
+            given.log.info("probes", at=f"http://{given.host}:{port}/readyz")
+        await stack.enter_async_context(_running(watchdog.run))
+        yield port
+
+
+class EndOffsets:
+    """The broker's own word on the ends of partitions; only Apache Kafka's can be trusted."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._kind: BrokerKind | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def of(self, partitions: Collection[Any]) -> Mapping[Any, int]:
+        """One past the last record of each; nothing for the embedded broker.
+
+        Raises:
+            aiokafka.errors.KafkaError: if the broker does not tell.
+        """
+        if self._kind is None:
+            self._kind = (await recognised(self._broker)).kind
+        if self._kind != "kafka":
+            return {}
+        try:
+            if self._consumer is None:
+                self._consumer = AIOKafkaConsumer(**options(self._broker).consumer)
+                await self._consumer.start()
+            told: Mapping[Any, int] = await self._consumer.end_offsets(list(partitions))
+        except BaseException:
+            await self.close()
+            raise
+        return told
+
+    async def close(self) -> None:
+        """Close the connection."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(Exception):
+                await consumer.stop()
+
+
+@asynccontextmanager
+async def _running(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _app(given: HealthConfig, health: HealthProbes) -> FastAPI:
+    app = health.app()
+    if given.extend is not None:
+        given.extend(app, health)
+    return app
+
+
+def _waiting(watched: StreamProcess) -> set[str]:
+    """Topics whose step waits for a dependency; that has a limit of its own."""
+    return {topic for step in watched.steps if step.waiting_since is not None for topic in topics_of(step.handler.name)}

@@ -1,0 +1,236 @@
+"""What settings and monitor file choose: embedder, scorer, suites' runner, receivers, Slack's buttons.
+
+What scores, records and replays: embedder, scorer, detectors, database.
+
+Runs of suites: what asks for them by the clock, and does them when they are due.
+
+Who is told of incidents, and how.
+
+Buttons in Slack as decisions, where a press can be verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from random import Random
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from detectors import registered
+from schemas.base import Record
+from schemas.decision import Decision
+from schemas.incident import Incident
+from services.api.app import Api
+from services.errors import InputError
+from services.evaluate.dependencies import EvaluateDependencies, Publish
+from services.evaluate.executor import serve
+from services.evaluate.runner import Score
+from services.evaluate.scorers import score, versions
+from services.evaluate.suite_library import load_suite
+from services.monitor import Monitor, RoutePolicy, SlackReceiver, load
+from services.notify.channel import DEFAULT, Receiver, Receivers
+from services.notify.message import MessageOptions
+from services.notify.receivers import slack
+from services.notify.receivers.console import Console
+from services.notify.receivers.slack import SlackBot, SlackWebhook
+from services.notify.receivers.slack_actions import SlackActions, TooLate, router
+from services.notify.sender import Sender
+from services.observability.metrics import NotificationMeters
+from services.offload import Offload
+from services.ports import Embedder
+from services.record.recorder import Recorder
+from services.replay.runner import ReplayDependencies
+from services.score.core import ExchangeScorer
+from services.score.embed.cached import CachedEmbedder
+from services.score.embed.openvino import OpenVinoEmbedder
+from services.settings import Settings, secret
+from services.signals import SIGNALS
+from services.store.decisions import StaleDecision
+from services.store.engine import Database, open_database
+from services.stream.runner import Companion
+
+EMBEDDERS = ("openvino", "openvino-f32", "sentence-transformers")
+
+
+def embedder(settings: Settings) -> Embedder:
+    """The embedder that KEELWATCH_EMBEDDER names, behind a cache; OpenVINO without one.
+
+    `sentence-transformers:NAME` takes any model of that library with 384 dimensions, on a GPU where there is one.
+
+    Raises:
+        InputError: if there is no embedder of that name.
+    """
+    name, _, model = (settings.embedder or EMBEDDERS[0]).partition(":")
+    if name == "sentence-transformers":
+        # Imported here: torch takes seconds, and only this choice needs it.
+        from services.score.embed.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415
+
+        return CachedEmbedder(SentenceTransformerEmbedder(model or None))
+    if name not in EMBEDDERS or model:
+        raise InputError(f"KEELWATCH_EMBEDDER={settings.embedder}: must be one of {', '.join(EMBEDDERS)}")
+    return CachedEmbedder(OpenVinoEmbedder(precision="f32" if name.endswith("f32") else "auto"))
+
+
+def load_monitor(settings: Settings, path: str | None = None) -> Monitor:
+    """The monitor file of `--config`, else that of KEELWATCH_CONFIG, else the defaults.
+
+    Raises:
+        MonitorError: if the file cannot be used.
+    """
+    return load(path or settings.config)
+
+
+def scorer(settings: Settings, watched: Monitor) -> ExchangeScorer:
+    """The scorer with the settings' embedder."""
+    return ExchangeScorer(embedder(settings), watched.policy)
+
+
+def recorder(url: str, watched: Monitor) -> Callable[[Sequence[Record]], None]:
+    """What writes records to the database at `url`, which is made when it does not exist.
+
+    Raises:
+        StoreError: if it cannot be used.
+    """
+    return Recorder(open_database(url), watched.policy).apply
+
+
+def replay_tools(settings: Settings, watched: Monitor, database: str | None = None) -> ReplayDependencies:
+    """What a replay is made with; `database` is the URL in which it is recorded, if any."""
+    return ReplayDependencies(
+        score=scorer(settings, watched).score,
+        detectors=registered(),
+        policy=watched.policy,
+        record=None if database is None else recorder(database, watched),
+    )
+
+
+def suite_scorer() -> tuple[Score, dict[str, str]]:
+    """What says whether an answer to a suite is an event, and the versions of that."""
+    named = {signal.name: signal for signal in SIGNALS}
+    return lambda item, answer: score(item, answer, named), versions(named)
+
+
+def evaluation_companion(watched: Monitor, database: Database, thread: Offload, instance: str) -> Companion:
+    """What a worker that evaluates does beside its topics."""
+
+    async def companion(publish: Publish) -> None:
+        await serve(evaluation_dependencies(watched, database, thread, publish, instance))
+
+    return companion
+
+
+def evaluation_dependencies(
+    watched: Monitor, database: Database, thread: Offload, publish: Publish, instance: str
+) -> EvaluateDependencies:
+    """What runs are done with; `publish` returns once the broker has the records."""
+    scoring, scorers = suite_scorer()
+    return EvaluateDependencies(
+        database=database,
+        thread=thread,
+        monitor=watched,
+        suites=load_suite,
+        score=scoring,
+        scorers=scorers,
+        secret=secret,
+        publish=publish,
+        clock=lambda: datetime.now(UTC),
+        instance=instance,
+        chance=Random(),  # noqa: S311 -- spreads pauses
+    )
+
+
+def notifiers(settings: Settings, watched: Monitor, say: Callable[[str], None], *, console: bool = False) -> Receivers:
+    """Who is told: the receivers of the monitor file, and the environment's for routes that name none.
+
+    Without KEELWATCH_SLACK_TOKEN and _CHANNEL, or _WEBHOOK_URL, that one is a console, printed by `say`; `console`
+    alone tells nobody else.
+
+    Raises:
+        InputError: if a token is missing, or an address is none.
+    """
+    if console:
+        return Receivers({DEFAULT: Receiver(Console(say))}, lambda route: RoutePolicy())
+    named = {name: _slack_receiver(name, one.slack, settings) for name, one in watched.receivers.items()}
+    return Receivers({DEFAULT: _default_receiver(settings, say), **named}, watched.policy)
+
+
+def sender(
+    settings: Settings,
+    watched: Monitor,
+    database: Database,
+    name: str,
+    say: Callable[[str], None],
+    *,
+    console: bool = False,
+    registry: CollectorRegistry | None = None,
+    own: str | None = None,
+) -> Sender:
+    """The delivery loop over a database: run its `run()` as a task, cancelled at the end.
+
+    `name` is the process's among those that send; `registry` is where it counts, `own` the address of its pages; the
+    rest as in `notifiers`.
+
+    Raises:
+        InputError: as `notifiers` does.
+    """
+    receivers = notifiers(settings, watched, say, console=console)
+    meters = NotificationMeters(registry or CollectorRegistry())
+    return Sender(database, receivers, name, look=message_look(settings, own), meters=meters)
+
+
+def _slack_receiver(name: str, named: SlackReceiver, settings: Settings) -> Receiver:
+    token = secret(named.token_env)
+    if token is None:
+        raise InputError(f"receivers.{name}.slack.token_env: {named.token_env} is not set; set it to the bot's token")
+    return Receiver(SlackBot(token, named.channel, settings.slack_api_url), named.mention)
+
+
+def _default_receiver(settings: Settings, say: Callable[[str], None]) -> Receiver:
+    token, channel, webhook = settings.slack_token, settings.slack_channel, settings.slack_webhook_url
+    if token is not None and channel is not None:
+        return Receiver(SlackBot(token.get_secret_value(), channel, settings.slack_api_url))
+    if channel is not None:
+        raise InputError("KEELWATCH_SLACK_CHANNEL is set, KEELWATCH_SLACK_TOKEN is not: set both, or neither")
+    if webhook is not None:
+        return Receiver(SlackWebhook(webhook.get_secret_value(), settings.slack_api_url))
+    return Receiver(Console(say))
+
+
+def message_look(settings: Settings, own: str | None = None) -> MessageOptions:
+    """How messages look: links to KEELWATCH_API_URL, else to `own`; buttons where a press can be verified."""
+    return MessageOptions(settings.api_url or own, buttons=settings.slack_signing_secret is not None)
+
+
+def slack_answer(settings: Settings) -> Callable[[str, str], Awaitable[None]]:
+    """What says words to the person who pressed a button, at the address that came with the press."""
+    return lambda url, words: slack.answer(url, words, settings.slack_api_url)
+
+
+def slack_actions(settings: Settings) -> Callable[[FastAPI, Api], None] | None:
+    """What adds `/slack/actions` to the API; None without KEELWATCH_SLACK_SIGNING_SECRET."""
+    secret = settings.slack_signing_secret
+    if secret is None:
+        return None
+
+    def extend(app: FastAPI, api: Api) -> None:
+        app.include_router(router(actions_of(secret.get_secret_value(), api), slack_answer(settings)))
+
+    return extend
+
+
+def actions_of(secret: str, api: Api) -> SlackActions:
+    """What presses do: decisions of the API, which knows whether they come too late."""
+
+    async def incident(id: str) -> Incident | None:
+        return await asyncio.to_thread(api.repository.incident, id)
+
+    async def decide(decision: Decision) -> None:
+        try:
+            await api.decisions.decide(decision)
+        except StaleDecision as stale:
+            raise TooLate(str(stale)) from None
+
+    return SlackActions(secret, incident, decide, api.decisions.clock)

@@ -1,0 +1,211 @@
+"""`keelwatch api` as a process, and the API as a part of a worker: API, pages, relay and probes.
+
+`keelwatch api` as a process: the API, its pages, the relay of decisions and the probes, until it is stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from schemas.dead_letter import DeadLetter
+from schemas.topics import DECISIONS, EXCHANGES
+from services.api.app import Api, make
+from services.api.app import install as extend_with
+from services.api.auth.authentication import Authenticator
+from services.api.auth.authorization import LOOPBACK, check_host
+from services.api.decision_outbox import DecisionPublisher, DecisionWriter
+from services.api.exchange_publisher import ExchangePublisher, Send
+from services.api.sse import LiveUpdates
+from services.api.system import BrokerOperations, ProcessProbes
+from services.api.system import SystemHealth as Condition
+from services.monitor import Monitor, RoutePolicy
+from services.observability.health import Check, HealthProbes, in_thread
+from services.observability.log import Log, install, open_log
+from services.observability.metrics import StreamMeters
+from services.settings import Settings
+from services.store.engine import Database
+from services.store.repository import Repository
+from services.stream import dead_letters
+from services.stream.broker import Broker
+from services.stream.consumer_groups import GroupLags
+from services.stream.process_health import GRACE_SECONDS, BrokerCheck, DatabaseCheck
+from services.stream.producer import ConnectingProducer
+from services.stream.runner import Companion, Publish
+from services.wiring.adapters import slack_actions
+from services.wiring.database import open_available_database, seed_first_key
+
+
+@contextmanager
+def api_service(settings: Settings, watched: Monitor, broker: Broker, host: str, port: int) -> Iterator[ApiService]:
+    """What `keelwatch api` serves; the database is made when it does not exist, and closed at the end.
+
+    On SQLite it works beside the one worker process: what it writes are single decisions, which wait their turn.
+
+    Raises:
+        InputError: if `host` is not of this machine while there is no key by which to tell people apart.
+        StoreError: if the database cannot be used.
+    """
+    with ExitStack() as stack:
+        database = open_available_database(stack, settings.database)
+        check_host(host, keys=seed_first_key(settings, database))
+        yield ApiService(broker, database, settings.database, host, port, watched.policy, slack_actions(settings))
+
+
+@dataclass(frozen=True, slots=True)
+class ApiService:
+    """What is served.
+
+    Attributes:
+        database: the open database, and `url` where it is, for the probe's own connection.
+        policy: what the monitor file says of a route.
+        extend: adds further paths (the actions of Slack) to the application.
+    """
+
+    broker: Broker
+    database: Database
+    url: str
+    host: str
+    port: int
+    policy: Callable[[str], RoutePolicy]
+    extend: Callable[[FastAPI, Api], None] | None = None
+    log: Log = field(default_factory=open_log)
+
+
+def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send, health: Condition, host: str) -> Api:
+    """The API on a database, listening at `host`, with `send` to publish what comes in and what people decide."""
+    relay, repository = DecisionPublisher(database, send), Repository(database)
+    decisions, live = DecisionWriter(database, relay.wake), LiveUpdates(repository.marks)
+    door = Authenticator(database, LOOPBACK if host in LOOPBACK else ())
+    return Api(repository, ExchangePublisher(send), decisions, relay, health, door, policy=policy, live=live)
+
+
+def operations(broker: Broker, lags: GroupLags) -> BrokerOperations:
+    """What the API asks of the broker."""
+
+    async def replay(step: str) -> tuple[int, Mapping[str, int]]:
+        done = await dead_letters.replay(broker, dead_letters.topic_names(step))
+        return done.sent, done.left
+
+    async def letters(step: str | None, most: int) -> Sequence[DeadLetter]:
+        return await dead_letters.newest(broker, dead_letters.topic_names(step), most)
+
+    return BrokerOperations(lags.read, replay, letters)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiPart:
+    """The API as a part of a worker process: beside its steps, on the port of its probes."""
+
+    companion: Companion
+    extend: Callable[[FastAPI, HealthProbes], None]
+    checks: Mapping[str, Check]
+
+
+def api_part(
+    database: Database,
+    policy: Callable[[str], RoutePolicy],
+    broker: Broker,
+    host: str,
+    registry: CollectorRegistry,
+    extend: Callable[[FastAPI, Api], None] | None = None,
+) -> ApiPart:
+    """The API on the database of a worker that listens at `host`, and counts in `registry`; `extend` adds paths."""
+    uplink, lags = ConnectingProducer(broker), GroupLags(broker)
+    condition = Condition(Repository(database), operations(broker, lags), registry)
+    api = api_of(database, policy, uplink.send, condition, host)
+
+    async def companion(_publish: Publish) -> None:
+        async with uplink.connecting(), _closing(lags), _running(condition.survey.run, "survey"):
+            try:
+                await api.relay.run()
+            finally:
+                _close_live(api)
+
+    def extended(app: FastAPI, health: HealthProbes) -> None:
+        condition.probes = ProcessProbes(health.reasons, health.stuck)
+        extend_with(app, api)
+        if extend is not None:
+            extend(app, api)
+
+    return ApiPart(companion, extended, {"decisions": api.relay.check})
+
+
+@asynccontextmanager
+async def serve_api(service: ApiService) -> AsyncIterator[int]:
+    """Serve while the block runs; yields the port.
+
+    Raises:
+        InputError: if the port cannot be had.
+    """
+    uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
+    store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
+    condition = Condition(Repository(service.database), operations(service.broker, lags), meters.registry)
+    api = api_of(service.database, service.policy, uplink.send, condition, service.host)
+    checks: dict[str, Check] = {
+        "broker": cluster.check,
+        "topics": cluster.topics,
+        "producer": uplink.sends.check,
+        "decisions": api.relay.check,
+        "database": in_thread(store.ask),
+    }
+    health = HealthProbes(checks, lambda: None, meters)
+    condition.probes = ProcessProbes(health.reasons)
+    app = make(api)
+    app.include_router(health.router())
+    if service.extend is not None:
+        service.extend(app, api)
+    async with AsyncExitStack() as stack:
+        stack.callback(store.close)
+        stack.push_async_callback(cluster.close)
+        await stack.enter_async_context(uplink.connecting())
+        await stack.enter_async_context(_closing(lags))
+        await stack.enter_async_context(_running(api.relay.run, "relay"))
+        await stack.enter_async_context(_running(condition.survey.run, "survey"))
+        port = await stack.enter_async_context(health.serve(service.port, service.host, app, GRACE_SECONDS))
+        stack.callback(_close_live, api)  # before the server ends: open pages would keep it
+        service.log.info("api", at=f"http://{service.host}:{port}/")
+        yield port
+
+
+def run(service: ApiService) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    asyncio.run(_run(service))
+
+
+async def _run(service: ApiService) -> None:
+    stop = asyncio.Event()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    install(service.log)
+    async with serve_api(service):
+        await stop.wait()
+
+
+def _close_live(api: Api) -> None:
+    if api.live is not None:
+        api.live.close()
+
+
+@asynccontextmanager
+async def _closing(lags: GroupLags) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await lags.close()
+
+
+@asynccontextmanager
+async def _running(work: Callable[[], Coroutine[None, None, None]], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work(), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,142 @@
+"""What a worker process does: the handlers of its steps and what runs beside them.
+
+What a worker process does, and what `keelwatch api` serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from detectors import registered
+from services.api.auth.authorization import check_host
+from services.monitor import Monitor
+from services.observability.health import Check, HealthProbes
+from services.offload import Offload
+from services.record.recorder import Recorder
+from services.settings import Settings
+from services.store.engine import Database
+from services.stream.alert_handler import alert_handler
+from services.stream.broker import Broker
+from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandler, detect_handler
+from services.stream.messages import Handler
+from services.stream.runner import AskClusterId, Companion, Publish
+from services.stream.stateful import HandlerResources, Threads
+from services.wiring.adapters import evaluation_companion, scorer, sender, slack_actions
+from services.wiring.api_server import api_part
+from services.wiring.database import claim_for_worker, seed_first_key
+
+STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
+"""Steps that read topics."""
+NOTIFY: Final = "notify"
+API: Final = "api"
+STEPS: Final = (*STREAMED, NOTIFY, API)
+"""All that a worker can run."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """A worker process, as far as what it does depends on it.
+
+    Attributes:
+        names: its steps. broker: its broker, with this process's instance.
+        host, port: where its probes and its API answer; None if they do not.
+        registry: what its /metrics shows. say: prints one line for people.
+    """
+
+    names: Sequence[str]
+    broker: Broker
+    host: str
+    port: int | None
+    registry: CollectorRegistry
+    say: Callable[[str], None]
+
+    @property
+    def instance(self) -> str:
+        """Its name among its like."""
+        return self.broker.instance or "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker process does.
+
+    Attributes:
+        handlers: made with the function that asks the broker for its id. companions: what runs beside them.
+        extend: adds the API's paths to those of the probes; None when this process has no API.
+        checks: more that must be well for the process to be ready.
+    """
+
+    handlers: Callable[[AskClusterId], Sequence[Handler]]
+    companions: Sequence[Companion] = ()
+    extend: Callable[[FastAPI, HealthProbes], None] | None = None
+    checks: Mapping[str, Check] = field(default_factory=dict)
+
+
+@contextmanager
+def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -> Iterator[WorkerSetup]:
+    """What the steps of a process do; threads and database are closed at the end.
+
+    Raises:
+        InputError: if the API is one of them and `host` is not of this machine while there is no key, or a receiver's
+            token is missing.
+        StoreError: if the database cannot be used, or is SQLite and another process works on it.
+    """
+    names = process.names
+    with ExitStack() as stack:
+        threads = Threads(Offload("cpu"), Offload("database"))
+        stack.callback(threads.cpu.close)
+        stack.callback(threads.database.close)
+        database = claim_for_worker(stack, settings.database) if set(names) - {"score"} else None
+        streamed = [name for name in names if name in STREAMED]
+
+        def made(cluster: AskClusterId) -> Sequence[Handler]:
+            return [_handler(name, settings, watched, database, threads, cluster) for name in streamed]
+
+        companions: list[Companion] = []
+        if database is not None and "evaluate" in names:
+            companions.append(evaluation_companion(watched, database, threads.database, process.instance))
+        if database is not None and NOTIFY in names:
+            companions.append(_sender(settings, watched, process, database))
+        if database is None or API not in names:
+            yield WorkerSetup(made, companions)
+            return
+        check_host(process.host, keys=seed_first_key(settings, database))
+        part = api_part(
+            database, watched.policy, process.broker, process.host, process.registry, slack_actions(settings)
+        )
+        yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks)
+
+
+def _handler(
+    name: str, settings: Settings, watched: Monitor, database: Database | None, threads: Threads, cluster: AskClusterId
+) -> Handler:
+    if name == "score":
+        made = scorer(settings, watched)
+        threads.cpu.begin(made.warm)
+        return ScoreHandler(made.score, threads.cpu, cluster)
+    assert database is not None
+    tools = HandlerResources(database, threads, cluster)
+    if name == "detect":
+        return detect_handler(registered(), watched.policy, tools)
+    if name == "evaluate":
+        return EvaluateHandler(watched.policy, tools)
+    if name == "alert":
+        return alert_handler(tools)
+    return RecordHandler(Recorder(database, watched.policy).apply, threads, cluster)
+
+
+def _sender(settings: Settings, watched: Monitor, process: WorkerProcess, database: Database) -> Companion:
+    """What tells people of incidents. Links lead to this process's own pages where no other address is known."""
+    own = f"http://{process.host}:{process.port}" if API in process.names and process.port else None
+    made = sender(settings, watched, database, process.instance, process.say, registry=process.registry, own=own)
+
+    async def companion(_publish: Publish) -> None:
+        await made.run()
+
+    return companion
