@@ -86,7 +86,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Know what the running test may start; while one that is `serial` runs, no other does."""
     may = _heavy(item)
-    _now.append(may | ({"processes"} if "kafka" in may else set()))  # what has a broker is there for its processes
+    _now.append(may | ({"processes", "embedding"} if "kafka" in may else set()))  # a broker is there for the workers
     _hold_to_model()
     try:
         with _turn(item):
