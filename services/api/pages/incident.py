@@ -33,6 +33,8 @@ from services.api.http.problems import Problem, query_store
 from services.api.pages import forms
 from services.api.pages.bars import Bars, HazardChange, bars, common_scale
 from services.api.pages.render import PageContext, page
+from services.api.resources.route_rates import SignalRate, rates_now
+from services.api.time_window import HOURS, WindowQuery
 from services.charts import Chart, incident_chart, rates_chart
 from services.store import incidents, routes
 from services.store.decisions import StaleDecision
@@ -41,7 +43,7 @@ from services.store.incidents import IncidentDetails
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One thing that moved."""
+    """One thing that moved; `bars` show a detector's evidence, `counted` the baseline's rate and that of now."""
 
     name: str
     where: str | None
@@ -50,6 +52,7 @@ class Move:
     size: str | None
     change: str | None
     evidence: str
+    counted: str | None
     fires: bool
     silenced: bool
 
@@ -94,14 +97,14 @@ class IncidentView:
     buttons: tuple[tuple[str, str, str], ...]
 
 
-def view_of_incident(dossier: IncidentDetails) -> IncidentView:
-    """The page of a dossier; the timeline newest first."""
+def view_of_incident(dossier: IncidentDetails, rates: Sequence[SignalRate] = ()) -> IncidentView:
+    """The page of an incident, with the route's rates of now; the timeline newest first."""
     incident = dossier.incident
     worst = sorted(dossier.alerts, key=lambda alert: (alert.status != "firing", -rank(alert.severity)))
     return IncidentView(
         incident,
         wording.VERDICTS[incident.verdict],
-        moves([alert for alert in worst if alert.family != "evaluation"]),
+        moves([alert for alert in worst if alert.family != "evaluation"], rates),
         tuple(_suite(comparison) for comparison in reversed(dossier.comparisons)),
         tuple(_who(identity, dossier.models.get(identity)) for identity in incident.identities),
         tuple(dossier.samples[id] for id in incident.exemplars if id in dossier.samples),
@@ -112,17 +115,18 @@ def view_of_incident(dossier: IncidentDetails) -> IncidentView:
     )
 
 
-def moves(alerts: Sequence[Alert]) -> tuple[Move, ...]:
-    """What alerts say moved, their rates on one scale."""
+def moves(alerts: Sequence[Alert], rates: Sequence[SignalRate] = ()) -> tuple[Move, ...]:
+    """What alerts say moved, their rates on one scale, beside the route's rates of now."""
+    now = {(one.signal, one.slice): one for one in rates if one.identity is None}
     scale = common_scale([alert.effect for alert in alerts if _has_bars(alert)])
-    return tuple(_move(alert, scale) for alert in alerts)
+    return tuple(_move(alert, scale, now.get((alert.signal or "", alert.slice))) for alert in alerts)
 
 
 def _has_bars(alert: Alert) -> bool:
     return alert.signal is not None and alert.family != "events"
 
 
-def _move(alert: Alert, scale: float) -> Move:
+def _move(alert: Alert, scale: float, now: SignalRate | None) -> Move:
     effect = alert.effect
     return Move(
         name=_name(alert),
@@ -132,6 +136,7 @@ def _move(alert: Alert, scale: float) -> Move:
         size=_size(alert),
         change="one is enough" if alert.family == "events" else _change(effect),
         evidence=_evidence(alert),
+        counted=_counted(now) if _has_bars(alert) else None,
         fires=alert.status == "firing",
         silenced=alert.silenced,
     )
@@ -170,6 +175,14 @@ def _evidence(alert: Alert) -> str:
     if found.log_e is not None and found.threshold is not None:
         told.append(f"log evidence {found.log_e:.1f}, fires at {found.threshold:.1f}")
     return ", ".join(told)
+
+
+def _counted(now: SignalRate | None) -> str | None:
+    """The baseline's rate and that of the last hours, as the route's page and `/safety` tell them."""
+    if now is None or now.rate is None:
+        return None
+    baseline = "" if now.baseline is None else f"counted: baseline {wording.level(100 * now.baseline, 'pp')}, "
+    return f"{baseline}{wording.level(100 * now.rate, 'pp')} in the last {HOURS} hours"
 
 
 def _suite(comparison: Comparison) -> SuiteChange:
@@ -288,7 +301,8 @@ async def _incident_page(
     request: Request, parts: PageContext, dossier: IncidentDetails, sent: _IncidentForm
 ) -> Response:
     now, token = parts.decisions.clock(), csrf.token_of(request)
-    shown = view_of_incident(dossier)
+    rates = await query_store(parts.database, rates_now, dossier.incident.route, WindowQuery())
+    shown = view_of_incident(dossier, rates.rates)
     told = {
         "view": shown,
         "entries": shown.timeline[sent.older : sent.older + ENTRIES],
