@@ -6,9 +6,11 @@ detect has acknowledged.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -16,6 +18,7 @@ from services.errors import InputError
 
 _ALL: Final = ("score", "detect", "evaluate", "alert", "record")
 POINTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "before-produce": _ALL,  # a batch is handled and nothing of it is sent; the process stays here before it dies
     "after-produce-before-snapshot": _ALL,  # the broker has all that a batch became
     "inside-snapshot-transaction": ("detect", "alert"),  # states are written, and not committed
     "after-snapshot-before-ack": _ALL,
@@ -24,6 +27,10 @@ POINTS: Final[Mapping[str, tuple[str, ...]]] = {
     "before-dead-letter": _ALL,  # it is made, and not sent
 }
 """Point -> the steps that come by it."""
+
+STAYS: Final = frozenset({"before-produce"})
+STAY_SECONDS: Final = 2.5
+"""Twice and a half what passes between two commits: what was acknowledged too early is committed by then."""
 
 Reach = Callable[[str, str], None]
 """(point, step): the step is at this place."""
@@ -35,6 +42,12 @@ def reach(point: str, step: str) -> None:
     """The step is at this place, at which nothing happens unless this process was armed."""
     for reached in _armed:
         reached(point, step)
+
+
+async def stay(point: str, step: str) -> None:
+    """As `reach`, for a place of `STAYS`: time passes there, and the rest of this process goes on."""
+    if _armed:
+        await asyncio.to_thread(reach, point, step)
 
 
 def arm(spec: str) -> None:
@@ -64,6 +77,8 @@ def armed(spec: str, kill: Callable[[], object] = lambda: os.kill(os.getpid(), s
             left[name] -= 1
             if left[name] != 0:
                 return
+        if name.partition(".")[2] in STAYS:
+            time.sleep(STAY_SECONDS)
         os.write(2, f"fail point {name}\n".encode())
         kill()
 

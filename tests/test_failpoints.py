@@ -67,6 +67,28 @@ def test_every_place_has_a_count_of_its_own_and_fires_once(capfd):
     assert capfd.readouterr().err == "fail point score.after-ack\nfail point record.inside-record-transaction\n"
 
 
+def test_at_a_place_where_time_passes_the_rest_of_the_process_goes_on_before_it_dies():
+    """The tick stands for whoever commits what was acknowledged."""
+    script = """
+import asyncio
+from services import failpoints
+failpoints.STAY_SECONDS = 0.2
+async def main():
+    await failpoints.stay("before-produce", "score")
+    failpoints.arm("score.before-produce:1")
+    ticking = asyncio.create_task(tick())
+    await failpoints.stay("before-produce", "score")
+async def tick():
+    while True:
+        print("tick", flush=True)
+        await asyncio.sleep(0.01)
+asyncio.run(main())
+"""
+    done = run("-c", script)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "fail point score.before-produce\n")
+    assert done.stdout.count("tick") > 1
+
+
 def test_the_places_are_those_of_the_steps_that_run():
     assert set(POINTS["after-ack"]) == set(STREAMED)
     assert {step for steps in POINTS.values() for step in steps} == set(STREAMED)
@@ -75,7 +97,7 @@ def test_the_places_are_those_of_the_steps_that_run():
 @pytest.mark.parametrize(
     ("spec", "remedy"),
     [
-        ("score.nonsense:1", "must be STEP.POINT:COUNT with a POINT of after-produce-before-snapshot, "),
+        ("score.nonsense:1", "must be STEP.POINT:COUNT with a POINT of before-produce, "),
         ("after-ack:1", "must be STEP.POINT:COUNT"),
         ("detect.after-ack:1,", "'': must be STEP.POINT:COUNT"),
         ("score.inside-record-transaction:1", "inside-record-transaction is a place of record"),

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from schemas.topics import SCORES
-from services.failpoints import reach
+from services.failpoints import reach, stay
 from services.observability.metrics import StreamMeters
 from services.store.engine import Conflict
 from services.stream.clients import is_dependency
@@ -172,6 +172,7 @@ class StepLoop:
         messages = [_message(event) for event in events]
         with self._meters.stage(self.handler.name, "handle"):
             handled = await self._patiently(lambda: self.handler.handle(messages))
+        await stay("before-produce", self.handler.name)
         with self._meters.stage(self.handler.name, "send"):
             await self._patiently(lambda: self._send_all(handled.outgoing))
         reach("after-produce-before-snapshot", self.handler.name)

@@ -9,7 +9,11 @@ from itertools import cycle, islice
 STEPS = {"score": "score", "detect": "detect,evaluate,alert", "record": "record"}
 """Victim -> the steps of its process."""
 
+FIRST = ("score.before-produce", "score.after-produce-before-snapshot")
+"""Where a process dies in every run: what was acknowledged too early is lost at the first, the second is made again."""
+
 PLACES = {
+    "score.before-produce": 200,
     "score.after-produce-before-snapshot": 200,
     "detect.inside-snapshot-transaction": 1000,
     "record.inside-record-transaction": 200,
@@ -19,7 +23,7 @@ PLACES = {
 }
 """Fail point, each where its step has most to lose -> after how many exchanges it is surely reached once more."""
 
-AT_RANDOM = 0.4
+AT_RANDOM = 0.3
 """Share of the kills that come at any moment, not at a fail point."""
 
 
@@ -64,10 +68,11 @@ class Plan:
 
 
 def plan(seed: int, exchanges: int, kills: int) -> Plan:
-    """Every fail point comes before one comes again; the rest at random moments, the earliest first."""
+    """`FIRST`, then every fail point before one comes again; the rest at random moments, the earliest first."""
     chance = random.Random(seed)
     random_ones = round(AT_RANDOM * kills)
-    places = chance.sample(list(PLACES), len(PLACES))
+    others = [place for place in PLACES if place not in FIRST]
+    places = [*FIRST, *chance.sample(others, len(others))]
     some = islice(cycle(places), kills - random_ones)
     points = [Point(place, chance.randint(1, max(1, exchanges // PLACES[place]))) for place in some]
     moments = [Moment(chance.choice(list(STEPS)), chance.uniform(0.05, 0.8)) for _ in range(random_ones)]
