@@ -36,8 +36,3 @@ def test_every_signal_may_stand_in_a_monitor_file_and_has_a_card() -> None:
     assert names == MONITORED
     assert not names & PLANNED_SIGNALS
     assert names <= {card.stem for card in (ROOT / "infra" / "models").glob("*.md")}
-
-
-def test_readme_tells_of_every_detector_and_signal() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [one.name for one in (*DETECTORS, *SIGNALS) if f"| `{one.name}` |" not in readme] == []
