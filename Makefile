@@ -16,8 +16,10 @@ $(STAMP): FORCE
 endif
 
 SEED := 1
+# Processes of tests; 0: all in one, as a debugger wants it.
+JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install demo test chaos rebalance outages parity check docs format bench bench-compare bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install demo test test-fast test-later chaos rebalance outages parity check docs format bench bench-compare bench-pages bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -28,7 +30,14 @@ demo: $(STAMP) ## replay a support bot whose model is silently replaced, print t
 	@$(RUN) -m services.cli demo
 
 test: $(STAMP) ## run all that this machine can run, and print what was not run and why
-	@$(RUN) -m pytest $(PYTEST_ARGS)
+	@$(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+test-fast: $(STAMP) ## run what needs no broker, PostgreSQL, browser, process of Keelwatch or real embedder: minutes
+	@$(RUN) -m pytest -n $(JOBS) -m fast $(PYTEST_ARGS)
+
+test-later: $(STAMP) ## run the same as if it were 400 days later (needs Debian's package faketime)
+	@PYTHONPATH='$(CURDIR)/tests/support/shifted' faketime -m --exclude-monotonic -f +400d \
+		$(RUN) -m pytest -n $(JOBS) -m fast $(PYTEST_ARGS)
 
 chaos: $(STAMP) ## kill workers ten times among 20,000 exchanges and judge what became of each: SEED=n; minutes
 	@$(RUN) -m tests.chaos.run --seed $(SEED) $(CHAOS_ARGS)

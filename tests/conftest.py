@@ -1,11 +1,10 @@
-"""What every test shares: the recorded data, hypothesis' settings, and an account of what was not run."""
+"""What every test shares: the recorded data, hypothesis' settings, databases and brokers."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from services.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-SUBSTITUTED = pytest.StashKey[str]()
+pytest_plugins = ("tests.support.account", "tests.support.tiers")
 
 # Time is no property of ours: a busy machine must not turn a slow example into a failure.
 settings.register_profile("keelwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -73,6 +72,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[Any]:
     Each test has topics and groups of its own. `tests.support.kafka.Cluster`.
     """
     from tests.support import kafka as brokers  # noqa: PLC0415 -- tests without a broker do without it
+    from tests.support.account import SUBSTITUTED  # noqa: PLC0415 -- a plugin, which pytest imports itself
 
     with brokers.any_cluster() as cluster:
         if cluster.broker.kind == "embedded":
@@ -118,49 +118,3 @@ def embedded_broker() -> Iterator[Any]:
 
     with brokers.embedded() as server:
         yield brokers.cluster_of(server.bootstrap, server)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With KEELWATCH_REQUIRE_ALL=1 a run that left something out has failed."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or session.exitstatus != pytest.ExitCode.OK:
-        return
-    left_out = reporter.stats.get("skipped") or reporter.stats.get("deselected") or SUBSTITUTED in session.config.stash
-    if left_out and os.environ.get("KEELWATCH_REQUIRE_ALL") == "1":
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what was not run and why, grouped by reason."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    deselected = len(terminalreporter.stats.get("deselected", []))
-    terminalreporter.section("not run")
-    for line in _not_run(skipped):
-        terminalreporter.write_line(line)
-    if deselected:
-        terminalreporter.write_line(f"{deselected} x deselected by -k, -m or --deselect")
-    substituted = terminalreporter.config.stash.get(SUBSTITUTED, None)
-    if substituted:
-        terminalreporter.write_line(f"tests of the stream: {substituted}")
-    if not skipped and not deselected and not substituted:
-        terminalreporter.write_line("nothing: every collected test was run")
-    elif os.environ.get("KEELWATCH_REQUIRE_ALL") == "1":
-        terminalreporter.write_line("KEELWATCH_REQUIRE_ALL=1: a run that leaves something out has failed", red=True)
-
-
-def _not_run(skipped: Iterable[Any]) -> list[str]:
-    """One line a reason: how many were skipped for it, and in which files."""
-    counts: Counter[str] = Counter()
-    files: dict[str, set[str]] = {}
-    for report in skipped:
-        reason = _reason(report)
-        counts[reason] += 1
-        files.setdefault(reason, set()).add(report.nodeid.split("::")[0])
-    return [f"{n} x {reason} ({', '.join(sorted(files[reason]))})" for reason, n in counts.most_common()]
-
-
-def _reason(report: Any) -> str:
-    """Why a test was skipped, without pytest's prefix."""
-    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    return reason.removeprefix("Skipped: ")

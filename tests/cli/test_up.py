@@ -43,12 +43,17 @@ class Up:
             return False
 
     def children(self) -> dict[str, int]:
-        """What runs below it, worker and broker: process ids."""
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True, check=False
-        ).stdout
+        """The worker and the broker that run below it, once both do: process ids."""
+        until(lambda: set(self._listed()) == {"broker", "worker"}, "a worker and a broker run")
+        return self._listed()
+
+    def _listed(self) -> dict[str, int]:
+        """What is listed. A child that is forked and not executed yet is called like its parent: it is neither."""
+        command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(self.process.pid)]
+        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         lines = [line.split(maxsplit=1) for line in listed.splitlines()]
-        return {"broker" if "tansu" in args else "worker": int(pid) for pid, args in lines}
+        kinds = {"tansu broker": "broker", "worker --together": "worker"}
+        return {kind: int(pid) for pid, args in lines for words, kind in kinds.items() if words in args}
 
 
 def _environment(folder: Path) -> dict[str, str]:

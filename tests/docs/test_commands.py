@@ -52,6 +52,8 @@ def test_commands_stand_in_blocks_that_are_run(document: str) -> None:
     assert hidden == []
 
 
+@pytest.mark.processes
+@pytest.mark.embedding
 @pytest.mark.parametrize("document", [document for document in DOCUMENTS if to_run(document)])
 def test_what_a_document_tells_to_type_does_what_it_shows(document: str, tmp_path: Path) -> None:
     environment = _environment(tmp_path)

@@ -35,6 +35,7 @@ DORMANT = {
 }
 NAMES = re.compile(r"https?://(?:www\.w3\.org/|clipboardjs\.com/|lunrjs\.com|tartarus\.org/|bit\.ly/|fontawesome\.com)")
 READ = ("index.html", "quickstart.html", "api.html")
+pytestmark = pytest.mark.slow  # builds the whole site
 
 
 class Loads(HTMLParser):
@@ -103,6 +104,7 @@ def test_addresses_in_scripts_are_those_that_nothing_asks(site: Path) -> None:
     assert found <= set(DORMANT)
 
 
+@pytest.mark.browser
 def test_a_browser_asks_nobody_else_and_finds_things(site: Path) -> None:
     if chromium() is None:
         pytest.skip(ABSENT)
