@@ -117,8 +117,8 @@ async def _read(site: Path) -> None:
     async with serving(app) as at, browsing() as browser, visiting(browser) as visit:
         for page in READ:
             await visit.open(f"{at}/{page}")
-        await visit.page.fill("[data-md-component=search-query]", "retention")
-        await visit.page.wait_for_selector(".md-search-result__item", timeout=15_000)
+        await visit.page.locator("[data-md-component=search-query]").press_sequentially("retention", delay=30)
+        await visit.page.wait_for_selector(".md-search-result__item", state="attached", timeout=60_000)
         assert [url for url in visit.asked if not url.startswith(at) and not url.startswith(("data:", "blob:"))] == []
         assert visit.failed == []
         assert visit.said == []
