@@ -57,7 +57,6 @@ class Events:
     spec: ClassVar[Spec] = Spec(
         name="events",
         kind="event",
-        family="events",
         title="Events",
         noun="events",
         says="signals that must not happen once; alerts at the first",
@@ -67,7 +66,6 @@ class Events:
         of_baseline=False,
         resolves=False,
     )
-    name: ClassVar[str] = "events"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = False
     artefact_type: ClassVar[type[EventsArtefact]] = EventsArtefact

@@ -81,16 +81,15 @@ class ModelShift:
     spec: ClassVar[Spec] = Spec(
         name="model_shift",
         kind="shift",
-        family="model_shift",
         title="Answers to similar questions",
         noun="answers to similar questions",
         says="the response given the prompt, by embeddings and style",
+        does="answers similar questions differently",
         sign="similar questions are answered differently",
         unit="sd",
         severity="info",
         blames="model",
     )
-    name: ClassVar[str] = "model_shift"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = True
     artefact_type: ClassVar[type[ModelShiftArtefact]] = ModelShiftArtefact

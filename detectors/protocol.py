@@ -126,7 +126,6 @@ class Detector(Protocol[Artefact, State]):
     """
 
     spec: ClassVar[Spec]
-    name: ClassVar[str]
     scope: ClassVar[Scope]
     learns: ClassVar[bool]  # False: watches from the first exchange on, `fit` gets an empty baseline
 

@@ -54,16 +54,15 @@ class UserShift:
     spec: ClassVar[Spec] = Spec(
         name="user_shift",
         kind="shift",
-        family="user_shift",
         title="What users ask",
         noun="what users ask",
         says="the prompts",
+        does="is asked different questions",
         sign="users ask differently",
         unit="sd",
         severity="info",
         blames="users",
     )
-    name: ClassVar[str] = "user_shift"
     scope: ClassVar[Scope] = "route"
     learns: ClassVar[bool] = True
     artefact_type: ClassVar[type[UserShiftArtefact]] = UserShiftArtefact

@@ -20,6 +20,7 @@ from sqlalchemy import create_engine
 from detectors import DETECTORS
 from schemas import topics
 from schemas.spec import Spec
+from services import specs
 from services.api.app import make
 from services.api.auth.authentication import SESSION_LENGTH
 from services.api.decision_outbox import KEEP_PUBLISHED
@@ -60,17 +61,13 @@ def first_line(documented: object) -> str:
 
 def signals() -> str:
     """Every signal."""
+    severity = {row.name: row.severity for row in specs.reference()}
+    head = ("signal", "what people read", "says whether the answer", "smallest change that counts", "severity")
     return table(
-        ("signal", "what people read", "says whether the answer", "smallest change that counts", "version", "card"),
+        (*head, "version", "card"),
         (
-            (
-                f"`{one.name}`",
-                one.spec.title,
-                one.spec.says,
-                _floor(one.spec),
-                one.version,
-                f"[card](../infra/models/{one.name}.md)",
-            )
+            (f"`{one.spec.name}`", one.spec.title, one.spec.says, _floor(one.spec), severity[one.spec.name])
+            + (one.version, f"[card](../infra/models/{one.spec.name}.md)")
             for one in SIGNALS
         ),
     )
@@ -86,18 +83,15 @@ def detectors() -> str:
     """Every detector."""
     return table(
         ("detector", "watches", "an alert says", "effect in", "severity", "speaks of"),
-        (
-            (
-                f"`{one.name}`",
-                one.spec.says,
-                one.spec.sign or "what was seen, and in which answer",
-                _UNITS[one.spec.unit],
-                f"{one.spec.severity}, or error for a move of five floors" if one.spec.graver else one.spec.severity,
-                {"model": "the model", "users": "the users"}.get(one.spec.blames or "", "what was seen"),
-            )
-            for one in DETECTORS
-        ),
+        ((f"`{one.spec.name}`", one.spec.says, *_alerts(one.spec)) for one in DETECTORS),
     )
+
+
+def _alerts(spec: Spec) -> tuple[str, ...]:
+    said = spec.sign or "what was seen, and in which answer"
+    severity = f"{spec.severity}, or error for a move of five floors" if spec.graver else spec.severity
+    blamed = {"model": "the model", "users": "the users"}.get(spec.blames or "", "what was seen")
+    return said, _UNITS[spec.unit], severity, blamed
 
 
 def suites() -> str:

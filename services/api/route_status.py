@@ -21,6 +21,7 @@ from schemas.reading import Reading, ReadingStatus
 from services.api import wording
 from services.api.route_snapshot import RouteSnapshot
 from services.charts import Chart, evidence_bar
+from services.specs import LEARNING, family_of, signal_of
 from services.store.fleet import BlindSpot, FleetEntry
 
 ROUTE_SILENT_AFTER: Final = timedelta(hours=24)
@@ -29,7 +30,6 @@ _SPOT_REASONS: Final[Mapping[str, str]] = {
     "too few": "the baseline has too few exchanges to compare with",
     "prompts unlike the baseline": "users ask what the baseline does not hold",
 }
-_SPOT_SUBJECTS: Final[Mapping[str, str]] = {"model_shift": "answers to like prompts", "user_shift": "what users ask"}
 
 
 def blind_spot_sentences(entry: FleetEntry, now: datetime) -> tuple[str, ...]:
@@ -50,17 +50,17 @@ def silent_for(entry: FleetEntry, now: datetime) -> str | None:
 
 def _spot_sentence(spot: BlindSpot) -> str:
     reason = _SPOT_REASONS.get(spot.reason or "", spot.reason or "the reason is not known")
-    if spot.detector == "blind":
+    if family_of(spot.detector).kind == "blind":
         return reason
     parts = f" ({spot.n} parts of the route)" if spot.n > 1 else ""
     return f"{_spot_subject(spot)}: {reason}{parts}"
 
 
 def _spot_subject(spot: BlindSpot) -> str:
-    signal = (spot.signal or spot.detector).replace("_", " ")
-    if spot.detector == "events":
-        return signal
-    return _SPOT_SUBJECTS.get(spot.detector, f"{signal} rate" if spot.signal else signal)
+    family = family_of(spot.detector)
+    if family.kind == "event":
+        return (spot.signal or spot.detector).replace("_", " ")
+    return family.noun if spot.signal is None else signal_of(spot.signal).noun
 
 
 STATUSES: Final[Mapping[ReadingStatus, str]] = {
@@ -71,12 +71,6 @@ STATUSES: Final[Mapping[ReadingStatus, str]] = {
 }
 MOST_READINGS: Final = 24
 _ORDER: Final[tuple[ReadingStatus, ...]] = ("firing", "blind", "learning", "quiet")
-_SUBJECTS: Final[Mapping[str, str]] = {
-    "model_shift": "answers to like prompts",
-    "user_shift": "what users ask",
-    "blind": "watching",
-    "volatile": "volatile fields",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +97,10 @@ def detector_rows(readings: Sequence[Reading], models: Mapping[str, Model]) -> t
 
 def stream_subject(one: Reading) -> str:
     """What a stream is about, for example `refusal rate`."""
-    named = (one.signal or one.detector).replace("_", " ")
-    if one.detector == "events":
-        return f"{named} in an answer"
-    return _SUBJECTS.get(one.detector) or (f"{named} rate" if one.signal else named)
+    family = family_of(one.detector)
+    if family.kind == "event":
+        return f"{(one.signal or one.detector).replace('_', ' ')} in an answer"
+    return family.noun if one.signal is None or family.kind == "blind" else signal_of(one.signal).noun
 
 
 def identity_name(identity: str, models: Mapping[str, Model]) -> str:
@@ -147,7 +141,7 @@ def _row(one: Reading, models: Mapping[str, Model]) -> DetectorRow:
 
 def _size(one: Reading) -> str | None:
     effect = one.effect
-    if one.detector == "events":
+    if family_of(one.detector).kind == "event":
         return None if one.status == "blind" or effect is None or effect.after is None else f"{effect.after:,.0f} seen"
     if effect is None or effect.after is None:
         return None
@@ -157,7 +151,7 @@ def _size(one: Reading) -> str | None:
 
 def _change(one: Reading) -> str | None:
     effect = one.effect
-    if one.detector == "events":  # counted, and one is enough
+    if family_of(one.detector).kind == "event":  # counted, and one is enough
         return None
     if effect is None or effect.low is None or effect.high is None:
         return "change not known"
@@ -214,9 +208,7 @@ def _watched(file: RouteSnapshot, now: datetime, notes: tuple[str, ...]) -> Rout
 
 def learned_exchanges(readings: Sequence[Reading]) -> int:
     """Exchanges that the baseline has so far."""
-    return max(
-        (one.evidence.n for one in readings if one.detector == "baseline" and one.status == "learning"), default=0
-    )
+    return max((one.evidence.n for one in readings if one.detector == LEARNING and one.status == "learning"), default=0)
 
 
 def current_readings(file: RouteSnapshot) -> tuple[Reading, ...]:
@@ -225,7 +217,7 @@ def current_readings(file: RouteSnapshot) -> tuple[Reading, ...]:
     return tuple(
         one
         for one in file.readings
-        if one.detector != "baseline" and one.evidence.baseline in (None, baseline) and not _over(one, file)
+        if one.detector != LEARNING and one.evidence.baseline in (None, baseline) and not _over(one, file)
     )
 
 
@@ -233,12 +225,17 @@ def blind_spots(readings: Sequence[Reading]) -> tuple[str, ...]:
     """What cannot be seen, and why, each once; events that are not captured do not make the route blind."""
     told = [
         one.reason or "the reason is not known"
-        if one.detector == "blind"
+        if family_of(one.detector).kind == "blind"
         else f"{stream_subject(one)} ({one.reason or 'the reason is not known'})"
         for one in readings
-        if (one.status == "blind" and one.detector != "events") or (one.detector == "blind" and one.status == "firing")
+        if _is_spot(one)
     ]
     return tuple(dict.fromkeys(told))
+
+
+def _is_spot(one: Reading) -> bool:
+    kind = family_of(one.detector).kind
+    return (one.status == "blind" and kind != "event") or (kind == "blind" and one.status == "firing")
 
 
 def _over(one: Reading, file: RouteSnapshot) -> bool:

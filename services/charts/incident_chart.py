@@ -17,11 +17,11 @@ from schemas.evaluation import Comparison
 from schemas.incident import Incident
 from services.charts import Band, ChartMark, ChartPoint, Rates, point
 from services.charts.axis import moment
+from services.specs import family_of
 from services.store import journal, rollups
 from services.store.journal import Fact
 from services.store.tables import key_of
 
-_FAMILIES: Final = ("rate_shift", "events")
 _BEFORE: Final = timedelta(hours=24)
 _LONGEST: Final = timedelta(days=7)
 _MOST_POINTS: Final = 72
@@ -70,14 +70,15 @@ def worst(incident: Incident, facts: Iterable[Fact]) -> Alert | None:
     for fact in facts:
         if isinstance(fact, Alert) and fact.fingerprint in incident.fingerprints and fact.signal is not None:
             before = newest.get(fact.fingerprint)
-            if fact.family in _FAMILIES and (before is None or fact.event_index >= before.event_index):
+            drawn = family_of(fact.family).kind in ("rate", "event")
+            if drawn and (before is None or fact.event_index >= before.event_index):
                 newest[fact.fingerprint] = fact
     return max(newest.values(), key=_weight, default=None)
 
 
 def _weight(alert: Alert) -> tuple[bool, bool, int, bool, str]:
-    whole = alert.slice is None
-    return alert.family == "rate_shift", alert.status == "firing", rank(alert.severity), whole, alert.fingerprint
+    rate, whole = family_of(alert.family).kind == "rate", alert.slice is None
+    return rate, alert.status == "firing", rank(alert.severity), whole, alert.fingerprint
 
 
 def window(incident: Incident, alert: Alert) -> tuple[datetime, datetime]:

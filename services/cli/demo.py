@@ -36,6 +36,7 @@ from services.demo.support_bot import ROUTE, Script, traffic
 from services.ingest.jsonl import FileLine
 from services.notify.message import MessageOptions, of_incident, plain_lines
 from services.settings import isolated_environment
+from services.specs import EVALUATION
 from services.store.journal import Fact
 from services.store.repository import Repository
 from services.stream import child_process, topics
@@ -230,7 +231,7 @@ def _evaluated(stage: Stage, compared: Comparison) -> Incident | None:
     with _reading(stage) as repository:
         found = repository.incidents(ROUTE)
     told = (one for one in found if compared.id in {entry.ref for entry in one.timeline})
-    return next((one for one in told if compared.overall != "regressed" or "evaluation" in one.families), None)
+    return next((one for one in told if compared.overall != "regressed" or EVALUATION.name in one.families), None)
 
 
 @contextmanager

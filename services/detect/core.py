@@ -22,8 +22,8 @@ from services.detect.run_detectors import apply_findings, reset_evidence, run_de
 from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState
 from services.intake.core import Intake
 from services.intake.core import step as take_in
+from services.specs import BLIND, LEARNING, VOLATILE, family_of
 
-BLIND: Final = "blind"
 KEPT_DECISIONS: Final = 64
 _LONG_GAPS: Final = 10
 _LEAST_GAP_SECONDS: Final = 86_400.0
@@ -88,7 +88,7 @@ def _collect(
     for i, n in got.milestones:
         place = wanted[i]
         at = (int(intake.rows.index[place]), float(intake.rows.ts[place]), intake.positions[place])
-        said.append(status_reading(state.route, "baseline", "learning", at, f"learned {n} of {size} exchanges", n=n))
+        said.append(status_reading(state.route, LEARNING, "learning", at, f"learned {n} of {size} exchanges", n=n))
     row = None if got.row is None else wanted[got.row]
     return replace(state, candidates=got.candidates), row, got.due, DetectOutput(tuple(said))
 
@@ -115,7 +115,8 @@ def _watch(
     state = replace(state, watch=watch)
     baseline = None if state.pinned is None else state.pinned.id
     for word in said:
-        if word.finding.status == "firing" and word.finding.transition and word.detector != "events":
+        fired = word.finding.status == "firing" and word.finding.transition
+        if fired and family_of(word.detector).kind != "event":
             state, suspected = suspect(state, intake, word.row, word.identity, word.detector)
             changes += suspected
     restarts = watch.restarts
@@ -140,7 +141,7 @@ def _pin(
 ) -> tuple[DetectState, DetectOutput]:
     baseline = pin_baseline(plan, state, identity, ts, event_index)
     change = pinned_change(state.route, state.pinned, baseline)
-    watching = {detector.name for detector in plan.detectors if not detector.learns}
+    watching = {detector.spec.name for detector in plan.detectors if not detector.learns}
     kept = {key: value for key, value in state.watch.running.items() if key.partition("/")[0] in watching}
     firing = tuple(key for key in state.watch.firing if key.partition("|")[0] in watching)
     watch = replace(state.watch, running=kept, firing=firing, since=event_index if firing else None, suspect=None)
@@ -197,7 +198,7 @@ def _tick(state: DetectState, now: datetime) -> tuple[DetectState, DetectOutput]
     source = Position(cluster="-", topic="-", partition=0, offset=0)
     place = (state.intake.count - 1, now.timestamp(), source)
     said = status_reading(
-        state.route, BLIND, "firing", place, f"no exchange for {silent / 3600:.0f} hours", subject="no_data"
+        state.route, BLIND.name, "firing", place, f"no exchange for {silent / 3600:.0f} hours", subject="no_data"
     )
     return replace(state, no_data=True), DetectOutput((said,))
 
@@ -219,14 +220,16 @@ def _intake_readings(state: DetectState, block: ScoreBlock, intake: Intake) -> t
     for name, row in intake.volatile:
         place = (int(intake.rows.index[row]), float(intake.rows.ts[row]), intake.positions[row])
         reason = f"model.{name} changes all the time; it no longer counts towards identity"
-        said.append(status_reading(state.route, "identity", "quiet", place, reason, subject=name))
+        said.append(status_reading(state.route, VOLATILE, "quiet", place, reason, subject=name))
     if intake.blind:
         source = Position(
             cluster=block.cluster, topic=block.topic, partition=block.partition[-1], offset=block.offset[-1]
         )
         place = (max(state.intake.count - 1, 0), block.ts[-1].timestamp(), source)
-        said.append(status_reading(state.route, BLIND, "firing", place, intake.blind, subject="recreated_topic"))
+        said.append(status_reading(state.route, BLIND.name, "firing", place, intake.blind, subject="recreated_topic"))
     if state.no_data and len(intake.rows):
         place = (int(intake.rows.index[0]), float(intake.rows.ts[0]), intake.positions[0])
-        said.append(status_reading(state.route, BLIND, "quiet", place, "exchanges arrive again", subject="no_data"))
+        said.append(
+            status_reading(state.route, BLIND.name, "quiet", place, "exchanges arrive again", subject="no_data")
+        )
     return tuple(said)

@@ -29,10 +29,10 @@ def run_detectors(
         artefact = _artefact(plan, pinned, detector)
         if artefact is None:
             continue
-        key = detector_state_key(detector.name, identity)
+        key = detector_state_key(detector.spec.name, identity)
         state = running[key] if key in running else detector.start(artefact)
         running[key], findings = detector.step(artefact, state, intake.rows.take(places))
-        heard += [StreamFinding(int(places[found.row]), detector.name, identity, found) for found in findings]
+        heard += [StreamFinding(int(places[found.row]), detector.spec.name, identity, found) for found in findings]
     heard.sort(key=lambda said: said.order)
     return replace(watch, running=running), tuple(heard)
 
@@ -53,7 +53,7 @@ def _tasks(
 def _artefact(plan: DetectionPlan, pinned: Pinned | None, detector: Detector[Any, Any]) -> Any:
     if not detector.learns:
         return untrained_artefact(detector, plan.policy)
-    return None if pinned is None else pinned.artefacts[detector.name]
+    return None if pinned is None else pinned.artefacts[detector.spec.name]
 
 
 def apply_findings(

@@ -13,6 +13,7 @@ from schemas.identity import Model
 from schemas.reading import Reading, ReadingStatus
 from services.intake.core import IntakeState
 from services.monitor import RoutePolicy
+from services.specs import family_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class DetectState:
         """
         if self.watch.firing:
             return "firing"
-        if self.no_data or any(not key.startswith("events|") for key in self.watch.blind):
+        if self.no_data or any(family_of(key.partition("|")[0]).kind != "event" for key in self.watch.blind):
             return "blind"
         return "learning" if self.pinned is None else "quiet"
 

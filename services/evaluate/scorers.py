@@ -18,6 +18,7 @@ from schemas.identity import Model
 from services.evaluate.result import AnswerScore, SuiteAnswer
 from services.evaluate.suite import Item
 from services.signals.protocol import ScoredText, Signal
+from services.signals.refusal import Refusal
 
 LONGEST: Final = 256 * 1024
 _URL_SAFE: Final = str.maketrans("-_", "+/")
@@ -64,7 +65,7 @@ def _base64_forms(value: str) -> Iterator[str]:
             yield whole[first : (before + len(raw)) * 8 // 6]
 
 
-REFUSAL: Final = "refusal"
+REFUSAL: Final = Refusal.spec.name
 LEAK: Final = "leak"
 LEAK_VERSION: Final = "1"
 _FILTERS: Final = frozenset(

@@ -307,7 +307,6 @@ class PiiLeak:
         worse="up",
         redacts=True,
     )
-    name: str = "pii_leak"
     version: str = "1"
 
     def measure(self, text: ScoredText) -> Measurement:

@@ -239,7 +239,6 @@ class Refusal:
         says="declined what was asked",
         floor=0.02,
     )
-    name: str = "refusal"
     version: str = "1"
 
     def measure(self, text: ScoredText) -> Measurement:

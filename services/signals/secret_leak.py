@@ -205,7 +205,6 @@ class SecretLeak:
         worse="up",
         redacts=True,
     )
-    name: str = "secret_leak"
     version: str = "1"
 
     def measure(self, text: ScoredText) -> Measurement:

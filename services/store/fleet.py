@@ -40,6 +40,7 @@ from schemas.alert import SEVERITIES, Severity
 from schemas.change import Change
 from schemas.identity import Model
 from schemas.incident import IncidentState
+from services.specs import BLIND, LEARNING, names_of
 from services.store.dialect import upsert
 from services.store.incidents import IncidentRow
 from services.store.readings import StreamRow
@@ -179,7 +180,7 @@ def is_blind(watched: ColumnElement[bool]) -> ColumnElement[bool]:
         _STREAMS.c.status.in_(("blind", "firing")),
         or_(
             and_(_STREAMS.c.status == "blind", watched),
-            and_(_STREAMS.c.status == "firing", _STREAMS.c.detector == "blind", func.coalesce(~over, True)),
+            and_(_STREAMS.c.status == "firing", _STREAMS.c.detector == BLIND.name, func.coalesce(~over, True)),
         ),
     )
 
@@ -191,7 +192,7 @@ def of_current_baseline() -> ColumnElement[bool]:
 
 def _watch_status() -> ColumnElement[str]:
     """An event that cannot be seen is a blind spot of the route, and does not make all of it blind."""
-    watched = and_(_STREAMS.c.detector != "events", of_current_baseline())
+    watched = and_(_STREAMS.c.detector.not_in(names_of("event")), of_current_baseline())
     blind = exists().where(_STREAMS.c.route == _ROUTES.c.route, is_blind(watched)).correlate(_ROUTES, _PINS)
     return case((blind, "blind"), (_PINS.c.baseline.is_(None), "learning"), else_="watching")
 
@@ -354,7 +355,7 @@ def _windows(glances: Iterable[FleetRoute]) -> CTE:
 
 def _learned(connection: Connection, names: Sequence[str]) -> dict[str, int]:
     query = select(_STREAM_ROWS.c.route, func.max(_STREAM_ROWS.c.n)).group_by(_STREAM_ROWS.c.route)
-    query = query.where(_STREAM_ROWS.c.route.in_(names), _STREAM_ROWS.c.detector == "baseline")
+    query = query.where(_STREAM_ROWS.c.route.in_(names), _STREAM_ROWS.c.detector == LEARNING)
     return {route: n for route, n in connection.execute(query)}  # noqa: C416 -- rows are tuples of any
 
 
@@ -362,7 +363,7 @@ def _blind_spots(connection: Connection, names: Sequence[str]) -> Mapping[str, l
     columns = [_STREAM_ROWS.c[name] for name in ("route", "detector", "signal", "reason")]
     joined = _STREAM_ROWS.join(_ROUTE_ROWS, _ROUTE_ROWS.c.route == _STREAM_ROWS.c.route)
     joined = joined.outerjoin(_PIN_ROWS, _PIN_ROWS.c.route == _STREAM_ROWS.c.route)
-    watched = or_(_STREAM_ROWS.c.detector == "events", of_current_baseline())
+    watched = or_(_STREAM_ROWS.c.detector.in_(names_of("event")), of_current_baseline())
     query = select(*columns, func.count()).select_from(joined).group_by(*columns)
     query = query.where(_STREAM_ROWS.c.route.in_(names), is_blind(watched))
     found: dict[str, list[BlindSpot]] = defaultdict(list)

@@ -109,7 +109,7 @@ def replay_tools(settings: Settings, watched: Monitor, database: str | None = No
 
 def suite_scorer() -> tuple[Score, dict[str, str]]:
     """What says whether an answer to a suite is an event, and the versions of that."""
-    named = {signal.name: signal for signal in SIGNALS}
+    named = {signal.spec.name: signal for signal in SIGNALS}
     return lambda item, answer: score(item, answer, named), versions(named)
 
 

@@ -35,8 +35,8 @@ def test_no_cell_of_a_table_is_broken(name: str) -> None:
 
 def test_every_signal_and_detector_is_listed_and_has_its_card() -> None:
     said = reference.signals() + reference.detectors()
-    assert [one.name for one in (*DETECTORS, *SIGNALS) if f"| `{one.name}` |" not in said] == []
-    assert [one.name for one in SIGNALS if f"cards/{one.name}.md" not in taken_in()] == []
+    assert [one.spec.name for one in (*DETECTORS, *SIGNALS) if f"| `{one.spec.name}` |" not in said] == []
+    assert [one.spec.name for one in SIGNALS if f"cards/{one.spec.name}.md" not in taken_in()] == []
 
 
 def test_every_command_is_described() -> None:

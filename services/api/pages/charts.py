@@ -26,6 +26,7 @@ from services.api.pages.render import Parts
 from services.api.resources.incidents import HEX_ID
 from services.charts import Band, Chart, ChartMark, Picture, Rates, incident_chart, point, rates_chart, rates_picture
 from services.charts.png import png
+from services.specs import family_of
 from services.store import incidents
 from services.store.repository import Repository
 from services.store.rollups import RollupPoint
@@ -60,10 +61,11 @@ class ChartQuery:
 
 def chart_query(incident: Incident, alerts: Sequence[Alert], clock: datetime | None) -> ChartQuery | None:
     """The rate that moved most severely, as long before its incident as after it; None if no rate did."""
-    rates = [alert for alert in alerts if alert.signal is not None and alert.family in ("rate_shift", "events")]
+    kinds = {alert.family: family_of(alert.family).kind for alert in alerts}
+    rates = [alert for alert in alerts if alert.signal is not None and kinds[alert.family] in ("rate", "event")]
     if not rates:
         return None
-    worst = min(rates, key=lambda one: (one.status != "firing", one.family != "rate_shift", -rank(one.severity)))
+    worst = min(rates, key=lambda one: (one.status != "firing", kinds[one.family] != "rate", -rank(one.severity)))
     opened = incident.opened_at
     end = incident.resolved_at or max(clock or incident.updated_at, opened)
     span = min(max(end - opened, _SHORTEST), _LONGEST)

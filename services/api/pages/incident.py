@@ -33,6 +33,7 @@ from services.api.pages.bars import Bars, HazardChange, bars, common_scale
 from services.api.pages.render import Parts, page
 from services.api.resources.incidents import HEX_ID
 from services.charts import Chart
+from services.specs import family_of, signal_of
 from services.store.decisions import StaleDecision
 from services.store.incidents import IncidentDetails
 from services.store.repository import Ledger
@@ -79,7 +80,7 @@ class IncidentIdentity:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """The page, from top to bottom; `unkept` are the exemplars without text."""
+    """The page, from top to bottom; `unkept` are the exemplars without text, `detectors` titles."""
 
     incident: Incident
     verdict: str
@@ -91,6 +92,7 @@ class IncidentView:
     timeline: tuple[TimelineEntry, ...]
     decided: tuple[Decision, ...]
     buttons: tuple[tuple[str, str, str], ...]
+    detectors: tuple[str, ...]
 
 
 def view_of_incident(dossier: IncidentDetails) -> IncidentView:
@@ -100,7 +102,7 @@ def view_of_incident(dossier: IncidentDetails) -> IncidentView:
     return IncidentView(
         incident,
         wording.VERDICTS[incident.verdict],
-        moves([alert for alert in worst if alert.family != "evaluation"]),
+        moves([alert for alert in worst if family_of(alert.family).kind != "suite"]),
         tuple(_suite(comparison) for comparison in reversed(dossier.comparisons)),
         tuple(_who(identity, dossier.models.get(identity)) for identity in incident.identities),
         tuple(dossier.samples[id] for id in incident.exemplars if id in dossier.samples),
@@ -108,6 +110,7 @@ def view_of_incident(dossier: IncidentDetails) -> IncidentView:
         tuple(reversed(incident.timeline)),
         dossier.decided,
         _buttons(incident),
+        tuple(family_of(name).title for name in incident.families),
     )
 
 
@@ -118,18 +121,19 @@ def moves(alerts: Sequence[Alert]) -> tuple[Move, ...]:
 
 
 def _has_bars(alert: Alert) -> bool:
-    return alert.signal is not None and alert.family != "events"
+    return alert.signal is not None and family_of(alert.family).kind != "event"
 
 
 def _move(alert: Alert, scale: float) -> Move:
     effect = alert.effect
+    event = family_of(alert.family).kind == "event"
     return Move(
         name=_name(alert),
         where=alert.slice,
-        direction="" if alert.family == "events" else {"up": "rose", "down": "fell", None: ""}[alert.direction],
+        direction="" if event else {"up": "rose", "down": "fell", None: ""}[alert.direction],
         bars=bars(effect, scale) if _has_bars(alert) else None,
         size=_size(alert),
-        change="one is enough" if alert.family == "events" else _change(effect),
+        change="one is enough" if event else _change(effect),
         evidence=_evidence(alert),
         fires=alert.status == "firing",
         silenced=alert.silenced,
@@ -137,21 +141,19 @@ def _move(alert: Alert, scale: float) -> Move:
 
 
 def _name(alert: Alert) -> str:
-    if alert.family == "events":
+    family = family_of(alert.family)
+    if family.kind == "event":
         return f"{(alert.signal or 'event').replace('_', ' ')} in an answer"
-    if alert.family == "blind":
+    if family.kind == "blind":
         return f"not watched: {(alert.signal or 'unknown').replace('_', ' ')}"
-    if alert.family == "model_shift":
-        return "answers to like prompts"
-    if alert.family == "user_shift":
-        return "what users ask"
-    return f"{(alert.signal or alert.family).replace('_', ' ')} rate"
+    return family.noun if alert.signal is None else signal_of(alert.signal).noun
 
 
 def _size(alert: Alert) -> str | None:
     effect = alert.effect
-    if alert.family in ("events", "blind"):
-        return f"seen at exchange {alert.event_index:,}" if alert.family == "events" else alert.reason
+    kind = family_of(alert.family).kind
+    if kind in ("event", "blind"):
+        return f"seen at exchange {alert.event_index:,}" if kind == "event" else alert.reason
     if effect is None or effect.after is None or alert.signal is not None:
         return None
     return f"{wording.level(effect.after, effect.unit)} away from the baseline"
