@@ -61,16 +61,14 @@ def first_line(documented: object) -> str:
 
 def signals() -> str:
     """Every signal."""
-    severity = {row.name: row.severity for row in specs.reference()}
     head = ("signal", "what people read", "says whether the answer", "smallest change that counts", "severity")
-    return table(
-        (*head, "version", "card"),
-        (
-            (f"`{one.spec.name}`", one.spec.title, one.spec.says, _floor(one.spec), severity[one.spec.name])
-            + (one.version, f"[card](../infra/models/{one.spec.name}.md)")
-            for one in SIGNALS
-        ),
-    )
+    rows = ((*_measures(one.spec), one.version, f"[card](../infra/models/{one.spec.name}.md)") for one in SIGNALS)
+    return table((*head, "version", "card"), rows)
+
+
+def _measures(spec: Spec) -> Row:
+    severity = {row.name: row.severity for row in specs.reference()}
+    return f"`{spec.name}`", spec.title, spec.says, _floor(spec), severity[spec.name]
 
 
 def _floor(spec: Spec) -> str:
