@@ -30,7 +30,7 @@ from schemas.position import Position
 from schemas.topics import EXCHANGES
 from services.cli import rendering
 from services.cli.output import ERR, OUT
-from services.cli.service import worker_command
+from services.cli.up import worker_command
 from services.demo.support_bot import ROUTE, Script, traffic
 from services.ingest.jsonl import FileLine
 from services.notify.message import MessageOptions, of_incident, plain_lines

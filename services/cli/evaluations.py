@@ -301,3 +301,7 @@ def _pairs(before: tuple[RunResult, ...], after: tuple[RunResult, ...]) -> list[
     if gone:
         raise InputError(f"suite {gone[0]} is in the first RUN and not in the second; run it again")
     return [(earlier.get(run.suite.name), run) for run in after]
+
+
+app.command("run")(run_suites)
+app.command("list")(list_runs)

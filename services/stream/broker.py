@@ -15,6 +15,9 @@ from schemas.topics import TOPICS
 from services.errors import InputError
 from services.settings import Settings
 
+HOST: Final = "127.0.0.1"
+"""Where probes, pages and API answer unless another address is named: to this machine alone."""
+
 EMBEDDED_CLUSTER: Final = "keelwatch-embedded-"
 """Cluster ids of the embedded broker begin so: by this a client knows what it talks to."""
 
