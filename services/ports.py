@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from schemas.exchange import Exchange
 from schemas.position import Position
 from schemas.score import Flag
+
+Clock = Callable[[], datetime]
+"""The time now, by the clock on the wall."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,15 +23,14 @@ from services.api.auth.authorization import LOOPBACK, check_host
 from services.api.decision_outbox import DecisionPublisher, DecisionWriter
 from services.api.exchange_publisher import ExchangePublisher, Send
 from services.api.sse import LiveUpdates
-from services.api.system import BrokerOperations, ProcessProbes
-from services.api.system import SystemHealth as Condition
+from services.api.system import BrokerOperations, ProcessProbes, SystemHealth
 from services.monitor import Monitor, RoutePolicy
 from services.observability.health import Check, HealthProbes, in_thread
 from services.observability.log import Log, install, open_log
 from services.observability.metrics import StreamMeters
 from services.settings import Settings
+from services.store import change_marks
 from services.store.engine import Database
-from services.store.repository import Repository
 from services.stream import dead_letters
 from services.stream.broker import Broker
 from services.stream.consumer_groups import GroupLags
@@ -78,12 +77,14 @@ class ApiService:
     log: Log = field(default_factory=open_log)
 
 
-def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send, health: Condition, host: str) -> Api:
+def api_of(
+    database: Database, policy: Callable[[str], RoutePolicy], send: Send, health: SystemHealth, host: str
+) -> Api:
     """The API on a database, listening at `host`, with `send` to publish what comes in and what people decide."""
-    relay, repository = DecisionPublisher(database, send), Repository(database)
-    decisions, live = DecisionWriter(database, relay.wake), LiveUpdates(repository.marks)
+    relay, live = DecisionPublisher(database, send), LiveUpdates(lambda: database.query(change_marks.read))
+    decisions = DecisionWriter(database, relay.wake)
     door = Authenticator(database, LOOPBACK if host in LOOPBACK else ())
-    return Api(repository, ExchangePublisher(send), decisions, relay, health, door, policy=policy, live=live)
+    return Api(database, ExchangePublisher(send), decisions, relay, health, door, policy=policy, live=live)
 
 
 def operations(broker: Broker, lags: GroupLags) -> BrokerOperations:
@@ -118,7 +119,7 @@ def api_part(
 ) -> ApiPart:
     """The API on the database of a worker that listens at `host`, and counts in `registry`; `extend` adds paths."""
     uplink, lags = ConnectingProducer(broker), GroupLags(broker)
-    condition = Condition(Repository(database), operations(broker, lags), registry)
+    condition = SystemHealth(database, operations(broker, lags), registry)
     api = api_of(database, policy, uplink.send, condition, host)
 
     async def companion(_publish: Publish) -> None:
@@ -146,7 +147,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     """
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
-    condition = Condition(Repository(service.database), operations(service.broker, lags), meters.registry)
+    condition = SystemHealth(service.database, operations(service.broker, lags), meters.registry)
     api = api_of(service.database, service.policy, uplink.send, condition, service.host)
     checks: dict[str, Check] = {
         "broker": cluster.check,
