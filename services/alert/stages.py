@@ -1,10 +1,6 @@
-"""The stages of the alert path, with what people decide about alerts, and how alerts resolve.
+"""The stages of the alert path, in their order: each takes a context and returns it, and does one thing.
 
-The stages of the alert path, in their order: each takes a turn and returns it, and does one thing.
-
-Stages for what people decide about alerts (resolve, false alarm, accept as baseline), and how long it holds.
-
-How firing alerts become resolved ones.
+What people decide about alerts (resolve, false alarm, accept as baseline) and how alerts resolve are stages too.
 """
 
 from __future__ import annotations

@@ -1,10 +1,6 @@
-"""What the alert core keeps of a route, and what one input says on its way through the stages.
+"""What the alert core keeps of a route: its streams, firing alerts, mutes, silences and incident groups.
 
-What the alert core keeps of a route: its streams, firing alerts, mutes, silences and incident groups.
-
-What a reading or a comparison says, in the one form that the stages work on.
-
-One input on its way through the stages.
+A reading or a comparison passes through the stages in one form, `StreamObservation`, within a `StageContext`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""What is marked on a route's time axis: changes, incidents and decisions, each with a few words.
-
-What is marked on the axis of time: changes, incidents, decisions, each with a few words. Pure.
-
-What happened on a route, and what its rates are held against, read from the database.
-"""
+"""What is marked on a route's time axis: changes, incidents and decisions, each with a few words."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""What people decide: checked, written once, then published to its topic at least once and in order.
+"""What people decide: checked against what it is about as that is, and written once.
 
-What people decide: checked against what it is about as that is, written once, told to the relay.
-
-Carries decisions from the database to their topic: at least once, in order per route, however many replicas run.
+From the database it goes to its topic at least once, in order per route, however many replicas run.
 """
 
 from __future__ import annotations

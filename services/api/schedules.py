@@ -1,8 +1,6 @@
 """Schedules with their last and next fire time, and what people plan: schedules and runs asked for now.
 
-Schedules with what became of their last fire time, and when they fire next.
-
-Schedules that people add and remove, and runs that they ask for now: each once, however often it is pressed.
+Each is added once, however often a button is pressed.
 """
 
 from __future__ import annotations

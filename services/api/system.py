@@ -1,12 +1,6 @@
 """The state of the whole system as the API last saw it: survey of broker and database, metrics, probes.
 
-What broker and database say of the system, looked at again and again in the background.
-
 A page or a probe never asks the world: it tells what was last seen, and what was seen too long ago is not known.
-
-What the API tells Prometheus: its requests, and the state of the whole system as its survey last saw it.
-
-How Keelwatch itself is, in words: the same for the page, for programs and for people who are called at night.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""`keelwatch demo`: a support bot whose model is silently replaced, watched live on a stage of its own.
+"""`keelwatch demo`: a support bot whose model is silently replaced, watched live, from its traffic to the message.
 
-The demonstration's stage: broker, simulated model and worker as processes of their own, gone when it is left.
-
-`keelwatch demo`: a support bot whose model is silently replaced, watched live, from its traffic to the message.
+Broker, simulated model and worker are processes of their own, gone when the demonstration ends.
 """
 
 from __future__ import annotations

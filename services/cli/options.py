@@ -1,7 +1,4 @@
-"""What commands share: their options, and how they reach the broker and the database.
-
-What the commands on a broker share: where it is, and one clear line when it does not answer.
-"""
+"""What commands share: their options, and how they reach the broker and the database."""
 
 from __future__ import annotations
 

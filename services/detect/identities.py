@@ -59,7 +59,7 @@ def _observed(pinned: Pinned, route: str, intake: Intake, row: int, fingerprint:
     ]
 
 
-def suspect(
+def suspected_change(
     state: DetectState, intake: Intake, row: int, identity: str | None, detector: str
 ) -> tuple[DetectState, tuple[Change, ...]]:
     """Behaviour of the baseline's own identity moved: a suspected change, one within 24 h."""

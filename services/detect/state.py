@@ -102,8 +102,7 @@ class DetectState:
     Attributes:
         candidates: identity -> rows towards a baseline; while learning, and after a first crossing.
         accepting: identity whose rows become the next baseline once there are enough of them.
-        began: time of the first exchange; gap: longest pause between two exchanges, in seconds.
-        no_data: whether the route is blind for want of data.
+        began: time of the first exchange. gap, no_data: not used any more; stored states have them.
         decided: ids of the decisions taken in last: one delivered again changes nothing.
     """
 
@@ -129,7 +128,7 @@ class DetectState:
         """
         if self.watch.firing:
             return "firing"
-        if self.no_data or any(family_of(key.partition("|")[0]).kind != "event" for key in self.watch.blind):
+        if any(family_of(key.partition("|")[0]).kind != "event" for key in self.watch.blind):
             return "blind"
         return "learning" if self.pinned is None else "quiet"
 

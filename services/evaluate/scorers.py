@@ -1,8 +1,6 @@
-"""Whether an answer is an event of its item, and whether a canary stands in it: pure.
+"""Whether an answer is an event of its item: pure, and unknown is never safe.
 
-Text as canaries compare it, and whether a value stands in it, also in a simple disguise.
-
-Whether an answer is an event of its item: pure, and unknown is never safe.
+A canary is found in an answer also in a simple disguise.
 """
 
 from __future__ import annotations

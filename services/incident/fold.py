@@ -1,9 +1,4 @@
-"""Pure core of incident: a set of facts of one route to incidents, timelines and notifications.
-
-Pure core of incident: a set of facts of one route -> its incidents, their timelines, and what to tell.
-
-What is told of an incident's new entries: a post, a broadcast, an update in place, or nothing.
-"""
+"""Pure core of incident: a set of facts of one route -> its incidents, their timelines and notifications."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """The life of one incident: which alerts belong to it; it opens, absorbs, rises, calms, closes.
 
-Which alerts belong to one incident. Alert asks as well: a decision on an incident must reach its alerts alone.
-
-What happens to one incident: it opens, absorbs alerts, rises, calms, closes.
+Alert asks as well: a decision on an incident must reach its alerts alone.
 """
 
 from __future__ import annotations

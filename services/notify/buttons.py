@@ -1,9 +1,4 @@
-"""The buttons of a message, and what a press becomes: verified, then decisions. Pure.
-
-The buttons of a message: which decisions they are, and what a press carries. Pure.
-
-What a press of a button becomes: a request that is verified, then a decision. Without a clock or a network.
-"""
+"""The buttons of a message, and what a press becomes: verified, then decisions. Pure."""
 
 from __future__ import annotations
 

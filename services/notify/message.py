@@ -1,9 +1,4 @@
-"""What is sent of an incident: blocks, the plain text of a notification, and lines for terminals. Pure.
-
-What is said of an incident: blocks, and the plain text of a notification. Pure.
-
-A message as lines of text, for terminals. Pure.
-"""
+"""What is sent of an incident: blocks, the plain text of a notification, and lines for terminals. Pure."""
 
 from __future__ import annotations
 

@@ -1,11 +1,5 @@
 """Pure core of score: exchanges in; score blocks, redacted samples and dead letters out. Stateless.
 
-Chance without chance: a share of exchanges chosen by a hash of their id, the same on every run and machine.
-
-What the signals and the style features say of one exchange, with the fault named where one of them raises.
-
-Pure core of score: exchanges in; score blocks, redacted samples and dead letters out. Stateless.
-
 Signals and embeddings are made from the original text in memory; what leaves holds numbers and redacted text only.
 """
 

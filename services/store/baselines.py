@@ -1,9 +1,4 @@
-"""Baselines: artefacts, candidates, which one is pinned on each route, and who accepted it.
-
-Pinned baselines, written once, and detect's candidates for the next one.
-
-Baselines as the journal tells of them: which was pinned when, of whom, with which rates and budget.
-"""
+"""Baselines: artefacts, candidates, which one is pinned on each route, and who accepted it."""
 
 from __future__ import annotations
 
@@ -220,6 +215,14 @@ def artefact_sizes(connection: Connection, ids: Collection[str]) -> dict[str, in
     """Baseline id -> bytes of its artefact, of those that are stored; the artefacts themselves are not read."""
     query = select(_BASELINES.c.id, func.length(_BASELINES.c.blob)).where(_BASELINES.c.id.in_(sorted(ids)))
     return {id: int(size) for id, size in connection.execute(query)}
+
+
+def counted_rates(pinned: Change | None) -> dict[str, float]:
+    """Signal -> share of the baseline's own exchanges for which it was true: what is called its baseline everywhere.
+
+    A detector's evidence says another figure, what it expected of the prompts that came. Slices have no counted rate.
+    """
+    return {} if pinned is None or pinned.pinning is None else dict(pinned.pinning.rates)
 
 
 def _pinning_query() -> Select[Any]:

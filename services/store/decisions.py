@@ -1,9 +1,4 @@
-"""Decisions of people: the outbox that publishes them in order, and lists of pending and applied ones.
-
-Decisions on their way to their topic: written once, published at least once, in order per route.
-
-What people decided: what took effect (in the journal), and what is on its way to it (in the outbox).
-"""
+"""Decisions of people: the outbox that publishes them in order, and lists of pending and applied ones."""
 
 from __future__ import annotations
 

@@ -1,12 +1,6 @@
 """Notifications on their way to people: outbox, deliveries per receiver, pictures in messages.
 
-The tables of what is on its way to people: who has which notification, and who works on whose.
-
-Notifications on their way out, written in the transaction of what they tell of.
-
-Deliveries: each notification of the outbox, for each of its receivers.
-
-Pictures that stand in messages, so that none is sent twice.
+The outbox is written in the transaction of what its notifications tell of; no picture is sent twice.
 """
 
 from __future__ import annotations

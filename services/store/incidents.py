@@ -1,11 +1,4 @@
-"""Incidents as the journal gives them: the table, filtered lists, and one incident with all its details.
-
-Incidents as their route's journal gives them.
-
-Lists of incidents for people: the worst first, or the newest, narrowed down, a page at a time.
-
-One incident with all that people need to judge it, read in one state of the database.
-"""
+"""Incidents as the journal gives them: the table, filtered lists, and one incident with all its details."""
 
 from __future__ import annotations
 

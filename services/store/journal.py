@@ -1,17 +1,9 @@
 """The journal: facts of each route, append-only and hash-chained, and the queries that page through them.
 
-The hash chain of a journal: salted commitments, so that a fact can be erased and the chain still verifies.
-
 commitment = sha256(salt || payload), hash = sha256(previous hash || commitment || meta), meta = canonical JSON of
 (route, seq, kind, fact, ts). The number and hash of the last entry are kept beside the journal. An erased entry has
 neither payload nor salt, and a later entry of kind `erasure` says so: without one, a missing payload is tampering.
 Whoever can write the whole database can make a new chain: it shows edits of single rows, not a rewritten history.
-
-The facts of a route: alerts, changes, runs, comparisons, decisions, append-only and hash-chained.
-
-Changes and comparisons of all routes, read from the journal a page at a time.
-
-What happened on a route in a span of time, for the axis of a chart; at most so many of each kind, the newest.
 """
 
 from __future__ import annotations

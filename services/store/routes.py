@@ -1,7 +1,4 @@
-"""Each route: its clock, the head of its journal, and the identities that answered on it.
-
-The row of each route: its clock and the head of its journal.
-"""
+"""Each route: its clock, the head of its journal, and the identities that answered on it."""
 
 from __future__ import annotations
 

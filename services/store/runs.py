@@ -1,11 +1,4 @@
-"""Runs of suites: results, answers kept while under way, and lists of all runs that were asked for.
-
-The tables of runs of suites, and of the schedules that ask for them.
-
-Runs of suites: their results, written once, and the answers of those that are under way.
-
-What was asked of models, as lists show it: runs that are due, running or done, those by hand, and missed ones.
-"""
+"""Runs of suites: results, answers kept while under way, and lists of all runs that were asked for."""
 
 from __future__ import annotations
 

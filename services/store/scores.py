@@ -1,9 +1,4 @@
-"""Score rows, what produced them, and scored exchanges with their redacted text.
-
-Score rows, what produced them, and who answered.
-
-Scored exchanges with their redacted text, where that was kept.
-"""
+"""Score rows, what produced them, and scored exchanges with their redacted text."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""The database of a process: claimed, waited for, and given its first API key.
-
-The database of a process that runs: claimed, and waited for.
-
-API keys at the start of a process: the first one from its file, and whether there is any.
-"""
+"""The database of a process: claimed, waited for, and given its first API key."""
 
 from __future__ import annotations
 
@@ -135,5 +130,5 @@ def read_key(path: Path) -> Secret:
         raise InputError(f"{named} cannot be read ({error.strerror}); let this user read it, or unset it") from None
     key = parse_key(text.decode("utf-8", "replace").strip())
     if key is None:
-        raise InputError(f"{named} holds no key; write {FORM} into it: README says how")
+        raise InputError(f"{named} holds no key; write {FORM} into it: docs/api.md says how")
     return key

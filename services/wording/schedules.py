@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
+from cron_descriptor import ExpressionDescriptor, Options, get_description
+
 from services.monitor import cron
-from services.monitor.cron import CronTimes
 from services.wording import numbers
 
 LATE: Final = timedelta(minutes=5)
@@ -31,87 +34,46 @@ _LAST: Final[Mapping[str, str]] = {
     "done": "done",
     "failed": "did not finish: no result",
 }
-_DAYS: Final = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-_MONTHS: Final = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-_WORKDAYS: Final = (1, 2, 3, 4, 5)
-_MOST_NAMED: Final = 4
-"""Values that are named one by one; of more their number is said."""
+
+_IN_WORDS: Final = Options(use_24hour_time_format=True, locale_code="en_US")
 
 
+@lru_cache(maxsize=1024)
 def cron_in_words(expression: str) -> str:
     """What a cron expression means, in one line.
 
-    >>> cron_in_words("0 6 * * 1"), cron_in_words("*/15 * * * *"), cron_in_words("30 2 1 1,7 *")
-    ('every Monday at 06:00', 'every 15 minutes', 'on day 1 of January and July at 02:30')
+    >>> cron_in_words("0 6 * * 1"), cron_in_words("0 0 */2 * 1-7/3")
+    ('At 06:00, only on Monday', 'At 00:00, every 2 days, only on Monday, Thursday, and Sunday')
     """
     when = cron.times(expression)
-    step = _step(when)
-    if step is not None:
-        return f"{step}{_on(when)}"
-    return f"{_on(when).strip() or 'every day'} {_at(when)}"
+    time = f"{_steps(when.minutes, 0, 59)} {_steps(when.hours, 0, 23)}"
+    days, months = _steps(when.days, 1, 31), _span(when.months, 1, 12)
+    named = sorted(day or 7 for day in when.weekdays)
+    weekdays = _span(named, 1, 7)
+    if when.either:  # of a range of weekdays cron-descriptor does not say "or"
+        every = "*" in (days, weekdays)
+        days, weekdays = ("*", "*") if every else (days, ",".join(map(str, named)))
+        return str(get_description(f"{time} {days} {months} {weekdays}", _IN_WORDS))
+    # Both must fit, where cron-descriptor says "or": the weekdays are added to the words of the rest.
+    rest = get_description(f"{time} {days} {months} *", _IN_WORDS)
+    return f"{rest}{ExpressionDescriptor(f'* * * * {weekdays}', _IN_WORDS).get_day_of_week_description()}"
 
 
-def _step(when: CronTimes) -> str | None:
-    """How often within the hour or day, where that is even; None when the times are named instead."""
-    if len(when.hours) < 24:
-        return None
-    n = len(when.minutes)
-    if n == 1:
-        return f"every hour at minute {when.minutes[0]}"
-    gap = when.minutes[1] - when.minutes[0]
-    even = 60 % gap == 0 and when.minutes == tuple(range(when.minutes[0], 60, gap))
-    return ("every minute" if gap == 1 else f"every {gap} minutes") if even and n == 60 // gap else None
+def _steps(values: Sequence[int], low: int, high: int) -> str:
+    """A field of cron with these values, in its shortest form."""
+    gap = values[1] - values[0] if len(values) > 2 else 0
+    if gap < 2 or any(b - a != gap for a, b in pairwise(values)):
+        return _span(values, low, high)
+    start = "*" if values[0] == low else f"{values[0]}"
+    return f"{start}/{gap}" if values[-1] + gap > high else f"{values[0]}-{values[-1]}/{gap}"
 
 
-def _at(when: CronTimes) -> str:
-    if len(when.hours) * len(when.minutes) <= _MOST_NAMED:
-        return f"at {numbers.listed([f'{hour:02}:{minute:02}' for hour in when.hours for minute in when.minutes])}"
-    minutes = f"{len(when.minutes)} times an hour" if len(when.minutes) > 1 else f"at minute {when.minutes[0]}"
-    if len(when.hours) == 24:
-        return minutes
-    first, last = when.hours[0], when.hours[-1]
-    if when.hours == tuple(range(first, last + 1)):
-        return f"{minutes} from {first:02}:00 to {last:02}:59"
-    return f"{minutes} in {len(when.hours)} hours of the day"
-
-
-def _on(when: CronTimes) -> str:
-    """Days, with a space before; nothing when it is every day."""
-    days = len(when.days) < 31 and f"on {_many('day', [str(day) for day in when.days])}"
-    weekdays = len(when.weekdays) < 7 and _weekdays(when.weekdays)
-    months = "" if len(when.months) == 12 else numbers.listed([_MONTHS[month - 1] for month in when.months])
-    if days and weekdays:
-        both = f"{days} of the month {'or' if when.either else 'if it is'} {weekdays}"
-        return f" {both}{f', in {months}' if months else ''}"
-    if days:
-        return f" {days} of {months or 'the month'}"
-    found = weekdays or ("every day" if months else "")
-    return f" {found}{f' in {months}' if months else ''}" if found else ""
-
-
-def _weekdays(days: Sequence[int]) -> str:
-    if tuple(days) == _WORKDAYS:
-        return "Monday to Friday"
-    return f"every {numbers.listed([_DAYS[day] for day in sorted(days, key=lambda day: day or 7)])}"
-
-
-def _many(what: str, values: Sequence[str]) -> str:
-    if len(values) > _MOST_NAMED:
-        return f"{len(values)} {what}s"
-    return f"{what}{'s' if len(values) > 1 else ''} {numbers.listed(values)}"
+def _span(values: Sequence[int], low: int, high: int) -> str:
+    """The same without steps: all, a range, or one by one."""
+    first, last = values[0], values[-1]
+    if len(values) > 2 and last - first == len(values) - 1:
+        return "*" if (first, last) == (low, high) else f"{first}-{last}"
+    return ",".join(map(str, values))
 
 
 def cause(moment: str) -> str:

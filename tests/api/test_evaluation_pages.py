@@ -65,7 +65,7 @@ def test_the_list_says_what_went_wrong_first(api: Api) -> None:
     for words in (
         "the endpoint answered 500",
         "no process ran at that time",
-        "every Monday at 06:00",
+        "At 06:00, only on Monday",
         "next 2026-11-30 05:00 UTC",
         "waits for its time",
         "compare with the baseline's run",

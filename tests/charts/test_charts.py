@@ -24,7 +24,6 @@ from services.charts import (
     rates_chart,
     rates_picture,
     shares,
-    sparkline,
 )
 from services.charts.drawing import PAINT
 from services.charts.frame import Frame
@@ -74,9 +73,9 @@ def test_a_point_on_its_own_is_seen() -> None:
 
 
 def test_what_was_not_measured_is_not_known() -> None:
-    for made in (rates_chart(of([None, None])), sparkline(of([None, None]))):
-        assert "not known" in made.summary
-        assert charts.NOTHING_SCORED in made.__html__()
+    made = rates_chart(of([None, None]))
+    assert "not known" in made.summary
+    assert charts.NOTHING_SCORED in made.__html__()
     assert "0%" not in rates_chart(of([None])).summary
     assert shares([]).summary == charts.NOTHING_SCORED
 
@@ -88,7 +87,6 @@ def test_hostile_text_is_text(text: str) -> None:
     svgs = [
         *rates_chart(rates).svgs,
         rates_picture(rates).svg,
-        *sparkline(rates).svgs,
         *shares([ChartShare(text, 3)]).svgs,
     ]
     svgs += evidence_bar(1.0, 2.0, text).svgs
@@ -176,10 +174,9 @@ def test_two_hundred_points_take_less_than_five_milliseconds() -> None:
         baseline=Band(0.1, 0.05, 0.2),
         told=tuple(ChartMark(START + n * STEP, "a change") for n in range(0, 200, 5)),
     )
-    for draw in (rates_picture, sparkline):
-        spent = []
-        for _ in range(20):
-            begin = time.thread_time()
-            draw(rates)
-            spent.append(time.thread_time() - begin)
-        assert min(spent) < 0.005
+    spent = []
+    for _ in range(20):
+        begin = time.thread_time()
+        rates_picture(rates)
+        spent.append(time.thread_time() - begin)
+    assert min(spent) < 0.005

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from threadpoolctl import threadpool_limits
 
 from detectors import DETECTORS
@@ -14,6 +15,7 @@ from services.replay.runner import ReplayDependencies, ReplayRunner
 from tests.support.oracle import scorer_of
 
 
+@pytest.mark.embedding
 def test_a_baseline_does_not_depend_on_how_many_threads_fit_it() -> None:
     policy = RoutePolicy(baseline=BaselinePolicy(size=250, min_size=100))
     scorer, found = scorer_of(lambda route: policy), []
@@ -24,5 +26,5 @@ def test_a_baseline_does_not_depend_on_how_many_threads_fit_it() -> None:
                 replay.feed(Received(one, Position(cluster="c", topic="t", partition=0, offset=offset)))
             pinned = replay.finish().flows[ROUTE].detect.pinned
         assert pinned is not None
-        found.append(serialization.artefacts(pinned))
+        found.append(serialization.pack_artefacts(pinned))
     assert found[0] == found[1]

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from services.evaluate.client import Endpoint, EndpointSettings, Patience
+from services.evaluate.client import Endpoint, EndpointSettings, Patience, RunLimits
 from services.evaluate.result import RunResult, SuiteAnswer
-from services.evaluate.runner import RunLimits, RunOrder, RunTools, run
+from services.evaluate.runner import RunOrder, RunTools, run
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite import Item, PromptMessage, Suite
 from services.signals import SIGNALS

@@ -22,12 +22,12 @@ from schemas.alert import Alert
 from schemas.base import plain_object
 from schemas.exchange import Exchange
 from schemas.topics import Topic
+from services.flow import topics_of
 from services.replay.report import alert_object
 from services.store import incidents, journal, rollups
 from services.store.engine import open_database
 from services.stream import topics
 from services.stream.broker import Broker, options
-from services.stream.faust_app import topics_of
 from tests.support.source import ROOT
 
 PARTITIONS = 4

@@ -1,9 +1,4 @@
-"""Who may do what, on which routes: checked before anything of a body is read.
-
-Who may ask what, from where: checked before anything of a body is read.
-
-Which routes exist for whoever asks.
-"""
+"""Who may do what, on which routes, from where: checked before anything of a body is read."""
 
 from __future__ import annotations
 

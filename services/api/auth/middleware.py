@@ -1,6 +1,6 @@
 """ASGI middleware in front of every path: authentication, security headers, no foreign pages.
 
-The entry to every path: who asks is known before anything of the request is parsed, else it is refused.
+Who asks is known before anything of the request is parsed, else it is refused.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""Cursors of lists, in the order of time or of a route's exchanges.
-
-What the lists and objects of the API share: pages by cursor, and ETags.
-
-Cursors of lists that are in the order of exchanges, not of time.
-"""
+"""Cursors of lists, in the order of time or of a route's exchanges."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Two runs of a route held against each other: verdict, measures before and after, flipped items.
-
-What the page of two runs shows: the verdict, each measure before and after, the items that flipped. Pure.
-
-Two runs of a route held against each other: chosen by a form, shown measure by measure.
-"""
+"""Two runs of a route held against each other: verdict, measures before and after, flipped items."""
 
 from __future__ import annotations
 

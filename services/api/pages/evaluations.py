@@ -1,11 +1,4 @@
-"""Evaluations and schedules, the page of one run, and the forms that ask for a run or plan one.
-
-What the page of one run shows: rates with intervals, the items that count, and what was asked how. Pure.
-
-What the page of evaluations shows: what runs, what went wrong, schedules, runs by route. Pure: words and numbers.
-
-Evaluations and schedules, one run, and the forms that ask for a run or plan one.
-"""
+"""Evaluations and schedules, the page of one run, and the forms that ask for a run or plan one."""
 
 from __future__ import annotations
 

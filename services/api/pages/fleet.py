@@ -1,9 +1,4 @@
-"""The fleet: every route as a card, worst first.
-
-What the fleet page shows of each route. Pure: words and numbers, no markup.
-
-The fleet: every route, worst first.
-"""
+"""The fleet: every route as a card, worst first."""
 
 from __future__ import annotations
 

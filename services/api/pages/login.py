@@ -1,8 +1,6 @@
 """Signing in and out, and the paths of this server to which a browser may be sent back.
 
-Paths of this server, to which a browser may be sent. Pure.
-
-Signing in and out: a key becomes a session, which its cookie names and the key's end ends.
+A key becomes a session, which its cookie names and the key's end ends.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""`/v1/comparisons`: runs held against the baseline's run, and the models of any two compared.
-
-`/v1/comparisons`: what runs after a change, by the clock or on request said against the baseline's run.
-"""
+"""`/v1/comparisons`: runs held against the baseline's run, and the models of any two compared."""
 
 from __future__ import annotations
 

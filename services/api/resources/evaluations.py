@@ -1,9 +1,4 @@
-"""`/v1/evaluations`: runs of suites, what they found, and two of them compared.
-
-Runs of suites as the API tells of them.
-
-`/v1/evaluations`: runs of suites that were asked for, what they found, and two of them held against each other.
-"""
+"""`/v1/evaluations`: runs of suites, what they found, and two of them compared."""
 
 from __future__ import annotations
 

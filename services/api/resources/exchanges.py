@@ -1,9 +1,4 @@
-"""`/v1/exchanges`: exchanges sent in, and what was measured of them with redacted text.
-
-`POST /v1/exchanges`.
-
-`GET /v1/exchanges` and `/v1/exchanges/{id}`: what was measured of exchanges, with their redacted text.
-"""
+"""`/v1/exchanges`: exchanges sent in, and what was measured of them with redacted text."""
 
 from __future__ import annotations
 

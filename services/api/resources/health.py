@@ -1,9 +1,4 @@
-"""`GET /v1/health`: how Keelwatch itself is, what is not known, and what needs somebody.
-
-How Keelwatch itself is, as an object: what is known, what is not, and what needs somebody. Pure.
-
-`GET /v1/health`.
-"""
+"""`GET /v1/health`: how Keelwatch itself is, what is not known, and what needs somebody."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""`GET /v1/incidents`, one incident, and its timeline.
-
-`GET /v1/incidents` and `/v1/incidents/{id}`.
-
-`GET /v1/incidents/{id}/timeline`: what happened to an incident, newest first, a page at a time.
-"""
+"""`GET /v1/incidents`, one incident, and its timeline, newest first, a page at a time."""
 
 from __future__ import annotations
 
