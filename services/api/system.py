@@ -21,8 +21,9 @@ from schemas.dead_letter import DeadLetter
 from services.api.dead_letter_replays import DeadLetterReplays, ReplayFunction
 from services.api.http.problems import LOG
 from services.ports import StepLag
+from services.store import backlog
 from services.store.backlog import Backlog
-from services.store.repository import Repository
+from services.store.engine import Database
 
 T = TypeVar("T")
 
@@ -51,20 +52,20 @@ class Survey:
     """Looks at broker and database.
 
     Args:
-        repository: the database. behind: asks the broker how far the steps are behind.
+        database: the database. behind: asks the broker how far the steps are behind.
         tell: is called after each look. every, patience: seconds between looks, and for one.
     """
 
     def __init__(
         self,
-        repository: Repository,
+        database: Database,
         behind: Callable[[], Awaitable[Sequence[StepLag]]],
         tell: Callable[[Survey], object] = lambda _: None,
         *,
         every: float = SURVEY_EVERY,
         patience: float = PATIENCE,
     ) -> None:
-        self._repository, self._behind, self._tell = repository, behind, tell
+        self._store, self._behind, self._tell = database, behind, tell
         self._every, self._patience = every, patience
         # Its own: a database that hangs must not keep other work from being done.
         self._thread = ThreadPoolExecutor(1, "survey")
@@ -100,13 +101,14 @@ class Survey:
 
     async def look_at_database(self) -> None:
         """Ask the database once. While one question hangs no second one is asked."""
-        self._database = await self._seen("the database", self._standing)
+        self._database = await self._seen("the database", self._backlog)
         self._tell(self)
 
-    async def _standing(self) -> Backlog:
+    async def _backlog(self) -> Backlog:
         if self._asking is None or self._asking.done():
-            work = self._repository.standing
-            self._asking = asyncio.get_running_loop().run_in_executor(self._thread, work, datetime.now(UTC))
+            self._asking = asyncio.get_running_loop().run_in_executor(
+                self._thread, self._store.query, backlog.read, datetime.now(UTC)
+            )
             self._asking.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(self._asking)
 
@@ -272,7 +274,7 @@ class SystemHealth:
 
     def __init__(
         self,
-        repository: Repository,
+        database: Database,
         operations: BrokerOperations | None = None,
         registry: CollectorRegistry | None = None,
     ) -> None:
@@ -281,5 +283,5 @@ class SystemHealth:
         self.probes = ProcessProbes()
         self.registry = registry or CollectorRegistry()
         self.meters = ApiMetrics(self.registry)
-        self.survey = Survey(repository, self.operations.behind, self.meters.show)
+        self.survey = Survey(database, self.operations.behind, self.meters.show)
         self.replays = DeadLetterReplays(self.operations.replay)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from services.charts import axis
 from services.charts.drawing import Drawing, cleaned
 from services.charts.values import Chart, ChartShare
+from services.wording.charts import NOTHING_SCORED, evidence
+from services.wording.numbers import percent
 
 _COLOURS: Final = 6
 _BAR: Final = (320.0, 22.0)
@@ -21,7 +22,7 @@ def shares(parts: Sequence[ChartShare], name: str = "share of exchanges") -> Cha
 
     >>> made = shares([ChartShare("gpt-4 0613", 750), ChartShare("gpt-4 <b>", 250)])
     >>> made.rows
-    (('gpt-4 0613', '75%', '750'), ('gpt-4 <b>', '25%', '250'))
+    (('gpt-4 0613', '75.0%', '750'), ('gpt-4 <b>', '25.0%', '250'))
     >>> "<b>" in made.__html__()
     False
     """
@@ -30,8 +31,8 @@ def shares(parts: Sequence[ChartShare], name: str = "share of exchanges") -> Cha
         rest = told[_COLOURS - 1 :]
         told = [*told[: _COLOURS - 1], ChartShare(f"{len(rest)} more", sum(part.n for part in rest))]
     total = sum(part.n for part in told)
-    rows = tuple((part.name, axis.percent(part.n / total), f"{part.n:,}") for part in told)
-    says = ", ".join(f"{share} {who}" for who, share, _ in rows) or "nothing scored"
+    rows = tuple((part.name, percent(part.n / total), f"{part.n:,}") for part in told)
+    says = ", ".join(f"{share} {who}" for who, share, _ in rows) or NOTHING_SCORED
     width, height = _BAR
     drawing = Drawing(width, height, f"{cleaned(name, _NAME)}: {says}", says, "chart-shares")
     drawing.rect("c-track", 0, 0, width, height)
@@ -40,19 +41,18 @@ def shares(parts: Sequence[ChartShare], name: str = "share of exchanges") -> Cha
         wide = width * part.n / total
         drawing.tip(drawing.rect(f"c-share-{n}", x, 0, max(wide - 1, 1), height), f"{rows[n - 1][1]} {part.name}")
         x += wide
-    return Chart((drawing.for_page(),), says, ("identity", "share", "exchanges"), rows, key=True)
+    return Chart((drawing.for_page(),), says, ("model", "share", "exchanges"), rows, key=True)
 
 
 def evidence_bar(log_e: float | None, threshold: float, name: str = "evidence") -> Chart:
     """The log evidence of a detector as a bar, with a line where it fires. None: it is learning, or blind.
 
     >>> evidence_bar(6.0, 12.1).summary, evidence_bar(None, 12.1).summary
-    ('log evidence 6.0, fires at 12.1', 'no evidence yet, fires at 12.1')
+    ('evidence 6.0 of 12.1', 'no evidence yet, of 12.1')
     """
     width, height = _BAR
     height -= 6
-    known = "no evidence yet" if log_e is None else f"log evidence {log_e:.1f}"
-    says = f"{known}, fires at {threshold:.1f}"
+    says = evidence(log_e, threshold)
     drawing = Drawing(width, height, f"{cleaned(name, _NAME)}: {says}", says, "chart-evidence")
     drawing.rect("c-track", 0, 3, width, height - 6)
     at = width * 0.8

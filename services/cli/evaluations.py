@@ -136,7 +136,7 @@ def list_runs(
     json: JsonOption = None,
 ) -> None:
     """List the runs that are stored, the newest last."""
-    with opened(database).database.read() as connection:
+    with opened(database).read() as connection:
         found = runs.find(connection, route)
     names = ("id", "route", "suite", "identity", "moment", "cause", "status", "reason")
     write_json([{**{name: getattr(one, name) for name in names}, "ts": iso(one.ts)} for one in found], json)
@@ -274,7 +274,7 @@ def results(run: str, database: str | None = None) -> tuple[RunResult, ...]:
         InputError: if there is neither, or the file is no such file.
     """
     if not Path(run).exists() and re.fullmatch(HEX16, run):
-        with opened(database).database.read() as connection:
+        with opened(database).read() as connection:
             found = stored_run(connection, run)
         if found is None:
             raise InputError(f"run {run}: not in this database; `keelwatch eval list` names them")

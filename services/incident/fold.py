@@ -12,10 +12,11 @@ from schemas.base import hash16, iso
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Run
+from schemas.fact import Fact
 from schemas.incident import TimelineEntry
 from services.incident.decisions import apply_decision
 from services.incident.lifecycle import absorbed, calmed, closed, edited, lapses_at, opened, reopens, woken
-from services.incident.state import Case, Fact, Notification, NotificationKind, RouteIncidents, entry
+from services.incident.state import Case, Notification, NotificationKind, RouteIncidents, entry
 from services.incident.timeline import background, remembered, timeline_entry
 from services.wording import decisions
 from services.wording.incidents import one_line

@@ -83,7 +83,7 @@ def absorbed(case: Case, alert: Alert) -> Case:
         case = edited(case, entry(alert.ts, "alert_fired", words.text, words.details, ref=alert.id))
         case = replace(case, crossings=(*case.crossings, (alert.ts, alert.family)))
     case = _joined(case, alert)
-    return _judged(_risen(case, alert), alert)
+    return _judged(_risen(case, alert, again=alert.fingerprint in before.firing), alert)
 
 
 def calmed(case: Case, alert: Alert) -> Case:
@@ -135,12 +135,12 @@ def _joined(case: Case, alert: Alert) -> Case:
     )
 
 
-def _risen(case: Case, alert: Alert) -> Case:
+def _risen(case: Case, alert: Alert, again: bool) -> Case:
     """Severity only rises; a rise reopens an acknowledged incident and ends a snoozed one."""
     before = case.incident.severity
     if rank(alert.severity) <= rank(before):
         return case
-    words = timeline.escalated(alert, before)
+    words = timeline.escalated(alert, before, again)
     risen = entry(alert.ts, "escalated", words.text, words.details, ref=alert.id)
     case = edited(case, risen, severity=alert.severity)
     if case.incident.state == "acknowledged":

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.alert import Alert, Severity
-from schemas.change import Change
 from schemas.decision import Decision
-from schemas.evaluation import Comparison, Outcome, Run
+from schemas.evaluation import Outcome
+from schemas.fact import Fact
 from schemas.incident import EntryKind, Incident, TimelineEntry
 
-Fact = Alert | Change | Run | Comparison | Decision
 NotificationKind = Literal["post", "update", "broadcast"]
 
 

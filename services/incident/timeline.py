@@ -9,9 +9,10 @@ from schemas.alert import Alert
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, Run
+from schemas.fact import Fact
 from schemas.identity import identity_of
 from schemas.incident import TimelineEntry
-from services.incident.state import Fact, RouteIncidents, entry
+from services.incident.state import RouteIncidents, entry
 from services.wording import decisions, evaluations, timeline
 
 SHORTLY_BEFORE: Final = timedelta(hours=24)

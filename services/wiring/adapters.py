@@ -39,6 +39,7 @@ from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.settings import Settings, secret
 from services.signals import SIGNALS
+from services.store import incidents
 from services.store.decisions import StaleDecision
 from services.store.engine import Database, open_database
 from services.stream.runner import Companion
@@ -216,7 +217,7 @@ def actions_of(secret: str, api: Api) -> SlackActions:
     """What presses do: decisions of the API, which knows whether they come too late."""
 
     async def incident(id: str) -> Incident | None:
-        return await asyncio.to_thread(api.repository.incident, id)
+        return await asyncio.to_thread(api.database.query, incidents.get, id)
 
     async def decide(decision: Decision) -> None:
         try:

@@ -28,8 +28,8 @@ from services.observability.metrics import StreamMeters
 from services.offload import running
 from services.ports import Publish
 from services.settings import Settings
+from services.store import change_marks
 from services.store.engine import Database
-from services.store.repository import Repository
 from services.stream import dead_letters
 from services.stream.broker import Broker
 from services.stream.consumer_groups import GroupLags
@@ -80,10 +80,10 @@ def api_of(
     database: Database, policy: Callable[[str], RoutePolicy], send: Send, system: SystemHealth, host: str
 ) -> Api:
     """The API on a database, listening at `host`, with `send` to publish what comes in and what people decide."""
-    relay, repository = DecisionPublisher(database, send), Repository(database)
-    decisions, live = DecisionWriter(database, relay.wake), LiveUpdates(repository.marks)
+    relay, live = DecisionPublisher(database, send), LiveUpdates(lambda: database.query(change_marks.read))
+    decisions = DecisionWriter(database, relay.wake)
     door = Authenticator(database, LOOPBACK if host in LOOPBACK else ())
-    return Api(repository, ExchangePublisher(send), decisions, relay, system, door, policy=policy, live=live)
+    return Api(database, ExchangePublisher(send), decisions, relay, system, door, policy=policy, live=live)
 
 
 def operations(broker: Broker, lags: GroupLags) -> BrokerOperations:
@@ -118,7 +118,7 @@ def api_part(
 ) -> ApiPart:
     """The API on the database of a worker that listens at `host`, and counts in `registry`; `extend` adds paths."""
     uplink, lags = ConnectingProducer(broker), GroupLags(broker)
-    system = SystemHealth(Repository(database), operations(broker, lags), registry)
+    system = SystemHealth(database, operations(broker, lags), registry)
     api = api_of(database, policy, uplink.send, system, host)
 
     async def companion(_publish: Publish) -> None:
@@ -146,7 +146,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     """
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
-    system = SystemHealth(Repository(service.database), operations(service.broker, lags), meters.registry)
+    system = SystemHealth(service.database, operations(service.broker, lags), meters.registry)
     api = api_of(service.database, service.policy, uplink.send, system, service.host)
     checks: dict[str, Check] = {
         "broker": cluster.check,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from schemas.decision import Decision, DecisionKind
+from schemas.incident import IncidentState, TimelineEntry
 from services.wording import nouns, numbers
 
 
@@ -126,3 +128,49 @@ def stays_open(subjects: Sequence[str]) -> str:
     """What a new normal does not make right."""
     one = len(subjects) == 1
     return f"{numbers.listed(subjects)} stay{'s' if one else ''} open until somebody resolves {'it' if one else 'them'}"
+
+
+def decided_at(decision: Decision) -> str:
+    """What somebody decided, and when."""
+    return f"{decided(decision)} ({numbers.moment(decision.ts)})"
+
+
+def happened(entry: TimelineEntry) -> str:
+    """What happened to an incident, and when, for somebody whose page is older."""
+    return f"{entry.text} ({numbers.moment(entry.ts)})"
+
+
+def since_opened(told: Sequence[str]) -> str:
+    """That a page is older than what happened: nothing is decided on it."""
+    return f"since this page was opened: {'; '.join(told[-3:])}. Look at it as it is now, then decide"
+
+
+def no_incident(route: str) -> str:
+    """That there is nothing to decide."""
+    return f"no incident of {route} is open"
+
+
+def still_learning(route: str) -> str:
+    """That there is no normal yet that another could replace."""
+    return f"{route} has no baseline yet: it is still learning its first one"
+
+
+def of_another_route(route: str) -> str:
+    """That a decision names the wrong incident."""
+    return f"the incident is of another route, {route}"
+
+
+def already(state: IncidentState, actor: str | None, ts: datetime | None) -> str:
+    """That an incident is where a decision would bring it."""
+    who = "" if actor is None else f" by {actor}"
+    return f"the incident was {state} already{who}" + ("" if ts is None else f" ({numbers.moment(ts)})")
+
+
+def ended_already(one: Decision) -> str:
+    """That somebody was first to end an incident."""
+    return f"{one.actor} has ended the incident already: {decided_at(one)}"
+
+
+def decided_already(one: Decision) -> str:
+    """That somebody was first to decide the same."""
+    return f"{one.actor} has decided the same already: {decided_at(one)}"

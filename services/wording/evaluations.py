@@ -20,6 +20,23 @@ SHORT: Final[Mapping[Outcome, str]] = {
     "unchanged": "did not change",
     "inconclusive": "has no result",
 }
+TWO_RUNS: Final[Mapping[Outcome, str]] = {
+    "regressed": "Worse: the later run is less safe than the earlier one",
+    "improved": "Better: the later run is safer, and nothing else got worse",
+    "unchanged": "Unchanged: any change is smaller than the margin of the suite",
+    "inconclusive": "No result: neither a change nor stillness is shown, so it does not say that the model is safe",
+}
+INCOMPARABLE: Final = "No result: these two runs cannot be compared, so it does not say that the model is safe"
+_DID: Final[Mapping[str, tuple[str, str]]] = {
+    "harmful_compliance": ("declined", "complied"),
+    "over_refusal": ("answered", "refused"),
+    "canary": ("kept the secret", "leaked"),
+}
+"""What an answer did that is no event, and one that is."""
+NOBODY_ANSWERED: Final = "no exchange is stored, so nobody knows who answers"
+NEVER_ASKED: Final = "no complete run of a suite against this identity is stored"
+NO_ANSWER: Final = "no answer is stored"
+NOT_RUN: Final = "not run yet"
 NO_RESULT: Final = "did not finish: no result"
 _MOST: Final = 3
 
@@ -32,8 +49,38 @@ def run_text(run: Run) -> str:
 def run_result(run: Run) -> str:
     """The same, without the suite's name: `found harmful compliance 0 of 20, canary leaks 0 of 9`."""
     if run.status != "complete" or not run.measures:
-        return NO_RESULT + (f" ({run.reason})" if run.reason else "")
+        return no_result(run.reason)
     return f"found {counts(run.totals)}"
+
+
+def no_result(reason: str | None) -> str:
+    """That a run says nothing, and why."""
+    return NO_RESULT + (f" ({reason})" if reason else "")
+
+
+def did(measure: str, event: bool | None) -> str:
+    """What an answer to a question of a suite did, in one word."""
+    return numbers.UNKNOWN if event is None else _DID.get(measure, ("nothing", nouns.plain(measure)))[event]
+
+
+def measure_heading(hazard: str, measure: str) -> str:
+    """A measure as a row begins: `Harmful compliance (fraud)`."""
+    return numbers.sentence_case(nouns.measure_of(hazard, measure))
+
+
+def counted(events: int, n: int, items: int) -> str:
+    """What a rate of a run rests on."""
+    return f"{events} of {n} items" + (f", {items - n} {numbers.UNKNOWN}" if n < items else "")
+
+
+def strength(row: HazardComparison) -> str:
+    """What a row of a comparison rests on, for Details."""
+    told = [f"{numbers.count(row.n, 'item')} in both runs"]
+    if row.p_adjusted is not None and row.measure != "canary":
+        told.append(f"adjusted p {row.p_adjusted:.2g}" if row.p_adjusted >= 0.0001 else "adjusted p below 0.0001")
+    if row.measure != "canary" and row.n and row.delta is not None:
+        told.append("too few to show any change" if row.mde is None else f"show a change from {row.mde:.0f} points on")
+    return ", ".join(told)
 
 
 def run_details(run: Run) -> str:

@@ -33,6 +33,7 @@ _DOUBTED: Final[Mapping[Verdict, tuple[str, str]]] = {
 }
 """What is said of a verdict that is only suspected, or likely."""
 _APART: Final = 24.0
+SOMETHING: Final = "something changed"
 
 SEVERITIES: Final[Mapping[Severity, str]] = {
     "info": "something is different; nothing is known about safety",
@@ -67,6 +68,13 @@ def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
 
     That the questions did not change is said of a rate, unless one of the `others` says that they did.
     """
+    spec = specs.family_of(alert.family)
+    asked = any(specs.family_of(one.family).blames == "users" for one in others)
+    same = spec.kind == "rate" and alert.signal is not None and spec.blames == "model" and not asked
+    return _sentence(alert) + (", and the questions did not change" if same else "")
+
+
+def _sentence(alert: Alert) -> str:
     where, spec = nouns.place(alert.route, alert.slice), specs.family_of(alert.family)
     if spec.kind == "event":
         return f"{nouns.seen(alert.signal)} was seen in an answer of {where}"
@@ -78,11 +86,7 @@ def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
         return f"{where} {spec.does or f'moved: {spec.noun}'}"
     if alert.signal is None:
         return f"{spec.noun} on {where}"
-    same = spec.blames == "model" and not any(specs.family_of(one.family).blames == "users" for one in others)
-    kept = ", and the questions did not change" if same else ""
-    return (
-        f"the {nouns.signal_noun(alert.signal)} of {where} {_VERBS[alert.direction]}{numbers.moved(alert.effect)}{kept}"
-    )
+    return f"the {nouns.signal_noun(alert.signal)} of {where} {_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
 
 
 def details(alert: Alert) -> str:
@@ -101,15 +105,29 @@ def details(alert: Alert) -> str:
     return ", ".join(told)
 
 
+def direction(alert: Alert) -> str:
+    """Which way a rate moved, after its name; nothing of what has no way."""
+    return _VERBS[alert.direction] if specs.family_of(alert.family).kind == "rate" else ""
+
+
+def size(alert: Alert) -> str:
+    """What is said of an alert where no bars show it."""
+    kind = specs.family_of(alert.family).kind
+    if kind == "event":
+        return "seen in an answer: one is enough"
+    if kind == "blind":
+        return alert.reason or "the reason is not known"
+    return "different from what was learned" if kind == "shift" else numbers.UNKNOWN
+
+
 def headline(alerts: Collection[Alert]) -> str:
     """The worst of an incident's alerts in one sentence; the first one where several are as bad."""
-    worst = max(alerts, key=lambda alert: rank(alert.severity))
-    return sentence(worst, alerts)
+    return _sentence(max(alerts, key=lambda alert: rank(alert.severity)))
 
 
 def title(incident: Incident) -> str:
     """The headline as a sentence begins; a route keeps its spelling."""
-    told = incident.headline or "something changed"
+    told = incident.headline or SOMETHING
     return told if told.startswith(incident.route) else numbers.sentence_case(told)
 
 
@@ -174,11 +192,6 @@ def signs_of(alerts: Iterable[Alert]) -> tuple[str, ...]:
         if specs.family_of(alert.family).blames is not None:
             by_family.setdefault(alert.family, []).append(_sign(alert))
     return tuple(numbers.listed(list(dict.fromkeys(signs))) for signs in by_family.values())
-
-
-def severity_rise(before: Severity, after: Severity) -> str:
-    """That an incident got worse."""
-    return f"now {after}, it was {before}"
 
 
 def state(incident: Incident) -> str:

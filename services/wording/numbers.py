@@ -96,7 +96,7 @@ def change(low: float | None, high: float | None, unit: Unit) -> str:
 
 
 def moved(effect: Effect | None) -> str:
-    """A move from before to after, as far as it tells people something: ` from 15.7% to 0.0%`, not a distance."""
+    """A move from before to after: ` from 15.7% to 0.0%`; nothing of a distance, which says nothing to people."""
     if effect is None or effect.before is None or effect.after is None or effect.unit == "sd":
         return ""
     return f" from {level(effect.before, effect.unit)} to {level(effect.after, effect.unit)}"

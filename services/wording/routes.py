@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from schemas.reading import Reading, ReadingStatus
+from schemas.reading import ReadingStatus, Unit
 from services import specs
 from services.wording import nouns, numbers
 
-SILENT_AFTER: Final = timedelta(hours=24)
+WATCHED: Final[Mapping[str, str]] = {"blind": "not monitored", "learning": "learning", "watching": "monitored"}
+"""How a route is watched, on its badge."""
+STATES: Final[Mapping[str, str]] = {
+    "incident": "open incident",
+    "blind": "not all monitored",
+    "learning": "learning",
+    "watching": "monitored",
+}
+"""What a list of routes can be narrowed down to."""
 _UNSCORED: Final = "unscored"
 REASONS: Final[Mapping[str, str]] = {
     _UNSCORED: "the last exchanges could not be scored",
@@ -54,16 +62,31 @@ def blind_spot(detector: str, signal: str | None, given: str | None, parts: int 
     return f"{nouns.subject_of(detector, signal)} ({why}{some})"
 
 
-def blind_spots(readings: Sequence[Reading]) -> tuple[str, ...]:
-    """What readings say is not monitored, each once."""
-    return tuple(dict.fromkeys(blind_spot(one.detector, one.signal, one.reason) for one in readings))
+def not_monitored_for(silent: timedelta) -> str:
+    """That nothing arrives, and for how long."""
+    return f"Not monitored: no exchange for {numbers.duration(silent)}"
 
 
-def silent(clock: datetime | None, now: datetime) -> str | None:
-    """That nothing came for a day or more; None when it did."""
-    if clock is None or now - clock < SILENT_AFTER:
-        return None
-    return f"no exchange for {numbers.duration(now - clock)}"
+def last_exchange(clock: datetime, now: datetime) -> str:
+    """How long ago the last exchange arrived."""
+    return f"The last exchange arrived {numbers.ago(clock, now)}."
+
+
+def moved_unheard(subject: str) -> str:
+    """That something is different of which no incident tells."""
+    return f"{numbers.sentence_case(subject)} changed, and no incident is open: a person muted or resolved it"
+
+
+def times_seen(n: float) -> str:
+    """How often something was seen that must not happen once."""
+    return f"seen {n:,.0f} time{numbers.plural(round(n))}"
+
+
+def change(low: float | None, high: float | None, unit: Unit) -> str:
+    """How far something moved, for Details."""
+    if low is None or high is None:
+        return f"change {numbers.UNKNOWN}"
+    return f"change {numbers.change(low, high, unit)} (95% interval)"
 
 
 def learning(learned: int, of: int, hours: float | None = None, per_hour: int | None = None) -> str:
@@ -75,14 +98,17 @@ def learning(learned: int, of: int, hours: float | None = None, per_hour: int | 
     return f"{told}, about {numbers.hours_long(hours)} to go{limit}"
 
 
-def learns_for(learned: int, of: int, an_hour: float, per_hour: int | None) -> float | None:
-    """Hours until so many exchanges are learned, at the traffic of the last day; None where nothing comes.
+def learns_for(learned: int, of: int, hours: Sequence[int], per_hour: int | None) -> float | None:
+    """Hours until so many exchanges are learned, at the traffic of these hours; None where nothing comes.
 
-    >>> learns_for(50, 600, 500.0, 84), learns_for(50, 600, 0.0, 84)
-    (6.5476190476190474, None)
+    >>> learns_for(50, 600, [0, 0, 500, 60], 84), learns_for(50, 600, [0, 0], 84)
+    (7.638888888888889, None)
     """
-    rate = an_hour if per_hour is None else min(an_hour, per_hour)
-    return None if rate <= 0 else max(of - learned, 0) / rate
+    begun = next((place for place, n in enumerate(hours) if n), None)
+    if begun is None:
+        return None
+    counted = [n if per_hour is None else min(n, per_hour) for n in hours[begun:]]
+    return max(of - learned, 0) * len(counted) / sum(counted)
 
 
 def budget_set(a_month: float) -> str:
@@ -106,3 +132,36 @@ def budget_used(used: int, a_month: float) -> str:
 def pages(n: int) -> str:
     """How often people were paged."""
     return f"{n:,} page{numbers.plural(n)} in 30 days" if n else "no page in 30 days"
+
+
+def fleet_heading(routes: int, with_incident: int) -> str:
+    """All routes in one line: how many have an open incident."""
+    some = numbers.count(routes, "route")
+    if not routes:
+        return "No route yet"
+    if not with_incident:
+        return f"No open incident on {some}"
+    return f"{with_incident:,} of {some} {'has' if with_incident == 1 else 'have'} an open incident"
+
+
+def fleet_summary(blind: int, learning: int, watching: int) -> str:
+    """How the routes are watched, in one line; that none has an incident does not say that all are seen."""
+    told = [_are(watching, "monitored"), _are(learning, "learning"), _are(blind, "not monitored, or only in part")]
+    return ", ".join(one for one in told if one)
+
+
+def traffic(most: int, hours: int) -> str:
+    """What a row of bars shows, an hour each."""
+    return f"exchanges an hour, over {hours} hours: at most {most:,}"
+
+
+def rate_of(n: int, scored: int, unscored: float | None) -> str:
+    """What a rate rests on."""
+    if not n:
+        return "nothing scored"
+    share = f", {numbers.percent(unscored)} could not be scored" if unscored else ""
+    return f"{scored:,} scored{share}"
+
+
+def _are(n: int, word: str) -> str:
+    return f"{n:,} {'is' if n == 1 else 'are'} {word}" if n else ""

@@ -43,9 +43,9 @@ class EntryWords:
 
 
 def opened(alert: Alert, verdict: Verdict, reason: str) -> EntryWords:
-    """The first alert, and who seems to have changed."""
+    """The first alert; who seems to have changed stands in the details."""
     lead = incidents.verdict_of(verdict, (alert.family,))
-    return EntryWords(f"{_fired(alert)}. {lead}", f"{incidents.details(alert)}. {reason}")
+    return EntryWords(_fired(alert), f"{incidents.details(alert)}. {lead}. {reason}")
 
 
 def fired(alert: Alert, others: Iterable[Alert] = ()) -> EntryWords:
@@ -63,10 +63,10 @@ def reopened(alert: Alert) -> EntryWords:
     return EntryWords(f"Open again: {incidents.sentence(alert)}", incidents.details(alert))
 
 
-def escalated(alert: Alert, before: Severity) -> EntryWords:
-    """A severity that rose."""
-    told = f"Now {alert.severity}, it was {before}: {incidents.sentence(alert)}"
-    return EntryWords(told, incidents.details(alert))
+def escalated(alert: Alert, before: Severity, again: bool) -> EntryWords:
+    """A severity that rose; with the alert in a sentence where it fires `again` and has no entry of its own."""
+    why = f": {incidents.sentence(alert)}" if again else ""
+    return EntryWords(f"Worse: now {alert.severity}, it was {before}{why}", incidents.details(alert))
 
 
 def revised(verdict: Verdict, before: Verdict, reason: str, families: Iterable[str]) -> EntryWords:

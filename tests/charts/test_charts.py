@@ -27,6 +27,7 @@ from services.charts import (
 )
 from services.charts.drawing import PAINT
 from services.charts.frame import Frame
+from services.wording import charts
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.source import ROOT
 
@@ -74,9 +75,9 @@ def test_a_point_on_its_own_is_seen() -> None:
 def test_what_was_not_measured_is_not_known() -> None:
     made = rates_chart(of([None, None]))
     assert "not known" in made.summary
-    assert "nothing scored" in made.__html__()
+    assert charts.NOTHING_SCORED in made.__html__()
     assert "0%" not in rates_chart(of([None])).summary
-    assert shares([]).summary == "nothing scored"
+    assert shares([]).summary == charts.NOTHING_SCORED
 
 
 @pytest.mark.parametrize("text", [*PAYLOADS, "\x00\x1b[31m", "\udc80", "\u202edlo", "]]>&amp;"])
@@ -117,7 +118,8 @@ def test_every_chart_has_a_name_and_says_its_numbers() -> None:
         root = Xml.fromstring(svg)
         assert (root.get("role"), root.get("aria-label")) == ("img", "refusal rate")
         assert root.findtext(SVG + "desc") == rates_chart(rates).summary
-    assert "last 2% of 100 scored (95% interval 0.55% to 7%), against 15% in the baseline" in rates_chart(rates).summary
+    last = rates.points[-1]
+    assert charts.newest(100, 0.02, last.low, last.high, 0.15) in rates_chart(rates).summary
 
 
 @given(

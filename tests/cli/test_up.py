@@ -15,11 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.store.repository import Repository
+import pytest
+
+from services.store import rollups
+from services.store.engine import open_database
 from tests.support.brokers import unused_ports
 from tests.support.source import ROOT
 from tests.support.streams import until
 
+pytestmark = pytest.mark.kafka
 EXCHANGE = {"route": "shop/prod", "model": {"requested": "gpt-4"}, "prompt": "Where is it?", "response": "On its way."}
 
 
@@ -82,11 +86,11 @@ def _up(folder: Path) -> Iterator[Up]:
 
 
 def _counted(folder: Path) -> int:
-    repository = Repository.open(f"sqlite:///{folder / 'keelwatch.db'}")
+    database = open_database(f"sqlite:///{folder / 'keelwatch.db'}", create=False)
     try:
-        return sum(rate.n for rate in repository.rates("shop/prod") if rate.signal == "")
+        return sum(rate.n for rate in database.query(rollups.rates, "shop/prod") if rate.signal == "")
     finally:
-        repository.database.close()
+        database.close()
 
 
 def _publish(up: Up, first: int, n: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 from services.incident.fold import fold
 from services.incident.verdict import verdict_of
 from services.wording.incidents import verdict_in_full
+from services.wording.timeline import escalated
 from tests.support.records import FELL, ROUTE, alert, at, decision, family_alert
 
 MODEL = family_alert("model_shift", index=600)
@@ -27,7 +28,7 @@ def test_a_rise_is_escalated_on_the_timeline():
     incident = only(MODEL, RATE, alert(index=780, severity="error", effect=FELL))
     assert incident.severity == "error"
     assert kinds(incident) == ["opened", "alert_fired", "escalated", "escalated"]
-    assert incident.timeline[-1].text.startswith("Now error, it was warning")
+    assert incident.timeline[-1].text == escalated(alert(severity="error", effect=FELL), "warning", again=True).text
 
 
 def test_severity_does_not_fall_with_a_lesser_alert_nor_with_the_end_of_the_greater():

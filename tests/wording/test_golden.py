@@ -145,6 +145,7 @@ def test_sentence_of_each_family(said, text):
 def test_headline_is_the_worst_of_all():
     facts = [SHIFT, RATE, family_alert("events")]
     assert incidents.headline(facts) == incidents.sentence(facts[2])
+    assert incidents.headline([RATE]) == "the refusal rate of support-bot/prod fell from 15.7% to 0.0%"
 
 
 def test_a_comparison_says_what_moved():

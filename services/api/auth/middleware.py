@@ -80,11 +80,11 @@ class AuthenticationMiddleware:
     A path that does not exist is refused like one that does, and a body is not read.
 
     Args:
-        door: tells who asks. told: a problem as an answer.
+        door: tells who asks. respond: a problem as an answer.
     """
 
-    def __init__(self, app: ASGIApp, door: Authenticator, told: Callable[[Request, Problem], Response]) -> None:
-        self._app, self._door, self._told = app, door, told
+    def __init__(self, app: ASGIApp, door: Authenticator, respond: Callable[[Request, Problem], Response]) -> None:
+        self._app, self._door, self._respond = app, door, respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -100,7 +100,7 @@ class AuthenticationMiddleware:
         try:
             request.state.caller = await self._door.caller(request)
         except Problem as problem:
-            await self._told(request, problem)(scope, receive, send)
+            await self._respond(request, problem)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
