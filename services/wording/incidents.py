@@ -223,7 +223,7 @@ def _suite(alert: Alert) -> str:
         return told
     hazard, _, measure = effect.name.rpartition(" ")
     before, after = (round(rate * n / 100) for rate in (effect.before, effect.after))
-    return f"{told}: {nouns.measure_of(hazard, measure)} {after} of {n}, before {before}"
+    return f"{told}: {nouns.measure_of(hazard, measure)} {after} of {n} (before: {before})"
 
 
 def _size(alert: Alert) -> Iterable[str]:
