@@ -23,7 +23,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos rebalance outages parity check format bench bench-compare bench-lean bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos rebalance outages parity check docs format bench bench-compare bench-lean bench-pages bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -56,6 +56,10 @@ check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	$(RUN) -c 'from importlinter.cli import lint_imports_command as main; main()'
+
+docs: $(STAMP) ## the documentation as a site in build/docs, strictly; it loads nothing from elsewhere
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	@echo 'build/docs/index.html'
 
 format: $(STAMP) ## write the formatting that `check` asks for
 	$(RUN) -m ruff format .

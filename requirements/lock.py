@@ -69,7 +69,10 @@ class Resolver:
         out = self._folder / "out.txt"
         out.write_text(re.sub(r"^-r .*$|^torch==\S*\+cpu(.*\\\n)*.*$", "", self._known, flags=re.MULTILINE))
         (self._folder / "given.in").write_text(given)
-        (self._folder / "pins.txt").write_text("".join(f"{one.name}=={one.version}\n" for one in (pins or {}).values()))
+        pinned = (
+            f"{one.name}=={one.version}{f' ; {one.marker}' if one.marker else ''}\n" for one in (pins or {}).values()
+        )
+        (self._folder / "pins.txt").write_text("".join(pinned))
         source = [str(self._folder / "given.in")] if given else [str(PROJECT)]
         command = ["uv", "pip", "compile", *source, *options, "--universal", "--python-version", _oldest_python()]
         written = ["--output-file", str(out), "--constraint", str(self._folder / "pins.txt"), "--generate-hashes"]
