@@ -76,7 +76,10 @@ class Resolver:
         source = [str(self._folder / "given.in")] if given else [str(PROJECT)]
         command = ["uv", "pip", "compile", *source, *options, "--universal", "--python-version", _oldest_python()]
         written = ["--output-file", str(out), "--constraint", str(self._folder / "pins.txt"), "--generate-hashes"]
-        subprocess.run([*command, *written, "--no-annotate", "--no-header", "--quiet"], cwd=HERE.parent, check=True)
+        one_version = ["--fork-strategy", "fewest"]  # for all Pythons and systems, where one will do
+        subprocess.run(
+            [*command, *written, *one_version, "--no-annotate", "--no-header", "--quiet"], cwd=HERE.parent, check=True
+        )
         return entries(out.read_text())
 
 

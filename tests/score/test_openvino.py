@@ -78,6 +78,7 @@ def test_it_starts_without_torch_and_without_a_network():
     subprocess.run([sys.executable, "-W", "error", "-c", OFFLINE], check=True)
 
 
+@pytest.mark.embedding
 def test_a_scorer_that_was_warmed_has_no_length_left_to_compile():
     embedder = OpenVinoEmbedder(threads=1)
     ExchangeScorer(embedder, lambda route: RoutePolicy()).warm()

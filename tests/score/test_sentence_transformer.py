@@ -29,6 +29,7 @@ def cosines(one, other):
     return (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
+@pytest.mark.embedding
 @pytest.mark.parametrize(("precision", "least"), [("auto", 0.999), ("f32", 0.99999)])
 def test_the_default_embedder_agrees_with_it(expected, sentences, precision, least):
     fast = OpenVinoEmbedder(precision=precision)
