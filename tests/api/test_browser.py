@@ -20,7 +20,7 @@ from tests.support.browser import ABSENT, browsing, chromium, serving, visiting
 from tests.support.crawl import crawl
 from tests.support.hostile_pages import PAYLOADS
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason=ABSENT)
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(chromium() is None, reason=ABSENT)]
 CLEAN = [text.replace("\0", "\N{REPLACEMENT CHARACTER}") for text in PAYLOADS]
 TOGETHER = 10
 """So many texts stand in one: every kind of page shows all of them, and the first that runs is noticed."""

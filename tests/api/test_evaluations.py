@@ -104,6 +104,7 @@ def test_items_come_with_their_answers_by_page_and_without_system_messages(api: 
     assert got(api, f"{PATH}/{ids['due']}/items") == {"items": [], "next": None}
 
 
+@pytest.mark.processes
 def test_two_runs_compare_as_on_the_command_line(api: Api, ids: dict[str, str]) -> None:
     told = got(api, f"{PATH}/{ids['later']}/comparison", before=ids["pinned"])
     url = api.database.engine.url.render_as_string(hide_password=False)

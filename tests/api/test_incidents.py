@@ -61,6 +61,7 @@ def test_filters(api: Api) -> None:
     assert pages(api, route="none/such") == [[]]
 
 
+@pytest.mark.processes
 def test_one_incident_is_what_the_command_line_shows(api: Api) -> None:
     id = api.database.query(incidents.find, "r3")[0].id
     shown = asked(api, "GET", f"{PATH}/{id}").json()

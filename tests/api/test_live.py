@@ -237,6 +237,7 @@ def test_a_database_that_is_away_ends_no_stream() -> None:
     asyncio.run(work())
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(chromium() is None, reason=ABSENT)
 def test_an_open_page_shows_what_changed_and_leaves_what_is_being_written(database: Database) -> None:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415

@@ -65,6 +65,7 @@ def api(database: Database) -> Api:
     return api_on(database, Wire())
 
 
+@pytest.mark.serial
 def test_lists_and_pages_are_fast(api: Api) -> None:
     app = make(api)
     told = {}

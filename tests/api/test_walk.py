@@ -20,7 +20,7 @@ from tests.support import story
 from tests.support.browser import ABSENT, browsing, chromium, serving
 from tests.support.look import View, look
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason=ABSENT)
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(chromium() is None, reason=ABSENT)]
 VIEWS = (View("dark", 390), View("light", 1440, keyboard=False))
 _BAD = """<!doctype html><html lang="en"><title>x</title><style>.x:focus {{ outline: none }}</style><main><h1>x</h1>
 {}</main>"""

@@ -22,6 +22,7 @@ def story(tmp_path_factory):
     return file
 
 
+@pytest.mark.embedding
 def test_replay_into_a_database_and_list_what_it_holds(keelwatch, story, tmp_path):
     url, out = f"sqlite:///{tmp_path / 'kw.db'}", tmp_path / "out.json"
     config = story.parent / "keelwatch.yaml"
@@ -50,6 +51,7 @@ def test_replay_into_a_database_and_list_what_it_holds(keelwatch, story, tmp_pat
     assert "300" in said
 
 
+@pytest.mark.embedding
 def test_json_on_stdout_is_json_alone(keelwatch, story):
     code, said, _ = keelwatch("replay", story, "--json", "-")
     assert code == 0
@@ -57,6 +59,7 @@ def test_json_on_stdout_is_json_alone(keelwatch, story):
     assert (route["status"], route["learned"], route["of"]) == ("firing", 550, 1000)
 
 
+@pytest.mark.embedding
 def test_a_decision_on_an_incident_that_never_was_is_told(keelwatch, story, tmp_path):
     decided = tmp_path / "decisions.jsonl"
     made = {"kind": "acknowledge", "route": ROUTE, "incident": "0" * 16, "actor": "ana", "reason": "seen"}
@@ -66,6 +69,7 @@ def test_a_decision_on_an_incident_that_never_was_is_told(keelwatch, story, tmp_
     assert err == f"warning: acknowledge by ana at 2026-03-02T09:00:00Z: {ROUTE} has no incident {'0' * 16}\n"
 
 
+@pytest.mark.embedding
 def test_score_writes_a_line_an_exchange_that_replays_the_same(keelwatch, story, tmp_path):
     config = story.parent / "keelwatch.yaml"
     scores, plain = tmp_path / "scores.jsonl", tmp_path / "plain.jsonl"
@@ -81,6 +85,7 @@ def test_score_writes_a_line_an_exchange_that_replays_the_same(keelwatch, story,
     assert first == again
 
 
+@pytest.mark.embedding
 def test_the_corpus_of_broken_lines_replays_with_neighbours_unharmed(keelwatch, tmp_path):
     file, out, scores = tmp_path / "corpus.jsonl", tmp_path / "out.json", tmp_path / "scores.jsonl"
     file.write_bytes(with_neighbours())
@@ -95,6 +100,7 @@ def test_the_corpus_of_broken_lines_replays_with_neighbours_unharmed(keelwatch, 
     assert sum(id.startswith("neighbour-") for id in ids) == len(CORPUS) + 1
 
 
+@pytest.mark.embedding
 def test_convert_then_replay_of_recorded_answers(keelwatch, data_dir, tmp_path):
     out = tmp_path / "traffic.jsonl"
     recorded = data_dir / "llmdrift_sensitiveq.jsonl"
@@ -119,7 +125,7 @@ def test_convert_then_replay_of_recorded_answers(keelwatch, data_dir, tmp_path):
         (["check-config"], "KEELWATCH_CONFIG"),
         (["convert", "absent.jsonl", "--from", "recorded"], "--model"),
         (["replay", __file__, "--config", "absent.yaml"], "absent.yaml"),
-        (["replay", __file__, "--decisions", "absent.jsonl"], "--decisions"),
+        pytest.param(["replay", __file__, "--decisions", "absent.jsonl"], "--decisions", marks=pytest.mark.embedding),
         (["frobnicate"], "frobnicate"),
     ],
 )
@@ -131,6 +137,7 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(keelwatch, monkeypatch, tmp
     assert "Traceback" not in err + out
 
 
+@pytest.mark.embedding
 def test_a_bad_decision_names_line_and_field(keelwatch, story, tmp_path):
     decisions = tmp_path / "decisions.jsonl"
     decisions.write_text('{"kind": "resolve", "route": "a/b", "actor": "ana", "reason": "x", "ts": 5}\n')

@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from services.store import rollups
 from services.store.engine import open_database
 from tests.support.brokers import unused_ports
 from tests.support.source import ROOT
 from tests.support.streams import until
 
+pytestmark = pytest.mark.kafka
 EXCHANGE = {"route": "shop/prod", "model": {"requested": "gpt-4"}, "prompt": "Where is it?", "response": "On its way."}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from threadpoolctl import threadpool_limits
 
 from detectors import DETECTORS
@@ -14,6 +15,7 @@ from services.replay.runner import ReplayDependencies, ReplayRunner
 from tests.support.oracle import scorer_of
 
 
+@pytest.mark.embedding
 def test_a_baseline_does_not_depend_on_how_many_threads_fit_it() -> None:
     policy = RoutePolicy(baseline=BaselinePolicy(size=250, min_size=100))
     scorer, found = scorer_of(lambda route: policy), []

@@ -97,6 +97,7 @@ def test_a_flood_of_one_prompt_is_not_a_changed_model(known: bool, share: float)
         assert any(finding.status == "blind" and finding.reason == NOVEL for finding in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [300, 1000, 5000])
 def test_baselines_of_any_size(size: int) -> None:
     artefact = DETECTOR.fit(made.baseline(size, arl=20_000.0))

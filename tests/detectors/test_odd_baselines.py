@@ -79,6 +79,7 @@ def heard(detector: Detector[Any, Any], baseline: Baseline, *streams: Rows) -> l
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.spec.name)
 @settings(max_examples=25, deadline=None)
 @given(rows=odd_rows(), arl=ARLS)

@@ -56,6 +56,7 @@ def assert_same(one: tuple[Finding, ...], other: tuple[Finding, ...]) -> None:
         )
 
 
+@pytest.mark.slow
 def test_unchanged_streams_stay_within_the_run_length() -> None:
     """12 streams of 1,500 rows at ARL 1,000 may alarm 18 times; the floor and the allowance leave far fewer."""
     alarms = 0
@@ -65,6 +66,7 @@ def test_unchanged_streams_stay_within_the_run_length() -> None:
     assert alarms <= 2
 
 
+@pytest.mark.slow
 def test_users_who_turn_to_other_topics_are_not_a_changed_model() -> None:
     """The overall rate goes from 33% to 75% or to 4%; given the prompt nothing moved."""
     for seed in range(4):

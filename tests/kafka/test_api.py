@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from schemas.decision import Decision
 from schemas.topics import DECISIONS, EXCHANGES
@@ -95,6 +96,7 @@ def test_accepted_is_on_the_topic_through_the_loss_and_the_return_of_the_broker(
         assert "Traceback" not in api.log.read_text()
 
 
+@pytest.mark.processes
 def test_an_announcement_of_the_command_line_is_written(keelwatch, monkeypatch, tmp_path: Path) -> None:
     """Without a broker it waits for one: what a person said is not lost."""
     [nobody] = unused_ports(1)

@@ -171,6 +171,7 @@ def test_the_command_finds_missing_and_deviating_topics(own_kafka: Kafka, tmp_pa
     assert "-> `keelwatch topics check` shows all of it" in lines
 
 
+@pytest.mark.processes
 def test_settings_that_contradict_themselves_are_one_clear_line(tmp_path: Path) -> None:
     code, found = _doctor(
         {

@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaConsumer
 
 from schemas.dead_letter import DeadLetter
@@ -65,6 +66,7 @@ def test_lag_is_what_the_group_has_not_committed_and_workers_are_its_members(bro
     assert (told.records, told.workers) == (6, 1)
 
 
+@pytest.mark.kafka
 def test_the_embedded_broker_tells_of_workers_and_not_of_lag() -> None:
     embedded = start_broker()
     try:
@@ -85,6 +87,7 @@ def settled(api: Served) -> dict:
     return api.ask("GET", "/v1/dead-letters/replay").json()
 
 
+@pytest.mark.serial
 def test_the_api_sends_letters_again_once_and_answers_while_the_broker_is_away(
     own_kafka: Kafka, tmp_path: Path
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_broker_that_is_away_at_the_start_and_in_the_middle_is_waited_for(
     assert seen_dead(one.database) == {}
 
 
+@pytest.mark.kafka
 def test_all_steps_in_one_group_on_the_embedded_broker_say_the_same(tmp_path, exchanges, config, expected):
     with brokers.embedded() as server:
         broker = brokers.cluster_of(server.bootstrap, server).broker

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from dataclasses import replace
 
+import pytest
 from aiokafka.admin import NewTopic
 
 from schemas.topics import EXCHANGES, Topic
@@ -69,6 +70,7 @@ def test_dead_topics_are_among_all_topics_and_keep_their_one_partition() -> None
     assert len(sizes) == len(all_topics())
 
 
+@pytest.mark.kafka
 def test_check_exits_1_for_what_create_would_have_to_make(keelwatch) -> None:
     with embedded() as server:
         where = ("--bootstrap", server.bootstrap)

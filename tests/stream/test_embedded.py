@@ -12,6 +12,7 @@ from services.stream.broker import EMBEDDED_CLUSTER, recognised
 from services.stream.embedded_broker import check_free, start_broker
 
 
+@pytest.mark.kafka
 def test_it_is_a_cluster_that_was_never_seen_and_gone_when_stopped() -> None:
     brokers = [start_broker(), start_broker()]
     try:

@@ -6,10 +6,13 @@ import json
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from services.store.engine import open_database
 from services.stream.broker import Broker
 from tests.support.streams import Worker, running, until
 
+pytestmark = pytest.mark.processes
 NOBODY = Broker("127.0.0.1:9")
 SAID = '"waits for the database"'
 

@@ -16,6 +16,7 @@ import pytest
 from tests.support.source import ROOT
 from tests.support.streams import until
 
+pytestmark = pytest.mark.kafka
 CAREFUL = """
 def leave(*_):
     open(sys.argv[1] + ".saved", "w").close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from services.store.engine import Database
 
 BASE = "http://127.0.0.1:8400"
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+_APPLICATIONS: deque[tuple[Api, FastAPI]] = deque(maxlen=8)
 
 
 @dataclass
@@ -72,7 +74,7 @@ def asked(app: FastAPI | Api, method: str, path: str, **more: Any) -> httpx.Resp
 
 def all_asked(app: FastAPI | Api, requests: Sequence[tuple[str, str, dict[str, Any]]]) -> list[httpx.Response]:
     """Requests that are made at the same time."""
-    served = make(app) if isinstance(app, Api) else app
+    served = application(app) if isinstance(app, Api) else app
 
     async def work() -> list[httpx.Response]:
         transport = httpx.ASGITransport(served)
@@ -80,6 +82,16 @@ def all_asked(app: FastAPI | Api, requests: Sequence[tuple[str, str, dict[str, A
             return await asyncio.gather(*(client.request(m, path, **more) for m, path, more in requests))
 
     return asyncio.run(work())
+
+
+def application(api: Api) -> FastAPI:
+    """The application that an API is: the same for all that is asked of it, since making one takes long."""
+    for known, made in _APPLICATIONS:
+        if known is api:
+            return made
+    made = make(api)
+    _APPLICATIONS.append((api, made))
+    return made
 
 
 class Pieces:

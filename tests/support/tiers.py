@@ -7,6 +7,7 @@ model that embeds: so that what is `fast` stays so. CONTRIBUTING.md says what ea
 from __future__ import annotations
 
 import fcntl
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,6 +67,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: first[item.path])
 
 
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage all that was imported: looking through it takes a good part of the time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give whole files to the processes, in the order above: modules share servers."""
@@ -78,7 +85,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Know what the running test may start; while one that is `serial` runs, no other does."""
-    _now.append(_heavy(item))
+    may = _heavy(item)
+    _now.append(may | ({"processes", "embedding"} if "kafka" in may else set()))  # a broker is there for the workers
     _hold_to_model()
     try:
         with _turn(item):
