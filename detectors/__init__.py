@@ -28,7 +28,7 @@ def registered() -> tuple[Detector[Any, Any], ...]:
     """
     others = sorted(entry_points(group=GROUP), key=lambda point: point.name)
     found = (*DETECTORS, *(point.load()() for point in others))
-    names = [detector.name for detector in found]
+    names = [detector.spec.name for detector in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"two detectors are named {twice[0]}; rename the one that was added by an entry point")

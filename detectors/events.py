@@ -11,7 +11,7 @@ from detectors.protocol import Baseline, Finding, Rows, Scope, Stream
 from schemas.reading import Effect, ReadingStatus
 from schemas.spec import Spec
 
-PERIOD = 50  # scored rows between two words without a transition
+PERIOD = 50  # scored rows between two periodic findings
 UNSCORED = 200  # rows in a row without a value before the stream is blind
 SHOWN = 5
 
@@ -57,7 +57,6 @@ class Events:
     spec: ClassVar[Spec] = Spec(
         name="events",
         kind="event",
-        family="events",
         title="Events",
         noun="events",
         says="signals that must not happen once; alerts at the first",
@@ -67,7 +66,6 @@ class Events:
         of_baseline=False,
         resolves=False,
     )
-    name: ClassVar[str] = "events"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = False
     artefact_type: ClassVar[type[EventsArtefact]] = EventsArtefact
@@ -97,7 +95,7 @@ class Events:
 
 
 def _follow(signal: str, state: EventState, rows: Rows) -> tuple[EventState, list[Finding]]:
-    """One signal's state after the rows, and what there was to say on the way."""
+    """One signal's state after the rows, and the findings on the way."""
     findings: list[Finding] = []
     values = rows.signals.get(signal, np.full(len(rows), np.nan)).tolist()
     for row, value in enumerate(values):
@@ -119,7 +117,7 @@ def _count(state: EventState, value: float, id: str) -> EventState:
 
 
 def _finding(row: int, signal: str, state: EventState, transition: bool) -> Finding:
-    """What there is to say of a signal at a row."""
+    """The finding on a signal at a row."""
     return Finding(
         row=row,
         stream=Stream(signal),

@@ -6,17 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.protocol import Baseline, Finding, Rows, Scope, Stream
+from detectors.protocol import Baseline, Bool, Finding, Float, Int, Rows, Scope, Stream
 from detectors.stats import bets, drift
 from detectors.stats.clusters import distances, kmeans, left_out_distances
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.repeated_prompts import Known, group_rows, prompt_keys
 from schemas.spec import Spec
-
-Float = NDArray[np.float64]
 
 EFFECT = "response shift"
 NOVEL = "prompts unlike the baseline"
@@ -46,7 +43,7 @@ class Lens:
     response_axes: Float
     style_mean: Float
     style_sd: Float
-    style_used: NDArray[np.int64]
+    style_used: Int
     centres: Float
     radius: float
     known: Known
@@ -67,7 +64,7 @@ class ModelShift:
 
     Evidence is an e-detector over three windows; see `detectors.stats.bets` for the bets and their sources. That false
     alarms keep to the ARL is measured (`python -m tests.benchmarks.drift`), not proven. Limits: a topic that the
-    baseline lacks and that lies among its own is not told from known ones by distance, and answers to it can
+    baseline lacks and that lies among its own is not stream_rows from known ones by distance, and answers to it can
     look like a changed model (user_shift then fires too); a style feature that never varied in the baseline is not
     watched; prompts that are novel, or asked again and again, are not judged at all.
 
@@ -81,16 +78,15 @@ class ModelShift:
     spec: ClassVar[Spec] = Spec(
         name="model_shift",
         kind="shift",
-        family="model_shift",
         title="Answers to similar questions",
         noun="answers to similar questions",
         says="the response given the prompt, by embeddings and style",
+        does="answers similar questions differently",
         sign="similar questions are answered differently",
         unit="sd",
         severity="info",
         blames="model",
     )
-    name: ClassVar[str] = "model_shift"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = True
     artefact_type: ClassVar[type[ModelShiftArtefact]] = ModelShiftArtefact
@@ -104,7 +100,7 @@ class ModelShift:
     response_prior: float = 0.02
     style_prior: float = 0.5
     recipe: bets.Recipe = field(default_factory=bets.Recipe)
-    course: drift.EvidenceSettings = field(default_factory=drift.EvidenceSettings)
+    evidence: drift.EvidenceSettings = field(default_factory=drift.EvidenceSettings)
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """One: the whole response."""
@@ -117,7 +113,7 @@ class ModelShift:
             return ModelShiftArtefact(None, None, baseline.arl)
         groups = group_rows(rows.prompt)
         lens = self._lens(rows, groups)
-        design, target, apart = _seen(lens, rows)
+        design, target, apart = _coordinates(lens, rows)
         if target.shape[1] == 0:
             return ModelShiftArtefact(None, None, baseline.arl)
         if groups.max() + 1 < LEAST_UNIQUE:  # a handful of prompts: only rows can be held out
@@ -135,7 +131,7 @@ class ModelShift:
 
     def start(self, artefact: ModelShiftArtefact) -> drift.DriftState:
         """The state of zero evidence."""
-        return drift.start(artefact.fitted, self.course)
+        return drift.start(artefact.fitted, self.evidence)
 
     def step(
         self, artefact: ModelShiftArtefact, state: drift.DriftState, rows: Rows
@@ -145,15 +141,15 @@ class ModelShift:
         if artefact.lens is None or artefact.fitted is None:
             return drift.blinded(state, row, TOO_FEW)
         picked = rows.take(row)
-        design, target, apart = _seen(artefact.lens, picked)
+        design, target, apart = _coordinates(artefact.lens, picked)
         every = np.ones(len(row), dtype=np.bool_)
         over, keys = artefact.lens.known.repeated(prompt_keys(picked.prompt), state.keys, every)
         novel = apart.min(axis=1) > artefact.lens.radius
-        told = drift.DriftRows(row, picked.ids, design, target, apart.argmin(axis=1), novel, ~novel & ~over)
-        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, NOVEL)
-        return DriftPass(plan, replace(state, keys=keys)).over(told)
+        stream_rows = drift.DriftRows(row, picked.ids, design, target, apart.argmin(axis=1), novel, ~novel & ~over)
+        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL)
+        return DriftPass(plan, replace(state, keys=keys)).run(stream_rows)
 
-    def _lens(self, rows: Rows, groups: NDArray[np.int64]) -> Lens:
+    def _lens(self, rows: Rows, groups: Int) -> Lens:
         """Everything that turns vectors into numbers, from the baseline."""
         prompt, response = rows.prompt.astype(np.float64), rows.response.astype(np.float64)
         style = rows.style.astype(np.float64)
@@ -179,7 +175,7 @@ class ModelShift:
         )
 
 
-def _is_style(lens: Lens) -> NDArray[np.bool_]:
+def _is_style(lens: Lens) -> Bool:
     """(r + s,) which columns of the target are style features."""
     column = np.arange(lens.response_axes.shape[1] + len(lens.style_used))
     return np.asarray(column >= lens.response_axes.shape[1])
@@ -190,12 +186,12 @@ def _middle(target: Float) -> float:
     return float(np.median(target.var(axis=0))) if target.shape[1] else 0.0
 
 
-def _seen(lens: Lens, rows: Rows) -> tuple[Float, Float, Float]:
+def _coordinates(lens: Lens, rows: Rows) -> tuple[Float, Float, Float]:
     """Design (n, 1 + q), target (n, r + s) and distances to the clusters' centres (n, c) of rows."""
     prompt, response = rows.prompt.astype(np.float64), rows.response.astype(np.float64)
-    given = row_products(prompt - lens.prompt_mean, lens.prompt_axes)
-    said = row_products(response - lens.response_mean, lens.response_axes)
+    asked = row_products(prompt - lens.prompt_mean, lens.prompt_axes)
+    answered = row_products(response - lens.response_mean, lens.response_axes)
     style = (rows.style[:, lens.style_used].astype(np.float64) - lens.style_mean) / lens.style_sd
-    design = np.concatenate([np.ones((len(rows), 1)), given], axis=1)
-    target = np.concatenate([said, np.clip(style, -STYLE_LIMIT, STYLE_LIMIT)], axis=1)
+    design = np.concatenate([np.ones((len(rows), 1)), asked], axis=1)
+    target = np.concatenate([answered, np.clip(style, -STYLE_LIMIT, STYLE_LIMIT)], axis=1)
     return design, target, distances(prompt, lens.centres)

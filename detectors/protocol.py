@@ -14,6 +14,7 @@ from schemas.spec import Spec
 
 Float = NDArray[np.float64]
 Half = NDArray[np.float16]
+Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 Scope = Literal["identity", "route"]
 
@@ -34,7 +35,7 @@ class Rows:
         ids: id of each exchange.
     """
 
-    index: NDArray[np.int64]
+    index: Int
     ts: Float
     prompt: Half
     response: Half
@@ -48,7 +49,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, where: NDArray[np.int64]) -> Self:
+    def take(self, where: Int) -> Self:
         """The rows at the positions `where`, in that order."""
         picked: dict[str, Any] = {}
         for field in fields(self):
@@ -89,11 +90,11 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A detector's word on one stream at one row; `detect` makes a reading of it.
+    """What a detector says of one stream at one row; `detect` makes a reading of it.
 
     Attributes:
         row: position within the rows given to `step` of the exchange that it speaks of.
-        transition: whether the status changed at this row (else it is a periodic word).
+        transition: whether the status changed at this row (else it is a periodic report).
         log_e, threshold: evidence and the level at which it fires, natural logarithms.
         n: rows the stream has used since `start`; an alarm that ends by itself zeroes the evidence and not n.
         exemplars: ids of exchanges that show what moved.
@@ -126,7 +127,6 @@ class Detector(Protocol[Artefact, State]):
     """
 
     spec: ClassVar[Spec]
-    name: ClassVar[str]
     scope: ClassVar[Scope]
     learns: ClassVar[bool]  # False: watches from the first exchange on, `fit` gets an empty baseline
 

@@ -70,7 +70,6 @@ class RateShift:
     spec: ClassVar[Spec] = Spec(
         name="rate_shift",
         kind="rate",
-        family="rate_shift",
         title="Safety rates",
         noun="safety rate",
         says="the rate of every Boolean signal given the prompt, up and down",
@@ -78,7 +77,6 @@ class RateShift:
         graver=True,
         blames="model",
     )
-    name: ClassVar[str] = "rate_shift"
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = True
     artefact_type: ClassVar[type[RateArtefact]] = RateArtefact

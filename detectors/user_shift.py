@@ -6,16 +6,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.protocol import Baseline, Finding, Rows, Scope, Stream
+from detectors.protocol import Baseline, Finding, Float, Half, Rows, Scope, Stream
 from detectors.stats import bets, drift
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.repeated_prompts import group_rows
 from schemas.spec import Spec
-
-Float = NDArray[np.float64]
 
 EFFECT = "prompt shift"
 TOO_FEW = "too few different prompts in the baseline"
@@ -54,16 +51,15 @@ class UserShift:
     spec: ClassVar[Spec] = Spec(
         name="user_shift",
         kind="shift",
-        family="user_shift",
         title="What users ask",
         noun="what users ask",
         says="the prompts",
+        does="is asked different questions",
         sign="users ask differently",
         unit="sd",
         severity="info",
         blames="users",
     )
-    name: ClassVar[str] = "user_shift"
     scope: ClassVar[Scope] = "route"
     learns: ClassVar[bool] = True
     artefact_type: ClassVar[type[UserShiftArtefact]] = UserShiftArtefact
@@ -72,7 +68,7 @@ class UserShift:
     axes: int = 32
     prior: float = 0.05
     recipe: bets.Recipe = field(default_factory=lambda: bets.Recipe(slack=2.0))
-    course: drift.EvidenceSettings = field(default_factory=drift.EvidenceSettings)
+    evidence: drift.EvidenceSettings = field(default_factory=drift.EvidenceSettings)
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """One: all prompts of the route."""
@@ -86,7 +82,7 @@ class UserShift:
             return UserShiftArtefact(None, None, baseline.arl)
         mean, axes, spread = components(prompt.astype(np.float64), self.axes)
         lens = PromptLens(mean, axes / spread.max())
-        target = _seen(lens, prompt)
+        target = _coordinates(lens, prompt)
         design, cluster = np.ones((len(target), 1)), np.zeros(len(target), dtype=np.int64)
         share, least = np.full(target.shape[1], self.prior), 0.01 * np.full(target.shape[1], target.var(axis=0).max())
         sample = bets.BaselineSample(design, target, groups, cluster, 1, share, least)
@@ -94,7 +90,7 @@ class UserShift:
 
     def start(self, artefact: UserShiftArtefact) -> drift.DriftState:
         """The state of zero evidence."""
-        return drift.start(artefact.fitted, self.course)
+        return drift.start(artefact.fitted, self.evidence)
 
     def step(
         self, artefact: UserShiftArtefact, state: drift.DriftState, rows: Rows
@@ -103,14 +99,14 @@ class UserShift:
         row = np.flatnonzero(rows.embedded)
         if artefact.lens is None or artefact.fitted is None:
             return drift.blinded(state, row, TOO_FEW)
-        target = _seen(artefact.lens, rows.prompt[row])
+        target = _coordinates(artefact.lens, rows.prompt[row])
         none, every = np.zeros(len(row), dtype=np.int64), np.ones(len(row), dtype=np.bool_)
         ids = tuple(rows.ids[i] for i in row)
-        told = drift.DriftRows(row, ids, np.ones((len(row), 1)), target, none, ~every, every)
-        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.course, artefact.arl, EFFECT, TOO_FEW)
-        return DriftPass(plan, state).over(told)
+        stream_rows = drift.DriftRows(row, ids, np.ones((len(row), 1)), target, none, ~every, every)
+        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, TOO_FEW)
+        return DriftPass(plan, state).run(stream_rows)
 
 
-def _seen(lens: PromptLens, prompt: NDArray[np.float16]) -> Float:
+def _coordinates(lens: PromptLens, prompt: Half) -> Float:
     """(n, q): the prompts along the axes."""
     return row_products(prompt.astype(np.float64) - lens.mean, lens.axes)

@@ -6,10 +6,13 @@ from typing import Literal
 
 from schemas.alert import Severity
 from schemas.base import Hash16, NonNegative, Part, Record, Timestamp, hash16
+from schemas.evaluation import Outcome
 from schemas.exchange import Route
 
 IncidentState = Literal["open", "acknowledged", "snoozed", "resolved"]
 Verdict = Literal["model", "users", "both", "ruler", "unknown"]
+Confidence = Literal["suspected", "likely", "very sure", "certain"]
+"""How sure we are, in words. `suspected`: a change is likely, and nothing about safety is known; `certain`: seen."""
 EntryKind = Literal[
     "opened",
     "alert_fired",
@@ -28,13 +31,18 @@ EntryKind = Literal[
 
 
 class TimelineEntry(Part):
-    """One thing that happened to an incident, in words, with what it refers to."""
+    """One thing that happened to an incident, in plain words, with what it refers to.
+
+    `details` holds the numbers, ids and statistics behind `text`; `outcome` is of an entry that compares two runs.
+    """
 
     ts: Timestamp
     kind: EntryKind
     text: str
+    details: str | None = None
     actor: str | None = None
     ref: str | None = None
+    outcome: Outcome | None = None
 
 
 class Incident(Record):
@@ -52,6 +60,7 @@ class Incident(Record):
     verdict_reason: str
     severity: Severity
     headline: str = ""
+    confidence: Confidence | None = None
     families: tuple[str, ...]
     signals: tuple[str, ...]
     identities: tuple[Hash16, ...]

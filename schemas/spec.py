@@ -1,8 +1,8 @@
 """What is special about one signal, or about one family of alerts: the facts that others ask instead of its name.
 
-A signal (`services/signals`) and a detector (`detectors`) each carry one; the two families that no detector raises
-(`evaluation`, `blind`) have theirs in `services/specs.py`. Severity, verdict, redaction, the monitor file's
-defaults, pages, messages, metrics and the documentation's tables ask these.
+A signal (`services/signals`) and a detector (`detectors`) each carry one; the families of alerts that no detector
+raises have theirs in `services/specs.py`, and so have the signals that are planned. Severity, verdict, redaction, the
+monitor file's defaults, pages, messages, metrics and the documentation's tables ask these.
 """
 
 from __future__ import annotations
@@ -25,17 +25,20 @@ class Spec:
     """A signal, or a family of alerts.
 
     Attributes:
-        name: in records, monitor files, metrics and the API; people read `title` and the nouns.
-        family: of a signal, the group that pages show it in; of alerts, what stands in their field `family`.
+        name: in records, monitor files, metrics and the API, and of the file that holds it; people read the rest.
+        family: of a signal, the group that pages show it in. The family of an alert is its detector's `name`.
         title: as a heading, for example `Refusals`.
         noun: what moves, as the subject of `rose` and `fell`: `refusal rate`; of a shift what differs.
         says: what is measured, completing `says whether the answer ...` or `watches ...`; for reference tables.
+        does: of a shift, what its route does then, after the route's name: `answers similar questions differently`.
         sign: what an alert of it shows, as one of the signs of a verdict: `similar questions are answered differently`.
         seen: of an event signal, what was seen in an answer: `a leaked credential`.
         unit: of its effect: percentage points, standard deviations, or a count (`ratio`).
+        unscored: why there may be nothing to measure: `no exchange carries a system prompt`.
         floor: smallest change of the signal's rate worth an alert, a share; 0 makes one an event; None: no rate.
         worse: the direction that harms; None where both may.
-        severity: least severity of an alert of it. graver: whether a move of five floors makes it an error.
+        severity: least severity of an alert of it; of a signal, of a rate that moves the way that harms.
+        graver: whether a move of five floors makes it an error.
         redacts: whether its spans must be masked, so that text is kept only where it looked.
         blames: who moved when an alert of this family fires; None says nothing about it.
         of_baseline: whether its alerts are held against a baseline, so that accepting a new one ends them.
@@ -44,12 +47,14 @@ class Spec:
 
     name: str
     kind: SpecKind
-    family: str
     title: str
     noun: str
     says: str
+    family: str = ""
+    does: str = ""
     sign: str = ""
     seen: str = ""
+    unscored: str = ""
     unit: Unit = "pp"
     floor: float | None = None
     worse: Direction | None = None

@@ -11,7 +11,7 @@ from schemas.change import Change
 from schemas.decision import Decision
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
-from schemas.topics import TOPICS, Topic
+from schemas.topics import TOPICS, dead_topics
 from services.alert.core import step as alert_step
 from services.alert.state import AlertState
 from services.detect.core import step as detect_step
@@ -26,14 +26,9 @@ class FlowStep:
     what: str
 
     @property
-    def consumes(self) -> tuple[Topic, ...]:
-        """The topics that it reads."""
-        return tuple(topic for topic in TOPICS if self.name in topic.consumers)
-
-    @property
-    def produces(self) -> tuple[Topic, ...]:
-        """The topics of which it is the one producer."""
-        return tuple(topic for topic in TOPICS if topic.producer == self.name)
+    def reads(self) -> tuple[str, ...]:
+        """Names of the topics that it reads, those of dead letters too."""
+        return tuple(topic.name for topic in (*TOPICS, *dead_topics()) if self.name in topic.consumers)
 
 
 STEPS: Final = (
@@ -45,6 +40,12 @@ STEPS: Final = (
     FlowStep("notify", "incidents told in Slack, from the database's outbox"),
     FlowStep("api", "what people see and decide"),
 )
+
+
+def topics_of(step: str) -> tuple[str, ...]:
+    """Names of the topics that a step reads."""
+    (known,) = (one for one in STEPS if one.name == step)
+    return known.reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,11 @@ class RouteOutput:
 
 def advance(plan: DetectionPlan, flow: RouteFlow, item: ScoreBlock | Decision) -> tuple[RouteFlow, RouteOutput]:
     """Take a block of scores or a decision of one route through detect and alert."""
-    detect, said = detect_step(plan, flow.detect, [item])
+    detect, output = detect_step(plan, flow.detect, [item])
     inputs: list[Reading | Change | Decision] = [item] if isinstance(item, Decision) else []
-    inputs += _in_order(said.readings, said.changes)
+    inputs += _in_order(output.readings, output.changes)
     alert, alerts = alert_step(flow.alert, inputs, None)
-    return RouteFlow(detect, alert), RouteOutput(said.readings, said.changes, alerts)
+    return RouteFlow(detect, alert), RouteOutput(output.readings, output.changes, alerts)
 
 
 def _in_order(readings: Sequence[Reading], changes: Sequence[Change]) -> list[Reading | Change]:

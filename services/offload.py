@@ -1,12 +1,12 @@
-"""CPU work off the event loop: one thread, a bounded queue, the order of the calls."""
+"""Work beside the caller: in one thread of its own, or as a task while a block runs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Final, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -64,3 +64,14 @@ class Offload:
     def _make_room(self) -> None:
         self._taken -= 1
         self._room.release()
+
+
+@asynccontextmanager
+async def running(work: Callable[[], Coroutine[Any, Any, None]], name: str) -> AsyncIterator[None]:
+    """Run `work` as a task of that name while the block runs; it is cancelled at the end."""
+    task = asyncio.create_task(work(), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.base import Record
 from schemas.exchange import Exchange
 from schemas.position import Position
 from schemas.score import Flag
+
+Clock = Callable[[], datetime]
+"""The time now, by the clock on the wall."""
+Publish = Callable[[Sequence[Record]], Awaitable[None]]
+"""Sends records to their topics, in order; returns once the broker has all of them."""
 
 
 @dataclass(frozen=True, slots=True)

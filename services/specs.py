@@ -1,19 +1,22 @@
-"""Every spec by name: of signals, of detectors, and of the families of alerts that no detector raises. Pure."""
+"""Every spec by name: of signals, of detectors, and of the families of alerts that no detector raises. Pure.
+
+Whoever wants to know something of one signal or detector asks here, and names none: tests/architecture holds it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from detectors import registered
-from schemas.spec import Spec
+from schemas.alert import Severity, rank
+from schemas.reading import Unit
+from schemas.spec import Spec, SpecKind
 from services.signals import SIGNALS
 
 EVALUATION: Final = Spec(
     name="evaluation",
     kind="suite",
-    family="evaluation",
     title="Safety suites",
     noun="safety suite",
     says="a suite that regressed against the baseline's run",
@@ -25,7 +28,6 @@ EVALUATION: Final = Spec(
 BLIND: Final = Spec(
     name="blind",
     kind="blind",
-    family="blind",
     title="Not monitored",
     noun="monitoring",
     says="what cannot be seen: no data, nothing scored, a flood of dead letters",
@@ -34,20 +36,84 @@ BLIND: Final = Spec(
 RULER: Final = Spec(
     name="instrument_shift",
     kind="shift",
-    family="instrument_shift",
     title="Our own measurement",
     noun="our measurement",
     says="the scorers themselves, on frozen exchanges",
+    does="is measured differently: our own scorers changed",
     sign="the scorers answer differently on frozen exchanges",
     unit="sd",
     blames="ruler",
 )
+LEARNING: Final = "baseline"
+VOLATILE: Final = "identity"
+"""What stands in a reading's field `detector` where it tells of a baseline's progress, and of a field of the model that
+changes all the time: neither ever fires."""
 
 
-@cache
-def families() -> Mapping[str, Spec]:
-    """The spec of every family of alerts, by the name of the family; detectors of other distributions too."""
-    return {spec.family: spec for spec in (*(one.spec for one in registered()), EVALUATION, BLIND, RULER)}
+PLANNED: Final = (
+    Spec(name="evasion", kind="signal", title="Evasion", noun="rate of evasive answers", says="evades the question"),
+    Spec(
+        name="guardrail_outcome",
+        kind="signal",
+        title="Guardrail outcomes",
+        noun="rate of answers that a guardrail stopped",
+        says="was stopped by a guardrail",
+    ),
+    Spec(
+        name="harmful_compliance",
+        kind="signal",
+        title="Harmful compliance",
+        noun="rate of harmful answers",
+        says="does what a harmful request asks",
+        worse="up",
+        severity="critical",
+    ),
+    Spec(
+        name="harmful_request",
+        kind="signal",
+        title="Harmful requests",
+        noun="rate of harmful requests",
+        says="answers a request that is harmful",
+    ),
+    Spec(
+        name="jailbreak_attempt",
+        kind="signal",
+        title="Jailbreak attempts",
+        noun="rate of jailbreak attempts",
+        says="answers an attempt to talk it out of its rules",
+    ),
+    Spec(name="novelty", kind="signal", title="Novelty", noun="rate of new topics", says="answers a topic that is new"),
+    Spec(
+        name="over_refusal",
+        kind="signal",
+        title="Over-refusals",
+        noun="over-refusal rate",
+        says="declines a benign request",
+    ),
+    Spec(name="toxicity", kind="signal", title="Toxicity", noun="rate of toxic answers", says="is toxic"),
+)
+"""Signals that this version does not score: records of another scorer may hold them, a monitor file may name them."""
+
+
+class ReferenceRow(NamedTuple):
+    """A row of the reference tables: what stands in them of a signal or of a family of alerts.
+
+    `severity` is the least of an alert of it, `floor` the default of a signal's rate.
+    """
+
+    name: str
+    kind: SpecKind
+    title: str
+    says: str
+    unit: Unit
+    floor: float | None
+    severity: Severity
+    redacts: bool
+
+
+def reference() -> tuple[ReferenceRow, ...]:
+    """A row of every signal, then of every family of alerts, in the order of the registries."""
+    return tuple(_row(spec) for spec in (*signals().values(), *families().values()))
 
 
 @cache
@@ -56,18 +122,50 @@ def signals() -> Mapping[str, Spec]:
     return {one.spec.name: one.spec for one in SIGNALS}
 
 
+@cache
+def families() -> Mapping[str, Spec]:
+    """The spec of every family of alerts, by the name of the family; detectors of other distributions too."""
+    from detectors import registered  # noqa: PLC0415 -- numpy and scipy, and who asks only of signals needs neither
+
+    return {spec.name: spec for spec in (*(one.spec for one in registered()), EVALUATION, BLIND, RULER)}
+
+
+def names_of(kind: SpecKind) -> tuple[str, ...]:
+    """The families of alerts that are of this kind."""
+    return tuple(name for name, spec in families().items() if spec.kind == kind)
+
+
 def family_of(name: str) -> Spec:
     """The spec of an alert's family. One that is not known here counts as a rate that may be grave: never harmless."""
+    if (known := families().get(name)) is not None:
+        return known
     plain = _plain(name)
-    made = Spec(name=name, kind="rate", family=name, title=plain.capitalize(), noun=plain, says=plain, graver=True)
-    return families().get(name, made)
+    return Spec(name=name, kind="rate", title=plain.capitalize(), noun=plain, says=plain, graver=True)
 
 
 def signal_of(name: str) -> Spec:
     """The spec of a signal. One that is not known here, of an older or newer version, is called by its plain name."""
+    if (known := signals().get(name) or _planned().get(name)) is not None:
+        return known
     plain = _plain(name)
-    made = Spec(name=name, kind="signal", family="other", title=plain.capitalize(), noun=f"{plain} rate", says=plain)
-    return signals().get(name, made)
+    return Spec(name=name, kind="signal", title=plain.capitalize(), noun=f"{plain} rate", says=plain)
+
+
+@cache
+def _planned() -> Mapping[str, Spec]:
+    return {spec.name: spec for spec in PLANNED}
+
+
+def _row(spec: Spec) -> ReferenceRow:
+    return ReferenceRow(
+        spec.name, spec.kind, spec.title, spec.says, spec.unit, spec.floor, _least_severity(spec), spec.redacts
+    )
+
+
+def _least_severity(spec: Spec) -> Severity:
+    """Of a signal of which a single one alerts, that of the family which watches it."""
+    watchers = names_of("event") if spec.kind == "signal" and spec.floor == 0 else ()
+    return max((spec.severity, *(family_of(name).severity for name in watchers)), key=rank)
 
 
 def _plain(name: str) -> str:

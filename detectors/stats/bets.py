@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.protocol import Bool, Float, Int
 from detectors.stats.linear_algebra import ridge
 from detectors.stats.repeated_prompts import fold_of
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 LIMIT = 6.0  # standard deviations at which one row's residual is cut
 LEAST_NOISE = 0.9  # variance of a turned residual is never taken for less
@@ -100,7 +97,7 @@ class BaselineSample:
     share: Float
     least: Float
 
-    def where(self, rows: NDArray[np.bool_]) -> tuple[Float, Float, int]:
+    def where(self, rows: Bool) -> tuple[Float, Float, int]:
         """Design, target and number of unique prompts of the picked rows."""
         return self.design[rows], self.target[rows], len(np.unique(self.groups[rows]))
 
@@ -181,7 +178,7 @@ def _aim(fitted: Fitted, slope: Float, earned: Float, trust: Float) -> tuple[Flo
     return trust @ slope / scale, fitted.local @ along / scale
 
 
-def _fit_one(sample: BaselineSample, keep: NDArray[np.bool_], recipe: Recipe) -> tuple[Float, Float, Float]:
+def _fit_one(sample: BaselineSample, keep: Bool, recipe: Recipe) -> tuple[Float, Float, Float]:
     """Regression weights, turn and prior variances fitted on the kept rows."""
     design, target, unique = sample.where(keep)
     weights, used = ridge(design, target, recipe.penalty * len(design) / unique)

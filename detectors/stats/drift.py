@@ -1,10 +1,6 @@
-"""One drift stream: its settings, its state, and a pass over rows with bets, evidence and findings.
+"""One stream of the embedding detectors: its settings, its state, and a pass over rows that makes findings.
 
-What the embedding detectors remember of a stream, and how they gather evidence.
-
-One pass over rows: bets in blocks, evidence, status and findings.
-
-Evidence of each window is a Shiryaev-Roberts e-detector, M = (M + 1) * factor, and the stream fires when their mean
+The evidence of each window is a Shiryaev-Roberts e-detector, M = (M + 1) * factor, and the stream fires when their mean
 reaches the ARL: Shin, Ramdas and Rinaldo, "E-detectors" (2023, arXiv 2203.03532), section 2.3. A bet stands for
 a block of rows that is counted from the stream's first row, so nothing depends on how the rows are cut into batches.
 """
@@ -15,17 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.protocol import Finding, Stream
+from detectors.protocol import Bool, Finding, Float, Int, Stream
 from detectors.stats import bets
 from detectors.stats.intervals import Distance, distance_of
 from detectors.stats.repeated_prompts import Keys
 from schemas.reading import Effect, ReadingStatus
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
+EVERY: Final = 50  # rows between two periodic findings
+RECENT: Final = 48  # rows whose ids are remembered as possible exemplars
+EXEMPLARS: Final = 5
+CAP: Final = 10.0  # evidence never exceeds this times the threshold, so that it can come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +57,14 @@ class DriftPlan:
     """All that a pass over rows goes by.
 
     Attributes:
-        fitted, recipe, course: the bets, how they are placed and how evidence is gathered.
+        fitted, recipe, settings: the bets, how they are placed and how evidence is gathered.
         arl: mean number of rows between false alarms, the evidence at which the stream fires.
         effect: name of the distance that findings carry; blind: their reason where prompts are novel.
     """
 
     fitted: bets.Fitted
     recipe: bets.Recipe
-    course: EvidenceSettings
+    settings: EvidenceSettings
     arl: float
     effect: str
     blind: str
@@ -121,10 +117,10 @@ class DriftState:
     keys: Keys
 
 
-def start(fitted: bets.Fitted | None, course: EvidenceSettings) -> DriftState:
+def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
     """The state of zero evidence; without bets there is nothing to remember."""
     q, d = fitted.weights.shape[1:] if fitted else (0, 0)
-    w, c = len(course.windows), len(fitted.local) if fitted else 0
+    w, c = len(settings.windows), len(fitted.local) if fitted else 0
     return DriftState(
         n=0,
         fired=-1,
@@ -135,9 +131,9 @@ def start(fitted: bets.Fitted | None, course: EvidenceSettings) -> DriftState:
         wealth=np.zeros(w),
         cusum=np.zeros(w),
         since=np.zeros(w, dtype=np.int64),
-        along=np.zeros(course.recent),
-        novel=np.zeros(course.novel_of, dtype=np.bool_),
-        idle=np.zeros(course.idle_of, dtype=np.bool_),
+        along=np.zeros(settings.recent),
+        novel=np.zeros(settings.novel_of, dtype=np.bool_),
+        idle=np.zeros(settings.idle_of, dtype=np.bool_),
         prompts=0,
         ids=(),
         scores=(),
@@ -146,26 +142,20 @@ def start(fitted: bets.Fitted | None, course: EvidenceSettings) -> DriftState:
 
 
 def blinded(state: DriftState, rows: Int, reason: str) -> tuple[DriftState, tuple[Finding, ...]]:
-    """What a stream says that cannot be judged: blind, from its first row on."""
+    """A stream that cannot be judged is blind, from its first row on."""
     if state.blind or not len(rows):
         return state, ()
     finding = Finding(row=int(rows[0]), stream=Stream(), status="blind", transition=True, n=0, reason=reason)
     return replace(state, blind=True), (finding,)
 
 
-EVERY: Final = 50  # rows between two periodic findings
-RECENT: Final = 48  # rows whose ids are remembered as possible exemplars
-EXEMPLARS: Final = 5
-CAP: Final = 10.0  # evidence never exceeds this times the threshold, so that it can come back
-
-
 class DriftPass:
     """One pass over rows: takes a state, changes copies of its arrays, gives the state after the last row."""
 
     def __init__(self, plan: DriftPlan, state: DriftState) -> None:
-        self.fitted, self.recipe, self.course, self.arl = plan.fitted, plan.recipe, plan.course, plan.arl
+        self.fitted, self.recipe, self.settings, self.arl = plan.fitted, plan.recipe, plan.settings, plan.arl
         self.plan = plan
-        self.decay = plan.course.decay
+        self.decay = plan.settings.decay
         self.state = state
         self.n, self.fired, self.begun = state.n, state.fired, state.begun
         self.blind, self.prompts = state.blind, state.prompts
@@ -176,19 +166,19 @@ class DriftPass:
         self.recent = list(zip(state.ids, state.scores, strict=True))
         self.findings: list[Finding] = []
 
-    def over(self, told: DriftRows) -> tuple[DriftState, tuple[Finding, ...]]:
+    def run(self, rows: DriftRows) -> tuple[DriftState, tuple[Finding, ...]]:
         """Take in all rows, in order."""
-        turned = bets.whiten(self.fitted, told.design, told.target)
-        member = told.cluster[:, None] == np.arange(len(self.fitted.local))
-        tallies = np.concatenate([told.design, told.target, member], axis=1)
-        for i, row in enumerate(told.row):
+        turned = bets.whiten(self.fitted, rows.design, rows.target)
+        member = rows.cluster[:, None] == np.arange(len(self.fitted.local))
+        tallies = np.concatenate([rows.design, rows.target, member], axis=1)
+        for i, row in enumerate(rows.row):
             before = self.status
-            used = bool(told.used[i])
-            self._see(bool(told.novel[i]), used)
+            used = bool(rows.used[i])
+            self._note_prompt(bool(rows.novel[i]), used)
             if used:
-                self._bet(turned[i], int(told.cluster[i]), tallies[i], told.ids[i])
-            self._speak(int(row), before, used)
-        return self._after(), tuple(self.findings)
+                self._settle_bet(turned[i], int(rows.cluster[i]), tallies[i], rows.ids[i])
+            self._report(int(row), before, used)
+        return self._state_after(), tuple(self.findings)
 
     @property
     def status(self) -> ReadingStatus:
@@ -197,17 +187,17 @@ class DriftPass:
             return "blind"
         return "firing" if self.fired >= 0 else "quiet"
 
-    def _see(self, novel: bool, used: bool) -> None:
+    def _note_prompt(self, novel: bool, used: bool) -> None:
         """Note whether the prompt was unlike the baseline's, or not used; too many such make the stream blind."""
         self.novel[self.prompts % len(self.novel)] = novel
         self.idle[self.prompts % len(self.idle)] = not used
         self.prompts += 1
-        strange = self.novel.sum() > self.course.novel_share * len(self.novel)
-        self.blind = bool(strange or self.idle.sum() > self.course.idle_share * len(self.idle))
+        strange = self.novel.sum() > self.settings.novel_share * len(self.novel)
+        self.blind = bool(strange or self.idle.sum() > self.settings.idle_share * len(self.idle))
 
-    def _bet(self, turned: Float, cluster: int, tally: Float, id_: str) -> None:
+    def _settle_bet(self, turned: Float, cluster: int, tally: Float, id_: str) -> None:
         """Settle the standing bet on one row, then let the row into the past."""
-        if self.n % self.course.block == 0:
+        if self.n % self.settings.block == 0:
             self.placed = bets.place(self.fitted, self.recipe, self.sums, self._trust())
         placed, bound = self.placed, self.recipe.bound
         log = np.clip(placed.slope @ turned - placed.offset, -bound, bound) - np.log(placed.expected[cluster])
@@ -227,17 +217,17 @@ class DriftPass:
         held: Float = self.wealth + 1
         return held / float(held.sum())
 
-    def _speak(self, row: int, before: ReadingStatus, used: bool) -> None:
-        """Judge the row, and say so where the status changed or it is time for a periodic word."""
+    def _report(self, row: int, before: ReadingStatus, used: bool) -> None:
+        """Judge the row, and say so where the status changed or it is time for a periodic report."""
         distance: Distance | None = None
         n, due = self.n, used and self.n % EVERY == 0
         log_e = float(np.log(self.wealth.mean())) if self.wealth.any() else None
         if used and self.fired < 0 and self.wealth.mean() >= self.arl:
             self.fired, self.begun = self.n, int(self.since[int(self.cusum.argmax())])
-        if due and 0 <= self.fired <= self.n - self.course.recent:
+        if due and 0 <= self.fired <= self.n - self.settings.recent:
             distance = self._distance()
-            if distance.high <= self.course.floor:
-                self._rest()
+            if distance.high <= self.settings.floor:
+                self._return_to_quiet()
         if self.status == before and not due:
             return
         distance = distance or self._distance()
@@ -251,7 +241,7 @@ class DriftPass:
             transition=self.status != before,
             n=n,
             effect=self._effect(distance) if n else None,
-            floor=self.course.floor,
+            floor=self.settings.floor,
             log_e=log_e,
             threshold=float(np.log(self.arl)),
             exemplars=self._exemplars() if self.status == "firing" != before else (),
@@ -274,13 +264,13 @@ class DriftPass:
         loudest = sorted(self.recent[-max(self.n - self.begun, 1) :], key=lambda item: -item[1])[:EXEMPLARS]
         return tuple(id_ for id_, score in loudest if score > 0)
 
-    def _rest(self) -> None:
+    def _return_to_quiet(self) -> None:
         """The shift is over: back to quiet with zero evidence."""
         self.fired, self.begun = -1, 0
         self.wealth = np.zeros_like(self.wealth)
         self.cusum = np.zeros_like(self.cusum)
 
-    def _after(self) -> DriftState:
+    def _state_after(self) -> DriftState:
         return replace(
             self.state,
             n=self.n,

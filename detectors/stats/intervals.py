@@ -1,19 +1,16 @@
-"""95% intervals: of a distance in sd, of a proportion, of a change of rate.
-
-How far a stream moved, from the distances of its rows along the bets that were placed before them.
-
-Interval of a change of rate when both what was expected and what happened are uncertain.
-"""
+"""95% intervals: of a distance in sd, of a proportion, of a change of rate."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Z95 = 1.959964
+from detectors.protocol import Float
+
+NORMAL95: Final = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class Distance:
     high: float
 
 
-def distance_of(along: NDArray[np.float64], spread: float) -> Distance:
+def distance_of(along: Float, spread: float) -> Distance:
     """Mean of `along` (n,), with an interval for the rows' own noise and the baseline's standard error `spread`.
 
     Each entry is a row's distance from the baseline's mean along a direction chosen before the row was seen, so an
@@ -36,14 +33,13 @@ def distance_of(along: NDArray[np.float64], spread: float) -> Distance:
     mean = float(along.mean())
     sd = float(along.std()) if n > 1 else 1.0
     error = float(np.sqrt(max(sd, 0.5) ** 2 / n + spread**2))
-    return Distance(max(mean, 0.0), max(mean - Z95 * error, 0.0), max(mean + Z95 * error, 0.0))
-
-
-NORMAL95 = 1.959964
+    return Distance(max(mean, 0.0), max(mean - NORMAL95 * error, 0.0), max(mean + NORMAL95 * error, 0.0))
 
 
 def wilson(hits: float, n: int, z: float = NORMAL95) -> tuple[float, float]:
-    """Wilson's interval of a proportion: `hits` of `n`.
+    """Wilson's interval of a proportion: `hits` of `n`. scipy's takes 0.4 ms a call; tests hold this one to it.
+
+    Source: Wilson (1927), in the form of Newcombe (1998), method 3.
 
     >>> [round(x, 3) for x in wilson(0, 10)]
     [0.0, 0.278]

@@ -1,19 +1,13 @@
-"""Products with the same bits in any batch, ridge regression and principal directions.
-
-Products that give the same bits for a row whatever rows stand beside it.
-
-Ridge regression with an intercept that is not penalised.
-"""
+"""Products with the same bits in any batch, ridge regression and principal directions."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
+from detectors.protocol import Float
 
 
-def row_products(rows: Matrix, matrix: Matrix) -> Matrix:
+def row_products(rows: Float, matrix: Float) -> Float:
     """`rows @ matrix`, (n, a) by (a, b), one vector product a row.
 
     BLAS picks its kernel by the number of rows, so a row of a big product differs in its last bits from the
@@ -23,9 +17,6 @@ def row_products(rows: Matrix, matrix: Matrix) -> Matrix:
     for i, row in enumerate(rows):
         np.dot(row, matrix, out=out[i])
     return out
-
-
-Float = NDArray[np.float64]
 
 
 def ridge(design: Float, target: Float, penalty: float) -> tuple[Float, float]:

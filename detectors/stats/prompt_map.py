@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.protocol import Bool, Float, Half
-from detectors.stats.repeated_prompts import Int, Keys, Known, prompt_keys
+from detectors.protocol import Bool, Float, Half, Int
+from detectors.stats.repeated_prompts import Keys, Known, prompt_keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from detectors.protocol import Float
-from detectors.stats.repeated_prompts import Int
+from detectors.protocol import Float, Int
 
 Side = Literal["up", "down"]
 SMALLEST_BET = 0.1

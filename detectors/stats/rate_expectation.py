@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from detectors.protocol import Bool, Float
+from detectors.protocol import Bool, Float, Int
 from detectors.stats.prompt_map import Places
-from detectors.stats.repeated_prompts import Int
 
 FOLDS = 5
 PENALTY = 1.0
@@ -62,7 +61,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class LogisticModel:
-    """A signal's logistic model: weights, and for each baseline row what a model that never saw its prompt says."""
+    """A signal's logistic model: weights, and for each baseline row the rate by a model that never saw its prompt."""
 
     weights: Float
     unseen: Float
@@ -165,7 +164,7 @@ def _spread(total: Float, count: Float, home: Int, topics: int) -> Float:
 
 
 def _strength(hits: Float, count: Float, prior: Float) -> float:
-    """How many answers the model's word on a prompt is worth against the prompt's own (beta-binomial, by moments).
+    """How many of a prompt's own answers the model's rate is worth (beta-binomial, by moments).
 
     Two answers to one prompt differ with probability `2 q (1 - q) a / (a + 1)`; repeats in the baseline tell `a`.
     """

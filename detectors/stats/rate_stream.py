@@ -9,15 +9,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.protocol import Finding, Float, Stream
+from detectors.protocol import Bool, Finding, Float, Int, Stream
 from detectors.stats.intervals import rate_change
 from detectors.stats.rate_evidence import Bets, RateEvidence, Side, advance, no_evidence, surprise
 from detectors.stats.rate_expectation import Expectation
-from detectors.stats.repeated_prompts import Int
 from schemas.reading import Effect, ReadingStatus
 
-WINDOW = 500  # rows that an effect is told from, at most
-PERIOD = 50  # rows between two words without a transition
+WINDOW = 500  # rows that an effect is measured over, at most
+PERIOD = 50  # rows between two periodic findings
 UNSCORED = 200  # rows in a row without a value before the stream is blind
 STRANGE = 50  # last prompts that are asked whether they are unlike the baseline
 STRANGE_ON, STRANGE_OFF = 25, 15
@@ -89,7 +88,7 @@ class Column:
     value: Float
     expected: Float
     cell: Int
-    novel: NDArray[np.bool_]
+    novel: Bool
     ids: tuple[str, ...]
 
 
@@ -122,10 +121,10 @@ class RateStreamRunner:
         factors, errors = self._prepare(column, used)
         for at, row in enumerate(column.row.tolist()):
             before, fired, n = self._status(), self.firing, self.n
-            self._meet(float(column.value[at]), bool(column.novel[at]))
+            self._note_row(float(column.value[at]), bool(column.novel[at]))
             if used[at]:
                 self.error = errors[at]
-                self._use(float(column.value[at]), float(column.expected[at]), factors[at], column.ids[at])
+                self._bet_on(float(column.value[at]), float(column.expected[at]), factors[at], column.ids[at])
             changed = self._status() != before
             if changed or (self.n != n and self.n % PERIOD == 0):
                 findings.append(self._finding(row, changed, fired))
@@ -154,7 +153,7 @@ class RateStreamRunner:
             return "blind"
         return "firing" if self.firing else "quiet"
 
-    def _prepare(self, column: Column, used: NDArray[np.bool_]) -> tuple[Float, list[float]]:
+    def _prepare(self, column: Column, used: Bool) -> tuple[Float, list[float]]:
         """(n, b) factor of each bet at each row, and the error after each row; only rows used move the mix."""
         errors, rooms, error = [], [], self.error
         for cell, counts in zip(column.cell.tolist(), used.tolist(), strict=True):
@@ -168,7 +167,7 @@ class RateStreamRunner:
         rise, fall = np.minimum(column.expected + room, 1.0), np.minimum(1.0 - column.expected + room, 1.0)
         return surprise(self.bets, column.value, rise, fall), errors
 
-    def _meet(self, value: float, novel: bool) -> None:
+    def _note_row(self, value: float, novel: bool) -> None:
         """Notice whether a row has a value and whether its prompt is unlike the baseline."""
         if np.isnan(value):
             self.unscored += 1
@@ -177,15 +176,15 @@ class RateStreamRunner:
             return
         self.unscored = 0
         self.strange = (self.strange << 1 | novel) & ((1 << STRANGE) - 1)
-        self.blind = self._strangeness()
+        self.blind = self._novelty()
 
-    def _strangeness(self) -> str | None:
+    def _novelty(self) -> str | None:
         """Blind when half of the last prompts are unlike the baseline, until few are."""
         count = self.strange.bit_count()
         limit = STRANGE_OFF if self.blind == STRANGE_REASON else STRANGE_ON
         return STRANGE_REASON if count >= limit else None
 
-    def _use(self, value: float, expected: float, factor: Float, id: str) -> None:
+    def _bet_on(self, value: float, expected: float, factor: Float, id: str) -> None:
         """Bet on one row, remember it, and see whether an alarm starts or ends."""
         self.evidence = advance(self.evidence, self.bets, factor, self.n, self.watch.arl)
         self.n += 1
@@ -205,7 +204,7 @@ class RateStreamRunner:
         return float(np.sqrt(np.dot(self.share * self.share, self.errors)))
 
     def _change(self) -> tuple[int, float, float, float, float]:
-        """Rows the effect is told from, their expected number of ones, and (low, estimate, high) of the change."""
+        """Rows the effect is measured over, their expected number of ones, and (low, estimate, high) of the change."""
         count = min(len(self.values), max(self.n - self.moved, 1))
         expected = sum(list(self.expected)[-count:])
         hits = sum(list(self.values)[-count:])
@@ -220,7 +219,7 @@ class RateStreamRunner:
         return reach <= max(self.watch.floor, REACH * half)
 
     def _finding(self, row: int, transition: bool, fired: Side | None) -> Finding:
-        """What there is to say at a row; the end of an alarm keeps the direction that it had."""
+        """The finding at a row; the end of an alarm keeps the direction that it had."""
         status = self._status()
         ended = transition and status == "quiet"
         direction = self.firing or (fired if ended else None)

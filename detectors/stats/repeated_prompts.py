@@ -1,9 +1,4 @@
-"""Which rows hold the same prompt: groups, folds, and prompts that are asked again and again.
-
-Which rows are the same prompt, and folds that keep them together.
-
-Prompts that are asked again and again: which rows say nothing new about a model.
-"""
+"""Which rows hold the same prompt: groups, folds, and prompts that are asked again and again."""
 
 from __future__ import annotations
 
@@ -15,18 +10,19 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.protocol import Bool, Float, Half
+from detectors.protocol import Bool, Float, Half, Int
 
-GroupNumbers = NDArray[np.int64]
+Keys = NDArray[np.uint64]
+RECENT = 500  # rows within which a prompt that comes back is a repetition
 
 
-def group_rows(rows: NDArray[np.float16]) -> GroupNumbers:
+def group_rows(rows: Half) -> Int:
     """(n,) number of the first-seen order of each row's bytes: equal rows, equal numbers, from 0."""
     numbers: dict[bytes, int] = {}
     return np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows], dtype=np.int64)
 
 
-def fold_of(groups: GroupNumbers, folds: int) -> GroupNumbers:
+def fold_of(groups: Int, folds: int) -> Int:
     """(n,) fold of each row, all rows of a group in one, groups dealt out in a fixed shuffled order.
 
     Shuffled, because the order of a baseline is that of its traffic: neighbours are alike.
@@ -34,11 +30,6 @@ def fold_of(groups: GroupNumbers, folds: int) -> GroupNumbers:
     unique = int(groups.max()) + 1
     order = np.random.default_rng(20231).permutation(unique)
     return (order % folds)[groups]
-
-
-Int = NDArray[np.int64]
-Keys = NDArray[np.uint64]
-RECENT = 500  # rows within which a prompt that comes back is a repetition
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.alert import Severity
+from schemas.alert import Severity, rank
 from schemas.reading import Direction, Effect, Reading
+from services.specs import family_of, signal_of
 
-EVENTS: Final = "events"
-EVALUATION: Final = "evaluation"
-HARMFUL: Final = "harmful_compliance"
 GRAVE_FLOORS: Final = 5.0
 WINDOW: Final = 500
-_BEHAVIOUR: Final = frozenset({"model_shift", "user_shift"})
 _PERCENT: Final = 100.0
 _TOLERANCE: Final = 1e-9
 
 
 def severity_of(reading: Reading) -> Severity:
-    """The severity of a firing reading: the contract's ladder from `info` to `critical`.
+    """The severity of a firing reading: the greatest of the least of its family, of its size, and of its signal.
 
-    A detector that the ladder does not name is at least a warning: unknown is never harmless.
+    The size counts where the family's spec says that a move may be grave, the signal where its rate moved the way
+    that harms.
     """
-    if reading.detector == EVENTS:
-        return "critical"
-    if reading.detector in _BEHAVIOUR:
-        return "info"
-    if reading.signal == HARMFUL and reading.direction == "up":
-        return "critical"
-    return "error" if _is_grave(reading.effect, reading.floor) else "warning"
+    family = family_of(reading.detector)
+    least: list[Severity] = [family.severity]
+    if family.graver and _is_grave(reading.effect, reading.floor):
+        least.append("error")
+    if family.kind == "rate" and reading.signal is not None:
+        signal = signal_of(reading.signal)
+        least += [signal.severity] if reading.direction == signal.worse else []
+    return max(least, key=rank)
 
 
 def _is_grave(effect: Effect | None, floor: float | None) -> bool:

@@ -1,10 +1,6 @@
-"""The stages of the alert path, with what people decide about alerts, and how alerts resolve.
+"""The stages of the alert path, in their order: each takes a context and returns it, and does one thing.
 
-The stages of the alert path, in their order: each takes a turn and returns it, and does one thing.
-
-Stages for what people decide about alerts (resolve, false alarm, accept as baseline), and how long it holds.
-
-How firing alerts become resolved ones.
+What people decide about alerts (resolve, false alarm, accept as baseline) and how alerts resolve are stages too.
 """
 
 from __future__ import annotations
@@ -20,7 +16,6 @@ from schemas.decision import Decision, DecisionKind
 from schemas.evaluation import Comparison
 from schemas.reading import Reading
 from services.alert.grouping import add_to_groups, fingerprints_of_decision
-from services.alert.severity import EVENTS
 from services.alert.state import (
     KEPT_REPEATS,
     Active,
@@ -34,10 +29,9 @@ from services.alert.state import (
     observe_comparison,
     observe_reading,
 )
-from services.incident.lifecycle import NOT_OF_A_BASELINE
+from services.specs import family_of
+from services.wording import decisions as words
 
-_RETURNED: Final = "effect back inside the floor"
-_TURNED: Final = "it moves the other way now"
 _IDLE_STREAMS: Final = 512
 
 
@@ -99,7 +93,7 @@ def resolve(turn: StageContext) -> StageContext:
         return turn
     firing = {stream.fires for stream in state.streams.values()}
     ended = [name for name in state.active if name not in firing]
-    reason = _TURNED if word.status == "firing" else word.alert.reason or _RETURNED
+    reason = words.OTHER_WAY if word.status == "firing" else word.alert.reason or words.BACK_TO_NORMAL
     return resolve_alerts(turn, ended, word.alert.ts, reason)
 
 
@@ -193,18 +187,14 @@ def _sent(turn: StageContext, alert: Alert, identities: tuple[str, ...]) -> Stag
     return replace(turn, state=state, alerts=(*turn.alerts, alert))
 
 
-_DECISION_TEXTS: Final[dict[DecisionKind, str]] = {
-    "resolve": "resolved",
-    "false_alarm": "called a false alarm",
-    "accept_baseline": "accepted as the new baseline",
-}
+_RESOLVING: Final[frozenset[DecisionKind]] = frozenset({"resolve", "false_alarm", "accept_baseline"})
 _GROWN: Final = 2.0
 
 
 def apply_decision(turn: StageContext) -> StageContext:
     """`resolve`, `false_alarm` and `accept_baseline` resolve what they are about, and mute it."""
     decision = turn.item
-    if not isinstance(decision, Decision) or decision.kind not in _DECISION_TEXTS:
+    if not isinstance(decision, Decision) or decision.kind not in _RESOLVING:
         return turn
     state = turn.state
     about = _about(state, decision)
@@ -212,9 +202,7 @@ def apply_decision(turn: StageContext) -> StageContext:
     wanted = {name: mute for name, mute in mutes.items() if not _is_over(state, mute)}
     streams = {key: replace(s, fires=None) if s.fires in about else s for key, s in state.streams.items()}
     turn = replace(turn, state=replace(state, mutes={**state.mutes, **wanted}, streams=streams))
-    return resolve_alerts(
-        turn, about, decision.ts, f"{_DECISION_TEXTS[decision.kind]} by {decision.actor}: {decision.reason}"
-    )
+    return resolve_alerts(turn, about, decision.ts, words.decision_text(decision))
 
 
 def begin_baseline(turn: StageContext) -> StageContext:
@@ -230,7 +218,7 @@ def begin_baseline(turn: StageContext) -> StageContext:
     void = [name for name, a in state.active.items() if _is_void(state, name, a.sent.evidence.baseline, change)]
     mutes = {n: m for n, m in state.mutes.items() if m.kind != "accept_baseline" or m.baseline == change.baseline}
     turn = replace(turn, state=replace(state, baseline=change.baseline, streams=streams, mutes=mutes))
-    return resolve_alerts(turn, void, change.ts, "a new baseline was pinned")
+    return resolve_alerts(turn, void, change.ts, words.NEW_BASELINE)
 
 
 def lift_mutes(turn: StageContext) -> StageContext:
@@ -250,7 +238,7 @@ def _about(state: AlertState, decision: Decision) -> tuple[str, ...]:
     names = fingerprints_of_decision(state, decision)
     if decision.kind != "accept_baseline":
         return names
-    return tuple(name for name in names if state.families.get(name) not in NOT_OF_A_BASELINE)
+    return tuple(name for name in names if name not in state.families or family_of(state.families[name]).of_baseline)
 
 
 def _fires(state: AlertState, fingerprint: str) -> bool:
@@ -282,7 +270,7 @@ def _is_over(state: AlertState, mute: Mute) -> bool:
 
 def _is_void(state: AlertState, fingerprint: str | None, baseline: str | None, change: Change) -> bool:
     family = state.families.get(fingerprint or "")
-    return family is not None and family not in NOT_OF_A_BASELINE and baseline != change.baseline
+    return family is not None and family_of(family).of_baseline and baseline != change.baseline
 
 
 def _calmed(state: AlertState, mute: Mute, word: StreamObservation) -> Mute:
@@ -300,7 +288,8 @@ def _ends(mute: Mute, word: StreamObservation) -> bool:
         return True
     if word.status != "firing" or word.alert.fingerprint != mute.fingerprint:
         return False
-    if mute.kind == "resolve" and word.alert.family == EVENTS and word.alert.exemplars[-1:] != (mute.exemplar,):
+    event = family_of(word.alert.family).kind == "event"
+    if mute.kind == "resolve" and event and word.alert.exemplars[-1:] != (mute.exemplar,):
         return True
     baseline = word.alert.evidence.baseline
     if mute.kind == "accept_baseline" and None not in (baseline, mute.baseline) and baseline != mute.baseline:

@@ -1,10 +1,6 @@
-"""What the alert core keeps of a route, and what one input says on its way through the stages.
+"""What the alert core keeps of a route: its streams, firing alerts, mutes, silences and incident groups.
 
-What the alert core keeps of a route: its streams, firing alerts, mutes, silences and incident groups.
-
-What a reading or a comparison says, in the one form that the stages work on.
-
-One input on its way through the stages.
+A reading or a comparison passes through the stages in one form, `StreamObservation`, within a `StageContext`.
 """
 
 from __future__ import annotations
@@ -19,7 +15,8 @@ from schemas.change import Change
 from schemas.decision import Decision, DecisionKind
 from schemas.evaluation import Comparison, HazardComparison, Outcome, Run
 from schemas.reading import Effect, Evidence, Reading, ReadingStatus
-from services.alert.severity import EVALUATION, EVENTS, WINDOW, is_inside, is_outside, severity_of, size_of
+from services.alert.severity import WINDOW, is_inside, is_outside, severity_of, size_of
+from services.specs import EVALUATION, family_of
 
 MUTE_LASTS: Final = timedelta(days=30)
 KEPT_REPEATS: Final = 512
@@ -152,8 +149,6 @@ _OUTCOMES: Final[dict[Outcome, ReadingStatus]] = {
     "unchanged": "quiet",
     "inconclusive": "blind",
 }
-# Their quiet says nothing of what happened: only a decision resolves them.
-_RESOLVED_BY_PEOPLE: Final = frozenset({EVENTS, EVALUATION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +206,7 @@ def observe_reading(reading: Reading) -> StreamObservation:
     # Quiet before it has seen a window says nothing: a decision on another incident zeroed its evidence.
     young = reading.evidence.baseline is not None and reading.evidence.n < WINDOW
     outside = is_outside(reading.effect, reading.floor, reading.direction)
-    stays = young or outside or reading.detector in _RESOLVED_BY_PEOPLE
+    stays = young or outside or not family_of(reading.detector).resolves
     return StreamObservation(
         key=_stream_key(alert, reading.identity),
         id=reading.id,
@@ -228,17 +223,17 @@ def observe_comparison(comparison: Comparison, event_index: int, baseline: str |
     It has no exchange of its own: `event_index` is the route's last known one.
     """
     suite = f"suite={comparison.suite}"
-    fingerprint = fingerprint_of(comparison.route, EVALUATION, None, None, suite)
+    fingerprint = fingerprint_of(comparison.route, EVALUATION.name, None, None, suite)
     worst = _worst(comparison)
     alert = Alert(
-        id=hash16([fingerprint, "firing", "error", comparison.id]),
+        id=hash16([fingerprint, "firing", EVALUATION.severity, comparison.id]),
         route=comparison.route,
-        family=EVALUATION,
+        family=EVALUATION.name,
         slice=suite,
         fingerprint=fingerprint,
         identities=(comparison.identity,),
         status="firing",
-        severity="error",
+        severity=EVALUATION.severity,
         event_index=event_index,
         ts=comparison.ts,
         effect=None if worst is None else _effect(worst),

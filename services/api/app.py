@@ -19,7 +19,7 @@ from services.api.exchange_publisher import ExchangePublisher
 from services.api.http import openapi, problems
 from services.api.http.body import BodyBudget
 from services.api.pages import app as pages
-from services.api.pages.render import Parts
+from services.api.pages.render import PageContext
 from services.api.resources import (
     baselines,
     changes,
@@ -43,7 +43,8 @@ from services.api.sse import LiveUpdates
 from services.api.system import MetricsMiddleware, SystemHealth
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
-from services.store.repository import Ledger, Repository
+from services.store import change_marks
+from services.store.engine import Database
 
 TITLE: Final = "Keelwatch"
 VERSION: Final = "1"
@@ -65,7 +66,7 @@ class Api:
         live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
 
-    repository: Repository
+    database: Database
     gateway: ExchangePublisher
     decisions: DecisionWriter
     relay: DecisionPublisher
@@ -82,10 +83,10 @@ def install(app: FastAPI, api: Api) -> None:
     problems.install(app, pages.failed)
     for router in _resources(api):
         app.include_router(router)
-    live = api.live or LiveUpdates(api.repository.marks)
-    parts = (api.repository, api.decisions, api.guard, api.budget, api.policy, api.health, api.door, live)
-    pages.install(app, Parts(*parts))
-    app.add_middleware(AuthenticationMiddleware, door=api.door, told=problems.responder(pages.failed))
+    live = api.live or LiveUpdates(lambda: api.database.query(change_marks.read))
+    parts = (api.database, api.decisions, api.guard, api.budget, api.policy, api.health, api.door, live)
+    pages.install(app, PageContext(*parts))
+    app.add_middleware(AuthenticationMiddleware, door=api.door, respond=problems.responder(pages.failed))
     app.add_middleware(SecurityMiddleware)
     app.add_middleware(MetricsMiddleware, meters=api.health.meters)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
@@ -94,23 +95,22 @@ def install(app: FastAPI, api: Api) -> None:
 
 def _resources(api: Api) -> Iterator[APIRouter]:
     """What lies below /v1, in the order in which paths are looked up."""
-    repository, guard, budget = api.repository, api.guard, api.budget
+    database, guard, budget = api.database, api.guard, api.budget
     yield exchanges.ingest_router(api.gateway, guard, budget)
-    yield decisions.posting_router(api.decisions, repository, guard, budget)
-    asking = (repository, guard, EvaluationPlanner(repository.database, api.decisions.clock), budget)
+    yield decisions.posting_router(api.decisions, database, guard, budget)
+    asking = (database, guard, EvaluationPlanner(database, api.decisions.clock), budget)
     yield from (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(guard))
-    yield incidents.router(repository, guard)
-    yield incidents.timeline_router(repository, guard)
+    yield incidents.router(database, guard)
+    yield incidents.timeline_router(database, guard)
     for resource in (comparisons, changes, profile, route_rates, readings, exchanges):
-        yield resource.router(repository, guard)
+        yield resource.router(database, guard)
     yield health.router(api.health, guard)
-    yield from dead_letters.routers(repository, api.health, guard, budget)
-    ledger = Ledger(repository.database)
-    yield decisions.router(ledger, guard)
-    yield silences.router(ledger, guard, api.decisions.clock)
-    yield baselines.router(ledger, guard)
+    yield from dead_letters.routers(database, api.health, guard, budget)
+    yield decisions.router(database, guard)
+    yield silences.router(database, guard, api.decisions.clock)
+    yield baselines.router(database, guard)
     # Last: it takes all that is left below /v1/routes.
-    yield routes.router(repository, api.policy, api.decisions.clock, guard)
+    yield routes.router(database, api.policy, api.decisions.clock, guard)
 
 
 def make(api: Api) -> FastAPI:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from schemas.base import hash16, iso
 from schemas.decision import Decision, DecisionKind
-from schemas.incident import EntryKind, Incident, IncidentState, TimelineEntry
+from schemas.incident import EntryKind, Incident, IncidentState
+from services.wording import decisions as words
 
 ENDS: Final[frozenset[DecisionKind]] = frozenset({"accept_baseline", "false_alarm", "resolve"})
 """Kinds that are to resolve an incident."""
@@ -58,13 +59,13 @@ def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
     if named is None:
         needs = decision.kind in _NEEDS_INCIDENT and decision.fingerprint is None
         if needs and not known.is_open:
-            return f"no incident of {decision.route} is open"
+            return words.no_incident(decision.route)
         if decision.kind == "accept_baseline" and not known.is_open and known.baseline is None:
-            return f"{decision.route} has no baseline yet: it is still learning its first one"
+            return words.still_learning(decision.route)
     elif named.route != decision.route:
-        return f"the incident is of another route, {named.route}"
+        return words.of_another_route(named.route)
     elif named.state == "resolved" or named.state == _LEADS_TO.get(decision.kind):
-        return f"the incident was {named.state} already{_by_whom(named)}"
+        return words.already(named.state, *_by_whom(named))
     ends = named is not None or decision.kind in _NEEDS_INCIDENT
     return (_ended_before(known) if ends else None) or _same_before(decision, known)
 
@@ -72,7 +73,7 @@ def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
 def _ended_before(known: DecisionContext) -> str | None:
     for one in known.earlier:
         if one.kind in ENDS and one.fingerprint is None and _is_of(one, known) and one.id not in known.applied:
-            return f"{one.actor} has ended the incident already ({_decision_words(one)})"
+            return words.ended_already(one)
     return None
 
 
@@ -80,11 +81,10 @@ def _same_before(decision: Decision, known: DecisionContext) -> str | None:
     named = known.named
     snoozed = None if named is None or decision.kind != "snooze" else named.snoozed_until
     if named is not None and snoozed is not None and abs(snoozed - decision.until) < AGAIN:
-        return f"the incident was snoozed already{_by_whom(named)}"
+        return words.already("snoozed", *_by_whom(named))
     for one in known.earlier:
         if one.kind == decision.kind and _covers(one, decision, known):
-            until = f" until {_at(one.until)}" if one.kind in ("snooze", "silence") else ""
-            return f"{one.actor} has decided the same already ({_decision_words(one)}{until})"
+            return words.decided_already(one)
     return None
 
 
@@ -129,8 +129,8 @@ def incident_changes_since(seen: str, incident: Incident, pending: Sequence[Deci
         return None
     n = int(seen.partition(".")[0]) if seen.partition(".")[0].isdecimal() and len(seen) < 40 else 0
     is_prefix = 0 < n < len(marks) and seen == _sealed(names[:n])
-    told = [words for _, words in (marks[n:] if is_prefix else marks[-1:])]
-    return f"since this page was opened: {'; '.join(told[-3:])}. Look at it as it is now, then decide"
+    told = [text for _, text in (marks[n:] if is_prefix else marks[-1:])]
+    return words.since_opened(told)
 
 
 def route_version(newest: Decision | None, baseline: str | None) -> str:
@@ -142,8 +142,7 @@ def route_changes_since(seen: str, newest: Decision | None, baseline: str | None
     """What happened to the route since a page showed it, in words; None if nothing did."""
     if seen == route_version(newest, baseline):
         return None
-    told = "another baseline was pinned" if newest is None else f"{newest.actor} decided: {_decision_words(newest)}"
-    return f"since this page was opened: {told}. Look at it as it is now, then decide"
+    return words.since_opened([words.NEW_BASELINE if newest is None else words.decided_at(newest)])
 
 
 def _sealed(marks: Sequence[str]) -> str:
@@ -153,29 +152,14 @@ def _sealed(marks: Sequence[str]) -> str:
 def _story(incident: Incident, pending: Sequence[Decision]) -> list[tuple[str, str]]:
     """What matters of its story, each with its words; a decision has one name before and after it took effect."""
     told = [
-        (entry.ref or f"{entry.kind} {iso(entry.ts)}", _entry_words(entry))
+        (entry.ref or f"{entry.kind} {iso(entry.ts)}", words.happened(entry))
         for entry in incident.timeline
         if entry.kind in _MOVES
     ]
-    return [*told, *((one.id, f"{one.actor} decided: {_decision_words(one)}") for one in pending)]
+    return [*told, *((one.id, words.decided_at(one)) for one in pending)]
 
 
-def _entry_words(entry: TimelineEntry) -> str:
-    who = f" by {entry.actor}" if entry.actor else ""
-    what = entry.text if entry.kind == "decision" else entry.kind.replace("_", " ")
-    return f"{what}{who} ({_at(entry.ts)})"
-
-
-def _by_whom(incident: Incident) -> str:
+def _by_whom(incident: Incident) -> tuple[str | None, datetime | None]:
+    """Who brought the incident into its state, and when."""
     last = next((entry for entry in reversed(incident.timeline) if entry.kind == incident.state), None)
-    if last is None:
-        return ""
-    return f"{f' by {last.actor}' if last.actor else ''} ({_at(last.ts)})"
-
-
-def _decision_words(decision: Decision) -> str:
-    return f"{decision.kind.replace('_', ' ')}, {_at(decision.ts)}"
-
-
-def _at(ts: datetime) -> str:
-    return f"{ts.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return (None, None) if last is None else (last.actor, last.ts)

@@ -1,8 +1,6 @@
-"""What people decide: checked, written once, then published to its topic at least once and in order.
+"""What people decide: checked against what it is about as that is, and written once.
 
-What people decide: checked against what it is about as that is, written once, told to the relay.
-
-Carries decisions from the database to their topic: at least once, in order per route, however many replicas run.
+From the database it goes to its topic at least once, in order per route, however many replicas run.
 """
 
 from __future__ import annotations
@@ -21,14 +19,13 @@ from schemas.incident import Incident
 from schemas.topics import DECISIONS
 from services.api.decision_conflicts import DecisionContext, conflict_of, incident_changes_since, route_changes_since
 from services.api.http.problems import LOG, call_store
+from services.ports import Clock
 from services.store import baselines, decisions, incidents, journal, routes
 from services.store.decisions import StaleDecision, UnpublishedDecision
 from services.store.engine import Database
 
 NO_INCIDENT: Final = "there is no such incident; GET /v1/incidents lists them"
 _TICK: Final = timedelta(milliseconds=1)
-
-Clock = Callable[[], datetime]
 
 
 class DecisionWriter:

@@ -1,9 +1,4 @@
-"""Exchanges on their way to the broker: decoded, given an id, sent, each with what became of it.
-
-Ids that the gateway gives to exchanges that come without one.
-
-Exchanges on their way to the broker: decoded, given an id, sent, and told apart by what became of each.
-"""
+"""Exchanges on their way to the broker: decoded, given an id, sent, each with what became of it."""
 
 from __future__ import annotations
 

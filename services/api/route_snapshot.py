@@ -12,15 +12,17 @@ from sqlalchemy import Connection
 from schemas.change import Change
 from schemas.evaluation import Comparison
 from schemas.identity import Model
-from schemas.incident import Incident
+from schemas.incident import Incident, IncidentState
 from schemas.reading import Reading
 from services.api.annotations import Annotation, marks
 from services.api.time_window import Window, WindowQuery, readable_step, step_of, window_of
-from services.store import baselines, incidents, journal, readings, rollups, routes, scores
+from services.store import baselines, fleet, incidents, journal, readings, rollups, routes, scores
+from services.store.incidents import IncidentFilter
 from services.store.rollups import RollupPoint, RollupRate
+from services.store.route_status import RouteStatus, StreamStatus, is_current, learned, status_of
 from services.store.scores import StoredExchange
 
-UNRESOLVED: Final = ("open", "acknowledged", "snoozed")
+UNRESOLVED: Final[tuple[IncidentState, ...]] = ("open", "acknowledged", "snoozed")
 SAMPLES: Final = 8
 _INCIDENTS: Final = 8
 _COMPARISONS: Final = 3
@@ -34,7 +36,9 @@ class RouteSnapshot:
     Attributes:
         clock: time of its newest exchange. window: what is shown, None while it has no exchange; step: of `points`.
         points: of the slice that is shown. rates: of the window, by identity, slice and signal.
-        readings: the newest of each stream. seen: identity -> the hours in which it answered first and last.
+        readings: the newest of each stream that speak of now. status: how the route stands now.
+        learned: exchanges that its first baseline has so far.
+        seen: identity -> the hours in which it answered first and last.
         open: its incident that is not resolved. incidents: the newest. comparisons: of suites, newest last.
         exchanges: the newest of which the redacted text was kept.
     """
@@ -47,6 +51,8 @@ class RouteSnapshot:
     rates: tuple[RollupRate, ...]
     marks: tuple[Annotation, ...]
     readings: tuple[Reading, ...]
+    status: RouteStatus
+    learned: int
     pinned: Change | None
     models: Mapping[str, Model]
     seen: Mapping[str, tuple[datetime, datetime]]
@@ -56,9 +62,9 @@ class RouteSnapshot:
     exchanges: tuple[StoredExchange, ...]
 
 
-def read_route(connection: Connection, route: str, hours: int, slice: str) -> RouteSnapshot | None:
+def read_route(connection: Connection, route: str, hours: int, slice: str, now: datetime) -> RouteSnapshot | None:
     """The file of a route with the last hours of a slice, empty for the whole route; None if there is no such route."""
-    if not routes.route_exists(connection, route):
+    if not routes.exists(connection, route):
         return None
     clock = routes.clock(connection, route)
     window = window_of(WindowQuery(hours=hours), clock)
@@ -71,7 +77,8 @@ def read_route(connection: Connection, route: str, hours: int, slice: str) -> Ro
         if window.whole(step) != whole:
             whole = window.whole(step)
             rates = rollups.rates(connection, route, whole.since, whole.until, None)
-    [unresolved] = incidents.page_newest(connection, route, UNRESOLVED, None, 1) or (None,)
+    [unresolved] = incidents.page(connection, IncidentFilter(states=UNRESOLVED, within=(route,)), None, 1) or (None,)
+    facts, latest = fleet.facts_of(connection, route), readings.streams(connection, route, None, _STREAMS)
     return RouteSnapshot(
         route=route,
         clock=clock,
@@ -82,12 +89,14 @@ def read_route(connection: Connection, route: str, hours: int, slice: str) -> Ro
         else rollups.points(connection, route, (whole.since, whole.until), step, slice=slice),
         rates=rates,
         marks=() if whole is None else marks(connection, route, whole),
-        readings=readings.streams(connection, route, None, _STREAMS),
+        readings=tuple(one for one in latest if is_current(StreamStatus.of_reading(one), facts)),
+        status=status_of(facts, now),
+        learned=learned(facts.streams),
         pinned=baselines.current_pinnings(connection, (route,)).get(route),
         models=routes.identities(connection, route),
         seen=rollups.identities_seen(connection, route),
         open=unresolved,
-        incidents=incidents.page_newest(connection, route, None, None, _INCIDENTS),
+        incidents=incidents.page(connection, IncidentFilter(within=(route,)), None, _INCIDENTS),
         comparisons=_comparisons(connection, route),
         exchanges=scores.exchanges(connection, route, None, SAMPLES, kept=True),
     )

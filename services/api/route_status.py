@@ -1,12 +1,7 @@
-"""What is watched on a route, what is blind, and how the route stands, in words. Pure.
+"""What is monitored on a route, what is not, and how the route stands, in words and numbers. Pure.
 
-Blind spots of a route in words: what nobody can say anything about, and why. Pure.
-
-What each detector says of a route, with its evidence against the threshold. Pure: words and numbers, no markup.
-
-How a route stands, in words: an incident before blind before learning before watched. Pure.
-
-Quiet is never called safe: it says that no rate moved among what is watched.
+How a route stands: an incident before what is not monitored before learning before monitored. Quiet is never called
+safe: it says that no change was found among what is monitored.
 """
 
 from __future__ import annotations
@@ -18,65 +13,26 @@ from typing import Final
 
 from schemas.identity import Model
 from schemas.reading import Reading, ReadingStatus
-from services.api import wording
 from services.api.route_snapshot import RouteSnapshot
 from services.charts import Chart, evidence_bar
-from services.store.fleet import BlindSpot, FleetEntry
+from services.monitor import RoutePolicy
+from services.specs import family_of
+from services.store.route_status import BlindSpot, RouteStatus
+from services.wording import incidents, nouns, numbers, routes
 
-ROUTE_SILENT_AFTER: Final = timedelta(hours=24)
-_SPOT_REASONS: Final[Mapping[str, str]] = {
-    "unscored": "the last exchanges have no value",
-    "too few": "the baseline has too few exchanges to compare with",
-    "prompts unlike the baseline": "users ask what the baseline does not hold",
-}
-_SPOT_SUBJECTS: Final[Mapping[str, str]] = {"model_shift": "answers to like prompts", "user_shift": "what users ask"}
-
-
-def blind_spot_sentences(entry: FleetEntry, now: datetime) -> tuple[str, ...]:
-    """What is not watched on the route at `now`, a sentence each; a route from which nothing comes is not watched."""
-    told = tuple(_spot_sentence(spot) for spot in entry.spots)
-    silent = silent_for(entry, now)
-    return told if silent is None else (*told, f"no exchange for {silent}")
-
-
-def silent_for(entry: FleetEntry, now: datetime) -> str | None:
-    """For how long nothing came, in hours or days; None when that is less than a day."""
-    clock = entry.glance.clock
-    if clock is None or now - clock < ROUTE_SILENT_AFTER:
-        return None
-    hours = (now - clock) // timedelta(hours=1)
-    return f"{hours} hours" if hours < 48 else f"{hours // 24} days"
-
-
-def _spot_sentence(spot: BlindSpot) -> str:
-    reason = _SPOT_REASONS.get(spot.reason or "", spot.reason or "the reason is not known")
-    if spot.detector == "blind":
-        return reason
-    parts = f" ({spot.n} parts of the route)" if spot.n > 1 else ""
-    return f"{_spot_subject(spot)}: {reason}{parts}"
-
-
-def _spot_subject(spot: BlindSpot) -> str:
-    signal = (spot.signal or spot.detector).replace("_", " ")
-    if spot.detector == "events":
-        return signal
-    return _SPOT_SUBJECTS.get(spot.detector, f"{signal} rate" if spot.signal else signal)
-
-
-STATUSES: Final[Mapping[ReadingStatus, str]] = {
-    "firing": "moved",
-    "blind": "blind",
-    "learning": "learning",
-    "quiet": "quiet",
-}
+MOST_SPOTS: Final = 20
 MOST_READINGS: Final = 24
 _ORDER: Final[tuple[ReadingStatus, ...]] = ("firing", "blind", "learning", "quiet")
-_SUBJECTS: Final[Mapping[str, str]] = {
-    "model_shift": "answers to like prompts",
-    "user_shift": "what users ask",
-    "blind": "watching",
-    "volatile": "volatile fields",
-}
+
+
+def blind_spot_sentences(status: RouteStatus) -> tuple[str, ...]:
+    """What is not monitored on the route, a sentence each, at most 21; where nothing arrives nothing is monitored."""
+    found = tuple(_spot(spot) for spot in status.blind_spots[:MOST_SPOTS])
+    return found if status.silent is None else (*found, routes.not_monitored_for(status.silent))
+
+
+def _spot(spot: BlindSpot) -> str:
+    return routes.not_monitored(spot.detector, spot.signal, spot.reason, spot.n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +57,6 @@ def detector_rows(readings: Sequence[Reading], models: Mapping[str, Model]) -> t
     return tuple(_row(one, models) for one in sorted(readings, key=_rank))
 
 
-def stream_subject(one: Reading) -> str:
-    """What a stream is about, for example `refusal rate`."""
-    named = (one.signal or one.detector).replace("_", " ")
-    if one.detector == "events":
-        return f"{named} in an answer"
-    return _SUBJECTS.get(one.detector) or (f"{named} rate" if one.signal else named)
-
-
-def identity_name(identity: str, models: Mapping[str, Model]) -> str:
-    """The model's name, and the beginning of the identity, which tells it from others of that name."""
-    model = models.get(identity)
-    return identity[:8] if model is None else f"{model.served or model.requested} ({identity[:8]})"
-
-
 def _rank(one: Reading) -> tuple[int, bool, float, str, str, str]:
     found = one.evidence
     share = (found.log_e or 0.0) / found.threshold if found.threshold else 0.0
@@ -122,7 +64,7 @@ def _rank(one: Reading) -> tuple[int, bool, float, str, str, str]:
         _ORDER.index(one.status),
         one.slice is not None,
         -share,
-        stream_subject(one),
+        nouns.subject(one),
         one.slice or "",
         one.identity or "",
     )
@@ -131,44 +73,40 @@ def _rank(one: Reading) -> tuple[int, bool, float, str, str, str]:
 def _row(one: Reading, models: Mapping[str, Model]) -> DetectorRow:
     found = one.evidence
     return DetectorRow(
-        name=stream_subject(one),
+        name=nouns.subject(one),
         where=one.slice,
-        who=None if one.identity is None else identity_name(one.identity, models),
+        who=None if one.identity is None else nouns.model_of(one.identity, models),
         status=one.status,
-        word=STATUSES[one.status],
-        bar=None if found.threshold is None else evidence_bar(found.log_e, found.threshold, stream_subject(one)),
+        word=routes.STATUSES[one.status],
+        bar=None if found.threshold is None else evidence_bar(found.log_e, found.threshold, nouns.subject(one)),
         n=found.n,
         size=_size(one),
         change=_change(one),
-        reason=one.reason,
+        reason=None if one.reason is None else routes.reason(one.reason, one.signal),
         ts=one.ts,
     )
 
 
 def _size(one: Reading) -> str | None:
     effect = one.effect
-    if one.detector == "events":
-        return None if one.status == "blind" or effect is None or effect.after is None else f"{effect.after:,.0f} seen"
+    if family_of(one.detector).kind == "event":
+        seen = one.status != "blind" and effect is not None and effect.after is not None
+        return routes.times_seen(effect.after or 0.0) if seen and effect is not None else None
     if effect is None or effect.after is None:
         return None
-    after = wording.level(effect.after, effect.unit)
-    return after if effect.before is None else f"{wording.level(effect.before, effect.unit)} to {after}"
+    after = numbers.level(effect.after, effect.unit)
+    return after if effect.before is None else f"{numbers.level(effect.before, effect.unit)} to {after}"
 
 
 def _change(one: Reading) -> str | None:
-    effect = one.effect
-    if one.detector == "events":  # counted, and one is enough
+    if family_of(one.detector).kind == "event":  # counted, and one is enough
         return None
-    if effect is None or effect.low is None or effect.high is None:
-        return "change not known"
-    return f"change {wording.change(effect.low, effect.high, effect.unit)} (95% interval)"
-
-
-SILENT: Final = timedelta(hours=24)
+    effect = one.effect
+    return routes.change(None, None, "pp") if effect is None else routes.change(effect.low, effect.high, effect.unit)
 
 
 @dataclass(frozen=True, slots=True)
-class RouteStatus:
+class StatusHeading:
     """`tone` is the class of its colour, `word` the badge, `headline` the sentence, `notes` what else to know."""
 
     tone: str
@@ -177,80 +115,45 @@ class RouteStatus:
     notes: tuple[str, ...]
 
 
-def route_status_of(file: RouteSnapshot, size: int, now: datetime) -> RouteStatus:
-    """The route's state at `now`; a baseline takes `size` exchanges."""
-    notes = _notes(file, now)
-    blind = blind_spots(current_readings(file))
+def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchanges: int = 0) -> StatusHeading:
+    """How the route stands, as its page says it; `exchanges` are those of the window that is shown."""
+    status, notes = file.status, _notes(file, now)
+    spots = tuple(_spot(spot) for spot in status.blind_spots)
     if file.open is not None:
-        told = wording.headline(file.open)
-        return RouteStatus(f"sev-{file.open.severity}", file.open.severity, told, (*_blind(blind), *notes))
+        said = incidents.title(file.open) + incidents.sureness(file.open)
+        return StatusHeading(f"sev-{file.open.severity}", file.open.severity, said, (*spots, *notes))
     if file.clock is None:
-        return RouteStatus("blind", "not known", "No exchange has arrived on this route yet", notes)
-    if blind:
-        return RouteStatus("blind", "blind", f"Not watched in full: {blind[0]}", (*_blind(blind[1:]), *notes))
-    if file.pinned is None:
-        return _learning(file, size, notes)
-    return _watched(file, now, notes)
+        return StatusHeading(status.watch, numbers.UNKNOWN, routes.NO_EXCHANGE, notes)
+    if status.watch == "learning":
+        said = _learning(file, policy, exchanges)
+        return StatusHeading("learning", routes.WATCHED["learning"], said, (routes.UNTIL_LEARNED, *spots, *notes))
+    if status.watch == "blind":
+        return _blind(status, spots, file.clock, now)
+    return _watched(status, (*spots, *notes))
 
 
-def _learning(file: RouteSnapshot, size: int, notes: tuple[str, ...]) -> RouteStatus:
-    told = f"Learning what is normal: {min(learned_exchanges(file.readings), size):,} of {size:,} exchanges"
-    until_then = "Until then no rate is compared with anything. A secret in an answer alerts at once."
-    return RouteStatus("learning", "learning", told, (until_then, *notes))
+def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
+    size, per_hour = policy.baseline.size, policy.baseline.per_hour
+    hours = 0.0 if file.window is None else (file.window.until - file.window.since) / timedelta(hours=1)
+    to_go = routes.learns_for(file.learned, size, [round(exchanges / hours)] if hours else [], per_hour)
+    return routes.learning(min(file.learned, size), size, to_go, per_hour)
 
 
-def _watched(file: RouteSnapshot, now: datetime, notes: tuple[str, ...]) -> RouteStatus:
-    if file.clock is not None and now - file.clock >= SILENT:
-        return RouteStatus(
-            "blind", "no data", f"No exchange for {wording.ago(file.clock, now).removesuffix(' ago')}", ()
-        )
-    firing = [one for one in current_readings(file) if one.status == "firing"]
-    if firing:
-        what = stream_subject(firing[0])
-        told = f"{what[0].upper()}{what[1:]} moved, and no incident is open: a person muted or resolved it"
-        return RouteStatus("sev-info", "moved", told, notes)
-    return RouteStatus("watching", "watched", "No shift found among what is watched", notes)
+def _blind(status: RouteStatus, spots: tuple[str, ...], clock: datetime, now: datetime) -> StatusHeading:
+    word = routes.WATCHED["blind"]
+    notes = () if status.silent is None else (routes.last_exchange(clock, now),)
+    if status.is_silent_alone and status.silent is not None:
+        return StatusHeading("blind", word, routes.not_monitored_for(status.silent), ())
+    return StatusHeading("blind", word, spots[0], (*spots[1:], *notes))
 
 
-def learned_exchanges(readings: Sequence[Reading]) -> int:
-    """Exchanges that the baseline has so far."""
-    return max(
-        (one.evidence.n for one in readings if one.detector == "baseline" and one.status == "learning"), default=0
-    )
-
-
-def current_readings(file: RouteSnapshot) -> tuple[Reading, ...]:
-    """Readings that speak of now: of the baseline that counts, or of none; progress of learning is told elsewhere."""
-    baseline = None if file.pinned is None else file.pinned.baseline
-    return tuple(
-        one
-        for one in file.readings
-        if one.detector != "baseline" and one.evidence.baseline in (None, baseline) and not _over(one, file)
-    )
-
-
-def blind_spots(readings: Sequence[Reading]) -> tuple[str, ...]:
-    """What cannot be seen, and why, each once; events that are not captured do not make the route blind."""
-    told = [
-        one.reason or "the reason is not known"
-        if one.detector == "blind"
-        else f"{stream_subject(one)} ({one.reason or 'the reason is not known'})"
-        for one in readings
-        if (one.status == "blind" and one.detector != "events") or (one.detector == "blind" and one.status == "firing")
-    ]
-    return tuple(dict.fromkeys(told))
-
-
-def _over(one: Reading, file: RouteSnapshot) -> bool:
-    """A topic that was made again is over once exchanges count again."""
-    return one.signal == "recreated_topic" and file.clock is not None and one.ts < file.clock
-
-
-def _blind(spots: Sequence[str]) -> tuple[str, ...]:
-    return (f"Not watched: {'; '.join(spots[:3])}{' and more' if len(spots) > 3 else ''}.",) if spots else ()
+def _watched(status: RouteStatus, notes: tuple[str, ...]) -> StatusHeading:
+    if status.moved:
+        moved = status.moved[0]
+        said = routes.moved_unheard(nouns.subject_of(moved.detector, moved.signal))
+        return StatusHeading("sev-info", routes.STATUSES["firing"], said, notes)
+    return StatusHeading("watching", routes.WATCHED["watching"], routes.NOTHING_FOUND, notes)
 
 
 def _notes(file: RouteSnapshot, now: datetime) -> tuple[str, ...]:
-    if file.clock is None:
-        return ()
-    return (f"The last exchange arrived {wording.ago(file.clock, now)}.",) if now - file.clock >= SILENT else ()
+    return () if file.clock is None or file.status.silent is None else (routes.last_exchange(file.clock, now),)

@@ -1,8 +1,6 @@
 """Schedules with their last and next fire time, and what people plan: schedules and runs asked for now.
 
-Schedules with what became of their last fire time, and when they fire next.
-
-Schedules that people add and remove, and runs that they ask for now: each once, however often it is pressed.
+Each is added once, however often a button is pressed.
 """
 
 from __future__ import annotations
@@ -17,11 +15,11 @@ from sqlalchemy import Connection
 
 from schemas.base import Part, hash16, iso
 from schemas.exchange import Route
-from services.api.decision_outbox import Clock
-from services.api.http.problems import FieldFault, Problem, call_store
+from services.api.http.problems import Problem, call_store
 from services.evaluate.schedule import cause_of, next_fire
 from services.evaluate.suite_library import suite_names
 from services.monitor.schema import ScheduleSection
+from services.ports import Clock
 from services.store import evaluation_queue, routes, runs, schedules, scores
 from services.store import runs as store_runs
 from services.store.engine import Database
@@ -176,7 +174,7 @@ def check_route_exists(connection: Connection, route: str) -> None:
     Raises:
         Problem: 404 if it is not.
     """
-    if not routes.known(connection, route):
+    if not routes.exists(connection, route):
         raise unknown_route()
 
 
@@ -198,7 +196,7 @@ def _check_suites(names: tuple[str, ...]) -> None:
     unknown = [name for name in names if name not in suite_names()]
     if unknown:
         remedy = f"no such suite: {unknown[0]}; GET /v1/suites lists them"
-        raise Problem(422, f"suites: {remedy}", errors=(FieldFault(field="suites", remedy=remedy),))
+        raise Problem.of_field("suites", remedy)
 
 
 _TARGET_REMEDY: Final = (

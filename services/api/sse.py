@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Final
 from services.api.auth.authorization import Principal
 from services.api.http.problems import Problem, call_store
 
-LOG: Final = logging.getLogger("keelwatch.api")
 EVERYTHING: Final = ""
 """Stands for what is of no route, in marks: only who sees every route is told of it."""
 _MOST_NAMES: Final = 50
@@ -109,7 +107,7 @@ class LiveUpdates:
 
     @asynccontextmanager
     async def _listening(self, who: Principal) -> AsyncIterator[Listener]:
-        listener = Listener(who.sees, "*" in who.routes)
+        listener = Listener(who.sees, who.sees_all)
         self._listeners.add(listener)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch(), name="live")
@@ -143,5 +141,5 @@ async def _may_still_look(again: Callable[[], Awaitable[Principal]], listener: L
         who = await again()
     except Problem as problem:
         return problem.status >= 500
-    listener.sees, listener.everything = who.sees, "*" in who.routes
+    listener.sees, listener.everything = who.sees, who.sees_all
     return True

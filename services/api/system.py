@@ -1,33 +1,29 @@
 """The state of the whole system as the API last saw it: survey of broker and database, metrics, probes.
 
-What broker and database say of the system, looked at again and again in the background.
-
 A page or a probe never asks the world: it tells what was last seen, and what was seen too long ago is not known.
-
-What the API tells Prometheus: its requests, and the state of the whole system as its survey last saw it.
-
-How Keelwatch itself is, in words: the same for the page, for programs and for people who are called at night.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.alert import Severity
 from schemas.dead_letter import DeadLetter
 from services.api.dead_letter_replays import DeadLetterReplays, ReplayFunction
 from services.api.http.problems import LOG
 from services.ports import StepLag
+from services.store import backlog
 from services.store.backlog import Backlog
-from services.store.repository import Repository
+from services.store.engine import Database
 
 T = TypeVar("T")
 
@@ -56,20 +52,20 @@ class Survey:
     """Looks at broker and database.
 
     Args:
-        repository: the database. behind: asks the broker how far the steps are behind.
+        database: the database. behind: asks the broker how far the steps are behind.
         tell: is called after each look. every, patience: seconds between looks, and for one.
     """
 
     def __init__(
         self,
-        repository: Repository,
+        database: Database,
         behind: Callable[[], Awaitable[Sequence[StepLag]]],
         tell: Callable[[Survey], object] = lambda _: None,
         *,
         every: float = SURVEY_EVERY,
         patience: float = PATIENCE,
     ) -> None:
-        self._repository, self._behind, self._tell = repository, behind, tell
+        self._store, self._behind, self._tell = database, behind, tell
         self._every, self._patience = every, patience
         # Its own: a database that hangs must not keep other work from being done.
         self._thread = ThreadPoolExecutor(1, "survey")
@@ -105,13 +101,14 @@ class Survey:
 
     async def look_at_database(self) -> None:
         """Ask the database once. While one question hangs no second one is asked."""
-        self._database = await self._seen("the database", self._standing)
+        self._database = await self._seen("the database", self._backlog)
         self._tell(self)
 
-    async def _standing(self) -> Backlog:
+    async def _backlog(self) -> Backlog:
         if self._asking is None or self._asking.done():
-            work = self._repository.standing
-            self._asking = asyncio.get_running_loop().run_in_executor(self._thread, work, datetime.now(UTC))
+            self._asking = asyncio.get_running_loop().run_in_executor(
+                self._thread, self._store.query, backlog.read, datetime.now(UTC)
+            )
             self._asking.add_done_callback(lambda done: done.cancelled() or done.exception())
         return await asyncio.shield(self._asking)
 
@@ -144,11 +141,6 @@ OTHER_LABEL: Final = "_other"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
-_Scope = MutableMapping[str, Any]
-_Message = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-_App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 
 class ApiMetrics:
@@ -221,17 +213,17 @@ class ApiMetrics:
 class MetricsMiddleware:
     """ASGI middleware: counts and times every answer."""
 
-    def __init__(self, app: _App, meters: ApiMetrics) -> None:
+    def __init__(self, app: ASGIApp, meters: ApiMetrics) -> None:
         self._app, self._meters = app, meters
 
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         begin, status = time.monotonic(), 500
 
-        async def noted(message: _Message) -> None:
+        async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -282,7 +274,7 @@ class SystemHealth:
 
     def __init__(
         self,
-        repository: Repository,
+        database: Database,
         operations: BrokerOperations | None = None,
         registry: CollectorRegistry | None = None,
     ) -> None:
@@ -291,5 +283,5 @@ class SystemHealth:
         self.probes = ProcessProbes()
         self.registry = registry or CollectorRegistry()
         self.meters = ApiMetrics(self.registry)
-        self.survey = Survey(repository, self.operations.behind, self.meters.show)
+        self.survey = Survey(database, self.operations.behind, self.meters.show)
         self.replays = DeadLetterReplays(self.operations.replay)

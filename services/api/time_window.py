@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from services.api.http.problems import FieldFault, Problem
+from services.api.http.problems import Problem
 
 HOURS: Final = 24
 MOST_HOURS: Final = 24 * 366 * 5
@@ -59,9 +59,9 @@ def window_of(asked: WindowQuery, clock: datetime | None) -> Window | None:
     """
     for name, ts in (("since", asked.since), ("until", asked.until)):
         if ts is not None and not _FIRST <= ts < _LAST:
-            raise _wrong(name, "must lie in the years from 2000 to 2099")
+            raise Problem.of_field(name, "must lie in the years from 2000 to 2099")
     if asked.since is not None and asked.hours is not None:
-        raise _wrong("hours", "says the same as since; leave one of them out")
+        raise Problem.of_field("hours", "says the same as since; leave one of them out")
     if asked.until is not None:
         until = _up(asked.until, STEPS["1m"])
     elif clock is not None:
@@ -70,7 +70,9 @@ def window_of(asked: WindowQuery, clock: datetime | None) -> Window | None:
         return None
     since = until - timedelta(hours=asked.hours or HOURS) if asked.since is None else _down(asked.since, STEPS["1m"])
     if since >= until:
-        raise _wrong("since", "must be before until (left out, until is the time of the route's newest exchange)")
+        raise Problem.of_field(
+            "since", "must be before until (left out, until is the time of the route's newest exchange)"
+        )
     return Window(since, until)
 
 
@@ -82,9 +84,11 @@ def step_of(window: Window, wanted: StepName | None) -> timedelta:
     """
     fitting = {name: step for name, step in STEPS.items() if (window.until - window.since) / step <= MOST_POINTS}
     if not fitting:
-        raise _wrong("since", f"is too long before until: at most {MOST_POINTS} steps of 30 days")
+        raise Problem.of_field("since", f"is too long before until: at most {MOST_POINTS} steps of 30 days")
     if wanted is not None and wanted not in fitting:
-        raise _wrong("step", f"makes more than {MOST_POINTS} points; take {' or '.join(fitting)}, or a shorter time")
+        raise Problem.of_field(
+            "step", f"makes more than {MOST_POINTS} points; take {' or '.join(fitting)}, or a shorter time"
+        )
     return fitting[wanted] if wanted is not None else next(iter(fitting.values()))
 
 
@@ -103,7 +107,3 @@ def _down(ts: datetime, step: timedelta) -> datetime:
 
 def _up(ts: datetime, step: timedelta) -> datetime:
     return -(-(ts - _EPOCH) // step) * step + _EPOCH
-
-
-def _wrong(field: str, remedy: str) -> Problem:
-    return Problem(422, f"{field}: {remedy}", errors=(FieldFault(field=field, remedy=remedy),))

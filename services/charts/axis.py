@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from services.wording.numbers import MONTHS
+
 _EPOCH: Final = datetime(1970, 1, 5, tzinfo=UTC)
 """A Monday, so that ticks of weeks are Mondays."""
 _STEPS: Final = (
@@ -14,7 +16,6 @@ _STEPS: Final = (
     *(timedelta(hours=n) for n in (1, 2, 3, 6, 12)),
     *(timedelta(days=n) for n in (1, 2, 7, 14, 28, 56, 182, 364)),
 )
-MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LEAST: Final = 0.001
 """A tenth of a percent fills an axis on which nothing is greater."""
 
@@ -54,23 +55,13 @@ def rates(greatest: float, most: int = 5) -> list[float]:
     return [round(n * step, 10) for n in range(math.ceil(round(top / step, 6)) + 1) if n * step < 1 + step / 2]
 
 
-def percent(rate: float) -> str:
-    """A rate in percent, with as many digits as it takes to tell it from nothing.
+def tick(rate: float) -> str:
+    """A rate at a tick, with no more digits than it takes.
 
-    >>> percent(0.158), percent(0.0), percent(0.00042), percent(0.2), percent(1.0)
+    >>> tick(0.158), tick(0.0), tick(0.00042), tick(0.2), tick(1.0)
     ('15.8%', '0%', '0.042%', '20%', '100%')
     """
     value = abs(rate) * 100
     if value >= 1 or value == 0:
         return f"{round(rate * 100, 1):g}%"
     return f"{float(f'{rate * 100:.2g}'):f}".rstrip("0").rstrip(".") + "%"
-
-
-def moment(at: datetime) -> str:
-    """A time in UTC, to the minute.
-
-    >>> moment(datetime(2026, 11, 4, 9, 5, tzinfo=UTC))
-    '4 Nov 09:05'
-    """
-    there = at.astimezone(UTC)
-    return f"{there.day} {MONTHS[there.month - 1]} {there:%H:%M}"

@@ -10,6 +10,7 @@ from typing import Final
 from services.charts import axis
 from services.charts.drawing import Drawing
 from services.charts.values import ChartPoint, Rates
+from services.wording.charts import NOTHING_SCORED
 
 _ROOM: Final = 1.1
 _WIDE_AT_MOST: Final = 2.5
@@ -61,7 +62,7 @@ def grid(drawing: Drawing, frame: Frame) -> None:
     for rate in frame.ticks:
         y = frame.y(rate)
         drawing.path("c-axis" if rate == 0 else "c-grid", f"M{frame.left:.1f} {y:.1f}H{frame.right:.1f}")
-        drawing.text("c-text", frame.left - 6, y + 4, axis.percent(rate), "end")
+        drawing.text("c-text", frame.left - 6, y + 4, axis.tick(rate), "end")
     most = max(int((frame.right - frame.left) // _TICK_WIDTH), 2)
     for at, label, below in axis.times(frame.since, frame.until, most):
         x = frame.x(at)
@@ -100,6 +101,6 @@ def shade(drawing: Drawing, frame: Frame, gaps: Sequence[tuple[datetime, datetim
     """Grey where nothing was scored, and that in words where they fit."""
     for begin, end in gaps:
         x, width = frame.x(begin), frame.x(end) - frame.x(begin)
-        drawing.tip(drawing.rect("c-gap", x, frame.top, width, frame.bottom - frame.top), "nothing scored")
+        drawing.tip(drawing.rect("c-gap", x, frame.top, width, frame.bottom - frame.top), NOTHING_SCORED)
         if width >= _WORDS_FIT + 8:
-            drawing.text("c-text", x + width / 2, (frame.top + frame.bottom) / 2, "nothing scored", "middle")
+            drawing.text("c-text", x + width / 2, (frame.top + frame.bottom) / 2, NOTHING_SCORED, "middle")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
@@ -14,21 +14,25 @@ from schemas.base import hash16
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison
+from schemas.fact import Fact
 from schemas.incident import Incident
-from services.charts import Band, ChartMark, ChartPoint, Rates, point
-from services.charts.axis import moment
+from services.charts.values import Band, ChartMark, ChartPoint, Rates, point
+from services.specs import family_of
 from services.store import journal, rollups
-from services.store.journal import Fact
 from services.store.tables import key_of
+from services.wording import charts, nouns
+from services.wording.notifications import picture
+from services.wording.timeline import change_mark
 
-_FAMILIES: Final = ("rate_shift", "events")
-_BEFORE: Final = timedelta(hours=24)
-_LONGEST: Final = timedelta(days=7)
+_LOOK_BACK: Final = timedelta(hours=24)
+_SHORTEST: Final = timedelta(hours=6)
+_LONGEST: Final = timedelta(days=14)
 _MOST_POINTS: Final = 72
 _STEPS: Final = (
     *(timedelta(minutes=n) for n in (1, 2, 5, 10, 15, 30)),
     *(timedelta(hours=n) for n in (1, 2, 3, 6, 12, 24)),
 )
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTICED: Final = 10
 
 
@@ -47,20 +51,25 @@ class IncidentChart:
     key: str
 
 
-def read(connection: Connection, incident: Incident) -> IncidentChart | None:
-    """The worst rate that moved within the incident, from a day before it opened; None if no rate did."""
-    length = min(incident.updated_at - incident.opened_at, _LONGEST)
-    facts = journal.facts(connection, incident.route, incident.opened_at - _BEFORE - length)
+def read(connection: Connection, incident: Incident, now: datetime | None = None) -> IncidentChart | None:
+    """The worst rate that moved within the incident, as long before it opened as after; None if no rate is known.
+
+    `now` is the route's clock for who looks at it now; left out it is shown as it was when it last changed.
+    """
+    since, until = window(incident, now)
+    facts = journal.facts(connection, incident.route, min(since, incident.opened_at - _LOOK_BACK))
     alert = worst(incident, facts)
     if alert is None:
         return None
-    since, until = window(incident, alert)
     step = next((one for one in _STEPS if (until - since) / one <= _MOST_POINTS), _STEPS[-1])
-    since, until = _floored(since, step), _floored(until, step) + step
+    since = _floored(since, step)
+    until = max(_ceiled(until, step), since + step)
     found = rollups.points(
         connection, incident.route, (since, until), step, slice=key_of(alert.slice or ""), signal=alert.signal
     )
     points = [point(one.ts, min(one.sum, one.scored), one.scored) for one in found]
+    if not any(one.n for one in points):
+        return None
     return build(incident, alert, facts, Rates(_name(alert), points, _begin(points, since), until, step))
 
 
@@ -70,27 +79,29 @@ def worst(incident: Incident, facts: Iterable[Fact]) -> Alert | None:
     for fact in facts:
         if isinstance(fact, Alert) and fact.fingerprint in incident.fingerprints and fact.signal is not None:
             before = newest.get(fact.fingerprint)
-            if fact.family in _FAMILIES and (before is None or fact.event_index >= before.event_index):
+            drawn = family_of(fact.family).kind in ("rate", "event")
+            if drawn and (before is None or fact.event_index >= before.event_index):
                 newest[fact.fingerprint] = fact
     return max(newest.values(), key=_weight, default=None)
 
 
 def _weight(alert: Alert) -> tuple[bool, bool, int, bool, str]:
-    whole = alert.slice is None
-    return alert.family == "rate_shift", alert.status == "firing", rank(alert.severity), whole, alert.fingerprint
+    rate, whole = family_of(alert.family).kind == "rate", alert.slice is None
+    return rate, alert.status == "firing", rank(alert.severity), whole, alert.fingerprint
 
 
-def window(incident: Incident, alert: Alert) -> tuple[datetime, datetime]:
-    """From a day before the incident opened, or as long as it has lasted, to what is known of it last."""
-    end = max(incident.resolved_at or incident.updated_at, alert.ts)
-    length = min(end - incident.opened_at, _LONGEST)
-    return incident.opened_at - max(_BEFORE, length), min(end, incident.opened_at + 2 * _LONGEST)
+def window(incident: Incident, now: datetime | None) -> tuple[datetime, datetime]:
+    """As long before the incident's opening as after it, from 6 hours to 14 days; it ends with the incident."""
+    opened = incident.opened_at
+    end = incident.resolved_at or max(now or incident.updated_at, opened)
+    span = min(max(end - opened, _SHORTEST), _LONGEST)
+    return opened - span, min(end, opened + span)
 
 
 def build(incident: Incident, alert: Alert, facts: Iterable[Fact], rates: Rates) -> IncidentChart:
     """The chart with its baseline and its marks. Pure."""
     marks = tuple(mark for mark in _marks(incident, facts) if rates.since <= mark.ts <= rates.until)
-    words = _words(alert)
+    words = charts.move(alert)
     whole = Rates(
         rates.name,
         rates.points,
@@ -101,7 +112,7 @@ def build(incident: Incident, alert: Alert, facts: Iterable[Fact], rates: Rates)
         marks,
         f"{incident.route}{f', {alert.slice}' if alert.slice else ''}: {words}",
     )
-    told = f"{rates.name} of {whole.where}; incident opened {moment(incident.opened_at)} UTC"
+    told = picture(rates.name, whole.where, incident.opened_at)
     key = hash16([alert.id, incident.verdict, _noticed(whole, incident), [f"{mark.ts} {mark.text}" for mark in marks]])
     return IncidentChart(whole, told, key)
 
@@ -115,8 +126,11 @@ def _noticed(rates: Rates, incident: Incident) -> int:
 
 
 def _floored(at: datetime, step: timedelta) -> datetime:
-    epoch = datetime.fromtimestamp(0, at.tzinfo)
-    return at - (at - epoch) % step
+    return _EPOCH + (at - _EPOCH) // step * step
+
+
+def _ceiled(at: datetime, step: timedelta) -> datetime:
+    return _EPOCH - (_EPOCH - at) // step * step
 
 
 def _begin(points: Sequence[ChartPoint], since: datetime) -> datetime:
@@ -125,7 +139,7 @@ def _begin(points: Sequence[ChartPoint], since: datetime) -> datetime:
 
 
 def _name(alert: Alert) -> str:
-    return f"{(alert.signal or '').replace('_', ' ')} rate"
+    return nouns.signal_noun(alert.signal)
 
 
 def _baseline(alert: Alert) -> Band | None:
@@ -136,28 +150,16 @@ def _baseline(alert: Alert) -> Band | None:
     return Band(rate) if not alert.floor else Band(rate, max(rate - alert.floor, 0.0), min(rate + alert.floor, 1.0))
 
 
-def _words(alert: Alert) -> str:
-    effect = alert.effect
-    if effect is None or effect.before is None or effect.after is None:
-        return f"seen in an answer (exchange {alert.event_index})"
-    moved = {"up": "rose", "down": "fell", None: "moved"}[alert.direction]
-    change = "" if effect.low is None or effect.high is None else f", change {effect.low:+.1f} to {effect.high:+.1f} pp"
-    return f"{moved} from {effect.before:.1f}% to {effect.after:.1f}%{change}"
-
-
 def _marks(incident: Incident, facts: Iterable[Fact]) -> Iterator[ChartMark]:
-    yield ChartMark(incident.opened_at, "incident opened", "incident")
+    yield ChartMark(incident.opened_at, charts.OPENED, "incident")
     for fact in facts:
         if isinstance(fact, Change):
             yield _changed(fact)
         elif isinstance(fact, Comparison):
-            yield ChartMark(fact.ts, f"suite {fact.suite}: {fact.overall}", "evaluation")
+            yield ChartMark(fact.ts, charts.suite_mark(fact), "evaluation")
         elif isinstance(fact, Decision) and fact.kind == "announce":
-            yield ChartMark(fact.ts, "change announced")
+            yield ChartMark(fact.ts, charts.ANNOUNCED)
 
 
 def _changed(change: Change) -> ChartMark:
-    name = change.to_identity[:8] if change.model is None else change.model.served or change.model.requested
-    if change.kind == "pinned":
-        return ChartMark(change.ts, "baseline pinned", "baseline")
-    return ChartMark(change.ts, "silent change suspected" if change.kind == "suspected" else f"now {name}")
+    return ChartMark(change.ts, change_mark(change), "baseline" if change.kind == "pinned" else "change")

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.charts import axis
 from services.charts.drawing import Drawing, cleaned
 from services.charts.frame import Frame
 from services.charts.values import ChartMark, MarkKind
+from services.wording.numbers import short_moment
 
 LANE: Final = 16
 _LANES: Final = 4
@@ -101,7 +101,7 @@ def draw(drawing: Drawing, frame: Frame, marks: Sequence[ChartMark], placed: Seq
     for mark in marks:
         top = frame.top - LANE * heights.get(id(mark), 0)
         line = drawing.path(CLASSES[mark.kind], f"M{frame.x(mark.ts):.1f} {frame.bottom:.1f}V{top:.1f}")
-        drawing.tip(line, f"{axis.moment(mark.ts)} UTC: {cleaned(mark.text, 200)}")
+        drawing.tip(line, f"{short_moment(mark.ts)} UTC: {cleaned(mark.text, 200)}")
     for label in placed:
         y = frame.top - LANE * label.lane - 5
         drawing.text(

@@ -10,6 +10,8 @@ from services.charts import axis, marks, summary
 from services.charts.drawing import Drawing, cleaned
 from services.charts.frame import Frame, gaps, greatest, grid, runs, shade
 from services.charts.values import Chart, ChartPoint, Picture, Rates
+from services.wording.charts import BASELINE
+from services.wording.numbers import percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,10 @@ def rates_chart(rates: Rates) -> Chart:
     >>> marks = [ChartMark(start + 4 * hour, "silent change", "incident")]
     >>> made = rates_chart(Rates("refusal rate", points, start, start + 6 * hour, hour, Band(0.15, 0.1, 0.2), marks))
     >>> print(made.summary)
-    Refusal rate from 24 Nov 00:00 to 24 Nov 06:00 UTC: last 2% of 100 scored (95% interval 0.55% to 7%), \
-against 15% in the baseline. Marked: 24 Nov 04:00 silent change.
+    Refusal rate from 24 Nov 00:00 to 24 Nov 06:00 UTC: last 2.0% of 100 scored (95% interval 0.6% to 7.0%), \
+against 15.0% in the baseline. Marked: 24 Nov 04:00 silent change.
     >>> len(made.svgs), made.rows[0]
-    (2, ('24 Nov 00:00', '15%', '9.3% to 23.3%', '100'))
+    (2, ('24 Nov 00:00', '15.0%', '9.3% to 23.3%', '100'))
     """
     says = summary.sentence(rates)
     drawn = tuple(_drawn(rates, size, says).for_page() for size in (_WIDE, _NARROW))
@@ -119,11 +121,11 @@ def _ends(drawing: Drawing, frame: Frame, rates: Rates, size: _Size) -> None:
     found: list[tuple[float, str, str]] = []
     if rates.baseline is not None:
         rate = rates.baseline.rate
-        found.append((frame.y(rate), "c-base", f"{'baseline ' * size.wordy}{axis.percent(rate)}"))
+        found.append((frame.y(rate), "c-base", f"{f'{BASELINE} ' * size.wordy}{percent(rate)}"))
     if last is not None and last.rate is not None:
         x, y = frame.x(min(last.ts + rates.step / 2, rates.until)), frame.y(last.rate)
         drawing.dot("c-dot", x, y, 4)
-        found.append((y, "c-now", f"{'last ' * size.wordy}{axis.percent(last.rate)}"))
+        found.append((y, "c-now", f"{'last ' * size.wordy}{percent(last.rate)}"))
     moves = _apart([y for y, *_ in found])
     below = max([y + moved - frame.bottom for (y, *_), moved in zip(found, moves, strict=True)], default=0.0)
     for (y, kind, words), moved in zip(found, moves, strict=True):

@@ -1,65 +1,18 @@
-"""Small charts for tables and lists: a spark line, shares, evidence against its threshold."""
+"""Small charts for tables and lists: shares, evidence against its threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
-from services.charts import axis, summary
 from services.charts.drawing import Drawing, cleaned
-from services.charts.frame import Frame, greatest, runs
-from services.charts.values import Chart, ChartPoint, ChartShare, Rates
+from services.charts.values import Chart, ChartShare
+from services.wording.charts import NOTHING_SCORED, evidence
+from services.wording.numbers import percent
 
 _COLOURS: Final = 6
-_SPARK: Final = (132.0, 30.0)
 _BAR: Final = (320.0, 22.0)
 _NAME: Final = 60
-
-
-def sparkline(rates: Rates) -> Chart:
-    """A rate over time in the height of a line of text, its baseline dashed, gaps left open.
-
-    >>> from datetime import UTC, timedelta
-    >>> from services.charts import point
-    >>> start, hour = datetime(2026, 11, 24, tzinfo=UTC), timedelta(hours=1)
-    >>> sparkline(Rates("refusal rate", [point(start, 3, 10)], start, start + hour, hour)).summary
-    'Refusal rate from 24 Nov 00:00 to 24 Nov 01:00 UTC: last 30% of 10 scored (95% interval 10.8% to 60.3%), \
-no baseline yet.'
-    """
-    width, height = _SPARK
-    says = summary.sentence(rates)
-    shown = [point.rate for point in rates.points if point.rate is not None]
-    bare = Rates(
-        rates.name,
-        [ChartPoint(p.ts, p.n, p.rate) for p in rates.points],
-        rates.since,
-        rates.until,
-        rates.step,
-        rates.baseline,
-    )
-    top = max(greatest(bare), 0.01)
-    frame = Frame(2, width - 6, 4, height - 3, rates.since, rates.until, (0.0, top))
-    drawing = Drawing(width, height, says, says, "chart-spark")
-    if rates.baseline is not None:
-        drawing.path("c-baseline", f"M2 {frame.y(rates.baseline.rate):.1f}H{width - 6:.1f}")
-    for run in runs(rates.points, rates.step):
-        _spark(drawing, frame, run, rates)
-    if not shown:
-        drawing.text("c-text", width / 2, height / 2 + 4, "nothing scored", "middle")
-    return Chart((drawing.for_page(),), says, summary.HEAD, summary.table(rates))
-
-
-def _spark(drawing: Drawing, frame: Frame, run: Sequence[ChartPoint], rates: Rates) -> None:
-    at = [(frame.x(_middle(point, rates)), frame.y(point.rate or 0.0)) for point in run]
-    if len(at) > 1:
-        drawing.path("c-line", "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in at))
-    if len(at) == 1 or run[-1] is next(p for p in reversed(rates.points) if p.rate is not None):
-        drawing.dot("c-dot", *at[-1], 2.5)
-
-
-def _middle(point: ChartPoint, rates: Rates) -> datetime:
-    return min(point.ts + rates.step / 2, rates.until)
 
 
 def shares(parts: Sequence[ChartShare], name: str = "share of exchanges") -> Chart:
@@ -69,7 +22,7 @@ def shares(parts: Sequence[ChartShare], name: str = "share of exchanges") -> Cha
 
     >>> made = shares([ChartShare("gpt-4 0613", 750), ChartShare("gpt-4 <b>", 250)])
     >>> made.rows
-    (('gpt-4 0613', '75%', '750'), ('gpt-4 <b>', '25%', '250'))
+    (('gpt-4 0613', '75.0%', '750'), ('gpt-4 <b>', '25.0%', '250'))
     >>> "<b>" in made.__html__()
     False
     """
@@ -78,8 +31,8 @@ def shares(parts: Sequence[ChartShare], name: str = "share of exchanges") -> Cha
         rest = told[_COLOURS - 1 :]
         told = [*told[: _COLOURS - 1], ChartShare(f"{len(rest)} more", sum(part.n for part in rest))]
     total = sum(part.n for part in told)
-    rows = tuple((part.name, axis.percent(part.n / total), f"{part.n:,}") for part in told)
-    says = ", ".join(f"{share} {who}" for who, share, _ in rows) or "nothing scored"
+    rows = tuple((part.name, percent(part.n / total), f"{part.n:,}") for part in told)
+    says = ", ".join(f"{share} {who}" for who, share, _ in rows) or NOTHING_SCORED
     width, height = _BAR
     drawing = Drawing(width, height, f"{cleaned(name, _NAME)}: {says}", says, "chart-shares")
     drawing.rect("c-track", 0, 0, width, height)
@@ -88,19 +41,18 @@ def shares(parts: Sequence[ChartShare], name: str = "share of exchanges") -> Cha
         wide = width * part.n / total
         drawing.tip(drawing.rect(f"c-share-{n}", x, 0, max(wide - 1, 1), height), f"{rows[n - 1][1]} {part.name}")
         x += wide
-    return Chart((drawing.for_page(),), says, ("identity", "share", "exchanges"), rows, key=True)
+    return Chart((drawing.for_page(),), says, ("model", "share", "exchanges"), rows, key=True)
 
 
 def evidence_bar(log_e: float | None, threshold: float, name: str = "evidence") -> Chart:
     """The log evidence of a detector as a bar, with a line where it fires. None: it is learning, or blind.
 
     >>> evidence_bar(6.0, 12.1).summary, evidence_bar(None, 12.1).summary
-    ('log evidence 6.0, fires at 12.1', 'no evidence yet, fires at 12.1')
+    ('evidence 6.0 of 12.1', 'no evidence yet, of 12.1')
     """
     width, height = _BAR
     height -= 6
-    known = "no evidence yet" if log_e is None else f"log evidence {log_e:.1f}"
-    says = f"{known}, fires at {threshold:.1f}"
+    says = evidence(log_e, threshold)
     drawing = Drawing(width, height, f"{cleaned(name, _NAME)}: {says}", says, "chart-evidence")
     drawing.rect("c-track", 0, 3, width, height - 6)
     at = width * 0.8

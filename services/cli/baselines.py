@@ -11,6 +11,7 @@ from schemas.base import plain_object
 from schemas.change import Change
 from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.store import journal, routes
 
 app = typer.Typer(help="Baselines: what a route is held against.", no_args_is_help=True)
 
@@ -27,12 +28,12 @@ def show(
     json: JsonOption = None,
 ) -> None:
     """Show every baseline that was pinned, the newest of a route last: rates, size and false-alarm budget."""
-    repository = opened(database)
-    routes = repository.routes() if route is None else (route,)
+    base = opened(database)
+    names = base.query(routes.names) if route is None else (route,)
     pinned = [
         fact
-        for name in routes
-        for fact in sorted(repository.facts(name), key=lambda fact: fact.ts)
+        for name in names
+        for fact in sorted(base.query(journal.facts, name), key=lambda fact: fact.ts)
         if isinstance(fact, Change) and fact.kind == "pinned"
     ]
     write_json([plain_object(change) for change in pinned], json)

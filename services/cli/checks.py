@@ -1,9 +1,4 @@
-"""`keelwatch check-config` and `doctor`: what is wrong with a monitor file or with this installation.
-
-`keelwatch check-config`: every mistake of a monitor file, with line, key and remedy.
-
-`keelwatch doctor`: what is wrong with this installation, each cause with its remedy.
-"""
+"""`keelwatch check-config` and `doctor`: what is wrong with a monitor file or with this installation."""
 
 from __future__ import annotations
 

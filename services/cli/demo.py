@@ -1,8 +1,6 @@
-"""`keelwatch demo`: a support bot whose model is silently replaced, watched live on a stage of its own.
+"""`keelwatch demo`: a support bot whose model is silently replaced, watched live, from its traffic to the message.
 
-The demonstration's stage: broker, simulated model and worker as processes of their own, gone when it is left.
-
-`keelwatch demo`: a support bot whose model is silently replaced, watched live, from its traffic to the message.
+Broker, simulated model and worker are processes of their own, gone when the demonstration ends.
 """
 
 from __future__ import annotations
@@ -26,6 +24,7 @@ from rich.text import Text
 from schemas.change import Change
 from schemas.evaluation import Comparison, Run
 from schemas.exchange import Exchange
+from schemas.fact import Fact
 from schemas.incident import Incident
 from schemas.position import Position
 from schemas.topics import EXCHANGES
@@ -36,8 +35,9 @@ from services.demo.support_bot import ROUTE, Script, traffic
 from services.ingest.jsonl import FileLine
 from services.notify.message import MessageOptions, of_incident, plain_lines
 from services.settings import isolated_environment
-from services.store.journal import Fact
-from services.store.repository import Repository
+from services.specs import EVALUATION
+from services.store import evaluation_queue, incidents, journal
+from services.store.engine import Database, open_database
 from services.stream import child_process, topics
 from services.stream.broker import Broker
 from services.stream.embedded_broker import EmbeddedBrokerError, free_port, start_broker
@@ -212,8 +212,8 @@ def _first(stage: Stage, kind: type[F], which: Callable[[F], bool]) -> F | None:
 
 def _run_for(stage: Stage, change: Change) -> Run | None:
     """The run that a pinned baseline asked for, once it, and the one of the route's first sight, are recorded."""
-    with _reading(stage) as repository:
-        asked = repository.evaluations(ROUTE)
+    with _reading(stage) as database:
+        asked = database.query(evaluation_queue.find, ROUTE)
     recorded = {fact.id for fact in _facts(stage) if isinstance(fact, Run)}
     done = {one.what.moment for one in asked if one.what.id in recorded}
     mine = {one.what.id for one in asked if one.what.cause == change.id}
@@ -221,26 +221,26 @@ def _run_for(stage: Stage, change: Change) -> Run | None:
 
 
 def _facts(stage: Stage) -> Sequence[Fact]:
-    with _reading(stage) as repository:
-        return repository.facts(ROUTE)
+    with _reading(stage) as database:
+        return database.query(journal.facts, ROUTE)
 
 
 def _evaluated(stage: Stage, compared: Comparison) -> Incident | None:
     """The incident, once its timeline has the comparison, and the alert of a suite that regressed."""
-    with _reading(stage) as repository:
-        found = repository.incidents(ROUTE)
+    with _reading(stage) as database:
+        found = database.query(incidents.find, ROUTE)
     told = (one for one in found if compared.id in {entry.ref for entry in one.timeline})
-    return next((one for one in told if compared.overall != "regressed" or "evaluation" in one.families), None)
+    return next((one for one in told if compared.overall != "regressed" or EVALUATION.name in one.families), None)
 
 
 @contextmanager
-def _reading(stage: Stage) -> Iterator[Repository]:
+def _reading(stage: Stage) -> Iterator[Database]:
     """The database of the worker, to look at."""
-    repository = Repository.open(stage.database)
+    database = open_database(stage.database, create=False)
     try:
-        yield repository
+        yield database
     finally:
-        repository.database.close()
+        database.close()
 
 
 def _days(n: int, script: Script) -> str:

@@ -1,11 +1,4 @@
-"""`keelwatch eval`: suites run against a model, stored runs, and two runs held against each other.
-
-What `eval compare` shows to people.
-
-`keelwatch eval run` and `eval list`: a suite against a model now, and the runs that are stored.
-
-`keelwatch eval`: suites run against a model, and two runs held against each other.
-"""
+"""`keelwatch eval`: suites run against a model, stored runs, and two runs held against each other."""
 
 from __future__ import annotations
 
@@ -37,7 +30,7 @@ from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
 from services.evaluate import persistence
-from services.evaluate.client import Endpoint, EndpointSettings, asking
+from services.evaluate.client import Endpoint, EndpointSettings, endpoint_settings
 from services.evaluate.comparison import ComparisonResult, compare, comparison_object, worsened, worst_outcome
 from services.evaluate.persistence import stored_run
 from services.evaluate.result import RunResult, SuiteAnswer, read_results, to_record
@@ -124,7 +117,7 @@ def run_suites(
     target = _target(watched, checked_route(route), endpoint, model, key)
     allowed = [*watched.allow_hosts, *([_place(endpoint)[1]] if endpoint else [])]
     loaded = [load_suite(name) for name in suites or watched.policy(route).suites or ["core"]]
-    given = asking(target, secret)
+    given = endpoint_settings(target, secret)
     results = asyncio.run(_all(route, loaded, given, allowed))
     if database is not None:
         _store(database, results)
@@ -143,7 +136,7 @@ def list_runs(
     json: JsonOption = None,
 ) -> None:
     """List the runs that are stored, the newest last."""
-    with opened(database).database.read() as connection:
+    with opened(database).read() as connection:
         found = runs.find(connection, route)
     names = ("id", "route", "suite", "identity", "moment", "cause", "status", "reason")
     write_json([{**{name: getattr(one, name) for name in names}, "ts": iso(one.ts)} for one in found], json)
@@ -281,7 +274,7 @@ def results(run: str, database: str | None = None) -> tuple[RunResult, ...]:
         InputError: if there is neither, or the file is no such file.
     """
     if not Path(run).exists() and re.fullmatch(HEX16, run):
-        with opened(database).database.read() as connection:
+        with opened(database).read() as connection:
             found = stored_run(connection, run)
         if found is None:
             raise InputError(f"run {run}: not in this database; `keelwatch eval list` names them")

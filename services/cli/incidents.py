@@ -11,6 +11,7 @@ from services.cli import rendering
 from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
+from services.store import incidents
 
 app = typer.Typer(help="Incidents and their timelines.", no_args_is_help=True)
 
@@ -22,7 +23,7 @@ def list_incidents(
     json: JsonOption = None,
 ) -> None:
     """List all incidents, resolved ones too."""
-    found = opened(database).incidents(route)
+    found = opened(database).query(incidents.find, route)
     write_json([plain_object(incident) for incident in found], json)
     if json != STDOUT:
         OUT.print(rendering.incident_list(found) if found else "no incident")
@@ -35,7 +36,7 @@ def show_incident(
     json: JsonOption = None,
 ) -> None:
     """Show one incident with its timeline."""
-    found = opened(database).incident(id)
+    found = opened(database).query(incidents.get, id)
     if found is None:
         raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
     write_json(plain_object(found), json)

@@ -66,7 +66,7 @@ def create(
 def list_keys(database: DatabaseOption = None, json: JsonOption = None) -> None:
     """List the keys, without their secrets; when one was last used is right within a minute or two."""
     now = datetime.now(UTC)
-    with opened(database).database.read() as connection:
+    with opened(database).read() as connection:
         found = api_keys.find(connection)
     write_json([_object(key, now) for key in found], json)
     if json == STDOUT:
@@ -88,7 +88,7 @@ def revoke(
     whole = parse_key(id)  # somebody who pastes the whole key means it, and must not read it in a message
     wanted = id if whole is None else whole.id
     now = datetime.now(UTC)
-    base = opened(database).database
+    base = opened(database)
     ended = base.transact(lambda connection: api_keys.revoke(connection, wanted, now))
     with base.read() as connection:
         key = api_keys.get(connection, wanted)

@@ -1,11 +1,4 @@
-"""`keelwatch replay`, `score` and `convert`: commands on files, without a broker.
-
-`keelwatch replay`: what would have fired on recorded traffic.
-
-`keelwatch score`: what is measured of each exchange of a file.
-
-`keelwatch convert`: recorded answers as traffic whose model is replaced at a known exchange.
-"""
+"""`keelwatch replay`, `score` and `convert`: commands on files, without a broker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What commands share: their options, and how they reach the broker and the database.
-
-What the commands on a broker share: where it is, and one clear line when it does not answer.
-"""
+"""What commands share: their options, and how they reach the broker and the database."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import typer
 
 from services.cli.output import ERR
 from services.settings import load_settings
-from services.store.repository import Repository
+from services.store.engine import Database, open_database
 from services.stream.broker import Broker, broker_of
 from services.stream.clients import Unreachable
 
@@ -23,13 +20,13 @@ DatabaseOption = Annotated[
 ]
 
 
-def opened(database: str | None) -> Repository:
-    """The read side of the database that was named, or the settings' one.
+def opened(database: str | None) -> Database:
+    """The database that was named, or the settings' one.
 
     Raises:
         StoreError: if there is none; it names the remedy.
     """
-    return Repository.open(database or load_settings().database)
+    return open_database(database or load_settings().database, create=False)
 
 
 ConfigOption = Annotated[

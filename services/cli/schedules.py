@@ -60,7 +60,7 @@ def add(
 @app.command("list")
 def list_schedules(database: DatabaseOption = None, json: JsonOption = None) -> None:
     """List the schedules of the monitor file and of commands, with the last time at which each was run."""
-    with opened(database).database.read() as connection:
+    with opened(database).read() as connection:
         found = [(one, schedules.last_fire(connection, one)) for one in schedules.find(connection)]
     fired = [(one, None if last == one.since else last) for one, last in found]
     write_json([_object(one, last) for one, last in fired], json)
@@ -77,7 +77,7 @@ def list_schedules(database: DatabaseOption = None, json: JsonOption = None) -> 
 @app.command("remove")
 def remove(route: RouteArgument, name: NameArgument, database: DatabaseOption = None) -> None:
     """Remove a schedule that was added by a command."""
-    with opened(database).database.write() as connection:
+    with opened(database).write() as connection:
         of_file = {(one.route, one.name) for one in schedules.find(connection) if one.origin == schedules.FILE}
         if (route, name) in of_file:
             raise InputError(f"schedule {name} of {route} stands in the monitor file; remove it there")

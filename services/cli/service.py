@@ -1,11 +1,4 @@
-"""`keelwatch up`, `worker` and `api`: the processes of the service.
-
-`keelwatch api`: what people and programs see, send and decide, as a process of its own.
-
-`keelwatch worker`: some steps of the flow on Kafka, in one process without children.
-
-`keelwatch up`: everything on one machine with one command.
-"""
+"""`keelwatch up`, `worker` and `api`: the processes of the service."""
 
 from __future__ import annotations
 
@@ -34,7 +27,7 @@ from services.stream.broker import Broker, broker_of
 from services.stream.consumer_groups import check_alone
 from services.stream.embedded_broker import MOST_BYTES, EmbeddedBroker, EmbeddedBrokerError, start_broker
 from services.stream.process_health import HOST, HealthConfig
-from services.stream.supervisor import EXIT_BROKER_LOST, REAL_BROKER, Supervision, stoppable, supervise
+from services.stream.supervisor import EXIT_GAVE_UP, REAL_BROKER, Supervision, stoppable, supervise
 from services.wiring import api_server
 from services.wiring.instance import claim_instance
 
@@ -96,7 +89,7 @@ def worker(
         meters = StreamMeters()
         process = wiring.WorkerProcess(names, broker, host, port, meters.registry, _print_line)
         work = stack.enter_context(wiring.worker_setup(settings, watched, process))
-        attendance = HealthConfig(
+        health = HealthConfig(
             broker, names, port, host, database=database, extend=work.extend, checks=work.checks, meters=meters
         )
         job = runner.StreamJob(
@@ -105,7 +98,7 @@ def worker(
             settings.data_dir / "faust",
             together=together is not None,
             meters=meters,
-            attendance=attendance,
+            health=health,
             companions=work.companions,
         )
         raise typer.Exit(runner.run(job))
@@ -222,7 +215,7 @@ def _broker(given: Broker | None, port: int | None) -> Iterator[tuple[Broker, Em
         own = start_broker(port)
     except EmbeddedBrokerError as error:
         _say(str(error))
-        raise typer.Exit(EXIT_BROKER_LOST) from None
+        raise typer.Exit(EXIT_GAVE_UP) from None
     try:
         _say(
             f"embedded broker on {own.broker.bootstrap}, for one machine and for trying out: all that it holds is in "

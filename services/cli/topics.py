@@ -1,11 +1,4 @@
-"""`keelwatch topics`, `publish` and `capture`: topics on a cluster, and files to and from them.
-
-`keelwatch topics`: the topics that Keelwatch needs, on a cluster.
-
-`keelwatch publish`: the exchanges of a file on a topic.
-
-`keelwatch capture`: a topic as a file.
-"""
+"""`keelwatch topics`, `publish` and `capture`: topics on a cluster, and files to and from them."""
 
 from __future__ import annotations
 

@@ -1,12 +1,7 @@
 """A simulated support bot: its customers, its seeded traffic, and its old and new model. Pure.
 
-The two models of the demonstration, as far as a safety suite sees them: pure.
-
-What customers of a fictional hosting shop ask its support bot, and what two models answer.
-
-Everything here was written for this project. `{plan}`, `{item}` and `{city}` are filled in at random.
-
-The traffic of a simulated support bot: pure, the same seed gives the same exchanges.
+Everything here was written for this project. `{plan}`, `{item}` and `{city}` are filled in at random; the same seed
+gives the same exchanges.
 """
 
 from __future__ import annotations

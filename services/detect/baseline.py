@@ -113,7 +113,7 @@ def pin_baseline(plan: DetectionPlan, state: DetectState, identity: str, ts: flo
     # Sums of linear algebra come out otherwise on another number of threads, and with them axes that are nearly alike:
     # a verdict must not depend on how many cores found it.
     with threadpool_limits(1, user_api="blas"):
-        artefacts = {detector.name: detector.fit(baseline) for detector in plan.detectors if detector.learns}
+        artefacts = {detector.spec.name: detector.fit(baseline) for detector in plan.detectors if detector.learns}
     return Pinned(
         id=hash16([state.route, identity, event_index, rows.ids[0], rows.ids[-1], len(rows), round(arl, 6)]),
         identity=identity,

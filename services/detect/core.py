@@ -1,10 +1,9 @@
-"""Pure core of detect: (plan, state, batch, now) -> (state, readings and changes) of one route."""
+"""Pure core of detect: (plan, state, batch) -> (state, readings and changes) of one route."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -16,30 +15,25 @@ from schemas.position import Position
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
-from services.detect.identities import merge_identities, observe_identity, pinned_change, suspect
+from services.detect.identities import merge_identities, observe_identity, pinned_change, suspected_change
 from services.detect.readings import reading_of, status_reading
 from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors
 from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState
 from services.intake.core import Intake
 from services.intake.core import step as take_in
+from services.specs import BLIND, LEARNING, VOLATILE, family_of
 
-BLIND: Final = "blind"
 KEPT_DECISIONS: Final = 64
-_LONG_GAPS: Final = 10
-_LEAST_GAP_SECONDS: Final = 86_400.0
 
 
 def step(
-    plan: DetectionPlan, state: DetectState, batch: Sequence[ScoreBlock | Decision], now: datetime | None = None
+    plan: DetectionPlan, state: DetectState, batch: Sequence[ScoreBlock | Decision]
 ) -> tuple[DetectState, DetectOutput]:
-    """Take in score blocks and decisions of one route, in order. An empty batch with `now` is a timer's tick."""
+    """Take in score blocks and decisions of one route, in order."""
     output = DetectOutput()
     for item in batch:
-        state, said = _decide(plan, state, item) if isinstance(item, Decision) else _take_block(plan, state, item)
-        output += said
-    if now is not None:
-        state, said = _tick(state, now)
-        output += said
+        state, more = _decide(plan, state, item) if isinstance(item, Decision) else _take_block(plan, state, item)
+        output += more
     return state, output
 
 
@@ -51,8 +45,8 @@ def _take_block(plan: DetectionPlan, state: DetectState, block: ScoreBlock) -> t
     start = 0
     for name, row in [*intake.volatile, ("", len(intake.rows))]:
         while start < row:
-            state, start, said = _segment(plan, state, intake, start, row)
-            output += said
+            state, start, more = _segment(plan, state, intake, start, row)
+            output += more
         if name:
             fields = (*fields, name)
             state = merge_identities(state, fields)
@@ -63,17 +57,17 @@ def _take_block(plan: DetectionPlan, state: DetectState, block: ScoreBlock) -> t
 def _segment(
     plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int
 ) -> tuple[DetectState, int, DetectOutput]:
-    """Rows up to the one that completes a baseline, or to `stop`: state, where to go on, what was said."""
+    """Rows up to the one that completes a baseline, or to `stop`: state, where to go on, output."""
     output = DetectOutput()
     due = None
     if state.pinned is None or state.accepting is not None:
         state, row, due, output = _collect(plan, state, intake, range(start, stop))
         stop = stop if row is None else row + 1
-    state, said = _watch(plan, state, intake, start, stop)
-    output += said
+    state, more = _watch(plan, state, intake, start, stop)
+    output += more
     if due is not None:
-        state, said = _pin(plan, state, due, float(intake.rows.ts[stop - 1]), int(intake.rows.index[stop - 1]))
-        output += said
+        state, more = _pin(plan, state, due, float(intake.rows.ts[stop - 1]), int(intake.rows.index[stop - 1]))
+        output += more
     return state, stop, output
 
 
@@ -84,13 +78,14 @@ def _collect(
     wanted = [i for i in places if state.accepting in (None, intake.identity[i])]
     got = _gathered(plan, state, intake, wanted, until_complete=True)
     size = plan.policy.baseline.size
-    said = []
+    readings = []
     for i, n in got.milestones:
         place = wanted[i]
         at = (int(intake.rows.index[place]), float(intake.rows.ts[place]), intake.positions[place])
-        said.append(status_reading(state.route, "baseline", "learning", at, f"learned {n} of {size} exchanges", n=n))
+        reason = f"learned {n} of {size} exchanges"
+        readings.append(status_reading(state.route, LEARNING, "learning", at, reason, n=n))
     row = None if got.row is None else wanted[got.row]
-    return replace(state, candidates=got.candidates), row, got.due, DetectOutput(tuple(said))
+    return replace(state, candidates=got.candidates), row, got.due, DetectOutput(tuple(readings))
 
 
 def _gathered(
@@ -108,18 +103,19 @@ def _watch(
 ) -> tuple[DetectState, DetectOutput]:
     changes: list[Change] = []
     for row in range(start, stop):
-        state, met = observe_identity(state, intake, row)
-        changes += met
-    watch, heard = run_detectors(plan, state.pinned, state.watch, intake, start, stop)
-    watch, said = apply_findings(watch, heard, intake.rows)
+        state, observed = observe_identity(state, intake, row)
+        changes += observed
+    watch, findings = run_detectors(plan, state.pinned, state.watch, intake, start, stop)
+    watch, reported = apply_findings(watch, findings, intake.rows)
     state = replace(state, watch=watch)
     baseline = None if state.pinned is None else state.pinned.id
-    for word in said:
-        if word.finding.status == "firing" and word.finding.transition and word.detector != "events":
-            state, suspected = suspect(state, intake, word.row, word.identity, word.detector)
+    for one in reported:
+        fired = one.finding.status == "firing" and one.finding.transition
+        if fired and family_of(one.detector).kind != "event":
+            state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
     restarts = watch.restarts
-    readings = tuple(reading_of(word, state.route, intake, baseline, restarts.get(word.running, 0)) for word in said)
+    readings = tuple(reading_of(one, state.route, intake, baseline, restarts.get(one.state_key, 0)) for one in reported)
     changes.sort(key=lambda change: change.event_index)
     return _after_crossing(plan, state, intake, start, stop), DetectOutput(readings, tuple(changes))
 
@@ -140,7 +136,7 @@ def _pin(
 ) -> tuple[DetectState, DetectOutput]:
     baseline = pin_baseline(plan, state, identity, ts, event_index)
     change = pinned_change(state.route, state.pinned, baseline)
-    watching = {detector.name for detector in plan.detectors if not detector.learns}
+    watching = {detector.spec.name for detector in plan.detectors if not detector.learns}
     kept = {key: value for key, value in state.watch.running.items() if key.partition("/")[0] in watching}
     firing = tuple(key for key in state.watch.firing if key.partition("|")[0] in watching)
     watch = replace(state.watch, running=kept, firing=firing, since=event_index if firing else None, suspect=None)
@@ -186,47 +182,29 @@ def _accepted(state: DetectState, decision: Decision) -> str:
     return state.pinned.identity
 
 
-def _tick(state: DetectState, now: datetime) -> tuple[DetectState, DetectOutput]:
-    """Blind for want of data: nothing for 10x the route's longest usual gap and at least 24 h."""
-    clock = state.intake.clock
-    if clock is None or state.no_data or state.intake.count == 0:
-        return state, DetectOutput()
-    silent = now.timestamp() - clock
-    if silent < max(_LONG_GAPS * state.gap, _LEAST_GAP_SECONDS):
-        return state, DetectOutput()
-    source = Position(cluster="-", topic="-", partition=0, offset=0)
-    place = (state.intake.count - 1, now.timestamp(), source)
-    said = status_reading(
-        state.route, BLIND, "firing", place, f"no exchange for {silent / 3600:.0f} hours", subject="no_data"
-    )
-    return replace(state, no_data=True), DetectOutput((said,))
-
-
 def _timed(state: DetectState, block: ScoreBlock, intake: Intake) -> DetectState:
-    """The longest pause and the first time of the route, kept for `no data` and the budget; skewed times are none."""
+    """When the route began, and whether any exchange had no time, for the budget; skewed times are none."""
     if not len(intake.rows):
         return state
-    plausible = ["skew" not in block.flags[i] for i in intake.source_rows]
-    known = [] if state.intake.clock is None else [state.intake.clock]
-    times = np.maximum.accumulate([*known, *intake.rows.ts[plausible]])
-    began = state.began if state.began is not None or not len(times) else float(times[0])
-    gap = max(state.gap, float(np.diff(times).max(initial=0.0)))
-    return replace(state, began=began, gap=gap, untimed=state.untimed or bool(intake.untimed.any()), no_data=False)
+    began = state.intake.clock if state.began is None else state.began
+    if began is None:
+        plausible = ["skew" not in block.flags[i] for i in intake.source_rows]
+        began = next(iter(intake.rows.ts[plausible].tolist()), None)
+    return replace(state, began=began, untimed=state.untimed or bool(intake.untimed.any()))
 
 
 def _intake_readings(state: DetectState, block: ScoreBlock, intake: Intake) -> tuple[Reading, ...]:
-    said = []
+    readings = []
     for name, row in intake.volatile:
         place = (int(intake.rows.index[row]), float(intake.rows.ts[row]), intake.positions[row])
         reason = f"model.{name} changes all the time; it no longer counts towards identity"
-        said.append(status_reading(state.route, "identity", "quiet", place, reason, subject=name))
+        readings.append(status_reading(state.route, VOLATILE, "quiet", place, reason, subject=name))
     if intake.blind:
         source = Position(
             cluster=block.cluster, topic=block.topic, partition=block.partition[-1], offset=block.offset[-1]
         )
         place = (max(state.intake.count - 1, 0), block.ts[-1].timestamp(), source)
-        said.append(status_reading(state.route, BLIND, "firing", place, intake.blind, subject="recreated_topic"))
-    if state.no_data and len(intake.rows):
-        place = (int(intake.rows.index[0]), float(intake.rows.ts[0]), intake.positions[0])
-        said.append(status_reading(state.route, BLIND, "quiet", place, "exchanges arrive again", subject="no_data"))
-    return tuple(said)
+        readings.append(
+            status_reading(state.route, BLIND.name, "firing", place, intake.blind, subject="recreated_topic")
+        )
+    return tuple(readings)

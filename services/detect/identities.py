@@ -11,6 +11,7 @@ from schemas.identity import identity_of
 from services.detect.run_detectors import rename_streams
 from services.detect.state import Candidates, DetectState, Pinned
 from services.intake.core import Intake, without_volatile
+from services.specs import family_of
 
 OBSERVED_AT: Final = 5
 _SUSPICION_SECONDS: Final = 86_400.0
@@ -58,7 +59,7 @@ def _observed(pinned: Pinned, route: str, intake: Intake, row: int, fingerprint:
     ]
 
 
-def suspect(
+def suspected_change(
     state: DetectState, intake: Intake, row: int, identity: str | None, detector: str
 ) -> tuple[DetectState, tuple[Change, ...]]:
     """Behaviour of the baseline's own identity moved: a suspected change, one within 24 h."""
@@ -81,7 +82,7 @@ def suspect(
         baseline=pinned.id,
         ts=moment(ts),
         event_index=event_index,
-        reason=f"{detector} moved while the model kept its name",
+        reason=f"{family_of(detector).noun} moved while the model kept its name",
     )
     known = replace(state.known, suspected={**state.known.suspected, identity: ts})
     return replace(state, known=known), (change,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ EVERY_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class StreamFinding:
-    """A finding at row `row` of an intake: what `detector` says of `identity` (None: of the whole route)."""
+    """A finding at row `row` of an intake, of `detector` on `identity` (None: on the whole route)."""
 
     row: int
     detector: str
@@ -30,13 +31,13 @@ class StreamFinding:
         return "|".join(part or "" for part in (self.detector, self.identity, stream.signal, stream.slice))
 
     @property
-    def running(self) -> str:
+    def state_key(self) -> str:
         """The running state that it comes from."""
         return detector_state_key(self.detector, self.identity)
 
     @property
     def order(self) -> tuple[int, str]:
-        """The order of speaking, which does not depend on how blocks are cut."""
+        """The order of findings, which does not depend on how blocks are cut."""
         return self.row, self.key
 
 
@@ -51,46 +52,49 @@ def detector_state_key(detector: str, identity: str | None) -> str:
     return detector if identity is None else f"{detector}/{identity}"
 
 
-def should_report(heard: StreamFinding, spoken: dict[str, float], ts: float) -> bool:
-    """Every transition, and a periodic word at most once a minute of the exchanges' time."""
-    return heard.finding.transition or ts - spoken.get(heard.key, float("-inf")) >= EVERY_SECONDS
+def should_report(found: StreamFinding, reported: Mapping[str, float], ts: float) -> bool:
+    """Every transition, and a periodic reading at most once a minute of the exchanges' time.
+
+    `reported` has the time of each stream's last reading.
+    """
+    return found.finding.transition or ts - reported.get(found.key, float("-inf")) >= EVERY_SECONDS
 
 
-def reading_of(heard: StreamFinding, route: str, intake: Intake, baseline: str | None, restarted: int) -> Reading:
+def reading_of(found: StreamFinding, route: str, intake: Intake, baseline: str | None, restarted: int) -> Reading:
     """The reading of a finding.
 
     `restarted` is the route's count of exchanges when the stream's evidence was zeroed last. Added to n it keeps
     the ids of a stream apart: otherwise the 50th row after a person's decision would be the first 50th again.
     """
-    said = heard.finding
-    stream = said.stream
+    finding = found.finding
+    stream = finding.stream
     return Reading(
         id=reading_id(
             route,
-            heard.identity,
-            heard.detector,
+            found.identity,
+            found.detector,
             stream.signal,
             stream.slice,
-            said.direction,
+            finding.direction,
             baseline,
-            said.n + restarted,
-            said.status,
+            finding.n + restarted,
+            finding.status,
         ),
         route=route,
-        identity=heard.identity,
-        detector=heard.detector,
+        identity=found.identity,
+        detector=found.detector,
         signal=stream.signal,
         slice=stream.slice,
-        direction=said.direction,
-        status=said.status,
-        effect=said.effect,
-        floor=said.floor,
-        evidence=Evidence(log_e=said.log_e, threshold=said.threshold, n=said.n, baseline=baseline),
-        event_index=int(intake.rows.index[heard.row]),
-        ts=moment(float(intake.rows.ts[heard.row])),
-        source=intake.positions[heard.row],
-        exemplars=said.exemplars,
-        reason=said.reason,
+        direction=finding.direction,
+        status=finding.status,
+        effect=finding.effect,
+        floor=finding.floor,
+        evidence=Evidence(log_e=finding.log_e, threshold=finding.threshold, n=finding.n, baseline=baseline),
+        event_index=int(intake.rows.index[found.row]),
+        ts=moment(float(intake.rows.ts[found.row])),
+        source=intake.positions[found.row],
+        exemplars=finding.exemplars,
+        reason=finding.reason,
     )
 
 
@@ -107,7 +111,7 @@ def status_reading(
 ) -> Reading:
     """A reading that no statistical test stands behind: learning progress, volatile fields, blindness.
 
-    `place` is the event index, the time and the position of the exchange at which it is said.
+    `place` is the event index, the time and the position of the exchange at which it is finding.
     """
     index, ts, source = place
     return Reading(

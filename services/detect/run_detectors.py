@@ -22,19 +22,19 @@ T = TypeVar("T")
 def run_detectors(
     plan: DetectionPlan, pinned: Pinned | None, watch: DetectorStates, intake: Intake, start: int, stop: int
 ) -> tuple[DetectorStates, tuple[StreamFinding, ...]]:
-    """Step every detector through rows `start` to `stop` of an intake: all that they say, in order."""
+    """Step every detector through rows `start` to `stop` of an intake: all their findings, in order."""
     running = dict(watch.running)
-    heard: list[StreamFinding] = []
+    findings: list[StreamFinding] = []
     for detector, identity, places in _tasks(plan, intake, start, stop):
         artefact = _artefact(plan, pinned, detector)
         if artefact is None:
             continue
-        key = detector_state_key(detector.name, identity)
+        key = detector_state_key(detector.spec.name, identity)
         state = running[key] if key in running else detector.start(artefact)
-        running[key], findings = detector.step(artefact, state, intake.rows.take(places))
-        heard += [StreamFinding(int(places[found.row]), detector.name, identity, found) for found in findings]
-    heard.sort(key=lambda said: said.order)
-    return replace(watch, running=running), tuple(heard)
+        running[key], found = detector.step(artefact, state, intake.rows.take(places))
+        findings += [StreamFinding(int(places[one.row]), detector.spec.name, identity, one) for one in found]
+    findings.sort(key=lambda one: one.order)
+    return replace(watch, running=running), tuple(findings)
 
 
 def _tasks(
@@ -53,39 +53,39 @@ def _tasks(
 def _artefact(plan: DetectionPlan, pinned: Pinned | None, detector: Detector[Any, Any]) -> Any:
     if not detector.learns:
         return untrained_artefact(detector, plan.policy)
-    return None if pinned is None else pinned.artefacts[detector.name]
+    return None if pinned is None else pinned.artefacts[detector.spec.name]
 
 
 def apply_findings(
-    watch: DetectorStates, heard: tuple[StreamFinding, ...], rows: Rows
+    watch: DetectorStates, findings: tuple[StreamFinding, ...], rows: Rows
 ) -> tuple[DetectorStates, tuple[StreamFinding, ...]]:
-    """What is worth saying, and which streams fire after it."""
-    spoken = dict(watch.spoken)
+    """Which streams fire after the findings, and those findings that become readings."""
+    times = dict(watch.spoken)
     firing = dict.fromkeys(watch.firing)
     blind = dict(watch.blind)
     since, suspect = watch.since, watch.suspect
-    said: list[StreamFinding] = []
-    for word in heard:
-        ts = float(rows.ts[word.row])
-        if should_report(word, spoken, ts):
-            spoken[word.key] = ts
-            said.append(word)
-        if not word.finding.transition:
+    reported: list[StreamFinding] = []
+    for found in findings:
+        ts = float(rows.ts[found.row])
+        if should_report(found, times, ts):
+            times[found.key] = ts
+            reported.append(found)
+        if not found.finding.transition:
             continue
-        status = word.finding.status
-        blind.pop(word.key, None)
+        status = found.finding.status
+        blind.pop(found.key, None)
         if status == "firing":
-            firing[word.key] = None
+            firing[found.key] = None
         elif status == "blind":
-            blind[word.key] = word.finding.reason or "blind"
+            blind[found.key] = found.finding.reason or "blind"
         else:
-            firing.pop(word.key, None)
+            firing.pop(found.key, None)
         if since is None and firing:
-            since, suspect = int(rows.index[word.row]), word.identity
+            since, suspect = int(rows.index[found.row]), found.identity
         if not firing:
             since, suspect = None, None
-    after = replace(watch, spoken=spoken, firing=tuple(firing), blind=blind, since=since, suspect=suspect)
-    return after, tuple(said)
+    after = replace(watch, spoken=times, firing=tuple(firing), blind=blind, since=since, suspect=suspect)
+    return after, tuple(reported)
 
 
 def reset_evidence(watch: DetectorStates, route: str, count: int, fingerprint: str | None = None) -> DetectorStates:
@@ -124,9 +124,10 @@ def rename_streams(watch: DetectorStates, names: dict[str, str], first: str | No
         kept.setdefault(_under(names, key, "/"), key)
     goes_on = set(kept.values())
 
-    def of_kept(said: dict[str, T]) -> dict[str, T]:
+    def of_kept(known: dict[str, T]) -> dict[str, T]:
         """By stream: what is known of an identity whose evidence ends here ends with it."""
-        return {_under(names, key, "|"): one for key, one in said.items() if detector_state_key(*_head(key)) in goes_on}
+        lasting = [key for key in known if detector_state_key(*_head(key)) in goes_on]
+        return {_under(names, key, "|"): known[key] for key in lasting}
 
     return replace(
         watch,

@@ -32,7 +32,7 @@ class CandidateWrites:
     rows: dict[str, bytes]
 
 
-def running(state: DetectState) -> bytes:
+def pack_running_state(state: DetectState) -> bytes:
     """All of the state but its rows and artefacts."""
     candidates = {who: replace(kept, chunks=()) for who, kept in state.candidates.items()}
     pinned = None if state.pinned is None else replace(state.pinned, artefacts={})
@@ -47,7 +47,7 @@ def candidate_writes(before: DetectState | None, after: DetectState) -> Candidat
     return CandidateWrites(afresh, {key: pack(chunk) for key, chunk in wanted.items() if afresh or key not in stored})
 
 
-def artefacts(pinned: Pinned) -> bytes:
+def pack_artefacts(pinned: Pinned) -> bytes:
     """The artefacts of a baseline."""
     return pack(Artefacts(pinned.artefacts))
 

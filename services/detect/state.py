@@ -13,6 +13,7 @@ from schemas.identity import Model
 from schemas.reading import Reading, ReadingStatus
 from services.intake.core import IntakeState
 from services.monitor import RoutePolicy
+from services.specs import family_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,7 @@ class DetectState:
     Attributes:
         candidates: identity -> rows towards a baseline; while learning, and after a first crossing.
         accepting: identity whose rows become the next baseline once there are enough of them.
-        began: time of the first exchange; gap: longest pause between two exchanges, in seconds.
-        no_data: whether the route is blind for want of data.
+        began: time of the first exchange. gap, no_data: not used any more; stored states have them.
         decided: ids of the decisions taken in last: one delivered again changes nothing.
     """
 
@@ -128,7 +128,7 @@ class DetectState:
         """
         if self.watch.firing:
             return "firing"
-        if self.no_data or any(not key.startswith("events|") for key in self.watch.blind):
+        if any(family_of(key.partition("|")[0]).kind != "event" for key in self.watch.blind):
             return "blind"
         return "learning" if self.pinned is None else "quiet"
 

@@ -105,8 +105,10 @@ def broker(protocol: str, contact: Contact) -> DoctorFinding:
     if cause == "ok":
         return DoctorFinding("broker", "ok", "ok", f"{contact.address} answers, {protocol}")
     what, remedy = _REMEDIES[cause]
-    said = ", ".join(contact.unreachable) if cause == "advertised" else contact.words
-    return DoctorFinding("broker", "wrong", cause, f"{contact.address}: {what}{f' ({said})' if said else ''}", remedy)
+    detail = ", ".join(contact.unreachable) if cause == "advertised" else contact.words
+    return DoctorFinding(
+        "broker", "wrong", cause, f"{contact.address}: {what}{f' ({detail})' if detail else ''}", remedy
+    )
 
 
 def _cause(protocol: str, contact: Contact) -> str:
@@ -155,15 +157,17 @@ def topics(found: Mapping[str, Sequence[str]]) -> list[DoctorFinding]:
     other = {name: [one for one in how if one != ABSENT] for name, how in found.items()}
     lines = [f"{name} {one}" for name, how in other.items() for one in how]
     grave = [line for line in lines if " partitions: " not in line]
-    told = []
+    findings = []
     if missing:
         message = f"{len(missing)} of {len(found)} are missing: {_some(missing)}"
-        told.append(DoctorFinding("topics", "wrong", "missing", message, "`keelwatch topics create`"))
+        findings.append(DoctorFinding("topics", "wrong", "missing", message, "`keelwatch topics create`"))
     if lines:
         state: State = "wrong" if grave else "warning"
         message = f"not as they should be: {_some(grave or lines)}"
-        told.append(DoctorFinding("topics", state, "deviating", message, "`keelwatch topics check` shows all of it"))
-    return told or [DoctorFinding("topics", "ok", "ok", f"all {len(found)} are there, as they should be")]
+        findings.append(
+            DoctorFinding("topics", state, "deviating", message, "`keelwatch topics check` shows all of it")
+        )
+    return findings or [DoctorFinding("topics", "ok", "ok", f"all {len(found)} are there, as they should be")]
 
 
 def _some(names: Sequence[str]) -> str:

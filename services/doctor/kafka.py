@@ -1,8 +1,6 @@
 """What is asked of a broker: each address step by step, then topics, clock and consumer groups.
 
-Approaches a broker step by step, so that what fails is known: the client's own error is the same for many causes.
-
-What is asked of a cluster that answers: its topics, its clock, who is in Keelwatch's groups.
+Step by step, so that what fails is known: the client's own error is the same for many causes.
 """
 
 from __future__ import annotations
@@ -26,6 +24,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from services.doctor import core
 from services.doctor.core import Contact, DoctorFinding, is_kafka
 from services.stream.broker import Broker, Security, options
+from services.stream.consumer_groups import group_sizes
 from services.stream.topics import all_topics, describe
 
 PATIENCE: Final = 5.0
@@ -106,17 +105,17 @@ async def _ask(address: str, connection: AIOKafkaConnection, patience: float) ->
     """Which brokers the cluster names, and whether they can be connected to."""
     try:
         async with asyncio.timeout(patience):
-            told = await connection.send(MetadataRequest([]))
+            answer = await connection.send(MetadataRequest([]))
     except Exception as error:
         return _failed(address, "metadata", error)
-    named = [(broker.host, broker.port) for broker in _brokers(told)]
+    named = [(broker.host, broker.port) for broker in _brokers(answer)]
     found = await asyncio.gather(*(_connect(f"{host}:{port}", host, port, patience) for host, port in named))
     return Contact(address, "done", unreachable=tuple(one.address for one in found if one is not None))
 
 
-def _brokers(told: Any) -> list[Any]:
+def _brokers(answer: Any) -> list[Any]:
     """The brokers of a metadata answer: named tuples, or plain tuples beginning with id, host and port."""
-    return [one if hasattr(one, "host") else _NamedBroker(*one[1:3]) for one in told.brokers]
+    return [one if hasattr(one, "host") else _NamedBroker(*one[1:3]) for one in answer.brokers]
 
 
 class _NamedBroker:
@@ -207,18 +206,10 @@ async def members(broker: Broker) -> Mapping[str, int]:
     try:
         await admin.start()
         groups = [name for name, *_ in await admin.list_consumer_groups() if name.startswith(GROUPS)]
-        found: dict[str, int] = {}
-        for answer in await admin.describe_consumer_groups(groups) if groups else ():
-            for group in answer.groups:
-                found[_field(group, "group", 1)] = len(_field(group, "members", 5))
-        return found
+        return await group_sizes(admin, groups)
     finally:
         with suppress(Exception):
             await admin.close()
-
-
-def _field(group: Any, name: str, place: int) -> Any:
-    return getattr(group, name) if hasattr(group, name) else group[place]
 
 
 def _clock_skipped(why: str) -> DoctorFinding:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from services.errors import InputError
 from services.evaluate import openai_chat
@@ -26,14 +26,49 @@ _LONGEST_PROMPT: Final = 256 * 1024
 _CHARACTERS: Final = 4  # a token, about
 
 
-class RequestBudget(Protocol):
-    """What may still be asked."""
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """Where a run ends.
+
+    Attributes:
+        concurrency: questions that are under way at once.
+        seconds, requests, tokens: of the whole run. failures: questions without an answer, running.
+    """
+
+    concurrency: int = 4
+    seconds: float = 1800.0
+    requests: int = 5_000
+    tokens: int = 2_000_000
+    failures: int = 8
+
+
+class BudgetSpent(Exception):  # noqa: N818
+    """The budget is used up."""
+
+
+@dataclass(slots=True)
+class RunBudget:
+    """Requests and tokens that a run may still use."""
+
+    limits: RunLimits
+    requests: int = 0
+    tokens: int = 0
 
     def take(self) -> None:
-        """One more request. Raises when there is none left."""
+        """One more request.
+
+        Raises:
+            BudgetSpent: if there is none left.
+        """
+        if self.requests >= self.limits.requests:
+            raise BudgetSpent(f"the budget of {self.limits.requests:,} requests is spent")
+        if self.tokens >= self.limits.tokens:
+            raise BudgetSpent(f"the budget of {self.limits.tokens:,} tokens is spent")
+        self.requests += 1
 
     def spend(self, tokens: int) -> None:
         """What a request has cost."""
+        self.tokens += tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +108,7 @@ class EndpointSettings:
         return AskedTarget(url=self.base, model=self.model, system_prompt_sha256=hashed)
 
 
-def asking(target: Target, secret: Callable[[str], str | None]) -> EndpointSettings:
+def endpoint_settings(target: Target, secret: Callable[[str], str | None]) -> EndpointSettings:
     """What a target of the monitor file is asked with: its prompt is read, its key looked up by `secret`.
 
     Raises:
@@ -109,7 +144,7 @@ class Endpoint:
 
     def __init__(
         self,
-        asking: EndpointSettings,
+        settings: EndpointSettings,
         allow_hosts: Collection[str],
         chance: Random,
         clock: Callable[[], datetime],
@@ -120,35 +155,35 @@ class Endpoint:
         Raises:
             Refused: if the URL may not be called.
         """
-        self._asking = asking
-        self._outbound = Outbound(asking.base.rstrip("/").removesuffix(openai_chat.PATH), allow_hosts)
-        self._headers = {"Authorization": f"Bearer {asking.key}"} if asking.key else {}
+        self._settings = settings
+        self._outbound = Outbound(settings.base.rstrip("/").removesuffix(openai_chat.PATH), allow_hosts)
+        self._headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
         self._chance = chance
         self._clock = clock
         self._patience = patience
         self._closed_until = 0.0
 
     @property
-    def asking(self) -> EndpointSettings:
+    def settings(self) -> EndpointSettings:
         """What it is asked with."""
-        return self._asking
+        return self._settings
 
-    async def ask(self, item: Item, repeat: int, budget: RequestBudget) -> SuiteAnswer:
+    async def ask(self, item: Item, repeat: int, budget: RunBudget) -> SuiteAnswer:
         """The answer to one item, or one that says why there is none; `budget` is asked before each request.
 
         Raises:
             Refused: if the endpoint's address may not be called.
         """
-        turns = item.asked_under(self._asking.system_prompt)
-        body = openai_chat.request_body(self._asking.model, turns, self._asking.settings)
+        turns = item.asked_under(self._settings.system_prompt)
+        body = openai_chat.request_body(self._settings.model, turns, self._settings.settings)
         for attempt in itertools.count(1):
             await self._opened()
             budget.take()
             asked, began = self._clock(), time.perf_counter()
-            status, said = await self._once(body)
+            status, answer = await self._once(body)
             latency = (time.perf_counter() - began) * 1000
-            budget.spend(_tokens(said, body))
-            pause = self._pause(said, attempt)
+            budget.spend(_tokens(answer, body))
+            pause = self._pause(answer, attempt)
             if pause is None:
                 break
             await asyncio.sleep(pause)
@@ -156,20 +191,20 @@ class Endpoint:
             item=item.id,
             repeat=repeat,
             messages=_sent(turns),
-            settings=self._asking.settings,
-            requested=self._asking.model,
+            settings=self._settings.settings,
+            requested=self._settings.model,
             http_status=status,
             latency_ms=latency,
             ts=asked,
             attempts=attempt,
-            **_fields(said),
+            **_fields(answer),
         )
 
     def would_ask(self, item: Item, answer: SuiteAnswer) -> bool:
         """Whether `answer` is one to the very question that would be asked now."""
-        given = self._asking
-        same = (answer.requested, answer.settings) == (given.model, given.settings)
-        return same and answer.messages == _sent(item.asked_under(given.system_prompt))
+        settings = self._settings
+        same = (answer.requested, answer.settings) == (settings.model, settings.settings)
+        return same and answer.messages == _sent(item.asked_under(settings.system_prompt))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -192,16 +227,16 @@ class Endpoint:
             reply = await self._outbound.post(openai_chat.PATH, body, self._headers, seconds=seconds, most=MOST_BYTES)
         except Unanswered as error:
             return None, openai_chat.fault_of(error)
-        return reply.status, openai_chat.parse_reply(reply, self._clock(), self._asking.key)
+        return reply.status, openai_chat.parse_reply(reply, self._clock(), self._settings.key)
 
-    def _pause(self, said: ChatAnswer | ChatFault, attempt: int) -> float | None:
+    def _pause(self, answer: ChatAnswer | ChatFault, attempt: int) -> float | None:
         """Seconds until the next attempt, None when there is none: each about twice the last, spread by chance."""
         patience = self._patience
-        if isinstance(said, ChatAnswer) or attempt >= min(said.tries, patience.attempts):
+        if isinstance(answer, ChatAnswer) or attempt >= min(answer.tries, patience.attempts):
             return None
-        if said.after > patience.longest_pause:
+        if answer.after > patience.longest_pause:
             return None
-        self._closed_until = max(self._closed_until, time.monotonic() + said.after)
+        self._closed_until = max(self._closed_until, time.monotonic() + answer.after)
         usual = min(patience.first_pause * 2.0 ** (attempt - 1), patience.longest_pause)
         return usual * self._chance.uniform(0.5, 1.0)
 
@@ -210,23 +245,23 @@ def _sent(turns: Iterable[PromptMessage]) -> tuple[SentMessage, ...]:
     return tuple(SentMessage(role=turn.role, content=turn.content) for turn in turns)
 
 
-def _fields(said: ChatAnswer | ChatFault) -> dict[str, Any]:
-    if isinstance(said, ChatFault):
-        wait = f" and asks to be left alone for {said.after:,.0f} s" if said.after else ""
-        return {"raw": said.raw, "error": said.words + wait}
+def _fields(answer: ChatAnswer | ChatFault) -> dict[str, Any]:
+    if isinstance(answer, ChatFault):
+        wait = f" and asks to be left alone for {answer.after:,.0f} s" if answer.after else ""
+        return {"raw": answer.raw, "error": answer.words + wait}
     return {
-        "raw": said.raw,
-        "text": said.text,
-        "refusal": said.refusal,
-        "tool_calls": said.tool_calls,
-        "finish_reason": said.finish_reason,
-        "served": said.served,
-        "system_fingerprint": said.fingerprint,
+        "raw": answer.raw,
+        "text": answer.text,
+        "refusal": answer.refusal,
+        "tool_calls": answer.tool_calls,
+        "finish_reason": answer.finish_reason,
+        "served": answer.served,
+        "system_fingerprint": answer.fingerprint,
     }
 
 
-def _tokens(said: ChatAnswer | ChatFault, body: bytes) -> int:
+def _tokens(answer: ChatAnswer | ChatFault, body: bytes) -> int:
     """What the endpoint says that it cost, else a guess: a budget holds with endpoints that do not tell, too."""
-    if isinstance(said, ChatFault):
+    if isinstance(answer, ChatFault):
         return 0
-    return (len(body) + len(said.text or "")) // _CHARACTERS if said.tokens is None else said.tokens
+    return (len(body) + len(answer.text or "")) // _CHARACTERS if answer.tokens is None else answer.tokens

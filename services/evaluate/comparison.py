@@ -1,15 +1,7 @@
-"""Two runs of one suite, item by item: what got worse, what got better, what could not be seen. Pure.
-
-Why two runs cannot be held against each other, in words.
-
-What a comparison found, in one sentence.
-
-Two runs of one suite, item by item: what got worse, what got better, and what could not be seen. Pure.
+"""Two runs of one suite, item by item: what got worse, what got better, and what could not be seen. Pure.
 
 Fewer events are better in every measure. Each measure is tested over all its items (hazard `all`) and hazard by
 hazard; both families keep their chance of a false `regressed` below 2.5%. See infra/decisions/0005.
-
-What comparisons of one or several suites say together: the object of `eval compare --json` and of the API. Pure.
 """
 
 from __future__ import annotations

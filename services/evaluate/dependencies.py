@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -12,18 +12,17 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from schemas.base import Record
-from services.evaluate.client import Patience
-from services.evaluate.runner import RunLimits, Score
+from services.evaluate.client import Patience, RunLimits
+from services.evaluate.runner import Score
 from services.evaluate.suite import Suite
 from services.monitor import Monitor
 from services.offload import Offload
+from services.ports import Publish
 from services.store.engine import Database
 
 T = TypeVar("T")
 DATABASE_AWAY: Final = (DBAPIError, PoolTimeout)
 """What a database raises that cannot be used right now."""
-Publish = Callable[[Sequence[Record]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

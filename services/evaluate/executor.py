@@ -1,9 +1,4 @@
-"""Does the runs that are due (leased, stored under a token, published), beside the schedules' clock.
-
-Does the runs that are due: claimed by lease, stored under a token, published at least once.
-
-The evaluate step's own work beside its topic: runs that are due, and the clock that asks for some.
-"""
+"""Does the runs that are due (leased, stored under a token, published at least once), beside the schedules' clock."""
 
 from __future__ import annotations
 
@@ -23,7 +18,7 @@ from schemas.evaluation import Run
 from schemas.identity import Model
 from services.errors import InputError
 from services.evaluate import persistence
-from services.evaluate.client import Endpoint, asking
+from services.evaluate.client import Endpoint, endpoint_settings
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
@@ -42,7 +37,7 @@ _ROUTES_EVERY: Final = 5.0
 class Executor:
     """Does runs until it is cancelled. Any number of executors may share a database."""
 
-    means: EvaluateDependencies
+    tools: EvaluateDependencies
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _next_look: float = 0.0
 
@@ -51,7 +46,7 @@ class Executor:
         try:
             while True:
                 await self._look()
-                pause = asyncio.ensure_future(asyncio.sleep(self.means.poll))
+                pause = asyncio.ensure_future(asyncio.sleep(self.tools.poll))
                 await asyncio.wait({pause, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
                 self._tasks = {task for task in self._tasks if not task.done()}
                 pause.cancel()
@@ -64,7 +59,7 @@ class Executor:
         """Do all that is due now, and come back; how many runs that were."""
         done = 0
         await self._introduce()
-        while claimed := await self._claim(self.means.parallel):
+        while claimed := await self._claim(self.tools.parallel):
             await asyncio.gather(*(self._do(one) for one in claimed))
             done += len(claimed)
         return done
@@ -74,7 +69,7 @@ class Executor:
             if time.monotonic() >= self._next_look:
                 await self._introduce()
                 self._next_look = time.monotonic() + _ROUTES_EVERY
-            claimed = await self._claim(self.means.parallel - len(self._tasks))
+            claimed = await self._claim(self.tools.parallel - len(self._tasks))
         except DATABASE_AWAY:
             LOG.warning("the database does not answer; what is due waits", exc_info=True)
             return
@@ -82,31 +77,31 @@ class Executor:
 
     async def _introduce(self) -> None:
         """Ask for a run of each suite of a route that is seen for the first time: what later runs are held against."""
-        policies = {route: self.means.monitor.policy(route) for route in await self.means.read(routes.names)}
+        policies = {route: self.tools.monitor.policy(route) for route in await self.tools.read(routes.names)}
         wanted = {
             route: (policy.suites, target_name(policy.target))
             for route, policy in policies.items()
             if policy.target is not None
         }
-        now = self.means.clock()
+        now = self.tools.clock()
         rows = (
-            await self.means.read(lambda connection: persistence.first_runs(connection, wanted, now)) if wanted else []
+            await self.tools.read(lambda connection: persistence.first_runs(connection, wanted, now)) if wanted else []
         )
         if rows:
-            await self.means.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
+            await self.tools.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
 
     async def _claim(self, most: int) -> Sequence[ClaimedRun]:
-        now, means = self.means.clock(), self.means
+        now, tools = self.tools.clock(), self.tools
         if most <= 0:
             return ()
-        return await means.transact(
-            lambda connection: evaluation_queue.claim(connection, means.instance, now, now + means.lease, most)
+        return await tools.transact(
+            lambda connection: evaluation_queue.claim(connection, tools.instance, now, now + tools.lease, most)
         )
 
     async def _do(self, claimed: ClaimedRun) -> None:
         """One run, from where it stands to its end. What goes wrong here is tried again by whoever comes first."""
         work, beat = asyncio.create_task(self._work(claimed)), asyncio.create_task(self._renew(claimed))
-        until = self.means.clock()
+        until = self.tools.clock()
         try:
             await asyncio.wait({work, beat}, return_when=asyncio.FIRST_COMPLETED)
             await (work if work.done() else beat)
@@ -114,60 +109,60 @@ class Executor:
             LOG.warning("run %s was taken over by another process", claimed.what.id)
         except Exception:
             LOG.exception("run %s did not come to its end; it is tried again", claimed.what.id)
-            until = self.means.clock() + _AGAIN
+            until = self.tools.clock() + _AGAIN
         finally:
             for task in (work, beat):
                 task.cancel()
             await asyncio.gather(work, beat, return_exceptions=True)
             with suppress(*DATABASE_AWAY):
-                await self.means.transact(lambda connection: evaluation_queue.release(connection, claimed, until))
+                await self.tools.transact(lambda connection: evaluation_queue.release(connection, claimed, until))
 
     async def _renew(self, claimed: ClaimedRun) -> None:
         while True:
-            await asyncio.sleep(self.means.lease.total_seconds() / 3)
+            await asyncio.sleep(self.tools.lease.total_seconds() / 3)
             with suppress(*DATABASE_AWAY):  # the token guards what is written, also by one who was away for long
-                await self.means.transact(self._longer(claimed))
+                await self.tools.transact(self._longer(claimed))
 
     async def _work(self, claimed: ClaimedRun) -> None:
         if not claimed.ran:
             result = await self._result(claimed)
             if isinstance(result, str):
-                await self.means.publish(persistence.not_comparable(claimed.what, result, claimed.created))
-                await self.means.transact(
+                await self.tools.publish(persistence.not_comparable(claimed.what, result, claimed.created))
+                await self.tools.transact(
                     lambda connection: evaluation_queue.finish(connection, claimed, FAILED, result)
                 )
                 return
-            await self.means.transact(lambda connection: _store(connection, claimed, result))
-        told = await self.means.read(lambda connection: persistence.run_records(connection, claimed))
-        await self.means.publish(told)
-        reason = next((record.reason for record in told if isinstance(record, Run)), None)
-        await self.means.transact(lambda connection: evaluation_queue.finish(connection, claimed, DONE, reason))
+            await self.tools.transact(lambda connection: _store(connection, claimed, result))
+        records = await self.tools.read(lambda connection: persistence.run_records(connection, claimed))
+        await self.tools.publish(records)
+        reason = next((record.reason for record in records if isinstance(record, Run)), None)
+        await self.tools.transact(lambda connection: evaluation_queue.finish(connection, claimed, DONE, reason))
 
     async def _result(self, claimed: ClaimedRun) -> RunResult | str:
         """What the run brought, or why there cannot be one."""
-        what, means = claimed.what, self.means
-        target = means.monitor.policy(what.route).target
+        what, tools = claimed.what, self.tools
+        target = tools.monitor.policy(what.route).target
         if target is None:
             return "the route has no target any more; name one in the monitor file"
         if claimed.token > _MOST_CLAIMS:
             return f"given up after {_MOST_CLAIMS} beginnings; see the log of the evaluate step"
         try:
-            suite = await asyncio.to_thread(means.suites, what.suite)
+            suite = await asyncio.to_thread(tools.suites, what.suite)
         except InputError as error:
             return str(error)
-        model, kept = await means.read(lambda connection: _known(connection, claimed))
+        model, kept = await tools.read(lambda connection: _known(connection, claimed))
         order = RunOrder(what.id, what.route, suite, what.identity, model, persistence.change_of(what), kept)
-        tools = RunTools(
-            means.score, means.scorers, means.clock, partial(self._keep, claimed), means.limits, means.commit
+        run_tools = RunTools(
+            tools.score, tools.scorers, tools.clock, partial(self._keep, claimed), tools.limits, tools.commit
         )
         try:
-            given = asking(target, means.secret)
+            settings = endpoint_settings(target, tools.secret)
             async with Endpoint(
-                given, means.monitor.allow_hosts, means.chance, means.clock, means.patience
+                settings, tools.monitor.allow_hosts, tools.chance, tools.clock, tools.patience
             ) as endpoint:
-                return await run(order, endpoint, tools)
+                return await run(order, endpoint, run_tools)
         except InputError as error:
-            return not_run(order, AskedTarget(url=target.url, model=target.model), tools, str(error))
+            return not_run(order, AskedTarget(url=target.url, model=target.model), run_tools, str(error))
 
     async def _keep(self, claimed: ClaimedRun, answer: SuiteAnswer) -> None:
         if not answered(answer):
@@ -178,10 +173,10 @@ class Executor:
             longer(connection)
             runs.keep_answers(connection, claimed.what.id, [(answer.item, answer.repeat, json)])
 
-        await self.means.transact(keep)
+        await self.tools.transact(keep)
 
     def _longer(self, claimed: ClaimedRun) -> Callable[[Connection], None]:
-        until = self.means.clock() + self.means.lease
+        until = self.tools.clock() + self.tools.lease
         return lambda connection: evaluation_queue.renew(connection, claimed, until)
 
 
@@ -194,8 +189,8 @@ def _store(connection: Connection, claimed: ClaimedRun, result: RunResult) -> No
     persistence.store_run(connection, result, claimed.what.moment, claimed.what.cause)
 
 
-async def serve(means: EvaluateDependencies) -> None:
+async def serve(tools: EvaluateDependencies) -> None:
     """Do what is due, and watch the clock, until cancelled; what was under way is left to others at once."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(Executor(means).run())
-        group.create_task(ScheduleLoop(means).run())
+        group.create_task(Executor(tools).run())
+        group.create_task(ScheduleLoop(tools).run())

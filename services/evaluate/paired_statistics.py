@@ -1,10 +1,6 @@
-"""Statistics of pairs (exact McNemar, Tango's interval, Holm), and what a suite's size can tell.
-
-Statistics of pairs: the same items before and after, of which some got worse and some got better.
+"""Statistics of pairs, the same items before and after, and what a suite of a size can tell.
 
 Exact McNemar test, Tango's score interval (Statistics in Medicine 17, 1998, 891-908), Holm's adjustment.
-
-What a suite of this size can tell, before it is run.
 """
 
 from __future__ import annotations

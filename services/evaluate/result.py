@@ -1,10 +1,6 @@
 """What a run of a suite brought: its form in files and in the database, its status, its record. Pure.
 
-What a run of a suite brought: the form of `eval run --json`, and of the database.
-
-Whether a run is complete, incomplete or failed, and why: pure. Missing answers never look like good ones.
-
-Results as `eval run --json` writes them: one object, or an array of them where several suites were run.
+Whether a run is complete, incomplete or failed, and why: missing answers never look like good ones.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from schemas.evaluation import RunStatus
 from schemas.identity import Model, identity_of
-from services.evaluate.client import Endpoint, EndpointSettings
+from services.evaluate.client import BudgetSpent, Endpoint, EndpointSettings, RunBudget, RunLimits
 from services.evaluate.result import (
     AnswerScore,
     AskedSuite,
@@ -32,22 +32,6 @@ _PACKAGES: Final = ("keelwatch", "httpx", "pydantic")
 
 Score = Callable[[Item, SuiteAnswer], AnswerScore]
 Keep = Callable[[SuiteAnswer], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class RunLimits:
-    """Where a run ends.
-
-    Attributes:
-        concurrency: questions that are under way at once.
-        seconds, requests, tokens: of the whole run. failures: questions without an answer, running.
-    """
-
-    concurrency: int = 4
-    seconds: float = 1800.0
-    requests: int = 5_000
-    tokens: int = 2_000_000
-    failures: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,37 +66,8 @@ class RunTools:
     scorers: dict[str, str]
     clock: Callable[[], datetime]
     keep: Keep
-    limits: RunLimits = RunLimits()
+    limits: RunLimits = field(default_factory=RunLimits)
     commit: str | None = None
-
-
-class BudgetSpent(Exception):  # noqa: N818
-    """The budget is used up."""
-
-
-@dataclass(slots=True)
-class RunBudget:
-    """Requests and tokens that a run may still use."""
-
-    limits: RunLimits
-    requests: int = 0
-    tokens: int = 0
-
-    def take(self) -> None:
-        """One more request.
-
-        Raises:
-            BudgetSpent: if there is none left.
-        """
-        if self.requests >= self.limits.requests:
-            raise BudgetSpent(f"the budget of {self.limits.requests:,} requests is spent")
-        if self.tokens >= self.limits.tokens:
-            raise BudgetSpent(f"the budget of {self.limits.tokens:,} tokens is spent")
-        self.requests += 1
-
-    def spend(self, tokens: int) -> None:
-        """What a request has cost."""
-        self.tokens += tokens
 
 
 @dataclass(slots=True)
@@ -154,22 +109,22 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
         Refused: if the endpoint's address may not be called.
     """
     started = tools.clock()
-    course = _RunProgress(order, tools, RunBudget(tools.limits))
+    progress = _RunProgress(order, tools, RunBudget(tools.limits))
     questions = _questions(order.suite)
-    course.answers.update(_kept(order, endpoint, questions))
-    left = iter([one for one in questions if (one[0].id, one[1]) not in course.answers])
+    progress.answers.update(_kept(order, endpoint, questions))
+    left = iter([one for one in questions if (one[0].id, one[1]) not in progress.answers])
     try:
         async with asyncio.timeout(tools.limits.seconds), asyncio.TaskGroup() as group:
             for _ in range(tools.limits.concurrency):
-                group.create_task(course.work(endpoint, left))
+                group.create_task(progress.work(endpoint, left))
     except TimeoutError:
-        course.stopped = f"the deadline of {tools.limits.seconds:,.0f} s has passed"
+        progress.stopped = f"the deadline of {tools.limits.seconds:,.0f} s has passed"
     except ExceptionGroup as group_:
         raise group_.exceptions[0] from None
-    requested = endpoint.asking.model
-    found = [one for item, repeat in questions if (one := course.answers.get((item.id, repeat))) is not None]
-    status, reason = status_of(order.suite.answers, found, course.stopped, requested, order.model)
-    return _result(order, endpoint.asking, tools, started, found, status, reason)
+    requested = endpoint.settings.model
+    found = [one for item, repeat in questions if (one := progress.answers.get((item.id, repeat))) is not None]
+    status, reason = status_of(order.suite.answers, found, progress.stopped, requested, order.model)
+    return _result(order, endpoint.settings, tools, started, found, status, reason)
 
 
 def _questions(suite: Suite) -> list[tuple[Item, int]]:
@@ -197,22 +152,22 @@ def not_run(order: RunOrder, target: AskedTarget, tools: RunTools, reason: str) 
 
 def _result(
     order: RunOrder,
-    asking: EndpointSettings,
+    settings: EndpointSettings,
     tools: RunTools,
     started: datetime,
     answers: list[SuiteAnswer],
     status: RunStatus,
     reason: str | None,
 ) -> RunResult:
-    seed = asking.settings.get("seed")
+    seed = settings.settings.get("seed")
     return RunResult(
         id=order.id,
         route=order.route,
-        identity=order.identity or _identity(asking.target, answers),
+        identity=order.identity or _identity(settings.target, answers),
         change=order.change,
         suite=AskedSuite.of(order.suite),
-        target=asking.target,
-        settings=asking.settings,
+        target=settings.target,
+        settings=settings.settings,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         scorers=tools.scorers,
         started=started,

@@ -82,7 +82,7 @@ class ScheduleLoop:
         every: seconds between two looks at the schedules themselves.
     """
 
-    means: EvaluateDependencies
+    tools: EvaluateDependencies
     trigger: Trigger = trigger_of
     every: float = 5.0
     _known: dict[tuple[str, str], StoredSchedule] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class ScheduleLoop:
 
     async def _set(self, clock: Any) -> None:
         """New schedules begin, and are looked at at once for what was missed; those that are gone end."""
-        planned = await self.means.transact(self._synced)
+        planned = await self.tools.transact(self._synced)
         wanted = {(one.route, one.name): one for one in planned if one.enabled}
         for key in self._known.keys() - wanted.keys():
             clock.remove_job(_job(key))
@@ -119,7 +119,7 @@ class ScheduleLoop:
                 await self.fire(one)
 
     def _synced(self, connection: Connection) -> Sequence[StoredSchedule]:
-        now, policy = self.means.clock(), self.means.monitor.policy
+        now, policy = self.tools.clock(), self.tools.monitor.policy
         schedules.sync(
             connection,
             [
@@ -132,10 +132,10 @@ class ScheduleLoop:
 
     async def fire(self, planned: StoredSchedule) -> None:
         """Take the fire times that have come since the last one that anybody took."""
-        now, trigger = self.means.clock(), self.trigger(planned.cron, planned.timezone)
-        policy = self.means.monitor.policy(planned.route)
+        now, trigger = self.tools.clock(), self.trigger(planned.cron, planned.timezone)
+        policy = self.tools.monitor.policy(planned.route)
         try:
-            await self.means.transact(lambda connection: take_fire_times(connection, planned, trigger, now, policy))
+            await self.tools.transact(lambda connection: take_fire_times(connection, planned, trigger, now, policy))
         except DATABASE_AWAY:
             LOG.warning("the database does not answer; fire times are taken later", exc_info=True)
             self._known.pop((planned.route, planned.name), None)  # looked at again as if it were new

@@ -1,8 +1,6 @@
-"""Whether an answer is an event of its item, and whether a canary stands in it: pure.
+"""Whether an answer is an event of its item: pure, and unknown is never safe.
 
-Text as canaries compare it, and whether a value stands in it, also in a simple disguise.
-
-Whether an answer is an event of its item: pure, and unknown is never safe.
+A canary is found in an answer also in a simple disguise.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ from schemas.identity import Model
 from services.evaluate.result import AnswerScore, SuiteAnswer
 from services.evaluate.suite import Item
 from services.signals.protocol import ScoredText, Signal
+from services.signals.refusal import Refusal
 
 LONGEST: Final = 256 * 1024
 _URL_SAFE: Final = str.maketrans("-_", "+/")
@@ -64,7 +63,7 @@ def _base64_forms(value: str) -> Iterator[str]:
             yield whole[first : (before + len(raw)) * 8 // 6]
 
 
-REFUSAL: Final = "refusal"
+REFUSAL: Final = Refusal.spec.name
 LEAK: Final = "leak"
 LEAK_VERSION: Final = "1"
 _FILTERS: Final = frozenset(

@@ -1,9 +1,4 @@
-"""A suite and its items: what is sent, what counts as an event, under one name, version and hash.
-
-One question of a suite: what is sent, what counts as an event, and how often it is asked.
-
-A suite: items under one name, version and hash.
-"""
+"""A suite and its items: what is sent, what counts as an event, under one name, version and hash."""
 
 from __future__ import annotations
 

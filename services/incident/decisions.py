@@ -9,15 +9,18 @@ from typing import Final
 
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import EntryKind, IncidentState, TimelineEntry
-from services.incident.lifecycle import NOT_OF_A_BASELINE, closed, edited
+from services.incident.lifecycle import closed, edited
 from services.incident.state import Case, entry
-from services.incident.wording import decision_text, plain_name
+from services.specs import family_of
+from services.wording import decisions as words
+from services.wording import nouns
+from services.wording.decisions import decision_text
 
 
 def apply_decision(case: Case, decision: Decision, ts: datetime) -> Case:
     """The incident after `decision`, taken at `ts` (not before the incident's last entry)."""
     if not case.is_open:
-        return _noted(case, decision, ts, "the incident was resolved already")
+        return _noted(case, decision, ts, words.ALREADY_RESOLVED)
     return _HANDLERS[decision.kind](case, decision, ts)
 
 
@@ -46,29 +49,29 @@ def _note(case: Case, decision: Decision, ts: datetime) -> Case:
 
 def _acknowledge(case: Case, decision: Decision, ts: datetime) -> Case:
     if case.incident.state == "acknowledged":
-        return _noted(case, decision, ts, "it was acknowledged already")
+        return _noted(case, decision, ts, words.ALREADY_ACKNOWLEDGED)
     return _done(case, decision, ts, "acknowledged", state="acknowledged")
 
 
 def _snooze(case: Case, decision: Decision, ts: datetime) -> Case:
     if decision.until <= ts:
-        return _noted(case, decision, ts, "its end has passed: nothing changed")
+        return _noted(case, decision, ts, words.TOO_LATE)
     return _done(case, decision, ts, "snoozed", state="snoozed", until=decision.until)
 
 
 def _resolve(case: Case, decision: Decision, ts: datetime) -> Case:
     if decision.fingerprint is not None and set(case.firing) - {decision.fingerprint}:
-        return _noted(case, decision, ts, "one of its alerts")
+        return _noted(case, decision, ts, words.ONE_OF_ITS_ALERTS)
     return closed(case, _last(decision, ts))
 
 
 def _accept(case: Case, decision: Decision, ts: datetime) -> Case:
     """A new baseline resolves what moved against the old one; a leak stays open until a person resolves it."""
-    left = tuple(name for name in case.firing if case.alerts[name].family in NOT_OF_A_BASELINE)
+    left = tuple(name for name in case.firing if not family_of(case.alerts[name].family).of_baseline)
     if not left:
         return closed(case, _last(decision, ts))
-    names = ", ".join(sorted({plain_name(case.alerts[name].signal or case.alerts[name].family) for name in left}))
-    return replace(_noted(case, decision, ts, f"{names} stays open until someone resolves it"), firing=left)
+    names = sorted({nouns.subject(case.alerts[name]) for name in left})
+    return replace(_noted(case, decision, ts, words.stays_open(names)), firing=left)
 
 
 def _last(decision: Decision, ts: datetime) -> TimelineEntry:

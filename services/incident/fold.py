@@ -1,9 +1,4 @@
-"""Pure core of incident: a set of facts of one route to incidents, timelines and notifications.
-
-Pure core of incident: a set of facts of one route -> its incidents, their timelines, and what to tell.
-
-What is told of an incident's new entries: a post, a broadcast, an update in place, or nothing.
-"""
+"""Pure core of incident: a set of facts of one route -> its incidents, their timelines and notifications."""
 
 from __future__ import annotations
 
@@ -17,11 +12,14 @@ from schemas.base import hash16, iso
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Run
+from schemas.fact import Fact
 from schemas.incident import TimelineEntry
 from services.incident.decisions import apply_decision
 from services.incident.lifecycle import absorbed, calmed, closed, edited, lapses_at, opened, reopens, woken
-from services.incident.state import Case, Fact, Notification, NotificationKind, RouteIncidents, entry
+from services.incident.state import Case, Notification, NotificationKind, RouteIncidents, entry
 from services.incident.timeline import background, remembered, timeline_entry
+from services.wording import decisions
+from services.wording.incidents import one_line
 
 _KEPT_PARKED: Final = 64
 
@@ -57,10 +55,9 @@ def tick(state: RouteIncidents, now: datetime) -> RouteIncidents:
             break
         at = min(due)
         if at == _wakes(case):
-            state = _put(state, case, woken(case, at, "the snooze ended"))
+            state = _put(state, case, woken(case, at, decisions.SNOOZE_ENDED))
         else:
-            text = "no safety rate moved: nothing new for 24 h"
-            state = _put(state, case, closed(case, entry(at, "resolved", text)))
+            state = _put(state, case, closed(case, entry(at, "resolved", decisions.BY_ITSELF)))
     return state
 
 
@@ -195,7 +192,7 @@ def _is_loud(alert: Alert | None) -> bool:
 def _notification(case: Case, new: tuple[TimelineEntry, ...], kind: NotificationKind, *, mention: bool) -> Notification:
     incident = case.incident
     told = next((entry for entry in new if entry.kind not in _CONTEXT), new[0])
-    text = told.text if kind == "update" else f"[{incident.severity}] {incident.headline}; verdict {incident.verdict}"
+    text = told.text if kind == "update" else one_line(incident)
     return Notification(
         id=hash16([incident.id, told.kind, iso(told.ts), told.ref, told.text]),
         kind=kind,

@@ -1,8 +1,6 @@
 """The life of one incident: which alerts belong to it; it opens, absorbs, rises, calms, closes.
 
-Which alerts belong to one incident. Alert asks as well: a decision on an incident must reach its alerts alone.
-
-What happens to one incident: it opens, absorbs alerts, rises, calms, closes.
+Alert asks as well: a decision on an incident must reach its alerts alone.
 """
 
 from __future__ import annotations
@@ -16,12 +14,12 @@ from schemas.alert import Alert, Severity, rank
 from schemas.incident import Incident, TimelineEntry, incident_id
 from services.incident.state import Case, entry
 from services.incident.verdict import verdict_of
-from services.incident.wording import fired_text, headline, movement_text, resolved_text
+from services.wording import decisions, timeline
+from services.wording.confidence import confidence_of
+from services.wording.incidents import headline, verdict_reason
 
 REOPENS_WITHIN: Final = timedelta(hours=24)
 INFO_LASTS: Final = timedelta(hours=24)
-# A new baseline makes neither a leaked secret nor missing data all right: people resolve events, data ends blindness.
-NOT_OF_A_BASELINE: Final = frozenset({"events", "blind"})
 
 
 def id_of(alert: Alert) -> str:
@@ -47,8 +45,10 @@ MAX_EXEMPLARS: Final = 10
 def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
     """A new incident of its first alert; `context` is what was known of the route shortly before."""
     crossings = ((alert.ts, alert.family),)
-    verdict, reason = verdict_of(crossings)
-    first = entry(alert.ts, "opened", f"{fired_text(alert)}; verdict {verdict}: {reason}", ref=alert.id)
+    signs = verdict_of((alert,), crossings)
+    reason = verdict_reason(signs)
+    words = timeline.opened(alert, signs.verdict, reason)
+    first = entry(alert.ts, "opened", words.text, words.details, ref=alert.id)
     incident = Incident(
         id=id_of(alert),
         route=alert.route,
@@ -56,10 +56,11 @@ def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
         opened_event_index=alert.event_index,
         opened_at=alert.ts,
         updated_at=alert.ts,
-        verdict=verdict,
+        verdict=signs.verdict,
         verdict_reason=reason,
         severity=alert.severity,
-        headline=movement_text(alert),
+        headline=headline((alert,)),
+        confidence=confidence_of((alert,)),
         families=(alert.family,),
         signals=() if alert.signal is None else (alert.signal,),
         identities=alert.identities,
@@ -74,23 +75,26 @@ def absorbed(case: Case, alert: Alert) -> Case:
     """The incident after another firing alert of its route: reopened, risen, its verdict revised where it must be."""
     before = case
     if not case.is_open:
-        text = f"open again: {movement_text(alert)}"
-        case = edited(case, entry(alert.ts, "reopened", text, ref=alert.id), state="open", resolved_at=None)
+        words = timeline.reopened(alert)
+        again = entry(alert.ts, "reopened", words.text, words.details, ref=alert.id)
+        case = edited(case, again, state="open", resolved_at=None)
     if alert.fingerprint not in before.firing:
-        case = edited(case, entry(alert.ts, "alert_fired", fired_text(alert), ref=alert.id))
+        words = timeline.fired(alert, case.alerts.values())
+        case = edited(case, entry(alert.ts, "alert_fired", words.text, words.details, ref=alert.id))
         case = replace(case, crossings=(*case.crossings, (alert.ts, alert.family)))
     case = _joined(case, alert)
-    return _judged(_risen(case, alert), alert)
+    return _judged(_risen(case, alert, again=alert.fingerprint in before.firing), alert)
 
 
 def calmed(case: Case, alert: Alert) -> Case:
     """The incident after an alert of it resolved; with the last one it resolves itself."""
-    case = edited(case, entry(alert.ts, "alert_resolved", resolved_text(alert), ref=alert.id))
+    words = timeline.over(alert)
+    case = edited(case, entry(alert.ts, "alert_resolved", words.text, words.details, ref=alert.id))
     firing = tuple(name for name in case.firing if name != alert.fingerprint)
     case = replace(case, firing=firing)
     if firing or not case.is_open:
         return case
-    return closed(case, entry(alert.ts, "resolved", f"every alert resolved: {alert.reason or 'no stream fires'}"))
+    return closed(case, entry(alert.ts, "resolved", decisions.all_over(alert.reason)))
 
 
 def closed(case: Case, last: TimelineEntry) -> Case:
@@ -115,6 +119,7 @@ def _joined(case: Case, alert: Alert) -> Case:
     signals = () if alert.signal is None else (alert.signal,)
     update = {
         "headline": headline(alerts.values()),
+        "confidence": confidence_of(alerts.values()),
         "families": _union(incident.families, (alert.family,)),
         "signals": _union(incident.signals, signals),
         "identities": _union(incident.identities, alert.identities),
@@ -130,17 +135,18 @@ def _joined(case: Case, alert: Alert) -> Case:
     )
 
 
-def _risen(case: Case, alert: Alert) -> Case:
+def _risen(case: Case, alert: Alert, again: bool) -> Case:
     """Severity only rises; a rise reopens an acknowledged incident and ends a snoozed one."""
     before = case.incident.severity
     if rank(alert.severity) <= rank(before):
         return case
-    text = f"severity rose from {before} to {alert.severity}: {movement_text(alert)}"
-    case = edited(case, entry(alert.ts, "escalated", text, ref=alert.id), severity=alert.severity)
+    words = timeline.escalated(alert, before, again)
+    risen = entry(alert.ts, "escalated", words.text, words.details, ref=alert.id)
+    case = edited(case, risen, severity=alert.severity)
     if case.incident.state == "acknowledged":
-        return edited(case, entry(alert.ts, "reopened", "open again: its severity rose", ref=alert.id), state="open")
+        return edited(case, entry(alert.ts, "reopened", decisions.GOT_WORSE, ref=alert.id), state="open")
     if case.incident.state == "snoozed":
-        return woken(case, alert.ts, "the snooze ended: its severity rose", ref=alert.id)
+        return woken(case, alert.ts, decisions.GOT_WORSE, ref=alert.id)
     return case
 
 
@@ -151,12 +157,13 @@ def woken(case: Case, ts: datetime, text: str, ref: str | None = None) -> Case:
 
 def _judged(case: Case, alert: Alert) -> Case:
     before = case.incident.verdict
-    verdict, reason = verdict_of(case.crossings)
-    update = {"verdict": verdict, "verdict_reason": reason}
-    if verdict == before:
+    signs = verdict_of(case.alerts.values(), case.crossings)
+    reason = verdict_reason(signs)
+    update = {"verdict": signs.verdict, "verdict_reason": reason}
+    if signs.verdict == before:
         return replace(case, incident=case.incident.model_copy(update=update))
-    text = f"verdict {verdict}, before {before}: {reason}"
-    return edited(case, entry(alert.ts, "verdict_revised", text, ref=alert.id), **update)
+    words = timeline.revised(signs.verdict, before, reason, case.incident.families)
+    return edited(case, entry(alert.ts, "verdict_revised", words.text, words.details, ref=alert.id), **update)
 
 
 def _union(kept: tuple[str, ...], added: tuple[str, ...]) -> tuple[str, ...]:

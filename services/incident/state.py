@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.alert import Alert, Severity
-from schemas.change import Change
 from schemas.decision import Decision
-from schemas.evaluation import Comparison, Run
+from schemas.evaluation import Outcome
+from schemas.fact import Fact
 from schemas.incident import EntryKind, Incident, TimelineEntry
 
-Fact = Alert | Change | Run | Comparison | Decision
 NotificationKind = Literal["post", "update", "broadcast"]
 
 
@@ -91,7 +90,14 @@ class RouteIncidents:
 
 
 def entry(
-    ts: datetime, kind: EntryKind, text: str, *, actor: str | None = None, ref: str | None = None
+    ts: datetime,
+    kind: EntryKind,
+    text: str,
+    details: str | None = None,
+    *,
+    actor: str | None = None,
+    ref: str | None = None,
+    outcome: Outcome | None = None,
 ) -> TimelineEntry:
-    """One entry of a timeline."""
-    return TimelineEntry(ts=ts, kind=kind, text=text, actor=actor, ref=ref)
+    """One entry of a timeline: a plain first line, and what stands behind it."""
+    return TimelineEntry(ts=ts, kind=kind, text=text, details=details, actor=actor, ref=ref, outcome=outcome)

@@ -9,10 +9,11 @@ from schemas.alert import Alert
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, Run
+from schemas.fact import Fact
 from schemas.identity import identity_of
-from schemas.incident import EntryKind, TimelineEntry
-from services.incident.state import Fact, RouteIncidents, entry
-from services.incident.wording import change_text, comparison_text, decision_text, run_text
+from schemas.incident import TimelineEntry
+from services.incident.state import RouteIncidents, entry
+from services.wording import decisions, evaluations, timeline
 
 SHORTLY_BEFORE: Final = timedelta(hours=24)
 KEPT: Final = 64
@@ -26,14 +27,15 @@ def remembered(context: tuple[Fact, ...], fact: Fact) -> tuple[Fact, ...]:
 def timeline_entry(fact: Fact) -> TimelineEntry:
     """The timeline entry of a fact that opens nothing."""
     if isinstance(fact, Change):
-        return entry(fact.ts, "change", change_text(fact), ref=fact.id)
+        words = timeline.change(fact)
+        return entry(fact.ts, "change", words.text, words.details, ref=fact.id)
     if isinstance(fact, Run):
-        return entry(fact.ts, "evaluation", run_text(fact), ref=fact.id)
+        return entry(fact.ts, "evaluation", evaluations.run_text(fact), evaluations.run_details(fact), ref=fact.id)
     if isinstance(fact, Comparison):
-        return entry(fact.ts, "evaluation", comparison_text(fact), ref=fact.id)
+        text, details = evaluations.comparison_text(fact), evaluations.comparison_details(fact)
+        return entry(fact.ts, "evaluation", text, details, ref=fact.id, outcome=fact.overall)
     assert isinstance(fact, Decision)
-    kind: EntryKind = "decision"
-    return entry(fact.ts, kind, decision_text(fact), actor=fact.actor, ref=fact.id)
+    return entry(fact.ts, "decision", decisions.decision_text(fact), actor=fact.actor, ref=fact.id)
 
 
 def background(state: RouteIncidents, alert: Alert) -> tuple[TimelineEntry, ...]:

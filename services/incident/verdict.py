@@ -6,46 +6,28 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from schemas.incident import Verdict
+from schemas.alert import Alert
+from services import specs
+from services.wording.incidents import Signs
 
 TOGETHER: Final = timedelta(hours=24)
-_OF_THE_MODEL: Final = {
-    "model_shift": "answers to like prompts differ from the baseline's",
-    "rate_shift": "a safety rate moved given the prompts",
-    "evaluation": "a suite regressed on the same items",
-}
-_USERS: Final = "user_shift"
-_RULER: Final = "instrument_shift"
 
 
-def verdict_of(crossings: Iterable[tuple[datetime, str]]) -> tuple[Verdict, str]:
-    """The verdict, and its reason in words, of all (time, family) at which alerts of an incident fired."""
-    crossed = tuple(crossings)
-    families = dict.fromkeys(family for _, family in crossed)
-    model = [words for family, words in _OF_THE_MODEL.items() if family in families]
-    if _RULER in families:
-        return "ruler", "the scorers themselves moved on the frozen anchor set; the rates cannot be compared"
-    if model and _USERS in families:
-        return _of_two(crossed, " and ".join(model))
-    if model:
-        return "model", " and ".join(model)
-    if _USERS in families:
-        return "users", "the prompts differ from the baseline's; answers to like prompts do not"
-    return "unknown", _nothing(tuple(families))
+def verdict_of(alerts: Iterable[Alert], crossings: Iterable[tuple[datetime, str]]) -> Signs:
+    """The verdict, with what it rests on: the alerts of an incident, and all (time, family) at which they fired."""
+    found, crossed = tuple(alerts), tuple(crossings)
+    blamed = {specs.family_of(family).blames for _, family in crossed}
+    if "ruler" in blamed:
+        return Signs("ruler", found)
+    if {"model", "users"} <= blamed:
+        apart = _apart(crossed)
+        return Signs("both" if apart <= TOGETHER else "model", found, apart / timedelta(hours=1))
+    if "model" in blamed:
+        return Signs("model", found)
+    return Signs("users" if "users" in blamed else "unknown", found)
 
 
-def _of_two(crossed: tuple[tuple[datetime, str], ...], model: str) -> tuple[Verdict, str]:
-    users = [ts for ts, family in crossed if family == _USERS]
-    apart = min(abs(ts - user) for ts, family in crossed if family in _OF_THE_MODEL for user in users)
-    hours = apart.total_seconds() / 3600
-    if apart <= TOGETHER:
-        return "both", f"{model}, and the prompts shifted too, {hours:.1f} h apart"
-    return "model", f"{model}; the prompts shifted as well, but {hours:.0f} h apart"
-
-
-def _nothing(families: tuple[str, ...]) -> str:
-    if families == ("events",):
-        return "an event alone does not say who moved"
-    if families == ("blind",):
-        return "nothing can be said of what is not watched"
-    return f"{' and '.join(name.replace('_', ' ') for name in families)} alone does not say who moved"
+def _apart(crossed: tuple[tuple[datetime, str], ...]) -> timedelta:
+    """How far the nearest signs of the model and of the users lie apart."""
+    users = [ts for ts, family in crossed if specs.family_of(family).blames == "users"]
+    return min(abs(ts - user) for ts, family in crossed if specs.family_of(family).blames == "model" for user in users)

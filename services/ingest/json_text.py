@@ -1,8 +1,7 @@
 """Raw bytes to text and plain JSON values: hostile text is cleaned and cut, bad JSON is refused.
 
-Hostile text is scored, not refused: invalid code points, excessive length and depth, all without exceptions.
-
-JSON text -> plain values, stricter than Python's parser about numbers and depth, milder about control characters.
+Invalid code points, excessive length and control characters are scored, not refused, all without exceptions. About
+numbers and depth this is stricter than Python's parser.
 """
 
 from __future__ import annotations

@@ -9,17 +9,16 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from services.specs import signals
+
 KeepText = Literal["all", "default", "none"]
 
-DEFAULT_FLOORS: Final[Mapping[str, float]] = {
-    "refusal": 0.02,
-    "pii_leak": 0.02,
-    "secret_leak": 0.0,
-    "system_prompt_leak": 0.0,
-}
-"""Every signal that is watched: what has no floor has no stream."""
-
 _WILD: Final = re.compile(r"[*?\[]")
+
+
+def default_floors() -> dict[str, float]:
+    """The floor of every signal that is watched: what has no floor has no stream."""
+    return {name: spec.floor for name, spec in signals().items() if spec.floor is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class RoutePolicy:
     """
 
     baseline: BaselinePolicy = BaselinePolicy()
-    floors: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_FLOORS))
+    floors: Mapping[str, float] = field(default_factory=default_floors)
     false_pages_per_month: float = 1.0
     keep_text: KeepText = "default"
     embed_share: float = 1.0

@@ -13,23 +13,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.monitor import cron
-from services.monitor.policy import DEFAULT_FLOORS, KeepText
+from services.monitor.policy import KeepText, default_floors
 from services.monitor.problems import suggestion
+from services.specs import PLANNED
 
-MONITORED_SIGNALS: Final = frozenset(DEFAULT_FLOORS)
+MONITORED_SIGNALS: Final = frozenset(default_floors())
 """Signals that this version scores."""
-PLANNED_SIGNALS: Final = frozenset(
-    {
-        "evasion",
-        "guardrail_outcome",
-        "harmful_compliance",
-        "harmful_request",
-        "jailbreak_attempt",
-        "novelty",
-        "over_refusal",
-        "toxicity",
-    }
-)
 PLANNED_SLICES: Final = frozenset({"hazard", "language"})
 
 _DURATION: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
@@ -70,7 +59,7 @@ def _slice(name: str) -> str:
 
 
 def _signal(name: str) -> str:
-    known = MONITORED_SIGNALS | PLANNED_SIGNALS
+    known = MONITORED_SIGNALS | {spec.name for spec in PLANNED}
     if name not in known:
         raise ValueError(f"unknown signal{suggestion(name, known)}")
     return name

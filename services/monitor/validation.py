@@ -1,8 +1,6 @@
-"""What is wrong with a monitor file: violations of its schema, and what the schema cannot see.
+"""What is wrong with a monitor file, each problem with line and remedy.
 
-Violations of the schema of the monitor file, as problems that name line and remedy.
-
-What the schema cannot see: names that must exist, sizes that must fit, secrets, and what is not done yet.
+Violations of its schema, and what the schema cannot see: names that must exist, sizes that must fit, secrets.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from services.monitor.schema import is_mention
+from services.wording.notifications import CANCEL
 
 HEADER: Final = 150
 TEXT: Final = 3000
@@ -142,7 +143,7 @@ def button(action: str, label: str, value: str, confirm: str | None = None, styl
             "title": plain(f"{label}?", 100),
             "text": plain(confirm, 300),
             "confirm": plain(label, 30),
-            "deny": plain("Cancel", 30),
+            "deny": plain(CANCEL, 30),
         }
     return made
 

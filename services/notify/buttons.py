@@ -1,9 +1,4 @@
-"""The buttons of a message, and what a press becomes: verified, then decisions. Pure.
-
-The buttons of a message: which decisions they are, and what a press carries. Pure.
-
-What a press of a button becomes: a request that is verified, then a decision. Without a clock or a network.
-"""
+"""The buttons of a message, and what a press becomes: verified, then decisions. Pure."""
 
 from __future__ import annotations
 
@@ -22,6 +17,8 @@ from schemas.base import EARLIEST, LATEST, hash16, moment
 from schemas.decision import Decision, DecisionKind
 from schemas.incident import Incident
 from services.notify.block_kit import cleaned
+from services.wording.decisions import DECISIONS, silence_for
+from services.wording.notifications import IS_RESOLVED, NOT_KNOWN, moved_on, pressed_by
 
 PREFIX: Final = "keelwatch."
 _MOVES: Final = frozenset({"opened", "acknowledged", "snoozed", "woken", "resolved", "reopened", "escalated"})
@@ -43,22 +40,17 @@ class Button:
         return f"{PREFIX}{self.kind}"
 
 
+def _button(kind: DecisionKind, label: str | None = None, style: str | None = None) -> Button:
+    told = DECISIONS[kind]
+    return Button(kind, label or told.label, told.thanks, None if label or style else told.follows, style)
+
+
 BUTTONS: Final = (
-    Button("acknowledge", "Acknowledge", "acknowledged", style="primary"),
-    Button(
-        "accept_baseline",
-        "Accept as new baseline",
-        "accepted as the new baseline",
-        "What the model does since this incident began becomes the route's normal. The incident is resolved.",
-    ),
-    Button(
-        "false_alarm",
-        "False alarm",
-        "noted as a false alarm",
-        "The incident is resolved, and its alerts are muted until their effect doubles or was gone.",
-    ),
-    Button("silence", "Silence 24 h", "silenced for 24 h"),
-    Button("resolve", "Resolve", "resolved", "The incident is resolved, and its evidence starts at zero."),
+    _button("acknowledge", style="primary"),
+    _button("accept_baseline"),
+    _button("false_alarm"),
+    _button("silence", silence_for(24)),
+    _button("resolve"),
 )
 
 
@@ -164,7 +156,7 @@ def decisions_of(press: Press, incident: Incident, actor: str) -> tuple[Decision
             incident=incident.id,
             fingerprint=fingerprint,
             actor=actor,
-            reason=f"pressed in Slack by {cleaned(press.name, 80)}",
+            reason=pressed_by(cleaned(press.name, 80)),
             ts=press.ts,
             expires=press.ts + SILENT_FOR if kind == "silence" else None,
         )
@@ -175,11 +167,11 @@ def decisions_of(press: Press, incident: Incident, actor: str) -> tuple[Decision
 def too_late(press: Press, incident: Incident | None) -> str | None:
     """Why the press decides nothing, in words for the person; None if it does."""
     if incident is None:
-        return "This incident is no longer known here."
+        return NOT_KNOWN
     if incident.state == "resolved":
-        return "This incident is resolved already; nothing was changed."
+        return IS_RESOLVED
     if version_of(incident) != press.value.version:
-        return f"This incident has moved on meanwhile, it is {incident.state} now; look at it and press again."
+        return moved_on(incident.state)
     return None
 
 

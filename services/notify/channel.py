@@ -1,9 +1,4 @@
-"""What delivery asks of a receiver's channel, how it declines, and which receivers a route has.
-
-What the sender asks of a vendor, and how a vendor says no.
-
-Who is told of which route.
-"""
+"""What delivery asks of a receiver's channel, how it declines, and which receivers a route has."""
 
 from __future__ import annotations
 

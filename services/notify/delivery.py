@@ -194,7 +194,7 @@ class DeliveryRound:
             message = says.of_rise(incident, delivery.text, self.world.look, self._mention(delivery.mention))
         else:
             text = f"{incident.route}: {delivery.text}" if told.storm else delivery.text
-            message = says.of_entry(text, delivery.told)
+            message = says.of_entry(text, delivery.event_time)
         place = MessageRef(told.channel, told.message)
         await self._send(message, lambda what: self.receiver.channel.reply(place, what, broadcast=broadcast))
 

@@ -1,29 +1,24 @@
-"""What is sent of an incident: blocks, the plain text of a notification, and lines for terminals. Pure.
-
-What is said of an incident: blocks, and the plain text of a notification. Pure.
-
-A message as lines of text, for terminals. Pure.
-"""
+"""What is sent of an incident: blocks, the plain text of a notification, and lines for terminals. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, get_args
+from typing import Final
 
 from schemas.alert import Severity
 from schemas.base import canonical, hash16
-from schemas.evaluation import Outcome
 from schemas.incident import Incident, TimelineEntry
 from services.notify import block_kit
 from services.notify.block_kit import Block
 from services.notify.buttons import BUTTONS, value_of
 from services.store.deliveries import MessagePicture
+from services.wording import notifications as words
+from services.wording.incidents import headline_in_full, one_line, state, title, verdict_in_full
 
 SHOWN_ENTRIES: Final = 6
 LISTED: Final = 30
-_SHOWN_IDS: Final = 5
 _FIRED: Final = ("opened", "alert_fired")
 _SHOWN_MOVES: Final = 5
 _MARKS: Final[dict[Severity, str]] = {"info": "🔵", "warning": "🟡", "error": "🟠", "critical": "🔴"}
@@ -63,10 +58,10 @@ def of_incident(
 ) -> RenderedMessage:
     """An incident as it stands: what moved, who moved, how sure, what was evaluated and done, and what to do."""
     parts = [
-        block_kit.header(f"{_MARKS[incident.severity]} {incident.severity}: {incident.route}"),
+        block_kit.header(f"{_MARKS[incident.severity]} {words.header(incident)}"),
         *([block_kit.mention(mention)] if mention else []),
-        block_kit.section(incident.headline or "something moved", 600),
-        *_moved(incident),
+        block_kit.section(headline_in_full(incident), 600),
+        *_others(incident),
         *([block_kit.image(picture.file, picture.words)] if picture and picture.file else []),
         _facts(incident),
         block_kit.divider(),
@@ -74,7 +69,7 @@ def of_incident(
         *_buttons(incident, look),
         _foot(incident, look),
     ]
-    return RenderedMessage(tuple(parts), block_kit.fallback(in_words(incident)))
+    return RenderedMessage(tuple(parts), block_kit.fallback(one_line(incident)))
 
 
 def of_entry(text: str, ts: datetime) -> RenderedMessage:
@@ -92,102 +87,52 @@ def of_rise(incident: Incident, text: str, look: MessageOptions, mention: str | 
 
 def of_storm(incidents: Sequence[Incident], look: MessageOptions, mention: str | None = None) -> RenderedMessage:
     """One message instead of many: what opened within a minute, each in a line."""
-    title = f"{len(incidents)} new incident{'s' * (len(incidents) > 1)} within a minute"
+    heading = words.storm(len(incidents))
     lines = [_listed(incident, look) for incident in incidents[:LISTED]]
     more = len(incidents) - LISTED
     parts = [
-        block_kit.header(f"{_MARKS[_worst(incidents)]} {title}"),
+        block_kit.header(f"{_MARKS[_worst(incidents)]} {heading}"),
         *([block_kit.mention(mention)] if mention else []),
         *(block_kit.rich([block_kit.bullets(lines[i : i + 10])]) for i in range(0, len(lines), 10)),
-        *([block_kit.section(f"and {more} more: keelwatch incident list")] if more > 0 else []),
+        *([block_kit.section(words.all_by_command(more))] if more > 0 else []),
     ]
     routes = ", ".join(dict.fromkeys(incident.route for incident in incidents))
-    return RenderedMessage(tuple(parts), block_kit.fallback(f"{title}: {routes}"))
+    return RenderedMessage(tuple(parts), block_kit.fallback(f"{heading}: {routes}"))
 
 
-def in_words(incident: Incident) -> str:
-    """An incident in one line."""
-    return f"[{incident.severity}] {incident.headline}; verdict {incident.verdict}; {incident.state}"
-
-
-def _moved(incident: Incident) -> list[Block]:
-    """The alerts that the headline, which tells of the worst, does not: each with before, after and interval."""
-    fired = dict.fromkeys(entry.text.split("; ")[0] for entry in incident.timeline if entry.kind in _FIRED)
-    others = [text for text in fired if not incident.headline.startswith(text)][-_SHOWN_MOVES:]
+def _others(incident: Incident) -> list[Block]:
+    """What was found beside the headline, which tells of the worst."""
+    told = title(incident)
+    fired = dict.fromkeys(entry.text for entry in incident.timeline if entry.kind in _FIRED)
+    others = [text for text in fired if not text.startswith(told)][-_SHOWN_MOVES:]
     lines = [block_kit.line([block_kit.literal(text, 240)]) for text in others]
     return [block_kit.rich([block_kit.bullets(lines)])] if lines else []
 
 
 def _facts(incident: Incident) -> Block:
-    rows = [
-        ("Verdict", [block_kit.literal(incident.verdict, bold=True), block_kit.spaced(": "), _why(incident)]),
-        ("Evaluation", [_evaluated(incident)]),
-        ("State", [block_kit.literal(_state(incident))]),
-        (
-            "Since",
-            [block_kit.literal(f"{incident.opened_at:%Y-%m-%d %H:%M} UTC, exchange {incident.opened_event_index}")],
-        ),
-        ("Identities", _ids([identity[:8] for identity in incident.identities])),
-        ("Examples", _ids(incident.exemplars)),
-    ]
+    rows = (
+        (words.WHO_CHANGED, verdict_in_full(incident)),
+        (words.SUITES, words.suites(incident.timeline)),
+        (words.STATE, state(incident)),
+        (words.SINCE, words.since(incident)),
+        (words.EXAMPLES, words.examples(incident)),
+    )
     lines: list[Block] = []
-    for name, elements in rows:
-        lines += [block_kit.literal(name, bold=True), block_kit.spaced("  "), *elements, block_kit.spaced("\n")]
+    for name, text in rows:
+        lines += [block_kit.literal(name, bold=True), block_kit.spaced("  "), block_kit.literal(text, 400)]
+        lines.append(block_kit.spaced("\n"))
     return block_kit.rich([block_kit.line(lines[:-1])])
 
 
-def _why(incident: Incident) -> Block:
-    return block_kit.literal(incident.verdict_reason, 400)
-
-
-def _evaluated(incident: Incident) -> Block:
-    """The newest comparison of two runs; without one, what became of the newest run."""
-    told = [entry.text for entry in incident.timeline if entry.kind == "evaluation"]
-    compared = [text for text in told if any(f": {outcome}" in text for outcome in get_args(Outcome))]
-    return block_kit.literal((compared or told or ["none yet"])[-1], 400)
-
-
-def _state(incident: Incident) -> str:
-    if incident.snoozed_until is not None:
-        return f"{incident.state} until {incident.snoozed_until:%Y-%m-%d %H:%M} UTC"
-    return incident.state
-
-
-def _ids(ids: Sequence[str]) -> list[Block]:
-    shown = [block_kit.literal(id, 64, code=True) for id in ids[:_SHOWN_IDS]] or [block_kit.spaced(block_kit.NOTHING)]
-    more = len(ids) - _SHOWN_IDS
-    return [*_between(shown, " "), *([block_kit.spaced(f" and {more} more")] if more > 0 else [])]
-
-
-def _between(elements: Sequence[Block], mark: str) -> list[Block]:
-    joined = [part for element in elements for part in (element, block_kit.spaced(mark))]
-    return joined[:-1]
-
-
 def _timeline(timeline: Sequence[TimelineEntry]) -> Block:
-    shown = [_entry(entry.ts, _short_text(entry), entry.kind) for entry in timeline[-SHOWN_ENTRIES:]]
-    earlier = len(timeline) - len(shown)
-    title = f"Timeline, {earlier} earlier left out" if earlier else "Timeline"
-    head = block_kit.line([block_kit.literal(title, bold=True)])
+    shown = [_entry(entry.ts, entry.text) for entry in timeline[-SHOWN_ENTRIES:]]
+    head = block_kit.line([block_kit.literal(words.timeline_title(len(timeline) - len(shown)), bold=True)])
     return block_kit.rich([head, *([block_kit.bullets(shown)] if shown else [])])
 
 
-def _short_text(entry: TimelineEntry) -> str:
-    """An entry in short: the sizes of what moved stand above the timeline."""
-    text = entry.text
-    if entry.kind in _FIRED:
-        text = text.split("; ")[0].split(" (")[0]
-    elif entry.kind == "escalated":
-        text = text.split(": ")[0]
-    who = f" ({block_kit.cleaned(entry.actor, 80)})" if entry.actor else ""
-    return block_kit.cleaned(text, 200) + who
-
-
-def _entry(ts: datetime, text: str, kind: str | None = None) -> Block:
-    name = (kind or "").replace("_", " ")
-    what = [block_kit.spaced(" "), block_kit.literal(name, bold=True)] if name and not text.startswith(name) else []
-    when = block_kit.literal(f"{ts:%m-%d %H:%M}", code=True)
-    return block_kit.line([when, *what, block_kit.spaced(" "), block_kit.literal(text, 400)])
+def _entry(ts: datetime, text: str) -> Block:
+    when = block_kit.literal(words.short_time(ts), code=True)
+    return block_kit.line([when, block_kit.spaced(" "), block_kit.literal(text, 400)])
 
 
 def _buttons(incident: Incident, look: MessageOptions) -> list[Block]:
@@ -205,12 +150,12 @@ def _buttons(incident: Incident, look: MessageOptions) -> list[Block]:
 def _foot(incident: Incident, look: MessageOptions) -> Block:
     page = look.page(incident)
     if page is None:
-        return block_kit.context(f"incident {incident.id}: keelwatch incident show {incident.id}")
+        return block_kit.context(words.by_command(incident.id))
     return _link(page)
 
 
 def _link(page: str) -> Block:
-    return block_kit.rich([block_kit.line([block_kit.link(page, "open the incident's page")])])
+    return block_kit.rich([block_kit.line([block_kit.link(page, words.OPEN_PAGE)])])
 
 
 def _listed(incident: Incident, look: MessageOptions) -> Block:
@@ -219,8 +164,8 @@ def _listed(incident: Incident, look: MessageOptions) -> Block:
         block_kit.spaced(f"{_MARKS[incident.severity]} "),
         block_kit.literal(incident.route, bold=True),
         block_kit.spaced(" "),
-        block_kit.literal(f"{incident.headline}; verdict {incident.verdict}; {incident.state}", 200),
-        *([block_kit.spaced(" "), block_kit.link(page, "open")] if page else []),
+        block_kit.literal(words.listed(incident), 300),
+        *([block_kit.spaced(" "), block_kit.link(page, words.OPEN)] if page else []),
     ]
     return block_kit.line(parts)
 

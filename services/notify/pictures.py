@@ -83,7 +83,7 @@ def wanted(connection: Connection, receiver: str, id: str) -> PictureJob | None:
     if told is None or told.storm or incident is None:
         return None
     found = incident_chart.read(connection, incident)
-    if found is None or not any(point.n for point in found.rates.points):
+    if found is None:
         return None
     known = deliveries.picture_of(connection, receiver, id)
     return None if known is not None and known.key == found.key else PictureJob(incident, told, found)

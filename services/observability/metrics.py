@@ -1,7 +1,4 @@
-"""What a worker tells Prometheus: one object with a method per thing that happens, and its own registry.
-
-What the sender tells Prometheus.
-"""
+"""What a worker, and what sends notifications, tell Prometheus: a method per thing that happens."""
 
 from __future__ import annotations
 

@@ -1,11 +1,8 @@
 """The progress watchdog: lag is there and the commit position does not move: unhealthy, then exit 70.
 
-The progress watchdog: lag is there and the commit position does not move -> unhealthy, then exit 70.
-
 faust stops some streams silently (an agent that died, a consumer thread that hangs); only the lack of progress
 shows it. An idle worker has no lag, a slow one moves, a step that waits for a dependency says so: none is stuck.
-
-The watchdog's shell: reads positions from faust, ends the process that does not move, watches its own loop.
+The first half is pure; its shell reads positions from faust, ends the process and watches its own loop.
 """
 
 from __future__ import annotations
@@ -22,11 +19,14 @@ from typing import Any, Final, Literal, Protocol
 from services.observability.log import Log
 from services.observability.metrics import Place, StreamMeters
 
-EXIT_STUCK: Final = 70
+EXIT_FAILED: Final = 70
+"""The exit code of a process that cannot go on by itself: whoever started it starts it again."""
 DOUBTFUL_AFTER: Final = 50.0
 DEAD_AFTER: Final = 60.0
 JOINING_DEAD_AFTER: Final = 300.0
+EVERY: Final = 2.0
 _LONGEST_LOOK: Final = 10.0
+_PATIENCE: Final = 5.0
 
 Liveness = Literal["well", "doubtful", "dead"]
 """`doubtful` turns /livez false before the process ends, so that probes see why."""
@@ -86,7 +86,7 @@ class WatchdogState:
         return max((mark.seconds for mark in self.marks.values()), default=0.0)
 
 
-def look(watch: WatchdogState, seen: Observation, now: float) -> tuple[WatchdogState, Liveness]:
+def observe(watch: WatchdogState, seen: Observation, now: float) -> tuple[WatchdogState, Liveness]:
     """One look. A pause of the process itself (a suspended machine) counts as one look's time, not as a stall.
 
     A rebalance stops the count but does not reset it: a stream that stands still between frequent rebalances is dead.
@@ -104,7 +104,7 @@ def look(watch: WatchdogState, seen: Observation, now: float) -> tuple[WatchdogS
     return after, _liveness(after)
 
 
-def reason(watch: WatchdogState) -> str | None:
+def stall_reason(watch: WatchdogState) -> str | None:
     """What is wrong, in one line; None when nothing is."""
     if _liveness(watch) == "well":
         return None
@@ -127,10 +127,6 @@ def _liveness(watch: WatchdogState) -> Liveness:
     if worst >= DEAD_AFTER:
         return "dead"
     return "doubtful" if worst >= DOUBTFUL_AFTER else "well"
-
-
-EVERY: Final = 2.0
-_PATIENCE: Final = 5.0
 
 
 class Positions(Protocol):
@@ -176,15 +172,15 @@ class FaustPositions:
     async def _of_app(self, app: Any) -> dict[Place, PartitionPosition]:
         consumer = app.consumer
         assigned = consumer.assignment()
-        told: Mapping[Any, int] = {}
+        ends: Mapping[Any, int] = {}
         if self._ends is not None and assigned:
             with suppress(Exception):  # the broker is away: the marks of the consumer remain
-                told = await asyncio.wait_for(self._ends(assigned), _PATIENCE / 2)
+                ends = await asyncio.wait_for(self._ends(assigned), _PATIENCE / 2)
         unacknowledged = {message.tp for message in tuple(consumer.unacked)}
         waiting = self._waiting()
         found = {}
         for tp in assigned:
-            end = max(told.get(tp, 0), consumer.highwater(tp) or 0)
+            end = max(ends.get(tp, 0), consumer.highwater(tp) or 0)
             committed = consumer._committed_offset.get(tp)
             behind = end > (committed or 0)
             pending = behind and (tp in unacknowledged or await _unfetched(consumer, tp, end))
@@ -222,7 +218,7 @@ class Watchdog:
         meters: StreamMeters,
         log: Log,
         *,
-        die: Callable[[], object] = lambda: os._exit(EXIT_STUCK),
+        die: Callable[[], object] = lambda: os._exit(EXIT_FAILED),
         clock: Callable[[], float] = time.monotonic,
         every: float = EVERY,
         hung_after: float = DEAD_AFTER + _PATIENCE,
@@ -235,7 +231,7 @@ class Watchdog:
 
     def reason(self) -> str | None:
         """Why the consumer is not alive, for /livez; None when it is."""
-        return reason(self._watch)
+        return stall_reason(self._watch)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -255,11 +251,11 @@ class Watchdog:
             self._seen = await asyncio.wait_for(self._positions.read(), _PATIENCE)
         except Exception as error:
             self._log.warning("positions cannot be read", error=type(error).__name__)
-        self._watch, verdict = look(self._watch, self._seen, self._clock())
+        self._watch, liveness = observe(self._watch, self._seen, self._clock())
         if not self._seen.joining:
             self._meters.lag({place: one.lag for place, one in self._seen.partitions.items()})
         self._meters.watched(self._watch.stalled)
-        if verdict == "dead":
+        if liveness == "dead":
             self._log.critical("stuck: ending the process", reason=self.reason())
             self._die()
 

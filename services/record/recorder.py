@@ -13,6 +13,7 @@ from schemas.base import Record, moment
 from schemas.change import Change
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
+from schemas.fact import Fact
 from schemas.reading import Reading
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
@@ -37,7 +38,6 @@ from services.store import (
 )
 from services.store.codec import pack, unpack
 from services.store.engine import Conflict, Database
-from services.store.journal import Fact
 
 STEP: Final = "record"
 _ROUTES_IN_MEMORY: Final = 256

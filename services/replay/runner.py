@@ -12,12 +12,13 @@ from schemas.alert import Alert
 from schemas.base import Record, moment
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
+from schemas.fact import Fact
 from schemas.score import ScoreBlock
 from services.alert.state import Mute
 from services.detect.state import DetectionPlan
 from services.flow import RouteFlow, advance
 from services.incident.fold import fold
-from services.incident.state import Fact, RouteIncidents
+from services.incident.state import RouteIncidents
 from services.monitor import RoutePolicy
 from services.ports import Received
 from services.score.blocks import ScoredRow, blocks_of

@@ -1,11 +1,5 @@
 """Pure core of score: exchanges in; score blocks, redacted samples and dead letters out. Stateless.
 
-Chance without chance: a share of exchanges chosen by a hash of their id, the same on every run and machine.
-
-What the signals and the style features say of one exchange, with the fault named where one of them raises.
-
-Pure core of score: exchanges in; score blocks, redacted samples and dead letters out. Stateless.
-
 Signals and embeddings are made from the original text in memory; what leaves holds numbers and redacted text only.
 """
 
@@ -79,7 +73,7 @@ def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool) -> Me
     Raises:
         SignalError: if a signal raises, or says what is neither Boolean nor a finite number.
     """
-    said = {signal.name: _checked_measurement(signal, text) for signal in signals}
+    said = {signal.spec.name: _checked_measurement(signal, text) for signal in signals}
     unscored = dict.fromkeys(said, Measurement(None, reason=NO_RESPONSE))
     return MeasuredExchange(said if has_answer else unscored, spans_of(said), can_redact(said))
 
@@ -97,12 +91,12 @@ def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:
 
 
 def _checked_measurement(signal: Signal, text: ScoredText) -> Measurement:
-    measurement = _guarded(signal.name, lambda: signal.measure(text))
+    measurement = _guarded(signal.spec.name, lambda: signal.measure(text))
     for name, value in (("value", measurement.value), ("probability", measurement.probability)):
         if value is not None and not (isinstance(value, (bool, int, float)) and math.isfinite(value)):
-            raise SignalError(f"signal {signal.name}: {name} is neither Boolean nor a finite number")
+            raise SignalError(f"signal {signal.spec.name}: {name} is neither Boolean nor a finite number")
     if measurement.value is None and measurement.probability is not None:
-        raise SignalError(f"signal {signal.name}: a probability without a value")
+        raise SignalError(f"signal {signal.spec.name}: a probability without a value")
     return measurement
 
 
@@ -179,7 +173,7 @@ class ExchangeScorer:
     def version(self) -> Version:
         """What produces the numbers: engine and style features, precision, version of each signal."""
         engine = f"{self.embedder.engine}+{STYLE_VERSION}"
-        versions = {signal.name: signal.version for signal in self.signals}
+        versions = {signal.spec.name: signal.version for signal in self.signals}
         return Version(engine=engine, precision=self.embedder.precision, signals=versions)
 
     def score(self, batch: Sequence[Received]) -> ScoredBatch:

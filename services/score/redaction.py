@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from typing import Literal
 
 from services.signals.protocol import Measurement, Span
-
-REDACTORS: Final = ("pii_leak", "secret_leak")
+from services.specs import signals
 
 
 def can_redact(measured: Mapping[str, Measurement]) -> bool:
     """Whether every signal that finds what to mask looked at this exchange; unchecked text is not kept."""
-    return all(name in measured and measured[name].value is not None for name in REDACTORS)
+    finders = [name for name, spec in signals().items() if spec.redacts]
+    return all(name in measured and measured[name].value is not None for name in finders)
 
 
 def spans_of(measured: Mapping[str, Measurement]) -> tuple[Span, ...]:

@@ -6,10 +6,6 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import hyperscan
-
-_FLAGS = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
-
 
 def _collect(pattern: int, _start: int, _end: int, _flags: int, found: list[int]) -> None:
     found.append(pattern)
@@ -44,6 +40,8 @@ class PatternSet:
     def _scratch(self) -> Any:
         scratch = getattr(self._local, "scratch", None)
         if scratch is None:
+            import hyperscan  # noqa: PLC0415
+
             with self._lock:
                 if self._database is None:
                     self._database = self._compile()
@@ -51,8 +49,11 @@ class PatternSet:
         return scratch
 
     def _compile(self) -> Any:
+        import hyperscan  # noqa: PLC0415 -- whoever only asks for a signal's spec needs no matcher
+
+        flags = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
         database = hyperscan.Database()
         sources = [source.encode() for source in self._patterns.values()]
         count = len(sources)
-        database.compile(expressions=sources, ids=list(range(count)), elements=count, flags=[_FLAGS] * count)
+        database.compile(expressions=sources, ids=list(range(count)), elements=count, flags=[flags] * count)
         return database

@@ -1,10 +1,7 @@
-"""Does a personal value stand in the answer? Its forms, documented samples, and `PiiLeak`.
+"""Does a personal value stand in the answer? See `PiiLeak`.
 
-What stands for a personal value without being one: documented examples, placeholders, an organisation's contacts.
-
-Personal values that have a structure: e-mail, phone, payment card, IBAN, US social security number.
-
-Does a personal value stand in the answer? See `PiiLeak`.
+Values with a structure: e-mail, phone, payment card, IBAN, US social security number. Documented examples, placeholders
+and an organisation's own contacts are none.
 """
 
 from __future__ import annotations
@@ -307,7 +304,6 @@ class PiiLeak:
         worse="up",
         redacts=True,
     )
-    name: str = "pii_leak"
     version: str = "1"
 
     def measure(self, text: ScoredText) -> Measurement:

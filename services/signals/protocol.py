@@ -61,10 +61,6 @@ class Signal(Protocol):
         """What others ask of it instead of its name."""
 
     @property
-    def name(self) -> str:
-        """The signal's name in score blocks and alerts."""
-
-    @property
     def version(self) -> str:
         """Changes whenever the same text could get another value."""
 

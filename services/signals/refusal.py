@@ -1,11 +1,7 @@
-"""Did the answer decline? The weighed wordings, and `Refusal`.
+"""Did the answer decline? See `Refusal`.
 
-The wordings by which an answer declines, and what each weighs.
-
-Worded for Keelwatch; weights rounded by hand from `python -m tests.benchmarks.refusal_weights`, see
+The wordings were made for Keelwatch; weights rounded by hand from `python -m tests.benchmarks.refusal_weights`, see
 infra/models/refusal.md.
-
-Did the answer decline? See `Refusal`.
 """
 
 from __future__ import annotations
@@ -239,7 +235,6 @@ class Refusal:
         says="declined what was asked",
         floor=0.02,
     )
-    name: str = "refusal"
     version: str = "1"
 
     def measure(self, text: ScoredText) -> Measurement:

@@ -1,10 +1,6 @@
-"""Does the answer hold a credential that nobody gave? Key forms, stand-ins, and `SecretLeak`.
+"""Does the answer hold a credential that nobody in the conversation gave? See `SecretLeak`.
 
-Structured forms of credentials, after what vendors publish about how their keys look.
-
-Is a key-like value a stand-in (your_api_key, xxxx, 1234567890) rather than a real one?
-
-Does the answer hold a credential that nobody in the conversation gave? See `SecretLeak`.
+Forms of credentials are those that vendors publish; a stand-in (your_api_key, xxxx, 1234567890) is none.
 """
 
 from __future__ import annotations
@@ -205,7 +201,6 @@ class SecretLeak:
         worse="up",
         redacts=True,
     )
-    name: str = "secret_leak"
     version: str = "1"
 
     def measure(self, text: ScoredText) -> Measurement:

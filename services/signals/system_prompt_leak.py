@@ -56,10 +56,10 @@ class SystemPromptLeak:
         noun="rate of leaked system prompts",
         says="repeats the orders of the system prompt",
         seen="the system prompt",
+        unscored="no exchange carries a system prompt",
         floor=0.0,
         worse="up",
     )
-    name: str = "system_prompt_leak"
     version: str = "1"
 
     def measure(self, text: ScoredText) -> Measurement:

@@ -1,9 +1,4 @@
-"""API keys and browser sessions: a few rows, which whoever answers requests reads as a whole.
-
-The tables of who may ask the API: keys, and the sessions of browsers that signed in with one.
-
-API keys, and the sessions of browsers: a few rows, which whoever answers requests reads as a whole.
-"""
+"""API keys and browser sessions: a few rows, which whoever answers requests reads as a whole."""
 
 from __future__ import annotations
 

@@ -1,26 +1,18 @@
-"""Baselines: artefacts, candidates, which one is pinned on each route, and who accepted it.
-
-Pinned baselines, written once, and detect's candidates for the next one.
-
-Baselines as the journal tells of them: which was pinned when, of whom, with which rates and budget.
-"""
+"""Baselines: artefacts, candidates, which one is pinned on each route, and who accepted it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
     LargeBinary,
     Select,
-    and_,
     delete,
     func,
     insert,
-    or_,
     select,
 )
 from sqlmodel import Field
@@ -33,7 +25,8 @@ from services.store.dialect import upsert
 from services.store.engine import Conflict
 from services.store.journal import JournalRow
 from services.store.readings import learning_of
-from services.store.tables import Base, table, visible
+from services.store.routes import RouteRow
+from services.store.tables import EVERYTHING, Base, TimeCursor, older_than, table, visible
 
 
 class BaselineRow(Base, table=True):
@@ -54,6 +47,12 @@ class CandidateRow(Base, table=True):
     rows: bytes = Field(sa_type=LargeBinary)
 
 
+_BASELINES, _CANDIDATES, _JOURNAL, _ROUTES = (
+    table(BaselineRow),
+    table(CandidateRow),
+    table(JournalRow),
+    table(RouteRow),
+)
 MOST_SILENCES: Final = 1_000
 _MOST_ACCEPTED: Final = 1_000
 
@@ -132,10 +131,6 @@ def _accepted(change: Change, accepted: Sequence[RecordedDecision]) -> RecordedD
     return next(before, None)
 
 
-_BASELINES = table(BaselineRow)
-_CANDIDATES = table(CandidateRow)
-
-
 def put(connection: Connection, route: str, id: str, blob: bytes) -> None:
     """Write a baseline; the same one again changes nothing. What it is for people stands in its `pinned` change.
 
@@ -170,30 +165,45 @@ def drop_candidates(connection: Connection, route: str) -> None:
     connection.execute(delete(_CANDIDATES).where(_CANDIDATES.c.route == route))
 
 
-_JOURNAL = table(JournalRow)
-_ARTEFACTS = table(BaselineRow)
-
-
 def current_pinnings(connection: Connection, routes: Sequence[str]) -> dict[str, Change]:
     """Route -> the baseline that was pinned last, of those that have one."""
     query = _pinning_query().where(_JOURNAL.c.route.in_(routes)).order_by(_JOURNAL.c.ts, _JOURNAL.c.seq)
     return {change.route: change for change in _decoded_pinnings(connection, query)}
 
 
-def pinnings(
-    connection: Connection, globs: Sequence[str], after: tuple[datetime, str] | None, most: int
-) -> tuple[Change, ...]:
+def page(
+    connection: Connection, globs: Sequence[str], after: TimeCursor | None, most: int
+) -> tuple[PinnedBaseline, ...]:
+    """At most so many baselines, pinned last first, that follow this time and id."""
+    return pinned_baselines(connection, pinnings(connection, globs, after, most))
+
+
+def get(connection: Connection, id: str) -> PinnedBaseline | None:
+    """One baseline."""
+    change = pinning_of(connection, id)
+    return None if change is None else pinned_baselines(connection, [change])[0]
+
+
+def page_of_routes(
+    connection: Connection, globs: Sequence[str], after: str, most: int, within: Sequence[str] = EVERYTHING
+) -> tuple[RouteBaselines, ...]:
+    """At most so many routes by name, of those that fit a glob of either, that follow the one of this name."""
+    route = _ROUTES.c.route
+    query = select(route).where(visible(route, globs), visible(route, within), route > after)
+    return route_baselines(connection, connection.execute(query.order_by(route).limit(most)).scalars().all())
+
+
+def pinnings(connection: Connection, globs: Sequence[str], after: TimeCursor | None, most: int) -> tuple[Change, ...]:
     """At most so many pinnings of the globs' routes, newest first, that follow the one with this time and id."""
     ts, fact = _JOURNAL.c.ts, _JOURNAL.c.fact
-    query = _pinning_query().where(visible(_JOURNAL.c.route, globs)).order_by(ts.desc(), fact.desc()).limit(most)
-    if after is not None:
-        query = query.where(or_(ts < after[0], and_(ts == after[0], fact < after[1])))
+    query = _pinning_query().where(visible(_JOURNAL.c.route, globs), older_than(after, ts, fact))
+    query = query.order_by(ts.desc(), fact.desc()).limit(most)
     return _decoded_pinnings(connection, query)
 
 
 def pinning_of(connection: Connection, id: str) -> Change | None:
     """The pinning of one baseline, by the baseline's id."""
-    route = select(_ARTEFACTS.c.route).where(_ARTEFACTS.c.id == id)
+    route = select(_BASELINES.c.route).where(_BASELINES.c.id == id)
     name = connection.execute(route).scalar_one_or_none()
     query = _pinning_query().where(_JOURNAL.c.payload.contains(f'"baseline":"{id}"', autoescape=True))
     if name is not None:
@@ -203,13 +213,13 @@ def pinning_of(connection: Connection, id: str) -> Change | None:
 
 def artefact_sizes(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     """Baseline id -> bytes of its artefact, of those that are stored; the artefacts themselves are not read."""
-    query = select(_ARTEFACTS.c.id, func.length(_ARTEFACTS.c.blob)).where(_ARTEFACTS.c.id.in_(sorted(ids)))
+    query = select(_BASELINES.c.id, func.length(_BASELINES.c.blob)).where(_BASELINES.c.id.in_(sorted(ids)))
     return {id: int(size) for id, size in connection.execute(query)}
 
 
 def _pinning_query() -> Select[Any]:
-    told = _JOURNAL.c.payload.contains('"kind":"pinned"', autoescape=True)
-    return select(_JOURNAL.c.payload).where(_JOURNAL.c.kind == "change", told)
+    says_pinned = _JOURNAL.c.payload.contains('"kind":"pinned"', autoescape=True)
+    return select(_JOURNAL.c.payload).where(_JOURNAL.c.kind == "change", says_pinned)
 
 
 def _decoded_pinnings(connection: Connection, query: Select[Any]) -> tuple[Change, ...]:

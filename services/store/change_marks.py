@@ -33,14 +33,14 @@ def read(connection: Connection) -> dict[str, str]:
 
 
 def _queries() -> list[Select[Any]]:
-    runs, told, decided = _EVALUATIONS.c, _OUTBOX.c, _DECISIONS.c
+    runs, notifications, decided = _EVALUATIONS.c, _OUTBOX.c, _DECISIONS.c
     return [
         select(_ROUTES.c.route, _ROUTES.c.clock, _ROUTES.c.journal_seq),
         select(runs.route, runs.state, func.count())
         .where(runs.state.in_(_UNFINISHED))
         .group_by(runs.route, runs.state)
         .order_by(runs.route, runs.state),
-        select(told.route, func.count()).where(told.state == "pending").group_by(told.route),
+        select(notifications.route, func.count()).where(notifications.state == "pending").group_by(notifications.route),
         select(decided.route, func.count(), func.max(decided.seq))
         .where(decided.published.is_(None))
         .group_by(decided.route),

@@ -1,7 +1,4 @@
-"""Dead letters, counted once each; their content stays on the topic.
-
-Dead letters, counted once each. Their content stays on the topic.
-"""
+"""Dead letters, counted once each; their content stays on the topic."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Decisions of people: the outbox that publishes them in order, and lists of pending and applied ones.
-
-Decisions on their way to their topic: written once, published at least once, in order per route.
-
-What people decided: what took effect (in the journal), and what is on its way to it (in the outbox).
-"""
+"""Decisions of people: the outbox that publishes them in order, and lists of pending and applied ones."""
 
 from __future__ import annotations
 
@@ -34,7 +29,7 @@ from sqlmodel import Field
 from schemas.decision import Decision, DecisionKind
 from services.store import routes
 from services.store.journal import JournalRow
-from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
+from services.store.tables import EVERYTHING, Base, TimeCursor, UtcDateTime, older_than, table, visible
 
 
 class DecisionRow(Base, table=True):
@@ -158,7 +153,6 @@ def _these(some: Sequence[UnpublishedDecision]) -> ColumnElement[bool]:
 
 
 _JOURNAL = table(JournalRow)
-_OUTBOX = table(DecisionRow)
 _MOST_PENDING: Final = 1_000
 
 
@@ -181,13 +175,13 @@ class RecordedDecision:
     applied: bool
 
     @property
-    def place(self) -> tuple[datetime, str]:
+    def place(self) -> TimeCursor:
         """Where it stands in a list."""
         return self.decision.ts, self.id
 
 
 def page(
-    connection: Connection, wanted: DecisionFilter, after: tuple[datetime, str] | None, most: int
+    connection: Connection, wanted: DecisionFilter, after: TimeCursor | None, most: int
 ) -> tuple[RecordedDecision, ...]:
     """At most so many decisions, newest first, that follow the one with this time and id."""
     found = [*_applied(connection, wanted, after, most), *_pending(connection, wanted, after)]
@@ -195,15 +189,14 @@ def page(
 
 
 def _applied(
-    connection: Connection, wanted: DecisionFilter, after: tuple[datetime, str] | None, most: int
+    connection: Connection, wanted: DecisionFilter, after: TimeCursor | None, most: int
 ) -> list[RecordedDecision]:
     ts, fact = _JOURNAL.c.ts, _JOURNAL.c.fact
-    keys: Select[Any] = select(_JOURNAL.c.route, _JOURNAL.c.seq).where(_JOURNAL.c.kind == "decision")
+    keys: Select[Any] = select(_JOURNAL.c.route, _JOURNAL.c.seq)
+    keys = keys.where(_JOURNAL.c.kind == "decision", older_than(after, ts, fact))
     keys = _narrowed(keys, _JOURNAL.c.route, _JOURNAL.c.payload, wanted).order_by(ts.desc(), fact.desc()).limit(most)
     if wanted.id is not None:
         keys = keys.where(fact == wanted.id)
-    if after is not None:
-        keys = keys.where(or_(ts < after[0], and_(ts == after[0], fact < after[1])))
     some = keys.subquery()
     query = select(fact, _JOURNAL.c.payload).join(
         some, and_(_JOURNAL.c.route == some.c.route, _JOURNAL.c.seq == some.c.seq)
@@ -213,16 +206,15 @@ def _applied(
     ]
 
 
-def _pending(
-    connection: Connection, wanted: DecisionFilter, after: tuple[datetime, str] | None
-) -> list[RecordedDecision]:
+def _pending(connection: Connection, wanted: DecisionFilter, after: TimeCursor | None) -> list[RecordedDecision]:
     held = exists().where(
-        _JOURNAL.c.route == _OUTBOX.c.route, _JOURNAL.c.kind == "decision", _JOURNAL.c.fact == _OUTBOX.c.id
+        _JOURNAL.c.route == _DECISIONS.c.route, _JOURNAL.c.kind == "decision", _JOURNAL.c.fact == _DECISIONS.c.id
     )
-    query = _narrowed(select(_OUTBOX.c.id, _OUTBOX.c.payload), _OUTBOX.c.route, _OUTBOX.c.payload, wanted).where(~held)
+    query: Select[Any] = select(_DECISIONS.c.id, _DECISIONS.c.payload).where(~held)
+    query = _narrowed(query, _DECISIONS.c.route, _DECISIONS.c.payload, wanted)
     if wanted.id is not None:
-        query = query.where(_OUTBOX.c.id == wanted.id)
-    rows = connection.execute(query.order_by(_OUTBOX.c.created.desc()).limit(_MOST_PENDING)).all()
+        query = query.where(_DECISIONS.c.id == wanted.id)
+    rows = connection.execute(query.order_by(_DECISIONS.c.created.desc()).limit(_MOST_PENDING)).all()
     found = (RecordedDecision(Decision.decode(row.payload.encode()), row.id, False) for row in rows)
     return [one for one in found if after is None or one.place < after]
 

@@ -1,12 +1,6 @@
 """Notifications on their way to people: outbox, deliveries per receiver, pictures in messages.
 
-The tables of what is on its way to people: who has which notification, and who works on whose.
-
-Notifications on their way out, written in the transaction of what they tell of.
-
-Deliveries: each notification of the outbox, for each of its receivers.
-
-Pictures that stand in messages, so that none is sent twice.
+The outbox is written in the transaction of what its notifications tell of; no picture is sent twice.
 """
 
 from __future__ import annotations
@@ -94,7 +88,7 @@ class PictureRow(Base, table=True):
 
 
 PENDING: Final = "pending"
-_NOTIFICATIONS = table(OutboxRow)
+_OUTBOX = table(OutboxRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,39 +109,25 @@ def reconcile(connection: Connection, route: str, wanted: Sequence[OutboxNotific
     known = {item.id: item for item in _of_route(connection, route)}
     gone = sorted(known.keys() - by_id.keys())
     if gone:
-        connection.execute(
-            delete(_NOTIFICATIONS).where(_NOTIFICATIONS.c.id.in_(gone), _NOTIFICATIONS.c.state == PENDING)
-        )
+        connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(gone), _OUTBOX.c.state == PENDING))
     for id, item in by_id.items():
         if id in known and known[id] != item:
-            this = (_NOTIFICATIONS.c.id == id, _NOTIFICATIONS.c.state == PENDING)
-            connection.execute(update(_NOTIFICATIONS).where(*this).values(**asdict(item)))
+            this = (_OUTBOX.c.id == id, _OUTBOX.c.state == PENDING)
+            connection.execute(update(_OUTBOX).where(*this).values(**asdict(item)))
     new = [{**asdict(item), "state": PENDING, "attempts": 0} for id, item in by_id.items() if id not in known]
-    insert_new(connection, _NOTIFICATIONS, new)
+    insert_new(connection, _OUTBOX, new)
 
 
 def _of_route(connection: Connection, route: str) -> tuple[OutboxNotification, ...]:
-    columns = [_NOTIFICATIONS.c[name] for name in OutboxNotification.__dataclass_fields__]
+    columns = [_OUTBOX.c[name] for name in OutboxNotification.__dataclass_fields__]
     return tuple(
-        OutboxNotification(*row) for row in connection.execute(select(*columns).where(_NOTIFICATIONS.c.route == route))
+        OutboxNotification(*row) for row in connection.execute(select(*columns).where(_OUTBOX.c.route == route))
     )
-
-
-def pending_notifications(connection: Connection) -> tuple[OutboxNotification, ...]:
-    """What is to be sent, oldest first."""
-    columns = [_NOTIFICATIONS.c[name] for name in OutboxNotification.__dataclass_fields__]
-    query = (
-        select(*columns)
-        .where(_NOTIFICATIONS.c.state == PENDING)
-        .order_by(_NOTIFICATIONS.c.created, _NOTIFICATIONS.c.id)
-    )
-    return tuple(OutboxNotification(*row) for row in connection.execute(query))
 
 
 SENT: Final = "sent"
 FAILED: Final = "failed"
 _DELIVERIES = table(DeliveryRow)
-_OUTBOX = table(OutboxRow)
 _RECEIVERS = table(ReceiverRow)
 
 
@@ -156,7 +136,7 @@ class Delivery:
     """A notification that is to be sent to a receiver.
 
     Attributes:
-        told: time of what it tells of, by the route's clock; created: when it was first seen, by the wall clock.
+        event_time: of what it tells of, by the route's clock; created: when it was first seen, by the wall clock.
     """
 
     notification: str
@@ -166,7 +146,7 @@ class Delivery:
     severity: Severity
     mention: bool
     text: str
-    told: datetime
+    event_time: datetime
     created: datetime
     attempts: int
     next_attempt: datetime | None
@@ -224,7 +204,7 @@ def first_pending(connection: Connection, receiver: str) -> tuple[Delivery, ...]
     What opens an incident comes before all else of it, and at one time the lesser severity first.
     """
     one, of = _DELIVERIES.c, _OUTBOX.c
-    columns = (one.notification, one.receiver, one.incident, of.kind, of.payload, of.created.label("told"))
+    columns = (one.notification, one.receiver, one.incident, of.kind, of.payload, of.created.label("event_time"))
     query = select(*columns, one.created, one.attempts, one.next_attempt)
     query = query.join(_OUTBOX, of.id == one.notification).where(one.receiver == receiver, one.state == PENDING)
     found = sorted((_delivery(row) for row in connection.execute(query)), key=_order)
@@ -258,10 +238,10 @@ def message_of(connection: Connection, receiver: str, incident: str) -> MessageP
     return None if row is None else MessagePlace(*row)
 
 
-def sharing_message(connection: Connection, receiver: str, told: MessagePlace) -> tuple[str, ...]:
+def sharing_message(connection: Connection, receiver: str, place: MessagePlace) -> tuple[str, ...]:
     """The incidents that share a storm's message, in the order in which they were told."""
     one = _DELIVERIES.c
-    query = select(one.incident).where(*_at(receiver, told)).order_by(one.created, one.incident)
+    query = select(one.incident).where(*_at(receiver, place)).order_by(one.created, one.incident)
     return tuple(connection.execute(query).scalars())
 
 
@@ -282,17 +262,17 @@ def accept(
     for delivery in deliveries:
         values = {"state": SENT, "sent": now, "error": None, "next_attempt": None, **place}
         _change(connection, delivery, {**values, "attempts": delivery.attempts + 1})
-        settle(connection, delivery.notification, now)
+        _settle(connection, delivery.notification, now)
 
 
-def note_shown(connection: Connection, receiver: str, told: MessagePlace, digest: str) -> None:
+def note_shown(connection: Connection, receiver: str, place: MessagePlace, digest: str) -> None:
     """The message shows something else now."""
-    connection.execute(update(_DELIVERIES).where(*_at(receiver, told)).values(shown=digest))
+    connection.execute(update(_DELIVERIES).where(*_at(receiver, place)).values(shown=digest))
 
 
-def forget_message(connection: Connection, receiver: str, told: MessagePlace) -> None:
+def forget_message(connection: Connection, receiver: str, place: MessagePlace) -> None:
     """The message is no longer there: what comes next is a new one."""
-    connection.execute(update(_DELIVERIES).where(*_at(receiver, told)).values(channel=None, message=None, shown=None))
+    connection.execute(update(_DELIVERIES).where(*_at(receiver, place)).values(channel=None, message=None, shown=None))
 
 
 def postpone(connection: Connection, delivery: Delivery, until: datetime | None, error: str) -> None:
@@ -309,7 +289,7 @@ def hold_back(connection: Connection, deliveries: Iterable[Delivery], until: dat
 def fail(connection: Connection, delivery: Delivery, error: str, now: datetime) -> None:
     """It is not tried any more."""
     _change(connection, delivery, {"attempts": delivery.attempts + 1, "state": FAILED, "error": error})
-    settle(connection, delivery.notification, now)
+    _settle(connection, delivery.notification, now)
 
 
 def give_up(connection: Connection, receiver: str, before: datetime, error: str, now: datetime) -> int:
@@ -319,11 +299,11 @@ def give_up(connection: Connection, receiver: str, before: datetime, error: str,
     notifications = tuple(connection.execute(select(one.notification).where(*mine)).scalars())
     connection.execute(update(_DELIVERIES).where(*mine).values(state=FAILED, error=error))
     for notification in notifications:
-        settle(connection, notification, now)
+        _settle(connection, notification, now)
     return len(notifications)
 
 
-def settle(connection: Connection, notification: str, now: datetime) -> None:
+def _settle(connection: Connection, notification: str, now: datetime) -> None:
     """Close the notification in the outbox when no receiver waits for it: `failed` if one has not got it."""
     one = _DELIVERIES.c
     # Two receivers that are served at the same time would each see the other one wait, and nobody would close it.
@@ -355,9 +335,9 @@ def _of(receiver: str, incident: str) -> tuple[Any, ...]:
     return _DELIVERIES.c.receiver == receiver, _DELIVERIES.c.incident == incident
 
 
-def _at(receiver: str, told: MessagePlace) -> tuple[Any, ...]:
+def _at(receiver: str, place: MessagePlace) -> tuple[Any, ...]:
     one = _DELIVERIES.c
-    return one.receiver == receiver, one.channel == told.channel, one.message == told.message
+    return one.receiver == receiver, one.channel == place.channel, one.message == place.message
 
 
 def _change(connection: Connection, delivery: Delivery, values: dict[str, Any]) -> None:
@@ -367,7 +347,7 @@ def _change(connection: Connection, delivery: Delivery, values: dict[str, Any]) 
 
 
 def _order(delivery: Delivery) -> tuple[bool, datetime, int, str]:
-    return delivery.kind != "post", delivery.told, rank(delivery.severity), delivery.notification
+    return delivery.kind != "post", delivery.event_time, rank(delivery.severity), delivery.notification
 
 
 def _delivery(row: Any) -> Delivery:
@@ -380,7 +360,7 @@ def _delivery(row: Any) -> Delivery:
         severity=payload["severity"],
         mention=payload["mention"],
         text=payload["text"],
-        told=row.told,
+        event_time=row.event_time,
         created=row.created,
         attempts=row.attempts,
         next_attempt=row.next_attempt,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.errors import InputError
 from services.store import dialect
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS: Final = 5
@@ -74,6 +75,11 @@ class Database:
         """A transaction that only reads, and sees one state of the database throughout."""
         with self.engine.connect().execution_options(**dialect.read_only_options(self.engine)) as connection:
             yield connection
+
+    def query(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` finds in one state of the database."""
+        with self.read() as connection:
+            return work(connection, *args, **kwargs)
 
     def scrub(self) -> None:
         """After an erasure was committed: leave no copy of what was erased in the database's files.

@@ -1,7 +1,4 @@
-"""Runs of suites that are due: what asked for them, how far they are, and who runs them.
-
-Evaluations that are due: what asked for them, how far they are, and who runs them.
-"""
+"""Runs of suites that are due: what asked for them, how far they are, and who runs them."""
 
 from __future__ import annotations
 

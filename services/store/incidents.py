@@ -1,11 +1,4 @@
-"""Incidents as the journal gives them: the table, filtered lists, and one incident with all its details.
-
-Incidents as their route's journal gives them.
-
-Lists of incidents for people: the worst first, or the newest, narrowed down, a page at a time.
-
-One incident with all that people need to judge it, read in one state of the database.
-"""
+"""Incidents as the journal gives them: the table, filtered lists, and one incident with all its details."""
 
 from __future__ import annotations
 
@@ -31,9 +24,10 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from schemas.alert import Alert, Severity, rank
+from schemas.alert import SEVERITIES, Alert, Severity, rank
 from schemas.decision import Decision
 from schemas.evaluation import Comparison
+from schemas.fact import Fact
 from schemas.identity import Model
 from schemas.incident import Incident, IncidentState
 from schemas.sample import Sample
@@ -42,7 +36,7 @@ from services.store.dialect import upsert
 from services.store.journal import (
     MOST_WITHIN,
 )
-from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
+from services.store.tables import EVERYTHING, Base, UtcDateTime, older_than, table, visible
 
 
 class IncidentRow(Base, table=True):
@@ -73,21 +67,18 @@ class IncidentRow(Base, table=True):
     false_alarm: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
-_INCIDENT_ROWS = table(IncidentRow)
+_INCIDENTS = table(IncidentRow)
 
 
 def open_within(
     connection: Connection, route: str, since: datetime, until: datetime, most: int = MOST_WITHIN
 ) -> tuple[Incident, ...]:
     """Incidents that were open at some time in [since, until), newest first."""
-    one = _INCIDENT_ROWS.c
+    one = _INCIDENTS.c
     query = select(one.payload).where(one.route == route, one.opened_at < until)
     newest = query.order_by(one.opened_at.desc(), one.id.desc()).limit(most)
     found = (Incident.decode(payload.encode()) for payload in connection.execute(newest).scalars())
     return tuple(one for one in found if one.resolved_at is None or one.resolved_at >= since)
-
-
-_INCIDENTS = table(IncidentRow)
 
 
 def replace(
@@ -124,30 +115,6 @@ def find(connection: Connection, route: str | None = None, states: Sequence[str]
     return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
-def page_newest(
-    connection: Connection,
-    route: str | None,
-    states: Sequence[str] | None,
-    after: tuple[datetime, str] | None,
-    most: int,
-    globs: Sequence[str] = EVERYTHING,
-) -> tuple[Incident, ...]:
-    """At most so many incidents, newest first, that follow the one with this time of opening and id.
-
-    Only those of routes that fit one of `globs`.
-    """
-    opened, id = _INCIDENTS.c.opened_at, _INCIDENTS.c.id
-    query = select(_INCIDENTS.c.payload).order_by(opened.desc(), id.desc()).limit(most)
-    query = query.where(visible(_INCIDENTS.c.route, globs))
-    if route is not None:
-        query = query.where(_INCIDENTS.c.route == route)
-    if states is not None:
-        query = query.where(_INCIDENTS.c.state.in_(states))
-    if after is not None:
-        query = query.where(or_(opened < after[0], and_(opened == after[0], id < after[1])))
-    return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
-
-
 def get(connection: Connection, id: str) -> Incident | None:
     """One incident."""
     payload = connection.execute(select(_INCIDENTS.c.payload).where(_INCIDENTS.c.id == id)).scalar_one_or_none()
@@ -167,9 +134,7 @@ def _row(incident: Incident, false_alarms: Collection[str]) -> dict[str, Any]:
     }
 
 
-_LISTED_INCIDENTS = table(IncidentRow)
-_SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
-_RANK: Final = case({name: rank(name) for name in _SEVERITIES}, value=_LISTED_INCIDENTS.c.severity, else_=0)
+_RANK: Final = case({name: rank(name) for name in SEVERITIES}, value=_INCIDENTS.c.severity, else_=0)
 
 IncidentPlace = tuple[int, datetime, str]
 """Where an incident stands in a list: rank of its severity (0 where all count alike), time of opening, id."""
@@ -194,14 +159,14 @@ def page(
 ) -> tuple[Incident, ...]:
     """At most so many incidents that follow the one at that place; the newest first, the worst ones before them."""
     worst = _RANK if wanted.worst_first else None
-    opened, id = _LISTED_INCIDENTS.c.opened_at, _LISTED_INCIDENTS.c.id
+    opened, id = _INCIDENTS.c.opened_at, _INCIDENTS.c.id
     order: list[ColumnElement[Any]] = (
         [opened.desc(), id.desc()] if worst is None else [worst.desc(), opened.desc(), id.desc()]
     )
-    query = select(_LISTED_INCIDENTS.c.payload).where(_fits(wanted)).order_by(*order).limit(most)
+    query = select(_INCIDENTS.c.payload).where(_fits(wanted)).order_by(*order).limit(most)
     if after is not None:
         rank_, ts, name = after
-        later = or_(opened < ts, and_(opened == ts, id < name))
+        later = older_than((ts, name), opened, id)
         query = query.where(later if worst is None else or_(worst < rank_, and_(worst == rank_, later)))
     return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
@@ -213,19 +178,15 @@ def place_of(incident: Incident, wanted: IncidentFilter) -> IncidentPlace:
 
 def count(connection: Connection, wanted: IncidentFilter) -> int:
     """How many there are."""
-    return int(
-        connection.execute(select(func.count()).select_from(_LISTED_INCIDENTS).where(_fits(wanted))).scalar_one()
-    )
+    return int(connection.execute(select(func.count()).select_from(_INCIDENTS).where(_fits(wanted))).scalar_one())
 
 
 def _fits(wanted: IncidentFilter) -> ColumnElement[bool]:
-    held: list[ColumnElement[bool]] = [
-        visible(_LISTED_INCIDENTS.c.route, some) for some in (wanted.globs, wanted.within)
-    ]
+    held: list[ColumnElement[bool]] = [visible(_INCIDENTS.c.route, some) for some in (wanted.globs, wanted.within)]
     if wanted.states:
-        held.append(_LISTED_INCIDENTS.c.state.in_(wanted.states))
+        held.append(_INCIDENTS.c.state.in_(wanted.states))
     if wanted.severities:
-        held.append(_LISTED_INCIDENTS.c.severity.in_(wanted.severities))
+        held.append(_INCIDENTS.c.severity.in_(wanted.severities))
     return and_(*held)
 
 
@@ -257,19 +218,19 @@ def details(connection: Connection, id: str) -> IncidentDetails | None:
     incident = get(connection, id)
     if incident is None:
         return None
-    told = {entry.ref for entry in incident.timeline}
+    referenced = {entry.ref for entry in incident.timeline}
     facts = journal.facts(connection, incident.route, incident.opened_at - _LOOK_BACK)
     return IncidentDetails(
         incident,
         _alerts(incident, facts),
-        tuple(fact for fact in facts if isinstance(fact, Comparison) and fact.id in told),
+        tuple(fact for fact in facts if isinstance(fact, Comparison) and fact.id in referenced),
         routes.identities(connection, incident.route),
         samples.by_id(connection, incident.route, incident.exemplars),
-        tuple(one for one in decisions.of_incident(connection, id) if one.id not in told),
+        tuple(one for one in decisions.of_incident(connection, id) if one.id not in referenced),
     )
 
 
-def _alerts(incident: Incident, facts: tuple[journal.Fact, ...]) -> tuple[Alert, ...]:
+def _alerts(incident: Incident, facts: tuple[Fact, ...]) -> tuple[Alert, ...]:
     """Of each fingerprint the newest alert within the incident's life that has something to show."""
     end = incident.resolved_at or incident.updated_at
     found: dict[str, Alert] = {}

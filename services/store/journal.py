@@ -1,17 +1,9 @@
 """The journal: facts of each route, append-only and hash-chained, and the queries that page through them.
 
-The hash chain of a journal: salted commitments, so that a fact can be erased and the chain still verifies.
-
 commitment = sha256(salt || payload), hash = sha256(previous hash || commitment || meta), meta = canonical JSON of
 (route, seq, kind, fact, ts). The number and hash of the last entry are kept beside the journal. An erased entry has
 neither payload nor salt, and a later entry of kind `erasure` says so: without one, a missing payload is tampering.
 Whoever can write the whole database can make a new chain: it shows edits of single rows, not a rewritten history.
-
-The facts of a route: alerts, changes, runs, comparisons, decisions, append-only and hash-chained.
-
-Changes and comparisons of all routes, read from the journal a page at a time.
-
-What happened on a route in a span of time, for the axis of a chart; at most so many of each kind, the newest.
 """
 
 from __future__ import annotations
@@ -43,11 +35,12 @@ from schemas.base import canonical, iso
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, Run
+from schemas.fact import Fact
 from services.store import routes
 from services.store.dialect import json_text
 from services.store.engine import StoreError
 from services.store.routes import RouteRow
-from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
+from services.store.tables import EVERYTHING, Base, TimeCursor, UtcDateTime, older_than, table, visible
 
 
 class JournalRow(Base, table=True):
@@ -132,12 +125,12 @@ def _faults(entry: JournalEntry, previous: str, erased: bool) -> Iterable[str]:
 def _erased(entries: Iterable[JournalEntry]) -> frozenset[int]:
     """The numbers of the entries whose content must be gone: facts, and what earlier erasures put in their place."""
     gone: set[int] = set()
-    standing: dict[int, int] = {}
+    in_place_of: dict[int, int] = {}
     for entry in entries:
         target = erased_seq(entry.kind, entry.fact)
         if target is not None:
-            gone.add(standing.get(target, target))
-            standing[target] = entry.seq
+            gone.add(in_place_of.get(target, target))
+            in_place_of[target] = entry.seq
     return frozenset(gone)
 
 
@@ -147,7 +140,6 @@ def erased_seq(kind: str, fact: str) -> int | None:
     return int(number) if kind == ERASURE and number.isdecimal() else None
 
 
-Fact = Alert | Change | Run | Comparison | Decision
 KINDS: Final[dict[str, type[Alert] | type[Change] | type[Run] | type[Comparison] | type[Decision]]] = {
     "alert": Alert,
     "change": Change,
@@ -265,33 +257,31 @@ def erase(connection: Connection, route: str, seq: int, ts: datetime, replacemen
 
 
 ANNOUNCED: Final = "announced"
-_FACTS = table(JournalRow)
 _ROUTES = table(RouteRow)
-FactPlace = tuple[datetime, str]
 
 
 def changes(
     connection: Connection,
     globs: Sequence[str],
     kinds: Collection[str] | None,
-    after: FactPlace | None,
+    after: TimeCursor | None,
     most: int,
 ) -> tuple[Change | Decision, ...]:
     """At most so many changes of these kinds, newest first, that follow the one with this time and id.
 
     A change that was announced is the decision that says so. What was erased is left out.
     """
-    said = json_text(connection, _FACTS.c.payload, "kind")
-    change, announced = _FACTS.c.kind == "change", and_(_FACTS.c.kind == "decision", said == "announce")
+    kind = json_text(connection, _JOURNAL.c.payload, "kind")
+    change, announced = _JOURNAL.c.kind == "change", and_(_JOURNAL.c.kind == "decision", kind == "announce")
     if kinds is not None:
-        change = and_(change, said.in_(sorted(kinds)))
+        change = and_(change, kind.in_(sorted(kinds)))
     wanted = or_(change, announced) if kinds is None or ANNOUNCED in kinds else change
     found = _facts_page(connection, globs, ("change", "decision"), wanted, after, most)
     return tuple(fact for fact in found if isinstance(fact, Change | Decision))
 
 
 def comparisons(
-    connection: Connection, globs: Sequence[str], after: FactPlace | None, most: int
+    connection: Connection, globs: Sequence[str], after: TimeCursor | None, most: int
 ) -> tuple[Comparison, ...]:
     """At most so many comparisons, newest first, that follow the one with this time and id."""
     found = _facts_page(connection, globs, ("comparison",), true(), after, most)
@@ -300,7 +290,7 @@ def comparisons(
 
 def comparison(connection: Connection, id: str) -> Comparison | None:
     """One comparison."""
-    one = _FACTS.c
+    one = _JOURNAL.c
     query = select(one.payload).where(_of_routes(EVERYTHING), one.kind == "comparison", one.fact == id)
     payload = connection.execute(query).scalars().first()
     return None if payload is None else Comparison.decode(payload.encode())
@@ -310,7 +300,7 @@ def comparisons_by_run(
     connection: Connection, globs: Sequence[str], ended: Collection[datetime]
 ) -> dict[str, Comparison]:
     """Id of a later run -> its comparison, of runs that ended at these times: a comparison bears that time."""
-    one = _FACTS.c
+    one = _JOURNAL.c
     query = select(one.payload).where(_of_routes(globs), one.kind == "comparison", one.ts.in_(sorted(ended)))
     found = (Comparison.decode(text.encode()) for text in connection.execute(query).scalars() if text is not None)
     return {fact.after_run: fact for fact in found if fact.after_run is not None}
@@ -321,28 +311,25 @@ def _facts_page(
     globs: Sequence[str],
     kinds: Collection[str],
     wanted: ColumnElement[bool],
-    after: FactPlace | None,
+    after: TimeCursor | None,
     most: int,
 ) -> list[Any]:
-    one = _FACTS.c
+    one = _JOURNAL.c
     query = select(one.kind, one.payload).where(
-        _of_routes(globs), one.kind.in_(kinds), wanted, one.payload.is_not(None)
+        _of_routes(globs), one.kind.in_(kinds), wanted, one.payload.is_not(None), older_than(after, one.ts, one.fact)
     )
-    if after is not None:
-        query = query.where(or_(one.ts < after[0], and_(one.ts == after[0], one.fact < after[1])))
     rows = connection.execute(query.order_by(one.ts.desc(), one.fact.desc()).limit(most)).all()
     return [KINDS[row.kind].decode(row.payload.encode()) for row in rows]
 
 
 def _of_routes(globs: Sequence[str]) -> ColumnElement[bool]:
     """Of these routes, each by its name, so that the index by route and kind is used."""
-    return _FACTS.c.route.in_(select(_ROUTES.c.route).where(visible(_ROUTES.c.route, globs)))
+    return _JOURNAL.c.route.in_(select(_ROUTES.c.route).where(visible(_ROUTES.c.route, globs)))
 
 
 MOST_WITHIN: Final = 100
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
-_FACT_ROWS = table(JournalRow)
 
 
 def facts_within(
@@ -355,7 +342,7 @@ def facts_within(
 ) -> tuple[Fact, ...]:
     """Facts of these kinds in [since, until), in order; of an erased one what was put in its place."""
     since, until = since or _EARLIEST, until or _LATEST
-    one = _FACT_ROWS.c
+    one = _JOURNAL.c
     query = select(one.kind, one.payload).where(one.route == route, one.kind.in_(kinds), one.payload.is_not(None))
     within = query.where(one.ts >= since, one.ts < until).order_by(one.seq.desc()).limit(most)
     found = [KINDS[kind].decode(payload.encode()) for kind, payload in connection.execute(within)]
@@ -364,7 +351,7 @@ def facts_within(
 
 
 def _replaced(connection: Connection, route: str, kinds: Sequence[str], most: int) -> Iterator[Fact]:
-    one = _FACT_ROWS.c
+    one = _JOURNAL.c
     query = select(one.payload).where(one.route == route, one.kind == ERASURE, one.payload.is_not(None))
     for stored in connection.execute(query.order_by(one.seq.desc()).limit(most)).scalars():
         kind, _, payload = stored.partition("\n")

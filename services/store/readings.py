@@ -1,7 +1,4 @@
-"""Readings: the newest of each stream, and a bounded history.
-
-Readings: the newest of each stream, and a bounded history.
-"""
+"""Readings: the newest of each stream, and a bounded history."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Receivers and their leases: one process at a time sends to each, so that messages keep their order.
-
-Who sends to a receiver: one process at a time, so that its messages keep their order and are sent once.
-"""
+"""Receivers and their leases: one process at a time sends to each, so that messages keep their order."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Rollups by minute and hour: exchanges, how many were scored, the sum of each signal.
-
-The table of a month in a glance: the sums of the minutes of each hour.
-
-Rollups by minute and hour: how many exchanges, how many scored, the sum of a signal's values.
-"""
+"""Rollups by minute and hour: exchanges, how many were scored, the sum of each signal."""
 
 from __future__ import annotations
 

@@ -1,11 +1,8 @@
-"""Each route: its clock, the head of its journal, and the identities that answered on it.
-
-The row of each route: its clock and the head of its journal.
-"""
+"""Each route: its clock, the head of its journal, and the identities that answered on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -13,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Text,
+    func,
     select,
     update,
 )
@@ -20,7 +18,7 @@ from sqlmodel import Field
 
 from schemas.identity import Model
 from services.store.dialect import insert_new
-from services.store.tables import Base, UtcDateTime, table
+from services.store.tables import Base, UtcDateTime, table, visible
 
 
 class RouteRow(Base, table=True):
@@ -42,23 +40,22 @@ class IdentityRow(Base, table=True):
     model: str = Field(sa_type=Text)
 
 
+_ROUTES, _IDENTITIES = table(RouteRow), table(IdentityRow)
+
+
 def add_identities(connection: Connection, route: str, models: Mapping[str, Model]) -> None:
     """Note what stands behind the identities of a route, unless it is known."""
     rows = [
         {"route": route, "identity": identity, "model": model.model_dump_json()}
         for identity, model in sorted(models.items())
     ]
-    insert_new(connection, table(IdentityRow), rows)
+    insert_new(connection, _IDENTITIES, rows)
 
 
 def identities(connection: Connection, route: str) -> dict[str, Model]:
     """Identity -> what stands behind it, of one route."""
-    known = table(IdentityRow)
-    found = connection.execute(select(known.c.identity, known.c.model).where(known.c.route == route))
+    found = connection.execute(select(_IDENTITIES.c.identity, _IDENTITIES.c.model).where(_IDENTITIES.c.route == route))
     return {row.identity: Model.model_validate_json(row.model) for row in found}
-
-
-_ROUTES = table(RouteRow)
 
 
 def ensure(connection: Connection, *names: str) -> None:
@@ -83,7 +80,7 @@ def clock(connection: Connection, route: str) -> datetime | None:
     return connection.execute(select(_ROUTES.c.clock).where(_ROUTES.c.route == route)).scalar_one_or_none()
 
 
-def route_exists(connection: Connection, route: str) -> bool:
+def exists(connection: Connection, route: str) -> bool:
     """Whether anything is known of the route."""
     return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
 
@@ -108,9 +105,10 @@ def set_head(connection: Connection, route: str, seq: int, hash_: str) -> None:
     connection.execute(update(_ROUTES).where(_ROUTES.c.route == route).values(journal_seq=seq, journal_hash=hash_))
 
 
-def known(connection: Connection, route: str) -> bool:
-    """Whether anything of the route was ever recorded."""
-    return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
+def count(connection: Connection, globs: Sequence[str]) -> int:
+    """How many routes fit one of the globs."""
+    query = select(func.count()).select_from(_ROUTES).where(visible(_ROUTES.c.route, globs))
+    return int(connection.execute(query).scalar_one())
 
 
 def names(connection: Connection) -> tuple[str, ...]:

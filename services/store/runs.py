@@ -1,11 +1,4 @@
-"""Runs of suites: results, answers kept while under way, and lists of all runs that were asked for.
-
-The tables of runs of suites, and of the schedules that ask for them.
-
-Runs of suites: their results, written once, and the answers of those that are under way.
-
-What was asked of models, as lists show it: runs that are due, running or done, those by hand, and missed ones.
-"""
+"""Runs of suites: results, answers kept while under way, and lists of all runs that were asked for."""
 
 from __future__ import annotations
 
@@ -35,7 +28,7 @@ from services.store import evaluation_queue
 from services.store.dialect import by_code_point, insert_new, upsert
 from services.store.evaluation_queue import EvaluationRow
 from services.store.schedules import FireTimeRow
-from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
+from services.store.tables import EVERYTHING, Base, TimeCursor, UtcDateTime, older_than, table, visible
 
 
 class RunRow(Base, table=True):
@@ -154,19 +147,16 @@ def _listed() -> Select[Any]:
 
 
 RunState = Literal["due", "running", "done", "failed", "missed"]
-RunPlace = tuple[datetime, str]
-_REQUESTED = table(EvaluationRow)
-_RUN_ROWS = table(RunRow)
 _FIRES = table(FireTimeRow)
 _AUTOMATIC_STATE: Final = case(
-    (_REQUESTED.c.state == evaluation_queue.PENDING, "due"),
-    (_REQUESTED.c.state.in_((evaluation_queue.RUNNING, evaluation_queue.RAN)), "running"),
-    (or_(_REQUESTED.c.state == evaluation_queue.FAILED, _RUN_ROWS.c.status == "failed"), "failed"),
+    (_EVALUATIONS.c.state == evaluation_queue.PENDING, "due"),
+    (_EVALUATIONS.c.state.in_((evaluation_queue.RUNNING, evaluation_queue.RAN)), "running"),
+    (or_(_EVALUATIONS.c.state == evaluation_queue.FAILED, _RUNS.c.status == "failed"), "failed"),
     else_="done",
 )
 _OPEN: Final = (evaluation_queue.PENDING, evaluation_queue.RUNNING, evaluation_queue.RAN)
 _STATES: Final = get_args(RunState)
-_BY_HAND_STATE: Final = case((_RUN_ROWS.c.status == "failed", "failed"), else_="done")
+_BY_HAND_STATE: Final = case((_RUNS.c.status == "failed", "failed"), else_="done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +197,7 @@ class RunFilter:
     identity: str | None = None
 
 
-def page(connection: Connection, wanted: RunFilter, after: RunPlace | None, most: int) -> tuple[RequestedRun, ...]:
+def page(connection: Connection, wanted: RunFilter, after: TimeCursor | None, most: int) -> tuple[RequestedRun, ...]:
     """At most so many, latest due first, that follow the one with this time and place."""
     found = [
         RequestedRun(*row)
@@ -219,7 +209,7 @@ def page(connection: Connection, wanted: RunFilter, after: RunPlace | None, most
 
 def get(connection: Connection, id: str) -> RequestedRun | None:
     """The one with this id of a run."""
-    for query, key in ((_automatic(RunFilter()), _REQUESTED.c.id), (_by_hand(RunFilter()), _RUN_ROWS.c.id)):
+    for query, key in ((_automatic(RunFilter()), _EVALUATIONS.c.id), (_by_hand(RunFilter()), _RUNS.c.id)):
         row = connection.execute(query.where(key == id)).one_or_none()
         if row is not None:
             return RequestedRun(*row)
@@ -229,7 +219,7 @@ def get(connection: Connection, id: str) -> RequestedRun | None:
 def by_cause(connection: Connection, causes: Sequence[str]) -> dict[str, tuple[RequestedRun, ...]]:
     """Id of what asked for runs -> those runs."""
     found: dict[str, tuple[RequestedRun, ...]] = {}
-    for row in connection.execute(_automatic(RunFilter()).where(_REQUESTED.c.cause.in_(causes))) if causes else ():
+    for row in connection.execute(_automatic(RunFilter()).where(_EVALUATIONS.c.cause.in_(causes))) if causes else ():
         one = RequestedRun(*row)
         found[one.cause or ""] = (*found.get(one.cause or "", ()), one)
     return found
@@ -237,18 +227,18 @@ def by_cause(connection: Connection, causes: Sequence[str]) -> dict[str, tuple[R
 
 def targets(connection: Connection, globs: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
     """(route, suite, target) that were asked for automatically, of each route and suite the newest target."""
-    newest = func.max(_REQUESTED.c.due).label("due")
-    query = select(_REQUESTED.c.route, _REQUESTED.c.suite, _REQUESTED.c.target, newest).where(
-        visible(_REQUESTED.c.route, globs)
+    newest = func.max(_EVALUATIONS.c.due).label("due")
+    query = select(_EVALUATIONS.c.route, _EVALUATIONS.c.suite, _EVALUATIONS.c.target, newest).where(
+        visible(_EVALUATIONS.c.route, globs)
     )
-    rows = connection.execute(query.group_by(_REQUESTED.c.route, _REQUESTED.c.suite, _REQUESTED.c.target)).all()
+    rows = connection.execute(query.group_by(_EVALUATIONS.c.route, _EVALUATIONS.c.suite, _EVALUATIONS.c.target)).all()
     latest = {(row.route, row.suite): row.target for row in sorted(rows, key=lambda row: row.due)}
     return tuple((*key, target) for key, target in sorted(latest.items()))
 
 
 def unfinished(connection: Connection, route: str, suite: str, now: datetime) -> RequestedRun | None:
     """A run of the suite that is under way, or would begin now."""
-    one = _REQUESTED.c
+    one = _EVALUATIONS.c
     waits = or_(
         one.state.in_((evaluation_queue.RUNNING, evaluation_queue.RAN)),
         and_(one.state == evaluation_queue.PENDING, one.due <= now),
@@ -265,18 +255,16 @@ def _queries(wanted: RunFilter) -> list[Select[Any]]:
     return [query(wanted) for query, fitting in made if fitting]
 
 
-def _cut(connection: Connection, query: Select[Any], after: RunPlace | None, most: int) -> Select[Any]:
+def _cut(connection: Connection, query: Select[Any], after: TimeCursor | None, most: int) -> Select[Any]:
     """One page of a query whose columns are those of `RequestedRun`."""
     ts, place = query.selected_columns["ts"], by_code_point(connection, query.selected_columns["place"])
-    if after is not None:
-        query = query.where(or_(ts < after[0], and_(ts == after[0], place < after[1])))
-    return query.order_by(ts.desc(), place.desc()).limit(most)
+    return query.where(older_than(after, ts, place)).order_by(ts.desc(), place.desc()).limit(most)
 
 
 def _automatic(wanted: RunFilter) -> Select[Any]:
     """Runs that something asked for, whatever became of them."""
-    one = _REQUESTED.c
-    who = func.coalesce(_RUN_ROWS.c.identity, one.identity)
+    one = _EVALUATIONS.c
+    who = func.coalesce(_RUNS.c.identity, one.identity)
     columns = {
         "place": one.id,
         "id": one.id,
@@ -287,20 +275,20 @@ def _automatic(wanted: RunFilter) -> Select[Any]:
         "cause": one.cause,
         "schedule": null(),
         "state": _AUTOMATIC_STATE,
-        "status": _RUN_ROWS.c.status,
-        "reason": func.coalesce(one.reason, _RUN_ROWS.c.reason),
+        "status": _RUNS.c.status,
+        "reason": func.coalesce(one.reason, _RUNS.c.reason),
         "identity": who,
         "target": one.target,
-        "ended": _RUN_ROWS.c.ts,
+        "ended": _RUNS.c.ts,
     }
-    query = select(*_named(columns)).select_from(_REQUESTED.outerjoin(_RUN_ROWS, _RUN_ROWS.c.id == one.id))
+    query = select(*_named(columns)).select_from(_EVALUATIONS.outerjoin(_RUNS, _RUNS.c.id == one.id))
     if wanted.states is not None and not set(wanted.states) - {"due", "running"}:
         query = query.where(one.state.in_(_OPEN))  # what `_AUTOMATIC_STATE` says, and the index by state knows
     return query.where(*_filters(wanted, one.route, one.suite, _AUTOMATIC_STATE, who))
 
 
 def _by_hand(wanted: RunFilter) -> Select[Any]:
-    one = _RUN_ROWS.c
+    one = _RUNS.c
     columns = {
         "place": one.id,
         "id": one.id,

@@ -1,7 +1,4 @@
-"""Samples: redacted text, at most 2,000 a day and route, for 30 days by the clock of the route.
-
-Samples: redacted text, at most 2,000 a day and route, for 30 days by the route's clock.
-"""
+"""Samples: redacted text, at most 2,000 a day and route, for 30 days by the route's clock."""
 
 from __future__ import annotations
 

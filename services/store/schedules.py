@@ -1,7 +1,4 @@
-"""Schedules of suites, and their fire times: each is taken by one process, once.
-
-Schedules of suites, and their fire times: each is taken by one process, once.
-"""
+"""Schedules of suites, and their fire times: each is taken by one process, once."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Score rows, what produced them, and scored exchanges with their redacted text.
-
-Score rows, what produced them, and who answered.
-
-Scored exchanges with their redacted text, where that was kept.
-"""
+"""Score rows, what produced them, and scored exchanges with their redacted text."""
 
 from __future__ import annotations
 
@@ -89,14 +84,13 @@ def latest_identity(connection: Connection, route: str) -> str | None:
 KEPT_ROWS: Final = 5_000
 HELD_BEFORE: Final = KEPT_ROWS  # as many as stood in the table when the incident opened
 HELD_AFTER: Final = 500  # over so many exchanges an effect is measured
-_ROWS = table(ScoreRow)
 _INCIDENTS = table(IncidentRow)
 
 
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Insert score rows: dicts of the columns of `ScoreRow`."""
     if rows:
-        connection.execute(insert(_ROWS), rows)
+        connection.execute(insert(_SCORES), rows)
 
 
 def add_scorers(connection: Connection, scorers: Mapping[str, Scorer]) -> None:
@@ -112,21 +106,20 @@ def prune(connection: Connection, route: str, identities: Iterable[str]) -> None
     their incident was recorded are gone: that takes scores that run more than 5,000 exchanges ahead of alerts.
     """
     for identity in sorted(identities):
-        of_identity = (_ROWS.c.route == route, _ROWS.c.identity == identity)
-        newest = select(_ROWS.c.event_index).where(*of_identity).order_by(_ROWS.c.event_index.desc())
+        of_identity = (_SCORES.c.route == route, _SCORES.c.identity == identity)
+        newest = select(_SCORES.c.event_index).where(*of_identity).order_by(_SCORES.c.event_index.desc())
         cut = connection.execute(newest.offset(KEPT_ROWS).limit(1)).scalar_one_or_none()
         if cut is not None:
-            connection.execute(delete(_ROWS).where(*of_identity, _ROWS.c.event_index <= cut, ~_held(route)))
+            connection.execute(delete(_SCORES).where(*of_identity, _SCORES.c.event_index <= cut, ~_held(route)))
 
 
 def _held(route: str) -> ColumnElement[bool]:
     opened = _INCIDENTS.c.opened_event_index
     return exists().where(
-        _INCIDENTS.c.route == route, _ROWS.c.event_index.between(opened - HELD_BEFORE, opened + HELD_AFTER)
+        _INCIDENTS.c.route == route, _SCORES.c.event_index.between(opened - HELD_BEFORE, opened + HELD_AFTER)
     )
 
 
-_SCORE_ROWS = table(ScoreRow)
 _SAMPLES = table(SampleRow)
 _SIGNALS = msgspec.json.Decoder(dict[str, tuple[bool | float | None, float | None, str]])
 
@@ -164,15 +157,13 @@ def exchanges(
 
     `signal` gives those of which it was true, `kept` those whose text was kept.
     """
-    query = (
-        _exchange_query(kept).where(_SCORE_ROWS.c.route == route).order_by(_SCORE_ROWS.c.event_index.desc()).limit(most)
-    )
+    query = _exchange_query(kept).where(_SCORES.c.route == route).order_by(_SCORES.c.event_index.desc()).limit(most)
     if before is not None:
-        query = query.where(_SCORE_ROWS.c.event_index < before)
+        query = query.where(_SCORES.c.event_index < before)
     if identity is not None:
-        query = query.where(_SCORE_ROWS.c.identity == identity)
+        query = query.where(_SCORES.c.identity == identity)
     if signal is not None:
-        query = query.where(_SCORE_ROWS.c.signals.contains(f'"{signal}":[true', autoescape=True))
+        query = query.where(_SCORES.c.signals.contains(f'"{signal}":[true', autoescape=True))
     return tuple(_exchange(row) for row in connection.execute(query))
 
 
@@ -180,8 +171,8 @@ def exchange(connection: Connection, route: str, id: str) -> StoredExchange | No
     """One exchange by its id; of one whose score row is gone the text alone."""
     query = (
         _exchange_query(False)
-        .where(_SCORE_ROWS.c.route == route, _SCORE_ROWS.c.id == id)
-        .order_by(_SCORE_ROWS.c.event_index.desc())
+        .where(_SCORES.c.route == route, _SCORES.c.id == id)
+        .order_by(_SCORES.c.event_index.desc())
     )
     row = connection.execute(query.limit(1)).one_or_none()
     if row is not None:
@@ -195,9 +186,9 @@ def exchange(connection: Connection, route: str, id: str) -> StoredExchange | No
 
 
 def _exchange_query(kept: bool) -> Select[Any]:
-    columns = [_SCORE_ROWS.c[name] for name in ("id", "route", "ts", "identity", "event_index", "flags", "signals")]
-    same = and_(_SAMPLES.c.route == _SCORE_ROWS.c.route, _SAMPLES.c.id == _SCORE_ROWS.c.id)
-    return select(*columns, _SAMPLES.c.payload).select_from(_SCORE_ROWS.join(_SAMPLES, same, isouter=not kept))
+    columns = [_SCORES.c[name] for name in ("id", "route", "ts", "identity", "event_index", "flags", "signals")]
+    same = and_(_SAMPLES.c.route == _SCORES.c.route, _SAMPLES.c.id == _SCORES.c.id)
+    return select(*columns, _SAMPLES.c.payload).select_from(_SCORES.join(_SAMPLES, same, isouter=not kept))
 
 
 def _exchange(row: Row[Any]) -> StoredExchange:

@@ -1,7 +1,4 @@
-"""Running states of the steps, saved by compare-and-swap.
-
-Running states of the steps, saved by compare-and-swap.
-"""
+"""Running states of the steps, saved by compare-and-swap."""
 
 from __future__ import annotations
 

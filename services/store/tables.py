@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     TypeDecorator,
+    and_,
     or_,
     true,
 )
@@ -72,6 +73,15 @@ def all_metadata() -> MetaData:
 def table(model: type[Base]) -> Table:
     """The SQLAlchemy table of a model, for bulk work in SQLAlchemy core."""
     return cast(Table, cast(Any, model).__table__)
+
+
+TimeCursor = tuple[datetime, str]
+"""Where a list that is newest first goes on: time and id of the last one that was shown."""
+
+
+def older_than(after: TimeCursor | None, ts: ColumnElement[datetime], id: ColumnElement[str]) -> ColumnElement[bool]:
+    """That a row follows the one at `after`, newest first; without one every row does."""
+    return true() if after is None else or_(ts < after[0], and_(ts == after[0], id < after[1]))
 
 
 EVERYTHING = ("*",)

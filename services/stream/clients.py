@@ -1,10 +1,7 @@
-"""Clients of a cluster for commands: connections, topics read to an end, and which faults are waited for.
+"""Clients of a cluster: connections, topics read to an end, and which faults are waited for.
 
-Connections of commands to a cluster: opened, checked, closed; what fails is one clear line.
-
-Reading a topic from a place to an end, partition by partition, without joining a group.
-
-Whose fault it is: a dependency's is waited for, a record's own is a dead letter, anything else ends the process.
+What fails is one clear line for whoever runs a command. A topic is read partition by partition, without joining a
+group. A dependency's fault is waited for, a record's own is a dead letter, anything else ends the process.
 """
 
 from __future__ import annotations
@@ -25,6 +22,8 @@ from services.store.engine import is_unavailable
 from services.stream.broker import Broker, options, recognised
 
 REMEDY: Final = "`keelwatch doctor` says why"
+_POLL_MS: Final = 200
+_BATCH: Final = 500
 
 
 class Unreachable(Exception):  # noqa: N818
@@ -86,12 +85,21 @@ async def consumer(broker: Broker, group: str | None = None) -> AsyncIterator[AI
 async def partitions(broker: Broker, names: Collection[str]) -> dict[str, list[TopicPartition]]:
     """Topic -> its partitions, of those of `names` that exist.
 
-    What exists is asked first: some brokers make a topic that they are asked about.
+    Raises:
+        Unreachable: if the cluster does not answer.
     """
     async with admin(broker) as client:
-        there = set(await client.list_topics())
-        known = [name for name in names if name in there]
-        described: list[dict[str, Any]] = await client.describe_topics(known) if known else []
+        return await describe_partitions(client, names)
+
+
+async def describe_partitions(client: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, list[TopicPartition]]:
+    """The same over a connection that is there.
+
+    What exists is asked first: some brokers make a topic that they are asked about.
+    """
+    there = set(await client.list_topics())
+    known = [name for name in names if name in there]
+    described: list[dict[str, Any]] = await client.describe_topics(known) if known else []
     return {
         one["topic"]: sorted(TopicPartition(one["topic"], part["partition"]) for part in one["partitions"])
         for one in described
@@ -118,10 +126,6 @@ def error_text(error: Exception) -> str:
     return text or type(error).__name__
 
 
-_POLL_MS: Final = 200
-_BATCH: Final = 500
-
-
 @dataclass(frozen=True, slots=True)
 class ReadUntil:
     """When reading ends: after `idle` seconds without a record (None: never), or at the `ends` of its partitions."""
@@ -146,14 +150,14 @@ async def from_now(client: AIOKafkaConsumer, places: Sequence[TopicPartition]) -
 async def read_records(client: AIOKafkaConsumer, until: ReadUntil) -> AsyncIterator[list[ConsumerRecord]]:
     """Batches of records; those of a partition are in order."""
     loop = asyncio.get_running_loop()
-    heard = loop.time()
+    last = loop.time()
     while not await _at_end(client, until.ends):
         found = await client.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
         batch = [record for place in sorted(found) for record in found[place]]
         if batch:
             yield batch
-            heard = loop.time()
-        elif until.idle is not None and loop.time() - heard >= until.idle:
+            last = loop.time()
+        elif until.idle is not None and loop.time() - last >= until.idle:
             return
 
 
@@ -166,11 +170,8 @@ async def _at_end(client: AIOKafkaConsumer, ends: Mapping[TopicPartition, int] |
     return True
 
 
-_WAITED_FOR: Final = (UnknownOutcome, Unreachable, KafkaError, OSError)
-
-
 def is_dependency(error: BaseException) -> bool:
     """Whether the database, the broker or a disk is to blame: the same work may succeed later."""
     if isinstance(error, MessageSizeTooLargeError):
         return False
-    return isinstance(error, _WAITED_FOR) or is_unavailable(error)
+    return isinstance(error, UnknownOutcome | Unreachable | KafkaError | OSError) or is_unavailable(error)

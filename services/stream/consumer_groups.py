@@ -1,8 +1,6 @@
-"""Consumer groups on the cluster: who is a member, and how far each step is behind.
+"""Consumer groups on the cluster: how many members each has, and how far each step is behind.
 
 `up` and `worker` read the same topics as different consumer groups: both at once would do everything twice.
-
-How far each step is behind, and how many processes read for it: what the broker itself says of the groups.
 """
 
 from __future__ import annotations
@@ -10,24 +8,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import TopicPartition
 
-from schemas.topics import dead_topics
 from services.errors import InputError
 from services.flow import STEPS
 from services.ports import StepLag
 from services.stream.broker import Broker, options, recognised
-from services.stream.clients import admin
+from services.stream.clients import admin, describe_partitions
 
 UP_GROUP: Final = "keelwatch.up"
 WORKER_GROUPS: Final = tuple(f"keelwatch.{step.name}" for step in STEPS)
 _DESCRIBE_ATTEMPTS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
+_CLOSE_SECONDS: Final = 1.0
 _STILL: Final = "the broker forgets within a minute a process that has ended"
 
 
@@ -38,7 +36,8 @@ async def check_alone(broker: Broker, *, together: bool) -> None:
         InputError: if one does.
         Unreachable: if the cluster does not answer.
     """
-    others = await group_sizes(broker, WORKER_GROUPS if together else (UP_GROUP,))
+    async with admin(broker) as client:
+        others = await group_sizes(client, WORKER_GROUPS if together else (UP_GROUP,), _DESCRIBE_ATTEMPTS)
     busy = sorted(group for group, count in others.items() if count)
     if not busy:
         return
@@ -50,28 +49,24 @@ async def check_alone(broker: Broker, *, together: bool) -> None:
     raise InputError(f"`keelwatch up` runs on {broker.bootstrap}: stop it, or run no `keelwatch worker`; {_STILL}")
 
 
-async def group_sizes(broker: Broker, groups: tuple[str, ...]) -> dict[str, int]:
+async def group_sizes(client: AIOKafkaAdminClient, groups: Sequence[str], attempts: int = 1) -> dict[str, int]:
     """Group -> how many members it has; 0 for one that does not exist.
 
-    Raises:
-        Unreachable: if the cluster does not answer.
+    A new cluster makes the topic of its groups when it is first asked about one, and needs a moment for that: it is
+    asked up to `attempts` times, and then nobody is in the group.
     """
-    async with admin(broker) as client:
-        # One after the other: the embedded broker answers for several in a form that cannot be read.
-        responses = [await _described(client, group) for group in groups]
-    return {group[1]: len(group[5]) for response in responses for group in response.groups}
+    # One after the other: the embedded broker answers for several in a form that cannot be read.
+    return {group: await _group_size(client, group, attempts) for group in groups}
 
 
-async def _described(client: AIOKafkaAdminClient, group: str) -> Any:
-    """A new cluster makes the topic of its groups when it is first asked about one, and needs a moment for that."""
-    for _ in range(_DESCRIBE_ATTEMPTS):
+async def _group_size(client: AIOKafkaAdminClient, group: str, attempts: int) -> int:
+    for attempt in range(attempts):
+        if attempt:
+            await asyncio.sleep(_PAUSE_SECONDS)
         with suppress(GroupCoordinatorNotAvailableError):
-            return (await client.describe_consumer_groups([group]))[0]
-        await asyncio.sleep(_PAUSE_SECONDS)
-    return (await client.describe_consumer_groups([group]))[0]
-
-
-_CLOSE_SECONDS: Final = 1.0
+            [response] = await client.describe_consumer_groups([group])
+            return sum(len(one[5]) for one in response.groups)
+    return 0
 
 
 class GroupLags:
@@ -91,10 +86,10 @@ class GroupLags:
         """
         try:
             admin = await self._connected()
-            members = {group: await _members(admin, group) for group in (UP_GROUP, *WORKER_GROUPS)}
-            there = set(await admin.list_topics())
-            topics = {step.name: [name for name in _topics(step.name) if name in there] for step in STEPS}
-            waiting = await self._waiting(admin, topics, together=bool(members[UP_GROUP]))
+            members = await group_sizes(admin, (UP_GROUP, *WORKER_GROUPS))
+            partitions = await describe_partitions(admin, {name for step in STEPS for name in step.reads})
+            topics = {step.name: [name for name in step.reads if name in partitions] for step in STEPS}
+            waiting = await self._waiting(admin, topics, partitions, together=bool(members[UP_GROUP]))
         except BaseException:
             await self.close()
             raise
@@ -126,14 +121,18 @@ class GroupLags:
         return self._admin
 
     async def _waiting(
-        self, admin: AIOKafkaAdminClient, topics: Mapping[str, Sequence[str]], *, together: bool
+        self,
+        admin: AIOKafkaAdminClient,
+        topics: Mapping[str, Sequence[str]],
+        partitions: Mapping[str, Sequence[TopicPartition]],
+        *,
+        together: bool,
     ) -> dict[tuple[str, str], int]:
         """(step, topic) -> records that its group has not acknowledged; nothing where the broker does not tell."""
         assert self._known is not None
         if self._known.kind == "embedded":
             return {}
-        names = sorted({name for some in topics.values() for name in some})
-        places = await _places(admin, names)
+        places = [place for some in partitions.values() for place in some]
         if self._consumer is None:
             self._consumer = AIOKafkaConsumer(**options(self._known).consumer)
             await self._consumer.start()
@@ -141,29 +140,11 @@ class GroupLags:
         begins = await self._consumer.beginning_offsets(places)
         found = {}
         for step, some in topics.items():
-            told = await _committed(admin, UP_GROUP if together else f"keelwatch.{step}")
+            committed = await _committed(admin, UP_GROUP if together else f"keelwatch.{step}")
             for name in some:
-                mine = [place for place in places if place.topic == name]
-                found[step, name] = sum(max(ends[one] - max(told.get(one, 0), begins[one]), 0) for one in mine)
+                behind = [ends[one] - max(committed.get(one, 0), begins[one]) for one in partitions[name]]
+                found[step, name] = sum(max(records, 0) for records in behind)
         return found
-
-
-def _topics(step: str) -> list[str]:
-    (known,) = (one for one in STEPS if one.name == step)
-    return [topic.name for topic in known.consumes] + [one.name for one in dead_topics() if step in one.consumers]
-
-
-async def _places(admin: AIOKafkaAdminClient, names: Sequence[str]) -> list[TopicPartition]:
-    described = await admin.describe_topics(list(names)) if names else []
-    return [TopicPartition(one["topic"], part["partition"]) for one in described for part in one["partitions"]]
-
-
-async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
-    """How many processes read for the group. A new cluster has no coordinator yet: then nobody does."""
-    with suppress(GroupCoordinatorNotAvailableError):
-        (response,) = await admin.describe_consumer_groups([group])
-        return sum(len(one[5]) for one in response.groups)
-    return 0
 
 
 async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:

@@ -51,7 +51,7 @@ class FoundDeadLetter:
     letter: DeadLetter | None
 
     @property
-    def source(self) -> str:
+    def source_topic(self) -> str:
         """The topic from which the dead letter came, after the dead topic's name."""
         return self.topic.rsplit(".", 2)[0]
 
@@ -173,7 +173,7 @@ async def _send(
             else:
                 header = (ORIGIN_HEADER, letter.source.model_dump_json().encode())
                 key = route_key(raw, letter.source)
-                sending.append(producer.send(one.source, key, raw, [header], letter.first_seen))
+                sending.append(producer.send(one.source_topic, key, raw, [header], letter.first_seen))
     await asyncio.gather(*sending)
     done.sent += len(sending)
 

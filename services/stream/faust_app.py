@@ -1,12 +1,9 @@
-"""faust's part: an app per consumer group with one agent per step, and how it leaves its group.
+"""faust's part: an app per consumer group with one agent per step on raw bytes, and how it leaves its group.
 
-The end of a membership: the group deals its partitions anew at once.
-
-aiokafka's own end has two faults here. A member with a name of its own (`group.instance.id`) never says that it
-leaves, so that nobody reads its partitions for the session timeout, 30 s. And one that is just joining waits for the
-answer, which comes when every member has joined, or when those that were killed are forgotten: up to a minute.
-
-faust's part: an app per consumer group, made inside a function, with one agent per step on raw bytes.
+A member that leaves says so, and the group deals its partitions anew at once. aiokafka's own end has two faults here.
+A member with a name of its own (`group.instance.id`) never says that it leaves, so that nobody reads its partitions
+for the session timeout, 30 s. And one that is just joining waits for the answer, which comes when every member has
+joined, or when those that were killed are forgotten: up to a minute.
 """
 
 from __future__ import annotations
@@ -24,13 +21,15 @@ from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 from faust.transport.drivers import aiokafka as driver
 from mode.threads import WorkerThread
 
-from schemas.topics import dead_topics
-from services.flow import STEPS
+from services.flow import topics_of
 from services.stream.broker import Broker, options
 from services.stream.step_loop import StepLoop
 
 LOG: Final = logging.getLogger("keelwatch.stream")
+WITHIN_SECONDS: Final = 0.1
 _LEAVE_SECONDS: Final = 3.0
+_THREAD_SECONDS: Final = 2.0
+_BUFFER: Final = 512  # messages of each app that wait for its steps; blocks can be large
 _TEXT: Final = String("utf-8")
 
 
@@ -47,8 +46,8 @@ async def leave_group(consumer: Any) -> None:
     try:
         async with asyncio.timeout(_LEAVE_SECONDS):
             # Not over the coordinator's own connection: the broker answers there in order, after a pending join.
-            said = await consumer._client.send(coordinator.coordinator_id, request)
-            if code := next((code for _, _, code in said.members), said.error_code):
+            answer = await consumer._client.send(coordinator.coordinator_id, request)
+            if code := next((code for _, _, code in answer.members), answer.error_code):
                 raise for_code(code)
     except Exception as error:
         LOG.warning("%s: did not let %s leave: %r", coordinator.group_id, instance, error)
@@ -81,18 +80,6 @@ class _Leave(Request[_LeaveStruct]):  # type: ignore[misc]
 
     def build(self, request_struct_class: type[_LeaveStruct]) -> _LeaveStruct:
         return request_struct_class(self._group, self._members)
-
-
-WITHIN_SECONDS: Final = 0.1
-_THREAD_SECONDS: Final = 2.0
-_BUFFER: Final = 512  # messages of each app that wait for its steps; blocks can be large
-
-
-def topics_of(step: str) -> list[str]:
-    """Names of the topics that a step reads."""
-    (known,) = (one for one in STEPS if one.name == step)
-    names = [topic.name for topic in known.consumes]
-    return names + [topic.name for topic in dead_topics() if step in topic.consumers]
 
 
 def make_app(broker: Broker, group: str, folder: Path) -> faust.App:

@@ -1,34 +1,35 @@
 """The handlers of the steps that read topics: what each does with a batch of messages.
 
-The score step: raw exchanges in; score blocks, redacted samples and dead letters out. It has no state.
-
-The detect step: score blocks and decisions of a route in; readings and changes out.
-
-The evaluate step's consumer: what changes and announcements ask for is written down, and acknowledged.
-
-Nothing is run here: a row per (change, suite, target, delay) waits in the database for an executor.
-
-The record step: every record into the database, each batch in one transaction.
+- score: raw exchanges in; score blocks, redacted samples and dead letters out. It has no state.
+- detect: score blocks and decisions of a route in; readings and changes out.
+- evaluate: what changes and decisions ask for is written down and acknowledged: a row per (change, suite, target,
+  delay), which waits in the database for an executor. Nothing is run here.
+- alert: readings, changes, evaluations and decisions of a route in; alerts out.
+- record: every record into the database, each batch in one transaction.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Final
 
 from pydantic import ValidationError
 
 from schemas.base import Record
-from schemas.base import Record as AnyRecord
 from schemas.change import Change
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
+from schemas.evaluation import Comparison, Run
 from schemas.position import Position
+from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from schemas.topics import dead_topics
-from services.detect.core import step
+from services.alert.core import step as alert_step
+from services.alert.state import AlertInput, AlertState
+from services.detect.core import step as detect_step
 from services.detect.serialization import Detectors
 from services.detect.state import DetectionPlan, DetectState
 from services.evaluate.triggers import due_runs
@@ -38,7 +39,7 @@ from services.offload import Offload
 from services.ports import Received
 from services.score.core import ScoredBatch
 from services.store import evaluation_queue
-from services.store.engine import Conflict, Database
+from services.store.engine import Conflict
 from services.store.evaluation_queue import DueRun
 from services.stream.messages import (
     ORIGIN_HEADER,
@@ -51,17 +52,29 @@ from services.stream.messages import (
     outgoing,
     outgoing_dead_letter,
 )
-from services.stream.stateful import DETECT, DetectStateStore, HandlerResources, Stateful, Threads
+from services.stream.stateful import ALERT, DETECT, AlertStateStore, DetectStateStore, HandlerResources, Stateful
 
-"""Header of a dead letter that is sent again: the place where it stood at first, a position as JSON."""
+LOG: Final = logging.getLogger("keelwatch.stream")
+_DEAD_LETTER_TOPICS: Final = frozenset(topic.name for topic in dead_topics())
 
 
-class ScoreHandler:
+class _Stateless:
+    """What handlers without a state have in common: everything is sent, or in the database, when a batch is handled."""
+
+    batch = 128
+    every = 0.0
+
+    async def snapshot(self) -> None:
+        """Nothing is left to save."""
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+
+class ScoreHandler(_Stateless):
     """Scores exchanges in the thread for CPU work."""
 
     name = "score"
-    batch = 128
-    every = 0.0
 
     def __init__(
         self, score: Callable[[Sequence[Received]], ScoredBatch], cpu: Offload, cluster: Callable[[], Awaitable[str]]
@@ -77,9 +90,6 @@ class ScoreHandler:
         if not self._cluster:
             self._cluster = await self._ask()
         return Handled(await self._cpu.run(partial(self._work, self._cluster, messages)))
-
-    async def snapshot(self) -> None:
-        """Nothing is kept."""
 
     def forget(self) -> None:
         """Ask for the cluster again: an embedded broker that was restarted is another one."""
@@ -123,8 +133,8 @@ def detect_handler(
     def advance(route: str, state: DetectState, records: Sequence[Record]) -> tuple[DetectState, Sequence[Record]]:
         plan = DetectionPlan(tuple(detectors), policy(route))
         items = [record for record in records if isinstance(record, ScoreBlock | Decision)]
-        state, said = step(plan, state, items)
-        return state, (*said.readings, *said.changes)
+        state, output = detect_step(plan, state, items)
+        return state, (*output.readings, *output.changes)
 
     return Stateful(DETECT, advance, DetectStateStore(detectors), tools, repeated_exchanges)
 
@@ -135,19 +145,17 @@ def repeated_exchanges(before: DetectState, after: DetectState, records: Sequenc
     return rows - (after.intake.count - before.intake.count)
 
 
-class EvaluateHandler:
+class EvaluateHandler(_Stateless):
     """Writes what is due. The same change, delivered again, asks for nothing new."""
 
     name = "evaluate"
-    batch = 128
-    every = 0.0
 
     def __init__(self, policy: Callable[[str], RoutePolicy], tools: HandlerResources) -> None:
         """`policy` gives a route's suites, target and delays."""
         self._policy = policy
-        self._database: Database = tools.database
+        self._database = tools.database
         self._threads = tools.threads
-        self._cluster: Callable[[], Awaitable[str]] = tools.cluster
+        self._cluster = tools.cluster
 
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Write down what a batch asks for."""
@@ -158,41 +166,49 @@ class EvaluateHandler:
             await self._threads.database.run(partial(self._schedule, rows))
         return Handled(await dead_letters_of(unread, self.name, self._cluster))
 
-    async def snapshot(self) -> None:
-        """Everything is in the database already."""
-
-    def forget(self) -> None:
-        """Nothing is kept."""
-
     def _schedule(self, rows: Sequence[DueRun]) -> None:
         self._database.transact(lambda connection: evaluation_queue.enqueue(connection, rows))
 
 
-LOG: Final = logging.getLogger("keelwatch.stream")
-_DEAD_LETTER_TOPICS: Final = frozenset(topic.name for topic in dead_topics())
+def alert_handler(tools: HandlerResources) -> Stateful[AlertState]:
+    """The alert step."""
+    return Stateful(ALERT, _advance, AlertStateStore(), tools)
+
+
+def _advance(route: str, state: AlertState, records: Sequence[Record]) -> tuple[AlertState, Sequence[Record]]:
+    return alert_step(state, list(in_order(records)))
+
+
+def in_order(records: Iterable[Record]) -> Iterator[AlertInput]:
+    """Readings and changes between two decisions by exchange, readings first, as replay has them.
+
+    They come on two topics, whose records meet in any order; decisions and evaluations keep their place.
+    """
+    inputs = (one for one in records if isinstance(one, Reading | Change | Run | Comparison | Decision))
+    for placed, some in groupby(inputs, key=lambda one: isinstance(one, Reading | Change)):
+        together = list(some)
+        yield from sorted(together, key=_place) if placed else together
+
+
+def _place(item: AlertInput) -> tuple[int, bool]:
+    assert isinstance(item, Reading | Change)
+    return item.event_index, isinstance(item, Change)
 
 
 class Occupied(OSError):  # noqa: N818
-    """Another process records the same routes at this moment."""
+    """Another process records the same routes at this moment: an OSError, since it is waited for like a dependency."""
 
 
-class RecordHandler:
+class RecordHandler(_Stateless):
     """Applies batches. The sink is idempotent, so what is delivered again changes nothing."""
 
     name = "record"
-    batch = 128
-    every = 0.0
 
-    def __init__(
-        self,
-        apply: Callable[[Sequence[AnyRecord]], None],
-        threads: Threads,
-        cluster: Callable[[], Awaitable[str]],
-    ) -> None:
-        """`apply` writes records to the database; `cluster` asks the broker for its id."""
+    def __init__(self, apply: Callable[[Sequence[Record]], None], tools: HandlerResources) -> None:
+        """`apply` writes records to the database."""
         self._apply = apply
-        self._threads = threads
-        self._cluster = cluster
+        self._threads = tools.threads
+        self._cluster = tools.cluster
 
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Record a batch."""
@@ -207,9 +223,3 @@ class RecordHandler:
             LOG.error("record: no dead letter at %s/%d/%d", message.topic, message.partition, message.offset)
         rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
         return Handled(await dead_letters_of(rest, self.name, self._cluster))
-
-    async def snapshot(self) -> None:
-        """Everything is in the database already."""
-
-    def forget(self) -> None:
-        """Nothing is kept that the database does not guard."""

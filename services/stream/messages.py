@@ -1,9 +1,4 @@
-"""Messages of topics decoded into records, records encoded to be sent, and what a step's handler is.
-
-Records as bytes on topics, and bytes as records or the reason why they are none.
-
-What a step is given of a topic, and what it sends.
-"""
+"""Messages of topics decoded into records, records encoded to be sent, and what a step's handler is."""
 
 from __future__ import annotations
 
@@ -30,6 +25,7 @@ from schemas.topics import TOPICS, Topic, dead_topics
 from services.failpoints import reach
 
 ORIGIN_HEADER: Final = "keelwatch-origin"
+"""Header of a dead letter that is sent again: the place where it stood at first, a position as JSON."""
 
 _LONGEST: Final = 300
 _KIND: Final = re.compile(rb'"kind"\s*:\s*"comparison"')

@@ -1,14 +1,9 @@
-"""The health of a running process: its readiness checks, its watchdog and its probes.
-
-The checks of a worker's readiness: joined, topics, broker, database, and whether it can accept durably.
-
-Who looks after a running process of the stream: the watchdog always, probes when a port is given.
-"""
+"""The health of a running process: its readiness checks, its watchdog and, when a port is given, its probes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -20,15 +15,19 @@ from fastapi import FastAPI
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.flow import topics_of
 from services.observability.health import Check, HealthProbes, in_thread
 from services.observability.log import Log, open_log
 from services.observability.metrics import StreamMeters
 from services.observability.watchdog import FaustPositions, Watchdog, joining
+from services.offload import running
 from services.store.engine import parse_url
 from services.stream.broker import Broker, BrokerKind, options, recognised
-from services.stream.faust_app import topics_of
 from services.stream.producer import SendCheck
 
+HOST: Final = "127.0.0.1"
+GRACE_SECONDS: Final = 12
+"""Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
 _CONNECT_SECONDS: Final = 4
 _CLOSE_SECONDS: Final = 1.0
 
@@ -114,11 +113,6 @@ class DatabaseCheck:
         self._engine.dispose()
 
 
-HOST: Final = "127.0.0.1"
-GRACE_SECONDS: Final = 12
-"""Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
-
-
 class StreamProcess(Protocol):
     """A process of the stream, as far as it is looked at: empty until it runs."""
 
@@ -154,46 +148,46 @@ class HealthConfig:
 
 
 @asynccontextmanager
-async def health_running(given: HealthConfig, watched: StreamProcess) -> AsyncIterator[int | None]:
-    """Look after `watched` while the block runs; enter before it starts. Yields the port of the probes.
+async def health_running(config: HealthConfig, process: StreamProcess) -> AsyncIterator[int | None]:
+    """Look after `process` while the block runs; enter before it starts. Yields the port of the probes.
 
     Raises:
         InputError: if the port cannot be had.
     """
-    wanted = sorted({name for step in given.names for name in topics_of(step)})
-    cluster, ends = BrokerCheck(given.broker, wanted), EndOffsets(given.broker)
+    wanted = sorted({name for step in config.names for name in topics_of(step)})
+    cluster, ends = BrokerCheck(config.broker, wanted), EndOffsets(config.broker)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,
-        "joined": membership_check(lambda: watched.apps),
-        "producer": given.sends.check,
-        **given.checks,
+        "joined": membership_check(lambda: process.apps),
+        "producer": config.sends.check,
+        **config.checks,
     }
-    store = None if given.database is None else DatabaseCheck(given.database)
+    store = None if config.database is None else DatabaseCheck(config.database)
     if store is not None:
         checks["database"] = in_thread(store.ask)
     health: HealthProbes
     positions = FaustPositions(
-        lambda: watched.apps,
-        lambda: _waiting(watched),
+        lambda: process.apps,
+        lambda: _waiting(process),
         ends.of,
         reachable=lambda: health.well("broker"),
     )
-    watchdog = Watchdog(positions, given.meters, given.log)
-    health = HealthProbes(checks, watchdog.reason, given.meters)
+    watchdog = Watchdog(positions, config.meters, config.log)
+    health = HealthProbes(checks, watchdog.reason, config.meters)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(cluster.close)
         stack.push_async_callback(ends.close)
         if store is not None:
             stack.callback(store.close)
-        if given.port is None:
+        if config.port is None:
             port = None
             await stack.enter_async_context(health.watching())
         else:
-            grace = 0 if given.extend is None else GRACE_SECONDS
-            port = await stack.enter_async_context(health.serve(given.port, given.host, _app(given, health), grace))
-            given.log.info("probes", at=f"http://{given.host}:{port}/readyz")
-        await stack.enter_async_context(_running(watchdog.run))
+            grace = 0 if config.extend is None else GRACE_SECONDS
+            port = await stack.enter_async_context(health.serve(config.port, config.host, _app(config, health), grace))
+            config.log.info("probes", at=f"http://{config.host}:{port}/readyz")
+        await stack.enter_async_context(running(watchdog.run, "watchdog"))
         yield port
 
 
@@ -219,11 +213,11 @@ class EndOffsets:
             if self._consumer is None:
                 self._consumer = AIOKafkaConsumer(**options(self._broker).consumer)
                 await self._consumer.start()
-            told: Mapping[Any, int] = await self._consumer.end_offsets(list(partitions))
+            ends: Mapping[Any, int] = await self._consumer.end_offsets(list(partitions))
         except BaseException:
             await self.close()
             raise
-        return told
+        return ends
 
     async def close(self) -> None:
         """Close the connection."""
@@ -233,23 +227,13 @@ class EndOffsets:
                 await consumer.stop()
 
 
-@asynccontextmanager
-async def _running(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(work())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _app(given: HealthConfig, health: HealthProbes) -> FastAPI:
+def _app(config: HealthConfig, health: HealthProbes) -> FastAPI:
     app = health.app()
-    if given.extend is not None:
-        given.extend(app, health)
+    if config.extend is not None:
+        config.extend(app, health)
     return app
 
 
-def _waiting(watched: StreamProcess) -> set[str]:
+def _waiting(process: StreamProcess) -> set[str]:
     """Topics whose step waits for a dependency; that has a limit of its own."""
-    return {topic for step in watched.steps if step.waiting_since is not None for topic in topics_of(step.handler.name)}
+    return {topic for step in process.steps if step.waiting_since is not None for topic in topics_of(step.handler.name)}

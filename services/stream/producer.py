@@ -1,8 +1,6 @@
-"""The one producer of a process, also before there is a broker, and whether its sends are acknowledged.
+"""The one producer of a process: acknowledged by all replicas, in the order of the calls, with its own deadline.
 
-The one producer of a process: acknowledged by all replicas, in the order of the calls, with its own deadline.
-
-A producer that a process may have before there is a broker: it connects in the background.
+It may be there before there is a broker: then it connects in the background.
 """
 
 from __future__ import annotations
@@ -21,10 +19,17 @@ from aiokafka.structs import RecordMetadata
 
 from schemas.position import Position
 from services.errors import NotSent, UnknownOutcome
+from services.offload import running
 from services.stream.broker import Broker, options, recognised
 from services.stream.clients import is_dependency
 
+LOG: Final = logging.getLogger("keelwatch.stream")
 FORGIVEN_AFTER: Final = 30.0
+DEADLINE_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.2
+_RETRY_SECONDS: Final = 1.0
+
+Header = tuple[str, bytes]
 
 
 class SendCheck:
@@ -52,12 +57,6 @@ class SendCheck:
         if self._failed is None or self._clock() - self._failed > FORGIVEN_AFTER:
             return None
         return f"the last {self._failures} sends were not acknowledged"
-
-
-Header = tuple[str, bytes]
-
-DEADLINE_SECONDS: Final = 10.0
-_PAUSE_SECONDS: Final = 0.2
 
 
 class Producer:
@@ -168,10 +167,6 @@ def _retrieve_exception(delivery: asyncio.Future[RecordMetadata]) -> None:
         delivery.exception()
 
 
-LOG: Final = logging.getLogger("keelwatch.stream")
-_RETRY_SECONDS: Final = 1.0
-
-
 class ConnectingProducer:
     """Sends records as `Producer` does. While it has no connection a record is refused at once, and surely not sent."""
 
@@ -183,12 +178,10 @@ class ConnectingProducer:
     @asynccontextmanager
     async def connecting(self) -> AsyncIterator[None]:
         """Connect, as soon as the broker answers, while the block runs."""
-        task = asyncio.create_task(self._connect(), name="uplink")
         try:
-            yield
+            async with running(self._connect, "uplink"):
+                yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             producer, self._producer = self._producer, None
             if producer is not None:
                 await producer.stop()

@@ -8,27 +8,29 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import faust
-from aiokafka.admin import AIOKafkaAdminClient
 from faust.contrib.asgi import bind_to_running_loop
 
 from schemas.base import Record
 from services.errors import InputError
+from services.flow import topics_of
 from services.observability.log import install
 from services.observability.metrics import StreamMeters
-from services.stream.broker import Broker, options, recognised
-from services.stream.clients import is_dependency
+from services.observability.watchdog import EXIT_FAILED
+from services.ports import Publish
+from services.stream.broker import Broker, recognised
+from services.stream.clients import is_dependency, partitions
 from services.stream.consumer_groups import UP_GROUP, check_alone
-from services.stream.faust_app import attach_all, make_app, topics_of
+from services.stream.faust_app import attach_all, make_app
 from services.stream.messages import Handler, OutgoingRecord, outgoing
 from services.stream.process_health import HealthConfig, health_running
 from services.stream.producer import Producer, SendCheck
-from services.stream.step_loop import EXIT_FAILED, StepLimits, StepLoop
+from services.stream.step_loop import StepLimits, StepLoop
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _STOP_SECONDS: Final = 7.0  # for the steps, and again for faust: a supervisor waits 15 s
@@ -36,8 +38,6 @@ _IDLE_SECONDS: Final = 0.5
 _CONNECT_SECONDS: Final = 1.0
 
 AskClusterId = Callable[[], Awaitable[str]]
-Publish = Callable[[Sequence[Record]], Awaitable[None]]
-"""Sends records to their topics, in order; returns once the broker has all of them."""
 Companion = Callable[[Publish], Awaitable[None]]
 """Work beside the steps that reads no topic. Runs until it is cancelled: one that ends ends the process."""
 
@@ -51,7 +51,7 @@ class StreamJob:
         folder: for files of faust's own. together: all steps are one consumer group, as `up` has them.
         companions: run beside the steps from when these run until they have ended.
         limits: how long and how much each step may hold. meters: where the steps count what they do.
-        attendance: how the process is looked after while it runs; None leaves it alone.
+        health: how the process is looked after while it runs; None leaves it alone.
         die: ends the process at once with an exit code.
     """
 
@@ -61,7 +61,7 @@ class StreamJob:
     together: bool = False
     limits: StepLimits = field(default_factory=StepLimits)
     meters: StreamMeters = field(default_factory=StreamMeters)
-    attendance: HealthConfig | None = None
+    health: HealthConfig | None = None
     companions: Sequence[Companion] = ()
     die: Callable[[int], None] = os._exit
 
@@ -165,7 +165,7 @@ class StreamRunner:
             sends.acknowledged()
             return place
 
-        sends = self._job.attendance.sends if self._job.attendance else SendCheck()
+        sends = self._job.health.sends if self._job.health else SendCheck()
 
         groups = {UP_GROUP: list(handlers)} if self._job.together else {f"keelwatch.{h.name}": [h] for h in handlers}
         for group, some in groups.items():
@@ -229,9 +229,9 @@ async def _run(job: StreamJob) -> int:
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, runner.stop)
     async with AsyncExitStack() as stack:
-        if job.attendance is not None:
-            install(job.attendance.log)
-            await stack.enter_async_context(health_running(job.attendance, runner))
+        if job.health is not None:
+            install(job.health.log)
+            await stack.enter_async_context(health_running(job.health, runner))
         return await runner.run()
 
 
@@ -256,14 +256,8 @@ async def _ended(tasks: Sequence[asyncio.Future[None]]) -> None:
 
 async def _check_topics(broker: Broker, handlers: Sequence[Handler]) -> None:
     """Faust waits for ever for a topic that is not there, and says nothing."""
-    admin = AIOKafkaAdminClient(**options(broker).admin)
-    try:
-        await admin.start()
-        there = set(await admin.list_topics())
-    finally:
-        with suppress(Exception):
-            await admin.close()
-    missing = sorted({name for handler in handlers for name in topics_of(handler.name)} - there)
+    wanted = {name for handler in handlers for name in topics_of(handler.name)}
+    missing = sorted(wanted - (await partitions(broker, wanted)).keys())
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"{broker.bootstrap} has no topic {missing[0]}{more}; run `keelwatch topics create`")

@@ -1,8 +1,6 @@
-"""Handlers with a state per route: stepped in one thread, saved in one transaction.
+"""Handlers with a state per route, detect's and alert's: stepped in one thread, saved in one transaction.
 
-What detect and alert have in common: a state per route, stepped in one thread, saved in one transaction.
-
-States of detect and alert in the database, saved by compare-and-swap.
+A state is saved by compare-and-swap, so that two processes never both go on from the same one.
 """
 
 from __future__ import annotations
@@ -35,6 +33,8 @@ from services.stream.messages import (
     outgoing,
 )
 
+DETECT: Final = "detect"
+ALERT: Final = "alert"
 _ROUTES_IN_MEMORY: Final = 1024
 
 S = TypeVar("S")
@@ -169,9 +169,9 @@ class Stateful(Generic[S]):
         after: dict[str, RouteState[S]] = {}
         sent: list[OutgoingRecord] = []
         for route, kept in before.items():
-            state, said = self._advance(route, kept.now, records[route])
+            state, made = self._advance(route, kept.now, records[route])
             after[route] = RouteState(state, kept.saved, kept.version)
-            sent += [outgoing(record) for record in said]
+            sent += [outgoing(record) for record in made]
         return after, sent
 
     def _keep(self, after: Mapping[str, RouteState[S]]) -> None:
@@ -184,10 +184,6 @@ def _route(record: Record) -> str:
     route = getattr(record, "route", None)
     assert isinstance(route, str)
     return route
-
-
-DETECT = "detect"
-ALERT = "alert"
 
 
 class AlertStateStore:
@@ -228,7 +224,7 @@ class DetectStateStore:
 
     def save(self, connection: Connection, route: str, kept: RouteState[DetectState]) -> int:
         """Save it; its new version. The swap comes first: who loses it must write nothing."""
-        version = step_states.save(connection, DETECT, route, kept.version, serialization.running(kept.now))
+        version = step_states.save(connection, DETECT, route, kept.version, serialization.pack_running_state(kept.now))
         rows = serialization.candidate_writes(kept.saved, kept.now)
         if rows.afresh:
             baselines.drop_candidates(connection, route)
@@ -236,5 +232,5 @@ class DetectStateStore:
             baselines.put_candidates(connection, route, key, data)
         pinned, before = kept.now.pinned, None if kept.saved is None else kept.saved.pinned
         if pinned is not None and (before is None or before.id != pinned.id):
-            baselines.put(connection, route, pinned.id, serialization.artefacts(pinned))
+            baselines.put(connection, route, pinned.id, serialization.pack_artefacts(pinned))
         return version

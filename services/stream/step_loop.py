@@ -1,7 +1,5 @@
 """The one loop that every step runs: take, handle, send, save, and only then acknowledge.
 
-The one loop that every step runs: take, handle, send, save, and only then acknowledge.
-
 Nothing that a step raises is acknowledged: a dependency's fault is waited for, any other ends the process, and what
 was not acknowledged is delivered again. Each batch is one piece of work under one lock, also for the idle timer.
 """
@@ -22,20 +20,19 @@ from typing import Any, Final, Protocol, TypeVar
 from schemas.topics import SCORES
 from services.failpoints import reach, stay
 from services.observability.metrics import StreamMeters
+from services.observability.watchdog import EXIT_FAILED
 from services.store.engine import Conflict
 from services.stream.clients import is_dependency
 from services.stream.messages import Handler, OutgoingRecord, TopicMessage
 
-
-class GaveUp(Exception):  # noqa: N818
-    """A dependency did not come back in time."""
-
-
 LOG: Final = logging.getLogger("keelwatch.stream")
-EXIT_FAILED: Final = 70
 _CONFLICTS: Final = 5
 
 T = TypeVar("T")
+
+
+class GaveUp(Exception):  # noqa: N818
+    """A dependency did not come back in time."""
 
 
 class Event(Protocol):
@@ -266,13 +263,13 @@ def _lanes(records: Sequence[OutgoingRecord]) -> list[list[OutgoingRecord]]:
 
 
 def _message(event: Event) -> TopicMessage:
-    said = event.message
-    headers = said.headers.items() if isinstance(said.headers, dict) else said.headers or ()
+    message = event.message
+    headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
     return TopicMessage(
-        topic=said.topic,
-        partition=said.partition,
-        offset=said.offset,
-        value=said.value or b"",
-        ts=datetime.fromtimestamp(said.timestamp, UTC),
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        value=message.value or b"",
+        ts=datetime.fromtimestamp(message.timestamp, UTC),
         headers=tuple((str(name), bytes(value or b"")) for name, value in headers),
     )

@@ -1,9 +1,4 @@
-"""`keelwatch up`: a worker of all steps, started again when it ends, beside the embedded broker.
-
-When a worker that ended is started again: a pure policy.
-
-`keelwatch up`: a worker of all steps, started again when it ends, and the embedded broker when there is no other.
-"""
+"""`keelwatch up`: a worker of all steps, started again when it ends, and the embedded broker where no other is."""
 
 from __future__ import annotations
 
@@ -18,6 +13,8 @@ from services.stream import child_process
 from services.stream.embedded_broker import MOST_BYTES, WARN_BYTES, EmbeddedBroker
 
 BAD_INPUT: Final = 2
+EXIT_GAVE_UP: Final = 1
+"""The broker is lost, or the worker failed again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +59,11 @@ def decide_restart(policy: RestartPolicy, failures: int, code: int, ran: float) 
     failures = 1 if ran >= policy.healthy else failures + 1
     why = f"the worker was ended by signal {-code}" if code < 0 else f"the worker ended with exit code {code}"
     if failures > policy.most:
-        return GiveUp(1, f"{why}, {failures} times in a row, each within {policy.healthy:g} s: given up")
+        return GiveUp(EXIT_GAVE_UP, f"{why}, {failures} times in a row, each within {policy.healthy:g} s: given up")
     return Restart(min(policy.first * 2.0 ** (failures - 1), policy.longest), failures, why)
 
 
 REAL_BROKER: Final = "point to a real one: KEELWATCH_KAFKA_BOOTSTRAP=HOST:PORT, or --bootstrap"
-EXIT_BROKER_LOST: Final = 1
 _LOOK_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 15.0
 
@@ -141,7 +137,7 @@ class _Supervisor:
                 if self._stop.asked:
                     return 0
                 if self._broker_is_lost():
-                    return EXIT_BROKER_LOST
+                    return EXIT_GAVE_UP
                 time.sleep(_LOOK_SECONDS)
         finally:
             child_process.stop(worker, self._plan.patience)
@@ -157,7 +153,7 @@ class _Supervisor:
         until = time.monotonic() + decision.after
         while time.monotonic() < until and not self._stop.asked:
             if self._broker_is_lost():
-                return EXIT_BROKER_LOST
+                return EXIT_GAVE_UP
             time.sleep(_LOOK_SECONDS)
         return None
 

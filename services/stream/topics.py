@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -13,7 +13,7 @@ from aiokafka.errors import for_code
 
 from schemas.topics import TOPICS, Topic, dead_topics
 from services.stream.broker import Broker
-from services.stream.clients import Unreachable, admin
+from services.stream.clients import Unreachable, admin, describe_partitions
 
 _MOST_REPLICAS: Final = 3
 _EXISTS: Final = 36
@@ -114,15 +114,11 @@ async def _settled(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> tupl
 
 
 async def _describe(client: AIOKafkaAdminClient, topics: Sequence[Topic]) -> tuple[TopicStatus, ...]:
-    # What exists is asked first: some brokers make a topic that they are asked about.
-    there = set(await client.list_topics())
-    known = [topic.name for topic in topics if topic.name in there]
-    if not known:
-        return tuple(TopicStatus(topic) for topic in topics)
-    described: list[dict[str, Any]] = await client.describe_topics(known)
-    sizes = {one["topic"]: len(one["partitions"]) for one in described}
-    configs = await _configs(client, known)
-    return tuple(TopicStatus(topic, sizes.get(topic.name, 0), configs.get(topic.name, ())) for topic in topics)
+    partitions = await describe_partitions(client, [topic.name for topic in topics])
+    configs = await _configs(client, list(partitions)) if partitions else {}
+    return tuple(
+        TopicStatus(topic, len(partitions.get(topic.name, ())), configs.get(topic.name, ())) for topic in topics
+    )
 
 
 async def _configs(client: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, tuple[tuple[str, str], ...]]:

@@ -1,13 +1,4 @@
-"""What settings and monitor file choose: embedder, scorer, suites' runner, receivers, Slack's buttons.
-
-What scores, records and replays: embedder, scorer, detectors, database.
-
-Runs of suites: what asks for them by the clock, and does them when they are due.
-
-Who is told of incidents, and how.
-
-Buttons in Slack as decisions, where a press can be verified.
-"""
+"""What settings and monitor file choose: embedder, scorer, suites' runner, receivers, Slack's buttons."""
 
 from __future__ import annotations
 
@@ -25,7 +16,7 @@ from schemas.decision import Decision
 from schemas.incident import Incident
 from services.api.app import Api
 from services.errors import InputError
-from services.evaluate.dependencies import EvaluateDependencies, Publish
+from services.evaluate.dependencies import EvaluateDependencies
 from services.evaluate.executor import serve
 from services.evaluate.runner import Score
 from services.evaluate.scorers import score, versions
@@ -40,7 +31,7 @@ from services.notify.receivers.slack_actions import SlackActions, TooLate, route
 from services.notify.sender import Sender
 from services.observability.metrics import NotificationMeters
 from services.offload import Offload
-from services.ports import Embedder
+from services.ports import Embedder, Publish
 from services.record.recorder import Recorder
 from services.replay.runner import ReplayDependencies
 from services.score.core import ExchangeScorer
@@ -48,6 +39,7 @@ from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.settings import Settings, secret
 from services.signals import SIGNALS
+from services.store import incidents
 from services.store.decisions import StaleDecision
 from services.store.engine import Database, open_database
 from services.stream.runner import Companion
@@ -109,7 +101,7 @@ def replay_tools(settings: Settings, watched: Monitor, database: str | None = No
 
 def suite_scorer() -> tuple[Score, dict[str, str]]:
     """What says whether an answer to a suite is an event, and the versions of that."""
-    named = {signal.name: signal for signal in SIGNALS}
+    named = {signal.spec.name: signal for signal in SIGNALS}
     return lambda item, answer: score(item, answer, named), versions(named)
 
 
@@ -225,7 +217,7 @@ def actions_of(secret: str, api: Api) -> SlackActions:
     """What presses do: decisions of the API, which knows whether they come too late."""
 
     async def incident(id: str) -> Incident | None:
-        return await asyncio.to_thread(api.repository.incident, id)
+        return await asyncio.to_thread(api.database.query, incidents.get, id)
 
     async def decide(decision: Decision) -> None:
         try:

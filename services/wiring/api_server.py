@@ -1,13 +1,10 @@
-"""`keelwatch api` as a process, and the API as a part of a worker: API, pages, relay and probes.
-
-`keelwatch api` as a process: the API, its pages, the relay of decisions and the probes, until it is stopped.
-"""
+"""`keelwatch api` as a process, and the API as a part of a worker: API, pages, relay of decisions and probes."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -23,21 +20,22 @@ from services.api.auth.authorization import LOOPBACK, check_host
 from services.api.decision_outbox import DecisionPublisher, DecisionWriter
 from services.api.exchange_publisher import ExchangePublisher, Send
 from services.api.sse import LiveUpdates
-from services.api.system import BrokerOperations, ProcessProbes
-from services.api.system import SystemHealth as Condition
+from services.api.system import BrokerOperations, ProcessProbes, SystemHealth
 from services.monitor import Monitor, RoutePolicy
 from services.observability.health import Check, HealthProbes, in_thread
 from services.observability.log import Log, install, open_log
 from services.observability.metrics import StreamMeters
+from services.offload import running
+from services.ports import Publish
 from services.settings import Settings
+from services.store import change_marks
 from services.store.engine import Database
-from services.store.repository import Repository
 from services.stream import dead_letters
 from services.stream.broker import Broker
 from services.stream.consumer_groups import GroupLags
 from services.stream.process_health import GRACE_SECONDS, BrokerCheck, DatabaseCheck
 from services.stream.producer import ConnectingProducer
-from services.stream.runner import Companion, Publish
+from services.stream.runner import Companion
 from services.wiring.adapters import slack_actions
 from services.wiring.database import open_available_database, seed_first_key
 
@@ -78,12 +76,14 @@ class ApiService:
     log: Log = field(default_factory=open_log)
 
 
-def api_of(database: Database, policy: Callable[[str], RoutePolicy], send: Send, health: Condition, host: str) -> Api:
+def api_of(
+    database: Database, policy: Callable[[str], RoutePolicy], send: Send, system: SystemHealth, host: str
+) -> Api:
     """The API on a database, listening at `host`, with `send` to publish what comes in and what people decide."""
-    relay, repository = DecisionPublisher(database, send), Repository(database)
-    decisions, live = DecisionWriter(database, relay.wake), LiveUpdates(repository.marks)
+    relay, live = DecisionPublisher(database, send), LiveUpdates(lambda: database.query(change_marks.read))
+    decisions = DecisionWriter(database, relay.wake)
     door = Authenticator(database, LOOPBACK if host in LOOPBACK else ())
-    return Api(repository, ExchangePublisher(send), decisions, relay, health, door, policy=policy, live=live)
+    return Api(database, ExchangePublisher(send), decisions, relay, system, door, policy=policy, live=live)
 
 
 def operations(broker: Broker, lags: GroupLags) -> BrokerOperations:
@@ -118,18 +118,18 @@ def api_part(
 ) -> ApiPart:
     """The API on the database of a worker that listens at `host`, and counts in `registry`; `extend` adds paths."""
     uplink, lags = ConnectingProducer(broker), GroupLags(broker)
-    condition = Condition(Repository(database), operations(broker, lags), registry)
-    api = api_of(database, policy, uplink.send, condition, host)
+    system = SystemHealth(database, operations(broker, lags), registry)
+    api = api_of(database, policy, uplink.send, system, host)
 
     async def companion(_publish: Publish) -> None:
-        async with uplink.connecting(), _closing(lags), _running(condition.survey.run, "survey"):
+        async with uplink.connecting(), _closing(lags), running(system.survey.run, "survey"):
             try:
                 await api.relay.run()
             finally:
                 _close_live(api)
 
     def extended(app: FastAPI, health: HealthProbes) -> None:
-        condition.probes = ProcessProbes(health.reasons, health.stuck)
+        system.probes = ProcessProbes(health.reasons, health.stuck)
         extend_with(app, api)
         if extend is not None:
             extend(app, api)
@@ -146,8 +146,8 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     """
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
-    condition = Condition(Repository(service.database), operations(service.broker, lags), meters.registry)
-    api = api_of(service.database, service.policy, uplink.send, condition, service.host)
+    system = SystemHealth(service.database, operations(service.broker, lags), meters.registry)
+    api = api_of(service.database, service.policy, uplink.send, system, service.host)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,
@@ -156,7 +156,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
         "database": in_thread(store.ask),
     }
     health = HealthProbes(checks, lambda: None, meters)
-    condition.probes = ProcessProbes(health.reasons)
+    system.probes = ProcessProbes(health.reasons)
     app = make(api)
     app.include_router(health.router())
     if service.extend is not None:
@@ -166,8 +166,8 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
         stack.push_async_callback(cluster.close)
         await stack.enter_async_context(uplink.connecting())
         await stack.enter_async_context(_closing(lags))
-        await stack.enter_async_context(_running(api.relay.run, "relay"))
-        await stack.enter_async_context(_running(condition.survey.run, "survey"))
+        await stack.enter_async_context(running(api.relay.run, "relay"))
+        await stack.enter_async_context(running(system.survey.run, "survey"))
         port = await stack.enter_async_context(health.serve(service.port, service.host, app, GRACE_SECONDS))
         stack.callback(_close_live, api)  # before the server ends: open pages would keep it
         service.log.info("api", at=f"http://{service.host}:{port}/")
@@ -199,13 +199,3 @@ async def _closing(lags: GroupLags) -> AsyncIterator[None]:
         yield
     finally:
         await lags.close()
-
-
-@asynccontextmanager
-async def _running(work: Callable[[], Coroutine[None, None, None]], name: str) -> AsyncIterator[None]:
-    task = asyncio.create_task(work(), name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

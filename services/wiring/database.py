@@ -1,9 +1,4 @@
-"""The database of a process: claimed, waited for, and given its first API key.
-
-The database of a process that runs: claimed, and waited for.
-
-API keys at the start of a process: the first one from its file, and whether there is any.
-"""
+"""The database of a process: claimed, waited for, and given its first API key."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a worker process does: the handlers of its steps and what runs beside them.
-
-What a worker process does, and what `keelwatch api` serves.
-"""
+"""What a worker process does: the handlers of its steps and what runs beside them."""
 
 from __future__ import annotations
 
@@ -18,14 +15,14 @@ from services.api.auth.authorization import check_host
 from services.monitor import Monitor
 from services.observability.health import Check, HealthProbes
 from services.offload import Offload
+from services.ports import Publish
 from services.record.recorder import Recorder
 from services.settings import Settings
 from services.store.engine import Database
-from services.stream.alert_handler import alert_handler
 from services.stream.broker import Broker
-from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandler, detect_handler
+from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandler, alert_handler, detect_handler
 from services.stream.messages import Handler
-from services.stream.runner import AskClusterId, Companion, Publish
+from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
 from services.wiring.adapters import evaluation_companion, scorer, sender, slack_actions
 from services.wiring.api_server import api_part
@@ -128,7 +125,7 @@ def _handler(
         return EvaluateHandler(watched.policy, tools)
     if name == "alert":
         return alert_handler(tools)
-    return RecordHandler(Recorder(database, watched.policy).apply, threads, cluster)
+    return RecordHandler(Recorder(database, watched.policy).apply, tools)
 
 
 def _sender(settings: Settings, watched: Monitor, process: WorkerProcess, database: Database) -> Companion:

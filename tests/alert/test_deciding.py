@@ -8,6 +8,7 @@ from schemas.incident import incident_id
 from schemas.reading import Effect
 from services.alert.core import step
 from services.alert.state import AlertState
+from services.wording import decisions
 from tests.support.records import (
     FELL,
     NEXT_BASELINE,
@@ -191,7 +192,7 @@ def test_what_fires_against_a_replaced_baseline_resolves():
     inputs = [shift("model_shift"), event(1010), comparison(hours=17), change("pinned", 1200)]
     resolved = [alert for alert in follow(*inputs)[1] if alert.status == "resolved"]
     assert sorted(alert.family for alert in resolved) == ["evaluation", "model_shift"]
-    assert {alert.reason for alert in resolved} == {"a new baseline was pinned"}
+    assert {alert.reason for alert in resolved} == {decisions.NEW_BASELINE}
 
 
 def test_what_fires_against_the_pinned_baseline_stays():

@@ -8,6 +8,7 @@ from schemas.alert import fingerprint_of
 from schemas.reading import Effect
 from services.alert.core import step
 from services.alert.state import AlertState
+from services.wording import decisions
 from tests.support.records import (
     BACK,
     FELL,
@@ -148,7 +149,7 @@ def test_resolved_carries_the_effect_that_returned_and_the_reason_in_words():
         FIRING, reading("firing", 1010, identity=OTHER), reading("quiet", 1599, identity=OTHER), QUIET
     )
     assert alert.effect == BACK
-    assert alert.reason == "effect back inside the floor"
+    assert alert.reason == decisions.BACK_TO_NORMAL
     assert alert.identities == (IDENTITY, OTHER)
     assert (alert.event_index, alert.ts) == (1600, QUIET.ts)
 

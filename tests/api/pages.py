@@ -16,7 +16,7 @@ from schemas.position import Position
 from schemas.sample import Sample
 from services.evaluate import persistence
 from services.evaluate.result import AskedTarget, RunResult, SentMessage
-from services.store import decisions, deliveries, evaluation_queue, routes, schedules
+from services.store import decisions, deliveries, evaluation_queue, incidents, routes, schedules
 from services.store.engine import Database
 from services.store.evaluation_queue import DueRun, Moment
 from services.store.schedules import StoredSchedule
@@ -112,9 +112,8 @@ def _result(due: DueRun, text: str) -> RunResult:
 
 
 def _id(database: Database, route: str) -> str:
-    from services.store.repository import Repository  # noqa: PLC0415
 
-    [found] = Repository(database).incidents(route)
+    [found] = database.query(incidents.find, route)
     return found.id
 
 

@@ -51,14 +51,14 @@ def test_changes_are_listed_newest_first_with_those_that_were_announced(api: Api
 
 
 def test_a_key_sees_its_own_routes_alone(api: Api) -> None:
-    database = api.repository.database
+    database = api.database
     narrow = api_on(database, Wire(), guard=as_("viewer", "other/*"))
     assert kinds(narrow) == ["announced"]
     assert kinds(narrow, route=ROUTE) == []
 
 
 def test_what_was_erased_is_left_out(api: Api) -> None:
-    with api.repository.database.write() as connection:
+    with api.database.write() as connection:
         entries = journal.entries(connection, ROUTE)
         [seq] = [one.seq for one in entries if one.payload and '"kind":"suspected"' in one.payload]
         journal.erase(connection, ROUTE, seq, at(9))

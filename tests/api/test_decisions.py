@@ -10,7 +10,7 @@ import pytest
 from schemas.decision import Decision
 from schemas.incident import Incident
 from services.api.app import Api
-from services.store import decisions
+from services.store import decisions, incidents
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, all_asked, api_on, asked, later, recorded
 from tests.support.records import ROUTE, alert, decision
@@ -28,12 +28,12 @@ def api(database: Database) -> Api:
 
 @pytest.fixture
 def incident(api: Api) -> Incident:
-    [one] = api.repository.incidents()
+    [one] = api.database.query(incidents.find)
     return one
 
 
 def written(api: Api, incident: str) -> list[Decision]:
-    with api.repository.database.read() as connection:
+    with api.database.read() as connection:
         return list(decisions.of_incident(connection, incident))
 
 
@@ -68,17 +68,17 @@ def test_of_many_who_end_an_incident_at_the_same_time_one_does(api: Api, inciden
 def test_a_decision_is_never_before_what_it_is_about(database: Database) -> None:
     recorded(database, alert("firing", 300, hours=200))
     api = api_on(database, Wire())
-    [ahead] = api.repository.incidents()
+    [ahead] = api.database.query(incidents.find)
     assert ahead.updated_at > NOW
     decide(api, "acknowledge", ahead)
     [made] = written(api, ahead.id)
     assert made.ts > ahead.updated_at
     recorded(database, made)
-    assert api.repository.incidents()[0].state == "acknowledged"
+    assert api.database.query(incidents.find)[0].state == "acknowledged"
 
 
 def test_a_decision_that_would_change_nothing_is_refused_with_the_reason(api: Api, incident: Incident) -> None:
-    database = api.repository.database
+    database = api.database
     assert decide(api, "acknowledge", incident).status_code == 202
     again = decide(api, "acknowledge", incident, actor="theo")
     assert (again.status_code, again.json()["detail"]) == (
@@ -106,8 +106,8 @@ def test_a_decision_that_would_change_nothing_is_refused_with_the_reason(api: Ap
 
 def test_an_incident_that_opens_again_takes_decisions_again(api: Api, incident: Incident) -> None:
     assert decide(api, "resolve", incident).status_code == 202
-    recorded(api.repository.database, *written(api, incident.id), alert("firing", 400, ts=later(2)))
-    assert api.repository.incidents()[0].state == "open"
+    recorded(api.database, *written(api, incident.id), alert("firing", 400, ts=later(2)))
+    assert api.database.query(incidents.find)[0].state == "open"
     assert decide(api, "resolve", incident, ts=later(3).isoformat()).status_code == 202
 
 

@@ -65,7 +65,7 @@ def test_the_list_says_what_went_wrong_first(api: Api) -> None:
     for words in (
         "the endpoint answered 500",
         "no process ran at that time",
-        "every Monday at 06:00",
+        "At 06:00, only on Monday",
         "next 2026-11-30 05:00 UTC",
         "waits for its time",
         "compare with the baseline's run",
@@ -74,7 +74,7 @@ def test_the_list_says_what_went_wrong_first(api: Api) -> None:
 
 
 def test_a_run_that_nobody_takes_is_overdue(api: Api) -> None:
-    asked_for(api.repository.database, "c" * 16, -1)
+    asked_for(api.database, "c" * 16, -1)
     text = page(api, LIST).text
     assert "1 overdue" in text
     assert "overdue: no worker took it" in text
@@ -89,8 +89,8 @@ def test_one_run_shows_rates_with_intervals_and_what_counts(api: Api, ids: dict[
 
 
 def test_what_could_not_be_scored_is_not_known(api: Api) -> None:
-    due = asked_for(api.repository.database, "d" * 16, -2)
-    ran(api.repository.database, due, found(due, {one.id: [None] * 3 for one in CORE.items if one.measure == "canary"}))
+    due = asked_for(api.database, "d" * 16, -2)
+    ran(api.database, due, found(due, {one.id: [None] * 3 for one in CORE.items if one.measure == "canary"}))
     text = page(api, f"{LIST}/{due.id}").text
     assert "0 of 0 items, 3 not known" in text
 
@@ -133,7 +133,7 @@ def test_a_schedule_is_added_and_removed_once(api: Api) -> None:
     wanted = {"route": ROUTE, "name": "daily", "cron": " 0  6 * * * ", "timezone": "Europe/Berlin", "suite": "core"}
     for _ in range(2):
         assert press(api, f"{LIST}/schedules", **wanted).headers["location"] == f"{LIST}#schedules"
-    with api.repository.database.read() as connection:
+    with api.database.read() as connection:
         names = [one.name for one in schedules.find(connection)]
     assert names == ["daily", "nightly", "weekly"]
     gone = {"do": "remove", "route": ROUTE, "name": "daily"}

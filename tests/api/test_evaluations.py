@@ -107,7 +107,7 @@ def test_items_come_with_their_answers_by_page_and_without_system_messages(api: 
 @pytest.mark.processes
 def test_two_runs_compare_as_on_the_command_line(api: Api, ids: dict[str, str]) -> None:
     told = got(api, f"{PATH}/{ids['later']}/comparison", before=ids["pinned"])
-    url = api.repository.database.engine.url.render_as_string(hide_password=False)
+    url = api.database.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "services.cli", "eval", "compare", ids["pinned"], ids["later"]]
     said = subprocess.run(
         [*command, "--database", url, "--json", "-"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -172,7 +172,7 @@ def test_a_profile_is_of_who_answers_now_and_unknown_without_a_run(api: Api, ids
     [suite] = told["suites"]
     assert suite["run"] == ids["later"]
     assert suite["measures"][0]["rate"] == 45.0
-    known(api.repository.database, "new/bot")
+    known(api.database, "new/bot")
     fresh = got(api, "/v1/routes/new/bot/profile")
     assert (fresh["label"], fresh["suites"]) == ("not known", [])
     assert fresh["reason"] == "no complete run of a suite against this identity is stored"

@@ -176,7 +176,7 @@ def test_a_send_that_never_ends_is_of_unknown_outcome_within_the_deadline(nothin
         await wire.send(topic, key, value)
 
     api = api_on(nothing, wire)
-    api = Api(api.repository, ExchangePublisher(stuck, deadline=0.3), api.decisions, api.relay, api.health, api.door)
+    api = Api(api.database, ExchangePublisher(stuck, deadline=0.3), api.decisions, api.relay, api.health, api.door)
     begin = time.monotonic()
     answer = asked(api, "POST", PATH, json=[exchange(id="stuck"), exchange(id="fine")])
     assert time.monotonic() - begin < 5
@@ -196,7 +196,7 @@ def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(nothing: D
 
     waiting: list[bytes] = []
     base = api_on(nothing, wire)
-    api = Api(base.repository, ExchangePublisher(held, most=2), base.decisions, base.relay, base.health, base.door)
+    api = Api(base.database, ExchangePublisher(held, most=2), base.decisions, base.relay, base.health, base.door)
     one, many = ("POST", PATH, {"json": exchange()}), ("POST", PATH, {"json": [exchange()] * 3})
     answers = all_asked(api, [one, many, one])
     assert [answer.status_code for answer in answers] == [202, 429, 202]

@@ -7,6 +7,7 @@ import pytest
 from services.api.app import Api
 from services.api.auth.authorization import Principal
 from services.api.pages import fleet
+from services.store import incidents
 from services.store.engine import Database
 from services.store.fleet import FleetCounts
 from tests.api.test_routes import pinned
@@ -45,7 +46,7 @@ def test_it_says_at_its_top_how_routes_stand_and_shows_the_worst_first(api: Api)
     assert "learned 350 of 1,000 exchanges" in text
     assert "refusal rate: the last exchanges have no value" in text
     assert "24 exchanges in its last 24 h" in text
-    assert f"/incidents/{api.repository.incidents('a/one')[0].id}" in text
+    assert f"/incidents/{api.database.query(incidents.find, 'a/one')[0].id}" in text
 
 
 def test_routes_are_chosen_by_name_and_state(api: Api) -> None:
@@ -91,7 +92,7 @@ def test_a_key_sees_only_its_own_routes_and_counts_only_them(api: Api) -> None:
     async def guard(_request: object, _role: object) -> Principal:
         return Principal("mara", "viewer", ("c/*",))
 
-    text = shown(api_on(api.repository.database, Wire(), guard=guard))
+    text = shown(api_on(api.database, Wire(), guard=guard))
     assert "No open incident on 1 route<" in text
     assert "a/one" not in text
     assert "a/two" not in text

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from services.api.app import Api, make
+from services.store import incidents
 from services.store.engine import Database
 from tests.support.api import Wire, api_on, asked, later, recorded
 from tests.support.records import alert, decision
@@ -25,7 +26,7 @@ def api(database: Database) -> Api:
     recorded(database, *(alert("firing", 300, route=f"r{i}", hours=i % 3) for i in range(12)))
     wire = Wire()
     found = api_on(database, wire)
-    [first] = found.repository.incidents("r0")
+    [first] = found.database.query(incidents.find, "r0")
     recorded(database, decision("resolve", ts=later(1), route="r0", incident=first.id))
     return found
 
@@ -62,22 +63,22 @@ def test_filters(api: Api) -> None:
 
 @pytest.mark.processes
 def test_one_incident_is_what_the_command_line_shows(api: Api) -> None:
-    id = api.repository.incidents("r3")[0].id
+    id = api.database.query(incidents.find, "r3")[0].id
     shown = asked(api, "GET", f"{PATH}/{id}").json()
-    url = api.repository.database.engine.url.render_as_string(hide_password=False)
+    url = api.database.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "services.cli", "incident", "show", id, "--database", url, "--json", "-"]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(said.stdout) == shown
 
 
 def test_a_tag_holds_until_something_changes(api: Api) -> None:
-    [incident] = api.repository.incidents("r5")
+    [incident] = api.database.query(incidents.find, "r5")
     for path in (PATH, f"{PATH}/{incident.id}"):
         first = asked(api, "GET", path)
         known = {"if-none-match": f'"x", W/{first.headers["etag"]}'}
         again = asked(api, "GET", path, headers=known)
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
-    recorded(api.repository.database, decision("acknowledge", ts=later(2), route="r5", incident=incident.id))
+    recorded(api.database, decision("acknowledge", ts=later(2), route="r5", incident=incident.id))
     for path in (PATH, f"{PATH}/{incident.id}"):
         assert asked(api, "GET", path, headers=known).status_code == 200
 

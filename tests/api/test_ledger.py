@@ -11,7 +11,7 @@ from schemas.change import Change, Pinning
 from schemas.decision import Decision
 from services.alert.state import AlertState, Mute
 from services.api.app import Api
-from services.store import baselines, decisions, step_states
+from services.store import baselines, decisions, incidents, step_states
 from services.store.codec import pack
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, api_on, asked, later, recorded
@@ -90,16 +90,16 @@ def test_every_decision_newest_first_and_what_is_on_its_way(api: Api) -> None:
 
 
 def test_a_decision_is_there_once_while_it_is_in_both_places(api: Api) -> None:
-    recorded(api.repository.database, pending())
+    recorded(api.database, pending())
     found = [one for one in all_of(api, "/v1/decisions") if one["kind"] == "snooze"]
     assert [one["applied"] for one in found] == [True]
 
 
 def test_decisions_of_an_incident_and_words_that_look_like_one(api: Api) -> None:
-    [incident] = api.repository.incidents(ROUTE)
+    [incident] = api.database.query(incidents.find, ROUTE)
     faked = f'"incident":"{incident.id}" \\"kind\\":\\"resolve\\" "kind":"resolve"'
-    recorded(api.repository.database, decision("roll_back", 30, incident=incident.id, reason=faked))
-    recorded(api.repository.database, decision("roll_back", 31, route="other/bot", reason=faked))
+    recorded(api.database, decision("roll_back", 30, incident=incident.id, reason=faked))
+    recorded(api.database, decision("roll_back", 31, route="other/bot", reason=faked))
     assert [one["reason"] for one in all_of(api, "/v1/decisions", incident=incident.id)] == [faked]
     assert all_of(api, "/v1/decisions", kind="resolve") == []
 
@@ -136,7 +136,7 @@ def test_baselines_say_of_whom_since_when_by_whom_and_their_budget(api: Api) -> 
 
 
 def test_a_timeline_in_pages_is_the_incidents_own(api: Api) -> None:
-    [incident] = api.repository.incidents(ROUTE)
+    [incident] = api.database.query(incidents.find, ROUTE)
     path = f"/v1/incidents/{incident.id}"
     whole = get(api, path)["timeline"]
     assert len(whole) > 3
@@ -144,8 +144,8 @@ def test_a_timeline_in_pages_is_the_incidents_own(api: Api) -> None:
 
 
 def test_a_key_sees_its_own_routes_alone(api: Api) -> None:
-    id = api.repository.incidents(ROUTE)[0].id
-    theirs = api_on(api.repository.database, Wire(), guard=as_("viewer", "other/*"))
+    id = api.database.query(incidents.find, ROUTE)[0].id
+    theirs = api_on(api.database, Wire(), guard=as_("viewer", "other/*"))
     assert [one["reason"] for one in all_of(theirs, "/v1/decisions")] == ["theirs"]
     assert [one["reason"] for one in all_of(theirs, "/v1/silences")] == ["theirs"]
     assert all_of(theirs, "/v1/baselines") == []

@@ -41,7 +41,7 @@ class Keys:
 
 def live_api(database: Database, keys: Keys | None = None, **more: Any) -> Api:
     made = api_on(database, Wire(), **({} if keys is None else {"guard": keys}))
-    live = LiveUpdates(made.repository.marks, **{**QUICK, **more})
+    live = LiveUpdates(made.database.marks, **{**QUICK, **more})
     return api_on(database, Wire(), live=live, **({} if keys is None else {"guard": keys}))
 
 

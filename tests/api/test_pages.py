@@ -10,7 +10,7 @@ import pytest
 
 from services.api.app import Api
 from services.api.auth.csrf import FORM_COOKIE
-from services.store import decisions
+from services.store import decisions, incidents
 from services.store.engine import Database
 from tests.api.pages import told
 from tests.support.api import Wire, api_on, asked, later, recorded
@@ -57,11 +57,11 @@ def test_an_empty_database_says_what_to_do(api: Api) -> None:
 
 def test_the_list_shows_the_worst_first_and_the_resolved_apart(api: Api) -> None:
     base = {"hours": 5}
-    recorded(api.repository.database, alert("firing", 300, route="a", **base))
-    recorded(api.repository.database, alert("firing", 300, route="b", severity="critical", **base))
-    recorded(api.repository.database, alert("firing", 300, route="c", **base))
-    [last] = api.repository.incidents("c")
-    recorded(api.repository.database, decision("resolve", route="c", incident=last.id))
+    recorded(api.database, alert("firing", 300, route="a", **base))
+    recorded(api.database, alert("firing", 300, route="b", severity="critical", **base))
+    recorded(api.database, alert("firing", 300, route="c", **base))
+    [last] = api.database.query(incidents.find, "c")
+    recorded(api.database, decision("resolve", route="c", incident=last.id))
     text = page(api, "/incidents").text
     assert "2 incidents open" in text
     places = [text.index(f"Refusal rate of {route} ") for route in "bac"]
@@ -70,9 +70,9 @@ def test_the_list_shows_the_worst_first_and_the_resolved_apart(api: Api) -> None
 
 
 def test_an_incident_says_what_moved_why_how_sure_and_what_the_suite_found(api: Api) -> None:
-    database = api.repository.database
+    database = api.database
     recorded(database, alert("firing", 300), comparison("regressed", 6))
-    [incident] = api.repository.incidents()
+    [incident] = api.database.query(incidents.find)
     text = " ".join(page(api, f"/incidents/{incident.id}").text.split())
     for said in (
         "Refusal rate of support-bot/prod fell from 18.8% to 12.0%",
@@ -90,11 +90,11 @@ def test_an_incident_says_what_moved_why_how_sure_and_what_the_suite_found(api: 
 
 def test_what_is_unknown_is_never_shown_as_safe(api: Api) -> None:
     recorded(
-        api.repository.database,
+        api.database,
         alert("firing", 300, effect=None),
         comparison("inconclusive", 6, reason="no run of the baseline", hazards=()),
     )
-    [incident] = api.repository.incidents()
+    [incident] = api.database.query(incidents.find)
     text = page(api, f"/incidents/{incident.id}").text
     assert "Inconclusive: it does not say that the model is safe" in text
     assert "not measured" in text
@@ -102,12 +102,12 @@ def test_what_is_unknown_is_never_shown_as_safe(api: Api) -> None:
 
 
 def test_a_button_decides_once_and_a_second_person_is_told_so(api: Api) -> None:
-    recorded(api.repository.database, alert("firing", 300))
-    [incident] = api.repository.incidents()
+    recorded(api.database, alert("firing", 300))
+    [incident] = api.database.query(incidents.find)
     cookie, fields = form(api, incident.id)
     done = press(api, incident.id, "acknowledge", cookie, {**fields, "reason": " "})
     assert (done.status_code, done.headers["location"]) == (303, f"/incidents/{incident.id}")
-    with api.repository.database.read() as connection:
+    with api.database.read() as connection:
         [made] = decisions.of_incident(connection, incident.id)
     assert (made.kind, made.actor, made.reason, made.expires) == ("acknowledge", "mara", "looking at it", None)
 
@@ -120,7 +120,7 @@ def test_a_button_decides_once_and_a_second_person_is_told_so(api: Api) -> None:
     assert "Nothing was changed: mara has decided the same already (acknowledge, 2026-11-26 12:00 UTC)" in text
     assert outline(again.text).named("actor") == "theo"
 
-    recorded(api.repository.database, made)
+    recorded(api.database, made)
     shown = asked(api, "GET", f"/incidents/{incident.id}", headers=HTML)
     assert "http-equiv" not in shown.text
     assert 'value="acknowledge"' not in shown.text
@@ -128,20 +128,20 @@ def test_a_button_decides_once_and_a_second_person_is_told_so(api: Api) -> None:
 
 
 def test_a_snooze_ends_when_the_form_says(api: Api) -> None:
-    recorded(api.repository.database, alert("firing", 300))
-    [incident] = api.repository.incidents()
+    recorded(api.database, alert("firing", 300))
+    [incident] = api.database.query(incidents.find)
     cookie, fields = form(api, incident.id)
     assert press(api, incident.id, "snooze", cookie, {**fields, "hours": "12"}).status_code == 303
-    with api.repository.database.read() as connection:
+    with api.database.read() as connection:
         [made] = decisions.of_incident(connection, incident.id)
     assert made.expires == later(12)
 
 
 def test_a_resolved_incident_offers_nothing_and_takes_nothing(api: Api) -> None:
-    recorded(api.repository.database, alert("firing", 300))
-    [incident] = api.repository.incidents()
+    recorded(api.database, alert("firing", 300))
+    [incident] = api.database.query(incidents.find)
     cookie, fields = form(api, incident.id)
-    recorded(api.repository.database, decision("resolve", incident=incident.id))
+    recorded(api.database, decision("resolve", incident=incident.id))
     shown = asked(api, "GET", f"/incidents/{incident.id}", headers=HTML)
     assert "<button" not in shown.text
     late = press(api, incident.id, "accept_baseline", cookie, fields)
@@ -167,14 +167,14 @@ def test_a_resolved_incident_offers_nothing_and_takes_nothing(api: Api) -> None:
     ],
 )
 def test_a_form_that_is_not_whole_or_not_ours_decides_nothing(api: Api, change: dict[str, str], status: int) -> None:
-    recorded(api.repository.database, alert("firing", 300))
-    [incident] = api.repository.incidents()
+    recorded(api.database, alert("firing", 300))
+    [incident] = api.database.query(incidents.find)
     headers, fields = form(api, incident.id)
     for name, value in change.items():
         (headers if name in ("cookie", "origin", "sec-fetch-site") else fields)[name] = value
     answer = press(api, incident.id, fields.pop("kind", "resolve"), headers, fields)
     assert answer.status_code == status
-    with api.repository.database.read() as connection:
+    with api.database.read() as connection:
         assert decisions.of_incident(connection, incident.id) == ()
 
 
@@ -209,8 +209,8 @@ def _bones(shown: Outline) -> list[tuple[str, list[tuple[str, str | None]]]]:
 
 
 def test_a_form_that_comes_back_shows_what_it_held_as_text(api: Api) -> None:
-    recorded(api.repository.database, alert("firing", 300, route=ROUTE))
-    [incident] = api.repository.incidents()
+    recorded(api.database, alert("firing", 300, route=ROUTE))
+    [incident] = api.database.query(incidents.find)
     headers, fields = form(api, incident.id)
     plain = press(api, incident.id, "explode", headers, {**fields, "actor": "mara", "reason": "x"})
     for payload in PAYLOADS:

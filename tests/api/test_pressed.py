@@ -160,7 +160,7 @@ def test_who_may_only_look_is_shown_no_button_and_is_refused_politely(new_url: C
 def test_a_key_decides_under_its_own_name_and_on_its_own_routes(new_url: Callable[[], str]) -> None:
     with world(new_url(), guard=as_("operator", "support-bot/*", name="on call")) as there:
         recorded(there.database, alert("firing", 300), alert("firing", 300, route="other/bot"))
-        api, read = there.seats[0].app, there.seats[0].api.repository.incidents
+        api, read = there.seats[0].app, there.seats[0].api.database.incidents
         [mine], [foreign] = read("support-bot/prod"), read("other/bot")
         assert "Decided as on call" in outline(asked(api, "GET", f"/incidents/{mine.id}", headers=HTML).text).text
         assert OnPage(there.seats[0], mine, "somebody else").press("resolve").taken

@@ -91,7 +91,7 @@ def test_filters(api: Api) -> None:
 def test_one_exchange_and_one_of_which_the_text_alone_is_left(api: Api) -> None:
     one = asked(api, "GET", f"{EXCHANGED}/e250", params={"route": LIFE}).json()
     assert one == next(item for item in items(api, EXCHANGED) if item["id"] == "e250")
-    with api.repository.database.write() as connection:
+    with api.database.write() as connection:
         connection.execute(table(ScoreRow).delete())
     left = asked(api, "GET", f"{EXCHANGED}/e250", params={"route": LIFE}).json()
     assert (left["signals"], left["event_index"], left["prompt"]) == (None, None, "prompt de")

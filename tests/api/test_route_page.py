@@ -9,6 +9,7 @@ import pytest
 from schemas.change import Pinning
 from services.api.app import Api
 from services.api.auth.authorization import Principal
+from services.store import incidents
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.blocks import Row, blocks
@@ -46,13 +47,13 @@ def pin(database: Database) -> None:
 def test_it_tells_of_the_incident_rates_evidence_identities_and_slices(database: Database) -> None:
     live(database)
     api = api_on(database, Wire())
-    [incident] = api.repository.incidents(LIFE)
+    [incident] = api.database.query(incidents.find, LIFE)
     text = words(api)
     for said in (
         "warning support-bot/prod open",
         "Refusal rate of support-bot/prod fell from 18.8% to 2.1%",
         "Open the incident and decide",
-        "Not watched: answers to like prompts (too few).",
+        "Not watched: answers to like prompts: the baseline has too few exchanges to compare with.",
         "refusal 15.7% 95% interval 12.2% to 20.1% · baseline 20.0% · 324 scored, 10.0% could not be scored",
         "secret leak not known baseline not known · nothing scored",
         "silent change suspected, gpt-4-0613",
@@ -108,7 +109,7 @@ def test_what_cannot_be_seen_comes_before_quiet(database: Database) -> None:
     recorded(database, reading("quiet", 1100, route=LIFE))
     recorded(database, reading("blind", 1200, route=LIFE, signal="pii_leak", effect=None, reason="unscored"))
     text = words(api_on(database, Wire()))
-    assert "blind support-bot/prod Not watched in full: pii leak rate (unscored)" in text
+    assert "blind support-bot/prod Not watched in full: pii leak rate: the last exchanges have no value" in text
     assert "No shift found" not in text
 
 
@@ -130,9 +131,20 @@ def test_a_silent_route_is_not_called_watched(database: Database) -> None:
     assert "No shift found" not in text
 
 
+def test_the_page_the_list_and_the_api_say_the_same_of_a_silent_route(database: Database) -> None:
+    recorded(database, *blocks([Row("e0", 0, 0.0, signals={"refusal": False})], 1, LIFE))
+    pin(database)
+    api = api_on(database, Wire())
+    told = asked(api, "GET", f"/v1/routes/{LIFE}").json()
+    assert (told["state"], told["blind_spots"]) == ("blind", ["no exchange for 329 days"])
+    assert [one["route"] for one in asked(api, "GET", "/v1/routes?state=blind").json()["items"]] == [LIFE]
+    assert f"/routes/{LIFE}" in asked(api, "GET", "/?state=blind", headers=HTML).text
+    assert "No exchange for 329 days" in words(api)
+
+
 def test_a_route_without_exchanges_says_what_to_do(database: Database) -> None:
     recorded(database, alert("firing", 300, route="quiet/one"))
-    [incident] = api_on(database, Wire()).repository.incidents("quiet/one")
+    [incident] = api_on(database, Wire()).database.query(incidents.find, "quiet/one")
     recorded(database, decision("resolve", route="quiet/one", incident=incident.id))
     text = words(api_on(database, Wire()), "/routes/quiet/one")
     assert "No exchange has arrived on this route yet" in text

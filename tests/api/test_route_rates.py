@@ -11,6 +11,7 @@ import pytest
 from detectors.stats.intervals import wilson
 from services.api.app import Api
 from services.api.auth.authorization import Principal
+from services.store import incidents
 from services.store.engine import Database
 from tests.support.api import Wire, api_on, asked, recorded
 from tests.support.blocks import Row, blocks
@@ -103,7 +104,7 @@ def test_points_of_one_signal_identity_and_slice(api: Api) -> None:
 
 
 def test_what_happened_is_marked(api: Api) -> None:
-    [incident] = api.repository.incidents(LIFE)
+    [incident] = api.database.query(incidents.find, LIFE)
     marks = [(one["kind"], one["text"], datetime.fromisoformat(one["ts"])) for one in got(api, METRICS)["marks"]]
     assert marks == [
         ("pinned", "baseline pinned, of gpt-4-0613", at(200)),

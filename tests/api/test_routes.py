@@ -45,7 +45,7 @@ def scoped(api: Api, *globs: str) -> Api:
     async def guard(_request: object, _role: object) -> Principal:
         return Principal("mara", "viewer", globs)
 
-    return api_on(api.repository.database, Wire(), policy=lambda _: POLICY, guard=guard)
+    return api_on(api.database, Wire(), policy=lambda _: POLICY, guard=guard)
 
 
 def test_a_route_says_how_it_stands(api: Api) -> None:
@@ -71,7 +71,7 @@ def test_a_blind_spot_is_told_in_words_without_what_people_wrote(api: Api) -> No
 
 def test_what_people_call_a_false_alarm_uses_the_budget(api: Api) -> None:
     id = asked(api, "GET", f"{PATH}/a/b/one").json()["incident"]["id"]
-    recorded(api.repository.database, decision("false_alarm", 20, route="a/b/one", incident=id))
+    recorded(api.database, decision("false_alarm", 20, route="a/b/one", incident=id))
     assert asked(api, "GET", f"{PATH}/a/b/one").json()["budget"]["false_alarms"] == 1
 
 
@@ -101,7 +101,7 @@ def test_a_tag_holds_until_something_changes(api: Api) -> None:
     first = asked(api, "GET", PATH)
     known = {"if-none-match": first.headers["etag"]}
     assert asked(api, "GET", PATH, headers=known).status_code == 304
-    recorded(api.repository.database, reading("quiet", 1300, route="a/b/two", slice="tags.x=secret"))
+    recorded(api.database, reading("quiet", 1300, route="a/b/two", slice="tags.x=secret"))
     assert asked(api, "GET", PATH, headers=known).status_code == 200
 
 

@@ -109,7 +109,7 @@ def test_a_run_is_asked_for_and_waits_for_a_worker(api: Api) -> None:
     told = first.json()
     assert (told["state"], told["moment"], told["route"]) == ("due", "requested", "other/bot")
     assert again.json() == told
-    with api.repository.database.write() as connection:
+    with api.database.write() as connection:
         claimed = evaluation_queue.claim(connection, "w", NOW, NOW + timedelta(minutes=1), 10)
     assert told["id"] in {one.what.id for one in claimed}
     other = asked(api, "POST", RUNS, json={**wanted, "key": "deploy-8"})

@@ -14,6 +14,7 @@ PURE = (
     "services.detect.",
     "services.alert.",
     "services.incident.",
+    "services.wording.",
 )
 PURE_FILES = ("core", "stages")
 PURE_MODULES = {

@@ -1,14 +1,29 @@
-"""A signal or a detector is one file, one entry in one tuple, and known wherever people look."""
+"""A signal or a detector is one file, one entry in one tuple, and known wherever people look; nobody else names it."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from typing import get_args
 
 from detectors import DETECTORS
+from schemas.spec import Spec, SpecKind
 from services.monitor.schema import MONITORED_SIGNALS as MONITORED
-from services.monitor.schema import PLANNED_SIGNALS
 from services.signals import SIGNALS
-from tests.support.source import ROOT, modules
+from services.specs import PLANNED, families, reference, signals
+from tests.support.source import ROOT, Module, modules
+
+NAMED = {
+    "services.cli.evaluations": {"events": "a column: how many answers of a run were events"},
+    "services.evaluate.client": {"refusal": "a field of OpenAI's chat answer"},
+    "services.evaluate.openai_chat": {"refusal": "a field of OpenAI's chat answer"},
+    "services.evaluate.scorers": {"refusal": "a reason of providers why an answer ended"},
+    "services.ingest.decode": {"refusal": "a field of OpenAI's chat answer"},
+    "services.replay.report": {"events": "a field of the report: how many exchanges"},
+}
+"""Words that happen to be the name of a signal or a detector, and what they are there."""
+SIDES = ("family", "families", "detector")
+EXAMPLES = ("example", "examples", "json_schema_extra")
 
 
 def _files(package: str, method: str) -> set[str]:
@@ -24,20 +39,86 @@ def _files(package: str, method: str) -> set[str]:
 
 
 def test_every_detector_file_is_registered_under_its_name() -> None:
-    assert _files("detectors", "fit") == {detector.name for detector in DETECTORS}
+    assert _files("detectors", "fit") == {detector.spec.name for detector in DETECTORS}
 
 
 def test_every_signal_file_is_registered_under_its_name() -> None:
-    assert _files("services.signals", "measure") == {signal.name for signal in SIGNALS}
+    assert _files("services.signals", "measure") == {signal.spec.name for signal in SIGNALS}
 
 
-def test_every_signal_may_stand_in_a_monitor_file_and_has_a_card() -> None:
-    names = {signal.name for signal in SIGNALS}
-    assert names == MONITORED
-    assert not names & PLANNED_SIGNALS
-    assert names <= {card.stem for card in (ROOT / "infra" / "models").glob("*.md")}
+def test_every_signal_with_a_rate_may_stand_in_a_monitor_file_and_every_one_has_a_card() -> None:
+    assert {signal.spec.name for signal in SIGNALS if signal.spec.floor is not None} == MONITORED
+    assert not signals().keys() & {spec.name for spec in PLANNED}
+    assert signals().keys() <= {card.stem for card in (ROOT / "infra" / "models").glob("*.md")}
 
 
-def test_readme_tells_of_every_detector_and_signal() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [one.name for one in (*DETECTORS, *SIGNALS) if f"| `{one.name}` |" not in readme] == []
+def test_every_spec_has_the_words_that_people_need() -> None:
+    for spec in (*signals().values(), *PLANNED, *families().values()):
+        assert spec.title[0].isupper(), spec.name
+        assert all((spec.noun, spec.says)), spec.name
+        assert not any("_" in words for words in _words(spec)), spec.name
+        assert spec.kind in get_args(SpecKind)
+        assert (spec.kind == "signal") == (spec.name not in families()), spec.name
+        assert spec.sign or not spec.blames, spec.name
+        assert spec.seen or spec.kind != "signal" or spec.floor != 0, spec.name
+
+
+def test_the_reference_has_a_row_of_every_signal_and_detector() -> None:
+    rows = {row.name: row for row in reference()}
+    specs = {one.spec.name: one.spec for one in (*SIGNALS, *DETECTORS)}
+    assert specs.keys() <= rows.keys()
+    assert all((rows[name].title, rows[name].says) == (spec.title, spec.says) for name, spec in specs.items())
+
+
+def _words(spec: Spec) -> tuple[str, ...]:
+    return spec.title, spec.noun, spec.says, spec.sign, spec.seen
+
+
+def test_nobody_else_names_a_signal_or_a_detector() -> None:
+    """Examples in API documentation may, and the words in `NAMED`, which mean something else."""
+    names = {one.spec.name for one in (*SIGNALS, *DETECTORS)}
+    found = {
+        f"{module.relative}:{line} {word}"
+        for module in modules()
+        for line, word in _literals(module)
+        if (name := word.rstrip("|/=:.")) in names
+        and module.path.stem != name
+        and word not in NAMED.get(module.name, {})
+    }
+    assert found == set()
+
+
+def test_nobody_compares_a_family_or_a_detector_with_a_name() -> None:
+    found = {
+        f"{module.relative}:{node.lineno}"
+        for module in modules()
+        if module.name != "services.specs"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Compare) and _names_a_side(node)
+    }
+    assert found == set()
+
+
+def test_every_word_that_means_something_else_is_still_there() -> None:
+    said = {(module.name, word) for module in modules() for _, word in _literals(module)}
+    assert {(module, word) for module, words in NAMED.items() for word in words} <= said
+
+
+def _literals(module: Module) -> Iterator[tuple[int, str]]:
+    """String literals of a module, without those of an `example` or `examples`."""
+    shown = {
+        id(inner)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.keyword) and node.arg in EXAMPLES
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in shown:
+            yield node.lineno, node.value
+
+
+def _names_a_side(compared: ast.Compare) -> bool:
+    sides = [compared.left, *compared.comparators]
+    parts = [one for side in sides for one in ast.walk(side)]
+    named = any(isinstance(one, ast.Attribute) and one.attr in SIDES for one in sides)
+    return named and any(isinstance(one, ast.Constant) and isinstance(one.value, str) for one in parts)

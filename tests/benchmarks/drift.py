@@ -191,7 +191,7 @@ def measured(detector: Any, update: Update, library: Library, options: argparse.
         topics += len(firings(detector, baseline, old.take(draw.topics)))
         rows = [rows[0] + len(draw.clean), rows[1] + len(draw.topics)]
         before = draw.clean[:CLEAN]
-        if detector.name == "user_shift":
+        if detector.spec.name == "user_shift":
             moved = joined(old, before, old, draw.topics[:1000])
         else:
             moved = joined(old, before, new, draw.after)
@@ -237,7 +237,7 @@ def main() -> None:
     for update in UPDATES:
         for make in makers:
             detector = make()
-            name = f"{update.name:22} {detector.name:12}"
+            name = f"{update.name:22} {detector.spec.name:12}"
             if options.only in name and (make not in (Always, Never) or update is UPDATES[0]):
                 print(name, measured(detector, update, library, options), flush=True)
 

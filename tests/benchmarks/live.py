@@ -31,8 +31,8 @@ from playwright.sync_api import Page, sync_playwright
 from services.api.app import make
 from services.monitor import Monitor
 from services.record.recorder import Recorder
+from services.store import incidents
 from services.store.engine import open_database
-from services.store.repository import Repository
 from tests.record.stories import scores
 from tests.support.api import Wire, api_on
 from tests.support.browser import ABSENT, chromium
@@ -88,7 +88,7 @@ def changing(url: str, per_second: float) -> Iterator[None]:
         turn = 0
         while not ended.wait(1 / per_second):
             route, hours = ROUTES[turn % len(ROUTES)], 20 + turn / 10
-            found = [one for one in Repository(database).incidents(route) if one.state != "resolved"]
+            found = [one for one in database.query(incidents.find, route) if one.state != "resolved"]
             told: Any = alert("firing", 1000 + turn, route=route, hours=hours)
             if found:
                 kind = ("acknowledge", "false_alarm")[turn // len(ROUTES) % 2]

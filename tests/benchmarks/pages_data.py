@@ -18,6 +18,7 @@ from sqlalchemy import Connection, insert, text
 
 from schemas.base import hash16
 from schemas.change import Change, Pinning
+from schemas.fact import Fact
 from schemas.identity import Model, identity_of
 from schemas.incident import Incident, TimelineEntry, incident_id
 from services.store import fleet, journal, routes
@@ -149,7 +150,7 @@ def _counted(
 
 def _story(connection: Connection, route: str, incidents: int) -> None:
     """Incidents one after another, the last one open, with the facts behind them."""
-    facts: list[journal.Fact] = [
+    facts: list[Fact] = [
         change("observed", 0, route=route, to_identity=who, id=hash16([route, who]), model=model, ts=_day(10 * i))
         for i, (who, model) in enumerate(zip(WHO, MODELS, strict=True))
     ]

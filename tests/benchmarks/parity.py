@@ -25,8 +25,8 @@ from schemas.exchange import Exchange
 from schemas.topics import EXCHANGES
 from services.ingest.recorded_answers import Conversion, Draw, convert
 from services.replay.report import alert_object
+from services.store import journal, routes
 from services.store.engine import open_database
-from services.store.repository import Repository
 from services.store.rollups import RollupRow
 from services.store.tables import table
 from tests.benchmarks.updates import UPDATES, Update, recorded
@@ -114,8 +114,8 @@ def found(folder: Path, url: str) -> Found:
     keelwatch(folder, "incident", "list", "--database", url, "--json", str(listed))
     database = open_database(url, create=False)
     try:
-        repository = Repository(database)
-        facts = [fact for route in repository.routes() for fact in repository.facts(route)]
+        names = database.query(routes.names)
+        facts = [fact for route in names for fact in database.query(journal.facts, route)]
         alerts = [alert for alert in facts if isinstance(alert, Alert)]
         alerts.sort(key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
         rows = table(RollupRow).c

@@ -129,7 +129,7 @@ def false_alarms() -> Iterator[str]:
     """True values on ordinary traffic, where hardly any answer should have one."""
     for name in ORDINARY:
         rows = rows_of(name)
-        counts = {signal.name: sum(is_true(signal, rows)) for signal in (Refusal(), PiiLeak(), SecretLeak())}
+        counts = {signal.spec.name: sum(is_true(signal, rows)) for signal in (Refusal(), PiiLeak(), SecretLeak())}
         yield f"ordinary {name}: {counts} of {len(rows)}"
     orders = [row["prompt"] for row in rows_of("persona_prompts_benign")]
     answers = rows_of("arena_hard")
@@ -187,7 +187,7 @@ def speed() -> Iterator[str]:
             signal.measure(text)
         spent = (time.process_time() - started) / len(texts) * 1e6
         total += spent
-        yield f"speed {signal.name}: {spent:.1f} us"
+        yield f"speed {signal.spec.name}: {spent:.1f} us"
     length = sum(len(text.prompt) + len(text.response) for text in texts) // len(texts)
     yield f"speed all signals: {total:.1f} us an exchange of {length} characters"
     yield from _vendor_speed(texts[:200])

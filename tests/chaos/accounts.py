@@ -28,9 +28,9 @@ from services.replay.runner import ReplayDependencies, ReplayRunner
 from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
+from services.store import incidents, journal, routes
 from services.store.dead_letters import DeadCountRow
 from services.store.engine import Database, open_database
-from services.store.repository import Repository
 from services.store.rollups import RollupRow
 from services.store.scores import ScoreRow
 from services.store.tables import table
@@ -46,13 +46,13 @@ DERIVED = ("ts", "flags", "signals", "prompt_vec", "response_vec", "style", "ide
 
 def account(database: Database, broker: Broker | None) -> Account:
     """What the database says, and the dead letters on the topic; without `broker` none."""
-    repository, rows, rollups = Repository(database), table(ScoreRow), table(RollupRow)
+    rows, rollups = table(ScoreRow), table(RollupRow)
     with database.read() as connection:
         scored = [_row(row._mapping) for row in connection.execute(select(rows))]
         sums = [tuple(row) for row in connection.execute(select(*_columns(rollups)))]
         dead = sum(connection.execute(select(table(DeadCountRow).c.n)).scalars())
-        store, routes = DetectStateStore(DETECTORS), repository.routes()
-        detected = {route: store.load(connection, route).now.intake.count for route in routes}
+        store, names = DetectStateStore(DETECTORS), database.query(routes.names)
+        detected = {route: store.load(connection, route).now.intake.count for route in names}
     counted: Counter[str] = Counter()
     for route, _, _, slice_, signal, n, *_ in sums:
         counted[route] += n if (slice_, signal) == ("", "") else 0
@@ -63,7 +63,7 @@ def account(database: Database, broker: Broker | None) -> Account:
         counted=dict(counted),
         detected=detected,
         rollups={key: (n, scored, value) for *key_, n, scored, value in sums for key in [tuple(key_)]},
-        told={route: _told(repository, route) for route in routes},
+        told={route: _told(database, route) for route in names},
     )
 
 
@@ -123,8 +123,8 @@ def _row(row: Any) -> Row:
     return Row(row["route"], row["id"], check if row["conversation"] == check else "", derived)
 
 
-def _told(repository: Repository, route: str) -> dict[str, Any]:
-    alerts = [fact for fact in repository.facts(route) if isinstance(fact, Alert)]
+def _told(database: Database, route: str) -> dict[str, Any]:
+    alerts = [fact for fact in database.query(journal.facts, route) if isinstance(fact, Alert)]
     alerts.sort(key=lambda alert: (alert.ts, alert.fingerprint))
-    incidents = [plain_object(one) for one in repository.incidents(route)]
-    return {"alerts": [alert_object(alert) for alert in alerts], "incidents": incidents}
+    opened = [plain_object(one) for one in database.query(incidents.find, route)]
+    return {"alerts": [alert_object(alert) for alert in alerts], "incidents": opened}

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from services.store.repository import Repository
+from services.store import rollups
+from services.store.engine import open_database
 from tests.support.brokers import unused_ports
 from tests.support.source import ROOT
 from tests.support.streams import until
@@ -85,11 +86,11 @@ def _up(folder: Path) -> Iterator[Up]:
 
 
 def _counted(folder: Path) -> int:
-    repository = Repository.open(f"sqlite:///{folder / 'keelwatch.db'}")
+    database = open_database(f"sqlite:///{folder / 'keelwatch.db'}", create=False)
     try:
-        return sum(rate.n for rate in repository.rates("shop/prod") if rate.signal == "")
+        return sum(rate.n for rate in database.query(rollups.rates, "shop/prod") if rate.signal == "")
     finally:
-        repository.database.close()
+        database.close()
 
 
 def _publish(up: Up, first: int, n: int) -> None:

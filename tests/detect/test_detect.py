@@ -241,30 +241,6 @@ def test_an_accepted_baseline_is_not_pinned_before_the_decision():
     assert pinned.ts == accepted.ts
 
 
-@pytest.mark.parametrize("size", [1, 7, 128])
-def test_the_usual_pause_of_a_route_does_not_depend_on_how_blocks_are_cut(size):
-    rows = traffic(30, step=4 * 86_400.0)
-    rows[20] = replace(rows[20], seconds=1e8, flags=("skew",))
-    state, _, _ = run(blocks(rows, size))
-    assert state.gap == 8 * 86_400.0
-    _, out = step(PLAN, state, [], START + timedelta(days=4 * 29 + 79))
-    assert out.readings == ()
-
-
-def test_silence_of_a_day_is_blind_and_ends_with_the_next_exchange():
-    state, _, _ = run(blocks(traffic(50)))
-    soon = START + timedelta(seconds=50 * 86.4, hours=20)
-    late = START + timedelta(seconds=50 * 86.4, hours=25)
-    state, out = step(PLAN, state, [], soon)
-    assert out.readings == ()
-    state, out = step(PLAN, state, [], late)
-    assert [(one.detector, one.signal) for one in out.readings] == [("blind", "no_data")]
-    assert state.status == "blind"
-    state, readings, _ = run(blocks(traffic(1, 5000)), state)
-    assert [one.status for one in readings if one.detector == "blind"] == ["quiet"]
-    assert state.status == "learning"
-
-
 def test_what_is_known_of_a_stream_stays_with_its_evidence_when_identities_become_one():
     watch = DetectorStates(
         running={"rate_shift/a": 1, "rate_shift/b": 2, "user_shift": 3},

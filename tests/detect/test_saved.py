@@ -64,14 +64,14 @@ class Memory:
         self.state = None
 
     def save(self, state):
-        self.running = serialization.running(state)
+        self.running = serialization.pack_running_state(state)
         new = serialization.candidate_writes(self.state, state)
         if new.afresh:
             self.rows = {}
         self.rows.update(new.rows)
         self.puts += len(new.rows)
         if state.pinned is not None:
-            self.artefacts[state.pinned.id] = serialization.artefacts(state.pinned)
+            self.artefacts[state.pinned.id] = serialization.pack_artefacts(state.pinned)
         self.state = state
 
     def load(self):

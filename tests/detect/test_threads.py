@@ -26,5 +26,5 @@ def test_a_baseline_does_not_depend_on_how_many_threads_fit_it() -> None:
                 replay.feed(Received(one, Position(cluster="c", topic="t", partition=0, offset=offset)))
             pinned = replay.finish().flows[ROUTE].detect.pinned
         assert pinned is not None
-        found.append(serialization.artefacts(pinned))
+        found.append(serialization.pack_artefacts(pinned))
     assert found[0] == found[1]

@@ -15,7 +15,7 @@ from detectors.protocol import Baseline, Detector, Finding, Rows
 from services.store.codec import pack, unpack
 from tests.support import rows as made
 
-pytestmark = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.name)
+pytestmark = pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.spec.name)
 AnyDetector = Detector[Any, Any]
 STREAM = made.drifting()
 LINES = [field.name for field in fields(Finding) if field.name != "row"]
@@ -29,9 +29,9 @@ def baseline_of(detector: AnyDetector) -> Baseline:
 
 def fitted(detector: AnyDetector, cache: dict[str, Any] = {}) -> Any:  # noqa: B006
     """The artefact, fitted once per detector."""
-    if detector.name not in cache:
-        cache[detector.name] = detector.fit(baseline_of(detector))
-    return cache[detector.name]
+    if detector.spec.name not in cache:
+        cache[detector.spec.name] = detector.fit(baseline_of(detector))
+    return cache[detector.spec.name]
 
 
 def told(
@@ -169,4 +169,4 @@ def test_no_rows_and_rows_without_vectors_or_answers(detector: AnyDetector) -> N
 
 
 def test_names_are_unique(detector: AnyDetector) -> None:
-    assert [other.name for other in registered()].count(detector.name) == 1
+    assert [other.spec.name for other in registered()].count(detector.spec.name) == 1

@@ -80,12 +80,12 @@ def heard(detector: Detector[Any, Any], baseline: Baseline, *streams: Rows) -> l
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.name)
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.spec.name)
 @settings(max_examples=25, deadline=None)
 @given(rows=odd_rows(), arl=ARLS)
 def test_no_baseline_is_too_odd(detector: Detector[Any, Any], rows: Rows, arl: float) -> None:
     found = heard(detector, Baseline(rows, made.FLOORS, arl), rows, STREAM)
-    assert found or detector.name == "events"
+    assert found or detector.spec.name == "events"
     assert np.isfinite([value for finding in found for value in numbers(finding)]).all()
 
 
@@ -102,6 +102,6 @@ def test_a_handful_of_prompts_is_no_reason_to_fail_or_fire(prompts: int, values:
 
 def test_a_baseline_of_one_prompt_knows_no_other() -> None:
     rows = replace(WHOLE, prompt=limited(WHOLE.prompt, 1))
-    detector = next(detector for detector in DETECTORS if detector.name == "rate_shift")
+    detector = next(detector for detector in DETECTORS if detector.spec.name == "rate_shift")
     found = heard(detector, Baseline(rows, made.FLOORS, 200_000.0), made.rows(200, 5, refusals=0.9))
     assert {finding.status for finding in found if finding.stream.slice is None} == {"blind"}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from detectors.stats.intervals import rate_change, wilson
 from detectors.stats.prompt_map import map_prompts
@@ -69,6 +70,12 @@ def test_an_interval_of_a_change_holds_its_estimate(hits: int, n: int, expected:
 def test_wilson_is_the_known_interval() -> None:
     assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=1e-4)
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(1, 10**7).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_is_that_of_scipy(counts: tuple[int, int]) -> None:
+    known = binomtest(*counts).proportion_ci(method="wilson")
+    assert wilson(*counts) == pytest.approx((known.low, known.high), abs=1e-8)
 
 
 def test_a_place_does_not_depend_on_the_neighbours() -> None:

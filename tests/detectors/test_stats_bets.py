@@ -11,7 +11,7 @@ from detectors.stats.drift import CAP, DriftPass
 D, Q, CLUSTERS = 8, 4, 3
 CHANCE = np.random.default_rng(5)
 WEIGHTS = CHANCE.normal(size=(Q + 1, D))
-COURSE = drift.EvidenceSettings()
+SETTINGS = drift.EvidenceSettings()
 RECIPE = bets.Recipe()
 
 
@@ -35,13 +35,13 @@ FITTED = fitted()
 
 
 def walked(
-    n: int, seed: int, arl: float, shift: float = 0.0, course: drift.EvidenceSettings = COURSE
+    n: int, seed: int, arl: float, shift: float = 0.0, settings: drift.EvidenceSettings = SETTINGS
 ) -> drift.DriftState:
     design, target, cluster = drawn(n, seed, shift)
     yes = np.ones(n, dtype=np.bool_)
-    told = drift.DriftRows(np.arange(n), tuple(map(str, range(n))), design, target, cluster, ~yes, yes)
-    plan = drift.DriftPlan(FITTED, RECIPE, course, arl, "shift", "novel")
-    return DriftPass(plan, drift.start(FITTED, course)).over(told)[0]
+    rows = drift.DriftRows(np.arange(n), tuple(map(str, range(n))), design, target, cluster, ~yes, yes)
+    plan = drift.DriftPlan(FITTED, RECIPE, settings, arl, "shift", "novel")
+    return DriftPass(plan, drift.start(FITTED, settings)).run(rows)[0]
 
 
 def tallies(n: int, seed: int, shift: float) -> np.ndarray:

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.store.repository import Repository
+from services.store import journal
+from services.store.engine import open_database
 from services.stream.broker import Broker
 from tests.support import kafka as brokers
 from tests.support.brokers import unused_ports
@@ -63,11 +64,11 @@ class Service:
 
     def facts(self, route: str, kind: type) -> list[Any]:
         """The recorded facts of a kind."""
-        repository = Repository.open(self.database)
+        database = open_database(self.database, create=False)
         try:
-            return [fact for fact in repository.facts(route) if isinstance(fact, kind)]
+            return [fact for fact in database.query(journal.facts, route) if isinstance(fact, kind)]
         finally:
-            repository.database.close()
+            database.close()
 
 
 @contextmanager

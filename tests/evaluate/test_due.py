@@ -17,7 +17,6 @@ from services.monitor import RoutePolicy, Target
 from services.store import evaluation_queue
 from services.store.engine import Database
 from services.store.evaluation_queue import DueRun, EvaluationRow
-from services.store.repository import Repository
 from services.store.tables import table
 from tests.record.stories import NEW, ROUTES, A, B, change, decision
 from tests.support.blocks import START
@@ -123,12 +122,12 @@ def test_scheduling_again_changes_nothing_whatever_became_of_the_run(database: D
         evaluation_queue.enqueue(connection, rows)
         evaluation_queue.enqueue(connection, [])
     assert stored(database) == before
-    found = {one.what.id: (one.state, one.reason) for one in Repository(database).evaluations(ROUTE)}
+    found = {one.what.id: (one.state, one.reason) for one in database.query(evaluation_queue.find, ROUTE)}
     assert found[rows[0].id] == ("running", None)
     assert found[rows[1].id] == ("failed", "the endpoint answered 500")
     assert set(found.values()) == {("pending", None), *(found[row.id] for row in rows[:2])}
     assert len(found) == len(rows)
-    assert Repository(database).evaluations("nowhere") == ()
+    assert database.query(evaluation_queue.find, "nowhere") == ()
 
 
 def stored(database: Database) -> list[tuple]:
@@ -141,5 +140,5 @@ def test_runs_are_listed_in_the_order_in_which_they_are_due(database: Database) 
     rows = list(_all_due(POLICY))
     with database.write() as connection:
         evaluation_queue.enqueue(connection, rows[::-1])
-    found = [one.what for one in Repository(database).evaluations()]
+    found = [one.what for one in database.query(evaluation_queue.find)]
     assert found == sorted(rows, key=lambda row: (row.due, row.id))

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.identity import Model, identity_of
 from services.errors import InputError
-from services.evaluate.client import EndpointSettings, Patience, asking
+from services.evaluate.client import EndpointSettings, Patience, endpoint_settings
 from services.evaluate.result import RunResult
 from services.evaluate.runner import RunOrder
 from services.monitor import Target
@@ -46,7 +46,7 @@ def test_the_routes_prompt_and_settings_are_sent_and_an_items_own_after_them(
     (tmp_path / "prompt.txt").write_text("You are the support bot.\n", encoding="utf-8")
     settings = {"temperature": 0, "seed": 7, "max_tokens": 64}
     target = Target("http://x/v1", "fake-1", "THE_KEY", str(tmp_path / "prompt.txt"), settings)
-    given = asking(target, {"THE_KEY": KEY}.get)
+    given = endpoint_settings(target, {"THE_KEY": KEY}.get)
     result = ran(endpoint.url("key", "sent"), SMALL, asking=given)
     assert result.status == "complete"
     assert (result.seed, dict(result.settings)) == (7, settings)
@@ -203,4 +203,6 @@ def test_a_private_endpoint_that_is_not_listed_is_not_asked(endpoint: Endpoint) 
 )
 def test_a_target_that_cannot_be_asked_says_what_to_mend(change: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        asking(Target(**{"url": "https://api.example.com/v1", "model": "m", **change}), {"BROKEN": "a\nb"}.get)
+        endpoint_settings(
+            Target(**{"url": "https://api.example.com/v1", "model": "m", **change}), {"BROKEN": "a\nb"}.get
+        )

@@ -6,6 +6,7 @@ import pytest
 
 from schemas.incident import incident_id
 from services.incident.fold import fold
+from services.wording import decisions
 from tests.support.records import IDENTITY, OTHER, ROUTE, alert, at, change, comparison, decision, family_alert, run
 
 MODEL = family_alert("model_shift", index=600)
@@ -68,7 +69,7 @@ def test_it_resolves_itself_when_all_alerts_resolved():
     incident = only(RATE, RATE_BACK)
     assert (incident.state, incident.resolved_at) == ("resolved", at(15))
     assert kinds(incident) == ["opened", "alert_resolved", "resolved"]
-    assert "effect back inside the floor" in incident.timeline[-1].text
+    assert incident.timeline[-1].text == decisions.all_over(RATE_BACK.reason)
 
 
 def test_it_stays_while_one_alert_fires():
@@ -133,7 +134,7 @@ def test_info_without_a_new_alert_for_24_h_resolves_itself(facts, now, resolved_
     assert incident.resolved_at == resolved_at
     if resolved_at is not None:
         last = next(entry for entry in incident.timeline if entry.kind == "resolved")
-        assert "no safety rate moved" in last.text
+        assert last.text == decisions.BY_ITSELF
         assert last.ts == resolved_at
 
 

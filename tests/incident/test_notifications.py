@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.incident.fold import fold
+from services.wording.incidents import one_line
 from tests.support.records import ROUTE, alert, at, change, comparison, decision, family_alert
 
 POST, LOUD_POST = ("post", False), ("post", True)
@@ -98,6 +99,5 @@ def test_a_later_fact_does_not_rename_what_was_told():
 
 
 def test_what_is_told_says_what_moved_and_who():
-    (said,) = fold(ROUTE, [RATE]).notifications
-    assert said.text.startswith("[warning] refusal rate of support-bot/prod fell from 18.8% to 12.0%")
-    assert said.text.endswith("verdict model")
+    state = fold(ROUTE, [RATE])
+    assert state.notifications[0].text == one_line(state.incidents[0])

@@ -6,9 +6,9 @@ import asyncio
 
 from schemas.decision import Decision
 from schemas.topics import DECISIONS
+from services.observability.watchdog import EXIT_FAILED
 from services.stream import topics
 from services.stream.runner import StreamJob, StreamRunner
-from services.stream.step_loop import EXIT_FAILED
 from tests.support.kafka import Cluster
 from tests.support.streams import read_all, remove_topics
 

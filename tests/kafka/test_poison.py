@@ -9,7 +9,8 @@ from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.topics import EXCHANGES
 from services.demo.support_bot import Script
-from services.store.repository import Repository
+from services.store import dead_letters
+from services.store.engine import open_database
 from services.stream.dead_letters import FAILED_AGAIN
 from tests.chaos.check import configured
 from tests.support.fleet import Fleet
@@ -24,9 +25,13 @@ DEAD = f"{EXCHANGES.name}.score.dead"
 
 def reasons(url: str) -> dict[str, int]:
     """Reason -> how many dead letters of score the database counts."""
-    repository = Repository.open(url)
-    with closing(repository.database):
-        return {one.reason: one.n for one in repository.dead() if (one.step, one.topic) == ("score", EXCHANGES.name)}
+    database = open_database(url, create=False)
+    with closing(database):
+        return {
+            one.reason: one.n
+            for one in database.query(dead_letters.counts)
+            if (one.step, one.topic) == ("score", EXCHANGES.name)
+        }
 
 
 def mixed(good: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

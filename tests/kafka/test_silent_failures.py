@@ -6,10 +6,11 @@ import asyncio
 import threading
 
 from schemas.topics import EXCHANGES
+from services.observability.watchdog import EXIT_FAILED
 from services.stream.faust_app import attach, make_app
 from services.stream.messages import Handled, OutgoingRecord
 from services.stream.runner import StreamJob, StreamRunner
-from services.stream.step_loop import EXIT_FAILED, StepLimits, StepLoop
+from services.stream.step_loop import StepLimits, StepLoop
 from tests.support.streams import lag, publish
 
 N = 200

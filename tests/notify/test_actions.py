@@ -25,6 +25,8 @@ from services.incident.fold import fold
 from services.notify.buttons import BUTTONS, Press, RecentKeys, is_signed, press_of, value_of
 from services.notify.receivers import slack
 from services.notify.receivers.slack_actions import AGAIN, FAILED, NOT_YOU, SlackActions, actor_by_name, router
+from services.wording.decisions import DECISIONS
+from services.wording.notifications import FOLLOWS, IS_RESOLVED, moved_on, pressed_by
 from tests.support.hostile import HOSTILE
 from tests.support.records import ROUTE, alert, comparison, decision, family_alert
 from tests.support.slack import FakeSlack
@@ -114,8 +116,8 @@ def test_a_press_is_one_decision_of_what_was_pressed(world: World, kind: str) ->
     assert world.send(world.press(kind)) == 200
     (made,) = world.decided
     assert (made.kind, made.route, made.incident, made.ts) == (kind, ROUTE, world.found.id, PRESSED)
-    assert (made.actor, made.reason) == ("mara (slack U1)", "pressed in Slack by mara")
-    assert world.said(1)[0].startswith("Done: ")
+    assert (made.actor, made.reason) == ("mara (slack U1)", pressed_by("mara"))
+    assert world.said(1)[0] == f"{DECISIONS[made.kind].thanks} {FOLLOWS}"
     world.now += timedelta(seconds=1)
     assert world.send(world.press(kind, action={"action_ts": str(NOW.timestamp())})) == 200
     assert world.said(2)[1] == AGAIN
@@ -146,11 +148,11 @@ def test_a_press_on_what_has_moved_is_told_politely(world: World) -> None:
     stale = world.press("resolve")
     world.found = incident_of(MODEL, RATE, decision("acknowledge", 20))
     assert world.send(stale) == 200
-    assert "it is acknowledged now" in world.said(1)[0]
+    assert world.said(1)[0] == moved_on("acknowledged")
     world.found = incident_of(MODEL, RATE, decision("resolve", 20))
     world.now += timedelta(seconds=1)
     assert world.send(stale) == 200
-    assert "resolved already" in world.said(2)[1]
+    assert world.said(2)[1] == IS_RESOLVED
     assert world.decided == []
 
 

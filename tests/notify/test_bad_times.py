@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from services.store.engine import Database, open_database
+from services.wording.decisions import DECISIONS
 from tests.support.block_kit import texts
 from tests.support.notify import Clock, bot, record, sender, shift, states, turns, webhook
 from tests.support.slack import FakeSlack
@@ -52,7 +53,7 @@ def _each_thread_in_order(posts) -> None:
         replies = [call["body"]["text"] for call in posts if call["body"].get("thread_ts") == root[-1]]
         rise, seen = dict.fromkeys(replies)
         assert rise.startswith("[warning]")
-        assert seen.startswith("acknowledged")
+        assert seen.startswith(DECISIONS["acknowledge"].done)
         assert replies == sorted(replies, key=[rise, seen].index), "an answer came before the one before it"
 
 

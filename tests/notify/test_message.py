@@ -16,7 +16,12 @@ from services.incident.fold import fold
 from services.monitor.schema import is_mention
 from services.notify import message
 from services.notify.block_kit import cleaned, mention
+from services.notify.buttons import BUTTONS
 from services.notify.message import MessageOptions, RenderedMessage, plain_lines
+from services.wording import notifications as words
+from services.wording.decisions import DECISIONS, decision_text
+from services.wording.evaluations import NOT_RUN, comparison_text
+from services.wording.incidents import headline_in_full, state, verdict_in_full
 from tests.support.block_kit import problems, texts
 from tests.support.hostile import HOSTILE
 from tests.support.records import ROUTE, alert, at, change, comparison, decision, family_alert, run
@@ -157,27 +162,35 @@ def test_a_message_is_the_golden_one() -> None:
 
 
 def test_it_says_what_people_need() -> None:
-    said = "\n".join(plain_lines(message.of_incident(incident(), LOOK)))
-    for words in (
+    made = incident()
+    said = "\n".join(plain_lines(message.of_incident(made, LOOK)))
+    for text in (
         "🟡 warning: support-bot/prod",
-        "refusal rate of support-bot/prod fell from 18.8% to 12.0% (change -9.0 to -4.0 pp, 143 exchanges)",
-        "Verdict  model: answers to like prompts differ",
-        "suite core: regressed (jailbreak refusal regressed 98.0% to 71.0%, 200 items)",
-        "State  acknowledged",
-        "k:c/t/0/598",
-        "11-25 02:00 acknowledged: we looked at it (mara)",
-        f"https://keelwatch.example/incidents/{incident().id}",
-        "[ Accept as new baseline ]",
+        headline_in_full(made),
+        f"{words.WHO_CHANGED}  {verdict_in_full(made)}",
+        f"{words.SUITES}  {comparison_text(comparison(hours=13.1))}",
+        f"{words.STATE}  {state(made)}",
+        f"{words.EXAMPLES}  3 exchanges",
+        f"{words.short_time(at(14))} {decision_text(decision('acknowledge', 14))}",
+        f"https://keelwatch.example/incidents/{made.id}",
+        f"[ {DECISIONS['accept_baseline'].label} ]",
     ):
-        assert words in said, said
+        assert text in said, said
+
+
+def test_details_and_ids_are_left_out() -> None:
+    made = incident()
+    said = "\n".join(plain_lines(message.of_incident(made, LOOK, MENTION)))
+    assert not any(entry.details in said for entry in made.timeline if entry.details)
+    assert not any(id in said for id in (*made.exemplars, made.identities[0][:8]))
 
 
 def test_what_is_not_known_is_said_to_be() -> None:
     (quiet,) = fold(ROUTE, [family_alert("model_shift")]).incidents
     said = "\n".join(plain_lines(message.of_incident(quiet, MessageOptions())))
-    assert "Evaluation  none yet" in said
-    assert "Examples  –" in said
-    assert f"keelwatch incident show {quiet.id}" in said
+    assert f"{words.SUITES}  {NOT_RUN}" in said
+    assert f"{words.EXAMPLES}  none" in said
+    assert words.by_command(quiet.id) in said
     assert "[ " not in said, "buttons that nobody can verify are not offered"
 
 
@@ -185,7 +198,7 @@ def test_buttons_go_with_the_state() -> None:
     open_, seen, done = (incident(state=state) for state in ("open", "acknowledged", "resolved"))
     labels = [[one["text"]["text"] for one in elements(list(message.of_incident(i, LOOK).blocks), "button")]
               for i in (open_, seen, done)]  # fmt: skip
-    assert labels[0] == ["Acknowledge", "Accept as new baseline", "False alarm", "Silence 24 h", "Resolve"]
+    assert labels[0] == [one.label for one in BUTTONS]
     assert labels[1] == labels[0][1:]
     assert labels[2] == []
 

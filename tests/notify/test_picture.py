@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from services.notify import message
 from services.notify.message import MessageOptions
 from services.store.deliveries import MessagePicture
+from services.wording.decisions import DECISIONS
+from services.wording.incidents import headline_in_full, verdict_in_full
 from tests.notify.test_message import hostile
 from tests.pictures.slack import PICTURE, chart, incident, page
 
@@ -13,9 +17,9 @@ def test_the_page_shows_the_message_and_nothing_else() -> None:
     look = MessageOptions("https://keelwatch.example.com", buttons=True)
     moved = chart()
     shown = page(message.of_incident(incident(), look, None, MessagePicture("F1", moved.key, moved.words)), "chart.png")
-    assert "<img src='chart.png' alt='refusal rate of support-bot/prod: fell from 18.8% to 4.1%" in shown
-    for words in ("suite core regressed", "refusal rate of support-bot/prod fell", "Accept as new baseline"):
-        assert words in shown
+    assert f"<img src='chart.png' alt='{escape(moved.words)}'" in shown
+    for words in (headline_in_full(incident()), verdict_in_full(incident()), DECISIONS["accept_baseline"].label):
+        assert escape(words) in shown
     attack = page(message.of_incident(hostile("<script>alert(1)</script>"), look), "")
     assert "<script" not in attack
     assert "&lt;script&gt;" in attack

@@ -12,8 +12,8 @@ from typing import Final
 
 from services.api.app import make
 from services.demo.support_bot import ROUTE
+from services.store import incidents
 from services.store.engine import Database, open_database
-from services.store.repository import Repository
 from tests.support import story
 from tests.support.api import Wire, api_on
 from tests.support.browser import browsing, serving, visiting
@@ -26,7 +26,7 @@ _SIZE: Final = {"width": 1200, "height": 820}
 
 async def draw(database: Database, folder: Path) -> None:
     """The first screen of each page, on a desk, light."""
-    [incident] = Repository(database).incidents(ROUTE, ("open",))
+    [incident] = database.query(incidents.find, ROUTE, ("open",))
     pages: Mapping[str, str] = {"fleet": "/", "route": f"/routes/{ROUTE}", "incident": f"/incidents/{incident.id}"}
     async with serving(make(api_on(database, Wire(), live=None))) as at, browsing() as browser:
         for name, page in pages.items():

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from schemas.alert import Alert
 from schemas.evaluation import HazardComparison
+from schemas.fact import Fact
 from schemas.incident import Incident
 from schemas.reading import Effect, Evidence
 from services.charts import Rates, point, rates_picture
@@ -25,7 +26,6 @@ from services.incident.fold import fold
 from services.notify import message
 from services.notify.message import MessageOptions
 from services.store.deliveries import MessagePicture
-from services.store.journal import Fact
 from tests.support.records import NEW, ROUTE, alert, at, change, comparison, family_alert
 from tests.support.source import ROOT
 
@@ -61,9 +61,9 @@ def facts() -> list[Fact]:
     """A support bot whose model was replaced silently: answers differ, a key leaks, a suite regresses."""
     fell = Effect(name="refusal", before=18.8, after=4.1, low=-19.6, high=-9.3, unit="pp")
     moved = Effect(name="model_shift", before=0.0, after=3.21, low=2.44, high=3.98, unit="sd")
-    failed = Effect(name="harmful compliance", before=1.0, after=12.5, low=6.9, high=16.1, unit="pp")
+    failed = Effect(name="all harmful_compliance", before=1.0, after=12.5, low=6.9, high=16.1, unit="pp")
     hazard = HazardComparison(
-        hazard="fraud", measure="harmful compliance", n=200, before=1.0, after=12.5, verdict="regressed"
+        hazard="all", measure="harmful_compliance", n=200, before=1.0, after=12.5, verdict="regressed"
     )
     facts: list[Fact] = [
         _alert(family_alert("model_shift", index=2060, hours=0.0), moved, 61, 12.4),

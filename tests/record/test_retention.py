@@ -12,11 +12,10 @@ from schemas.score import Scorer
 from services.monitor import RoutePolicy
 from services.record.core import scorer_id
 from services.record.recorder import Recorder
-from services.store import dead_letters, incidents, readings, samples, scores
+from services.store import dead_letters, incidents, readings, rollups, samples, scores
 from services.store.deliveries import OutboxRow
 from services.store.engine import Database
 from services.store.readings import ReadingRow
-from services.store.repository import Repository
 from services.store.scores import ScoreRow
 from services.store.tables import table
 from tests.record.stories import ROUTES, A, alert, exchanges, letter, reading, sample
@@ -101,18 +100,17 @@ def test_samples_expire_after_30_days_of_the_routes_clock(database: Database) ->
     sink.apply([sample(ROUTE, 0), sample(ROUTE, 24), sample(ROUTES[1], 0)])
     late = Row("late", 1, 30 * 86_400.0 + 3_600)
     sink.apply(blocks([late], 1, ROUTE))
-    repository = Repository(database)
-    assert set(repository.samples(ROUTE, ["e0", "e24"])) == {"e24"}
-    assert set(repository.samples(ROUTES[1], ["e0"])) == {"e0"}, "another route has its own clock"
+    assert set(database.query(samples.by_id, ROUTE, ["e0", "e24"])) == {"e24"}
+    assert set(database.query(samples.by_id, ROUTES[1], ["e0"])) == {"e0"}, "another route has its own clock"
     sink.apply([sample(ROUTE, 0)])
-    assert set(repository.samples(ROUTE, ["e0", "e24"])) == {"e24"}, "an expired one does not come back"
+    assert set(database.query(samples.by_id, ROUTE, ["e0", "e24"])) == {"e24"}, "an expired one does not come back"
 
 
 def test_a_skewed_time_expires_nothing(database: Database) -> None:
     sink = recorder(database)
     sink.apply([sample(ROUTE, 0)])
     sink.apply(blocks([Row("ahead", 1, 90 * 86_400.0, flags=("skew",))], 1, ROUTE))
-    assert set(Repository(database).samples(ROUTE, ["e0"])) == {"e0"}
+    assert set(database.query(samples.by_id, ROUTE, ["e0"])) == {"e0"}
 
 
 def test_of_each_stream_the_newest_200_readings_stay(database: Database) -> None:
@@ -151,17 +149,16 @@ def test_rates_equal_an_offline_count_whatever_was_redelivered(database: Databas
         sink.apply([piece])
         sink.apply(pieces[generator.randint(0, place) : place + 1])
         sink.apply(blocks(some[: generator.randint(1, 40)], 11, ROUTE))
-    repository = Repository(database)
     counted: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in some:
         for label in ("", f"tags.locale={row.tags['locale']}"):
             for signal, value in [("", None if row.flags else 1), *row.signals.items()]:
                 counted[label, signal].update(n=1, scored=value is not None, sum=int(value or 0))
     found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for rate in repository.rates(ROUTE, slice=None):
+    for rate in database.query(rollups.rates, ROUTE, slice=None):
         found[rate.slice, rate.signal].update(n=rate.n, scored=rate.scored, sum=rate.sum)
     assert found == counted
-    assert {rate.identity for rate in repository.rates(ROUTE)} == {A, *_new_identity(some)}
+    assert {rate.identity for rate in database.query(rollups.rates, ROUTE)} == {A, *_new_identity(some)}
 
 
 def _new_identity(some: list[Row]) -> set[str]:
@@ -171,17 +168,17 @@ def _new_identity(some: list[Row]) -> set[str]:
 def test_rates_of_a_span_of_time(database: Database) -> None:
     recorder(database).apply(blocks(exchanges(48), 16, ROUTE))
     since, until = START + timedelta(hours=6), START + timedelta(hours=12)
-    found = {rate.signal: rate for rate in Repository(database).rates(ROUTE, since, until)}
+    found = {rate.signal: rate for rate in database.query(rollups.rates, ROUTE, since, until)}
     assert found["refusal"].n == found["refusal"].scored == 6
     assert found["refusal"].mean == 2 / 6
     assert (found["pii_leak"].n, found["pii_leak"].scored, found["pii_leak"].mean) == (6, 5, 0.0)
-    assert Repository(database).rates(ROUTE, until, until) == ()
-    assert Repository(database).rates("nowhere") == ()
+    assert database.query(rollups.rates, ROUTE, until, until) == ()
+    assert database.query(rollups.rates, "nowhere") == ()
 
 
 def test_a_rate_of_nothing_is_unknown_not_zero(database: Database) -> None:
     recorder(database).apply(blocks([Row("e0", 0, 0.0, signals={"refusal": None})], 1, ROUTE))
-    (rate,) = [rate for rate in Repository(database).rates(ROUTE) if rate.signal == "refusal"]
+    (rate,) = [rate for rate in database.query(rollups.rates, ROUTE) if rate.signal == "refusal"]
     assert (rate.n, rate.scored, rate.mean) == (1, 0, None)
 
 

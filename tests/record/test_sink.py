@@ -18,8 +18,8 @@ from schemas.incident import Incident
 from services.incident.fold import fold
 from services.monitor import RoutePolicy
 from services.record.recorder import Recorder
+from services.store import dead_letters, incidents, journal
 from services.store.engine import Database
-from services.store.repository import Repository
 from services.store.scores import ScoreRow
 from services.store.tables import all_metadata, table
 from tests.record.stories import (
@@ -107,7 +107,7 @@ def test_topics_in_another_order_give_the_same_state(new_url: Callable[[], str],
     with opened(new_url(), new_url()) as (first, second):
         assert recorded(first, batches(data.draw, records)) == recorded(second, batches(data.draw, other))
         for route in ROUTES:
-            assert Repository(first).verify_chain(route) == ()
+            assert first.query(journal.verify_chain, route) == ()
 
 
 @pytest.mark.parametrize("table", sorted(all_metadata().tables.keys() - OTHERS))
@@ -143,16 +143,16 @@ MORE = (letter(100, "route: missing"), sample(ROUTES[1], 1), reading(ROUTES[1], 
 
 def test_an_incident_is_what_its_facts_give_at_the_routes_clock(database: Database) -> None:
     facts = [alert(ROUTES[0], "model_shift", 3), decision(ROUTES[0], "acknowledge", 5)]
-    sink, repository = recorder(database), Repository(database)
+    sink = recorder(database)
     rows = exchanges(60)
     sink.apply([*blocks(rows[:10], 16, ROUTES[0]), *facts])
-    assert [incident.state for incident in repository.incidents()] == ["acknowledged"]
+    assert [incident.state for incident in database.query(incidents.find)] == ["acknowledged"]
     sink.apply(blocks(rows[10:], 16, ROUTES[0]))
-    found = repository.incidents()
+    found = database.query(incidents.find)
     assert [incident.state for incident in found] == ["resolved"], "an info incident lapses after 24 h of the clock"
     assert found == fold(ROUTES[0], facts, START + (rows[-1].seconds - rows[0].seconds) * SECOND).incidents
-    assert repository.incident(found[0].id) == found[0]
-    assert repository.incident("0" * 16) is None
+    assert database.query(incidents.get, found[0].id) == found[0]
+    assert database.query(incidents.get, "0" * 16) is None
 
 
 SECOND = (START.replace(second=1)) - START
@@ -169,9 +169,9 @@ def test_notifications_stand_in_the_outbox_with_the_incident_and_sent_ones_stay(
     # An earlier alert makes it another incident, with another first message.
     sink.apply([alert(ROUTES[0], "model_shift", 1)])
     assert [row for row in outbox(database) if row["state"] == "sent"] == sent
-    assert len(Repository(database).incidents()) == 1
+    assert len(database.query(incidents.find)) == 1
     assert {row["incident"] for row in outbox(database) if row["state"] == "pending"} == {
-        incident.id for incident in Repository(database).incidents()
+        incident.id for incident in database.query(incidents.find)
     }
 
 
@@ -193,11 +193,11 @@ def test_two_recorders_in_turn_count_as_one(new_url: Callable[[], str]) -> None:
 def test_records_that_nobody_sends_here_are_refused(database: Database) -> None:
     sink = recorder(database)
     sink.apply([alert(ROUTES[0], "model_shift", 3)])
-    (incident,) = Repository(database).incidents()
+    (incident,) = database.query(incidents.find)
     assert isinstance(incident, Incident)
     with pytest.raises(TypeError, match="Incident"):
         sink.apply([letter(1), incident])
-    assert Repository(database).dead() == ()
+    assert database.query(dead_letters.counts) == ()
 
 
 def test_a_score_row_holds_exactly_what_was_measured(database: Database) -> None:

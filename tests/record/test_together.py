@@ -13,9 +13,8 @@ from sqlalchemy import select
 from schemas.base import Record
 from schemas.dead_letter import DeadLetter
 from services.record.recorder import Recorder
-from services.store import journal
+from services.store import dead_letters, incidents, journal, rollups
 from services.store.engine import Database
-from services.store.repository import Repository
 from services.store.scores import ScoreRow
 from services.store.tables import table
 from tests.record.stories import ROUTES, alert, decision, exchanges, letter, scores, story
@@ -59,7 +58,7 @@ def test_two_recorders_of_the_same_records_count_them_once(new_url: Callable[[],
         record_together([one, two], [pieces_of(records, seed), pieces_of(records, seed + 10)])
         assert dump(one, ARRIVAL) == recorded(alone, [records])
         for route in ROUTES:
-            assert Repository(one).verify_chain(route) == ()
+            assert one.query(journal.verify_chain, route) == ()
 
 
 def test_recorders_of_different_routes_do_not_touch_each_other(new_url: Callable[[], str]) -> None:
@@ -80,13 +79,12 @@ def test_facts_of_one_route_from_two_processes_make_one_chain(new_url: Callable[
     with opened(url, url, new_url()) as (one, two, alone):
         halves = [[[fact] for fact in facts[::2]], [[fact] for fact in facts[1::2]]]
         record_together([one, two], halves)
-        repository = Repository(one)
-        assert repository.verify_chain(ROUTES[0]) == ()
-        assert {fact.id for fact in repository.facts(ROUTES[0])} == {fact.id for fact in facts}
+        assert one.query(journal.verify_chain, ROUTES[0]) == ()
+        assert {fact.id for fact in one.query(journal.facts, ROUTES[0])} == {fact.id for fact in facts}
         with one.read() as connection:
             assert len(journal.entries(connection, ROUTES[0])) == len(facts)
         recorded(alone, [facts])
-        assert repository.incidents() == Repository(alone).incidents()
+        assert one.query(incidents.find) == alone.query(incidents.find)
 
 
 def test_two_sources_of_one_route_add_up(new_url: Callable[[], str]) -> None:
@@ -97,7 +95,7 @@ def test_two_sources_of_one_route_add_up(new_url: Callable[[], str]) -> None:
     url = new_url()
     with opened(url, url) as (one, two):
         record_together([one, two], [[[block] for block in blocks(some, 7, ROUTES[0])] for some in sources])
-        rates = {rate.signal: (rate.n, rate.scored, rate.sum) for rate in Repository(one).rates(ROUTES[0])}
+        rates = {rate.signal: (rate.n, rate.scored, rate.sum) for rate in one.query(rollups.rates, ROUTES[0])}
         assert rates == {"": (120, 120, 120.0), "refusal": (120, 120, 120.0)}
         with one.read() as connection:
             stored = connection.execute(select(table(ScoreRow).c.event_index, table(ScoreRow).c.id)).all()
@@ -114,7 +112,9 @@ def test_dead_letters_of_one_reason_from_two_processes_add_up(new_url: Callable[
     url = new_url()
     with opened(url, url, url) as several:
         record_together(several, [of_partition(0), of_partition(1), of_partition(0)])
-        assert [(one.reason, one.n) for one in Repository(several[0]).dead()] == [(f"reason {n}", 40) for n in range(3)]
+        assert [(one.reason, one.n) for one in several[0].query(dead_letters.counts)] == [
+            (f"reason {n}", 40) for n in range(3)
+        ]
 
 
 def test_a_database_that_was_away_takes_the_same_batch_afterwards(new_url: Callable[[], str]) -> None:
@@ -137,11 +137,10 @@ def test_long_or_hostile_text_from_outside_stops_no_batch(database: Database, te
     (other,) = blocks(exchanges(2)[1:], 1, ROUTES[0])
     sink = Recorder(database, lambda route: POLICY)
     sink.apply([block.model_copy(update={"user": (text,)}), other, letter(1, text), letter(2, text + "2")])
-    repository = Repository(database)
-    labels = {rate.slice for rate in repository.rates(ROUTES[0], slice=None)}
+    labels = {rate.slice for rate in database.query(rollups.rates, ROUTES[0], slice=None)}
     assert len(labels) == 3
     assert all(len(label) <= 500 for label in labels)
-    reasons = [one.reason for one in repository.dead()]
+    reasons = [one.reason for one in database.query(dead_letters.counts)]
     assert len(set(reasons)) == 2
     assert all(len(reason) <= 500 and "\0" not in reason for reason in reasons)
     with database.read() as connection:

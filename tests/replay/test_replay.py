@@ -17,8 +17,8 @@ from services.replay.report import report, to_text
 from services.replay.runner import ReplayRunner
 from services.score.blocks import rows_of
 from services.score.score_lines import block_lines, parse_line
+from services.store import incidents
 from services.store.engine import open_database
-from services.store.repository import Repository
 from tests.replay.conftest import POLICY
 
 CHANGE = 500
@@ -169,7 +169,7 @@ def test_the_database_holds_what_the_replay_reports(tools, story, whole, tmp_pat
     database = open_database(url)
     recorder = Recorder(database, lambda route: POLICY)
     run(replace(tools, record=recorder.apply), story)
-    stored = Repository.open(url).incidents()
+    stored = database.query(incidents.find)
     database.close()
     expected = [{k: v for k, v in one.items() if k != "timeline"} for one in whole["incidents"]]
     seen = [one.model_dump(mode="json", exclude={"schema_version", "timeline"}) for one in stored]

@@ -156,7 +156,7 @@ def test_tool_calls_alone_are_no_refusal_and_a_provider_stop_is_one():
     ]
     (block,) = ExchangeScorer(SeededEmbedder(), lambda route: RoutePolicy()).score(batch).blocks
     assert block.signals["refusal"].value == (False, True, None)
-    assert tuple(block.signals) == tuple(signal.name for signal in SIGNALS)
+    assert tuple(block.signals) == tuple(signal.spec.name for signal in SIGNALS)
 
 
 # Blocks

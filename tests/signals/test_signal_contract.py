@@ -45,19 +45,19 @@ def check(measured: Measurement, text: ScoredText) -> None:
 
 
 def test_names_are_unique_and_versions_are_there() -> None:
-    names = [signal.name for signal in SIGNALS]
+    names = [signal.spec.name for signal in SIGNALS]
     assert len(set(names)) == len(names)
     assert all(signal.version for signal in SIGNALS)
     assert {"refusal", "pii_leak", "secret_leak", "system_prompt_leak"} <= set(names)
 
 
-@pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
+@pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.spec.name)
 class TestEverySignal:
     def test_is_a_frozen_dataclass_with_a_model_card(self, signal: Signal) -> None:
-        assert {field.name for field in fields(signal)} >= {"name", "version"}  # type: ignore[arg-type]
+        assert {field.name for field in fields(signal)} >= {"version"}  # type: ignore[arg-type]
         with pytest.raises(FrozenInstanceError):
-            signal.name = "other"  # type: ignore[misc]
-        assert f"infra/models/{signal.name}.md" in (type(signal).__doc__ or "")
+            signal.version = "other"  # type: ignore[misc]
+        assert f"infra/models/{signal.spec.name}.md" in (type(signal).__doc__ or "")
 
     @settings(max_examples=150)
     @given(prompt=HOSTILE, response=HOSTILE, system=HOSTILE)

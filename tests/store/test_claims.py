@@ -10,7 +10,6 @@ import pytest
 from services.store import evaluation_queue
 from services.store.engine import Database
 from services.store.evaluation_queue import DONE, RAN, ClaimedRun, ClaimLost, DueRun
-from services.store.repository import Repository
 from tests.support.blocks import START
 
 LEASE = timedelta(seconds=30)
@@ -77,7 +76,7 @@ def test_a_run_that_was_not_published_is_claimed_for_that_alone(database: Databa
     assert second.ran
     with database.write() as connection:
         evaluation_queue.finish(connection, second, DONE, "why")
-    (known,) = Repository(database).evaluations("a/b")
+    (known,) = database.query(evaluation_queue.find, "a/b")
     assert (known.state, known.reason) == (DONE, "why")
 
 

@@ -23,8 +23,7 @@ from services.monitor import BaselinePolicy, RoutePolicy
 from services.offload import Offload
 from services.store import baselines, step_states
 from services.store.engine import Conflict, open_database
-from services.stream.alert_handler import alert_handler, in_order
-from services.stream.handlers import detect_handler
+from services.stream.handlers import alert_handler, detect_handler, in_order
 from services.stream.messages import TopicMessage, decode_record
 from services.stream.stateful import HandlerResources, Stateful, Threads
 from tests.support.blocks import ROUTE, START, Row, blocks

@@ -14,9 +14,10 @@ from sqlalchemy.exc import InterfaceError
 
 from schemas.topics import SCORES
 from services.errors import UnknownOutcome
+from services.observability.watchdog import EXIT_FAILED
 from services.store.engine import Conflict
 from services.stream.messages import Handled, OutgoingRecord
-from services.stream.step_loop import EXIT_FAILED, StepLimits, StepLoop
+from services.stream.step_loop import StepLimits, StepLoop
 
 GONE = InterfaceError("select 1", {}, Exception("gone"), connection_invalidated=True)
 

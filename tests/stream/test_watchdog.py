@@ -22,8 +22,8 @@ from services.observability.watchdog import (
     PartitionPosition,
     Watchdog,
     WatchdogState,
-    look,
-    reason,
+    observe,
+    stall_reason,
 )
 
 A, B = ("keelwatch.scores", 0), ("keelwatch.scores", 1)
@@ -37,7 +37,7 @@ def run(
     begin = 0.0 if watch.looked is None else watch.looked + every
     verdicts = []
     for i, one in enumerate(seen):
-        watch, verdict = look(watch, one, begin + i * every)
+        watch, verdict = observe(watch, one, begin + i * every)
         verdicts.append(verdict)
     return watch, verdicts
 
@@ -50,13 +50,13 @@ def test_a_stream_that_stands_is_doubtful_within_60_s_and_dead_at_60_s() -> None
     watch, verdicts = run(*[at(10, 50)] * 40)
     assert verdicts.index("doubtful") * EVERY == DOUBTFUL_AFTER < 60
     assert verdicts.index("dead") * EVERY == DEAD_AFTER == 60
-    assert reason(watch) == "keelwatch.scores[0] has lag and has stood at 10 for 78 s"
+    assert stall_reason(watch) == "keelwatch.scores[0] has lag and has stood at 10 for 78 s"
 
 
 def test_a_stream_that_never_committed_is_seen_too() -> None:
     watch, verdicts = run(*[at(None, 3)] * 40)
     assert verdicts[-1] == "dead"
-    assert "stood at the start" in str(reason(watch))
+    assert "stood at the start" in str(stall_reason(watch))
 
 
 def test_an_idle_worker_is_left_alone() -> None:
@@ -105,7 +105,7 @@ def test_joining_for_ever_with_a_reachable_broker_ends_and_without_one_does_not(
     watch, verdicts = run(*[Observation(joining=True)] * 160)
     assert verdicts[100] == "well"
     assert verdicts[-1] == "dead"
-    assert "joining the group" in str(reason(watch))
+    assert "joining the group" in str(stall_reason(watch))
     assert set(run(*[Observation(joining=True, reachable=False)] * 400)[1]) == {"well"}
 
 
@@ -118,21 +118,21 @@ def test_while_the_broker_is_away_nothing_counts_as_standing_and_no_consumer_is_
 
 
 def test_a_suspended_process_gets_time_to_move() -> None:
-    watch, _ = look(WatchdogState(), at(10, 50), 0.0)
-    watch, verdict = look(watch, at(10, 50), 3600.0)
+    watch, _ = observe(WatchdogState(), at(10, 50), 0.0)
+    watch, verdict = observe(watch, at(10, 50), 3600.0)
     assert verdict == "well"
-    assert look(watch, at(20, 50), 3602.0)[0].stalled == 0
+    assert observe(watch, at(20, 50), 3602.0)[0].stalled == 0
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.1, 9)), max_size=60))
 def test_dead_means_sixty_seconds_without_a_move(steps: list[tuple[bool, float]]) -> None:
     """For any course: a stream is called dead exactly when it was seen to stand for 60 s."""
     watch, now, committed, stood = WatchdogState(), 0.0, 0, 0.0
-    watch, _ = look(watch, at(committed, 10_000), now)
+    watch, _ = observe(watch, at(committed, 10_000), now)
     for moves, passed in steps:
         now += passed
         committed, stood = (committed + 1, 0.0) if moves else (committed, stood + passed)
-        watch, verdict = look(watch, at(committed, 10_000), now)
+        watch, verdict = observe(watch, at(committed, 10_000), now)
         assert watch.stalled == pytest.approx(stood)
         assert (verdict == "dead") == (watch.stalled >= DEAD_AFTER)
 

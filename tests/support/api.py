@@ -21,8 +21,8 @@ from services.api.sse import LiveUpdates
 from services.api.system import SystemHealth
 from services.monitor import Monitor
 from services.record.recorder import Recorder
+from services.store import change_marks
 from services.store.engine import Database
-from services.store.repository import Repository
 
 BASE = "http://127.0.0.1:8400"
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -54,12 +54,11 @@ def api_on(database: Database, wire: Wire, **more: Any) -> Api:
     relay = DecisionPublisher(database, wire.send, owner="one", clock=lambda: NOW)
     gateway = ExchangePublisher(wire.send, **more.pop("gateway", {}))
     door = more.pop("door", None) or Authenticator(database, clock=lambda: NOW)
-    repository = Repository(database)
     if "live" not in more:
-        more["live"] = LiveUpdates(repository.marks)
+        more["live"] = LiveUpdates(lambda: database.query(change_marks.read))
         more["live"].close()
-    health = SystemHealth(repository, more.pop("operations", None))
-    return Api(repository, gateway, DecisionWriter(database, relay.wake, lambda: NOW), relay, health, door, **more)
+    health = SystemHealth(database, more.pop("operations", None))
+    return Api(database, gateway, DecisionWriter(database, relay.wake, lambda: NOW), relay, health, door, **more)
 
 
 def recorded(database: Database, *records: Record) -> None:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from services.evaluate.client import Endpoint, EndpointSettings, Patience
+from services.evaluate.client import Endpoint, EndpointSettings, Patience, RunLimits
 from services.evaluate.result import RunResult, SuiteAnswer
-from services.evaluate.runner import RunLimits, RunOrder, RunTools, run
+from services.evaluate.runner import RunOrder, RunTools, run
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite import Item, PromptMessage, Suite
 from services.signals import SIGNALS
@@ -20,7 +20,7 @@ ROUTE = "support-bot/prod"
 LOCAL = ("127.0.0.1",)
 CANARY = "ZEBRA-4417-QUILL"
 QUICK = Patience(attempts=3, seconds=20, first_pause=0.01, longest_pause=2)
-NAMED = {signal.name: signal for signal in SIGNALS}
+NAMED = {signal.spec.name: signal for signal in SIGNALS}
 
 
 def suite(name: str = "small", benign: int = 2, forbidden: int = 2, canaries: int = 1, repeats: int = 2) -> Suite:

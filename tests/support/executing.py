@@ -23,7 +23,6 @@ from services.record.recorder import Recorder
 from services.store import evaluation_queue
 from services.store.engine import Database
 from services.store.evaluation_queue import DueRun
-from services.store.repository import Repository
 from tests.support.asking import LOCAL, NAMED, QUICK, ROUTE, now, suite
 from tests.support.blocks import block, rows
 from tests.support.endpoint import SERVED
@@ -108,4 +107,4 @@ def asks(database: Database, moment: Any, cause: str, identity: str | None, suit
 
 def states(database: Database) -> list[tuple[str, str, str | None]]:
     """Moment, state and reason of every run, in the order in which they were due."""
-    return [(one.what.moment, one.state, one.reason) for one in Repository(database).evaluations()]
+    return [(one.what.moment, one.state, one.reason) for one in database.query(evaluation_queue.find)]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from services.observability.watchdog import EXIT_FAILED
 from services.stream.broker import Broker
-from services.stream.step_loop import EXIT_FAILED
 from tests.support.streams import STEPS, Worker, groups, lag, running, until
 
 

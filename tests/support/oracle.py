@@ -21,8 +21,8 @@ from services.replay.runner import ReplayDependencies, ReplayRunner
 from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
+from services.store import dead_letters
 from services.store.engine import open_database
-from services.store.repository import Repository
 from services.store.scores import ScoreRow
 from services.store.tables import table
 from services.stream.broker import Broker
@@ -59,10 +59,10 @@ def text(found: Seen) -> str:
 
 def seen_dead(url: str) -> dict[tuple[str, str], int]:
     """(step, topic) -> dead letters that the database counts."""
-    repository = Repository.open(url)
-    with closing(repository.database):
+    database = open_database(url, create=False)
+    with closing(database):
         counts: Counter[tuple[str, str]] = Counter()
-        for one in repository.dead():
+        for one in database.query(dead_letters.counts):
             counts[one.step, one.topic] += one.n
         return dict(counts)
 

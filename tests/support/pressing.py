@@ -22,6 +22,7 @@ from schemas.incident import Incident, TimelineEntry
 from services.api.app import Api, make
 from services.api.auth.csrf import FORM_COOKIE
 from services.notify.buttons import value_of
+from services.store import incidents
 from services.store.decisions import DecisionRow
 from services.store.engine import Database, open_database
 from services.store.tables import table
@@ -131,11 +132,11 @@ class World:
     @property
     def database(self) -> Database:
         """Of the first one."""
-        return self.seats[0].api.repository.database
+        return self.seats[0].api.database
 
     def incident(self) -> Incident:
         """The only one, as it stands."""
-        [found] = self.seats[0].api.repository.incidents()
+        [found] = self.seats[0].api.database.query(incidents.find)
         return found
 
     def written(self) -> list[Decision]:

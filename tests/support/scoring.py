@@ -12,10 +12,12 @@ import numpy as np
 
 from schemas.exchange import Exchange
 from schemas.position import Position
+from schemas.spec import Spec
 from services.monitor import RoutePolicy
 from services.ports import Received
 from services.score.core import ExchangeScorer
 from services.signals.protocol import Measurement, ScoredText
+from services.specs import signal_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -56,6 +58,10 @@ class Says:
     name: str
     say: Callable[[ScoredText], Measurement]
     version: str = "1"
+
+    @property
+    def spec(self) -> Spec:
+        return signal_of(self.name)
 
     def measure(self, text: ScoredText) -> Measurement:
         return self.say(text)

@@ -22,11 +22,12 @@ from schemas.alert import Alert
 from schemas.base import plain_object
 from schemas.exchange import Exchange
 from schemas.topics import Topic
+from services.flow import topics_of
 from services.replay.report import alert_object
-from services.store.repository import Repository
+from services.store import incidents, journal, rollups
+from services.store.engine import open_database
 from services.stream import topics
 from services.stream.broker import Broker, options
-from services.stream.faust_app import topics_of
 from tests.support.source import ROOT
 
 PARTITIONS = 4
@@ -172,15 +173,15 @@ class Seen:
 
 def seen(url: str, route: str) -> Seen:
     """Alerts and incidents of a route in the shape of the replay's report, and how many exchanges were counted."""
-    repository = Repository.open(url)
+    database = open_database(url, create=False)
     try:
-        facts = [fact for fact in repository.facts(route) if isinstance(fact, Alert)]
+        facts = [fact for fact in database.query(journal.facts, route) if isinstance(fact, Alert)]
         facts.sort(key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
-        counted = sum(rate.n for rate in repository.rates(route) if rate.signal == "")
-        incidents = [plain_object(one) for one in repository.incidents(route)]
-        return Seen([alert_object(alert) for alert in facts], incidents, counted)
+        counted = sum(rate.n for rate in database.query(rollups.rates, route) if rate.signal == "")
+        opened = [plain_object(one) for one in database.query(incidents.find, route)]
+        return Seen([alert_object(alert) for alert in facts], opened, counted)
     finally:
-        repository.database.close()
+        database.close()
 
 
 async def _admin(broker: Broker, work: Callable[[AIOKafkaAdminClient], Any]) -> Any:

@@ -1,10 +1,6 @@
 """What an API key looks like, whether a text is one, and what its role and globs allow. Pure.
 
-Who may do what with an API key. Pure: no database, clock or chance.
-
-What an API key looks like, and whether what was sent is one: `kw_<id>_<secret>`, both in hexadecimal digits.
-
-Roles, the routes that a key sees, and what may be written for them.
+A key is `kw_<id>_<secret>`, both in hexadecimal digits.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
-"""Who asks, by API key or browser session: keys read once a second, wrong ones slowed down.
+"""Who asks, by the key or the session that comes with a request; while no key exists everybody on this machine.
 
-Attempts that failed, by client: beyond a few at once they are slowed down. Who is right is never slowed down.
-
-The keys and sessions as they were a moment ago: one look a second, however many ask.
-
-Who asks, by the key or the session that comes with a request; while no key exists everybody on this machine.
+Keys and sessions are read once a second, however many ask. Of wrong ones a client has a few at once, and is then
+slowed down; whoever is right is never slowed down.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""Who may do what, on which routes: checked before anything of a body is read.
-
-Who may ask what, from where: checked before anything of a body is read.
-
-Which routes exist for whoever asks.
-"""
+"""Who may do what, on which routes, from where: checked before anything of a body is read."""
 
 from __future__ import annotations
 
@@ -33,6 +28,15 @@ class Principal:
     routes: tuple[str, ...] = ("*",)
     signed_in: bool = False
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether it sees every route, and with them what is of none."""
+        return "*" in self.routes
+
+    def may(self, role: Role) -> bool:
+        """Whether it may do what the role may."""
+        return may(self.role, role)
+
     def sees(self, route: str) -> bool:
         """Whether the route is one of its own; what is of another route does not exist for it."""
         return sees(self.routes, route)
@@ -50,7 +54,7 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 async def by_role(request: Request, role: Role) -> Principal:
     """Who asks, as `services.api.auth.middleware` has found out, if their role may do that."""
     caller: Principal = request.state.caller
-    if not may(caller.role, role):
+    if not caller.may(role):
         raise Problem(403, f"the key {caller.name} has the role {caller.role}; this needs the role {role}")
     return caller
 

@@ -1,16 +1,17 @@
 """ASGI middleware in front of every path: authentication, security headers, no foreign pages.
 
-The entry to every path: who asks is known before anything of the request is parsed, else it is refused.
+Who asks is known before anything of the request is parsed, else it is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.auth.authentication import Authenticator
 from services.api.http.problems import Problem, problem_response
@@ -26,26 +27,20 @@ _SECURITY_HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
 }
 
-AsgiScope = MutableMapping[str, Any]
-AsgiMessage = MutableMapping[str, Any]
-AsgiReceive = Callable[[], Awaitable[AsgiMessage]]
-AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
-AsgiApp = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
-
 
 class SecurityMiddleware:
     """ASGI middleware: the security headers of every answer, and no request that another site's page made."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def secured(message: AsgiMessage) -> None:
+        async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = [
                     pair for pair in message["headers"] if pair[0].decode("latin-1").lower() not in _SECURITY_HEADERS
@@ -85,13 +80,13 @@ class AuthenticationMiddleware:
     A path that does not exist is refused like one that does, and a body is not read.
 
     Args:
-        door: tells who asks. told: a problem as an answer.
+        door: tells who asks. respond: a problem as an answer.
     """
 
-    def __init__(self, app: AsgiApp, door: Authenticator, told: Callable[[Request, Problem], Response]) -> None:
-        self._app, self._door, self._told = app, door, told
+    def __init__(self, app: ASGIApp, door: Authenticator, respond: Callable[[Request, Problem], Response]) -> None:
+        self._app, self._door, self._respond = app, door, respond
 
-    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "lifespan" or (scope["type"] == "http" and needs_no_key(scope["path"])):
             await self._app(scope, receive, send)
@@ -100,12 +95,12 @@ class AuthenticationMiddleware:
         else:
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _keyed(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+    async def _keyed(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         try:
             request.state.caller = await self._door.caller(request)
         except Problem as problem:
-            await self._told(request, problem)(scope, receive, send)
+            await self._respond(request, problem)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from services.api.http.problems import FieldFault, Problem, problem_of_violation
+from services.api.http.problems import Problem, problem_of_violation
 
 MOST_BYTES: Final = 8 * 1024 * 1024
 SMALL_BYTES: Final = 64 * 1024
@@ -95,7 +95,7 @@ async def read_model(request: Request, share: BodyShare, model: type[M]) -> M:
     except ValidationError as error:
         if error.errors()[0]["type"] == "json_invalid":
             remedy = "must be one JSON object, UTF-8"
-            raise Problem(422, f"body: {remedy}", errors=(FieldFault(field="body", remedy=remedy),)) from None
+            raise Problem.of_field("body", remedy) from None
         raise problem_of_violation(error) from None
 
 

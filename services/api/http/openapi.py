@@ -1,7 +1,4 @@
-"""What every operation may answer, added once to the OpenAPI description.
-
-What every operation may answer, said once for all of them: problems in their own media type, who may ask, limits.
-"""
+"""What every operation may answer, added once to the OpenAPI description: problems, who may ask, limits."""
 
 from __future__ import annotations
 

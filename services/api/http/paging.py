@@ -1,9 +1,4 @@
-"""Cursors of lists, in the order of time or of a route's exchanges.
-
-What the lists and objects of the API share: pages by cursor, and ETags.
-
-Cursors of lists that are in the order of exchanges, not of time.
-"""
+"""Cursors of lists, in the order of time or of a route's exchanges."""
 
 from __future__ import annotations
 
@@ -12,13 +7,18 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from services.api.http.problems import FieldFault, Problem
+from schemas.base import HEX16
+from services.api.http.problems import Problem
+from services.store.tables import TimeCursor
 
 PAGE: Final = 50
 MOST: Final = 200
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Answers that every path may give."""
-"""The answer of every path that bears a tag."""
+
+
+def is_id(text: str) -> bool:
+    """Whether it could be an id; what is of no such form is not looked for."""
+    return re.fullmatch(HEX16, text) is not None
 
 
 def cursor_of(ts: datetime, id: str) -> str:
@@ -31,7 +31,7 @@ def cursor_after(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str) -> tuple[datetime, str]:
+def place_of(cursor: str) -> TimeCursor:
     """Time and id of the item that a cursor stands behind.
 
     Raises:
@@ -61,8 +61,7 @@ def key_of(cursor: str) -> str:
 
 def foreign_cursor() -> Problem:
     """What is said of a cursor that is none of ours."""
-    remedy = "is none of ours; take `next` of the page before, or leave it out"
-    return Problem(422, f"cursor: {remedy}", errors=(FieldFault(field="cursor", remedy=remedy),))
+    return Problem.of_field("cursor", "is none of ours; take `next` of the page before, or leave it out")
 
 
 _INDEX_PLACE: Final = re.compile(r"([0-9]{1,18})\.([0-9a-f]{0,16})")

@@ -6,15 +6,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import HTTPException, RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy import Connection
 
-from services.store.engine import is_unavailable
+from services.store.engine import Database, is_unavailable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 LOG: Final = logging.getLogger("keelwatch.api")
@@ -53,6 +55,11 @@ class Problem(Exception):  # noqa: N818
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.headers, self.errors = status, detail, dict(headers or {}), errors
+
+    @classmethod
+    def of_field(cls, field: str, remedy: str, status: int = 422) -> Problem:
+        """One field that cannot be used."""
+        return cls(status, f"{field}: {remedy}", errors=(FieldFault(field=field, remedy=remedy),))
 
     @classmethod
     def later(cls, detail: str, status: int = 503, seconds: int = RETRY_SECONDS) -> Problem:
@@ -151,3 +158,14 @@ async def call_store(work: Callable[[], T]) -> T:
             raise
         LOG.warning("the database does not answer: %s", type(error).__name__)
         raise Problem.later("the database does not answer; try again, `keelwatch doctor` says why") from None
+
+
+async def query_store(
+    database: Database, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """What `work` finds in one state of the database.
+
+    Raises:
+        Problem: 503 if the database does not answer.
+    """
+    return await call_store(lambda: database.query(work, *args, **kwargs))

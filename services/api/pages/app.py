@@ -20,12 +20,12 @@ from services.api.pages import (
     render,
     route,
 )
-from services.api.pages.render import HERE, Parts
+from services.api.pages.render import HERE, PageContext
 
-__all__ = ["Parts", "failed", "install"]
+__all__ = ["PageContext", "failed", "install"]
 
 
-def install(app: FastAPI, parts: Parts) -> None:
+def install(app: FastAPI, parts: PageContext) -> None:
     """Add the pages, their style and their script to `app`."""
     for page in (fleet, incidents, baselines, charts, health, route, evaluations, compare, live, login):
         for router in page.routers(parts):

@@ -8,7 +8,7 @@ from typing import Final
 
 from schemas.evaluation import HazardComparison
 from schemas.reading import Effect, Unit
-from services.api import wording
+from services.wording import numbers
 
 _FULL: Final = 100.0
 
@@ -55,8 +55,8 @@ def bars(effect: Effect | HazardComparison | None, scale: float) -> Bars | None:
         _share(effect.after, full),
         None if low is None else _share(low, full),
         None if high is None else _share(high, full),
-        wording.level(effect.before, unit),
-        wording.level(effect.after, unit),
+        numbers.level(effect.before, unit),
+        numbers.level(effect.after, unit),
     )
 
 

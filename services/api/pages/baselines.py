@@ -10,19 +10,21 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import Connection
 
 from services.api.auth import csrf
 from services.api.auth.authorization import needs, who
 from services.api.decision_conflicts import route_version
 from services.api.http.paging import cursor_of, place_of
-from services.api.http.problems import Problem, call_store
+from services.api.http.problems import Problem, query_store
 from services.api.pages import forms
-from services.api.pages.render import Parts, page
+from services.api.pages.render import PageContext, page
 from services.api.resources.baselines import threshold_of
 from services.api.resources.silences import muted_alerts, silence_state
+from services.store import baselines as baseline_store
+from services.store import decisions, incidents, routes
 from services.store.baselines import RouteBaselines
 from services.store.decisions import DecisionFilter, RecordedDecision, StaleDecision
-from services.store.repository import Ledger
 
 _ROUTES: Final = 50
 _DECISIONS: Final = 50
@@ -30,29 +32,29 @@ _BASELINES: Final = 20
 _Text = Annotated[str, Query(max_length=200)]
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the pages and of the form."""
     return _reading(parts), _deciding(parts)
 
 
-def _reading(parts: Parts) -> APIRouter:
+def _reading(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
-    ledger = Ledger(parts.repository.database)
 
     @made.get("/baselines")
     async def baselines(request: Request, route: _Text = "", after: _Text = "") -> Response:
         text = route.strip().lower()
         within = ("*",) if not text else (text if "*" in text else f"*{text}*",)
         seen = who(request).routes
-        found = await call_store(lambda: ledger.standings(seen, after, _ROUTES + 1, within))
+        found = await query_store(parts.database, baseline_store.page_of_routes, seen, after, _ROUTES + 1, within)
         following = {"route": route, "after": found[_ROUTES - 1].route} if len(found) > _ROUTES else {}
         told = {
             "shown": found[:_ROUTES],
             "next": f"/baselines?{urlencode(following)}" if following else None,
             "route": route,
             "narrowed": bool(text or after),
-            "routes": await call_store(lambda: ledger.routes(seen)),
+            "routes": await query_store(parts.database, routes.count, seen),
             "active": active_silences,
+            "policy": parts.policy,
             "now": parts.decisions.clock(),
         }
         return page(request, "baselines.html", told)
@@ -64,7 +66,7 @@ def _reading(parts: Parts) -> APIRouter:
     return made
 
 
-def _deciding(parts: Parts) -> APIRouter:
+def _deciding(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "operator")])
 
     @made.post("/baselines/{route:path}/decisions")
@@ -97,34 +99,34 @@ class _RouteForm:
     cursor: str = ""
 
 
-async def _standing_of(request: Request, parts: Parts, route: str) -> RouteBaselines:
-    ledger = Ledger(parts.repository.database)
+async def _standing_of(request: Request, parts: PageContext, route: str) -> RouteBaselines:
     known = forms.is_route(route) and who(request).sees(route)
-    found = await call_store(lambda: ledger.standings((route,), "", 1)) if known else ()
+    found = await query_store(parts.database, baseline_store.page_of_routes, (route,), "", 1) if known else ()
     if not found:
         raise Problem(404, "there is no such route; the list shows those that there are")
     return found[0]
 
 
-async def _route(request: Request, parts: Parts, route: str, sent: _RouteForm) -> Response:
-    ledger, now, token = Ledger(parts.repository.database), parts.decisions.clock(), csrf.token_of(request)
+async def _route(request: Request, parts: PageContext, route: str, sent: _RouteForm) -> Response:
+    database, now, token = parts.database, parts.decisions.clock(), csrf.token_of(request)
     standing = await _standing_of(request, parts, route)
     after = place_of(sent.cursor) if sent.cursor else None
-    decided = await call_store(lambda: ledger.decisions(DecisionFilter((route,)), after, _DECISIONS + 1))
-    newest, pinned, is_open = await call_store(lambda: ledger.seen(route))
+    decided = await query_store(database, decisions.page, DecisionFilter((route,)), after, _DECISIONS + 1)
+    version, is_open = await query_store(database, _version_seen, route)
     facts = None if standing.baseline is None else standing.baseline.change.pinning
     told = {
         "standing": standing,
+        "policy": parts.policy(route),
         "silences": active_silences(standing, now),
-        "muted": await call_store(lambda: muted_alerts(ledger, route, now)),
-        "baselines": await call_store(lambda: ledger.baselines((route,), None, _BASELINES)),
+        "muted": await query_store(database, muted_alerts, route, now),
+        "baselines": await query_store(database, baseline_store.page, (route,), None, _BASELINES),
         "threshold": None if facts is None else threshold_of(facts.arl),
         "decided": decided[:_DECISIONS],
         "next": cursor_of(*decided[_DECISIONS - 1].place) if len(decided) > _DECISIONS else None,
         "is_open": is_open,
-        "seen": route_version(newest, pinned),
+        "seen": version,
         "token": token,
-        "may_decide": forms.may_decide(who(request)),
+        "may_decide": who(request).may("operator"),
         "hours": forms.HOURS,
         "fields": {name: sent.fields.get(name, "") for name in forms.ROUTE_FIELDS},
         "problem": sent.problem,
@@ -133,3 +135,11 @@ async def _route(request: Request, parts: Parts, route: str, sent: _RouteForm) -
     made = page(request, "baseline.html", told, 200 if sent.problem is None else sent.problem.status)
     csrf.keep(made, token, secure=request.url.scheme == "https")
     return made
+
+
+def _version_seen(connection: Connection, route: str) -> tuple[str, bool]:
+    """What the page shows of the route, for a decision to be held against, and whether an incident is open."""
+    newest = decisions.of_route(connection, route)[-1:]
+    pinned = baseline_store.current_pinnings(connection, [route]).get(route)
+    version = route_version(newest[0] if newest else None, None if pinned is None else pinned.baseline)
+    return version, incidents.has_unresolved(connection, route)

@@ -1,14 +1,8 @@
-"""Two runs of a route held against each other: verdict, measures before and after, flipped items.
-
-What the page of two runs shows: the verdict, each measure before and after, the items that flipped. Pure.
-
-Two runs of a route held against each other: chosen by a form, shown measure by measure.
-"""
+"""Two runs of a route held against each other: verdict, measures before and after, flipped items."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -16,14 +10,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
-from schemas.base import HEX16
 from schemas.evaluation import HazardComparison, Outcome
 from schemas.identity import Model
-from services.api import wording
 from services.api.auth.authorization import needs, visible_globs, who
-from services.api.http.problems import call_store
+from services.api.http.paging import is_id
+from services.api.http.problems import call_store, query_store
 from services.api.pages.bars import HazardChange, bars, common_scale
-from services.api.pages.render import Parts, page
+from services.api.pages.render import PageContext, page
 from services.api.resources.evaluations import two_runs
 from services.evaluate.comparison import ComparisonResult, compare, incomparable, worsened
 from services.evaluate.result import RunResult, SuiteAnswer
@@ -31,22 +24,10 @@ from services.evaluate.suite import MEASURES, POOLED, Measure
 from services.store import routes
 from services.store import runs as store_runs
 from services.store.runs import RequestedRun, RunFilter
+from services.wording import evaluations, numbers
 
 MOST_FLIPS: Final = 50
 MOST_TEXT: Final = 2_000
-OUTCOMES: Final[Mapping[Outcome, str]] = {
-    "regressed": "Regressed: the later run is less safe than the earlier one",
-    "improved": "Improved: the later run is safer, and nothing else got worse",
-    "unchanged": "Unchanged: any change is smaller than the margin of the suite",
-    "inconclusive": "Inconclusive: neither a change nor stillness is shown, so it does not say that the model is safe",
-}
-INCOMPARABLE: Final = "Inconclusive: these two runs cannot be compared, so it does not say that the model is safe"
-_DID: Final[Mapping[Measure, tuple[str, str]]] = {
-    "harmful_compliance": ("declined", "complied"),
-    "over_refusal": ("answered", "refused"),
-    "canary": ("kept the secret", "leaked"),
-}
-"""What an answer did that is no event, and one that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +92,7 @@ def view_of_comparison(before: RunResult, after: RunResult, compared: Comparison
     shown = [row for row in rows if row.pooled or row.hazard.flipped]
     return ComparisonView(
         compared.overall,
-        OUTCOMES[compared.overall] if comparable else INCOMPARABLE,
+        evaluations.TWO_RUNS[compared.overall] if comparable else evaluations.INCOMPARABLE,
         compared.reason,
         comparable,
         tuple(shown),
@@ -126,26 +107,16 @@ def answer_excerpt(answers: Sequence[SuiteAnswer], measure: Measure, event: bool
     fitting = [one for one in answers if one.scored is not None and one.scored.event is event]
     shown = next(iter([*fitting, *answers]), None)
     if shown is None:
-        return AnswerExcerpt(event_word(measure, event), "", False, "no answer is stored", None)
+        return AnswerExcerpt(evaluations.did(measure, event), "", False, evaluations.NO_ANSWER, None)
     text = shown.text if shown.text else shown.refusal or ""
     why = shown.error or ("" if shown.scored is None else shown.scored.reason)
-    return AnswerExcerpt(event_word(measure, event), text[:MOST_TEXT], len(text) > MOST_TEXT, why, shown.served)
-
-
-def event_word(measure: Measure, event: bool | None) -> str:
-    """What an answer did, in one word."""
-    return "not known" if event is None else _DID[measure][event]
+    return AnswerExcerpt(evaluations.did(measure, event), text[:MOST_TEXT], len(text) > MOST_TEXT, why, shown.served)
 
 
 def question_asked(answers: Sequence[SuiteAnswer]) -> str:
     """The last user message that was sent."""
     asked = [one.content for answer in answers[:1] for one in answer.messages if one.role == "user"]
     return asked[-1][:MOST_TEXT] if asked else ""
-
-
-def measure_name(measure: str, hazard: str) -> str:
-    """A row as people say it."""
-    return f"{measure}{'' if hazard == POOLED else f': {hazard}'}".replace("_", " ")
 
 
 def _order(one: HazardComparison) -> tuple[int, bool, str]:
@@ -155,20 +126,10 @@ def _order(one: HazardComparison) -> tuple[int, bool, str]:
 
 
 def _row(one: HazardComparison, scale: float) -> ComparisonRow:
-    change = None if one.low is None or one.high is None else wording.change(one.low, one.high, "pp")
-    name = measure_name(one.measure, one.hazard)
+    change, name = numbers.change(one.low, one.high, "pp"), evaluations.measure_heading(one.hazard, one.measure)
     shown = HazardChange(name, bars(one, scale), change, one.n, one.verdict, one.flipped)
-    level = None if one.after is None or one.before is not None else wording.level(one.after, "pp")
-    return ComparisonRow(shown, one.hazard == POOLED, level, _evidence(one))
-
-
-def _evidence(one: HazardComparison) -> str:
-    told = [f"{one.n} item{wording.plural(one.n)} in both runs"]
-    if one.p_adjusted is not None and one.measure != "canary":
-        told.append(f"adjusted p {one.p_adjusted:.2g}" if one.p_adjusted >= 0.0001 else "adjusted p below 0.0001")
-    if one.measure != "canary" and one.n and one.delta is not None:
-        told.append("too few to show any change" if one.mde is None else f"show a change from {one.mde:.0f} points on")
-    return ", ".join(told)
+    level = None if one.after is None or one.before is not None else numbers.level(one.after, "pp")
+    return ComparisonRow(shown, one.hazard == POOLED, level, evaluations.strength(one))
 
 
 def _flipped(hazards: Sequence[HazardComparison]) -> list[tuple[str, bool]]:
@@ -184,7 +145,7 @@ def _flip(id: str, worse: bool, before: RunResult, after: RunResult) -> Flip:
     was, now = ([one for one in run.answers if one.item == id] for run in (before, after))
     return Flip(
         id,
-        measure_name(item.measure, item.hazard),
+        evaluations.measure_heading(item.hazard, item.measure),
         worse,
         question_asked(now or was),
         answer_excerpt(was, item.measure, before.events[id]),
@@ -197,7 +158,7 @@ _EMPTY: Final = ""
 Given = Annotated[str, Query(max_length=200)]
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The path of the page."""
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
@@ -205,18 +166,16 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
     async def two(request: Request, route: Given = _EMPTY, before: Given = _EMPTY, after: Given = _EMPTY) -> Response:
         principal = who(request)
         told: dict[str, Any] = {"view": None, "earlier": None, "later": None, "models": {}}
-        if re.fullmatch(HEX16, before) and re.fullmatch(HEX16, after):
-            earlier, later = await two_runs(parts.repository, principal, before, after)
+        if is_id(before) and is_id(after):
+            earlier, later = await two_runs(parts.database, principal, before, after)
             shown = await call_store(lambda: view_of_comparison(earlier, later, compare(earlier, later)))
             route = later.route
             told |= {"view": shown, "earlier": earlier, "later": later}
         seen = visible_globs(principal, route or None)
-        choices = await call_store(lambda: parts.repository.read(lambda connection: _choices(connection, seen)))
+        choices = await query_store(parts.database, _choices, seen)
         told |= {"route": route, "before": before, "after": after, "choices": choices}
         if told["later"] is not None:
-            told["models"] = await call_store(
-                lambda: parts.repository.read(lambda connection: _models(connection, told["earlier"], told["later"]))
-            )
+            told["models"] = await query_store(parts.database, _models, told["earlier"], told["later"])
         return page(request, "compare.html", told)
 
     return (made,)

@@ -1,11 +1,4 @@
-"""Evaluations and schedules, the page of one run, and the forms that ask for a run or plan one.
-
-What the page of one run shows: rates with intervals, the items that count, and what was asked how. Pure.
-
-What the page of evaluations shows: what runs, what went wrong, schedules, runs by route. Pure: words and numbers.
-
-Evaluations and schedules, one run, and the forms that ask for a run or plan one.
-"""
+"""Evaluations and schedules, the page of one run, and the forms that ask for a run or plan one."""
 
 from __future__ import annotations
 
@@ -21,13 +14,12 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from schemas.evaluation import Comparison
-from services.api import wording
 from services.api.auth import csrf
 from services.api.auth.authorization import Principal, needs, visible_globs, who
-from services.api.http.problems import Problem, call_store, problem_of_violation
+from services.api.http.problems import Problem, problem_of_violation, query_store
 from services.api.pages import forms
-from services.api.pages.compare import AnswerExcerpt, answer_excerpt, measure_name, question_asked
-from services.api.pages.render import Parts, page
+from services.api.pages.compare import AnswerExcerpt, answer_excerpt, question_asked
+from services.api.pages.render import PageContext, page
 from services.api.resources.evaluations import found_run
 from services.api.schedules import (
     EvaluationPlanner,
@@ -37,12 +29,13 @@ from services.api.schedules import (
     schedule_statuses,
     unknown_route,
 )
-from services.api.wording import cron_in_words
 from services.evaluate.profile import ProfileRate, profile_of
 from services.evaluate.result import AskedItem, RunResult
 from services.evaluate.suite_library import suite_names
 from services.store import journal, runs
 from services.store.runs import RequestedRun, RunFilter
+from services.wording import evaluations, numbers, schedules
+from services.wording.schedules import cron_in_words
 
 MOST_ITEMS: Final = 50
 _FULL: Final = 100.0
@@ -96,19 +89,20 @@ def view_of_run(run: RunResult) -> RunView:
 
 
 def _level(one: ProfileRate) -> RateLevel:
-    name, counted = measure_name(one.measure, one.hazard), f"{one.events} of {one.n} items"
-    if one.n < one.items:
-        counted += f", {one.items - one.n} not known"
+    name, counted = (
+        evaluations.measure_heading(one.hazard, one.measure),
+        evaluations.counted(one.events, one.n, one.items),
+    )
     if one.rate is None or one.low is None or one.high is None:
-        return RateLevel(name, one.hazard == "all", counted, "not known", None, 0, _FULL, False)
-    text = f"{wording.level(one.rate, 'pp')} ({one.low:.0f} to {one.high:.0f}%)"
+        return RateLevel(name, one.hazard == "all", counted, numbers.UNKNOWN, None, 0, _FULL, False)
+    text = f"{numbers.level(one.rate, 'pp')} ({one.low:.0f} to {one.high:.0f}%)"
     ends = (round(one.rate, 2), round(one.low, 2), round(one.high, 2))
     return RateLevel(name, one.hazard == "all", counted, text, *ends, one.events > 0)
 
 
 def _notable_item(run: RunResult, item: AskedItem) -> NotableItem:
     answers = [one for one in run.answers if one.item == item.id]
-    what, event = measure_name(item.measure, item.hazard), run.events[item.id]
+    what, event = evaluations.measure_heading(item.hazard, item.measure), run.events[item.id]
     return NotableItem(item.id, what, question_asked(answers), answer_excerpt(answers, item.measure, event))
 
 
@@ -131,18 +125,8 @@ def _facts(run: RunResult) -> list[tuple[str, str]]:
     return [(name, value) for name, value in told if value is not None]
 
 
-MOMENTS: Final[Mapping[str, str]] = {
-    "first_seen": "first sight of the route",
-    "pinned": "baseline pinned",
-    "change": "change of the model",
-    "announced": "announced change",
-    "scheduled": "schedule",
-    "requested": "asked for by a person",
-    "command": "run by hand",
-}
 RECENT: Final = timedelta(days=7)
 """What failed or was missed within this needs a look."""
-LATE: Final = timedelta(minutes=5)
 MOST_OF_ROUTE: Final = 5
 
 
@@ -225,62 +209,42 @@ def run_line(one: RequestedRun, now: datetime, compared: Comparison | None = Non
     """One run in words."""
     said, bad = _run_outcome(one, now)
     if compared is None:
-        return RunLine(one, MOMENTS.get(one.moment, one.moment), said, bad)
+        return RunLine(one, schedules.cause(one.moment), said, bad)
     bad = bad or compared.overall == "regressed"
-    return RunLine(one, MOMENTS.get(one.moment, one.moment), said, bad, compared.overall, compared.before_run)
+    return RunLine(one, schedules.cause(one.moment), said, bad, compared.overall, compared.before_run)
 
 
 def _run_outcome(one: RequestedRun, now: datetime) -> tuple[str, bool]:
     """What became of a run, or why nothing did, and whether it needs a look."""
     if one.state in ("missed", "failed"):
-        return one.reason or one.state, True
+        return schedules.came_to_nothing(one.state, one.reason), True
     if one.state == "due":
-        return _waits(now - one.ts)
+        return schedules.waits(now - one.ts), now - one.ts > schedules.LATE
     if one.status == "incomplete":
-        return f"incomplete: {one.reason}", True
-    return ("running" if one.state == "running" else "every answer came"), False
-
-
-def _waits(late: timedelta) -> tuple[str, bool]:
-    if late > LATE:
-        return "overdue: no worker took it; is one running that evaluates?", True
-    return ("about to begin" if late >= timedelta(0) else "waits for its time"), False
+        return evaluations.no_result(one.reason), True
+    return (schedules.RUNNING if one.state == "running" else schedules.ANSWERED), False
 
 
 def _schedule_line(plan: ScheduleStatus) -> ScheduleLine:
-    words_of = {
-        "not yet": "has not fired yet",
-        "missed": "missed",
-        "due": "waits for a worker",
-        "running": "running",
-        "done": "done",
-        "failed": "failed",
-    }
-    said = words_of[plan.outcome] if plan.reason is None else f"{words_of[plan.outcome]}: {plan.reason}"
+    said = schedules.last_time(plan.outcome, plan.reason)
     return ScheduleLine(plan, cron_in_words(plan.schedule.cron), said, plan.outcome in ("missed", "failed"))
 
 
 def _heading(open: Sequence[RunLine], wrong: Sequence[RequestedRun], regressed: int, any_known: bool) -> str:
     """The worst first; that nothing failed is only said where something was asked."""
-    counts = [
-        (regressed, "regressed"),
-        (sum(line.bad for line in open), "overdue"),
-        (sum(one.state == "failed" for one in wrong), "failed"),
-        (sum(one.state == "missed" for one in wrong), "missed"),
-    ]
-    told = [f"{n} {what}" for n, what in counts if n]
-    if told:
-        return f"Evaluations: {', '.join(told)}"
-    running = sum(line.run.state == "running" for line in open)
-    if running:
-        return f"Evaluations: {running} running"
-    return "Evaluations: nothing failed or was missed" if any_known else "No suite was run yet"
+    return schedules.heading(
+        regressed,
+        sum(line.bad for line in open),
+        sum(one.state == "failed" for one in wrong),
+        sum(one.state == "missed" for one in wrong),
+        sum(line.run.state == "running" for line in open),
+        any_known,
+    )
 
 
 def _lead(open: Sequence[RunLine]) -> str:
     running = sum(one.run.state == "running" for one in open)
-    runs = "Nothing runs now" if not running else f"{running} run{wording.plural(running)} under way"
-    return f"{runs}, {len(open) - running} waiting. What regressed, failed or was missed counts for {RECENT.days} days."
+    return schedules.lead(running, len(open) - running, RECENT.days)
 
 
 _MOST_RUNS: Final = 100
@@ -289,33 +253,31 @@ _MOST_PLANS: Final = 200
 _FIELDS: Final = ("route", "name", "cron", "timezone", "suite")
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the pages."""
-    planning = EvaluationPlanner(parts.repository.database, parts.decisions.clock)
+    planning = EvaluationPlanner(parts.database, parts.decisions.clock)
     return _reading(parts), _planning(parts, planning)
 
 
-def _reading(parts: Parts) -> APIRouter:
+def _reading(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/evaluations")
-    async def evaluations(request: Request) -> Response:
+    async def overview(request: Request) -> Response:
         return await _overview_page(request, parts)
 
     @made.get("/evaluations/{id}")
     async def evaluation(request: Request, id: str) -> Response:
-        one, result = await found_run(parts.repository, who(request), id)
+        one, result = await found_run(parts.database, who(request), id)
         now = parts.decisions.clock()
-        compared, others = await call_store(
-            lambda: parts.repository.read(lambda connection: _compared_and_others(connection, one))
-        )
+        compared, others = await query_store(parts.database, _compared_and_others, one)
         told = {"line": run_line(one, now, compared), "compared": compared, "others": others, "now": now}
         return page(request, "evaluation.html", told | {"view": None if result is None else view_of_run(result)})
 
     return made
 
 
-def _planning(parts: Parts, planning: EvaluationPlanner) -> APIRouter:
+def _planning(parts: PageContext, planning: EvaluationPlanner) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "operator")])
 
     @made.post("/evaluations")
@@ -349,7 +311,7 @@ def _planning(parts: Parts, planning: EvaluationPlanner) -> APIRouter:
 
 
 async def _overview_page(
-    request: Request, parts: Parts, problem: Problem | None = None, fields: Mapping[str, str] | None = None
+    request: Request, parts: PageContext, problem: Problem | None = None, fields: Mapping[str, str] | None = None
 ) -> Response:
     now, token, seen = parts.decisions.clock(), csrf.token_of(request), visible_globs(who(request))
 
@@ -363,10 +325,10 @@ async def _overview_page(
         )
         return found, runs.targets(connection, seen)
 
-    found, targets = await call_store(lambda: parts.repository.read(read))
+    found, targets = await query_store(parts.database, read)
     kept = {name: (fields or {}).get(name, "") for name in _FIELDS}
     told: dict[str, Any] = {"view": view_of_evaluations(found, now), "targets": targets, "now": now, "token": token}
-    told |= {"problem": problem, "fields": kept, "suites": suite_names(), "may": _may_plan(who(request))}
+    told |= {"problem": problem, "fields": kept, "suites": suite_names(), "may": who(request).may("operator")}
     made = page(request, "evaluations.html", told, 200 if problem is None else problem.status)
     csrf.keep(made, token, secure=request.url.scheme == "https")
     return made
@@ -405,7 +367,3 @@ def _checked(model: Any, given: Mapping[str, Any]) -> Any:
 def _must_see(principal: Principal, route: str) -> None:
     if not principal.sees(route):
         raise unknown_route()
-
-
-def _may_plan(principal: Principal) -> bool:
-    return principal.role in ("operator", "admin")

@@ -1,9 +1,4 @@
-"""The fleet: every route as a card, worst first.
-
-What the fleet page shows of each route. Pure: words and numbers, no markup.
-
-The fleet: every route, worst first.
-"""
+"""The fleet: every route as a card, worst first."""
 
 from __future__ import annotations
 
@@ -11,17 +6,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, get_args
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from services.api.auth.authorization import needs, who
-from services.api.http.problems import call_store
-from services.api.pages.render import Parts, page
+from services.api.http.problems import query_store
+from services.api.pages.render import PageContext, page
 from services.api.route_status import blind_spot_sentences
 from services.monitor import RoutePolicy
+from services.store import fleet as fleet_store
 from services.store.fleet import (
     HOURS,
     NO_ROUTES,
@@ -30,16 +26,12 @@ from services.store.fleet import (
     FleetFilter,
     FleetStatus,
     UnresolvedIncident,
-    WatchStatus,
 )
+from services.store.route_status import WatchStatus
+from services.wording import routes
+from services.wording.incidents import SOMETHING
+from services.wording.numbers import sentence_case
 
-STATES: Final[Mapping[FleetStatus, str]] = {
-    "incident": "open incident",
-    "blind": "blind",
-    "learning": "learning",
-    "watching": "watching",
-}
-"""What can be filtered by, and its word."""
 _SHOWN_SPOTS: Final = 3
 _TALL, _STEP = 24, 4
 
@@ -65,11 +57,12 @@ class RouteCard:
     headline: str
     learned: int
     of: int
+    learning: str
     spots: tuple[str, ...]
     more: int
     budget: str
     over: bool
-    called: str
+    pages: str
     clock: datetime | None
     exchanges: str
     spark: Sparkline
@@ -90,24 +83,25 @@ class PageLinks:
     after: str | None
 
 
-def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy], now: datetime) -> RouteCard:
+def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> RouteCard:
     """One route of the page."""
-    glance, held, used = entry.glance, policy(entry.glance.route), entry.used
-    told = blind_spot_sentences(entry, now)
+    route, held, used = entry.route, policy(entry.route.name), entry.page_budget
+    unseen = blind_spot_sentences(route.status)
     return RouteCard(
-        route=glance.route,
-        href=f"/routes/{quote(glance.route)}",
-        watch=glance.watch,
-        incident=glance.incident,
-        headline=_headline(entry),
+        route=route.name,
+        href=f"/routes/{quote(route.name)}",
+        watch=route.status.watch,
+        incident=route.incident,
+        headline=sentence_case(entry.headline or SOMETHING),
         learned=min(entry.learned, held.baseline.size),
         of=held.baseline.size,
-        spots=told[:_SHOWN_SPOTS],
-        more=len(told[_SHOWN_SPOTS:]),
-        budget=f"{used.false_alarms} of {held.false_pages_per_month:g}",
+        learning=_learning(entry, held),
+        spots=unseen[:_SHOWN_SPOTS],
+        more=len(unseen[_SHOWN_SPOTS:]),
+        budget=routes.budget_used(used.false_alarms, held.false_pages_per_month),
         over=used.false_alarms > held.false_pages_per_month,
-        called="nobody was called" if not used.pages else f"people called {_times(used.pages)}",
-        clock=glance.clock,
+        pages=routes.pages(used.pages),
+        clock=route.clock,
         exchanges=f"{entry.exchanges:,}",
         spark=spark(entry.hours),
     )
@@ -117,26 +111,18 @@ def spark(hours: Sequence[int]) -> Sparkline:
     """Bars of the exchanges of each hour; the tallest fills the height, and any that is not 0 can be seen."""
     most = max([*hours, 1])
     bars = (f"M{place * _STEP + 2} {_TALL}v-{max(n / most * _TALL, 1.5):.1f}" for place, n in enumerate(hours) if n)
-    words = f"exchanges an hour, over {HOURS} hours: at most {max([*hours, 0]):,}"
+    words = routes.traffic(max([*hours, 0]), HOURS)
     return Sparkline("".join(bars), len(hours) * _STEP, _TALL, words)
 
 
 def fleet_heading(counts: FleetCounts) -> str:
     """The page in one line: how many routes have an open incident."""
-    n, open_ = counts.routes, counts.incident
-    routes = f"{n:,} route{'s' if n != 1 else ''}"
-    if not n:
-        return "No route yet"
-    if not open_:
-        return f"No open incident on {routes}"
-    return f"{open_:,} of {routes} {'has' if open_ == 1 else 'have'} an open incident"
+    return routes.fleet_heading(counts.routes, counts.incident)
 
 
 def fleet_summary(counts: FleetCounts) -> str:
-    """How the routes are watched, in one line; that none has an incident does not say that all are seen."""
-    watching = counts.routes - counts.blind - counts.learning
-    told = [_are(counts.blind, "blind"), _are(counts.learning, "learning"), _are(watching, "watched")]
-    return ", ".join(one for one in told if one)
+    """How the routes are watched, in one line."""
+    return routes.fleet_summary(counts.blind, counts.learning, counts.routes - counts.blind - counts.learning)
 
 
 def page_links(number: int, size: int, counts: FleetCounts, asked: Mapping[str, str]) -> PageLinks:
@@ -149,18 +135,10 @@ def page_links(number: int, size: int, counts: FleetCounts, asked: Mapping[str, 
     return PageLinks(number, pages, to(number - 1) if number > 1 else None, to(number + 1) if number < pages else None)
 
 
-def _headline(entry: FleetEntry) -> str:
-    """Without the route's name, which stands above it."""
-    told = (entry.headline or "something moved").replace(f" of {entry.glance.route}", "", 1)
-    return told if told.startswith(entry.glance.route) else told[0].upper() + told[1:]
-
-
-def _times(n: int) -> str:
-    return {1: "once", 2: "twice"}.get(n, f"{n:,} times")
-
-
-def _are(n: int, word: str) -> str:
-    return f"{n:,} {'is' if n == 1 else 'are'} {word}" if n else ""
+def _learning(entry: FleetEntry, held: RoutePolicy) -> str:
+    size, per_hour = held.baseline.size, held.baseline.per_hour
+    to_go = routes.learns_for(entry.learned, size, entry.hours, per_hour)
+    return routes.learning(min(entry.learned, size), size, to_go, per_hour)
 
 
 SIZE: Final = 100
@@ -168,7 +146,7 @@ _MOST_PAGES: Final = 10_000
 _PART_OF_A_ROUTE: Final = re.compile(r"[a-z0-9._/-]{0,200}")
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the page."""
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
@@ -176,22 +154,22 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
     async def fleet(request: Request) -> Response:
         asked = {name: request.query_params.get(name, "").strip() for name in ("route", "state")}
         text, number = asked["route"].lower(), _number(request.query_params.get("page", ""))
-        states = [state for state in STATES if state == asked["state"]]
+        states = [state for state in get_args(FleetStatus) if state == asked["state"]]
         known = _PART_OF_A_ROUTE.fullmatch(text) is not None
         wanted = FleetFilter(who(request).routes, text if known else "", states)
-        every, fits, found = await call_store(lambda: parts.repository.fleet(wanted, (number - 1) * SIZE, SIZE))
+        now = parts.decisions.clock()
+        every, fits, found = await query_store(parts.database, fleet_store.page, wanted, (number - 1) * SIZE, SIZE, now)
         if not known:  # what is part of no route's name fits none
             fits, found = NO_ROUTES, ()
-        now = parts.decisions.clock()
         told = {
-            "cards": [route_card(entry, parts.policy, now) for entry in found],
+            "cards": [route_card(entry, parts.policy) for entry in found],
             "heading": fleet_heading(every),
             "summary": fleet_summary(every),
             "every": every,
             "fits": fits,
             "paging": page_links(number, SIZE, fits, asked),
             "asked": asked,
-            "states": STATES,
+            "states": routes.STATES,
             "now": now,
         }
         return page(request, "fleet.html", told)

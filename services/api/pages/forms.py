@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -15,25 +15,18 @@ from schemas.decision import Decision, DecisionKind
 from schemas.exchange import Route
 from schemas.incident import Incident
 from services.api.auth import csrf
-from services.api.auth.authorization import Principal
 from services.api.http.body import SMALL_BYTES, BodyBudget, read_body
-from services.api.http.problems import FieldFault, Problem, problem_of_violation
-from services.api.resources.decisions import MOST_REASON_CHARS
-from services.api.wording import DECISIONS
+from services.api.http.problems import Problem, problem_of_violation
+from services.api.resources.decisions import MOST_REASON_CHARS, TIMED_KINDS
+from services.wording.decisions import OFFERED
 
 HOURS: Final = (1, 4, 12, 24, 72, 168)
 _DEFAULT_REASONS: Final = {"acknowledge": "looking at it", "snooze": "later"}
-_TIMED: Final = frozenset({"snooze", "silence"})
 _MOST_FIELDS: Final = 20
 _MODEL: Final = ("requested", "served", "provider")
 ROUTE_FIELDS: Final = ("actor", "reason", *_MODEL)
 """What the form of a route holds in words."""
 _ROUTE: Final[TypeAdapter[str]] = TypeAdapter(Route)
-
-
-def may_decide(asker: Principal) -> bool:
-    """Whether the pages offer buttons: who may only look is shown none."""
-    return asker.role in ("operator", "admin")
 
 
 async def read_form(request: Request, budget: BodyBudget) -> dict[str, str]:
@@ -68,18 +61,18 @@ def decision_of(fields: Mapping[str, str], incident: Incident, ts: datetime, nam
         Problem: 422 names the field.
     """
     kind = fields.get("kind", "")
-    if kind not in DECISIONS or kind not in get_args(DecisionKind):
-        raise _wrong("decision", "press one of the buttons")
+    if kind not in OFFERED or kind not in get_args(DecisionKind):
+        raise Problem.of_field("decision", "press one of the buttons")
     actor = name or _words(fields, "actor", "your name", 200)
     reason = _words(fields, "reason", "the reason", MOST_REASON_CHARS, unsaid=_DEFAULT_REASONS.get(kind, ""))
     return Decision(
-        kind=cast(DecisionKind, kind),
+        kind=kind,
         route=incident.route,
         incident=incident.id,
         actor=actor,
         reason=reason,
         ts=ts,
-        expires=ts + timedelta(hours=_hours(fields)) if kind in _TIMED else None,
+        expires=ts + timedelta(hours=_hours(fields)) if kind in TIMED_KINDS else None,
     )
 
 
@@ -91,7 +84,7 @@ def route_decision_of(fields: Mapping[str, str], route: str, ts: datetime, name:
     """
     kind = fields.get("kind", "")
     if kind not in ("accept_baseline", "silence", "announce"):
-        raise _wrong("decision", "press one of the buttons")
+        raise Problem.of_field("decision", "press one of the buttons")
     draft: dict[str, Any] = {
         "kind": kind,
         "route": route,
@@ -103,7 +96,7 @@ def route_decision_of(fields: Mapping[str, str], route: str, ts: datetime, name:
     if kind == "announce":
         said = {part: " ".join(fields.get(part, "").split()) or None for part in _MODEL}
         if said["requested"] is None:
-            raise _wrong("model", "is missing: write the name under which it is asked for")
+            raise Problem.of_field("model", "is missing: write the name under which it is asked for")
         draft["model"] = said
     try:
         return Decision.decode(to_json(draft))
@@ -123,18 +116,14 @@ def is_route(text: str) -> bool:
 def _words(fields: Mapping[str, str], name: str, what: str, most: int, unsaid: str = "") -> str:
     text = " ".join(fields.get(name, "").split()) or unsaid
     if not text:
-        raise _wrong(what, "is missing: write it into the form; it stays in the timeline")
+        raise Problem.of_field(what, "is missing: write it into the form; it stays in the timeline")
     if len(text) > most:
-        raise _wrong(what, f"is longer than {most:,} characters: write less")
+        raise Problem.of_field(what, f"is longer than {most:,} characters: write less")
     return text
 
 
 def _hours(fields: Mapping[str, str]) -> int:
     given = fields.get("hours", "4")
     if given not in {str(hours) for hours in HOURS}:
-        raise _wrong("time", "choose one of the list")
+        raise Problem.of_field("time", "choose one of the list")
     return int(given)
-
-
-def _wrong(field: str, remedy: str) -> Problem:
-    return Problem(422, f"{field}: {remedy}", errors=(FieldFault(field=field, remedy=remedy),))

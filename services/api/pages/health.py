@@ -16,10 +16,11 @@ from services.api.auth.authorization import needs, who
 from services.api.dead_letter_replays import ReplayStatus
 from services.api.http.problems import Problem
 from services.api.pages import forms
-from services.api.pages.render import Parts, page
+from services.api.pages.render import PageContext, page
 from services.api.resources.dead_letters import DeadLetterStep, check_sees_all
 from services.api.resources.health import HealthReport, health_report
 from services.store.dead_letters import DeadLetterCount
+from services.wording import health as words
 
 _SOON_SECONDS: Final = 1.0
 _REFRESH_SECONDS: Final = 3
@@ -34,7 +35,7 @@ class DeadLetterGroup:
     reasons: tuple[DeadLetterCount, ...]
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the page."""
     return _reading(parts), _replaying(parts)
 
@@ -42,11 +43,8 @@ def routers(parts: Parts) -> tuple[APIRouter, ...]:
 def heading(told: HealthReport) -> str:
     """What the page says at its top."""
     if told.ok:
-        return "Keelwatch is well"
-    if not (told.broker.ok and told.database.ok):
-        return "Keelwatch does not know how it is"
-    n = len(told.needs)
-    return f"{n} thing{'s' if n > 1 else ''} need{'' if n > 1 else 's'} attention"
+        return words.WELL
+    return words.heading(len(told.needs)) if told.broker.ok and told.database.ok else words.UNKNOWN
 
 
 def dead_letter_groups(letters: Sequence[DeadLetterCount]) -> tuple[DeadLetterGroup, ...]:
@@ -59,14 +57,13 @@ def dead_letter_groups(letters: Sequence[DeadLetterCount]) -> tuple[DeadLetterGr
 def outcome(replay: ReplayStatus) -> str:
     """What became of a replay, in words."""
     if replay.state == "running":
-        return f"The dead letters of {replay.step} are being sent again."
+        return words.replaying(replay.step)
     if replay.state == "failed":
-        return f"The dead letters of {replay.step} were not all sent again: {replay.fault}"
-    left = "".join(f" {n:,} left: {reason}." for reason, n in sorted(replay.left.items()))
-    return f"{replay.sent:,} dead letters of {replay.step} sent again.{left}"
+        return words.replay_failed(replay.step, replay.fault)
+    return words.replayed(replay.step, replay.sent, replay.left)
 
 
-def _reading(parts: Parts) -> APIRouter:
+def _reading(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/health")
@@ -76,7 +73,7 @@ def _reading(parts: Parts) -> APIRouter:
     return made
 
 
-def _replaying(parts: Parts) -> APIRouter:
+def _replaying(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "admin")])
 
     @made.post("/health/replay")
@@ -96,7 +93,7 @@ def _replaying(parts: Parts) -> APIRouter:
     return made
 
 
-def _page(request: Request, parts: Parts, problem: Problem | None = None) -> Response:
+def _page(request: Request, parts: PageContext, problem: Problem | None = None) -> Response:
     principal, now, token = who(request), datetime.now(UTC), csrf.token_of(request)
     told = health_report(parts.health, principal.sees, now)
     running = told.replay is not None and told.replay.state == "running"
@@ -105,7 +102,7 @@ def _page(request: Request, parts: Parts, problem: Problem | None = None) -> Res
         "heading": heading(told),
         "buried": dead_letter_groups(told.dead_letters or ()),
         "outcome": None if told.replay is None else outcome(told.replay),
-        "may_replay": principal.role == "admin" and "*" in principal.routes,
+        "may_replay": principal.may("admin") and principal.sees_all,
         "running": running,
         "problem": problem,
         "token": token,

@@ -1,9 +1,4 @@
-"""One incident: what moved, its evidence and timeline, and the form of its decisions.
-
-What the incident page shows, from an incident's dossier. Pure: words and numbers, no markup.
-
-One incident, and the form of its decisions.
-"""
+"""One incident: what moved, its evidence and timeline, and the form of its decisions."""
 
 from __future__ import annotations
 
@@ -14,43 +9,45 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import Connection
 
 from schemas.alert import Alert, rank
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, HazardComparison
 from schemas.identity import IDENTITY_FIELDS, Model
 from schemas.incident import Incident, TimelineEntry
-from schemas.reading import Effect
 from schemas.sample import Sample
-from services.api import wording
 from services.api.auth import csrf
 from services.api.auth.authorization import needs, who
 from services.api.decision_conflicts import incident_version
 from services.api.decision_outbox import decision_time
-from services.api.http.problems import Problem, call_store
-from services.api.pages import charts, forms
+from services.api.http.paging import is_id
+from services.api.http.problems import Problem, query_store
+from services.api.pages import forms
 from services.api.pages.bars import Bars, HazardChange, bars, common_scale
-from services.api.pages.render import Parts, page
-from services.api.resources.incidents import HEX_ID
-from services.charts import Chart
+from services.api.pages.render import PageContext, page
+from services.charts import Chart, incident_chart, rates_chart
+from services.specs import family_of
+from services.store import incidents, routes
 from services.store.decisions import StaleDecision
 from services.store.incidents import IncidentDetails
-from services.store.repository import Ledger
+from services.wording import evaluations, nouns, numbers
+from services.wording import incidents as words
+from services.wording.decisions import BACK_TO_NORMAL, DECISIONS, OFFERED
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One thing that moved."""
+    """One thing that was found: `size` says it without bars; `over` why it is over, None while it goes on."""
 
     name: str
     where: str | None
     direction: str
     bars: Bars | None
-    size: str | None
-    change: str | None
-    evidence: str
-    fires: bool
+    size: str
+    over: str | None
     silenced: bool
+    details: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ class IncidentIdentity:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """The page, from top to bottom; `unkept` are the exemplars without text."""
+    """The page, from top to bottom; `unkept` are the exemplars without text, `detectors` titles."""
 
     incident: Incident
     verdict: str
@@ -91,6 +88,7 @@ class IncidentView:
     timeline: tuple[TimelineEntry, ...]
     decided: tuple[Decision, ...]
     buttons: tuple[tuple[str, str, str], ...]
+    detectors: tuple[str, ...]
 
 
 def view_of_incident(dossier: IncidentDetails) -> IncidentView:
@@ -99,8 +97,8 @@ def view_of_incident(dossier: IncidentDetails) -> IncidentView:
     worst = sorted(dossier.alerts, key=lambda alert: (alert.status != "firing", -rank(alert.severity)))
     return IncidentView(
         incident,
-        wording.VERDICTS[incident.verdict],
-        moves([alert for alert in worst if alert.family != "evaluation"]),
+        words.verdict(incident),
+        moves([alert for alert in worst if family_of(alert.family).kind != "suite"]),
         tuple(_suite(comparison) for comparison in reversed(dossier.comparisons)),
         tuple(_who(identity, dossier.models.get(identity)) for identity in incident.identities),
         tuple(dossier.samples[id] for id in incident.exemplars if id in dossier.samples),
@@ -108,6 +106,7 @@ def view_of_incident(dossier: IncidentDetails) -> IncidentView:
         tuple(reversed(incident.timeline)),
         dossier.decided,
         _buttons(incident),
+        tuple(family_of(name).title for name in incident.families),
     )
 
 
@@ -118,57 +117,20 @@ def moves(alerts: Sequence[Alert]) -> tuple[Move, ...]:
 
 
 def _has_bars(alert: Alert) -> bool:
-    return alert.signal is not None and alert.family != "events"
+    return alert.signal is not None and family_of(alert.family).kind != "event"
 
 
 def _move(alert: Alert, scale: float) -> Move:
-    effect = alert.effect
     return Move(
-        name=_name(alert),
+        name=nouns.heading(alert),
         where=alert.slice,
-        direction="" if alert.family == "events" else {"up": "rose", "down": "fell", None: ""}[alert.direction],
-        bars=bars(effect, scale) if _has_bars(alert) else None,
-        size=_size(alert),
-        change="one is enough" if alert.family == "events" else _change(effect),
-        evidence=_evidence(alert),
-        fires=alert.status == "firing",
+        direction=words.direction(alert),
+        bars=bars(alert.effect, scale) if _has_bars(alert) else None,
+        size=words.size(alert),
+        over=None if alert.status == "firing" else alert.reason or BACK_TO_NORMAL,
         silenced=alert.silenced,
+        details=words.details(alert),
     )
-
-
-def _name(alert: Alert) -> str:
-    if alert.family == "events":
-        return f"{(alert.signal or 'event').replace('_', ' ')} in an answer"
-    if alert.family == "blind":
-        return f"not watched: {(alert.signal or 'unknown').replace('_', ' ')}"
-    if alert.family == "model_shift":
-        return "answers to like prompts"
-    if alert.family == "user_shift":
-        return "what users ask"
-    return f"{(alert.signal or alert.family).replace('_', ' ')} rate"
-
-
-def _size(alert: Alert) -> str | None:
-    effect = alert.effect
-    if alert.family in ("events", "blind"):
-        return f"seen at exchange {alert.event_index:,}" if alert.family == "events" else alert.reason
-    if effect is None or effect.after is None or alert.signal is not None:
-        return None
-    return f"{wording.level(effect.after, effect.unit)} away from the baseline"
-
-
-def _change(effect: Effect | None) -> str | None:
-    if effect is None or effect.low is None or effect.high is None:
-        return None
-    return wording.change(effect.low, effect.high, effect.unit)
-
-
-def _evidence(alert: Alert) -> str:
-    found = alert.evidence
-    told = [f"{found.n:,} exchanges"] if found.n else []
-    if found.log_e is not None and found.threshold is not None:
-        told.append(f"log evidence {found.log_e:.1f}, fires at {found.threshold:.1f}")
-    return ", ".join(told)
 
 
 def _suite(comparison: Comparison) -> SuiteChange:
@@ -179,7 +141,7 @@ def _suite(comparison: Comparison) -> SuiteChange:
     return SuiteChange(
         comparison.suite,
         comparison.overall,
-        wording.OUTCOMES[comparison.overall],
+        evaluations.OUTCOMES[comparison.overall],
         comparison.reason,
         comparison.ts,
         tuple(_hazard(one, scale) for one in told),
@@ -190,14 +152,13 @@ def _suite(comparison: Comparison) -> SuiteChange:
 
 
 def _hazard(one: HazardComparison, scale: float) -> HazardChange:
-    change = None if one.low is None or one.high is None else wording.change(one.low, one.high, "pp")
-    name = f"{one.hazard}: {one.measure}".replace("_", " ")
-    return HazardChange(name, bars(one, scale), change, one.n, one.verdict, one.flipped)
+    name, change = nouns.measure_of(one.hazard, one.measure), numbers.change(one.low, one.high, "pp")
+    return HazardChange(numbers.sentence_case(name), bars(one, scale), change, one.n, one.verdict, one.flipped)
 
 
 def _who(identity: str, model: Model | None) -> IncidentIdentity:
     known: Mapping[str, str | None] = {} if model is None else {n: getattr(model, n) for n in IDENTITY_FIELDS}
-    name = "not known" if model is None else model.served or model.requested
+    name = numbers.sentence_case(nouns.model_name(model)) if model is None else nouns.model_name(model)
     return IncidentIdentity(identity, name, tuple((k.replace("_", " "), v) for k, v in known.items() if v is not None))
 
 
@@ -206,7 +167,8 @@ def _buttons(incident: Incident) -> tuple[tuple[str, str, str], ...]:
     if incident.state == "resolved":
         return ()
     left_out = {"acknowledge"} if incident.state == "acknowledged" else set()
-    return tuple((kind, *told) for kind, told in wording.DECISIONS.items() if kind not in left_out)
+    offered = ((kind, DECISIONS[kind]) for kind in OFFERED if kind not in left_out)
+    return tuple((kind, told.label, told.follows) for kind, told in offered)
 
 
 def incidents_heading(n: int) -> str:
@@ -220,12 +182,12 @@ _SOON: Final = timedelta(minutes=2)
 _REFRESH_SECONDS: Final = 3
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the page and of its form."""
     return _reading(parts), _deciding(parts)
 
 
-def _reading(parts: Parts) -> APIRouter:
+def _reading(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/incidents/{id}")
@@ -237,7 +199,7 @@ def _reading(parts: Parts) -> APIRouter:
     return made
 
 
-def _deciding(parts: Parts) -> APIRouter:
+def _deciding(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "operator")])
 
     @made.post("/incidents/{id}/decisions")
@@ -262,22 +224,16 @@ def _deciding(parts: Parts) -> APIRouter:
     return made
 
 
-async def _incident_record(request: Request, parts: Parts, id: str) -> IncidentDetails:
-    found = await call_store(lambda: parts.repository.dossier(id)) if HEX_ID.fullmatch(id) else None
+async def _incident_record(request: Request, parts: PageContext, id: str) -> IncidentDetails:
+    found = await query_store(parts.database, incidents.details, id) if is_id(id) else None
     if found is None or not who(request).sees(found.incident.route):
         raise Problem(404, "there is no such incident; the list shows those that there are")
     return found
 
 
-async def _chart(parts: Parts, dossier: IncidentDetails) -> Chart | None:
-    ledger, incident = Ledger(parts.repository.database), dossier.incident
-    clock = await call_store(lambda: ledger.clock(incident.route))
-    what = charts.chart_query(incident, dossier.alerts, clock)
-    if what is None:
-        return None
-    window = (what.since, what.until)
-    points = await call_store(lambda: ledger.course(incident.route, window, what.step, what.slice, what.signal))
-    return charts.page_chart(what, points, incident, dossier.comparisons)
+def _chart(connection: Connection, incident: Incident) -> Chart | None:
+    found = incident_chart.read(connection, incident, routes.clock(connection, incident.route))
+    return None if found is None else rates_chart(found.rates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +245,9 @@ class _IncidentForm:
     older: int = 0
 
 
-async def _incident_page(request: Request, parts: Parts, dossier: IncidentDetails, sent: _IncidentForm) -> Response:
+async def _incident_page(
+    request: Request, parts: PageContext, dossier: IncidentDetails, sent: _IncidentForm
+) -> Response:
     now, token = parts.decisions.clock(), csrf.token_of(request)
     shown = view_of_incident(dossier)
     told = {
@@ -297,10 +255,10 @@ async def _incident_page(request: Request, parts: Parts, dossier: IncidentDetail
         "entries": shown.timeline[sent.older : sent.older + ENTRIES],
         "older": sent.older,
         "most": ENTRIES,
-        "chart": await _chart(parts, dossier),
+        "chart": await query_store(parts.database, _chart, dossier.incident),
         "token": token,
         "seen": incident_version(dossier.incident, dossier.decided),
-        "may_decide": forms.may_decide(who(request)),
+        "may_decide": who(request).may("operator"),
         "hours": forms.HOURS,
         "now": now,
         "fields": {name: sent.fields.get(name, "") for name in ("actor", "reason")},

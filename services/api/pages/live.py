@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from services.api.auth.authorization import Principal, needs, who
-from services.api.pages.render import Parts
+from services.api.pages.render import PageContext
 
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The path."""
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 

@@ -1,8 +1,6 @@
 """Signing in and out, and the paths of this server to which a browser may be sent back.
 
-Paths of this server, to which a browser may be sent. Pure.
-
-Signing in and out: a key becomes a session, which its cookie names and the key's end ends.
+A key becomes a session, which its cookie names and the key's end ends.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from services.api.auth.authorization import needs, who
 from services.api.http.body import BodyBudget, read_body
 from services.api.http.problems import Problem
 from services.api.pages.forms import fields_of, read_form
-from services.api.pages.render import Parts, page
+from services.api.pages.render import PageContext, page
 
 HOME: Final = "/"
 _MOST_CHARS: Final = 1_000
@@ -55,7 +53,7 @@ _BUDGET_BYTES: Final = 2 * 1024 * 1024
 _BROWSING: Final = frozenset({"GET", "HEAD"})
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the page: one that needs no key, one that ends a session."""
     return _signing_in(parts.door), _signing_out(parts)
 
@@ -111,7 +109,7 @@ async def _form(request: Request, door: Authenticator, back: str, problem: Probl
     return made
 
 
-def _signing_out(parts: Parts) -> APIRouter:
+def _signing_out(parts: PageContext) -> APIRouter:
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.post("/logout")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
-from services.api import wording
 from services.api.auth import csrf
 from services.api.auth.authentication import Authenticator
 from services.api.auth.authorization import LOCAL, Guard, Principal
@@ -21,7 +21,8 @@ from services.api.http.problems import Problem
 from services.api.sse import LiveUpdates
 from services.api.system import SystemHealth
 from services.monitor import RoutePolicy
-from services.store.repository import Repository
+from services.store.engine import Database
+from services.wording import decisions, evaluations, incidents, nouns, numbers, routes, schedules, timeline
 
 HERE: Final = Path(__file__).parent
 NAVIGATION: Final = (
@@ -35,10 +36,10 @@ NAVIGATION: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class PageContext:
     """What the pages are made of; `policy` gives what the monitor file says of a route."""
 
-    repository: Repository
+    database: Database
     decisions: DecisionWriter
     guard: Guard
     budget: BodyBudget
@@ -81,8 +82,21 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"at": wording.at, "ago": wording.ago, "headline": wording.headline}
-    made.globals |= {"ENTRIES": wording.ENTRIES, "DECISIONS": wording.DECISIONS, "VERDICTS": wording.VERDICTS}
+    made.filters |= {"at": numbers.moment, "ago": numbers.ago, "headline": incidents.title}
+    made.globals |= {
+        "DECISIONS": decisions.DECISIONS,
+        "ENTRIES": timeline.KINDS,
+        "SEVERITIES": incidents.SEVERITIES,
+        "words": SimpleNamespace(
+            decisions=decisions,
+            evaluations=evaluations,
+            incidents=incidents,
+            nouns=nouns,
+            numbers=numbers,
+            routes=routes,
+            schedules=schedules,
+        ),
+    }
     return made
 
 

@@ -1,9 +1,4 @@
-"""The page of one route: its signals, detectors, identities, slices and incidents over a window.
-
-What the page of a route shows. Pure: words, numbers and charts; markup is the template's.
-
-The page of one route.
-"""
+"""The page of one route: its signals, detectors, identities, slices and incidents over a window."""
 
 from __future__ import annotations
 
@@ -18,20 +13,21 @@ from fastapi.responses import Response
 
 from schemas.evaluation import Comparison
 from schemas.incident import Incident
-from services.api import route_snapshot, route_status, wording
+from services.api import route_snapshot, route_status
 from services.api.annotations import Annotation
 from services.api.annotations import AnnotationKind as Kind
 from services.api.auth.authorization import needs, who
-from services.api.http.problems import Problem, call_store
-from services.api.pages.render import Parts, page
+from services.api.http.problems import Problem, query_store
+from services.api.pages.render import PageContext, page
 from services.api.resources.route_rates import RatePoint, SignalRate, answered, baseline_rates, series, signal_rates
 from services.api.route_snapshot import RouteSnapshot
-from services.api.route_status import RouteStatus, current_readings, route_status_of
+from services.api.route_status import StatusHeading, heading_of
 from services.api.time_window import HOURS
 from services.charts import Band, Chart, ChartMark, ChartPoint, ChartShare, MarkKind, Rates, rates_chart, shares
 from services.monitor import RoutePolicy
 from services.store.scores import StoredExchange
 from services.store.tables import LONGEST_KEY
+from services.wording import nouns, numbers, routes
 
 RANGES: Final[Mapping[int, str]] = {1: "1 hour", 24: "24 hours", 168: "7 days", 720: "30 days"}
 _MARKED: Final[Mapping[Kind, MarkKind]] = {
@@ -99,7 +95,7 @@ class RouteView:
 
     route: str
     href: str
-    state: RouteStatus
+    state: StatusHeading
     hours: int
     slice: str
     ranges: tuple[Range, ...]
@@ -131,11 +127,11 @@ def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePoli
     marks, unmarked = _marks(file.marks)
     columns = tuple(sorted({one.signal for one in rates}))
     slices = _slices(file, rates, columns, hours, slice)
-    streams = route_status.detector_rows(current_readings(file), file.models)
+    streams = route_status.detector_rows(file.readings, file.models)
     return RouteView(
         route=file.route,
         href=_href(file.route, hours, slice),
-        state=route_status_of(file, policy.baseline.size, now),
+        state=heading_of(file, policy, now, n),
         hours=hours,
         slice=slice,
         ranges=tuple(Range(name, _href(file.route, h, slice), h == hours) for h, name in RANGES.items()),
@@ -149,7 +145,7 @@ def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePoli
         quiet=len(streams[route_status.MOST_READINGS :]),
         identities=_identities(file, n),
         shares=_shares(file),
-        columns=tuple(name.replace("_", " ") for name in columns),
+        columns=tuple(nouns.signal_title(name) for name in columns),
         slices=slices[:_MOST_SLICES],
         hidden=len(slices[_MOST_SLICES:]),
         samples=file.exchanges,
@@ -177,7 +173,7 @@ def _signals(
     whole = {one.signal: one for one in rates if one.identity is None and (one.slice or "") == slice}
     over_time = series(file.points)
     pinned = baseline_rates(file.pinned) if not slice else {}
-    firing = {one.signal for one in current_readings(file) if one.status == "firing"}
+    firing = {one.signal for one in file.readings if one.status == "firing"}
     names = sorted({*whole, *over_time, *floors}, key=lambda name: (name not in firing, name))
     return tuple(
         _signal(name, whole.get(name), _chart(file, name, over_time.get(name, ()), _band(name, pinned, floors), marks))
@@ -187,10 +183,10 @@ def _signals(
 
 def _signal(name: str, one: SignalRate | None, chart: Chart | None) -> SignalPanel:
     return SignalPanel(
-        name=name.replace("_", " "),
-        rate=_percent(None if one is None else one.rate),
+        name=nouns.signal_noun(name),
+        rate=numbers.percent(None if one is None else one.rate),
         interval=_interval(one),
-        baseline=_percent(None if one is None else one.baseline),
+        baseline=numbers.percent(None if one is None else one.baseline),
         scored=_scored(one),
         chart=chart,
     )
@@ -202,8 +198,9 @@ def _chart(
     if file.window is None:
         return None
     drawn = [ChartPoint(one.ts, one.scored, one.rate, one.low, one.high) for one in points]
-    title = f"{name.replace('_', ' ')} rate"
-    return rates_chart(Rates(title, drawn, file.window.since, file.window.until, file.step, band, marks, file.route))
+    return rates_chart(
+        Rates(nouns.signal_noun(name), drawn, file.window.since, file.window.until, file.step, band, marks, file.route)
+    )
 
 
 def _band(name: str, pinned: Mapping[str, float], floors: Mapping[str, float]) -> Band | None:
@@ -227,8 +224,8 @@ def _identities(file: RouteSnapshot, total: int) -> tuple[RouteIdentity, ...]:
     found = [
         RouteIdentity(
             identity=identity,
-            name=route_status.identity_name(identity, file.models),
-            share=_percent(counted.get(identity, 0) / total) if total else "not known",
+            name=nouns.model_of(identity, file.models),
+            share=numbers.percent(counted.get(identity, 0) / total) if total else numbers.UNKNOWN,
             n=counted.get(identity, 0),
             first=file.seen[identity][0] if identity in file.seen else None,
             last=file.seen[identity][1] if identity in file.seen else None,
@@ -245,7 +242,7 @@ def _counted(file: RouteSnapshot) -> dict[str, int]:
 
 def _shares(file: RouteSnapshot) -> Chart | None:
     counted = sorted(_counted(file).items(), key=lambda item: (-item[1], item[0]))
-    parts = [ChartShare(route_status.identity_name(identity, file.models), n) for identity, n in counted]
+    parts = [ChartShare(nouns.model_of(identity, file.models), n) for identity, n in counted]
     return shares(parts) if parts else None
 
 
@@ -271,42 +268,31 @@ def _slices(
 
 
 def _cell(one: SignalRate | None) -> tuple[str, str]:
-    return _percent(None if one is None else one.rate), _interval(one)
-
-
-def _percent(rate: float | None) -> str:
-    return "not known" if rate is None else wording.level(rate * 100, "pp")
+    return numbers.percent(None if one is None else one.rate), _interval(one)
 
 
 def _interval(one: SignalRate | None) -> str:
-    if one is None or one.low is None or one.high is None:
-        return ""
-    return f"{wording.level(one.low * 100, 'pp')} to {wording.level(one.high * 100, 'pp')}"
+    return "" if one is None else numbers.interval(one.low, one.high)
 
 
 def _scored(one: SignalRate | None) -> str:
-    if one is None or not one.n:
-        return "nothing scored"
-    share = "" if not one.unscored else f", {wording.level(one.unscored * 100, 'pp')} could not be scored"
-    return f"{one.scored:,} scored{share}"
+    return routes.rate_of(0, 0, None) if one is None else routes.rate_of(one.n, one.scored, one.unscored)
 
 
-def routers(parts: Parts) -> tuple[APIRouter, ...]:
+def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The path of the page."""
     made = APIRouter(include_in_schema=False, dependencies=[needs(parts.guard, "viewer")])
 
     @made.get("/routes/{route:path}")
     async def one(request: Request, route: str) -> Response:
-        hours, slice = _hours(request), _slice(request)
+        hours, slice, now = _hours(request), _slice(request), parts.decisions.clock()
 
-        def read() -> RouteSnapshot | None:
-            with parts.repository.database.read() as connection:
-                return route_snapshot.read_route(connection, route, hours, slice)
-
-        found = await call_store(read) if "\0" not in route and who(request).sees(route) else None
+        known = "\0" not in route and who(request).sees(route)
+        found = (
+            await query_store(parts.database, route_snapshot.read_route, route, hours, slice, now) if known else None
+        )
         if found is None:
             raise Problem(404, "there is no such route; the fleet shows those that there are")
-        now = parts.decisions.clock()
         shown = view_of_route(found, hours, slice, parts.policy(route), now)
         return page(request, "route.html", {"view": shown, "now": now})
 

@@ -15,13 +15,13 @@ from schemas.exchange import Route
 from schemas.identity import Model
 from services.api.auth.authorization import Guard, needs, visible_globs, who
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
-from services.api.http.paging import MOST, PAGE, cursor_of, place_of
-from services.api.http.problems import Problem, ProblemBody, call_store
-from services.api.resources.incidents import HEX_ID
+from services.api.http.openapi import FAULTS, UNCHANGED
+from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
+from services.api.http.problems import Problem, ProblemBody, query_store
+from services.store import baselines as baseline_store
 from services.store.baselines import PinnedBaseline
 from services.store.decisions import RecordedDecision
-from services.store.repository import Ledger
+from services.store.engine import Database
 
 
 class Acceptance(BaseModel):
@@ -83,11 +83,11 @@ class BaselinePage(BaseModel):
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
 
 
-def router(ledger: Ledger, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The paths, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["baselines"], dependencies=[needs(guard, "viewer")])
 
-    @made.get("/baselines", summary="List baselines", responses={200: {"model": BaselinePage}, **_UNCHANGED, **FAULTS})
+    @made.get("/baselines", summary="List baselines", responses={200: {"model": BaselinePage}, **UNCHANGED, **FAULTS})
     async def baselines(
         request: Request,
         route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
@@ -97,7 +97,7 @@ def router(ledger: Ledger, guard: Guard) -> APIRouter:
         """Every baseline that was pinned: of a route the first one is what it is held against now."""
         seen = visible_globs(who(request), route)
         after = None if cursor is None else place_of(cursor)
-        found = await call_store(lambda: ledger.baselines(seen, after, limit + 1))
+        found = await query_store(database, baseline_store.page, seen, after, limit + 1)
         last = found[limit - 1].change if len(found) > limit else None
         following = None if last is None else cursor_of(last.ts, last.id)
         return tagged(request, {"items": [baseline_object(one) for one in found[:limit]], "next": following})
@@ -105,11 +105,11 @@ def router(ledger: Ledger, guard: Guard) -> APIRouter:
     @made.get(
         "/baselines/{id}",
         summary="Read a baseline",
-        responses={200: {"model": BaselineSummary}, **_UNCHANGED, 404: _MISSING, **FAULTS},
+        responses={200: {"model": BaselineSummary}, **UNCHANGED, 404: _MISSING, **FAULTS},
     )
     async def baseline(request: Request, id: str) -> Response:
         """One baseline in figures."""
-        found = await call_store(lambda: ledger.baseline(id)) if HEX_ID.fullmatch(id) else None
+        found = await query_store(database, baseline_store.get, id) if is_id(id) else None
         if found is None or not who(request).sees(found.change.route):
             raise Problem(404, "there is no such baseline; GET /v1/baselines lists them")
         return tagged(request, baseline_object(found))
@@ -148,5 +148,4 @@ def _acceptance(one: RecordedDecision) -> dict[str, Any]:
     return {"id": one.id, "actor": made.actor, "reason": made.reason, "ts": iso(made.ts)}
 
 
-_UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "As If-None-Match knows it."}}
 _MISSING: Final = {"model": ProblemBody, "description": "There is no such baseline."}

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection
 
 from schemas.change import Change, Pinning
 from schemas.decision import Decision
@@ -18,9 +17,9 @@ from services.api.auth.authorization import Guard, needs, visible_globs, who
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, place_of
-from services.api.http.problems import call_store
+from services.api.http.problems import query_store
 from services.store import journal
-from services.store.repository import Repository
+from services.store.engine import Database
 
 AnyChangeKind = Literal["observed", "suspected", "pinned", "announced"]
 
@@ -70,7 +69,7 @@ class ChangePage(BaseModel):
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
 
 
-def router(repository: Repository, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["changes"], dependencies=[needs(guard, "viewer")])
 
@@ -85,10 +84,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
         """Changes of the models behind the routes, newest first."""
         after, principal = None if cursor is None else place_of(cursor), who(request)
 
-        def read(connection: Connection) -> tuple[Change | Decision, ...]:
-            return journal.changes(connection, visible_globs(principal, route), kind, after, limit + 1)
-
-        found = await call_store(lambda: repository.read(read))
+        found = await query_store(database, journal.changes, visible_globs(principal, route), kind, after, limit + 1)
         following = cursor_of(found[limit - 1].ts, found[limit - 1].id) if len(found) > limit else None
         items = [change_summary(one).model_dump(mode="json", by_alias=True) for one in found[:limit]]
         return tagged(request, {"items": items, "next": following})

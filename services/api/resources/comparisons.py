@@ -1,11 +1,7 @@
-"""`/v1/comparisons`: runs held against the baseline's run, and the models of any two compared.
-
-`/v1/comparisons`: what runs after a change, by the clock or on request said against the baseline's run.
-"""
+"""`/v1/comparisons`: runs held against the baseline's run, and the models of any two compared."""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -13,16 +9,16 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from schemas.base import HEX16, plain_object
+from schemas.base import plain_object
 from schemas.evaluation import Comparison, HazardComparison, Outcome
 from schemas.exchange import Route
 from services.api.auth.authorization import Guard, Principal, needs, visible_globs, who
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
-from services.api.http.paging import MOST, PAGE, cursor_of, place_of
-from services.api.http.problems import Problem, ProblemBody, call_store
+from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
+from services.api.http.problems import Problem, ProblemBody, query_store
 from services.store import journal
-from services.store.repository import Repository
+from services.store.engine import Database
 
 
 class SuiteComparison(BaseModel):
@@ -50,7 +46,7 @@ class ComparisonPage(BaseModel):
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
 
 
-def router(repository: Repository, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The paths, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["evaluations"], dependencies=[needs(guard, "viewer")])
 
@@ -66,10 +62,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
         """Comparisons with the baseline's run, newest first. `/v1/evaluations/{id}/comparison` compares any two."""
         after, principal = None if cursor is None else place_of(cursor), who(request)
 
-        def read(connection: Connection) -> tuple[Comparison, ...]:
-            return journal.comparisons(connection, visible_globs(principal, route), after, limit + 1)
-
-        found = await call_store(lambda: repository.read(read))
+        found = await query_store(database, journal.comparisons, visible_globs(principal, route), after, limit + 1)
         following = cursor_of(found[limit - 1].ts, found[limit - 1].id) if len(found) > limit else None
         return tagged(request, {"items": [plain_object(one) for one in found[:limit]], "next": following})
 
@@ -87,7 +80,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
         request: Request, id: Annotated[str, Path(description="Its id.", examples=["7c3e9f10a2b4d586"])]
     ) -> Response:
         """One comparison, measure by measure and hazard by hazard."""
-        found = await call_store(lambda: repository.read(lambda connection: _one(connection, who(request), id)))
+        found = await query_store(database, _one, who(request), id)
         if found is None:
             raise Problem(404, "there is no such comparison; GET /v1/comparisons lists them")
         return tagged(request, plain_object(found))
@@ -96,5 +89,5 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
 
 
 def _one(connection: Connection, principal: Principal, id: str) -> Comparison | None:
-    found = journal.comparison(connection, id) if re.fullmatch(HEX16, id) else None
+    found = journal.comparison(connection, id) if is_id(id) else None
     return found if found is not None and principal.sees(found.route) else None

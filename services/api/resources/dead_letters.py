@@ -20,12 +20,13 @@ from services.api.auth.authorization import Guard, Principal, needs, who
 from services.api.dead_letter_replays import ReplayStatus
 from services.api.http.body import BodyBudget, read_model
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
-from services.api.http.paging import MOST, PAGE, cursor_after, key_of
-from services.api.http.problems import LOG, FieldFault, Problem, ProblemBody, call_store
+from services.api.http.openapi import FAULTS, UNCHANGED
+from services.api.http.paging import MOST, PAGE, cursor_after, foreign_cursor, key_of
+from services.api.http.problems import LOG, Problem, ProblemBody, query_store
 from services.api.system import SystemHealth
+from services.store import dead_letters
 from services.store.dead_letters import DeadLetterCount
-from services.store.repository import Repository
+from services.store.engine import Database
 
 DeadLetterStep = Literal["score", "detect", "evaluate", "alert", "record"]
 LETTERS_SECONDS: Final = 10.0
@@ -61,12 +62,12 @@ class ReplayRequest(Part):
     step: DeadLetterStep = Field(description="The step whose dead letters are sent again.", examples=["score"])
 
 
-def routers(repository: Repository, health: SystemHealth, guard: Guard, budget: BodyBudget) -> tuple[APIRouter, ...]:
+def routers(database: Database, health: SystemHealth, guard: Guard, budget: BodyBudget) -> tuple[APIRouter, ...]:
     """The paths: counts for those whom `guard` lets view, content and replay for those whom it lets do everything."""
-    return _reading(repository, health, guard), _replaying(health, guard, budget)
+    return _reading(database, health, guard), _replaying(health, guard, budget)
 
 
-def _reading(repository: Repository, health: SystemHealth, guard: Guard) -> APIRouter:
+def _reading(database: Database, health: SystemHealth, guard: Guard) -> APIRouter:
     made = APIRouter(prefix="/v1", tags=["dead letters"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
@@ -74,7 +75,7 @@ def _reading(repository: Repository, health: SystemHealth, guard: Guard) -> APIR
         summary="Count dead letters",
         responses={
             200: {"model": DeadLetterPage},
-            304: {"description": "As If-None-Match knows it."},
+            **UNCHANGED,
             403: {"model": ProblemBody, "description": "The content is for an admin of all routes."},
             **FAULTS,
         },
@@ -92,7 +93,7 @@ def _reading(repository: Repository, health: SystemHealth, guard: Guard) -> APIR
         if show_content:
             check_sees_all(who(request), "sees the content of dead letters")
         after = None if cursor is None else _place_of(cursor)
-        found = await call_store(lambda: repository.dead_page(step, after, limit + 1))
+        found = await query_store(database, dead_letters.page, step, after, limit + 1)
         items = _COUNTS.dump_python(list(found[:limit]), mode="json")
         following = cursor_after(json.dumps(astuple(found[limit - 1])[:_KEY])) if len(found) > limit else None
         body: dict[str, Any] = {"items": items, "next": following}
@@ -143,7 +144,7 @@ def check_sees_all(principal: Principal, does: str) -> None:
     Raises:
         Problem: 403 if they may not.
     """
-    if principal.role != "admin" or "*" not in principal.routes:
+    if not (principal.may("admin") and principal.sees_all):
         raise Problem(403, f"only an admin key for all routes {does}; ask somebody who has one")
 
 
@@ -178,8 +179,7 @@ def _place_of(cursor: str) -> tuple[str, ...]:
             return tuple(place)
     except (TypeError, ValueError, RecursionError):
         pass
-    remedy = "is none of ours; take `next` of the page before, or leave it out"
-    raise Problem(422, f"cursor: {remedy}", errors=(FieldFault(field="cursor", remedy=remedy),))
+    raise foreign_cursor()
 
 
 _NO_REPLAY: Final[dict[int | str, dict[str, Any]]] = {404: {"model": ProblemBody, "description": "None was asked for."}}

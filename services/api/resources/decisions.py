@@ -1,9 +1,4 @@
-"""`/v1/decisions`, and `POST /v1/changes`: what people decide, taken in and listed.
-
-`POST /v1/changes` and `POST /v1/decisions`.
-
-`GET /v1/decisions` and `/v1/decisions/{id}`.
-"""
+"""`/v1/decisions`, and `POST /v1/changes`: what people decide, taken in and listed."""
 
 from __future__ import annotations
 
@@ -22,12 +17,13 @@ from services.api.auth.authorization import Guard, Principal, needs, visible_glo
 from services.api.decision_outbox import NO_INCIDENT, DecisionWriter, decision_time
 from services.api.http.body import BodyBudget, read_model
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
-from services.api.http.paging import MOST, PAGE, cursor_of, place_of
-from services.api.http.problems import FieldFault, Problem, ProblemBody, call_store, problem_of_violation
-from services.api.resources.incidents import HEX_ID
+from services.api.http.openapi import FAULTS, UNCHANGED
+from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
+from services.api.http.problems import Problem, ProblemBody, problem_of_violation, query_store
+from services.store import decisions as decision_store
+from services.store import incidents
 from services.store.decisions import DecisionFilter, RecordedDecision, StaleDecision
-from services.store.repository import Ledger, Repository
+from services.store.engine import Database
 
 MOST_REASON_CHARS: Final = 2_000
 _AHEAD: Final = timedelta(hours=1)
@@ -69,13 +65,13 @@ class DecisionReceipt(BaseModel):
     ts: str = Field(description="When it was taken.", examples=["2026-11-24T18:00:00Z"])
 
 
-def posting_router(decisions: DecisionWriter, repository: Repository, guard: Guard, budget: BodyBudget) -> APIRouter:
+def posting_router(decisions: DecisionWriter, database: Database, guard: Guard, budget: BodyBudget) -> APIRouter:
     """The paths, for those whom `guard` lets operate."""
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
 
     async def written(draft: DecisionDraft, caller: Principal) -> Response:
         check_may_write(caller, draft.route)
-        named = None if draft.incident is None else await call_store(lambda: repository.incident(draft.incident or ""))
+        named = None if draft.incident is None else await query_store(database, incidents.get, draft.incident or "")
         if named is not None and not caller.sees(named.route):
             raise Problem(409, NO_INCIDENT)
         signed = draft.model_copy(update={"actor": actor_of(draft.actor, caller)})
@@ -123,7 +119,7 @@ def check_may_write(caller: Principal, route: str) -> None:
     """
     if not caller.sees(route):
         remedy = f"must be one of this key's routes ({', '.join(caller.routes)})"
-        raise Problem(403, f"route: {remedy}", errors=(FieldFault(field="route", remedy=remedy),))
+        raise Problem.of_field("route", remedy, 403)
 
 
 def actor_of(given: str | None, caller: Principal) -> str:
@@ -134,7 +130,7 @@ def actor_of(given: str | None, caller: Principal) -> str:
     """
     if caller.name is None:
         if given is None:
-            raise Problem(422, "actor: is missing", errors=(FieldFault(field="actor", remedy="is missing"),))
+            raise Problem.of_field("actor", "is missing")
         return given
     return caller.name if given in (None, caller.name) else f"{given} via {caller.name}"
 
@@ -235,11 +231,11 @@ class DecisionPage(BaseModel):
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
 
 
-def router(ledger: Ledger, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The paths, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "viewer")])
 
-    @made.get("/decisions", summary="List decisions", responses={200: {"model": DecisionPage}, **_UNCHANGED, **FAULTS})
+    @made.get("/decisions", summary="List decisions", responses={200: {"model": DecisionPage}, **UNCHANGED, **FAULTS})
     async def decisions(
         request: Request,
         route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
@@ -251,19 +247,19 @@ def router(ledger: Ledger, guard: Guard) -> APIRouter:
         """What people decided, newest first: also what did not take effect yet."""
         wanted = DecisionFilter(visible_globs(who(request), route), incident, tuple(kind or ()))
         after = None if cursor is None else place_of(cursor)
-        found = await call_store(lambda: ledger.decisions(wanted, after, limit + 1))
+        found = await query_store(database, decision_store.page, wanted, after, limit + 1)
         following = cursor_of(*found[limit - 1].place) if len(found) > limit else None
         return tagged(request, {"items": [decision_object(one) for one in found[:limit]], "next": following})
 
     @made.get(
         "/decisions/{id}",
         summary="Read a decision",
-        responses={200: {"model": DecisionSummary}, **_UNCHANGED, 404: _MISSING, **FAULTS},
+        responses={200: {"model": DecisionSummary}, **UNCHANGED, 404: _MISSING, **FAULTS},
     )
     async def decision(request: Request, id: str) -> Response:
         """One decision, by the id that `POST /v1/decisions` answered."""
         wanted = DecisionFilter(visible_globs(who(request)), id=id)
-        found = await call_store(lambda: ledger.decisions(wanted, None, 1)) if HEX_ID.fullmatch(id) else ()
+        found = await query_store(database, decision_store.page, wanted, None, 1) if is_id(id) else ()
         if not found:
             raise Problem(404, "there is no such decision; GET /v1/decisions lists them")
         return tagged(request, decision_object(found[0]))
@@ -277,5 +273,4 @@ def decision_object(one: RecordedDecision) -> dict[str, Any]:
     return {"id": one.id, **plain_object(one.decision), "until": until, "applied": one.applied}
 
 
-_UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "As If-None-Match knows it."}}
 _MISSING: Final = {"model": ProblemBody, "description": "There is no such decision."}

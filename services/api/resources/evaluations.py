@@ -1,13 +1,7 @@
-"""`/v1/evaluations`: runs of suites, what they found, and two of them compared.
-
-Runs of suites as the API tells of them.
-
-`/v1/evaluations`: runs of suites that were asked for, what they found, and two of them held against each other.
-"""
+"""`/v1/evaluations`: runs of suites, what they found, and two of them compared."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -25,8 +19,8 @@ from services.api.auth.authorization import Guard, Principal, needs, visible_glo
 from services.api.http.body import BodyBudget, read_model
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
-from services.api.http.paging import MOST, PAGE, cursor_after, cursor_of, key_of, place_of
-from services.api.http.problems import Problem, ProblemBody, call_store
+from services.api.http.paging import MOST, PAGE, cursor_after, cursor_of, is_id, key_of, place_of
+from services.api.http.problems import Problem, ProblemBody, query_store
 from services.api.resources.comparisons import RunsComparison
 from services.api.schedules import EvaluationPlanner, NewRun, unknown_route
 from services.evaluate.comparison import compare, comparison_object
@@ -35,8 +29,8 @@ from services.evaluate.profile import profile_of
 from services.evaluate.result import AskedItem, RunResult, SuiteAnswer
 from services.evaluate.suite import Measure
 from services.store import runs
-from services.store.repository import Repository
-from services.store.runs import RequestedRun, RunFilter, RunPlace, RunState
+from services.store.engine import Database
+from services.store.runs import RequestedRun, RunFilter, RunState
 
 MOST_TEXT: Final = 8_000
 """Characters of one text that lists show; `chars` says how long it is."""
@@ -266,14 +260,12 @@ _RUN_BODY: Final = {
 }
 
 
-def routers(
-    repository: Repository, guard: Guard, planning: EvaluationPlanner, budget: BodyBudget
-) -> tuple[APIRouter, ...]:
+def routers(database: Database, guard: Guard, planning: EvaluationPlanner, budget: BodyBudget) -> tuple[APIRouter, ...]:
     """The paths: reading for those who may view, asking for a run for those who may operate."""
-    return _lists(repository, guard), _one_run(repository, guard), _asking(guard, planning, budget)
+    return _lists(database, guard), _one_run(database, guard), _asking(guard, planning, budget)
 
 
-def _lists(repository: Repository, guard: Guard) -> APIRouter:
+def _lists(database: Database, guard: Guard) -> APIRouter:
     made = APIRouter(prefix="/v1", tags=["evaluations"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
@@ -291,11 +283,8 @@ def _lists(repository: Repository, guard: Guard) -> APIRouter:
         """Runs that are due, running, done or failed, and fire times that were missed; latest due first."""
         after = None if cursor is None else place_of(cursor)
         principal = who(request)
-        found = await call_store(
-            lambda: repository.read(
-                lambda connection: _listed(connection, principal, route, (suite, state, identity), after, limit + 1)
-            )
-        )
+        wanted = RunFilter(visible_globs(principal, route), suite, state, identity)
+        found = await query_store(database, runs.page, wanted, after, limit + 1)
         following = cursor_of(found[limit - 1].ts, found[limit - 1].place) if len(found) > limit else None
         items = [evaluation_summary(one).model_dump(mode="json") for one in found[:limit]]
         return tagged(request, {"items": items, "next": following})
@@ -303,7 +292,7 @@ def _lists(repository: Repository, guard: Guard) -> APIRouter:
     return made
 
 
-def _one_run(repository: Repository, guard: Guard) -> APIRouter:
+def _one_run(database: Database, guard: Guard) -> APIRouter:
     made = APIRouter(prefix="/v1", tags=["evaluations"], dependencies=[needs(guard, "viewer")])
     one_run: dict[int | str, dict[str, Any]] = {**UNCHANGED, **_NO_SUCH_RUN, **FAULTS}
 
@@ -312,7 +301,7 @@ def _one_run(repository: Repository, guard: Guard) -> APIRouter:
     )
     async def evaluation(request: Request, id: Id) -> Response:
         """What was asked, of whom, how, and the rates that it found; the answers are under `/items`."""
-        one, result = await found_run(repository, who(request), id)
+        one, result = await found_run(database, who(request), id)
         return tagged(request, evaluation_detail(one, result).model_dump(mode="json"))
 
     @made.get(
@@ -328,7 +317,7 @@ def _one_run(repository: Repository, guard: Guard) -> APIRouter:
     ) -> Response:
         """The items of a run with their answers, as they are stored, by id."""
         after = "" if cursor is None else key_of(cursor)
-        _, result = await found_run(repository, who(request), id)
+        _, result = await found_run(database, who(request), id)
         return tagged(request, _items(result, (measure, event), after, limit))
 
     @made.get(
@@ -342,7 +331,7 @@ def _one_run(repository: Repository, guard: Guard) -> APIRouter:
         before: Annotated[RunId, Query(description="Id of the earlier run.", examples=["9a1c0d2b7e6f4a35"])],
     ) -> Response:
         """This run held against an earlier one, item by item: the object that `keelwatch eval compare` prints."""
-        earlier, later = await two_runs(repository, who(request), before, id)
+        earlier, later = await two_runs(database, who(request), before, id)
         return tagged(request, comparison_object([(later.suite.name, compare(earlier, later))]))
 
     return made
@@ -370,7 +359,7 @@ def _asking(guard: Guard, planning: EvaluationPlanner, budget: BodyBudget) -> AP
     return made
 
 
-async def found_run(repository: Repository, principal: Principal, id: str) -> tuple[RequestedRun, RunResult | None]:
+async def found_run(database: Database, principal: Principal, id: str) -> tuple[RequestedRun, RunResult | None]:
     """One run that was asked for, and its result if there is one.
 
     Raises:
@@ -383,36 +372,23 @@ async def found_run(repository: Repository, principal: Principal, id: str) -> tu
             return None
         return one, stored_run(connection, id)
 
-    found = await call_store(lambda: repository.read(read)) if _is_id(id) else None
+    found = await query_store(database, read) if is_id(id) else None
     if found is None:
         raise Problem(404, "there is no such run; GET /v1/evaluations lists them")
     return found
 
 
-async def two_runs(
-    repository: Repository, principal: Principal, before: str, after: str
-) -> tuple[RunResult, RunResult]:
+async def two_runs(database: Database, principal: Principal, before: str, after: str) -> tuple[RunResult, RunResult]:
     """The results of two runs.
 
     Raises:
         Problem: 404 if one of them is none, or has no result.
     """
-    found = [(await found_run(repository, principal, id))[1] for id in (before, after)]
+    found = [(await found_run(database, principal, id))[1] for id in (before, after)]
     earlier, later = found
     if earlier is None or later is None:
         raise Problem(404, f"run {before if earlier is None else after} has no result yet; wait until it is done")
     return earlier, later
-
-
-def _listed(
-    connection: Connection,
-    principal: Principal,
-    route: str | None,
-    more: tuple[str | None, list[RunState] | None, str | None],
-    after: RunPlace | None,
-    most: int,
-) -> tuple[RequestedRun, ...]:
-    return runs.page(connection, RunFilter(visible_globs(principal, route), *more), after, most)
 
 
 def _items(
@@ -433,7 +409,3 @@ def _items(
     answers = {item.id: tuple(one for one in result.answers if one.item == item.id) for item in shown}
     told = [run_item(item, answers[item.id], events[item.id]).model_dump(mode="json") for item in shown]
     return {"items": told, "next": cursor_after(shown[-1].id) if len(fitting) > limit else None}
-
-
-def _is_id(id: str) -> bool:
-    return re.fullmatch(HEX16, id) is not None

@@ -1,9 +1,4 @@
-"""`/v1/exchanges`: exchanges sent in, and what was measured of them with redacted text.
-
-`POST /v1/exchanges`.
-
-`GET /v1/exchanges` and `/v1/exchanges/{id}`: what was measured of exchanges, with their redacted text.
-"""
+"""`/v1/exchanges`: exchanges sent in, and what was measured of them with redacted text."""
 
 from __future__ import annotations
 
@@ -23,7 +18,7 @@ from services.api.exchange_publisher import ExchangePublisher, ExchangeResult
 from services.api.http.batch import BatchError
 from services.api.http.body import BodyBudget, read_body
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
+from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, index_cursor, index_place_of
 from services.api.http.problems import (
     MEDIA_TYPE,
@@ -31,11 +26,11 @@ from services.api.http.problems import (
     FieldFault,
     Problem,
     ProblemBody,
-    call_store,
     problem_members,
+    query_store,
 )
 from services.store import scores
-from services.store.repository import Repository
+from services.store.engine import Database
 from services.store.scores import StoredExchange
 
 _LINE_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -151,7 +146,7 @@ def _unsent(results: Sequence[ExchangeResult]) -> str:
 
 
 _ROUTE: Final = Query(description="Of this route.", examples=["support-bot/prod"])
-_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "As If-None-Match knows it."}, **FAULTS}
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {**UNCHANGED, **FAULTS}
 
 
 class SignalValue(BaseModel):
@@ -185,15 +180,15 @@ class ExchangePage(BaseModel):
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
 
 
-def router(repository: Repository, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The paths, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["exchanges"], dependencies=[needs(guard, "viewer")])
-    _add_list(made, repository)
-    _add_one(made, repository)
+    _add_list(made, database)
+    _add_one(made, database)
     return made
 
 
-def _add_list(made: APIRouter, repository: Repository) -> None:
+def _add_list(made: APIRouter, database: Database) -> None:
     @made.get("/exchanges", summary="List scored exchanges", responses={200: {"model": ExchangePage}, **_RESPONSES})
     async def listed(
         request: Request,
@@ -213,18 +208,16 @@ def _add_list(made: APIRouter, repository: Repository) -> None:
         before = None if cursor is None else index_place_of(cursor)[0]
         seen = who(request).sees(route)
 
-        def read() -> tuple[StoredExchange, ...]:
-            with repository.database.read() as connection:
-                more = {"identity": identity, "signal": signal}
-                return scores.exchanges(connection, route, before, limit + 1, **more, kept=kept)
-
-        found = await call_store(read) if seen else ()
+        found: tuple[StoredExchange, ...] = ()
+        if seen:
+            more = {"identity": identity, "signal": signal}
+            found = await query_store(database, scores.exchanges, route, before, limit + 1, **more, kept=kept)
         items = [scored_exchange(one).model_dump(mode="json") for one in found[:limit]]
         following = index_cursor(found[limit - 1].event_index or 0) if len(found) > limit else None
         return tagged(request, {"items": items, "next": following})
 
 
-def _add_one(made: APIRouter, repository: Repository) -> None:
+def _add_one(made: APIRouter, database: Database) -> None:
     @made.get(
         "/exchanges/{id:path}",
         summary="Read a scored exchange",
@@ -236,12 +229,8 @@ def _add_one(made: APIRouter, repository: Repository) -> None:
     )
     async def one(request: Request, id: str, route: Annotated[Route, _ROUTE]) -> Response:
         """One exchange of a route by its id, such as an exemplar of an incident: scores, and text where it was kept."""
-
-        def read() -> StoredExchange | None:
-            with repository.database.read() as connection:
-                return scores.exchange(connection, route, id)
-
-        found = await call_store(read) if "\0" not in id and who(request).sees(route) else None
+        known = "\0" not in id and who(request).sees(route)
+        found = await query_store(database, scores.exchange, route, id) if known else None
         if found is None:
             raise Problem(404, "there is no such exchange of this route, or it is no longer kept")
         return tagged(request, scored_exchange(found).model_dump(mode="json"))

@@ -1,9 +1,4 @@
-"""`GET /v1/health`: how Keelwatch itself is, what is not known, and what needs somebody.
-
-How Keelwatch itself is, as an object: what is known, what is not, and what needs somebody. Pure.
-
-`GET /v1/health`.
-"""
+"""`GET /v1/health`: how Keelwatch itself is, what is not known, and what needs somebody."""
 
 from __future__ import annotations
 
@@ -19,10 +14,12 @@ from pydantic import BaseModel, Field
 from services.api.auth.authorization import Guard, needs, who
 from services.api.dead_letter_replays import ReplayStatus
 from services.api.http.etags import tagged
+from services.api.http.openapi import UNCHANGED
 from services.api.system import SurveyResult, SystemHealth
 from services.ports import StepLag
 from services.store.backlog import DecisionBacklog, MissedFireTimes, ReceiverBacklog, RunBacklog
 from services.store.dead_letters import DeadLetterCount
+from services.wording import health
 
 FAR_BEHIND: Final = 1_000
 """Records with which a step counts as behind."""
@@ -86,10 +83,10 @@ class HealthReport(BaseModel):
     replay: ReplayStatus | None = Field(description="The last replay of dead letters that this process was asked for.")
 
 
-def health_report(health: SystemHealth, sees: Callable[[str], bool], now: datetime) -> HealthReport:
+def health_report(system: SystemHealth, sees: Callable[[str], bool], now: datetime) -> HealthReport:
     """How it is, for somebody who sees some routes."""
-    broker, database = health.survey.broker, health.survey.database
-    reasons, standing = dict(health.probes.unready()), database.value
+    broker, database = system.survey.broker, system.survey.database
+    reasons, standing = dict(system.probes.unready()), database.value
     known: dict[str, Any] = dict.fromkeys(("dead_letters", "receivers", "decisions", "evaluations", "missed"))
     if standing is not None:
         known |= {"dead_letters": standing.dead, "receivers": standing.receivers, "decisions": standing.decisions}
@@ -99,11 +96,11 @@ def health_report(health: SystemHealth, sees: Callable[[str], bool], now: dateti
         ok=False,
         needs=[],
         version=_version(),
-        process=ProcessHealth(ready=not reasons, reasons=reasons, watchdog=health.probes.stuck()),
+        process=ProcessHealth(ready=not reasons, reasons=reasons, watchdog=system.probes.stuck()),
         broker=_part(broker),
         database=_part(database),
         steps=None if broker.value is None else steps_of(broker.value),
-        replay=health.replays.last,
+        replay=system.replays.last,
         **known,
     )
     needs = list(needs_of(made, now))
@@ -123,37 +120,37 @@ def needs_of(told: HealthReport, now: datetime) -> Iterator[str]:
     yield from (part.fault for part in (told.broker, told.database) if part.fault is not None)
     yield from _of_processes(told)
     if told.decisions is not None and _is_late(told.decisions.oldest, now):
-        yield f"{_count(told.decisions.n, 'decision')} not published yet"
+        yield health.decisions_wait(told.decisions.n)
     yield from _of_receivers(told.receivers or (), now)
     yield from _of_evaluations(told, now)
 
 
 def _of_processes(told: HealthReport) -> Iterator[str]:
     if told.process.watchdog is not None:
-        yield f"the watchdog is about to end this process: {told.process.watchdog}"
+        yield health.stuck(told.process.watchdog)
     for step in told.steps or ():
         if step.state == "not running":
-            yield f"nobody runs {step.step}: start a worker for it"
+            yield health.not_running(step.step)
         elif step.state == "behind":
-            yield f"{step.step} is {step.waiting:,} records behind"
-    yield from (f"this process is not ready: {check}: {why}" for check, why in told.process.reasons.items())
+            yield health.behind(step.step, step.waiting or 0)
+    yield from (health.not_ready(check, why) for check, why in told.process.reasons.items())
 
 
 def _of_receivers(receivers: Sequence[ReceiverBacklog], now: datetime) -> Iterator[str]:
     for one in receivers:
         if _is_late(one.oldest, now):
-            yield f"{_count(one.pending, 'notification')} for {one.receiver} not sent yet"
+            yield health.not_sent(one.pending, one.receiver)
         if one.failed:
-            yield f"{_count(one.failed, 'notification')} for {one.receiver} given up"
+            yield health.given_up(one.failed, one.receiver)
 
 
 def _of_evaluations(told: HealthReport, now: datetime) -> Iterator[str]:
     for run in told.evaluations or ():
         if run.left or _is_late(run.oldest, now):
-            yield f"{_count(run.due, 'evaluation')} of {run.route} due and not done"
+            yield health.not_done(run.due, run.route)
         if run.failed:
-            yield f"{_count(run.failed, 'evaluation')} of {run.route} failed within a week"
-    yield from (f"{_count(one.n, 'evaluation')} of {one.route} missed within a week" for one in told.missed or ())
+            yield health.failed(run.failed, run.route)
+    yield from (health.missed(one.n, one.route) for one in told.missed or ())
 
 
 def _step(name: str, some: Sequence[StepLag]) -> StepHealth:
@@ -175,10 +172,6 @@ def _part(sight: SurveyResult[Any]) -> DependencyHealth:
     return DependencyHealth(ok=sight.value is not None, fault=sight.fault, seen=sight.at, milliseconds=took)
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _is_late(since: datetime | None, now: datetime) -> bool:
     return since is not None and now - since > LATE
 
@@ -190,14 +183,14 @@ def _version() -> str:
         return "not known"
 
 
-def router(health: SystemHealth, guard: Guard) -> APIRouter:
+def router(system: SystemHealth, guard: Guard) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["health"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
         "/health",
         summary="How Keelwatch itself is",
-        responses={200: {"model": HealthReport}, 304: {"description": "As If-None-Match knows it."}},
+        responses={200: {"model": HealthReport}, **UNCHANGED},
     )
     async def read(request: Request) -> Response:
         """Steps and how far they are behind, dead letters, deliveries, decisions and evaluations that wait.
@@ -205,7 +198,7 @@ def router(health: SystemHealth, guard: Guard) -> APIRouter:
         It tells what was last seen, at most half a minute ago, and answers while broker and database are away. What is
         null is not known.
         """
-        told = health_report(health, who(request).sees, datetime.now(UTC))
+        told = health_report(system, who(request).sees, datetime.now(UTC))
         return tagged(request, told.model_dump(mode="json"))
 
     return made

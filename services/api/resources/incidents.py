@@ -1,31 +1,25 @@
-"""`GET /v1/incidents`, one incident, and its timeline.
-
-`GET /v1/incidents` and `/v1/incidents/{id}`.
-
-`GET /v1/incidents/{id}/timeline`: what happened to an incident, newest first, a page at a time.
-"""
+"""`GET /v1/incidents`, one incident, and its timeline, newest first, a page at a time."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from schemas.base import HEX16, plain_object
+from schemas.base import plain_object
 from schemas.exchange import Route
 from schemas.incident import Incident, IncidentState, TimelineEntry
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
-from services.api.http.paging import MOST, PAGE, cursor_of, place_of
-from services.api.http.problems import Problem, ProblemBody, call_store
-from services.store.repository import Repository
-
-HEX_ID: Final = re.compile(HEX16)
-"""What is of no such form is no id, and is not looked for."""
+from services.api.http.openapi import FAULTS, UNCHANGED
+from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
+from services.api.http.problems import Problem, ProblemBody, query_store
+from services.store import incidents as incident_store
+from services.store.engine import Database
+from services.store.incidents import IncidentFilter
+from services.store.tables import EVERYTHING
 
 
 class IncidentPage(BaseModel):
@@ -35,14 +29,14 @@ class IncidentPage(BaseModel):
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
 
 
-def router(repository: Repository, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The paths, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["incidents"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
         "/incidents",
         summary="List incidents",
-        responses={200: {"model": IncidentPage}, 304: {"description": "As If-None-Match knows it."}, **FAULTS},
+        responses={200: {"model": IncidentPage}, **UNCHANGED, **FAULTS},
     )
     async def incidents(
         request: Request,
@@ -55,8 +49,9 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
     ) -> Response:
         """Incidents of all states, newest first, a page at a time."""
         after = None if cursor is None else place_of(cursor)
-        globs = who(request).routes
-        found = await call_store(lambda: repository.incident_page(route, state, after, limit + 1, globs))
+        within = EVERYTHING if route is None else (route,)
+        wanted = IncidentFilter(who(request).routes, tuple(state or ()), within=within)
+        found = await query_store(database, incident_store.page, wanted, after and (0, *after), limit + 1)
         items = [plain_object(one) for one in found[:limit]]
         following = cursor_of(found[limit - 1].opened_at, found[limit - 1].id) if len(found) > limit else None
         return tagged(request, {"items": items, "next": following})
@@ -66,14 +61,14 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
         summary="Read an incident",
         responses={
             200: {"model": Incident},
-            304: {"description": "As If-None-Match knows it."},
+            **UNCHANGED,
             404: {"model": ProblemBody, "description": "There is no such incident."},
             **FAULTS,
         },
     )
     async def incident(request: Request, id: str) -> Response:
         """One incident with its timeline: the object that `keelwatch incident show ID --json -` prints."""
-        found = await call_store(lambda: repository.incident(id)) if HEX_ID.fullmatch(id) else None
+        found = await query_store(database, incident_store.get, id) if is_id(id) else None
         if found is None or not who(request).sees(found.route):
             raise Problem(404, "there is no such incident; GET /v1/incidents lists them")
         return tagged(request, plain_object(found))
@@ -88,7 +83,7 @@ class TimelinePage(BaseModel):
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
 
 
-def timeline_router(repository: Repository, guard: Guard) -> APIRouter:
+def timeline_router(database: Database, guard: Guard) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["incidents"], dependencies=[needs(guard, "viewer")])
 
@@ -97,7 +92,7 @@ def timeline_router(repository: Repository, guard: Guard) -> APIRouter:
         summary="Read an incident's timeline",
         responses={
             200: {"model": TimelinePage},
-            304: {"description": "As If-None-Match knows it."},
+            **UNCHANGED,
             404: {"model": ProblemBody, "description": "There is no such incident."},
             **FAULTS,
         },
@@ -110,7 +105,7 @@ def timeline_router(repository: Repository, guard: Guard) -> APIRouter:
     ) -> Response:
         """What happened to an incident: what moved, what was decided and by whom, evaluations, changes."""
         before = None if cursor is None else place_of(cursor)
-        found = await call_store(lambda: repository.incident(id)) if HEX_ID.fullmatch(id) else None
+        found = await query_store(database, incident_store.get, id) if is_id(id) else None
         if found is None or not who(request).sees(found.route):
             raise Problem(404, "there is no such incident; GET /v1/incidents lists them")
         # Of entries of one time the later one in the timeline is the newer one: its number tells them apart.

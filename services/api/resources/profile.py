@@ -14,15 +14,16 @@ from schemas.exchange import Route
 from schemas.identity import Model
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
-from services.api.http.problems import ProblemBody, call_store
+from services.api.http.openapi import FAULTS, UNCHANGED
+from services.api.http.problems import ProblemBody, query_store
 from services.api.resources.evaluations import MeasureRate, measure_rates
 from services.api.schedules import check_route_exists, unknown_route
 from services.evaluate.persistence import stored_run
 from services.store import routes, runs, scores
-from services.store.repository import Repository
+from services.store.engine import Database
+from services.wording import evaluations, numbers
 
-NOT_KNOWN: Final = "not known"
+NOT_KNOWN: Final = numbers.UNKNOWN
 
 
 class SuiteLabel(BaseModel):
@@ -46,7 +47,7 @@ class RouteProfile(BaseModel):
     suites: list[SuiteLabel]
 
 
-def router(repository: Repository, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["routes"], dependencies=[needs(guard, "viewer")])
 
@@ -55,7 +56,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
         summary="Read a route's profile",
         responses={
             200: {"model": RouteProfile},
-            304: {"description": "As If-None-Match knows it."},
+            **UNCHANGED,
             404: {"model": ProblemBody, "description": "There is no such route."},
             **FAULTS,
         },
@@ -66,7 +67,7 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
         """What suites say of the model that answers now: events by measure and hazard, with intervals."""
         if not who(request).sees(route):
             raise unknown_route()
-        found = await call_store(lambda: repository.read(lambda connection: profile_of(connection, route)))
+        found = await query_store(database, profile_of, route)
         return tagged(request, found.model_dump(mode="json"))
 
     return made
@@ -81,7 +82,7 @@ def profile_of(connection: Connection, route: str) -> RouteProfile:
     check_route_exists(connection, route)
     identity = scores.latest_identity(connection, route)
     if identity is None:
-        reason = "no exchange is stored, so nobody knows who answers"
+        reason = evaluations.NOBODY_ANSWERED
         return RouteProfile(route=route, identity=None, model=None, label=NOT_KNOWN, reason=reason, suites=[])
     found = []
     for id in runs.newest_complete(connection, route, identity):
@@ -101,6 +102,6 @@ def profile_of(connection: Connection, route: str) -> RouteProfile:
         identity=identity,
         model=routes.identities(connection, route).get(identity),
         label="known" if found else NOT_KNOWN,
-        reason=None if found else "no complete run of a suite against this identity is stored",
+        reason=None if found else evaluations.NEVER_ASKED,
         suites=found,
     )

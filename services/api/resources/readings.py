@@ -13,11 +13,11 @@ from schemas.exchange import Route
 from schemas.reading import Reading
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
+from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, index_cursor, index_place_of
-from services.api.http.problems import call_store
+from services.api.http.problems import query_store
 from services.store import readings
-from services.store.repository import Repository
+from services.store.engine import Database
 
 
 class StreamReading(Reading):
@@ -33,14 +33,14 @@ class ReadingPage(BaseModel):
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
 
 
-def router(repository: Repository, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["readings"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
         "/readings",
         summary="List readings",
-        responses={200: {"model": ReadingPage}, 304: {"description": "As If-None-Match knows it."}, **FAULTS},
+        responses={200: {"model": ReadingPage}, **UNCHANGED, **FAULTS},
     )
     async def listed(
         request: Request,
@@ -58,14 +58,11 @@ def router(repository: Repository, guard: Guard) -> APIRouter:
         """
         after = None if cursor is None else index_place_of(cursor)
         seen = who(request).sees(route)
-
-        def read() -> tuple[Reading, ...]:
-            with repository.database.read() as connection:
-                if stream is None:
-                    return readings.streams(connection, route, None if after is None else after[1], limit + 1)
-                return readings.history(connection, route, stream, after, limit + 1)
-
-        found = await call_store(read) if seen else ()
+        found: tuple[Reading, ...] = ()
+        if seen and stream is None:
+            found = await query_store(database, readings.streams, route, after and after[1], limit + 1)
+        elif seen and stream is not None:
+            found = await query_store(database, readings.history, route, stream, after, limit + 1)
         items = [{**plain_object(one), "stream": readings.stream_of(one)} for one in found[:limit]]
         return tagged(request, {"items": items, "next": _next(found, limit, whole=stream is None)})
 

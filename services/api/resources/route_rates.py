@@ -1,11 +1,7 @@
-"""`/v1/routes/{route}/safety` and `/metrics`: rates with Wilson intervals, now and over time.
-
-Rates with their intervals, from sums. Pure. Intervals are Wilson's, 95%, by detectors/stats/rate_interval.
+"""`/v1/routes/{route}/safety` and `/metrics`: rates with Wilson intervals, 95%, now and over time.
 
 Of nothing that was scored a rate is not known: null, with a null interval. So is the rate of a signal that is no
 Boolean, whose values add up to no count.
-
-`GET /v1/routes/{route}/safety` and `/v1/routes/{route}/metrics`: rates now, and over time.
 """
 
 from __future__ import annotations
@@ -24,11 +20,11 @@ from schemas.change import Change
 from services.api.annotations import Annotation, marks
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
-from services.api.http.problems import Problem, ProblemBody, call_store
+from services.api.http.openapi import FAULTS, UNCHANGED
+from services.api.http.problems import Problem, ProblemBody, query_store
 from services.api.time_window import HOURS, MOST_HOURS, StepName, WindowQuery, step_of, window_of
 from services.store import baselines, rollups, routes
-from services.store.repository import Repository
+from services.store.engine import Database
 from services.store.rollups import RollupPoint, RollupRate
 
 
@@ -132,7 +128,7 @@ T = TypeVar("T")
 LONGEST_KEY: Final = 500
 """Characters of a key in the database; what is longer is none."""
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    304: {"description": "As If-None-Match knows it."},
+    **UNCHANGED,
     404: {"model": ProblemBody, "description": "There is no such route."},
     **FAULTS,
 }
@@ -184,15 +180,15 @@ class RouteMetrics(BaseModel):
     marks: list[Annotation] = Field(description="Changes, incidents and decisions, the newest 100 of each.")
 
 
-def router(repository: Repository, guard: Guard) -> APIRouter:
+def router(database: Database, guard: Guard) -> APIRouter:
     """The paths, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1/routes", tags=["routes"], dependencies=[needs(guard, "viewer")])
-    _add_safety(made, repository)
-    _add_metrics(made, repository)
+    _add_safety(made, database)
+    _add_metrics(made, database)
     return made
 
 
-def _add_safety(made: APIRouter, repository: Repository) -> None:
+def _add_safety(made: APIRouter, database: Database) -> None:
     @made.get("/{route:path}/safety", summary="Read live rates", responses={200: {"model": RouteSafety}, **_ANSWERS})
     async def safety(
         request: Request, route: str, since: Since = None, until: Until = None, hours: Hours = None
@@ -202,11 +198,11 @@ def _add_safety(made: APIRouter, repository: Repository) -> None:
         A rate of which nothing was scored is null: not known, and never safe.
         """
         asked = WindowQuery(since, until, hours)
-        found = await _read_route(request, repository, route, lambda connection: _safety(connection, route, asked))
+        found = await _read_route(request, database, route, lambda connection: _safety(connection, route, asked))
         return tagged(request, found.model_dump(mode="json"))
 
 
-def _add_metrics(made: APIRouter, repository: Repository) -> None:
+def _add_metrics(made: APIRouter, database: Database) -> None:
     @made.get(
         "/{route:path}/metrics", summary="Read rates over time", responses={200: {"model": RouteMetrics}, **_ANSWERS}
     )
@@ -234,7 +230,7 @@ def _add_metrics(made: APIRouter, repository: Repository) -> None:
         if any("\0" in text for text in where.values() if text):
             where = {"slice": "\N{REPLACEMENT CHARACTER}", "identity": None, "signal": None}  # nothing is called so
         found = await _read_route(
-            request, repository, route, lambda connection: _metrics(connection, route, asked, step, where)
+            request, database, route, lambda connection: _metrics(connection, route, asked, step, where)
         )
         return tagged(request, found.model_dump(mode="json"))
 
@@ -279,14 +275,13 @@ def _baseline(pinned: Change) -> ReferenceBaseline:
     return ReferenceBaseline(id=pinned.baseline or "", identity=pinned.to_identity, n=n, ts=pinned.ts)
 
 
-async def _read_route(request: Request, repository: Repository, route: str, work: Callable[[Connection], T]) -> T:
+async def _read_route(request: Request, database: Database, route: str, work: Callable[[Connection], T]) -> T:
     """What `work` reads of a route that exists for whoever asks, in one state of the database."""
 
-    def read() -> T | None:
-        with repository.database.read() as connection:
-            return work(connection) if routes.route_exists(connection, route) else None
+    def read(connection: Connection) -> T | None:
+        return work(connection) if routes.exists(connection, route) else None
 
-    found = await call_store(read) if "\0" not in route and who(request).sees(route) else None
+    found = await query_store(database, read) if "\0" not in route and who(request).sees(route) else None
     if found is None:
         raise Problem(404, "there is no such route; GET /v1/routes lists them")
     return found

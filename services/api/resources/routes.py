@@ -17,13 +17,15 @@ from schemas.identity import Model
 from schemas.incident import IncidentState
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
-from services.api.http.paging import MOST, PAGE, cursor_of, place_of
-from services.api.http.problems import FieldFault, Problem, ProblemBody, call_store
+from services.api.http.openapi import FAULTS, UNCHANGED
+from services.api.http.paging import MOST, PAGE, cursor_of, foreign_cursor, place_of
+from services.api.http.problems import Problem, ProblemBody, query_store
 from services.api.route_status import blind_spot_sentences
 from services.monitor import RoutePolicy
-from services.store.fleet import FleetEntry, FleetFilter, FleetStatus, WatchStatus
-from services.store.repository import Repository
+from services.store import fleet
+from services.store.engine import Database
+from services.store.fleet import FleetEntry, FleetFilter, FleetStatus
+from services.store.route_status import WatchStatus
 
 ROUTE: Final = re.compile(r"[a-z0-9._/-]{1,200}")
 """What is of no such form is no route, and is not looked for."""
@@ -75,7 +77,7 @@ class RouteSummary(BaseModel):
 
     route: str
     state: WatchStatus = Field(
-        description="blind: something is not measured. learning: no baseline yet. Else watching."
+        description="blind: something is not measured, or nothing arrives. learning: no baseline yet. Else watching."
     )
     learned: int = Field(description="Exchanges of the baseline, or towards the first one; told every 50.")
     of: int = Field(description="Exchanges that a baseline takes, from the monitor file.")
@@ -96,7 +98,7 @@ class RoutePage(BaseModel):
 
 
 def router(
-    repository: Repository, policy: Callable[[str], RoutePolicy], clock: Callable[[], datetime], guard: Guard
+    database: Database, policy: Callable[[str], RoutePolicy], clock: Callable[[], datetime], guard: Guard
 ) -> APIRouter:
     """The paths, for those whom `guard` lets view; `policy` is what the monitor file says of a route.
 
@@ -107,7 +109,7 @@ def router(
     @made.get(
         "/routes",
         summary="List routes",
-        responses={200: {"model": RoutePage}, 304: {"description": "As If-None-Match knows it."}, **FAULTS},
+        responses={200: {"model": RoutePage}, **UNCHANGED, **FAULTS},
     )
     async def routes(
         request: Request,
@@ -119,9 +121,9 @@ def router(
         """How each route stands, by name, a page at a time."""
         after = None if cursor is None else _route_of(cursor)
         wanted = FleetFilter(who(request).routes, text, state or ())
-        found = await call_store(lambda: repository.route_page(wanted, after, limit + 1))
-        items = [route_object(entry, policy, clock()) for entry in found[:limit]]
-        following = cursor_of(_EPOCH, found[limit - 1].glance.route) if len(found) > limit else None
+        found = await query_store(database, fleet.page_by_name, wanted, after, limit + 1, clock())
+        items = [route_object(entry, policy) for entry in found[:limit]]
+        following = cursor_of(_EPOCH, found[limit - 1].route.name) if len(found) > limit else None
         return tagged(request, {"items": items, "next": following})
 
     @made.get(
@@ -129,7 +131,7 @@ def router(
         summary="Read a route",
         responses={
             200: {"model": RouteSummary},
-            304: {"description": "As If-None-Match knows it."},
+            **UNCHANGED,
             404: {"model": ProblemBody, "description": "There is no such route."},
             **FAULTS,
         },
@@ -137,37 +139,37 @@ def router(
     async def one(request: Request, route: str) -> Response:
         """How one route stands."""
         known = ROUTE.fullmatch(route) is not None and who(request).sees(route)
-        found = await call_store(lambda: repository.route(route)) if known else None
+        found = await query_store(database, fleet.entry, route, clock()) if known else None
         if found is None:
             raise Problem(404, "there is no such route; GET /v1/routes lists them")
-        return tagged(request, route_object(found, policy, clock()))
+        return tagged(request, route_object(found, policy))
 
     return made
 
 
-def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy], now: datetime) -> dict[str, Any]:
+def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> dict[str, Any]:
     """The object of one route."""
-    glance, held = entry.glance, policy(entry.glance.route)
-    incident, pin = glance.incident, glance.pin
+    route, held = entry.route, policy(entry.route.name)
+    incident, pin = route.incident, route.pin
     opened = None
     if incident is not None:
         told = {"id": incident.id, "severity": incident.severity, "state": incident.state}
         opened = OpenIncident(**told, headline=entry.headline, opened_at=incident.opened_at)
     made = RouteSummary(
-        route=glance.route,
-        state=glance.watch,
+        route=route.name,
+        state=route.status.watch,
         learned=entry.learned,
         of=held.baseline.size,
-        clock=glance.clock,
+        clock=route.clock,
         exchanges_24h=entry.exchanges,
         incident=opened,
-        blind_spots=list(blind_spot_sentences(entry, now)),
+        blind_spots=list(blind_spot_sentences(route.status)),
         identities=[IdentityShare(identity=one.identity, model=one.model, exchanges=one.n) for one in entry.answering],
         baseline=None if pin is None else RouteBaseline(id=pin.baseline, identity=pin.identity, n=pin.n, ts=pin.ts),
         budget=BudgetUsed(
             false_pages_per_month=held.false_pages_per_month,
-            pages=entry.used.pages,
-            false_alarms=entry.used.false_alarms,
+            pages=entry.page_budget.pages,
+            false_alarms=entry.page_budget.false_alarms,
         ),
     )
     return made.model_dump(mode="json")
@@ -176,6 +178,5 @@ def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy], now: d
 def _route_of(cursor: str) -> str:
     route = place_of(cursor)[1]
     if ROUTE.fullmatch(route) is None:
-        remedy = "is none of ours; take `next` of the page before, or leave it out"
-        raise Problem(422, f"cursor: {remedy}", errors=(FieldFault(field="cursor", remedy=remedy),))
+        raise foreign_cursor()
     return route

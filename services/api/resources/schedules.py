@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy import Connection
 
 from schemas.exchange import Route
 from services.api.auth.authorization import Guard, needs, visible_globs, who
@@ -16,7 +15,7 @@ from services.api.http.body import BodyBudget, read_model
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_after, key_of
-from services.api.http.problems import Problem, ProblemBody, call_store
+from services.api.http.problems import Problem, ProblemBody, query_store
 from services.api.schedules import (
     EvaluationPlanner,
     FireOutcome,
@@ -25,7 +24,7 @@ from services.api.schedules import (
     schedule_statuses,
     unknown_route,
 )
-from services.store.repository import Repository
+from services.store.engine import Database
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]{0,99}$")]
 
@@ -114,14 +113,12 @@ _REMOVED: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def routers(
-    repository: Repository, guard: Guard, planning: EvaluationPlanner, budget: BodyBudget
-) -> tuple[APIRouter, ...]:
+def routers(database: Database, guard: Guard, planning: EvaluationPlanner, budget: BodyBudget) -> tuple[APIRouter, ...]:
     """The paths: reading for those who may view, planning for those who may operate."""
-    return _reading(repository, guard, planning), _planning(guard, planning, budget)
+    return _reading(database, guard, planning), _planning(guard, planning, budget)
 
 
-def _reading(repository: Repository, guard: Guard, planning: EvaluationPlanner) -> APIRouter:
+def _reading(database: Database, guard: Guard, planning: EvaluationPlanner) -> APIRouter:
     made = APIRouter(prefix="/v1", tags=["evaluations"], dependencies=[needs(guard, "viewer")])
 
     @made.get("/schedules", summary="List schedules", responses={200: {"model": SchedulePage}, **UNCHANGED, **FAULTS})
@@ -133,11 +130,8 @@ def _reading(repository: Repository, guard: Guard, planning: EvaluationPlanner) 
     ) -> Response:
         """Schedules of the monitor file and those that people added, with their last and next fire time."""
         place, principal = ("", "") if cursor is None else _place(key_of(cursor)), who(request)
-
-        def read(connection: Connection) -> tuple[ScheduleStatus, ...]:
-            return schedule_statuses(connection, visible_globs(principal, route), place, limit + 1, planning.clock())
-
-        found = await call_store(lambda: repository.read(read))
+        seen = visible_globs(principal, route)
+        found = await query_store(database, schedule_statuses, seen, place, limit + 1, planning.clock())
         last = found[limit - 1].schedule if len(found) > limit else None
         items = [schedule_summary(one).model_dump(mode="json") for one in found[:limit]]
         return tagged(request, {"items": items, "next": last and cursor_after(f"{last.route}|{last.name}")})

@@ -8,21 +8,23 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
 from schemas.base import iso
 from schemas.decision import DecisionKind
 from schemas.exchange import Route
 from services.alert.state import AlertState, Mute
 from services.api.auth.authorization import Guard, needs, visible_globs, who
-from services.api.decision_outbox import Clock
 from services.api.http.etags import tagged
-from services.api.http.openapi import FAULTS
+from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, place_of
-from services.api.http.problems import call_store
+from services.api.http.problems import query_store
+from services.ports import Clock
+from services.store import decisions, step_states
 from services.store.baselines import MOST_SILENCES
 from services.store.codec import CodecError, unpack
 from services.store.decisions import DecisionFilter, RecordedDecision
-from services.store.repository import Ledger
+from services.store.engine import Database
 
 _STEP: Final = "alert"
 
@@ -77,14 +79,14 @@ class SilencePage(BaseModel):
     muted: list[MutedAlert] | None = Field(description="Of the route that was asked for; null when none was.")
 
 
-def router(ledger: Ledger, guard: Guard, clock: Clock) -> APIRouter:
+def router(database: Database, guard: Guard, clock: Clock) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
         "/silences",
         summary="List silences",
-        responses={200: {"model": SilencePage}, 304: {"description": "As If-None-Match knows it."}, **FAULTS},
+        responses={200: {"model": SilencePage}, **UNCHANGED, **FAULTS},
     )
     async def silences(
         request: Request,
@@ -100,14 +102,16 @@ def router(ledger: Ledger, guard: Guard, clock: Clock) -> APIRouter:
         seen, now = visible_globs(who(request), route), clock()
         after = None if cursor is None else place_of(cursor)
         wanted = DecisionFilter(seen, kinds=("silence",))
-        found = await call_store(lambda: ledger.decisions(wanted, after, MOST_SILENCES))
+        found = await query_store(database, decisions.page, wanted, after, MOST_SILENCES)
         kept = [one for one in found if state in (None, silence_state(one, now))]
         following = cursor_of(*kept[limit - 1].place) if len(kept) > limit else None
         if following is None and len(found) == MOST_SILENCES:
             following = cursor_of(*found[-1].place)
         muted = None
         if route is not None:
-            muted = [_mute(one) for one in await call_store(lambda: muted_alerts(ledger, route, now))] if seen else []
+            muted = []
+            if seen:
+                muted = [_mute(one) for one in await query_store(database, muted_alerts, route, now)]
         return tagged(request, {"items": [_shown(one, now) for one in kept[:limit]], "next": following, "muted": muted})
 
     return made
@@ -118,11 +122,11 @@ def silence_state(one: RecordedDecision, now: datetime) -> Literal["active", "pa
     return "active" if now < one.decision.until else "past"
 
 
-def muted_alerts(ledger: Ledger, route: str, now: datetime) -> tuple[Mute, ...]:
+def muted_alerts(connection: Connection, route: str, now: datetime) -> tuple[Mute, ...]:
     """What fires unheard on the route since people decided about it."""
-    stored = ledger.state(_STEP, route)
+    stored = step_states.load(connection, _STEP, route)
     try:
-        return () if stored is None else unpack(AlertState, stored).muted(now)
+        return () if stored is None else unpack(AlertState, stored[1]).muted(now)
     except CodecError:  # of another version: its worker writes it anew
         return ()
 

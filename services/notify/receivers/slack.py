@@ -1,8 +1,6 @@
 """Slack: a channel by a bot's token, or by an incoming webhook, and how a picture gets there.
 
-Slack: a channel by a bot's token, or by an incoming webhook.
-
-How a file comes to Slack: it names an address, takes the bytes there, and is told that they are complete.
+Of a file it names an address, takes the bytes there, and is told that they are complete.
 """
 
 from __future__ import annotations

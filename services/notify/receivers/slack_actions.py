@@ -15,14 +15,11 @@ from schemas.decision import Decision
 from schemas.incident import Incident
 from services.notify.block_kit import cleaned
 from services.notify.buttons import Press, RecentKeys, decisions_of, is_signed, press_of, too_late
+from services.wording.notifications import AGAIN, FAILED, FOLLOWS, NOT_YOU
 
 LOG: Final = logging.getLogger("keelwatch.notify")
 MOST_BYTES: Final = 256 * 1024
 SECONDS: Final = 2.5
-
-FAILED: Final = "It is not sure that this was recorded; press again in a moment."
-NOT_YOU: Final = "You may not decide on this route; ask for the role of an operator."
-AGAIN: Final = "This was pressed already."
 
 
 class TooLate(Exception):  # noqa: N818 -- a state of the world
@@ -92,7 +89,7 @@ class SlackActions:
             LOG.error("a press was not recorded: %s", type(error).__name__)
             return FAILED
         if words is None:
-            return f"Done: {press.button.done}. The message follows in a moment."
+            return f"{press.button.done} {FOLLOWS}"
         self._presses.forget(key)
         return words
 

@@ -1,8 +1,6 @@
 """What of a text an embedder reads, and in which fixed shapes texts run together.
 
-What of a text an embedder reads.
-
-Fixed shapes: which texts run together, so that a row's bits never depend on its neighbours.
+A row's bits never depend on its neighbours.
 """
 
 from __future__ import annotations

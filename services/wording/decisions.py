@@ -1,0 +1,176 @@
+"""What people decide: buttons, what follows of them, and what is said once they took effect. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from schemas.decision import Decision, DecisionKind
+from schemas.incident import IncidentState, TimelineEntry
+from services.wording import nouns, numbers
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionWords:
+    """One kind of decision.
+
+    Attributes:
+        done: once it took effect, before `by mara`. label: on a button. follows: what the button leads to.
+        thanks: what is answered to who pressed it.
+    """
+
+    done: str
+    label: str
+    follows: str
+    thanks: str
+
+
+DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
+    "acknowledge": DecisionWords(
+        "Acknowledged",
+        "Acknowledge",
+        "Others see that you look at it; the incident stays open, and is heard of again when it gets worse.",
+        "You look at it. The incident stays open.",
+    ),
+    "snooze": DecisionWords(
+        "Snoozed",
+        "Snooze",
+        "Hidden until the time below has passed, or until it gets worse; then it is open again.",
+        "Snoozed. It is open again when the time has passed, or when it gets worse.",
+    ),
+    "roll_back": DecisionWords(
+        "Rolling back to the earlier model",
+        "Rolling back",
+        "The earlier model returns; the incident stays open until its effect is gone.",
+        "Noted that the earlier model returns. The incident stays open until the effect is gone.",
+    ),
+    "accept_baseline": DecisionWords(
+        "Accepted as the new normal",
+        "Accept as the new normal",
+        "The change is intended: answers since the incident began are normal from now on. It is resolved, leaks aside.",
+        "Accepted as the new normal. The incident is resolved, leaks aside.",
+    ),
+    "false_alarm": DecisionWords(
+        "Called a false alarm",
+        "False alarm",
+        "Nothing is wrong: the incident is resolved, and it is heard of again only if the change doubles or returns.",
+        "Noted as a false alarm. The incident is resolved.",
+    ),
+    "silence": DecisionWords(
+        "Notifications silenced",
+        "Silence notifications",
+        "Nobody is notified of this route for the time below; the incident stays open.",
+        "Nobody is notified for 24 hours. The incident stays open.",
+    ),
+    "resolve": DecisionWords(
+        "Resolved",
+        "Resolve",
+        "It was handled: the incident is closed; the same again within 24 hours opens it again.",
+        "The incident is resolved.",
+    ),
+    "announce": DecisionWords(
+        "Change announced", "Announce a change", "The change shows on the timeline of the route.", "Announced."
+    ),
+}
+"""In the order in which pages offer them."""
+OFFERED: Final[tuple[DecisionKind, ...]] = tuple(kind for kind in DECISIONS if kind != "announce")
+
+WITHOUT_REASON: Final = "Reason, unless you only acknowledge or snooze"
+BACK_TO_NORMAL: Final = "back to normal"
+OTHER_WAY: Final = "it moves the other way now"
+NEW_BASELINE: Final = "a new normal was set"
+BY_ITSELF: Final = "Resolved by itself: no safety rate moved, and nothing new was found for 24 hours"
+SNOOZE_ENDED: Final = "Open again: the snooze ended"
+GOT_WORSE: Final = "Open again: it got worse"
+ALREADY_RESOLVED: Final = "the incident was resolved already"
+ALREADY_ACKNOWLEDGED: Final = "it was acknowledged already"
+TOO_LATE: Final = "its end has passed: nothing changed"
+ONE_OF_ITS_ALERTS: Final = "the rest of the incident stays open"
+
+
+def all_over(reason: str | None) -> str:
+    """That an incident resolved with the last of its alerts, and why that one did."""
+    return f"Resolved: nothing that was found goes on ({reason or BACK_TO_NORMAL})"
+
+
+def silence_for(hours: int) -> str:
+    """A button that silences: what it does, and what follows.
+
+    >>> silence_for(4)
+    'Silence notifications for 4 hours; the incident stays open'
+    """
+    return f"Silence notifications for {numbers.hours_long(hours)}; the incident stays open"
+
+
+def decided(decision: Decision) -> str:
+    """What somebody decided: `Accepted as the new normal by mara`."""
+    what = DECISIONS[decision.kind].done
+    if decision.kind == "announce" and decision.model is not None:
+        what = f"Change to {nouns.model_name(decision.model)} announced"
+    elif decision.kind in ("snooze", "silence"):
+        what = f"{what} until {numbers.moment(decision.until)}"
+    return f"{what} by {decision.actor}"
+
+
+def decision_text(decision: Decision, note: str | None = None) -> str:
+    """What somebody decided and why; `note` says why it changed nothing, or what stays."""
+    return f"{decided(decision)}: {decision.reason}" + (f" ({note})" if note else "")
+
+
+def kind_by(kind: DecisionKind, actor: str) -> str:
+    """A decision on the axis of time: `Accepted as the new normal by mara`."""
+    return f"{DECISIONS[kind].done} by {actor}"
+
+
+def stays_open(subjects: Sequence[str]) -> str:
+    """What a new normal does not make right."""
+    one = len(subjects) == 1
+    return f"{numbers.listed(subjects)} stay{'s' if one else ''} open until somebody resolves {'it' if one else 'them'}"
+
+
+def decided_at(decision: Decision) -> str:
+    """What somebody decided, and when."""
+    return f"{decided(decision)} ({numbers.moment(decision.ts)})"
+
+
+def happened(entry: TimelineEntry) -> str:
+    """What happened to an incident, and when, for somebody whose page is older."""
+    return f"{entry.text} ({numbers.moment(entry.ts)})"
+
+
+def since_opened(told: Sequence[str]) -> str:
+    """That a page is older than what happened: nothing is decided on it."""
+    return f"since this page was opened: {'; '.join(told[-3:])}. Look at it as it is now, then decide"
+
+
+def no_incident(route: str) -> str:
+    """That there is nothing to decide."""
+    return f"no incident of {route} is open"
+
+
+def still_learning(route: str) -> str:
+    """That there is no normal yet that another could replace."""
+    return f"{route} has no baseline yet: it is still learning its first one"
+
+
+def of_another_route(route: str) -> str:
+    """That a decision names the wrong incident."""
+    return f"the incident is of another route, {route}"
+
+
+def already(state: IncidentState, actor: str | None, ts: datetime | None) -> str:
+    """That an incident is where a decision would bring it."""
+    who = "" if actor is None else f" by {actor}"
+    return f"the incident was {state} already{who}" + ("" if ts is None else f" ({numbers.moment(ts)})")
+
+
+def ended_already(one: Decision) -> str:
+    """That somebody was first to end an incident."""
+    return f"{one.actor} has ended the incident already: {decided_at(one)}"
+
+
+def decided_already(one: Decision) -> str:
+    """That somebody was first to decide the same."""
+    return f"{one.actor} has decided the same already: {decided_at(one)}"

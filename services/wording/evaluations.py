@@ -1,0 +1,133 @@
+"""Safety suites: what a run found, what two runs say when they are held against each other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from schemas.evaluation import Comparison, HazardComparison, Outcome, Run
+from services.wording import nouns, numbers
+
+OUTCOMES: Final[Mapping[Outcome, str]] = {
+    "regressed": "Worse: the model is less safe than before",
+    "improved": "Better: the model is safer than before",
+    "unchanged": "Unchanged: the model is as safe as before",
+    "inconclusive": "No result: this does not say that the model is safe",
+}
+SHORT: Final[Mapping[Outcome, str]] = {
+    "regressed": "got worse",
+    "improved": "got better",
+    "unchanged": "did not change",
+    "inconclusive": "has no result",
+}
+TWO_RUNS: Final[Mapping[Outcome, str]] = {
+    "regressed": "Worse: the later run is less safe than the earlier one",
+    "improved": "Better: the later run is safer, and nothing else got worse",
+    "unchanged": "Unchanged: any change is smaller than the margin of the suite",
+    "inconclusive": "No result: neither a change nor stillness is shown, so it does not say that the model is safe",
+}
+INCOMPARABLE: Final = "No result: these two runs cannot be compared, so it does not say that the model is safe"
+_DID: Final[Mapping[str, tuple[str, str]]] = {
+    "harmful_compliance": ("declined", "complied"),
+    "over_refusal": ("answered", "refused"),
+    "canary": ("kept the secret", "leaked"),
+}
+"""What an answer did that is no event, and one that is."""
+NOBODY_ANSWERED: Final = "no exchange is stored, so nobody knows who answers"
+NEVER_ASKED: Final = "no complete run of a suite against this identity is stored"
+NO_ANSWER: Final = "no answer is stored"
+NOT_RUN: Final = "not run yet"
+NO_RESULT: Final = "did not finish: no result"
+_MOST: Final = 3
+
+
+def run_text(run: Run) -> str:
+    """What came of a run: the events of each measure, or that there is no result."""
+    return f"Safety suite {run.suite} {run_result(run)}"
+
+
+def run_result(run: Run) -> str:
+    """The same, without the suite's name: `found harmful compliance 0 of 20, canary leaks 0 of 9`."""
+    if run.status != "complete" or not run.measures:
+        return no_result(run.reason)
+    return f"found {counts(run.totals)}"
+
+
+def no_result(reason: str | None) -> str:
+    """That a run says nothing, and why."""
+    return NO_RESULT + (f" ({reason})" if reason else "")
+
+
+def did(measure: str, event: bool | None) -> str:
+    """What an answer to a question of a suite did, in one word."""
+    return numbers.UNKNOWN if event is None else _DID.get(measure, ("nothing", nouns.plain(measure)))[event]
+
+
+def measure_heading(hazard: str, measure: str) -> str:
+    """A measure as a row begins: `Harmful compliance (fraud)`."""
+    return numbers.sentence_case(nouns.measure_of(hazard, measure))
+
+
+def counted(events: int, n: int, items: int) -> str:
+    """What a rate of a run rests on."""
+    return f"{events} of {n} items" + (f", {items - n} {numbers.UNKNOWN}" if n < items else "")
+
+
+def strength(row: HazardComparison) -> str:
+    """What a row of a comparison rests on, for Details."""
+    told = [f"{numbers.count(row.n, 'item')} in both runs"]
+    if row.p_adjusted is not None and row.measure != "canary":
+        told.append(f"adjusted p {row.p_adjusted:.2g}" if row.p_adjusted >= 0.0001 else "adjusted p below 0.0001")
+    if row.measure != "canary" and row.n and row.delta is not None:
+        told.append("too few to show any change" if row.mde is None else f"show a change from {row.mde:.0f} points on")
+    return ", ".join(told)
+
+
+def run_details(run: Run) -> str:
+    """Ids and hashes of a run."""
+    return f"run {run.id}, model {run.identity}, suite {run.suite_sha256[:12]}, {numbers.count(run.items, 'item')}"
+
+
+def counts(totals: Mapping[str, tuple[int, int]]) -> str:
+    """Events of each measure: `harmful compliance 16 of 20`."""
+    return ", ".join(f"{nouns.measure(name)} {events} of {n}" for name, (events, n) in totals.items())
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Two runs held against each other: what came of it, and what moved."""
+    told = f"Safety suite {comparison.suite} {SHORT[comparison.overall]}"
+    moved = [move_text(row) for row in deciding_rows(comparison.overall, comparison.hazards)]
+    why = numbers.listed(moved[:_MOST]) or comparison.reason or ""
+    return told + (f": {why}" if why else "")
+
+
+def comparison_details(comparison: Comparison) -> str:
+    """The statistics of every row that moved, and what decided."""
+    rows = [row_details(row) for row in comparison.hazards if row.verdict in ("regressed", "improved")]
+    ids = f"runs {comparison.before_run or 'none'} and {comparison.after_run or 'none'}, model {comparison.identity}"
+    return "; ".join((*([comparison.reason] if comparison.reason else []), *rows, ids))
+
+
+def deciding_rows(overall: Outcome, hazards: Sequence[HazardComparison]) -> list[HazardComparison]:
+    """The rows that made the outcome, those of all hazards together where there are any."""
+    rows = [row for row in hazards if row.verdict == overall and overall in ("regressed", "improved")]
+    return [row for row in rows if row.hazard == "all"] or rows
+
+
+def move_text(row: HazardComparison) -> str:
+    """How one measure moved: `harmful compliance 16 of 20, before 0`."""
+    if row.before is None or row.after is None or not row.n:
+        return f"{nouns.measure_of(row.hazard, row.measure)} is not known"
+    before, after = (round(rate * row.n / 100) for rate in (row.before, row.after))
+    return f"{nouns.measure_of(row.hazard, row.measure)} {after} of {row.n}, before {before}"
+
+
+def row_details(row: HazardComparison) -> str:
+    """The statistics of one measure."""
+    told = [f"{nouns.measure_of(row.hazard, row.measure)} {row.verdict}"]
+    if row.low is not None and row.high is not None:
+        told.append(f"change {numbers.change(row.low, row.high, 'pp')}")
+    if row.p_adjusted is not None:
+        told.append(f"p {row.p_adjusted:.2g}")
+    told.append(numbers.count(row.n, "item"))
+    return ", ".join(told)

@@ -1,0 +1,82 @@
+"""How Keelwatch itself is: what needs somebody, and what became of a replay of dead letters. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.wording.numbers import count, plural
+
+WELL: Final = "Keelwatch is well"
+UNKNOWN: Final = "Keelwatch does not know how it is"
+
+
+def heading(needs: int) -> str:
+    """How many things need somebody."""
+    return f"{needs:,} thing{plural(needs)} need{'' if needs > 1 else 's'} attention"
+
+
+def decisions_wait(n: int) -> str:
+    """Decisions that nobody hears of yet."""
+    return f"{count(n, 'decision')} not published yet"
+
+
+def stuck(why: str) -> str:
+    """That the watchdog is about to end the process."""
+    return f"the watchdog is about to end this process: {why}"
+
+
+def not_running(step: str) -> str:
+    """A step without a worker, and what to do."""
+    return f"nobody runs {step}: start a worker for it"
+
+
+def behind(step: str, waiting: int) -> str:
+    """A step that does not keep up."""
+    return f"{step} is {count(waiting, 'record')} behind"
+
+
+def not_ready(check: str, why: str) -> str:
+    """What keeps the process from its work."""
+    return f"this process is not ready: {check}: {why}"
+
+
+def not_sent(n: int, receiver: str) -> str:
+    """Notifications that wait."""
+    return f"{count(n, 'notification')} for {receiver} not sent yet"
+
+
+def given_up(n: int, receiver: str) -> str:
+    """Notifications that nobody will get."""
+    return f"{count(n, 'notification')} for {receiver} given up"
+
+
+def not_done(n: int, route: str) -> str:
+    """Runs of suites that no worker took."""
+    return f"{count(n, 'evaluation')} of {route} due and not done"
+
+
+def failed(n: int, route: str) -> str:
+    """Runs of suites without a result."""
+    return f"{count(n, 'evaluation')} of {route} did not finish within a week: no result"
+
+
+def missed(n: int, route: str) -> str:
+    """Times of schedules that passed."""
+    return f"{count(n, 'evaluation')} of {route} missed within a week"
+
+
+def replaying(step: str) -> str:
+    """That dead letters are on their way."""
+    return f"The dead letters of {step} are being sent again."
+
+
+def replay_failed(step: str, why: str | None) -> str:
+    """That they did not all go, and why."""
+    return f"The dead letters of {step} were not all sent again: {why}"
+
+
+def replayed(step: str, sent: int, left: Mapping[str, int]) -> str:
+    """That they went, and why some were left."""
+    some = "".join(f" {n:,} left: {reason}." for reason, n in sorted(left.items()))
+    return f"{count(sent, 'dead letter')} of {step} sent again.{some}"

@@ -1,0 +1,250 @@
+"""What happened to whom: sentences of alerts, headlines of incidents, who changed and why we think so. Pure.
+
+No sentence here holds a statistic; those are in `details`, which pages fold and messages leave out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from schemas.alert import Alert, Severity, rank
+from schemas.incident import Confidence, Incident, IncidentState, Verdict
+from services import specs
+from services.wording import nouns, numbers
+from services.wording.confidence import confidence_of_families
+
+_VERBS: Final = {"up": "rose", "down": "fell", None: "moved"}
+_MOVED: Final = frozenset({"shift", "rate"})
+_SURE: Final = frozenset({"very sure", "certain"})
+
+VERDICTS: Final[Mapping[Verdict, str]] = {
+    "model": "The model changed",
+    "users": "The questions changed, not the model",
+    "both": "The model and the questions changed",
+    "ruler": "Our own measurement changed, not the model",
+    "unknown": "Nobody can tell yet what changed",
+}
+_DOUBTED: Final[Mapping[Verdict, tuple[str, str]]] = {
+    "model": ("The model may have changed", "The model probably changed"),
+    "users": ("The questions may have changed, not the model", "The questions probably changed, not the model"),
+}
+"""What is said of a verdict that is only suspected, or likely."""
+_APART: Final = 24.0
+SOMETHING: Final = "something changed"
+
+SEVERITIES: Final[Mapping[Severity, str]] = {
+    "info": "something is different; nothing is known about safety",
+    "warning": "a safety rate moved, or something is not monitored",
+    "error": "a safety suite got worse, or a safety rate moved far",
+    "critical": "something leaked, or harmful requests are answered",
+}
+STATES: Final[Mapping[IncidentState, str]] = {
+    "open": "open: nobody has looked at it yet",
+    "acknowledged": "acknowledged: somebody looks at it",
+    "snoozed": "snoozed",
+    "resolved": "resolved",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What a verdict rests on.
+
+    Attributes:
+        verdict: who changed. alerts: all that fired, in their order.
+        apart: hours between the nearest signs of the model and of the users, where there are both.
+    """
+
+    verdict: Verdict
+    alerts: tuple[Alert, ...]
+    apart: float | None = None
+
+
+def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
+    """What an alert says, as a sentence without its stop: what happened to whom.
+
+    That the questions did not change is said of a rate, unless one of the `others` says that they did.
+    """
+    spec = specs.family_of(alert.family)
+    asked = any(specs.family_of(one.family).blames == "users" for one in others)
+    same = spec.kind == "rate" and alert.signal is not None and spec.blames == "model" and not asked
+    return _sentence(alert) + (", and the questions did not change" if same else "")
+
+
+def _sentence(alert: Alert) -> str:
+    where, spec = nouns.place(alert.route, alert.slice), specs.family_of(alert.family)
+    if spec.kind == "event":
+        return f"{nouns.seen(alert.signal)} was seen in an answer of {where}"
+    if spec.kind == "blind":
+        return f"{where} is not monitored: {alert.reason or 'the reason is not known'}"
+    if spec.kind == "suite":
+        return _suite(alert)
+    if spec.kind == "shift":
+        return f"{where} {spec.does or f'moved: {spec.noun}'}"
+    if alert.signal is None:
+        return f"{spec.noun} on {where}"
+    return f"the {nouns.signal_noun(alert.signal)} of {where} {_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
+
+
+def details(alert: Alert) -> str:
+    """The statistics behind an alert: `distance 7.4 sd, interval 4.8 to 10.1, 311 exchanges, evidence 12.3 of 12.1`."""
+    spec, found = specs.family_of(alert.family), alert.evidence
+    told = [*_size(alert)]
+    if found.n:
+        told.append(numbers.count(found.n, "item" if spec.kind == "suite" else "exchange"))
+    if found.log_e is not None and found.threshold is not None:
+        told.append(f"evidence {found.log_e:.1f} of {found.threshold:.1f}")
+    if spec.kind != "suite":
+        told.append(f"found at exchange {alert.event_index:,}")
+    told.append(f"detector {alert.family}")
+    if alert.identities:
+        told.append(f"model {', '.join(alert.identities)}")
+    return ", ".join(told)
+
+
+def direction(alert: Alert) -> str:
+    """Which way a rate moved, after its name; nothing of what has no way."""
+    return _VERBS[alert.direction] if specs.family_of(alert.family).kind == "rate" else ""
+
+
+def size(alert: Alert) -> str:
+    """What is said of an alert where no bars show it."""
+    kind = specs.family_of(alert.family).kind
+    if kind == "event":
+        return "seen in an answer: one is enough"
+    if kind == "blind":
+        return alert.reason or "the reason is not known"
+    return "different from what was learned" if kind == "shift" else numbers.UNKNOWN
+
+
+def headline(alerts: Collection[Alert]) -> str:
+    """The worst of an incident's alerts in one sentence; the first one where several are as bad."""
+    return _sentence(max(alerts, key=lambda alert: rank(alert.severity)))
+
+
+def title(incident: Incident) -> str:
+    """The headline as a sentence begins; a route keeps its spelling."""
+    told = incident.headline or SOMETHING
+    return told if told.startswith(incident.route) else numbers.sentence_case(told)
+
+
+def headline_in_full(incident: Incident, now: datetime | None = None) -> str:
+    """What happened to whom, since when, and how sure we are, for places that are plain text.
+
+    `support-bot/prod answers similar questions differently since 19:46 UTC (very sure)`
+    """
+    since = f" since {numbers.clock(incident.opened_at, now)}" if lasts(incident) else ""
+    return f"{title(incident)}{since}{sureness(incident)}"
+
+
+def lasts(incident: Incident) -> bool:
+    """Whether what happened goes on since the incident opened; a leak or a suite's run is of one moment."""
+    return all(specs.family_of(family).kind in _MOVED for family in incident.families)
+
+
+def confidence(incident: Incident) -> Confidence | None:
+    """How sure we are that it happened; of a record without that word, what its families say."""
+    return incident.confidence or confidence_of_families(incident.families)
+
+
+def sureness(incident: Incident) -> str:
+    """The confidence, in parentheses after a space; nothing where there is none."""
+    found = confidence(incident)
+    return "" if found is None else f" ({found})"
+
+
+def verdict(incident: Incident) -> str:
+    """Who changed, as sure as the signs of it make us: `The model changed`, `The model may have changed`."""
+    return verdict_of(incident.verdict, incident.families)
+
+
+def verdict_of(found: Verdict, families: Iterable[str]) -> str:
+    """The same, by the families of the alerts that fired."""
+    sure = confidence_of_families(family for family in families if specs.family_of(family).blames is not None)
+    if found not in _DOUBTED or sure in _SURE:
+        return VERDICTS[found]
+    return _DOUBTED[found][sure == "likely"]
+
+
+def verdict_in_full(incident: Incident) -> str:
+    """Who changed, and the signs of it: `The model changed. Three independent signs: ...`."""
+    return f"{verdict(incident)}. {incident.verdict_reason}"
+
+
+def verdict_reason(found: Signs) -> str:
+    """What a verdict rests on, in a sentence."""
+    if found.verdict == "unknown":
+        return _nothing([specs.family_of(alert.family).kind for alert in found.alerts])
+    if found.verdict == "ruler":
+        return "Our own scorers answer differently on frozen exchanges, so the rates cannot be compared."
+    signs = signs_of(found.alerts)
+    one = "One sign" if len(signs) == 1 else f"{numbers.sentence_case(numbers.in_words(len(signs)))} independent signs"
+    return f"{one}: {'; '.join(signs)}{_time_apart(found.apart)}."
+
+
+def signs_of(alerts: Iterable[Alert]) -> tuple[str, ...]:
+    """What shows that something changed, a sign for each family of alerts; the rates of one family are one sign."""
+    by_family: dict[str, list[str]] = {}
+    for alert in alerts:
+        if specs.family_of(alert.family).blames is not None:
+            by_family.setdefault(alert.family, []).append(_sign(alert))
+    return tuple(numbers.listed(list(dict.fromkeys(signs))) for signs in by_family.values())
+
+
+def state(incident: Incident) -> str:
+    """How people stand to the incident, with the end of a snooze."""
+    if incident.snoozed_until is not None:
+        return f"snoozed until {numbers.moment(incident.snoozed_until)}"
+    return STATES[incident.state]
+
+
+def one_line(incident: Incident) -> str:
+    """An incident in one line of a notification: severity, what happened, how sure, who changed."""
+    return f"[{incident.severity}] {headline_in_full(incident)}. {verdict(incident)}; {incident.state}"
+
+
+def _suite(alert: Alert) -> str:
+    told = f"the safety suite {nouns.suite_of(alert)} got worse on {alert.route}"
+    effect, n = alert.effect, alert.evidence.n
+    if effect is None or effect.before is None or effect.after is None or not n:
+        return told
+    hazard, _, measure = effect.name.rpartition(" ")
+    before, after = (round(rate * n / 100) for rate in (effect.before, effect.after))
+    return f"{told}: {nouns.measure_of(hazard, measure)} {after} of {n}, before {before}"
+
+
+def _size(alert: Alert) -> Iterable[str]:
+    effect, kind = alert.effect, specs.family_of(alert.family).kind
+    if effect is None or kind in ("event", "blind"):
+        return
+    if alert.signal is None and kind != "suite" and effect.after is not None:
+        yield f"distance {numbers.level(effect.after, effect.unit)}"
+    if effect.low is not None and effect.high is not None:
+        name = "interval" if effect.unit == "sd" else "change"
+        yield f"{name} {numbers.change(effect.low, effect.high, effect.unit)}"
+
+
+def _sign(alert: Alert) -> str:
+    spec = specs.family_of(alert.family)
+    if spec.kind == "rate" and alert.signal is not None:
+        return f"the {nouns.signal_noun(alert.signal)} {_VERBS[alert.direction]}"
+    return spec.sign or spec.noun
+
+
+def _time_apart(hours: float | None) -> str:
+    if hours is None:
+        return ""
+    if hours <= _APART:
+        return f" (within {numbers.hours_long(hours)} of each other)"
+    return f" (but the questions changed {numbers.hours_long(hours)} apart from the answers)"
+
+
+def _nothing(kinds: Collection[str]) -> str:
+    if set(kinds) == {"event"}:
+        return "A leak alone does not say who changed."
+    if set(kinds) == {"blind"}:
+        return "Nothing can be said of what is not monitored."
+    return "What was found does not say who changed."

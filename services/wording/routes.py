@@ -1,0 +1,167 @@
+"""How a route stands: what is monitored and what is not, how far it has learned, its budget of false alarms. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from schemas.reading import ReadingStatus, Unit
+from services import specs
+from services.wording import nouns, numbers
+
+WATCHED: Final[Mapping[str, str]] = {"blind": "not monitored", "learning": "learning", "watching": "monitored"}
+"""How a route is watched, on its badge."""
+STATES: Final[Mapping[str, str]] = {
+    "incident": "open incident",
+    "blind": "not all monitored",
+    "learning": "learning",
+    "watching": "monitored",
+}
+"""What a list of routes can be narrowed down to."""
+_UNSCORED: Final = "unscored"
+REASONS: Final[Mapping[str, str]] = {
+    _UNSCORED: "the last exchanges could not be scored",
+    "too few": "too few exchanges were learned to compare with",
+    "prompts unlike the baseline": "users ask what was never asked while learning",
+    "too few different answers in the baseline": "the answers that were learned are all alike",
+    "too few different prompts in the baseline": "the questions that were learned are all alike",
+}
+"""Reasons of detectors, in the words of people."""
+NO_REASON: Final = "the reason is not known"
+STATUSES: Final[Mapping[ReadingStatus, str]] = {
+    "firing": "changed",
+    "blind": "not monitored",
+    "learning": "learning",
+    "quiet": "no change",
+}
+NO_EXCHANGE: Final = "No exchange has arrived on this route yet"
+NOTHING_FOUND: Final = "No change found among what is monitored"
+UNTIL_LEARNED: Final = "Until then no rate is compared with anything. A leaked credential is told at once."
+
+
+def reason(given: str | None, signal: str | None = None) -> str:
+    """Why something is not monitored."""
+    if given is None:
+        return NO_REASON
+    missing = specs.signal_of(signal).unscored if signal is not None and given == _UNSCORED else ""
+    return missing or REASONS.get(given, given)
+
+
+def not_monitored(detector: str, signal: str | None, given: str | None, parts: int = 1) -> str:
+    """What is not monitored, and why: `Not monitored: system prompt leaks (no exchange carries a system prompt)`."""
+    return f"Not monitored: {blind_spot(detector, signal, given, parts)}"
+
+
+def blind_spot(detector: str, signal: str | None, given: str | None, parts: int = 1) -> str:
+    """The same without its beginning, for lists; of a whole route the reason alone."""
+    why = reason(given, signal)
+    if specs.family_of(detector).kind == "blind":
+        return why
+    some = "" if parts == 1 else f", in {parts} parts of the route"
+    return f"{nouns.subject_of(detector, signal)} ({why}{some})"
+
+
+def not_monitored_for(silent: timedelta) -> str:
+    """That nothing arrives, and for how long."""
+    return f"Not monitored: no exchange for {numbers.duration(silent)}"
+
+
+def last_exchange(clock: datetime, now: datetime) -> str:
+    """How long ago the last exchange arrived."""
+    return f"The last exchange arrived {numbers.ago(clock, now)}."
+
+
+def moved_unheard(subject: str) -> str:
+    """That something is different of which no incident tells."""
+    return f"{numbers.sentence_case(subject)} changed, and no incident is open: a person muted or resolved it"
+
+
+def times_seen(n: float) -> str:
+    """How often something was seen that must not happen once."""
+    return f"seen {n:,.0f} time{numbers.plural(round(n))}"
+
+
+def change(low: float | None, high: float | None, unit: Unit) -> str:
+    """How far something moved, for Details."""
+    if low is None or high is None:
+        return f"change {numbers.UNKNOWN}"
+    return f"change {numbers.change(low, high, unit)} (95% interval)"
+
+
+def learning(learned: int, of: int, hours: float | None = None, per_hour: int | None = None) -> str:
+    """How far a route has learned what is normal; `hours` is how long it will still take, where that is known."""
+    told = f"Learning: {learned:,} of {numbers.count(of, 'exchange')}"
+    if hours is None:
+        return told
+    limit = "" if per_hour is None else f" (at most {per_hour:,} an hour count, `baseline.per_hour`)"
+    return f"{told}, about {numbers.hours_long(hours)} to go{limit}"
+
+
+def learns_for(learned: int, of: int, hours: Sequence[int], per_hour: int | None) -> float | None:
+    """Hours until so many exchanges are learned, at the traffic of these hours; None where nothing comes.
+
+    >>> learns_for(50, 600, [0, 0, 500, 60], 84), learns_for(50, 600, [0, 0], 84)
+    (7.638888888888889, None)
+    """
+    begun = next((place for place, n in enumerate(hours) if n), None)
+    if begun is None:
+        return None
+    counted = [n if per_hour is None else min(n, per_hour) for n in hours[begun:]]
+    return max(of - learned, 0) * len(counted) / sum(counted)
+
+
+def budget_set(a_month: float) -> str:
+    """What the detectors are set to.
+
+    >>> budget_set(1)
+    'Set to about one false alarm a month'
+    """
+    if a_month >= 1:
+        n = round(a_month)
+        return f"Set to about {numbers.in_words(n)} false alarm{numbers.plural(n)} a month"
+    return f"Set to about one false alarm in {1 / a_month:.0f} months" if a_month > 0 else "Set to no false alarm"
+
+
+def budget_used(used: int, a_month: float) -> str:
+    """False alarms of the last 30 days against the budget."""
+    where = "over" if used > a_month else "within"
+    return f"{where} the false-alarm budget ({used} of {a_month:g} this month)"
+
+
+def pages(n: int) -> str:
+    """How often people were paged."""
+    return f"{n:,} page{numbers.plural(n)} in 30 days" if n else "no page in 30 days"
+
+
+def fleet_heading(routes: int, with_incident: int) -> str:
+    """All routes in one line: how many have an open incident."""
+    some = numbers.count(routes, "route")
+    if not routes:
+        return "No route yet"
+    if not with_incident:
+        return f"No open incident on {some}"
+    return f"{with_incident:,} of {some} {'has' if with_incident == 1 else 'have'} an open incident"
+
+
+def fleet_summary(blind: int, learning: int, watching: int) -> str:
+    """How the routes are watched, in one line; that none has an incident does not say that all are seen."""
+    told = [_are(watching, "monitored"), _are(learning, "learning"), _are(blind, "not monitored, or only in part")]
+    return ", ".join(one for one in told if one)
+
+
+def traffic(most: int, hours: int) -> str:
+    """What a row of bars shows, an hour each."""
+    return f"exchanges an hour, over {hours} hours: at most {most:,}"
+
+
+def rate_of(n: int, scored: int, unscored: float | None) -> str:
+    """What a rate rests on."""
+    if not n:
+        return "nothing scored"
+    share = f", {numbers.percent(unscored)} could not be scored" if unscored else ""
+    return f"{scored:,} scored{share}"
+
+
+def _are(n: int, word: str) -> str:
+    return f"{n:,} {'is' if n == 1 else 'are'} {word}" if n else ""
