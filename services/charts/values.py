@@ -56,6 +56,15 @@ class Band:
     low: float | None = None
     high: float | None = None
 
+    @classmethod
+    def around(cls, rate: float, floor: float | None) -> Band:
+        """The rate with the floor on both sides; a line where there is none.
+
+        >>> Band.around(0.02, 0.05), Band.around(0.02, None)
+        (Band(rate=0.02, low=0.0, high=0.07), Band(rate=0.02, low=None, high=None))
+        """
+        return cls(rate, max(rate - floor, 0.0), min(rate + floor, 1.0)) if floor else cls(rate)
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:

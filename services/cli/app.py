@@ -3,60 +3,112 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
-from services.cli.baselines import app as baselines
-from services.cli.changes import app as changes
-from services.cli.checks import check_config, doctor
-from services.cli.dead_letters import app as dead
-from services.cli.demo import demo
-from services.cli.evaluations import app as evaluations
-from services.cli.evaluations import list_runs, run_suites
-from services.cli.incidents import app as incidents
-from services.cli.keys import app as keys
-from services.cli.offline import convert, replay, score
-from services.cli.output import ERR
-from services.cli.schedules import app as schedules
-from services.cli.service import api, up, worker
-from services.cli.suites import app as suites
-from services.cli.topics import app as topics
-from services.cli.topics import capture, publish
+from services.cli.lazy import PLAIN, Later, LazyGroup
 from services.errors import InputError
 
 BAD_INPUT: Final = 2
 
+
+class Commands(LazyGroup):
+    """Every command. A test holds the sentences to what the commands' own help says."""
+
+    later = (
+        Later(
+            "demo",
+            "services.cli.demo:demo",
+            "Watch a simulated support bot whose model is silently replaced by one that refuses less and leaks a key.",
+        ),
+        Later(
+            "replay",
+            "services.cli.offline:replay",
+            "Run the whole flow over a file, in simulated time, without a broker.",
+        ),
+        Later(
+            "score",
+            "services.cli.offline:score",
+            "Measure every exchange of a file: safety signals, identity, and with --vectors its embedding.",
+        ),
+        Later(
+            "convert",
+            "services.cli.offline:convert",
+            "Turn recorded answers into native exchanges, drawn with replacement.",
+        ),
+        Later(
+            "up",
+            "services.cli.up:up",
+            "Run all steps until SIGTERM or Ctrl-C, with an embedded broker when no other is named.",
+        ),
+        Later(
+            "worker",
+            "services.cli.service:worker",
+            "Run steps until SIGTERM or Ctrl-C; whoever started it restarts it when it exits with 70.",
+        ),
+        Later(
+            "api",
+            "services.cli.service:api",
+            "Serve the API, the pages and the probes, and publish what people decide, until SIGTERM or Ctrl-C.",
+        ),
+        Later(
+            "check-config",
+            "services.cli.checks:check_config",
+            "Check a monitor file: exit code 0 when it can be used, 2 when it cannot.",
+        ),
+        Later(
+            "doctor",
+            "services.cli.checks:doctor",
+            "Look at broker, topics, clocks, disk, database, embedder and monitor file: "
+            "exit code 1 if something is wrong.",
+        ),
+        Later(
+            "publish",
+            "services.cli.topics:publish",
+            "Send the lines of a file, keyed by route: exit code 1 if the broker did not acknowledge all of them.",
+        ),
+        Later(
+            "capture",
+            "services.cli.topics:capture",
+            "Write the records of a topic as JSON lines: exchanges and scores as `replay` takes them.",
+        ),
+        Later("dead", "services.cli.dead_letters:app", "Dead letters: records that a step could not read."),
+        Later("topics", "services.cli.topics:app", "Topics: made, checked, shown, adopted."),
+        Later("incident", "services.cli.incidents:app", "Incidents and their timelines."),
+        Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),
+        Later("change", "services.cli.changes:app", "Changes of a route's model."),
+        Later("key", "services.cli.keys:app", "API keys. While there is none the API answers on this machine alone."),
+        Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),
+        Later("schedule", "services.cli.schedules:app", "Schedules: when suites are run by the clock."),
+        Later("suite", "services.cli.suites:app", "Suites: what a model is asked."),
+    )
+
+
 app = typer.Typer(
     name="keelwatch",
     help="Watches the safety of LLM traffic in production, continuously.",
+    cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    **PLAIN,
 )
-app.command("demo")(demo)
-app.command("replay")(replay)
-app.command("score")(score)
-app.command("convert")(convert)
-app.command("up")(up)
-app.command("worker")(worker)
-app.command("api")(api)
-app.command("check-config")(check_config)
-app.command("doctor")(doctor)
-app.command("publish")(publish)
-app.command("capture")(capture)
-app.add_typer(dead, name="dead")
-app.add_typer(topics, name="topics")
-app.add_typer(incidents, name="incident")
-app.add_typer(baselines, name="baseline")
-app.add_typer(changes, name="change")
-app.add_typer(keys, name="key")
-evaluations.command("run")(run_suites)
-evaluations.command("list")(list_runs)
-app.add_typer(evaluations, name="eval")
-app.add_typer(schedules, name="schedule")
-app.add_typer(suites, name="suite")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 -- no other start needs it
+
+        typer.echo(f"keelwatch {version('keelwatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _keelwatch(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 def main() -> None:
@@ -71,5 +123,7 @@ def main() -> None:
 
 
 def _complain(message: str) -> None:
+    from services.cli.output import ERR  # noqa: PLC0415 -- rich is of no use where nothing is wrong
+
     ERR.print(f"keelwatch: {message}", markup=False, soft_wrap=True)
     sys.exit(BAD_INPUT)

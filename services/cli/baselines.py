@@ -12,6 +12,8 @@ from schemas.change import Change
 from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.store import journal, routes
+from services.wording import commands as words
+from services.wording import nouns, numbers
 
 app = typer.Typer(help="Baselines: what a route is held against.", no_args_is_help=True)
 
@@ -38,17 +40,15 @@ def show(
     ]
     write_json([plain_object(change) for change in pinned], json)
     if json != STDOUT:
-        OUT.print(_table(pinned) if pinned else "no baseline is pinned yet")
+        OUT.print(_table(pinned) if pinned else words.NO_BASELINE)
 
 
 def _table(pinned: list[Change]) -> Table:
-    table = Table("route", "baseline", "identity", "pinned", "exchanges", "rates", "budget", box=None)
+    table = Table(*words.BASELINE_COLUMNS, box=None)
     for change in pinned:
         facts = change.pinning
-        rates = ", ".join(f"{name} {rate:.1%}" for name, rate in facts.rates.items()) if facts else ""
-        budget = f"1 false alarm in {facts.arl:,.0f} a stream, {facts.streams} streams" if facts else ""
+        rates = words.rates(facts.rates) if facts else ""
         size = f"{facts.n:,}" if facts else ""
-        table.add_row(
-            change.route, change.baseline, change.to_identity, f"{change.ts:%Y-%m-%d %H:%M}", size, rates, budget
-        )
+        budget = words.one_in(facts.arl / max(facts.streams, 1)) if facts else ""
+        table.add_row(change.route, nouns.model_name(change.model), numbers.moment(change.ts), size, rates, budget)
     return table

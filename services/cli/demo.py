@@ -30,7 +30,7 @@ from schemas.position import Position
 from schemas.topics import EXCHANGES
 from services.cli import rendering
 from services.cli.output import ERR, OUT
-from services.cli.service import worker_command
+from services.cli.up import worker_command
 from services.demo.support_bot import ROUTE, Script, traffic
 from services.ingest.jsonl import FileLine
 from services.notify.message import MessageOptions, of_incident, plain_lines
@@ -43,6 +43,8 @@ from services.stream.broker import Broker
 from services.stream.embedded_broker import EmbeddedBrokerError, free_port, start_broker
 from services.stream.publish import publish
 from services.stream.supervisor import stoppable
+from services.wording import commands as words
+from services.wording.evaluations import run_result
 
 _MONITOR: Final = """\
 allow_hosts: [127.0.0.1]
@@ -164,7 +166,7 @@ def demo(
         with stoppable() as stop, staged(SECONDS, lambda: stop.asked) as stage:
             _story(stage, seed, say)
             if not leave and OUT.is_terminal:
-                OUT.print(f"\nEverything stays up: open {stage.page}/ ; Ctrl-C ends it.")
+                OUT.print(f"\n{words.stays_up(stage.page)}")
                 while not stop.asked:
                     time.sleep(_LOOK_SECONDS)
     except (DemoFailed, EmbeddedBrokerError) as failure:
@@ -178,22 +180,22 @@ def _story(stage: Stage, seed: int, say: Say) -> None:
     script = Script(starts=datetime.now(UTC) - timedelta(seconds=script.step * (script.before + script.after)))
     story = list(traffic(script, seed))
     stage.wait(stage.ready, "the worker is ready")
-    say(f"broker, simulated model and worker run; pages at {stage.page}/")
+    say(words.all_runs(stage.page))
     _publish(stage, story[: script.before])
-    say(f"a support bot has answered {script.before:,} customers within {_days(script.before, script)}")
+    say(words.answered(script.before, _hours(script.before, script), again=False))
     pinned = stage.wait(lambda: _first(stage, Change, lambda one: one.kind == "pinned"), "a baseline is pinned")
-    say(f"baseline pinned at exchange {pinned.event_index}: this is how {ROUTE} answers")
+    say(words.learned(ROUTE, pinned.pinning.n if pinned.pinning else pinned.event_index))
     run = stage.wait(lambda: _run_for(stage, pinned), "the suite runs")
-    say(f"suite {run.suite} asked the model itself: {_measured(run)}")
+    say(words.suite_asked(run.suite, run_result(run)))
     stage.replace_model()
-    say("the model is replaced behind its name; it refuses less and leaks a key. Nobody tells Keelwatch")
+    say(words.REPLACED)
     _publish(stage, story[script.before :])
-    say(f"it has answered {script.after:,} customers within {_days(script.after, script)}")
+    say(words.answered(script.after, _hours(script.after, script), again=True))
     suspected = stage.wait(lambda: _first(stage, Change, lambda one: one.kind == "suspected"), "a change is suspected")
-    say(f"a silent change is suspected at exchange {suspected.event_index}: the suite runs again")
+    say(words.SUSPECTED)
     compared = stage.wait(lambda: _first(stage, Comparison, lambda one: one.change == suspected.id), "it is compared")
     found = stage.wait(lambda: _evaluated(stage, compared), "the incident has its evaluation")
-    say("done: one incident, one message")
+    say(words.DONE)
     _tell(stage, found, compared)
 
 
@@ -243,23 +245,15 @@ def _reading(stage: Stage) -> Iterator[Database]:
         database.close()
 
 
-def _days(n: int, script: Script) -> str:
-    return f"{n * script.step / 3600:.0f} hours"
-
-
-def _measured(run: Run) -> str:
-    """What a run says, for each measure."""
-    said = [f"{measure.replace('_', ' ')} {events} of {n}" for measure, (events, n) in run.totals.items()]
-    return ", ".join(said) or f"{run.status}, {run.reason}"
+def _hours(n: int, script: Script) -> float:
+    return n * script.step / 3600
 
 
 def _tell(stage: Stage, found: Incident, compared: Comparison) -> None:
     """The incident, the comparison, the message as it would look, and the two lines that checks read."""
     OUT.print(rendering.incident_panel(found))
     message = of_incident(found, MessageOptions(stage.page, buttons=True))
-    OUT.print(
-        Panel(Text("\n".join(plain_lines(message))), title="the message in Slack, as it would look", title_align="left")
-    )
+    OUT.print(Panel(Text("\n".join(plain_lines(message))), title=words.IN_SLACK, title_align="left"))
     OUT.print(f"page: {stage.page}/incidents/{found.id}", markup=False)
     OUT.print(f"verdict: {found.verdict}")
     OUT.print(f"evaluation: {compared.overall}")

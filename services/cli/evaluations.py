@@ -41,13 +41,17 @@ from services.monitor import Monitor, Target
 from services.settings import load_settings, secret
 from services.store import runs
 from services.store.engine import open_database
+from services.wording import commands as words
+from services.wording import nouns, numbers
+from services.wording.evaluations import SHORT
+from services.wording.schedules import cause
 
 _COLOURS: Final = {"regressed": "bold red", "inconclusive": "yellow", "improved": "green", "unchanged": "green"}
 
 
 def comparison_view(suite: str, compared: ComparisonResult) -> Group:
     """A suite's verdict, a table of its measures with the hazards that moved, and what the table cannot say."""
-    title = Text.assemble(f"suite {suite}: ", (compared.overall, _COLOURS[compared.overall]))
+    title = Text.assemble(f"safety suite {suite} ", (SHORT[compared.overall], _COLOURS[compared.overall]))
     notes = [Text(line) for row in compared.hazards if row.hazard == POOLED for line in _notes(row)]
     return Group(title, Text(compared.reason), _table(compared.hazards), *notes)
 
@@ -65,7 +69,7 @@ def _table(hazards: Sequence[HazardComparison]) -> Table:
 def _cells(row: HazardComparison) -> tuple[Text | str, ...]:
     rates = (row.before, row.after)
     return (
-        Text(_name(row) if row.hazard == POOLED else f"  {row.hazard}"),
+        Text(nouns.measure(row.measure) if row.hazard == POOLED else f"  {row.hazard}"),
         str(row.n),
         " to ".join("-" if rate is None else f"{rate:.0f}%" for rate in rates),
         "-" if row.delta is None else f"{row.delta:+.0f} ({row.low:+.0f} to {row.high:+.0f})",
@@ -79,14 +83,9 @@ def _notes(row: HazardComparison) -> Iterator[str]:
     worse = worsened(row)
     for what, ids in (("worse", worse), ("better", row.flipped[len(worse) :])):
         if ids:
-            yield f"{_name(row)}, {what}: {', '.join(ids)}"
+            yield words.answered_differently(row, what, ids)
     if row.measure != "canary":
-        seen = "no change" if row.mde is None else f"a change of {row.mde:.0f} pp"
-        yield f"{_name(row)}: {row.n} items show {seen} with a chance of 80%"
-
-
-def _name(row: HazardComparison) -> str:
-    return row.measure.replace("_", " ")
+        yield words.shows(row)
 
 
 RouteOption = Annotated[str, typer.Option("--route", metavar="R", help="Whose system prompt and settings are sent.")]
@@ -143,12 +142,12 @@ def list_runs(
     if json == STDOUT:
         return
     table = Table(box=None)
-    for name in ("run", "route", "suite", "asked for by", "ended", "status"):
+    for name in words.RUN_COLUMNS:
         table.add_column(name, no_wrap=name != "status")
     for one in found:
-        status = one.status if one.reason is None else f"{one.status}: {one.reason}"
-        table.add_row(one.id, one.route, one.suite, one.moment, f"{one.ts:%Y-%m-%d %H:%M}", status)
-    OUT.print(table if found else "no run is stored yet")
+        status = words.run_status(one.status, one.reason)
+        table.add_row(one.id, one.route, one.suite, cause(one.moment), numbers.moment(one.ts), status)
+    OUT.print(table if found else words.NO_RUN)
 
 
 def checked_route(route: str) -> str:
@@ -227,9 +226,8 @@ def _store(url: str, results: list[RunResult]) -> None:
 
 
 def _tell(result: RunResult) -> None:
-    reason = "" if result.reason is None else f": {result.reason}"
-    answers = f"{len(result.answers):,} answers of {result.target.model}"
-    text = f"suite {result.suite.name} {result.suite.version}, {answers}: {result.status}{reason}"
+    asked, answers, status = result.suite, len(result.answers), words.run_status(result.status, result.reason)
+    text = words.run_told(asked.name, asked.version, answers, result.target.model, status)
     OUT.print(text, markup=False, soft_wrap=True)
     record = to_record(result)
     if record.measures:
@@ -238,13 +236,13 @@ def _tell(result: RunResult) -> None:
 
 def _profile(measures: list[dict[str, Any]]) -> Table:
     """Each measure over all hazards, and the hazards that had events; fewer are better."""
-    table = Table("measure", "hazard", "events", "items", "rate", box=None)
+    table = Table(*words.MEASURE_COLUMNS, box=None)
     for name in dict.fromkeys(measure["measure"] for measure in measures):
         own = [measure for measure in measures if measure["measure"] == name]
         every = {"hazard": "all", "n": sum(one["n"] for one in own), "events": sum(one["events"] for one in own)}
         for one in [every, *(hazard for hazard in own if hazard["events"])]:
-            rate = f"{one['events'] / one['n']:.0%}" if one["n"] else ""
-            table.add_row(name.replace("_", " "), one["hazard"], str(one["events"]), str(one["n"]), rate)
+            rate = numbers.percent(one["events"] / one["n"] if one["n"] else None)
+            table.add_row(nouns.measure(name), one["hazard"], str(one["events"]), str(one["n"]), rate)
     return table
 
 
@@ -264,7 +262,7 @@ def compare_runs(
     if json != STDOUT:
         for suite, one in found:
             OUT.print(comparison_view(suite, one))
-        OUT.print(f"overall: {worst_outcome(found)}")
+        OUT.print(words.overall(worst_outcome(found)))
 
 
 def results(run: str, database: str | None = None) -> tuple[RunResult, ...]:
@@ -301,3 +299,7 @@ def _pairs(before: tuple[RunResult, ...], after: tuple[RunResult, ...]) -> list[
     if gone:
         raise InputError(f"suite {gone[0]} is in the first RUN and not in the second; run it again")
     return [(earlier.get(run.suite.name), run) for run in after]
+
+
+app.command("run")(run_suites)
+app.command("list")(list_runs)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from services.cli.output import ERR
 from services.settings import load_settings
-from services.store.engine import Database, open_database
 from services.stream.broker import Broker, broker_of
 from services.stream.clients import Unreachable
+
+if TYPE_CHECKING:
+    from services.store.engine import Database
 
 DatabaseOption = Annotated[
     str | None, typer.Option("--database", metavar="URL", help="Else KEELWATCH_DATABASE_URL, else the data folder's.")
@@ -26,11 +28,17 @@ def opened(database: str | None) -> Database:
     Raises:
         StoreError: if there is none; it names the remedy.
     """
+    from services.store.engine import open_database  # noqa: PLC0415 -- `up` has these options, and no database
+
     return open_database(database or load_settings().database, create=False)
 
 
 ConfigOption = Annotated[
     str | None, typer.Option("--config", metavar="FILE", help="The monitor file; else KEELWATCH_CONFIG, else defaults.")
+]
+
+HostOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Where --port listens; 0.0.0.0 lets other machines ask.")
 ]
 
 T = TypeVar("T")

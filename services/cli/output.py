@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.errors import InputError
-from services.replay.report import to_text
 
 OUT: Final = Console(highlight=False)
 ERR: Final = Console(stderr=True, highlight=False)
@@ -30,6 +29,8 @@ def write_json(found: Any, to: str | None) -> None:
     """
     if to is None:
         return
+    from services.replay.report import to_text  # noqa: PLC0415 -- brings all detectors, and few commands write JSON
+
     if to == STDOUT:
         sys.stdout.write(to_text(found))
         return

@@ -98,7 +98,7 @@ def _answer_of(raw: Any) -> ChatAnswer | ChatFault:
         message = choice["message"]
         text = _content(message.get("content"))
         refusal, tools = message.get("refusal") or None, bool(message.get("tool_calls"))
-        said = ChatAnswer(
+        answer = ChatAnswer(
             raw,
             text,
             _string(refusal),
@@ -110,9 +110,14 @@ def _answer_of(raw: Any) -> ChatAnswer | ChatFault:
         )
     except (KeyError, IndexError, TypeError, AttributeError):
         return ChatFault("the answer has no choices[0].message of the known form", MANY, raw=raw)
-    if said.text is None and said.refusal is None and not said.tool_calls and said.finish_reason in (None, "error"):
+    if (
+        answer.text is None
+        and answer.refusal is None
+        and not answer.tool_calls
+        and answer.finish_reason in (None, "error")
+    ):
         return ChatFault("the answer says nothing", MANY, raw=raw)
-    return said
+    return answer
 
 
 def _content(content: Any) -> str | None:

@@ -30,16 +30,16 @@ class ProfileRate:
 def profile_of(run: RunResult) -> tuple[ProfileRate, ...]:
     """Each measure over all its items (hazard `all`), then hazard by hazard."""
     events = run.events
-    said: dict[tuple[Measure, str], list[bool | None]] = {}
+    outcomes: dict[tuple[Measure, str], list[bool | None]] = {}
     for item in run.suite.items:
         for hazard in (POOLED, item.hazard):
-            said.setdefault((item.measure, hazard), []).append(events[item.id])
-    order = sorted(said, key=lambda key: (MEASURES.index(key[0]), key[1] != POOLED, key[1]))
-    return tuple(_rate(measure, hazard, said[measure, hazard]) for measure, hazard in order)
+            outcomes.setdefault((item.measure, hazard), []).append(events[item.id])
+    order = sorted(outcomes, key=lambda key: (MEASURES.index(key[0]), key[1] != POOLED, key[1]))
+    return tuple(_rate(measure, hazard, outcomes[measure, hazard]) for measure, hazard in order)
 
 
-def _rate(measure: str, hazard: str, said: Iterable[bool | None]) -> ProfileRate:
-    every = list(said)
+def _rate(measure: str, hazard: str, outcomes: Iterable[bool | None]) -> ProfileRate:
+    every = list(outcomes)
     known = [event for event in every if event is not None]
     n, count = len(known), sum(known)
     low, high = wilson(count, n)

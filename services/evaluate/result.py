@@ -174,20 +174,20 @@ class RunResult(Record):
     @property
     def events(self) -> dict[str, bool | None]:
         """Of every item whether it is an event: what more than half of its repeats say, else unknown."""
-        said: dict[str, list[bool | None]] = {item.id: [] for item in self.suite.items}
+        outcomes: dict[str, list[bool | None]] = {item.id: [] for item in self.suite.items}
         for answer in self.answers:
-            said[answer.item].append(None if answer.scored is None else answer.scored.event)
-        return {item.id: majority(said[item.id], item.repeats) for item in self.suite.items}
+            outcomes[answer.item].append(None if answer.scored is None else answer.scored.event)
+        return {item.id: majority(outcomes[item.id], item.repeats) for item in self.suite.items}
 
 
-def majority(said: Sequence[bool | None], repeats: int) -> bool | None:
+def majority(outcomes: Sequence[bool | None], repeats: int) -> bool | None:
     """What more than half of all repeats say: answers that are missing or unscored cannot change it.
 
     >>> majority([True, None, True], 3), majority([True, False], 3), majority([False, False], 3)
     (True, None, False)
     """
     for event in (True, False):
-        if 2 * sum(one is event for one in said) > repeats:
+        if 2 * sum(one is event for one in outcomes) > repeats:
             return event
     return None
 

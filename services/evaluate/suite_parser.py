@@ -144,13 +144,13 @@ def _leak_mistakes(item: Item) -> Iterator[tuple[str, str]]:
     if (item.measure == "canary") != bool(item.leaks):
         yield "leaks", "a canary needs at least one, other measures none"
     planted = comparable_text(" ".join(turn.content for turn in item.messages if turn.role == "system"))
-    said = comparable_text(" ".join(turn.content for turn in item.messages if turn.role != "system"))
+    seen_by_model = comparable_text(" ".join(turn.content for turn in item.messages if turn.role != "system"))
     for i, leak in enumerate(item.leaks):
         if len(comparable_text(leak)) < SHORTEST_LEAK:
             yield f"leaks[{i}]", f"needs at least {SHORTEST_LEAK} letters or digits, or chance would find it"
         elif comparable_text(leak) not in planted:
             yield f"leaks[{i}]", "must stand in a system message of this item, or nothing can leak"
-        elif comparable_text(leak) in said:
+        elif comparable_text(leak) in seen_by_model:
             yield f"leaks[{i}]", "stands in another message too: an answer that repeats it would be no leak"
 
 

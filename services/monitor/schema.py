@@ -103,6 +103,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 SignalName = Annotated[str, AfterValidator(_signal)]
 Slice = Annotated[str, AfterValidator(_slice)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+CronFields = Annotated[str, AfterValidator(cron.checked)]
 
 
 class Section(BaseModel):
@@ -114,64 +115,115 @@ class Section(BaseModel):
 class BaselineSection(Section):
     """`baseline`."""
 
-    size: Annotated[int, Field(ge=50, le=100_000)] | None = None
-    min_size: Annotated[int, Field(ge=50, le=100_000)] | None = None
-    max_days: Annotated[float, Field(gt=0, le=365)] | None = None
-    per_hour: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    size: Annotated[int, Field(ge=50, le=100_000)] | None = Field(
+        default=None, description="Exchanges that are learned before the baseline is pinned."
+    )
+    min_size: Annotated[int, Field(ge=50, le=100_000)] | None = Field(
+        default=None, description="So few are enough once `max_days` have passed."
+    )
+    max_days: Annotated[float, Field(gt=0, le=365)] | None = Field(
+        default=None, description="Days after which `min_size` exchanges are enough."
+    )
+    per_hour: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="At most so many exchanges of one clock hour count, so that a day is learned and not one burst.",
+    )
 
 
 class TargetSection(Section):
     """`target`: `settings` are handed to the endpoint as they are."""
 
-    url: Annotated[str, AfterValidator(_endpoint)]
-    model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    api_key_env: EnvironmentName | None = None
-    system_prompt_file: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
-    settings: Mapping[str, Any] = Field(default_factory=dict)
+    url: Annotated[str, AfterValidator(_endpoint)] = Field(
+        description="The OpenAI-compatible endpoint, up to and with `/v1`."
+    )
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
+        description="The model that is asked for."
+    )
+    api_key_env: EnvironmentName | None = Field(
+        default=None, description="Name of the environment variable that holds the key, never the key."
+    )
+    system_prompt_file: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = Field(
+        default=None, description="A text file with the system prompt that the suite's conversations begin with."
+    )
+    settings: Mapping[str, Any] = Field(
+        default_factory=dict,
+        description="Sent to the endpoint with every question, as they are: `temperature`, `max_tokens` ...",
+    )
 
 
 class ScheduleSection(Section):
     """An entry of `schedules`."""
 
-    name: Name
-    cron: Annotated[str, AfterValidator(cron.checked)]
-    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    name: Name = Field(description="What people call it; once a route.")
+    cron: CronFields = Field(description="Five fields: minute, hour, day of month, month, day of week.")
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        default="UTC", description="IANA time zone in which `cron` is read."
+    )
 
 
 class RouteSection(Section):
     """An entry of `routes`, and `defaults`. What is left out comes from the defaults."""
 
-    baseline: BaselineSection | None = None
-    floors: Mapping[SignalName, Share] | None = None
-    false_pages_per_month: Annotated[float, Field(gt=0, le=1000)] | None = None
-    keep_text: KeepText | None = None
-    embed_share: Annotated[float, Field(gt=0, le=1)] | None = None
-    slices: tuple[Slice, ...] | None = None
-    suites: tuple[Name, ...] | None = None
-    target: TargetSection | None = None
-    schedules: tuple[ScheduleSection, ...] | None = None
-    after_change: tuple[Duration, ...] | None = None
-    notify: tuple[Name, ...] | None = None
+    baseline: BaselineSection | None = Field(default=None, description="When the baseline is pinned.")
+    floors: Mapping[SignalName, Share] | None = Field(
+        default=None,
+        description="Signal: share of exchanges by which its rate must move to count; 0 makes the first one an alert.",
+    )
+    false_pages_per_month: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        default=None, description="False alarms that people accept; all thresholds follow from it."
+    )
+    keep_text: KeepText | None = Field(
+        default=None,
+        description="Redacted text that is kept: all, a share and what a signal found, or none.",
+    )
+    embed_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="Share of exchanges that are embedded; less costs less CPU and sees a shift later."
+    )
+    slices: tuple[Slice, ...] | None = Field(
+        default=None, description="Parts of the route that are watched on their own: tags of the event."
+    )
+    suites: tuple[Name, ...] | None = Field(
+        default=None, description="Safety suites that the target is asked: built-in ones by name, others by folder."
+    )
+    target: TargetSection | None = Field(default=None, description="The endpoint that is asked.")
+    schedules: tuple[ScheduleSection, ...] | None = Field(default=None, description="When suites run by the clock.")
+    after_change: tuple[Duration, ...] | None = Field(
+        default=None, description="How long after a change suites run; several delays run several times."
+    )
+    notify: tuple[Name, ...] | None = Field(default=None, description="Names of receivers.")
 
 
 class SlackSection(Section):
     """`slack` of a receiver."""
 
-    channel: Annotated[str, StringConstraints(pattern=r"^[#CGD][^\s]{1,80}$")]
-    token_env: EnvironmentName
-    mention: Annotated[str, AfterValidator(_mention)] | None = None
+    channel: Annotated[str, StringConstraints(pattern=r"^[#CGD][^\s]{1,80}$")] = Field(
+        description="Name or id of the channel."
+    )
+    token_env: EnvironmentName = Field(
+        description="Name of the environment variable that holds the bot's token, never the token."
+    )
+    mention: Annotated[str, AfterValidator(_mention)] | None = Field(
+        default=None, description="Who is called at a rise to warning or above."
+    )
 
 
 class ReceiverSection(Section):
     """An entry of `receivers`."""
 
-    slack: SlackSection
+    slack: SlackSection = Field(description="A channel that a bot posts to.")
 
 
 class MonitorFile(Section):
     """The whole file."""
 
-    defaults: RouteSection = RouteSection()
-    allow_hosts: tuple[Annotated[str, StringConstraints(min_length=1, max_length=253)], ...] = ()
-    routes: Mapping[Annotated[str, AfterValidator(_pattern)], RouteSection] = Field(default_factory=dict)
-    receivers: Mapping[Name, ReceiverSection] = Field(default_factory=dict)
+    defaults: RouteSection = Field(
+        default=RouteSection(), description="What holds for every route that does not say otherwise."
+    )
+    allow_hosts: tuple[Annotated[str, StringConstraints(min_length=1, max_length=253)], ...] = Field(
+        default=(), description="Private or loopback hosts that may be called as a target."
+    )
+    routes: Mapping[Annotated[str, AfterValidator(_pattern)], RouteSection] = Field(
+        default_factory=dict,
+        description="Pattern: what is different there. Of the patterns that fit, the most specific counts alone.",
+    )
+    receivers: Mapping[Name, ReceiverSection] = Field(default_factory=dict, description="Name: who is told.")

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import os
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,7 +18,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
 
-from services.errors import InputError
+from services.observability.listen import listening
 from services.observability.metrics import CONTENT_TYPE, StreamMeters
 
 EVERY: Final = 2.0
@@ -213,23 +210,6 @@ def _started(work: Callable[[], str | None]) -> asyncio.Future[str | None]:
 
     threading.Thread(target=run, name="keelwatch-check", daemon=True).start()
     return future
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A listening socket, bound here: uvicorn would end the process when the port is taken.
-
-    Raises:
-        InputError: if the port is taken, or the address is none of this machine's.
-    """
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            why = os.strerror(error.errno)
-            raise InputError(f"--port {port}: {why} on {host}; name a free port") from None
-        raise InputError(
-            f"--host {host}: not an address of this machine; 127.0.0.1 answers to it alone, 0.0.0.0 to others too"
-        ) from None
 
 
 def _answer(reasons: Mapping[str, str]) -> Response:

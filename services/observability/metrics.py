@@ -155,14 +155,21 @@ class StreamMeters:
 
     def readings(self, readings: Sequence[Reading]) -> None:
         """What detectors said: keeps account of what is blind."""
-        for said in readings:
-            stream = (said.detector, said.signal, said.hazard, said.slice, said.direction, said.identity)
-            if said.status == "blind":
-                self._blind.setdefault(said.route, set()).add(stream)
-            elif stream in (streams := self._blind.get(said.route, set())):
+        for reading in readings:
+            stream = (
+                reading.detector,
+                reading.signal,
+                reading.hazard,
+                reading.slice,
+                reading.direction,
+                reading.identity,
+            )
+            if reading.status == "blind":
+                self._blind.setdefault(reading.route, set()).add(stream)
+            elif stream in (streams := self._blind.get(reading.route, set())):
                 streams.discard(stream)
                 if not streams:
-                    del self._blind[said.route]
+                    del self._blind[reading.route]
         self._show_blind()
 
     def forget(self) -> None:

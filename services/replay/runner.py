@@ -142,11 +142,11 @@ class ReplayRunner:
         route = item.route
         before = self.seen.flows.get(route) or RouteFlow.start(route)
         plan = DetectionPlan(self._tools.detectors, self._tools.policy(route))
-        after, said = advance(plan, before, item)
+        after, output = advance(plan, before, item)
         self.seen.flows[route] = after
-        facts: list[Fact] = [*([item] if isinstance(item, Decision) else []), *said.changes, *said.alerts]
+        facts: list[Fact] = [*([item] if isinstance(item, Decision) else []), *output.changes, *output.alerts]
         self.seen.facts.setdefault(route, []).extend(facts)
-        self._out += [item, *said.readings, *said.changes, *said.alerts]
+        self._out += [item, *output.readings, *output.changes, *output.alerts]
         if isinstance(item, ScoreBlock):
             old, new = before.detect.intake, after.detect.intake
             counted = new.count - old.count + new.duplicates - old.duplicates

@@ -73,9 +73,9 @@ def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool) -> Me
     Raises:
         SignalError: if a signal raises, or says what is neither Boolean nor a finite number.
     """
-    said = {signal.spec.name: _checked_measurement(signal, text) for signal in signals}
-    unscored = dict.fromkeys(said, Measurement(None, reason=NO_RESPONSE))
-    return MeasuredExchange(said if has_answer else unscored, spans_of(said), can_redact(said))
+    measurements = {signal.spec.name: _checked_measurement(signal, text) for signal in signals}
+    unscored = dict.fromkeys(measurements, Measurement(None, reason=NO_RESPONSE))
+    return MeasuredExchange(measurements if has_answer else unscored, spans_of(measurements), can_redact(measurements))
 
 
 def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:

@@ -105,17 +105,17 @@ def _numbers(row: ScoredRow) -> dict[str, Any]:
         "tags": dict(row.tags),
         "flags": list(row.flags),
         "signals": {
-            name: _signal(said, row.scorer.signals.get(name, _NO_VERSION)) for name, said in row.signals.items()
+            name: _signal(measured, row.scorer.signals.get(name, _NO_VERSION)) for name, measured in row.signals.items()
         },
     }
 
 
-def _signal(said: Measurement, version: str) -> dict[str, Any]:
+def _signal(measured: Measurement, version: str) -> dict[str, Any]:
     return {
-        "value": said.value,
-        "probability": said.probability,
-        "status": said.status,
-        "reason": said.reason,
+        "value": measured.value,
+        "probability": measured.probability,
+        "status": measured.status,
+        "reason": measured.reason,
         "version": version,
     }
 
@@ -153,7 +153,7 @@ def _row(line: ScoreLine) -> ScoredRow:
         prompt=prompt,
         response=response,
         style=style,
-        signals={name: _measurement(name, said, line.scorer) for name, said in line.signals.items()},
+        signals={name: _measurement(name, measured, line.scorer) for name, measured in line.signals.items()},
         scorer=line.scorer,
     )
 
@@ -169,11 +169,11 @@ def _vector(line: ScoreLine, column: str, width: int) -> NDArray[np.float16]:
     return row
 
 
-def _measurement(name: str, said: LineSignal, scorer: Scorer) -> Measurement:
-    measurement = Measurement(said.value, said.probability, reason=said.reason)
-    if measurement.status != said.status:
+def _measurement(name: str, measured: LineSignal, scorer: Scorer) -> Measurement:
+    measurement = Measurement(measured.value, measured.probability, reason=measured.reason)
+    if measurement.status != measured.status:
         raise ValueError(f"signals.{name}.status: a value is scored, null is unscored")
-    if scorer.signals.get(name, _NO_VERSION) != said.version:
+    if scorer.signals.get(name, _NO_VERSION) != measured.version:
         raise ValueError(f"signals.{name}.version: is not the one that `scorer` names")
     return measurement
 

@@ -18,13 +18,13 @@ KEPT: Final = 256 * 1024
 def scored_text(exchange: Exchange) -> ScoredText:
     """The last user message and the content of the answer; rules also see all user and all system messages."""
     messages, answer = exchange.messages, exchange.answer
-    said = [message.text for message in messages if message.role == USER_ROLE]
+    texts = [message.text for message in messages if message.role == USER_ROLE]
     return ScoredText(
         exchange=exchange,
         answer=answer,
-        prompt=_bounded(said[-1] if said else ""),
+        prompt=_bounded(texts[-1] if texts else ""),
         response=_bounded(answer.content or "") if answered(answer) else "",
-        user_text="\n".join(said),
+        user_text="\n".join(texts),
         system_text="\n".join(message.text for message in messages if message.role in SYSTEM_ROLES),
     )
 
@@ -33,9 +33,9 @@ def is_cut(text: ScoredText) -> bool:
     """Whether more was said than is scored (the ingest step cuts before; this catches who comes another way)."""
     if KEPT not in (len(text.prompt), len(text.response)):
         return False
-    said = [message.text for message in text.exchange.messages if message.role == USER_ROLE]
+    texts = [message.text for message in text.exchange.messages if message.role == USER_ROLE]
     content = text.answer.content if answered(text.answer) else None
-    return len(text.prompt) < len(said[-1] if said else "") or len(text.response) < len(content or "")
+    return len(text.prompt) < len(texts[-1] if texts else "") or len(text.response) < len(content or "")
 
 
 def answered(answer: Answer) -> bool:

@@ -217,6 +217,14 @@ def artefact_sizes(connection: Connection, ids: Collection[str]) -> dict[str, in
     return {id: int(size) for id, size in connection.execute(query)}
 
 
+def counted_rates(pinned: Change | None) -> dict[str, float]:
+    """Signal -> share of the baseline's own exchanges for which it was true: what is called its baseline everywhere.
+
+    A detector's evidence says another figure, what it expected of the prompts that came. Slices have no counted rate.
+    """
+    return {} if pinned is None or pinned.pinning is None else dict(pinned.pinning.rates)
+
+
 def _pinning_query() -> Select[Any]:
     says_pinned = _JOURNAL.c.payload.contains('"kind":"pinned"', autoescape=True)
     return select(_JOURNAL.c.payload).where(_JOURNAL.c.kind == "change", says_pinned)

@@ -15,6 +15,9 @@ from schemas.topics import TOPICS
 from services.errors import InputError
 from services.settings import Settings
 
+HOST: Final = "127.0.0.1"
+"""Where probes, pages and API answer unless another address is named: to this machine alone."""
+
 EMBEDDED_CLUSTER: Final = "keelwatch-embedded-"
 """Cluster ids of the embedded broker begin so: by this a client knows what it talks to."""
 
@@ -115,16 +118,16 @@ def security_of(settings: Settings) -> Security:
     protocol = settings.kafka_security_protocol
     password = settings.kafka_password.get_secret_value() if settings.kafka_password else ""
     credentials = bool(settings.kafka_username or password or settings.kafka_sasl_mechanism)
-    said = f"KEELWATCH_KAFKA_SECURITY_PROTOCOL={protocol}"
+    setting = f"KEELWATCH_KAFKA_SECURITY_PROTOCOL={protocol}"
     if protocol in ("PLAINTEXT", "SSL") and credentials:
         raise BrokerError(
-            f"{said} would leave KEELWATCH_KAFKA_USERNAME and _PASSWORD unused; set it to SASL_SSL"
+            f"{setting} would leave KEELWATCH_KAFKA_USERNAME and _PASSWORD unused; set it to SASL_SSL"
             " (SASL_PLAINTEXT, by name alone, for a network that nobody else can read)"
         )
     if protocol in ("PLAINTEXT", "SASL_PLAINTEXT") and settings.kafka_ca_file:
-        raise BrokerError(f"{said} does not encrypt, yet KEELWATCH_KAFKA_CA_FILE is set; set it to SSL or SASL_SSL")
+        raise BrokerError(f"{setting} does not encrypt, yet KEELWATCH_KAFKA_CA_FILE is set; set it to SSL or SASL_SSL")
     if protocol in ("SASL_PLAINTEXT", "SASL_SSL") and not (settings.kafka_username and password):
-        raise BrokerError(f"{said} needs KEELWATCH_KAFKA_USERNAME and KEELWATCH_KAFKA_PASSWORD")
+        raise BrokerError(f"{setting} needs KEELWATCH_KAFKA_USERNAME and KEELWATCH_KAFKA_PASSWORD")
     mechanism = (settings.kafka_sasl_mechanism or "SCRAM-SHA-512") if credentials else ""
     return Security(protocol, mechanism, settings.kafka_username or "", password, settings.kafka_ca_file)
 

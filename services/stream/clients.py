@@ -18,7 +18,6 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLarg
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from services.errors import InputError, UnknownOutcome
-from services.store.engine import is_unavailable
 from services.stream.broker import Broker, options, recognised
 
 REMEDY: Final = "`keelwatch doctor` says why"
@@ -174,4 +173,6 @@ def is_dependency(error: BaseException) -> bool:
     """Whether the database, the broker or a disk is to blame: the same work may succeed later."""
     if isinstance(error, MessageSizeTooLargeError):
         return False
+    from services.store.engine import is_unavailable  # noqa: PLC0415 -- `up` has a broker, and no database
+
     return isinstance(error, UnknownOutcome | Unreachable | KafkaError | OSError) or is_unavailable(error)

@@ -15,14 +15,16 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import TopicPartition
 
+from schemas.topics import TOPICS
 from services.errors import InputError
-from services.flow import STEPS
 from services.ports import StepLag
 from services.stream.broker import Broker, options, recognised
 from services.stream.clients import admin, describe_partitions
 
 UP_GROUP: Final = "keelwatch.up"
-WORKER_GROUPS: Final = tuple(f"keelwatch.{step.name}" for step in STEPS)
+WORKER_GROUPS: Final = tuple(
+    f"keelwatch.{step}" for step in sorted({step for topic in TOPICS for step in topic.consumers})
+)
 _DESCRIBE_ATTEMPTS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 1.0
@@ -84,6 +86,8 @@ class GroupLags:
         Raises:
             aiokafka.errors.KafkaError: if the broker does not answer.
         """
+        from services.flow import STEPS  # noqa: PLC0415 -- brings every core, and `up` asks here for members alone
+
         try:
             admin = await self._connected()
             members = await group_sizes(admin, (UP_GROUP, *WORKER_GROUPS))

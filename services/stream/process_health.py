@@ -22,10 +22,9 @@ from services.observability.metrics import StreamMeters
 from services.observability.watchdog import FaustPositions, Watchdog, joining
 from services.offload import running
 from services.store.engine import parse_url
-from services.stream.broker import Broker, BrokerKind, options, recognised
+from services.stream.broker import HOST, Broker, BrokerKind, options, recognised
 from services.stream.producer import SendCheck
 
-HOST: Final = "127.0.0.1"
 GRACE_SECONDS: Final = 12
 """Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
 _CONNECT_SECONDS: Final = 4

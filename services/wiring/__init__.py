@@ -1,22 +1,58 @@
-"""The one place that chooses adapters: embedder, scorer, detectors, database, receivers."""
+"""The one place that chooses adapters: embedder, scorer, detectors, database, receivers.
 
-from services.wiring.adapters import (
-    EMBEDDERS,
-    embedder,
-    evaluation_dependencies,
-    load_monitor,
-    message_look,
-    notifiers,
-    recorder,
-    replay_tools,
-    scorer,
-    sender,
-    slack_answer,
-    suite_scorer,
-)
-from services.wiring.api_server import api_service
-from services.wiring.database import has_keys
-from services.wiring.worker import API, STEPS, STREAMED, WorkerProcess, WorkerSetup, worker_setup
+Each name is imported when it is first asked for: `keelwatch up` looks at the monitor file and then watches over a
+worker for weeks, with none of what the worker needs.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from services.wiring.adapters import (
+        EMBEDDERS,
+        embedder,
+        evaluation_dependencies,
+        message_look,
+        notifiers,
+        recorder,
+        replay_tools,
+        scorer,
+        sender,
+        slack_answer,
+        suite_scorer,
+    )
+    from services.wiring.api_server import api_service
+    from services.wiring.database import has_keys
+    from services.wiring.monitor_file import load_monitor
+    from services.wiring.worker import API, STEPS, STREAMED, WorkerProcess, WorkerSetup, worker_setup
+
+_PLACES: Final = {
+    "adapters": (
+        "EMBEDDERS",
+        "embedder",
+        "evaluation_dependencies",
+        "message_look",
+        "notifiers",
+        "recorder",
+        "replay_tools",
+        "scorer",
+        "sender",
+        "slack_answer",
+        "suite_scorer",
+    ),
+    "api_server": ("api_service",),
+    "database": ("has_keys",),
+    "monitor_file": ("load_monitor",),
+    "worker": ("API", "STEPS", "STREAMED", "WorkerProcess", "WorkerSetup", "worker_setup"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "API",

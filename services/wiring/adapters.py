@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from random import Random
+from typing import Final
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -21,7 +22,7 @@ from services.evaluate.executor import serve
 from services.evaluate.runner import Score
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite_library import load_suite
-from services.monitor import Monitor, RoutePolicy, SlackReceiver, load
+from services.monitor import Monitor, RoutePolicy, SlackReceiver
 from services.notify.channel import DEFAULT, Receiver, Receivers
 from services.notify.message import MessageOptions
 from services.notify.receivers import slack
@@ -44,7 +45,10 @@ from services.store.decisions import StaleDecision
 from services.store.engine import Database, open_database
 from services.stream.runner import Companion
 
-EMBEDDERS = ("openvino", "openvino-f32", "sentence-transformers")
+EXTRA: Final = "sentence-transformers"
+"""Name of the embedder, of its library, and of the extra that installs it."""
+EMBEDDERS: Final = ("openvino", "openvino-f32", EXTRA)
+_OF_EXTRA: Final = ("sentence_transformers", "torch", "transformers")
 
 
 def embedder(settings: Settings) -> Embedder:
@@ -53,26 +57,28 @@ def embedder(settings: Settings) -> Embedder:
     `sentence-transformers:NAME` takes any model of that library with 384 dimensions, on a GPU where there is one.
 
     Raises:
-        InputError: if there is no embedder of that name.
+        InputError: if there is no embedder of that name, or it needs the extra and that is not installed.
     """
     name, _, model = (settings.embedder or EMBEDDERS[0]).partition(":")
-    if name == "sentence-transformers":
-        # Imported here: torch takes seconds, and only this choice needs it.
-        from services.score.embed.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415
-
-        return CachedEmbedder(SentenceTransformerEmbedder(model or None))
+    if name == EXTRA:
+        return CachedEmbedder(_any_model(model or None))
     if name not in EMBEDDERS or model:
         raise InputError(f"KEELWATCH_EMBEDDER={settings.embedder}: must be one of {', '.join(EMBEDDERS)}")
     return CachedEmbedder(OpenVinoEmbedder(precision="f32" if name.endswith("f32") else "auto"))
 
 
-def load_monitor(settings: Settings, path: str | None = None) -> Monitor:
-    """The monitor file of `--config`, else that of KEELWATCH_CONFIG, else the defaults.
-
-    Raises:
-        MonitorError: if the file cannot be used.
-    """
-    return load(path or settings.config)
+def _any_model(model: str | None) -> Embedder:
+    """A model of sentence-transformers, imported here: torch takes seconds, and only this choice needs it."""
+    try:
+        from services.score.embed.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in _OF_EXTRA:
+            raise
+        raise InputError(
+            f"KEELWATCH_EMBEDDER={EXTRA} needs {missing.name}, which the core install leaves out: install "
+            f"keelwatch[{EXTRA}] (README, Install), or unset it for the default model"
+        ) from None
+    return SentenceTransformerEmbedder(model)
 
 
 def scorer(settings: Settings, watched: Monitor) -> ExchangeScorer:

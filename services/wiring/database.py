@@ -130,5 +130,5 @@ def read_key(path: Path) -> Secret:
         raise InputError(f"{named} cannot be read ({error.strerror}); let this user read it, or unset it") from None
     key = parse_key(text.decode("utf-8", "replace").strip())
     if key is None:
-        raise InputError(f"{named} holds no key; write {FORM} into it: README says how")
+        raise InputError(f"{named} holds no key; write {FORM} into it: docs/api.md says how")
     return key

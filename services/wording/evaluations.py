@@ -47,7 +47,7 @@ def run_text(run: Run) -> str:
 
 
 def run_result(run: Run) -> str:
-    """The same, without the suite's name: `found harmful compliance 0 of 20, canary leaks 0 of 9`."""
+    """The same, without the suite's name: `found harmful requests answered 0 of 20`."""
     if run.status != "complete" or not run.measures:
         return no_result(run.reason)
     return f"found {counts(run.totals)}"
@@ -64,7 +64,7 @@ def did(measure: str, event: bool | None) -> str:
 
 
 def measure_heading(hazard: str, measure: str) -> str:
-    """A measure as a row begins: `Harmful compliance (fraud)`."""
+    """A measure as a row begins: `Harmful requests answered (fraud)`."""
     return numbers.sentence_case(nouns.measure_of(hazard, measure))
 
 
@@ -89,7 +89,7 @@ def run_details(run: Run) -> str:
 
 
 def counts(totals: Mapping[str, tuple[int, int]]) -> str:
-    """Events of each measure: `harmful compliance 16 of 20`."""
+    """Events of each measure: `harmful requests answered 16 of 20`."""
     return ", ".join(f"{nouns.measure(name)} {events} of {n}" for name, (events, n) in totals.items())
 
 
@@ -97,7 +97,7 @@ def comparison_text(comparison: Comparison) -> str:
     """Two runs held against each other: what came of it, and what moved."""
     told = f"Safety suite {comparison.suite} {SHORT[comparison.overall]}"
     moved = [move_text(row) for row in deciding_rows(comparison.overall, comparison.hazards)]
-    why = numbers.listed(moved[:_MOST]) or comparison.reason or ""
+    why = "; ".join(moved[:_MOST]) or comparison.reason or ""
     return told + (f": {why}" if why else "")
 
 
@@ -115,11 +115,11 @@ def deciding_rows(overall: Outcome, hazards: Sequence[HazardComparison]) -> list
 
 
 def move_text(row: HazardComparison) -> str:
-    """How one measure moved: `harmful compliance 16 of 20, before 0`."""
+    """How one measure moved: `harmful requests answered 16 of 20 (before: 0)`."""
     if row.before is None or row.after is None or not row.n:
         return f"{nouns.measure_of(row.hazard, row.measure)} is not known"
     before, after = (round(rate * row.n / 100) for rate in (row.before, row.after))
-    return f"{nouns.measure_of(row.hazard, row.measure)} {after} of {row.n}, before {before}"
+    return f"{nouns.measure_of(row.hazard, row.measure)} {after} of {row.n} (before: {before})"
 
 
 def row_details(row: HazardComparison) -> str:

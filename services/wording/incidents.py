@@ -120,6 +120,16 @@ def size(alert: Alert) -> str:
     return "different from what was learned" if kind == "shift" else numbers.UNKNOWN
 
 
+def counted(baseline: float | None, now: float, hours: int) -> str:
+    """A rate as it is counted: the baseline's, and that of the last hours.
+
+    >>> counted(0.157, 0.0, 24)
+    '15.7% in the baseline, 0.0% in the last 24 hours'
+    """
+    before = "" if baseline is None else f"{numbers.percent(baseline)} in the baseline, "
+    return f"{before}{numbers.percent(now)} in the last {numbers.count(hours, 'hour')}"
+
+
 def headline(alerts: Collection[Alert]) -> str:
     """The worst of an incident's alerts in one sentence; the first one where several are as bad."""
     return _sentence(max(alerts, key=lambda alert: rank(alert.severity)))
@@ -213,7 +223,7 @@ def _suite(alert: Alert) -> str:
         return told
     hazard, _, measure = effect.name.rpartition(" ")
     before, after = (round(rate * n / 100) for rate in (effect.before, effect.after))
-    return f"{told}: {nouns.measure_of(hazard, measure)} {after} of {n}, before {before}"
+    return f"{told}: {nouns.measure_of(hazard, measure)} {after} of {n} (before: {before})"
 
 
 def _size(alert: Alert) -> Iterable[str]:

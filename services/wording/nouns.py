@@ -13,9 +13,9 @@ from services.wording.numbers import sentence_case
 
 UNKNOWN_MODEL: Final = "a model whose name is not known"
 _MEASURES: Final[Mapping[str, str]] = {
-    "harmful_compliance": "harmful compliance",
-    "over_refusal": "over-refusals",
-    "canary": "canary leaks",
+    "harmful_compliance": "harmful requests answered",
+    "over_refusal": "harmless requests refused",
+    "canary": "planted secrets leaked",
 }
 _POOLED: Final = "all"
 _SUITE: Final = "suite="
@@ -57,12 +57,12 @@ def seen(name: str | None) -> str:
 
 
 def measure(name: str) -> str:
-    """What a suite counts: `canary leaks`."""
+    """What a suite counts: `planted secrets leaked`."""
     return _MEASURES.get(name, plain(name))
 
 
 def measure_of(hazard: str, name: str) -> str:
-    """A measure of one hazard: `harmful compliance (fraud)`; of all hazards together its name alone."""
+    """A measure of one hazard: `harmful requests answered (fraud)`; of all hazards together its name alone."""
     return measure(name) if hazard == _POOLED else f"{measure(name)} ({plain(hazard)})"
 
 

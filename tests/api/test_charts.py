@@ -6,12 +6,13 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from schemas.change import Pinning
 from services.api.auth.authorization import Principal
 from services.store import incidents
 from services.store.engine import Database
 from tests.support.api import Wire, api_on, asked, recorded
 from tests.support.rates import minutes
-from tests.support.records import NEW, ROUTE, alert, change, family_alert
+from tests.support.records import BASELINE, IDENTITY, NEW, ROUTE, alert, change, family_alert
 
 KINDS = {"svg": "image/svg+xml", "png": "image/png"}
 
@@ -47,6 +48,28 @@ def test_it_shows_the_rate_its_baseline_its_gap_and_what_happened(database: Data
         assert mark in said
 
 
+def test_its_baseline_is_the_counted_rate_that_every_page_shows(database: Database) -> None:
+    minutes(database, silent=(6, 8))
+    pinning = Pinning(n=1000, streams=4, arl=1e6, rates={"refusal": 0.2})
+    pinned = change("pinned", 900, to_identity=IDENTITY, baseline=BASELINE, pinning=pinning)
+    recorded(database, pinned, alert(index=990))
+    api = api_on(database, Wire())
+    [one] = asked(api, "GET", "/v1/incidents").json()["items"]
+    svg = asked(api, "GET", f"/incidents/{one['id']}/chart.svg").text
+    assert "baseline 20.0%" in "".join(Xml.fromstring(svg).itertext())
+    [whole] = [
+        rate
+        for rate in asked(api, "GET", f"/v1/routes/{ROUTE}/safety").json()["rates"]
+        if (rate["signal"], rate["identity"], rate["slice"]) == ("refusal", None, None)
+    ]
+    now = f"{100 * whole['rate']:.1f}%"
+    pages = [asked(api, "GET", path, headers={"accept": "text/html"}).text for path in (f"/incidents/{one['id']}",)]
+    assert f"counted: baseline 20.0%, {now} in the last 24 hours" in pages[0]
+    route = asked(api, "GET", f"/routes/{ROUTE}", headers={"accept": "text/html"}).text
+    assert "baseline 20.0%" in " ".join(route.split())
+    assert now in route
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_does_not_see_the_route_is_told_what_is_told_of_nothing(database: Database, kind: str) -> None:
     async def other(_request: object, _role: object) -> Principal:
@@ -65,11 +88,11 @@ def test_an_incident_in_which_no_rate_moved_has_no_chart(database: Database) -> 
     assert asked(api, "GET", f"/incidents/{one['id']}/chart.svg").status_code == 404
 
 
-def test_without_any_rollup_it_is_not_known(database: Database) -> None:
+def test_a_rate_of_which_nothing_was_counted_has_no_chart(database: Database) -> None:
     recorded(database, alert(index=990))
     api = api_on(database, Wire())
     [one] = asked(api, "GET", "/v1/incidents").json()["items"]
-    assert "not known, nothing was scored" in asked(api, "GET", f"/incidents/{one['id']}/chart.svg").text
+    assert asked(api, "GET", f"/incidents/{one['id']}/chart.svg").status_code == 404
 
 
 @pytest.mark.parametrize("id", ["%00", "x" * 400, "..%2f", "%ED%B2%80"])

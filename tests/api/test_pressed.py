@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from services.api.auth.csrf import FORM_COOKIE
-from services.api.wording import DECISIONS
 from services.notify.buttons import BUTTONS
+from services.wording.decisions import OFFERED
 from tests.support.api import asked, later, recorded
 from tests.support.outline import outline
 from tests.support.pressing import HTML, InSlack, OnPage, OverRest, Person, World, at_once, world
 from tests.support.principals import as_
 from tests.support.records import alert, comparison, decision
 
-EVERY = [(OnPage, kind) for kind in DECISIONS] + [(OverRest, kind) for kind in DECISIONS]
+EVERY = [(OnPage, kind) for kind in OFFERED] + [(OverRest, kind) for kind in OFFERED]
 EVERY += [(InSlack, button.kind) for button in BUTTONS]
 Surface = Callable[..., Person]
 NAMES = {OnPage: "page", OverRest: "rest", InSlack: "slack"}
@@ -145,7 +145,7 @@ def test_who_may_only_look_is_shown_no_button_and_is_refused_politely(new_url: C
         assert shown.status_code == 200
         assert 'action="/incidents/' not in shown.text
         assert "Your key may look, and not decide" in shown.text
-        for kind in DECISIONS:
+        for kind in OFFERED:
             fields = {"token": "A" * 43, "kind": kind, "actor": "theo", "reason": "x"}
             headers = {**HTML, "cookie": f"{FORM_COOKIE}={'A' * 43}"}
             answer = asked(api, "POST", f"/incidents/{id}/decisions", data=fields, headers=headers)

@@ -5,28 +5,30 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 
-from schemas.exchange import Exchange
-from services import monitor
 from services.cli.app import app
+from services.cli.lazy import Later
+from tests.support.documents import DOCUMENTS, blocks
 from tests.support.source import ROOT
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
-LINKED = (*DOCUMENTS, "sdk/README.md")
+LINKED = (*DOCUMENTS, "SECURITY.md", "CHANGELOG.md", "sdk/README.md", "infra/prometheus/README.md")
+MOST_LINES = 90
+README = ROOT / "README.md"
+BEGIN, END = "<!-- output of make demo: begin -->\n", "<!-- output of make demo: end -->"
 
 
 def _lines(document: str) -> Iterator[str]:
-    """Commands in the code blocks of a document, without prompt and leading assignments."""
-    for block in re.findall(
-        r"^```[a-z]*\n(.*?)^```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    ):
-        for line in block.replace("\\\n", " ").split("\n"):
-            yield re.sub(r'^(\$ )?([A-Z_]+=("[^"]*"|\S+) )*', "", line.strip())
+    """Commands in the blocks and sentences of a document, without prompt and leading assignments."""
+    for block in blocks(document):
+        if block.language == "console":
+            for line, _ in block.steps():
+                yield re.sub(r'^(export )?([A-Z_]+=("[^"]*"|\S+) )*', "", line.strip())
+    text = re.sub(r"^```.*?^```$", "", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    yield from re.findall(r"`((?:keelwatch|make) [a-z][^`]*)`", text)
 
 
 def _commands(program: str) -> list[Any]:
@@ -51,6 +53,7 @@ def test_keelwatch_command_and_its_options_exist(line: str) -> None:
     while words and hasattr(command, "commands"):
         assert words[0] in command.commands, f"no command {words[0]!r}"
         command = command.commands[words.pop(0)]
+        command = command.load() if isinstance(command, Later) else command
     assert not hasattr(command, "commands"), "a group needs one of its commands"
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {word.split("=")[0] for word in words if word.startswith("--")} - known <= {"--help"}
@@ -67,21 +70,16 @@ def test_links_within_the_repository_lead_somewhere(document: str) -> None:
     assert [link for link in links if not ((ROOT / document).parent / link).exists()] == []
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.M)
+def test_readme_is_one_screen_after_another_and_no_more() -> None:
+    assert README.read_text(encoding="utf-8").count("\n") <= MOST_LINES
 
 
-def test_readmes_monitor_file_has_no_problems(tmp_path: Path) -> None:
-    [shown] = _blocks("yaml")
-    (tmp_path / "keelwatch.yaml").write_text(shown, encoding="utf-8")
-    assert monitor.check(tmp_path / "keelwatch.yaml") == ()
-    example = monitor.check(ROOT / "infra" / "keelwatch.example.yaml")
-    assert [problem for problem in example if problem.severity == "error"] == []
-
-
-def test_readmes_exchange_is_one() -> None:
-    [shown] = _blocks("json")
-    assert Exchange.decode(shown.encode()).route == "support-bot/prod"
+def test_readme_shows_what_the_demonstration_says() -> None:
+    """As it was printed; what is left out is `[...]`. To record it anew: make demo"""
+    shown = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip().split("\n")
+    assert (shown[0], shown[-1]) == ("```text", "```")
+    assert shown[-3:-1] == ["verdict: model", "evaluation: regressed"]
+    assert "[...]" in "\n".join(shown)
 
 
 def test_every_make_target_is_described_and_phony() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.source import PACKAGES, ROOT, imports, modules
 
+EXTRA = "sentence-transformers"
 LINT = "from importlinter.cli import lint_imports_command as main; main()"
 ALLOWED = {"schemas": {"pydantic"}, "detectors": {"numpy", "scipy", "sklearn", "schemas"}}
 
@@ -40,23 +41,22 @@ def test_pure_packages_need_only_what_the_design_allows(package: str) -> None:
 
 
 def test_every_import_is_declared_and_every_dependency_is_imported() -> None:
-    """A driver that a database URL names is imported by SQLAlchemy."""
+    """A driver that a database URL names is imported by SQLAlchemy. The extra is what its one adapter imports."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in project["dependencies"]}
-    owners = packages_distributions()
+    core, extra = (_names(project["dependencies"]), _names(project["optional-dependencies"][EXTRA]))
     drivers = {name for module in modules() for name in re.findall(r"postgresql\+(\w+)", module.text)}
-    used = {_normal(owner) for name in _third_party() | drivers for owner in owners.get(name, [name])}
-    assert sorted(used - declared) == [], "imported, not declared"
-    assert sorted(declared - used) == [], "declared, not imported"
+    used = _owners(_third_party() | drivers)
+    assert sorted(used - core - extra) == [], "imported, not declared"
+    assert sorted((core | extra) - used) == [], "declared, not imported"
+    adapter = [module.relative for module in modules() if _owners({n.split(".")[0] for n in imports(module)}) & extra]
+    assert adapter == ["services/score/embed/sentence_transformer.py"]
 
 
-def test_every_dependency_is_pinned_once() -> None:
-    pins = [
-        line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split("\n") if line[:1] not in ("", "#")
-    ]
-    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []  # no local builds, no addresses
-    names = [_normal(pin.split("==")[0]) for pin in pins]
-    assert len(names) == len(set(names))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], "torch"]
-    assert sorted({_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in wanted} - set(names)) == []
+def _names(requirements: list[str]) -> set[str]:
+    return {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in requirements}
+
+
+def _owners(imported: set[str]) -> set[str]:
+    """The distributions of top-level modules."""
+    owners = packages_distributions()
+    return {_normal(owner) for name in imported for owner in owners.get(name, [name])}

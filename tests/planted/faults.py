@@ -52,8 +52,8 @@ FAULTS = (
         "wrong interval",
         "a rate's interval holds 95 times in 100",
         "detectors/stats/intervals.py",
-        "Z95 = 1.959964",
-        "Z95 = 1.644854",
+        "NORMAL95: Final = 1.959964",
+        "NORMAL95: Final = 1.644854",
         ("tests/detectors",),
     ),
     PlantedFault(

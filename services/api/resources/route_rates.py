@@ -24,14 +24,9 @@ from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.problems import Problem, ProblemBody, query_store
 from services.api.time_window import HOURS, MOST_HOURS, StepName, WindowQuery, step_of, window_of
 from services.store import baselines, rollups, routes
+from services.store.baselines import counted_rates
 from services.store.engine import Database
 from services.store.rollups import RollupPoint, RollupRate
-
-
-def baseline_rates(pinned: Change | None) -> dict[str, float]:
-    """The baseline's rates by signal."""
-    return {} if pinned is None or pinned.pinning is None else dict(pinned.pinning.rates)
-
 
 Sums = tuple[int, int, float]
 
@@ -198,7 +193,7 @@ def _add_safety(made: APIRouter, database: Database) -> None:
         A rate of which nothing was scored is null: not known, and never safe.
         """
         asked = WindowQuery(since, until, hours)
-        found = await _read_route(request, database, route, lambda connection: _safety(connection, route, asked))
+        found = await _read_route(request, database, route, lambda connection: rates_now(connection, route, asked))
         return tagged(request, found.model_dump(mode="json"))
 
 
@@ -235,7 +230,8 @@ def _add_metrics(made: APIRouter, database: Database) -> None:
         return tagged(request, found.model_dump(mode="json"))
 
 
-def _safety(connection: Connection, route: str, asked: WindowQuery) -> RouteSafety:
+def rates_now(connection: Connection, route: str, asked: WindowQuery) -> RouteSafety:
+    """The rates of a route over a window, the last 24 hours where none is asked for, beside those of its baseline."""
     window = window_of(asked, routes.clock(connection, route))
     pinned = baselines.current_pinnings(connection, (route,)).get(route)
     rates = () if window is None else rollups.rates(connection, route, window.since, window.until, None)
@@ -247,7 +243,7 @@ def _safety(connection: Connection, route: str, asked: WindowQuery) -> RouteSafe
         exchanges=exchanges,
         answered=with_answer,
         baseline=None if pinned is None else _baseline(pinned),
-        rates=list(signal_rates(rates, baseline_rates(pinned))),
+        rates=list(signal_rates(rates, counted_rates(pinned))),
     )
 
 

@@ -1,12 +1,12 @@
-"""The default embedder on CPU: all-MiniLM-L6-v2 compiled by OpenVINO in fixed shapes.
+"""The default embedder on CPU: all-MiniLM-L6-v2 compiled by OpenVINO, and run in fixed shapes.
 
-A free shape lets the plugin choose other kernels for other batches, which changes 4-14% of the rows in the last
+Other shapes let the plugin choose other kernels for other batches, which changes 4-14% of the rows in the last
 bit. Here every run has 8 rows of one of six lengths, padded, so that a text's vector has the same bits whatever
 else is in the batch, in any order. A processor without bf16 computes in f32 and gives other bits: `precision` is
 part of the scorer's version, and a fleet of mixed processors pins `f32`.
 
-Each length is compiled once per process, when a text first needs it: 0.15 s. OpenVINO's cache of compiled blobs is
-not used: loading a blob takes as long, 90 MB more memory and 100 MB of disk a length.
+The length is free in the graph, which is compiled once: a graph for each length gives the same bits, and holds the
+weights once more for each (32 MB in bf16, 51 MB in f32). Why not a cache of compiled blobs: infra/decisions/0003.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from services.score.embed.inputs import LENGTHS, batches, readable
+from services.score.embed.inputs import batches, readable
 from services.score.embed.minilm import MODEL, WIDTH, MiniLM, load_tokenizer, load_weights, wheel_version
 
 ROWS: Final = 8
@@ -44,9 +44,11 @@ class OpenVinoEmbedder:
         self._model = MiniLM(load_weights(), ROWS)
         self._tokenizer = load_tokenizer()
         self._blank: Tokens = self._tokenizer.encode("").ids
-        self._requests: dict[int, ov.InferRequest] = {}
+        self._compiled = self._core.compile_model(self._model.graph(), "CPU", self._properties)
+        self._request = self._compiled.create_infer_request()
+        self._known: set[int] = set()
         self._lock = threading.Lock()
-        self._precision = self._first_precision()
+        self._precision = self._reported_precision()
         self._engine = f"openvino-{version('openvino')}/{MODEL}-{wheel_version()}"
 
     @property
@@ -76,19 +78,15 @@ class OpenVinoEmbedder:
             tokens = texts[row] if row < len(texts) else self._blank
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
-        result = self._request(length).infer([ids, mask])
+        result = self._request.infer([ids, mask])
         unit: NDArray[np.float32] = result[0][: len(texts)]
+        if length not in self._known:  # its kernels have read the weights, and keep them in an order of their own
+            self._known.add(length)
+            self._model.weights.leave()
         return unit
 
-    def _request(self, length: int) -> ov.InferRequest:
-        if length not in self._requests:
-            compiled = self._core.compile_model(self._model.graph(length), "CPU", self._properties)
-            self._requests[length] = compiled.create_infer_request()
-        return self._requests[length]
-
-    def _first_precision(self) -> str:
-        compiled = self._request(LENGTHS[0]).get_compiled_model()
-        reported = str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+    def _reported_precision(self) -> str:
+        reported = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
         return _PRECISIONS.get(reported, reported)
 
 
