@@ -38,7 +38,6 @@ from services.store.api_keys import MOST_SESSIONS
 from services.store.dead_letters import REMEMBERED
 from services.store.engine import Database
 from services.store.readings import KEPT_READINGS
-from services.store.repository import Repository
 from services.store.tables import Base
 from services.wiring.api_server import api_of
 
@@ -239,7 +238,7 @@ def _application() -> Any:
         raise ConnectionError
 
     database = Database(create_engine("sqlite://"))
-    health = SystemHealth(Repository(database))
+    health = SystemHealth(database)
     return make(api_of(database, lambda _route: RoutePolicy(), nowhere, health, "127.0.0.1"))
 
 

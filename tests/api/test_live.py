@@ -18,6 +18,7 @@ from services.api.app import Api, make
 from services.api.auth.authorization import Principal
 from services.api.http.problems import Problem
 from services.api.sse import EVERYTHING, Listener, LiveUpdates
+from services.store import change_marks
 from services.store.engine import Database
 from tests.api.test_routes import pinned
 from tests.support.api import Wire, api_on, recorded
@@ -40,8 +41,7 @@ class Keys:
 
 
 def live_api(database: Database, keys: Keys | None = None, **more: Any) -> Api:
-    made = api_on(database, Wire(), **({} if keys is None else {"guard": keys}))
-    live = LiveUpdates(made.database.marks, **{**QUICK, **more})
+    live = LiveUpdates(lambda: database.query(change_marks.read), **{**QUICK, **more})
     return api_on(database, Wire(), live=live, **({} if keys is None else {"guard": keys}))
 
 
