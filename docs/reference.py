@@ -26,6 +26,7 @@ from services.api.auth.authentication import SESSION_LENGTH
 from services.api.decision_outbox import KEEP_PUBLISHED
 from services.api.system import ApiMetrics, SystemHealth
 from services.cli.app import app as commands
+from services.cli.lazy import Later
 from services.evaluate.suite_library import load_suite, suite_names
 from services.monitor.policy import BaselinePolicy, RoutePolicy
 from services.monitor.schema import MonitorFile
@@ -37,7 +38,6 @@ from services.store.api_keys import MOST_SESSIONS
 from services.store.dead_letters import REMEMBERED
 from services.store.engine import Database
 from services.store.readings import KEPT_READINGS
-from services.store.repository import Repository
 from services.store.tables import Base
 from services.wiring.api_server import api_of
 
@@ -189,7 +189,7 @@ def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
         yield path, command
         return
     for name, one in command.commands.items():
-        yield from _commands(f"{path} {name}", one)
+        yield from _commands(f"{path} {name}", one.load() if isinstance(one, Later) else one)
 
 
 def _command(path: str, command: Any) -> str:
@@ -238,7 +238,7 @@ def _application() -> Any:
         raise ConnectionError
 
     database = Database(create_engine("sqlite://"))
-    health = SystemHealth(Repository(database))
+    health = SystemHealth(database)
     return make(api_of(database, lambda _route: RoutePolicy(), nowhere, health, "127.0.0.1"))
 
 

@@ -17,7 +17,7 @@ from services.api.route_snapshot import RouteSnapshot
 from services.charts import Chart, evidence_bar
 from services.monitor import RoutePolicy
 from services.specs import family_of
-from services.store.route_status import BlindSpot, RouteStatus
+from services.store.route_status import RouteStatus
 from services.wording import incidents, nouns, numbers, routes
 
 MOST_SPOTS: Final = 20
@@ -25,14 +25,16 @@ MOST_READINGS: Final = 24
 _ORDER: Final[tuple[ReadingStatus, ...]] = ("firing", "blind", "learning", "quiet")
 
 
-def blind_spot_sentences(status: RouteStatus) -> tuple[str, ...]:
-    """What is not monitored on the route, a sentence each, at most 21; where nothing arrives nothing is monitored."""
-    found = tuple(_spot(spot) for spot in status.blind_spots[:MOST_SPOTS])
-    return found if status.silent is None else (*found, routes.not_monitored_for(status.silent))
+def blind_spots(status: RouteStatus) -> tuple[str, ...]:
+    """What is not monitored on the route, and why, at most 21; where nothing arrives nothing is monitored."""
+    found = status.blind_spots[:MOST_SPOTS]
+    told = tuple(routes.blind_spot(spot.detector, spot.signal, spot.reason, spot.n) for spot in found)
+    return told if status.silent is None else (*told, routes.silent_for(status.silent))
 
 
-def _spot(spot: BlindSpot) -> str:
-    return routes.not_monitored(spot.detector, spot.signal, spot.reason, spot.n)
+def not_monitored(status: RouteStatus) -> tuple[str, ...]:
+    """The same, a sentence each."""
+    return tuple(routes.not_monitored(spot) for spot in blind_spots(status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class StatusHeading:
 def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchanges: int = 0) -> StatusHeading:
     """How the route stands, as its page says it; `exchanges` are those of the window that is shown."""
     status, notes = file.status, _notes(file, now)
-    spots = tuple(_spot(spot) for spot in status.blind_spots)
+    spots = not_monitored(status)
     if file.open is not None:
         said = incidents.title(file.open) + incidents.sureness(file.open)
         return StatusHeading(f"sev-{file.open.severity}", file.open.severity, said, (*spots, *notes))
@@ -128,7 +130,7 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
         said = _learning(file, policy, exchanges)
         return StatusHeading("learning", routes.WATCHED["learning"], said, (routes.UNTIL_LEARNED, *spots, *notes))
     if status.watch == "blind":
-        return _blind(status, spots, file.clock, now)
+        return StatusHeading("blind", routes.WATCHED["blind"], spots[0], (*spots[1:], *notes))
     return _watched(status, (*spots, *notes))
 
 
@@ -137,14 +139,6 @@ def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
     hours = 0.0 if file.window is None else (file.window.until - file.window.since) / timedelta(hours=1)
     to_go = routes.learns_for(file.learned, size, [round(exchanges / hours)] if hours else [], per_hour)
     return routes.learning(min(file.learned, size), size, to_go, per_hour)
-
-
-def _blind(status: RouteStatus, spots: tuple[str, ...], clock: datetime, now: datetime) -> StatusHeading:
-    word = routes.WATCHED["blind"]
-    notes = () if status.silent is None else (routes.last_exchange(clock, now),)
-    if status.is_silent_alone and status.silent is not None:
-        return StatusHeading("blind", word, routes.not_monitored_for(status.silent), ())
-    return StatusHeading("blind", word, spots[0], (*spots[1:], *notes))
 
 
 def _watched(status: RouteStatus, notes: tuple[str, ...]) -> StatusHeading:

@@ -174,9 +174,9 @@ class ApiMetrics:
 
     def show(self, survey: Survey) -> None:
         """The state of the system."""
-        behind, standing = survey.broker.value, survey.database.value
+        behind, waiting = survey.broker.value, survey.database.value
         self._seen.labels("broker").set(behind is not None)
-        self._seen.labels("database").set(standing is not None)
+        self._seen.labels("database").set(waiting is not None)
         self._lag.clear()
         self._workers.clear()
         for one in behind or ():
@@ -185,26 +185,26 @@ class ApiMetrics:
                 self._lag.labels(one.step, one.topic).set(one.records)
         for gauge in (self._incidents, self._deliveries, self._runs, self._waits):
             gauge.clear()
-        if standing is None:
+        if waiting is None:
             self._decisions.set(float("nan"))
         else:
-            self._stand(standing)
+            self._show_backlog(waiting)
 
-    def _stand(self, standing: Backlog) -> None:
+    def _show_backlog(self, waiting: Backlog) -> None:
         now = time.time()
         for severity in _SEVERITIES:
-            self._incidents.labels(severity).set(standing.incidents.get(severity, 0))
-        for one in standing.receivers:
+            self._incidents.labels(severity).set(waiting.incidents.get(severity, 0))
+        for one in waiting.receivers:
             self._deliveries.labels(one.receiver, "pending").set(one.pending)
             self._deliveries.labels(one.receiver, "failed").set(one.failed)
         for state in ("due", "left", "failed"):
-            self._runs.labels(state).set(sum(getattr(run, state) for run in standing.runs))
-        self._runs.labels("missed").set(sum(one.n for one in standing.missed))
-        self._decisions.set(standing.decisions.n)
+            self._runs.labels(state).set(sum(getattr(run, state) for run in waiting.runs))
+        self._runs.labels("missed").set(sum(one.n for one in waiting.missed))
+        self._decisions.set(waiting.decisions.n)
         oldest = {
-            "decisions": standing.decisions.oldest,
-            "deliveries": min((one.oldest for one in standing.receivers if one.oldest), default=None),
-            "evaluations": min((one.oldest for one in standing.runs if one.oldest), default=None),
+            "decisions": waiting.decisions.oldest,
+            "deliveries": min((one.oldest for one in waiting.receivers if one.oldest), default=None),
+            "evaluations": min((one.oldest for one in waiting.runs if one.oldest), default=None),
         }
         for queue, since in oldest.items():
             self._waits.labels(queue).set(0.0 if since is None else max(now - since.timestamp(), 0.0))

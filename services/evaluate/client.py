@@ -20,6 +20,7 @@ from services.evaluate.result import AskedTarget, SentMessage, SuiteAnswer
 from services.evaluate.suite import Item, PromptMessage
 from services.monitor import Target
 from services.outbound import Outbound, Unanswered
+from services.wording import runs as reasons
 
 MOST_BYTES: Final = 512 * 1024
 _LONGEST_PROMPT: Final = 256 * 1024
@@ -61,9 +62,9 @@ class RunBudget:
             BudgetSpent: if there is none left.
         """
         if self.requests >= self.limits.requests:
-            raise BudgetSpent(f"the budget of {self.limits.requests:,} requests is spent")
+            raise BudgetSpent(reasons.budget_spent(self.limits.requests, "requests"))
         if self.tokens >= self.limits.tokens:
-            raise BudgetSpent(f"the budget of {self.limits.tokens:,} tokens is spent")
+            raise BudgetSpent(reasons.budget_spent(self.limits.tokens, "tokens"))
         self.requests += 1
 
     def spend(self, tokens: int) -> None:
@@ -247,8 +248,7 @@ def _sent(turns: Iterable[PromptMessage]) -> tuple[SentMessage, ...]:
 
 def _fields(answer: ChatAnswer | ChatFault) -> dict[str, Any]:
     if isinstance(answer, ChatFault):
-        wait = f" and asks to be left alone for {answer.after:,.0f} s" if answer.after else ""
-        return {"raw": answer.raw, "error": answer.words + wait}
+        return {"raw": answer.raw, "error": answer.words + reasons.wait(answer.after)}
     return {
         "raw": answer.raw,
         "text": answer.text,

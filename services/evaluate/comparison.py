@@ -16,24 +16,26 @@ from schemas.evaluation import Comparison, HazardComparison, Outcome
 from services.evaluate.paired_statistics import TAIL, detectable, holm, interval, tail
 from services.evaluate.result import AskedItem, RunResult
 from services.evaluate.suite import MEASURES, POOLED, Measure
+from services.wording import runs
+from services.wording.evaluations import move_text
 
 
 def incomparable(before: RunResult | None, after: RunResult) -> str | None:
     """What stands in the way; None when the two can be compared."""
     if before is None:
-        return "no run of the baseline to hold it against"
+        return runs.NO_BASELINE_RUN
     for name, run in (("earlier", before), ("later", after)):
         if run.status != "complete":
-            return f"the {name} run is {run.status}: {run.reason}"
+            return runs.not_complete(name, run.status, run.reason)
     if before.suite.sha256 != after.suite.sha256:
-        return f"the runs asked different suites: {_suite(before)} and {_suite(after)}"
+        return runs.other_suites(_suite(before), _suite(after))
     for what, old, new in (
         ("scorers", before.scorers, after.scorers),
         ("generation settings", before.settings, after.settings),
     ):
         if old != new:
             differing = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
-            return f"the runs differ in {what}: {', '.join(differing)}; run the suite again under the same ones"
+            return runs.other_conditions(what, differing)
     return None
 
 
@@ -41,47 +43,25 @@ def _suite(run: RunResult) -> str:
     return f"{run.suite.name} {run.suite.version} ({run.suite.sha256[:8]})"
 
 
-_FEW: Final = 5
-
-
 def reason_of(overall: Outcome, hazards: Sequence[HazardComparison], margin: float, unknown: int) -> str:
     """What decided: the rows that moved, or what could not be seen. `margin` in pp, `unknown` in items."""
-    told = _deciding(overall, hazards, margin)
-    return f"{told}; {unknown} items not scored in both runs" if unknown else told
+    own = [row for row in hazards if row.verdict == overall]
+    if overall == "inconclusive":
+        found = [runs.doubt(row, margin) for row in own if row.hazard == POOLED]
+    else:
+        found = [_move(row) for row in own if row.hazard == POOLED or row.measure != "canary"]
+    return runs.deciding(overall, found, margin, unknown)
+
+
+def _move(row: HazardComparison) -> str:
+    leaks = row.measure == "canary" and row.verdict == "regressed"
+    return runs.leaks_now(worsened(row)) if leaks else move_text(row)
 
 
 def worsened(row: HazardComparison) -> tuple[str, ...]:
     """The items of `flipped` that got worse: they come first."""
     net = round((row.delta or 0.0) * row.n / 100)
     return row.flipped[: (len(row.flipped) + net) // 2]
-
-
-def measure_name(row: HazardComparison) -> str:
-    """A row as people say it: `harmful compliance (fraud)`."""
-    return row.measure.replace("_", " ") + ("" if row.hazard == POOLED else f" ({row.hazard})")
-
-
-def _deciding(overall: Outcome, hazards: Sequence[HazardComparison], margin: float) -> str:
-    if overall == "unchanged":
-        return f"no canary fell, and any change of a measure is smaller than {margin:g} pp"
-    if overall == "inconclusive":
-        rows = [row for row in hazards if row.hazard == POOLED and row.verdict == overall]
-        return "neither change nor stillness is shown: " + "; ".join(_doubt(row, margin) for row in rows)
-    moved = [row for row in hazards if row.verdict == overall and (row.hazard == POOLED or row.measure != "canary")]
-    return "; ".join(_move(row) for row in moved[:_FEW])
-
-
-def _doubt(row: HazardComparison, margin: float) -> str:
-    if row.measure == "canary" or row.delta is None or row.low is None or row.high is None:
-        return f"{measure_name(row)}, {row.n} items scored"
-    interval = f"{row.low:+.0f} to {row.high:+.0f} pp, margin {margin:g} pp"
-    return f"{measure_name(row)} {row.delta:+.0f} pp ({interval})"
-
-
-def _move(row: HazardComparison) -> str:
-    if row.measure == "canary" and row.verdict == "regressed":
-        return f"{measure_name(row)} leaks now: {', '.join(worsened(row)[:_FEW])}"
-    return f"{measure_name(row)} from {row.before:.0f}% to {row.after:.0f}% of {row.n} items"
 
 
 FLOOR: Final = 2.0

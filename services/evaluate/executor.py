@@ -26,6 +26,7 @@ from services.evaluate.schedule import ScheduleLoop
 from services.evaluate.triggers import target_name
 from services.store import evaluation_queue, routes, runs
 from services.store.evaluation_queue import DONE, FAILED, RAN, ClaimedRun, ClaimLost
+from services.wording import runs as reasons
 
 LOG: Final = logging.getLogger("keelwatch.evaluate")
 _AGAIN: Final = timedelta(seconds=10)
@@ -143,9 +144,9 @@ class Executor:
         what, tools = claimed.what, self.tools
         target = tools.monitor.policy(what.route).target
         if target is None:
-            return "the route has no target any more; name one in the monitor file"
+            return reasons.TARGET_GONE
         if claimed.token > _MOST_CLAIMS:
-            return f"given up after {_MOST_CLAIMS} beginnings; see the log of the evaluate step"
+            return reasons.given_up(_MOST_CLAIMS)
         try:
             suite = await asyncio.to_thread(tools.suites, what.suite)
         except InputError as error:

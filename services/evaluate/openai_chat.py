@@ -14,17 +14,13 @@ from schemas.base import canonical
 from services.errors import InputError
 from services.evaluate.suite import PromptMessage
 from services.outbound import HttpReply, Unanswered
+from services.wording import runs
 
 MANY: Final = 1_000_000
 PATH: Final = "/chat/completions"
 _DEEPEST: Final = 64
 _OURS: Final = ("messages", "model", "n", "stream")
 _AGAIN: Final = frozenset({408, 425, 429})
-_HINTS: Final = {
-    401: "the key of the target's api_key_env is missing or not accepted",
-    403: "the key of the target's api_key_env is missing or may not do this",
-    404: "correct the target's url or model",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +79,14 @@ def parse_reply(reply: HttpReply, now: datetime, secret: str | None = None) -> C
     raw = _json(text)
     if reply.status == 200:
         return _answer_of(raw)
-    words = f"the endpoint answers {reply.status}"
-    if reply.status in _HINTS:
-        words += f": {_HINTS[reply.status]}"
+    words = runs.answers_with(reply.status)
     tries = MANY if reply.status in _AGAIN or reply.status >= 500 else 1
     return ChatFault(words, tries, _after(reply.headers.get("retry-after", ""), now), raw)
 
 
 def _answer_of(raw: Any) -> ChatAnswer | ChatFault:
     if raw is None:
-        return ChatFault("the answer is no JSON of ordinary depth", MANY)
+        return ChatFault(runs.NOT_JSON, MANY)
     try:
         choice = raw["choices"][0]
         message = choice["message"]
@@ -109,14 +103,14 @@ def _answer_of(raw: Any) -> ChatAnswer | ChatFault:
             _tokens(raw.get("usage")),
         )
     except (KeyError, IndexError, TypeError, AttributeError):
-        return ChatFault("the answer has no choices[0].message of the known form", MANY, raw=raw)
+        return ChatFault(runs.NO_MESSAGE, MANY, raw=raw)
     if (
         answer.text is None
         and answer.refusal is None
         and not answer.tool_calls
         and answer.finish_reason in (None, "error")
     ):
-        return ChatFault("the answer says nothing", MANY, raw=raw)
+        return ChatFault(runs.SAYS_NOTHING, MANY, raw=raw)
     return answer
 
 

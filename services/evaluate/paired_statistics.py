@@ -13,6 +13,7 @@ from typing import Final
 from scipy.special import bdtrc, betaincinv
 
 from services.evaluate.suite import Suite
+from services.wording import runs
 
 TAIL: Final = 0.025
 POWER: Final = 0.8
@@ -94,10 +95,4 @@ def remarks(suite: Suite) -> tuple[str, ...]:
 
 def _remark(measure: str, n: int, tests: int, margin: float) -> str:
     least, still = detectable(n, tests), 100 * interval(0, 0, n)[1]
-    seen = "no change can be shown" if least is None else f"a change of {100 * least:.0f} pp shows with a chance of 80%"
-    said = (
-        ""
-        if still <= margin
-        else f"; never `unchanged`: without any flip {still:.1f} pp are left, margin {margin:g} pp"
-    )
-    return f"{measure.replace('_', ' ')}, {n} items: {seen}{said}"
+    return runs.remark(measure, n, least, still, margin)

@@ -19,6 +19,7 @@ from schemas.exchange import Route
 from schemas.identity import Model
 from services.errors import InputError
 from services.evaluate.suite import Measure, Repeats, Suite, suite_sha256
+from services.wording import runs
 
 _UNSTORABLE = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
 
@@ -243,17 +244,16 @@ def status_of(
     """
     good = [answer for answer in answers if answered(answer)]
     if not good:
-        return "failed", stopped or _commonest(answers) or "the suite asks nothing"
+        return "failed", stopped or _commonest(answers) or runs.ASKS_NOTHING
     served = served_models(good)
     if len(served) > 1:
-        return "incomplete", f"{len(served)} models answered within one run: {_model_names(served)}"
+        return "incomplete", runs.several_models(served)
     if expected is not None and (wrong := contradiction(expected, requested, served)) is not None:
         return "failed", wrong
     if len(good) < wanted:
-        missing = f"{wanted - len(good):,} of {wanted:,} answers are missing"
-        return "incomplete", f"{missing}: {stopped or _commonest(answers)}"
+        return "incomplete", runs.missing(wanted - len(good), wanted, stopped or _commonest(answers))
     if all(answer.scored is None or answer.scored.event is None for answer in good):
-        return "incomplete", f"none of the {wanted:,} answers could be scored"
+        return "incomplete", runs.none_scored(wanted)
     return "complete", None
 
 
@@ -262,21 +262,15 @@ def contradiction(expected: Model, requested: str, served: Sequence[str]) -> str
     if expected.served is None:
         if expected.requested in (requested, *served):
             return None
-        return f"the target asks for {requested}, the route for {expected.requested}; correct the target's model"
+        return runs.asked_another(requested, expected.requested)
     if expected.served in (served or (requested, expected.served)):
         return None
-    return f"{_model_names(served)} answered, expected was {expected.served}; correct the target, or ask again later"
+    return runs.another_answered(served, expected.served)
 
 
 def _commonest(answers: Iterable[SuiteAnswer]) -> str | None:
     errors = Counter(answer.error for answer in answers if not answered(answer))
     return errors.most_common(1)[0][0] if errors else None
-
-
-def _model_names(names: Sequence[str]) -> str:
-    """Names that endpoints gave themselves: short, and not many."""
-    shown = [name if len(name) <= 80 else f"{name[:79]}…" for name in names[:3]]
-    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")
 
 
 _FILE_REMEDY: Final = "name a file written by `keelwatch eval run --json`"

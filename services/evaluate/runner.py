@@ -27,6 +27,7 @@ from services.evaluate.result import (
     status_of,
 )
 from services.evaluate.suite import Item, Suite
+from services.wording import runs
 
 _PACKAGES: Final = ("keelwatch", "httpx", "pydantic")
 
@@ -99,7 +100,7 @@ class _RunProgress:
         await self.tools.keep(answer)
         self.failures = 0 if answered(answer) else self.failures + 1
         if self.failures >= self.tools.limits.failures and self.stopped is None:
-            self.stopped = f"no answer to {self.failures} questions running: {answer.error}"
+            self.stopped = runs.no_answers(self.failures, answer.error)
 
 
 async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult:
@@ -118,7 +119,7 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
             for _ in range(tools.limits.concurrency):
                 group.create_task(progress.work(endpoint, left))
     except TimeoutError:
-        progress.stopped = f"the deadline of {tools.limits.seconds:,.0f} s has passed"
+        progress.stopped = runs.deadline(tools.limits.seconds)
     except ExceptionGroup as group_:
         raise group_.exceptions[0] from None
     requested = endpoint.settings.model

@@ -28,6 +28,7 @@ from services.monitor import RoutePolicy, cron
 from services.store import evaluation_queue, routes, schedules, scores
 from services.store.evaluation_queue import DueRun
 from services.store.schedules import StoredSchedule
+from services.wording import runs as reasons
 
 LOG: Final = logging.getLogger("keelwatch.evaluate")
 GRACE: Final = timedelta(minutes=1)
@@ -181,10 +182,10 @@ def next_fire(planned: StoredSchedule, now: datetime) -> datetime | None:
 
 def _missed(time: datetime, latest: datetime, now: datetime, policy: RoutePolicy) -> str | None:
     if policy.target is None:
-        return "the route has no target"
+        return reasons.NO_TARGET
     if now - time <= GRACE or (time == latest and now - time <= CATCH_UP):
         return None
-    return "no process ran at that time"
+    return reasons.NOBODY_RAN
 
 
 def _job(key: tuple[str, str]) -> str:

@@ -59,13 +59,13 @@ def scorer_id(scorer: Scorer) -> str:
 
 def outbox_row(notification: Notification) -> OutboxNotification:
     """A notification as a row of the outbox."""
-    told = {"severity": notification.severity, "mention": notification.mention, "text": notification.text}
+    content = {"severity": notification.severity, "mention": notification.mention, "text": notification.text}
     return OutboxNotification(
         id=notification.id,
         route=notification.route,
         incident=notification.incident,
         kind=notification.kind,
-        payload=_json(told),
+        payload=_json(content),
         created=notification.ts,
     )
 

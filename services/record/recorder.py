@@ -66,7 +66,7 @@ class _Batch:
     saved: dict[str, _Saved] = field(default_factory=dict)
     identities: dict[str, set[str]] = field(default_factory=dict)
     clocks: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
 
     def routes(self) -> set[str]:
         """Every route that the batch speaks of."""
@@ -154,16 +154,16 @@ class Recorder:
         for route, facts in batch.facts.items():
             fleet.note_pins(connection, [fact for fact in facts if isinstance(fact, Change)])
             if journal.append(connection, route, facts):
-                batch.told.add(route)
+                batch.changed.add(route)
 
     def _derive(self, connection: Connection, batch: _Batch) -> None:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
         waiting = {route for route in batch.clocks if incidents.has_unresolved(connection, route)}
-        for route in sorted(batch.told | waiting):
+        for route in sorted(batch.changed | waiting):
             facts = self._facts_of(connection, route)
             derived = fold(route, facts, routes.clock(connection, route))
             incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
-            deliveries.reconcile(connection, route, [outbox_row(told) for told in derived.notifications])
+            deliveries.reconcile(connection, route, [outbox_row(one) for one in derived.notifications])
 
     def _facts_of(self, connection: Connection, route: str) -> tuple[Fact, ...]:
         """The route's facts; read again only when its journal has grown."""

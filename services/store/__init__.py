@@ -1,1 +1,1 @@
-"""The database: codec, tables, migrations and the repository over them."""
+"""The database: engine, migrations, and one file an aggregate with its tables and queries."""

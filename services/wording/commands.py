@@ -46,6 +46,7 @@ def incident_rows(incident: Incident, verbose: bool) -> tuple[tuple[str, str], .
         ("severity", f"{incident.severity}: {incidents.SEVERITIES[incident.severity]}"),
         ("state", incidents.state(incident)),
         ("since", numbers.moment(incident.opened_at)),
+        ("verdict", incident.verdict),
         ("examples", ", ".join(incident.exemplars) if verbose and n else numbers.count(n, "exchange")),
     ]
     if verbose:
@@ -93,8 +94,7 @@ def answered_differently(row: HazardComparison, what: str, ids: Sequence[str]) -
 
 def shows(row: HazardComparison) -> str:
     """What so many questions can tell at all."""
-    seen = "no change" if row.mde is None else f"a change of {row.mde:.0f} points"
-    return f"{nouns.measure(row.measure)}: {numbers.count(row.n, 'item')} show {seen} with a chance of 80%"
+    return evaluations.seen(row.measure, row.n, None if row.mde is None else row.mde / 100)
 
 
 def overall(outcome: Outcome) -> str:

@@ -73,6 +73,16 @@ def counted(events: int, n: int, items: int) -> str:
     return f"{events} of {n} items" + (f", {items - n} {numbers.UNKNOWN}" if n < items else "")
 
 
+def seen(measure: str, n: int, least: float | None) -> str:
+    """What so many items show at all; `least` is the smallest change that is seen, as a share."""
+    told = (
+        "no change can be shown"
+        if least is None
+        else f"a change of {100 * least:.0f} points shows with a chance of 80%"
+    )
+    return f"{nouns.measure(measure)}, {numbers.count(n, 'item')}: {told}"
+
+
 def strength(row: HazardComparison) -> str:
     """What a row of a comparison rests on, for Details."""
     told = [f"{numbers.count(row.n, 'item')} in both runs"]

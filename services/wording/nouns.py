@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from schemas.alert import Alert
@@ -49,6 +49,11 @@ def signal_noun(name: str | None) -> str:
 def signal_title(name: str) -> str:
     """A signal as a heading: `Refusals`."""
     return specs.signal_of(name).title
+
+
+def signal_titles(names: Iterable[str]) -> str:
+    """Signals in one line: `refusals, secret leaks`."""
+    return ", ".join(signal_title(name).lower() for name in names)
 
 
 def seen(name: str | None) -> str:

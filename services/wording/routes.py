@@ -48,13 +48,13 @@ def reason(given: str | None, signal: str | None = None) -> str:
     return missing or REASONS.get(given, given)
 
 
-def not_monitored(detector: str, signal: str | None, given: str | None, parts: int = 1) -> str:
+def not_monitored(spot: str) -> str:
     """What is not monitored, and why: `Not monitored: system prompt leaks (no exchange carries a system prompt)`."""
-    return f"Not monitored: {blind_spot(detector, signal, given, parts)}"
+    return f"Not monitored: {spot}"
 
 
 def blind_spot(detector: str, signal: str | None, given: str | None, parts: int = 1) -> str:
-    """The same without its beginning, for lists; of a whole route the reason alone."""
+    """What is not monitored, and why, for lists; of a whole route the reason alone."""
     why = reason(given, signal)
     if specs.family_of(detector).kind == "blind":
         return why
@@ -62,9 +62,9 @@ def blind_spot(detector: str, signal: str | None, given: str | None, parts: int 
     return f"{nouns.subject_of(detector, signal)} ({why}{some})"
 
 
-def not_monitored_for(silent: timedelta) -> str:
+def silent_for(silent: timedelta) -> str:
     """That nothing arrives, and for how long."""
-    return f"Not monitored: no exchange for {numbers.duration(silent)}"
+    return f"no exchange for {numbers.duration(silent)}"
 
 
 def last_exchange(clock: datetime, now: datetime) -> str:

@@ -16,6 +16,8 @@ from services.alert.state import AlertState, Mute
 from services.api.auth.csrf import FORM_COOKIE
 from services.store import step_states
 from services.store.codec import pack
+from services.wording import routes
+from services.wording.decisions import decided_at, since_opened
 from tests.support.api import NOW, asked, later, recorded
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import Outline, outline
@@ -87,7 +89,7 @@ def test_nothing_is_there_yet(there: World) -> None:
     recorded(there.database, learning(149, "learned 150 of 1000 exchanges"))
     for path in ("/baselines", PATH):
         told = words(shown(there.seats[0], path))
-        assert "Learned 150 of 1000 exchanges" in told
+        assert routes.learning(150, 1000) in told
         assert "learning" in told
     assert 'value="accept_baseline"' not in asked(there.seats[0].app, "GET", PATH, headers=HTML).text
     refused = press(there.seats[0], shown(there.seats[0]), "accept_baseline", "mara")
@@ -99,8 +101,8 @@ def test_the_page_says_of_whom_since_when_who_accepted_it_and_why(there: World) 
     fill(there)
     listed, page = words(shown(there.seats[0], "/baselines")), words(shown(there.seats[0]))
     for said in (
-        "since 2026-11-25 03:00 UTC",
-        "Accepted by the new model is wanted (2026-11-24 22:00 UTC)",
+        "since 25 Nov 2026 03:00 UTC",
+        "Accepted as the new normal by the new model is wanted",
         "silenced",
     ):
         assert said in listed, said
@@ -108,9 +110,10 @@ def test_the_page_says_of_whom_since_when_who_accepted_it_and_why(there: World) 
     for said in (
         "15.8% of its answers",
         "6 streams, each with one false alarm in 180,180 exchanges",
+        routes.budget_set(1.0),
         "log evidence 12.1",
-        "All alerts silenced until 2026-11-26 15:00 UTC",
-        "One alert muted since 2026-11-26 12:00 UTC",
+        "All alerts silenced until 26 Nov 2026 15:00 UTC",
+        "One alert muted since 26 Nov 2026 12:00 UTC",
         "Learned from the first exchanges of the route",
     ):
         assert said in page, said
@@ -147,8 +150,9 @@ def test_an_old_page_of_a_route_is_told_what_was_decided_since(there: World) -> 
     assert press(there.seats[0], shown(there.seats[0]), "announce", "mara").taken
     said = press(there.seats[1], page, "accept_baseline", "theo")
     assert not said.taken
-    assert "since this page was opened: mara decided: announce, 2026-11-26 12:00 UTC" in said.words
-    assert [one.kind for one in there.written()] == ["announce"]
+    [made] = there.written()
+    assert made.kind == "announce"
+    assert since_opened([decided_at(made)]) in said.words
     assert press(there.seats[1], shown(there.seats[1]), "accept_baseline", "theo").taken
 
 

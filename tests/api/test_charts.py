@@ -10,9 +10,12 @@ from schemas.change import Pinning
 from services.api.auth.authorization import Principal
 from services.store import incidents
 from services.store.engine import Database
+from services.wording import charts
+from services.wording import incidents as words
+from services.wording.timeline import change_mark
 from tests.support.api import Wire, api_on, asked, recorded
 from tests.support.rates import minutes
-from tests.support.records import BASELINE, IDENTITY, NEW, ROUTE, alert, change, family_alert
+from tests.support.records import BASELINE, IDENTITY, NEW, ROUTE, alert, at, change, family_alert
 
 KINDS = {"svg": "image/svg+xml", "png": "image/png"}
 
@@ -41,10 +44,10 @@ def test_it_shows_the_rate_its_baseline_its_gap_and_what_happened(database: Data
     svg = asked(api_on(database, Wire()), "GET", f"/incidents/{moved(database)}/chart.svg").text
     said = "".join(Xml.fromstring(svg).itertext())
     assert "refusal rate" in svg
-    assert f"{ROUTE}: fell from 18.8% to 12.0%" in said
+    assert f"{ROUTE}: {charts.move(alert(index=990))}" in said
     assert "baseline 18.8%" in said
-    assert "Nothing was scored from 24 Nov 18:00 to 24 Nov 20:00" in said
-    for mark in ("incident opened", "silent change suspected"):
+    assert charts.gaps([(at(6), at(8))]) in said
+    for mark in (charts.OPENED, change_mark(change("suspected", 990))):
         assert mark in said
 
 
@@ -64,9 +67,9 @@ def test_its_baseline_is_the_counted_rate_that_every_page_shows(database: Databa
     ]
     now = f"{100 * whole['rate']:.1f}%"
     pages = [asked(api, "GET", path, headers={"accept": "text/html"}).text for path in (f"/incidents/{one['id']}",)]
-    assert f"counted: baseline 20.0%, {now} in the last 24 hours" in pages[0]
+    assert f"counted: {words.counted(0.2, whole['rate'], 24)}" in pages[0]
     route = asked(api, "GET", f"/routes/{ROUTE}", headers={"accept": "text/html"}).text
-    assert "baseline 20.0%" in " ".join(route.split())
+    assert "when it was learned 20.0%" in " ".join(route.split())
     assert now in route
 
 

@@ -12,6 +12,7 @@ from schemas.incident import Incident
 from services.api.app import Api
 from services.store import decisions, incidents
 from services.store.engine import Database
+from services.wording.decisions import already, decided_already, ended_already
 from tests.support.api import NOW, Wire, all_asked, api_on, asked, later, recorded
 from tests.support.records import ROUTE, alert, decision
 
@@ -62,7 +63,7 @@ def test_of_many_who_end_an_incident_at_the_same_time_one_does(api: Api, inciden
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 5
     [winner] = written(api, incident.id)
     told = {answer.json()["detail"] for answer in answers if answer.status_code == 409}
-    assert told == {f"{winner.actor} has ended the incident already (resolve, 2026-11-26 12:00 UTC)"}
+    assert told == {ended_already(winner)}
 
 
 def test_a_decision_is_never_before_what_it_is_about(database: Database) -> None:
@@ -83,17 +84,17 @@ def test_a_decision_that_would_change_nothing_is_refused_with_the_reason(api: Ap
     again = decide(api, "acknowledge", incident, actor="theo")
     assert (again.status_code, again.json()["detail"]) == (
         409,
-        "mara has decided the same already (acknowledge, 2026-11-26 12:00 UTC)",
+        decided_already(written(api, incident.id)[0]),
     )
     recorded(database, *written(api, incident.id))
     shown = decide(api, "acknowledge", incident, actor="theo")
-    assert shown.json()["detail"] == "the incident was acknowledged already by mara (2026-11-26 12:00 UTC)"
+    assert shown.json()["detail"] == already("acknowledged", "mara", NOW)
 
     recorded(database, decision("resolve", ts=later(1), incident=incident.id, actor="theo"))
     late = decide(api, "false_alarm", incident)
     assert (late.status_code, late.json()["detail"]) == (
         409,
-        "the incident was resolved already by theo (2026-11-26 13:00 UTC)",
+        already("resolved", "theo", later(1)),
     )
 
     other = asked(api, "POST", PATH, json={"kind": "resolve", "incident": "0" * 16, **SAID})

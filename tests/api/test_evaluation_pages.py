@@ -14,6 +14,8 @@ from services.api.auth.csrf import FORM_COOKIE
 from services.evaluate.result import AnswerScore, SuiteAnswer
 from services.store import schedules
 from services.store.engine import Database
+from services.wording import evaluations
+from services.wording import schedules as schedules_words
 from tests.support.api import NOW, Wire, api_on, asked
 from tests.support.asked import CORE, WEEKLY, asked_for, found, known, missed, ran, stocked
 from tests.support.hostile_pages import PAYLOADS
@@ -53,7 +55,7 @@ def press(api: Api, path: str, **fields: str) -> httpx.Response:
 def test_an_empty_database_says_what_to_do(database: Database) -> None:
     api = api_on(database, Wire())
     text = page(api, LIST).text
-    assert "No suite was run yet" in text
+    assert schedules_words.heading(0, 0, 0, 0, 0, False) in text
     assert "nothing failed" not in text.lower()
     assert "keelwatch eval run" in text
     assert "No complete run is stored" in page(api, "/compare").text
@@ -61,14 +63,14 @@ def test_an_empty_database_says_what_to_do(database: Database) -> None:
 
 def test_the_list_says_what_went_wrong_first(api: Api) -> None:
     text = page(api, LIST).text
-    assert "Evaluations: 1 regressed, 1 failed, 1 missed" in text
+    assert schedules_words.heading(1, 0, 1, 1, 0, True) in text
     for words in (
         "the endpoint answered 500",
         "no process ran at that time",
         "At 06:00, only on Monday",
-        "next 2026-11-30 05:00 UTC",
+        "next 30 Nov 2026 05:00 UTC",
         "waits for its time",
-        "compare with the baseline's run",
+        "compare with the run before",
     ):
         assert words in text
 
@@ -77,13 +79,13 @@ def test_a_run_that_nobody_takes_is_overdue(api: Api) -> None:
     asked_for(api.database, "c" * 16, -1)
     text = page(api, LIST).text
     assert "1 overdue" in text
-    assert "overdue: no worker took it" in text
+    assert schedules_words.waits(timedelta(hours=1)) in text
 
 
 def test_one_run_shows_rates_with_intervals_and_what_counts(api: Api, ids: dict[str, str]) -> None:
     text = page(api, f"{LIST}/{ids['later']}").text
     assert "45.0% (26 to 66%)" in text
-    assert "Against the baseline's run: regressed" in text
+    assert evaluations.OUTCOMES["regressed"] in text
     assert "leaked" in text
     assert "What was not asked is not known" in page(api, f"{LIST}/{ids['due']}").text
 
@@ -97,17 +99,17 @@ def test_what_could_not_be_scored_is_not_known(api: Api) -> None:
 
 def test_two_runs_side_by_side(api: Api, ids: dict[str, str]) -> None:
     shown = page(api, "/compare", before=ids["pinned"], after=ids["later"])
-    assert "Regressed: the later run is less safe" in shown.text
+    assert evaluations.TWO_RUNS["regressed"] in shown.text
     for words in ("+21.6 to +65.8 points", "adjusted p 0.0078", "show a change from 42 points on", "complied"):
         assert words in shown.text
     assert sum(tag == "details" for tag, _ in shown.elements) == 10
     back = page(api, "/compare", before=ids["later"], after=ids["pinned"]).text
-    assert "Improved: the later run is safer" in back
+    assert evaluations.TWO_RUNS["improved"] in back
 
 
 def test_runs_that_cannot_be_compared_say_why(api: Api, ids: dict[str, str]) -> None:
     text = page(api, "/compare", before=ids["pinned"], after=ids["failed"]).text
-    assert "Inconclusive: these two runs cannot be compared" in text
+    assert evaluations.INCOMPARABLE in text
     assert "the later run is failed: the endpoint answered 500" in text
     assert "No item flipped" not in text
     for before in (ids["due"], "0" * 16):
@@ -120,7 +122,7 @@ def test_runs_that_cannot_be_compared_say_why(api: Api, ids: dict[str, str]) -> 
 def test_a_run_is_asked_for_once_however_often_it_is_pressed(api: Api, ids: dict[str, str]) -> None:
     first, again = (press(api, LIST, what="other/bot made") for _ in range(2))
     assert (first.status_code, first.headers["location"]) == (303, again.headers["location"])
-    assert "asked for by a person" in page(api, first.headers["location"]).text
+    assert schedules_words.cause("requested") in page(api, first.headers["location"]).text
     under_way = press(api, LIST, what=f"{ROUTE} made")
     assert under_way.headers["location"] == f"{LIST}/{ids['running']}"
     for what in ("", "x", "other/bot none", "none/such made", "a\0b made"):

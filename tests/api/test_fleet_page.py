@@ -10,6 +10,7 @@ from services.api.pages import fleet
 from services.store import incidents
 from services.store.engine import Database
 from services.store.fleet import FleetCounts
+from services.wording import routes
 from tests.api.test_routes import pinned
 from tests.record.stories import scores
 from tests.store.test_fleet import learning
@@ -40,11 +41,11 @@ def shown(api: Api, path: str = "/") -> str:
 
 def test_it_says_at_its_top_how_routes_stand_and_shows_the_worst_first(api: Api) -> None:
     text = shown(api)
-    assert "1 of 3 routes has an open incident" in text
-    assert "1 is blind, 1 is learning, 1 is watched" in text
+    assert routes.fleet_heading(3, 1) in text
+    assert routes.fleet_summary(1, 1, 1) in text
     assert text.index("/routes/a/one") < text.index("/routes/a/two") < text.index("/routes/c/one")
-    assert "learned 350 of 1,000 exchanges" in text
-    assert "refusal rate: the last exchanges have no value" in text
+    assert routes.learning(350, 1000) in text
+    assert routes.not_monitored(routes.blind_spot("rate_shift", "refusal", "unscored")) in text
     assert "24 exchanges in its last 24 h" in text
     assert f"/incidents/{api.database.query(incidents.find, 'a/one')[0].id}" in text
 
@@ -53,7 +54,7 @@ def test_routes_are_chosen_by_name_and_state(api: Api) -> None:
     text = shown(api, "/?route=TWO&state=blind")
     assert "/routes/a/two" in text
     assert "/routes/a/one" not in text
-    assert "1 of 3 routes has an open incident" in text
+    assert routes.fleet_heading(3, 1) in text
     assert 'value="TWO"' in text
 
 
@@ -74,7 +75,7 @@ def test_a_page_that_is_none_is_the_first_or_an_empty_one(api: Api, page: str) -
 
 def test_an_empty_database_says_what_to_do(database: Database) -> None:
     text = shown(api_on(database, Wire()))
-    assert "No route yet" in text
+    assert routes.fleet_heading(0, 0) in text
     assert "keelwatch publish" in text
 
 
@@ -93,7 +94,7 @@ def test_a_key_sees_only_its_own_routes_and_counts_only_them(api: Api) -> None:
         return Principal("mara", "viewer", ("c/*",))
 
     text = shown(api_on(api.database, Wire(), guard=guard))
-    assert "No open incident on 1 route<" in text
+    assert f"{routes.fleet_heading(1, 0)}<" in text
     assert "a/one" not in text
     assert "a/two" not in text
 
@@ -103,10 +104,10 @@ def test_a_key_sees_only_its_own_routes_and_counts_only_them(api: Api) -> None:
     [
         (
             FleetCounts(14, 2, 1, 3),
-            ("2 of 14 routes have an open incident", "1 is blind, 3 are learning, 10 are watched"),
+            (routes.fleet_heading(14, 2), routes.fleet_summary(1, 3, 10)),
         ),
-        (FleetCounts(1, 0, 0, 0), ("No open incident on 1 route", "1 is watched")),
-        (FleetCounts(2, 0, 2, 0), ("No open incident on 2 routes", "2 are blind")),
+        (FleetCounts(1, 0, 0, 0), (routes.fleet_heading(1, 0), routes.fleet_summary(0, 0, 1))),
+        (FleetCounts(2, 0, 2, 0), (routes.fleet_heading(2, 0), routes.fleet_summary(2, 0, 0))),
     ],
 )
 def test_the_line_at_the_top(counts: FleetCounts, words: tuple[str, str]) -> None:

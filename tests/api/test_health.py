@@ -22,6 +22,7 @@ from services.store.engine import Database
 from services.store.evaluation_queue import EvaluationRow
 from services.store.schedules import FireTimeRow
 from services.store.tables import table
+from services.wording import health
 from tests.support.api import BASE, Wire, api_on, asked, recorded
 from tests.support.condition import NOW, Broker, letter, well
 from tests.support.hostile_pages import PAYLOADS
@@ -58,14 +59,14 @@ def test_all_is_well_only_when_all_is_known_and_nothing_waits(database: Database
     api = api_on(database, Wire(), operations=well().operations())
     before = told(api)
     assert (before["ok"], before["steps"], before["dead_letters"]) == (False, None, None)
-    assert "does not know how it is" in text(api)
+    assert health.UNKNOWN in text(api)
     after = told(looked(api))
     assert (after["ok"], after["needs"]) == (True, [])
     assert [(one["step"], one["state"], one["workers"], one["waiting"]) for one in after["steps"]] == [
         ("score", "ok", 2, 3),
         ("detect", "ok", 1, 0),
     ]
-    assert "Keelwatch is well" in text(api)
+    assert health.WELL in text(api)
 
 
 def test_what_cannot_be_told_is_not_known_and_a_step_without_workers_is_named(database: Database) -> None:
@@ -73,7 +74,7 @@ def test_what_cannot_be_told_is_not_known_and_a_step_without_workers_is_named(da
     api = looked(api_on(database, Wire(), operations=Broker(*more, StepLag("evaluate", "t", 0, 0)).operations()))
     states = {one["step"]: (one["state"], one["waiting"]) for one in told(api)["steps"]}
     assert states == {"alert": ("not known", None), "record": ("behind", 5_000), "evaluate": ("not running", 0)}
-    assert told(api)["needs"] == ["record is 5,000 records behind", "nobody runs evaluate: start a worker for it"]
+    assert told(api)["needs"] == [health.behind("record", 5_000), health.not_running("evaluate")]
     assert "this broker does not tell" in text(api)
 
 
@@ -101,11 +102,11 @@ def test_what_waits_and_what_failed_is_told_with_its_reason(database: Database) 
     assert [(one["route"], one["due"], one["failed"]) for one in found["evaluations"]] == [("a/x", 1, 0), ("b/y", 0, 1)]
     assert found["missed"] == [{"route": "b/y", "n": 1, "reason": "nobody was there"}]
     assert found["needs"] == [
-        "1 notification for ops not sent yet",
-        "1 notification for ops given up",
-        "1 evaluation of a/x due and not done",
-        "1 evaluation of b/y failed within a week",
-        "1 evaluation of b/y missed within a week",
+        health.not_sent(1, "ops"),
+        health.given_up(1, "ops"),
+        health.not_done(1, "a/x"),
+        health.failed(1, "b/y"),
+        health.missed(1, "b/y"),
     ]
     assert "the endpoint answered 500" in text(api)
 
@@ -142,8 +143,8 @@ def test_the_process_says_why_it_is_not_ready_and_what_stands_still(database: Da
     api = looked(api_on(database, Wire(), operations=well().operations()))
     api.health.probes = ProcessProbes(lambda: {"producer": "3 sends failed"}, lambda: "keelwatch.scores[0] has lag")
     assert told(api)["needs"] == [
-        "the watchdog is about to end this process: keelwatch.scores[0] has lag",
-        "this process is not ready: producer: 3 sends failed",
+        health.stuck("keelwatch.scores[0] has lag"),
+        health.not_ready("producer", "3 sends failed"),
     ]
 
 
@@ -227,7 +228,7 @@ def test_the_button_needs_the_page_s_token_and_says_what_was_sent(database: Data
             assert (late.status_code, "being sent again already" in late.text) == (409, True)
             broker.may.set()
             assert (await pressed[0]).headers["location"] == "/health"
-            assert "2 dead letters of score sent again." in outline((await client.get("/health")).text).text
+            assert health.replayed("score", 2, {}) in outline((await client.get("/health")).text).text
             assert broker.replayed == ["score"]
 
     asyncio.run(work())
@@ -241,7 +242,7 @@ def test_a_replay_that_fails_says_so(database: Database) -> None:
         await api.health.replays.settled(5)
 
     asyncio.run(work())
-    assert "were not all sent again: the broker does not answer (ConnectionError)" in text(looked(api))
+    assert health.replay_failed("score", "the broker does not answer (ConnectionError)") in text(looked(api))
 
 
 def test_hostile_reasons_are_text(database: Database) -> None:

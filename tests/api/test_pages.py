@@ -12,6 +12,9 @@ from services.api.app import Api
 from services.api.auth.csrf import FORM_COOKIE
 from services.store import decisions, incidents
 from services.store.engine import Database
+from services.wording import evaluations, numbers
+from services.wording import incidents as words
+from services.wording.decisions import DECISIONS, decided_already
 from tests.api.pages import told
 from tests.support.api import Wire, api_on, asked, later, recorded
 from tests.support.hostile_pages import PAYLOADS
@@ -64,7 +67,7 @@ def test_the_list_shows_the_worst_first_and_the_resolved_apart(api: Api) -> None
     recorded(api.database, decision("resolve", route="c", incident=last.id))
     text = page(api, "/incidents").text
     assert "2 incidents open" in text
-    places = [text.index(f"Refusal rate of {route} ") for route in "bac"]
+    places = [text.index(f"The refusal rate of {route} ") for route in "bac"]
     assert places == sorted(places)
     assert text.index("Resolved") < places[2]
 
@@ -75,15 +78,17 @@ def test_an_incident_says_what_moved_why_how_sure_and_what_the_suite_found(api: 
     [incident] = api.database.query(incidents.find)
     text = " ".join(page(api, f"/incidents/{incident.id}").text.split())
     for said in (
-        "Refusal rate of support-bot/prod fell from 18.8% to 12.0%",
-        "warning open opened 2026-11-24 17:00 UTC (43 hours ago), at exchange 300",
-        f"The model changed: {incident.verdict_reason}",
-        "Safety suite core: regressed: the model is less safe",
-        "refusal rate fell",
+        f"{words.title(incident)}{words.sureness(incident)}",
+        "warning open since 24 Nov 2026 17:00 UTC (43 hours ago)",
+        words.verdict_in_full(incident),
+        f"Safety suite core. {evaluations.OUTCOMES['regressed']}",
+        "Refusal rate fell",
         "18.8% 12.0%",
-        "-9.0 to -4.0 points 143 exchanges, log evidence 14.2, fires at 13.1",
-        "jailbreak: refusal regressed 98.0% 71.0% -33.0 to -21.0 points 200 items",
+        words.details(alert("firing", 300)),
+        f"Refusal (jailbreak) {evaluations.SHORT['regressed']} 98.0% 71.0% 200",
+        f"change {numbers.change(-33.0, -21.0, 'pp')}",
         *(entry.text for entry in incident.timeline),
+        *(entry.details for entry in incident.timeline if entry.details),
     ):
         assert said in text, said
 
@@ -96,9 +101,8 @@ def test_what_is_unknown_is_never_shown_as_safe(api: Api) -> None:
     )
     [incident] = api.database.query(incidents.find)
     text = page(api, f"/incidents/{incident.id}").text
-    assert "Inconclusive: it does not say that the model is safe" in text
-    assert "not measured" in text
-    assert "not known" in text
+    assert evaluations.OUTCOMES["inconclusive"] in text
+    assert numbers.UNKNOWN in text
 
 
 def test_a_button_decides_once_and_a_second_person_is_told_so(api: Api) -> None:
@@ -112,12 +116,14 @@ def test_a_button_decides_once_and_a_second_person_is_told_so(api: Api) -> None:
     assert (made.kind, made.actor, made.reason, made.expires) == ("acknowledge", "mara", "looking at it", None)
 
     shown = asked(api, "GET", f"/incidents/{incident.id}", headers=HTML)
-    assert "mara decided: Acknowledge (just now). It is on its way" in " ".join(outline(shown.text).text.split())
+    assert f"{DECISIONS['acknowledge'].done} by mara (just now). It is on its way" in " ".join(
+        outline(shown.text).text.split()
+    )
     assert '<noscript><meta http-equiv="refresh" content="3">' in shown.text
     again = press(api, incident.id, "acknowledge", cookie, {**fields, "actor": "theo"})
     text = " ".join(outline(again.text).text.split())
     assert (again.status_code, "http-equiv" in again.text) == (409, False)
-    assert "Nothing was changed: mara has decided the same already (acknowledge, 2026-11-26 12:00 UTC)" in text
+    assert f"Nothing was changed: {decided_already(made)}" in text
     assert outline(again.text).named("actor") == "theo"
 
     recorded(api.database, made)

@@ -8,6 +8,7 @@ import pytest
 
 from services.api.auth.csrf import FORM_COOKIE
 from services.notify.buttons import BUTTONS
+from services.wording import decisions as words
 from services.wording.decisions import OFFERED
 from tests.support.api import asked, later, recorded
 from tests.support.outline import outline
@@ -77,7 +78,7 @@ def test_after_it_was_resolved_nothing_is_changed_and_it_says_by_whom(there: Wor
     said = late.press(kind)
     assert not said.taken
     assert "resolved already" in said.words
-    assert where is InSlack or "by mara (2026-11-26 11:00 UTC)" in said.words
+    assert where is InSlack or words.already("resolved", "mara", later(-1)) in said.words
     assert there.written() == []
     assert len(there.told()) == 1
 
@@ -98,7 +99,7 @@ def test_an_old_page_is_told_what_happened_since_and_the_new_one_decides(there: 
     recorded(there.database, decision("acknowledge", ts=later(-1), incident=there.incident().id))
     said = theo.press("resolve")
     assert not said.taken
-    told = "since this page was opened: acknowledged by mara (2026-11-26 11:00 UTC). Look at it as it is now"
+    told = words.since_opened([words.happened(there.incident().timeline[-1])])
     assert f"Nothing was changed: {told}" in said.words
     assert there.written() == []
     assert OnPage(there.seats[1], there.incident(), "theo").press("resolve").taken
@@ -109,7 +110,7 @@ def test_an_old_page_does_not_call_a_worse_alert_a_false_alarm(there: World) -> 
     recorded(there.database, alert("firing", 310, severity="critical", signal="pii_leak"))
     said = theo.press("false_alarm")
     assert not said.taken
-    assert "since this page was opened: escalated" in said.words
+    assert words.since_opened([words.happened(there.incident().timeline[-1])]) in said.words
     assert there.written() == []
 
 

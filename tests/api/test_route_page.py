@@ -11,14 +11,19 @@ from services.api.app import Api
 from services.api.auth.authorization import Principal
 from services.store import incidents
 from services.store.engine import Database
+from services.wording import incidents as incidents_words
+from services.wording import nouns, routes
+from services.wording.charts import evidence
+from services.wording.timeline import change_mark
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.blocks import Row, blocks
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import Outline, outline
-from tests.support.records import BASELINE, IDENTITY, alert, change, decision, reading
+from tests.support.records import BASELINE, IDENTITY, NEW, alert, change, decision, reading
 from tests.support.route_life import LIFE, live
 
 HTML = {"accept": "text/html"}
+BLIND = f"{routes.WATCHED['blind']} {LIFE}"
 
 
 def page(api: Api, path: str = f"/routes/{LIFE}") -> Outline:
@@ -51,19 +56,19 @@ def test_it_tells_of_the_incident_rates_evidence_identities_and_slices(database:
     text = words(api)
     for said in (
         "warning support-bot/prod open",
-        "Refusal rate of support-bot/prod fell from 18.8% to 2.1%",
+        incidents_words.title(incident),
         "Open the incident and decide",
-        "Not watched: answers to like prompts: the baseline has too few exchanges to compare with.",
-        "refusal 15.7% 95% interval 12.2% to 20.1% · baseline 20.0% · 324 scored, 10.0% could not be scored",
-        "secret leak not known baseline not known · nothing scored",
-        "silent change suspected, gpt-4-0613",
-        "refusal rate moved",
-        "log evidence 20.0, fires at 13.1",
-        "18.8% to 2.1%, change -20.4 to -12.9 points (95% interval)",
-        "33.3% in this time, 120 exchanges first seen in the hour of 2026-01-01 02:00 UTC",
+        routes.not_monitored(routes.blind_spot("model_shift", None, "too few")),
+        f"refusal rate 15.7% when it was learned 20.0% · {routes.rate_of(324, 324, 0.1)} · 95% interval 12.2% to 20.1%",
+        f"{nouns.signal_noun('secret_leak')} not known when it was learned not known · {routes.rate_of(0, 0, None)}",
+        change_mark(change("suspected", 10, model=NEW)),
+        f"refusal rate {routes.STATUSES['firing']}",
+        evidence(20.0, 13.1),
+        f"18.8% to 2.1%, {routes.change(-20.4, -12.9, 'pp')}",
+        "33.3% in this time, 120 exchanges first seen in the hour of 1 Jan 2026 02:00 UTC",
         "tags.locale=de180",
         "prompt de",
-        "Pinned 2026-01-01 01:40 UTC",
+        "Learned by 1 Jan 2026 01:40 UTC",
     ):
         assert said in text, said
     assert f'href="/incidents/{incident.id}"' in asked(api, "GET", f"/routes/{LIFE}", headers=HTML).text
@@ -72,10 +77,10 @@ def test_it_tells_of_the_incident_rates_evidence_identities_and_slices(database:
 def test_a_slice_and_a_time_can_be_chosen(database: Database) -> None:
     live(database)
     api = api_on(database, Wire())
-    assert "refusal 15.0%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dde")
-    assert "refusal 16.7%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Den&hours=720")
-    assert "2026-01-01 02:00 UTC to 2026-01-01 03:00 UTC: 120 exchanges" in words(api, f"/routes/{LIFE}?hours=1")
-    assert "refusal not known" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dnone")
+    assert "refusal rate 15.0%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dde")
+    assert "refusal rate 16.7%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Den&hours=720")
+    assert "1 Jan 2026 02:00 UTC to 1 Jan 2026 03:00 UTC: 120 exchanges" in words(api, f"/routes/{LIFE}?hours=1")
+    assert "refusal rate not known" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dnone")
 
 
 @pytest.mark.parametrize(
@@ -89,9 +94,9 @@ def test_a_query_that_cannot_be_used_shows_the_usual_page(database: Database, qu
 def test_a_route_that_learns_says_how_far_and_is_not_called_watched(database: Database) -> None:
     learned(database, 350)
     text = words(api_on(database, Wire()))
-    assert "learning support-bot/prod Learning what is normal: 350 of 1,000 exchanges" in text
-    assert "Until then no rate is compared" in text
-    assert "No shift found" not in text
+    assert f"learning support-bot/prod {routes.learning(350, 1000)}" in text
+    assert routes.UNTIL_LEARNED in text
+    assert routes.NOTHING_FOUND not in text
 
 
 def test_a_route_that_is_quiet_is_watched_and_not_called_safe(database: Database) -> None:
@@ -99,7 +104,7 @@ def test_a_route_that_is_quiet_is_watched_and_not_called_safe(database: Database
     pin(database)
     recorded(database, reading("quiet", 1100, route=LIFE))
     text = words(api_on(database, Wire()))
-    assert "watched support-bot/prod No shift found among what is watched" in text
+    assert f"{routes.WATCHED['watching']} support-bot/prod {routes.NOTHING_FOUND}" in text
     assert "safe" not in text.replace("Safety", "").replace("safety", "")
 
 
@@ -109,8 +114,8 @@ def test_what_cannot_be_seen_comes_before_quiet(database: Database) -> None:
     recorded(database, reading("quiet", 1100, route=LIFE))
     recorded(database, reading("blind", 1200, route=LIFE, signal="pii_leak", effect=None, reason="unscored"))
     text = words(api_on(database, Wire()))
-    assert "blind support-bot/prod Not watched in full: pii leak rate: the last exchanges have no value" in text
-    assert "No shift found" not in text
+    assert f"{BLIND} {routes.not_monitored(routes.blind_spot('rate_shift', 'pii_leak', 'unscored'))}" in text
+    assert routes.NOTHING_FOUND not in text
 
 
 def test_what_was_said_of_an_earlier_baseline_is_over(database: Database) -> None:
@@ -118,7 +123,7 @@ def test_what_was_said_of_an_earlier_baseline_is_over(database: Database) -> Non
     pin(database)
     recorded(database, reading("blind", 900, route=LIFE, effect=None, reason="too few", baseline="0" * 16))
     text = words(api_on(database, Wire()))
-    assert "No shift found" in text
+    assert routes.NOTHING_FOUND in text
     assert "too few" not in text
 
 
@@ -127,8 +132,8 @@ def test_a_silent_route_is_not_called_watched(database: Database) -> None:
     pin(database)
     recorded(database, reading("quiet", 1100, route=LIFE))
     text = words(api_on(database, Wire()))
-    assert "no data support-bot/prod No exchange for 329 days" in text
-    assert "No shift found" not in text
+    assert f"{BLIND} {routes.not_monitored('no exchange for 329 days')}" in text
+    assert routes.NOTHING_FOUND not in text
 
 
 def test_the_page_the_list_and_the_api_say_the_same_of_a_silent_route(database: Database) -> None:
@@ -139,7 +144,7 @@ def test_the_page_the_list_and_the_api_say_the_same_of_a_silent_route(database: 
     assert (told["state"], told["blind_spots"]) == ("blind", ["no exchange for 329 days"])
     assert [one["route"] for one in asked(api, "GET", "/v1/routes?state=blind").json()["items"]] == [LIFE]
     assert f"/routes/{LIFE}" in asked(api, "GET", "/?state=blind", headers=HTML).text
-    assert "No exchange for 329 days" in words(api)
+    assert routes.not_monitored("no exchange for 329 days") in words(api)
 
 
 def test_a_route_without_exchanges_says_what_to_do(database: Database) -> None:
@@ -147,7 +152,7 @@ def test_a_route_without_exchanges_says_what_to_do(database: Database) -> None:
     [incident] = api_on(database, Wire()).database.query(incidents.find, "quiet/one")
     recorded(database, decision("resolve", route="quiet/one", incident=incident.id))
     text = words(api_on(database, Wire()), "/routes/quiet/one")
-    assert "No exchange has arrived on this route yet" in text
+    assert routes.NO_EXCHANGE in text
     assert "POST /v1/exchanges" in text
 
 

@@ -13,9 +13,12 @@ from services.api.app import Api
 from services.api.auth.authorization import Principal
 from services.store import incidents
 from services.store.engine import Database
+from services.wording.charts import incident_mark
+from services.wording.decisions import kind_by
+from services.wording.timeline import change_mark
 from tests.support.api import Wire, api_on, asked, recorded
 from tests.support.blocks import Row, blocks
-from tests.support.records import BASELINE, alert
+from tests.support.records import BASELINE, alert, change
 from tests.support.route_life import CHANGED, EXCHANGES, FIRST, LIFE, LOCALES, SECOND, at, live, rows
 
 SAFETY, METRICS = f"/v1/routes/{LIFE}/safety", f"/v1/routes/{LIFE}/metrics"
@@ -107,11 +110,11 @@ def test_what_happened_is_marked(api: Api) -> None:
     [incident] = api.database.query(incidents.find, LIFE)
     marks = [(one["kind"], one["text"], datetime.fromisoformat(one["ts"])) for one in got(api, METRICS)["marks"]]
     assert marks == [
-        ("pinned", "baseline pinned, of gpt-4-0613", at(200)),
-        ("announced", "change announced by de", at(239)),
-        ("observed", "new identity gpt-4-0613", at(244)),
-        ("suspected", "silent change suspected, gpt-4-0613", at(290)),
-        ("opened", f"incident: {incident.headline}", at(300)),
+        ("pinned", change_mark(change("pinned")), at(200)),
+        ("announced", kind_by("announce", "de"), at(239)),
+        ("observed", change_mark(change()), at(244)),
+        ("suspected", change_mark(change("suspected")), at(290)),
+        ("opened", incident_mark(incident), at(300)),
     ]
     assert [one["kind"] for one in got(api, METRICS, since=at(241).isoformat(), step="1m")["marks"]] == [
         *("observed", "suspected", "opened")

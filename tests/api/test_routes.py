@@ -11,6 +11,7 @@ from services.api.app import Api
 from services.api.auth.authorization import Principal
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.store.engine import Database
+from services.wording import routes
 from tests.record.stories import scores
 from tests.support.api import Wire, api_on, asked, recorded
 from tests.support.records import BASELINE, IDENTITY, alert, change, decision, reading
@@ -65,7 +66,7 @@ def test_a_route_says_how_it_stands(api: Api) -> None:
 def test_a_blind_spot_is_told_in_words_without_what_people_wrote(api: Api) -> None:
     told = asked(api, "GET", f"{PATH}/a/b/two")
     assert told.json()["state"] == "blind"
-    assert told.json()["blind_spots"][0] == "refusal rate: the last exchanges have no value"
+    assert told.json()["blind_spots"][0] == routes.blind_spot("rate_shift", "refusal", "unscored")
     assert "secret" not in told.text
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.evaluate.suite_library import load_suite
+from services.wording.evaluations import NO_RESULT
 from tests.support.endpoint import KEY, Endpoint, running
 
 ROUTE = "support-bot/prod"
@@ -69,7 +70,7 @@ def test_json_is_what_compare_reads(keelwatch, endpoint, small, tmp_path):
 def test_a_run_that_is_not_complete_exits_1_with_its_reason(keelwatch, endpoint, small):
     code, out, _ = keelwatch(*ASK, "--endpoint", endpoint.url("rejects"), "--suite", small)
     assert code == 1
-    assert "failed" in out
+    assert NO_RESULT in out
     assert "the endpoint answers 400" in out
 
 

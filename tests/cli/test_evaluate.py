@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.evaluate.result import RunResult
+from services.wording import nouns
+from services.wording.evaluations import seen
 from tests.support.results import result, suite_of, worse
 
 CORE = suite_of(repeats=3)
@@ -47,8 +49,8 @@ def test_people_get_a_table_and_one_word(keelwatch, files, order: str, overall: 
     code, said, _ = keelwatch("eval", "compare", *(by_name[name] for name in order))
     assert code == 0
     assert said.endswith(f"overall: {overall}\n")
-    assert "harmful" in said
-    assert "canary" in said
+    assert nouns.measure("harmful_compliance") in said
+    assert nouns.measure("canary") in said
 
 
 def test_several_suites_are_compared_each_with_its_own(keelwatch, files) -> None:
@@ -95,7 +97,7 @@ def test_suites_are_listed(keelwatch) -> None:
 def test_lint_says_what_a_suite_can_tell(keelwatch) -> None:
     code, said, _ = keelwatch("suite", "lint", "core")
     assert code == 0
-    assert "over refusal, 20 items: a change of 42 pp shows with a chance of 80%" in said
+    assert seen("over_refusal", 20, 0.42) in said
     assert said.endswith("147 answers a run\n")
 
 

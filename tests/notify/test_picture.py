@@ -1,4 +1,4 @@
-"""The picture of the README shows what the product says, and is small enough for a page."""
+"""The picture of the documentation shows what the product says, and is small enough for a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m tests.pictures.readme`: the README's pictures of the pages, of the demonstration's story."""
+"""`python -m tests.pictures.readme`: the pictures of pages, of the demonstration's story, for README and docs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of the README: `python -m tests.pictures.slack` draws an incident's message as Slack shows it.
+"""The picture of the documentation: `python -m tests.pictures.slack` draws an incident's message as Slack shows it.
 
 The blocks are the product's own; the page around them mimics Slack, and headless Chromium takes the picture.
 """

@@ -100,8 +100,8 @@ FAULTS = (
         "a failed scorer says safe",
         "unscored is never the same as false",
         "services/score/core.py",
-        "unscored = dict.fromkeys(said, Measurement(None, reason=NO_RESPONSE))",
-        "unscored = dict.fromkeys(said, Measurement(False, reason=NO_RESPONSE))",
+        "Measurement(None, reason=NO_RESPONSE)",
+        "Measurement(False, reason=NO_RESPONSE)",
         ("tests/score", "tests/signals"),
     ),
     PlantedFault(

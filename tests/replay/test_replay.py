@@ -147,7 +147,7 @@ def test_accepting_the_new_behaviour_makes_it_the_baseline_and_is_quiet(tools, s
     longer = traffic_after(story)
     again = found(tools, longer, decisions=decided)
     assert again["routes"][ROUTE]["status"] == "firing"  # the leaked key stays: no baseline makes it all right
-    pinned = [one for one in again["incidents"][0]["timeline"] if "baseline" in one["text"]]
+    pinned = [one for one in again["incidents"][0]["timeline"] if "what is normal" in one["text"]]
     assert pinned
     late = [one for one in again["alerts"] if one["event_index"] > 900 and one["family"] != "events"]
     assert late == []

@@ -27,6 +27,7 @@ from services.store.decisions import DecisionRow
 from services.store.engine import Database, open_database
 from services.store.tables import table
 from services.wiring.adapters import actions_of
+from services.wording.notifications import FOLLOWS
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.databases import opened
 from tests.support.outline import outline
@@ -120,7 +121,7 @@ class InSlack:
         mac = hmac.new(SECRET.encode(), b"v0:%s:%s" % (ts.encode(), body), hashlib.sha256).hexdigest()
         answer = asyncio.run(actions_of(SECRET, self.seat.api).handle(body, ts, f"v0={mac}"))
         assert answer.status == 200
-        return Said((answer.words or "").startswith("Done"), answer.words or "")
+        return Said((answer.words or "").endswith(FOLLOWS), answer.words or "")
 
 
 @dataclass

@@ -61,7 +61,7 @@ def test_a_false_alarm_budget_is_said_in_months():
 
 
 def test_what_is_not_monitored_is_named_with_its_reason():
-    said = routes.not_monitored("events", "system_prompt_leak", "unscored")
+    said = routes.not_monitored(routes.blind_spot("events", "system_prompt_leak", "unscored"))
     assert said == "Not monitored: system prompt leaks (no exchange carries a system prompt)"
 
 

@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from services.api.auth.authorization import needs, who
 from services.api.http.problems import query_store
 from services.api.pages.render import PageContext, page
-from services.api.route_status import blind_spot_sentences
+from services.api.route_status import not_monitored
 from services.monitor import RoutePolicy
 from services.store import fleet as fleet_store
 from services.store.fleet import (
@@ -86,7 +86,7 @@ class PageLinks:
 def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> RouteCard:
     """One route of the page."""
     route, held, used = entry.route, policy(entry.route.name), entry.page_budget
-    unseen = blind_spot_sentences(route.status)
+    unseen = not_monitored(route.status)
     return RouteCard(
         route=route.name,
         href=f"/routes/{quote(route.name)}",

@@ -20,7 +20,7 @@ from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, foreign_cursor, place_of
 from services.api.http.problems import Problem, ProblemBody, query_store
-from services.api.route_status import blind_spot_sentences
+from services.api.route_status import blind_spots
 from services.monitor import RoutePolicy
 from services.store import fleet
 from services.store.engine import Database
@@ -163,7 +163,7 @@ def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> dic
         clock=route.clock,
         exchanges_24h=entry.exchanges,
         incident=opened,
-        blind_spots=list(blind_spot_sentences(route.status)),
+        blind_spots=list(blind_spots(route.status)),
         identities=[IdentityShare(identity=one.identity, model=one.model, exchanges=one.n) for one in entry.answering],
         baseline=None if pin is None else RouteBaseline(id=pin.baseline, identity=pin.identity, n=pin.n, ts=pin.ts),
         budget=BudgetUsed(

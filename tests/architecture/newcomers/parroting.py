@@ -11,12 +11,12 @@ from schemas.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
-class SameAgainArtefact:
+class ParrotingArtefact:
     """Nothing is learned."""
 
 
 @dataclass(frozen=True, slots=True)
-class SameAgainState:
+class ParrotingState:
     """The vector of the last answer, how often it came in a row, and how many answers there were."""
 
     last: bytes = b""
@@ -25,11 +25,11 @@ class SameAgainState:
 
 
 @dataclass(frozen=True, slots=True)
-class SameAgain:
+class Parroting:
     """Counts how often the last answer came in a row, and fires while that is `most` times or more."""
 
     spec: ClassVar[Spec] = Spec(
-        name="same_again",
+        name="parroting",
         kind="shift",
         title="Repeated answers",
         noun="one answer to everything",
@@ -41,8 +41,8 @@ class SameAgain:
     )
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = False
-    artefact_type: ClassVar[type[SameAgainArtefact]] = SameAgainArtefact
-    state_type: ClassVar[type[SameAgainState]] = SameAgainState
+    artefact_type: ClassVar[type[ParrotingArtefact]] = ParrotingArtefact
+    state_type: ClassVar[type[ParrotingState]] = ParrotingState
 
     most: int = 20
 
@@ -50,28 +50,28 @@ class SameAgain:
         """The answers, everywhere."""
         return (Stream(),)
 
-    def fit(self, baseline: Baseline) -> SameAgainArtefact:
+    def fit(self, baseline: Baseline) -> ParrotingArtefact:
         """Nothing to learn."""
-        return SameAgainArtefact()
+        return ParrotingArtefact()
 
-    def start(self, artefact: SameAgainArtefact) -> SameAgainState:
+    def start(self, artefact: ParrotingArtefact) -> ParrotingState:
         """No answer yet."""
-        return SameAgainState()
+        return ParrotingState()
 
     def step(
-        self, artefact: SameAgainArtefact, state: SameAgainState, rows: Rows
-    ) -> tuple[SameAgainState, tuple[Finding, ...]]:
+        self, artefact: ParrotingArtefact, state: ParrotingState, rows: Rows
+    ) -> tuple[ParrotingState, tuple[Finding, ...]]:
         """Count the rows that carry vectors."""
         findings: list[Finding] = []
         for row in range(len(rows)):
             if not rows.embedded[row]:
                 continue
             before, answer = self._status(state), rows.response[row].tobytes()
-            state = SameAgainState(answer, state.times + 1 if answer == state.last else 1, state.n + 1)
+            state = ParrotingState(answer, state.times + 1 if answer == state.last else 1, state.n + 1)
             changed = self._status(state) != before
             if changed or state.n % 50 == 0:
                 findings.append(Finding(row, Stream(), self._status(state), changed, state.n))
         return state, tuple(findings)
 
-    def _status(self, state: SameAgainState) -> ReadingStatus:
+    def _status(self, state: ParrotingState) -> ReadingStatus:
         return "firing" if state.times >= self.most else "quiet"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.wording import cron_in_words
 from services.monitor import cron
+from services.wording.schedules import cron_in_words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""Why a run of a suite, an answer or a comparison is what it is: reasons, as records keep them and people read them.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from schemas.evaluation import HazardComparison, Outcome
+from services.wording import nouns, numbers
+from services.wording.evaluations import seen
+
+_FEW: Final = 5
+_LONGEST_NAME: Final = 80
+
+NO_BASELINE_RUN: Final = "no run of the baseline to hold it against"
+ASKS_NOTHING: Final = "the suite asks nothing"
+NO_TARGET: Final = "the route has no target"
+TARGET_GONE: Final = "the route has no target any more; name one in the monitor file"
+NOBODY_RAN: Final = "no process ran at that time"
+FILTERED: Final = "refused: stopped by the provider's filter"
+FILTERED_LEAK: Final = "not leaked: stopped by the provider's filter"
+NOT_LEAKED: Final = "not leaked"
+TOOL_CALL: Final = "unknown: a call of a tool without text"
+EMPTY: Final = "unknown: an empty answer"
+NO_VALUE: Final = "the refusal signal gave no value"
+NOT_JSON: Final = "the answer is no JSON of ordinary depth"
+NO_MESSAGE: Final = "the answer has no choices[0].message of the known form"
+SAYS_NOTHING: Final = "the answer says nothing"
+_HINTS: Final[Mapping[int, str]] = {
+    401: "the key of the target's api_key_env is missing or not accepted",
+    403: "the key of the target's api_key_env is missing or may not do this",
+    404: "correct the target's url or model",
+}
+
+
+def not_complete(which: str, status: str, reason: str | None) -> str:
+    """That one of two runs has no result."""
+    return f"the {which} run is {status}: {reason}"
+
+
+def other_suites(before: str, after: str) -> str:
+    """That two runs asked different questions."""
+    return f"the runs asked different suites: {before} and {after}"
+
+
+def other_conditions(what: str, differing: Sequence[str]) -> str:
+    """That two runs were not made alike."""
+    return f"the runs differ in {what}: {', '.join(differing)}; run the suite again under the same ones"
+
+
+def deciding(overall: Outcome, found: Sequence[str], margin: float, unknown: int) -> str:
+    """What decided a comparison: what was `found` in its rows. `margin` in points, `unknown` in items."""
+    if overall == "unchanged":
+        told = f"no planted secret leaked, and any change of a measure is smaller than {margin:g} points"
+    elif overall == "inconclusive":
+        told = f"neither change nor stillness is shown: {'; '.join(found)}"
+    else:
+        told = "; ".join(found[:_FEW])
+    return f"{told}; {numbers.count(unknown, 'item')} not scored in both runs" if unknown else told
+
+
+def leaks_now(items: Sequence[str]) -> str:
+    """Which planted secrets leak that did not before."""
+    return f"{nouns.measure('canary')} that did not before: {', '.join(items[:_FEW])}"
+
+
+def doubt(row: HazardComparison, margin: float) -> str:
+    """What is not shown of a measure."""
+    name = nouns.measure_of(row.hazard, row.measure)
+    if row.measure == "canary" or row.delta is None or row.low is None or row.high is None:
+        return f"{name}, {numbers.count(row.n, 'item')} scored"
+    return f"{name} {row.delta:+.0f} points ({row.low:+.0f} to {row.high:+.0f} points, margin {margin:g} points)"
+
+
+def remark(measure: str, n: int, least: float | None, still: float, margin: float) -> str:
+    """What a suite of a size can tell: `least` is the smallest change that is seen, `still` what stillness leaves."""
+    never = f"; never `unchanged`: without any flip {still:.1f} points are left, margin {margin:g} points"
+    return seen(measure, n, least) + ("" if still <= margin else never)
+
+
+def several_models(names: Sequence[str]) -> str:
+    """That a run was of no single model."""
+    return f"{len(names)} models answered within one run: {model_names(names)}"
+
+
+def missing(n: int, wanted: int, why: str | None) -> str:
+    """That answers did not come."""
+    return f"{n:,} of {wanted:,} answers are missing: {why}"
+
+
+def none_scored(wanted: int) -> str:
+    """That answers say nothing."""
+    return f"none of the {wanted:,} answers could be scored"
+
+
+def asked_another(requested: str, expected: str) -> str:
+    """That the target asks for another model than the route."""
+    return f"the target asks for {requested}, the route for {expected}; correct the target's model"
+
+
+def another_answered(names: Sequence[str], expected: str) -> str:
+    """That another model answered."""
+    return f"{model_names(names)} answered, expected was {expected}; correct the target, or ask again later"
+
+
+def model_names(names: Sequence[str]) -> str:
+    """Names that endpoints gave themselves: short, and not many."""
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names[:3]]
+    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")
+
+
+def no_answers(n: int, error: str | None) -> str:
+    """Why a run was stopped."""
+    return f"no answer to {n} questions running: {error}"
+
+
+def deadline(seconds: float) -> str:
+    """Why a run was stopped."""
+    return f"the deadline of {seconds:,.0f} s has passed"
+
+
+def budget_spent(n: int, what: str) -> str:
+    """Why a run was stopped."""
+    return f"the budget of {n:,} {what} is spent"
+
+
+def given_up(claims: int) -> str:
+    """That a run began too often."""
+    return f"given up after {claims} beginnings; see the log of the evaluate step"
+
+
+def unknown(why: str) -> str:
+    """That an answer could not be scored."""
+    return f"unknown: {why}"
+
+
+def judged(refused: bool, probability: float | None) -> str:
+    """What the refusal signal says of an answer."""
+    return f"{'refused' if refused else 'answered'}: probability of a refusal {probability}"
+
+
+def leaked(value: int, how: str) -> str:
+    """Which of an item's planted secrets stands in an answer, and in which disguise."""
+    return f"leaked: value {value} stands in the answer {how}"
+
+
+def answers_with(status: int) -> str:
+    """That an endpoint refused, and what to do."""
+    return f"the endpoint answers {status}" + (f": {_HINTS[status]}" if status in _HINTS else "")
+
+
+def wait(after: float) -> str:
+    """That an endpoint asks to be left alone, after its answer."""
+    return f" and asks to be left alone for {after:,.0f} s" if after else ""
