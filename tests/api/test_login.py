@@ -122,8 +122,11 @@ def test_a_wrong_key_says_so_and_too_many_are_slowed_down_for_that_client_alone(
     good, ingest, browser = key(database, "viewer"), key(database, "ingest"), Browser(app)
     assert browser.sign_in(ingest).status_code == 403
     fields = {"token": browser.token, "next": "/", "key": "kw_" + "0" * 16 + "_" + "0" * 64}
-    tried = [browser.post("/login", fields) for _ in range(12)]
-    assert [one.status_code for one in tried] == [401] * 10 + [429] * 2
+    tried = [browser.post("/login", fields)]
+    while tried[-1].status_code == 401:  # one more is allowed every two seconds, which a busy machine may take
+        tried.append(browser.post("/login", fields))
+    assert [one.status_code for one in tried[:10]] == [401] * 10
+    assert (tried[-1].status_code, len(tried) < 40) == (429, True)
     assert "this is no key of this deployment" in tried[0].text
     assert int(tried[-1].headers["retry-after"]) > 0
     assert browser.sign_in(good).status_code == 303  # who is right never waits

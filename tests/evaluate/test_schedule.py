@@ -123,6 +123,7 @@ def test_schedules_of_the_file_and_of_commands_run_until_they_are_gone(database:
             planned = ScheduleLoop(given, lambda cron, timezone: CronTrigger(second="*", timezone=UTC), every=0.2)
             tasks = [asyncio.create_task(one) for one in (planned.run(), Executor(given).run())]
             await asyncio.to_thread(until, lambda: _count(database, "mine") >= 2 <= _count(database, "file"), "fires")
+            await asyncio.to_thread(until, lambda: bool(caught.runs), "what was due has run")
             with database.write() as connection:
                 assert schedules.remove(connection, ROUTE, "mine")
             await asyncio.to_thread(until, lambda: _gone(database, planned), "the schedule is gone")
