@@ -1,4 +1,4 @@
-"""`python -m tests.pictures.readme`: the pictures of pages, of the demonstration's story, for README and docs."""
+"""`python -m tests.pictures.readme`: the pictures of pages in README and documentation, of the demo's story."""
 
 from __future__ import annotations
 
