@@ -106,12 +106,14 @@ def silence_for(hours: int) -> str:
 
 def decided(decision: Decision) -> str:
     """What somebody decided: `Accepted as the new normal by mara`."""
+    return f"{_done(decision)} by {decision.actor}"
+
+
+def _done(decision: Decision) -> str:
     what = DECISIONS[decision.kind].done
     if decision.kind == "announce" and decision.model is not None:
-        what = f"Change to {nouns.model_name(decision.model)} announced"
-    elif decision.kind in ("snooze", "silence"):
-        what = f"{what} until {numbers.moment(decision.until)}"
-    return f"{what} by {decision.actor}"
+        return f"Change to {nouns.model_name(decision.model)} announced"
+    return f"{what} until {numbers.moment(decision.until)}" if decision.kind in ("snooze", "silence") else what
 
 
 def decision_text(decision: Decision, note: str | None = None) -> str:
@@ -168,9 +170,9 @@ def already(state: IncidentState, actor: str | None, ts: datetime | None) -> str
 
 def ended_already(one: Decision) -> str:
     """That somebody was first to end an incident."""
-    return f"{one.actor} has ended the incident already: {decided_at(one)}"
+    return f"{one.actor} has ended the incident already ({_done(one)}, {numbers.moment(one.ts)})"
 
 
 def decided_already(one: Decision) -> str:
     """That somebody was first to decide the same."""
-    return f"{one.actor} has decided the same already: {decided_at(one)}"
+    return f"{one.actor} has decided the same already ({_done(one)}, {numbers.moment(one.ts)})"

@@ -32,7 +32,7 @@ KINDS = ("accept_baseline", "silence", "announce")
 def learning(index: int, reason: str, route: str = ROUTE) -> Reading:
     """How far detect says that it has learned."""
     plain: dict[str, Any] = {"detector": "baseline", "signal": None, "identity": None, "direction": None}
-    return reading("learning", index, route=route, reason=reason, **plain)
+    return reading("learning", index, route=route, reason=reason, n=index + 1, **plain)
 
 
 def fill(made: World, text: str = "the new model is wanted", route: str = ROUTE) -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from services.api.auth.csrf import FORM_COOKIE
 from services.notify.buttons import BUTTONS
+from services.store import incidents
 from services.wording import decisions as words
 from services.wording.decisions import OFFERED
-from tests.support.api import asked, later, recorded
+from services.wording.numbers import moment
+from tests.support.api import NOW, asked, later, recorded
 from tests.support.outline import outline
 from tests.support.pressing import HTML, InSlack, OnPage, OverRest, Person, World, at_once, world
 from tests.support.principals import as_
@@ -52,7 +54,7 @@ def test_two_at_once_and_again_and_again_are_one_transition(there: World, where:
     refused = next(one.words for one in said if not one.taken)
     assert who_did(there).startswith(first.name)
     assert first.name in refused
-    assert "2026-11-26 12:00 UTC" in refused
+    assert moment(NOW) in refused
 
     for seat in there.seats:
         seat.api.decisions.clock = lambda: later(0.02)
@@ -161,8 +163,8 @@ def test_who_may_only_look_is_shown_no_button_and_is_refused_politely(new_url: C
 def test_a_key_decides_under_its_own_name_and_on_its_own_routes(new_url: Callable[[], str]) -> None:
     with world(new_url(), guard=as_("operator", "support-bot/*", name="on call")) as there:
         recorded(there.database, alert("firing", 300), alert("firing", 300, route="other/bot"))
-        api, read = there.seats[0].app, there.seats[0].api.database.incidents
-        [mine], [foreign] = read("support-bot/prod"), read("other/bot")
+        api, read = there.seats[0].app, there.database
+        [mine], [foreign] = (read.query(incidents.find, route) for route in ("support-bot/prod", "other/bot"))
         assert "Decided as on call" in outline(asked(api, "GET", f"/incidents/{mine.id}", headers=HTML).text).text
         assert OnPage(there.seats[0], mine, "somebody else").press("resolve").taken
         assert [one.actor for one in there.written()] == ["on call"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.evaluate.result import RunResult
-from services.wording import nouns
+from services.wording import nouns, runs
 from services.wording.evaluations import seen
 from tests.support.results import result, suite_of, worse
 
@@ -35,7 +35,8 @@ def test_compare_writes_the_object_of_the_contract(keelwatch, files, tmp_path) -
     code, _, _ = keelwatch("eval", "compare", good, bad, "--json", tmp_path / "out.json")
     found = json.loads((tmp_path / "out.json").read_text())
     assert (code, found["overall"]) == (0, "regressed")
-    assert found["reason"].startswith("made: harmful compliance from 0% to 45% of 20 items; canary leaks now: canary-0")
+    assert found["reason"].startswith("made: ")
+    assert runs.leaks_now(["canary-0"]) in found["reason"]
     assert all(set(row) == KEYS for row in found["hazards"])
     pooled = {row["measure"]: row for row in found["hazards"] if row["hazard"] == "all"}
     assert list(pooled) == ["harmful_compliance", "over_refusal", "canary"]
