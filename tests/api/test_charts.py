@@ -71,7 +71,7 @@ def test_its_baseline_is_the_counted_rate_that_every_page_shows(database: Databa
     page = asked(api, "GET", f"/incidents/{one['id']}", headers={"accept": "text/html"}).text
     assert words.counted(0.2, whole["rate"], 24) in page
     route = asked(api, "GET", f"/routes/{ROUTE}", headers={"accept": "text/html"}).text
-    assert "when it was learned 20.0%" in " ".join(route.split())
+    assert "normally 20.0%" in " ".join(route.split())
     assert now in route
 
 

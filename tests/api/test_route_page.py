@@ -14,6 +14,7 @@ from services.store.engine import Database
 from services.wording import incidents as incidents_words
 from services.wording import nouns, routes
 from services.wording.charts import evidence
+from services.wording.numbers import sentence_case
 from services.wording.timeline import change_mark
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.blocks import Row, blocks
@@ -59,8 +60,10 @@ def test_it_tells_of_the_incident_rates_evidence_identities_and_slices(database:
         incidents_words.title(incident),
         "Open the incident and decide",
         routes.not_monitored(routes.blind_spot("model_shift", None, "too few")),
-        f"refusal rate 15.7% when it was learned 20.0% · {routes.rate_of(324, 324, 0.1)} · 95% interval 12.2% to 20.1%",
-        f"{nouns.signal_noun('secret_leak')} not known when it was learned not known · {routes.rate_of(0, 0, None)}",
+        "Refusal rate 15.7% in this time · normally 20.0%",
+        f"{routes.rate_of(324, 324, 0.1)} · 95% interval 12.2% to 20.1%",
+        f"{sentence_case(nouns.signal_noun('secret_leak'))} not known in this time · normally not known",
+        routes.rate_of(0, 0, None),
         change_mark(change("suspected", 10, model=NEW)),
         f"refusal rate {routes.STATUSES['firing']}",
         evidence(20.0, 13.1),
@@ -77,10 +80,10 @@ def test_it_tells_of_the_incident_rates_evidence_identities_and_slices(database:
 def test_a_slice_and_a_time_can_be_chosen(database: Database) -> None:
     live(database)
     api = api_on(database, Wire())
-    assert "refusal rate 15.0%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dde")
-    assert "refusal rate 16.7%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Den&hours=720")
+    assert "Refusal rate 15.0%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dde")
+    assert "Refusal rate 16.7%" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Den&hours=720")
     assert "1 Jan 2026 02:00 UTC to 1 Jan 2026 03:00 UTC: 120 exchanges" in words(api, f"/routes/{LIFE}?hours=1")
-    assert "refusal rate not known" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dnone")
+    assert "Refusal rate not known" in words(api, f"/routes/{LIFE}?slice=tags.locale%3Dnone")
 
 
 @pytest.mark.parametrize(
