@@ -12,6 +12,7 @@ from services.store import api_keys
 from services.store.decisions import DecisionRow
 from services.store.engine import Database
 from services.store.tables import table
+from services.wording.decisions import kind_by
 from tests.support.access import Browser, answers, bearer, key
 from tests.support.api import NOW, Wire, api_on, later, recorded
 from tests.support.records import ROUTE, alert
@@ -150,7 +151,7 @@ def test_the_key_signs_what_is_decided(app: FastAPI, database: Database) -> None
     ]
     assert [one.status_code for one in answers(app, told)] == [202, 202]
     text = browser.get(f"/incidents/{incident['id']}").text
-    assert "<bdi>mara</bdi> decided" in text
+    assert f"<bdi>{kind_by('acknowledge', 'mara')}</bdi>" in text
     with database.read() as connection:
         found = connection.execute(select(table(DecisionRow).c.payload)).scalars().all()
     assert sorted(one.split('"actor":"')[1].split('"')[0] for one in found) == ["ci", "mara", "theo via ci"]
