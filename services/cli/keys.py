@@ -28,6 +28,7 @@ from services.settings import Settings, load_settings
 from services.store import api_keys
 from services.store.api_keys import ApiKey
 from services.store.engine import Database, open_database
+from services.wording.numbers import moment
 
 app = typer.Typer(help="API keys. While there is none the API answers on this machine alone.", no_args_is_help=True)
 
@@ -57,7 +58,7 @@ def create(
     key = ApiKey(secret.id, name_of(name), role_of(role), globs_of(routes or ()), secret.digest, now, until)
     if not _writable(database).transact(lambda connection: api_keys.add(connection, key)):
         raise InputError(f"--name {key.name}: another key has this name; choose another, or revoke that one first")
-    ends = "" if until is None else f" until {until:%Y-%m-%d %H:%M} UTC"
+    ends = "" if until is None else f" until {moment(until)}"
     ERR.print(f"{key.role} of {', '.join(key.routes)}{ends}. Keep it: it is not shown again.", markup=False)
     OUT.print(secret.text, markup=False, soft_wrap=True)
 
@@ -107,7 +108,7 @@ def _writable(url: str | None) -> Database:
 
 
 def _day(ts: datetime | None) -> str:
-    return "" if ts is None else f"{ts:%Y-%m-%d %H:%M}"
+    return "" if ts is None else moment(ts)
 
 
 def _object(key: ApiKey, now: datetime) -> dict[str, object]:

@@ -20,6 +20,7 @@ from services.settings import load_settings
 from services.store import schedules
 from services.store.engine import open_database
 from services.store.schedules import StoredSchedule
+from services.wording.numbers import moment
 
 app = typer.Typer(help="Schedules: when suites are run by the clock.", no_args_is_help=True)
 _SECTION = TypeAdapter(ScheduleSection)
@@ -69,7 +70,7 @@ def list_schedules(database: DatabaseOption = None, json: JsonOption = None) -> 
     table = Table("route", "name", "cron", "time zone", "suites", "stands in", "last", box=None)
     for one, last in fired:
         suites = "the route's" if one.suites is None else ", ".join(one.suites)
-        when = "" if last is None else f"{last:%Y-%m-%d %H:%M}"
+        when = "" if last is None else moment(last)
         table.add_row(one.route, one.name, one.cron, one.timezone, suites, one.origin, when)
     OUT.print(table if fired else "no schedule yet")
 

@@ -12,6 +12,7 @@ from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.evaluate.paired_statistics import remarks
 from services.evaluate.suite import Suite
 from services.evaluate.suite_library import examine_suite, load_suite, suite_names
+from services.wording import nouns
 
 app = typer.Typer(help="Suites: what a model is asked.", no_args_is_help=True)
 
@@ -59,7 +60,7 @@ def _object(suite: Suite) -> dict[str, Any]:
 
 def _summary(suite: Suite) -> str:
     measures = Counter(item.measure for item in suite.items)
-    counted = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(measures.items()))
+    counted = ", ".join(f"{n} {nouns.plain(name)}" for name, n in sorted(measures.items()))
     return f"{suite.name} {suite.version}, {len(suite.items)} items ({counted}), {suite.answers} answers a run"
 
 

@@ -172,7 +172,7 @@ def _hazard(one: HazardComparison, scale: float) -> HazardChange:
 def _who(identity: str, model: Model | None) -> IncidentIdentity:
     known: Mapping[str, str | None] = {} if model is None else {n: getattr(model, n) for n in IDENTITY_FIELDS}
     name = numbers.sentence_case(nouns.model_name(model)) if model is None else nouns.model_name(model)
-    return IncidentIdentity(identity, name, tuple((k.replace("_", " "), v) for k, v in known.items() if v is not None))
+    return IncidentIdentity(identity, name, tuple((nouns.plain(k), v) for k, v in known.items() if v is not None))
 
 
 def _buttons(incident: Incident) -> tuple[tuple[str, str, str], ...]:
