@@ -23,6 +23,7 @@ async def _until(true, what: str) -> None:
     assert true(), what
 
 
+@pytest.mark.postgres
 def test_a_database_that_crashes_and_comes_back_is_waited_for(slack, caplog) -> None:
     with own_cluster() as cluster:
         if cluster is None:
