@@ -16,6 +16,7 @@ from services.score.core import ExchangeScorer
 from services.score.embed.inputs import LENGTHS
 from services.score.embed.openvino import ROWS, OpenVinoEmbedder
 
+pytestmark = pytest.mark.embedding
 OFFLINE = """
 import socket, sys
 def refuse(*_): raise AssertionError("the embedder opened a connection")

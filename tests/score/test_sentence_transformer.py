@@ -13,6 +13,8 @@ from services.errors import InputError
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.score.embed.sentence_transformer import SentenceTransformerEmbedder
 
+pytestmark = pytest.mark.embedding
+
 
 @pytest.fixture(scope="module")
 def reference():
