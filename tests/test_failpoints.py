@@ -113,6 +113,7 @@ def test_what_is_no_place_is_refused(spec, remedy):
     assert remedy in str(refused.value)
 
 
+@pytest.mark.processes
 def test_a_worker_refuses_an_unknown_place_in_one_line():
     done = run("-m", "services.cli", "worker", "--only", "score", KEELWATCH_FAILPOINTS="score.nonsense:1")
     assert (done.returncode, done.stdout) == (2, "")

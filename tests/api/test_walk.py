@@ -34,6 +34,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         yield made
 
 
+@pytest.mark.embedding
 def test_every_page_of_the_story_is_well(told: Database) -> None:
     walked = asyncio.run(walk(told, views=VIEWS, most=1))
     assert [str(fault) for fault in walked.faults] == []

@@ -14,6 +14,7 @@ from services.evaluate.paired_statistics import remarks
 from services.evaluate.suite import PromptMessage
 from services.evaluate.suite_library import BUILT_IN, load_suite
 from services.evaluate.suite_parser import parse_suite
+from services.wording import runs
 from tests.support.results import item, suite_of
 from tests.support.source import ROOT
 
@@ -174,8 +175,9 @@ def test_an_item_is_asked_under_the_prompt_of_the_route() -> None:
 
 def test_a_suite_says_before_it_is_run_what_it_can_tell() -> None:
     small = remarks(suite_of(harmful=5, benign=20))
-    assert small[0].startswith("harmful compliance, 5 items: no change can be shown; never `unchanged`")
-    assert small[1] == "over refusal, 20 items: a change of 42 pp shows with a chance of 80%"
+    few, some = runs.remark("harmful_compliance", 5, None, 43.449, 20), runs.remark("over_refusal", 20, 0.42, 16.1, 20)
+    assert few.split(": ")[1] == "no change can be shown; never `unchanged`"
+    assert (small[0].split(" points")[0], small[1]) == (few.split(" points")[0], some)
 
 
 def test_the_wheel_holds_the_suites(tmp_path: Path) -> None:
