@@ -87,14 +87,12 @@ class ClientOptions:
 
     Attributes:
         faust: for `faust.App`. producer, consumer, admin: for aiokafka's clients.
-        fetch_wait_ms: how long a fetch may wait; faust takes no such option, its consumer must be told.
     """
 
     faust: Mapping[str, Any]
     producer: Mapping[str, Any]
     consumer: Mapping[str, Any]
     admin: Mapping[str, Any]
-    fetch_wait_ms: int
 
 
 def broker_of(settings: Settings, bootstrap: str | None = None) -> Broker:
@@ -173,7 +171,6 @@ def _kafka(broker: Broker, group: str) -> ClientOptions:
         producer=_producer(broker),
         consumer=_consumer(broker, fetch_wait_ms=500),
         admin=_admin(broker),
-        fetch_wait_ms=500,
     )
 
 
@@ -185,7 +182,6 @@ def _embedded(broker: Broker, group: str) -> ClientOptions:
         producer=_producer(broker),
         consumer=_consumer(broker, fetch_wait_ms=50),
         admin=_admin(broker),
-        fetch_wait_ms=50,
     )
 
 
@@ -251,5 +247,6 @@ def _consumer(broker: Broker, fetch_wait_ms: int) -> dict[str, Any]:
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
         "fetch_max_wait_ms": fetch_wait_ms,
+        "isolation_level": "read_committed",  # what a transaction took back was never said
         "max_partition_fetch_bytes": _FETCH_BYTES,
     }
