@@ -26,6 +26,8 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 MAX_BYTES: Final = max(topic.max_message_bytes for topic in TOPICS)
 REQUEST_SECONDS: Final = 10
+SESSION_SECONDS: Final = 30.0
+"""A member of Apache Kafka's groups that has a name is given up after so many seconds without a sign of it."""
 _FETCH_BYTES: Final = 2 * MAX_BYTES
 
 
@@ -163,7 +165,7 @@ def _kafka(broker: Broker, group: str) -> ClientOptions:
     A group that is dealt anew waits for members that do not answer for as long as the rebalance time-out; those with a
     name stay members after it, until the session ends.
     """
-    session = 30.0 if broker.instance else 10.0
+    session = SESSION_SECONDS if broker.instance else 10.0
     member = {"consumer_group_instance_id": broker.instance} if broker.instance else {}
     limits = {"broker_session_timeout": session, "broker_rebalance_timeout": 15.0, "broker_heartbeat_interval": 1.0}
     return ClientOptions(
