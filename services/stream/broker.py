@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from schemas.topics import TOPICS
 from services.errors import InputError
 from services.settings import Settings
+from services.stream.member_names import process_url
 
 HOST: Final = "127.0.0.1"
 """Where probes, pages and API answer unless another address is named: to this machine alone."""
@@ -74,6 +75,7 @@ class Broker:
         bootstrap: HOST:PORT, several with commas between.
         cluster: the cluster's id, part of every position; empty until `recognised` has asked for it.
         instance: stable name of this replica, for static membership in its consumer groups.
+        deployment: id of the database that the work on this cluster is for; empty where there is none.
     """
 
     bootstrap: str
@@ -81,6 +83,7 @@ class Broker:
     security: Security = Security()
     instance: str | None = None
     cluster: str = ""
+    deployment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,7 @@ def _faust(broker: Broker, group: str) -> dict[str, Any]:
     common: dict[str, Any] = {
         "id": group,
         "broker": [f"kafka://{address.strip()}" for address in broker.bootstrap.split(",")],
+        "canonical_url": process_url(),
         "web_enabled": False,
         "topic_allow_declare": False,
         "topic_disable_leader": True,

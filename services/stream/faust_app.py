@@ -11,6 +11,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from services.flow import topics_of
 from services.stream.broker import Broker, options
+from services.stream.consumer_groups import deployment_mark
 from services.stream.faust_consumer import StreamConsumer
 from services.stream.step_loop import StepLoop
 
@@ -23,7 +24,7 @@ def make_app(broker: Broker, group: str, folder: Path) -> faust.App:
     given = options(broker, group)
     folder.mkdir(parents=True, exist_ok=True)  # faust makes its own folder only within one that exists
     app = _App(**given.faust, datadir=str(folder / group), stream_buffer_maxsize=_BUFFER)
-    app.consumer_options = given.consumer
+    app.known_broker, app.consumer_options, app.mark = broker, given.consumer, deployment_mark(broker)
     return app
 
 
@@ -50,6 +51,8 @@ class _Transport(driver.Transport):
 
 
 class _App(faust.App):
+    known_broker: Broker
+    mark = ""
     consumer_options: Mapping[str, Any]
     consumer_generation_id = (
         -1

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, cast
 
 from aiokafka.errors import IllegalStateError, for_code
@@ -28,6 +28,9 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 from faust.transport.drivers import aiokafka as driver
 from mode.threads import WorkerThread
+
+from services.stream.clients import admin
+from services.stream.member_names import NameTaken, check_name
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _LEAVE_SECONDS: Final = 3.0
@@ -67,8 +70,10 @@ async def leave_group(consumer: Any) -> None:
     task = coordinator._coordination_task
     task.cancel()
     await asyncio.wait([task], timeout=_LEAVE_SECONDS)
-    if instance is None or coordinator.coordinator_id is None:
-        return  # aiokafka says it for members without a name; without a coordinator there is nobody to tell
+    if instance is None or coordinator.coordinator_id is None or not coordinator.member_id:
+        # aiokafka says it for members without a name; without a coordinator there is nobody to tell; and who is no
+        # member would, by the name alone, end the membership of another process that has it now
+        return
     request = _Leave(coordinator.group_id, coordinator.member_id, instance)
     try:
         async with asyncio.timeout(_LEAVE_SECONDS):
@@ -124,6 +129,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
     """faust waits 1.5 s for a fetch, whatever its settings: the embedded broker answers at half of that."""
 
     Worker = _Worker
+    _joined = False
 
     async def stop(self) -> None:
         await super().stop()
@@ -134,6 +140,25 @@ class _Thread(driver.AIOKafkaConsumerThread):
         if self._consumer is not None:
             await leave_group(self._consumer)
         await super().on_thread_stop()
+
+    async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
+        self._joined = True
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        """Called before each join. Who was a member and is none any more may have lost its name to another process."""
+        await super().on_partitions_revoked(revoked)
+        coordinator = self._ensure_consumer()._coordinator
+        if not self._joined or coordinator.member_id or coordinator._group_instance_id is None:
+            return
+        try:
+            async with admin(cast(Any, self.app).known_broker) as client:
+                await check_name(client, coordinator.group_id, coordinator._group_instance_id)
+        except NameTaken as taken:
+            asyncio.run_coroutine_threadsafe(self.app.crash(taken), self.app.loop)
+            await asyncio.Event().wait()  # it does not join again
+        except Exception as error:
+            LOG.warning("%s: does not know who has its name: %r", coordinator.group_id, error)
 
     async def seek_to_committed(self) -> Mapping[Any, int]:
         placed: Mapping[Any, int] = await self.call_thread(place_all, self._ensure_consumer())
@@ -153,6 +178,12 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
+        commit, mark = consumer.commit, cast(Any, self.app).mark
+
+        async def commit_marked(offsets: Mapping[Any, Any]) -> None:
+            await commit({partition: (place.offset, mark) for partition, place in offsets.items()})
+
+        consumer.commit = commit_marked
         given = cast(Any, self.app).consumer_options  # faust takes neither of these
         consumer._fetch_max_wait_ms = given["fetch_max_wait_ms"]
         consumer._isolation_level = given["isolation_level"]
@@ -184,11 +215,13 @@ class StreamConsumer(driver.Consumer):
         self._on_message = self.callback
         self.callback = self._hand
 
-    async def on_partitions_revoked(self, revoked: Set[Any]) -> None:
+    async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        """The group is about to be dealt anew."""
         self._forget()
         await super().on_partitions_revoked(revoked)
 
-    async def on_partitions_assigned(self, assigned: Set[Any], generation_id: int = 0) -> None:
+    async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
+        """The group was dealt; nothing is fetched before all partitions are placed."""
         self.stop_flow()  # faust leaves it on for a member that had no partitions so far
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -235,7 +268,9 @@ class StreamConsumer(driver.Consumer):
     def _filter_committable_offsets(self, tps: Iterable[Any]) -> dict[Any, int]:
         offsets: dict[Any, int] = super()._filter_committable_offsets(tps)
         for tp, position in self.passed.items():
-            done = offsets.get(tp) or self._committed_offset[tp] or 0
-            if done < position and (tp not in self._newest or done > self._newest[tp]):
+            done = offsets.get(tp, self._committed_offset[tp])
+            if tp in self._newest and (done or 0) <= self._newest[tp]:
+                continue  # something is with the steps, or on the way to them
+            if done is None or done < position:
                 offsets[tp] = position
         return offsets

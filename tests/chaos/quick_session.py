@@ -1,4 +1,4 @@
-"""`keelwatch` that is given up by Apache Kafka after 6 s, the least it allows: `python -m tests.chaos.quick_session`."""
+"""`keelwatch` whom Apache Kafka gives up after 6 s, the least it allows: `python -m tests.chaos.quick_session`."""
 
 from services.cli.app import main
 from services.stream import broker

@@ -131,6 +131,7 @@ async def story(broker: Broker, folder: Path, suspended: Suspended) -> None:
             with suppress(AssertionError):
                 await until(lambda: not missing(), "everything is read", SOON)
             lost = Counter((step, topic(value)) for step, value in missing())
+            assert app.consumer.dropped == suspended.dropped
             assert not lost, f"{suspended.dropped} were dropped, of {len(published)}"
 
 

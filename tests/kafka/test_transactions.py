@@ -94,11 +94,9 @@ def test_records_after_a_transaction_that_was_taken_back_are_acknowledged(broker
 
     async def story() -> None:
         await asyncio.to_thread(publish, broker, EXCHANGES.name, [(ROUTE, one) for one in before])
+        await transaction(broker, [exchange(f"taken back {i}") for i in range(5)], commit=False)
+        await asyncio.to_thread(publish, broker, EXCHANGES.name, [(ROUTE, one) for one in after])
         async with Running(broker, tmp_path / "faust") as running:
-            await settled(broker, running, before)
-            await transaction(broker, [exchange(f"taken back {i}") for i in range(5)], commit=False)
-            await settled(broker, running, before)
-            await asyncio.to_thread(publish, broker, EXCHANGES.name, [(ROUTE, one) for one in after])
             await settled(broker, running, [*before, *after])
 
     asyncio.run(story())
