@@ -14,7 +14,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from schemas.topics import TOPICS
 from services.errors import InputError
 from services.settings import Settings
-from services.stream.member_names import process_url
 
 HOST: Final = "127.0.0.1"
 """Where probes, pages and API answer unless another address is named: to this machine alone."""
@@ -196,7 +195,6 @@ def _faust(broker: Broker, group: str) -> dict[str, Any]:
     common: dict[str, Any] = {
         "id": group,
         "broker": [f"kafka://{address.strip()}" for address in broker.bootstrap.split(",")],
-        "canonical_url": process_url(),
         "web_enabled": False,
         "topic_allow_declare": False,
         "topic_disable_leader": True,

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import faust
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 
 from services.flow import topics_of
 from services.stream.broker import Broker, options
 from services.stream.consumer_groups import deployment_mark
 from services.stream.faust_consumer import StreamConsumer
+from services.stream.member_names import process_url
 from services.stream.step_loop import StepLoop
 
 WITHIN_SECONDS: Final = 0.1
@@ -23,7 +25,7 @@ def make_app(broker: Broker, group: str, folder: Path) -> faust.App:
     """A faust app that is one consumer group. `folder` is where faust keeps files of its own."""
     given = options(broker, group)
     folder.mkdir(parents=True, exist_ok=True)  # faust makes its own folder only within one that exists
-    app = _App(**given.faust, datadir=str(folder / group), stream_buffer_maxsize=_BUFFER)
+    app = _App(**given.faust, datadir=str(folder / group), stream_buffer_maxsize=_BUFFER, PartitionAssignor=_Assignor)
     app.known_broker, app.consumer_options, app.mark = broker, given.consumer, deployment_mark(broker)
     return app
 
@@ -44,6 +46,15 @@ def attach_all(app: faust.App, steps: Sequence[StepLoop]) -> faust.App:
     for step in steps:
         attach(app, step)
     return app
+
+
+class _Assignor(PartitionAssignor):
+    @property
+    def _metadata(self) -> Any:
+        """What a member tells of itself; that of changelogs, of which there are none, has room for its process."""
+        told = super()._metadata
+        told.changelog_distribution = {**told.changelog_distribution, process_url(): {}}
+        return told
 
 
 class _Transport(driver.Transport):
