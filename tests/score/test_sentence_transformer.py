@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -16,9 +17,7 @@ pytestmark = pytest.mark.embedding
 @pytest.fixture(scope="module")
 def embedder():
     """The class; PyTorch is imported when a test asks for it, not in every process that collects tests."""
-    from services.score.embed.sentence_transformer import SentenceTransformerEmbedder
-
-    return SentenceTransformerEmbedder
+    return import_module("services.score.embed.sentence_transformer").SentenceTransformerEmbedder
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +65,7 @@ def test_a_model_that_is_not_here_is_not_downloaded(embedder, monkeypatch):
 
 
 def test_vectors_of_another_width_are_refused(embedder, tmp_path):
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import BoW
-
-    words = BoW(vocab=["safe", "dangerous"])
-    SentenceTransformer(modules=[words]).save(str(tmp_path))
+    words = import_module("sentence_transformers.sentence_transformer.modules").BoW(vocab=["safe", "dangerous"])
+    import_module("sentence_transformers").SentenceTransformer(modules=[words]).save(str(tmp_path))
     with pytest.raises(InputError, match="vectors are 2 wide"):
         embedder(tmp_path)
