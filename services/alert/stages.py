@@ -22,7 +22,6 @@ from services.alert.state import (
     AlertState,
     AlertStream,
     Mute,
-    Silence,
     StageContext,
     StreamObservation,
     alert_id,
@@ -59,16 +58,6 @@ def observe(turn: StageContext) -> StageContext:
     if word is None or word.status not in ("firing", "quiet") or _is_old(turn.state.streams.get(word.key), word):
         return turn
     return replace(turn, word=word)
-
-
-def note_silence(turn: StageContext) -> StageContext:
-    """A silence holds until it expires, 24 h when it does not say: none is for ever."""
-    decision = turn.item
-    if not isinstance(decision, Decision) or decision.kind != "silence":
-        return turn
-    made = Silence(decision.ts, decision.until, decision.actor, decision.reason, decision.fingerprint)
-    kept = tuple(silence for silence in turn.state.silences if silence.expires > decision.ts)
-    return replace(turn, state=replace(turn.state, silences=(*kept, made)))
 
 
 def follow_stream(turn: StageContext) -> StageContext:
@@ -119,16 +108,6 @@ def escalate(turn: StageContext) -> StageContext:
         return _sent(turn, word.alert.model_copy(update={"identities": identities}), identities)
     joined = {**state.active, word.alert.fingerprint: replace(active, identities=identities)}
     return replace(turn, state=replace(state, active=joined))
-
-
-def mark_silenced(turn: StageContext) -> StageContext:
-    """Silenced alerts are sent all the same, marked: an incident keeps them, nobody is called."""
-    silences = turn.state.silences
-    marked = tuple(
-        alert.model_copy(update={"silenced": any(silence.covers(alert) for silence in silences)})
-        for alert in turn.alerts
-    )
-    return replace(turn, alerts=marked)
 
 
 def track_groups(turn: StageContext) -> StageContext:

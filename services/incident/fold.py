@@ -119,7 +119,7 @@ def _calm(state: RouteIncidents, alert: Alert) -> RouteIncidents:
 
 
 def _decide(state: RouteIncidents, decision: Decision) -> RouteIncidents:
-    if decision.kind in ("announce", "silence"):
+    if decision.kind in ("announce", "silence", "end_silence"):
         state = replace(state, context=remembered(state.context, decision))
     known = decision.incident is None or any(case.incident.id == decision.incident for case in state.cases)
     if not known:
@@ -160,11 +160,11 @@ def notify_of(before: Case | None, after: Case, alert: Alert | None) -> tuple[Ca
     """What to tell of the entries that `after` has more than `before`, and the incident with that noted.
 
     A firing `alert` posts what was not told yet, and is broadcast with a mention when it raises what was told to
-    warning or above, or reopens a resolved incident there. Everything else updates in place; a silenced alert
-    tells nothing, and so does what happens to an incident of which nothing was told.
+    warning or above, or reopens a resolved incident there. Everything else updates in place. No silence is known here:
+    whoever sends knows what is to be kept back, and for how long.
     """
     new = after.incident.timeline[len(before.incident.timeline) if before else 0 :]
-    if not new or (alert is not None and alert.silenced):
+    if not new:
         return after, None
     kind = _kind(before, after, alert)
     if kind is None:
@@ -172,7 +172,7 @@ def notify_of(before: Case | None, after: Case, alert: Alert | None) -> tuple[Ca
     if alert is not None and alert.status == "firing":
         posted = alert.severity if after.posted is None else max(after.posted, alert.severity, key=rank)
         after = replace(after, posted=posted)
-    return after, _notification(after, new, kind, mention=kind != "update" and _is_loud(alert))
+    return after, _notification(after, new, kind, alert)
 
 
 def _kind(before: Case | None, after: Case, alert: Alert | None) -> NotificationKind | None:
@@ -189,10 +189,11 @@ def _is_loud(alert: Alert | None) -> bool:
     return alert is not None and rank(alert.severity) >= rank("warning")
 
 
-def _notification(case: Case, new: tuple[TimelineEntry, ...], kind: NotificationKind, *, mention: bool) -> Notification:
+def _notification(
+    case: Case, new: tuple[TimelineEntry, ...], kind: NotificationKind, alert: Alert | None
+) -> Notification:
     incident = case.incident
     told = next((entry for entry in new if entry.kind not in _CONTEXT), new[0])
-    text = told.text if kind == "update" else one_line(incident)
     return Notification(
         id=hash16([incident.id, told.kind, iso(told.ts), told.ref, told.text]),
         kind=kind,
@@ -200,6 +201,9 @@ def _notification(case: Case, new: tuple[TimelineEntry, ...], kind: Notification
         route=incident.route,
         ts=told.ts,
         severity=incident.severity,
-        mention=mention,
-        text=text,
+        mention=kind != "update" and _is_loud(alert),
+        text=told.text if kind == "update" else one_line(incident),
+        fingerprint=None if alert is None else alert.fingerprint,
+        fired=alert.severity if alert is not None and alert.status == "firing" else None,
+        silenced=alert is not None and alert.silenced,
     )

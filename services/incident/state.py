@@ -20,7 +20,12 @@ class Notification:
     """One thing to tell: `post` a new message, `broadcast` into its thread, or `update` it in place.
 
     The id is made of the incident and the timeline entry that it tells of: the same entry is told once.
-    `mention` asks for the receiver's people; `update` never does.
+    `mention` asks for the receiver's people; `update` never does. Kind and mention hold where all before it was told;
+    delivery knows what a receiver has heard, and what is silenced.
+
+    Attributes:
+        fingerprint: the alert that it tells of, None where people or time moved the incident.
+        fired: the severity of that alert where it fires. silenced: an alert of before that nobody was to hear of.
     """
 
     id: str
@@ -31,6 +36,9 @@ class Notification:
     severity: Severity
     mention: bool
     text: str
+    fingerprint: str | None = None
+    fired: Severity | None = None
+    silenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from schemas.base import Record, moment
 from schemas.change import Change
 from schemas.dead_letter import DeadLetter
-from schemas.decision import Decision
+from schemas.decision import Decision, silences_of
 from schemas.fact import Fact
 from schemas.reading import Reading
 from schemas.sample import Sample
@@ -22,7 +22,7 @@ from services.incident.fold import fold
 from services.intake.core import IntakeState
 from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
-from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id
+from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id, standing, unheard
 from services.store import (
     dead_letters,
     deliveries,
@@ -34,6 +34,7 @@ from services.store import (
     routes,
     samples,
     scores,
+    silences,
     step_states,
 )
 from services.store.codec import pack, unpack
@@ -163,7 +164,9 @@ class Recorder:
             facts = self._facts_of(connection, route)
             derived = fold(route, facts, routes.clock(connection, route))
             incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
-            deliveries.reconcile(connection, route, [outbox_row(one) for one in derived.notifications])
+            silences.put(connection, silences_of(fact for fact in facts if isinstance(fact, Decision)))
+            wanted = [outbox_row(one) for one in derived.notifications]
+            deliveries.reconcile(connection, route, wanted, standing(derived), unheard(derived))
 
     def _facts_of(self, connection: Connection, route: str) -> tuple[Fact, ...]:
         """The route's facts; read again only when its journal has grown."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from schemas.decision import Decision, DecisionKind
+from schemas.decision import Decision, DecisionKind, Silence
 from schemas.incident import IncidentState, TimelineEntry
 from services.wording import nouns, numbers
 
@@ -61,7 +61,8 @@ DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
     "silence": DecisionWords(
         "Notifications silenced",
         "Silence notifications",
-        "Nobody is notified of this route for the time below; the incident stays open.",
+        "Nobody is notified of this route for the time below. The incident stays open; what still stands at the end is "
+        "told then.",
         "Nobody is notified for 24 hours. The incident stays open.",
     ),
     "resolve": DecisionWords(
@@ -70,12 +71,18 @@ DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
         "It was handled: the incident is closed; the same again within 24 hours opens it again.",
         "The incident is resolved.",
     ),
+    "end_silence": DecisionWords(
+        "Silence ended",
+        "End the silence",
+        "People are notified again at once: of what still stands, and of what comes.",
+        "The silence ends. What still stands is told within a minute.",
+    ),
     "announce": DecisionWords(
         "Change announced", "Announce a change", "The change shows on the timeline of the route.", "Announced."
     ),
 }
 """In the order in which pages offer them."""
-OFFERED: Final[tuple[DecisionKind, ...]] = tuple(kind for kind in DECISIONS if kind != "announce")
+OFFERED: Final[tuple[DecisionKind, ...]] = tuple(kind for kind in DECISIONS if kind not in ("announce", "end_silence"))
 
 WITHOUT_REASON: Final = "Reason, unless you only acknowledge or snooze"
 BACK_TO_NORMAL: Final = "back to normal"
@@ -104,6 +111,25 @@ def silence_for(hours: int) -> str:
     return f"Silence notifications for {numbers.hours_long(hours)}; the incident stays open"
 
 
+def silenced(one: Silence) -> str:
+    """Until when nobody is told, by whom and why: `until 29 Nov 2026 18:00 UTC by mara: load test`."""
+    who = one.actor if one.ended_by is None else f"{one.actor}, shortened by {one.ended_by}"
+    return f"until {numbers.moment(one.until)} by {who}: {one.reason}"
+
+
+def silenced_route(silences: Sequence[Silence]) -> str:
+    """In a few words, for a list: `silenced until 29 Nov 2026 18:00 UTC`, or a part of it."""
+    whole = [one for one in silences if one.fingerprint is None]
+    if whole:
+        return f"silenced until {numbers.moment(max(one.until for one in whole))}"
+    return f"{numbers.count(len({one.fingerprint for one in silences}), 'alert')} silenced"
+
+
+def no_silence(route: str) -> str:
+    """That there is nothing to end."""
+    return f"no silence of {route} holds that this would end earlier"
+
+
 def decided(decision: Decision) -> str:
     """What somebody decided: `Accepted as the new normal by mara`."""
     return f"{_done(decision)} by {decision.actor}"
@@ -113,6 +139,8 @@ def _done(decision: Decision) -> str:
     what = DECISIONS[decision.kind].done
     if decision.kind == "announce" and decision.model is not None:
         return f"Change to {nouns.model_name(decision.model)} announced"
+    if decision.kind == "end_silence":
+        return what if decision.expires is None else f"Silence shortened to {numbers.moment(decision.until)}"
     return f"{what} until {numbers.moment(decision.until)}" if decision.kind in ("snooze", "silence") else what
 
 
