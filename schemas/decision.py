@@ -96,9 +96,9 @@ class Silence:
         return self.fingerprint in (None, fingerprint)
 
 
-def silences_of(decisions: Iterable[Decision]) -> tuple[Silence, ...]:
-    """The silences that these decisions made, oldest first, each with its end as people left it."""
-    made: dict[str, Silence] = {}
+def silences_of(decisions: Iterable[Decision], before: Iterable[Silence] = ()) -> tuple[Silence, ...]:
+    """The silences of `before` and those that the decisions made, in order, each with its end as people left it."""
+    made = {one.id: one for one in before}
     # At one time a silence comes before what ends it.
     for one in sorted(decisions, key=lambda one: (one.ts, one.kind == "end_silence", one.id)):
         if one.kind == "silence":

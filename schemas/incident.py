@@ -78,6 +78,4 @@ def incident_id(route: str, fingerprint: str, identity: str | None, event_index:
 
 def covering(silences: Iterable[Silence], incident: Incident) -> tuple[Silence, ...]:
     """Those of the silences that are about an alert of the incident."""
-    return tuple(
-        one for one in silences if one.route == incident.route and any(map(one.covers, incident.fingerprints))
-    )
+    return tuple(one for one in silences if one.route == incident.route and any(map(one.covers, incident.fingerprints)))

@@ -10,13 +10,14 @@ from typing import Final
 from sqlalchemy import Connection
 
 from schemas.change import Change
+from schemas.decision import Silence
 from schemas.evaluation import Comparison
 from schemas.identity import Model
 from schemas.incident import Incident, IncidentState
 from schemas.reading import Reading
 from services.api.annotations import Annotation, marks
 from services.api.time_window import Window, WindowQuery, readable_step, window_of
-from services.store import baselines, fleet, incidents, journal, readings, rollups, routes, scores
+from services.store import baselines, fleet, incidents, journal, readings, rollups, routes, scores, silences
 from services.store.incidents import IncidentFilter
 from services.store.rollups import RollupPoint, RollupRate
 from services.store.route_status import RouteStatus, StreamStatus, is_current, learned, status_of
@@ -41,7 +42,7 @@ class RouteSnapshot:
         learned: exchanges that its first baseline has so far.
         seen: identity -> the hours in which it answered first and last.
         open: its incident that is not resolved. incidents: the newest. comparisons: of suites, newest last.
-        exchanges: the newest of which the redacted text was kept.
+        exchanges: the newest of which the redacted text was kept. silences: those that hold on it.
     """
 
     route: str
@@ -62,6 +63,7 @@ class RouteSnapshot:
     incidents: tuple[Incident, ...]
     comparisons: tuple[Comparison, ...]
     exchanges: tuple[StoredExchange, ...]
+    silences: tuple[Silence, ...] = ()
 
 
 def read_route(connection: Connection, route: str, hours: int, slice: str, now: datetime) -> RouteSnapshot | None:
@@ -99,6 +101,7 @@ def read_route(connection: Connection, route: str, hours: int, slice: str, now: 
         incidents=incidents.page(connection, IncidentFilter(within=(route,)), None, _INCIDENTS),
         comparisons=_comparisons(connection, route),
         exchanges=scores.exchanges(connection, route, None, SAMPLES, kept=True),
+        silences=silences.of_route(connection, route, now),
     )
 
 

@@ -12,16 +12,19 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 import msgspec
-from sqlalchemy import Connection, Index, Text, delete, exists, func, select, update
+from sqlalchemy import Connection, Index, Select, Text, delete, exists, func, select, update
 from sqlmodel import Field
 
 from schemas.alert import Severity
-from schemas.decision import Silence
+from schemas.decision import Decision, Silence, silences_of
+from services.store import decisions
+from services.store.decisions import DecisionFilter
 from services.store.deliveries import FAILED, KEPT, PASSED, PENDING, SENT, DeliveryRow, OutboxRow
 from services.store.dialect import upsert
 from services.store.tables import Base, UtcDateTime, table
 
 MOST_KEPT_SHOWN: Final = 50
+_MOST_ON_THE_WAY: Final = 200
 
 
 class SilenceRow(Base, table=True):
@@ -50,9 +53,12 @@ def put(connection: Connection, silences: Sequence[Silence]) -> None:
     upsert(connection, _SILENCES, [asdict(one) for one in silences])
 
 
-def holding(connection: Connection, routes: Collection[str], now: datetime) -> dict[str, tuple[Silence, ...]]:
+def holding(
+    connection: Connection, routes: Collection[str] | Select[tuple[str]], now: datetime
+) -> dict[str, tuple[Silence, ...]]:
     """Route -> the silences that hold on it at `now`, the longest first; of those routes that have one."""
-    query = select(*_COLUMNS).where(_SILENCES.c.route.in_(sorted(set(routes))), _SILENCES.c.until > now)
+    wanted = routes if isinstance(routes, Select) else sorted(set(routes))
+    query = select(*_COLUMNS).where(_SILENCES.c.route.in_(wanted), _SILENCES.c.until > now)
     found: dict[str, tuple[Silence, ...]] = {}
     for row in connection.execute(query.order_by(_SILENCES.c.until.desc(), _SILENCES.c.id)):
         one = Silence(*row)
@@ -65,10 +71,41 @@ def of_route(connection: Connection, route: str, now: datetime) -> tuple[Silence
     return holding(connection, (route,), now).get(route, ())
 
 
+def all_holding(connection: Connection, now: datetime) -> tuple[Silence, ...]:
+    """All silences that hold, by route."""
+    query = select(*_COLUMNS).where(_SILENCES.c.until > now).order_by(_SILENCES.c.route, _SILENCES.c.until)
+    return tuple(Silence(*row) for row in connection.execute(query))
+
+
 def by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Silence]:
     """Those of these ids that took effect."""
     query = select(*_COLUMNS).where(_SILENCES.c.id.in_(sorted(set(ids))))
     return {one.id: one for one in (Silence(*row) for row in connection.execute(query))}
+
+
+def on_the_way(connection: Connection, globs: Sequence[str]) -> tuple[Decision, ...]:
+    """What people decided of silences that did not take effect yet, of routes that fit one of the globs."""
+    wanted = DecisionFilter(globs, kinds=("silence", "end_silence"))
+    found = decisions.page(connection, wanted, None, _MOST_ON_THE_WAY)
+    return tuple(one.decision for one in reversed(found) if not one.applied)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSilence:
+    """A silence that holds; `applied` once it took effect, before that it is on its way."""
+
+    silence: Silence
+    applied: bool
+
+
+def shown(connection: Connection, routes: Sequence[str], now: datetime) -> dict[str, tuple[ShownSilence, ...]]:
+    """Route -> the silences that hold on it, and those that will in a moment; of those routes that have one."""
+    applied = holding(connection, routes, now)
+    found = {route: tuple(ShownSilence(one, True) for one in some) for route, some in applied.items()}
+    for one in silences_of(on_the_way(connection, tuple(routes)) if routes else ()):
+        if one.holds(now):
+            found[one.route] = (*found.get(one.route, ()), ShownSilence(one, False))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

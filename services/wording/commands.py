@@ -16,6 +16,9 @@ from services.wording import evaluations, incidents, nouns, numbers, routes
 NO_INCIDENT: Final = "no incident"
 NO_BASELINE: Final = "nothing has learned yet what is normal"
 NO_RUN: Final = "no run is stored yet"
+NO_SILENCE: Final = "no silence: people are told of every alert"
+ALL_ALERTS: Final = "all alerts"
+SILENCE_COLUMNS: Final = ("silence", "route", "what", "until", "kept back", "by", "reason")
 ROUTE_COLUMNS: Final = ("route", "status", "exchanges", "learned", "not monitored")
 BASELINE_COLUMNS: Final = ("route", "model", "learned by", "exchanges", "rates", "false alarms")
 RUN_COLUMNS: Final = ("run", "route", "suite", "asked for by", "ended", "status")

@@ -125,6 +125,11 @@ def silenced_route(silences: Sequence[Silence]) -> str:
     return f"{numbers.count(len({one.fingerprint for one in silences}), 'alert')} silenced"
 
 
+def silenced_already(one: Silence) -> str:
+    """That somebody was first to silence the same."""
+    return f"{one.actor} has decided the same already (silenced {silenced(one)})"
+
+
 def no_silence(route: str) -> str:
     """That there is nothing to end."""
     return f"no silence of {route} holds that this would end earlier"
