@@ -81,9 +81,18 @@ def resolve(turn: StageContext) -> StageContext:
     if word is None:
         return turn
     firing = {stream.fires for stream in state.streams.values()}
-    ended = [name for name in state.active if name not in firing]
-    reason = words.OTHER_WAY if word.status == "firing" else word.alert.reason or words.BACK_TO_NORMAL
-    return resolve_alerts(turn, ended, word.alert.ts, reason)
+    for name in sorted(name for name in state.active if name not in firing):
+        turn = resolve_alerts(turn, [name], word.alert.ts, _why_over(state.active[name], word))
+    return turn
+
+
+def _why_over(active: Active, word: StreamObservation) -> str:
+    """Only a rate that is held against the same normal as before has moved back to it."""
+    if word.status == "firing":
+        return words.OTHER_WAY
+    if active.sent.evidence.baseline != word.alert.evidence.baseline:
+        return words.NEW_BASELINE
+    return word.alert.reason or words.BACK_TO_NORMAL
 
 
 def fire(turn: StageContext) -> StageContext:
@@ -196,8 +205,16 @@ def begin_baseline(turn: StageContext) -> StageContext:
     }
     void = [name for name, a in state.active.items() if _is_void(state, name, a.sent.evidence.baseline, change)]
     mutes = {n: m for n, m in state.mutes.items() if m.kind != "accept_baseline" or m.baseline == change.baseline}
+    reason = _why_new(state)
     turn = replace(turn, state=replace(state, baseline=change.baseline, streams=streams, mutes=mutes))
-    return resolve_alerts(turn, void, change.ts, words.NEW_BASELINE)
+    return resolve_alerts(turn, void, change.ts, reason)
+
+
+def _why_new(state: AlertState) -> str:
+    """Who accepted what was just pinned, where that is known here."""
+    accepted = [mute for mute in state.mutes.values() if mute.kind == "accept_baseline"]
+    newest = max(accepted, key=lambda mute: mute.since, default=None)
+    return words.NEW_BASELINE if newest is None else words.ended(newest.kind, newest.actor, newest.reason)
 
 
 def lift_mutes(turn: StageContext) -> StageContext:

@@ -77,6 +77,11 @@ class Mute:
         """When it ends at the latest."""
         return self.since + MUTE_LASTS
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it is no mute for people: what fires was accepted as the new normal, which is being learned."""
+        return self.kind == "accept_baseline"
+
 
 @dataclass(frozen=True, slots=True)
 class FormerSilence:

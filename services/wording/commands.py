@@ -6,7 +6,6 @@ What a command is for, its options and what must be mended in its input stand wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from schemas.evaluation import HazardComparison, Outcome
@@ -30,10 +29,9 @@ def not_monitored(spots: Sequence[tuple[str, str | None, str | None]]) -> str:
     return ", ".join(dict.fromkeys(routes.blind_spot(*spot) for spot in spots)) or "-"
 
 
-def muted(route: str, until: datetime, done: str, actor: str, reason: str) -> str:
-    """A mute: muted is never the same as quiet."""
-    told = f"{done} by {actor}: {reason}"
-    return f"muted on {route}, at the latest until {numbers.moment(until)} ({told})"
+def unheard(route: str, why: str) -> str:
+    """Why nobody hears of something that fires on a route."""
+    return f"{route}: {why}"
 
 
 def volatile(route: str, field: str) -> str:

@@ -86,6 +86,8 @@ OFFERED: Final[tuple[DecisionKind, ...]] = tuple(kind for kind in DECISIONS if k
 
 WITHOUT_REASON: Final = "Reason, unless you only acknowledge or snooze"
 BACK_TO_NORMAL: Final = "back to normal"
+OVER: Final = "it is over"
+"""Of what ended and does not say why: nothing says that a rate moved back but a rate that did."""
 OTHER_WAY: Final = "it moves the other way now"
 NEW_BASELINE: Final = "a new normal was set"
 BY_ITSELF: Final = "Resolved by itself: no safety rate moved, and nothing new was found for 24 hours"
@@ -99,7 +101,7 @@ ONE_OF_ITS_ALERTS: Final = "the rest of the incident stays open"
 
 def all_over(reason: str | None) -> str:
     """That an incident resolved with the last of its alerts, and why that one did."""
-    return f"Resolved: nothing that was found goes on ({reason or BACK_TO_NORMAL})"
+    return f"Resolved: nothing that was found goes on ({reason or OVER})"
 
 
 def silence_for(hours: int) -> str:
@@ -147,6 +149,24 @@ def _done(decision: Decision) -> str:
     if decision.kind == "end_silence":
         return what if decision.expires is None else f"Silence shortened to {numbers.moment(decision.until)}"
     return f"{what} until {numbers.moment(decision.until)}" if decision.kind in ("snooze", "silence") else what
+
+
+def ended(kind: DecisionKind, actor: str, reason: str) -> str:
+    """Why an alert ended by a person's decision: `Accepted as the new normal by mara: we looked at it`."""
+    return f"{kind_by(kind, actor)}: {reason}"
+
+
+def unheard(kind: DecisionKind, actor: str, reason: str, since: datetime, until: datetime) -> str:
+    """Why nobody hears of an alert that fires, by whose decision, and when people do again."""
+    if kind == "accept_baseline":
+        return (
+            f"{kind_by(kind, actor)} ({numbers.moment(since)}): {reason}. What is normal is learned anew from there "
+            "on; the old normal is what it is held against until then"
+        )
+    return (
+        f"One alert muted since {numbers.moment(since)} by {actor} ({DECISIONS[kind].done}): {reason}. It is heard "
+        f"again when the change was gone or has doubled, at the latest {numbers.moment(until)}"
+    )
 
 
 def decision_text(decision: Decision, note: str | None = None) -> str:

@@ -301,3 +301,22 @@ def test_alert_knows_no_silence(fields):
 def test_effect_of_another_size_is_not_what_was_muted():
     small = reading("firing", 1000, effect=SMALL)
     assert told(small, decision("resolve"), reading("firing", 1300, hours=24, effect=FELL)) == [ON, OFF, ON]
+
+
+def test_an_alert_that_ends_against_another_normal_did_not_move_back():
+    """The word against the new baseline may come before the decision and the pin, which travel on other topics."""
+    quiet = reading("quiet", 1600, baseline=NEXT_BASELINE)
+    (_, over) = follow(FIRING, quiet)[1]
+    assert over.reason == decisions.NEW_BASELINE
+
+
+def test_what_a_pin_ends_says_who_accepted_it():
+    inputs = [
+        FIRING,
+        decision("accept_baseline", 17),
+        reading("firing", 1100, signal="pii_leak"),
+        change("pinned", 1200),
+    ]
+    last = follow(*inputs)[1][-1]
+    assert (last.signal, last.status) == ("pii_leak", "resolved")
+    assert last.reason == "Accepted as the new normal by mara: we looked at it"

@@ -19,7 +19,7 @@ from services.api.http.problems import Problem, query_store
 from services.api.pages import forms
 from services.api.pages.render import PageContext, page
 from services.api.resources.baselines import threshold_of
-from services.api.resources.silences import muted_alerts
+from services.api.route_snapshot import muted_alerts
 from services.store import baselines as baseline_store
 from services.store import decisions, incidents, routes, silences
 from services.store.baselines import RouteBaselines

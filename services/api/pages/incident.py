@@ -34,7 +34,7 @@ from services.store.decisions import StaleDecision
 from services.store.incidents import IncidentDetails
 from services.wording import evaluations, nouns, numbers
 from services.wording import incidents as words
-from services.wording.decisions import BACK_TO_NORMAL, DECISIONS, OFFERED
+from services.wording.decisions import DECISIONS, OFFERED, OVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _move(alert: Alert, scale: float, now: SignalRate | None) -> Move:
         bars=bars(alert.effect, scale) if _has_bars(alert) else None,
         size=words.size(alert),
         counted=_counted(now) if _has_bars(alert) else None,
-        over=None if alert.status == "firing" else alert.reason or BACK_TO_NORMAL,
+        over=None if alert.status == "firing" else alert.reason or OVER,
         details=words.details(alert),
     )
 

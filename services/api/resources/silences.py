@@ -9,12 +9,11 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection
 
 from schemas.base import Hash16, Part, iso
 from schemas.decision import LASTS, DecisionKind, Silence, silences_of
 from schemas.exchange import Route
-from services.alert.state import AlertState, Mute
+from services.alert.state import Mute
 from services.api.auth.authorization import Guard, needs, visible_globs, who
 from services.api.decision_outbox import DecisionWriter
 from services.api.http.body import BodyBudget, read_model
@@ -23,14 +22,13 @@ from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
 from services.api.http.problems import Problem, ProblemBody, query_store
 from services.api.resources.decisions import POST_RESPONSES, ActorName, DecisionDraft, Reason, write_draft
+from services.api.route_snapshot import muted_alerts
 from services.ports import Clock
-from services.store import decisions, silences, step_states
-from services.store.codec import CodecError, unpack
+from services.store import decisions, silences
 from services.store.decisions import DecisionFilter, RecordedDecision
 from services.store.engine import Database
 from services.store.silences import KeptNotification
 
-_STEP: Final = "alert"
 _READ_AT_ONCE: Final = 1_000
 LASTS_HOURS: Final = LASTS / timedelta(hours=1)
 MOST_HOURS: Final = 30 * 24
@@ -109,7 +107,7 @@ class MutedAlert(BaseModel):
     """An alert that fires unheard since somebody decided about it: muted is not quiet."""
 
     fingerprint: str
-    kind: DecisionKind = Field(description="The decision that muted it.")
+    kind: DecisionKind = Field(description="The decision since which nobody hears of it.")
     actor: str
     reason: str
     since: datetime
@@ -122,6 +120,9 @@ class SilencePage(BaseModel):
     items: list[SilenceSummary]
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
     muted: list[MutedAlert] | None = Field(description="Of the route that was asked for; null when none was.")
+    accepted: list[MutedAlert] | None = Field(
+        description="What is the new normal of that route since somebody accepted it, until it is learned."
+    )
 
 
 def router(database: Database, guard: Guard, clock: Clock) -> APIRouter:
@@ -153,12 +154,12 @@ def router(database: Database, guard: Guard, clock: Clock) -> APIRouter:
             following = cursor_of(*found[-1].place)
         held_back = await query_store(database, silences.kept_by, [one.id for one, _ in kept[:limit]])
         items = [_shown(one, silence, held_back.get(one.id, ()), now) for one, silence in kept[:limit]]
-        muted = None
+        told: dict[str, Any] = {"items": items, "next": following, "muted": None, "accepted": None}
         if route is not None:
-            muted = []
-            if seen:
-                muted = [_mute(one) for one in await query_store(database, muted_alerts, route, now)]
-        return tagged(request, {"items": items, "next": following, "muted": muted})
+            mutes = await query_store(database, muted_alerts, route, now) if seen else ()
+            told["muted"] = [_mute(one) for one in mutes if not one.is_accepted]
+            told["accepted"] = [_mute(one) for one in mutes if one.is_accepted]
+        return tagged(request, told)
 
     return made
 
@@ -218,15 +219,6 @@ def posting_router(writer: DecisionWriter, database: Database, guard: Guard, bud
 def _body_of(record: type[Part], example: dict[str, Any]) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{record.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
-
-
-def muted_alerts(connection: Connection, route: str, now: datetime) -> tuple[Mute, ...]:
-    """What fires unheard on the route since people decided about it."""
-    stored = step_states.load(connection, _STEP, route)
-    try:
-        return () if stored is None else unpack(AlertState, stored[1]).muted(now)
-    except CodecError:  # of another version: its worker writes it anew
-        return ()
 
 
 def _made(one: RecordedDecision) -> Silence:
