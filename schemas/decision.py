@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from schemas.base import Hash16, Record, Timestamp, hash16
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from schemas.identity import Model
 
 LASTS: Final = timedelta(hours=24)
@@ -35,7 +35,7 @@ class Decision(Record):
     """
 
     kind: DecisionKind
-    route: Route
+    route: ToldRoute
     incident: Hash16 | None = None
     fingerprint: Hash16 | None = None
     silence: Hash16 | None = None

@@ -10,7 +10,7 @@ from typing import Final
 from schemas.alert import Alert, rank
 from schemas.base import hash16, iso
 from schemas.change import Change
-from schemas.decision import Decision
+from schemas.decision import Decision, silences_of
 from schemas.evaluation import Run
 from schemas.fact import Fact
 from schemas.incident import TimelineEntry
@@ -85,7 +85,7 @@ def _rank(fact: Fact) -> int:
 def _order(fact: Fact) -> tuple[datetime, int, int, bool, str]:
     if isinstance(fact, Alert):
         return fact.ts, _rank(fact), fact.event_index, fact.status == "resolved", fact.id
-    return fact.ts, _rank(fact), 0, False, fact.id
+    return fact.ts, _rank(fact), 0, isinstance(fact, Decision) and fact.kind == "end_silence", fact.id
 
 
 def _fire(state: RouteIncidents, alert: Alert) -> RouteIncidents:
@@ -121,6 +121,7 @@ def _calm(state: RouteIncidents, alert: Alert) -> RouteIncidents:
 def _decide(state: RouteIncidents, decision: Decision) -> RouteIncidents:
     if decision.kind in ("announce", "silence", "end_silence"):
         state = replace(state, context=remembered(state.context, decision))
+        state = replace(state, silences=silences_of([decision], state.silences))
     known = decision.incident is None or any(case.incident.id == decision.incident for case in state.cases)
     if not known:
         return replace(state, parked=(*state.parked, decision)[-_KEPT_PARKED:])

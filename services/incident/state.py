@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.alert import Alert, Severity
-from schemas.decision import Decision
+from schemas.decision import Decision, Silence
 from schemas.evaluation import Outcome
 from schemas.fact import Fact
 from schemas.incident import EntryKind, Incident, TimelineEntry
@@ -73,6 +73,7 @@ class RouteIncidents:
         notifications: what to tell, in order.
         context: recent changes, evaluations, announcements and silences: a later incident tells of them.
         parked: decisions that name an incident that is not known yet.
+        silences: of the route, with their ends as people left them. Who tells people applies them.
     """
 
     route: str
@@ -80,6 +81,7 @@ class RouteIncidents:
     notifications: tuple[Notification, ...] = ()
     context: tuple[Fact, ...] = ()
     parked: tuple[Decision, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
     @classmethod
     def start(cls, route: str) -> RouteIncidents:

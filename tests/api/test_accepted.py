@@ -15,7 +15,7 @@ from services.notify.message import MessageOptions, of_incident, plain_lines
 from services.store import incidents, routes, step_states
 from services.store.codec import pack
 from services.store.engine import Database
-from tests.support.api import Wire, api_on, asked, recorded
+from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.records import BASELINE, IDENTITY, ROUTE, at, change, decision, reading
 
 LIES = ("back to normal", "moved back", "muted")

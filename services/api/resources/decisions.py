@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from schemas.base import Hash16, Part, Timestamp, iso, plain_object
 from schemas.decision import Decision, DecisionKind
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from schemas.identity import Model
 from services.api.auth.authorization import Guard, Principal, needs, visible_globs, who
 from services.api.decision_outbox import NO_INCIDENT, DecisionWriter, decision_time
@@ -34,7 +34,7 @@ ActorName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip
 class ChangeAnnouncement(Part):
     """A change of the model that is announced. Who announces it is the key's name, where there are keys."""
 
-    route: Route
+    route: ToldRoute
     model: Model
     reason: Reason
     actor: ActorName | None = None
@@ -50,7 +50,7 @@ class DecisionDraft(Part):
     """
 
     kind: DecisionKind
-    route: Route
+    route: ToldRoute
     incident: Hash16 | None = None
     fingerprint: Hash16 | None = None
     silence: Hash16 | None = None
@@ -258,7 +258,9 @@ def router(database: Database, guard: Guard) -> APIRouter:
     @made.get("/decisions", summary="List decisions", responses={200: {"model": DecisionPage}, **UNCHANGED, **FAULTS})
     async def decisions(
         request: Request,
-        route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
+        route: Annotated[
+            ToldRoute | None, Query(description="Only of this route.", examples=["support-bot/prod"])
+        ] = None,
         incident: Annotated[Hash16 | None, Query(description="Only of this incident.")] = None,
         kind: Annotated[list[DecisionKind] | None, Query(description="Only of these kinds; may be repeated.")] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,

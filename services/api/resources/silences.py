@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.base import Hash16, Part, iso
 from schemas.decision import LASTS, DecisionKind, Silence, silences_of
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from services.alert.state import Mute
 from services.api.auth.authorization import Guard, needs, visible_globs, who
 from services.api.decision_outbox import DecisionWriter
@@ -39,7 +39,7 @@ Hours = Annotated[float, Field(gt=0, le=MOST_HOURS)]
 class NewSilence(Part):
     """A silence: nobody is told of the route's alerts for some hours; the incident stays open, and shows them."""
 
-    route: Route
+    route: ToldRoute
     hours: Hours = Field(LASTS_HOURS, description="How long it holds.")
     reason: Reason
     actor: ActorName | None = Field(None, description="Who; the key's name where it is left out.")
@@ -136,7 +136,7 @@ def router(database: Database, guard: Guard, clock: Clock) -> APIRouter:
     )
     async def list_silences(
         request: Request,
-        route: Annotated[Route | None, Query(description="Only of this route, and what it mutes.")] = None,
+        route: Annotated[ToldRoute | None, Query(description="Only of this route, and what it mutes.")] = None,
         state: Annotated[Literal["active", "past"] | None, Query(description="Only these.")] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
         limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,

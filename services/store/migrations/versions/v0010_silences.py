@@ -40,9 +40,36 @@ def upgrade() -> None:
     op.add_column("outbox", sa.Column("silence", sa.String(), nullable=True))
     op.create_index("ix_outbox_incident", "outbox", ["incident"])
     op.create_index("ix_outbox_silence", "outbox", ["silence"])
+    _make_arrivals()
     rows = [_silence(fact, json.loads(payload)) for fact, payload in op.get_bind().execute(sa.text(_SILENCES))]
     if rows:
         op.bulk_insert(silences, rows)
+
+
+def _make_arrivals() -> None:
+    op.create_table(
+        "arrivals",
+        sa.Column("route", sa.String(), nullable=False),
+        sa.Column("arrived", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("longest", sa.Float(), nullable=False),
+        sa.Column("usual", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("route", name="pk_arrivals"),
+    )
+    op.create_table(
+        "partition_watches",
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("topic", sa.String(), nullable=False),
+        sa.Column("partition", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("looked", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("committed", sa.BigInteger(), nullable=False),
+        sa.Column("end", sa.BigInteger(), nullable=False),
+        sa.Column("moved", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cleared", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("step", "topic", "partition", name="pk_partition_watches"),
+    )
 
 
 def _silence(fact: str, told: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +81,8 @@ def _silence(fact: str, told: dict[str, Any]) -> dict[str, Any]:
 
 def downgrade() -> None:
     """Drop them: the journal has every decision."""
+    op.drop_table("partition_watches")
+    op.drop_table("arrivals")
     op.drop_index("ix_outbox_silence", "outbox")
     op.drop_index("ix_outbox_incident", "outbox")
     op.drop_column("outbox", "silence")
