@@ -18,7 +18,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from schemas.topics import TOPICS
 from services.errors import InputError
-from services.ports import StepLag
+from services.ports import PartitionSight, StepLag
 from services.stream.broker import Broker, options, recognised
 from services.stream.clients import admin, describe_partitions
 
@@ -134,6 +134,34 @@ class GroupLags:
             for topic in names
         )
 
+    async def sights(self) -> tuple[str, tuple[PartitionSight, ...]]:
+        """The cluster's id, and how far each step has read each partition; none of the embedded broker, which lies.
+
+        Raises:
+            aiokafka.errors.KafkaError: if the broker does not answer.
+        """
+        from services.flow import STEPS  # noqa: PLC0415 -- as in `read`
+
+        try:
+            admin = await self._connected()
+            assert self._known is not None
+            if self._known.kind == "embedded":
+                return self._known.cluster, ()
+            together = bool((await group_sizes(admin, (UP_GROUP,)))[UP_GROUP])
+            partitions = await describe_partitions(admin, {name for step in STEPS for name in step.reads})
+            places = [place for some in partitions.values() for place in some]
+            begins, ends = await self._offsets(places)
+            found = []
+            for step in STEPS:
+                committed = await _committed(admin, UP_GROUP if together else f"keelwatch.{step.name}")
+                for one in (place for name in step.reads for place in partitions.get(name, ())):
+                    read = max(committed.get(one, 0), begins[one])
+                    found.append(PartitionSight(step.name, one.topic, one.partition, read, ends[one]))
+        except BaseException:
+            await self.close()
+            raise
+        return self._known.cluster, tuple(found)
+
     async def close(self) -> None:
         """Close the connections."""
         admin, self._admin = self._admin, None
@@ -167,12 +195,7 @@ class GroupLags:
         assert self._known is not None
         if self._known.kind == "embedded":
             return {}
-        places = [place for some in partitions.values() for place in some]
-        if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(**options(self._known).consumer)
-            await self._consumer.start()
-        ends = await self._consumer.end_offsets(places)
-        begins = await self._consumer.beginning_offsets(places)
+        begins, ends = await self._offsets([place for some in partitions.values() for place in some])
         found = {}
         for step, some in topics.items():
             committed = await _committed(admin, UP_GROUP if together else f"keelwatch.{step}")
@@ -180,6 +203,16 @@ class GroupLags:
                 behind = [ends[one] - max(committed.get(one, 0), begins[one]) for one in partitions[name]]
                 found[step, name] = sum(max(records, 0) for records in behind)
         return found
+
+    async def _offsets(
+        self, places: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
+        """Where each partition begins, and one past its last record."""
+        assert self._known is not None
+        if self._consumer is None:
+            self._consumer = AIOKafkaConsumer(**options(self._known).consumer)
+            await self._consumer.start()
+        return await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
 
 
 async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:

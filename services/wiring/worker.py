@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from fastapi import FastAPI
@@ -16,11 +17,13 @@ from services.monitor import Monitor
 from services.observability.health import Check, HealthProbes
 from services.offload import Offload
 from services.ports import Publish
+from services.record.blind_watch import BlindWatch
 from services.record.recorder import Recorder
 from services.settings import Settings
 from services.store import deployment
 from services.store.engine import Database
 from services.stream.broker import Broker
+from services.stream.consumer_groups import GroupLags
 from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandler, alert_handler, detect_handler
 from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
@@ -102,6 +105,8 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         companions: list[Companion] = []
         if database is not None and "evaluate" in names:
             companions.append(evaluation_companion(watched, database, threads.database, process.instance))
+        if database is not None and "record" in names:
+            companions.append(_blind_watch(process, database))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
         if database is None or API not in names:
@@ -130,6 +135,20 @@ def _handler(
     if name == "alert":
         return alert_handler(tools)
     return RecordHandler(Recorder(database, watched.policy).apply, tools)
+
+
+def _blind_watch(process: WorkerProcess, database: Database) -> Companion:
+    """What notices that nothing is seen any more."""
+    lags = GroupLags(process.broker)
+    watch = BlindWatch(database, lags.sights, lambda: datetime.now(UTC))
+
+    async def companion(publish: Publish) -> None:
+        try:
+            await watch.run(publish)
+        finally:
+            await lags.close()
+
+    return companion
 
 
 def _sender(settings: Settings, watched: Monitor, process: WorkerProcess, database: Database) -> Companion:
