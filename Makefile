@@ -23,7 +23,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos rebalance outages parity check docs format bench bench-compare bench-lean bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos rebalance outages parity check docs format bench bench-compare bench-lean bench-live bench-pages bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -49,8 +49,8 @@ test-later: $(STAMP) ## run the same as if it were 400 days later (needs Debian'
 	@PYTHONPATH='$(CURDIR)/tests/support/shifted' FAKETIME_FORCE_MONOTONIC_FIX=0 \
 		faketime -m --exclude-monotonic -f +400d $(RUN) -m pytest -n $(JOBS) -m fast $(PYTEST_ARGS)
 
-chaos: $(STAMP) ## kill workers ten times among 20,000 exchanges and judge what became of each: SEED=n; minutes
-	@$(RUN) -m tests.chaos.run --seed $(SEED) $(CHAOS_ARGS)
+chaos: $(STAMP) ## kill workers ten times among 20,000 exchanges and judge what became of each: SEED="1 2 3 4 5"; minutes a seed
+	@for seed in $(SEED); do $(RUN) -m tests.chaos.run --seed $$seed $(CHAOS_ARGS) || exit; done
 
 check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m ruff format --check .
@@ -77,6 +77,9 @@ bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, r
 
 bench-lean: $(STAMP) ## what an installation and an idle `keelwatch up` take
 	@$(RUN) -m tests.benchmarks.lean --install $(BENCH_ARGS)
+
+bench-live: $(STAMP) ## a page that stays open for ten minutes beside 50 listeners grows by nothing (needs Chromium)
+	@$(RUN) -m tests.benchmarks.live $(BENCH_ARGS)
 
 bench-pages: $(STAMP) ## every list and page with 1,000,000 exchanges and 10,000 incidents, on both databases
 	@$(RUN) -m tests.benchmarks.pages $(BENCH_ARGS)
