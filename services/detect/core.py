@@ -15,7 +15,13 @@ from schemas.position import Position
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
-from services.detect.identities import forget_identity, merge_identities, observe_identity, pinned_change, suspected_change
+from services.detect.identities import (
+    forget_identity,
+    merge_identities,
+    observe_identity,
+    pinned_change,
+    suspected_change,
+)
 from services.detect.readings import reading_of, status_reading
 from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors
 from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState

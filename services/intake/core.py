@@ -185,7 +185,9 @@ class _Identities:
     forgotten: list[tuple[str, int]] = field(default_factory=list)
 
 
-def _identities(state: IntakeState, block: ScoreBlock, picked: NDArray[np.int64], ts: NDArray[np.float64]) -> _Identities:
+def _identities(
+    state: IntakeState, block: ScoreBlock, picked: NDArray[np.int64], ts: NDArray[np.float64]
+) -> _Identities:
     found = _Identities(state.volatility)
     for row, i in enumerate(picked):
         model = block.identities[block.identity[i]]

@@ -1,4 +1,4 @@
-"""The values that a slice's dimension had: tags come from outside, and each value would be rows and streams for good."""
+"""The values that a slice's dimension had: tags come from outside, and each value would be rows for good."""
 
 from __future__ import annotations
 

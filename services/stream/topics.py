@@ -107,7 +107,10 @@ async def create(broker: Broker, topics: Sequence[Topic]) -> tuple[tuple[str, ..
         made: list[str] = []
         if missing:
             response = await client.create_topics(
-                [NewTopic(topic.name, topic.partitions, replicas, topic_configs=settings_of_new(topic)) for topic in missing]
+                [
+                    NewTopic(topic.name, topic.partitions, replicas, topic_configs=settings_of_new(topic))
+                    for topic in missing
+                ]
             )
             made = _made(response.topic_errors)
         return tuple(made), await _settled(client, topics)

@@ -76,7 +76,9 @@ def test_a_route_whose_identities_are_hostile_learns_all_the_same() -> None:
     assert state.pinned is not None
     assert most < 32_000
     volatile = [one.signal for one in readings if one.detector == "identity"]
-    assert len(volatile) == len(set(volatile)) == len(IDENTITY_FIELDS) - 1, "each once, and what a person calls it stays"
+    assert len(volatile) == len(set(volatile)) == len(IDENTITY_FIELDS) - 1, (
+        "each once, and what a person calls it stays"
+    )
     assert "requested" not in volatile
 
 

@@ -160,7 +160,12 @@ def test_vectors_and_unscored_signals_reach_the_rows():
 
 @pytest.mark.parametrize("ahead", [2 * 3600.0, 64 * 365.25 * 86_400])
 def test_a_time_that_nobody_believes_decides_nothing(ahead):
-    some = [Row("a", 0, 10.0), Row("b", 1, ahead, flags=("skew",)), Row("c", 2, 20.0), Row("d", 3, ahead, flags=("skew",))]
+    some = [
+        Row("a", 0, 10.0),
+        Row("b", 1, ahead, flags=("skew",)),
+        Row("c", 2, 20.0),
+        Row("d", 3, ahead, flags=("skew",)),
+    ]
     state, outs = run(blocks(some, [1, 3]))
     first = block(some).ts[0].timestamp()
     assert [ts - first for out in outs for ts in out.rows.ts] == pytest.approx([0.0, 0.0, 10.0, 10.0])
