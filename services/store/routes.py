@@ -102,6 +102,11 @@ def note_arrival(connection: Connection, names: Iterable[str], now: datetime) ->
     connection.execute(update(_ROUTES).where(_ROUTES.c.route.in_(sorted(names))).values(arrived=now))
 
 
+def arrivals(connection: Connection) -> dict[str, datetime | None]:
+    """Route -> when its last exchange came, by our own clock; of all routes."""
+    return {row.route: row.arrived for row in connection.execute(select(_ROUTES.c.route, _ROUTES.c.arrived))}
+
+
 def set_clock(connection: Connection, route: str, now: datetime) -> None:
     """Move the route's clock."""
     ensure(connection, route)

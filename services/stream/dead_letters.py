@@ -69,7 +69,7 @@ class DeadLetterReplay:
         self.left[reason] = self.left.get(reason, 0) + 1
 
 
-TOO_LONG: Final = "only its first 256 KiB were kept: publish it again from where it came"
+TOO_LONG: Final = "its content was not kept whole: publish it again from where it came"
 FAILED_AGAIN: Final = "failed once more after an earlier run had sent it: mend it, and publish it anew"
 NO_LETTER: Final = "the record is no dead letter"
 

@@ -36,6 +36,7 @@ from services.detect.state import DetectionPlan, DetectState
 from services.evaluate.triggers import due_runs
 from services.ingest.decode import decode
 from services.monitor import RoutePolicy
+from services.monitor.route_limit import RouteLimit
 from services.offload import Offload
 from services.ports import Clock, Received
 from services.score.core import ScoredBatch
@@ -84,9 +85,14 @@ class ScoreHandler(_Stateless):
         score: Callable[[Sequence[Received]], ScoredBatch],
         cpu: Offload,
         cluster: Callable[[], Awaitable[str]],
+        limit: RouteLimit | None = None,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
-        """`cluster` asks the broker for its id: it is part of every exchange's position. `clock` is our own."""
+        """`cluster` asks the broker for its id: it is part of every exchange's position. `clock` is our own.
+
+        `limit` says which routes may be new; without one all may.
+        """
+        self._limit = limit
         self._score = score
         self._clock = clock
         self._cpu = cpu
@@ -110,6 +116,8 @@ class ScoreHandler(_Stateless):
         for message in messages:
             item = _decoded(message, cluster, now)
             if isinstance(item, Received):
+                item = self._admitted(item, message, now)
+            if isinstance(item, Received):
                 received.append(item)
             elif isinstance(item, DeadLetter):
                 seen = message.ts if message.appended else min(message.ts, now)
@@ -120,6 +128,14 @@ class ScoreHandler(_Stateless):
         topic = messages[0].topic
         made += [outgoing_dead_letter(letter, topic) for letter in scored.dead]
         return made + [outgoing(record) for record in (*scored.blocks, *scored.samples)]
+
+    def _admitted(self, item: Received, message: TopicMessage, now: datetime) -> Received | DeadLetter:
+        """The exchange, or its dead letter if its route may not be new."""
+        reason = None if self._limit is None else self._limit.refusal(item.exchange.route, now)
+        if self._limit is None or reason is None:
+            return item
+        letter = DeadLetter.of(message.value, self.name, reason, item.position)
+        return letter if self._limit.keeps_content(now) else letter.model_copy(update={"raw": ""})
 
 
 def _decoded(message: TopicMessage, cluster: str, now: datetime) -> Received | DeadLetter | OutgoingRecord:
