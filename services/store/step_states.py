@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -29,7 +30,12 @@ class StateRow(Base, table=True):
 
 
 _STATES = table(StateRow)
-_CHANCE_BITS = 31
+_CHANCE_BITS: Final = 31
+
+
+def saves(version: int) -> int:
+    """How often the state of this version was saved."""
+    return version % (1 << _CHANCE_BITS)
 
 
 def load(connection: Connection, step: str, route: str) -> tuple[int, bytes] | None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from detectors.events import Events
 from detectors.rate_shift import RateShift
 from schemas.identity import IDENTITY_FIELDS, Model, identity_of
+from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from services.detect.core import FORGETS, step
 from services.detect.serialization import pack_running_state
@@ -68,7 +69,8 @@ def test_sixty_thousand_exchanges_of_hostile_identities_and_tags_leave_little() 
 
 
 def test_a_route_whose_identities_are_hostile_learns_all_the_same() -> None:
-    state, readings, most = DetectState.start(ROUTE), [], 0
+    state, most = DetectState.start(ROUTE), 0
+    readings: list[Reading] = []
     for one in hostile(2_000):
         state, output = step(PLAN, state, [one])
         readings += output.readings
@@ -98,7 +100,8 @@ def newcomers(n: int) -> list[Row]:
 
 
 def test_identities_that_are_idle_are_forgotten_and_the_baselines_is_not() -> None:
-    state, readings = DetectState.start(ROUTE), []
+    state = DetectState.start(ROUTE)
+    readings: list[Reading] = []
     for one in blocks(newcomers(4_000), 128):
         state, output = step(PLAN, state, [one])
         readings += output.readings
@@ -118,6 +121,7 @@ def test_what_is_forgotten_does_not_depend_on_how_blocks_are_cut(cuts: list[int]
         state, said = DetectState.start(ROUTE), []
         for one in blocks(some, cut):
             state, output = step(PLAN, state, [one])
-            said += [(one.id, one.event_index) for one in (*output.readings, *output.changes)]
+            said += [(one.id, one.event_index) for one in output.readings]
+            said += [(one.id, one.event_index) for one in output.changes]
         kept.append((sorted(state.known.models), sorted(state.watch.running), sorted(said)))
     assert kept[0] == kept[1]
