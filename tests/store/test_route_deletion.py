@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -101,7 +102,7 @@ class Event:
         self.offset, self.value, self.acked = offset, value, False
 
     @property
-    def message(self):
+    def message(self) -> object:
         made = TopicMessage("keelwatch.scores", 0, self.offset, self.value, START)
         return type(
             "Message",
@@ -141,7 +142,7 @@ async def _forgotten(database: Database) -> None:
     loop = StepLoop(handler, send, lambda: 1, die=lambda code: pytest.fail(f"ended with {code}"))
     given = [Event(i, one.encode()) for i, one in enumerate(blocks(rows(40), 10, ROUTE))]
 
-    async def batches(some: list[Event]):
+    async def batches(some: list[Event]) -> AsyncIterator[list[Event]]:
         yield some
 
     try:
