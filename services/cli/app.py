@@ -81,6 +81,7 @@ class Commands(LazyGroup):
         Later("silence", "services.cli.silences:app", "Silences: for a while nobody is told of a route's alerts."),
         Later("key", "services.cli.keys:app", "API keys. While there is none the API answers on this machine alone."),
         Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),
+        Later("route", "services.cli.routes:app", "Routes: which there are, and how one is deleted."),
         Later("schedule", "services.cli.schedules:app", "Schedules: when suites are run by the clock."),
         Later("suite", "services.cli.suites:app", "Suites: what a model is asked."),
     )

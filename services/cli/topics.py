@@ -91,7 +91,10 @@ def publish(
     topic: Annotated[str, typer.Option(metavar="T", help="Topic of the exchanges.")] = EXCHANGES.name,
     rate: Annotated[float | None, typer.Option(metavar="N", help="At most so many a second; else no limit.")] = None,
 ) -> None:
-    """Send the lines of a file, keyed by route: exit code 1 if the broker did not acknowledge all of them."""
+    """Send the lines of a file, keyed by route: exit code 1 if the broker did not acknowledge all of them.
+
+    A line without `ts` counts from when it arrives.
+    """
     size_of(file)
     if rate is not None and not rate > 0:
         raise InputError("--rate: must be above 0")

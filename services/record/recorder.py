@@ -70,6 +70,7 @@ class _Batch:
     saved: dict[str, _Saved] = field(default_factory=dict)
     identities: dict[str, set[str]] = field(default_factory=dict)
     clocks: set[str] = field(default_factory=set)
+    arrived: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
 
     def routes(self) -> set[str]:
@@ -88,10 +89,7 @@ class Recorder:
         policy: Callable[[str], RoutePolicy],
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
-        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups.
-
-        `clock` is the one on the wall: when a route was last heard of.
-        """
+        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups. `clock` is ours."""
         self._clock = clock
         self._database = database
         self._policy = policy
@@ -144,6 +142,8 @@ class Recorder:
         scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
         scores.add(connection, [row for part in parts for row in part.rows])
         rollups.add(connection, rollup_rows(part.sums for part in parts))
+        if batch.arrived:
+            routes.note_arrival(connection, batch.arrived, self._clock())
 
     def _load(self, connection: Connection, route: str) -> _Saved:
         if route in self._known:
@@ -160,6 +160,8 @@ class Recorder:
             return
         version = step_states.save(connection, STEP, state.route, before.version, blob)
         batch.saved[state.route] = _Saved(version, blob, state)
+        if state.count > before.state.count:
+            batch.arrived.add(state.route)
         if state.clock is not None and state.clock != before.state.clock:
             routes.set_clock(connection, state.route, moment(state.clock))
             batch.clocks.add(state.route)
@@ -193,13 +195,9 @@ class Recorder:
 
 
 def _retain(connection: Connection, batch: _Batch) -> None:
-    """Delete what is beyond the retention of the contract; last, since incidents hold rows."""
+    """Delete what a route has too many of; last, since incidents hold rows. What is too old goes by a timer."""
     for route, identities in batch.identities.items():
         scores.prune(connection, route, identities)
-    for route in sorted(batch.clocks | {sample.route for sample in batch.samples}):
-        clock = routes.clock(connection, route)
-        if clock is not None:
-            samples.expire(connection, route, clock)
 
 
 def _by_kind(records: Iterable[Record]) -> _Batch:

@@ -26,7 +26,7 @@ from services.store.engine import Conflict
 from services.store.journal import JournalRow
 from services.store.readings import learning_of
 from services.store.routes import RouteRow
-from services.store.tables import EVERYTHING, Base, TimeCursor, older_than, table, visible
+from services.store.tables import EVERYTHING, WRITTEN, Base, TimeCursor, older_than, table, visible
 
 
 class BaselineRow(Base, table=True):
@@ -36,6 +36,7 @@ class BaselineRow(Base, table=True):
     id: str = Field(primary_key=True)
     route: str = Field(index=True)
     blob: bytes = Field(sa_type=LargeBinary)
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 class CandidateRow(Base, table=True):

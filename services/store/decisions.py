@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from sqlalchemy import (
@@ -56,6 +56,7 @@ class DecisionRow(Base, table=True):
 
 
 CLAIMED_AT_ONCE: Final = 200
+KEEP_PUBLISHED: Final = timedelta(days=7)
 _DECISIONS = table(DecisionRow)
 _WAITS = _DECISIONS.c.published.is_(None)
 

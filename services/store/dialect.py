@@ -137,8 +137,16 @@ def upsert(
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new, where=where), rows)
 
 
-def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], sums: Sequence[str]) -> None:
+def add_up(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    sums: Sequence[str],
+    replaced: Sequence[str] = (),
+) -> None:
     """Insert the rows, each key once; where the primary key is there already, add the columns `sums` to what is stored.
+
+    The columns `replaced` are those of the rows in any case.
 
     On PostgreSQL all rows travel as one array a column: these are by far the most rows, and one message each took
     half of the time of a batch.
@@ -148,6 +156,7 @@ def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]],
     statement = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     added = {name: table.c[name] + statement.excluded[name] for name in sums}
+    added |= {name: statement.excluded[name] for name in replaced}
     updating = {"index_elements": keys, "set_": added}
     if connection.dialect.name == "sqlite":
         connection.execute(statement.on_conflict_do_update(**updating), rows)

@@ -36,13 +36,13 @@ from services.store.dialect import upsert
 from services.store.journal import (
     MOST_WITHIN,
 )
-from services.store.tables import EVERYTHING, Base, UtcDateTime, older_than, table, visible
+from services.store.tables import EVERYTHING, WRITTEN, Base, UtcDateTime, older_than, table, today, visible
 
 
 class IncidentRow(Base, table=True):
     """One incident, derived from its route's journal: at most one of a route is not resolved.
 
-    `false_alarm` says that somebody called it one.
+    `false_alarm` says that somebody called it one; `written` is the day of its last change, by our own clock.
     """
 
     __tablename__ = "incidents"
@@ -65,6 +65,7 @@ class IncidentRow(Base, table=True):
     opened_at: datetime = Field(sa_type=cast(Any, UtcDateTime))
     payload: str = Field(sa_type=Text)
     false_alarm: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 _INCIDENTS = table(IncidentRow)
@@ -131,6 +132,7 @@ def _row(incident: Incident, false_alarms: Collection[str]) -> dict[str, Any]:
         "opened_at": incident.opened_at,
         "payload": incident.encode().decode(),
         "false_alarm": any(entry.ref in false_alarms for entry in incident.timeline),
+        "written": today(),
     }
 
 

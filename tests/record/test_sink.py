@@ -60,7 +60,7 @@ OTHERS = {  # tables of other steps
 # How often a state was saved and where a fact stands in the journal depend on how the records came.
 ARRIVAL = {
     "journal": {"seq", "salt", "commitment", "hash"},
-    "routes": {"journal_hash"},
+    "routes": {"journal_hash", "arrived"},
     "states": {"version"},
 }
 
