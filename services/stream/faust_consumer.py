@@ -170,8 +170,10 @@ class _Thread(driver.AIOKafkaConsumerThread):
         stable = consumer.last_stable_offset(tp)
         return cast(int, consumer.highwater(tp) if stable is None or stable < 0 else stable)
 
-    async def _fetch_records(self, consumer: Any, active_partitions: Any, **limits: Any) -> Any:
-        found = await super()._fetch_records(consumer, active_partitions, **limits)
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: set[Any], timeout: float | None = None, max_records: int | None = None
+    ) -> Any:
+        found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         if not found and self.consumer.flow_active:
             cast(StreamConsumer, self.consumer).passed = _positions(consumer)
         return found
