@@ -71,7 +71,10 @@ def test_an_older_database_is_brought_up_to_date_with_all_that_it_holds(new_url:
             command.downgrade(alembic_config(connection), "0001")
             assert "evaluations" not in inspect(connection).get_table_names()
         open_database(url).close()
-        assert dump(database) == before
+        after = dump(database)
+        assert before.pop("arrivals")
+        assert after.pop("arrivals") == []  # by our own clock: nothing else says when that was
+        assert after == before
         assert len(before["journal"]) > 5
 
 
