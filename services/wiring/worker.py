@@ -20,6 +20,7 @@ from services.ports import Publish
 from services.record.blind_watch import BlindWatch
 from services.record.recorder import Recorder
 from services.settings import Settings
+from services.store import deployment
 from services.store.engine import Database
 from services.stream.broker import Broker
 from services.stream.consumer_groups import GroupLags
@@ -70,12 +71,14 @@ class WorkerSetup:
         handlers: made with the function that asks the broker for its id. companions: what runs beside them.
         extend: adds the API's paths to those of the probes; None when this process has no API.
         checks: more that must be well for the process to be ready.
+        deployment: id of its database; empty without one.
     """
 
     handlers: Callable[[AskClusterId], Sequence[Handler]]
     companions: Sequence[Companion] = ()
     extend: Callable[[FastAPI, HealthProbes], None] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
+    deployment: str = ""
 
 
 @contextmanager
@@ -93,6 +96,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         stack.callback(threads.cpu.close)
         stack.callback(threads.database.close)
         database = claim_for_worker(stack, settings.database) if set(names) - {"score"} else None
+        known = "" if database is None else database.transact(deployment.identity)
         streamed = [name for name in names if name in STREAMED]
 
         def made(cluster: AskClusterId) -> Sequence[Handler]:
@@ -106,13 +110,13 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
         if database is None or API not in names:
-            yield WorkerSetup(made, companions)
+            yield WorkerSetup(made, companions, deployment=known)
             return
         check_host(process.host, keys=seed_first_key(settings, database))
         part = api_part(
             database, watched.policy, process.broker, process.host, process.registry, slack_actions(settings)
         )
-        yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks)
+        yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks, known)
 
 
 def _handler(
