@@ -260,10 +260,12 @@ class ProcessProbes:
 
     Attributes:
         unready: what keeps it from being ready, by check. stuck: why its watchdog would end it; None when it is well.
+        waiting: topic -> records that wait for it, where the broker does not tell.
     """
 
     unready: Callable[[], Mapping[str, str]] = dict
     stuck: Callable[[], str | None] = lambda: None
+    waiting: Callable[[], Mapping[str, int]] = dict
 
 
 class SystemHealth:

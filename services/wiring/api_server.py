@@ -133,7 +133,7 @@ def api_part(
                 _close_live(api)
 
     def extended(app: FastAPI, health: HealthProbes) -> None:
-        system.probes = ProcessProbes(health.reasons, health.stuck)
+        system.probes = ProcessProbes(health.reasons, health.stuck, health.waiting)
         extend_with(app, api)
         if extend is not None:
             extend(app, api)

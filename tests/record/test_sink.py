@@ -66,7 +66,7 @@ ARRIVAL = {
 
 
 def recorder(database: Database) -> Recorder:
-    return Recorder(database, lambda route: POLICY)
+    return Recorder(database, lambda route: POLICY, lambda: START)
 
 
 def recorded(database: Database, pieces: Sequence[Sequence[Record]]) -> dict[str, list[tuple]]:
