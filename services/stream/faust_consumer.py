@@ -1,6 +1,6 @@
 """faust's consumer as the steps need it: where a partition is read from, how far it is done, how its group is left.
 
-Two faults of faust and aiokafka together lose records, and one counts for ever what is none:
+Faust and aiokafka together lose records, stand still, and count for ever what is none:
 
 - What is fetched while a group is dealt anew, faust drops, and seeks back to what is committed. aiokafka passes over
   a partition of which nothing is, or only the offset 0: all that was dropped of it would never be read.
