@@ -1,14 +1,12 @@
 """The journal: facts of each route, append-only and hash-chained, and the queries that page through them.
 
-commitment = sha256(salt || payload), hash = sha256(previous hash || commitment || meta), meta = canonical JSON of
-(route, seq, kind, fact, ts). The number and hash of the last entry are kept beside the journal. An erased entry has
-neither payload nor salt, and a later entry of kind `erasure` says so: without one, a missing payload is tampering.
-Whoever can write the whole database can make a new chain: it shows edits of single rows, not a rewritten history.
+Chained as `services.store.hash_chain` says, with (route, seq, kind, fact, ts) as meta. The number and hash of the last
+entry are kept beside the journal, and the audit log notes them. An erased entry has neither payload nor salt, and a
+later entry of kind `erasure` says so: without one, a missing payload is tampering.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,14 +29,14 @@ from sqlalchemy import (
 from sqlmodel import Field, UniqueConstraint
 
 from schemas.alert import Alert
-from schemas.base import canonical, iso
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, Run
 from schemas.fact import Fact
-from services.store import routes
+from services.store import audit_log, routes
 from services.store.dialect import json_text
 from services.store.engine import StoreError
+from services.store.hash_chain import SALT_BYTES, commitment_of, hash_of
 from services.store.routes import RouteRow
 from services.store.tables import EVERYTHING, Base, TimeCursor, UtcDateTime, older_than, table, visible
 
@@ -60,7 +58,6 @@ class JournalRow(Base, table=True):
 
 
 ERASURE: Final = "erasure"
-SALT_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +73,6 @@ class JournalEntry:
     salt: bytes | None
     commitment: str
     hash: str
-
-
-def commitment_of(salt: bytes, payload: str) -> str:
-    """Binds the entry to its payload; without the salt nobody can test a guess of an erased one."""
-    return hashlib.sha256(salt + payload.encode()).hexdigest()
-
-
-def hash_of(previous: str, commitment: str, meta: tuple[str, int, str, str, datetime]) -> str:
-    """Binds the entry to its place and to all before it."""
-    *place, ts = meta
-    return hashlib.sha256(previous.encode() + commitment.encode() + canonical([*place, iso(ts)])).hexdigest()
 
 
 def chain_problems(entries: Sequence[JournalEntry], head: tuple[int, str]) -> tuple[str, ...]:
@@ -204,6 +190,7 @@ def _write(connection: Connection, route: str, facts: Iterable[tuple[str, str, d
     if rows:
         connection.execute(insert(_JOURNAL), rows)
         routes.set_head(connection, route, seq, previous)
+        audit_log.note(connection, "routes", [(route,)])
 
 
 def facts(connection: Connection, route: str, since: datetime | None = None) -> tuple[Fact, ...]:

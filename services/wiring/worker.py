@@ -89,7 +89,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         threads = Threads(Offload("cpu"), Offload("database"))
         stack.callback(threads.cpu.close)
         stack.callback(threads.database.close)
-        database = claim_for_worker(stack, settings.database) if set(names) - {"score"} else None
+        database = claim_for_worker(stack, settings) if set(names) - {"score"} else None
         streamed = [name for name in names if name in STREAMED]
 
         def made(cluster: AskClusterId) -> Sequence[Handler]:
