@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from schemas.base import Hash16, Record, Timestamp, hash16
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from schemas.identity import Model
 
 _LASTS: Final = timedelta(hours=24)
@@ -27,7 +27,7 @@ class Decision(Record):
     """A person's decision on a route or one of its incidents, with the reason and who took it."""
 
     kind: DecisionKind
-    route: Route
+    route: ToldRoute
     incident: Hash16 | None = None
     fingerprint: Hash16 | None = None
     model: Model | None = None

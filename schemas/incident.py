@@ -7,7 +7,7 @@ from typing import Literal
 from schemas.alert import Severity
 from schemas.base import Hash16, NonNegative, Part, Record, Timestamp, hash16
 from schemas.evaluation import Outcome
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 
 IncidentState = Literal["open", "acknowledged", "snoozed", "resolved"]
 Verdict = Literal["model", "users", "both", "ruler", "unknown"]
@@ -49,7 +49,7 @@ class Incident(Record):
     """One shift of one route: what moved, since when, who is to blame and what was done about it."""
 
     id: Hash16
-    route: Route
+    route: ToldRoute
     state: IncidentState
     opened_event_index: NonNegative
     opened_at: Timestamp

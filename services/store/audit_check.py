@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 from sqlalchemy import Connection, select
@@ -35,11 +36,12 @@ class AuditReport:
     """What a check found.
 
     Attributes:
-        entries: in the log; hash: of the last one. rows: that were compared. journals: whose chains were checked.
+        entries: in the log, since `begun`; hash: of the last one. rows: that were compared. journals: whose chains were checked.
         outside: number of the entry that the head outside the database names; None where there is no such head.
     """
 
     entries: int
+    begun: datetime | None
     hash: str
     rows: int
     journals: int
@@ -57,10 +59,10 @@ def check(connection: Connection, outside: tuple[int, str] | None) -> AuditRepor
     all_metadata()
     problems: list[AuditProblem] = []
     last: dict[tuple[str, str], AuditEntry] = {}
-    n, previous, named = 0, "", None
+    n, previous, named, begun = 0, "", None, None
     for entry in audit_log.entries(connection):
         problems += _faults(entry, n + 1, previous)
-        n, previous = entry.seq, entry.hash
+        n, previous, begun = entry.seq, entry.hash, begun or entry.ts
         if outside is not None and entry.seq == outside[0]:
             named = entry.hash
         last[entry.thing, entry.subject] = entry
@@ -71,7 +73,7 @@ def check(connection: Connection, outside: tuple[int, str] | None) -> AuditRepor
     rows, found = _rows(connection, last)
     journals, broken = _journals(connection)
     problems += [*found, *broken]
-    return AuditReport(n, previous, rows, journals, None if outside is None else outside[0], tuple(problems))
+    return AuditReport(n, begun, previous, rows, journals, None if outside is None else outside[0], tuple(problems))
 
 
 def _faults(entry: AuditEntry, seq: int, previous: str) -> Iterator[AuditProblem]:

@@ -66,6 +66,8 @@ _LOG: Final = table(AuditRow)
 _AT_ONCE: Final = 200
 _HEAD: Final = "audit_head"
 START: Final = "start"
+REPLAYS: Final = "dead_letter_replays"
+"""Dead letters that somebody sent again: no table, but an act."""
 Key = tuple[Any, ...]
 T = TypeVar("T")
 

@@ -142,7 +142,7 @@ def open_database(url: str, *, create: bool = True, heads: Path | None = None) -
             f"the database {without_password(parsed)} was written by a newer version of Keelwatch ({error}); "
             "upgrade Keelwatch"
         ) from error
-    outside = None if heads is None else AuditHead.of(heads, _place(parsed))
+    outside = None if heads is None else audit_head(heads, url)
     if outside is not None and outside.read() is None:
         outside.keep(*head)
     return Database(engine, outside)
@@ -234,9 +234,11 @@ def without_password(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
-def _place(url: URL) -> str:
-    """What the database is called wherever it is opened from."""
-    return str(Path(url.database or "").resolve()) if url.drivername == "sqlite" else without_password(url)
+def audit_head(folder: Path, url: str) -> AuditHead:
+    """Where the head of the audit log of the database at `url` is kept; it is called the same from wherever it is."""
+    parsed = parse_url(url)
+    sqlite = parsed.drivername == "sqlite"
+    return AuditHead.of(folder, str(Path(parsed.database or "").resolve()) if sqlite else without_password(parsed))
 
 
 def _check_file(url: URL, create: bool) -> None:

@@ -24,7 +24,7 @@ from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandle
 from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
-from services.wiring.adapters import evaluation_companion, scorer, sender, slack_actions
+from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
 from services.wiring.api_server import api_part
 from services.wiring.database import claim_for_worker, seed_first_key
 
@@ -98,6 +98,8 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         companions: list[Companion] = []
         if database is not None and "evaluate" in names:
             companions.append(evaluation_companion(watched, database, threads.database, process.instance))
+        if database is not None and "record" in names:
+            companions.append(audit_companion(watched, database))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
         if database is None or API not in names:
