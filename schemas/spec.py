@@ -15,8 +15,8 @@ from schemas.reading import Direction, Unit
 
 SpecKind = Literal["signal", "shift", "rate", "event", "suite", "blind", "audit"]
 """`signal`: a measurement of one exchange. The others say what an alert's family is made of: `shift` of a distribution,
-`rate` of a signal, `event` that must not happen once, `suite` that regressed, `blind` where nothing can be said, `audit`
-of our own records."""
+`rate` of a signal, `event` that must not happen once, `suite` that regressed, `blind` where nothing can be said,
+`audit` of our own records."""
 
 Mover = Literal["model", "users", "ruler"]
 

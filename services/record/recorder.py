@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
@@ -26,6 +26,7 @@ from services.record.core import Additions, additions, outbox_row, rollup_rows, 
 from services.store import (
     dead_letters,
     deliveries,
+    erasure,
     fleet,
     incidents,
     journal,
@@ -115,6 +116,7 @@ class Recorder:
     def _take_scores(self, connection: Connection, batch: _Batch) -> None:
         """Score rows, rollups and fence of the blocks, through the one core that counts exchanges."""
         parts: list[Additions] = []
+        erased = erasure.still_erased(connection)
         for route, blocks in _by_route(batch.blocks).items():
             before = self._load(connection, route)
             state = before.state
@@ -125,7 +127,7 @@ class Recorder:
                 batch.identities.setdefault(route, set()).update(intake.models)
             self._save(connection, batch, before, state)
         scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
-        scores.add(connection, [row for part in parts for row in part.rows])
+        scores.add(connection, [row for part in parts for row in part.rows if not _is_erased(row, erased)])
         rollups.add(connection, rollup_rows(part.sums for part in parts))
 
     def _load(self, connection: Connection, route: str) -> _Saved:
@@ -148,7 +150,8 @@ class Recorder:
             batch.clocks.add(state.route)
 
     def _take_the_rest(self, connection: Connection, batch: _Batch) -> None:
-        samples.add(connection, batch.samples)
+        erased = erasure.still_erased(connection) if batch.samples else None
+        samples.add(connection, [one for one in batch.samples if not _is_erased(vars(one), erased)])
         readings.add(connection, batch.readings)
         dead_letters.add(connection, batch.dead)
         for route, facts in batch.facts.items():
@@ -160,10 +163,7 @@ class Recorder:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
         waiting = {route for route in batch.clocks if incidents.has_unresolved(connection, route)}
         for route in sorted(batch.changed | waiting):
-            facts = self._facts_of(connection, route)
-            derived = fold(route, facts, routes.clock(connection, route))
-            incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
-            deliveries.reconcile(connection, route, [outbox_row(one) for one in derived.notifications])
+            derive(connection, route, self._facts_of(connection, route))
 
     def _facts_of(self, connection: Connection, route: str) -> tuple[Fact, ...]:
         """The route's facts; read again only when its journal has grown."""
@@ -171,6 +171,20 @@ class Recorder:
         if route not in self._facts or self._facts[route][0] != head:
             _remember(self._facts, route, (head, journal.facts(connection, route)))
         return self._facts[route][1]
+
+
+def _is_erased(names: Mapping[str, Any], erased: erasure.ErasedTest | None) -> bool:
+    """Whether it is of somebody who was erased after it, and was still under way."""
+    if erased is None:
+        return False
+    return erased({kind: names[kind] for kind in ("user", "conversation", "id")}, names["ts"])
+
+
+def derive(connection: Connection, route: str, facts: Sequence[Fact]) -> None:
+    """Make the route's incidents and notifications those of these facts, which are all that its journal holds."""
+    derived = fold(route, facts, routes.clock(connection, route))
+    incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
+    deliveries.reconcile(connection, route, [outbox_row(one) for one in derived.notifications])
 
 
 def _retain(connection: Connection, batch: _Batch) -> None:

@@ -15,9 +15,11 @@ from services.store.hash_chain import commitment_of, hash_of
 from services.store.journal import JournalRow
 from services.store.tables import all_metadata, table
 
-AuditFault = Literal["changed", "removed", "added", "altered", "entry", "act", "cut", "rewritten", "journal", "unreadable"]
-"""`altered`: found changed before it was written again. `entry`: of the log itself. `cut`, `rewritten`: by the head that
-is kept outside the database. `journal`: a route's own chain."""
+AuditFault = Literal[
+    "changed", "removed", "added", "altered", "entry", "act", "cut", "rewritten", "journal", "unreadable"
+]
+"""`altered`: found changed before it was written again. `entry`: of the log itself. `cut`, `rewritten`: by the head
+that is kept outside the database. `journal`: a route's own chain."""
 JOURNAL: Final = "journal"
 
 
@@ -36,7 +38,7 @@ class AuditReport:
     """What a check found.
 
     Attributes:
-        entries: in the log, since `begun`; hash: of the last one. rows: that were compared. journals: whose chains were checked.
+        entries: in the log, since `begun`; hash: of the last one. rows, journals: that were compared.
         outside: number of the entry that the head outside the database names; None where there is no such head.
     """
 
@@ -50,7 +52,7 @@ class AuditReport:
 
 
 def check(connection: Connection, outside: tuple[int, str] | None) -> AuditReport:
-    """Compare the whole log with every row that it covers, every journal with its own chain, and the log with `outside`.
+    """Compare the whole log with every row that it covers, with `outside`, and every journal with its own chain.
 
     Args:
         connection: a transaction that sees one state of the database.
@@ -115,7 +117,9 @@ def _journals(connection: Connection) -> tuple[int, list[AuditProblem]]:
     found: list[AuditProblem] = []
     for route in known:
         try:
-            found += [AuditProblem("journal", JOURNAL, (route,), words) for words in journal.verify_chain(connection, route)]
+            found += [
+                AuditProblem("journal", JOURNAL, (route,), words) for words in journal.verify_chain(connection, route)
+            ]
         except (ValueError, TypeError) as error:
             found.append(AuditProblem("unreadable", JOURNAL, (route,), type(error).__name__))
     return len(known), found

@@ -66,6 +66,7 @@ _LOG: Final = table(AuditRow)
 _AT_ONCE: Final = 200
 _HEAD: Final = "audit_head"
 START: Final = "start"
+ERASURES: Final = "erasures"
 REPLAYS: Final = "dead_letter_replays"
 """Dead letters that somebody sent again: no table, but an act."""
 Key = tuple[Any, ...]
@@ -182,9 +183,7 @@ def entries(connection: Connection) -> Iterable[AuditEntry]:
     return (AuditEntry(*row) for row in connection.execute(query))
 
 
-def _compare(
-    connection: Connection, thing: str, keys: Iterable[Key], there: AuditAction, gone: AuditAction
-) -> None:
+def _compare(connection: Connection, thing: str, keys: Iterable[Key], there: AuditAction, gone: AuditAction) -> None:
     lock(connection, "audit")
     for some in _parts(dict.fromkeys(keys)):
         live = {subject_of(thing, row): content_of(thing, row) for row in rows_of(connection, thing, some)}

@@ -207,6 +207,16 @@ def is_unavailable(error: DBAPIError) -> bool:
     return error.connection_invalidated or state == _LOCK_NOT_AVAILABLE or state.startswith(_UNAVAILABLE)
 
 
+def compact(engine: Engine) -> None:
+    """Write SQLite's file anew, without what its free pages hold; a server does that by its own means."""
+    if engine.dialect.name == "sqlite":
+        connection = engine.raw_connection()
+        try:
+            connection.cursor().execute("VACUUM")
+        finally:
+            connection.close()
+
+
 def empty_log(engine: Engine) -> bool:
     """Empty SQLite's write-ahead log, which holds pages as they were; False when a long reader stood in the way."""
     if engine.dialect.name != "sqlite":

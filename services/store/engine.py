@@ -63,7 +63,7 @@ class Database:
             self.audit.keep(*head)
 
     def _followed_head(self, connection: Connection) -> tuple[int, str] | None:
-        """The new head of the audit log; None when the one outside, which it would replace, is not among its entries."""
+        """The new head of the audit log; None when the one outside, which it would replace, is none of its entries."""
         head = audit_log.take_new_head(connection)
         if head is None or self.audit is None:
             return None
@@ -106,6 +106,7 @@ class Database:
         Raises:
             StoreError: if a reader kept it from that.
         """
+        dialect.compact(self.engine)
         if not dialect.empty_log(self.engine):
             raise StoreError("a long read of the database stood in the way of the erasure; end it and erase again")
 

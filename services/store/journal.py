@@ -8,7 +8,7 @@ later entry of kind `erasure` says so: without one, a missing payload is tamperi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -198,6 +198,12 @@ def facts(connection: Connection, route: str, since: datetime | None = None) -> 
 
     With `since` only those that are not older.
     """
+    read = numbered_facts(connection, route, since).values()
+    return tuple(fact for fact in read if since is None or fact.ts >= since)
+
+
+def numbered_facts(connection: Connection, route: str, since: datetime | None = None) -> dict[int, Fact]:
+    """The same with their numbers, in order."""
     found: dict[int, tuple[str, str]] = {}
     for entry in entries(connection, route, since):
         target = erased_seq(entry.kind, entry.fact)
@@ -206,8 +212,7 @@ def facts(connection: Connection, route: str, since: datetime | None = None) -> 
         elif target is not None and entry.payload:
             kind, _, payload = entry.payload.partition("\n")
             found[target] = (kind, payload)
-    read = (KINDS[kind].decode(payload.encode()) for _, (kind, payload) in sorted(found.items()))
-    return tuple(fact for fact in read if since is None or fact.ts >= since)
+    return {seq: KINDS[kind].decode(payload.encode()) for seq, (kind, payload) in sorted(found.items())}
 
 
 def entries(connection: Connection, route: str, since: datetime | None = None) -> tuple[JournalEntry, ...]:
@@ -234,13 +239,31 @@ def erase(connection: Connection, route: str, seq: int, ts: datetime, replacemen
     Raises:
         StoreError: if there is no such entry, or it is an erasure itself.
     """
-    found = [entry for entry in entries(connection, route) if seq in (entry.seq, erased_seq(entry.kind, entry.fact))]
-    if not any(entry.seq == seq and entry.kind != ERASURE for entry in found):
-        raise StoreError(f"the journal of {route} has no fact {seq}; list its facts with their numbers first")
-    where = (_JOURNAL.c.route == route, _JOURNAL.c.seq == found[-1].seq)
-    connection.execute(update(_JOURNAL).where(*where).values(payload=None, salt=None))
-    payload = f"{_NAMES[type(replacement)]}\n{replacement.encode().decode()}" if replacement else ""
-    _write(connection, route, [(ERASURE, f"{seq}/{len(found)}", ts, payload)])
+    erase_facts(connection, route, {seq: replacement}, ts)
+
+
+def erase_facts(connection: Connection, route: str, replacements: Mapping[int, Fact | None], ts: datetime) -> None:
+    """The same of many facts: number -> what takes its place.
+
+    Raises:
+        StoreError: as `erase` does; nothing is erased then.
+    """
+    of: dict[int, list[int]] = {seq: [] for seq in replacements}
+    for entry in entries(connection, route):
+        target = erased_seq(entry.kind, entry.fact)
+        mine = entry.seq if target is None else target
+        if mine in of and (target is not None or entry.kind != ERASURE):
+            of[mine].append(entry.seq)
+    for seq, found in of.items():
+        if not found:
+            raise StoreError(f"the journal of {route} has no fact {seq}; list its facts with their numbers first")
+    written = []
+    for seq, replacement in sorted(replacements.items()):
+        where = (_JOURNAL.c.route == route, _JOURNAL.c.seq == of[seq][-1])
+        connection.execute(update(_JOURNAL).where(*where).values(payload=None, salt=None))
+        payload = f"{_NAMES[type(replacement)]}\n{replacement.encode().decode()}" if replacement else ""
+        written.append((ERASURE, f"{seq}/{len(of[seq])}", ts, payload))
+    _write(connection, route, written)
 
 
 ANNOUNCED: Final = "announced"

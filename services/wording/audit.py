@@ -57,7 +57,9 @@ def whole(rows: int, journals: int, entries: int, begun: datetime | None) -> str
 
 def no_head(path: str) -> str:
     """That a log which was cut off or made anew would not show."""
-    return f"no head is kept in {path}: that the log was cut off or made anew would not show; run this where a worker runs"
+    return (
+        f"no head is kept in {path}: that the log was cut off or made anew would not show; run this where a worker runs"
+    )
 
 
 def head(seq: int, path: str) -> str:

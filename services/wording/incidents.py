@@ -80,10 +80,8 @@ def _sentence(alert: Alert) -> str:
         return f"{nouns.seen(alert.signal)} was seen in an answer of {where}"
     if spec.kind == "blind":
         return f"{where} is not monitored: {alert.reason or 'the reason is not known'}"
-    if spec.kind == "audit":
-        return alert.reason or audit.BROKEN
-    if spec.kind == "suite":
-        return _suite(alert)
+    if spec.kind in ("audit", "suite"):
+        return _suite(alert) if spec.kind == "suite" else alert.reason or audit.BROKEN
     if spec.kind == "shift":
         return f"{where} {spec.does or f'moved: {spec.noun}'}"
     if alert.signal is None:

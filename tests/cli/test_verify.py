@@ -10,6 +10,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from services.cli.app import app
+from services.errors import InputError
 from services.store.engine import open_database
 from tests.record.stories import ROUTES, story
 from tests.support.api import recorded
@@ -66,3 +67,27 @@ def test_without_a_head_it_says_what_would_not_show(url: str, tmp_path: Path) ->
     assert done.exit_code == 0
     assert "no head is kept in" in done.output
     assert not list(tmp_path.glob("audit-head-*.json")), "who checks makes no head: it would be that of a forger"
+
+
+def test_an_erasure_says_what_it_did_and_leaves_the_log_whole(url: str) -> None:
+    [one] = database_samples(url)
+    dry = RUN.invoke(app, ["erase", "--id", one, "--dry-run", "--json", "-"])
+    assert (dry.exit_code, json.loads(dry.stdout)["exchanges"]) == (0, 1)
+    assert database_samples(url) == [one]
+    done = RUN.invoke(app, ["erase", "--id", one])
+    assert done.exit_code == 0
+    assert "1 exchange was erased" in done.stdout
+    assert "texts of exchanges" in done.stdout
+    assert one not in database_samples(url)
+    assert RUN.invoke(app, ["verify", "audit"]).exit_code == 0
+    for wrong in ([], ["--user", "a", "--id", "b"]):
+        refused = RUN.invoke(app, ["erase", *wrong])
+        assert isinstance(refused.exception, InputError)
+
+
+def database_samples(url: str) -> list[str]:
+    database = open_database(url)
+    with database.read() as connection:
+        found = list(connection.execute(text("SELECT id FROM samples ORDER BY id LIMIT 1")).scalars())
+    database.close()
+    return found

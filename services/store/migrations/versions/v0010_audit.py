@@ -1,4 +1,4 @@
-"""The audit log. It begins when the database is next opened, with all rows as they stand there then."""
+"""The audit log, which begins when the database is next opened; keys that are deleted in time; who was erased."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make the tables."""
     op.create_table(
         "audit_log",
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -26,9 +26,25 @@ def upgrade() -> None:
         sa.Column("hash", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_audit_log"),
     )
+    op.create_table(
+        "secret_keys",
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("purpose", "name", name="pk_secret_keys"),
+    )
+    op.create_table(
+        "erasures",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_erasures"),
+    )
     op.create_index("ix_audit_log_thing_subject_seq", "audit_log", ["thing", "subject", "seq"])
 
 
 def downgrade() -> None:
-    """Drop it: a new one begins with the rows as they stand then."""
+    """Drop them: a new log begins with the rows as they stand then; dead letters of before are unreadable."""
+    op.drop_table("erasures")
+    op.drop_table("secret_keys")
     op.drop_table("audit_log")
