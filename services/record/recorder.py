@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
@@ -18,7 +18,8 @@ from schemas.reading import Reading
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
 from services.failpoints import reach
-from services.incident.fold import fold
+from services.incident.fold import FoldCheckpoint, fold, folded, resumed, tick
+from services.incident.state import RouteIncidents
 from services.intake.core import IntakeState
 from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
@@ -55,6 +56,20 @@ class _Saved:
     state: IntakeState
 
 
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """What the journal of a route was folded into, up to entry `seq` of this hash.
+
+    `written` is what of it stands in the database: where time alone changed nothing, nothing is written again.
+    """
+
+    seq: int
+    head: str
+    checkpoint: FoldCheckpoint
+    false_alarms: frozenset[str]
+    written: RouteIncidents | None = None
+
+
 @dataclass(slots=True)
 class _Batch:
     """A batch by kind, and what applying it has touched so far."""
@@ -68,6 +83,7 @@ class _Batch:
     identities: dict[str, set[str]] = field(default_factory=dict)
     clocks: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
+    folded: dict[str, _Folded] = field(default_factory=dict)
 
     def routes(self) -> set[str]:
         """Every route that the batch speaks of."""
@@ -84,7 +100,7 @@ class Recorder:
         self._database = database
         self._policy = policy
         self._known: OrderedDict[str, _Saved] = OrderedDict()
-        self._facts: OrderedDict[str, tuple[str, tuple[Fact, ...]]] = OrderedDict()
+        self._folded: OrderedDict[str, _Folded] = OrderedDict()
 
     def apply(self, records: Sequence[Record]) -> None:
         """Take in records of any topic, all of them or, when something raises, none.
@@ -102,6 +118,8 @@ class Recorder:
             applied = self._database.transact(lambda connection: self._apply(connection, records))
         for route, saved in applied.saved.items():
             _remember(self._known, route, saved)
+        for route, one in applied.folded.items():
+            _remember(self._folded, route, one)
 
     def _apply(self, connection: Connection, records: Sequence[Record]) -> _Batch:
         batch = _by_kind(records)
@@ -163,14 +181,31 @@ class Recorder:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
         waiting = {route for route in batch.clocks if incidents.has_unresolved(connection, route)}
         for route in sorted(batch.changed | waiting):
-            derive(connection, route, self._facts_of(connection, route))
+            one = self._fold(connection, route)
+            state = tick(one.checkpoint.state, routes.clock(connection, route))
+            if state is not one.written:
+                _write(connection, route, state, one.false_alarms)
+            batch.folded[route] = replace(one, written=state)
 
-    def _facts_of(self, connection: Connection, route: str) -> tuple[Fact, ...]:
-        """The route's facts; read again only when its journal has grown."""
-        _, head = routes.head(connection, route)
-        if route not in self._facts or self._facts[route][0] != head:
-            _remember(self._facts, route, (head, journal.facts(connection, route)))
-        return self._facts[route][1]
+    def _fold(self, connection: Connection, route: str) -> _Folded:
+        """What the route's journal says: what is new there on top of what was folded before, where that can be."""
+        seq, head = routes.head(connection, route)
+        known = self._folded.get(route)
+        if known is not None and known.head == head:
+            return known
+        if known is not None:
+            new = journal.facts_after(connection, route, known.seq, known.head)
+            checkpoint = None if new is None else resumed(known.checkpoint, new)
+            if new is not None and checkpoint is not None:
+                return replace(
+                    known,
+                    seq=seq,
+                    head=head,
+                    checkpoint=checkpoint,
+                    false_alarms=known.false_alarms | _false_alarms(new),
+                )
+        facts = journal.facts(connection, route)
+        return _Folded(seq, head, folded(route, facts), frozenset(_false_alarms(facts)))
 
 
 def _is_erased(names: Mapping[str, Any], erased: erasure.ErasedTest | None) -> bool:
@@ -182,9 +217,12 @@ def _is_erased(names: Mapping[str, Any], erased: erasure.ErasedTest | None) -> b
 
 def derive(connection: Connection, route: str, facts: Sequence[Fact]) -> None:
     """Make the route's incidents and notifications those of these facts, which are all that its journal holds."""
-    derived = fold(route, facts, routes.clock(connection, route))
-    incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
-    deliveries.reconcile(connection, route, [outbox_row(one) for one in derived.notifications])
+    _write(connection, route, fold(route, facts, routes.clock(connection, route)), _false_alarms(facts))
+
+
+def _write(connection: Connection, route: str, state: RouteIncidents, false_alarms: Collection[str]) -> None:
+    incidents.replace(connection, route, state.incidents, false_alarms)
+    deliveries.reconcile(connection, route, [outbox_row(one) for one in state.notifications])
 
 
 def _retain(connection: Connection, batch: _Batch) -> None:

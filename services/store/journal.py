@@ -215,6 +215,22 @@ def numbered_facts(connection: Connection, route: str, since: datetime | None = 
     return {seq: KINDS[kind].decode(payload.encode()) for seq, (kind, payload) in sorted(found.items())}
 
 
+def facts_after(connection: Connection, route: str, seq: int, hash_: str) -> tuple[Fact, ...] | None:
+    """The facts that came after entry `seq` of this hash; None where that is none, or something was erased since."""
+    columns = [_JOURNAL.c[name] for name in ("seq", "kind", "payload", "hash")]
+    query = select(*columns).where(_JOURNAL.c.route == route, _JOURNAL.c.seq >= seq).order_by(_JOURNAL.c.seq)
+    rows = connection.execute(query).all()
+    if seq == 0:
+        first: Sequence[Any] = rows
+    elif not rows or (rows[0].seq, rows[0].hash) != (seq, hash_):
+        return None
+    else:
+        first = rows[1:]
+    if any(row.kind == ERASURE or row.payload is None for row in first):
+        return None
+    return tuple(KINDS[row.kind].decode(row.payload.encode()) for row in first)
+
+
 def entries(connection: Connection, route: str, since: datetime | None = None) -> tuple[JournalEntry, ...]:
     """The route's journal as it is stored, in order; with `since` without older facts, but with every erasure."""
     columns = [_JOURNAL.c[name] for name in JournalEntry.__dataclass_fields__]
