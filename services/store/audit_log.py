@@ -15,7 +15,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeVar, cast
 
-from sqlalchemy import BigInteger, Connection, Index, LargeBinary, Table, Text, func, insert, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Index,
+    LargeBinary,
+    RowMapping,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlmodel import Field
 
 from schemas.base import canonical, iso
@@ -148,13 +161,13 @@ def forget_content(connection: Connection, thing: str, keys: Iterable[Key]) -> N
         connection.execute(update(_LOG).where(*mine, _LOG.c.seq.not_in(last)).values(salt=None))
 
 
-def content_of(thing: str, row: Mapping[str, Any]) -> str:
+def content_of(thing: str, row: RowMapping) -> str:
     """What people see of a row, as canonical JSON."""
     names = (*(column.name for column in _table(thing).primary_key), *COVERED[thing])
     return canonical({name: _plain(row[name]) for name in names if row[name] is not None}).decode()
 
 
-def subject_of(thing: str, row: Mapping[str, Any]) -> str:
+def subject_of(thing: str, row: RowMapping) -> str:
     """The primary key of a row, as entries write it."""
     return _subject([row[column.name] for column in _table(thing).primary_key])
 
@@ -167,7 +180,7 @@ def key_of_subject(subject: str) -> tuple[str, ...]:
         return (subject,)
 
 
-def rows_of(connection: Connection, thing: str, keys: Sequence[Key] | None = None) -> Iterable[Mapping[str, Any]]:
+def rows_of(connection: Connection, thing: str, keys: Sequence[Key] | None = None) -> Iterable[RowMapping]:
     """The rows with these keys, or all."""
     what = _table(thing)
     query = select(*what.primary_key, *(what.c[name] for name in COVERED[thing] if not what.c[name].primary_key))

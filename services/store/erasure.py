@@ -230,7 +230,7 @@ def _record(stored: bytes, names: Collection[str]) -> bytes:
     return stored if new is None else new.encode()
 
 
-_WORDS: Final = frozenset({"text", "reason", "actor", "prompt", "response", "content", "answer", "details", "refusal"})
+_WORDS: Final = frozenset({"text", "reason", "actor", "prompt", "response", "content", "answer", "details"})
 _SHORTEST: Final = 4
 
 

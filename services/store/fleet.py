@@ -169,8 +169,8 @@ def facts_of(connection: Connection, route: str) -> RouteFacts:
     query = select(_ROUTES.c.clock, _PINS.c.baseline).outerjoin(_PINS, _PINS.c.route == _ROUTES.c.route)
     row = connection.execute(query.where(_ROUTES.c.route == route)).one_or_none()
     streams = _streams(connection, [route], [_STREAMS.c.route == route])[route]
-    traffic = route not in WATCHDOG_ROUTES
-    return RouteFacts(*(None, None) if row is None else (row.clock, row.baseline), streams, traffic)
+    clock, baseline = (None, None) if row is None else (row.clock, row.baseline)
+    return RouteFacts(clock, baseline, streams, route not in WATCHDOG_ROUTES)
 
 
 def _read(

@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from detectors import registered
+from detectors.protocol import Rows
 from services.detect import refit
 from services.detect.serialization import pack_artefacts
 from services.detect.state import DetectionPlan, DetectState, Pinned
@@ -90,7 +91,7 @@ class _Learned:
     """The baseline of a route that may hold what is erased, and the rows it was made of, where they are all stored."""
 
     pinned: Pinned
-    rows: refit.Rows | None
+    rows: Rows | None
 
 
 def _learned(connection: Connection, policy: Policy, route: str, places: Sequence[StoredPlace]) -> _Learned | None:
