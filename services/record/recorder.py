@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
@@ -23,8 +24,10 @@ from services.incident.state import RouteIncidents
 from services.intake.core import IntakeState
 from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
-from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id
+from services.ports import Clock
+from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id, standing, unheard
 from services.store import (
+    arrivals,
     dead_letters,
     deliveries,
     erasure,
@@ -36,6 +39,7 @@ from services.store import (
     routes,
     samples,
     scores,
+    silences,
     step_states,
 )
 from services.store.codec import pack, unpack
@@ -95,8 +99,17 @@ class _Batch:
 class Recorder:
     """The record step. Applying the same records again, or topics in another order, changes nothing that is seen."""
 
-    def __init__(self, database: Database, policy: Callable[[str], RoutePolicy]) -> None:
-        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups."""
+    def __init__(
+        self,
+        database: Database,
+        policy: Callable[[str], RoutePolicy],
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups.
+
+        `clock` is the one on the wall: when a route was last heard of.
+        """
+        self._clock = clock
         self._database = database
         self._policy = policy
         self._known: OrderedDict[str, _Saved] = OrderedDict()
@@ -135,15 +148,19 @@ class Recorder:
         """Score rows, rollups and fence of the blocks, through the one core that counts exchanges."""
         parts: list[Additions] = []
         erased = erasure.still_erased(connection)
+        places: dict[str, tuple[str, int]] = {}
         for route, blocks in _by_route(batch.blocks).items():
             before = self._load(connection, route)
             state = before.state
             for block in blocks:
                 state, intake = take_in(state, block, self._policy(route).slices)
                 parts.append(additions(block, intake))
+                if len(intake.source_rows):
+                    places[route] = (block.topic, block.partition[-1])
                 routes.add_identities(connection, route, intake.models)
                 batch.identities.setdefault(route, set()).update(intake.models)
             self._save(connection, batch, before, state)
+        arrivals.note(connection, places, self._clock())
         scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
         scores.add(connection, [row for part in parts for row in part.rows if not _is_erased(row, erased)])
         rollups.add(connection, rollup_rows(part.sums for part in parts))
@@ -222,7 +239,9 @@ def derive(connection: Connection, route: str, facts: Sequence[Fact]) -> None:
 
 def _write(connection: Connection, route: str, state: RouteIncidents, false_alarms: Collection[str]) -> None:
     incidents.replace(connection, route, state.incidents, false_alarms)
-    deliveries.reconcile(connection, route, [outbox_row(one) for one in state.notifications])
+    silences.put(connection, state.silences)
+    wanted = [outbox_row(one) for one in state.notifications]
+    deliveries.reconcile(connection, route, wanted, standing(state), unheard(state))
 
 
 def _retain(connection: Connection, batch: _Batch) -> None:

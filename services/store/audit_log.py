@@ -69,6 +69,7 @@ COVERED: Final[Mapping[str, tuple[str, ...]]] = {
         "payload",
     ),
     "schedules": ("suites", "cron", "timezone", "enabled", "origin", "since"),
+    "silences": ("route", "since", "until", "actor", "reason", "fingerprint", "incident", "ended_by", "ended_reason"),
     "api_keys": ("name", "role", "routes", "secret_sha256", "created", "expires", "revoked"),
 }
 """Table -> its columns that people see; the primary key counts too. A journal counts by its head, which binds it all.

@@ -18,6 +18,7 @@ _THINGS: Final[Mapping[str, str]] = {
     "runs": "run",
     "schedules": "schedule",
     "api_keys": "API key",
+    "silences": "silence",
     "dead_letter_replays": "the replay of dead letters",
 }
 _ROWS: Final[Mapping[str, str]] = {

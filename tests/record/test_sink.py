@@ -53,6 +53,7 @@ OTHERS = {  # tables of other steps
         "evaluations",
         "erasures",
         "fire_times",
+        "partition_watches",
         "secret_keys",
         "receivers",
     ),

@@ -246,7 +246,7 @@ def test_a_database_of_before_begins_its_log_with_what_stands_there(new_url: Cal
     with opened(url) as (database,):
         tell(database)
         with database.engine.begin() as connection:
-            command.downgrade(alembic_config(connection), "0009")
+            command.downgrade(alembic_config(connection), "0011")
         again = open_database(url)
         report = found(again)
         assert report.problems == ()
