@@ -74,6 +74,12 @@ class Commands(LazyGroup):
             "Write the records of a topic as JSON lines: exchanges and scores as `replay` takes them.",
         ),
         Later("dead", "services.cli.dead_letters:app", "Dead letters: records that a step could not read."),
+        Later(
+            "erase",
+            "services.cli.erase:erase",
+            "Erase what is stored of a user, a conversation or one exchange, and say what that was.",
+        ),
+        Later("verify", "services.cli.verify:app", "Whether what is stored is what was written."),
         Later("topics", "services.cli.topics:app", "Topics: made, checked, shown, adopted."),
         Later("incident", "services.cli.incidents:app", "Incidents and their timelines."),
         Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),

@@ -10,13 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from schemas.topics import EXCHANGES
-from services.cli.options import BootstrapOption, DatabaseOption, broker, connected
+from services.cli.options import BootstrapOption, DatabaseOption, broker, connected, opened
 from services.cli.output import ERR, OUT, writing
 from services.errors import InputError
 from services.ingest.jsonl import lines
 from services.replay.source import size_of
-from services.settings import load_settings
-from services.store.engine import open_database
 from services.stream import topic_adoption as adoption
 from services.stream import topics
 from services.stream.capture import capture as read
@@ -67,7 +65,7 @@ def adopt(
     database: DatabaseOption = None,
 ) -> None:
     """Accept a topic that was deleted and made anew: its first exchanges count again, what was learned stays."""
-    adopted = adoption.adopt(open_database(database or load_settings().database, create=False), topic)
+    adopted = adoption.adopt(opened(database), topic)
     OUT.print(f"{topic}: accepted anew for {adopted.routes} routes", markup=False, soft_wrap=True)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    update,
 )
 from sqlmodel import Field
 
@@ -132,6 +133,16 @@ def put(connection: Connection, route: str, id: str, blob: bytes) -> None:
         connection.execute(insert(_BASELINES), {"id": id, "route": route, "blob": blob})
     elif stored != blob:
         raise Conflict(f"baseline {id} of {route} is written already, with another artefact")
+
+
+def rewrite(connection: Connection, id: str, blob: bytes) -> None:
+    """Put another artefact under the id of a baseline: after an erasure, learned without what was erased."""
+    connection.execute(update(_BASELINES).where(_BASELINES.c.id == id).values(blob=blob))
+
+
+def discard(connection: Connection, id: str) -> bool:
+    """Delete the artefact of a baseline that nothing is held against any more; False if it is not stored."""
+    return connection.execute(delete(_BASELINES).where(_BASELINES.c.id == id)).rowcount == 1
 
 
 def load(connection: Connection, id: str) -> bytes | None:

@@ -40,7 +40,7 @@ _SQLITE_PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
 )
 # Keys of PostgreSQL's advisory locks; a transaction that takes several takes them in this order.
-_LOCKS: Final = {"schema": 6030416872127308, "dead_letters": 6030416872127309}
+_LOCKS: Final = {"schema": 6030416872127308, "dead_letters": 6030416872127309, "audit": 6030416872127310}
 _CONTENTION: Final = frozenset({"40001", "40P01"})  # serialisation failure, deadlock
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 # Classes of SQLSTATE: connection, transaction rollback, resources, operator intervention, the system's own errors.
@@ -191,7 +191,7 @@ def _insert(connection: Connection, table: Table) -> Any:
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
-def lock(connection: Connection, what: Literal["schema", "dead_letters"]) -> None:
+def lock(connection: Connection, what: Literal["schema", "dead_letters", "audit"]) -> None:
     """Wait for, and keep until the end of the transaction, what one transaction at a time may change.
 
     A transaction on SQLite already holds the one write lock.
@@ -214,6 +214,16 @@ def is_unavailable(error: DBAPIError) -> bool:
     if state is None:
         return error.connection_invalidated or type(error).__name__ == "OperationalError"
     return error.connection_invalidated or state == _LOCK_NOT_AVAILABLE or state.startswith(_UNAVAILABLE)
+
+
+def compact(engine: Engine) -> None:
+    """Write SQLite's file anew, without what its free pages hold; a server does that by its own means."""
+    if engine.dialect.name == "sqlite":
+        connection = engine.raw_connection()
+        try:
+            connection.cursor().execute("VACUUM")
+        finally:
+            connection.close()
 
 
 def empty_log(engine: Engine) -> bool:

@@ -31,7 +31,7 @@ from schemas.fact import Fact
 from schemas.identity import Model
 from schemas.incident import Incident, IncidentState
 from schemas.sample import Sample
-from services.store import decisions, journal, routes, samples
+from services.store import audit_log, decisions, journal, routes, samples
 from services.store.dialect import upsert
 from services.store.journal import (
     MOST_WITHIN,
@@ -93,11 +93,16 @@ def replace(
     stored = {id: payload for id, payload in connection.execute(query)}  # noqa: C416 -- rows are tuples of any
     rows = {incident.id: _row(incident, false_alarms) for incident in incidents}
     gone = sorted(stored.keys() - rows.keys())
+    changed = [row for id, row in rows.items() if stored.get(id) != row["payload"]]
+    touched = [(id,) for id in (*gone, *(row["id"] for row in changed))]
+    if not touched:
+        return
+    audit_log.guard(connection, "incidents", touched)
     if gone:
         connection.execute(delete(_INCIDENTS).where(_INCIDENTS.c.id.in_(gone)))
-    changed = [row for id, row in rows.items() if stored.get(id) != row["payload"]]
     # Resolved ones first: a route has one incident that is not, at any moment.
     upsert(connection, _INCIDENTS, sorted(changed, key=lambda row: row["state"] != "resolved"))
+    audit_log.note(connection, "incidents", touched)
 
 
 def has_unresolved(connection: Connection, route: str) -> bool:

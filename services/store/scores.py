@@ -132,6 +132,19 @@ def _held(route: str, day: int) -> ColumnElement[bool]:
     )
 
 
+def learnable(connection: Connection, route: str, identity: str, until: int) -> list[Mapping[str, Any]]:
+    """The rows of an identity up to an event index that may have become its baseline: answered, with vectors."""
+    names = ("event_index", "ts", "id", "tags", "flags", "signals", "prompt_vec", "response_vec", "style")
+    query = select(*(_SCORES.c[name] for name in names)).where(
+        _SCORES.c.route == route,
+        _SCORES.c.identity == identity,
+        _SCORES.c.event_index <= until,
+        _SCORES.c.embedded,
+        ~_SCORES.c.flags.contains("no_response"),
+    )
+    return [dict(row) for row in connection.execute(query.order_by(_SCORES.c.event_index)).mappings()]
+
+
 _SAMPLES = table(SampleRow)
 _SIGNALS = msgspec.json.Decoder(dict[str, tuple[bool | float | None, float | None, str]])
 

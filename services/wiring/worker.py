@@ -29,7 +29,7 @@ from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandle
 from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
-from services.wiring.adapters import evaluation_companion, scorer, sender, slack_actions
+from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
 from services.wiring.api_server import api_part
 from services.wiring.database import claim_for_worker, seed_first_key
 from services.wiring.retention import following_routes, route_limit, sweeping
@@ -97,7 +97,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         threads = Threads(Offload("cpu"), Offload("database"))
         stack.callback(threads.cpu.close)
         stack.callback(threads.database.close)
-        database = claim_for_worker(stack, settings.database) if set(names) - {"score"} else None
+        database = claim_for_worker(stack, settings) if set(names) - {"score"} else None
         known = "" if database is None else database.transact(deployment.identity)
         streamed = [name for name in names if name in STREAMED]
 
@@ -114,6 +114,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         if database is not None and "evaluate" in names:
             companions.append(evaluation_companion(watched, database, threads.database, process.instance))
         if database is not None and "record" in names:
+            companions.append(audit_companion(watched, database))
             companions.append(_blind_watch(process, database))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
