@@ -69,8 +69,9 @@ def delete(
         told = ask_api(settings, "DELETE", f"/v1/routes/{quote(route)}", params=params)
         gone: dict[str, int] = told["rows"]
     else:
-        gone = opened(database).transact(lambda connection: route_deletion.delete_route(connection, route))
+        named = by or getpass.getuser()
+        gone = opened(database).transact(lambda one: route_deletion.delete_by(one, route, named, reason))
         if not gone:
             raise InputError(f"{route}: not in this database; `keelwatch route list` names its routes")
-        LOG.warning("route %s was deleted by %s: %s", route, by, " ".join(reason.split()))
+        LOG.warning("route %s was deleted by %s: %s", route, named, " ".join(reason.split()))
     OUT.print(words.deleted(route, sum(gone.values()), len(gone)), markup=False)

@@ -17,12 +17,14 @@ from typing import Any, Final, Literal, TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Index,
     LargeBinary,
     RowMapping,
     Table,
     Text,
+    delete,
     func,
     insert,
     select,
@@ -83,6 +85,8 @@ START: Final = "start"
 ERASURES: Final = "erasures"
 REPLAYS: Final = "dead_letter_replays"
 """Dead letters that somebody sent again: no table, but an act."""
+DELETIONS: Final = "route_deletions"
+"""Routes that somebody deleted with all that was stored of them."""
 Key = tuple[Any, ...]
 T = TypeVar("T")
 
@@ -110,6 +114,25 @@ def note(connection: Connection, thing: str, keys: Iterable[Key]) -> None:
 def guard(connection: Connection, thing: str, keys: Iterable[Key]) -> None:
     """Before rows are changed: note those that are not as they were noted last. `note` would take them as they are."""
     _compare(connection, thing, keys, "altered", "altered")
+
+
+def delete_rows(connection: Connection, some: Table, *where: ColumnElement[bool], most: int | None = None) -> int:
+    """Delete rows of any table, at most so many, and note those of a covered one as removed; how many."""
+    key = list(some.primary_key)
+    chosen = select(*key).where(*where)
+    if some.name not in COVERED:
+        if most is None:
+            return connection.execute(delete(some).where(*where)).rowcount
+        chosen = chosen.limit(most)
+        return connection.execute(
+            delete(some).where(tuple_(*key).in_(chosen) if key[1:] else key[0].in_(chosen))
+        ).rowcount
+    keys = [tuple(row) for row in connection.execute(chosen if most is None else chosen.limit(most))]
+    guard(connection, some.name, keys)
+    for part in _parts(keys):
+        connection.execute(delete(some).where(tuple_(*key).in_(part)))
+    note(connection, some.name, keys)
+    return len(keys)
 
 
 def act(connection: Connection, thing: str, subject: Sequence[Any], content: Mapping[str, Any]) -> None:

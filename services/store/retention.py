@@ -13,14 +13,17 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, not_, or_, select, tuple_
 
-from services.store import api_keys, deliveries, evaluation_queue, readings, rollups, samples, scores
+from services.store import api_keys, audit_log, deliveries, evaluation_queue, readings, rollups, samples, scores
 from services.store.api_keys import ApiKeyRow, ApiSessionRow
 from services.store.arrivals import ArrivalRow, PartitionRow
+from services.store.audit_log import AuditRow
 from services.store.baselines import BaselineRow, CandidateRow
 from services.store.dead_letters import REMEMBERED, DeadCountRow, DeadLetterRow
 from services.store.decisions import KEEP_PUBLISHED, DecisionRow
 from services.store.deliveries import TOLD, DeliveryRow, OutboxRow, PictureRow
 from services.store.deployment import DeploymentRow
+from services.store.erasure import REMEMBERED as ERASED_DAYS
+from services.store.erasure import ErasureRow
 from services.store.evaluation_queue import EvaluationRow
 from services.store.fleet import PinRow
 from services.store.incidents import IncidentRow
@@ -34,6 +37,7 @@ from services.store.runs import RunAnswerRow, RunRow
 from services.store.samples import SampleRow
 from services.store.schedules import FireTimeRow, ScheduleRow
 from services.store.scores import ScoreRow, ScorerRow
+from services.store.secret_keys import SecretKeyRow
 from services.store.silences import SilenceRow
 from services.store.step_states import StateRow
 from services.store.tables import DAY_SECONDS, Base, table
@@ -96,9 +100,7 @@ def _rows(model: type[Base], where: Callable[[SweepContext], ColumnElement[bool]
 
 def _delete(connection: Connection, some: Table, where: ColumnElement[bool], most: int) -> int:
     """At most so many rows: a long transaction would keep all others from writing."""
-    key = list(some.primary_key)
-    chosen = select(*key).where(where).limit(most)
-    return connection.execute(delete(some).where(tuple_(*key).in_(chosen) if key[1:] else key[0].in_(chosen))).rowcount
+    return audit_log.delete_rows(connection, some, where, most=most)
 
 
 def _written(model: type[Base], days: int) -> Sweep:
@@ -357,6 +359,17 @@ RULES: Final = (
     RetentionRule(SilenceRow, f"{FOR_GOOD}, with its route", NOTHING, "a person decided it"),
     RetentionRule(ArrivalRow, WITH_ROUTE, NUMBER, "a silent route is judged by its last exchange"),
     RetentionRule(PartitionRow, f"{FOR_GOOD}, one a step and partition", NOTHING, "a silent route is judged by them"),
+    RetentionRule(
+        AuditRow, FOR_GOOD, NOTHING, "each entry is chained to the one before by a hash; it holds no content"
+    ),
+    RetentionRule(
+        ErasureRow,
+        f"{ERASED_DAYS.days} days; no name, a digest",
+        TIME,
+        "what is on its way on topics when somebody is erased is kept out",
+        _rows(ErasureRow, lambda at: table(ErasureRow).c.erased_at < at.now - ERASED_DAYS),
+    ),
+    RetentionRule(SecretKeyRow, "as long as what it is for", NOTHING, "what it opens is gone with it"),
     RetentionRule(DeploymentRow, FOR_GOOD, NOTHING, "one row: whose cluster it is"),
     RetentionRule(ApiKeyRow, f"{FOR_GOOD}, revoked ones too", NOTHING, "decisions bear its name"),
     RetentionRule(

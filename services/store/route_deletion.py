@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, or_, select
 
-from services.store import routes
+from services.store import audit_log, routes
 from services.store.deliveries import DeliveryRow, OutboxRow, PictureRow
 from services.store.evaluation_queue import EvaluationRow
 from services.store.fleet import PinRow
@@ -35,6 +35,15 @@ class RouteBound:
 ANY_NUMBER: Final = RouteBound()
 
 
+def delete_by(connection: Connection, route: str, actor: str, reason: str) -> dict[str, int]:
+    """Delete a route as a person said: who and why stands in the audit log."""
+    gone = delete_route(connection, route)
+    if gone:
+        told = {"route": route, "actor": actor, "reason": reason, "rows": sum(gone.values())}
+        audit_log.act(connection, audit_log.DELETIONS, [route], told)
+    return gone
+
+
 def delete_route(connection: Connection, route: str) -> dict[str, int]:
     """Delete every row of the route; table -> how many. Empty where nothing is known of it.
 
@@ -46,7 +55,7 @@ def delete_route(connection: Connection, route: str) -> dict[str, int]:
     routes.lock(connection, [route])
     gone: dict[str, int] = {}
     for some, where in (*_by_way_of_others(route), *_own(route)):
-        n = connection.execute(delete(some).where(where)).rowcount
+        n = audit_log.delete_rows(connection, some, where)
         if n:
             gone[some.name] = n
     return gone

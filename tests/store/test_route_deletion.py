@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -14,12 +15,12 @@ from detectors.rate_shift import RateShift
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.offload import Offload
 from services.record.recorder import Recorder
-from services.store import routes, runs, schedules, step_states
+from services.store import audit_check, audit_log, routes, runs, schedules, step_states
 from services.store.deliveries import MessagePicture, fan_out, keep_picture
 from services.store.engine import Database
 from services.store.evaluation_queue import DueRun, enqueue
 from services.store.incidents import find
-from services.store.route_deletion import delete_route
+from services.store.route_deletion import delete_by, delete_route
 from services.store.schedules import StoredSchedule
 from services.store.tables import all_metadata
 from services.stream.handlers import detect_handler
@@ -32,7 +33,7 @@ from tests.support.blocks import START, blocks, rows
 ROUTE, OTHER = ROUTES
 NOT_OF_A_ROUTE = {
     *("scorers", "receivers", "api_keys", "api_sessions", "dead_letters", "dead_counts"),
-    *("partition_watches", "deployment"),
+    *("partition_watches", "deployment", "audit_log", "secret_keys", "erasures"),
 }
 BY_WAY_OF_OTHERS = {"deliveries", "pictures", "run_answers"}
 
@@ -162,3 +163,12 @@ async def _forgotten(database: Database) -> None:
     finally:
         threads.cpu.close()
         threads.database.close()
+
+
+def test_a_deletion_is_no_break_of_the_audit_log_and_says_who_asked_for_it(database: Database) -> None:
+    filled(database, ROUTE)
+    assert database.transact(lambda connection: delete_by(connection, ROUTE, "mara", "was never ours"))
+    with database.read() as connection:
+        assert audit_check.check(connection, None).problems == ()
+        acts = [json.loads(one.payload) for one in audit_log.entries(connection) if one.payload]
+    assert [(act["route"], act["actor"], act["reason"]) for act in acts] == [(ROUTE, "mara", "was never ours")]

@@ -183,11 +183,11 @@ def deleting_router(database: Database, guard: Guard) -> APIRouter:
         by = who(request)
         if ROUTE.fullmatch(route) is None or not by.sees(route):
             raise _unknown_route()
-        work = lambda connection: route_deletion.delete_route(connection, route)  # noqa: E731
+        named = by.name or actor or "nobody named"
+        work = lambda connection: route_deletion.delete_by(connection, route, named, reason)  # noqa: E731
         rows = await call_store(lambda: database.transact(work))
         if not rows:
             raise _unknown_route()
-        named = by.name or actor or "nobody named"
         LOG.warning("route %s was deleted by %s: %s", route, named, " ".join(reason.split()))
         return JSONResponse(RouteDeletion(route=route, rows=rows, actor=named, reason=reason).model_dump(mode="json"))
 
