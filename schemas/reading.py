@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.base import Hash16, NonNegative, Part, Record, Timestamp, hash16
+from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, hash16
 from schemas.exchange import Route
 from schemas.position import Position
 
@@ -19,7 +19,7 @@ class Effect(Part):
     `pp`: before and after are rates in percent. `sd`: distances in standard deviations of the baseline.
     """
 
-    name: str
+    name: Text
     before: float | None = None
     after: float | None = None
     low: float | None = None
@@ -45,10 +45,10 @@ class Reading(Record):
     id: Hash16
     route: Route
     identity: Hash16 | None = None
-    detector: str
-    signal: str | None = None
-    hazard: str | None = None
-    slice: str | None = None
+    detector: Text
+    signal: Text | None = None
+    hazard: Text | None = None
+    slice: Text | None = None
     direction: Direction | None = None
     status: ReadingStatus
     effect: Effect | None = None
@@ -57,8 +57,8 @@ class Reading(Record):
     event_index: NonNegative
     ts: Timestamp
     source: Position
-    exemplars: tuple[str, ...] = ()
-    reason: str | None = None
+    exemplars: tuple[Text, ...] = ()
+    reason: Text | None = None
 
 
 def reading_id(

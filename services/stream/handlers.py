@@ -46,6 +46,7 @@ from services.stream.messages import (
     Handled,
     OutgoingRecord,
     TopicMessage,
+    Unread,
     dead_letter,
     dead_letters_of,
     decode_messages,
@@ -53,6 +54,7 @@ from services.stream.messages import (
     outgoing_dead_letter,
 )
 from services.stream.stateful import ALERT, DETECT, AlertStateStore, DetectStateStore, HandlerResources, Stateful
+from services.stream.unpacking import UnreadableBytes
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _DEAD_LETTER_TOPICS: Final = frozenset(topic.name for topic in dead_topics())
@@ -103,7 +105,7 @@ class ScoreHandler(_Stateless):
             if isinstance(item, Received):
                 received.append(item)
             elif isinstance(item, DeadLetter):
-                made.append(outgoing_dead_letter(item.model_copy(update={"first_seen": message.ts}), message.topic))
+                made.append(outgoing_dead_letter(item, message.topic))
             else:
                 made.append(item)
         scored = self._score(received)
@@ -113,6 +115,8 @@ class ScoreHandler(_Stateless):
 
 
 def _decoded(message: TopicMessage, cluster: str) -> Received | DeadLetter | OutgoingRecord:
+    if isinstance(message.value, UnreadableBytes):
+        return dead_letter(message, ScoreHandler.name, message.value.reason, cluster)
     header = message.header(ORIGIN_HEADER)
     origin = None
     if header is not None:
@@ -213,13 +217,26 @@ class RecordHandler(_Stateless):
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Record a batch."""
         records, unread = await self._threads.cpu.run(partial(decode_messages, messages))
+        lost = [(message, reason) for message, reason in unread if message.topic in _DEAD_LETTER_TOPICS]
+        rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
+        counted = await self._counted(lost)
         try:
-            await self._threads.database.run(partial(self._apply, records))
+            await self._threads.database.run(partial(self._apply, [*records, *counted]))
         except Conflict as conflict:
             raise Occupied(str(conflict)) from conflict
-        lost = [message for message, _ in unread if message.topic in _DEAD_LETTER_TOPICS]
-        for message in lost:
-            # A dead letter of a dead letter would go round for ever; it stays on its topic, where people read it.
-            LOG.error("record: no dead letter at %s/%d/%d", message.topic, message.partition, message.offset)
-        rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
         return Handled(await dead_letters_of(rest, self.name, self._cluster))
+
+    async def _counted(self, lost: Unread) -> list[DeadLetter]:
+        """What is no dead letter, on a topic of them, is counted like one, and stays there, where people read it.
+
+        A dead letter of its own would be read here again, and go round for ever.
+        """
+        for message, reason in lost:
+            LOG.error(
+                "record: no dead letter at %s/%d/%d: %s", message.topic, message.partition, message.offset, reason
+            )
+        cluster = await self._cluster() if lost else ""
+        return [
+            DeadLetter.of(message.value, self.name, f"no dead letter: {reason}", message.position(cluster), message.ts)
+            for message, reason in lost
+        ]
