@@ -35,7 +35,6 @@ _CODECS: Final = {
     "lz4": (codec.lz4_encode, codec.lz4_decode),
     "zstd": (codec.zstd_encode, codec.zstd_decode),
 }
-CODEC_REMEDY: Final = "install Keelwatch's dependencies again, cramjam among them"
 
 
 class UnreadableBytes(bytes):
@@ -64,7 +63,9 @@ def check_codecs() -> None:
     """
     if missing := missing_codecs():
         loaded = "" if cramjam is not None else ": cramjam is not there"
-        raise InputError(f"records compressed by {', '.join(missing)} cannot be read{loaded}; {CODEC_REMEDY}")
+        raise InputError(
+            f"records compressed by {', '.join(missing)} cannot be read{loaded}; install Keelwatch's dependencies again"
+        )
 
 
 def install() -> None:
