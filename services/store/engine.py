@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import InputError
 from services.store import dialect
-from services.store.refusals import refusal_of
+from services.store.faults import fault_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -124,7 +124,7 @@ def open_database(url: str, *, create: bool = True) -> Database:
     except DBAPIError as error:
         engine.dispose()
         words = fault_words(error)
-        found = refusal_of(words, file=parsed.drivername == "sqlite")
+        found = fault_of(words, file=parsed.drivername == "sqlite")
         raise UnopenedError(
             f"cannot open the database {without_password(parsed)}: {words}; {found.remedy}",
             reason=words,
