@@ -49,6 +49,7 @@ from services.stream.messages import (
     Handled,
     OutgoingRecord,
     TopicMessage,
+    Unread,
     dead_letter,
     dead_letters_of,
     decode_messages,
@@ -57,6 +58,7 @@ from services.stream.messages import (
     outgoing_dead_letter,
 )
 from services.stream.stateful import ALERT, DETECT, AlertStateStore, DetectStateStore, HandlerResources, Stateful
+from services.stream.unpacking import UnreadableBytes
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _DEAD_LETTER_TOPICS: Final = frozenset(topic.name for topic in dead_topics())
@@ -120,8 +122,7 @@ class ScoreHandler(_Stateless):
             if isinstance(item, Received):
                 received.append(item)
             elif isinstance(item, DeadLetter):
-                seen = message.ts if message.appended else min(message.ts, now)
-                made.append(outgoing_dead_letter(item.model_copy(update={"first_seen": seen}), message.topic))
+                made.append(outgoing_dead_letter(item, message.topic))
             else:
                 made.append(item)
         scored = self._score(received)
@@ -134,12 +135,14 @@ class ScoreHandler(_Stateless):
         reason = None if self._limit is None else self._limit.refusal(item.exchange.route, now)
         if self._limit is None or reason is None:
             return item
-        letter = DeadLetter.of(message.value, self.name, reason, item.position)
-        return letter if self._limit.keeps_content(now) else letter.model_copy(update={"raw": ""})
+        kept = self._limit.keeps_content(now)
+        return DeadLetter.of(message.value, self.name, reason, item.position, min(message.ts, now), content=kept)
 
 
 def _decoded(message: TopicMessage, cluster: str, now: datetime) -> Received | DeadLetter | OutgoingRecord:
     """The exchange of a message, or its dead letter; `now` is our own time, for topics that keep the producers'."""
+    if isinstance(message.value, UnreadableBytes):
+        return dead_letter(message, ScoreHandler.name, message.value.reason, cluster)
     header = message.header(ORIGIN_HEADER)
     origin, received = None, message.ts
     if header is not None:
@@ -242,13 +245,26 @@ class RecordHandler(_Stateless):
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Record a batch."""
         records, unread = await self._threads.cpu.run(partial(decode_messages, messages))
+        lost = [(message, reason) for message, reason in unread if message.topic in _DEAD_LETTER_TOPICS]
+        rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
+        counted = await self._counted(lost)
         try:
-            await self._threads.database.run(partial(self._apply, records))
+            await self._threads.database.run(partial(self._apply, [*records, *counted]))
         except Conflict as conflict:
             raise Occupied(str(conflict)) from conflict
-        lost = [message for message, _ in unread if message.topic in _DEAD_LETTER_TOPICS]
-        for message in lost:
-            # A dead letter of a dead letter would go round for ever; it stays on its topic, where people read it.
-            LOG.error("record: no dead letter at %s/%d/%d", message.topic, message.partition, message.offset)
-        rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
         return Handled(await dead_letters_of(rest, self.name, self._cluster))
+
+    async def _counted(self, lost: Unread) -> list[DeadLetter]:
+        """What is no dead letter, on a topic of them, is counted like one, and stays there, where people read it.
+
+        A dead letter of its own would be read here again, and go round for ever.
+        """
+        for message, reason in lost:
+            LOG.error(
+                "record: no dead letter at %s/%d/%d: %s", message.topic, message.partition, message.offset, reason
+            )
+        cluster = await self._cluster() if lost else ""
+        return [
+            DeadLetter.of(message.value, self.name, f"no dead letter: {reason}", message.position(cluster), message.ts)
+            for message, reason in lost
+        ]

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from schemas.topics import SCORES
@@ -22,8 +21,8 @@ from services.failpoints import reach, stay
 from services.observability.metrics import StreamMeters
 from services.observability.watchdog import EXIT_FAILED
 from services.store.engine import Conflict
-from services.stream.clients import is_dependency
-from services.stream.messages import Handler, OutgoingRecord, TopicMessage
+from services.stream.clients import fault_text, is_dependency
+from services.stream.messages import Handler, OutgoingRecord, TopicMessage, kafka_time
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _CONFLICTS: Final = 5
@@ -167,7 +166,7 @@ class StepLoop:
 
     async def _handle(self, events: Sequence[Event]) -> None:
         """Have the messages handled, and keep what came of it once the broker has all that is sent."""
-        messages = [_message(event) for event in events]
+        messages = [message_of(event) for event in events]
         with self._meters.stage(self.handler.name, "handle"):
             handled = await self._patiently(lambda: self.handler.handle(messages))
         await stay("before-produce", self.handler.name)
@@ -250,7 +249,7 @@ class StepLoop:
         if self.waiting_since is None:
             self.waiting_since = now
         waited = now - self.waiting_since
-        LOG.warning("%s: waits for a dependency, %.1f s so far: %r", self.handler.name, waited, error)
+        LOG.warning("%s: waits for a dependency, %.1f s so far: %s", self.handler.name, waited, fault_text(error))
         if waited >= self._limits.patience:
             raise GaveUp(f"{self.handler.name}: waited {waited:.0f} s for a dependency") from error
 
@@ -263,7 +262,8 @@ def _lanes(records: Sequence[OutgoingRecord]) -> list[list[OutgoingRecord]]:
     return list(lanes.values())
 
 
-def _message(event: Event) -> TopicMessage:
+def message_of(event: Event) -> TopicMessage:
+    """The message of an event. Never raises: all of it but the place is whatever somebody sent."""
     message = event.message
     headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
     return TopicMessage(
@@ -271,7 +271,7 @@ def _message(event: Event) -> TopicMessage:
         partition=message.partition,
         offset=message.offset,
         value=message.value or b"",
-        ts=datetime.fromtimestamp(message.timestamp, UTC),
+        ts=kafka_time(message.timestamp),
         headers=tuple((str(name), bytes(value or b"")) for name, value in headers),
         appended=getattr(message, "timestamp_type", None) == _APPEND_TIME,
     )
