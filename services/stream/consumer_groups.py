@@ -147,11 +147,13 @@ class PartitionOwners:
         return self._admin
 
 
-async def _owned(admin: AIOKafkaAdminClient, group: str) -> set[TopicPartition]:
-    """The partitions that the members of a group have."""
+async def _owned(admin: AIOKafkaAdminClient, group: str) -> tuple[bool, set[TopicPartition]]:
+    """Whether a group is settled, and the partitions that its members have."""
     [response] = await admin.describe_consumer_groups([group])
-    assignments = [member[-1] for one in response.groups for member in one[5]]
-    return {place for raw in assignments if raw for place in ConsumerProtocolMemberAssignment.decode(raw).partitions()}
+    states = {one[2] for one in response.groups}
+    assignments = [member[-1] for one in response.groups for member in one[5] if member[-1]]
+    decoded = map(ConsumerProtocolMemberAssignment.decode, assignments)
+    return states == {"Stable"}, {place for one in decoded for place in one.partitions()}
 
 
 class GroupLags:

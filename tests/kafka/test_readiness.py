@@ -65,8 +65,12 @@ def worker_of(folder: Path, broker: Broker, only: str) -> Iterator[tuple[Worker,
     made = replace(Worker(folder, broker, only, url), options=("--port", str(port)))
     with running(made):
         probes = Probes(port)
-        until(probes.ready, "ready", seconds=60)
-        yield made, probes
+        try:
+            until(probes.ready, "ready", seconds=25)
+            yield made, probes
+        except BaseException:
+            print(probes.reasons())
+            raise
 
 
 def exchanges(route: str, n: int, first: int = 0) -> list[ScoreBlock]:
