@@ -59,7 +59,7 @@ def rejoin(app: faust.App) -> None:
     A member with a name of its own that comes back is given what it had, without a look at the topics: partitions
     that were added meanwhile, and topics that were made anew, are then nobody's, and aiokafka never notices.
     """
-    thread = app.consumer._thread
+    thread = cast(Any, app.consumer)._thread
     thread.thread_loop.call_soon_threadsafe(thread._consumer._coordinator.request_rejoin)
 
 

@@ -124,7 +124,7 @@ def test_a_topic_that_is_made_anew_under_a_worker_is_told_within_ten_seconds(bro
 def test_partitions_that_are_added_are_read_within_half_a_minute(broker: Broker, tmp_path: Path) -> None:
     with worker_of(tmp_path, broker, "record") as (worker, probes):
         admin(broker, lambda client: client.create_partitions({SCORES.name: NewPartitions(PARTITIONS + 2)}))
-        new = [(None, block.encode()) for block in exchanges(HEALTHY[0], 56)]
+        new = [(b"", block.encode()) for block in exchanges(HEALTHY[0], 56)]
         until(lambda: "owners" in (probes.reasons() or {}), "nobody reads them yet", seconds=10)
         for one in new:
             publish(broker, SCORES.name, [one], partition=PARTITIONS + 1)
