@@ -43,7 +43,7 @@ class Occupied(OSError):  # noqa: N818
 
 
 @dataclass(slots=True)
-class _Left:
+class _Remainder:
     """What is left of a batch: for each route why it is parked now (None: it was before) and its messages."""
 
     routes: dict[str, tuple[ParkFault | None, list[TopicMessage]]] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class SinkHandler:
 
     def _apply_items(self, items: Sequence[Item]) -> Unread:
         parked = self._tools.database.query(parks.standing, self.name, {_route(record) for _, record in items})
-        left = _Left()
+        left = _Remainder()
         for message, record in items:
             if _route(record) in parked:
                 left.routes.setdefault(_route(record), (None, []))[1].append(message)
@@ -118,7 +118,7 @@ class SinkHandler:
             self._apply_routes(live, left)
         return [*left.dead, *self._park(left)]
 
-    def _apply_routes(self, items: Sequence[Item], left: _Left) -> None:
+    def _apply_routes(self, items: Sequence[Item], left: _Remainder) -> None:
         """Each route alone, so that one on which it fails keeps no other from being applied."""
         for route, some in _by_route(items).items():
             rest: Sequence[Item] = some
@@ -136,7 +136,7 @@ class SinkHandler:
         self._apply(records)
         self._tools.tick()
 
-    def _park(self, left: _Left) -> Unread:
+    def _park(self, left: _Remainder) -> Unread:
         """Put what is left into its parks, in one transaction; what finds no room there is to be a dead letter."""
         if not left.routes:
             return []
