@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, cast
 
@@ -30,10 +30,11 @@ from sqlmodel import Field
 
 from schemas.alert import SEVERITIES, Severity
 from schemas.change import Change
+from schemas.decision import Silence
 from schemas.identity import Model
 from schemas.incident import IncidentState
 from services.specs import LEARNING
-from services.store import parks
+from services.store import parks, silences
 from services.store.dialect import upsert
 from services.store.incidents import IncidentRow
 from services.store.parks import ParkedRoute
@@ -95,13 +96,17 @@ class UnresolvedIncident:
 
 @dataclass(frozen=True, slots=True)
 class FleetRoute:
-    """One route and how it stands. `clock` is the time of its last exchange, None where none counted yet."""
+    """One route and how it stands. `clock` is the time of its last exchange, None where none counted yet.
+
+    `silences` are those that hold on it.
+    """
 
     name: str
     status: RouteStatus
     clock: datetime | None
     pin: RoutePin | None
     incident: UnresolvedIncident | None
+    silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +194,9 @@ def _read(
     tell = (_STREAMS.c.route.in_(names), _STREAMS.c.status.in_(("blind", "firing")))
     streams = _streams(connection, [row.route for row in rows], tell)
     parked = parks.of_routes(connection, names)
-    return [_route(row, streams[row.route], parked.get(row.route, ()), now) for row in rows]
+    silenced = silences.holding(connection, names, now)
+    found = (_route(row, streams[row.route], parked.get(row.route, ()), now) for row in rows)
+    return [replace(one, silences=silenced.get(one.name, ())) for one in found]
 
 
 def _streams(

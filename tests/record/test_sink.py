@@ -52,6 +52,7 @@ OTHERS = {  # tables of other steps
         "deliveries",
         "evaluations",
         "fire_times",
+        "partition_watches",
         "receivers",
     ),
     *("parked_records", "parked_routes", "pictures", "run_answers", "runs", "schedules", "write_probes"),
