@@ -264,7 +264,7 @@ class FaustPositions:
             self._rewound = {
                 old: n
                 for old, n in {**self._rewound, mark: seen}.items()
-                if n and old[1] == generation or old[0] != mark[0]
+                if (n and old[1] == generation) or old[0] != mark[0]
             }
         return RECREATED.format(topic=tp.topic) if seen >= _REWOUND_LOOKS else None
 

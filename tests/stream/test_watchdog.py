@@ -215,9 +215,10 @@ def test_a_topic_whose_offsets_begin_anew_is_told_and_a_member_that_is_placed_is
 
     class Consumer:
         unacked: tuple[object, ...] = ()
-        _committed_offset = {place: 10}
-        _read_offset = {place: 10}
         stands, ends = 10, 10
+
+        def __init__(self) -> None:
+            self._committed_offset, self._read_offset = {place: 10}, {place: 10}
 
         def assignment(self) -> set[TopicPartition]:
             return {place}
