@@ -124,12 +124,13 @@ class PartitionOwners:
         self,
         broker: Broker,
         groups: Mapping[str, Sequence[str]],
-        deal: Callable[[str], object] = lambda _: None,
+        deal: Callable[[str], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`groups` are the consumer groups, each with the topics that it reads.
 
-        `deal` asks for a group to be dealt anew: one that is settled, and leaves a partition to nobody, stays so.
+        `deal` asks for a group to be dealt anew, and says whether it could: a settled group that leaves a partition to
+        nobody stays so.
         """
         self._deal, self._clock = deal, clock
         self._asked: dict[str, float] = {}
@@ -149,9 +150,9 @@ class PartitionOwners:
                 settled, owned = await _owned(admin, group)
                 unread = sorted({one for name in topics for one in partitions.get(name, ())} - owned)
                 if unread:
-                    if settled and self._clock() - self._asked.get(group, -_DEAL_SECONDS) >= _DEAL_SECONDS:
+                    due = self._clock() - self._asked.get(group, -_DEAL_SECONDS) >= _DEAL_SECONDS
+                    if settled and due and self._deal(group):
                         self._asked[group] = self._clock()
-                        self._deal(group)
                     more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
                     return f"nobody in {group} reads {unread[0].topic}[{unread[0].partition}]{more}"
         except BaseException:

@@ -66,7 +66,7 @@ def worker_of(folder: Path, broker: Broker, only: str) -> Iterator[tuple[Worker,
     with running(made):
         probes = Probes(port)
         try:
-            until(probes.ready, "ready", seconds=25)
+            until(probes.ready, "ready", seconds=60)
             yield made, probes
         except BaseException:
             print(probes.reasons())
