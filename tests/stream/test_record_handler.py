@@ -11,7 +11,7 @@ from services.monitor import RoutePolicy
 from services.offload import Offload
 from services.record.recorder import Recorder
 from services.store import dead_letters
-from services.stream.handlers import RecordHandler
+from services.stream.handlers import record_handler
 from services.stream.messages import TopicMessage, kafka_time
 from services.stream.stateful import HandlerResources, Threads
 
@@ -26,7 +26,7 @@ def test_what_is_no_dead_letter_is_counted_once_and_sent_nowhere(database):
         threads = Threads(Offload("cpu"), Offload("database"))
         try:
             apply = Recorder(database, lambda _: RoutePolicy()).apply
-            handler = RecordHandler(apply, HandlerResources(database, threads, cluster))
+            handler = record_handler(apply, HandlerResources(database, threads, cluster))
             return [(await handler.handle(messages)).outgoing for _ in range(2)]
         finally:
             threads.cpu.close()
