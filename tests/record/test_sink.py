@@ -50,6 +50,7 @@ OTHERS = {  # tables of other steps
         "candidates",
         "decisions_outbox",
         "deliveries",
+        "deployment",
         "evaluations",
         "fire_times",
         "partition_watches",
