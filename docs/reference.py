@@ -111,6 +111,8 @@ def monitor() -> str:
         "ScheduleSection": "Each entry of `schedules`",
         "ReceiverSection": "Each entry of `receivers`",
         "SlackSection": "`slack`",
+        "SlackAccessSection": "`slack_access`",
+        "SlackGrantSection": "Each entry of `slack_access.people`",
     }
     assert set(places) == set(sections), "a section of the monitor file has no heading"
     return "\n\n".join(f"### {title}\n\n{_keys(sections[name], _defaults(name))}" for name, title in places.items())

@@ -70,6 +70,37 @@ class ReceiverPolicy:
     slack: SlackReceiver
 
 
+PersonRole = Literal["viewer", "operator", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlackGrant:
+    """What some people may by the buttons in Slack: a role of the API's keys, on routes by globs.
+
+    Attributes:
+        users, groups: ids as Slack gives them; a person is meant who is one, or in one.
+    """
+
+    users: frozenset[str]
+    groups: tuple[str, ...]
+    role: PersonRole
+    routes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlackAccess:
+    """Whose presses count: of people of one workspace, at one app. Who has no grant may nothing.
+
+    Attributes:
+        team, app: ids of the workspace and the app. token_env: variable with the token that looks people up.
+    """
+
+    team: str
+    app: str
+    token_env: str
+    grants: tuple[SlackGrant, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
     """All that the monitor file decides about one route.
@@ -102,12 +133,14 @@ class Monitor:
     Attributes:
         routes: pattern -> policy.
         allow_hosts: private or loopback hosts that may be called.
+        slack_access: who may decide in Slack; None: nobody.
     """
 
     defaults: RoutePolicy = RoutePolicy()
     routes: Mapping[str, RoutePolicy] = field(default_factory=dict)
     receivers: Mapping[str, ReceiverPolicy] = field(default_factory=dict)
     allow_hosts: tuple[str, ...] = ()
+    slack_access: SlackAccess | None = None
 
     def policy(self, route: str) -> RoutePolicy:
         """The policy of the one pattern that fits `route` best, else the defaults.

@@ -53,7 +53,9 @@ def api_service(settings: Settings, watched: Monitor, broker: Broker, host: str,
     with ExitStack() as stack:
         database = open_available_database(stack, settings.database)
         check_host(host, keys=seed_first_key(settings, database))
-        yield ApiService(broker, database, settings.database, host, port, watched.policy, slack_actions(settings))
+        yield ApiService(
+            broker, database, settings.database, host, port, watched.policy, slack_actions(settings, watched)
+        )
 
 
 @dataclass(frozen=True, slots=True)

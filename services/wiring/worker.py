@@ -105,7 +105,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             return
         check_host(process.host, keys=seed_first_key(settings, database))
         part = api_part(
-            database, watched.policy, process.broker, process.host, process.registry, slack_actions(settings)
+            database, watched.policy, process.broker, process.host, process.registry, slack_actions(settings, watched)
         )
         yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks)
 
