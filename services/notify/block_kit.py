@@ -99,7 +99,7 @@ def mention(whom: str) -> Block:
 
 def is_calling(block: Block) -> bool:
     """Whether a block is a mention: the only section with markup."""
-    return block["type"] == "section" and block["text"]["type"] == "mrkdwn"
+    return bool(block["type"] == "section" and block["text"]["type"] == "mrkdwn")
 
 
 def literal(text: str, limit: int = TEXT, **style: bool) -> Block:

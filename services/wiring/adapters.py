@@ -41,7 +41,7 @@ from services.replay.runner import ReplayDependencies
 from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.settings import Settings, secret
+from services.settings import Settings, keep_libraries_offline, secret
 from services.signals import SIGNALS
 from services.store import incidents, slack_requests
 from services.store.decisions import StaleDecision
@@ -74,6 +74,7 @@ def embedder(settings: Settings) -> Embedder:
 
 def _any_model(model: str | None) -> Embedder:
     """A model of sentence-transformers, imported here: torch takes seconds, and only this choice needs it."""
+    keep_libraries_offline()
     try:
         from services.score.embed.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415
     except ModuleNotFoundError as missing:
@@ -203,8 +204,10 @@ def _default_receiver(settings: Settings, say: Callable[[str], None]) -> Receive
 
 
 def message_look(settings: Settings, own: str | None = None) -> MessageOptions:
-    """How messages look: links to KEELWATCH_API_URL, else to `own`; buttons where a press can be verified."""
-    return MessageOptions(settings.api_url or own, buttons=settings.slack_signing_secret is not None)
+    """How messages look: links to the public URL, the API's or `own`; buttons where a press can be verified."""
+    return MessageOptions(
+        settings.public_url or settings.api_url or own, buttons=settings.slack_signing_secret is not None
+    )
 
 
 def slack_answer(settings: Settings) -> Callable[[str, str], Awaitable[None]]:

@@ -25,7 +25,7 @@ from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
 from services.wiring.adapters import evaluation_companion, scorer, sender, slack_actions
-from services.wiring.api_server import api_part
+from services.wiring.api_server import api_part, place_of
 from services.wiring.database import claim_for_worker, seed_first_key
 
 STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
@@ -104,9 +104,8 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             yield WorkerSetup(made, companions)
             return
         check_host(process.host, keys=seed_first_key(settings, database))
-        part = api_part(
-            database, watched.policy, process.broker, process.host, process.registry, slack_actions(settings, watched)
-        )
+        place, presses = place_of(settings, process.host), slack_actions(settings, watched)
+        part = api_part(database, watched.policy, process.broker, place, process.registry, presses)
         yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks)
 
 

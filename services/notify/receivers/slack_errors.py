@@ -18,8 +18,8 @@ from services.notify.channel import Reach
 class SlackError:
     """What an error means: whom it concerns, which says what is done, and what a person can do.
 
-    `remedy` may have a place for the scope that is `{needed}`. `of_place`: it is about where the message was to go; for a
-    message that is there already that is only its old place.
+    `remedy` may have a place for the scope that is `{needed}`. `of_place`: it is about where the message was to go; for
+    a message that is there already that is only its old place.
     """
 
     reach: Reach
