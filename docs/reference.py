@@ -39,7 +39,7 @@ from services.store.dead_letters import REMEMBERED
 from services.store.engine import Database
 from services.store.readings import KEPT_READINGS
 from services.store.tables import Base
-from services.wiring.api_server import api_of
+from services.wiring.api_server import Place, api_of
 
 Row = Sequence[object]
 _UNITS: Final = {"pp": "percentage points", "sd": "standard deviations", "ratio": "count"}
@@ -241,7 +241,7 @@ def _application() -> Any:
 
     database = Database(create_engine("sqlite://"))
     health = SystemHealth(database)
-    return make(api_of(database, lambda _route: RoutePolicy(), nowhere, health, "127.0.0.1"))
+    return make(api_of(database, lambda _route: RoutePolicy(), nowhere, health, Place("127.0.0.1")))
 
 
 def roles() -> dict[tuple[str, str], str]:
