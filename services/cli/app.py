@@ -78,6 +78,7 @@ class Commands(LazyGroup):
         Later("incident", "services.cli.incidents:app", "Incidents and their timelines."),
         Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),
         Later("change", "services.cli.changes:app", "Changes of a route's model."),
+        Later("silence", "services.cli.silences:app", "Silences: for a while nobody is told of a route's alerts."),
         Later("key", "services.cli.keys:app", "API keys. While there is none the API answers on this machine alone."),
         Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),
         Later("schedule", "services.cli.schedules:app", "Schedules: when suites are run by the clock."),

@@ -84,7 +84,7 @@ def worker(
             broker, names, port, host, database=database, extend=work.extend, checks=work.checks, meters=meters
         )
         job = runner.StreamJob(
-            broker,
+            replace(broker, deployment=work.deployment),
             work.handlers,
             settings.data_dir / "faust",
             together=together is not None,

@@ -10,7 +10,7 @@ from typing import Final
 from schemas.alert import Alert, rank
 from schemas.base import hash16, iso
 from schemas.change import Change
-from schemas.decision import Decision
+from schemas.decision import Decision, silences_of
 from schemas.evaluation import Run
 from schemas.fact import Fact
 from schemas.incident import TimelineEntry
@@ -85,7 +85,7 @@ def _rank(fact: Fact) -> int:
 def _order(fact: Fact) -> tuple[datetime, int, int, bool, str]:
     if isinstance(fact, Alert):
         return fact.ts, _rank(fact), fact.event_index, fact.status == "resolved", fact.id
-    return fact.ts, _rank(fact), 0, False, fact.id
+    return fact.ts, _rank(fact), 0, isinstance(fact, Decision) and fact.kind == "end_silence", fact.id
 
 
 def _fire(state: RouteIncidents, alert: Alert) -> RouteIncidents:
@@ -119,8 +119,9 @@ def _calm(state: RouteIncidents, alert: Alert) -> RouteIncidents:
 
 
 def _decide(state: RouteIncidents, decision: Decision) -> RouteIncidents:
-    if decision.kind in ("announce", "silence"):
+    if decision.kind in ("announce", "silence", "end_silence"):
         state = replace(state, context=remembered(state.context, decision))
+        state = replace(state, silences=silences_of([decision], state.silences))
     known = decision.incident is None or any(case.incident.id == decision.incident for case in state.cases)
     if not known:
         return replace(state, parked=(*state.parked, decision)[-_KEPT_PARKED:])
@@ -160,11 +161,11 @@ def notify_of(before: Case | None, after: Case, alert: Alert | None) -> tuple[Ca
     """What to tell of the entries that `after` has more than `before`, and the incident with that noted.
 
     A firing `alert` posts what was not told yet, and is broadcast with a mention when it raises what was told to
-    warning or above, or reopens a resolved incident there. Everything else updates in place; a silenced alert
-    tells nothing, and so does what happens to an incident of which nothing was told.
+    warning or above, or reopens a resolved incident there. Everything else updates in place. No silence is known here:
+    whoever sends knows what is to be kept back, and for how long.
     """
     new = after.incident.timeline[len(before.incident.timeline) if before else 0 :]
-    if not new or (alert is not None and alert.silenced):
+    if not new:
         return after, None
     kind = _kind(before, after, alert)
     if kind is None:
@@ -172,7 +173,7 @@ def notify_of(before: Case | None, after: Case, alert: Alert | None) -> tuple[Ca
     if alert is not None and alert.status == "firing":
         posted = alert.severity if after.posted is None else max(after.posted, alert.severity, key=rank)
         after = replace(after, posted=posted)
-    return after, _notification(after, new, kind, mention=kind != "update" and _is_loud(alert))
+    return after, _notification(after, new, kind, alert)
 
 
 def _kind(before: Case | None, after: Case, alert: Alert | None) -> NotificationKind | None:
@@ -189,10 +190,11 @@ def _is_loud(alert: Alert | None) -> bool:
     return alert is not None and rank(alert.severity) >= rank("warning")
 
 
-def _notification(case: Case, new: tuple[TimelineEntry, ...], kind: NotificationKind, *, mention: bool) -> Notification:
+def _notification(
+    case: Case, new: tuple[TimelineEntry, ...], kind: NotificationKind, alert: Alert | None
+) -> Notification:
     incident = case.incident
     told = next((entry for entry in new if entry.kind not in _CONTEXT), new[0])
-    text = told.text if kind == "update" else one_line(incident)
     return Notification(
         id=hash16([incident.id, told.kind, iso(told.ts), told.ref, told.text]),
         kind=kind,
@@ -200,6 +202,9 @@ def _notification(case: Case, new: tuple[TimelineEntry, ...], kind: Notification
         route=incident.route,
         ts=told.ts,
         severity=incident.severity,
-        mention=mention,
-        text=text,
+        mention=kind != "update" and _is_loud(alert),
+        text=told.text if kind == "update" else one_line(incident),
+        fingerprint=None if alert is None else alert.fingerprint,
+        fired=alert.severity if alert is not None and alert.status == "firing" else None,
+        silenced=alert is not None and alert.silenced,
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.alert import Alert, Severity
-from schemas.decision import Decision
+from schemas.decision import Decision, Silence
 from schemas.evaluation import Outcome
 from schemas.fact import Fact
 from schemas.incident import EntryKind, Incident, TimelineEntry
@@ -20,7 +20,12 @@ class Notification:
     """One thing to tell: `post` a new message, `broadcast` into its thread, or `update` it in place.
 
     The id is made of the incident and the timeline entry that it tells of: the same entry is told once.
-    `mention` asks for the receiver's people; `update` never does.
+    `mention` asks for the receiver's people; `update` never does. Kind and mention hold where all before it was told;
+    delivery knows what a receiver has heard, and what is silenced.
+
+    Attributes:
+        fingerprint: the alert that it tells of, None where people or time moved the incident.
+        fired: the severity of that alert where it fires. silenced: an alert of before that nobody was to hear of.
     """
 
     id: str
@@ -31,6 +36,9 @@ class Notification:
     severity: Severity
     mention: bool
     text: str
+    fingerprint: str | None = None
+    fired: Severity | None = None
+    silenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class RouteIncidents:
         notifications: what to tell, in order.
         context: recent changes, evaluations, announcements and silences: a later incident tells of them.
         parked: decisions that name an incident that is not known yet.
+        silences: of the route, with their ends as people left them. Who tells people applies them.
     """
 
     route: str
@@ -72,6 +81,7 @@ class RouteIncidents:
     notifications: tuple[Notification, ...] = ()
     context: tuple[Fact, ...] = ()
     parked: tuple[Decision, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
     @classmethod
     def start(cls, route: str) -> RouteIncidents:

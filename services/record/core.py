@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.base import hash16
 from schemas.score import ScoreBlock, Scorer
-from services.incident.state import Notification
+from services.incident.state import Notification, RouteIncidents
 from services.intake.core import Intake
 from services.store.deliveries import OutboxNotification
 from services.store.tables import key_if_any, key_of
@@ -59,7 +59,8 @@ def scorer_id(scorer: Scorer) -> str:
 
 def outbox_row(notification: Notification) -> OutboxNotification:
     """A notification as a row of the outbox."""
-    content = {"severity": notification.severity, "mention": notification.mention, "text": notification.text}
+    names = ("severity", "mention", "text", "fingerprint", "fired")
+    content = {name: getattr(notification, name) for name in names}
     return OutboxNotification(
         id=notification.id,
         route=notification.route,
@@ -127,3 +128,20 @@ def _sum_up(sums: Sums, block: ScoreBlock, place: int, who: tuple[str, list[str]
             key = (block.route, minute, identity, label, signal)
             n, scored, total = sums.get(key, (0, 0, 0.0))
             sums[key] = (n + 1, scored + (value is not None), total + float(value or 0.0))
+
+
+def standing(derived: RouteIncidents) -> frozenset[str]:
+    """The ids of the notifications whose alert still fires in the open incident."""
+    case = derived.open
+    if case is None:
+        return frozenset()
+    return frozenset(
+        one.id
+        for one in derived.notifications
+        if one.incident == case.incident.id and one.fired is not None and one.fingerprint in case.firing
+    )
+
+
+def unheard(derived: RouteIncidents) -> frozenset[str]:
+    """The ids of the notifications of alerts that a silence of before kept from people."""
+    return frozenset(one.id for one in derived.notifications if one.silenced)

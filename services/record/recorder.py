@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from sqlalchemy import Connection
@@ -22,8 +23,10 @@ from services.incident.fold import fold
 from services.intake.core import IntakeState
 from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
-from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id
+from services.ports import Clock
+from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id, standing, unheard
 from services.store import (
+    arrivals,
     dead_letters,
     deliveries,
     fleet,
@@ -34,6 +37,7 @@ from services.store import (
     routes,
     samples,
     scores,
+    silences,
     step_states,
 )
 from services.store.codec import pack, unpack
@@ -78,8 +82,17 @@ class _Batch:
 class Recorder:
     """The record step. Applying the same records again, or topics in another order, changes nothing that is seen."""
 
-    def __init__(self, database: Database, policy: Callable[[str], RoutePolicy]) -> None:
-        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups."""
+    def __init__(
+        self,
+        database: Database,
+        policy: Callable[[str], RoutePolicy],
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups.
+
+        `clock` is the one on the wall: when a route was last heard of.
+        """
+        self._clock = clock
         self._database = database
         self._policy = policy
         self._known: OrderedDict[str, _Saved] = OrderedDict()
@@ -115,15 +128,19 @@ class Recorder:
     def _take_scores(self, connection: Connection, batch: _Batch) -> None:
         """Score rows, rollups and fence of the blocks, through the one core that counts exchanges."""
         parts: list[Additions] = []
+        places: dict[str, tuple[str, int]] = {}
         for route, blocks in _by_route(batch.blocks).items():
             before = self._load(connection, route)
             state = before.state
             for block in blocks:
                 state, intake = take_in(state, block, self._policy(route).slices)
                 parts.append(additions(block, intake))
+                if len(intake.source_rows):
+                    places[route] = (block.topic, block.partition[-1])
                 routes.add_identities(connection, route, intake.models)
                 batch.identities.setdefault(route, set()).update(intake.models)
             self._save(connection, batch, before, state)
+        arrivals.note(connection, places, self._clock())
         scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
         scores.add(connection, [row for part in parts for row in part.rows])
         rollups.add(connection, rollup_rows(part.sums for part in parts))
@@ -163,7 +180,9 @@ class Recorder:
             facts = self._facts_of(connection, route)
             derived = fold(route, facts, routes.clock(connection, route))
             incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
-            deliveries.reconcile(connection, route, [outbox_row(one) for one in derived.notifications])
+            silences.put(connection, derived.silences)
+            wanted = [outbox_row(one) for one in derived.notifications]
+            deliveries.reconcile(connection, route, wanted, standing(derived), unheard(derived))
 
     def _facts_of(self, connection: Connection, route: str) -> tuple[Fact, ...]:
         """The route's facts; read again only when its journal has grown."""

@@ -53,7 +53,6 @@ _BASELINES, _CANDIDATES, _JOURNAL, _ROUTES = (
     table(JournalRow),
     table(RouteRow),
 )
-MOST_SILENCES: Final = 1_000
 _MOST_ACCEPTED: Final = 1_000
 
 
@@ -75,12 +74,11 @@ class PinnedBaseline:
 
 @dataclass(frozen=True, slots=True)
 class RouteBaselines:
-    """A route: its baseline, what it is learning, what silences it."""
+    """A route: its baseline, and what it is learning."""
 
     route: str
     baseline: PinnedBaseline | None
     learning: Reading | None
-    silences: tuple[RecordedDecision, ...]
 
 
 def route_baselines(connection: Connection, names: Sequence[str]) -> tuple[RouteBaselines, ...]:
@@ -90,16 +88,7 @@ def route_baselines(connection: Connection, names: Sequence[str]) -> tuple[Route
     current = current_pinnings(connection, names)
     baselines = {one.change.route: one for one in pinned_baselines(connection, list(current.values()))}
     learning = learning_of(connection, names)
-    silences = decisions.page(connection, DecisionFilter(tuple(names), kinds=("silence",)), None, MOST_SILENCES)
-    return tuple(
-        RouteBaselines(
-            name,
-            baselines.get(name),
-            learning.get(name),
-            tuple(one for one in silences if one.decision.route == name),
-        )
-        for name in names
-    )
+    return tuple(RouteBaselines(name, baselines.get(name), learning.get(name)) for name in names)
 
 
 def pinned_baselines(connection: Connection, changes: Sequence[Change]) -> tuple[PinnedBaseline, ...]:

@@ -31,10 +31,19 @@ from services.store.tables import Base, UtcDateTime, table
 
 
 class OutboxRow(Base, table=True):
-    """One notification on its way: `pending` until a vendor accepted it, then `sent`; `failed` when given up."""
+    """One notification on its way: `pending` until a vendor accepted it, then `sent`; `failed` when given up.
+
+    One that a `silence` covers is `kept`, and has `passed` when what it tells of was over before anybody heard of it,
+    or was `joined` to another one that told of its incident.
+    """
 
     __tablename__ = "outbox"
-    __table_args__ = (Index(None, "state", "next_attempt"), Index(None, "route", "state"))
+    __table_args__ = (
+        Index(None, "state", "next_attempt"),
+        Index(None, "route", "state"),
+        Index(None, "incident"),
+        Index(None, "silence"),
+    )
     id: str = Field(primary_key=True)
     route: str
     incident: str
@@ -46,6 +55,7 @@ class OutboxRow(Base, table=True):
     next_attempt: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
     sent: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
     error: str | None = Field(default=None, sa_type=Text)
+    silence: str | None = None
 
 
 class DeliveryRow(Base, table=True):
@@ -89,6 +99,9 @@ class PictureRow(Base, table=True):
 
 
 PENDING: Final = "pending"
+KEPT: Final = "kept"
+PASSED: Final = "passed"
+JOINED: Final = "joined"
 _OUTBOX = table(OutboxRow)
 
 
@@ -104,19 +117,35 @@ class OutboxNotification:
     created: datetime
 
 
-def reconcile(connection: Connection, route: str, wanted: Sequence[OutboxNotification]) -> None:
-    """Make the route's pending notifications those of `wanted` that were not sent or given up."""
+def reconcile(
+    connection: Connection,
+    route: str,
+    wanted: Sequence[OutboxNotification],
+    standing: Collection[str] = (),
+    unheard: Collection[str] = (),
+) -> None:
+    """Make the route's pending notifications those of `wanted` that were not sent or given up.
+
+    Of those that a silence keeps, what is not among the `standing` has passed. The new ones of `unheard` are kept:
+    a silence of before covered them.
+    """
     by_id = {item.id: item for item in wanted}
     known = {item.id: item for item in _of_route(connection, route)}
     gone = sorted(known.keys() - by_id.keys())
+    waits = _OUTBOX.c.state.in_((PENDING, KEPT))
     if gone:
-        connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(gone), _OUTBOX.c.state == PENDING))
+        connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(gone), waits))
     for id, item in by_id.items():
         if id in known and known[id] != item:
-            this = (_OUTBOX.c.id == id, _OUTBOX.c.state == PENDING)
-            connection.execute(update(_OUTBOX).where(*this).values(**asdict(item)))
-    new = [{**asdict(item), "state": PENDING, "attempts": 0} for id, item in by_id.items() if id not in known]
+            connection.execute(update(_OUTBOX).where(_OUTBOX.c.id == id, waits).values(**asdict(item)))
+    new = [
+        {**asdict(item), "state": KEPT if id in unheard else PENDING, "attempts": 0}
+        for id, item in by_id.items()
+        if id not in known
+    ]
     insert_new(connection, _OUTBOX, new)
+    over = (_OUTBOX.c.route == route, _OUTBOX.c.state == KEPT, _OUTBOX.c.id.not_in(sorted(standing)))
+    connection.execute(update(_OUTBOX).where(*over).values(state=PASSED))
 
 
 def _of_route(connection: Connection, route: str) -> tuple[OutboxNotification, ...]:
@@ -138,6 +167,7 @@ class Delivery:
 
     Attributes:
         event_time: of what it tells of, by the route's clock; created: when it was first seen, by the wall clock.
+        fired: the severity of the alert that it tells of, where it fires. quiet: nobody is to be rung for it.
     """
 
     notification: str
@@ -151,7 +181,9 @@ class Delivery:
     created: datetime
     attempts: int
     next_attempt: datetime | None
-    instead_of: str | None
+    instead_of: str | None = None
+    fired: Severity | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +234,7 @@ def untold(connection: Connection, receivers: Collection[str]) -> tuple[UntoldDe
     """What waits for these receivers."""
     one, of = _DELIVERIES.c, _OUTBOX.c
     query = select(one.notification, of.route, one.incident, one.receiver).join(_OUTBOX, of.id == one.notification)
-    waiting = query.where(one.receiver.in_(sorted(receivers)), one.state == PENDING)
+    waiting = query.where(one.receiver.in_(sorted(receivers)), one.state == PENDING, of.state == PENDING)
     return tuple(UntoldDelivery(*row) for row in connection.execute(waiting.order_by(one.created, one.notification)))
 
 
@@ -244,7 +276,8 @@ def first_pending(connection: Connection, receiver: str) -> tuple[Delivery, ...]
     What opens an incident comes before all else of it, and at one time the lesser severity first.
     """
     one, of = _DELIVERIES.c, _OUTBOX.c
-    columns = (one.notification, one.receiver, one.incident, of.kind, of.payload, of.created.label("event_time"))
+    of_it = (of.kind, of.payload, of.silence, of.created.label("event_time"))
+    columns = (one.notification, one.receiver, one.incident, *of_it)
     query = select(*columns, one.created, one.attempts, one.next_attempt, one.instead_of)
     query = query.join(_OUTBOX, of.id == one.notification).where(one.receiver == receiver, one.state == PENDING)
     found = sorted((_delivery(row) for row in connection.execute(query)), key=_order)
@@ -276,6 +309,21 @@ def message_of(connection: Connection, receiver: str, incident: str) -> MessageP
     query = select(one.channel, one.message, one.shown, one.storm).where(*_of(receiver, incident))
     row = connection.execute(query.where(one.message.is_not(None)).order_by(one.sent).limit(1)).one_or_none()
     return None if row is None else MessagePlace(*row)
+
+
+def worst_told(connection: Connection, receiver: str, incident: str) -> Severity | None:
+    """The worst alert of the incident of which the receiver was told; None when it has heard of none."""
+    one, of = _DELIVERIES.c, _OUTBOX.c
+    query = select(of.payload, of.kind).join(_DELIVERIES, one.notification == of.id)
+    rows = connection.execute(query.where(*_of(receiver, incident), one.state == SENT))
+    told = (_severity_told(msgspec.json.decode(row.payload), row.kind) for row in rows)
+    return max((severity for severity in told if severity is not None), key=rank, default=None)
+
+
+def _severity_told(payload: Any, kind: str) -> Severity | None:
+    """Of the alert that it told of; one of before does not say, and was loud when it raised what was told."""
+    found: Severity | None = payload.get("fired")
+    return payload["severity"] if found is None and kind != "update" else found
 
 
 def sharing_message(connection: Connection, receiver: str, place: MessagePlace) -> tuple[str, ...]:
@@ -405,6 +453,8 @@ def _delivery(row: Any) -> Delivery:
         attempts=row.attempts,
         next_attempt=row.next_attempt,
         instead_of=row.instead_of,
+        fired=payload.get("fired"),
+        quiet=row.silence is not None and payload.get("fired") is None,
     )
 
 

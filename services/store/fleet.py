@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, cast
 
@@ -30,9 +30,11 @@ from sqlmodel import Field
 
 from schemas.alert import SEVERITIES, Severity
 from schemas.change import Change
+from schemas.decision import Silence
 from schemas.identity import Model
 from schemas.incident import IncidentState
 from services.specs import LEARNING
+from services.store import silences
 from services.store.dialect import upsert
 from services.store.incidents import IncidentRow
 from services.store.readings import StreamRow
@@ -93,13 +95,17 @@ class UnresolvedIncident:
 
 @dataclass(frozen=True, slots=True)
 class FleetRoute:
-    """One route and how it stands. `clock` is the time of its last exchange, None where none counted yet."""
+    """One route and how it stands. `clock` is the time of its last exchange, None where none counted yet.
+
+    `silences` are those that hold on it.
+    """
 
     name: str
     status: RouteStatus
     clock: datetime | None
     pin: RoutePin | None
     incident: UnresolvedIncident | None
+    silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,8 @@ def _read(
     names = select(_ROUTES.c.route).where(*where).order_by(_ROUTES.c.route).limit(most)
     tell = (_STREAMS.c.route.in_(names), _STREAMS.c.status.in_(("blind", "firing")))
     streams = _streams(connection, [row.route for row in rows], tell)
-    return [_route(row, streams[row.route], now) for row in rows]
+    silenced = silences.holding(connection, names, now)
+    return [replace(_route(row, streams[row.route], now), silences=silenced.get(row.route, ())) for row in rows]
 
 
 def _streams(

@@ -71,7 +71,7 @@ class RouteStatus:
     Attributes:
         watch: blind where something is not measured or nothing arrives, learning before the first baseline.
         silent: for how long nothing arrived, None while that is less than a day.
-        moved: streams that fire. An incident tells of them, unless a person muted or resolved it.
+        moved: streams that fire. An incident tells of them, unless people decided about it.
     """
 
     watch: WatchStatus

@@ -241,9 +241,9 @@ def actions_of(secret: str, api: Api, permit: Permit) -> SlackActions:
     async def incident(id: str) -> Incident | None:
         return await asyncio.to_thread(api.database.query, incidents.get, id)
 
-    async def decide(decision: Decision) -> None:
+    async def decide(several: Sequence[Decision]) -> None:
         try:
-            await api.decisions.decide(decision)
+            await api.decisions.decide_all(several)
         except StaleDecision as stale:
             raise TooLate(str(stale)) from None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -28,16 +29,19 @@ from services.observability.metrics import StreamMeters
 from services.offload import running
 from services.ports import Publish
 from services.settings import Settings
-from services.store import change_marks
+from services.store import change_marks, deployment
 from services.store.engine import Database
 from services.stream import dead_letters
 from services.stream.broker import Broker
-from services.stream.consumer_groups import GroupLags
+from services.stream.clients import Unreachable, connected_broker
+from services.stream.consumer_groups import GroupLags, check_deployment
 from services.stream.process_health import GRACE_SECONDS, BrokerCheck, DatabaseCheck
 from services.stream.producer import ConnectingProducer
 from services.stream.runner import Companion
 from services.wiring.adapters import slack_actions
 from services.wiring.database import open_available_database, seed_first_key
+
+_CHECK_SECONDS: Final = 5.0
 
 
 @contextmanager
@@ -158,7 +162,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     """Serve while the block runs; yields the port.
 
     Raises:
-        InputError: if the port cannot be had.
+        InputError: if the port cannot be had, or the cluster belongs to another database.
     """
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
@@ -177,6 +181,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     app.include_router(health.router())
     if service.extend is not None:
         service.extend(app, api)
+    await _check_deployment(service)
     async with AsyncExitStack() as stack:
         stack.callback(store.close)
         stack.push_async_callback(cluster.close)
@@ -188,6 +193,14 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
         stack.callback(_close_live, api)  # before the server ends: open pages would keep it
         service.log.info("api", at=f"http://{service.place.host}:{port}/")
         yield port
+
+
+async def _check_deployment(service: ApiService) -> None:
+    """Refuse a cluster of another database. A cluster that is away is waited for: the workers look, too."""
+    mine = service.database.transact(deployment.identity)
+    with suppress(Unreachable, TimeoutError):
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await check_deployment(replace(await connected_broker(service.broker), deployment=mine))
 
 
 def run(service: ApiService) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from fastapi import FastAPI
@@ -16,10 +17,13 @@ from services.monitor import Monitor
 from services.observability.health import Check, HealthProbes
 from services.offload import Offload
 from services.ports import Publish
+from services.record.blind_watch import BlindWatch
 from services.record.recorder import Recorder
 from services.settings import Settings
+from services.store import deployment
 from services.store.engine import Database
 from services.stream.broker import Broker
+from services.stream.consumer_groups import GroupLags
 from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandler, alert_handler, detect_handler
 from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
@@ -67,12 +71,14 @@ class WorkerSetup:
         handlers: made with the function that asks the broker for its id. companions: what runs beside them.
         extend: adds the API's paths to those of the probes; None when this process has no API.
         checks: more that must be well for the process to be ready.
+        deployment: id of its database; empty without one.
     """
 
     handlers: Callable[[AskClusterId], Sequence[Handler]]
     companions: Sequence[Companion] = ()
     extend: Callable[[FastAPI, HealthProbes], None] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
+    deployment: str = ""
 
 
 @contextmanager
@@ -90,6 +96,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         stack.callback(threads.cpu.close)
         stack.callback(threads.database.close)
         database = claim_for_worker(stack, settings.database) if set(names) - {"score"} else None
+        known = "" if database is None else database.transact(deployment.identity)
         streamed = [name for name in names if name in STREAMED]
 
         def made(cluster: AskClusterId) -> Sequence[Handler]:
@@ -98,15 +105,17 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         companions: list[Companion] = []
         if database is not None and "evaluate" in names:
             companions.append(evaluation_companion(watched, database, threads.database, process.instance))
+        if database is not None and "record" in names:
+            companions.append(_blind_watch(process, database))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
         if database is None or API not in names:
-            yield WorkerSetup(made, companions)
+            yield WorkerSetup(made, companions, deployment=known)
             return
         check_host(process.host, keys=seed_first_key(settings, database))
         place, presses = place_of(settings, process.host), slack_actions(settings, watched)
         part = api_part(database, watched.policy, process.broker, place, process.registry, presses)
-        yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks)
+        yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks, known)
 
 
 def _handler(
@@ -125,6 +134,20 @@ def _handler(
     if name == "alert":
         return alert_handler(tools)
     return RecordHandler(Recorder(database, watched.policy).apply, tools)
+
+
+def _blind_watch(process: WorkerProcess, database: Database) -> Companion:
+    """What notices that nothing is seen any more."""
+    lags = GroupLags(process.broker)
+    watch = BlindWatch(database, lags.sights, lambda: datetime.now(UTC))
+
+    async def companion(publish: Publish) -> None:
+        try:
+            await watch.run(publish)
+        finally:
+            await lags.close()
+
+    return companion
 
 
 def _sender(settings: Settings, watched: Monitor, process: WorkerProcess, database: Database) -> Companion:

@@ -14,7 +14,7 @@ from schemas.change import Change
 from schemas.incident import EntryKind, Verdict
 from services import specs
 from services.wording import incidents, nouns, numbers
-from services.wording.decisions import BACK_TO_NORMAL
+from services.wording.decisions import OVER
 
 KINDS: Final[Mapping[EntryKind, str]] = {
     "opened": "incident opened",
@@ -55,7 +55,7 @@ def fired(alert: Alert, others: Iterable[Alert] = ()) -> EntryWords:
 
 def over(alert: Alert) -> EntryWords:
     """An alert that resolved, and why."""
-    return EntryWords(f"{_subject(alert)}: {alert.reason or BACK_TO_NORMAL}", incidents.details(alert))
+    return EntryWords(f"{_subject(alert)}: {alert.reason or OVER}", incidents.details(alert))
 
 
 def reopened(alert: Alert) -> EntryWords:

@@ -35,7 +35,17 @@ from tests.support.records import (
 FAMILIES = st.sampled_from(["model_shift", "user_shift", "events", "evaluation", "blind", "instrument_shift"])
 STATUS = st.sampled_from(["firing", "firing", "resolved"])
 DECISIONS = st.sampled_from(
-    ["announce", "acknowledge", "snooze", "accept_baseline", "false_alarm", "roll_back", "silence", "resolve"]
+    [
+        "announce",
+        "acknowledge",
+        "snooze",
+        "accept_baseline",
+        "false_alarm",
+        "roll_back",
+        "silence",
+        "end_silence",
+        "resolve",
+    ]
 )
 MINUTES = st.integers(0, 60 * 24 * 6)
 IDS = st.sampled_from([None, None, "0" * 16, fold(ROUTE, [alert(index=60)]).incidents[0].id])

@@ -52,6 +52,7 @@ OTHERS = {  # tables of other steps
         "deliveries",
         "evaluations",
         "fire_times",
+        "partition_watches",
         "receivers",
     ),
     *("pictures", "run_answers", "runs", "schedules"),

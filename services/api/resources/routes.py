@@ -88,6 +88,8 @@ class RouteSummary(BaseModel):
     identities: list[IdentityShare] = Field(description="Who answered in those hours, most first; at most 5.")
     baseline: RouteBaseline | None
     budget: BudgetUsed
+    silenced_until: Timestamp | None = Field(description="Nobody is told of any alert before; null when people are.")
+    silenced_alerts: list[str] = Field(description="Fingerprints of alerts of which nobody is told for now.")
 
 
 class RoutePage(BaseModel):
@@ -171,6 +173,8 @@ def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> dic
             pages=entry.page_budget.pages,
             false_alarms=entry.page_budget.false_alarms,
         ),
+        silenced_until=max((one.until for one in route.silences if one.fingerprint is None), default=None),
+        silenced_alerts=sorted({one.fingerprint for one in route.silences if one.fingerprint is not None}),
     )
     return made.model_dump(mode="json")
 

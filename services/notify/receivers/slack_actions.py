@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -54,14 +54,14 @@ class SlackActions:
 
     Attributes:
         secret: the app's signing secret. incident: the incident of an id, as it stands.
-        decide: records one decision; raises TooLate with the reason if it would change nothing.
+        decide: records what a press decides, all or nothing; raises TooLate with the reason if it changes nothing.
         clock: the wall clock. permit: whether who pressed may.
         take: notes a request by its signature, in any process; False if it was here before.
     """
 
     secret: str
     incident: Callable[[str], Awaitable[Incident | None]]
-    decide: Callable[[Decision], Awaitable[None]]
+    decide: Callable[[Sequence[Decision]], Awaitable[None]]
     clock: Callable[[], datetime]
     permit: Permit
     take: Callable[[str], Awaitable[bool]]
@@ -106,8 +106,7 @@ class SlackActions:
             return refused
         late = too_late(press, incident)
         if late is None:
-            for decision in decisions_of(press, incident, actor_of(press)):
-                await self.decide(decision)
+            await self.decide(decisions_of(press, incident, actor_of(press)))
         return late
 
 
