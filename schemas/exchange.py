@@ -30,9 +30,11 @@ Route = Annotated[
 ]
 
 
+AUDIT_ROUTE: Final = f"{RESERVED_ROUTE_PREFIX}audit"
+"""Where a broken audit log opens its incident: shown among the routes, and nothing is published on it."""
 STREAM_ROUTE: Final = f"{RESERVED_ROUTE_PREFIX}stream"
 """Where the stream itself opens its incident when it is blind: shown among the routes, nothing is published on it."""
-WATCHDOG_ROUTES: Final = frozenset({STREAM_ROUTE})
+WATCHDOG_ROUTES: Final = frozenset({AUDIT_ROUTE, STREAM_ROUTE})
 
 
 def _known_route(route: str) -> str:

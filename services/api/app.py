@@ -124,6 +124,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield silences.posting_router(api.decisions, database, guard, budget)
     yield silences.router(database, guard, api.decisions.clock)
     yield baselines.router(database, guard)
+    yield routes.deleting_router(database, guard)
     # Last: it takes all that is left below /v1/routes.
     yield routes.router(database, api.policy, api.decisions.clock, guard)
 

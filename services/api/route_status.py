@@ -21,6 +21,8 @@ from services.store.route_status import RouteStatus
 from services.wording import decisions, incidents, nouns, numbers, routes
 
 MOST_SPOTS: Final = 20
+NO_DATA: Final = "no_data"
+"""The subject of a reading that says so already."""
 MOST_READINGS: Final = 24
 _ORDER: Final[tuple[ReadingStatus, ...]] = ("firing", "blind", "learning", "quiet")
 
@@ -29,7 +31,8 @@ def blind_spots(status: RouteStatus) -> tuple[str, ...]:
     """What is not monitored on the route, and why, at most 21; where nothing arrives nothing is monitored."""
     found = status.blind_spots[:MOST_SPOTS]
     told = tuple(routes.blind_spot(spot.detector, spot.signal, spot.reason, spot.n) for spot in found)
-    return told if status.silent is None else (*told, routes.silent_for(status.silent))
+    said = status.silent is None or any(spot.signal == NO_DATA for spot in found)
+    return told if said or status.silent is None else (*told, routes.silent_for(status.silent))
 
 
 def not_monitored(status: RouteStatus) -> tuple[str, ...]:

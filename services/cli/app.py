@@ -74,6 +74,12 @@ class Commands(LazyGroup):
             "Write the records of a topic as JSON lines: exchanges and scores as `replay` takes them.",
         ),
         Later("dead", "services.cli.dead_letters:app", "Dead letters: records that a step could not read."),
+        Later(
+            "erase",
+            "services.cli.erase:erase",
+            "Erase what is stored of a user, a conversation or one exchange, and say what that was.",
+        ),
+        Later("verify", "services.cli.verify:app", "Whether what is stored is what was written."),
         Later("topics", "services.cli.topics:app", "Topics: made, checked, shown, adopted."),
         Later("incident", "services.cli.incidents:app", "Incidents and their timelines."),
         Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),
@@ -81,6 +87,7 @@ class Commands(LazyGroup):
         Later("silence", "services.cli.silences:app", "Silences: for a while nobody is told of a route's alerts."),
         Later("key", "services.cli.keys:app", "API keys. While there is none the API answers on this machine alone."),
         Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),
+        Later("route", "services.cli.routes:app", "Routes: which there are, and how one is deleted."),
         Later("schedule", "services.cli.schedules:app", "Schedules: when suites are run by the clock."),
         Later("suite", "services.cli.suites:app", "Suites: what a model is asked."),
     )

@@ -30,6 +30,7 @@ def decode(
     position: Position,
     *,
     received: datetime | None = None,
+    now: datetime | None = None,
     previous: datetime | None = None,
     clock: datetime | None = None,
     origin: Position | None = None,
@@ -40,8 +41,10 @@ def decode(
     Args:
         raw: one JSON object of a known format, UTF-8.
         position: its own place in its source; gives the id when it has none.
-        received: Kafka's timestamp; None for a line of a file. Gives `ts` when the exchange has none, and a `ts`
-            more than 1 h after it is flagged `skew`.
+        received: Kafka's timestamp, or that of a header; None for a line of a file. Gives `ts` when the exchange has
+            none, unless it is not plausible: then that is `now`, with flag `skew`.
+        now: the broker's time, or our own where the broker keeps the producer's; `received` without it. A `ts` more
+            than 1 h after it is flagged `skew`.
         previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none (flag
             `no_ts`: this is no measured time), and a
             `ts` more than 30 days after it is flagged `skew`, unless the file had been there before.
@@ -50,11 +53,13 @@ def decode(
             letter names it, so that it stays one exchange; the fence goes by `position`.
         id: the id when it has none, of whoever gives one before it has a place.
     """
+    now = now or received
+    arrived = received if _is_plausible(received, now) else now
     try:
         fields, flags = _parse(raw)
         fields.setdefault("id", id or id_of(origin or position))
         own = "ts" in fields
-        fields.setdefault("ts", received or _next(previous))
+        fields.setdefault("ts", arrived or _next(previous))
         truncated = _truncate(fields)
         exchange = _validated(fields)
     except FormatError as error:
@@ -63,11 +68,16 @@ def decode(
         flags += ("truncated",)
     if not own and received is None:
         flags += ("no_ts",)
-    reference = _latest(previous if own else None, clock) if received is None else received
-    skew = FILE_SKEW if received is None else KAFKA_SKEW
-    if reference is not None and exchange.ts is not None and exchange.ts - reference > skew:
+    reference = _latest(previous if own else None, clock) if now is None else now
+    skew = FILE_SKEW if now is None else KAFKA_SKEW
+    ahead = reference is not None and exchange.ts is not None and exchange.ts - reference > skew
+    if ahead or (not own and arrived != received):
         flags += ("skew",)
     return Received(exchange, position, flags)
+
+
+def _is_plausible(received: datetime | None, now: datetime | None) -> bool:
+    return received is None or now is None or EARLIEST <= received <= now + KAFKA_SKEW
 
 
 def id_of(position: Position) -> str:

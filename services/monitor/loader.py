@@ -135,6 +135,8 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         receivers={name: _receiver(section) for name, section in file.receivers.items()},
         allow_hosts=file.allow_hosts,
         slack_access=None if file.slack_access is None else _slack_access(file.slack_access),
+        unlisted_routes=file.unlisted_routes,
+        max_routes=file.max_routes,
     )
 
 

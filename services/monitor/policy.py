@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from services.specs import signals
 
 KeepText = Literal["all", "default", "none"]
+UnlistedRoutes = Literal["accept", "refuse"]
 
 _WILD: Final = re.compile(r"[*?\[]")
 
@@ -133,6 +134,7 @@ class Monitor:
     Attributes:
         routes: pattern -> policy.
         allow_hosts: private or loopback hosts that may be called.
+        unlisted_routes: what becomes of exchanges of routes that fit no pattern. max_routes: so many of those may be.
         slack_access: who may decide in Slack; None: nobody.
     """
 
@@ -140,7 +142,13 @@ class Monitor:
     routes: Mapping[str, RoutePolicy] = field(default_factory=dict)
     receivers: Mapping[str, ReceiverPolicy] = field(default_factory=dict)
     allow_hosts: tuple[str, ...] = ()
+    unlisted_routes: UnlistedRoutes = "accept"
+    max_routes: int = 1024
     slack_access: SlackAccess | None = None
+
+    def lists(self, route: str) -> bool:
+        """Whether a pattern of the file fits the route."""
+        return any(fnmatchcase(route, pattern) for pattern in self.routes)
 
     def policy(self, route: str) -> RoutePolicy:
         """The policy of the one pattern that fits `route` best, else the defaults.

@@ -159,9 +159,9 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
 
 def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     """What is accepted and yet does nothing, or will be refused when it is called."""
-    for i, one in enumerate(file.slack_access.people if file.slack_access else ()):
-        if not (one.users or one.groups):
-            yield Remark(("slack_access", "people", i), "names nobody; list ids under users or groups")
+    yield from _of_nobody(file)
+    if file.unlisted_routes == "refuse" and not file.routes:
+        yield Remark(("unlisted_routes",), "no route is listed: every exchange will be refused; list routes")
     for path, section, policy in _sections(file, monitor):
         for i, name in enumerate(section.slices or ()):
             if name in PLANNED_SLICES:
@@ -173,6 +173,13 @@ def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
             yield Remark((*path, "schedules" if section.schedules else "after_change"), "needs a target to run suites")
         if section.target and (why := _refused(section.target.url, monitor.allow_hosts)):
             yield Remark((*path, "target", "url"), why)
+
+
+def _of_nobody(file: MonitorFile) -> Iterator[Remark]:
+    """What is allowed in Slack and to nobody."""
+    for i, one in enumerate(file.slack_access.people if file.slack_access else ()):
+        if not (one.users or one.groups):
+            yield Remark(("slack_access", "people", i), "names nobody; list ids under users or groups")
 
 
 def _sections(file: MonitorFile, monitor: Monitor) -> Iterator[tuple[KeyPath, RouteSection, RoutePolicy]]:

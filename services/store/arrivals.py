@@ -1,4 +1,4 @@
-"""When each route was last heard of, by our own clock, and how far each partition is read: what a silence is judged by."""
+"""When each route was last heard of, by our own clock, and how far each partition is read."""
 
 from __future__ import annotations
 

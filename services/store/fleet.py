@@ -31,6 +31,7 @@ from sqlmodel import Field
 from schemas.alert import SEVERITIES, Severity
 from schemas.change import Change
 from schemas.decision import Silence
+from schemas.exchange import WATCHDOG_ROUTES
 from schemas.identity import Model
 from schemas.incident import IncidentState
 from services.specs import LEARNING
@@ -174,7 +175,8 @@ def facts_of(connection: Connection, route: str) -> RouteFacts:
     query = select(_ROUTES.c.clock, _PINS.c.baseline).outerjoin(_PINS, _PINS.c.route == _ROUTES.c.route)
     row = connection.execute(query.where(_ROUTES.c.route == route)).one_or_none()
     streams = _streams(connection, [route], [_STREAMS.c.route == route])[route]
-    return RouteFacts(None, None, streams) if row is None else RouteFacts(row.clock, row.baseline, streams)
+    clock, baseline = (None, None) if row is None else (row.clock, row.baseline)
+    return RouteFacts(clock, baseline, streams, route not in WATCHDOG_ROUTES)
 
 
 def _read(
@@ -214,7 +216,7 @@ def _route(row: Any, streams: Sequence[StreamStatus], now: datetime) -> FleetRou
     incident = None
     if row.incident is not None:
         incident = UnresolvedIncident(row.incident, row.state, row.severity, row.opened_at, row.payload)
-    status = status_of(RouteFacts(row.clock, row.pin_baseline, streams), now)
+    status = status_of(RouteFacts(row.clock, row.pin_baseline, streams, row.route not in WATCHDOG_ROUTES), now)
     return FleetRoute(row.route, status, row.clock, pinned, incident)
 
 
@@ -303,7 +305,7 @@ def _entries(connection: Connection, routes: Sequence[FleetRoute]) -> tuple[Flee
         most = sorted(answered[name].items(), key=lambda item: (-item[1], item[0]))[:MOST_IDENTITIES]
         who = tuple(AnsweringIdentity(identity, models.get((name, identity)), n) for identity, n in most)
         n = route.pin.n if route.pin else learned.get(name, 0)
-        used = page_budget.get(name, PageBudgetUse())
+        used = PageBudgetUse() if name in WATCHDOG_ROUTES else page_budget.get(name, PageBudgetUse())
         made.append(FleetEntry(route, n, tuple(hours[name]), who, used, _headline(route.incident)))
     return tuple(made)
 

@@ -47,11 +47,15 @@ class StreamStatus:
 
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
-    """What is stored of a route: the time of its last exchange, the baseline that is pinned, its streams."""
+    """What is stored of a route: the time of its last exchange, the baseline that is pinned, its streams.
+
+    Of a watchdog's route, which has no `traffic`, there is nothing to learn and nothing to miss.
+    """
 
     clock: datetime | None
     baseline: str | None
     streams: Sequence[StreamStatus] = ()
+    traffic: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,8 @@ def status_of(facts: RouteFacts, now: datetime) -> RouteStatus:
     watch: WatchStatus = "watching"
     if any(_kind(one) != "event" for one in spots):
         watch = "blind"
+    elif not facts.traffic:
+        watch = "watching"
     elif facts.baseline is None:
         watch = "learning"
     elif silent is not None:

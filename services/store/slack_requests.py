@@ -12,7 +12,7 @@ from sqlmodel import Field
 from services.store.dialect import claim
 from services.store.tables import Base, UtcDateTime, table
 
-KEPT: Final = timedelta(minutes=15)
+KEPT_REQUESTS: Final = timedelta(minutes=15)
 """Longer than a request's signature counts, by two clocks that differ as much as they may."""
 
 
@@ -29,6 +29,6 @@ _REQUESTS = table(SlackRequestRow)
 
 def take(connection: Connection, signature: str, now: datetime) -> bool:
     """Note the request; False if it was noted before. What is too old to be sent again is forgotten."""
-    connection.execute(delete(_REQUESTS).where(_REQUESTS.c.taken < now - KEPT))
+    connection.execute(delete(_REQUESTS).where(_REQUESTS.c.taken < now - KEPT_REQUESTS))
     id = hashlib.sha256(signature.encode("utf-8", "replace")).hexdigest()
     return claim(connection, _REQUESTS, {"id": id, "taken": now})

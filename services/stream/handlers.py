@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -35,13 +36,15 @@ from services.detect.state import DetectionPlan, DetectState
 from services.evaluate.triggers import due_runs
 from services.ingest.decode import decode
 from services.monitor import RoutePolicy
+from services.monitor.route_limit import RouteLimit
 from services.offload import Offload
-from services.ports import Received
+from services.ports import Clock, Received
 from services.score.core import ScoredBatch
 from services.store import evaluation_queue
 from services.store.engine import Conflict
 from services.store.evaluation_queue import DueRun
 from services.stream.messages import (
+    ARRIVED_HEADER,
     ORIGIN_HEADER,
     Handled,
     OutgoingRecord,
@@ -49,6 +52,7 @@ from services.stream.messages import (
     dead_letter,
     dead_letters_of,
     decode_messages,
+    first_arrival,
     outgoing,
     outgoing_dead_letter,
 )
@@ -77,10 +81,20 @@ class ScoreHandler(_Stateless):
     name = "score"
 
     def __init__(
-        self, score: Callable[[Sequence[Received]], ScoredBatch], cpu: Offload, cluster: Callable[[], Awaitable[str]]
+        self,
+        score: Callable[[Sequence[Received]], ScoredBatch],
+        cpu: Offload,
+        cluster: Callable[[], Awaitable[str]],
+        limit: RouteLimit | None = None,
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
-        """`cluster` asks the broker for its id: it is part of every exchange's position."""
+        """`cluster` asks the broker for its id: it is part of every exchange's position. `clock` is our own.
+
+        `limit` says which routes may be new; without one all may.
+        """
+        self._limit = limit
         self._score = score
+        self._clock = clock
         self._cpu = cpu
         self._ask = cluster
         self._cluster = ""
@@ -98,12 +112,16 @@ class ScoreHandler(_Stateless):
     def _work(self, cluster: str, messages: Sequence[TopicMessage]) -> list[OutgoingRecord]:
         received: list[Received] = []
         made: list[OutgoingRecord] = []
+        now = self._clock()
         for message in messages:
-            item = _decoded(message, cluster)
+            item = _decoded(message, cluster, now)
+            if isinstance(item, Received):
+                item = self._admitted(item, message, now)
             if isinstance(item, Received):
                 received.append(item)
             elif isinstance(item, DeadLetter):
-                made.append(outgoing_dead_letter(item.model_copy(update={"first_seen": message.ts}), message.topic))
+                seen = message.ts if message.appended else min(message.ts, now)
+                made.append(outgoing_dead_letter(item.model_copy(update={"first_seen": seen}), message.topic))
             else:
                 made.append(item)
         scored = self._score(received)
@@ -111,10 +129,19 @@ class ScoreHandler(_Stateless):
         made += [outgoing_dead_letter(letter, topic) for letter in scored.dead]
         return made + [outgoing(record) for record in (*scored.blocks, *scored.samples)]
 
+    def _admitted(self, item: Received, message: TopicMessage, now: datetime) -> Received | DeadLetter:
+        """The exchange, or its dead letter if its route may not be new."""
+        reason = None if self._limit is None else self._limit.refusal(item.exchange.route, now)
+        if self._limit is None or reason is None:
+            return item
+        letter = DeadLetter.of(message.value, self.name, reason, item.position)
+        return letter if self._limit.keeps_content(now) else letter.model_copy(update={"raw": ""})
 
-def _decoded(message: TopicMessage, cluster: str) -> Received | DeadLetter | OutgoingRecord:
+
+def _decoded(message: TopicMessage, cluster: str, now: datetime) -> Received | DeadLetter | OutgoingRecord:
+    """The exchange of a message, or its dead letter; `now` is our own time, for topics that keep the producers'."""
     header = message.header(ORIGIN_HEADER)
-    origin = None
+    origin, received = None, message.ts
     if header is not None:
         try:
             origin = Position.model_validate_json(header)
@@ -122,7 +149,9 @@ def _decoded(message: TopicMessage, cluster: str) -> Received | DeadLetter | Out
             return dead_letter(
                 message, ScoreHandler.name, f"header {ORIGIN_HEADER}: must be a position as JSON", cluster
             )
-    return decode(message.value, message.position(cluster), received=message.ts, origin=origin)
+        received = first_arrival(message.header(ARRIVED_HEADER)) or received
+    trusted = message.ts if message.appended else now
+    return decode(message.value, message.position(cluster), received=received, now=trusted, origin=origin)
 
 
 def detect_handler(

@@ -27,6 +27,7 @@ from services.stream.messages import Handler, OutgoingRecord, TopicMessage
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _CONFLICTS: Final = 5
+_APPEND_TIME: Final = 1  # Kafka's number for LogAppendTime
 
 T = TypeVar("T")
 
@@ -272,4 +273,5 @@ def _message(event: Event) -> TopicMessage:
         value=message.value or b"",
         ts=datetime.fromtimestamp(message.timestamp, UTC),
         headers=tuple((str(name), bytes(value or b"")) for name, value in headers),
+        appended=getattr(message, "timestamp_type", None) == _APPEND_TIME,
     )

@@ -55,7 +55,7 @@ def api_service(settings: Settings, watched: Monitor, broker: Broker, host: str,
         StoreError: if the database cannot be used.
     """
     with ExitStack() as stack:
-        database = open_available_database(stack, settings.database)
+        database = open_available_database(stack, settings)
         check_host(host, keys=seed_first_key(settings, database))
         place, presses = place_of(settings, host), slack_actions(settings, watched)
         yield ApiService(broker, database, settings.database, place, port, watched.policy, presses)
@@ -149,7 +149,7 @@ def api_part(
                 _close_live(api)
 
     def extended(app: FastAPI, health: HealthProbes) -> None:
-        system.probes = ProcessProbes(health.reasons, health.stuck)
+        system.probes = ProcessProbes(health.reasons, health.stuck, health.waiting)
         extend_with(app, api)
         if extend is not None:
             extend(app, api)

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from detectors import registered
 from services.api.auth.authorization import check_host
 from services.monitor import Monitor
+from services.monitor.route_limit import RouteLimit
 from services.observability.health import Check, HealthProbes
 from services.offload import Offload
 from services.ports import Publish
@@ -28,9 +29,10 @@ from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandle
 from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
-from services.wiring.adapters import evaluation_companion, scorer, sender, slack_actions
+from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
 from services.wiring.api_server import api_part, place_of
 from services.wiring.database import claim_for_worker, seed_first_key
+from services.wiring.retention import following_routes, route_limit, sweeping
 
 STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
 """Steps that read topics."""
@@ -95,17 +97,24 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         threads = Threads(Offload("cpu"), Offload("database"))
         stack.callback(threads.cpu.close)
         stack.callback(threads.database.close)
-        database = claim_for_worker(stack, settings.database) if set(names) - {"score"} else None
+        database = claim_for_worker(stack, settings) if set(names) - {"score"} else None
         known = "" if database is None else database.transact(deployment.identity)
         streamed = [name for name in names if name in STREAMED]
 
+        limit = route_limit(watched, database)
+
         def made(cluster: AskClusterId) -> Sequence[Handler]:
-            return [_handler(name, settings, watched, database, threads, cluster) for name in streamed]
+            return [_handler(name, settings, watched, limit, database, threads, cluster) for name in streamed]
 
         companions: list[Companion] = []
+        if database is not None and "record" in names:
+            companions.append(sweeping(database, threads, watched))
+        if database is not None and "score" in names:
+            companions.append(following_routes(limit, database, threads))
         if database is not None and "evaluate" in names:
             companions.append(evaluation_companion(watched, database, threads.database, process.instance))
         if database is not None and "record" in names:
+            companions.append(audit_companion(watched, database))
             companions.append(_blind_watch(process, database))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
@@ -119,12 +128,18 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
 
 
 def _handler(
-    name: str, settings: Settings, watched: Monitor, database: Database | None, threads: Threads, cluster: AskClusterId
+    name: str,
+    settings: Settings,
+    watched: Monitor,
+    limit: RouteLimit,
+    database: Database | None,
+    threads: Threads,
+    cluster: AskClusterId,
 ) -> Handler:
     if name == "score":
         made = scorer(settings, watched)
         threads.cpu.begin(made.warm)
-        return ScoreHandler(made.score, threads.cpu, cluster)
+        return ScoreHandler(made.score, threads.cpu, cluster, limit)
     assert database is not None
     tools = HandlerResources(database, threads, cluster)
     if name == "detect":

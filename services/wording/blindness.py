@@ -19,7 +19,8 @@ def no_data(quiet: timedelta, usual: float) -> str:
 
 def nothing_scored(waiting: int, stood: timedelta) -> str:
     """That input waits and nobody scores it."""
-    return f"{numbers.count(waiting, 'record')} wait{'s' if waiting == 1 else ''}, and none was scored for {numbers.duration(stood)}"
+    what = f"{numbers.count(waiting, 'record')} wait{'s' if waiting == 1 else ''}"
+    return f"{what}, and none was scored for {numbers.duration(stood)}"
 
 
 def flood(dead: int, of: int, step: str) -> str:
