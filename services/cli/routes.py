@@ -1,4 +1,4 @@
-"""`keelwatch route`: which routes there are, and how one is deleted with all that is stored of it."""
+"""`keelwatch route`: which routes there are, how one is deleted, and how one on which a step failed is tried again."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from rich.table import Table
 
 from schemas.base import iso
 from services import wiring
-from services.cli.changes import ask_api
+from services.cli.changes import ask_api, post_to_api
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
 from services.settings import load_settings
 from services.store import route_deletion, routes
 from services.wording import commands as words
+from services.wording import routes as route_words
 from services.wording.numbers import moment
 
 LOG: Final = logging.getLogger("keelwatch.route")
-app = typer.Typer(help="Routes: which there are, and how one is deleted.", no_args_is_help=True)
+app = typer.Typer(help="Routes: listed, deleted, tried again after a step failed on one.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -75,3 +76,11 @@ def delete(
             raise InputError(f"{route}: not in this database; `keelwatch route list` names its routes")
         LOG.warning("route %s was deleted by %s: %s", route, named, " ".join(reason.split()))
     OUT.print(words.deleted(route, sum(gone.values()), len(gone)), markup=False)
+
+
+@app.command("retry")
+def retry(route: Annotated[str, typer.Argument(metavar="ROUTE", help="Such as support-bot/prod.")]) -> None:
+    """Have what waits of a route taken up again, after the cause was mended: asks the API at KEELWATCH_API_URL."""
+    told = post_to_api(load_settings(), "/v1/route-retries", {"route": route})
+    steps = [(str(one["step"]), int(one["waiting"])) for one in told["steps"]]
+    OUT.print(route_words.retried(route, steps) if steps else route_words.NOT_PARKED, markup=False, soft_wrap=True)

@@ -105,10 +105,15 @@ class Recorder:
         database: Database,
         policy: Callable[[str], RoutePolicy],
         clock: Clock = lambda: datetime.now(UTC),
+        tick: Callable[[], object] = lambda: None,
     ) -> None:
-        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups. `clock` is ours."""
+        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups.
+
+        `clock` is ours: when a route was last heard of. `tick` says that something of a batch is done.
+        """
         self._clock = clock
         self._database = database
+        self._tick = tick
         self._policy = policy
         self._known: OrderedDict[str, _Saved] = OrderedDict()
         self._folded: OrderedDict[str, _Folded] = OrderedDict()
@@ -157,6 +162,7 @@ class Recorder:
                     places[route] = (block.topic, block.partition[-1])
                 routes.add_identities(connection, route, intake.models)
                 batch.identities.setdefault(route, set()).update(intake.models)
+                self._tick()
             self._save(connection, batch, before, state)
         arrivals.note(connection, places, self._clock())
         scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
@@ -195,6 +201,7 @@ class Recorder:
             fleet.note_pins(connection, [fact for fact in facts if isinstance(fact, Change)])
             if journal.append(connection, route, facts):
                 batch.changed.add(route)
+            self._tick()
 
     def _derive(self, connection: Connection, batch: _Batch) -> None:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
@@ -205,6 +212,7 @@ class Recorder:
             if state is not one.written:
                 _write(connection, route, state, one.false_alarms)
             batch.folded[route] = replace(one, written=state)
+            self._tick()
 
     def _fold(self, connection: Connection, route: str) -> _Folded:
         """What the route's journal says: what is new there on top of what was folded before, where that can be."""

@@ -216,6 +216,14 @@ def is_unavailable(error: DBAPIError) -> bool:
     return error.connection_invalidated or state == _LOCK_NOT_AVAILABLE or state.startswith(_UNAVAILABLE)
 
 
+def is_locked(error: DBAPIError) -> bool:
+    """Whether another transaction holds what this one wanted."""
+    if isinstance(error.orig, sqlite3.Error):
+        code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+        return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
 def compact(engine: Engine) -> None:
     """Write SQLite's file anew, without what its free pages hold; a server does that by its own means."""
     if engine.dialect.name == "sqlite":

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from services.errors import InputError
 from services.store import audit_log, dialect
 from services.store.audit_head import AuditHead
+from services.store.faults import fault_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,6 +38,14 @@ FORMS: Final = "sqlite:///path/to/keelwatch.db or postgresql://user:password@hos
 
 class StoreError(InputError):
     """The database cannot be used as asked; the message is one line with the remedy."""
+
+
+class UnopenedError(StoreError):
+    """The database cannot be opened now: why in the driver's words, and whether that may heal by waiting."""
+
+    def __init__(self, message: str, *, reason: str, heals: bool) -> None:
+        super().__init__(message)
+        self.reason, self.heals = reason, heals
 
 
 class Conflict(Exception):  # noqa: N818
@@ -123,7 +131,8 @@ def open_database(url: str, *, create: bool = True, heads: Path | None = None) -
     `heads` is the folder in which the head of its audit log is kept.
 
     Raises:
-        StoreError: if the URL is none, or the database cannot be reached, read or migrated.
+        UnopenedError: if the database cannot be reached or read.
+        StoreError: if the URL is none, or the tables cannot be brought up to date.
     """
     parsed = parse_url(url)
     _check_file(parsed, create)
@@ -138,7 +147,13 @@ def open_database(url: str, *, create: bool = True, heads: Path | None = None) -
             head = audit_log.head(connection)
     except DBAPIError as error:
         engine.dispose()
-        raise StoreError(f"cannot open the database {without_password(parsed)}: {_words(error)}") from error
+        words = fault_words(error)
+        found = fault_of(words, file=parsed.drivername == "sqlite")
+        raise UnopenedError(
+            f"cannot open the database {without_password(parsed)}: {words}; {found.remedy}",
+            reason=words,
+            heals=found.heals and is_unavailable(error),
+        ) from error
     except CommandError as error:
         engine.dispose()
         raise StoreError(
@@ -198,6 +213,11 @@ def claim_database(url: str) -> DatabaseClaim:
 def is_unavailable(error: BaseException) -> bool:
     """Whether the database is at fault (gone, locked, full): what was being written is good and can wait."""
     return isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialect.is_unavailable(error))
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another transaction stood in the way: the database is busy, and can be written."""
+    return isinstance(error, DBAPIError) and dialect.is_locked(error)
 
 
 def upgrade(connection: Connection) -> None:
@@ -271,14 +291,6 @@ def _close_to_others(path: Path) -> None:
                 one.chmod(0o600)
 
 
-def _words(error: DBAPIError) -> str:
-    text = " ".join(str(error.orig).split())
-    if isinstance(error.orig, sqlite3.Error):
-        remedies = {
-            "not a database": "name another path after sqlite:///",
-            "locked": "stop the other process that writes to it; several writers need postgresql://",
-            "readonly": "give this user the right to write the file and its folder",
-            "unable to open": "give this user the right to read and write the file and its folder",
-        }
-        return next((f"{text}; {remedy}" for part, remedy in remedies.items() if part in text), text)
-    return f"{text}; check that the server runs and that the URL is right"
+def fault_words(error: DBAPIError) -> str:
+    """What the driver said, on one line. Of a database that cannot be reached, and not of what was written to it."""
+    return " ".join(str(error.orig).split())

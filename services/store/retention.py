@@ -28,6 +28,7 @@ from services.store.evaluation_queue import EvaluationRow
 from services.store.fleet import PinRow
 from services.store.incidents import IncidentRow
 from services.store.journal import JournalRow
+from services.store.parks import ParkedRecordRow, ParkedRouteRow
 from services.store.readings import ReadingRow, StreamRow
 from services.store.receiver_leases import ReceiverRow
 from services.store.rollups import HourlyRollupRow, RollupRow
@@ -42,6 +43,7 @@ from services.store.silences import SilenceRow
 from services.store.slack_requests import KEPT_REQUESTS, SlackRequestRow
 from services.store.step_states import StateRow
 from services.store.tables import DAY_SECONDS, Base, table
+from services.store.write_probes import WriteProbeRow
 
 KEPT_IDENTITIES: Final = 256
 KEPT_STREAMS: Final = 2_000
@@ -357,6 +359,14 @@ RULES: Final = (
         "reasons come with records",
         _forget_counts,
     ),
+    RetentionRule(ParkedRouteRow, "while a step fails on the route", NUMBER, "it says where and why"),
+    RetentionRule(
+        ParkedRecordRow,
+        "until it is taken up; at most 10,000 and 64 MB a route, 512 MB a step",
+        NUMBER,
+        "nothing is lost of a route on which a step fails",
+    ),
+    RetentionRule(WriteProbeRow, f"{FOR_GOOD}, one a process that looked", NOTHING, "whether the disk takes a write"),
     RetentionRule(SilenceRow, f"{FOR_GOOD}, with its route", NOTHING, "a person decided it"),
     RetentionRule(ArrivalRow, WITH_ROUTE, NUMBER, "a silent route is judged by its last exchange"),
     RetentionRule(PartitionRow, f"{FOR_GOOD}, one a step and partition", NOTHING, "a silent route is judged by them"),

@@ -29,6 +29,7 @@ from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 from faust.transport.drivers import aiokafka as driver
 from mode.threads import WorkerThread
 
+from services.stream import unpacking
 from services.stream.clients import admin
 from services.stream.member_names import NameTaken, check_name
 
@@ -179,6 +180,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
         return found
 
     def _create_worker_consumer(self, transport: Any) -> Any:
+        unpacking.install()
         consumer = super()._create_worker_consumer(transport)
         commit, mark = consumer.commit, cast(Any, self.app).mark
 

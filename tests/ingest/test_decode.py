@@ -131,9 +131,14 @@ def test_a_cut_text_is_the_longest_whole_prefix(piece: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("kafkas", [datetime(1999, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)])
-@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=64 * 365)])
-def test_a_producers_clock_that_nobody_believes_gives_no_time(kafkas: datetime, later: timedelta) -> None:
-    found = received(decode(MINIMAL, KAFKA, received=NOW + later if later else kafkas, now=NOW))
+def test_a_kafka_time_that_no_record_may_have_is_a_dead_letter(kafkas: datetime) -> None:
+    found = decode(MINIMAL, KAFKA, received=kafkas, now=NOW)
+    assert isinstance(found, DeadLetter)
+    assert "Kafka's timestamp" in found.reason
+
+
+def test_a_kafka_time_that_has_yet_to_come_counts_as_now() -> None:
+    found = received(decode(MINIMAL, KAFKA, received=NOW + timedelta(days=64 * 365), now=NOW))
     assert (found.exchange.ts, found.flags) == (NOW, ("skew",))
 
 

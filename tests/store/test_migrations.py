@@ -121,7 +121,7 @@ def test_a_database_of_a_newer_version_is_refused(new_url: Callable[[], str]) ->
         ("sqlite:///{folder}", "name a file in it"),
         ("sqlite:///{folder}/none/kw.db", "create it"),
         ("sqlite:///{folder}/text.db", "name another path"),
-        ("postgresql://nobody:secret@127.0.0.1:1/kw", "check that the server runs"),
+        ("postgresql://nobody:secret@127.0.0.1:1/kw", "start the server"),
     ],
 )
 def test_a_wrong_url_is_one_line_that_names_the_remedy(url: str, remedy: str, tmp_path: Path) -> None:
