@@ -33,7 +33,7 @@ from services.settings import Settings
 from services.signals import SIGNALS
 from services.store.engine import Database
 from services.store.retention import RULES
-from services.wiring.api_server import api_of
+from services.wiring.api_server import Place, api_of
 
 Row = Sequence[object]
 _UNITS: Final = {"pp": "percentage points", "sd": "standard deviations", "ratio": "count"}
@@ -104,6 +104,8 @@ def monitor() -> str:
         "ScheduleSection": "Each entry of `schedules`",
         "ReceiverSection": "Each entry of `receivers`",
         "SlackSection": "`slack`",
+        "SlackAccessSection": "`slack_access`",
+        "SlackGrantSection": "Each entry of `slack_access.people`",
     }
     assert set(places) == set(sections), "a section of the monitor file has no heading"
     return "\n\n".join(f"### {title}\n\n{_keys(sections[name], _defaults(name))}" for name, title in places.items())
@@ -232,7 +234,7 @@ def _application() -> Any:
 
     database = Database(create_engine("sqlite://"))
     health = SystemHealth(database)
-    return make(api_of(database, lambda _route: RoutePolicy(), nowhere, health, "127.0.0.1"))
+    return make(api_of(database, lambda _route: RoutePolicy(), nowhere, health, Place("127.0.0.1")))
 
 
 def roles() -> dict[tuple[str, str], str]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.errors import InputError
+
+_OFFLINE: Final = {
+    **{"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"},
+    **{"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1", "DO_NOT_TRACK": "1"},
+}
 
 
 class SettingsError(InputError):
@@ -37,8 +44,20 @@ def _brokers(text: str) -> str:
     return text
 
 
+def _proxies(text: str) -> str:
+    for address in text.split(","):
+        try:
+            ipaddress.ip_network(address.strip())
+        except ValueError:
+            raise ValueError(
+                "must be addresses or networks of proxies, such as 10.0.0.7 or 10.1.0.0/16, with commas between"
+            ) from None
+    return text
+
+
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
+Proxies = Annotated[str, AfterValidator(_proxies)]
 Brokers = Annotated[str, AfterValidator(_brokers)]
 Instance = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
@@ -98,10 +117,25 @@ class Settings(BaseSettings):
     slack_api_url: HttpUrl | None = Field(default=None, description="Another address than Slack's, for tests.")
 
     api_url: HttpUrl | None = Field(default=None, description="Where commands find the API.")
+    public_url: HttpUrl | None = Field(
+        default=None,
+        description="Where people find the pages, in links of messages. With `https://` cookies are for https alone, "
+        "and browsers are told to come by nothing else.",
+    )
+    trusted_proxies: Proxies | None = Field(
+        default=None,
+        description="Addresses or networks of the proxies whose `X-Forwarded-For` and `-Proto` are believed; else "
+        "nobody's are.",
+    )
     api_key: SecretStr | None = Field(default=None, description="What commands send to the API.")
     api_key_file: Path | None = Field(
         default=None, description="A file with the first key, of an admin, for a database that has none."
     )
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The proxies that are believed."""
+        return tuple(one.strip() for one in self.trusted_proxies.split(",")) if self.trusted_proxies else ()
 
     @property
     def database(self) -> str:
@@ -123,6 +157,22 @@ def load_settings() -> Settings:
             name = f"KEELWATCH_{str(item['loc'][0]).upper()}" if item["loc"] else "environment"
             lines.append(f"{name}: {_remedy(item['type'], item['msg'])}")
         raise SettingsError("\n".join(lines)) from None
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder for what is of this user alone; one that is there already is closed to others.
+
+    One that others own, or that is for everybody's files, such as /tmp, stays as it is.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid == os.geteuid() and found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX:
+        folder.chmod(0o700)
+
+
+def keep_libraries_offline() -> None:
+    """Let no library of models, imported after this, ask its maker's servers for anything or tell them of anything."""
+    os.environ.update(_OFFLINE)
 
 
 def isolated_environment(ours: Mapping[str, str]) -> dict[str, str]:

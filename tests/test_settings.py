@@ -44,6 +44,8 @@ def test_names_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
         "API_URL": "http://127.0.0.1:8400",
         "API_KEY": "hidden-5",
         "API_KEY_FILE": "key",
+        "PUBLIC_URL": "https://keelwatch.example",
+        "TRUSTED_PROXIES": "10.0.0.7",
         "EMBEDDER": "openvino",
     }
     for name, value in values.items():

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from schemas.exchange import Exchange
 from services.api.auth.authentication import Authenticator
@@ -56,6 +57,14 @@ _ABOUT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Front:
+    """What stands before the API: whether people come by `https`, and the `proxies` that are believed."""
+
+    https: bool = False
+    proxies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """What the API is made of.
 
@@ -64,6 +73,7 @@ class Api:
         health: how Keelwatch itself is; whoever runs the API runs its survey.
         door: who asks. guard: who may do what.
         policy: what the monitor file says of a route.
+        front: what stands before it.
         live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
 
@@ -77,6 +87,7 @@ class Api:
     budget: BodyBudget = field(default_factory=BodyBudget)
     policy: Callable[[str], RoutePolicy] = default_policy
     live: LiveUpdates | None = None
+    front: Front = Front()
 
 
 def install(app: FastAPI, api: Api) -> None:
@@ -88,8 +99,11 @@ def install(app: FastAPI, api: Api) -> None:
     parts = (api.database, api.decisions, api.guard, api.budget, api.policy, api.health, api.door, live)
     pages.install(app, PageContext(*parts))
     app.add_middleware(AuthenticationMiddleware, door=api.door, respond=problems.responder(pages.failed))
-    app.add_middleware(SecurityMiddleware)
+    app.add_middleware(SecurityMiddleware, https=api.front.https)
     app.add_middleware(MetricsMiddleware, meters=api.health.meters)
+    if api.front.proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(api.front.proxies))
+    app.router.redirect_slashes = False  # it would repeat the name by which it was asked, whatever that is
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, include_in_schema=False, dependencies=[needs(api.guard, "viewer")])
 

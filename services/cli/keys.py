@@ -24,7 +24,7 @@ from services.api.auth.api_key import (
 from services.cli.options import DatabaseOption, opened
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
-from services.settings import Settings, load_settings
+from services.settings import Settings, load_settings, private_folder
 from services.store import api_keys
 from services.store.api_keys import ApiKey
 from services.store.engine import Database, open_database
@@ -103,7 +103,7 @@ def _writable(url: str | None) -> Database:
     """The database, made when it does not exist: the first key may be made before anything runs."""
     settings: Settings = load_settings()
     if url is None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(settings.data_dir)
     return open_database(url or settings.database, heads=settings.data_dir)
 
 

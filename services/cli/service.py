@@ -18,7 +18,7 @@ from services.cli.output import OUT
 from services.errors import InputError
 from services.observability.log import open_log
 from services.observability.metrics import StreamMeters
-from services.settings import Settings, fail_points, load_settings
+from services.settings import Settings, fail_points, load_settings, private_folder
 from services.stream import runner
 from services.stream.broker import HOST, broker_of
 from services.stream.process_health import HealthConfig
@@ -39,7 +39,7 @@ def api(
 ) -> None:
     """Serve the API, the pages and the probes, and publish what people decide, until SIGTERM or Ctrl-C."""
     settings = load_settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.data_dir)
     broker = broker_of(settings, bootstrap_servers)
     watched = wiring.load_monitor(settings, config)
     with wiring.api_service(settings, watched, broker, host, port) as service:

@@ -7,6 +7,8 @@ from services.monitor.policy import (
     ReceiverPolicy,
     RoutePolicy,
     SchedulePolicy,
+    SlackAccess,
+    SlackGrant,
     SlackReceiver,
     Target,
 )
@@ -20,6 +22,8 @@ __all__ = [
     "ReceiverPolicy",
     "RoutePolicy",
     "SchedulePolicy",
+    "SlackAccess",
+    "SlackGrant",
     "SlackReceiver",
     "Target",
     "check",

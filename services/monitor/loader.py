@@ -11,9 +11,18 @@ from pydantic import ValidationError
 
 from services.errors import InputError
 from services.monitor import validation
-from services.monitor.policy import Monitor, ReceiverPolicy, RoutePolicy, SchedulePolicy, SlackReceiver, Target
+from services.monitor.policy import (
+    Monitor,
+    ReceiverPolicy,
+    RoutePolicy,
+    SchedulePolicy,
+    SlackAccess,
+    SlackGrant,
+    SlackReceiver,
+    Target,
+)
 from services.monitor.problems import MonitorProblem
-from services.monitor.schema import MonitorFile, ReceiverSection, RouteSection
+from services.monitor.schema import MonitorFile, ReceiverSection, RouteSection, SlackAccessSection
 from services.monitor.validation import Remark, key_path, problems_of
 from services.monitor.yaml_document import Document, read_yaml
 
@@ -125,6 +134,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         routes={pattern: _policy(defaults, section, folder) for pattern, section in file.routes.items()},
         receivers={name: _receiver(section) for name, section in file.receivers.items()},
         allow_hosts=file.allow_hosts,
+        slack_access=None if file.slack_access is None else _slack_access(file.slack_access),
         unlisted_routes=file.unlisted_routes,
         max_routes=file.max_routes,
     )
@@ -153,3 +163,8 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
 
 def _receiver(section: ReceiverSection) -> ReceiverPolicy:
     return ReceiverPolicy(slack=SlackReceiver(**section.slack.model_dump()))
+
+
+def _slack_access(section: SlackAccessSection) -> SlackAccess:
+    grants = (SlackGrant(frozenset(one.users), one.groups, one.role, one.routes) for one in section.people)
+    return SlackAccess(section.team, section.app, section.token_env, tuple(grants))

@@ -71,6 +71,37 @@ class ReceiverPolicy:
     slack: SlackReceiver
 
 
+PersonRole = Literal["viewer", "operator", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlackGrant:
+    """What some people may by the buttons in Slack: a role of the API's keys, on routes by globs.
+
+    Attributes:
+        users, groups: ids as Slack gives them; a person is meant who is one, or in one.
+    """
+
+    users: frozenset[str]
+    groups: tuple[str, ...]
+    role: PersonRole
+    routes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlackAccess:
+    """Whose presses count: of people of one workspace, at one app. Who has no grant may nothing.
+
+    Attributes:
+        team, app: ids of the workspace and the app. token_env: variable with the token that looks people up.
+    """
+
+    team: str
+    app: str
+    token_env: str
+    grants: tuple[SlackGrant, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
     """All that the monitor file decides about one route.
@@ -104,6 +135,7 @@ class Monitor:
         routes: pattern -> policy.
         allow_hosts: private or loopback hosts that may be called.
         unlisted_routes: what becomes of exchanges of routes that fit no pattern. max_routes: so many of those may be.
+        slack_access: who may decide in Slack; None: nobody.
     """
 
     defaults: RoutePolicy = RoutePolicy()
@@ -112,6 +144,7 @@ class Monitor:
     allow_hosts: tuple[str, ...] = ()
     unlisted_routes: UnlistedRoutes = "accept"
     max_routes: int = 1024
+    slack_access: SlackAccess | None = None
 
     def lists(self, route: str) -> bool:
         """Whether a pattern of the file fits the route."""

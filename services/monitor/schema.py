@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, Final
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.monitor import cron
-from services.monitor.policy import KeepText, UnlistedRoutes, default_floors
+from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes, default_floors
 from services.monitor.problems import suggestion
 from services.specs import PLANNED
 
@@ -97,6 +97,18 @@ def _mention(text: str) -> str:
     return text
 
 
+def _slack_id(kinds: str, what: str, example: str) -> Callable[[str], str]:
+    """A check that a text is an id as Slack gives it, which begins with one of the capitals `kinds`."""
+    form = re.compile(rf"[{kinds}][A-Z0-9]{{1,30}}", re.ASCII)
+
+    def checked(text: str) -> str:
+        if not form.fullmatch(text):
+            raise ValueError(f"must be the id of {what} as Slack shows it, such as {example}, not its name")
+        return text
+
+    return checked
+
+
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]*$", max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -104,6 +116,11 @@ SignalName = Annotated[str, AfterValidator(_signal)]
 Slice = Annotated[str, AfterValidator(_slice)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 CronFields = Annotated[str, AfterValidator(cron.checked)]
+RoutePattern = Annotated[str, AfterValidator(_pattern)]
+SlackUser = Annotated[str, AfterValidator(_slack_id("UW", "a person", "U0123ABCD"))]
+SlackGroup = Annotated[str, AfterValidator(_slack_id("S", "a user group", "S0123ABCD"))]
+SlackTeam = Annotated[str, AfterValidator(_slack_id("T", "a workspace", "T0123ABCD"))]
+SlackApp = Annotated[str, AfterValidator(_slack_id("A", "an app", "A0123ABCD"))]
 
 
 class Section(BaseModel):
@@ -213,6 +230,31 @@ class ReceiverSection(Section):
     slack: SlackSection = Field(description="A channel that a bot posts to.")
 
 
+class SlackGrantSection(Section):
+    """An entry of `slack_access.people`."""
+
+    users: tuple[SlackUser, ...] = Field(default=(), description="Ids of people; in Slack: profile, Copy member ID.")
+    groups: tuple[SlackGroup, ...] = Field(
+        default=(), description="Ids of user groups; whoever joins or leaves one is known within a minute."
+    )
+    role: PersonRole = Field(description="As of an API key: `operator` and `admin` decide, `viewer` only looks.")
+    routes: tuple[RoutePattern, ...] = Field(
+        min_length=1, description='On which routes, by patterns as in `routes`; `["*"]` is all of them.'
+    )
+
+
+class SlackAccessSection(Section):
+    """`slack_access`: whose presses of buttons in Slack count. Without it nobody's do."""
+
+    team: SlackTeam = Field(description="Id of the workspace; a press from another one is refused.")
+    app: SlackApp = Field(description="Id of the app; a press at another one is refused.")
+    token_env: EnvironmentName = Field(
+        default="KEELWATCH_SLACK_TOKEN",
+        description="Environment variable with the bot's token, by which it is looked up who somebody is.",
+    )
+    people: tuple[SlackGrantSection, ...] = Field(default=(), description="Who may what; nobody else may anything.")
+
+
 class MonitorFile(Section):
     """The whole file."""
 
@@ -230,8 +272,9 @@ class MonitorFile(Section):
     allow_hosts: tuple[Annotated[str, StringConstraints(min_length=1, max_length=253)], ...] = Field(
         default=(), description="Private or loopback hosts that may be called as a target."
     )
-    routes: Mapping[Annotated[str, AfterValidator(_pattern)], RouteSection] = Field(
+    routes: Mapping[RoutePattern, RouteSection] = Field(
         default_factory=dict,
         description="Pattern: what is different there. Of the patterns that fit, the most specific counts alone.",
     )
     receivers: Mapping[Name, ReceiverSection] = Field(default_factory=dict, description="Name: who is told.")
+    slack_access: SlackAccessSection | None = Field(default=None, description="Who may decide by buttons in Slack.")

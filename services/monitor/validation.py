@@ -23,6 +23,8 @@ from services.monitor.schema import (
     RouteSection,
     ScheduleSection,
     Section,
+    SlackAccessSection,
+    SlackGrantSection,
     SlackSection,
     TargetSection,
 )
@@ -35,7 +37,9 @@ _BY_NAME: Final[dict[str | int, type[Section]]] = {
     "baseline": BaselineSection,
     "target": TargetSection,
     "slack": SlackSection,
+    "slack_access": SlackAccessSection,
 }
+_IN_LISTS: Final[dict[str | int, type[Section]]] = {"schedules": ScheduleSection, "people": SlackGrantSection}
 _WANTED: Final = {
     "string_type": "must be text; put quotes around it",
     "int_type": "must be a whole number, without quotes",
@@ -46,6 +50,7 @@ _WANTED: Final = {
     "dict_type": "must be a mapping of keys to values",
     "mapping_type": "must be a mapping of keys to values",
     "missing": "is missing here",
+    "too_short": "must not be empty",
 }
 _NAMED: Final = {
     "channel": 'must be a Slack channel in quotes, for example "#llm-safety"',
@@ -108,7 +113,7 @@ def _section(parent: KeyPath) -> Any:
 
 def _inner(parent: KeyPath) -> type[Section]:
     if isinstance(parent[-1], int):
-        return ScheduleSection
+        return _IN_LISTS.get(parent[-2], ScheduleSection)
     return _BY_NAME.get(parent[-1], RouteSection)
 
 
@@ -154,6 +159,7 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
 
 def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     """What is accepted and yet does nothing, or will be refused when it is called."""
+    yield from _of_nobody(file)
     if file.unlisted_routes == "refuse" and not file.routes:
         yield Remark(("unlisted_routes",), "no route is listed: every exchange will be refused; list routes")
     for path, section, policy in _sections(file, monitor):
@@ -167,6 +173,13 @@ def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
             yield Remark((*path, "schedules" if section.schedules else "after_change"), "needs a target to run suites")
         if section.target and (why := _refused(section.target.url, monitor.allow_hosts)):
             yield Remark((*path, "target", "url"), why)
+
+
+def _of_nobody(file: MonitorFile) -> Iterator[Remark]:
+    """What is allowed in Slack and to nobody."""
+    for i, one in enumerate(file.slack_access.people if file.slack_access else ()):
+        if not (one.users or one.groups):
+            yield Remark(("slack_access", "people", i), "names nobody; list ids under users or groups")
 
 
 def _sections(file: MonitorFile, monitor: Monitor) -> Iterator[tuple[KeyPath, RouteSection, RoutePolicy]]:

@@ -97,6 +97,11 @@ def mention(whom: str) -> Block:
     return {"type": "section", "text": {"type": "mrkdwn", "text": whom, "verbatim": True}}
 
 
+def is_calling(block: Block) -> bool:
+    """Whether a block is a mention: the only section with markup."""
+    return bool(block["type"] == "section" and block["text"]["type"] == "mrkdwn")
+
+
 def literal(text: str, limit: int = TEXT, **style: bool) -> Block:
     """A piece of rich text that is shown as it is; `style` is bold, italic or code."""
     made: Block = {"type": "text", "text": cleaned(text, limit)}

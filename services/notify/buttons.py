@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from schemas.decision import LASTS, Decision, DecisionKind
 from schemas.incident import Incident
 from services.notify.block_kit import cleaned
 from services.wording.decisions import DECISIONS, silence_for
-from services.wording.notifications import IS_RESOLVED, NOT_KNOWN, moved_on, pressed_by
+from services.wording.notifications import IS_RESOLVED, moved_on, pressed_by
 
 PREFIX: Final = "keelwatch."
 _MOVES: Final = frozenset({"opened", "acknowledged", "snoozed", "woken", "resolved", "reopened", "escalated"})
@@ -92,7 +91,6 @@ def _nonce(incident: str, version: str) -> str:
 
 WINDOW: Final = timedelta(seconds=300)
 SILENT_FOR: Final = LASTS
-_REMEMBERED: Final = 10_000
 _TS: Final = re.compile(r"\d{1,12}", re.ASCII)
 _ACTION_TS: Final = re.compile(r"\d{1,11}(?:\.\d{1,9})?", re.ASCII)
 
@@ -102,13 +100,17 @@ class Press:
     """One press of one of our buttons.
 
     Attributes:
-        user: id and name of who pressed. ts: when, as Slack says it. url: where the person can be answered.
+        user, name: of who pressed. home: the workspace that the person is of. team, app: where it was pressed.
+        ts: when, as Slack says it. url: where the person can be answered.
     """
 
     button: Button
     value: ButtonValue
     user: str
     name: str
+    home: str
+    team: str
+    app: str
     ts: datetime
     url: str
 
@@ -139,8 +141,17 @@ def press_of(body: bytes) -> Press | None:
         return None
     user = _mapping(payload.get("user"))
     name = _text(user, "username") or _text(user, "name") or _text(user, "id")
-    url = payload.get("response_url")
-    return Press(button, value, _text(user, "id"), name, _moment(action), url if isinstance(url, str) else "")
+    return Press(
+        button,
+        value,
+        user=_text(user, "id"),
+        name=name,
+        home=_text(user, "team_id"),
+        team=_text(_mapping(payload.get("team")), "id"),
+        app=_text(payload, "api_app_id"),
+        ts=_moment(action),
+        url=_text(payload, "response_url"),
+    )
 
 
 def decisions_of(press: Press, incident: Incident, actor: str) -> tuple[Decision, ...]:
@@ -166,35 +177,13 @@ def decisions_of(press: Press, incident: Incident, actor: str) -> tuple[Decision
     )
 
 
-def too_late(press: Press, incident: Incident | None) -> str | None:
+def too_late(press: Press, incident: Incident) -> str | None:
     """Why the press decides nothing, in words for the person; None if it does."""
-    if incident is None:
-        return NOT_KNOWN
     if incident.state == "resolved":
         return IS_RESOLVED
     if version_of(incident) != press.value.version:
         return moved_on(incident.state)
     return None
-
-
-class RecentKeys:
-    """Remembers keys for ten minutes, as long as a request can be valid: what comes again within them is known."""
-
-    def __init__(self) -> None:
-        self._at: OrderedDict[str, datetime] = OrderedDict()
-
-    def again(self, key: str, now: datetime) -> bool:
-        """Whether the key was here before; it is from now on."""
-        while self._at and (next(iter(self._at.values())) < now - 2 * WINDOW or len(self._at) >= _REMEMBERED):
-            self._at.popitem(last=False)
-        if key in self._at:
-            return True
-        self._at[key] = now
-        return False
-
-    def forget(self, key: str) -> None:
-        """As if it had not been here."""
-        self._at.pop(key, None)
 
 
 def _payload(body: bytes) -> Mapping[str, Any]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from services.monitor import RoutePolicy
 from services.notify.message import RenderedMessage
 
-Reach = Literal["receiver", "message", "gone"]
+Reach = Literal["receiver", "closed", "message", "form", "mention", "thread", "gone"]
+"""Whom it concerns that something was not accepted, and with that what is done.
+
+All that goes to the receiver: it is tried again soon (`receiver`), or takes nothing until a person mends something
+(`closed`), and the next one is told. This message alone (`message`), or only as it looks (`form`), as it calls people
+(`mention`), or where it was to stand: a thread that takes nothing (`thread`), a message that is there no more (`gone`).
+"""
+OF_RECEIVER: Final = frozenset({"receiver", "closed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,7 @@ class NotAccepted(Exception):  # noqa: N818 -- an answer, not a malfunction
     """A vendor did not accept a message, or did not say whether it did.
 
     Attributes:
-        reach: whom it concerns: all that goes to the receiver, this message alone, or a message that is there no more.
+        reach: whom it concerns.
         after: seconds that the vendor asks to wait. slow: nothing changes until a person mends something.
     """
 
@@ -81,3 +88,13 @@ class Receivers:
     def of(self, route: str) -> tuple[str, ...]:
         """Names of those who are told of the route."""
         return tuple(dict.fromkeys(self.policy(route).notify)) or (DEFAULT,)
+
+    def instead_of(self, name: str, route: str, closed: Collection[str]) -> str | None:
+        """Who is told of the route in the place of one that cannot be: the next of its own, else the default one.
+
+        Whoever is not told of the route is not told instead either: it may be no business of theirs.
+        """
+        own = self.of(route)
+        at = own.index(name) + 1 if name in own else 0
+        others = [one for one in (*own[at:], *own[:at], DEFAULT) if one != name and one not in closed]
+        return next((one for one in others if one in self.by_name), None)

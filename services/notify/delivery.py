@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, TypeVar, cast
@@ -16,12 +16,12 @@ from schemas.incident import Incident, covering
 from services.incident.state import NotificationKind
 from services.notify import delivery_rules
 from services.notify import message as says
-from services.notify.channel import MessageRef, NotAccepted, Receiver
+from services.notify.channel import OF_RECEIVER, MessageRef, NotAccepted, Receiver, Receivers
 from services.notify.message import MessageOptions, RenderedMessage
 from services.notify.pictures import PictureJob, PictureState, PictureTarget, attach_picture, wanted
 from services.observability.metrics import NotificationMeters
 from services.store import deliveries, incidents, receiver_leases, silences
-from services.store.deliveries import Delivery, MessagePicture, MessagePlace
+from services.store.deliveries import Delivery, MessagePicture, MessagePlace, UntoldDelivery
 from services.store.engine import is_unavailable
 from services.store.receiver_leases import ReceiverLease
 from services.wording.incidents import one_line
@@ -45,13 +45,14 @@ class Transact(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """What a turn needs of the world: a clock, transactions that only read and that write, and where it counts."""
+    """What a turn needs of the world: a clock, transactions that read and that write, where it counts, who is told."""
 
     now: Callable[[], datetime]
     read: Transact
     write: Transact
     look: MessageOptions
     meters: NotificationMeters
+    receivers: Receivers
     gallery: PictureState = field(default_factory=PictureState)
 
 
@@ -79,6 +80,7 @@ class DeliveryRound:
     until: datetime
     attempts: int = field(init=False)
     unpictured: dict[str, str | None] = field(init=False, default_factory=dict)
+    calls_nobody: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         """What failed before counts on."""
@@ -172,16 +174,18 @@ class DeliveryRound:
         given = cast(NotificationKind, delivery.kind)
         kind, loud = delivery_rules.as_heard(given, delivery.mention, delivery.fired, job.worst)
         shown = None
-        in_place, quiet = self.receiver.channel.in_place, delivery.quiet
-        self.unpictured[incident.id] = self._mention(loud) if told is None else None
+        in_place, quiet, new = self.receiver.channel.in_place, delivery.quiet, told is None
         for step in delivery_rules.steps(kind, loud, told=told is not None, in_place=in_place, quiet=quiet):
             if isinstance(step, delivery_rules.Post):
-                mention = self._mention(step.mention)
-                told = await self._post(says.of_incident(incident, self.world.look, mention, silences=job.silences))
+                whom, other = self._mention(step.mention), delivery.instead_of
+                told = await self._post(
+                    says.of_incident(incident, self.world.look, whom, silences=job.silences, instead_of=other)
+                )
             elif told is not None and isinstance(step, delivery_rules.Update):
                 shown = await self._update(job, incident, told)
             elif told is not None and isinstance(step, delivery_rules.ThreadReply):
                 await self._reply(replace(delivery, mention=loud), incident, told, step.broadcast)
+        self.unpictured[incident.id] = self._mention(loud) if new else None
         return told, shown
 
     async def _post(self, message: RenderedMessage, storm: bool = False) -> MessagePlace:
@@ -196,7 +200,10 @@ class DeliveryRound:
         if message.digest == told.shown:
             return None
         place = MessageRef(told.channel, told.message)
-        await self._send(message, lambda what: self.receiver.channel.update(place, what))
+        try:
+            await self._send(message, lambda what: self.receiver.channel.update(place, what))
+        except NotAccepted as trouble:
+            raise _moved_away(trouble) from trouble
         return message.digest
 
     async def _reply(self, delivery: Delivery, incident: Incident, told: MessagePlace, broadcast: bool) -> None:
@@ -207,20 +214,30 @@ class DeliveryRound:
             text = f"{incident.route}: {delivery.text}" if told.storm else delivery.text
             message = says.of_entry(text, delivery.event_time)
         place = MessageRef(told.channel, told.message)
-        await self._send(message, lambda what: self.receiver.channel.reply(place, what, broadcast=broadcast))
+        try:
+            await self._send(message, lambda what: self.receiver.channel.reply(place, what, broadcast=broadcast))
+        except NotAccepted as trouble:
+            if broadcast or trouble.reach not in _OF_MESSAGE:
+                raise _moved_away(trouble) from trouble
+            # The message itself was brought up to date before, and shows it.
+            LOG.warning("%s takes no answer in a thread: %s", self.lease.receiver, trouble)
 
     async def _send(self, message: RenderedMessage, send: Callable[[RenderedMessage], Awaitable[T]]) -> T:
-        """Send it; what a vendor cannot show is sent without picture, then as plain text: its form loses nothing."""
-        forms = [message, *([message.bare()] if message.bare() != message else []), replace(message, blocks=())]
-        for form in forms:
+        """Send it; what a vendor does not take is sent without picture, without mention, and at last as plain text."""
+        form = message
+        while True:
             await self._hold()
             try:
                 return await send(form)
             except NotAccepted as trouble:
-                if trouble.reach != "message" or not form.blocks:
+                plainer = delivery_rules.plainer(form, trouble.reach)
+                if plainer is None and trouble.reach == "mention":
+                    raise NotAccepted(str(trouble), "closed", slow=True) from trouble
+                if plainer is None:
                     raise
-                LOG.error("%s refused the form of a message (%s): sent in a plainer one", self.lease.receiver, trouble)
-        raise AssertionError("the last form has no blocks")
+                self.calls_nobody = self.calls_nobody or trouble.reach == "mention"
+                LOG.error("%s refused a message (%s): %s", self.lease.receiver, trouble, _told_how(trouble))
+                form = plainer
 
     async def _illustrate(self, id: str, mention: str | None) -> None:
         """Put the picture into a message that was accepted; a failure is noted, and stops nothing."""
@@ -260,13 +277,14 @@ class DeliveryRound:
             raise LeaseLost(self.lease.receiver)
 
     def _mention(self, wanted: bool) -> str | None:
-        return self.receiver.mention if wanted else None
+        return self.receiver.mention if wanted and not self.calls_nobody else None
 
     async def _note(self, job: _NextSend, trouble: NotAccepted) -> None:
         """Write down what stands in the way; what concerns the receiver as a whole ends its turn."""
         told, name = job.told, self.lease.receiver
         if trouble.reach == "gone" and told is not None:
-            LOG.warning("%s: the message of incident %s is gone: a new one is sent", name, job.deliveries[0].incident)
+            incident = job.deliveries[0].incident
+            LOG.warning("%s: the message of incident %s takes nothing (%s): a new one is sent", name, incident, trouble)
             await self.world.write(lambda connection: deliveries.forget_message(connection, name, told))
             return
         self.world.meters.not_sent(name, "refused", len(job.deliveries))
@@ -274,21 +292,51 @@ class DeliveryRound:
         if lost:
             self.world.meters.not_sent(name, "failed", lost)
             LOG.error("receiver %s: %d notifications given up after a day: %s", name, lost, trouble)
-        if trouble.reach != "message":
+        if trouble.reach in OF_RECEIVER:
             raise trouble
 
     def _postpone(self, connection: Connection, job: _NextSend, trouble: NotAccepted) -> int:
         """Try again later, or not after a day; how many are not tried again."""
         now, lost = self.world.now(), 0
+        alone = trouble.reach not in OF_RECEIVER
+        if alone and trouble.slow:
+            self._tell_others(connection, job.deliveries)
         for delivery in job.deliveries:
-            if trouble.reach == "message" and delivery_rules.is_given_up(delivery.created, now):
+            if alone and delivery_rules.is_given_up(delivery.created, now):
                 deliveries.fail(connection, delivery, str(trouble), now)
                 lost += 1
                 continue
             pause = delivery_rules.pause(delivery.attempts + 1, after=trouble.after, slow=trouble.slow)
-            until = now + pause if trouble.reach == "message" else None
+            until = now + pause if alone else None
             deliveries.postpone(connection, delivery, until, str(trouble))
         return lost
+
+    def _tell_others(self, connection: Connection, some: Sequence[Delivery]) -> None:
+        """What this receiver does not take is told to the next one of its route."""
+        ids = {delivery.notification for delivery in some}
+        mine = [one for one in deliveries.untold(connection, [self.lease.receiver]) if one.notification in ids]
+        others = others_for(mine, self.world.receivers, receiver_leases.closed(connection))
+        deliveries.tell_instead(connection, others, self.world.now())
+
+
+def others_for(
+    some: Sequence[UntoldDelivery], receivers: Receivers, closed: Collection[str]
+) -> Mapping[UntoldDelivery, str]:
+    """Who is told instead, where there is somebody."""
+    found = {one: receivers.instead_of(one.receiver, one.route, closed) for one in some}
+    return {one: name for one, name in found.items() if name is not None}
+
+
+_OF_MESSAGE: Final = frozenset({"message", "form", "thread"})
+
+
+def _moved_away(trouble: NotAccepted) -> NotAccepted:
+    """What a message that is there does not take is told by a new one."""
+    return NotAccepted(str(trouble), "gone") if trouble.reach in _OF_MESSAGE else trouble
+
+
+def _told_how(trouble: NotAccepted) -> str:
+    return "sent again without the mention" if trouble.reach == "mention" else "sent again in a plainer form"
 
 
 def _incidents_of(connection: Connection, ids: Sequence[str] | dict[str, None]) -> tuple[Incident, ...]:

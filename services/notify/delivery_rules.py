@@ -9,6 +9,8 @@ from typing import Final, Literal
 
 from schemas.alert import Severity, rank
 from services.incident.state import NotificationKind
+from services.notify.channel import Reach
+from services.notify.message import RenderedMessage
 
 NEW_A_MINUTE: Final = 10
 MINUTE: Final = timedelta(minutes=1)
@@ -74,6 +76,22 @@ def steps(
     if not in_place:
         return (Post(mention),) if loud else ()
     return (Update(), ThreadReply(loud))
+
+
+def plainer(message: RenderedMessage, reach: Reach) -> RenderedMessage | None:
+    """The message as it is sent again after it was refused; None if there is nothing left to leave out.
+
+    A picture is left out before the mention, and both before all that is not text.
+    """
+    if reach == "mention":
+        forms: tuple[RenderedMessage, ...] = (message.unmentioned(),)
+    elif reach == "form":
+        forms = (message.bare(), message.plain())
+    elif reach == "message":
+        forms = (message.bare(), message.unmentioned(), message.plain())
+    else:
+        forms = ()
+    return next((form for form in forms if form != message), None)
 
 
 @dataclass(frozen=True, slots=True)

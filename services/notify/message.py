@@ -42,6 +42,14 @@ class RenderedMessage:
         """The same without pictures."""
         return replace(self, blocks=tuple(block for block in self.blocks if block["type"] != "image"))
 
+    def unmentioned(self) -> RenderedMessage:
+        """The same without a call for people."""
+        return replace(self, blocks=tuple(block for block in self.blocks if not block_kit.is_calling(block)))
+
+    def plain(self) -> RenderedMessage:
+        """Its text alone."""
+        return replace(self, blocks=())
+
 
 @dataclass(frozen=True, slots=True)
 class MessageOptions:
@@ -61,14 +69,16 @@ def of_incident(
     mention: str | None = None,
     picture: MessagePicture | None = None,
     silences: Sequence[Silence] = (),
+    instead_of: str | None = None,
 ) -> RenderedMessage:
     """An incident as it stands: what moved, who moved, how sure, what was evaluated and done, and what to do.
 
-    `silences` are those that hold on it.
+    `silences` are those that hold on it; `instead_of` is the receiver that could not be told of it.
     """
     parts = [
         block_kit.header(f"{_MARKS[incident.severity]} {words.header(incident)}"),
         *([block_kit.mention(mention)] if mention else []),
+        *([block_kit.context(words.instead_of(instead_of))] if instead_of else []),
         block_kit.section(headline_in_full(incident), 600),
         *_others(incident),
         *([block_kit.image(picture.file, picture.words)] if picture and picture.file else []),

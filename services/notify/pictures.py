@@ -121,7 +121,7 @@ async def _shown(wall: PictureTarget, told: MessagePlace, message: RenderedMessa
         try:
             await wall.channel.update(MessageRef(told.channel, told.message), message)
         except NotAccepted as trouble:
-            if trouble.reach != "message":
+            if trouble.reach not in ("message", "form", "mention"):
                 raise
             if pause is not None:
                 await asyncio.sleep(pause)

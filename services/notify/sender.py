@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
@@ -14,13 +14,13 @@ from sqlalchemy import Connection
 
 from services.notify import delivery_rules
 from services.notify.channel import NotAccepted, Receivers
-from services.notify.delivery import LEASE, DeliveryContext, DeliveryRound, LeaseLost
+from services.notify.delivery import LEASE, DeliveryContext, DeliveryRound, LeaseLost, others_for
 from services.notify.message import MessageOptions
 from services.notify.pictures import PictureState
 from services.notify.silencing import SilencePlan, plan
 from services.observability.metrics import NotificationMeters
 from services.store import deliveries, receiver_leases, routes, silences
-from services.store.deliveries import UnconfirmedDelivery
+from services.store.deliveries import UnconfirmedDelivery, UntoldDelivery
 from services.store.engine import Database, is_unavailable
 from services.store.receiver_leases import ReceiverLease
 
@@ -67,7 +67,13 @@ class Sender:
         self._meters = meters or NotificationMeters(CollectorRegistry())
         self._times = times or SenderIntervals()
         self._world = DeliveryContext(
-            clock, self._read, self._transact, look or MessageOptions(), self._meters, gallery or PictureState()
+            clock,
+            self._read,
+            self._transact,
+            look or MessageOptions(),
+            self._meters,
+            receivers,
+            gallery or PictureState(),
         )
         self._audited: datetime | None = None
         self._reported: frozenset[tuple[str, str]] = frozenset()
@@ -126,7 +132,7 @@ class Sender:
         if silenced:
             self._database.transact(self._silence)
         with self._database.read() as connection:
-            if not deliveries.has_new(connection):
+            if not deliveries.has_new(connection) and not self._untold(connection):
                 return deliveries.receivers_with_work(connection, self._clock())
         self._database.transact(self._spread)
         with self._database.read() as connection:
@@ -147,6 +153,16 @@ class Sender:
 
     def _spread(self, connection: Connection) -> None:
         deliveries.fan_out(connection, self._receivers.of, self._clock())
+        deliveries.tell_instead(connection, self._untold(connection), self._clock())
+
+    def _untold(self, connection: Connection) -> Mapping[UntoldDelivery, str]:
+        """What waits for receivers that take nothing, and who is to be told instead and does not know of it yet."""
+        closed = receiver_leases.closed(connection)
+        if not closed:
+            return {}
+        others = others_for(deliveries.untold(connection, closed), self._receivers, closed)
+        known = deliveries.known_to(connection, others)
+        return {one: name for one, name in others.items() if one not in known}
 
     async def _serve(self, name: str) -> None:
         lease, until = await self._claim(name)
@@ -180,7 +196,8 @@ class Sender:
         LOG.log(level, "receiver %s: %s; tried again in %g s", lease.receiver, trouble, pause.total_seconds())
 
         def work(connection: Connection) -> int:
-            receiver_leases.back_off(connection, lease, now + pause, str(trouble), turn.attempts + 1)
+            closed = trouble.reach == "closed"
+            receiver_leases.back_off(connection, lease, now + pause, str(trouble), turn.attempts + 1, closed=closed)
             return deliveries.give_up(connection, lease.receiver, now - delivery_rules.GIVE_UP_AFTER, str(trouble), now)
 
         lost = await self._transact(work)

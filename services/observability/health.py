@@ -147,6 +147,7 @@ class HealthProbes:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                proxy_headers=False,  # uvicorn would believe whoever asks from this machine
                 timeout_graceful_shutdown=grace or None,
             )
             server = _Server(config)

@@ -30,7 +30,10 @@ _EVALUATIONS, _FIRES = table(EvaluationRow), table(FireTimeRow)
 
 @dataclass(frozen=True, slots=True)
 class ReceiverBacklog:
-    """One receiver: what waits for it since when, what was given up, when it last took something, what troubles it."""
+    """One receiver: what waits for it since when, what was given up, when it last took something, what troubles it.
+
+    `closed`: it takes nothing until a person mends what `error` says.
+    """
 
     receiver: str
     pending: int
@@ -38,6 +41,7 @@ class ReceiverBacklog:
     oldest: datetime | None
     last_sent: datetime | None
     error: str | None
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +114,12 @@ def _receivers(connection: Connection) -> tuple[ReceiverBacklog, ...]:
         func.max(one.sent).label("last_sent"),
         func.max(case((one.state != SENT, one.error))).label("error"),
     )
-    rows = connection.execute(select(_RECEIVERS.c.receiver, _RECEIVERS.c.error))
-    troubles: dict[str, str | None] = {row.receiver: row.error for row in rows}
-    found = {name: ReceiverBacklog(name, 0, 0, None, None, error) for name, error in troubles.items()}
+    rows = connection.execute(select(_RECEIVERS.c.receiver, _RECEIVERS.c.error, _RECEIVERS.c.closed))
+    found = {row.receiver: ReceiverBacklog(row.receiver, 0, 0, None, None, row.error, row.closed) for row in rows}
     for row in connection.execute(query.group_by(one.receiver)).mappings():
-        found[row["receiver"]] = ReceiverBacklog(**{**row, "error": troubles.get(row["receiver"]) or row["error"]})
+        known = found.get(row["receiver"])
+        error, closed = (known.error, known.closed) if known is not None else (None, False)
+        found[row["receiver"]] = ReceiverBacklog(**{**row, "error": error or row["error"]}, closed=closed)
     return tuple(found[name] for name in sorted(found))
 
 

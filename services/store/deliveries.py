@@ -5,7 +5,7 @@ The outbox is written in the transaction of what its notifications tell of; no p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -63,7 +63,7 @@ class DeliveryRow(Base, table=True):
 
     `created` is when it was first seen here, by the wall clock. The row by which an incident's message came to be
     has its place: `channel` and `message` (both empty where the vendor does not tell), the digest of what it shows,
-    and whether it is a `storm`'s, which stands for many incidents.
+    and whether it is a `storm`'s, which stands for many incidents. `instead_of` is the receiver that could not be told.
     """
 
     __tablename__ = "deliveries"
@@ -81,6 +81,7 @@ class DeliveryRow(Base, table=True):
     message: str | None = None
     shown: str | None = None
     storm: bool = False
+    instead_of: str | None = None
 
 
 class PictureRow(Base, table=True):
@@ -191,8 +192,19 @@ class Delivery:
     created: datetime
     attempts: int
     next_attempt: datetime | None
+    instead_of: str | None = None
     fired: Severity | None = None
     quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UntoldDelivery:
+    """A notification that cannot be told to its receiver."""
+
+    notification: str
+    route: str
+    incident: str
+    receiver: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +241,34 @@ def fan_out(connection: Connection, receivers: Callable[[str], Sequence[str]], n
     return tuple(sorted({str(row["receiver"]) for row in rows}))
 
 
+def untold(connection: Connection, receivers: Collection[str]) -> tuple[UntoldDelivery, ...]:
+    """What waits for these receivers."""
+    one, of = _DELIVERIES.c, _OUTBOX.c
+    query = select(one.notification, of.route, one.incident, one.receiver).join(_OUTBOX, of.id == one.notification)
+    waiting = query.where(one.receiver.in_(sorted(receivers)), one.state == PENDING, of.state == PENDING)
+    return tuple(UntoldDelivery(*row) for row in connection.execute(waiting.order_by(one.created, one.notification)))
+
+
+def tell_instead(connection: Connection, others: Mapping[UntoldDelivery, str], now: datetime) -> None:
+    """Make a delivery to another receiver of each, where that one has none of its own."""
+    rows = [
+        {"notification": one.notification, "receiver": name, "incident": one.incident, "instead_of": one.receiver}
+        for one, name in others.items()
+    ]
+    made = {"created": now, "state": PENDING, "attempts": 0, "storm": False}
+    insert_new(connection, _DELIVERIES, [{**row, **made} for row in rows])
+
+
+def known_to(connection: Connection, others: Mapping[UntoldDelivery, str]) -> frozenset[UntoldDelivery]:
+    """Those whose other receiver has a delivery of the notification already."""
+    one = _DELIVERIES.c
+    query = select(one.notification, one.receiver).where(
+        one.notification.in_(sorted({untold.notification for untold in others}))
+    )
+    there = {(row.notification, row.receiver) for row in connection.execute(query)}
+    return frozenset(untold for untold, name in others.items() if (untold.notification, name) in there)
+
+
 def has_new(connection: Connection) -> bool:
     """Whether there is a notification without deliveries."""
     known = exists().where(_DELIVERIES.c.notification == _OUTBOX.c.id)
@@ -249,7 +289,7 @@ def first_pending(connection: Connection, receiver: str) -> tuple[Delivery, ...]
     one, of = _DELIVERIES.c, _OUTBOX.c
     of_it = (of.kind, of.payload, of.silence, of.created.label("event_time"))
     columns = (one.notification, one.receiver, one.incident, *of_it)
-    query = select(*columns, one.created, one.attempts, one.next_attempt)
+    query = select(*columns, one.created, one.attempts, one.next_attempt, one.instead_of)
     query = query.join(_OUTBOX, of.id == one.notification).where(one.receiver == receiver, one.state == PENDING)
     found = sorted((_delivery(row) for row in connection.execute(query)), key=_order)
     first: dict[str, Delivery] = {}
@@ -423,6 +463,7 @@ def _delivery(row: Any) -> Delivery:
         created=row.created,
         attempts=row.attempts,
         next_attempt=row.next_attempt,
+        instead_of=row.instead_of,
         fired=payload.get("fired"),
         quiet=row.silence is not None and payload.get("fired") is None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import random
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 ATTEMPTS: Final = 5
 FIRST_PAUSE: Final = 0.02
+_BESIDE: Final = ("-wal", "-shm", "-journal", ".lock")
 FORMS: Final = "sqlite:///path/to/keelwatch.db or postgresql://user:password@host/name"
 
 
@@ -272,6 +274,21 @@ def _check_file(url: URL, create: bool) -> None:
         raise StoreError(f"the folder {path.parent} does not exist; create it, or name another path after sqlite:///")
     if not create and not path.is_file():
         raise StoreError(f"there is no database {path}; name the one that replay or up wrote, as sqlite:///PATH")
+    _close_to_others(path)
+
+
+def _close_to_others(path: Path) -> None:
+    """Let nobody but its owner read or write the file, nor what SQLite keeps beside it: new ones and those of before.
+
+    SQLite gives its own files the rights of the database's.
+    """
+    with contextlib.suppress(OSError):  # what cannot be opened is said when it is
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for one in (path, *(path.with_name(f"{path.name}{end}") for end in _BESIDE)):
+        with contextlib.suppress(OSError):
+            found = one.stat()
+            if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+                one.chmod(0o600)
 
 
 def fault_words(error: DBAPIError) -> str:

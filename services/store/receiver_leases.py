@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Connection, Text, or_, select, update
+from sqlalchemy import BigInteger, Connection, Text, or_, select, text, update
 from sqlmodel import Field
 
 from services.store.dialect import insert_new
@@ -15,7 +15,10 @@ from services.store.tables import Base, UtcDateTime, table
 
 
 class ReceiverRow(Base, table=True):
-    """A receiver: who sends to it until when, under a token that only grows, and how long it wants to be left alone."""
+    """A receiver: who sends to it until when, under a token that only grows, and how long it wants to be left alone.
+
+    `closed`: it takes nothing until a person mends something.
+    """
 
     __tablename__ = "receivers"
     receiver: str = Field(primary_key=True)
@@ -25,6 +28,7 @@ class ReceiverRow(Base, table=True):
     attempts: int = 0
     next_attempt: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
     error: str | None = Field(default=None, sa_type=Text)
+    closed: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 _RECEIVERS = table(ReceiverRow)
@@ -41,7 +45,7 @@ class ReceiverLease:
 
 def ensure(connection: Connection, names: Iterable[str]) -> None:
     """Add the receivers that are not there yet."""
-    rows = [{"receiver": name, "token": 0, "attempts": 0} for name in sorted(set(names))]
+    rows = [{"receiver": name, "token": 0, "attempts": 0, "closed": False} for name in sorted(set(names))]
     insert_new(connection, _RECEIVERS, rows)
 
 
@@ -65,13 +69,22 @@ def renew(connection: Connection, lease: ReceiverLease, until: datetime) -> bool
 
 def release(connection: Connection, lease: ReceiverLease) -> bool:
     """Let others send to the receiver; what it was troubled by is forgotten."""
-    return _change(connection, lease, {"lease_until": None, "attempts": 0, "next_attempt": None, "error": None})
-
-
-def back_off(connection: Connection, lease: ReceiverLease, until: datetime, error: str, attempts: int) -> bool:
-    """Let nobody send to the receiver before that time, after so many attempts in a row."""
-    values = {"lease_until": None, "attempts": attempts, "next_attempt": until, "error": error}
+    values = {"lease_until": None, "attempts": 0, "next_attempt": None, "error": None, "closed": False}
     return _change(connection, lease, values)
+
+
+def back_off(
+    connection: Connection, lease: ReceiverLease, until: datetime, error: str, attempts: int, *, closed: bool
+) -> bool:
+    """Let nobody send to the receiver before that time, after so many attempts in a row."""
+    values = {"lease_until": None, "attempts": attempts, "next_attempt": until, "error": error, "closed": closed}
+    return _change(connection, lease, values)
+
+
+def closed(connection: Connection) -> frozenset[str]:
+    """Names of the receivers that take nothing until a person mends something."""
+    query = select(_RECEIVERS.c.receiver).where(_RECEIVERS.c.closed.is_(True))
+    return frozenset(connection.execute(query).scalars())
 
 
 def _change(connection: Connection, lease: ReceiverLease, values: Mapping[str, object]) -> bool:

@@ -40,6 +40,7 @@ from services.store.schedules import FireTimeRow, ScheduleRow
 from services.store.scores import ScoreRow, ScorerRow
 from services.store.secret_keys import SecretKeyRow
 from services.store.silences import SilenceRow
+from services.store.slack_requests import KEPT_REQUESTS, SlackRequestRow
 from services.store.step_states import StateRow
 from services.store.tables import DAY_SECONDS, Base, table
 from services.store.write_probes import WriteProbeRow
@@ -382,6 +383,13 @@ RULES: Final = (
     RetentionRule(SecretKeyRow, "as long as what it is for", NOTHING, "what it opens is gone with it"),
     RetentionRule(DeploymentRow, FOR_GOOD, NOTHING, "one row: whose cluster it is"),
     RetentionRule(ApiKeyRow, f"{FOR_GOOD}, revoked ones too", NOTHING, "decisions bear its name"),
+    RetentionRule(
+        SlackRequestRow,
+        f"{KEPT_REQUESTS.seconds // 60} minutes; no content, a digest",
+        TIME,
+        "a request of Slack counts for five minutes, and once",
+        _rows(SlackRequestRow, lambda at: table(SlackRequestRow).c.taken < at.now - KEPT_REQUESTS),
+    ),
     RetentionRule(
         ApiSessionRow,
         f"until it ends, at most {api_keys.MOST_SESSIONS} of a key",

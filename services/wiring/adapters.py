@@ -17,19 +17,22 @@ from schemas.base import Record
 from schemas.decision import Decision
 from schemas.incident import Incident
 from services.api.app import Api
+from services.api.auth.api_key import may, sees
 from services.errors import InputError
 from services.evaluate.dependencies import EvaluateDependencies
 from services.evaluate.executor import serve
 from services.evaluate.runner import Score
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite_library import load_suite
-from services.monitor import Monitor, RoutePolicy, SlackReceiver
+from services.monitor import Monitor, RoutePolicy, SlackAccess, SlackReceiver
 from services.notify.channel import DEFAULT, Receiver, Receivers
 from services.notify.message import MessageOptions
+from services.notify.press_access import RoleRules
 from services.notify.receivers import slack
 from services.notify.receivers.console import Console
 from services.notify.receivers.slack import SlackBot, SlackWebhook
-from services.notify.receivers.slack_actions import SlackActions, TooLate, router
+from services.notify.receivers.slack_actions import Permit, SlackActions, TooLate, router
+from services.notify.receivers.slack_people import PressPermission, SlackPeople
 from services.notify.sender import Sender
 from services.observability.metrics import NotificationMeters
 from services.offload import Offload
@@ -40,9 +43,9 @@ from services.replay.runner import ReplayDependencies
 from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.settings import Settings, secret
+from services.settings import Settings, keep_libraries_offline, secret
 from services.signals import SIGNALS
-from services.store import incidents
+from services.store import incidents, slack_requests
 from services.store.audit_check import check
 from services.store.decisions import StaleDecision
 from services.store.engine import Database, open_database
@@ -52,6 +55,8 @@ LOG: Final = logging.getLogger("keelwatch.audit")
 EXTRA: Final = "sentence-transformers"
 """Name of the embedder, of its library, and of the extra that installs it."""
 EMBEDDERS: Final = ("openvino", "openvino-f32", EXTRA)
+LOOKUP_SECONDS: Final = 2.0
+"""How long Slack may take to say who somebody is: whoever pressed is answered within three seconds."""
 _OF_EXTRA: Final = ("sentence_transformers", "torch", "transformers")
 
 
@@ -73,6 +78,7 @@ def embedder(settings: Settings) -> Embedder:
 
 def _any_model(model: str | None) -> Embedder:
     """A model of sentence-transformers, imported here: torch takes seconds, and only this choice needs it."""
+    keep_libraries_offline()
     try:
         from services.score.embed.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415
     except ModuleNotFoundError as missing:
@@ -235,8 +241,10 @@ def _default_receiver(settings: Settings, say: Callable[[str], None]) -> Receive
 
 
 def message_look(settings: Settings, own: str | None = None) -> MessageOptions:
-    """How messages look: links to KEELWATCH_API_URL, else to `own`; buttons where a press can be verified."""
-    return MessageOptions(settings.api_url or own, buttons=settings.slack_signing_secret is not None)
+    """How messages look: links to the public URL, the API's or `own`; buttons where a press can be verified."""
+    return MessageOptions(
+        settings.public_url or settings.api_url or own, buttons=settings.slack_signing_secret is not None
+    )
 
 
 def slack_answer(settings: Settings) -> Callable[[str, str], Awaitable[None]]:
@@ -244,19 +252,27 @@ def slack_answer(settings: Settings) -> Callable[[str, str], Awaitable[None]]:
     return lambda url, words: slack.answer(url, words, settings.slack_api_url)
 
 
-def slack_actions(settings: Settings) -> Callable[[FastAPI, Api], None] | None:
+def slack_actions(settings: Settings, watched: Monitor) -> Callable[[FastAPI, Api], None] | None:
     """What adds `/slack/actions` to the API; None without KEELWATCH_SLACK_SIGNING_SECRET."""
-    secret = settings.slack_signing_secret
-    if secret is None:
+    signing = settings.slack_signing_secret
+    if signing is None:
         return None
+    permission = press_permission(settings, watched.slack_access)
 
     def extend(app: FastAPI, api: Api) -> None:
-        app.include_router(router(actions_of(secret.get_secret_value(), api), slack_answer(settings)))
+        app.include_router(router(actions_of(signing.get_secret_value(), api, permission), slack_answer(settings)))
 
     return extend
 
 
-def actions_of(secret: str, api: Api) -> SlackActions:
+def press_permission(settings: Settings, access: SlackAccess | None) -> PressPermission:
+    """Who may press: people of the monitor file, with the roles and globs of the API's keys."""
+    token = None if access is None else secret(access.token_env)
+    people = None if token is None else SlackPeople(SlackBot(token, "", settings.slack_api_url, LOOKUP_SECONDS))
+    return PressPermission(access, people, RoleRules(may, sees))
+
+
+def actions_of(secret: str, api: Api, permit: Permit) -> SlackActions:
     """What presses do: decisions of the API, which knows whether they come too late."""
 
     async def incident(id: str) -> Incident | None:
@@ -268,4 +284,8 @@ def actions_of(secret: str, api: Api) -> SlackActions:
         except StaleDecision as stale:
             raise TooLate(str(stale)) from None
 
-    return SlackActions(secret, incident, decide, api.decisions.clock)
+    async def take(signature: str) -> bool:
+        work = lambda connection: slack_requests.take(connection, signature, api.decisions.clock())  # noqa: E731
+        return await asyncio.to_thread(api.database.transact, work)
+
+    return SlackActions(secret, incident, decide, api.decisions.clock, permit, take)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.dead_letter import DeadLetter
 from schemas.topics import DECISIONS, EXCHANGES
-from services.api.app import Api, make
+from services.api.app import Api, Front, make
 from services.api.app import install as extend_with
 from services.api.auth.authentication import Authenticator
 from services.api.auth.authorization import LOOPBACK, check_host
@@ -57,7 +57,8 @@ def api_service(settings: Settings, watched: Monitor, broker: Broker, host: str,
     with ExitStack() as stack:
         database = open_available_database(stack, settings)
         check_host(host, keys=seed_first_key(settings, database))
-        yield ApiService(broker, database, settings.database, host, port, watched.policy, slack_actions(settings))
+        place, presses = place_of(settings, host), slack_actions(settings, watched)
+        yield ApiService(broker, database, settings.database, place, port, watched.policy, presses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +74,36 @@ class ApiService:
     broker: Broker
     database: Database
     url: str
-    host: str
+    place: Place
     port: int
     policy: Callable[[str], RoutePolicy]
     extend: Callable[[FastAPI, Api], None] | None = None
     log: Log = field(default_factory=open_log)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the API listens, and what stands before it."""
+
+    host: str
+    front: Front = field(default_factory=Front)
+
+
+def place_of(settings: Settings, host: str) -> Place:
+    """The place that the settings describe."""
+    https = settings.public_url is not None and settings.public_url.startswith("https://")
+    return Place(host, Front(https, settings.proxies))
+
+
 def api_of(
-    database: Database, policy: Callable[[str], RoutePolicy], send: Send, system: SystemHealth, host: str
+    database: Database, policy: Callable[[str], RoutePolicy], send: Send, system: SystemHealth, place: Place
 ) -> Api:
-    """The API on a database, listening at `host`, with `send` to publish what comes in and what people decide."""
+    """The API on a database, at a `place`, with `send` to publish what comes in and what people decide."""
     relay, live = DecisionPublisher(database, send), LiveUpdates(lambda: database.query(change_marks.read))
     decisions = DecisionWriter(database, relay.wake)
-    door = Authenticator(database, LOOPBACK if host in LOOPBACK else ())
-    return Api(database, ExchangePublisher(send), decisions, relay, system, door, policy=policy, live=live)
+    door = Authenticator(database, LOOPBACK if place.host in LOOPBACK else ())
+    gateway = ExchangePublisher(send)
+    return Api(database, gateway, decisions, relay, system, door, policy=policy, live=live, front=place.front)
 
 
 def operations(broker: Broker, lags: GroupLags) -> BrokerOperations:
@@ -116,14 +132,14 @@ def api_part(
     database: Database,
     policy: Callable[[str], RoutePolicy],
     broker: Broker,
-    host: str,
+    place: Place,
     registry: CollectorRegistry,
     extend: Callable[[FastAPI, Api], None] | None = None,
 ) -> ApiPart:
-    """The API on the database of a worker that listens at `host`, and counts in `registry`; `extend` adds paths."""
+    """The API on the database of a worker that listens at a `place`, and counts in `registry`; `extend` adds paths."""
     uplink, lags = ConnectingProducer(broker), GroupLags(broker)
     system = SystemHealth(database, operations(broker, lags), registry)
-    api = api_of(database, policy, uplink.send, system, host)
+    api = api_of(database, policy, uplink.send, system, place)
 
     async def companion(_publish: Publish) -> None:
         async with uplink.connecting(), _closing(lags), running(system.survey.run, "survey"):
@@ -151,7 +167,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
     system = SystemHealth(service.database, operations(service.broker, lags), meters.registry)
-    api = api_of(service.database, service.policy, uplink.send, system, service.host)
+    api = api_of(service.database, service.policy, uplink.send, system, service.place)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,
@@ -173,9 +189,9 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
         await stack.enter_async_context(_closing(lags))
         await stack.enter_async_context(running(api.relay.run, "relay"))
         await stack.enter_async_context(running(system.survey.run, "survey"))
-        port = await stack.enter_async_context(health.serve(service.port, service.host, app, GRACE_SECONDS))
+        port = await stack.enter_async_context(health.serve(service.port, service.place.host, app, GRACE_SECONDS))
         stack.callback(_close_live, api)  # before the server ends: open pages would keep it
-        service.log.info("api", at=f"http://{service.host}:{port}/")
+        service.log.info("api", at=f"http://{service.place.host}:{port}/")
         yield port
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from services.api.auth.api_key import ALL_ROUTES, FORM, Secret, parse_key
 from services.errors import InputError
 from services.observability.log import open_log
-from services.settings import Settings
+from services.settings import Settings, private_folder
 from services.store import api_keys
 from services.store.api_keys import ApiKey
 from services.store.engine import (
@@ -98,7 +98,7 @@ def has_keys(settings: Settings) -> bool:
         StoreError: if the database cannot be used.
         InputError: if the file that holds the first key cannot.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.data_dir)
     with ExitStack() as stack:
         return seed_first_key(settings, open_available_database(stack, settings))
 

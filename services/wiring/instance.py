@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from services.errors import InputError
+from services.settings import private_folder
 
 _KEPT: Final = "instance"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -33,7 +34,7 @@ def claim_instance(data_dir: Path, name: str | None, work: str) -> Iterator[str]
         InputError: if `data_dir` cannot be used, or what is kept there is no name.
     """
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(data_dir)
         lock = f"{_KEPT}.lock" if name is None else f"{_KEPT}-{name}-{work}.lock"
         with _locked(data_dir / lock, data_dir, name):
             yield name or _kept_id(data_dir / _KEPT)

@@ -31,7 +31,7 @@ from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
 from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
-from services.wiring.api_server import api_part
+from services.wiring.api_server import api_part, place_of
 from services.wiring.database import claim_for_worker, seed_first_key
 from services.wiring.retention import following_routes, route_limit, sweeping
 
@@ -126,9 +126,8 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             yield WorkerSetup(made, companions, deployment=known)
             return
         check_host(process.host, keys=seed_first_key(settings, database))
-        part = api_part(
-            database, watched.policy, process.broker, process.host, process.registry, slack_actions(settings)
-        )
+        place, presses = place_of(settings, process.host), slack_actions(settings, watched)
+        part = api_part(database, watched.policy, process.broker, place, process.registry, presses)
         yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks, known)
 
 

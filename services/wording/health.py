@@ -56,6 +56,11 @@ def given_up(n: int, receiver: str) -> str:
     return f"{count(n, 'notification')} for {receiver} given up"
 
 
+def closed(receiver: str, why: str) -> str:
+    """A receiver that takes nothing until a person mends something, and what that is."""
+    return f"{receiver} takes no messages, others are told instead: {why}"
+
+
 def not_done(n: int, route: str) -> str:
     """Runs of suites that no worker took."""
     return f"{count(n, 'evaluation')} of {route} due and not done"

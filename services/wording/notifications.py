@@ -22,8 +22,11 @@ OPEN: Final = "open"
 CANCEL: Final = "Cancel"
 
 FAILED: Final = "It is not sure that this was recorded; press again in a moment."
-NOT_YOU: Final = "You may not decide on this route; ask for the role of an operator."
-AGAIN: Final = "This was pressed already."
+NOT_FROM_HERE: Final = (
+    "This was pressed in another workspace or at another app than Keelwatch listens to; nothing was changed."
+)
+GUEST: Final = "Guests, bots and people of other workspaces may not decide; nothing was changed."
+WHO_MAY_ALLOW: Final = "Whoever looks after Keelwatch can allow it, by these lines in its monitor file and a restart:"
 NOT_KNOWN: Final = "This incident is no longer known here."
 IS_RESOLVED: Final = "This incident is resolved already; nothing was changed."
 FOLLOWS: Final = "The message follows in a moment."
@@ -80,6 +83,39 @@ def by_command(id: str) -> str:
 def all_by_command(n: int) -> str:
     """Where to find the incidents that a message leaves out."""
     return f"{more(n)}: keelwatch incident list"
+
+
+def only_looks(route: str, role: str) -> str:
+    """To somebody whose role does not decide."""
+    return f"You may look at {route} and not decide (your role is {role}); nothing was changed."
+
+
+def not_checked(why: str) -> str:
+    """That nobody knows who somebody is, so that nothing was done."""
+    return (
+        f"It could not be checked who you are ({why}); nothing was changed. Press again later, or decide on the page."
+    )
+
+
+def not_allowed(user: str, route: str) -> str:
+    """To somebody whom the monitor file does not name, with the line that would."""
+    lines = f"    - {{users: [{user}], role: operator, routes: [{route}]}}"
+    return _allowing(route, f"slack_access:\n  people:\n{lines}")
+
+
+def nobody_allowed(user: str, route: str, team: str, app: str) -> str:
+    """To the first one who presses, while the monitor file allows nobody, with the lines that would."""
+    lines = f"    - {{users: [{user}], role: operator, routes: [{route}]}}"
+    return _allowing(route, f"slack_access:\n  team: {team}\n  app: {app}\n  people:\n{lines}")
+
+
+def _allowing(route: str, lines: str) -> str:
+    return f"You may not decide on {route}; nothing was changed. {WHO_MAY_ALLOW}\n```\n{lines}\n```"
+
+
+def instead_of(receiver: str) -> str:
+    """In a message to somebody else than usual."""
+    return f"Sent here because {receiver} cannot be told"
 
 
 def moved_on(state: IncidentState) -> str:

@@ -12,8 +12,11 @@ from sqlalchemy.exc import DBAPIError
 from services.notify.sender import SenderIntervals
 from services.store.engine import open_database
 from tests.support.notify import bot, opening, outbox, record, rest, sender
-from tests.support.postgres import ABSENT, own_cluster
+from tests.support.postgres import ABSENT, FAST, own_cluster
 from tests.support.records import ROUTE
+
+KEEPS = {**FAST, "synchronous_commit": "on"}
+"""What was committed is there after the crash: else "sent" could be lost, and be told twice, which is allowed."""
 
 
 async def _until(true, what: str) -> None:
@@ -25,7 +28,7 @@ async def _until(true, what: str) -> None:
 
 @pytest.mark.postgres
 def test_a_database_that_crashes_and_comes_back_is_waited_for(slack, caplog) -> None:
-    with own_cluster() as cluster:
+    with own_cluster(KEEPS) as cluster:
         if cluster is None:
             pytest.skip(ABSENT)
         database = open_database(cluster.url)

@@ -53,13 +53,14 @@ def test_a_message_is_posted_updated_and_answered(slack: FakeSlack) -> None:
         ("hang", "receiver", None, False, "may have arrived"),
         ("lost", "receiver", None, False, "may have arrived"),
         ("garbage", "receiver", None, False, "may have arrived"),
-        ("invalid_blocks", "message", None, True, "invalid_blocks"),
-        ("not_in_channel", "receiver", None, True, "invite the app"),
-        ("invalid_auth", "receiver", None, True, "the token is wrong"),
-        ("some_new_error", "receiver", None, True, "some_new_error"),
-        ("\x00<!channel>\ud800" + "x" * 500, "receiver", None, True, "channel" + "x" * 53),
+        ("invalid_blocks", "form", None, True, "invalid_blocks"),
+        ("not_in_channel", "closed", None, True, "invite the app"),
+        ("invalid_auth", "closed", None, True, "the token is wrong"),
+        ("restricted_action", "mention", None, True, "an admin of the workspace forbids it"),
+        ("some_new_error", "message", None, True, "some_new_error"),
+        ("\x00<!channel>\ud800" + "x" * 500, "message", None, True, "channel" + "x" * 53),
         ("internal_error", "receiver", None, False, "internal_error"),
-        ("message_not_found", "gone", None, False, "message_not_found"),
+        ("message_not_found", "gone", None, True, "message_not_found"),
     ],
 )
 def test_what_a_bot_hears_says_what_to_do(slack, mode, reach, after, slow, words) -> None:
@@ -77,8 +78,8 @@ def test_what_a_bot_hears_says_what_to_do(slack, mode, reach, after, slow, words
         ("error", "receiver", None, False),
         ("hang", "receiver", None, False),
         ("lost", "receiver", None, False),
-        ("invalid_blocks", "message", None, True),
-        ("no_service", "receiver", None, True),
+        ("invalid_blocks", "form", None, True),
+        ("no_service", "closed", None, True),
     ],
 )
 def test_what_a_webhook_hears_says_what_to_do(slack, mode, reach, after, slow) -> None:
@@ -97,7 +98,7 @@ def test_wrong_token_channel_and_absent_server_are_told_apart(slack: FakeSlack) 
 
 def test_slack_refuses_what_breaks_its_limits(slack: FakeSlack) -> None:
     huge = RenderedMessage(({"type": "header", "text": {"type": "plain_text", "text": "x" * 151}},), "x")
-    assert trouble(bot(slack).post(huge)).reach == "message"
+    assert trouble(bot(slack).post(huge)).reach == "form"
 
 
 def test_the_environments_proxy_is_not_used(slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ from tests.support.blocks import START, blocks, rows
 ROUTE, OTHER = ROUTES
 NOT_OF_A_ROUTE = {
     *("scorers", "receivers", "api_keys", "api_sessions", "dead_letters", "dead_counts"),
-    *("partition_watches", "deployment", "audit_log", "secret_keys", "erasures", "write_probes"),
+    *("partition_watches", "deployment", "audit_log", "secret_keys", "erasures", "write_probes", "slack_requests"),
 }
 BY_WAY_OF_OTHERS = {"deliveries", "pictures", "run_answers"}
 

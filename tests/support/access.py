@@ -55,8 +55,10 @@ def answers(app: FastAPI, requests: list[tuple[str, str, dict[str, Any]]]) -> li
 class Browser:
     """Keeps cookies from one request to the next, as a browser does whose clock stands at `NOW`, like the door's."""
 
-    def __init__(self, app: FastAPI, base: str = BASE) -> None:
+    def __init__(self, app: FastAPI, base: str = BASE, https: bool = False) -> None:
+        """`https`: it comes by https to a proxy, which speaks http to `base`."""
         self._app, self._base = app, base
+        self._secure = https or base.startswith("https:")
         self.cookies: dict[str, str] = {}
 
     def get(self, path: str, **headers: str) -> httpx.Response:
@@ -80,7 +82,6 @@ class Browser:
     def _sent(self, method: str, path: str, headers: dict[str, str], **more: Any) -> httpx.Response:
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         own = headers | ({"cookie": cookie} if cookie else {})
-        secure = self._base.startswith("https:")
 
         async def work() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
@@ -91,7 +92,7 @@ class Browser:
         for line in answer.headers.get_list("set-cookie"):
             for name, told in SimpleCookie(line).items():
                 self.cookies = {one: value for one, value in self.cookies.items() if one != name}
-                if not _over(told) and (secure or not told["secure"]):
+                if not _over(told) and (self._secure or not told["secure"]):
                     self.cookies[name] = told.value
         return answer
 

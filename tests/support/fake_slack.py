@@ -2,7 +2,8 @@
 
 Each call is answered in the next mode of its script, `ok` when there is none, and written to CALLS as a JSON line.
 `POST /_script` with a list of modes adds to the script,
-`/_scopes` with a list is what the app may do. Modes: ok; limited (429); error (500, nothing accepted);
+`/_scopes` with a list is what the app may do, `/_people` with {"users": {id: user}, "groups": {id: [user]}} is who is
+there. Modes: ok; limited (429); error (500, nothing accepted);
 late (accepts, then 500); hang (takes nothing, never answers); stall (accepts, never answers); lost (accepts, then
 closes); garbage; else an `error` as Slack says it.
 """
@@ -13,6 +14,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tests.support.block_kit import problems
 
 TOKEN = "xoxb-fake"
 HANG_SECONDS = 5.0
+_METHODS = ("chat.", "files.", "users.", "usergroups.")
 UNKNOWN = {"chat.postMessage": "channel_not_found", "chat.update": "channel_not_found"}
 
 
@@ -33,7 +36,9 @@ class State:
         self.script: list[dict[str, Any]] = []
         self.messages: set[tuple[str, str]] = set()
         self.files: dict[str, bool] = {}
-        self.scopes = {"chat:write", "files:write"}
+        self.scopes = {"chat:write", "files:write", "users:read", "usergroups:read"}
+        self.users: dict[str, dict[str, Any]] = {}
+        self.groups: dict[str, list[str]] = {}
         self.calls = calls
         self.n = 0
 
@@ -69,6 +74,17 @@ class State:
         shown = [block["slack_file"]["id"] for block in body.get("blocks") or [] if block["type"] == "image"]
         return [f"invalid slack file {file}" for file in shown if not self.files.get(file)]
 
+    def looked_up(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Who somebody is, and who is in a group."""
+        scope = "users:read" if method == "users.info" else "usergroups:read"
+        if scope not in self.scopes:
+            return {"ok": False, "error": "missing_scope", "needed": scope}
+        if method == "users.info":
+            found = self.users.get(body.get("user", ""))
+            return {"ok": True, "user": found} if found else {"ok": False, "error": "user_not_found"}
+        users = self.groups.get(body.get("usergroup", ""))
+        return {"ok": False, "error": "no_such_subteam"} if users is None else {"ok": True, "users": users}
+
     def filed(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
         """An address for a file, and its completion: only then messages may show it."""
         if "files:write" not in self.scopes:
@@ -98,6 +114,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/_scopes":
             self.state.scopes = set(body)
             return self._answer(200, {"ok": True})
+        if self.path == "/_people":
+            self.state.users, self.state.groups = body["users"], body["groups"]
+            return self._answer(200, {"ok": True})
         if self.path == "/_script":
             with self.state.lock:
                 self.state.script += body
@@ -126,16 +145,21 @@ class Handler(BaseHTTPRequestHandler):
             return {"ok": False, "error": mode}
         if method == "upload":
             return {"ok": True}
-        if not method.startswith(("chat.", "files.")):
+        if not method.startswith(_METHODS):
             return (
                 {"ok": True} if not (found := problems(body)) else {"ok": False, "error": "invalid_blocks", "f": found}
             )
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return {"ok": False, "error": "invalid_auth"}
-        said = (self.state.filed if method.startswith("files.") else self.state.accept)(method, body)
+        said = self._reached(method)(method, body)
         if "upload_url" in said:
             said["upload_url"] = f"http://127.0.0.1:{self.server.server_port}{said['upload_url']}"  # type: ignore[attr-defined]
         return said
+
+    def _reached(self, method: str) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
+        if method.startswith("files."):
+            return self.state.filed
+        return self.state.looked_up if method.startswith("user") else self.state.accept
 
     def _say(self, method: str, said: dict[str, Any], mode: dict[str, Any]) -> None:
         kind = mode["mode"]
@@ -148,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(500, "<html>oops</html>")
         elif kind == "garbage":
             self._answer(200, "not what you expect")
-        elif method.startswith(("chat.", "files.")):
+        elif method.startswith(_METHODS):
             self._answer(200, said)
         else:
             self._answer(200 if said["ok"] else 400, "ok" if said["ok"] else said["error"])

@@ -21,7 +21,7 @@ from schemas.decision import Decision
 from schemas.incident import Incident, TimelineEntry
 from services.api.app import Api, make
 from services.api.auth.csrf import FORM_COOKIE
-from services.notify.buttons import value_of
+from services.notify.buttons import Press, value_of
 from services.store import incidents
 from services.store.decisions import DecisionRow
 from services.store.engine import Database, open_database
@@ -31,6 +31,7 @@ from services.wording.notifications import FOLLOWS
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.databases import opened
 from tests.support.outline import outline
+from tests.support.slack import APP, TEAM
 
 SECRET = "of the app"
 HTML = {"accept": "text/html", "origin": "http://127.0.0.1:8400", "sec-fetch-site": "same-origin"}
@@ -102,6 +103,16 @@ class OverRest:
         return Said(answer.status_code == 202, answer.json().get("detail", ""))
 
 
+async def anybody(press: Press, route: str) -> None:
+    """Everybody may decide: who may is not what these tests ask."""
+
+
+def pressed(action: dict[str, Any], name: str = "mara", user: str = "U1", home: str = TEAM) -> dict[str, Any]:
+    """What Slack says of a press."""
+    place = {"type": "block_actions", "team": {"id": TEAM}, "api_app_id": APP}
+    return {**place, "user": {"id": user, "username": name, "team_id": home}, "actions": [action]}
+
+
 @dataclass
 class InSlack:
     """Sees the message as it was when made."""
@@ -116,10 +127,10 @@ class InSlack:
         self.pressed += 1
         now = self.seat.api.decisions.clock() + timedelta(seconds=self.pressed)
         action = {"action_id": f"keelwatch.{kind}", "value": value_of(self.incident), "action_ts": f"{now.timestamp()}"}
-        payload = {"type": "block_actions", "user": {"id": "U1", "username": self.name}, "actions": [action]}
+        payload = pressed(action, self.name)
         body, ts = urlencode({"payload": json.dumps(payload)}).encode(), str(int(now.timestamp()))
         mac = hmac.new(SECRET.encode(), b"v0:%s:%s" % (ts.encode(), body), hashlib.sha256).hexdigest()
-        answer = asyncio.run(actions_of(SECRET, self.seat.api).handle(body, ts, f"v0={mac}"))
+        answer = asyncio.run(actions_of(SECRET, self.seat.api, anybody).handle(body, ts, f"v0={mac}"))
         assert answer.status == 200
         return Said((answer.words or "").endswith(FOLLOWS), answer.words or "")
 

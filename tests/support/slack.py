@@ -14,6 +14,8 @@ from typing import Any
 
 from tests.support.source import ROOT
 
+TEAM, APP = "T0KEELWATCH", "A0KEELWATCH"
+
 
 @dataclass(frozen=True)
 class FakeSlack:
@@ -42,6 +44,10 @@ class FakeSlack:
         """What the app may do from now on."""
         self._post("/_scopes", list(names))
 
+    def people(self, *users: dict[str, Any], **groups: list[str]) -> None:
+        """Who is there from now on, and in which groups."""
+        self._post("/_people", {"users": {one["id"]: one for one in users}, "groups": groups})
+
     def calls(self) -> list[dict[str, Any]]:
         """Every call, in order."""
         text = self.file.read_text(encoding="utf-8") if self.file.exists() else ""
@@ -55,6 +61,12 @@ class FakeSlack:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode())
         with urllib.request.urlopen(request, timeout=10) as answer:
             answer.read()
+
+
+def member(id: str, team: str = TEAM, **more: Any) -> dict[str, Any]:
+    """A user as `users.info` shows one."""
+    flags = {"deleted": False, "is_bot": False, "is_restricted": False, "is_ultra_restricted": False}
+    return {"id": id, "team_id": team, **flags, **more}
 
 
 @contextmanager

@@ -28,24 +28,32 @@ _SECURITY_HEADERS: Final = {
 }
 
 
-class SecurityMiddleware:
-    """ASGI middleware: the security headers of every answer, and no request that another site's page made."""
+_HSTS: Final = "max-age=31536000"
+"""A year, of this very host."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+
+class SecurityMiddleware:
+    """ASGI middleware: the security headers of every answer, and no request that another site's page made.
+
+    With `https` people come by https alone, whatever the last proxy speaks: cookies and browsers are told so.
+    """
+
+    def __init__(self, app: ASGIApp, https: bool = False) -> None:
+        self._app, self._https = app, https
+        self._headers = {**_SECURITY_HEADERS, **({"strict-transport-security": _HSTS} if https else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._https:
+            scope["scheme"] = "https"
 
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                kept = [
-                    pair for pair in message["headers"] if pair[0].decode("latin-1").lower() not in _SECURITY_HEADERS
-                ]
-                message["headers"] = kept + [(k.encode(), v.encode()) for k, v in _SECURITY_HEADERS.items()]
+                kept = [pair for pair in message["headers"] if pair[0].decode("latin-1").lower() not in self._headers]
+                message["headers"] = kept + [(k.encode(), v.encode()) for k, v in self._headers.items()]
             await send(message)
 
         refused = _foreign_refusal(Request(scope))

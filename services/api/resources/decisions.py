@@ -27,6 +27,10 @@ from services.store.engine import Database
 
 MOST_REASON_CHARS: Final = 2_000
 _AHEAD: Final = timedelta(hours=1)
+LONGEST_BEHIND: Final = timedelta(days=366)
+"""How old what was decided or announced may be: more is a slip of the year."""
+LONGEST_QUIET: Final = timedelta(days=30)
+"""How long a silence or a snooze may last; whoever wants more takes another one, and so looks at it again."""
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON_CHARS, strip_whitespace=True)]
 ActorName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
@@ -161,11 +165,17 @@ def completed(draft: DecisionDraft, now: datetime) -> Decision:
     """
     ts = draft.ts or now
     if ts - now > _AHEAD:
-        raise Problem(422, "ts: lies in the future; leave it out to decide now")
+        raise Problem.of_field("ts", "lies in the future; leave it out to decide now")
+    if now - ts > LONGEST_BEHIND:
+        raise Problem.of_field("ts", f"lies more than {LONGEST_BEHIND.days} days back; send the time at which it was")
     if draft.kind == "announce" and draft.model is None:
         raise Problem(422, "model: an announcement names the model that will answer")
     if draft.expires is not None and draft.expires <= ts:
-        raise Problem(422, "expires: lies before the decision; send a later time")
+        raise Problem.of_field("expires", "lies before the decision; send a later time")
+    if draft.kind in TIMED_KINDS and draft.expires is not None and draft.expires - max(ts, now) > LONGEST_QUIET:
+        raise Problem.of_field(
+            "expires", f"lies more than {LONGEST_QUIET.days} days ahead; send an earlier time, and look again then"
+        )
     try:
         return Decision(**{**dict(draft), "ts": ts})
     except ValidationError as error:

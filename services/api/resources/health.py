@@ -145,6 +145,8 @@ def _of_processes(told: HealthReport) -> Iterator[str]:
 
 def _of_receivers(receivers: Sequence[ReceiverBacklog], now: datetime) -> Iterator[str]:
     for one in receivers:
+        if one.closed:
+            yield health.closed(one.receiver, one.error or "")
         if _is_late(one.oldest, now):
             yield health.not_sent(one.pending, one.receiver)
         if one.failed:

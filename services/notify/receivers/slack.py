@@ -22,6 +22,7 @@ from services.errors import InputError
 from services.notify.block_kit import ALT, LABEL, cleaned
 from services.notify.channel import MessageRef, NotAccepted
 from services.notify.message import RenderedMessage
+from services.notify.receivers.slack_errors import meaning_of
 
 API_URL: Final = "https://slack.com/api"
 SECONDS: Final = 10.0
@@ -29,35 +30,10 @@ SECONDS: Final = 10.0
 
 _LONGEST_WAIT: Final = 3600.0
 _CODE: Final = re.compile(r"[a-z0-9_]+", re.ASCII)
+_SCOPE: Final = re.compile(r"[a-z:._,]+", re.ASCII)
 _UNREADABLE: Final = "the answer cannot be read; the message may have arrived"
 _HOSTS: Final = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 _FILE_HOSTS: Final = frozenset({"files.slack.com", "files.slack-gov.com"})
-_OF_THE_MESSAGE: Final = frozenset(
-    {"invalid_blocks", "invalid_blocks_format", "invalid_arguments", "invalid_payload", "invalid_attachments"}
-    | {"msg_too_long", "msg_blocks_too_long", "no_text", "markdown_text_conflict"}
-)
-_GONE: Final = frozenset({"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"})
-_PASSING: Final = frozenset(
-    {"ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error"}
-    | {"service_unavailable", "request_timeout", "team_added_to_org", "rollup_error"}
-)
-_REMEDIES: Final[Mapping[str, str]] = {
-    "channel_not_found": "name a channel that exists; a private one must have the app in it",
-    "not_in_channel": "invite the app to the channel: /invite @keelwatch",
-    "is_archived": "unarchive the channel, or name another one",
-    "channel_is_archived": "unarchive the channel, or name another one",
-    "invalid_auth": "the token is wrong: copy the bot's token (xoxb-...) again",
-    "not_authed": "there is no token: set the variable that token_env names",
-    "account_inactive": "the app was removed: install it again",
-    "token_revoked": "the token was revoked: install the app again",
-    "token_expired": "the token has expired: install the app again",
-    "missing_scope": "give the app the scope chat:write, and install it again",
-    "no_service": "the webhook was removed: make a new one",
-    "no_active_hooks": "the webhook was removed: make a new one",
-    "invalid_token": "the webhook's address is wrong: copy it again",
-    "action_prohibited": "an admin of the workspace forbids it",
-    "restricted_action": "an admin of the workspace forbids it",
-}
 
 
 class SlackBot:
@@ -77,7 +53,7 @@ class SlackBot:
 
     async def post(self, message: RenderedMessage) -> MessageRef:
         """Send a new message to the channel."""
-        return await self._call("chat.postMessage", {"channel": self._channel, **_content(message), **_QUIETLY})
+        return await self._call("chat.postMessage", {"channel": self._channel, **_content(message), **_QUIETLY}, False)
 
     async def update(self, place: MessageRef, message: RenderedMessage) -> None:
         """Put another message in its place."""
@@ -101,26 +77,30 @@ class SlackBot:
             await self._ask("files.completeUploadExternal", params=upload_completion(id, words))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unanswered(error) from error
-        except NotAccepted as trouble:
-            if not str(trouble).startswith("missing_scope"):
-                raise
-            raise NotAccepted(
-                "missing_scope: give the app the scope files:write, and install it again", slow=True
-            ) from trouble
         return id
 
-    async def _call(self, method: str, body: Mapping[str, Any]) -> MessageRef:
-        answer = await self._ask(method, json=dict(body))
+    async def read(self, method: str, what: Mapping[str, str]) -> Mapping[str, Any]:
+        """What a method that only reads says.
+
+        Raises:
+            NotAccepted: if it says nothing.
+        """
+        said = (await self._ask(method, params=dict(what))).data
+        return said if isinstance(said, Mapping) else {}
+
+    async def _call(self, method: str, body: Mapping[str, Any], placed: bool = True) -> MessageRef:
+        """`placed`: it is about a message that is there already."""
+        answer = await self._ask(method, placed, json=dict(body))
         channel, ts = answer.get("channel"), answer.get("ts")
         if not isinstance(channel, str) or not isinstance(ts, str):
             raise NotAccepted(_UNREADABLE)
         return MessageRef(channel, ts)
 
-    async def _ask(self, method: str, **what: Any) -> AsyncSlackResponse:
+    async def _ask(self, method: str, placed: bool = False, **what: Any) -> AsyncSlackResponse:
         try:
             return await self._client.api_call(method, **what)
         except SlackApiError as error:
-            raise _refused(error) from error
+            raise _refused(error, placed) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unanswered(error) from error
         except (AttributeError, TypeError, ValueError) as error:  # of the client, when an answer is no JSON object
@@ -210,29 +190,30 @@ async def send(client: AsyncWebhookClient, body: dict[str, Any]) -> None:
         raise _not_accepted(answer.status_code, answer.body, answer.headers)
 
 
-def _refused(error: SlackApiError) -> NotAccepted:
+def _refused(error: SlackApiError, placed: bool) -> NotAccepted:
     answer = error.response
     if isinstance(answer, str) or not hasattr(answer, "status_code"):
         return NotAccepted(_UNREADABLE)
     data = answer.data if isinstance(answer.data, Mapping) else {}
-    return _not_accepted(answer.status_code, str(data.get("error") or ""), answer.headers)
+    needed = "".join(_SCOPE.findall(str(data.get("needed") or "")))[:60]
+    return _not_accepted(answer.status_code, str(data.get("error") or ""), answer.headers, placed, needed)
 
 
-def _not_accepted(status: int, words: str, headers: Mapping[str, Any]) -> NotAccepted:
+def _not_accepted(
+    status: int, words: str, headers: Mapping[str, Any], placed: bool = False, needed: str = ""
+) -> NotAccepted:
     """What an answer that is no acceptance means; `words` come from outside, and are kept as a code alone."""
     code = "".join(_CODE.findall(words))[:60]
     if status == 429:
         return NotAccepted("429: too many messages", after=_retry_after(headers))
     if status >= 500:
         return NotAccepted(f"Slack answered {status}; the message may have arrived")
-    if code in _PASSING:
+    meaning = meaning_of(code, placed=placed)
+    if meaning.reach == "receiver":
         return NotAccepted(code, after=_retry_after(headers) if code.startswith("rate") else None)
-    if code in _GONE:
-        return NotAccepted(code, "gone")
-    if code in _OF_THE_MESSAGE:
-        return NotAccepted(code, "message", slow=True)
-    remedy = _REMEDIES.get(code)
-    return NotAccepted(f"{code or status}: {remedy}" if remedy else code or f"Slack answered {status}", slow=True)
+    remedy = meaning.remedy.format(needed=needed or "chat:write")
+    told = f"{code}: {remedy}" if remedy else code
+    return NotAccepted(told or f"Slack answered {status}", meaning.reach, slow=True)
 
 
 def _retry_after(headers: Mapping[str, Any]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -14,8 +14,8 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 from schemas.decision import Decision
 from schemas.incident import Incident
 from services.notify.block_kit import cleaned
-from services.notify.buttons import Press, RecentKeys, decisions_of, is_signed, press_of, too_late
-from services.wording.notifications import AGAIN, FAILED, FOLLOWS, NOT_YOU
+from services.notify.buttons import Press, decisions_of, is_signed, press_of, too_late
+from services.wording.notifications import FAILED, FOLLOWS, NOT_KNOWN
 
 LOG: Final = logging.getLogger("keelwatch.notify")
 MOST_BYTES: Final = 256 * 1024
@@ -35,8 +35,16 @@ class SlackResponse:
     url: str = ""
 
 
-def actor_by_name(press: Press) -> str | None:
-    """The actor that stands on the timeline: the name of whoever could press. None would refuse."""
+class Replayed(Exception):  # noqa: N818 -- a state of the world
+    """The same request was here before. Slack sends none twice."""
+
+
+Permit = Callable[[Press, str], Awaitable[str | None]]
+"""Why who pressed may not decide on a route, in words; None if they may."""
+
+
+def actor_of(press: Press) -> str:
+    """The actor that stands on the timeline: the name and the id of who pressed."""
     return f"{cleaned(press.name, 80)} (slack {cleaned(press.user, 40)})"
 
 
@@ -47,58 +55,58 @@ class SlackActions:
     Attributes:
         secret: the app's signing secret. incident: the incident of an id, as it stands.
         decide: records what a press decides, all or nothing; raises TooLate with the reason if it changes nothing.
-        clock: the wall clock. actor: who that is for us; None refuses.
+        clock: the wall clock. permit: whether who pressed may.
+        take: notes a request by its signature, in any process; False if it was here before.
     """
 
     secret: str
     incident: Callable[[str], Awaitable[Incident | None]]
     decide: Callable[[Sequence[Decision]], Awaitable[None]]
     clock: Callable[[], datetime]
-    actor: Callable[[Press], str | None] = actor_by_name
-    _requests: RecentKeys = field(default_factory=RecentKeys)
-    _presses: RecentKeys = field(default_factory=RecentKeys)
+    permit: Permit
+    take: Callable[[str], Awaitable[bool]]
 
     async def handle(self, body: bytes, timestamp: str, signature: str) -> SlackResponse:
         """The answer to one request, whatever it holds."""
         now = self.clock()
         if not is_signed(self.secret, body, timestamp, signature, now):
             return SlackResponse(401)
-        if self._requests.again(signature, now):
-            return SlackResponse(200)
         try:
             press = press_of(body)
+            return SlackResponse(200) if press is None else await self._pressed(press, signature)
         except ValueError:
             return SlackResponse(400)
-        return SlackResponse(200) if press is None else SlackResponse(200, await self._pressed(press, now), press.url)
+        except Replayed:
+            LOG.warning("a request of Slack came again: refused")
+            return SlackResponse(409)
 
-    async def _pressed(self, press: Press, now: datetime) -> str:
-        actor = self.actor(press)
-        if actor is None:
-            return NOT_YOU
-        key = f"{press.value.nonce}:{press.button.kind}"
-        if self._presses.again(key, now):
-            return AGAIN
+    async def _pressed(self, press: Press, signature: str) -> SlackResponse:
         try:
             async with asyncio.timeout(SECONDS):
-                words = await self._decided(press, actor)
+                if not await self.take(signature):
+                    raise Replayed
+                words = await self._decided(press)
+        except Replayed:
+            raise
         except TooLate as late:
-            self._presses.forget(key)
-            return str(late)
+            words = str(late)
         except Exception as error:
-            self._presses.forget(key)
             LOG.error("a press was not recorded: %s", type(error).__name__)
-            return FAILED
-        if words is None:
-            return f"{press.button.done} {FOLLOWS}"
-        self._presses.forget(key)
-        return words
+            words = FAILED
+        return SlackResponse(200, words or f"{press.button.done} {FOLLOWS}", press.url)
 
-    async def _decided(self, press: Press, actor: str) -> str | None:
-        """Record the decisions; why not, if they come too late."""
+    async def _decided(self, press: Press) -> str | None:
+        """Record the decisions; why not, if they are not this person's to take, or come too late."""
         incident = await self.incident(press.value.incident)
+        if incident is None:
+            return NOT_KNOWN
+        refused = await self.permit(press, incident.route)
+        if refused is not None:
+            LOG.warning("a press on %s was refused to %s", incident.route, cleaned(press.user, 40))
+            return refused
         late = too_late(press, incident)
-        if late is None and incident is not None:
-            await self.decide(decisions_of(press, incident, actor))
+        if late is None:
+            await self.decide(decisions_of(press, incident, actor_of(press)))
         return late
 
 

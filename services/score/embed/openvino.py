@@ -17,11 +17,11 @@ from importlib.metadata import version
 from typing import Final, Literal
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from services.score.embed.inputs import batches, readable
 from services.score.embed.minilm import MODEL, WIDTH, MiniLM, load_tokenizer, load_weights, wheel_version
+from services.score.embed.openvino_library import ov
 
 ROWS: Final = 8
 _PRECISIONS: Final = {"bfloat16": "bf16", "float32": "f32", "float16": "f16"}
