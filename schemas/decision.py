@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from schemas.base import Hash16, Record, Timestamp, hash16
+from schemas.base import Hash16, Record, Text, Timestamp, hash16
 from schemas.exchange import ToldRoute
 from schemas.identity import Model
 
@@ -40,8 +40,8 @@ class Decision(Record):
     fingerprint: Hash16 | None = None
     silence: Hash16 | None = None
     model: Model | None = None
-    actor: str
-    reason: str
+    actor: Text
+    reason: Text
     ts: Timestamp
     expires: Timestamp | None = None
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from schemas.base import Json, NonNegative, Part, Record, Timestamp
+from schemas.base import Id, Json, NonNegative, Part, Record, Text, Timestamp
 from schemas.identity import Model
 
 RESERVED_ROUTE_PREFIX: Final = "_keelwatch/"
@@ -30,9 +30,11 @@ Route = Annotated[
 ]
 
 
+AUDIT_ROUTE: Final = f"{RESERVED_ROUTE_PREFIX}audit"
+"""Where a broken audit log opens its incident: shown among the routes, and nothing is published on it."""
 STREAM_ROUTE: Final = f"{RESERVED_ROUTE_PREFIX}stream"
 """Where the stream itself opens its incident when it is blind: shown among the routes, nothing is published on it."""
-WATCHDOG_ROUTES: Final = frozenset({STREAM_ROUTE})
+WATCHDOG_ROUTES: Final = frozenset({AUDIT_ROUTE, STREAM_ROUTE})
 
 
 def _known_route(route: str) -> str:
@@ -57,8 +59,8 @@ class OpenPart(Part):
 class Message(OpenPart):
     """One message of a prompt. `content` is text, or the text parts of a multi-part message."""
 
-    role: str
-    content: str | tuple[Mapping[str, Json], ...] | None = None
+    role: Text
+    content: Text | tuple[Mapping[str, Json], ...] | None = None
 
     @property
     def text(self) -> str:
@@ -72,10 +74,10 @@ class Message(OpenPart):
 class Answer(OpenPart):
     """A response in structured form."""
 
-    content: str | None = None
+    content: Text | None = None
     tool_calls: tuple[Json, ...] | None = None
-    finish_reason: str | None = None
-    refusal: str | None = None
+    finish_reason: Text | None = None
+    refusal: Text | None = None
     error: Json = None
 
 
@@ -89,7 +91,7 @@ class Usage(OpenPart):
 class Guardrail(OpenPart):
     """What a guardrail in front of the model reported."""
 
-    name: str
+    name: Text
     outcome: Literal["pass", "modified", "blocked"]
 
 
@@ -100,18 +102,18 @@ class Exchange(Record):
     publisher are kept under `extra`.
     """
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    id: Annotated[Id, Field(min_length=1)] | None = None
     ts: Timestamp | None = None
     route: Route
-    conversation: str | None = None
-    user: str | None = None
+    conversation: Text | None = None
+    user: Text | None = None
     model: Model
-    prompt: str | Annotated[tuple[Message, ...], Field(min_length=1)]
-    response: str | Answer
+    prompt: Text | Annotated[tuple[Message, ...], Field(min_length=1)]
+    response: Text | Answer
     usage: Usage | None = None
     latency_ms: Annotated[float, Field(ge=0)] | None = None
     guardrails: tuple[Guardrail, ...] = ()
-    tags: Mapping[str, str] = Field(default_factory=dict)
+    tags: Mapping[Text, Text] = Field(default_factory=dict)
     extra: Mapping[str, Json] = Field(default_factory=dict)
 
     @property

@@ -33,6 +33,7 @@ from services.api.resources import (
     profile,
     readings,
     route_rates,
+    route_retries,
     routes,
     schedules,
     silences,
@@ -110,6 +111,8 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield silences.posting_router(api.decisions, database, guard, budget)
     yield silences.router(database, guard, api.decisions.clock)
     yield baselines.router(database, guard)
+    yield routes.deleting_router(database, guard)
+    yield route_retries.router(database, guard, budget)
     # Last: it takes all that is left below /v1/routes.
     yield routes.router(database, api.policy, api.decisions.clock, guard)
 
@@ -132,6 +135,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
             NewRun,
             NewSchedule,
             dead_letters.ReplayRequest,
+            route_retries.RouteRetry,
             silences.NewSilence,
             silences.SilenceEnd,
         )

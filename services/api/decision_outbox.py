@@ -21,7 +21,7 @@ from services.api.decision_conflicts import DecisionContext, conflict_of, incide
 from services.api.http.problems import LOG, call_store
 from services.ports import Clock
 from services.store import baselines, decisions, incidents, journal, routes, silences
-from services.store.decisions import StaleDecision, UnpublishedDecision
+from services.store.decisions import KEEP_PUBLISHED, StaleDecision, UnpublishedDecision
 from services.store.engine import Database
 
 NO_INCIDENT: Final = "there is no such incident; GET /v1/incidents lists them"
@@ -114,7 +114,6 @@ LOOK_EVERY_SECONDS: Final = 1.0
 LEASE: Final = timedelta(seconds=30)
 SEND_TAKES: Final = timedelta(seconds=12)
 """Longer than one send may take: nothing is sent whose lease could end meanwhile."""
-KEEP_PUBLISHED: Final = timedelta(days=7)
 
 Send = Callable[[str, bytes | None, bytes], Awaitable[Any]]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from schemas.alert import Alert, Severity
 from schemas.decision import Decision, Silence
@@ -41,6 +41,27 @@ class Notification:
     silenced: bool = False
 
 
+FLAPS: Final = 3
+"""So many quick returns of one alert are told one by one; those that follow share a line of the timeline."""
+FLAPS_WITHIN: Final = timedelta(hours=1)
+"""An alert that fires again so soon after it was over returns quickly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flap:
+    """The quick returns of one alert in a row: how many, since when, when it was last over, and their line, if any."""
+
+    returns: int
+    since: datetime
+    over: datetime | None = None
+    line: TimelineEntry | None = None
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether what it does goes into one line."""
+        return self.returns > FLAPS
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """An incident with what decides its further course.
@@ -50,6 +71,7 @@ class Case:
         firing: fingerprints that fire now. crossings: (time, family) of each firing.
         last_fired: time of the newest firing alert.
         posted: greatest severity that was told, None while nothing was.
+        flaps: fingerprint -> its quick returns.
     """
 
     incident: Incident
@@ -58,6 +80,12 @@ class Case:
     crossings: tuple[tuple[datetime, str], ...]
     last_fired: datetime
     posted: Severity | None = None
+    flaps: dict[str, Flap] = field(default_factory=dict)
+
+    def flaps_with(self, alert: Alert | None) -> bool:
+        """Whether this alert goes to and fro, so that its ups and downs share a line."""
+        flap = None if alert is None else self.flaps.get(alert.fingerprint)
+        return flap is not None and flap.is_folded
 
     @property
     def is_open(self) -> bool:

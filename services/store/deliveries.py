@@ -101,6 +101,8 @@ PENDING: Final = "pending"
 KEPT: Final = "kept"
 PASSED: Final = "passed"
 JOINED: Final = "joined"
+TOLD: Final = "told"
+"""Of the one row that stands for all that was told of an incident long ago: derived again, it is not sent again."""
 _OUTBOX = table(OutboxRow)
 
 
@@ -126,9 +128,11 @@ def reconcile(
     """Make the route's pending notifications those of `wanted` that were not sent or given up.
 
     Of those that a silence keeps, what is not among the `standing` has passed. The new ones of `unheard` are kept:
-    a silence of before covered them.
+    a silence of before covered them. Those of an incident whose rows were replaced by one that says `told` are not
+    new up to the time of that row.
     """
-    by_id = {item.id: item for item in wanted}
+    told = _told(connection, route)
+    by_id = {item.id: item for item in wanted if item.incident not in told or item.created > told[item.incident]}
     known = {item.id: item for item in _of_route(connection, route)}
     gone = sorted(known.keys() - by_id.keys())
     waits = _OUTBOX.c.state.in_((PENDING, KEPT))
@@ -147,10 +151,17 @@ def reconcile(
     connection.execute(update(_OUTBOX).where(*over).values(state=PASSED))
 
 
+def _told(connection: Connection, route: str) -> dict[str, datetime]:
+    one = _OUTBOX.c
+    rows = connection.execute(select(one.incident, one.created).where(one.route == route, one.state == TOLD))
+    return {row.incident: row.created for row in rows}
+
+
 def _of_route(connection: Connection, route: str) -> tuple[OutboxNotification, ...]:
     columns = [_OUTBOX.c[name] for name in OutboxNotification.__dataclass_fields__]
     return tuple(
-        OutboxNotification(*row) for row in connection.execute(select(*columns).where(_OUTBOX.c.route == route))
+        OutboxNotification(*row)
+        for row in connection.execute(select(*columns).where(_OUTBOX.c.route == route, _OUTBOX.c.state != TOLD))
     )
 
 
@@ -441,3 +452,16 @@ def keep_picture(connection: Connection, receiver: str, incident: str, picture: 
     """It is this one from now on."""
     row = {"receiver": receiver, "incident": incident, "file": picture.file, "key": picture.key, "words": picture.words}
     upsert(connection, _PICTURES, [row])
+
+
+def compact(connection: Connection, incident: str) -> None:
+    """Replace all that was told of an incident by one row that says so; what waits is left alone."""
+    one = _OUTBOX.c
+    rows = connection.execute(select(one.id, one.route, one.state, one.created).where(one.incident == incident)).all()
+    if not rows or any(row.state == PENDING for row in rows):
+        return
+    connection.execute(delete(_OUTBOX).where(one.incident == incident))
+    connection.execute(delete(_DELIVERIES).where(_DELIVERIES.c.incident == incident))
+    connection.execute(delete(_PICTURES).where(_PICTURES.c.incident == incident))
+    told = OutboxNotification(f"told:{incident}", rows[0].route, incident, TOLD, "{}", max(row.created for row in rows))
+    insert_new(connection, _OUTBOX, [{**asdict(told), "state": TOLD, "attempts": 0}])

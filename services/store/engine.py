@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import InputError
-from services.store import dialect
+from services.store import audit_log, dialect
+from services.store.audit_head import AuditHead
+from services.store.faults import fault_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,21 +38,45 @@ class StoreError(InputError):
     """The database cannot be used as asked; the message is one line with the remedy."""
 
 
+class UnopenedError(StoreError):
+    """The database cannot be opened now: why in the driver's words, and whether that may heal by waiting."""
+
+    def __init__(self, message: str, *, reason: str, heals: bool) -> None:
+        super().__init__(message)
+        self.reason, self.heals = reason, heals
+
+
 class Conflict(Exception):  # noqa: N818
     """Somebody else wrote what this transaction was about to write: load again and repeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An open database. `write` and `read` are transactions: all of the block is done, or nothing of it."""
+    """An open database. `write` and `read` are transactions: all of the block is done, or nothing of it.
+
+    `audit` is where the head of its audit log is kept outside of it, after each transaction that added to the log.
+    """
 
     engine: Engine
+    audit: AuditHead | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may write; an exception inside leaves nothing behind."""
         with self.engine.begin() as connection:
+            audit_log.take_new_head(connection)  # of a transaction that was given up on the same connection
             yield connection
+            head = self._followed_head(connection)
+        if head is not None and self.audit is not None:
+            self.audit.keep(*head)
+
+    def _followed_head(self, connection: Connection) -> tuple[int, str] | None:
+        """The new head of the audit log; None when the one outside, which it would replace, is none of its entries."""
+        head = audit_log.take_new_head(connection)
+        if head is None or self.audit is None:
+            return None
+        kept = self.audit.read()
+        return head if kept is None or audit_log.hash_at(connection, kept[0]) == kept[1] else None
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, in a transaction that is done again when another one stood in its way.
@@ -89,6 +114,7 @@ class Database:
         Raises:
             StoreError: if a reader kept it from that.
         """
+        dialect.compact(self.engine)
         if not dialect.empty_log(self.engine):
             raise StoreError("a long read of the database stood in the way of the erasure; end it and erase again")
 
@@ -97,11 +123,14 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(url: str, *, create: bool = True) -> Database:
+def open_database(url: str, *, create: bool = True, heads: Path | None = None) -> Database:
     """Open the database at `url` and bring its tables up to date; a listing passes `create=False`.
 
+    `heads` is the folder in which the head of its audit log is kept.
+
     Raises:
-        StoreError: if the URL is none, or the database cannot be reached, read or migrated.
+        UnopenedError: if the database cannot be reached or read.
+        StoreError: if the URL is none, or the tables cannot be brought up to date.
     """
     parsed = parse_url(url)
     _check_file(parsed, create)
@@ -112,16 +141,27 @@ def open_database(url: str, *, create: bool = True) -> Database:
         with engine.begin() as connection:
             dialect.lock(connection, "schema")
             upgrade(connection)
+            audit_log.begin(connection)
+            head = audit_log.head(connection)
     except DBAPIError as error:
         engine.dispose()
-        raise StoreError(f"cannot open the database {without_password(parsed)}: {_words(error)}") from error
+        words = fault_words(error)
+        found = fault_of(words, file=parsed.drivername == "sqlite")
+        raise UnopenedError(
+            f"cannot open the database {without_password(parsed)}: {words}; {found.remedy}",
+            reason=words,
+            heals=found.heals and is_unavailable(error),
+        ) from error
     except CommandError as error:
         engine.dispose()
         raise StoreError(
             f"the database {without_password(parsed)} was written by a newer version of Keelwatch ({error}); "
             "upgrade Keelwatch"
         ) from error
-    return Database(engine)
+    outside = None if heads is None else audit_head(heads, url)
+    if outside is not None and outside.read() is None:
+        outside.keep(*head)
+    return Database(engine, outside)
 
 
 @dataclass(slots=True)
@@ -173,6 +213,11 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialect.is_unavailable(error))
 
 
+def is_locked(error: BaseException) -> bool:
+    """Whether another transaction stood in the way: the database is busy, and can be written."""
+    return isinstance(error, DBAPIError) and dialect.is_locked(error)
+
+
 def upgrade(connection: Connection) -> None:
     """Apply the missing migrations within the connection's transaction."""
     command.upgrade(alembic_config(connection), "head")
@@ -210,6 +255,13 @@ def without_password(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
+def audit_head(folder: Path, url: str) -> AuditHead:
+    """Where the head of the audit log of the database at `url` is kept; it is called the same from wherever it is."""
+    parsed = parse_url(url)
+    sqlite = parsed.drivername == "sqlite"
+    return AuditHead.of(folder, str(Path(parsed.database or "").resolve()) if sqlite else without_password(parsed))
+
+
 def _check_file(url: URL, create: bool) -> None:
     if url.drivername != "sqlite":
         return
@@ -222,14 +274,6 @@ def _check_file(url: URL, create: bool) -> None:
         raise StoreError(f"there is no database {path}; name the one that replay or up wrote, as sqlite:///PATH")
 
 
-def _words(error: DBAPIError) -> str:
-    text = " ".join(str(error.orig).split())
-    if isinstance(error.orig, sqlite3.Error):
-        remedies = {
-            "not a database": "name another path after sqlite:///",
-            "locked": "stop the other process that writes to it; several writers need postgresql://",
-            "readonly": "give this user the right to write the file and its folder",
-            "unable to open": "give this user the right to read and write the file and its folder",
-        }
-        return next((f"{text}; {remedy}" for part, remedy in remedies.items() if part in text), text)
-    return f"{text}; check that the server runs and that the URL is right"
+def fault_words(error: DBAPIError) -> str:
+    """What the driver said, on one line. Of a database that cannot be reached, and not of what was written to it."""
+    return " ".join(str(error.orig).split())

@@ -17,7 +17,7 @@ from sqlmodel import Field
 
 from schemas.alert import Severity
 from schemas.decision import Decision, Silence, silences_of
-from services.store import decisions
+from services.store import audit_log, decisions
 from services.store.decisions import DecisionFilter
 from services.store.deliveries import FAILED, KEPT, PASSED, PENDING, SENT, DeliveryRow, OutboxRow
 from services.store.dialect import upsert
@@ -50,7 +50,11 @@ _COLUMNS: Final = [_SILENCES.c[name] for name in Silence.__dataclass_fields__]
 
 def put(connection: Connection, silences: Sequence[Silence]) -> None:
     """Write the silences of a route as its decisions say they are."""
-    upsert(connection, _SILENCES, [asdict(one) for one in silences])
+    keys = [(one.id,) for one in silences]
+    if keys:
+        audit_log.guard(connection, "silences", keys)
+        upsert(connection, _SILENCES, [asdict(one) for one in silences])
+        audit_log.note(connection, "silences", keys)
 
 
 def holding(

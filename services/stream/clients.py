@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLarg
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from services.errors import InputError, UnknownOutcome
+from services.stream import unpacking
 from services.stream.broker import Broker, options, recognised
 
 REMEDY: Final = "`keelwatch doctor` says why"
@@ -38,7 +39,9 @@ async def connected_broker(broker: Broker) -> Broker:
 
     Raises:
         Unreachable: if it does not answer.
+        InputError: if records of some codec could not be read.
     """
+    unpacking.check_codecs()
     try:
         return await recognised(broker)
     except (KafkaError, OSError) as error:
@@ -69,6 +72,7 @@ async def consumer(broker: Broker, group: str | None = None) -> AsyncIterator[AI
     Raises:
         Unreachable: if the cluster does not answer, now or within the block.
     """
+    unpacking.install()
     client = AIOKafkaConsumer(group_id=group, **options(broker).consumer)
     try:
         await client.start()
@@ -123,6 +127,13 @@ def error_text(error: Exception) -> str:
         return "no broker could be reached, or none let us in"
     text = " ".join(str(error).split())
     return text or type(error).__name__
+
+
+def fault_text(error: Exception) -> str:
+    """Why a dependency is waited for, on one line: the words of its client or driver, which quote no record."""
+    words = error_text(getattr(error, "orig", None) or error)
+    name = type(error).__name__
+    return name if words == name else f"{name}: {words}"
 
 
 @dataclass(frozen=True, slots=True)

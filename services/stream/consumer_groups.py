@@ -7,12 +7,14 @@ databases would each get a part of the routes: what a group commits carries the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -30,6 +32,7 @@ _DEPLOYMENT: Final = "keelwatch-deployment:"
 _DESCRIBE_ATTEMPTS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 1.0
+_DEAL_SECONDS: Final = 15.0
 _STILL: Final = "the broker forgets within a minute a process that has ended"
 
 
@@ -100,6 +103,89 @@ async def _group_size(client: AIOKafkaAdminClient, group: str, attempts: int) ->
             [response] = await client.describe_consumer_groups([group])
             return sum(len(one[5]) for one in response.groups)
     return 0
+
+
+def groups_of(steps: Sequence[str], *, together: bool) -> dict[str, tuple[str, ...]]:
+    """Consumer group -> the topics that it reads, of a process with these steps."""
+    from services.flow import topics_of  # noqa: PLC0415 -- brings every core, and `up` asks here for members alone
+
+    if together:
+        return {UP_GROUP: tuple(sorted({name for step in steps for name in topics_of(step)}))}
+    return {f"keelwatch.{step}": tuple(topics_of(step)) for step in steps}
+
+
+class PartitionOwners:
+    """Whether every partition is somebody's in its group: what lies on another one is accepted, and never read.
+
+    Asks over a connection that is kept. The embedded broker does not tell, and has no partition added.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        groups: Mapping[str, Sequence[str]],
+        deal: Callable[[str], bool] = lambda _: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`groups` are the consumer groups, each with the topics that it reads.
+
+        `deal` asks for a group to be dealt anew, and says whether it could: a settled group that leaves a partition to
+        nobody stays so.
+        """
+        self._deal, self._clock = deal, clock
+        self._asked: dict[str, float] = {}
+        self._broker, self._groups = broker, {group: names for group, names in groups.items() if names}
+        self._known: Broker | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def check(self) -> str | None:
+        """Not well while a partition has no owner."""
+        try:
+            admin = await self._connected()
+            if admin is None:
+                return None
+            names = sorted({name for some in self._groups.values() for name in some})
+            partitions = await describe_partitions(admin, names)
+            for group, topics in self._groups.items():
+                settled, owned = await _owned(admin, group)
+                unread = sorted({one for name in topics for one in partitions.get(name, ())} - owned)
+                if unread:
+                    due = self._clock() - self._asked.get(group, -_DEAL_SECONDS) >= _DEAL_SECONDS
+                    if settled and due and self._deal(group):
+                        self._asked[group] = self._clock()
+                    more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+                    return f"nobody in {group} reads {unread[0].topic}[{unread[0].partition}]{more}"
+        except BaseException:
+            await self.close()
+            raise
+        return None
+
+    async def close(self) -> None:
+        """Close the connection."""
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            with suppress(Exception):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await admin.close()
+
+    async def _connected(self) -> AIOKafkaAdminClient | None:
+        if self._known is None:
+            self._known = await recognised(self._broker)
+        if self._known.kind == "embedded":
+            return None
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(**options(self._known).admin)
+            await self._admin.start()
+        return self._admin
+
+
+async def _owned(admin: AIOKafkaAdminClient, group: str) -> tuple[bool, set[TopicPartition]]:
+    """Whether a group is settled, and the partitions that its members have."""
+    [response] = await admin.describe_consumer_groups([group])
+    states = {one[2] for one in response.groups}
+    assignments = [member[-1] for one in response.groups for member in one[5] if member[-1]]
+    decoded = map(ConsumerProtocolMemberAssignment.decode, assignments)
+    return states == {"Stable"}, {place for one in decoded for place in one.partitions()}
 
 
 class GroupLags:

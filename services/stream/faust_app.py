@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import faust
 from faust.assignor.partition_assignor import PartitionAssignor
@@ -19,6 +19,16 @@ from services.stream.step_loop import StepLoop
 
 WITHIN_SECONDS: Final = 0.1
 _BUFFER: Final = 512  # messages of each app that wait for its steps; blocks can be large
+
+
+def rejoin(app: faust.App) -> None:
+    """Have the app's group dealt anew. The leader alone brings that about; of all others the broker takes no notice.
+
+    A member with a name of its own that comes back is given what it had, without a look at the topics: partitions
+    that were added meanwhile, and topics that were made anew, are then nobody's, and aiokafka never notices.
+    """
+    thread = cast(Any, app.consumer)._thread
+    thread.thread_loop.call_soon_threadsafe(thread._consumer._coordinator.request_rejoin)
 
 
 def make_app(broker: Broker, group: str, folder: Path) -> faust.App:

@@ -1,6 +1,6 @@
 """faust's consumer as the steps need it: where a partition is read from, how far it is done, how its group is left.
 
-Two faults of faust and aiokafka together lose records, and one counts for ever what is none:
+Faust and aiokafka together lose records, stand still, and count for ever what is none:
 
 - What is fetched while a group is dealt anew, faust drops, and seeks back to what is committed. aiokafka passes over
   a partition of which nothing is, or only the offset 0: all that was dropped of it would never be read.
@@ -29,6 +29,7 @@ from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 from faust.transport.drivers import aiokafka as driver
 from mode.threads import WorkerThread
 
+from services.stream import unpacking
 from services.stream.clients import admin
 from services.stream.member_names import NameTaken, check_name
 
@@ -170,13 +171,16 @@ class _Thread(driver.AIOKafkaConsumerThread):
         stable = consumer.last_stable_offset(tp)
         return cast(int, consumer.highwater(tp) if stable is None or stable < 0 else stable)
 
-    async def _fetch_records(self, consumer: Any, active_partitions: Any, **limits: Any) -> Any:
-        found = await super()._fetch_records(consumer, active_partitions, **limits)
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: set[Any], timeout: float | None = None, max_records: int | None = None
+    ) -> Any:
+        found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         if not found and self.consumer.flow_active:
             cast(StreamConsumer, self.consumer).passed = _positions(consumer)
         return found
 
     def _create_worker_consumer(self, transport: Any) -> Any:
+        unpacking.install()
         consumer = super()._create_worker_consumer(transport)
         commit, mark = consumer.commit, cast(Any, self.app).mark
 

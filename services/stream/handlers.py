@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -26,7 +26,6 @@ from schemas.evaluation import Comparison, Run
 from schemas.position import Position
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
-from schemas.topics import dead_topics
 from services.alert.core import step as alert_step
 from services.alert.state import AlertInput, AlertState
 from services.detect.core import step as detect_step
@@ -35,27 +34,28 @@ from services.detect.state import DetectionPlan, DetectState
 from services.evaluate.triggers import due_runs
 from services.ingest.decode import decode
 from services.monitor import RoutePolicy
+from services.monitor.route_limit import RouteLimit
 from services.offload import Offload
-from services.ports import Received
+from services.ports import Clock, Received
 from services.score.core import ScoredBatch
 from services.store import evaluation_queue
-from services.store.engine import Conflict
-from services.store.evaluation_queue import DueRun
 from services.stream.messages import (
+    ARRIVED_HEADER,
     ORIGIN_HEADER,
     Handled,
     OutgoingRecord,
     TopicMessage,
     dead_letter,
-    dead_letters_of,
-    decode_messages,
+    first_arrival,
     outgoing,
     outgoing_dead_letter,
 )
+from services.stream.sink import SinkHandler
 from services.stream.stateful import ALERT, DETECT, AlertStateStore, DetectStateStore, HandlerResources, Stateful
+from services.stream.unpacking import UnreadableBytes
 
-LOG: Final = logging.getLogger("keelwatch.stream")
-_DEAD_LETTER_TOPICS: Final = frozenset(topic.name for topic in dead_topics())
+EVALUATE: Final = "evaluate"
+RECORD: Final = "record"
 
 
 class _Stateless:
@@ -67,6 +67,10 @@ class _Stateless:
     async def snapshot(self) -> None:
         """Nothing is left to save."""
 
+    async def resume(self) -> Handled | None:
+        """Nothing waits."""
+        return None
+
     def forget(self) -> None:
         """Nothing is kept."""
 
@@ -77,10 +81,20 @@ class ScoreHandler(_Stateless):
     name = "score"
 
     def __init__(
-        self, score: Callable[[Sequence[Received]], ScoredBatch], cpu: Offload, cluster: Callable[[], Awaitable[str]]
+        self,
+        score: Callable[[Sequence[Received]], ScoredBatch],
+        cpu: Offload,
+        cluster: Callable[[], Awaitable[str]],
+        limit: RouteLimit | None = None,
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
-        """`cluster` asks the broker for its id: it is part of every exchange's position."""
+        """`cluster` asks the broker for its id: it is part of every exchange's position. `clock` is our own.
+
+        `limit` says which routes may be new; without one all may.
+        """
+        self._limit = limit
         self._score = score
+        self._clock = clock
         self._cpu = cpu
         self._ask = cluster
         self._cluster = ""
@@ -98,12 +112,15 @@ class ScoreHandler(_Stateless):
     def _work(self, cluster: str, messages: Sequence[TopicMessage]) -> list[OutgoingRecord]:
         received: list[Received] = []
         made: list[OutgoingRecord] = []
+        now = self._clock()
         for message in messages:
-            item = _decoded(message, cluster)
+            item = _decoded(message, cluster, now)
+            if isinstance(item, Received):
+                item = self._admitted(item, message, now)
             if isinstance(item, Received):
                 received.append(item)
             elif isinstance(item, DeadLetter):
-                made.append(outgoing_dead_letter(item.model_copy(update={"first_seen": message.ts}), message.topic))
+                made.append(outgoing_dead_letter(item, message.topic))
             else:
                 made.append(item)
         scored = self._score(received)
@@ -111,10 +128,21 @@ class ScoreHandler(_Stateless):
         made += [outgoing_dead_letter(letter, topic) for letter in scored.dead]
         return made + [outgoing(record) for record in (*scored.blocks, *scored.samples)]
 
+    def _admitted(self, item: Received, message: TopicMessage, now: datetime) -> Received | DeadLetter:
+        """The exchange, or its dead letter if its route may not be new."""
+        reason = None if self._limit is None else self._limit.refusal(item.exchange.route, now)
+        if self._limit is None or reason is None:
+            return item
+        kept = self._limit.keeps_content(now)
+        return DeadLetter.of(message.value, self.name, reason, item.position, min(message.ts, now), content=kept)
 
-def _decoded(message: TopicMessage, cluster: str) -> Received | DeadLetter | OutgoingRecord:
+
+def _decoded(message: TopicMessage, cluster: str, now: datetime) -> Received | DeadLetter | OutgoingRecord:
+    """The exchange of a message, or its dead letter; `now` is our own time, for topics that keep the producers'."""
+    if isinstance(message.value, UnreadableBytes):
+        return dead_letter(message, ScoreHandler.name, message.value.reason, cluster)
     header = message.header(ORIGIN_HEADER)
-    origin = None
+    origin, received = None, message.ts
     if header is not None:
         try:
             origin = Position.model_validate_json(header)
@@ -122,7 +150,9 @@ def _decoded(message: TopicMessage, cluster: str) -> Received | DeadLetter | Out
             return dead_letter(
                 message, ScoreHandler.name, f"header {ORIGIN_HEADER}: must be a position as JSON", cluster
             )
-    return decode(message.value, message.position(cluster), received=message.ts, origin=origin)
+        received = first_arrival(message.header(ARRIVED_HEADER)) or received
+    trusted = message.ts if message.appended else now
+    return decode(message.value, message.position(cluster), received=received, now=trusted, origin=origin)
 
 
 def detect_handler(
@@ -145,29 +175,19 @@ def repeated_exchanges(before: DetectState, after: DetectState, records: Sequenc
     return rows - (after.intake.count - before.intake.count)
 
 
-class EvaluateHandler(_Stateless):
-    """Writes what is due. The same change, delivered again, asks for nothing new."""
+def evaluate_handler(policy: Callable[[str], RoutePolicy], tools: HandlerResources) -> SinkHandler:
+    """The evaluate step: it writes what is due. The same change, delivered again, asks for nothing new.
 
-    name = "evaluate"
+    `policy` gives a route's suites, target and delays.
+    """
 
-    def __init__(self, policy: Callable[[str], RoutePolicy], tools: HandlerResources) -> None:
-        """`policy` gives a route's suites, target and delays."""
-        self._policy = policy
-        self._database = tools.database
-        self._threads = tools.threads
-        self._cluster = tools.cluster
-
-    async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
-        """Write down what a batch asks for."""
-        records, unread = await self._threads.cpu.run(partial(decode_messages, messages))
+    def schedule(records: Sequence[Record]) -> None:
         causes = [record for record in records if isinstance(record, Change | Decision)]
-        rows = [row for cause in causes for row in due_runs(self._policy(cause.route), cause)]
+        rows = [row for cause in causes for row in due_runs(policy(cause.route), cause)]
         if rows:
-            await self._threads.database.run(partial(self._schedule, rows))
-        return Handled(await dead_letters_of(unread, self.name, self._cluster))
+            tools.database.transact(lambda connection: evaluation_queue.enqueue(connection, rows))
 
-    def _schedule(self, rows: Sequence[DueRun]) -> None:
-        self._database.transact(lambda connection: evaluation_queue.enqueue(connection, rows))
+    return SinkHandler(EVALUATE, schedule, tools)
 
 
 def alert_handler(tools: HandlerResources) -> Stateful[AlertState]:
@@ -195,31 +215,6 @@ def _place(item: AlertInput) -> tuple[int, bool]:
     return item.event_index, isinstance(item, Change)
 
 
-class Occupied(OSError):  # noqa: N818
-    """Another process records the same routes at this moment: an OSError, since it is waited for like a dependency."""
-
-
-class RecordHandler(_Stateless):
-    """Applies batches. The sink is idempotent, so what is delivered again changes nothing."""
-
-    name = "record"
-
-    def __init__(self, apply: Callable[[Sequence[Record]], None], tools: HandlerResources) -> None:
-        """`apply` writes records to the database."""
-        self._apply = apply
-        self._threads = tools.threads
-        self._cluster = tools.cluster
-
-    async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
-        """Record a batch."""
-        records, unread = await self._threads.cpu.run(partial(decode_messages, messages))
-        try:
-            await self._threads.database.run(partial(self._apply, records))
-        except Conflict as conflict:
-            raise Occupied(str(conflict)) from conflict
-        lost = [message for message, _ in unread if message.topic in _DEAD_LETTER_TOPICS]
-        for message in lost:
-            # A dead letter of a dead letter would go round for ever; it stays on its topic, where people read it.
-            LOG.error("record: no dead letter at %s/%d/%d", message.topic, message.partition, message.offset)
-        rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
-        return Handled(await dead_letters_of(rest, self.name, self._cluster))
+def record_handler(apply: Callable[[Sequence[Record]], None], tools: HandlerResources) -> SinkHandler:
+    """The record step: `apply` writes records to the database, and changes nothing when they come again."""
+    return SinkHandler(RECORD, apply, tools)

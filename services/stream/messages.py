@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from pydantic import ValidationError
@@ -23,9 +23,13 @@ from schemas.sample import Sample
 from schemas.score import ScoreBlock
 from schemas.topics import TOPICS, Topic, dead_topics
 from services.failpoints import reach
+from services.stream.unpacking import UnreadableBytes
 
 ORIGIN_HEADER: Final = "keelwatch-origin"
 """Header of a dead letter that is sent again: the place where it stood at first, a position as JSON."""
+
+ARRIVED_HEADER: Final = "keelwatch-arrived"
+"""Header beside it: when it first arrived, ISO 8601. An exchange without a time of its own counts from then."""
 
 _LONGEST: Final = 300
 _KIND: Final = re.compile(rb'"kind"\s*:\s*"comparison"')
@@ -87,6 +91,8 @@ def decode_record(topic: str, raw: bytes | None) -> Record | Undecodable:
         KeyError: if Keelwatch has no such topic.
     """
     names = _BY_NAME[topic].records
+    if isinstance(raw, UnreadableBytes):
+        return Undecodable(raw.reason)
     if not raw:
         return Undecodable("record: empty; send one JSON object")
     name = names[-1] if len(names) > 1 and _KIND.search(raw) else names[0]
@@ -116,9 +122,21 @@ def _reason(error: ValidationError) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def kafka_time(seconds: float | None) -> datetime:
+    """Kafka's timestamp as a time. It may be any 64 bits: what no calendar holds is the nearest that one does."""
+    try:
+        return _FIRST if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return _LAST if seconds and seconds > 0 else _FIRST
+
+
 @dataclass(frozen=True, slots=True)
 class TopicMessage:
-    """One record of a topic as the broker has it. `ts` is Kafka's timestamp."""
+    """One record of a topic as the broker has it. `ts` is Kafka's timestamp: the broker's own if `appended`."""
 
     topic: str
     partition: int
@@ -126,6 +144,7 @@ class TopicMessage:
     value: bytes
     ts: datetime
     headers: tuple[tuple[str, bytes], ...] = ()
+    appended: bool = False
 
     def position(self, cluster: str) -> Position:
         """Its own place."""
@@ -186,8 +205,20 @@ class Handler(Protocol):
             Conflict: if another process saved in between.
         """
 
+    async def resume(self) -> Handled | None:
+        """Take up again some of what waits of a route that failed, when it is to be tried again; None: nothing is."""
+
     def forget(self) -> None:
         """Drop what is in memory: others may have had these routes in between. The database knows better."""
+
+
+def first_arrival(header: bytes | None) -> datetime | None:
+    """When a record that is sent again came first; whoever may publish may write such a header."""
+    try:
+        found = datetime.fromisoformat(header.decode("ascii")) if header else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
 
 
 def outgoing(record: Record) -> OutgoingRecord:
@@ -203,25 +234,25 @@ def outgoing_dead_letter(letter: DeadLetter, topic: str) -> OutgoingRecord:
 
 def dead_letter(message: TopicMessage, step: str, reason: str, cluster: str) -> OutgoingRecord:
     """The dead letter of a message that cannot be decoded."""
-    letter = DeadLetter.of(message.value, step, reason, message.position(cluster))
-    return outgoing_dead_letter(letter.model_copy(update={"first_seen": message.ts}), message.topic)
+    letter = DeadLetter.of(message.value, step, reason, message.position(cluster), message.ts)
+    return outgoing_dead_letter(letter, message.topic)
 
 
 Unread = list[tuple[TopicMessage, str]]
 """Messages that cannot be decoded, with the reasons."""
 
 
-def decode_messages(messages: Sequence[TopicMessage]) -> tuple[list[Record], Unread]:
-    """The records of the messages, in order, and what is none."""
-    records: list[Record] = []
+def decode_items(messages: Sequence[TopicMessage]) -> tuple[list[tuple[TopicMessage, Record]], Unread]:
+    """The messages that hold a record, each with it, in order; and what holds none."""
+    items: list[tuple[TopicMessage, Record]] = []
     unread: Unread = []
     for message in messages:
         found = decode_record(message.topic, message.value)
         if isinstance(found, Undecodable):
             unread.append((message, found.reason))
         else:
-            records.append(found)
-    return records, unread
+            items.append((message, found))
+    return items, unread
 
 
 async def dead_letters_of(unread: Unread, step: str, cluster: Callable[[], Awaitable[str]]) -> list[OutgoingRecord]:

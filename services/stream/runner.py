@@ -24,7 +24,7 @@ from services.observability.metrics import StreamMeters
 from services.observability.watchdog import EXIT_FAILED
 from services.ports import Publish
 from services.stream.broker import Broker, recognised
-from services.stream.clients import admin, is_dependency, partitions
+from services.stream.clients import admin, fault_text, is_dependency, partitions
 from services.stream.consumer_groups import UP_GROUP, check_alone, check_deployment
 from services.stream.faust_app import attach_all, make_app
 from services.stream.member_names import NameTaken, check_name
@@ -32,6 +32,7 @@ from services.stream.messages import Handler, OutgoingRecord, outgoing
 from services.stream.process_health import HealthConfig, health_running
 from services.stream.producer import Producer, SendCheck
 from services.stream.step_loop import StepLimits, StepLoop
+from services.stream.unpacking import check_codecs
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _STOP_SECONDS: Final = 7.0  # for the steps, and again for faust: a supervisor waits 15 s
@@ -87,9 +88,10 @@ class StreamRunner:
         """Run until `stop`; the exit code: 70 when faust ended by itself, or the broker did not come in time.
 
         Raises:
-            InputError: if a topic is missing, `keelwatch up` works on the same topics, the cluster belongs to another
-                database, or another process has come with the name of this one.
+            InputError: if a topic is missing, a codec cannot be read, `keelwatch up` works on the same topics, the
+                cluster belongs to another database, or another process has come with the name of this one.
         """
+        check_codecs()
         handlers = self._job.handlers(self._cluster)
         found = await self._connected(handlers)
         if found is None:
@@ -150,9 +152,9 @@ class StreamRunner:
             except Exception as error:
                 if not is_dependency(error):
                     raise
-                LOG.warning("waits for the broker: %r", error)
+                LOG.warning("waits for the broker: %s", fault_text(error))
                 if time.monotonic() > until:
-                    LOG.critical("the broker did not come in time: %r", error)
+                    LOG.critical("the broker did not come in time: %s", fault_text(error))
                     return None
                 await asyncio.sleep(_CONNECT_SECONDS)
             else:
@@ -185,6 +187,7 @@ class StreamRunner:
             lambda: app.consumer_generation_id,
             limits=self._job.limits,
             meters=self._job.meters,
+            progress=self._job.health.progress if self._job.health else None,
             die=self._job.die,
         )
 

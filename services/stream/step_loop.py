@@ -14,19 +14,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from schemas.topics import SCORES
 from services.failpoints import reach, stay
 from services.observability.metrics import StreamMeters
-from services.observability.watchdog import EXIT_FAILED
+from services.observability.watchdog import EXIT_FAILED, Progress
 from services.store.engine import Conflict
-from services.stream.clients import is_dependency
-from services.stream.messages import Handler, OutgoingRecord, TopicMessage
+from services.stream.clients import fault_text, is_dependency
+from services.stream.messages import Handled, Handler, OutgoingRecord, TopicMessage, kafka_time
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _CONFLICTS: Final = 5
+_APPEND_TIME: Final = 1  # Kafka's number for LogAppendTime
 
 T = TypeVar("T")
 
@@ -83,9 +83,11 @@ class StepLoop:
         *,
         limits: StepLimits | None = None,
         meters: StreamMeters | None = None,
+        progress: Progress | None = None,
         die: Callable[[int], None] = os._exit,
     ) -> None:
         """`generation` is that of the consumer group; `die` ends the process with an exit code."""
+        self._progress = progress or Progress()
         self._meters = meters or StreamMeters()
         self.handler = handler
         self.taken = 0
@@ -104,6 +106,11 @@ class StepLoop:
         self._stopped = False
 
     @property
+    def busy(self) -> bool:
+        """Whether it has work in hand."""
+        return self._lock.locked()
+
+    @property
     def pending(self) -> int:
         """Messages handled and not yet acknowledged."""
         return len(self._pending)
@@ -114,8 +121,9 @@ class StepLoop:
             await self._guarded(lambda taken=list(events): self._take(taken))  # type: ignore[misc]
 
     async def idle(self) -> None:
-        """Save and acknowledge what a stream that went quiet has left; for a timer."""
+        """Save and acknowledge what a stream that went quiet has left, and take up what waits; for a timer."""
         await self._guarded(self._settle_when_due)
+        await self._guarded(self._resume)
 
     async def finish(self) -> None:
         """Save and acknowledge what is left, and take no more. A dependency that is away is not waited for."""
@@ -166,9 +174,20 @@ class StepLoop:
 
     async def _handle(self, events: Sequence[Event]) -> None:
         """Have the messages handled, and keep what came of it once the broker has all that is sent."""
-        messages = [_message(event) for event in events]
+        messages = [message_of(event) for event in events]
         with self._meters.stage(self.handler.name, "handle"):
             handled = await self._patiently(lambda: self.handler.handle(messages))
+        await self._deliver(handled)
+
+    async def _resume(self) -> None:
+        """Take up some of what waits of a route that failed, when it is to be tried again."""
+        handled = await self._patiently(self.handler.resume)
+        if handled is not None:
+            await self._deliver(handled)
+            await self._settle()
+
+    async def _deliver(self, handled: Handled) -> None:
+        """Send what a batch became; once the broker has it the handler keeps the rest."""
         await stay("before-produce", self.handler.name)
         with self._meters.stage(self.handler.name, "send"):
             await self._patiently(lambda: self._send_all(handled.outgoing))
@@ -188,6 +207,7 @@ class StepLoop:
     async def _send_lane(self, lane: Sequence[OutgoingRecord]) -> None:
         for record in lane:
             await self._send(record)
+            self._progress.tick()
 
     async def _settle_when_due(self) -> None:
         limits = self._limits
@@ -214,6 +234,7 @@ class StepLoop:
             reach("after-ack", self.handler.name)
         self._clear()
         self.saved_at = time.monotonic()
+        self._progress.tick()
         self._meters.snapshot(self.handler.name)
 
     async def _again(self) -> None:
@@ -239,6 +260,7 @@ class StepLoop:
                 self._count_patience(error)
             else:
                 self.waiting_since = None
+                self._progress.tick()
                 return result
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), pause)
@@ -249,7 +271,7 @@ class StepLoop:
         if self.waiting_since is None:
             self.waiting_since = now
         waited = now - self.waiting_since
-        LOG.warning("%s: waits for a dependency, %.1f s so far: %r", self.handler.name, waited, error)
+        LOG.warning("%s: waits for a dependency, %.1f s so far: %s", self.handler.name, waited, fault_text(error))
         if waited >= self._limits.patience:
             raise GaveUp(f"{self.handler.name}: waited {waited:.0f} s for a dependency") from error
 
@@ -262,7 +284,8 @@ def _lanes(records: Sequence[OutgoingRecord]) -> list[list[OutgoingRecord]]:
     return list(lanes.values())
 
 
-def _message(event: Event) -> TopicMessage:
+def message_of(event: Event) -> TopicMessage:
+    """The message of an event. Never raises: all of it but the place is whatever somebody sent."""
     message = event.message
     headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
     return TopicMessage(
@@ -270,6 +293,7 @@ def _message(event: Event) -> TopicMessage:
         partition=message.partition,
         offset=message.offset,
         value=message.value or b"",
-        ts=datetime.fromtimestamp(message.timestamp, UTC),
+        ts=kafka_time(message.timestamp),
         headers=tuple((str(name), bytes(value or b"")) for name, value in headers),
+        appended=getattr(message, "timestamp_type", None) == _APPEND_TIME,
     )

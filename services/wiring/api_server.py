@@ -55,7 +55,7 @@ def api_service(settings: Settings, watched: Monitor, broker: Broker, host: str,
         StoreError: if the database cannot be used.
     """
     with ExitStack() as stack:
-        database = open_available_database(stack, settings.database)
+        database = open_available_database(stack, settings)
         check_host(host, keys=seed_first_key(settings, database))
         yield ApiService(broker, database, settings.database, host, port, watched.policy, slack_actions(settings))
 

@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry
 from detectors import registered
 from services.api.auth.authorization import check_host
 from services.monitor import Monitor
+from services.monitor.route_limit import RouteLimit
 from services.observability.health import Check, HealthProbes
+from services.observability.watchdog import Progress
 from services.offload import Offload
 from services.ports import Publish
 from services.record.blind_watch import BlindWatch
@@ -24,13 +26,14 @@ from services.store import deployment
 from services.store.engine import Database
 from services.stream.broker import Broker
 from services.stream.consumer_groups import GroupLags
-from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandler, alert_handler, detect_handler
+from services.stream.handlers import ScoreHandler, alert_handler, detect_handler, evaluate_handler, record_handler
 from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
-from services.wiring.adapters import evaluation_companion, scorer, sender, slack_actions
+from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
 from services.wiring.api_server import api_part
 from services.wiring.database import claim_for_worker, seed_first_key
+from services.wiring.retention import following_routes, route_limit, sweeping
 
 STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
 """Steps that read topics."""
@@ -48,6 +51,7 @@ class WorkerProcess:
         names: its steps. broker: its broker, with this process's instance.
         host, port: where its probes and its API answer; None if they do not.
         registry: what its /metrics shows. say: prints one line for people.
+        progress: counts what its steps get done, for its watchdog.
     """
 
     names: Sequence[str]
@@ -56,6 +60,7 @@ class WorkerProcess:
     port: int | None
     registry: CollectorRegistry
     say: Callable[[str], None]
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def instance(self) -> str:
@@ -95,17 +100,25 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         threads = Threads(Offload("cpu"), Offload("database"))
         stack.callback(threads.cpu.close)
         stack.callback(threads.database.close)
-        database = claim_for_worker(stack, settings.database) if set(names) - {"score"} else None
+        database = claim_for_worker(stack, settings) if set(names) - {"score"} else None
         known = "" if database is None else database.transact(deployment.identity)
         streamed = [name for name in names if name in STREAMED]
 
+        limit = route_limit(watched, database)
+
         def made(cluster: AskClusterId) -> Sequence[Handler]:
-            return [_handler(name, settings, watched, database, threads, cluster) for name in streamed]
+            tools = _Tools(settings, watched, limit, database, threads, cluster, process.progress.tick)
+            return [_handler(name, tools) for name in streamed]
 
         companions: list[Companion] = []
+        if database is not None and "record" in names:
+            companions.append(sweeping(database, threads, watched))
+        if database is not None and "score" in names:
+            companions.append(following_routes(limit, database, threads))
         if database is not None and "evaluate" in names:
             companions.append(evaluation_companion(watched, database, threads.database, process.instance))
         if database is not None and "record" in names:
+            companions.append(audit_companion(watched, database))
             companions.append(_blind_watch(process, database))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
@@ -119,22 +132,35 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks, known)
 
 
-def _handler(
-    name: str, settings: Settings, watched: Monitor, database: Database | None, threads: Threads, cluster: AskClusterId
-) -> Handler:
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What handlers are made of."""
+
+    settings: Settings
+    watched: Monitor
+    limit: RouteLimit
+    database: Database | None
+    threads: Threads
+    cluster: AskClusterId
+    tick: Callable[[], object]
+
+
+def _handler(name: str, given: _Tools) -> Handler:
+    watched, threads = given.watched, given.threads
     if name == "score":
-        made = scorer(settings, watched)
+        made = scorer(given.settings, watched, given.tick)
         threads.cpu.begin(made.warm)
-        return ScoreHandler(made.score, threads.cpu, cluster)
+        return ScoreHandler(made.score, threads.cpu, given.cluster, given.limit)
+    database = given.database
     assert database is not None
-    tools = HandlerResources(database, threads, cluster)
+    tools = HandlerResources(database, threads, given.cluster, given.tick)
     if name == "detect":
         return detect_handler(registered(), watched.policy, tools)
     if name == "evaluate":
-        return EvaluateHandler(watched.policy, tools)
+        return evaluate_handler(watched.policy, tools)
     if name == "alert":
         return alert_handler(tools)
-    return RecordHandler(Recorder(database, watched.policy).apply, tools)
+    return record_handler(Recorder(database, watched.policy, tick=given.tick).apply, tools)
 
 
 def _blind_watch(process: WorkerProcess, database: Database) -> Companion:

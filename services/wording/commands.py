@@ -24,6 +24,26 @@ RUN_COLUMNS: Final = ("run", "route", "suite", "asked for by", "ended", "status"
 MEASURE_COLUMNS: Final = ("measure", "hazard", "found", "items", "rate")
 
 
+ROUTE_LIST_COLUMNS: Final = ("route", "in the monitor file", "last exchange")
+NO_ROUTE: Final = "no route yet"
+NEVER: Final = "none yet"
+
+
+def places(unlisted: int, most: int) -> str:
+    """How many routes that the monitor file does not list there are, of how many there may be."""
+    return f"{unlisted:,} of at most {most:,} routes that the monitor file does not list"
+
+
+def about_to_delete(route: str) -> str:
+    """What would go."""
+    return f"all that is stored of {route} would go: what it learned, its incidents, samples, runs and schedules"
+
+
+def deleted(route: str, rows: int, tables: int) -> str:
+    """What went."""
+    return f"{route} is deleted: {numbers.count(rows, 'row')} of {numbers.count(tables, 'table')}"
+
+
 def not_monitored(spots: Sequence[tuple[str, str | None, str | None]]) -> str:
     """What is not monitored on a route, of (detector, signal, reason), each once."""
     return ", ".join(dict.fromkeys(routes.blind_spot(*spot) for spot in spots)) or "-"

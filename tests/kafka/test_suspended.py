@@ -58,11 +58,13 @@ class Suspended:
         self.dropped = 0
         plain = AIOKafkaConsumerThread._fetch_records
 
-        async def fetch(thread: Any, consumer: Any, active: Any, **limits: Any) -> Any:
+        async def fetch(
+            thread: Any, consumer: Any, active: Any, timeout: float | None = None, max_records: int | None = None
+        ) -> Any:
             if thread.app is not self.app:
-                return await plain(thread, consumer, active, **limits)
+                return await plain(thread, consumer, active, timeout, max_records)
             self.fetching = thread.consumer.flow_active
-            found = await plain(thread, consumer, active, **limits | {"timeout": FOR_EVER})
+            found = await plain(thread, consumer, active, FOR_EVER, max_records)
             if not thread.consumer.flow_active:
                 self.dropped += sum(map(len, found.values()))
             return found

@@ -52,16 +52,18 @@ OTHERS = {  # tables of other steps
         "deliveries",
         "deployment",
         "evaluations",
+        "erasures",
         "fire_times",
         "partition_watches",
+        "secret_keys",
         "receivers",
     ),
-    *("pictures", "run_answers", "runs", "schedules"),
+    *("parked_records", "parked_routes", "pictures", "run_answers", "runs", "schedules", "write_probes"),
 }
 # How often a state was saved and where a fact stands in the journal depend on how the records came.
 ARRIVAL = {
     "journal": {"seq", "salt", "commitment", "hash"},
-    "routes": {"journal_hash"},
+    "routes": {"journal_hash", "arrived"},
     "states": {"version"},
 }
 
