@@ -59,7 +59,7 @@ def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
     named = known.named
     if decision.kind == "end_silence":
         ended = silences_of([decision], known.silences)
-        return words.no_silence(decision.route) if ended == known.silences else None
+        return _nothing_to_end(decision, known) if ended == known.silences else None
     if named is None:
         needs = decision.kind in _NEEDS_INCIDENT and decision.fingerprint is None
         if needs and not known.is_open:
@@ -72,6 +72,13 @@ def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
         return words.already(named.state, *_by_whom(named))
     ends = named is not None or decision.kind in _NEEDS_INCIDENT
     return (_ended_before(known) if ends else None) or _same_before(decision, known)
+
+
+def _nothing_to_end(decision: Decision, known: DecisionContext) -> str:
+    """Who was first to end it, where somebody was."""
+    ends = (one for one in reversed(known.earlier) if one.kind == "end_silence")
+    first = next((one for one in ends if one.silence in (None, decision.silence)), None)
+    return words.no_silence(decision.route) if first is None else words.decided_already(first)
 
 
 def _ended_before(known: DecisionContext) -> str | None:

@@ -129,7 +129,8 @@ def silenced_route(silences: Sequence[Silence]) -> str:
 
 def silenced_already(one: Silence) -> str:
     """That somebody was first to silence the same."""
-    return f"{one.actor} has decided the same already (silenced {silenced(one)})"
+    told = f"{DECISIONS['silence'].done} until {numbers.moment(one.until)}"
+    return f"{one.actor} has decided the same already ({told}, {numbers.moment(one.since)})"
 
 
 def no_silence(route: str) -> str:
