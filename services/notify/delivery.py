@@ -21,8 +21,9 @@ from services.notify.message import MessageOptions, RenderedMessage
 from services.notify.pictures import PictureJob, PictureState, PictureTarget, attach_picture, wanted
 from services.observability.metrics import NotificationMeters
 from services.store import deliveries, incidents, receiver_leases, silences
-from services.store.deliveries import Delivery, MessagePicture, MessagePlace, UntoldDelivery
+from services.store.deliveries import Delivery, MessagePlace, UntoldDelivery
 from services.store.engine import is_unavailable
+from services.store.pictures import MessagePicture, keep_picture, picture_of
 from services.store.receiver_leases import ReceiverLease
 from services.wording.incidents import one_line
 
@@ -121,7 +122,7 @@ class DeliveryRound:
         first = due[0]
         if first.incident in known:
             told = deliveries.message_of(connection, name, first.incident)
-            picture = deliveries.picture_of(connection, name, first.incident) if told and not told.storm else None
+            picture = picture_of(connection, name, first.incident) if told and not told.storm else None
             shown = self._shown(connection, first, told)
             worst = deliveries.worst_told(connection, name, first.incident)
             hushed = _silences_of(connection, shown, now)
@@ -263,7 +264,7 @@ class DeliveryRound:
         await self.world.write(lambda connection: self._pictured(connection, job, picture, digest))
 
     def _pictured(self, connection: Connection, job: PictureJob, picture: MessagePicture, digest: str | None) -> None:
-        deliveries.keep_picture(connection, self.lease.receiver, job.incident.id, picture)
+        keep_picture(connection, self.lease.receiver, job.incident.id, picture)
         if digest is not None:
             deliveries.note_shown(connection, self.lease.receiver, job.told, digest)
 

@@ -14,7 +14,7 @@ from schemas.incident import Incident, TimelineEntry
 from services.notify import block_kit
 from services.notify.block_kit import Block
 from services.notify.buttons import BUTTONS, value_of
-from services.store.deliveries import MessagePicture
+from services.store.pictures import MessagePicture
 from services.wording import notifications as words
 from services.wording.decisions import silenced
 from services.wording.incidents import headline_in_full, one_line, state, title, verdict_in_full

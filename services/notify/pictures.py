@@ -25,7 +25,8 @@ from services.notify import message as says
 from services.notify.channel import Channel, MessageRef, NotAccepted
 from services.notify.message import MessageOptions, RenderedMessage
 from services.store import deliveries, incidents, silences
-from services.store.deliveries import MessagePicture, MessagePlace
+from services.store.deliveries import MessagePlace
+from services.store.pictures import MessagePicture, picture_of
 
 LOG: Final = logging.getLogger("keelwatch.notify")
 SECONDS: Final = 10.0
@@ -87,7 +88,7 @@ def wanted(connection: Connection, receiver: str, id: str, now: datetime) -> Pic
     found = incident_chart.read(connection, incident)
     if found is None:
         return None
-    known = deliveries.picture_of(connection, receiver, id)
+    known = picture_of(connection, receiver, id)
     if known is not None and known.key == found.key:
         return None
     held = covering(silences.of_route(connection, incident.route, now), incident)

@@ -1,6 +1,6 @@
-"""Notifications on their way to people: outbox, deliveries per receiver, pictures in messages.
+"""Notifications on their way to people: outbox, deliveries per receiver.
 
-The outbox is written in the transaction of what its notifications tell of; no picture is sent twice.
+The outbox is written in the transaction of what its notifications tell of.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from schemas.alert import Severity, rank
-from services.store.dialect import insert_new, upsert
+from services.store import pictures
+from services.store.dialect import insert_new
 from services.store.receiver_leases import ReceiverRow
 from services.store.tables import Base, UtcDateTime, table
 
@@ -82,20 +83,6 @@ class DeliveryRow(Base, table=True):
     shown: str | None = None
     storm: bool = False
     instead_of: str | None = None
-
-
-class PictureRow(Base, table=True):
-    """The picture in an incident's message at a receiver: the vendor's name of the file, its `key`, and its words.
-
-    `file` is None when the vendor would not show it: it is not sent again before the picture is another one.
-    """
-
-    __tablename__ = "pictures"
-    receiver: str = Field(primary_key=True)
-    incident: str = Field(primary_key=True)
-    file: str | None = None
-    key: str
-    words: str = Field(sa_type=Text)
 
 
 PENDING: Final = "pending"
@@ -469,40 +456,14 @@ def _delivery(row: Any) -> Delivery:
     )
 
 
-_PICTURES = table(PictureRow)
-
-
-@dataclass(frozen=True, slots=True)
-class MessagePicture:
-    """A picture at its vendor: the name of its file, None if it is not shown; what tells it from another; its words."""
-
-    file: str | None
-    key: str
-    words: str
-
-
-def picture_of(connection: Connection, receiver: str, incident: str) -> MessagePicture | None:
-    """The picture of the incident that the receiver has."""
-    one = _PICTURES.c
-    query = select(one.file, one.key, one.words).where(one.receiver == receiver, one.incident == incident)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else MessagePicture(*row)
-
-
-def keep_picture(connection: Connection, receiver: str, incident: str, picture: MessagePicture) -> None:
-    """It is this one from now on."""
-    row = {"receiver": receiver, "incident": incident, "file": picture.file, "key": picture.key, "words": picture.words}
-    upsert(connection, _PICTURES, [row])
-
-
 def compact(connection: Connection, incident: str) -> None:
     """Replace all that was told of an incident by one row that says so; what waits is left alone."""
     one = _OUTBOX.c
     rows = connection.execute(select(one.id, one.route, one.state, one.created).where(one.incident == incident)).all()
-    if not rows or any(row.state == PENDING for row in rows):
+    if not rows or any(row.state in {PENDING, KEPT} for row in rows):
         return
     connection.execute(delete(_OUTBOX).where(one.incident == incident))
     connection.execute(delete(_DELIVERIES).where(_DELIVERIES.c.incident == incident))
-    connection.execute(delete(_PICTURES).where(_PICTURES.c.incident == incident))
+    pictures.forget(connection, incident)
     told = OutboxNotification(f"told:{incident}", rows[0].route, incident, TOLD, "{}", max(row.created for row in rows))
     insert_new(connection, _OUTBOX, [{**asdict(told), "state": TOLD, "attempts": 0}])

@@ -20,7 +20,7 @@ from services.store.audit_log import AuditRow
 from services.store.baselines import BaselineRow, CandidateRow
 from services.store.dead_letters import REMEMBERED, DeadCountRow, DeadLetterRow
 from services.store.decisions import KEEP_PUBLISHED, DecisionRow
-from services.store.deliveries import TOLD, DeliveryRow, OutboxRow, PictureRow
+from services.store.deliveries import TOLD, DeliveryRow, OutboxRow
 from services.store.deployment import DeploymentRow
 from services.store.erasure import REMEMBERED as ERASED_DAYS
 from services.store.erasure import ErasureRow
@@ -29,6 +29,7 @@ from services.store.fleet import PinRow
 from services.store.incidents import IncidentRow
 from services.store.journal import JournalRow
 from services.store.parks import ParkedRecordRow, ParkedRouteRow
+from services.store.pictures import PictureRow
 from services.store.readings import ReadingRow, StreamRow
 from services.store.receiver_leases import ReceiverRow
 from services.store.rollups import HourlyRollupRow, RollupRow

@@ -10,10 +10,11 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, or_, select
 
 from services.store import audit_log, routes
-from services.store.deliveries import DeliveryRow, OutboxRow, PictureRow
+from services.store.deliveries import DeliveryRow, OutboxRow
 from services.store.evaluation_queue import EvaluationRow
 from services.store.fleet import PinRow
 from services.store.incidents import IncidentRow
+from services.store.pictures import PictureRow
 from services.store.routes import RouteRow
 from services.store.runs import RunAnswerRow
 from services.store.tables import all_metadata, table

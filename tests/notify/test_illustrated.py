@@ -7,8 +7,7 @@ import logging
 import pytest
 
 from services.notify.pictures import QUIET, PictureState
-from services.store import deliveries
-from services.store.deliveries import PictureRow
+from services.store.pictures import MessagePicture, PictureRow, keep_picture
 from services.store.tables import table
 from services.wording.charts import move
 from tests.support.block_kit import texts
@@ -124,8 +123,8 @@ def test_a_file_that_was_deleted_takes_no_word_from_the_message(database, slack,
     turns(one, clock)
     with database.read() as connection:
         [row] = connection.execute(table(PictureRow).select()).all()
-    gone = deliveries.MessagePicture("F99999999", row.key, row.words)
-    database.transact(lambda connection: deliveries.keep_picture(connection, row.receiver, row.incident, gone))
+    gone = MessagePicture("F99999999", row.key, row.words)
+    database.transact(lambda connection: keep_picture(connection, row.receiver, row.incident, gone))
     record(database, decision("acknowledge", 17))
     turns(one, clock)
     update = slack.accepted("chat.update")[-1]

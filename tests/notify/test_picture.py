@@ -6,7 +6,7 @@ from html import escape
 
 from services.notify import message
 from services.notify.message import MessageOptions
-from services.store.deliveries import MessagePicture
+from services.store.pictures import MessagePicture
 from services.wording.decisions import DECISIONS
 from services.wording.incidents import headline_in_full, verdict_in_full
 from tests.notify.test_message import hostile

@@ -25,7 +25,7 @@ from services.charts.png import png
 from services.incident.fold import fold
 from services.notify import message
 from services.notify.message import MessageOptions
-from services.store.deliveries import MessagePicture
+from services.store.pictures import MessagePicture
 from tests.support.records import NEW, ROUTE, alert, at, change, comparison, family_alert
 from tests.support.source import ROOT
 

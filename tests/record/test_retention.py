@@ -18,8 +18,8 @@ from services.record.recorder import Recorder
 from services.record.retention_timer import RetentionTimer
 from services.store import (
     dead_letters,
-    deliveries,
     incidents,
+    pictures,
     readings,
     rollups,
     routes,
@@ -188,13 +188,13 @@ def test_what_was_told_long_ago_is_one_row_and_is_not_told_again(database: Datab
         (incident,) = incidents.find(connection)
         assert incident.state == "resolved"
         connection.execute(update(outbox).values(state="sent", attempts=1))
-        deliveries.keep_picture(connection, "r", incident.id, deliveries.MessagePicture("f", "k", "w"))
+        pictures.keep_picture(connection, "r", incident.id, pictures.MessagePicture("f", "k", "w"))
     assert "outbox" not in swept(database, 29)
     assert swept(database, 31.5)["outbox"] == 1
     sink.apply([*story, alert(ROUTE, "model_shift", 4)])
     with database.read() as connection:
         assert connection.execute(select(outbox.c.state, outbox.c.payload)).all() == [("told", "{}")]
-        assert deliveries.picture_of(connection, "r", incident.id) is None
+        assert pictures.picture_of(connection, "r", incident.id) is None
     sink.apply([alert(ROUTE, "rate_shift", 30)])
     with database.read() as connection:
         states = connection.execute(select(outbox.c.state)).scalars().all()

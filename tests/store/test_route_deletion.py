@@ -16,10 +16,11 @@ from services.monitor import BaselinePolicy, RoutePolicy
 from services.offload import Offload
 from services.record.recorder import Recorder
 from services.store import audit_check, audit_log, routes, runs, schedules, step_states
-from services.store.deliveries import MessagePicture, fan_out, keep_picture
+from services.store.deliveries import fan_out
 from services.store.engine import Database
 from services.store.evaluation_queue import DueRun, enqueue
 from services.store.incidents import find
+from services.store.pictures import MessagePicture, keep_picture
 from services.store.route_deletion import delete_by, delete_route
 from services.store.schedules import StoredSchedule
 from services.store.tables import all_metadata
