@@ -43,10 +43,10 @@ FAULTS = (
     PlantedFault(
         "silence ignored",
         "a silenced alert tells nobody",
-        "services/alert/stages.py",
-        "any(silence.covers(alert) for silence in silences)",
-        "False",
-        ("tests/alert",),
+        "services/notify/silencing.py",
+        "if silence.covers(one.fingerprint)), None)",
+        "if False), None)",
+        ("tests/notify/test_silences.py",),
     ),
     PlantedFault(
         "wrong interval",
@@ -123,7 +123,7 @@ FAULTS = (
     PlantedFault(
         "the journal's chain skips the payload",
         "an edit of a single row is found",
-        "services/store/journal.py",
+        "services/store/hash_chain.py",
         "return hashlib.sha256(salt + payload.encode()).hexdigest()",
         "return hashlib.sha256(salt).hexdigest()",
         ("tests/store/test_journal.py",),

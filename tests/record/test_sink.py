@@ -51,6 +51,7 @@ OTHERS = {  # tables of other steps
         "decisions_outbox",
         "deliveries",
         "deployment",
+        "slack_requests",
         "evaluations",
         "erasures",
         "fire_times",
