@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from schemas.exchange import Answer, Exchange
 from schemas.spec import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Characters `start` to `end` of `where` that must not leave the process in clear."""
+class Span(NamedTuple):
+    """Characters `start` to `end` of `where` that must not leave the process in clear.
+
+    A tuple, since a hostile text makes tens of thousands of them.
+    """
 
     where: Literal["prompt", "response"]
     start: int
