@@ -12,6 +12,7 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-deps
 LOCKED := $(INSTALL) --require-hashes --only-binary :all:
 CORE := .venv/.core-installed-for
 STAMP := .venv/.all-installed-for
+RELEASE := .venv/release/.installed-for
 DONE = printf '%s' '$(subst ','\'',$(CURDIR))' > $@
 
 # A checkout that was moved or copied brings a .venv that points to its old place.
@@ -23,7 +24,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos rebalance outages parity check docs format bench bench-compare bench-lean bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos rebalance outages parity check docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -49,8 +50,8 @@ test-later: $(STAMP) ## run the same as if it were 400 days later (needs Debian'
 	@PYTHONPATH='$(CURDIR)/tests/support/shifted' FAKETIME_FORCE_MONOTONIC_FIX=0 \
 		faketime -m --exclude-monotonic -f +400d $(RUN) -m pytest -n $(JOBS) -m fast $(PYTEST_ARGS)
 
-chaos: $(STAMP) ## kill workers ten times among 20,000 exchanges and judge what became of each: SEED=n; minutes
-	@$(RUN) -m tests.chaos.run --seed $(SEED) $(CHAOS_ARGS)
+chaos: $(STAMP) ## kill workers ten times among 20,000 exchanges and judge what became of each: SEED="1 2 3 4 5"; minutes a seed
+	@for seed in $(SEED); do $(RUN) -m tests.chaos.run --seed $$seed $(CHAOS_ARGS) || exit; done
 
 check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m ruff format --check .
@@ -61,6 +62,23 @@ check: $(STAMP) ## formatting, lint, types, imports
 docs: $(STAMP) ## the documentation as a site in build/docs, strictly; it loads nothing from elsewhere
 	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 	@echo 'build/docs/index.html'
+
+licences: $(STAMP) ## what is installed, under which licence and by whom; what does not say it is named with the reason
+	@$(RUN) infra/release/licences.py
+
+images: $(CORE) ## the images that are built on and run beside, each with a tag that stays
+	@$(RUN) infra/release/images.py
+
+pin-images: $(CORE) ## write today's digest behind every image: for a release (needs skopeo and the images' registries)
+	@$(RUN) infra/release/images.py --pin
+
+sbom: $(RELEASE) ## build/sbom.json: what the core installs, as CycloneDX
+	@mkdir -p build
+	@.venv/release/bin/cyclonedx-py requirements requirements/core.lock --output-format JSON --output-file build/sbom.json
+	@echo 'build/sbom.json'
+
+audit: $(RELEASE) ## known faults of what is pinned (needs PyPI's service); what it cannot look at is no pass
+	@for lock in core sentence-transformers; do .venv/release/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/$$lock.lock || exit; done
 
 format: $(STAMP) ## write the formatting that `check` asks for
 	$(RUN) -m ruff format .
@@ -77,6 +95,9 @@ bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, r
 
 bench-lean: $(STAMP) ## what an installation and an idle `keelwatch up` take
 	@$(RUN) -m tests.benchmarks.lean --install $(BENCH_ARGS)
+
+bench-live: $(STAMP) ## a page that stays open for ten minutes beside 50 listeners grows by nothing (needs Chromium)
+	@$(RUN) -m tests.benchmarks.live $(BENCH_ARGS)
 
 bench-pages: $(STAMP) ## every list and page with 1,000,000 exchanges and 10,000 incidents, on both databases
 	@$(RUN) -m tests.benchmarks.pages $(BENCH_ARGS)
@@ -107,6 +128,11 @@ $(CORE): pyproject.toml requirements/core.lock requirements/build.lock
 	@echo 'installing what requirements/core.lock pins into .venv'
 	@$(LOCKED) -r requirements/core.lock -r requirements/build.lock
 	@$(INSTALL) --no-build-isolation --no-index --editable .
+	@$(DONE)
+
+$(RELEASE): requirements/release.lock $(CORE)
+	@$(RUN) -m venv .venv/release
+	@.venv/release/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/release.lock
 	@$(DONE)
 
 # Both builds of PyTorch are locked. The one without CUDA is not on PyPI: pip finds it where PIP_EXTRA_INDEX_URL says.

@@ -135,6 +135,7 @@ def main(upgrade: bool) -> None:
         build = resolver.resolve(given="\n".join([*project["build-system"]["requires"], "editables"]), pins=everything)
         cpu = _cpu_torch(resolver, extra["torch"])
         uv = resolver.resolve(given="uv\n")
+        release = resolver.resolve(given="cyclonedx-bom\npip-audit\n")
     added = _without(extra, core)
     torch = [one for one in added if _TORCH.match(one.name)]
     _write("core", "What every command needs.", core.values())
@@ -144,6 +145,7 @@ def main(upgrade: bool) -> None:
     _write("dev", "Core and what checks and tests need, but the extra.", _without(dev, core), ["core.lock"])
     _write("build", "What builds and installs Keelwatch itself.", build.values())
     _write("lock", "What writes these files.", uv.values())
+    _write("release", "What looks at what is installed before a release.", release.values())
 
 
 if __name__ == "__main__":

@@ -16,12 +16,15 @@ Unit = Literal["pp", "sd", "ratio"]
 class Effect(Part):
     """How far a stream moved. `low` and `high` bound the change `after - before`, in `unit`.
 
-    `pp`: before and after are rates in percent. `sd`: distances in standard deviations of the baseline.
+    `pp`: before and after are rates in percent; before is what the baseline leads to expect of these very prompts,
+    `baseline_rate` the share that was counted in it, whatever was asked. `sd`: distances in standard deviations of
+    the baseline.
     """
 
     name: str
     before: float | None = None
     after: float | None = None
+    baseline_rate: float | None = None
     low: float | None = None
     high: float | None = None
     unit: Unit

@@ -97,7 +97,7 @@ def _size(one: Reading) -> str | None:
     if effect is None or effect.after is None:
         return None
     after = numbers.level(effect.after, effect.unit)
-    return after if effect.before is None else f"{numbers.level(effect.before, effect.unit)} to {after}"
+    return after if effect.before is None else f"{numbers.level(numbers.before_of(effect), effect.unit)} to {after}"
 
 
 def _change(one: Reading) -> str | None:

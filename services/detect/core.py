@@ -108,14 +108,15 @@ def _watch(
     watch, findings = run_detectors(plan, state.pinned, state.watch, intake, start, stop)
     watch, reported = apply_findings(watch, findings, intake.rows)
     state = replace(state, watch=watch)
-    baseline = None if state.pinned is None else state.pinned.id
     for one in reported:
         fired = one.finding.status == "firing" and one.finding.transition
         if fired and family_of(one.detector).kind != "event":
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
     restarts = watch.restarts
-    readings = tuple(reading_of(one, state.route, intake, baseline, restarts.get(one.state_key, 0)) for one in reported)
+    readings = tuple(
+        reading_of(one, state.route, intake, state.pinned, restarts.get(one.state_key, 0)) for one in reported
+    )
     changes.sort(key=lambda change: change.event_index)
     return _after_crossing(plan, state, intake, start, stop), DetectOutput(readings, tuple(changes))
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from detectors.protocol import Finding
+from detectors.protocol import Finding, Stream
 from schemas.base import moment
 from schemas.position import Position
 from schemas.reading import Effect, Evidence, Reading, ReadingStatus, reading_id
+from services.detect.state import Pinned
 from services.intake.core import Intake
 
 EVERY_SECONDS: Final = 60.0
@@ -60,14 +61,15 @@ def should_report(found: StreamFinding, reported: Mapping[str, float], ts: float
     return found.finding.transition or ts - reported.get(found.key, float("-inf")) >= EVERY_SECONDS
 
 
-def reading_of(found: StreamFinding, route: str, intake: Intake, baseline: str | None, restarted: int) -> Reading:
-    """The reading of a finding.
+def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned | None, restarted: int) -> Reading:
+    """The reading of a finding against `pinned`, the baseline of the route.
 
     `restarted` is the route's count of exchanges when the stream's evidence was zeroed last. Added to n it keeps
     the ids of a stream apart: otherwise the 50th row after a person's decision would be the first 50th again.
     """
     finding = found.finding
     stream = finding.stream
+    baseline = None if pinned is None else pinned.id
     return Reading(
         id=reading_id(
             route,
@@ -87,7 +89,7 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, baseline: str |
         slice=stream.slice,
         direction=finding.direction,
         status=finding.status,
-        effect=finding.effect,
+        effect=_beside_counted(finding.effect, stream, pinned),
         floor=finding.floor,
         evidence=Evidence(log_e=finding.log_e, threshold=finding.threshold, n=finding.n, baseline=baseline),
         event_index=int(intake.rows.index[found.row]),
@@ -96,6 +98,14 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, baseline: str |
         exemplars=finding.exemplars,
         reason=finding.reason,
     )
+
+
+def _beside_counted(effect: Effect | None, stream: Stream, pinned: Pinned | None) -> Effect | None:
+    """The effect with the rate that was counted in the baseline: the number that charts and `/safety` show too."""
+    if effect is None or effect.unit != "pp" or pinned is None or stream.slice is not None:
+        return effect
+    rate = pinned.rates.get(stream.signal or "")
+    return effect if rate is None else effect.model_copy(update={"baseline_rate": 100 * rate})
 
 
 def status_reading(

@@ -57,8 +57,25 @@ def trigger_of(expression: str, timezone: str) -> BaseTrigger:
     }
     days, weekdays = _list(when.days, 31), ",".join(_DAYS[day] for day in when.weekdays)
     if when.either:
-        return OrTrigger([CronTrigger(day=days, **common), CronTrigger(day_of_week=weekdays, **common)])
-    return CronTrigger(day=days, day_of_week=weekdays, **common)
+        trigger: BaseTrigger = OrTrigger([CronTrigger(day=days, **common), CronTrigger(day_of_week=weekdays, **common)])
+    else:
+        trigger = CronTrigger(day=days, day_of_week=weekdays, **common)
+    return OnceInAutumn(trigger) if when.fixed else trigger
+
+
+class OnceInAutumn(BaseTrigger):  # type: ignore[misc]
+    """A trigger without the times of the hour that comes a second time when the clock is put back."""
+
+    def __init__(self, trigger: BaseTrigger) -> None:
+        """`trigger` gives times in a zone that has such an hour, and says which of the two it means (`fold`)."""
+        self._trigger = trigger
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """The first time from `now` on that comes for the first time."""
+        found: datetime | None = self._trigger.get_next_fire_time(previous, now)
+        while found is not None and found.fold:
+            found = self._trigger.get_next_fire_time(found, found.astimezone(UTC) + timedelta(microseconds=1))
+        return found
 
 
 def fire_times(trigger: BaseTrigger, after: datetime, until: datetime) -> list[datetime]:

@@ -21,7 +21,8 @@ _FIELDS: Final[tuple[tuple[str, int, int, dict[str, int]], ...]] = (
 class CronTimes:
     """The values that fit, one sorted tuple a field. `weekdays` count from Sunday = 0.
 
-    `either`: days and weekdays are both restricted, so that one of them is enough.
+    `either`: days and weekdays are both restricted, so that one of them is enough. `fixed`: neither minutes nor hours
+    are starred, so that an hour that the clock shows twice counts once, as in cron(8).
     """
 
     minutes: tuple[int, ...]
@@ -30,6 +31,7 @@ class CronTimes:
     months: tuple[int, ...]
     weekdays: tuple[int, ...]
     either: bool
+    fixed: bool
 
 
 def times(expression: str) -> CronTimes:
@@ -45,7 +47,8 @@ def times(expression: str) -> CronTimes:
     sets = [_expanded(part, *field) for part, field in zip(parts, _FIELDS, strict=True)]
     minutes, hours, days, months, weekdays = (tuple(sorted(one)) for one in (*sets[:4], {day % 7 for day in sets[4]}))
     either = not parts[2].startswith("*") and not parts[4].startswith("*")
-    return CronTimes(minutes, hours, days, months, weekdays, either)
+    fixed = not parts[0].startswith("*") and not parts[1].startswith("*")
+    return CronTimes(minutes, hours, days, months, weekdays, either, fixed)
 
 
 def checked(expression: str) -> str:

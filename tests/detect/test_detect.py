@@ -90,6 +90,13 @@ def test_a_moved_rate_fires_after_the_change_and_is_a_suspected_change():
     assert [one.event_index for one in suspected] == [found[0][3]]
 
 
+def test_every_rate_carries_the_one_that_was_counted_in_its_baseline():
+    _, readings, (pinned, *_) = run(blocks(SHIFT))
+    rates = [one for one in readings if one.detector == "rate_shift" and one.effect is not None]
+    assert rates
+    assert {one.effect.baseline_rate for one in rates} == {100 * pinned.pinning.rates["refusal"]}
+
+
 @settings(max_examples=12, deadline=None)
 @given(cuts=st.lists(st.integers(1, 128), min_size=1, max_size=8))
 def test_cutting_blocks_otherwise_gives_the_same_readings_and_changes(cuts):

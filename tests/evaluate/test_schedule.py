@@ -52,11 +52,31 @@ def test_fire_times_are_those_of_crontab(cron: str, expected: list[str]) -> None
 
 
 def test_a_time_zone_moves_the_clock_and_its_changes_are_followed() -> None:
-    winter, summer = datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 10, 24, tzinfo=UTC)
+    winter = datetime(2026, 3, 28, tzinfo=UTC)
     assert fires("0 6 * * *", "Europe/Berlin", 2, winter) == ["Sat 28 05:00", "Sun 29 04:00"]
-    twice = ["Sat 24 00:30", "Sun 25 00:30", "Sun 25 01:30"]
-    assert fires("30 2 * * *", "Europe/Berlin", 2, summer) == twice, "an hour that comes twice is run twice"
-    assert len(fires("30 2 * * *", "Europe/Berlin", 2, winter)) == 2, "one that is left out is not"
+    assert len(fires("30 2 * * *", "Europe/Berlin", 2, winter)) == 2, "an hour that is left out leaves no run out"
+
+
+@pytest.mark.parametrize(
+    ("cron", "timezone", "after", "expected"),
+    [
+        ("30 2 * * *", "Europe/Berlin", "2027-10-29", "Fri 29 00:30, Sat 30 00:30, Sun 31 00:30, Mon 01 01:30"),
+        ("30 1 * * *", "America/New_York", "2027-11-06", "Sat 06 05:30, Sun 07 05:30, Mon 08 06:30, Tue 09 06:30"),
+        ("0,45 1-2 * * 0", "America/New_York", "2027-11-06", "Sun 07 05:00, Sun 07 05:45, Sun 07 07:00, Sun 07 07:45"),
+        ("30 2 31 * 5", "Europe/Berlin", "2027-10-29", "Fri 29 00:30, Sun 31 00:30"),
+        ("45 1 * * *", "Australia/Lord_Howe", "2027-04-03", "Sat 03 14:45, Sun 04 15:15, Mon 05 15:15, Tue 06 15:15"),
+    ],
+)
+def test_an_hour_that_comes_twice_is_run_once_as_cron_has_it(
+    cron: str, timezone: str, after: str, expected: str
+) -> None:
+    assert ", ".join(fires(cron, timezone, 4, datetime.fromisoformat(f"{after}T00:00:00Z"))) == expected
+
+
+def test_what_runs_in_every_hour_runs_in_the_hour_that_comes_twice_too() -> None:
+    autumn = datetime(2027, 10, 30, 23, 30, tzinfo=UTC)
+    assert fires("0 * * * *", "Europe/Berlin", 0.125, autumn) == ["Sun 31 00:00", "Sun 31 01:00", "Sun 31 02:00"]
+    assert len(fires("*/20 2 * * *", "Europe/Berlin", 0.125, autumn)) == 6
 
 
 def fired(database: Database, at: datetime, planned: StoredSchedule = HOURLY, **policy: object) -> int:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import socket
+from importlib import import_module
 
 import numpy as np
 import pytest
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import BoW
 
 from services.errors import InputError
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.score.embed.sentence_transformer import SentenceTransformerEmbedder
 
 pytestmark = pytest.mark.embedding
 
 
 @pytest.fixture(scope="module")
-def reference():
-    return SentenceTransformerEmbedder(device="cpu")
+def embedder():
+    """The class; PyTorch is imported when a test asks for it, not in every process that collects tests."""
+    return import_module("services.score.embed.sentence_transformer").SentenceTransformerEmbedder
+
+
+@pytest.fixture(scope="module")
+def reference(embedder):
+    return embedder(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +55,17 @@ def test_it_says_what_computes(reference):
     assert reference.engine.endswith("/cpu/all-MiniLM-L6-v2")
 
 
-def test_a_model_that_is_not_here_is_not_downloaded(monkeypatch):
+def test_a_model_that_is_not_here_is_not_downloaded(embedder, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a connection was tried")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     with pytest.raises(InputError, match="no-such-owner/no-such-model: is not on this machine"):
-        SentenceTransformerEmbedder("no-such-owner/no-such-model")
+        embedder("no-such-owner/no-such-model")
 
 
-def test_vectors_of_another_width_are_refused(tmp_path):
-    words = BoW(vocab=["safe", "dangerous"])
-    SentenceTransformer(modules=[words]).save(str(tmp_path))
+def test_vectors_of_another_width_are_refused(embedder, tmp_path):
+    words = import_module("sentence_transformers.sentence_transformer.modules").BoW(vocab=["safe", "dangerous"])
+    import_module("sentence_transformers").SentenceTransformer(modules=[words]).save(str(tmp_path))
     with pytest.raises(InputError, match="vectors are 2 wide"):
-        SentenceTransformerEmbedder(tmp_path)
+        embedder(tmp_path)

@@ -40,6 +40,20 @@ def test_a_rate_says_from_what_to_what_and_that_the_questions_did_not_change():
     assert incidents.details(RATE).startswith("change -16.1 to -11.7 points, 143 exchanges, evidence 14.2 of 13.1")
 
 
+def test_a_rate_is_told_from_what_was_counted_in_the_baseline():
+    counted = alert(index=500, effect=GONE.model_copy(update={"baseline_rate": 18.1}))
+    assert "fell from 18.1% to 0.0%, and the questions did not change" in incidents.sentence(counted)
+
+
+def test_a_move_that_counted_rates_hide_is_told_against_the_questions_that_are_asked_now():
+    hidden = Effect(
+        name="refusal", before=24.0, after=20.0, baseline_rate=18.1, low=-7.0, high=-2.0, unit="pp"
+    )  # more is refused than in the baseline, and yet less than these questions lead to expect
+    assert incidents.sentence(alert(index=500, effect=hidden)) == (
+        "the refusal rate of support-bot/prod fell to 20.0%: less than is usual for the questions that are asked now"
+    )
+
+
 def test_a_verdict_names_its_independent_signs():
     (incident,) = fold(ROUTE, [SHIFT, RATE, SUITE]).incidents
     assert incidents.verdict_in_full(incident) == (

@@ -34,6 +34,7 @@ def effects() -> st.SearchStrategy[Effect | None]:
         name=name,
         before=NUMBERS,
         after=NUMBERS,
+        baseline_rate=NUMBERS,
         low=NUMBERS,
         high=NUMBERS,
         unit=st.sampled_from(get_args(Unit)),

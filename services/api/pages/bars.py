@@ -47,15 +47,15 @@ def bars(effect: Effect | HazardComparison | None, scale: float) -> Bars | None:
     """Before and after; rates on the scale of their table, other units on one of their own."""
     if effect is None or effect.before is None or effect.after is None:
         return None
-    unit = _unit(effect)
+    unit, before = _unit(effect), _before(effect)
     full = scale if unit == "pp" else max([*_ends(effect), 1e-9]) * 1.1
     low, high = _range(effect)
     return Bars(
-        _share(effect.before, full),
+        _share(before, full),
         _share(effect.after, full),
         None if low is None else _share(low, full),
         None if high is None else _share(high, full),
-        numbers.level(effect.before, unit),
+        numbers.level(before, unit),
         numbers.level(effect.after, unit),
     )
 
@@ -69,7 +69,15 @@ def _unit(effect: Effect | HazardComparison) -> Unit:
 
 
 def _ends(effect: Effect | HazardComparison) -> tuple[float, ...]:
-    return tuple(abs(value) for value in (effect.before, effect.after, *_range(effect)) if value is not None)
+    known = effect.before is not None
+    values = (_before(effect) if known else None, effect.after, *_range(effect))
+    return tuple(abs(value) for value in values if value is not None)
+
+
+def _before(effect: Effect | HazardComparison) -> float:
+    """The value before, as sentences say it."""
+    assert effect.before is not None
+    return numbers.before_of(effect) if isinstance(effect, Effect) else effect.before
 
 
 def _range(effect: Effect | HazardComparison) -> tuple[float | None, float | None]:
