@@ -33,6 +33,7 @@ from services.api.resources import (
     profile,
     readings,
     route_rates,
+    route_retries,
     routes,
     schedules,
     silences,
@@ -109,6 +110,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield decisions.router(database, guard)
     yield silences.router(database, guard, api.decisions.clock)
     yield baselines.router(database, guard)
+    yield route_retries.router(database, guard, budget)
     # Last: it takes all that is left below /v1/routes.
     yield routes.router(database, api.policy, api.decisions.clock, guard)
 
@@ -131,6 +133,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
             NewRun,
             NewSchedule,
             dead_letters.ReplayRequest,
+            route_retries.RouteRetry,
         )
         bodies = [(model, "validation") for model in read_by_hand]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]

@@ -26,9 +26,10 @@ _ORDER: Final[tuple[ReadingStatus, ...]] = ("firing", "blind", "learning", "quie
 
 
 def blind_spots(status: RouteStatus) -> tuple[str, ...]:
-    """What is not monitored on the route, and why, at most 21; where nothing arrives nothing is monitored."""
+    """What is not monitored on the route, and why, at most 25; where nothing arrives nothing is monitored."""
     found = status.blind_spots[:MOST_SPOTS]
-    told = tuple(routes.blind_spot(spot.detector, spot.signal, spot.reason, spot.n) for spot in found)
+    failed = tuple(routes.parked(one.route, one.step, one.reason, one.n, one.beyond) for one in status.parked)
+    told = failed + tuple(routes.blind_spot(spot.detector, spot.signal, spot.reason, spot.n) for spot in found)
     return told if status.silent is None else (*told, routes.silent_for(status.silent))
 
 
@@ -125,7 +126,7 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
         said = incidents.title(file.open) + incidents.sureness(file.open)
         return StatusHeading(f"sev-{file.open.severity}", file.open.severity, said, (*spots, *notes))
     if file.clock is None:
-        return StatusHeading(status.watch, numbers.UNKNOWN, routes.NO_EXCHANGE, notes)
+        return StatusHeading(status.watch, numbers.UNKNOWN, routes.NO_EXCHANGE, (*spots, *notes))
     if status.watch == "learning":
         said = _learning(file, policy, exchanges)
         return StatusHeading("learning", routes.WATCHED["learning"], said, (routes.UNTIL_LEARNED, *spots, *notes))

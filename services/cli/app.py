@@ -77,6 +77,7 @@ class Commands(LazyGroup):
         Later("topics", "services.cli.topics:app", "Topics: made, checked, shown, adopted."),
         Later("incident", "services.cli.incidents:app", "Incidents and their timelines."),
         Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),
+        Later("route", "services.cli.routes:app", "Routes: tried again after a step failed on one."),
         Later("change", "services.cli.changes:app", "Changes of a route's model."),
         Later("key", "services.cli.keys:app", "API keys. While there is none the API answers on this machine alone."),
         Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),

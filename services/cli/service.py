@@ -81,7 +81,16 @@ def worker(
         process = wiring.WorkerProcess(names, broker, host, port, meters.registry, _print_line)
         work = stack.enter_context(wiring.worker_setup(settings, watched, process))
         health = HealthConfig(
-            broker, names, port, host, database=database, extend=work.extend, checks=work.checks, meters=meters
+            broker,
+            names,
+            port,
+            host,
+            database=database,
+            together=together is not None,
+            extend=work.extend,
+            checks=work.checks,
+            meters=meters,
+            progress=process.progress,
         )
         job = runner.StreamJob(
             broker,

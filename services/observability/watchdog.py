@@ -1,7 +1,8 @@
-"""The progress watchdog: lag is there and the commit position does not move: unhealthy, then exit 70.
+"""The progress watchdog: lag is there and nothing moves: unhealthy, then exit 70.
 
 faust stops some streams silently (an agent that died, a consumer thread that hangs); only the lack of progress
-shows it. An idle worker has no lag, a slow one moves, a step that waits for a dependency says so: none is stuck.
+shows it. An idle worker has no lag, a slow one gets something done within its batch, a step that waits for a
+dependency says so: none is stuck.
 The first half is pure; its shell reads positions from faust, ends the process and watches its own loop.
 """
 
@@ -25,11 +26,30 @@ DOUBTFUL_AFTER: Final = 50.0
 DEAD_AFTER: Final = 60.0
 JOINING_DEAD_AFTER: Final = 300.0
 EVERY: Final = 2.0
+UNREADY_AFTER: Final = 6.0
+RECREATED: Final = (
+    "{topic} was deleted and made anew, and what is published to it is not read: run "
+    "`keelwatch topics adopt {topic}`, then start the worker again"
+)
 _LONGEST_LOOK: Final = 10.0
 _PATIENCE: Final = 5.0
 
 Liveness = Literal["well", "doubtful", "dead"]
 """`doubtful` turns /livez false before the process ends, so that probes see why."""
+
+
+class Progress:
+    """Counts what the steps of a process get done within a batch: an exchange scored, a route stepped, a record sent.
+
+    Any thread may tick. A tick that another thread overwrites is no loss: only whether the count changes matters.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def tick(self) -> None:
+        """A piece of work is done."""
+        self.count += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +62,18 @@ class PartitionPosition:
         pending: there is something to do: records unacknowledged or not yet fetched. An end that only a
             transaction's marker moved is none.
         excused: the step waits for a dependency, which has a limit of its own.
+        busy: the step has a batch in hand. behind: it has none, and another step that the same consumer feeds has:
+            one whose queue is full keeps all others from being fed.
+        fault: what is wrong with the partition itself, in one line.
     """
 
     committed: int | None
     end: int
     pending: bool
     excused: bool = False
+    busy: bool = False
+    behind: bool = False
+    fault: str | None = None
 
     @property
     def lag(self) -> int:
@@ -57,11 +83,15 @@ class PartitionPosition:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the shell saw. While `joining` the partitions mean nothing; `reachable` is the broker."""
+    """What the shell saw. While `joining` the partitions mean nothing; `reachable` is the broker.
+
+    `progress` is the count of what was done within batches.
+    """
 
     partitions: Mapping[Place, PartitionPosition] = field(default_factory=dict)
     joining: bool = False
     reachable: bool = True
+    progress: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +109,7 @@ class WatchdogState:
     looked: float | None = None
     marks: Mapping[Place, PartitionProgress] = field(default_factory=dict)
     joining: float = 0.0
+    progress: int = 0
 
     @property
     def stalled(self) -> float:
@@ -89,18 +120,21 @@ class WatchdogState:
 def observe(watch: WatchdogState, seen: Observation, now: float) -> tuple[WatchdogState, Liveness]:
     """One look. A pause of the process itself (a suspended machine) counts as one look's time, not as a stall.
 
-    A rebalance stops the count but does not reset it: a stream that stands still between frequent rebalances is dead.
+    Slow is not stuck: whatever gets done within a batch ends the count of its step. While another step that shares
+    the consumer has a batch in hand the count stops, and so it does during a rebalance, which does not reset it: a
+    stream that stands still between frequent rebalances is dead.
     """
     passed = 0.0 if watch.looked is None else min(max(now - watch.looked, 0.0), _LONGEST_LOOK)
     if seen.joining:
-        after = WatchdogState(now, watch.marks, watch.joining + passed if seen.reachable else 0.0)
+        after = WatchdogState(now, watch.marks, watch.joining + passed if seen.reachable else 0.0, seen.progress)
     else:
+        moved = seen.progress != watch.progress
         marks = {
-            place: _progress(watch.marks.get(place), one, passed)
+            place: _progress(watch.marks.get(place), one, passed, moved=moved)
             for place, one in seen.partitions.items()
             if one.pending and not one.excused
         }
-        after = WatchdogState(now, marks)
+        after = WatchdogState(now, marks, progress=seen.progress)
     return after, _liveness(after)
 
 
@@ -110,15 +144,31 @@ def stall_reason(watch: WatchdogState) -> str | None:
         return None
     if watch.joining >= JOINING_DEAD_AFTER - (DEAD_AFTER - DOUBTFUL_AFTER):
         return f"joining the group for {watch.joining:.0f} s though the broker can be reached"
+    return _stands_still(watch)
+
+
+def consumption_fault(watch: WatchdogState, seen: Observation) -> str | None:
+    """What is accepted and not consumed, in one line: that is told long before the process is ended for it."""
+    if seen.joining:
+        return None  # another check tells of that
+    faults = sorted(one.fault for one in seen.partitions.values() if one.fault is not None)
+    if faults:
+        return faults[0]
+    return _stands_still(watch) if watch.stalled >= UNREADY_AFTER else None
+
+
+def _stands_still(watch: WatchdogState) -> str:
     (topic, partition), mark = max(watch.marks.items(), key=lambda item: item[1].seconds)
     at = "the start" if mark.committed is None else mark.committed
     return f"{topic}[{partition}] has lag and has stood at {at} for {mark.seconds:.0f} s"
 
 
-def _progress(before: PartitionProgress | None, one: PartitionPosition, passed: float) -> PartitionProgress:
-    if before is None or before.committed != one.committed:
+def _progress(
+    before: PartitionProgress | None, one: PartitionPosition, passed: float, *, moved: bool
+) -> PartitionProgress:
+    if before is None or before.committed != one.committed or (one.busy and moved):
         return PartitionProgress(one.committed, 0.0)
-    return PartitionProgress(one.committed, before.seconds + passed)
+    return PartitionProgress(one.committed, before.seconds + (0.0 if one.behind else passed))
 
 
 def _liveness(watch: WatchdogState) -> Liveness:
@@ -145,6 +195,7 @@ class FaustPositions:
         ends: the broker's own word on the ends of partitions, where it can be trusted; a consumer whose fetcher
             hangs knows of no new records. Without it the consumer's highwater marks are taken.
         reachable: whether the broker can be reached, as the health check last saw.
+        busy: topics whose step has a batch in hand now. progress: counts what is done within batches.
     """
 
     def __init__(
@@ -153,8 +204,12 @@ class FaustPositions:
         waiting: Callable[[], Collection[str]] = tuple,
         ends: Callable[[Collection[Any]], Awaitable[Mapping[Any, int]]] | None = None,
         reachable: Callable[[], bool] = lambda: True,
+        busy: Callable[[], Collection[str]] = tuple,
+        progress: Progress | None = None,
     ) -> None:
         self._apps, self._waiting, self._ends, self._reachable = apps, waiting, ends, reachable
+        self._busy, self._progress = busy, progress or Progress()
+        self._rewound: set[tuple[int, Any]] = set()
 
     async def read(self) -> Observation:
         """Positions of all apps; `joining` while one has no generation yet or rebalances, or the broker is away.
@@ -163,11 +218,11 @@ class FaustPositions:
         """
         apps, reachable = self._apps(), self._reachable()
         if not reachable or not apps or any(joining(app) for app in apps):
-            return Observation(joining=True, reachable=reachable)
+            return Observation(joining=True, reachable=reachable, progress=self._progress.count)
         found: dict[Place, PartitionPosition] = {}
         for app in apps:
             found.update(await self._of_app(app))
-        return Observation(found)
+        return Observation(found, progress=self._progress.count)
 
     async def _of_app(self, app: Any) -> dict[Place, PartitionPosition]:
         consumer = app.consumer
@@ -178,14 +233,32 @@ class FaustPositions:
                 ends = await asyncio.wait_for(self._ends(assigned), _PATIENCE / 2)
         unacknowledged = {message.tp for message in tuple(consumer.unacked)}
         waiting = self._waiting()
+        busy = set(self._busy())
+        any_busy = any(tp.topic in busy for tp in assigned)
         found = {}
         for tp in assigned:
             end = max(ends.get(tp, 0), consumer.highwater(tp) or 0)
             committed = consumer._committed_offset.get(tp)
             behind = end > (committed or 0)
-            pending = behind and (tp in unacknowledged or await _unfetched(consumer, tp, end))
-            found[(tp.topic, tp.partition)] = PartitionPosition(committed, end, pending, tp.topic in waiting)
+            position = await _position(consumer, tp)
+            pending = behind and (tp in unacknowledged or position is None or position < end)
+            fault = self._recreated(consumer, tp, position, ends.get(tp))
+            own = tp.topic in busy
+            found[(tp.topic, tp.partition)] = PartitionPosition(
+                committed, end, pending, tp.topic in waiting, own, any_busy and not own, fault
+            )
         return found
+
+    def _recreated(self, consumer: Any, tp: Any, position: int | None, end: int | None) -> str | None:
+        """Why nothing of the partition is taken: its offsets begin anew, and faust drops those that it has seen.
+
+        Once seen it stays so: when the new records have caught up with the old offsets, those before them are lost.
+        """
+        read = consumer._read_offset.get(tp)
+        mark = (id(consumer), tp)
+        if read is not None and ((position is not None and position <= read) or (end is not None and end <= read)):
+            self._rewound.add(mark)
+        return RECREATED.format(topic=tp.topic) if mark in self._rewound else None
 
 
 def joining(app: Any) -> bool:
@@ -194,13 +267,13 @@ def joining(app: Any) -> bool:
     return consumer is None or app.rebalancing or app.consumer_generation_id < 0
 
 
-async def _unfetched(consumer: Any, tp: Any, end: int) -> bool:
-    """Whether records before `end` were not fetched yet. What hangs has not fetched them."""
+async def _position(consumer: Any, tp: Any) -> int | None:
+    """The next record's offset that is to be fetched; None when it is not known, as of a consumer that hangs."""
     try:
-        position = await asyncio.wait_for(consumer.position(tp), 1.0)
+        position: int | None = await asyncio.wait_for(consumer.position(tp), 1.0)
     except TimeoutError:
-        return True
-    return position is None or position < end
+        return None
+    return position
 
 
 class Watchdog:
@@ -210,6 +283,7 @@ class Watchdog:
         die: ends the process.
         every: seconds between looks.
         hung_after: seconds after which an event loop that does not run this any more ends the process.
+        progress: counts what is done within batches.
     """
 
     def __init__(
@@ -222,8 +296,10 @@ class Watchdog:
         clock: Callable[[], float] = time.monotonic,
         every: float = EVERY,
         hung_after: float = DEAD_AFTER + _PATIENCE,
+        progress: Progress | None = None,
     ) -> None:
         self._positions, self._meters, self._log = positions, meters, log
+        self._progress = progress or Progress()
         self._die, self._clock, self._every, self._hung_after = die, clock, every, hung_after
         self._watch, self._seen = WatchdogState(), Observation(joining=True)
         self._beats = 0
@@ -232,6 +308,10 @@ class Watchdog:
     def reason(self) -> str | None:
         """Why the consumer is not alive, for /livez; None when it is."""
         return stall_reason(self._watch)
+
+    async def consumes(self) -> str | None:
+        """Why something of its own partitions is not consumed, for /readyz; None when all of it is."""
+        return consumption_fault(self._watch, self._seen)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -259,11 +339,15 @@ class Watchdog:
             self._log.critical("stuck: ending the process", reason=self.reason())
             self._die()
 
+    def _moves(self) -> tuple[int, int]:
+        """What changes while the loop runs, or a thread beside it gets something done."""
+        return self._beats, self._progress.count
+
     def _watch_loop(self) -> None:
         """Counts its own ticks without a beat of the loop, so that a suspended process is not taken for a hung one."""
-        beats, silent = self._beats, 0
+        seen, silent = self._moves(), 0
         while not self._stopped.wait(self._every):
-            beats, silent = self._beats, silent + 1 if beats == self._beats else 0
+            seen, silent = self._moves(), silent + 1 if seen == self._moves() else 0
             if silent * self._every >= self._hung_after:
                 self._log.critical("the event loop is blocked: ending the process")
                 self._die()

@@ -78,9 +78,15 @@ class _Batch:
 class Recorder:
     """The record step. Applying the same records again, or topics in another order, changes nothing that is seen."""
 
-    def __init__(self, database: Database, policy: Callable[[str], RoutePolicy]) -> None:
-        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups."""
+    def __init__(
+        self, database: Database, policy: Callable[[str], RoutePolicy], tick: Callable[[], object] = lambda: None
+    ) -> None:
+        """`policy` gives a route's part of the monitor file: its slices are counted in the rollups.
+
+        `tick` says that something of a batch is done.
+        """
         self._database = database
+        self._tick = tick
         self._policy = policy
         self._known: OrderedDict[str, _Saved] = OrderedDict()
         self._facts: OrderedDict[str, tuple[str, tuple[Fact, ...]]] = OrderedDict()
@@ -123,6 +129,7 @@ class Recorder:
                 parts.append(additions(block, intake))
                 routes.add_identities(connection, route, intake.models)
                 batch.identities.setdefault(route, set()).update(intake.models)
+                self._tick()
             self._save(connection, batch, before, state)
         scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
         scores.add(connection, [row for part in parts for row in part.rows])
@@ -155,6 +162,7 @@ class Recorder:
             fleet.note_pins(connection, [fact for fact in facts if isinstance(fact, Change)])
             if journal.append(connection, route, facts):
                 batch.changed.add(route)
+            self._tick()
 
     def _derive(self, connection: Connection, batch: _Batch) -> None:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
@@ -164,6 +172,7 @@ class Recorder:
             derived = fold(route, facts, routes.clock(connection, route))
             incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
             deliveries.reconcile(connection, route, [outbox_row(one) for one in derived.notifications])
+            self._tick()
 
     def _facts_of(self, connection: Connection, route: str) -> tuple[Fact, ...]:
         """The route's facts; read again only when its journal has grown."""

@@ -112,6 +112,7 @@ def _guarded(name: str, work: Callable[[], T]) -> T:
 STEP: Final = "score"
 SAMPLE_SHARE: Final = 0.05
 SAMPLE_CHARACTERS: Final = 64 * 1024
+_EMBEDDED_AT_ONCE: Final = 32  # texts: a batch of long ones shows while it is embedded that it moves
 _WARM: Final = (8, 24, 40, 56, 80, 120)  # words of texts of every length that embedders may treat apart
 
 KeepText = Literal["all", "default", "none"]
@@ -161,6 +162,7 @@ class ExchangeScorer:
         signals: what is measured, in the order of the block's columns.
         style: text -> (30,) style features.
         sample_share: share of exchanges whose redacted text is kept whatever the signals say.
+        tick: says that something was done: an exchange measured, a piece embedded.
     """
 
     embedder: Embedder
@@ -168,6 +170,7 @@ class ExchangeScorer:
     signals: tuple[Signal, ...] = SIGNALS
     style: StyleFunction = style_features
     sample_share: float = SAMPLE_SHARE
+    tick: Callable[[], object] = lambda: None
 
     @property
     def version(self) -> Version:
@@ -187,6 +190,7 @@ class ExchangeScorer:
                 seen.append(self._see(received))
             except SignalError as fault:
                 dead.append(DeadLetter.of(received.exchange.encode(), STEP, str(fault), received.position))
+            self.tick()
         rows = self._rows(seen)
         samples = tuple(_sample(one, row, one.kept) for one, row in zip(seen, rows, strict=True) if one.kept)
         return ScoredBatch(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
@@ -237,8 +241,10 @@ class ExchangeScorer:
         """(n, 384): a vector for each text, zero where there is none."""
         wanted = [i for i, text in enumerate(texts) if text is not None]
         vectors = np.zeros((len(texts), VECTOR_WIDTH), dtype=np.float16)
-        if wanted:
-            vectors[wanted] = self.embedder.embed([text for text in texts if text is not None])
+        for start in range(0, len(wanted), _EMBEDDED_AT_ONCE):
+            some = wanted[start : start + _EMBEDDED_AT_ONCE]
+            vectors[some] = self.embedder.embed([texts[i] or "" for i in some])
+            self.tick()
         return vectors
 
 

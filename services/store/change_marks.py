@@ -11,11 +11,13 @@ from services.store.dead_letters import DeadCountRow
 from services.store.decisions import DecisionRow
 from services.store.deliveries import OutboxRow
 from services.store.evaluation_queue import EvaluationRow
+from services.store.parks import ParkedRouteRow
 from services.store.routes import RouteRow
 from services.store.tables import table
 
 _ROUTES, _EVALUATIONS, _OUTBOX, _DEAD = table(RouteRow), table(EvaluationRow), table(OutboxRow), table(DeadCountRow)
 _DECISIONS = table(DecisionRow)
+_PARKS = table(ParkedRouteRow)
 _UNFINISHED = ("pending", "running", "ran")
 
 
@@ -40,6 +42,7 @@ def _queries() -> list[Select[Any]]:
         .where(runs.state.in_(_UNFINISHED))
         .group_by(runs.route, runs.state)
         .order_by(runs.route, runs.state),
+        select(_PARKS.c.route, func.count(), func.sum(_PARKS.c.n)).group_by(_PARKS.c.route),
         select(notifications.route, func.count()).where(notifications.state == "pending").group_by(notifications.route),
         select(decided.route, func.count(), func.max(decided.seq))
         .where(decided.published.is_(None))

@@ -207,6 +207,14 @@ def is_unavailable(error: DBAPIError) -> bool:
     return error.connection_invalidated or state == _LOCK_NOT_AVAILABLE or state.startswith(_UNAVAILABLE)
 
 
+def is_locked(error: DBAPIError) -> bool:
+    """Whether another transaction holds what this one wanted."""
+    if isinstance(error.orig, sqlite3.Error):
+        code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+        return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
 def empty_log(engine: Engine) -> bool:
     """Empty SQLite's write-ahead log, which holds pages as they were; False when a long reader stood in the way."""
     if engine.dialect.name != "sqlite":

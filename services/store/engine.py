@@ -173,6 +173,11 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and dialect.is_unavailable(error))
 
 
+def is_locked(error: BaseException) -> bool:
+    """Whether another transaction stood in the way: the database is busy, and can be written."""
+    return isinstance(error, DBAPIError) and dialect.is_locked(error)
+
+
 def upgrade(connection: Connection) -> None:
     """Apply the missing migrations within the connection's transaction."""
     command.upgrade(alembic_config(connection), "head")

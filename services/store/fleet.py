@@ -33,8 +33,10 @@ from schemas.change import Change
 from schemas.identity import Model
 from schemas.incident import IncidentState
 from services.specs import LEARNING
+from services.store import parks
 from services.store.dialect import upsert
 from services.store.incidents import IncidentRow
+from services.store.parks import ParkedRoute
 from services.store.readings import StreamRow
 from services.store.rollups import HourlyRollupRow
 from services.store.route_status import RouteFacts, RouteStatus, StreamStatus, WatchStatus, status_of
@@ -168,7 +170,9 @@ def facts_of(connection: Connection, route: str) -> RouteFacts:
     query = select(_ROUTES.c.clock, _PINS.c.baseline).outerjoin(_PINS, _PINS.c.route == _ROUTES.c.route)
     row = connection.execute(query.where(_ROUTES.c.route == route)).one_or_none()
     streams = _streams(connection, [route], [_STREAMS.c.route == route])[route]
-    return RouteFacts(None, None, streams) if row is None else RouteFacts(row.clock, row.baseline, streams)
+    parked = parks.of_routes(connection, [route]).get(route, ())
+    clock, baseline = (None, None) if row is None else (row.clock, row.baseline)
+    return RouteFacts(clock, baseline, streams, parked)
 
 
 def _read(
@@ -184,7 +188,8 @@ def _read(
     names = select(_ROUTES.c.route).where(*where).order_by(_ROUTES.c.route).limit(most)
     tell = (_STREAMS.c.route.in_(names), _STREAMS.c.status.in_(("blind", "firing")))
     streams = _streams(connection, [row.route for row in rows], tell)
-    return [_route(row, streams[row.route], now) for row in rows]
+    parked = parks.of_routes(connection, names)
+    return [_route(row, streams[row.route], parked.get(row.route, ()), now) for row in rows]
 
 
 def _streams(
@@ -200,14 +205,14 @@ def _streams(
     return found
 
 
-def _route(row: Any, streams: Sequence[StreamStatus], now: datetime) -> FleetRoute:
+def _route(row: Any, streams: Sequence[StreamStatus], parked: Sequence[ParkedRoute], now: datetime) -> FleetRoute:
     pinned = None
     if row.pin_baseline is not None:
         pinned = RoutePin(row.pin_baseline, row.pin_identity, row.pin_n, row.pin_ts)
     incident = None
     if row.incident is not None:
         incident = UnresolvedIncident(row.incident, row.state, row.severity, row.opened_at, row.payload)
-    status = status_of(RouteFacts(row.clock, row.pin_baseline, streams), now)
+    status = status_of(RouteFacts(row.clock, row.pin_baseline, streams, parked), now)
     return FleetRoute(row.route, status, row.clock, pinned, incident)
 
 

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from schemas.reading import Reading, ReadingStatus
 from services.specs import LEARNING, family_of
+from services.store.parks import ParkedRoute
 
 WatchStatus = Literal["blind", "learning", "watching"]
 """How a route is watched. An open incident stands beside it."""
@@ -47,11 +48,15 @@ class StreamStatus:
 
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
-    """What is stored of a route: the time of its last exchange, the baseline that is pinned, its streams."""
+    """What is stored of a route: the time of its last exchange, the baseline that is pinned, its streams.
+
+    `parked` are the steps that fail on it: what they have not taken nobody has looked at.
+    """
 
     clock: datetime | None
     baseline: str | None
     streams: Sequence[StreamStatus] = ()
+    parked: Sequence[ParkedRoute] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +77,39 @@ class RouteStatus:
         watch: blind where something is not measured or nothing arrives, learning before the first baseline.
         silent: for how long nothing arrived, None while that is less than a day.
         moved: streams that fire. An incident tells of them, unless a person muted or resolved it.
+        parked: steps that fail on the route, each with what waits for it.
     """
 
     watch: WatchStatus
     blind_spots: tuple[BlindSpot, ...] = ()
     silent: timedelta | None = None
     moved: tuple[StreamStatus, ...] = ()
+    parked: tuple[ParkedRoute, ...] = ()
 
     @property
     def is_silent_alone(self) -> bool:
         """Whether it is blind for nothing but that nothing arrives."""
-        return self.watch == "blind" and all(_kind(spot) == "event" for spot in self.blind_spots)
+        return self.watch == "blind" and not self.parked and all(_kind(spot) == "event" for spot in self.blind_spots)
 
 
 def status_of(facts: RouteFacts, now: datetime) -> RouteStatus:
     """How the route stands at `now`.
 
     An event that cannot be seen is a blind spot, and does not make all of the route blind. A route that learns and
-    from which nothing comes still learns.
+    from which nothing comes still learns. One on which a step fails is blind, whatever else is known of it.
     """
     spots = [one for one in facts.streams if _is_blind_spot(one, facts)]
     silent = None if facts.clock is None or now - facts.clock < SILENT_AFTER else now - facts.clock
     watch: WatchStatus = "watching"
-    if any(_kind(one) != "event" for one in spots):
+    if facts.parked or any(_kind(one) != "event" for one in spots):
         watch = "blind"
     elif facts.baseline is None:
         watch = "learning"
     elif silent is not None:
         watch = "blind"
     moved = (one for one in facts.streams if one.status == "firing" and _kind(one) != "blind")
-    return RouteStatus(watch, _counted(spots), silent, tuple(one for one in moved if is_current(one, facts)))
+    current = tuple(one for one in moved if is_current(one, facts))
+    return RouteStatus(watch, _counted(spots), silent, current, tuple(facts.parked))
 
 
 def is_current(stream: StreamStatus, facts: RouteFacts) -> bool:

@@ -59,12 +59,34 @@ def save(connection: Connection, step: str, route: str, version: int, blob: byte
     return version + 1
 
 
+def touch(connection: Connection, step: str, route: str, version: int) -> int:
+    """Count a new version of a state that stays as it is, so that nobody goes on from the one before it.
+
+    One that was never saved has none to count.
+
+    Raises:
+        Conflict: if somebody else saved in between. The transaction must be given up.
+    """
+    if version == 0:
+        confirm(connection, step, route, version)
+        return 0
+    where = (_STATES.c.step == step, _STATES.c.route == route, _STATES.c.version == version)
+    if connection.execute(update(_STATES).where(*where).values(version=version + 1)).rowcount != 1:
+        raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")
+    return version + 1
+
+
+def version_of(connection: Connection, step: str, route: str) -> int:
+    """The version of a step's state of one route; 0 when it was never saved."""
+    query = select(_STATES.c.version).where(_STATES.c.step == step, _STATES.c.route == route)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
 def confirm(connection: Connection, step: str, route: str, version: int) -> None:
     """Make sure that nobody has saved the state since version `version` (0: never), where there is nothing to save.
 
     Raises:
         Conflict: if somebody has. The transaction must be given up.
     """
-    query = select(_STATES.c.version).where(_STATES.c.step == step, _STATES.c.route == route)
-    if (connection.execute(query).scalar_one_or_none() or 0) != version:
+    if version_of(connection, step, route) != version:
         raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")

@@ -26,6 +26,8 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 MAX_BYTES: Final = max(topic.max_message_bytes for topic in TOPICS)
 REQUEST_SECONDS: Final = 10
+METADATA_SECONDS: Final = 10
+"""How old what a consumer knows of its topics may be: added partitions are read within half a minute."""
 _FETCH_BYTES: Final = 2 * MAX_BYTES
 
 
@@ -202,6 +204,7 @@ def _faust(broker: Broker, group: str) -> dict[str, Any]:
         "broker_commit_interval": 1.0,
         "worker_redirect_stdouts": False,
         "consumer_auto_offset_reset": "earliest",
+        "consumer_metadata_max_age_ms": METADATA_SECONDS * 1000,  # partitions that are added are read soon
         "consumer_max_fetch_size": _FETCH_BYTES,
     }
     if security.protocol.startswith("SASL"):

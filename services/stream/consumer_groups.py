@@ -12,6 +12,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import TopicPartition
 
@@ -69,6 +70,72 @@ async def _group_size(client: AIOKafkaAdminClient, group: str, attempts: int) ->
             [response] = await client.describe_consumer_groups([group])
             return sum(len(one[5]) for one in response.groups)
     return 0
+
+
+def groups_of(steps: Sequence[str], *, together: bool) -> dict[str, tuple[str, ...]]:
+    """Consumer group -> the topics that it reads, of a process with these steps."""
+    from services.flow import topics_of  # noqa: PLC0415 -- brings every core, and `up` asks here for members alone
+
+    if together:
+        return {UP_GROUP: tuple(sorted({name for step in steps for name in topics_of(step)}))}
+    return {f"keelwatch.{step}": tuple(topics_of(step)) for step in steps}
+
+
+class PartitionOwners:
+    """Whether every partition is somebody's in its group: what lies on another one is accepted, and never read.
+
+    Asks over a connection that is kept. The embedded broker does not tell, and has no partition added.
+    """
+
+    def __init__(self, broker: Broker, groups: Mapping[str, Sequence[str]]) -> None:
+        """`groups` are the consumer groups, each with the topics that it reads."""
+        self._broker, self._groups = broker, {group: names for group, names in groups.items() if names}
+        self._known: Broker | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def check(self) -> str | None:
+        """Not well while a partition has no owner."""
+        try:
+            admin = await self._connected()
+            if admin is None:
+                return None
+            names = sorted({name for some in self._groups.values() for name in some})
+            partitions = await describe_partitions(admin, names)
+            for group, topics in self._groups.items():
+                owned = await _owned(admin, group)
+                unread = sorted({one for name in topics for one in partitions.get(name, ())} - owned)
+                if unread:
+                    more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+                    return f"nobody in {group} reads {unread[0].topic}[{unread[0].partition}]{more}"
+        except BaseException:
+            await self.close()
+            raise
+        return None
+
+    async def close(self) -> None:
+        """Close the connection."""
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            with suppress(Exception):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await admin.close()
+
+    async def _connected(self) -> AIOKafkaAdminClient | None:
+        if self._known is None:
+            self._known = await recognised(self._broker)
+        if self._known.kind == "embedded":
+            return None
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(**options(self._known).admin)
+            await self._admin.start()
+        return self._admin
+
+
+async def _owned(admin: AIOKafkaAdminClient, group: str) -> set[TopicPartition]:
+    """The partitions that the members of a group have."""
+    [response] = await admin.describe_consumer_groups([group])
+    assignments = [member[-1] for one in response.groups for member in one[5]]
+    return {place for raw in assignments if raw for place in ConsumerProtocolMemberAssignment.decode(raw).partitions()}
 
 
 class GroupLags:

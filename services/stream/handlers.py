@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
@@ -26,7 +25,6 @@ from schemas.evaluation import Comparison, Run
 from schemas.position import Position
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
-from schemas.topics import dead_topics
 from services.alert.core import step as alert_step
 from services.alert.state import AlertInput, AlertState
 from services.detect.core import step as detect_step
@@ -39,23 +37,20 @@ from services.offload import Offload
 from services.ports import Received
 from services.score.core import ScoredBatch
 from services.store import evaluation_queue
-from services.store.engine import Conflict
-from services.store.evaluation_queue import DueRun
 from services.stream.messages import (
     ORIGIN_HEADER,
     Handled,
     OutgoingRecord,
     TopicMessage,
     dead_letter,
-    dead_letters_of,
-    decode_messages,
     outgoing,
     outgoing_dead_letter,
 )
+from services.stream.sink import SinkHandler
 from services.stream.stateful import ALERT, DETECT, AlertStateStore, DetectStateStore, HandlerResources, Stateful
 
-LOG: Final = logging.getLogger("keelwatch.stream")
-_DEAD_LETTER_TOPICS: Final = frozenset(topic.name for topic in dead_topics())
+EVALUATE: Final = "evaluate"
+RECORD: Final = "record"
 
 
 class _Stateless:
@@ -66,6 +61,10 @@ class _Stateless:
 
     async def snapshot(self) -> None:
         """Nothing is left to save."""
+
+    async def resume(self) -> Handled | None:
+        """Nothing waits."""
+        return None
 
     def forget(self) -> None:
         """Nothing is kept."""
@@ -145,29 +144,19 @@ def repeated_exchanges(before: DetectState, after: DetectState, records: Sequenc
     return rows - (after.intake.count - before.intake.count)
 
 
-class EvaluateHandler(_Stateless):
-    """Writes what is due. The same change, delivered again, asks for nothing new."""
+def evaluate_handler(policy: Callable[[str], RoutePolicy], tools: HandlerResources) -> SinkHandler:
+    """The evaluate step: it writes what is due. The same change, delivered again, asks for nothing new.
 
-    name = "evaluate"
+    `policy` gives a route's suites, target and delays.
+    """
 
-    def __init__(self, policy: Callable[[str], RoutePolicy], tools: HandlerResources) -> None:
-        """`policy` gives a route's suites, target and delays."""
-        self._policy = policy
-        self._database = tools.database
-        self._threads = tools.threads
-        self._cluster = tools.cluster
-
-    async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
-        """Write down what a batch asks for."""
-        records, unread = await self._threads.cpu.run(partial(decode_messages, messages))
+    def schedule(records: Sequence[Record]) -> None:
         causes = [record for record in records if isinstance(record, Change | Decision)]
-        rows = [row for cause in causes for row in due_runs(self._policy(cause.route), cause)]
+        rows = [row for cause in causes for row in due_runs(policy(cause.route), cause)]
         if rows:
-            await self._threads.database.run(partial(self._schedule, rows))
-        return Handled(await dead_letters_of(unread, self.name, self._cluster))
+            tools.database.transact(lambda connection: evaluation_queue.enqueue(connection, rows))
 
-    def _schedule(self, rows: Sequence[DueRun]) -> None:
-        self._database.transact(lambda connection: evaluation_queue.enqueue(connection, rows))
+    return SinkHandler(EVALUATE, schedule, tools)
 
 
 def alert_handler(tools: HandlerResources) -> Stateful[AlertState]:
@@ -195,31 +184,6 @@ def _place(item: AlertInput) -> tuple[int, bool]:
     return item.event_index, isinstance(item, Change)
 
 
-class Occupied(OSError):  # noqa: N818
-    """Another process records the same routes at this moment: an OSError, since it is waited for like a dependency."""
-
-
-class RecordHandler(_Stateless):
-    """Applies batches. The sink is idempotent, so what is delivered again changes nothing."""
-
-    name = "record"
-
-    def __init__(self, apply: Callable[[Sequence[Record]], None], tools: HandlerResources) -> None:
-        """`apply` writes records to the database."""
-        self._apply = apply
-        self._threads = tools.threads
-        self._cluster = tools.cluster
-
-    async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
-        """Record a batch."""
-        records, unread = await self._threads.cpu.run(partial(decode_messages, messages))
-        try:
-            await self._threads.database.run(partial(self._apply, records))
-        except Conflict as conflict:
-            raise Occupied(str(conflict)) from conflict
-        lost = [message for message, _ in unread if message.topic in _DEAD_LETTER_TOPICS]
-        for message in lost:
-            # A dead letter of a dead letter would go round for ever; it stays on its topic, where people read it.
-            LOG.error("record: no dead letter at %s/%d/%d", message.topic, message.partition, message.offset)
-        rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
-        return Handled(await dead_letters_of(rest, self.name, self._cluster))
+def record_handler(apply: Callable[[Sequence[Record]], None], tools: HandlerResources) -> SinkHandler:
+    """The record step: `apply` writes records to the database, and changes nothing when they come again."""
+    return SinkHandler(RECORD, apply, tools)

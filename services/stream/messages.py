@@ -186,6 +186,9 @@ class Handler(Protocol):
             Conflict: if another process saved in between.
         """
 
+    async def resume(self) -> Handled | None:
+        """Take up again some of what waits of a route that failed, when it is to be tried again; None: nothing is."""
+
     def forget(self) -> None:
         """Drop what is in memory: others may have had these routes in between. The database knows better."""
 
@@ -211,17 +214,17 @@ Unread = list[tuple[TopicMessage, str]]
 """Messages that cannot be decoded, with the reasons."""
 
 
-def decode_messages(messages: Sequence[TopicMessage]) -> tuple[list[Record], Unread]:
-    """The records of the messages, in order, and what is none."""
-    records: list[Record] = []
+def decode_items(messages: Sequence[TopicMessage]) -> tuple[list[tuple[TopicMessage, Record]], Unread]:
+    """The messages that hold a record, each with it, in order; and what holds none."""
+    items: list[tuple[TopicMessage, Record]] = []
     unread: Unread = []
     for message in messages:
         found = decode_record(message.topic, message.value)
         if isinstance(found, Undecodable):
             unread.append((message, found.reason))
         else:
-            records.append(found)
-    return records, unread
+            items.append((message, found))
+    return items, unread
 
 
 async def dead_letters_of(unread: Unread, step: str, cluster: Callable[[], Awaitable[str]]) -> list[OutgoingRecord]:

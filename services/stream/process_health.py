@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer
@@ -19,16 +22,21 @@ from services.flow import topics_of
 from services.observability.health import Check, HealthProbes, in_thread
 from services.observability.log import Log, open_log
 from services.observability.metrics import StreamMeters
-from services.observability.watchdog import FaustPositions, Watchdog, joining
+from services.observability.watchdog import FaustPositions, Progress, Watchdog, joining
 from services.offload import running
-from services.store.engine import parse_url
+from services.store import write_probes
+from services.store.engine import is_locked, parse_url
 from services.stream.broker import HOST, Broker, BrokerKind, options, recognised
+from services.stream.consumer_groups import PartitionOwners, groups_of
 from services.stream.producer import SendCheck
 
 GRACE_SECONDS: Final = 12
 """Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
 _CONNECT_SECONDS: Final = 4
 _CLOSE_SECONDS: Final = 1.0
+_LOCKED: Final = 8.0
+_TOLD: Final = 120
+_WAITS_FOR: Final = 5.0
 
 
 class BrokerCheck:
@@ -90,26 +98,50 @@ def membership_check(apps: Callable[[], Collection[Any]]) -> Check:
 
 
 class DatabaseCheck:
-    """Asks the database for its version over a connection of its own; blocks, so it is for `in_thread`."""
+    """Writes a row of its own over a connection of its own; blocks, so it is for `in_thread`.
 
-    def __init__(self, url: str) -> None:
+    A disk that is full can still be read: only a write says that what is accepted becomes durable.
+    """
+
+    def __init__(
+        self, url: str, name: str = "process", *, clock: Callable[[], float] = time.monotonic, patience: float = _LOCKED
+    ) -> None:
+        """`name` is the process's own; a lock that another transaction holds is waited for `patience` seconds."""
         parsed = parse_url(url)
-        waits = {} if parsed.drivername == "sqlite" else {"connect_timeout": _CONNECT_SECONDS}
+        waits = {"timeout": 1} if parsed.drivername == "sqlite" else {"connect_timeout": _CONNECT_SECONDS}
         self._engine = create_engine(parsed, pool_size=1, pool_pre_ping=True, connect_args=waits)
+        self._name, self._clock, self._patience = f"{name}/{os.getpid()}", clock, patience
+        self._wrote = clock()
 
     def ask(self) -> str | None:
-        """Not well while the database does not answer."""
+        """Not well while the database does not answer, or cannot be written."""
         try:
             with self._engine.connect() as connection:
                 connection.execute(text("select version_num from alembic_version"))
         except SQLAlchemyError as error:
-            why = type(getattr(error, "orig", None) or error).__name__
-            return f"the database does not answer: {why}; run `keelwatch doctor`"
+            return f"the database does not answer: {_fault(error)}; run `keelwatch doctor`"
+        try:
+            with self._engine.begin() as connection:
+                write_probes.write(connection, self._name, datetime.now(UTC))
+        except SQLAlchemyError as error:
+            for_long = self._clock() - self._wrote
+            if is_locked(error) and for_long < self._patience:
+                return None
+            return f"the database has not been written for {for_long:.0f} s: {_fault(error)}; run `keelwatch doctor`"
+        self._wrote = self._clock()
         return None
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and leave no row behind where that can be."""
+        with suppress(SQLAlchemyError), self._engine.begin() as connection:
+            write_probes.drop(connection, self._name)
         self._engine.dispose()
+
+
+def _fault(error: SQLAlchemyError) -> str:
+    """What the driver said, without what was written."""
+    told = getattr(error, "orig", None) or error
+    return f"{type(told).__name__} ({' '.join(str(told).split())[:_TOLD]})"
 
 
 class StreamProcess(Protocol):
@@ -121,7 +153,7 @@ class StreamProcess(Protocol):
 
     @property
     def steps(self) -> Sequence[Any]:
-        """The steps: `handler.name` and `waiting_since` of each."""
+        """The steps: `handler.name`, `waiting_since` and `busy` of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +163,7 @@ class HealthConfig:
     Attributes:
         names: the steps that are to run. port: for probes; None serves none, 0 has one chosen.
         database: URL of the database that the steps use, if any.
+        together: the steps are one consumer group. progress: counts what the steps get done within batches.
         extend: adds more paths to those of the probes, and may tell what they see. checks: more that must be well.
     """
 
@@ -139,10 +172,12 @@ class HealthConfig:
     port: int | None = None
     host: str = HOST
     database: str | None = None
+    together: bool = False
     extend: Callable[[FastAPI, HealthProbes], None] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     meters: StreamMeters = field(default_factory=StreamMeters)
     sends: SendCheck = field(default_factory=SendCheck)
+    progress: Progress = field(default_factory=Progress)
     log: Log = field(default_factory=open_log)
 
 
@@ -160,9 +195,12 @@ async def health_running(config: HealthConfig, process: StreamProcess) -> AsyncI
         "topics": cluster.topics,
         "joined": membership_check(lambda: process.apps),
         "producer": config.sends.check,
+        "steps": lambda: waiting_check(process),
         **config.checks,
     }
-    store = None if config.database is None else DatabaseCheck(config.database)
+    owners = PartitionOwners(config.broker, groups_of(config.names, together=config.together))
+    checks["owners"] = owners.check
+    store = None if config.database is None else DatabaseCheck(config.database, config.broker.instance or "worker")
     if store is not None:
         checks["database"] = in_thread(store.ask)
     health: HealthProbes
@@ -171,12 +209,16 @@ async def health_running(config: HealthConfig, process: StreamProcess) -> AsyncI
         lambda: _waiting(process),
         ends.of,
         reachable=lambda: health.well("broker"),
+        busy=lambda: _busy(process),
+        progress=config.progress,
     )
-    watchdog = Watchdog(positions, config.meters, config.log)
+    watchdog = Watchdog(positions, config.meters, config.log, progress=config.progress)
+    checks["consumed"] = watchdog.consumes
     health = HealthProbes(checks, watchdog.reason, config.meters)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(cluster.close)
         stack.push_async_callback(ends.close)
+        stack.push_async_callback(owners.close)
         if store is not None:
             stack.callback(store.close)
         if config.port is None:
@@ -226,6 +268,15 @@ class EndOffsets:
                 await consumer.stop()
 
 
+async def waiting_check(process: StreamProcess, clock: Callable[[], float] = time.monotonic) -> str | None:
+    """Not well while a step waits for broker, database or disk: what it was given is not done."""
+    for step in process.steps:
+        waited = 0.0 if step.waiting_since is None else clock() - step.waiting_since
+        if waited >= _WAITS_FOR:
+            return f"{step.handler.name} waits for a dependency for {waited:.0f} s; the log says for which"
+    return None
+
+
 def _app(config: HealthConfig, health: HealthProbes) -> FastAPI:
     app = health.app()
     if config.extend is not None:
@@ -236,3 +287,8 @@ def _app(config: HealthConfig, health: HealthProbes) -> FastAPI:
 def _waiting(process: StreamProcess) -> set[str]:
     """Topics whose step waits for a dependency; that has a limit of its own."""
     return {topic for step in process.steps if step.waiting_since is not None for topic in topics_of(step.handler.name)}
+
+
+def _busy(process: StreamProcess) -> set[str]:
+    """Topics whose step has a batch in hand."""
+    return {topic for step in process.steps if step.busy for topic in topics_of(step.handler.name)}

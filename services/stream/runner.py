@@ -181,6 +181,7 @@ class StreamRunner:
             lambda: app.consumer_generation_id,
             limits=self._job.limits,
             meters=self._job.meters,
+            progress=self._job.health.progress if self._job.health else None,
             die=self._job.die,
         )
 

@@ -20,10 +20,10 @@ from typing import Any, Final, Protocol, TypeVar
 from schemas.topics import SCORES
 from services.failpoints import reach, stay
 from services.observability.metrics import StreamMeters
-from services.observability.watchdog import EXIT_FAILED
+from services.observability.watchdog import EXIT_FAILED, Progress
 from services.store.engine import Conflict
 from services.stream.clients import is_dependency
-from services.stream.messages import Handler, OutgoingRecord, TopicMessage
+from services.stream.messages import Handled, Handler, OutgoingRecord, TopicMessage
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _CONFLICTS: Final = 5
@@ -83,9 +83,11 @@ class StepLoop:
         *,
         limits: StepLimits | None = None,
         meters: StreamMeters | None = None,
+        progress: Progress | None = None,
         die: Callable[[int], None] = os._exit,
     ) -> None:
         """`generation` is that of the consumer group; `die` ends the process with an exit code."""
+        self._progress = progress or Progress()
         self._meters = meters or StreamMeters()
         self.handler = handler
         self.taken = 0
@@ -104,6 +106,11 @@ class StepLoop:
         self._stopped = False
 
     @property
+    def busy(self) -> bool:
+        """Whether it has work in hand."""
+        return self._lock.locked()
+
+    @property
     def pending(self) -> int:
         """Messages handled and not yet acknowledged."""
         return len(self._pending)
@@ -114,8 +121,9 @@ class StepLoop:
             await self._guarded(lambda taken=list(events): self._take(taken))  # type: ignore[misc]
 
     async def idle(self) -> None:
-        """Save and acknowledge what a stream that went quiet has left; for a timer."""
+        """Save and acknowledge what a stream that went quiet has left, and take up what waits; for a timer."""
         await self._guarded(self._settle_when_due)
+        await self._guarded(self._resume)
 
     async def finish(self) -> None:
         """Save and acknowledge what is left, and take no more. A dependency that is away is not waited for."""
@@ -169,6 +177,17 @@ class StepLoop:
         messages = [_message(event) for event in events]
         with self._meters.stage(self.handler.name, "handle"):
             handled = await self._patiently(lambda: self.handler.handle(messages))
+        await self._deliver(handled)
+
+    async def _resume(self) -> None:
+        """Take up some of what waits of a route that failed, when it is to be tried again."""
+        handled = await self._patiently(self.handler.resume)
+        if handled is not None:
+            await self._deliver(handled)
+            await self._settle()
+
+    async def _deliver(self, handled: Handled) -> None:
+        """Send what a batch became; once the broker has it the handler keeps the rest."""
         await stay("before-produce", self.handler.name)
         with self._meters.stage(self.handler.name, "send"):
             await self._patiently(lambda: self._send_all(handled.outgoing))
@@ -188,6 +207,7 @@ class StepLoop:
     async def _send_lane(self, lane: Sequence[OutgoingRecord]) -> None:
         for record in lane:
             await self._send(record)
+            self._progress.tick()
 
     async def _settle_when_due(self) -> None:
         limits = self._limits
@@ -214,6 +234,7 @@ class StepLoop:
             reach("after-ack", self.handler.name)
         self._clear()
         self.saved_at = time.monotonic()
+        self._progress.tick()
         self._meters.snapshot(self.handler.name)
 
     async def _again(self) -> None:
@@ -239,6 +260,7 @@ class StepLoop:
                 self._count_patience(error)
             else:
                 self.waiting_since = None
+                self._progress.tick()
                 return result
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), pause)

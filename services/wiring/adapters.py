@@ -81,9 +81,9 @@ def _any_model(model: str | None) -> Embedder:
     return SentenceTransformerEmbedder(model)
 
 
-def scorer(settings: Settings, watched: Monitor) -> ExchangeScorer:
-    """The scorer with the settings' embedder."""
-    return ExchangeScorer(embedder(settings), watched.policy)
+def scorer(settings: Settings, watched: Monitor, tick: Callable[[], object] = lambda: None) -> ExchangeScorer:
+    """The scorer with the settings' embedder; `tick` says that an exchange is done."""
+    return ExchangeScorer(embedder(settings), watched.policy, tick=tick)
 
 
 def recorder(url: str, watched: Monitor) -> Callable[[Sequence[Record]], None]:

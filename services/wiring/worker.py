@@ -14,13 +14,14 @@ from detectors import registered
 from services.api.auth.authorization import check_host
 from services.monitor import Monitor
 from services.observability.health import Check, HealthProbes
+from services.observability.watchdog import Progress
 from services.offload import Offload
 from services.ports import Publish
 from services.record.recorder import Recorder
 from services.settings import Settings
 from services.store.engine import Database
 from services.stream.broker import Broker
-from services.stream.handlers import EvaluateHandler, RecordHandler, ScoreHandler, alert_handler, detect_handler
+from services.stream.handlers import ScoreHandler, alert_handler, detect_handler, evaluate_handler, record_handler
 from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
@@ -44,6 +45,7 @@ class WorkerProcess:
         names: its steps. broker: its broker, with this process's instance.
         host, port: where its probes and its API answer; None if they do not.
         registry: what its /metrics shows. say: prints one line for people.
+        progress: counts what its steps get done, for its watchdog.
     """
 
     names: Sequence[str]
@@ -52,6 +54,7 @@ class WorkerProcess:
     port: int | None
     registry: CollectorRegistry
     say: Callable[[str], None]
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def instance(self) -> str:
@@ -93,7 +96,8 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         streamed = [name for name in names if name in STREAMED]
 
         def made(cluster: AskClusterId) -> Sequence[Handler]:
-            return [_handler(name, settings, watched, database, threads, cluster) for name in streamed]
+            tools = _Tools(settings, watched, database, threads, cluster, process.progress.tick)
+            return [_handler(name, tools) for name in streamed]
 
         companions: list[Companion] = []
         if database is not None and "evaluate" in names:
@@ -110,22 +114,34 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks)
 
 
-def _handler(
-    name: str, settings: Settings, watched: Monitor, database: Database | None, threads: Threads, cluster: AskClusterId
-) -> Handler:
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What handlers are made of."""
+
+    settings: Settings
+    watched: Monitor
+    database: Database | None
+    threads: Threads
+    cluster: AskClusterId
+    tick: Callable[[], object]
+
+
+def _handler(name: str, given: _Tools) -> Handler:
+    watched, threads = given.watched, given.threads
     if name == "score":
-        made = scorer(settings, watched)
+        made = scorer(given.settings, watched, given.tick)
         threads.cpu.begin(made.warm)
-        return ScoreHandler(made.score, threads.cpu, cluster)
+        return ScoreHandler(made.score, threads.cpu, given.cluster)
+    database = given.database
     assert database is not None
-    tools = HandlerResources(database, threads, cluster)
+    tools = HandlerResources(database, threads, given.cluster, given.tick)
     if name == "detect":
         return detect_handler(registered(), watched.policy, tools)
     if name == "evaluate":
-        return EvaluateHandler(watched.policy, tools)
+        return evaluate_handler(watched.policy, tools)
     if name == "alert":
         return alert_handler(tools)
-    return RecordHandler(Recorder(database, watched.policy).apply, tools)
+    return record_handler(Recorder(database, watched.policy, given.tick).apply, tools)
 
 
 def _sender(settings: Settings, watched: Monitor, process: WorkerProcess, database: Database) -> Companion:

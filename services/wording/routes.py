@@ -62,6 +62,26 @@ def blind_spot(detector: str, signal: str | None, given: str | None, parts: int 
     return f"{nouns.subject_of(detector, signal)} ({why}{some})"
 
 
+def parked(route: str, step: str, why: str, n: int, beyond: int = 0) -> str:
+    """That a step fails on a route: nobody looked at what waits, and somebody must do something.
+
+    >>> parked("bot/prod", "detect", "ValueError", 12)
+    'detect fails on it (ValueError): 12 records wait; mend it, then run `keelwatch route retry bot/prod`'
+    """
+    lost = f", {beyond:,} more found no room and are dead letters" if beyond else ""
+    waits = f"{numbers.count(n, 'record')} wait{'s' if n == 1 else ''}{lost}"
+    return f"{step} fails on it ({why}): {waits}; mend it, then run `keelwatch route retry {route}`"
+
+
+def retried(route: str, steps: Sequence[tuple[str, int]]) -> str:
+    """What was asked for."""
+    told = ", ".join(f"{step} ({numbers.count(n, 'record')})" for step, n in steps)
+    return f"{route} is tried again by {told}: `keelwatch route retry` says so again when it still fails"
+
+
+NOT_PARKED: Final = "no step fails on this route: nothing waits"
+
+
 def silent_for(silent: timedelta) -> str:
     """That nothing arrives, and for how long."""
     return f"no exchange for {numbers.duration(silent)}"

@@ -158,6 +158,9 @@ class _Nothing:
     async def snapshot(self) -> None:
         """Nothing is kept."""
 
+    async def resume(self) -> None:
+        """Nothing waits."""
+
     def forget(self) -> None:
         """Nothing is kept."""
 

@@ -39,6 +39,9 @@ class Collect:
     async def snapshot(self):
         """Nothing is kept."""
 
+    async def resume(self):
+        return None
+
     def forget(self):
         """Nothing is kept."""
 

@@ -15,7 +15,7 @@ from schemas.topics import CHANGES, DECISIONS
 from services.monitor import RoutePolicy, Target
 from services.offload import Offload
 from services.store import evaluation_queue
-from services.stream.handlers import EvaluateHandler
+from services.stream.handlers import evaluate_handler
 from services.stream.messages import TopicMessage
 from services.stream.stateful import HandlerResources, Threads
 
@@ -60,7 +60,7 @@ def scheduled(database, *batches, policy=WATCHED):
 
     async def story():
         threads = Threads(Offload("cpu"), Offload("database"))
-        step = EvaluateHandler(lambda route: policy, HandlerResources(database, threads, cluster))
+        step = evaluate_handler(lambda route: policy, HandlerResources(database, threads, cluster))
         out = [one for batch in batches for one in (await step.handle(batch)).outgoing]
         threads.cpu.close()
         threads.database.close()

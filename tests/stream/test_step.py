@@ -75,6 +75,9 @@ class Sum:
             raise Conflict("another process")
         self.saved = self.saved if self.now is None else self.now
 
+    async def resume(self):
+        return None
+
     def forget(self):
         self.now, self.forgotten = None, self.forgotten + 1
 

@@ -77,14 +77,15 @@ class RouteSummary(BaseModel):
 
     route: str
     state: WatchStatus = Field(
-        description="blind: something is not measured, or nothing arrives. learning: no baseline yet. Else watching."
+        description="blind: something is not measured, a step fails on the route, or nothing arrives. "
+        "learning: no baseline yet. Else watching."
     )
     learned: int = Field(description="Exchanges of the baseline, or towards the first one; told every 50.")
     of: int = Field(description="Exchanges that a baseline takes, from the monitor file.")
     clock: Timestamp | None = Field(description="Time of the last exchange; null when none was counted yet.")
     exchanges_24h: int = Field(description="Exchanges in the 24 clock hours up to `clock`.")
     incident: OpenIncident | None
-    blind_spots: list[str] = Field(description="What nobody can say anything about, in words; at most 21.")
+    blind_spots: list[str] = Field(description="What nobody can say anything about, in words; at most 25.")
     identities: list[IdentityShare] = Field(description="Who answered in those hours, most first; at most 5.")
     baseline: RouteBaseline | None
     budget: BudgetUsed
