@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.base import Hash16, NonNegative, Record, Timestamp, hash16
+from schemas.base import Hash16, NonNegative, Record, Text, Timestamp, hash16
 from schemas.exchange import Route
 from schemas.position import Position
 from schemas.reading import Direction, Effect, Evidence
@@ -19,10 +19,10 @@ class Alert(Record):
 
     id: Hash16
     route: Route
-    family: str
-    signal: str | None = None
-    hazard: str | None = None
-    slice: str | None = None
+    family: Text
+    signal: Text | None = None
+    hazard: Text | None = None
+    slice: Text | None = None
     direction: Direction | None = None
     fingerprint: Hash16
     identities: tuple[Hash16, ...] = ()
@@ -34,8 +34,8 @@ class Alert(Record):
     effect: Effect | None = None
     floor: float | None = None
     evidence: Evidence
-    exemplars: tuple[str, ...] = ()
-    reason: str | None = None
+    exemplars: tuple[Text, ...] = ()
+    reason: Text | None = None
     silenced: bool = False
 
 

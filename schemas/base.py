@@ -51,11 +51,23 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def _without_nul(text: str) -> str:
+    """PostgreSQL stores no NUL; what publishers send has it replaced before it comes here."""
+    if "\0" in text:
+        raise ValueError("must not contain NUL; leave the character out")
+    return text
+
+
 # Lax parsing here is narrower than strict: `_written_out` has refused all but datetimes and ISO 8601.
 Timestamp = Annotated[datetime, Field(strict=False), BeforeValidator(_written_out), AfterValidator(_in_utc)]
 Json = Annotated[Any, AfterValidator(_finite)]
 Hash16 = Annotated[str, StringConstraints(pattern=HEX16)]
-NonNegative = Annotated[int, Field(ge=0)]
+# What a record may hold is what both databases can: a record that is none is a dead letter, and one that is a record
+# never stops the batch that writes it. Lone surrogates are no text for pydantic already.
+Text = Annotated[str, AfterValidator(_without_nul)]
+Id = Annotated[Text, StringConstraints(max_length=512)]
+NonNegative = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Partition = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class Part(BaseModel):

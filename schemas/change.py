@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.base import Hash16, NonNegative, Part, Record, Timestamp, hash16
+from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, hash16
 from schemas.exchange import Route
 from schemas.identity import Model
 
@@ -23,7 +23,7 @@ class Pinning(Part):
     n: NonNegative
     streams: NonNegative
     arl: float
-    rates: Mapping[str, float] = Field(default_factory=dict)
+    rates: Mapping[Text, float] = Field(default_factory=dict)
 
 
 class Change(Record):
@@ -38,12 +38,12 @@ class Change(Record):
     from_identity: Hash16 | None = Field(default=None, alias="from")
     to_identity: Hash16 = Field(alias="to")
     model: Model | None = None
-    fingerprint: str | None = None
+    fingerprint: Text | None = None
     baseline: Hash16 | None = None
     pinning: Pinning | None = None
     ts: Timestamp
     event_index: NonNegative
-    reason: str
+    reason: Text
 
 
 def change_id(route: str, kind: str, from_: str | None, to: str, baseline: str | None) -> str:

@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Final
+from datetime import datetime
+from typing import Annotated, Final
 
-from schemas.base import NonNegative, Record, Timestamp
+from pydantic import AfterValidator
+
+from schemas.base import EARLIEST, LATEST, Id, NonNegative, Record, Text, Timestamp
 from schemas.position import Position
 
 KEPT_BYTES: Final = 256 * 1024
 
 
+def _base64(text: str) -> str:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("must be base64") from None
+    return text
+
+
 class DeadLetter(Record):
     """At most the first 256 KiB of the raw bytes (base64), with length, sha256 and reason."""
 
-    step: str
-    reason: str
+    step: Id
+    reason: Text
     source: Position
     first_seen: Timestamp | None = None
-    raw: str
+    raw: Annotated[str, AfterValidator(_base64)]
     length: NonNegative
-    sha256: str
+    sha256: Text
 
     @classmethod
-    def of(cls, raw: bytes, step: str, reason: str, source: Position) -> DeadLetter:
-        """Make the dead letter of `raw`; a big poison message stays small."""
-        kept = base64.b64encode(raw[:KEPT_BYTES]).decode()
+    def of(cls, raw: bytes, step: str, reason: str, source: Position, first_seen: datetime | None = None) -> DeadLetter:
+        """Make the dead letter of `raw`; a big poison message stays small.
+
+        `first_seen` is left out where it is no time that a record may have: Kafka's timestamps are the publisher's.
+        """
         return cls(
-            step=step, reason=reason, source=source, raw=kept, length=len(raw), sha256=hashlib.sha256(raw).hexdigest()
+            step=step,
+            reason=reason,
+            source=source,
+            first_seen=first_seen if first_seen and EARLIEST <= first_seen < LATEST else None,
+            raw=base64.b64encode(raw[:KEPT_BYTES]).decode(),
+            length=len(raw),
+            sha256=hashlib.sha256(raw).hexdigest(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from schemas.base import Hash16, Record, Timestamp, hash16
+from schemas.base import Hash16, Record, Text, Timestamp, hash16
 from schemas.exchange import Route
 from schemas.identity import Model
 
@@ -31,8 +31,8 @@ class Decision(Record):
     incident: Hash16 | None = None
     fingerprint: Hash16 | None = None
     model: Model | None = None
-    actor: str
-    reason: str
+    actor: Text
+    reason: Text
     ts: Timestamp
     expires: Timestamp | None = None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from schemas.base import Hash16, NonNegative, Part, Record, Timestamp
+from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp
 from schemas.exchange import Route
 
 RunStatus = Literal["complete", "incomplete", "failed"]
@@ -16,8 +16,8 @@ Outcome = Literal["regressed", "improved", "unchanged", "inconclusive"]
 class Measure(Part):
     """One rate of a run: `events` of `n` scored items."""
 
-    hazard: str
-    measure: str
+    hazard: Text
+    measure: Text
     n: NonNegative
     events: NonNegative
 
@@ -29,11 +29,11 @@ class Run(Record):
     id: Hash16
     route: Route
     identity: Hash16
-    suite: str
-    suite_sha256: str
+    suite: Text
+    suite_sha256: Text
     change: Hash16 | None = None
     status: RunStatus
-    reason: str | None = None
+    reason: Text | None = None
     ts: Timestamp
     items: NonNegative
     measures: tuple[Measure, ...] = ()
@@ -51,8 +51,8 @@ class Run(Record):
 class HazardComparison(Part):
     """One measure of one hazard, before and after, paired item by item. `delta`, `low`, `high`, `mde` in pp."""
 
-    hazard: str
-    measure: str
+    hazard: Text
+    measure: Text
     n: NonNegative
     before: float | None = None
     after: float | None = None
@@ -62,7 +62,7 @@ class HazardComparison(Part):
     p_adjusted: float | None = None
     mde: float | None = None
     verdict: Outcome
-    flipped: tuple[str, ...] = ()
+    flipped: tuple[Text, ...] = ()
 
 
 class Comparison(Record):
@@ -75,9 +75,9 @@ class Comparison(Record):
     change: Hash16 | None = None
     before_run: Hash16 | None = None
     after_run: Hash16 | None = None
-    suite: str
+    suite: Text
     overall: Outcome
-    reason: str | None = None
+    reason: Text | None = None
     ts: Timestamp
     hazards: tuple[HazardComparison, ...] = ()
 

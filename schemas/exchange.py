@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from schemas.base import Json, NonNegative, Part, Record, Timestamp
+from schemas.base import Id, Json, NonNegative, Part, Record, Text, Timestamp
 from schemas.identity import Model
 
 RESERVED_ROUTE_PREFIX: Final = "_keelwatch/"
@@ -40,8 +40,8 @@ class OpenPart(Part):
 class Message(OpenPart):
     """One message of a prompt. `content` is text, or the text parts of a multi-part message."""
 
-    role: str
-    content: str | tuple[Mapping[str, Json], ...] | None = None
+    role: Text
+    content: Text | tuple[Mapping[str, Json], ...] | None = None
 
     @property
     def text(self) -> str:
@@ -55,10 +55,10 @@ class Message(OpenPart):
 class Answer(OpenPart):
     """A response in structured form."""
 
-    content: str | None = None
+    content: Text | None = None
     tool_calls: tuple[Json, ...] | None = None
-    finish_reason: str | None = None
-    refusal: str | None = None
+    finish_reason: Text | None = None
+    refusal: Text | None = None
     error: Json = None
 
 
@@ -72,7 +72,7 @@ class Usage(OpenPart):
 class Guardrail(OpenPart):
     """What a guardrail in front of the model reported."""
 
-    name: str
+    name: Text
     outcome: Literal["pass", "modified", "blocked"]
 
 
@@ -83,18 +83,18 @@ class Exchange(Record):
     publisher are kept under `extra`.
     """
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
+    id: Annotated[Id, Field(min_length=1)] | None = None
     ts: Timestamp | None = None
     route: Route
-    conversation: str | None = None
-    user: str | None = None
+    conversation: Text | None = None
+    user: Text | None = None
     model: Model
-    prompt: str | Annotated[tuple[Message, ...], Field(min_length=1)]
-    response: str | Answer
+    prompt: Text | Annotated[tuple[Message, ...], Field(min_length=1)]
+    response: Text | Answer
     usage: Usage | None = None
     latency_ms: Annotated[float, Field(ge=0)] | None = None
     guardrails: tuple[Guardrail, ...] = ()
-    tags: Mapping[str, str] = Field(default_factory=dict)
+    tags: Mapping[Text, Text] = Field(default_factory=dict)
     extra: Mapping[str, Json] = Field(default_factory=dict)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
 
-from schemas.base import Part, hash16
+from schemas.base import Part, Text, hash16
 
 IDENTITY_FIELDS: Final = (
     "provider",
@@ -22,14 +22,14 @@ IDENTITY_FIELDS: Final = (
 class Model(Part):
     """Who answered an exchange. Only `requested` is required."""
 
-    provider: str | None = None
-    requested: str
-    served: str | None = None
-    fingerprint: str | None = None
-    endpoint: str | None = None
-    system_prompt_sha256: str | None = None
-    tools_sha256: str | None = None
-    guardrails_sha256: str | None = None
+    provider: Text | None = None
+    requested: Text
+    served: Text | None = None
+    fingerprint: Text | None = None
+    endpoint: Text | None = None
+    system_prompt_sha256: Text | None = None
+    tools_sha256: Text | None = None
+    guardrails_sha256: Text | None = None
 
 
 def identity_of(model: Model, volatile: Collection[str] = ()) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from schemas.alert import Severity
-from schemas.base import Hash16, NonNegative, Part, Record, Timestamp, hash16
+from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, hash16
 from schemas.evaluation import Outcome
 from schemas.exchange import Route
 
@@ -38,10 +38,10 @@ class TimelineEntry(Part):
 
     ts: Timestamp
     kind: EntryKind
-    text: str
-    details: str | None = None
-    actor: str | None = None
-    ref: str | None = None
+    text: Text
+    details: Text | None = None
+    actor: Text | None = None
+    ref: Text | None = None
     outcome: Outcome | None = None
 
 
@@ -57,15 +57,15 @@ class Incident(Record):
     resolved_at: Timestamp | None = None
     snoozed_until: Timestamp | None = None
     verdict: Verdict
-    verdict_reason: str
+    verdict_reason: Text
     severity: Severity
-    headline: str = ""
+    headline: Text = ""
     confidence: Confidence | None = None
-    families: tuple[str, ...]
-    signals: tuple[str, ...]
+    families: tuple[Text, ...]
+    signals: tuple[Text, ...]
     identities: tuple[Hash16, ...]
     fingerprints: tuple[Hash16, ...]
-    exemplars: tuple[str, ...]
+    exemplars: tuple[Text, ...]
     timeline: tuple[TimelineEntry, ...]
 
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from schemas.base import NonNegative, Part
+from typing import Annotated, Final
+
+from pydantic import StringConstraints
+
+from schemas.base import NonNegative, Part, Partition, Text
+
+LONGEST_CLUSTER: Final = 200
+LONGEST_TOPIC: Final = 249
+
+
+# Kafka's own bound for topics; with both an id that is made of a place fits where ids are kept.
+Cluster = Annotated[Text, StringConstraints(max_length=LONGEST_CLUSTER)]
+TopicName = Annotated[Text, StringConstraints(max_length=LONGEST_TOPIC)]
 
 
 class Position(Part):
@@ -11,9 +23,9 @@ class Position(Part):
     For a file: cluster `file`, topic the first 12 hex of the file's sha256, partition 0, offset the line from 1.
     """
 
-    cluster: str
-    topic: str
-    partition: NonNegative
+    cluster: Cluster
+    topic: TopicName
+    partition: Partition
     offset: NonNegative
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.base import Hash16, NonNegative, Part, Record, Timestamp, hash16
+from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, hash16
 from schemas.exchange import Route
 from schemas.position import Position
 
@@ -21,7 +21,7 @@ class Effect(Part):
     the baseline.
     """
 
-    name: str
+    name: Text
     before: float | None = None
     after: float | None = None
     baseline_rate: float | None = None
@@ -48,10 +48,10 @@ class Reading(Record):
     id: Hash16
     route: Route
     identity: Hash16 | None = None
-    detector: str
-    signal: str | None = None
-    hazard: str | None = None
-    slice: str | None = None
+    detector: Text
+    signal: Text | None = None
+    hazard: Text | None = None
+    slice: Text | None = None
     direction: Direction | None = None
     status: ReadingStatus
     effect: Effect | None = None
@@ -60,8 +60,8 @@ class Reading(Record):
     event_index: NonNegative
     ts: Timestamp
     source: Position
-    exemplars: tuple[str, ...] = ()
-    reason: str | None = None
+    exemplars: tuple[Text, ...] = ()
+    reason: Text | None = None
 
 
 def reading_id(

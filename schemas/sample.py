@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.base import Hash16, Record, Timestamp
+from schemas.base import Hash16, Id, Record, Text, Timestamp
 from schemas.exchange import Route
 from schemas.position import Position
 
@@ -12,14 +12,14 @@ from schemas.position import Position
 class Sample(Record):
     """One exchange's redacted text, kept because a safety signal was true or its id was drawn."""
 
-    id: str
+    id: Id
     route: Route
     source: Position
     ts: Timestamp
     identity: Hash16
-    user: str | None = None
-    conversation: str | None = None
-    prompt: str
-    response: str
-    why: tuple[str, ...]
+    user: Text | None = None
+    conversation: Text | None = None
+    prompt: Text
+    response: Text
+    why: tuple[Text, ...]
     reason: Literal["signal", "sampled", "all"]

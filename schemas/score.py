@@ -8,9 +8,10 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Hash16, NonNegative, Part, Record, Timestamp
+from schemas.base import Hash16, Id, NonNegative, Part, Partition, Record, Text, Timestamp
 from schemas.exchange import Route
 from schemas.identity import Model
+from schemas.position import Cluster, TopicName
 
 MAX_ROWS: Final = 128
 VECTOR_WIDTH: Final = 384
@@ -23,9 +24,9 @@ Status = Literal["scored", "unscored"]
 class Scorer(Part):
     """What produced the numbers: numbers of two scorers are not compared without saying so."""
 
-    engine: str
-    precision: str
-    signals: Mapping[str, str]
+    engine: Text
+    precision: Text
+    signals: Mapping[Text, Text]
 
 
 class SignalColumn(Part):
@@ -47,25 +48,25 @@ class ScoreBlock(Record):
 
     route: Route
     scorer: Scorer
-    cluster: str
-    topic: str
+    cluster: Cluster
+    topic: TopicName
     identities: Mapping[Hash16, Model]
-    id: tuple[str, ...]
+    id: tuple[Id, ...]
     ts: tuple[Timestamp, ...]
-    partition: tuple[NonNegative, ...]
+    partition: tuple[Partition, ...]
     offset: tuple[NonNegative, ...]
     identity: tuple[Hash16, ...]
-    fingerprint: tuple[str | None, ...] = ()
-    conversation: tuple[str | None, ...]
-    user: tuple[str | None, ...]
-    tags: tuple[Mapping[str, str], ...]
+    fingerprint: tuple[Text | None, ...] = ()
+    conversation: tuple[Text | None, ...]
+    user: tuple[Text | None, ...]
+    tags: tuple[Mapping[Text, Text], ...]
     kept: tuple[bool, ...]
     flags: tuple[tuple[Flag, ...], ...]
     embedded: tuple[bool, ...]
     prompt_vec: str
     response_vec: str
     style: str
-    signals: Mapping[str, SignalColumn] = Field(default_factory=dict)
+    signals: Mapping[Text, SignalColumn] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _columns_are_equal(self) -> Self:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from schemas.topics import EXCHANGES
+
 State = Literal["ok", "warning", "wrong", "skipped"]
 
 MIB: Final = 1024 * 1024
@@ -14,6 +16,8 @@ DISK_WARNING: Final = 1024 * MIB
 CLOCK_WARNING: Final = 2.0
 CLOCK_WRONG: Final = 60.0
 ABSENT: Final = "does not exist"
+PRODUCERS_TIME: Final = "CreateTime"
+CODEC_REMEDY: Final = "install Keelwatch's dependencies again; cramjam reads them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,38 @@ def topics(found: Mapping[str, Sequence[str]]) -> list[DoctorFinding]:
 def _some(names: Sequence[str]) -> str:
     more = len(names) - 3
     return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
+
+
+def times(found: Mapping[str, str]) -> DoctorFinding:
+    """Whose time records bear: topic -> its `message.timestamp.type`, as the cluster tells it.
+
+    The topic of exchanges may be other people's, who may want it so.
+    """
+    theirs = [name for name, kind in found.items() if kind == PRODUCERS_TIME]
+    if not theirs:
+        return DoctorFinding("time", "ok", "ok", "the broker stamps every record")
+    message = f"{_some(theirs)}: records bear the time of whoever sent them (message.timestamp.type=CreateTime)"
+    if EXCHANGES.name in theirs:
+        message += "; an exchange without ts counts from that, however wrong that clock is: have publishers send ts"
+    return DoctorFinding("time", "ok", "create_time", message)
+
+
+def codecs(missing: Sequence[str]) -> DoctorFinding:
+    """Kafka's codecs, of which those that are `missing` cannot be read here."""
+    if not missing:
+        return DoctorFinding("codecs", "ok", "ok", "records of every codec can be read")
+    message = f"records compressed by {', '.join(missing)} cannot be read, and publishers choose the codec"
+    return DoctorFinding("codecs", "wrong", "missing", message, CODEC_REMEDY)
+
+
+def unanswered(check: str, error: BaseException) -> DoctorFinding:
+    """A question that the cluster did not answer; about rights only where it says so."""
+    name = type(error).__name__
+    if "Authorization" in name:
+        remedy = "give the user the rights to describe the cluster, its topics and its groups"
+        return DoctorFinding(check, "wrong", "refused", f"the cluster refuses to answer: {name}", remedy)
+    remedy = "run it again; if it stays, look into the broker's log"
+    return DoctorFinding(check, "wrong", "unanswered", f"the cluster did not answer: {name}", remedy)
 
 
 def clock(against: str, ahead: float, uncertain: float) -> DoctorFinding:

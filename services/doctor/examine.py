@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aiokafka.errors import KafkaError
 
@@ -13,11 +13,13 @@ from services.errors import InputError
 from services.settings import Settings
 from services.stream.broker import Broker, broker_of, recognised
 from services.stream.clients import Unreachable
+from services.stream.unpacking import missing_codecs
 
 
 async def examine(settings: Settings, start_embedder: Callable[[], object]) -> list[DoctorFinding]:
     """All findings, in the order of the flow."""
     here = [
+        core.codecs(missing_codecs()),
         local.disk(settings.data_dir),
         *await asyncio.to_thread(local.database, settings.database),
         await asyncio.to_thread(local.embedder, start_embedder),
@@ -47,12 +49,23 @@ def _reached(protocol: str, contacts: Iterable[Contact]) -> list[DoctorFinding]:
 
 
 async def _of_cluster(settings: Settings, broker: Broker) -> list[DoctorFinding]:
+    """Each question for itself: one that is not answered hides none of the others."""
     try:
         known = await recognised(broker)
-        topics = await kafka.topics(known)
+    except (KafkaError, TimeoutError) as error:
+        return [core.unanswered("topics", error)]
+
+    async def workers() -> list[DoctorFinding]:
         members = await kafka.members(known) if known.kind == "kafka" else {}
-    except (KafkaError, Unreachable, TimeoutError) as error:
-        message = f"the cluster refuses to answer: {type(error).__name__}"
-        remedy = "give the user the rights to describe the cluster, its topics and its groups"
-        return [DoctorFinding("topics", "wrong", "refused", message, remedy)]
-    return [*topics, await kafka.clock(known), core.workers(settings.database, members)]
+        return [core.workers(settings.database, members)]
+
+    asked = {"topics": kafka.topics(known), "workers": workers()}
+    found = [one for check, question in asked.items() for one in await _answered(check, question)]
+    return [*found, await kafka.clock(known)]
+
+
+async def _answered(check: str, question: Awaitable[list[DoctorFinding]]) -> list[DoctorFinding]:
+    try:
+        return await question
+    except (KafkaError, Unreachable, TimeoutError, ValueError) as error:
+        return [core.unanswered(check, error.__cause__ or error.__context__ or error)]

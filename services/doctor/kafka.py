@@ -147,6 +147,7 @@ def _failed(address: str, step: Literal["resolve", "connect", "talk", "metadata"
 
 
 GROUPS: Final = "keelwatch."
+_TIME_TYPE: Final = "message.timestamp.type"
 _APPEND_TIME: Final = 1
 
 
@@ -197,7 +198,8 @@ async def topics(broker: Broker) -> list[DoctorFinding]:
         Unreachable: if the cluster does not tell.
     """
     found = await describe(broker, all_topics())
-    return core.topics({one.topic.name: one.deviations for one in found})
+    times = {one.topic.name: dict(one.configs).get(_TIME_TYPE, "") for one in found if one.partitions}
+    return [*core.topics({one.topic.name: one.deviations for one in found}), core.times(times)]
 
 
 async def members(broker: Broker) -> Mapping[str, int]:

@@ -54,11 +54,12 @@ def decode(
         fields, flags = _parse(raw)
         fields.setdefault("id", id or id_of(origin or position))
         own = "ts" in fields
-        fields.setdefault("ts", received or _next(previous))
+        if not own:
+            fields["ts"] = _next(previous) if received is None else _arrival(received)
         truncated = _truncate(fields)
         exchange = _validated(fields)
     except FormatError as error:
-        return DeadLetter.of(raw, STEP, errors.shortened(str(error)), origin or position)
+        return DeadLetter.of(raw, STEP, errors.shortened(str(error)), origin or position, received)
     if truncated:
         flags += ("truncated",)
     if not own and received is None:
@@ -75,6 +76,15 @@ def id_of(position: Position) -> str:
     if position.cluster == FILE_CLUSTER:
         return f"f:{position.topic}/{position.offset}"
     return f"k:{position.source}/{position.offset}"
+
+
+def _arrival(received: datetime) -> datetime:
+    if not EARLIEST <= received < LATEST:
+        raise FormatError(
+            "ts: missing, and Kafka's timestamp of the record is outside [2000, 2100); send ts as ISO 8601, "
+            "or Kafka's timestamp in milliseconds"
+        )
+    return received
 
 
 def _next(previous: datetime | None) -> datetime:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +27,7 @@ from services.stream.clients import (
     partitions_of,
     read_records,
 )
-from services.stream.messages import ORIGIN_HEADER
+from services.stream.messages import ORIGIN_HEADER, kafka_time
 
 _KNOWN: Final = {topic.name for topic in (*TOPICS, *dead_topics())}
 _BLOCK: Final = {"scorer", "identities", "prompt_vec", "signals"}
@@ -96,8 +95,7 @@ def _kind(topic: str, raw: bytes) -> str:
 def _exchange(record: ConsumerRecord, raw: bytes, cluster: str) -> str:
     """The exchange with its id and time, as `score` takes it in."""
     position = Position(cluster=cluster, topic=record.topic, partition=record.partition, offset=record.offset)
-    moment = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-    item = decode(raw, position, received=moment, origin=_origin(record))
+    item = decode(raw, position, received=kafka_time(record.timestamp / 1000), origin=_origin(record))
     if not isinstance(item, Received):
         return _as_it_is(raw)
     return item.exchange.model_dump_json(exclude_none=True, exclude_defaults=True)

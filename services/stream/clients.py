@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLarg
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from services.errors import InputError, UnknownOutcome
+from services.stream import unpacking
 from services.stream.broker import Broker, options, recognised
 
 REMEDY: Final = "`keelwatch doctor` says why"
@@ -38,7 +39,9 @@ async def connected_broker(broker: Broker) -> Broker:
 
     Raises:
         Unreachable: if it does not answer.
+        InputError: if records of some codec could not be read.
     """
+    unpacking.check_codecs()
     try:
         return await recognised(broker)
     except (KafkaError, OSError) as error:
@@ -69,6 +72,7 @@ async def consumer(broker: Broker, group: str | None = None) -> AsyncIterator[AI
     Raises:
         Unreachable: if the cluster does not answer, now or within the block.
     """
+    unpacking.install()
     client = AIOKafkaConsumer(group_id=group, **options(broker).consumer)
     try:
         await client.start()

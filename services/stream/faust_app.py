@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from mode.threads import WorkerThread
 
 from services.flow import topics_of
+from services.stream import unpacking
 from services.stream.broker import Broker, options
 from services.stream.step_loop import StepLoop
 
@@ -136,6 +137,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
         await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: Any) -> Any:
+        unpacking.install()
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = cast(_App, self.app).fetch_wait_ms
         return consumer

@@ -48,6 +48,7 @@ from services.stream.messages import (
 )
 from services.stream.sink import SinkHandler
 from services.stream.stateful import ALERT, DETECT, AlertStateStore, DetectStateStore, HandlerResources, Stateful
+from services.stream.unpacking import UnreadableBytes
 
 EVALUATE: Final = "evaluate"
 RECORD: Final = "record"
@@ -102,7 +103,7 @@ class ScoreHandler(_Stateless):
             if isinstance(item, Received):
                 received.append(item)
             elif isinstance(item, DeadLetter):
-                made.append(outgoing_dead_letter(item.model_copy(update={"first_seen": message.ts}), message.topic))
+                made.append(outgoing_dead_letter(item, message.topic))
             else:
                 made.append(item)
         scored = self._score(received)
@@ -112,6 +113,8 @@ class ScoreHandler(_Stateless):
 
 
 def _decoded(message: TopicMessage, cluster: str) -> Received | DeadLetter | OutgoingRecord:
+    if isinstance(message.value, UnreadableBytes):
+        return dead_letter(message, ScoreHandler.name, message.value.reason, cluster)
     header = message.header(ORIGIN_HEADER)
     origin = None
     if header is not None:

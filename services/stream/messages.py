@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from pydantic import ValidationError
@@ -23,6 +23,7 @@ from schemas.sample import Sample
 from schemas.score import ScoreBlock
 from schemas.topics import TOPICS, Topic, dead_topics
 from services.failpoints import reach
+from services.stream.unpacking import UnreadableBytes
 
 ORIGIN_HEADER: Final = "keelwatch-origin"
 """Header of a dead letter that is sent again: the place where it stood at first, a position as JSON."""
@@ -87,6 +88,8 @@ def decode_record(topic: str, raw: bytes | None) -> Record | Undecodable:
         KeyError: if Keelwatch has no such topic.
     """
     names = _BY_NAME[topic].records
+    if isinstance(raw, UnreadableBytes):
+        return Undecodable(raw.reason)
     if not raw:
         return Undecodable("record: empty; send one JSON object")
     name = names[-1] if len(names) > 1 and _KIND.search(raw) else names[0]
@@ -114,6 +117,18 @@ def _reason(error: ValidationError) -> str:
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     text = " ".join(f"{path}: {found[0]['msg']}{more}".split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def kafka_time(seconds: float | None) -> datetime:
+    """Kafka's timestamp as a time. It may be any 64 bits: what no calendar holds is the nearest that one does."""
+    try:
+        return _FIRST if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return _LAST if seconds and seconds > 0 else _FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +221,8 @@ def outgoing_dead_letter(letter: DeadLetter, topic: str) -> OutgoingRecord:
 
 def dead_letter(message: TopicMessage, step: str, reason: str, cluster: str) -> OutgoingRecord:
     """The dead letter of a message that cannot be decoded."""
-    letter = DeadLetter.of(message.value, step, reason, message.position(cluster))
-    return outgoing_dead_letter(letter.model_copy(update={"first_seen": message.ts}), message.topic)
+    letter = DeadLetter.of(message.value, step, reason, message.position(cluster), message.ts)
+    return outgoing_dead_letter(letter, message.topic)
 
 
 Unread = list[tuple[TopicMessage, str]]

@@ -31,6 +31,7 @@ from services.stream.messages import Handler, OutgoingRecord, outgoing
 from services.stream.process_health import HealthConfig, health_running
 from services.stream.producer import Producer, SendCheck
 from services.stream.step_loop import StepLimits, StepLoop
+from services.stream.unpacking import check_codecs
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _STOP_SECONDS: Final = 7.0  # for the steps, and again for faust: a supervisor waits 15 s
@@ -85,8 +86,9 @@ class StreamRunner:
         """Run until `stop`; the exit code: 70 when faust ended by itself, or the broker did not come in time.
 
         Raises:
-            InputError: if a topic is missing, or `keelwatch up` works on the same topics.
+            InputError: if a topic is missing, a codec cannot be read, or `keelwatch up` works on the same topics.
         """
+        check_codecs()
         handlers = self._job.handlers(self._cluster)
         found = await self._connected(handlers)
         if found is None:

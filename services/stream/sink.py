@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from schemas.base import Record
+from schemas.dead_letter import DeadLetter
 from schemas.topics import dead_topics
 from services.store import parks
 from services.store.engine import Conflict
@@ -67,8 +68,11 @@ class SinkHandler:
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Apply a batch, or park what cannot be."""
         items, unread = await self._threads.cpu.run(partial(decode_items, messages))
-        dead = await self._occupied(partial(self._apply_items, items))
-        return Handled(await self._letters([*unread, *dead]))
+        lost = [(message, reason) for message, reason in unread if message.topic in _DEAD_LETTER_TOPICS]
+        rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
+        counted = await self._counted(lost)
+        dead = await self._occupied(partial(self._apply_items, [*items, *counted]))
+        return Handled(await self._letters([*rest, *dead]))
 
     async def resume(self) -> Handled | None:
         """Apply some of what waits of one route that is to be tried again; None when there is none."""
@@ -92,6 +96,25 @@ class SinkHandler:
             return await self._threads.database.run(work)
         except Conflict as conflict:
             raise Occupied(str(conflict)) from conflict
+
+    async def _counted(self, lost: Unread) -> list[Item]:
+        """What is no dead letter, on a topic of them, is counted like one, and stays there, where people read it.
+
+        A dead letter of its own would be read here again, and go round for ever.
+        """
+        for message, reason in lost:
+            where = (message.topic, message.partition, message.offset)
+            LOG.error("%s: no dead letter at %s/%d/%d: %s", self.name, *where, reason)
+        cluster = await self._tools.cluster() if lost else ""
+        return [
+            (
+                message,
+                DeadLetter.of(
+                    message.value, self.name, f"no dead letter: {reason}", message.position(cluster), message.ts
+                ),
+            )
+            for message, reason in lost
+        ]
 
     async def _letters(self, dead: Unread) -> Sequence[OutgoingRecord]:
         for message, _ in dead:

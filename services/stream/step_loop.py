@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from schemas.topics import SCORES
@@ -23,7 +22,7 @@ from services.observability.metrics import StreamMeters
 from services.observability.watchdog import EXIT_FAILED, Progress
 from services.store.engine import Conflict
 from services.stream.clients import is_dependency
-from services.stream.messages import Handled, Handler, OutgoingRecord, TopicMessage
+from services.stream.messages import Handled, Handler, OutgoingRecord, TopicMessage, kafka_time
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _CONFLICTS: Final = 5
@@ -174,7 +173,7 @@ class StepLoop:
 
     async def _handle(self, events: Sequence[Event]) -> None:
         """Have the messages handled, and keep what came of it once the broker has all that is sent."""
-        messages = [_message(event) for event in events]
+        messages = [message_of(event) for event in events]
         with self._meters.stage(self.handler.name, "handle"):
             handled = await self._patiently(lambda: self.handler.handle(messages))
         await self._deliver(handled)
@@ -284,7 +283,8 @@ def _lanes(records: Sequence[OutgoingRecord]) -> list[list[OutgoingRecord]]:
     return list(lanes.values())
 
 
-def _message(event: Event) -> TopicMessage:
+def message_of(event: Event) -> TopicMessage:
+    """The message of an event. Never raises: all of it but the place is whatever somebody sent."""
     message = event.message
     headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
     return TopicMessage(
@@ -292,6 +292,6 @@ def _message(event: Event) -> TopicMessage:
         partition=message.partition,
         offset=message.offset,
         value=message.value or b"",
-        ts=datetime.fromtimestamp(message.timestamp, UTC),
+        ts=kafka_time(message.timestamp),
         headers=tuple((str(name), bytes(value or b"")) for name, value in headers),
     )

@@ -17,11 +17,14 @@ from threading import Thread
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from schemas.topics import EXCHANGES
 from services.doctor import core, kafka
 from services.doctor.core import Contact
 from services.stream.broker import Broker, Security, options, recognised
+from services.stream.topics import all_topics, create
 from tests.support.brokers import PASSWORD, USER, Kafka, certificate, unused_ports
 from tests.support.kafka import Cluster
+from tests.support.streams import Worker, groups, remove_topics, running, until
 
 
 def finding(address: str, security: Security, patience: float = 5.0) -> core.DoctorFinding:
@@ -155,7 +158,9 @@ def test_the_embedded_broker_is_well(embedded_broker: Cluster) -> None:
     assert asyncio.run(kafka.clock(embedded_broker.broker)).state in {"ok", "skipped"}
 
 
-def test_the_command_finds_missing_and_deviating_topics(own_kafka: Kafka, tmp_path: Path) -> None:
+def test_the_command_finds_missing_and_deviating_topics_and_a_healthy_cluster_well(
+    own_kafka: Kafka, tmp_path: Path
+) -> None:
     environment = {"KEELWATCH_KAFKA_BOOTSTRAP": own_kafka.bootstrap, "KEELWATCH_DATA_DIR": str(tmp_path)}
     code, found = _doctor(environment)
     assert code == 1
@@ -169,6 +174,17 @@ def test_the_command_finds_missing_and_deviating_topics(own_kafka: Kafka, tmp_pa
     lines = _run(environment).stdout
     assert "keelwatch.exchanges retention.ms: 604800001 instead of 604800000" in lines
     assert "-> `keelwatch topics check` shows all of it" in lines
+
+    broker = asyncio.run(recognised(Broker(own_kafka.bootstrap)))
+    remove_topics(broker, [EXCHANGES])
+    asyncio.run(create(broker, all_topics()))
+    database = f"sqlite:///{tmp_path / 'keelwatch.db'}"
+    with running(Worker(tmp_path, broker, "detect,record", database)):  # two groups: kafka-doctor-two-groups
+        until(lambda: set(groups(broker, ("detect", "record")).values()) == {("Stable", 1)}, "the worker has joined")
+        code, found = _doctor({**environment, "KEELWATCH_DATABASE_URL": database})
+    assert {name: one["state"] for name, one in found.items() if one["state"] != "ok"} == {}
+    looked = {"broker", "codecs", "topics", "time", "workers", "clock", "disk", "database", "embedder", "monitor"}
+    assert (code, set(found)) == (0, looked)
 
 
 @pytest.mark.processes

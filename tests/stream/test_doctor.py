@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from sqlalchemy import create_engine, text
 
 from services.doctor import core, local
@@ -68,6 +69,27 @@ def test_topics() -> None:
     found = core.topics({"a": ("does not exist",), "b": ("retention.ms: 1 instead of 2",), "c": good})
     assert [outcome(one) for one in found] == [("wrong", "missing"), ("wrong", "deviating")]
     assert outcome(core.topics({"a": ("partitions: 4 instead of 6",)})[0]) == ("warning", "deviating")
+
+
+def test_whose_time_records_bear_is_said_and_is_no_fault() -> None:
+    assert outcome(core.times({"keelwatch.exchanges": "LogAppendTime", "keelwatch.scores": ""})) == ("ok", "ok")
+    theirs = core.times({"keelwatch.exchanges": "CreateTime", "keelwatch.scores": "LogAppendTime"})
+    assert outcome(theirs) == ("ok", "create_time")
+    assert "have publishers send ts" in theirs.message
+    assert "have publishers" not in core.times({"keelwatch.scores": "CreateTime"}).message
+
+
+def test_codecs() -> None:
+    assert outcome(core.codecs([])) == ("ok", "ok")
+    found = core.codecs(["snappy", "lz4"])
+    assert outcome(found) == ("wrong", "missing")
+    assert "snappy, lz4" in found.message
+
+
+def test_only_a_refusal_is_about_rights() -> None:
+    assert outcome(core.unanswered("topics", TopicAuthorizationFailedError())) == ("wrong", "refused")
+    found = core.unanswered("workers", KafkaConnectionError())
+    assert (outcome(found), "rights" in found.remedy) == (("wrong", "unanswered"), False)
 
 
 def test_a_database_that_is_new_migrated_old_newer_or_none(new_url: Callable[[], str], tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ _TIMES = st.datetimes(
     EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None) - timedelta.resolution, timezones=st.just(UTC)
 )
 _PLAIN: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
-    str: st.text(),
-    int: st.integers(0, 2**63),
+    str: st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")),
+    int: st.integers(0, 2**31 - 1),
     float: _FINITE,
     bool: st.booleans(),
     type(None): st.none(),
@@ -95,7 +95,7 @@ def score_blocks(draw: Callable[[st.SearchStrategy[Any]], Any]) -> ScoreBlock:
         name: base64.b64encode(bytes([draw(st.integers(0, 59))]) * (2 * n * width)).decode()
         for name, width in widths.items()
     }
-    signals = draw(st.dictionaries(st.text(), _columns(n), max_size=2))
+    signals = draw(st.dictionaries(_PLAIN[str], _columns(n), max_size=2))
     plain = {name: draw(_of_type(hints[name])) for name in ("route", "scorer", "cluster", "topic")}
     return ScoreBlock(identities=identities, signals=signals, **plain, **column, **vectors)
 
@@ -115,6 +115,8 @@ def _columns(n: int) -> st.SearchStrategy[SignalColumn]:
 def _of_model(model: type[BaseModel]) -> st.SearchStrategy[Any]:
     hints = typing.get_type_hints(model, include_extras=True)
     fields = {name: _of_type(hints[name]) for name in model.model_fields}
+    if model is DeadLetter:
+        fields["raw"] = st.binary().map(lambda raw: base64.b64encode(raw).decode())
     return st.fixed_dictionaries(fields).map(lambda values: model(**values))
 
 
