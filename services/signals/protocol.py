@@ -45,6 +45,7 @@ class ScoredText:
         prompt: the last user message.
         response: the content of the answer, empty when it has none.
         user_text: every user message; system_text: every system and developer message.
+        cut: more was said than is here.
     """
 
     exchange: Exchange
@@ -53,6 +54,7 @@ class ScoredText:
     response: str
     user_text: str
     system_text: str
+    cut: bool = False
 
 
 class Signal(Protocol):
