@@ -20,7 +20,8 @@ from services import monitor
 from services.doctor import core
 from services.doctor.core import DoctorFinding
 from services.errors import InputError
-from services.store.engine import StoreError, alembic_config, parse_url, without_password
+from services.store.engine import StoreError, alembic_config, fault_words, parse_url, without_password
+from services.store.refusals import refusal_of
 
 _CONNECT_SECONDS = 5
 
@@ -90,8 +91,9 @@ def _sqlite(url: URL) -> list[DoctorFinding]:
         with engine.connect() as connection:
             return [_revision(connection, url)]
     except DBAPIError as error:
-        what = " ".join(str(error.orig).split())
-        return [_wrong(url, "unusable", what, "name another path after sqlite:/// in KEELWATCH_DATABASE_URL")]
+        return [
+            _wrong(url, "unusable", fault_words(error), "name another path after sqlite:/// in KEELWATCH_DATABASE_URL")
+        ]
     finally:
         engine.dispose()
 
@@ -106,30 +108,11 @@ def _server(url: URL) -> list[DoctorFinding]:
             ahead = begin + took / 2 - there.timestamp()
             return [_revision(connection, url), core.clock("the database's", ahead, took / 2)]
     except DBAPIError as error:
-        return [_refused(url, " ".join(str(error.orig).split()))]
+        words = fault_words(error)
+        found = refusal_of(words)
+        return [_wrong(url, found.cause, words, found.remedy)]
     finally:
         engine.dispose()
-
-
-def _refused(url: URL, words: str) -> DoctorFinding:
-    """PostgreSQL's words, which are stable, tell the causes apart."""
-    user = "correct user and password in KEELWATCH_DATABASE_URL"
-    causes = {
-        "authentication failed": ("wrong_password", user),
-        "no password supplied": ("wrong_password", user),
-        "does not exist": (
-            "missing",
-            "create the database and its user, or correct their names in KEELWATCH_DATABASE_URL",
-        ),
-        "could not translate host": ("unresolved", "correct the host in KEELWATCH_DATABASE_URL"),
-        "failed to resolve host": ("unresolved", "correct the host in KEELWATCH_DATABASE_URL"),
-        "refused": ("refused", "start the server, or correct host and port in KEELWATCH_DATABASE_URL"),
-        "timeout": ("no_answer", "look for a firewall or a hung server between here and there"),
-    }
-    cause, remedy = next(
-        (found for part, found in causes.items() if part in words), ("unreachable", "check the server")
-    )
-    return _wrong(url, cause, words, remedy)
 
 
 def _revision(connection: Connection, url: URL) -> DoctorFinding:

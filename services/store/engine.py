@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import InputError
 from services.store import dialect
+from services.store.refusals import refusal_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,6 +35,14 @@ FORMS: Final = "sqlite:///path/to/keelwatch.db or postgresql://user:password@hos
 
 class StoreError(InputError):
     """The database cannot be used as asked; the message is one line with the remedy."""
+
+
+class UnopenedError(StoreError):
+    """The database cannot be opened now: why in the driver's words, and whether that may heal by waiting."""
+
+    def __init__(self, message: str, *, reason: str, heals: bool) -> None:
+        super().__init__(message)
+        self.reason, self.heals = reason, heals
 
 
 class Conflict(Exception):  # noqa: N818
@@ -101,7 +109,8 @@ def open_database(url: str, *, create: bool = True) -> Database:
     """Open the database at `url` and bring its tables up to date; a listing passes `create=False`.
 
     Raises:
-        StoreError: if the URL is none, or the database cannot be reached, read or migrated.
+        UnopenedError: if the database cannot be reached or read.
+        StoreError: if the URL is none, or the tables cannot be brought up to date.
     """
     parsed = parse_url(url)
     _check_file(parsed, create)
@@ -114,7 +123,13 @@ def open_database(url: str, *, create: bool = True) -> Database:
             upgrade(connection)
     except DBAPIError as error:
         engine.dispose()
-        raise StoreError(f"cannot open the database {without_password(parsed)}: {_words(error)}") from error
+        words = fault_words(error)
+        found = refusal_of(words, file=parsed.drivername == "sqlite")
+        raise UnopenedError(
+            f"cannot open the database {without_password(parsed)}: {words}; {found.remedy}",
+            reason=words,
+            heals=found.heals and is_unavailable(error),
+        ) from error
     except CommandError as error:
         engine.dispose()
         raise StoreError(
@@ -227,14 +242,6 @@ def _check_file(url: URL, create: bool) -> None:
         raise StoreError(f"there is no database {path}; name the one that replay or up wrote, as sqlite:///PATH")
 
 
-def _words(error: DBAPIError) -> str:
-    text = " ".join(str(error.orig).split())
-    if isinstance(error.orig, sqlite3.Error):
-        remedies = {
-            "not a database": "name another path after sqlite:///",
-            "locked": "stop the other process that writes to it; several writers need postgresql://",
-            "readonly": "give this user the right to write the file and its folder",
-            "unable to open": "give this user the right to read and write the file and its folder",
-        }
-        return next((f"{text}; {remedy}" for part, remedy in remedies.items() if part in text), text)
-    return f"{text}; check that the server runs and that the URL is right"
+def fault_words(error: DBAPIError) -> str:
+    """What the driver said, on one line. Of a database that cannot be reached, and not of what was written to it."""
+    return " ".join(str(error.orig).split())

@@ -129,6 +129,13 @@ def error_text(error: Exception) -> str:
     return text or type(error).__name__
 
 
+def fault_text(error: Exception) -> str:
+    """Why a dependency is waited for, on one line: the words of its client or driver, which quote no record."""
+    words = error_text(getattr(error, "orig", None) or error)
+    name = type(error).__name__
+    return name if words == name else f"{name}: {words}"
+
+
 @dataclass(frozen=True, slots=True)
 class ReadUntil:
     """When reading ends: after `idle` seconds without a record (None: never), or at the `ends` of its partitions."""

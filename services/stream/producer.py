@@ -21,7 +21,7 @@ from schemas.position import Position
 from services.errors import NotSent, UnknownOutcome
 from services.offload import running
 from services.stream.broker import Broker, options, recognised
-from services.stream.clients import is_dependency
+from services.stream.clients import fault_text, is_dependency
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 FORGIVEN_AFTER: Final = 30.0
@@ -213,5 +213,5 @@ class ConnectingProducer:
             except Exception as error:
                 if not is_dependency(error):
                     raise
-                LOG.warning("waits for the broker: %s", type(error).__name__)
+                LOG.warning("waits for the broker: %s", fault_text(error))
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -24,7 +24,7 @@ from services.observability.metrics import StreamMeters
 from services.observability.watchdog import EXIT_FAILED
 from services.ports import Publish
 from services.stream.broker import Broker, recognised
-from services.stream.clients import is_dependency, partitions
+from services.stream.clients import fault_text, is_dependency, partitions
 from services.stream.consumer_groups import UP_GROUP, check_alone
 from services.stream.faust_app import attach_all, make_app
 from services.stream.messages import Handler, OutgoingRecord, outgoing
@@ -148,9 +148,9 @@ class StreamRunner:
             except Exception as error:
                 if not is_dependency(error):
                     raise
-                LOG.warning("waits for the broker: %r", error)
+                LOG.warning("waits for the broker: %s", fault_text(error))
                 if time.monotonic() > until:
-                    LOG.critical("the broker did not come in time: %r", error)
+                    LOG.critical("the broker did not come in time: %s", fault_text(error))
                     return None
                 await asyncio.sleep(_CONNECT_SECONDS)
             else:

@@ -21,7 +21,7 @@ from services.failpoints import reach, stay
 from services.observability.metrics import StreamMeters
 from services.observability.watchdog import EXIT_FAILED, Progress
 from services.store.engine import Conflict
-from services.stream.clients import is_dependency
+from services.stream.clients import fault_text, is_dependency
 from services.stream.messages import Handled, Handler, OutgoingRecord, TopicMessage, kafka_time
 
 LOG: Final = logging.getLogger("keelwatch.stream")
@@ -270,7 +270,7 @@ class StepLoop:
         if self.waiting_since is None:
             self.waiting_since = now
         waited = now - self.waiting_since
-        LOG.warning("%s: waits for a dependency, %.1f s so far: %r", self.handler.name, waited, error)
+        LOG.warning("%s: waits for a dependency, %.1f s so far: %s", self.handler.name, waited, fault_text(error))
         if waited >= self._limits.patience:
             raise GaveUp(f"{self.handler.name}: waited {waited:.0f} s for a dependency") from error
 

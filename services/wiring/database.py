@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -21,9 +22,8 @@ from services.store import api_keys
 from services.store.api_keys import ApiKey
 from services.store.engine import (
     Database,
-    StoreError,
+    UnopenedError,
     claim_database,
-    is_unavailable,
     open_database,
     parse_url,
     without_password,
@@ -40,35 +40,47 @@ def claim_for_worker(stack: ExitStack, url: str) -> Database:
 
 
 def open_available_database(stack: ExitStack, url: str) -> Database:
-    """The database; one that is away is waited for, as it would be later."""
+    """The database; one that is away is waited for, as it would be later.
+
+    Raises:
+        StoreError: at once for what waiting does not mend, such as a wrong password; else when the wait is over.
+    """
     until = time.monotonic() + _DATABASE_SECONDS
-    with _logging_the_wait(without_password(parse_url(url))):
+    with _logging_the_wait(without_password(parse_url(url))) as wait:
         while True:
             try:
                 database = open_database(url)
-            except StoreError as error:
-                if error.__cause__ is None or not is_unavailable(error.__cause__) or time.monotonic() > until:
+            except UnopenedError as error:
+                if not error.heals or time.monotonic() > until:
                     raise
+                wait.reason = error.reason
                 time.sleep(1.0)
             else:
                 stack.callback(database.close)
                 return database
 
 
+@dataclass(slots=True)
+class _Wait:
+    """What is waited for, as far as it is known."""
+
+    reason: str = "no answer yet"
+
+
 @contextmanager
-def _logging_the_wait(database: str) -> Iterator[None]:
+def _logging_the_wait(database: str) -> Iterator[_Wait]:
     """Say every few seconds that the database is waited for; from a thread, since an attempt may itself hang."""
-    done, begin = threading.Event(), time.monotonic()
+    done, begin, wait = threading.Event(), time.monotonic(), _Wait()
 
     def tell() -> None:
         while not done.wait(_TELL_SECONDS):
-            waited = round(time.monotonic() - begin)
-            open_log().warning("waits for the database", database=database, seconds=waited, most=_DATABASE_SECONDS)
+            told = {"seconds": round(time.monotonic() - begin), "most": _DATABASE_SECONDS, "reason": wait.reason}
+            open_log().warning("waits for the database", database=database, **told)
 
     teller = threading.Thread(target=tell, name="teller", daemon=True)
     teller.start()
     try:
-        yield
+        yield wait
     finally:
         done.set()
         teller.join()

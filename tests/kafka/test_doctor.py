@@ -158,9 +158,7 @@ def test_the_embedded_broker_is_well(embedded_broker: Cluster) -> None:
     assert asyncio.run(kafka.clock(embedded_broker.broker)).state in {"ok", "skipped"}
 
 
-def test_the_command_finds_missing_and_deviating_topics_and_a_healthy_cluster_well(
-    own_kafka: Kafka, tmp_path: Path
-) -> None:
+def test_the_command_finds_missing_and_deviating_topics_and_health(own_kafka: Kafka, tmp_path: Path) -> None:
     environment = {"KEELWATCH_KAFKA_BOOTSTRAP": own_kafka.bootstrap, "KEELWATCH_DATA_DIR": str(tmp_path)}
     code, found = _doctor(environment)
     assert code == 1
