@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -29,6 +30,7 @@ WORKER_GROUPS: Final = tuple(
 _DESCRIBE_ATTEMPTS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 1.0
+_DEAL_SECONDS: Final = 15.0
 _STILL: Final = "the broker forgets within a minute a process that has ended"
 
 
@@ -87,8 +89,19 @@ class PartitionOwners:
     Asks over a connection that is kept. The embedded broker does not tell, and has no partition added.
     """
 
-    def __init__(self, broker: Broker, groups: Mapping[str, Sequence[str]]) -> None:
-        """`groups` are the consumer groups, each with the topics that it reads."""
+    def __init__(
+        self,
+        broker: Broker,
+        groups: Mapping[str, Sequence[str]],
+        deal: Callable[[str], object] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`groups` are the consumer groups, each with the topics that it reads.
+
+        `deal` asks for a group to be dealt anew: one that is settled, and leaves a partition to nobody, stays so.
+        """
+        self._deal, self._clock = deal, clock
+        self._asked: dict[str, float] = {}
         self._broker, self._groups = broker, {group: names for group, names in groups.items() if names}
         self._known: Broker | None = None
         self._admin: AIOKafkaAdminClient | None = None
@@ -102,9 +115,12 @@ class PartitionOwners:
             names = sorted({name for some in self._groups.values() for name in some})
             partitions = await describe_partitions(admin, names)
             for group, topics in self._groups.items():
-                owned = await _owned(admin, group)
+                settled, owned = await _owned(admin, group)
                 unread = sorted({one for name in topics for one in partitions.get(name, ())} - owned)
                 if unread:
+                    if settled and self._clock() - self._asked.get(group, -_DEAL_SECONDS) >= _DEAL_SECONDS:
+                        self._asked[group] = self._clock()
+                        self._deal(group)
                     more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
                     return f"nobody in {group} reads {unread[0].topic}[{unread[0].partition}]{more}"
         except BaseException:

@@ -55,6 +55,16 @@ async def leave_group(consumer: Any) -> None:
         LOG.warning("%s: did not let %s leave: %r", coordinator.group_id, instance, error)
 
 
+def rejoin(app: faust.App) -> None:
+    """Have the app's group dealt anew. The leader alone brings that about; of all others the broker takes no notice.
+
+    A member with a name of its own that comes back is given what it had, without a look at the topics: partitions
+    that were added meanwhile, and topics that were made anew, are then nobody's, and aiokafka never notices.
+    """
+    thread = app.consumer._thread
+    thread.thread_loop.call_soon_threadsafe(thread._consumer._coordinator.request_rejoin)
+
+
 class _Left(Response):  # type: ignore[misc]
     API_KEY: ClassVar = 13
     API_VERSION: ClassVar = 3

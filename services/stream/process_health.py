@@ -28,6 +28,7 @@ from services.store import write_probes
 from services.store.engine import is_locked, parse_url
 from services.stream.broker import HOST, Broker, BrokerKind, options, recognised
 from services.stream.consumer_groups import PartitionOwners, groups_of
+from services.stream.faust_app import rejoin
 from services.stream.producer import SendCheck
 
 GRACE_SECONDS: Final = 12
@@ -198,7 +199,9 @@ async def health_running(config: HealthConfig, process: StreamProcess) -> AsyncI
         "steps": lambda: waiting_check(process),
         **config.checks,
     }
-    owners = PartitionOwners(config.broker, groups_of(config.names, together=config.together))
+    owners = PartitionOwners(
+        config.broker, groups_of(config.names, together=config.together), lambda group: _deal_anew(process, group)
+    )
     checks["owners"] = owners.check
     store = None if config.database is None else DatabaseCheck(config.database, config.broker.instance or "worker")
     if store is not None:
@@ -292,3 +295,9 @@ def _waiting(process: StreamProcess) -> set[str]:
 def _busy(process: StreamProcess) -> set[str]:
     """Topics whose step has a batch in hand."""
     return {topic for step in process.steps if step.busy for topic in topics_of(step.handler.name)}
+
+
+def _deal_anew(process: StreamProcess, group: str) -> None:
+    for app in process.apps:
+        if app.conf.id == group and not joining(app):
+            rejoin(app)

@@ -282,7 +282,8 @@ class Stateful(Generic[S]):
             mine = None if kept.is_parked else fault
             parking = replace(kept.parking, fault=kept.parking.fault or mine)
             return _Turn(replace(kept, parking=parking), left=tuple(message for message, _ in items))
-        taken = take_in_order(self.name, route, (kept.now, ()), items, partial(self._advanced, route))
+        so_far: tuple[S, tuple[OutgoingRecord, ...]] = (kept.now, ())
+        taken = take_in_order(self.name, route, so_far, items, partial(self._advanced, route))
         self._tools.tick()
         state, sent = taken.state
         done = [record for _, record in items[: taken.n]]
@@ -324,7 +325,8 @@ class Stateful(Generic[S]):
         held = self._condemned.pop(route, None)
         if held is not None:  # the state cannot be read, or what became of it cannot be saved
             return _Turn(replace(kept, parking=Parking(fault=held)))
-        taken = take_again(self.name, (kept.now, ()), waiting, partial(self._advanced, route))
+        so_far: tuple[S, tuple[OutgoingRecord, ...]] = (kept.now, ())
+        taken = take_again(self.name, so_far, waiting, partial(self._advanced, route))
         state, sent = taken.state
         through = waiting.records[taken.n - 1][0] if taken.n else None
         parking = Parking(fault=taken.fault, through=through)

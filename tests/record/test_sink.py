@@ -54,7 +54,7 @@ OTHERS = {  # tables of other steps
         "fire_times",
         "receivers",
     ),
-    *("pictures", "run_answers", "runs", "schedules"),
+    *("parked_records", "parked_routes", "pictures", "run_answers", "runs", "schedules", "write_probes"),
 }
 # How often a state was saved and where a fact stands in the journal depend on how the records came.
 ARRIVAL = {

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.store.parks import ParkedRoute
 from services.store.route_status import BlindSpot, RouteFacts, StreamStatus, is_current, learned, status_of
 
 NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
@@ -69,3 +70,10 @@ def test_progress_of_learning_is_no_finding() -> None:
     progress = stream("learning", "baseline", None, baseline=None, n=350)
     assert learned([progress, stream(n=900)]) == 350
     assert not is_current(progress, RouteFacts(NOW, None))
+
+
+def test_a_route_on_which_a_step_fails_is_blind_whatever_else_is_known_of_it() -> None:
+    park = ParkedRoute("detect", "a", "ValueError in services.vectors, line 25", "1", EARLIER, 1, False, 12, 4096, 0)
+    for facts in (RouteFacts(NOW, PINNED, (), [park]), RouteFacts(None, None, (), [park])):
+        found = status_of(facts, NOW)
+        assert (found.watch, found.parked, found.is_silent_alone) == ("blind", (park,), False)

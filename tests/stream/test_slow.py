@@ -63,6 +63,7 @@ async def watched(embedder: Slow, until: Callable[[list[int], list[float]], bool
     async def send(_: object) -> None:
         await asyncio.sleep(0)
 
+    ExchangeScorer(SeededEmbedder(), lambda route: RoutePolicy()).warm()  # what is compiled at first takes a second
     scorer = ExchangeScorer(embedder, lambda route: RoutePolicy(), tick=progress.tick)
     loop = StepLoop(ScoreHandler(scorer.score, cpu, cluster), send, lambda: 1, progress=progress, die=lambda _: None)
 
