@@ -16,10 +16,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
-import cramjam
 from aiokafka.consumer import fetcher
 from aiokafka.record import default_records, legacy_records
 from mode.utils.queues import ThrowableQueue
+
+try:
+    import cramjam
+except ImportError:  # a system without it says so: see `unpacking.check_codecs`
+    cramjam = None
 
 MIB: Final = 1024 * 1024
 BATCH_BYTES: Final = 16 * MIB
@@ -36,7 +40,7 @@ class BatchTooLarge(ValueError):  # noqa: N818
     """A batch that unpacks to more than `BATCH_BYTES`; the text is for people."""
 
     def __init__(self) -> None:
-        super().__init__(f"unpack to more than {BATCH_BYTES // MIB} MiB; send smaller batches")
+        super().__init__(f"more than {BATCH_BYTES // MIB} MiB; send smaller batches")
 
 
 def install() -> None:
@@ -122,6 +126,8 @@ class BoundedFetch(fetcher.FetchResult):  # type: ignore[misc]
 
     def getall(self, max_records: int | None = None) -> list[Any]:
         """The next records; none when the poll has enough."""
+        if not self.has_more():
+            return []
         loop = asyncio.get_running_loop()
         if loop not in self._polls:
             self._polls[loop] = 0

@@ -152,9 +152,10 @@ class _Batch:
         batch = self._batch
         many = batch.next_offset - offset
         what = "the record" if many == 1 else f"{many} records of one batch"
-        known = isinstance(error, BatchTooLarge)
-        why = error if known else f"cannot be unpacked ({type(error).__name__}); look at the program that sent it"
-        reason = f"record: {what} {why}"
+        if isinstance(error, BatchTooLarge):
+            reason = f"record: {what} would unpack to {error}"
+        else:
+            reason = f"record: {what} cannot be unpacked ({type(error).__name__}); look at the program that sent it"
         stamp = getattr(batch, "max_timestamp", None) or -1
         return _UnreadRecord(offset, stamp, 0, UnreadableBytes.of(self._raw[self._place], reason))
 
