@@ -23,7 +23,7 @@ from mode.utils.queues import ThrowableQueue
 try:
     import cramjam
 except ImportError:  # a system without it says so: see `unpacking.check_codecs`
-    cramjam = None
+    cramjam = None  # type: ignore[assignment]
 
 MIB: Final = 1024 * 1024
 BATCH_BYTES: Final = 16 * MIB

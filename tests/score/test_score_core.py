@@ -90,7 +90,7 @@ def test_texts_that_are_long_together_are_cut_and_flagged_and_the_identity_stays
 
     def of(system):
         turns = [("system", system), ("user", first), ("user", prompt)]
-        messages = [{"role": role, "content": text} for role, text in turns]
+        messages = tuple({"role": role, "content": text} for role, text in turns)
         return scorer(look).score([received(prompt=messages, response="a")]).blocks[0]
 
     fits, beyond, other = of("s" * room), of("s" * (room + 1)), of("s" * room + "t")
