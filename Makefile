@@ -24,7 +24,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos rebalance outages parity check docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos rebalance suspended outages parity check docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -110,6 +110,9 @@ bench-updates: $(STAMP) ## silent updates found, clean and narrowing streams lef
 
 rebalance: $(STAMP) ## workers join, leave and are killed under traffic (needs Apache Kafka and PostgreSQL)
 	$(RUN) -m tests.chaos.rebalance $(REBALANCE_ARGS)
+
+suspended: $(STAMP) ## a worker is suspended past its session, under traffic (needs Apache Kafka and PostgreSQL)
+	@$(RUN) -m tests.chaos.suspended $(SUSPENDED_ARGS)
 
 outages: $(STAMP) ## broker and database are away for a minute each, under traffic (needs both)
 	$(RUN) -m tests.chaos.outages $(OUTAGES_ARGS)

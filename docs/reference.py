@@ -22,8 +22,6 @@ from schemas import topics
 from schemas.spec import Spec
 from services import specs
 from services.api.app import make
-from services.api.auth.authentication import SESSION_LENGTH
-from services.api.decision_outbox import KEEP_PUBLISHED
 from services.api.system import ApiMetrics, SystemHealth
 from services.cli.app import app as commands
 from services.cli.lazy import Later
@@ -33,18 +31,13 @@ from services.monitor.schema import MonitorFile
 from services.observability.metrics import NotificationMeters, StreamMeters
 from services.settings import Settings
 from services.signals import SIGNALS
-from services.store import samples, scores
-from services.store.api_keys import MOST_SESSIONS
-from services.store.dead_letters import REMEMBERED
 from services.store.engine import Database
-from services.store.readings import KEPT_READINGS
-from services.store.tables import Base
+from services.store.retention import RULES
 from services.wiring.api_server import api_of
 
 Row = Sequence[object]
 _UNITS: Final = {"pp": "percentage points", "sd": "standard deviations", "ratio": "count"}
 _TYPES: Final = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
-FOR_GOOD: Final = "for good"
 
 
 def table(head: Row, rows: Iterable[Row]) -> str:
@@ -346,42 +339,21 @@ def flow() -> str:
     return table(("topic", "holds", "written by", "read by", "partitions"), rows)
 
 
-_KEPT: Final[Mapping[str, str]] = {
-    "samples": f"at most {samples.KEPT_A_DAY:,} a day and route, for {samples.KEPT_DAYS} days",
-    "score_rows": (
-        f"the last {scores.KEPT_ROWS:,} of a route and identity, and around each incident "
-        f"{scores.HELD_BEFORE:,} before it and {scores.HELD_AFTER:,} after it"
-    ),
-    "readings": f"the last {KEPT_READINGS} of each stream",
-    "run_answers": "while the run is under way",
-    "streams": "as many as there are streams",
-    "candidates": "until the baseline that they are for is pinned",
-    "states": "the newest of each step and route",
-    "decisions_outbox": f"{KEEP_PUBLISHED.days} days after it was published",
-    "dead_letters": f"places of the last {REMEMBERED:,} of each source; no content",
-    "api_sessions": f"{SESSION_LENGTH.total_seconds() / 3600:.0f} hours, at most {MOST_SESSIONS} of a key",
-    "schedules": "until it is removed",
-}
-
-
 def retention() -> str:
     """How long everything is kept, on the broker and in the database."""
     rows: list[Row] = []
+    on_topics = "the broker's clock", "steps that stood still read it then"
     for one in topics.TOPICS:
         text = ", with its text" if one is topics.EXCHANGES else ", redacted" if one is topics.SAMPLES else ""
-        rows.append((f"topic `{one.name}`", " and ".join(one.records) + text, f"{one.retention_hours // 24} days"))
+        rows.append(
+            (f"topic `{one.name}`", " and ".join(one.records) + text, f"{one.retention_hours // 24} days", *on_topics)
+        )
     days = {one.retention_hours // 24 for one in topics.dead_topics()}
-    rows.append(("topics `*.dead`", "dead letters, with their content", f"{max(days)} days"))
-    for name, held in sorted(_tables().items()):
-        rows.append((f"table `{name}`", held, _KEPT.get(name, FOR_GOOD)))
-    return table(("where", "what it holds", "how long"), rows)
-
-
-def _tables() -> dict[str, str]:
-    """Table -> what it holds, as its class says."""
-    classes = {str(one.__tablename__): one for one in Base.__subclasses__()}
-    assert set(_KEPT) <= set(classes), f"no such table: {set(_KEPT) - set(classes)}"
-    return {name: re.split(r"[.:;](?:\s|$)", first_line(one))[0] for name, one in classes.items()}
+    rows.append(("topics `*.dead`", "dead letters, with their content", f"{max(days)} days", *on_topics))
+    for rule in sorted(RULES, key=lambda rule: rule.name):
+        held = re.split(r"[.:;](?:\s|$)", first_line(rule.model))[0]
+        rows.append((f"table `{rule.name}`", held, rule.kept, rule.judged_by, rule.why))
+    return table(("where", "what it holds", "how long", "judged by", "why"), rows)
 
 
 REFERENCES: Final[Mapping[str, Callable[[], str]]] = {

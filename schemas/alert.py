@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from schemas.base import Hash16, NonNegative, Record, Text, Timestamp, hash16
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from schemas.position import Position
 from schemas.reading import Direction, Effect, Evidence
 
@@ -18,7 +18,7 @@ class Alert(Record):
     """`firing` while any identity's stream fires; `resolved` when none does, with the reason."""
 
     id: Hash16
-    route: Route
+    route: ToldRoute
     family: Text
     signal: Text | None = None
     hazard: Text | None = None

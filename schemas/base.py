@@ -52,10 +52,8 @@ def _finite(value: Any) -> Any:
 
 
 def _without_nul(text: str) -> str:
-    """PostgreSQL stores no NUL; what publishers send has it replaced before it comes here."""
-    if "\0" in text:
-        raise ValueError("must not contain NUL; leave the character out")
-    return text
+    """PostgreSQL stores no NUL: it becomes U+FFFD, as in what publishers send. It is no reason to lose a record."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 # Lax parsing here is narrower than strict: `_written_out` has refused all but datetimes and ISO 8601.

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, hash16
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from schemas.identity import Model
 
 ChangeKind = Literal["observed", "suspected", "pinned"]
@@ -34,7 +34,7 @@ class Change(Record):
 
     id: Hash16
     kind: ChangeKind
-    route: Route
+    route: ToldRoute
     from_identity: Hash16 | None = Field(default=None, alias="from")
     to_identity: Hash16 = Field(alias="to")
     model: Model | None = None

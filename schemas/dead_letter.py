@@ -35,8 +35,17 @@ class DeadLetter(Record):
     sha256: Text
 
     @classmethod
-    def of(cls, raw: bytes, step: str, reason: str, source: Position, first_seen: datetime | None = None) -> DeadLetter:
-        """Make the dead letter of `raw`; a big poison message stays small.
+    def of(
+        cls,
+        raw: bytes,
+        step: str,
+        reason: str,
+        source: Position,
+        first_seen: datetime | None = None,
+        *,
+        content: bool = True,
+    ) -> DeadLetter:
+        """Make the dead letter of `raw`; a big poison message stays small, and without `content` none is kept of it.
 
         `first_seen` is left out where it is no time that a record may have: Kafka's timestamps are the publisher's.
         """
@@ -45,7 +54,7 @@ class DeadLetter(Record):
             reason=reason,
             source=source,
             first_seen=first_seen if first_seen and EARLIEST <= first_seen < LATEST else None,
-            raw=base64.b64encode(raw[:KEPT_BYTES]).decode(),
+            raw=base64.b64encode(raw[:KEPT_BYTES]).decode() if content else "",
             length=len(raw),
             sha256=hashlib.sha256(raw).hexdigest(),
         )

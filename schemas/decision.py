@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from schemas.base import Hash16, Record, Text, Timestamp, hash16
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from schemas.identity import Model
 
-_LASTS: Final = timedelta(hours=24)
+LASTS: Final = timedelta(hours=24)
+"""How long a snooze or a silence holds that does not say."""
 
 DecisionKind = Literal[
     "announce",
@@ -20,16 +23,22 @@ DecisionKind = Literal[
     "roll_back",
     "silence",
     "resolve",
+    "end_silence",
 ]
 
 
 class Decision(Record):
-    """A person's decision on a route or one of its incidents, with the reason and who took it."""
+    """A person's decision on a route or one of its incidents, with the reason and who took it.
+
+    `silence` is the id of the silence that an `end_silence` ends, or shortens to `expires`; without one it ends those
+    of its `fingerprint`, and without that one all of the route.
+    """
 
     kind: DecisionKind
-    route: Route
+    route: ToldRoute
     incident: Hash16 | None = None
     fingerprint: Hash16 | None = None
+    silence: Hash16 | None = None
     model: Model | None = None
     actor: Text
     reason: Text
@@ -39,9 +48,72 @@ class Decision(Record):
     @property
     def id(self) -> str:
         """Made of the content: the same decision, delivered twice, is one."""
-        return hash16(self.model_dump(mode="json"))
+        content = self.model_dump(mode="json")
+        if self.silence is None:  # the ids of decisions from before there was the field
+            del content["silence"]
+        return hash16(content)
 
     @property
     def until(self) -> datetime:
-        """When a snooze or a silence ends: `expires`, else 24 h after it was decided. None is for ever."""
-        return self.ts + _LASTS if self.expires is None else self.expires
+        """When a snooze or a silence ends: `expires`, else 24 h after it was decided. None is for ever.
+
+        What ends a silence does so at once when it does not say.
+        """
+        if self.expires is not None:
+            return self.expires
+        return self.ts if self.kind == "end_silence" else self.ts + LASTS
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What became of a `silence`: nobody is told of the alerts of its route, or of one of them, before `until`.
+
+    It holds from when it arrives, by the clock on the wall: people are told now, whenever it was that something moved.
+
+    Attributes:
+        id: of the decision that made it. incident: on which it was decided.
+        fingerprint: of the one alert that it is about; None is all of the route.
+        ended_by, ended_reason: who ended or shortened it, and why; None when it runs as long as it was made for.
+    """
+
+    id: str
+    route: str
+    since: datetime
+    until: datetime
+    actor: str
+    reason: str
+    fingerprint: str | None = None
+    incident: str | None = None
+    ended_by: str | None = None
+    ended_reason: str | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it holds at `now`."""
+        return now < self.until
+
+    def covers(self, fingerprint: str | None) -> bool:
+        """Whether it is about this alert."""
+        return self.fingerprint in (None, fingerprint)
+
+
+def silences_of(decisions: Iterable[Decision], before: Iterable[Silence] = ()) -> tuple[Silence, ...]:
+    """The silences of `before` and those that the decisions made, in order, each with its end as people left it."""
+    made = {one.id: one for one in before}
+    # At one time a silence comes before what ends it.
+    for one in sorted(decisions, key=lambda one: (one.ts, one.kind == "end_silence", one.id)):
+        if one.kind == "silence":
+            made[one.id] = Silence(
+                one.id, one.route, one.ts, one.until, one.actor, one.reason, one.fingerprint, one.incident
+            )
+        elif one.kind == "end_silence":
+            made = {id: _ended(silence, one) for id, silence in made.items()}
+    return tuple(made.values())
+
+
+def _ended(silence: Silence, decision: Decision) -> Silence:
+    """The silence after a decision that may end it, or shorten it; none makes one longer."""
+    if decision.silence not in (None, silence.id) or decision.route != silence.route:
+        return silence
+    if decision.fingerprint not in (None, silence.fingerprint) or decision.until >= silence.until:
+        return silence
+    return replace(silence, until=decision.until, ended_by=decision.actor, ended_reason=decision.reason)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 
 RunStatus = Literal["complete", "incomplete", "failed"]
 Outcome = Literal["regressed", "improved", "unchanged", "inconclusive"]
@@ -27,7 +27,7 @@ class Run(Record):
 
     kind: Literal["run"] = "run"
     id: Hash16
-    route: Route
+    route: ToldRoute
     identity: Hash16
     suite: Text
     suite_sha256: Text
@@ -70,7 +70,7 @@ class Comparison(Record):
 
     kind: Literal["comparison"] = "comparison"
     id: Hash16
-    route: Route
+    route: ToldRoute
     identity: Hash16
     change: Hash16 | None = None
     before_run: Hash16 | None = None

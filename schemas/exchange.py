@@ -30,6 +30,25 @@ Route = Annotated[
 ]
 
 
+AUDIT_ROUTE: Final = f"{RESERVED_ROUTE_PREFIX}audit"
+"""Where a broken audit log opens its incident: shown among the routes, and nothing is published on it."""
+STREAM_ROUTE: Final = f"{RESERVED_ROUTE_PREFIX}stream"
+"""Where the stream itself opens its incident when it is blind: shown among the routes, nothing is published on it."""
+WATCHDOG_ROUTES: Final = frozenset({AUDIT_ROUTE, STREAM_ROUTE})
+
+
+def _known_route(route: str) -> str:
+    return route if route in WATCHDOG_ROUTES else _allowed_route(route)
+
+
+ToldRoute = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=r"^[a-z0-9._/-]+$"),
+    AfterValidator(_known_route),
+]
+"""The route of what Keelwatch itself tells: that of exchanges, or a watchdog's."""
+
+
 class OpenPart(Part):
     """A piece that publishers may extend: unknown fields stay where they are."""
 

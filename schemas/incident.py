@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from schemas.alert import Severity
 from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, hash16
+from schemas.decision import Silence
 from schemas.evaluation import Outcome
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 
 IncidentState = Literal["open", "acknowledged", "snoozed", "resolved"]
 Verdict = Literal["model", "users", "both", "ruler", "unknown"]
@@ -49,7 +51,7 @@ class Incident(Record):
     """One shift of one route: what moved, since when, who is to blame and what was done about it."""
 
     id: Hash16
-    route: Route
+    route: ToldRoute
     state: IncidentState
     opened_event_index: NonNegative
     opened_at: Timestamp
@@ -72,3 +74,8 @@ class Incident(Record):
 def incident_id(route: str, fingerprint: str, identity: str | None, event_index: int) -> str:
     """The id of an incident, made of its first alert."""
     return hash16([route, fingerprint, identity, event_index])
+
+
+def covering(silences: Iterable[Silence], incident: Incident) -> tuple[Silence, ...]:
+    """Those of the silences that are about an alert of the incident."""
+    return tuple(one for one in silences if one.route == incident.route and any(map(one.covers, incident.fingerprints)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, hash16
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from schemas.position import Position
 
 ReadingStatus = Literal["learning", "quiet", "firing", "blind"]
@@ -46,7 +46,7 @@ class Reading(Record):
     """One detector's word on one stream, at the exact exchange `event_index`."""
 
     id: Hash16
-    route: Route
+    route: ToldRoute
     identity: Hash16 | None = None
     detector: Text
     signal: Text | None = None

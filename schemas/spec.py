@@ -13,9 +13,10 @@ from typing import Literal
 from schemas.alert import Severity
 from schemas.reading import Direction, Unit
 
-SpecKind = Literal["signal", "shift", "rate", "event", "suite", "blind"]
+SpecKind = Literal["signal", "shift", "rate", "event", "suite", "blind", "audit"]
 """`signal`: a measurement of one exchange. The others say what an alert's family is made of: `shift` of a distribution,
-`rate` of a signal, `event` that must not happen once, `suite` that regressed, `blind` where nothing can be said."""
+`rate` of a signal, `event` that must not happen once, `suite` that regressed, `blind` where nothing can be said,
+`audit` of our own records."""
 
 Mover = Literal["model", "users", "ruler"]
 

@@ -45,6 +45,17 @@ class StepLag:
     workers: int
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionSight:
+    """What the broker says of a partition that a step reads."""
+
+    step: str
+    topic: str
+    partition: int
+    committed: int
+    end: int
+
+
 class Embedder(Protocol):
     """Turns texts into vectors; the same text gives the same bits whatever else is in the batch."""
 

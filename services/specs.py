@@ -33,6 +33,16 @@ BLIND: Final = Spec(
     says="what cannot be seen: no data, nothing scored, a flood of dead letters",
     of_baseline=False,
 )
+AUDIT: Final = Spec(
+    name="audit",
+    kind="audit",
+    title="Audit log",
+    noun="audit log",
+    says="records that are not as they were written",
+    severity="error",
+    of_baseline=False,
+    resolves=False,
+)
 RULER: Final = Spec(
     name="instrument_shift",
     kind="shift",
@@ -127,7 +137,7 @@ def families() -> Mapping[str, Spec]:
     """The spec of every family of alerts, by the name of the family; detectors of other distributions too."""
     from detectors import registered  # noqa: PLC0415 -- numpy and scipy, and who asks only of signals needs neither
 
-    return {spec.name: spec for spec in (*(one.spec for one in registered()), EVALUATION, BLIND, RULER)}
+    return {spec.name: spec for spec in (*(one.spec for one in registered()), EVALUATION, BLIND, AUDIT, RULER)}
 
 
 def names_of(kind: SpecKind) -> tuple[str, ...]:

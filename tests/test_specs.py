@@ -32,7 +32,8 @@ def test_a_planned_signal_has_its_words_and_no_floor() -> None:
 def test_families_are_found_by_what_they_are_made_of() -> None:
     assert names_of("blind") == (BLIND.name,)
     assert names_of("suite") == (EVALUATION.name,)
-    assert {name for kind in ("shift", "rate", "event", "suite", "blind") for name in names_of(kind)} == set(families())
+    kinds = ("shift", "rate", "event", "suite", "blind", "audit")
+    assert {name for kind in kinds for name in names_of(kind)} == set(families())
 
 
 def test_the_reference_says_of_a_signal_of_which_one_alerts_how_severe_that_is() -> None:

@@ -14,7 +14,6 @@ PATH: Final[tuple[Callable[[StageContext], StageContext], ...]] = (
     stages.drop_repeats,
     stages.keep_place,
     stages.observe,
-    stages.note_silence,
     stages.apply_decision,
     stages.begin_baseline,
     stages.lift_mutes,
@@ -22,7 +21,6 @@ PATH: Final[tuple[Callable[[StageContext], StageContext], ...]] = (
     stages.fire,
     stages.escalate,
     stages.resolve,
-    stages.mark_silenced,
     stages.track_groups,
 )
 

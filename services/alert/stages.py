@@ -22,7 +22,6 @@ from services.alert.state import (
     AlertState,
     AlertStream,
     Mute,
-    Silence,
     StageContext,
     StreamObservation,
     alert_id,
@@ -61,16 +60,6 @@ def observe(turn: StageContext) -> StageContext:
     return replace(turn, word=word)
 
 
-def note_silence(turn: StageContext) -> StageContext:
-    """A silence holds until it expires, 24 h when it does not say: none is for ever."""
-    decision = turn.item
-    if not isinstance(decision, Decision) or decision.kind != "silence":
-        return turn
-    made = Silence(decision.ts, decision.until, decision.actor, decision.reason, decision.fingerprint)
-    kept = tuple(silence for silence in turn.state.silences if silence.expires > decision.ts)
-    return replace(turn, state=replace(turn.state, silences=(*kept, made)))
-
-
 def follow_stream(turn: StageContext) -> StageContext:
     """Remember what the stream said. One that never fired needs no memory; blind leaves a firing one firing."""
     word, state = turn.word, turn.state
@@ -92,9 +81,18 @@ def resolve(turn: StageContext) -> StageContext:
     if word is None:
         return turn
     firing = {stream.fires for stream in state.streams.values()}
-    ended = [name for name in state.active if name not in firing]
-    reason = words.OTHER_WAY if word.status == "firing" else word.alert.reason or words.BACK_TO_NORMAL
-    return resolve_alerts(turn, ended, word.alert.ts, reason)
+    for name in sorted(name for name in state.active if name not in firing):
+        turn = resolve_alerts(turn, [name], word.alert.ts, _why_over(state.active[name], word))
+    return turn
+
+
+def _why_over(active: Active, word: StreamObservation) -> str:
+    """Only a rate that is held against the same normal as before has moved back to it."""
+    if word.status == "firing":
+        return words.OTHER_WAY
+    if active.sent.evidence.baseline != word.alert.evidence.baseline:
+        return words.NEW_BASELINE
+    return word.alert.reason or words.BACK_TO_NORMAL
 
 
 def fire(turn: StageContext) -> StageContext:
@@ -119,16 +117,6 @@ def escalate(turn: StageContext) -> StageContext:
         return _sent(turn, word.alert.model_copy(update={"identities": identities}), identities)
     joined = {**state.active, word.alert.fingerprint: replace(active, identities=identities)}
     return replace(turn, state=replace(state, active=joined))
-
-
-def mark_silenced(turn: StageContext) -> StageContext:
-    """Silenced alerts are sent all the same, marked: an incident keeps them, nobody is called."""
-    silences = turn.state.silences
-    marked = tuple(
-        alert.model_copy(update={"silenced": any(silence.covers(alert) for silence in silences)})
-        for alert in turn.alerts
-    )
-    return replace(turn, alerts=marked)
 
 
 def track_groups(turn: StageContext) -> StageContext:
@@ -217,8 +205,16 @@ def begin_baseline(turn: StageContext) -> StageContext:
     }
     void = [name for name, a in state.active.items() if _is_void(state, name, a.sent.evidence.baseline, change)]
     mutes = {n: m for n, m in state.mutes.items() if m.kind != "accept_baseline" or m.baseline == change.baseline}
+    reason = _why_new(state)
     turn = replace(turn, state=replace(state, baseline=change.baseline, streams=streams, mutes=mutes))
-    return resolve_alerts(turn, void, change.ts, words.NEW_BASELINE)
+    return resolve_alerts(turn, void, change.ts, reason)
+
+
+def _why_new(state: AlertState) -> str:
+    """Who accepted what was just pinned, where that is known here."""
+    accepted = [mute for mute in state.mutes.values() if mute.kind == "accept_baseline"]
+    newest = max(accepted, key=lambda mute: mute.since, default=None)
+    return words.NEW_BASELINE if newest is None else words.ended(newest.kind, newest.actor, newest.reason)
 
 
 def lift_mutes(turn: StageContext) -> StageContext:

@@ -1,4 +1,4 @@
-"""What the alert core keeps of a route: its streams, firing alerts, mutes, silences and incident groups.
+"""What the alert core keeps of a route: its streams, firing alerts, mutes and incident groups.
 
 A reading or a comparison passes through the stages in one form, `StreamObservation`, within a `StageContext`.
 """
@@ -77,20 +77,23 @@ class Mute:
         """When it ends at the latest."""
         return self.since + MUTE_LASTS
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether it is no mute for people: what fires was accepted as the new normal, which is being learned."""
+        return self.kind == "accept_baseline"
+
 
 @dataclass(frozen=True, slots=True)
-class Silence:
-    """Alerts of times before `expires` are recorded and not notified; no fingerprint means the whole route."""
+class FormerSilence:
+    """A silence as alert knew it once; notifying knows them now (`schemas.decision.Silence`)."""
+
+    STORED_NAME: ClassVar[str] = "Silence"
 
     since: datetime
     expires: datetime
     actor: str
     reason: str
     fingerprint: str | None = None
-
-    def covers(self, alert: Alert) -> bool:
-        """Whether the silence holds for this alert, at the time of its exchange."""
-        return alert.ts < self.expires and self.fingerprint in (None, alert.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class AlertState:
         event_index: greatest seen. baseline: the baseline pinned last.
         streams: stream key -> its last word. active: fingerprint -> firing alert.
         families: fingerprint -> family, of all that ever fired. mutes: fingerprint -> mute.
+        silences: not used any more; stored states have them.
         groups: one per recent incident, oldest first; at most the last is open.
         seen: ids of the decisions, comparisons and pinned baselines taken in last.
     """
@@ -129,7 +133,7 @@ class AlertState:
     active: dict[str, Active] = field(default_factory=dict)
     families: dict[str, str] = field(default_factory=dict)
     mutes: dict[str, Mute] = field(default_factory=dict)
-    silences: tuple[Silence, ...] = ()
+    silences: tuple[FormerSilence, ...] = ()
     groups: tuple[Group, ...] = ()
     seen: tuple[str, ...] = ()
 

@@ -108,8 +108,10 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield health.router(api.health, guard)
     yield from dead_letters.routers(database, api.health, guard, budget)
     yield decisions.router(database, guard)
+    yield silences.posting_router(api.decisions, database, guard, budget)
     yield silences.router(database, guard, api.decisions.clock)
     yield baselines.router(database, guard)
+    yield routes.deleting_router(database, guard)
     yield route_retries.router(database, guard, budget)
     # Last: it takes all that is left below /v1/routes.
     yield routes.router(database, api.policy, api.decisions.clock, guard)
@@ -134,6 +136,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
             NewSchedule,
             dead_letters.ReplayRequest,
             route_retries.RouteRetry,
+            silences.NewSilence,
+            silences.SilenceEnd,
         )
         bodies = [(model, "validation") for model in read_by_hand]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]

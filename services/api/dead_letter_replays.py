@@ -10,10 +10,13 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 from services.api.http.problems import LOG, Problem
+from services.store.engine import is_unavailable
 
 MOST_SECONDS: Final = 600.0
 ReplayFunction = Callable[[str], Awaitable[tuple[int, Mapping[str, int]]]]
 """Sends again what one step could not read: how many, and reason -> how many were left."""
+NoteFunction = Callable[["ReplayStatus"], None]
+"""Writes into the audit log who asks for a replay, and what became of it."""
 
 
 class ReplayStatus(BaseModel):
@@ -36,9 +39,9 @@ class ReplayStatus(BaseModel):
 class DeadLetterReplays:
     """Begins replays, and tells of the last one. What an earlier one has sent, none sends again."""
 
-    def __init__(self, replay: ReplayFunction, most: float = MOST_SECONDS) -> None:
+    def __init__(self, replay: ReplayFunction, note: NoteFunction, most: float = MOST_SECONDS) -> None:
         """`most`: seconds after which a replay is broken off; the next one goes on from there."""
-        self._replay, self._most = replay, most
+        self._replay, self._note, self._most = replay, note, most
         self._task: asyncio.Task[None] | None = None
         self.last: ReplayStatus | None = None
 
@@ -66,6 +69,8 @@ class DeadLetterReplays:
 
     async def _run(self, replay: ReplayStatus) -> None:
         try:
+            # Nothing is sent of which the audit log does not say who asked for it.
+            await asyncio.to_thread(self._note, replay)
             async with asyncio.timeout(self._most):
                 sent, left = await self._replay(replay.step)
             changed = {"state": "done", "sent": sent, "left": dict(left)}
@@ -74,8 +79,15 @@ class DeadLetterReplays:
         except Exception as error:
             LOG.warning("dead letters of %s were not sent again: %s", replay.step, type(error).__name__)
             changed = {"state": "failed", "fault": _failure_words(error)}
-        self.last = replay.model_copy(update={**changed, "ended": datetime.now(UTC)})
+        ended = replay.model_copy(update={**changed, "ended": datetime.now(UTC)})
+        try:
+            await asyncio.to_thread(self._note, ended)
+        except Exception as error:  # the log says who asked for it; what became of it shows in what is scored
+            LOG.warning("the end of a replay is not in the audit log: %s", type(error).__name__)
+        self.last = ended
 
 
 def _failure_words(error: Exception) -> str:
+    if is_unavailable(error):
+        return "the database does not answer, and nothing is sent again that its audit log does not show; try again"
     return f"the broker does not answer ({type(error).__name__}); try again, `keelwatch doctor` says why"

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from schemas.base import hash16, iso
-from schemas.decision import Decision, DecisionKind
+from schemas.decision import Decision, DecisionKind, Silence, silences_of
 from schemas.incident import EntryKind, Incident, IncidentState
 from services.wording import decisions as words
 
@@ -43,7 +43,7 @@ class DecisionContext:
     Attributes:
         named: the incident that it names. is_open: whether its route has an unresolved one.
         earlier: the newest decisions of the route, in order. applied: ids of those that took effect.
-        baseline: the one that is pinned.
+        baseline: the one that is pinned. silences: those that hold, or will in a moment.
     """
 
     named: Incident | None = None
@@ -51,11 +51,15 @@ class DecisionContext:
     earlier: tuple[Decision, ...] = ()
     applied: frozenset[str] = field(default_factory=frozenset)
     baseline: str | None = None
+    silences: tuple[Silence, ...] = ()
 
 
 def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
     """Why the decision would change nothing, in words: who did what when. None when it would."""
     named = known.named
+    if decision.kind == "end_silence":
+        ended = silences_of([decision], known.silences)
+        return words.no_silence(decision.route) if ended == known.silences else None
     if named is None:
         needs = decision.kind in _NEEDS_INCIDENT and decision.fingerprint is None
         if needs and not known.is_open:
@@ -82,6 +86,10 @@ def _same_before(decision: Decision, known: DecisionContext) -> str | None:
     snoozed = None if named is None or decision.kind != "snooze" else named.snoozed_until
     if named is not None and snoozed is not None and abs(snoozed - decision.until) < AGAIN:
         return words.already("snoozed", *_by_whom(named))
+    if decision.kind == "silence":
+        long = (one for one in known.silences if one.until > decision.until - AGAIN)
+        found = next((one for one in long if one.fingerprint in (None, decision.fingerprint)), None)
+        return None if found is None else words.silenced_already(found)
     for one in known.earlier:
         if one.kind == decision.kind and _covers(one, decision, known):
             return words.decided_already(one)
@@ -90,9 +98,6 @@ def _same_before(decision: Decision, known: DecisionContext) -> str | None:
 
 def _covers(one: Decision, decision: Decision, known: DecisionContext) -> bool:
     """Whether the earlier one does all that a decision of its kind would do."""
-    if one.kind == "silence":
-        holds = decision.ts < one.until and one.until > decision.until - AGAIN
-        return holds and one.fingerprint in (None, decision.fingerprint)
     if (one.fingerprint, one.model) != (decision.fingerprint, decision.model) or not _is_of(one, known):
         return False
     if one.kind == "snooze":

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from schemas.decision import Decision
+from schemas.decision import Decision, silences_of
 from schemas.incident import Incident
 from schemas.topics import DECISIONS
 from services.api.decision_conflicts import DecisionContext, conflict_of, incident_changes_since, route_changes_since
 from services.api.http.problems import LOG, call_store
 from services.ports import Clock
-from services.store import baselines, decisions, incidents, journal, routes
-from services.store.decisions import StaleDecision, UnpublishedDecision
+from services.store import baselines, decisions, incidents, journal, routes, silences
+from services.store.decisions import KEEP_PUBLISHED, StaleDecision, UnpublishedDecision
 from services.store.engine import Database
 
 NO_INCIDENT: Final = "there is no such incident; GET /v1/incidents lists them"
@@ -45,15 +45,33 @@ class DecisionWriter:
             StaleDecision: if it would change nothing, or something else happened since: the reason in words.
             Problem: 503 if the database does not answer.
         """
-        await call_store(lambda: self._database.transact(lambda connection: self._write(connection, decision, seen)))
-        self._wake()
+        await self.decide_all([decision], seen)
         return decision.id
 
+    async def decide_all(self, several: Sequence[Decision], seen: str | None = None) -> None:
+        """Write what one press decides, all of it or nothing; what would change nothing is left out.
+
+        Raises:
+            StaleDecision: if none of it would change anything. Problem: as `decide` does.
+        """
+        await call_store(lambda: self._database.transact(lambda connection: self._write_all(connection, several, seen)))
+        self._wake()
+
+    def _write_all(self, connection: Connection, several: Sequence[Decision], seen: str | None) -> None:
+        routes.lock(connection, {one.route for one in several})
+        refused = []
+        for one in several:
+            try:
+                self._write(connection, one, seen)
+            except StaleDecision as stale:
+                refused.append(stale)
+        if refused and len(refused) == len(several):
+            raise refused[0]
+
     def _write(self, connection: Connection, decision: Decision, seen: str | None) -> None:
-        routes.lock(connection, [decision.route])
         if decisions.is_known(connection, decision.id):
             return
-        known = _context_of(connection, decision)
+        known = _context_of(connection, decision, self.clock())
         reason = conflict_of(decision, known)
         if reason is None and seen is not None:
             reason = _changes_since(seen, known)
@@ -62,7 +80,7 @@ class DecisionWriter:
         decisions.add(connection, decision, self.clock())
 
 
-def _context_of(connection: Connection, decision: Decision) -> DecisionContext:
+def _context_of(connection: Connection, decision: Decision, now: datetime) -> DecisionContext:
     named = None if decision.incident is None else incidents.get(connection, decision.incident)
     if decision.incident is not None and named is None:
         raise StaleDecision(NO_INCIDENT)
@@ -73,7 +91,10 @@ def _context_of(connection: Connection, decision: Decision) -> DecisionContext:
         applied = frozenset(entry.ref for entry in named.timeline if entry.ref is not None)
     is_open = named is not None or incidents.has_unresolved(connection, decision.route)
     baseline = baselines.current_pinnings(connection, [decision.route]).get(decision.route)
-    return DecisionContext(named, is_open, earlier, applied, None if baseline is None else baseline.baseline)
+    held = silences.of_route(connection, decision.route, now)
+    held = silences_of(silences.on_the_way(connection, (decision.route,)), held)
+    held = tuple(one for one in held if one.holds(now))
+    return DecisionContext(named, is_open, earlier, applied, None if baseline is None else baseline.baseline, held)
 
 
 def _changes_since(seen: str, known: DecisionContext) -> str | None:
@@ -93,7 +114,6 @@ LOOK_EVERY_SECONDS: Final = 1.0
 LEASE: Final = timedelta(seconds=30)
 SEND_TAKES: Final = timedelta(seconds=12)
 """Longer than one send may take: nothing is sent whose lease could end meanwhile."""
-KEEP_PUBLISHED: Final = timedelta(days=7)
 
 Send = Callable[[str, bytes | None, bytes], Awaitable[Any]]
 

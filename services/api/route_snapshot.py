@@ -10,13 +10,27 @@ from typing import Final
 from sqlalchemy import Connection
 
 from schemas.change import Change
+from schemas.decision import Silence
 from schemas.evaluation import Comparison
 from schemas.identity import Model
 from schemas.incident import Incident, IncidentState
 from schemas.reading import Reading
+from services.alert.state import AlertState, Mute
 from services.api.annotations import Annotation, marks
 from services.api.time_window import Window, WindowQuery, readable_step, window_of
-from services.store import baselines, fleet, incidents, journal, readings, rollups, routes, scores
+from services.store import (
+    baselines,
+    fleet,
+    incidents,
+    journal,
+    readings,
+    rollups,
+    routes,
+    scores,
+    silences,
+    step_states,
+)
+from services.store.codec import CodecError, unpack
 from services.store.incidents import IncidentFilter
 from services.store.rollups import RollupPoint, RollupRate
 from services.store.route_status import RouteStatus, StreamStatus, is_current, learned, status_of
@@ -27,6 +41,7 @@ SAMPLES: Final = 8
 _INCIDENTS: Final = 8
 _COMPARISONS: Final = 3
 _STREAMS: Final = 500
+_STEP: Final = "alert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,8 @@ class RouteSnapshot:
         learned: exchanges that its first baseline has so far.
         seen: identity -> the hours in which it answered first and last.
         open: its incident that is not resolved. incidents: the newest. comparisons: of suites, newest last.
-        exchanges: the newest of which the redacted text was kept.
+        exchanges: the newest of which the redacted text was kept. silences: those that hold on it.
+        mutes: what fires unheard on it, and by whose decision.
     """
 
     route: str
@@ -62,6 +78,8 @@ class RouteSnapshot:
     incidents: tuple[Incident, ...]
     comparisons: tuple[Comparison, ...]
     exchanges: tuple[StoredExchange, ...]
+    silences: tuple[Silence, ...] = ()
+    mutes: tuple[Mute, ...] = ()
 
 
 def read_route(connection: Connection, route: str, hours: int, slice: str, now: datetime) -> RouteSnapshot | None:
@@ -99,7 +117,18 @@ def read_route(connection: Connection, route: str, hours: int, slice: str, now: 
         incidents=incidents.page(connection, IncidentFilter(within=(route,)), None, _INCIDENTS),
         comparisons=_comparisons(connection, route),
         exchanges=scores.exchanges(connection, route, None, SAMPLES, kept=True),
+        silences=silences.of_route(connection, route, now),
+        mutes=muted_alerts(connection, route, now),
     )
+
+
+def muted_alerts(connection: Connection, route: str, now: datetime) -> tuple[Mute, ...]:
+    """What fires unheard on the route since people decided about it."""
+    stored = step_states.load(connection, _STEP, route)
+    try:
+        return () if stored is None else unpack(AlertState, stored[1]).muted(now)
+    except CodecError:  # of another version: its worker writes it anew
+        return ()
 
 
 def _comparisons(connection: Connection, route: str) -> tuple[Comparison, ...]:

@@ -18,9 +18,11 @@ from services.charts import Chart, evidence_bar
 from services.monitor import RoutePolicy
 from services.specs import family_of
 from services.store.route_status import RouteStatus
-from services.wording import incidents, nouns, numbers, routes
+from services.wording import decisions, incidents, nouns, numbers, routes
 
 MOST_SPOTS: Final = 20
+NO_DATA: Final = "no_data"
+"""The subject of a reading that says so already."""
 MOST_READINGS: Final = 24
 _ORDER: Final[tuple[ReadingStatus, ...]] = ("firing", "blind", "learning", "quiet")
 
@@ -30,7 +32,8 @@ def blind_spots(status: RouteStatus) -> tuple[str, ...]:
     found = status.blind_spots[:MOST_SPOTS]
     failed = tuple(routes.parked(one.route, one.step, one.reason, one.n, one.beyond) for one in status.parked)
     told = failed + tuple(routes.blind_spot(spot.detector, spot.signal, spot.reason, spot.n) for spot in found)
-    return told if status.silent is None else (*told, routes.silent_for(status.silent))
+    said = status.silent is None or any(spot.signal == NO_DATA for spot in found)
+    return told if said or status.silent is None else (*told, routes.silent_for(status.silent))
 
 
 def not_monitored(status: RouteStatus) -> tuple[str, ...]:
@@ -132,7 +135,7 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
         return StatusHeading("learning", routes.WATCHED["learning"], said, (routes.UNTIL_LEARNED, *spots, *notes))
     if status.watch == "blind":
         return StatusHeading("blind", routes.WATCHED["blind"], spots[0], (*spots[1:], *notes))
-    return _watched(status, (*spots, *notes))
+    return _watched(file, (*spots, *notes))
 
 
 def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
@@ -142,10 +145,13 @@ def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
     return routes.learning(min(file.learned, size), size, to_go, per_hour)
 
 
-def _watched(status: RouteStatus, notes: tuple[str, ...]) -> StatusHeading:
-    if status.moved:
-        moved = status.moved[0]
-        said = routes.moved_unheard(nouns.subject_of(moved.detector, moved.signal))
+def _watched(file: RouteSnapshot, notes: tuple[str, ...]) -> StatusHeading:
+    if file.status.moved:
+        moved, decided = file.status.moved[0], max(file.mutes, key=lambda mute: mute.since, default=None)
+        why = None
+        if decided is not None:
+            why = decisions.unheard(decided.kind, decided.actor, decided.reason, decided.since, decided.until)
+        said = routes.moved_unheard(nouns.subject_of(moved.detector, moved.signal), why)
         return StatusHeading("sev-info", routes.STATUSES["firing"], said, notes)
     return StatusHeading("watching", routes.WATCHED["watching"], routes.NOTHING_FOUND, notes)
 

@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.alert import Severity
 from schemas.dead_letter import DeadLetter
-from services.api.dead_letter_replays import DeadLetterReplays, ReplayFunction
+from services.api.dead_letter_replays import DeadLetterReplays, NoteFunction, ReplayFunction, ReplayStatus
 from services.api.http.problems import LOG
 from services.ports import StepLag
-from services.store import backlog
+from services.store import audit_log, backlog
 from services.store.backlog import Backlog
 from services.store.engine import Database
 
@@ -260,10 +260,23 @@ class ProcessProbes:
 
     Attributes:
         unready: what keeps it from being ready, by check. stuck: why its watchdog would end it; None when it is well.
+        waiting: topic -> records that wait for it, where the broker does not tell.
     """
 
     unready: Callable[[], Mapping[str, str]] = dict
     stuck: Callable[[], str | None] = lambda: None
+    waiting: Callable[[], Mapping[str, int]] = dict
+
+
+def noting_replays(database: Database) -> NoteFunction:
+    """What writes replays of dead letters into the audit log of this database."""
+
+    def note(replay: ReplayStatus) -> None:
+        told = replay.model_dump(mode="json")
+        subject = [replay.step, told["started"]]
+        database.transact(lambda connection: audit_log.act(connection, audit_log.REPLAYS, subject, told))
+
+    return note
 
 
 class SystemHealth:
@@ -284,4 +297,4 @@ class SystemHealth:
         self.registry = registry or CollectorRegistry()
         self.meters = ApiMetrics(self.registry)
         self.survey = Survey(database, self.operations.behind, self.meters.show)
-        self.replays = DeadLetterReplays(self.operations.replay)
+        self.replays = DeadLetterReplays(self.operations.replay, noting_replays(database))

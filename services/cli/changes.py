@@ -47,6 +47,11 @@ def announce(
 
 
 def post_to_api(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What the API answers to a body, as `ask_api` does."""
+    return ask_api(settings, "POST", path, json=body)
+
+
+def ask_api(settings: Settings, method: str, path: str, **sent: Any) -> dict[str, Any]:
     """What the API answers. One that cannot be reached, or refuses for no fault of the caller, ends with exit code 1.
 
     Raises:
@@ -56,7 +61,7 @@ def post_to_api(settings: Settings, path: str, body: dict[str, Any]) -> dict[str
     headers = _credentials(settings)
     try:
         with httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=False) as client:
-            answer = client.post(path, json=body)
+            answer = client.request(method, path, **sent)
         told: dict[str, Any] = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise _failed(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -10,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.base import iso
-from services.cli.options import BootstrapOption, broker, connected
-from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.cli.options import BootstrapOption, DatabaseOption, broker, connected, opened
+from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
+from services.store import audit_log
+from services.store.engine import StoreError
 from services.stream import dead_letters
 from services.stream.dead_letters import FoundDeadLetter
 
@@ -50,12 +54,36 @@ def replay(
     again: Annotated[
         bool, typer.Option("--again", help="Also what an earlier run sent, and failed once more.")
     ] = False,
+    database: DatabaseOption = None,
 ) -> None:
     """Send every dead letter again that no earlier run has sent: after the cause was mended."""
-    done = connected(dead_letters.replay(broker(bootstrap), topic or dead_letters.topic_names()))
+    topics = topic or dead_letters.topic_names()
+    known = broker(bootstrap)
+    note = _noting(database, topics)
+    note({})
+    done = connected(dead_letters.replay(known, topics))
+    note({"sent": done.sent, "left": done.left})
     OUT.print(f"{done.sent:,} dead letters sent again")
     for reason, n in sorted(done.left.items()):
         OUT.print(f"{n:,} left: {reason}", markup=False, soft_wrap=True)
+
+
+def _noting(url: str | None, topics: Sequence[str]) -> Callable[[Mapping[str, Any]], None]:
+    """What writes into the audit log that these topics are sent again; where there is no database, it says so."""
+    started = iso(datetime.now(UTC))
+    try:
+        database = opened(url)
+    except StoreError as error:
+        if url is not None:
+            raise
+        ERR.print(f"not in the audit log: {error}", markup=False, soft_wrap=True)
+        return lambda outcome: None
+
+    def note(outcome: Mapping[str, Any]) -> None:
+        told = {"actor": "command line", "topics": list(topics), "started": started, **outcome}
+        database.transact(lambda connection: audit_log.act(connection, audit_log.REPLAYS, [*topics, started], told))
+
+    return note
 
 
 def _row(one: FoundDeadLetter, content: bool) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def _counted(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 def _store(url: str, results: list[RunResult]) -> None:
-    database = open_database(url)
+    database = open_database(url, heads=load_settings().data_dir)
     try:
         with database.write() as connection:
             for result in results:

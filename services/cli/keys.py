@@ -104,7 +104,7 @@ def _writable(url: str | None) -> Database:
     settings: Settings = load_settings()
     if url is None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return open_database(url or settings.database)
+    return open_database(url or settings.database, heads=settings.data_dir)
 
 
 def _day(ts: datetime | None) -> str:

@@ -30,7 +30,8 @@ def opened(database: str | None) -> Database:
     """
     from services.store.engine import open_database  # noqa: PLC0415 -- `up` has these options, and no database
 
-    return open_database(database or load_settings().database, create=False)
+    settings = load_settings()
+    return open_database(database or settings.database, create=False, heads=settings.data_dir)
 
 
 ConfigOption = Annotated[

@@ -17,7 +17,7 @@ from services.cli.output import OUT
 from services.detect.readings import stream_key_parts
 from services.detect.state import DetectState
 from services.wording import commands as words
-from services.wording.decisions import DECISIONS
+from services.wording.decisions import unheard
 from services.wording.incidents import headline_in_full
 from services.wording.numbers import short_moment
 
@@ -36,7 +36,7 @@ def route_table(states: Sequence[DetectState]) -> Table:
 
 def mute_line(route: str, mute: Mute) -> Text:
     """One mute of a route: muted is never the same as quiet."""
-    return Text(words.muted(route, mute.until, DECISIONS[mute.kind].done, mute.actor, mute.reason))
+    return Text(words.unheard(route, unheard(mute.kind, mute.actor, mute.reason, mute.since, mute.until)))
 
 
 def volatile_line(route: str, field: str) -> Text:

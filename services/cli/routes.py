@@ -1,22 +1,81 @@
-"""`keelwatch route`: what to do about a route on which a step fails."""
+"""`keelwatch route`: which routes there are, how one is deleted, and how one on which a step failed is tried again."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import getpass
+import logging
+from typing import Annotated, Final
+from urllib.parse import quote
 
 import typer
+from rich.table import Table
 
-from services.cli.changes import post_to_api
-from services.cli.output import OUT
+from schemas.base import iso
+from services import wiring
+from services.cli.changes import ask_api, post_to_api
+from services.cli.options import ConfigOption, DatabaseOption, opened
+from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.errors import InputError
 from services.settings import load_settings
-from services.wording import routes as words
+from services.store import route_deletion, routes
+from services.wording import commands as words
+from services.wording import routes as route_words
+from services.wording.numbers import moment
 
-app = typer.Typer(help="Routes: tried again after a step failed on one.", no_args_is_help=True)
+LOG: Final = logging.getLogger("keelwatch.route")
+app = typer.Typer(help="Routes: listed, deleted, tried again after a step failed on one.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `retry` a command of its own although it is the only one."""
+@app.command("list")
+def list_routes(database: DatabaseOption = None, config: ConfigOption = None, json: JsonOption = None) -> None:
+    """List the routes that are stored, whether the monitor file lists them, and when an exchange came last."""
+    watched = wiring.load_monitor(load_settings(), config)
+    found = sorted(opened(database).query(routes.arrivals).items())
+    rows = [
+        {"route": name, "listed": watched.lists(name), "arrived": None if ts is None else iso(ts)} for name, ts in found
+    ]
+    write_json(rows, json)
+    if json == STDOUT:
+        return
+    table = Table(*words.ROUTE_LIST_COLUMNS, box=None)
+    for name, ts in found:
+        table.add_row(name, "yes" if watched.lists(name) else "no", words.NEVER if ts is None else moment(ts))
+    OUT.print(table if found else words.NO_ROUTE)
+    OUT.print(words.places(sum(not watched.lists(name) for name, _ in found), watched.max_routes), style="dim")
+
+
+@app.command("delete")
+def delete(
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="The route, as `keelwatch route list` names it.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is logged with who said so.")],
+    actor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who says so; else the key's name, or the user's.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="It is meant: nothing brings it back but a backup.")] = False,
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Delete there; else the running service at KEELWATCH_API_URL does."),
+    ] = None,
+) -> None:
+    """Delete all that is stored of a route: what it learned, its incidents, samples, runs and schedules.
+
+    Exchanges that come later make it anew, as a route that was never seen; so do those that are on their way.
+    """
+    if not yes:
+        raise InputError(f"--yes: missing; {words.about_to_delete(route)}")
+    settings = load_settings()
+    by = actor or (getpass.getuser() if settings.api_key is None or database else None)
+    if database is None:
+        params = {"reason": reason, **({} if by is None else {"actor": by})}
+        told = ask_api(settings, "DELETE", f"/v1/routes/{quote(route)}", params=params)
+        gone: dict[str, int] = told["rows"]
+    else:
+        named = by or getpass.getuser()
+        gone = opened(database).transact(lambda one: route_deletion.delete_by(one, route, named, reason))
+        if not gone:
+            raise InputError(f"{route}: not in this database; `keelwatch route list` names its routes")
+        LOG.warning("route %s was deleted by %s: %s", route, named, " ".join(reason.split()))
+    OUT.print(words.deleted(route, sum(gone.values()), len(gone)), markup=False)
 
 
 @app.command("retry")
@@ -24,4 +83,4 @@ def retry(route: Annotated[str, typer.Argument(metavar="ROUTE", help="Such as su
     """Have what waits of a route taken up again, after the cause was mended: asks the API at KEELWATCH_API_URL."""
     told = post_to_api(load_settings(), "/v1/route-retries", {"route": route})
     steps = [(str(one["step"]), int(one["waiting"])) for one in told["steps"]]
-    OUT.print(words.retried(route, steps) if steps else words.NOT_PARKED, markup=False, soft_wrap=True)
+    OUT.print(route_words.retried(route, steps) if steps else route_words.NOT_PARKED, markup=False, soft_wrap=True)

@@ -52,7 +52,8 @@ def add(
     planned = StoredSchedule(
         checked_route(route), section.name, chosen, section.cron, section.timezone, True, "command", now
     )
-    with open_database(database or load_settings().database).write() as connection:
+    settings = load_settings()
+    with open_database(database or settings.database, heads=settings.data_dir).write() as connection:
         if not schedules.add(connection, planned):
             raise InputError(f"{route} has a schedule {name}; remove it, or choose another NAME")
     OUT.print(f"{route} runs {', '.join(chosen) if chosen else 'its suites'} at {cron} {timezone}", markup=False)

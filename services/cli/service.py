@@ -93,7 +93,7 @@ def worker(
             progress=process.progress,
         )
         job = runner.StreamJob(
-            broker,
+            replace(broker, deployment=work.deployment),
             work.handlers,
             settings.data_dir / "faust",
             together=together is not None,

@@ -10,13 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from schemas.topics import EXCHANGES
-from services.cli.options import BootstrapOption, DatabaseOption, broker, connected
+from services.cli.options import BootstrapOption, DatabaseOption, broker, connected, opened
 from services.cli.output import ERR, OUT, writing
 from services.errors import InputError
 from services.ingest.jsonl import lines
 from services.replay.source import size_of
-from services.settings import load_settings
-from services.store.engine import open_database
 from services.stream import topic_adoption as adoption
 from services.stream import topics
 from services.stream.capture import capture as read
@@ -67,7 +65,7 @@ def adopt(
     database: DatabaseOption = None,
 ) -> None:
     """Accept a topic that was deleted and made anew: its first exchanges count again, what was learned stays."""
-    adopted = adoption.adopt(open_database(database or load_settings().database, create=False), topic)
+    adopted = adoption.adopt(opened(database), topic)
     OUT.print(f"{topic}: accepted anew for {adopted.routes} routes", markup=False, soft_wrap=True)
 
 
@@ -91,7 +89,10 @@ def publish(
     topic: Annotated[str, typer.Option(metavar="T", help="Topic of the exchanges.")] = EXCHANGES.name,
     rate: Annotated[float | None, typer.Option(metavar="N", help="At most so many a second; else no limit.")] = None,
 ) -> None:
-    """Send the lines of a file, keyed by route: exit code 1 if the broker did not acknowledge all of them."""
+    """Send the lines of a file, keyed by route: exit code 1 if the broker did not acknowledge all of them.
+
+    A line without `ts` counts from when it arrives.
+    """
     size_of(file)
     if rate is not None and not rate > 0:
         raise InputError("--rate: must be above 0")

@@ -15,15 +15,26 @@ from schemas.position import Position
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
-from services.detect.identities import merge_identities, observe_identity, pinned_change, suspected_change
+from services.detect.identities import (
+    forget_identity,
+    merge_identities,
+    observe_identity,
+    pinned_change,
+    suspected_change,
+)
 from services.detect.readings import reading_of, status_reading
 from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors
 from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState
 from services.intake.core import Intake
 from services.intake.core import step as take_in
+from services.intake.volatile_fields import MOST_IDENTITIES, WINDOW
 from services.specs import BLIND, LEARNING, VOLATILE, family_of
 
 KEPT_DECISIONS: Final = 64
+FORGETS: Final = (
+    f"more than {MOST_IDENTITIES} models have answered; one that was not seen for {WINDOW:,} exchanges is forgotten, "
+    "and counts as new when it comes back"
+)
 
 
 def step(
@@ -43,15 +54,25 @@ def _take_block(plan: DetectionPlan, state: DetectState, block: ScoreBlock) -> t
     output = DetectOutput(_intake_readings(state, block, intake))
     state = replace(_timed(state, block, intake), intake=intaken)
     start = 0
-    for name, row in [*intake.volatile, ("", len(intake.rows))]:
+    for row, name, who in _turns(intake):
         while start < row:
             state, start, more = _segment(plan, state, intake, start, row)
             output += more
-        if name:
+        if name is not None:
             fields = (*fields, name)
             state = merge_identities(state, fields)
+        if who is not None:
+            state = forget_identity(state, who)
     readings = tuple(sorted(output.readings, key=lambda reading: reading.event_index))
     return state, replace(output, readings=readings)
+
+
+def _turns(intake: Intake) -> list[tuple[int, str | None, str | None]]:
+    """Where rows are cut: before a row a field became volatile, or an identity was forgotten; and at the end."""
+    volatile = [(row, 0, name, None) for name, row in intake.volatile]
+    forgotten = [(row, 1, None, who) for who, row in intake.forgotten]
+    turns = sorted([*volatile, *forgotten], key=lambda turn: turn[:2])
+    return [*((row, name, who) for row, _, name, who in turns), (len(intake.rows), None, None)]
 
 
 def _segment(
@@ -195,11 +216,13 @@ def _timed(state: DetectState, block: ScoreBlock, intake: Intake) -> DetectState
 
 
 def _intake_readings(state: DetectState, block: ScoreBlock, intake: Intake) -> tuple[Reading, ...]:
-    readings = []
+    readings: list[Reading] = []
     for name, row in intake.volatile:
-        place = (int(intake.rows.index[row]), float(intake.rows.ts[row]), intake.positions[row])
         reason = f"model.{name} changes all the time; it no longer counts towards identity"
-        readings.append(status_reading(state.route, VOLATILE, "quiet", place, reason, subject=name))
+        readings.append(status_reading(state.route, VOLATILE, "quiet", _place(intake, row), reason, subject=name))
+    if intake.forgotten and not state.intake.volatility.forgotten:
+        place = _place(intake, intake.forgotten[0][1])
+        readings.append(status_reading(state.route, VOLATILE, "quiet", place, FORGETS, subject="identities"))
     if intake.blind:
         source = Position(
             cluster=block.cluster, topic=block.topic, partition=block.partition[-1], offset=block.offset[-1]
@@ -209,3 +232,7 @@ def _intake_readings(state: DetectState, block: ScoreBlock, intake: Intake) -> t
             status_reading(state.route, BLIND.name, "firing", place, intake.blind, subject="recreated_topic")
         )
     return tuple(readings)
+
+
+def _place(intake: Intake, row: int) -> tuple[int, float, Position]:
+    return int(intake.rows.index[row]), float(intake.rows.ts[row]), intake.positions[row]

@@ -8,9 +8,10 @@ from typing import Final
 from schemas.base import moment
 from schemas.change import Change, Pinning, change_id
 from schemas.identity import identity_of
-from services.detect.run_detectors import rename_streams
+from services.detect.run_detectors import drop_streams, fires, rename_streams
 from services.detect.state import Candidates, DetectState, Pinned
-from services.intake.core import Intake, without_volatile
+from services.intake.core import Intake
+from services.intake.volatile_fields import MOST_IDENTITIES, without_volatile
 from services.specs import family_of
 
 OBSERVED_AT: Final = 5
@@ -129,4 +130,29 @@ def merge_identities(state: DetectState, fields: tuple[str, ...]) -> DetectState
         pinned=pinned,
         accepting=None if state.accepting is None else names.get(state.accepting, state.accepting),
         watch=rename_streams(state.watch, names, first=None if state.pinned is None else state.pinned.identity),
+    )
+
+
+def forget_identity(state: DetectState, who: str) -> DetectState:
+    """An identity that is idle while others are many leaves: what is known of it, its rows and its evidence.
+
+    The baseline's stays, and what is about to become one. One that fires stays too, as long as those are few: its
+    alert must not outlive what it was made of.
+    """
+    pinned = None if state.pinned is None else state.pinned.identity
+    if who in (pinned, state.accepting, state.watch.suspect):
+        return state
+    known = state.known
+    if fires(state.watch, who) and len(known.models) <= 2 * MOST_IDENTITIES:
+        return state
+    return replace(
+        state,
+        known=replace(
+            known,
+            seen={key: n for key, n in known.seen.items() if key.partition("+")[0] != who},
+            models={one: model for one, model in known.models.items() if one != who},
+            suspected={one: ts for one, ts in known.suspected.items() if one != who},
+        ),
+        candidates={one: kept for one, kept in state.candidates.items() if one != who},
+        watch=drop_streams(state.watch, who),
     )

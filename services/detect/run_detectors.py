@@ -140,6 +140,30 @@ def rename_streams(watch: DetectorStates, names: dict[str, str], first: str | No
     )
 
 
+def fires(watch: DetectorStates, who: str) -> bool:
+    """Whether a stream of the identity fires."""
+    return any(_head(key)[1] == who for key in watch.firing)
+
+
+def drop_streams(watch: DetectorStates, who: str) -> DetectorStates:
+    """The evidence without that of one identity."""
+
+    def others(known: dict[str, T]) -> dict[str, T]:
+        return {key: value for key, value in known.items() if _head(key)[1] != who}
+
+    firing = tuple(key for key in watch.firing if _head(key)[1] != who)
+    return replace(
+        watch,
+        running={key: state for key, state in watch.running.items() if key.partition("/")[2] != who},
+        firing=firing,
+        blind=others(watch.blind),
+        since=watch.since if firing else None,
+        suspect=watch.suspect if firing else None,
+        spoken=others(watch.spoken),
+        restarts={key: count for key, count in watch.restarts.items() if key.partition("/")[2] != who},
+    )
+
+
 def _under(names: dict[str, str], key: str, mark: str) -> str:
     """A key whose second part is an identity, under that identity's new name."""
     detector, first, rest = key.partition(mark)

@@ -21,7 +21,7 @@ from services.doctor import core
 from services.doctor.core import DoctorFinding
 from services.errors import InputError
 from services.store.engine import StoreError, alembic_config, fault_words, parse_url, without_password
-from services.store.refusals import refusal_of
+from services.store.faults import fault_of
 
 _CONNECT_SECONDS = 5
 
@@ -109,7 +109,7 @@ def _server(url: URL) -> list[DoctorFinding]:
             return [_revision(connection, url), core.clock("the database's", ahead, took / 2)]
     except DBAPIError as error:
         words = fault_words(error)
-        found = refusal_of(words)
+        found = fault_of(words)
         return [_wrong(url, found.cause, words, found.remedy)]
     finally:
         engine.dispose()

@@ -87,4 +87,5 @@ _HANDLERS: Final[Mapping[DecisionKind, Callable[[Case, Decision, datetime], Case
     "roll_back": _note,
     "silence": _note,
     "resolve": _resolve,
+    "end_silence": _note,
 }

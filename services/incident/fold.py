@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from schemas.alert import Alert, rank
 from schemas.base import hash16, iso
 from schemas.change import Change
-from schemas.decision import Decision
+from schemas.decision import Decision, silences_of
 from schemas.evaluation import Run
 from schemas.fact import Fact
 from schemas.incident import TimelineEntry
@@ -30,10 +30,41 @@ def fold(route: str, facts: Iterable[Fact], now: datetime | None = None) -> Rout
     Timers (24 h without a new alert, the end of a snooze) take effect when they are due by the next fact or by
     `now`, with the time at which they were due.
     """
-    state = RouteIncidents.start(route)
-    for fact in _in_order(route, facts):
-        state = step(state, fact)
-    return state if now is None else tick(state, now)
+    state = folded(route, facts).state
+    return tick(state, now)
+
+
+FactOrder = tuple[datetime, int, int, bool, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldCheckpoint:
+    """What a set of facts was folded into, before any timer; `last` is where the newest of them stands."""
+
+    state: RouteIncidents
+    last: FactOrder | None = None
+
+
+def folded(route: str, facts: Iterable[Fact]) -> FoldCheckpoint:
+    """The checkpoint of all these facts."""
+    checkpoint = _stepped(FoldCheckpoint(RouteIncidents.start(route)), _in_order(route, facts))
+    assert checkpoint is not None
+    return checkpoint
+
+
+def resumed(checkpoint: FoldCheckpoint, facts: Iterable[Fact]) -> FoldCheckpoint | None:
+    """The checkpoint with more facts; None where one is not newer than all before: then all are folded again."""
+    return _stepped(checkpoint, _in_order(checkpoint.state.route, facts))
+
+
+def _stepped(checkpoint: FoldCheckpoint, facts: Iterable[Fact]) -> FoldCheckpoint | None:
+    state, last = checkpoint.state, checkpoint.last
+    for fact in facts:
+        place = _order(fact)
+        if last is not None and place <= last:
+            return None
+        state, last = step(state, fact), place
+    return FoldCheckpoint(state, last)
 
 
 def step(state: RouteIncidents, fact: Fact) -> RouteIncidents:
@@ -47,8 +78,10 @@ def step(state: RouteIncidents, fact: Fact) -> RouteIncidents:
     return state if state.open is None else _put(state, state.open, edited(state.open, timeline_entry(fact)))
 
 
-def tick(state: RouteIncidents, now: datetime) -> RouteIncidents:
-    """Whatever is due by `now`, in the order in which it was due."""
+def tick(state: RouteIncidents, now: datetime | None) -> RouteIncidents:
+    """Whatever is due by `now`, in the order in which it was due; the same state where nothing is."""
+    if now is None:
+        return state
     while (case := state.open) is not None:
         due = [at for at in (_wakes(case), _lapses(case)) if at is not None and at <= now]
         if not due:
@@ -82,10 +115,10 @@ def _rank(fact: Fact) -> int:
     return 2 if isinstance(fact, Run) else 3
 
 
-def _order(fact: Fact) -> tuple[datetime, int, int, bool, str]:
+def _order(fact: Fact) -> FactOrder:
     if isinstance(fact, Alert):
         return fact.ts, _rank(fact), fact.event_index, fact.status == "resolved", fact.id
-    return fact.ts, _rank(fact), 0, False, fact.id
+    return fact.ts, _rank(fact), 0, isinstance(fact, Decision) and fact.kind == "end_silence", fact.id
 
 
 def _fire(state: RouteIncidents, alert: Alert) -> RouteIncidents:
@@ -119,8 +152,9 @@ def _calm(state: RouteIncidents, alert: Alert) -> RouteIncidents:
 
 
 def _decide(state: RouteIncidents, decision: Decision) -> RouteIncidents:
-    if decision.kind in ("announce", "silence"):
+    if decision.kind in ("announce", "silence", "end_silence"):
         state = replace(state, context=remembered(state.context, decision))
+        state = replace(state, silences=silences_of([decision], state.silences))
     known = decision.incident is None or any(case.incident.id == decision.incident for case in state.cases)
     if not known:
         return replace(state, parked=(*state.parked, decision)[-_KEPT_PARKED:])
@@ -147,10 +181,19 @@ def _put(state: RouteIncidents, was: Case | None, case: Case, alert: Alert | Non
     """The state with `case` in the place of `was`, and what is told of it."""
     case, notification = notify_of(was, case, alert)
     cases = (*state.cases, case) if was is None else tuple(case if kept is was else kept for kept in state.cases)
-    known = {told.id for told in state.notifications}
-    if notification is None or notification.id in known:
+    if notification is None or _is_told(state, notification):
         return replace(state, cases=cases)
     return replace(state, cases=cases, notifications=(*state.notifications, notification))
+
+
+def _is_told(state: RouteIncidents, notification: Notification) -> bool:
+    """Whether it is among those of its time: they are in order, and the time is part of what names it."""
+    for told in reversed(state.notifications):
+        if told.id == notification.id:
+            return True
+        if told.ts < notification.ts:
+            break
+    return False
 
 
 _CONTEXT = ("change", "evaluation")
@@ -160,11 +203,14 @@ def notify_of(before: Case | None, after: Case, alert: Alert | None) -> tuple[Ca
     """What to tell of the entries that `after` has more than `before`, and the incident with that noted.
 
     A firing `alert` posts what was not told yet, and is broadcast with a mention when it raises what was told to
-    warning or above, or reopens a resolved incident there. Everything else updates in place; a silenced alert
-    tells nothing, and so does what happens to an incident of which nothing was told.
+    warning or above, or reopens a resolved incident there. Everything else updates in place. No silence is known here:
+    whoever sends knows what is to be kept back, and for how long.
     """
-    new = after.incident.timeline[len(before.incident.timeline) if before else 0 :]
-    if not new or (alert is not None and alert.silenced):
+    told = before.incident.timeline if before else ()
+    new = after.incident.timeline[len(told) :]
+    if told and not new and after.incident.timeline[-1] is not told[-1]:
+        new = after.incident.timeline[-1:]  # the line of a flapping alert, in place of the one before
+    if not new:
         return after, None
     kind = _kind(before, after, alert)
     if kind is None:
@@ -172,7 +218,7 @@ def notify_of(before: Case | None, after: Case, alert: Alert | None) -> tuple[Ca
     if alert is not None and alert.status == "firing":
         posted = alert.severity if after.posted is None else max(after.posted, alert.severity, key=rank)
         after = replace(after, posted=posted)
-    return after, _notification(after, new, kind, mention=kind != "update" and _is_loud(alert))
+    return after, _notification(after, new, kind, alert)
 
 
 def _kind(before: Case | None, after: Case, alert: Alert | None) -> NotificationKind | None:
@@ -181,7 +227,7 @@ def _kind(before: Case | None, after: Case, alert: Alert | None) -> Notification
         return "post" if fires else None
     if not fires or alert is None or not _is_loud(alert):
         return "update"
-    reopened = before is not None and not before.is_open
+    reopened = before is not None and not before.is_open and not after.flaps_with(alert)
     return "broadcast" if reopened or rank(alert.severity) > rank(after.posted) else "update"
 
 
@@ -189,10 +235,11 @@ def _is_loud(alert: Alert | None) -> bool:
     return alert is not None and rank(alert.severity) >= rank("warning")
 
 
-def _notification(case: Case, new: tuple[TimelineEntry, ...], kind: NotificationKind, *, mention: bool) -> Notification:
+def _notification(
+    case: Case, new: tuple[TimelineEntry, ...], kind: NotificationKind, alert: Alert | None
+) -> Notification:
     incident = case.incident
     told = next((entry for entry in new if entry.kind not in _CONTEXT), new[0])
-    text = told.text if kind == "update" else one_line(incident)
     return Notification(
         id=hash16([incident.id, told.kind, iso(told.ts), told.ref, told.text]),
         kind=kind,
@@ -200,6 +247,9 @@ def _notification(case: Case, new: tuple[TimelineEntry, ...], kind: Notification
         route=incident.route,
         ts=told.ts,
         severity=incident.severity,
-        mention=mention,
-        text=text,
+        mention=kind != "update" and _is_loud(alert),
+        text=told.text if kind == "update" else one_line(incident),
+        fingerprint=None if alert is None else alert.fingerprint,
+        fired=alert.severity if alert is not None and alert.status == "firing" else None,
+        silenced=alert is not None and alert.silenced,
     )

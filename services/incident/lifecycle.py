@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from schemas.alert import Alert, Severity, rank
-from schemas.incident import Incident, TimelineEntry, incident_id
-from services.incident.state import Case, entry
+from schemas.incident import EntryKind, Incident, TimelineEntry, incident_id
+from services.incident.state import FLAPS_WITHIN, Case, Flap, entry
 from services.incident.verdict import verdict_of
 from services.wording import decisions, timeline
 from services.wording.confidence import confidence_of
@@ -74,6 +74,11 @@ def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
 def absorbed(case: Case, alert: Alert) -> Case:
     """The incident after another firing alert of its route: reopened, risen, its verdict revised where it must be."""
     before = case
+    case = _returned(case, alert)
+    if alert.fingerprint not in before.firing and case.flaps_with(alert):
+        update = {} if case.is_open else {"state": "open", "resolved_at": None}
+        case = _flapped(case, alert, "alert_fired" if case.is_open else "reopened", **update)
+        return _judged(_risen(_joined(case, alert), alert, again=False), alert)
     if not case.is_open:
         words = timeline.reopened(alert)
         again = entry(alert.ts, "reopened", words.text, words.details, ref=alert.id)
@@ -88,6 +93,13 @@ def absorbed(case: Case, alert: Alert) -> Case:
 
 def calmed(case: Case, alert: Alert) -> Case:
     """The incident after an alert of it resolved; with the last one it resolves itself."""
+    flap = case.flaps.get(alert.fingerprint, Flap(0, alert.ts))
+    case = replace(case, flaps={**case.flaps, alert.fingerprint: replace(flap, over=alert.ts)})
+    if case.flaps_with(alert):
+        firing = tuple(name for name in case.firing if name != alert.fingerprint)
+        closes = case.is_open and not firing
+        update = {"state": "resolved", "resolved_at": alert.ts, "snoozed_until": None} if closes else {}
+        return replace(_flapped(case, alert, "resolved" if closes else "alert_resolved", **update), firing=firing)
     words = timeline.over(alert)
     case = edited(case, entry(alert.ts, "alert_resolved", words.text, words.details, ref=alert.id))
     firing = tuple(name for name in case.firing if name != alert.fingerprint)
@@ -95,6 +107,26 @@ def calmed(case: Case, alert: Alert) -> Case:
     if firing or not case.is_open:
         return case
     return closed(case, entry(alert.ts, "resolved", decisions.all_over(alert.reason)))
+
+
+def _returned(case: Case, alert: Alert) -> Case:
+    """The incident with one more quick return of an alert that fires again; one that comes later begins anew."""
+    if alert.fingerprint in case.firing:
+        return case
+    known = case.flaps.get(alert.fingerprint, Flap(0, alert.ts))
+    quick = known.over is not None and alert.ts - known.over <= FLAPS_WITHIN
+    flap = replace(known, returns=known.returns + 1) if quick else Flap(0, alert.ts)
+    return replace(case, flaps={**case.flaps, alert.fingerprint: flap})
+
+
+def _flapped(case: Case, alert: Alert, kind: EntryKind, **update: Any) -> Case:
+    """The incident with the one line of a flapping alert at the end, in place of the one before."""
+    flap = case.flaps[alert.fingerprint]
+    words = timeline.flapping(alert, flap.returns, flap.since)
+    line = entry(alert.ts, kind, words.text, words.details, ref=alert.id)
+    kept = tuple(one for one in case.incident.timeline if one is not flap.line)
+    case = replace(case, incident=case.incident.model_copy(update={"timeline": kept}))
+    return replace(edited(case, line, **update), flaps={**case.flaps, alert.fingerprint: replace(flap, line=line)})
 
 
 def closed(case: Case, last: TimelineEntry) -> Case:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from schemas.alert import Alert, Severity
-from schemas.decision import Decision
+from schemas.decision import Decision, Silence
 from schemas.evaluation import Outcome
 from schemas.fact import Fact
 from schemas.incident import EntryKind, Incident, TimelineEntry
@@ -20,7 +20,12 @@ class Notification:
     """One thing to tell: `post` a new message, `broadcast` into its thread, or `update` it in place.
 
     The id is made of the incident and the timeline entry that it tells of: the same entry is told once.
-    `mention` asks for the receiver's people; `update` never does.
+    `mention` asks for the receiver's people; `update` never does. Kind and mention hold where all before it was told;
+    delivery knows what a receiver has heard, and what is silenced.
+
+    Attributes:
+        fingerprint: the alert that it tells of, None where people or time moved the incident.
+        fired: the severity of that alert where it fires. silenced: an alert of before that nobody was to hear of.
     """
 
     id: str
@@ -31,6 +36,30 @@ class Notification:
     severity: Severity
     mention: bool
     text: str
+    fingerprint: str | None = None
+    fired: Severity | None = None
+    silenced: bool = False
+
+
+FLAPS: Final = 3
+"""So many quick returns of one alert are told one by one; those that follow share a line of the timeline."""
+FLAPS_WITHIN: Final = timedelta(hours=1)
+"""An alert that fires again so soon after it was over returns quickly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flap:
+    """The quick returns of one alert in a row: how many, since when, when it was last over, and their line, if any."""
+
+    returns: int
+    since: datetime
+    over: datetime | None = None
+    line: TimelineEntry | None = None
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether what it does goes into one line."""
+        return self.returns > FLAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +71,7 @@ class Case:
         firing: fingerprints that fire now. crossings: (time, family) of each firing.
         last_fired: time of the newest firing alert.
         posted: greatest severity that was told, None while nothing was.
+        flaps: fingerprint -> its quick returns.
     """
 
     incident: Incident
@@ -50,6 +80,12 @@ class Case:
     crossings: tuple[tuple[datetime, str], ...]
     last_fired: datetime
     posted: Severity | None = None
+    flaps: dict[str, Flap] = field(default_factory=dict)
+
+    def flaps_with(self, alert: Alert | None) -> bool:
+        """Whether this alert goes to and fro, so that its ups and downs share a line."""
+        flap = None if alert is None else self.flaps.get(alert.fingerprint)
+        return flap is not None and flap.is_folded
 
     @property
     def is_open(self) -> bool:
@@ -65,6 +101,7 @@ class RouteIncidents:
         notifications: what to tell, in order.
         context: recent changes, evaluations, announcements and silences: a later incident tells of them.
         parked: decisions that name an incident that is not known yet.
+        silences: of the route, with their ends as people left them. Who tells people applies them.
     """
 
     route: str
@@ -72,6 +109,7 @@ class RouteIncidents:
     notifications: tuple[Notification, ...] = ()
     context: tuple[Fact, ...] = ()
     parked: tuple[Decision, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
     @classmethod
     def start(cls, route: str) -> RouteIncidents:

@@ -42,7 +42,7 @@ def background(state: RouteIncidents, alert: Alert) -> tuple[TimelineEntry, ...]
     """What a new incident tells of the time before it.
 
     Everything of the last 24 h, and at any age what is about the identities that now fire: when they were first
-    seen, whether someone announced them, and who silenced the alert.
+    seen, whether someone announced them, and which silences were to hold until later.
     """
     return tuple(timeline_entry(fact) for fact in state.context if _matters(fact, alert))
 
@@ -53,7 +53,7 @@ def _matters(fact: Fact, alert: Alert) -> bool:
     if isinstance(fact, Change):
         return fact.kind == "observed" and fact.to_identity in alert.identities
     if isinstance(fact, Decision) and fact.kind == "silence":
-        return alert.silenced and fact.until > alert.ts
+        return fact.until > alert.ts and fact.fingerprint in (None, alert.fingerprint)
     if isinstance(fact, Decision):
         return fact.model is not None and identity_of(fact.model) in alert.identities
     return False

@@ -30,6 +30,7 @@ def decode(
     position: Position,
     *,
     received: datetime | None = None,
+    now: datetime | None = None,
     previous: datetime | None = None,
     clock: datetime | None = None,
     origin: Position | None = None,
@@ -40,8 +41,10 @@ def decode(
     Args:
         raw: one JSON object of a known format, UTF-8.
         position: its own place in its source; gives the id when it has none.
-        received: Kafka's timestamp; None for a line of a file. Gives `ts` when the exchange has none, and a `ts`
-            more than 1 h after it is flagged `skew`.
+        received: Kafka's timestamp, or that of a header; None for a line of a file. Gives `ts` when the exchange has
+            none, unless it has yet to come: then that is `now`, with flag `skew`.
+        now: the broker's time, or our own where the broker keeps the producer's; `received` without it. A `ts` more
+            than 1 h after it is flagged `skew`.
         previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none (flag
             `no_ts`: this is no measured time), and a
             `ts` more than 30 days after it is flagged `skew`, unless the file had been there before.
@@ -50,25 +53,32 @@ def decode(
             letter names it, so that it stays one exchange; the fence goes by `position`.
         id: the id when it has none, of whoever gives one before it has a place.
     """
+    now = now or received
     try:
         fields, flags = _parse(raw)
         fields.setdefault("id", id or id_of(origin or position))
         own = "ts" in fields
+        arrived = received if own or received is None else _arrival(received, now)
         if not own:
-            fields["ts"] = _next(previous) if received is None else _arrival(received)
+            fields["ts"] = arrived or _next(previous)
         truncated = _truncate(fields)
         exchange = _validated(fields)
     except FormatError as error:
-        return DeadLetter.of(raw, STEP, errors.shortened(str(error)), origin or position, received)
+        return DeadLetter.of(raw, STEP, errors.shortened(str(error)), origin or position, _earlier(received, now))
     if truncated:
         flags += ("truncated",)
     if not own and received is None:
         flags += ("no_ts",)
-    reference = _latest(previous if own else None, clock) if received is None else received
-    skew = FILE_SKEW if received is None else KAFKA_SKEW
-    if reference is not None and exchange.ts is not None and exchange.ts - reference > skew:
+    reference = _latest(previous if own else None, clock) if now is None else now
+    skew = FILE_SKEW if now is None else KAFKA_SKEW
+    ahead = reference is not None and exchange.ts is not None and exchange.ts - reference > skew
+    if ahead or (not own and arrived != received):
         flags += ("skew",)
     return Received(exchange, position, flags)
+
+
+def _earlier(received: datetime | None, now: datetime | None) -> datetime | None:
+    return received if received is None or now is None else min(received, now)
 
 
 def id_of(position: Position) -> str:
@@ -78,13 +88,14 @@ def id_of(position: Position) -> str:
     return f"k:{position.source}/{position.offset}"
 
 
-def _arrival(received: datetime) -> datetime:
+def _arrival(received: datetime, now: datetime | None) -> datetime:
+    """Kafka's timestamp; one that has yet to come is that of a clock that is wrong, and counts as now."""
     if not EARLIEST <= received < LATEST:
         raise FormatError(
             "ts: missing, and Kafka's timestamp of the record is outside [2000, 2100); send ts as ISO 8601, "
             "or Kafka's timestamp in milliseconds"
         )
-    return received
+    return received if now is None or received <= now + KAFKA_SKEW else now
 
 
 def _next(previous: datetime | None) -> datetime:

@@ -5,7 +5,6 @@ Detect, record and replay use this one core, each with its own saved state, so t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -14,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.protocol import Rows
-from schemas.identity import Model, identity_of
+from schemas.identity import Model
 from schemas.position import Position
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock
+from services.intake.slice_values import bounded, hash_text
 from services.intake.volatile_fields import Volatility, observe
 from services.vectors import to_rows
 
@@ -39,6 +39,7 @@ class IntakeState:
         duplicates: exchanges dropped because their id had been seen.
         clock: greatest unflagged time, seconds since 1970.
         stale: blocks running whose rows stood at or below the fence with later times.
+        values: dimension of a slice -> the values that it had last, see `slice_values`.
     """
 
     route: str
@@ -49,6 +50,7 @@ class IntakeState:
     clock: float | None = None
     stale: int = 0
     volatility: Volatility = field(default_factory=Volatility)
+    values: dict[str, dict[int, int]] = field(default_factory=dict)
 
     @classmethod
     def start(cls, route: str) -> IntakeState:
@@ -61,11 +63,13 @@ class Intake:
     """The rows of a block that count, in order, with what detect and record need beside the numbers.
 
     Attributes:
-        rows: n rows; source_rows: (n,) their places in the block.
+        rows: n rows; source_rows: (n,) their places in the block. The time of a row that is flagged `skew` is the
+            route's clock: a time from outside that nobody believes decides nothing here or after.
         identity: effective identity of each row, without volatile fields; models: what stands behind it.
         untimed: (n,) the row has no time of its own.
         duplicates: rows dropped for a repeated id; redelivered: rows at or below the fence.
         volatile: (field, row) for each field found volatile at a row.
+        forgotten: (identity, row) for each identity that was idle and gave way to a new one at a row.
         blind: why nothing of this topic can be trusted, or None.
     """
 
@@ -79,12 +83,13 @@ class Intake:
     duplicates: int
     redelivered: int
     volatile: tuple[tuple[str, int], ...]
+    forgotten: tuple[tuple[str, int], ...]
     blind: str | None
 
 
 def hash_id(id: str) -> int:
     """64 bits of an id, as a signed integer."""
-    return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "little", signed=True)
+    return hash_text(id)
 
 
 def step(state: IntakeState, block: ScoreBlock, slices: tuple[str, ...] = ()) -> tuple[IntakeState, Intake]:
@@ -93,22 +98,25 @@ def step(state: IntakeState, block: ScoreBlock, slices: tuple[str, ...] = ()) ->
     Raises:
         ValueError: if a vector holds a number that is not finite.
     """
-    ts = np.array([moment.timestamp() for moment in block.ts])
-    new, redelivered, stale = _beyond_fence(state, block, ts)
+    claimed = np.array([moment.timestamp() for moment in block.ts])
+    new, redelivered, stale = _beyond_fence(state, block, claimed)
     picked, recent = _unseen(state, block.id, new)
-    identity, models, volatility, volatile = _identities(state, block, picked, ts)
+    ts, clock = _believed(state, block, picked, claimed)
+    who = _identities(state, block, picked, ts)
     index = np.arange(state.count, state.count + len(picked), dtype=np.int64)
+    labels, values = _slices(state, block, picked, slices)
     intake = Intake(
-        rows=_rows(block, picked, index, ts, slices),
+        rows=_rows(block, picked, index, ts, labels),
         source_rows=picked,
         positions=tuple(_position(block, i) for i in picked),
-        identity=identity,
-        models=models,
+        identity=tuple(who.identity),
+        models=who.models,
         fingerprint=tuple(block.fingerprint[i] if block.fingerprint else None for i in picked),
         untimed=np.array(["no_ts" in block.flags[i] for i in picked], dtype=bool),
         duplicates=len(new) - len(picked),
         redelivered=redelivered,
-        volatile=volatile,
+        volatile=tuple(who.volatile),
+        forgotten=tuple(who.forgotten),
         blind=RECREATED if stale >= STALE_BLOCKS else None,
     )
     after = replace(
@@ -117,9 +125,10 @@ def step(state: IntakeState, block: ScoreBlock, slices: tuple[str, ...] = ()) ->
         recent=recent,
         count=state.count + len(picked),
         duplicates=state.duplicates + intake.duplicates,
-        clock=_clock(state, block, picked, ts),
+        clock=clock,
         stale=stale,
-        volatility=volatility,
+        volatility=who.volatility,
+        values=values,
     )
     return after, intake
 
@@ -165,34 +174,30 @@ def _unseen(
     return np.array(picked, dtype=np.int64), np.array(recent[-RECENT_IDS:], dtype=np.int64)
 
 
+@dataclass(slots=True)
+class _Identities:
+    """Who answered the rows of a block, and what that changed."""
+
+    volatility: Volatility
+    identity: list[str] = field(default_factory=list)
+    models: dict[str, Model] = field(default_factory=dict)
+    volatile: list[tuple[str, int]] = field(default_factory=list)
+    forgotten: list[tuple[str, int]] = field(default_factory=list)
+
+
 def _identities(
     state: IntakeState, block: ScoreBlock, picked: NDArray[np.int64], ts: NDArray[np.float64]
-) -> tuple[tuple[str, ...], dict[str, Model], Volatility, tuple[tuple[str, int], ...]]:
-    volatility = state.volatility
-    identity: list[str] = []
-    models: dict[str, Model] = {}
-    found: list[tuple[str, int]] = []
-    effective: dict[str, str] = {}
+) -> _Identities:
+    found = _Identities(state.volatility)
     for row, i in enumerate(picked):
         model = block.identities[block.identity[i]]
-        volatility, fields = observe(volatility, model, state.count + row, float(ts[i]))
-        if fields:
-            effective.clear()
-            found += [(name, row) for name in fields]
-        raw = block.identity[i]
-        if raw not in effective:
-            effective[raw] = identity_of(model, volatility.fields)
-            models[effective[raw]] = without_volatile(model, volatility.fields)
-        identity.append(effective[raw])
-    return tuple(identity), models, volatility, tuple(found)
-
-
-def without_volatile(model: Model, volatile: Iterable[str]) -> Model:
-    """The model as identities count it: no fingerprint, no volatile field."""
-    left_out: dict[str, str | None] = dict.fromkeys([*volatile, "fingerprint"])
-    if "requested" in left_out:
-        left_out["requested"] = "(volatile)"
-    return model.model_copy(update=left_out)
+        found.volatility, one = observe(found.volatility, model, state.count + row, float(ts[row]))
+        found.identity.append(one.identity)
+        found.models[one.identity] = found.volatility.identities[one.identity].model
+        found.volatile += [(name, row) for name in one.fields]
+        if one.forgotten is not None:
+            found.forgotten.append((one.forgotten, row))
+    return found
 
 
 def _fence(state: IntakeState, block: ScoreBlock) -> dict[str, int]:
@@ -203,10 +208,33 @@ def _fence(state: IntakeState, block: ScoreBlock) -> dict[str, int]:
     return fence
 
 
-def _clock(state: IntakeState, block: ScoreBlock, picked: NDArray[np.int64], ts: NDArray[np.float64]) -> float | None:
-    times = [float(ts[i]) for i in picked if "skew" not in block.flags[i]]
-    known = [] if state.clock is None else [state.clock]
-    return max(times + known, default=None)
+def _believed(
+    state: IntakeState, block: ScoreBlock, picked: NDArray[np.int64], claimed: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float | None]:
+    """The times by which the rows count, and the clock after them. Before there is a clock a row has its own time."""
+    clock = state.clock
+    times = []
+    for i in picked:
+        ts = float(claimed[i])
+        if "skew" not in block.flags[i]:
+            clock = ts if clock is None else max(clock, ts)
+        elif clock is not None:
+            ts = clock
+        times.append(ts)
+    return np.array(times, dtype=np.float64), clock
+
+
+def _slices(
+    state: IntakeState, block: ScoreBlock, picked: NDArray[np.int64], slices: tuple[str, ...]
+) -> tuple[dict[str, tuple[str | None, ...]], dict[str, dict[int, int]]]:
+    """Dimension -> value of each row, and the values that are known of it; of dimensions not asked for none is."""
+    labels, known = {}, {}
+    for dimension in slices:
+        if dimension.startswith("tags."):
+            name = dimension.removeprefix("tags.")
+            values = [block.tags[i].get(name) for i in picked]
+            known[dimension], labels[dimension] = bounded(state.values.get(dimension, {}), values, state.count)
+    return labels, known
 
 
 def _rows(
@@ -214,12 +242,11 @@ def _rows(
     picked: NDArray[np.int64],
     index: NDArray[np.int64],
     ts: NDArray[np.float64],
-    slices: tuple[str, ...],
+    slices: dict[str, tuple[str | None, ...]],
 ) -> Rows:
-    tags = [dimension for dimension in slices if dimension.startswith("tags.")]
     return Rows(
         index=index,
-        ts=ts[picked],
+        ts=ts,
         prompt=to_rows(block.prompt_vec, VECTOR_WIDTH)[picked],
         response=to_rows(block.response_vec, VECTOR_WIDTH)[picked],
         style=to_rows(block.style, STYLE_WIDTH)[picked],
@@ -229,8 +256,6 @@ def _rows(
             name: np.array([np.nan if value is None else float(value) for value in column.value])[picked]
             for name, column in block.signals.items()
         },
-        slices={
-            dimension: tuple(block.tags[i].get(dimension.removeprefix("tags.")) for i in picked) for dimension in tags
-        },
+        slices=slices,
         ids=tuple(block.id[i] for i in picked),
     )

@@ -125,6 +125,8 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         routes={pattern: _policy(defaults, section, folder) for pattern, section in file.routes.items()},
         receivers={name: _receiver(section) for name, section in file.receivers.items()},
         allow_hosts=file.allow_hosts,
+        unlisted_routes=file.unlisted_routes,
+        max_routes=file.max_routes,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from services.specs import signals
 
 KeepText = Literal["all", "default", "none"]
+UnlistedRoutes = Literal["accept", "refuse"]
 
 _WILD: Final = re.compile(r"[*?\[]")
 
@@ -102,12 +103,19 @@ class Monitor:
     Attributes:
         routes: pattern -> policy.
         allow_hosts: private or loopback hosts that may be called.
+        unlisted_routes: what becomes of exchanges of routes that fit no pattern. max_routes: so many of those may be.
     """
 
     defaults: RoutePolicy = RoutePolicy()
     routes: Mapping[str, RoutePolicy] = field(default_factory=dict)
     receivers: Mapping[str, ReceiverPolicy] = field(default_factory=dict)
     allow_hosts: tuple[str, ...] = ()
+    unlisted_routes: UnlistedRoutes = "accept"
+    max_routes: int = 1024
+
+    def lists(self, route: str) -> bool:
+        """Whether a pattern of the file fits the route."""
+        return any(fnmatchcase(route, pattern) for pattern in self.routes)
 
     def policy(self, route: str) -> RoutePolicy:
         """The policy of the one pattern that fits `route` best, else the defaults.

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.monitor import cron
-from services.monitor.policy import KeepText, default_floors
+from services.monitor.policy import KeepText, UnlistedRoutes, default_floors
 from services.monitor.problems import suggestion
 from services.specs import PLANNED
 
@@ -218,6 +218,14 @@ class MonitorFile(Section):
 
     defaults: RouteSection = Field(
         default=RouteSection(), description="What holds for every route that does not say otherwise."
+    )
+    unlisted_routes: UnlistedRoutes = Field(
+        default="accept",
+        description="Exchanges of routes that no pattern under `routes` fits: watched, or dead letters.",
+    )
+    max_routes: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=1024,
+        description="So many routes that no pattern fits are watched; a new one waits until another was idle a day.",
     )
     allow_hosts: tuple[Annotated[str, StringConstraints(min_length=1, max_length=253)], ...] = Field(
         default=(), description="Private or loopback hosts that may be called as a target."

@@ -154,6 +154,8 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
 
 def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     """What is accepted and yet does nothing, or will be refused when it is called."""
+    if file.unlisted_routes == "refuse" and not file.routes:
+        yield Remark(("unlisted_routes",), "no route is listed: every exchange will be refused; list routes")
     for path, section, policy in _sections(file, monitor):
         for i, name in enumerate(section.slices or ()):
             if name in PLANNED_SLICES:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from schemas.base import EARLIEST, LATEST, hash16, moment
-from schemas.decision import Decision, DecisionKind
+from schemas.decision import LASTS, Decision, DecisionKind
 from schemas.incident import Incident
 from services.notify.block_kit import cleaned
 from services.wording.decisions import DECISIONS, silence_for
@@ -50,6 +50,7 @@ BUTTONS: Final = (
     _button("accept_baseline"),
     _button("false_alarm"),
     _button("silence", silence_for(24)),
+    _button("end_silence"),
     _button("resolve"),
 )
 
@@ -90,7 +91,7 @@ def _nonce(incident: str, version: str) -> str:
 
 
 WINDOW: Final = timedelta(seconds=300)
-SILENT_FOR: Final = timedelta(hours=24)
+SILENT_FOR: Final = LASTS
 _REMEMBERED: Final = 10_000
 _TS: Final = re.compile(r"\d{1,12}", re.ASCII)
 _ACTION_TS: Final = re.compile(r"\d{1,11}(?:\.\d{1,9})?", re.ASCII)
@@ -145,7 +146,8 @@ def press_of(body: bytes) -> Press | None:
 def decisions_of(press: Press, incident: Incident, actor: str) -> tuple[Decision, ...]:
     """What the press decides of the incident. Made of the press alone: delivered twice, it is one decision.
 
-    A silence is of each of the incident's alerts, for 24 h; the route's other alerts are still told.
+    A silence is of each of the incident's alerts, for 24 h; the route's other alerts are still told. Its end is that
+    of every silence of the route.
     """
     kind = press.button.kind
     fingerprints = incident.fingerprints if kind == "silence" else (None,)

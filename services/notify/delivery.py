@@ -10,7 +10,9 @@ from typing import Final, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
 
-from schemas.incident import Incident
+from schemas.alert import Severity
+from schemas.decision import Silence
+from schemas.incident import Incident, covering
 from services.incident.state import NotificationKind
 from services.notify import delivery_rules
 from services.notify import message as says
@@ -18,10 +20,11 @@ from services.notify.channel import MessageRef, NotAccepted, Receiver
 from services.notify.message import MessageOptions, RenderedMessage
 from services.notify.pictures import PictureJob, PictureState, PictureTarget, attach_picture, wanted
 from services.observability.metrics import NotificationMeters
-from services.store import deliveries, incidents, receiver_leases
+from services.store import deliveries, incidents, receiver_leases, silences
 from services.store.deliveries import Delivery, MessagePicture, MessagePlace
 from services.store.engine import is_unavailable
 from services.store.receiver_leases import ReceiverLease
+from services.wording.incidents import one_line
 
 LOG: Final = logging.getLogger("keelwatch.notify")
 LEASE: Final = timedelta(seconds=60)
@@ -62,6 +65,8 @@ class _NextSend:
     until: datetime | None = None
     storm: bool = False
     picture: MessagePicture | None = None
+    worst: Severity | None = None
+    silences: tuple[Silence, ...] = ()
 
 
 @dataclass(slots=True)
@@ -115,14 +120,18 @@ class DeliveryRound:
         if first.incident in known:
             told = deliveries.message_of(connection, name, first.incident)
             picture = deliveries.picture_of(connection, name, first.incident) if told and not told.storm else None
-            return _NextSend((first,), self._shown(connection, first, told), told, picture=picture)
+            shown = self._shown(connection, first, told)
+            worst = deliveries.worst_told(connection, name, first.incident)
+            hushed = _silences_of(connection, shown, now)
+            return _NextSend((first,), shown, told, picture=picture, worst=worst, silences=hushed)
         new = tuple(one for one in due if one.incident not in known)
         recent = deliveries.opened_since(connection, name, now - delivery_rules.MINUTE)
         how = delivery_rules.opening([delivery_rules.Opening(at, storm) for at, storm in recent], len(new), now)
         if isinstance(how, datetime):
             return _NextSend(new, (), until=how)
         chosen = (first,) if how == "each" else new[: says.LISTED]
-        return _NextSend(chosen, _incidents_of(connection, [one.incident for one in chosen]), storm=how == "list")
+        shown = _incidents_of(connection, [one.incident for one in chosen])
+        return _NextSend(chosen, shown, storm=how == "list", silences=_silences_of(connection, shown, now))
 
     def _shown(self, connection: Connection, delivery: Delivery, told: MessagePlace | None) -> tuple[Incident, ...]:
         """The incident; with a storm's message all that it lists, the one that is told of first."""
@@ -151,7 +160,7 @@ class DeliveryRound:
             deliveries.note_shown(connection, self.lease.receiver, job.told, shown)
 
     async def _storm(self, job: _NextSend) -> MessagePlace:
-        loud = any(delivery.mention for delivery in job.deliveries)
+        loud = any(delivery.mention or delivery_rules.is_loud(delivery.fired) for delivery in job.deliveries)
         return await self._post(says.of_storm(job.incidents, self.world.look, self._mention(loud)), storm=True)
 
     async def _tell(self, job: _NextSend) -> tuple[MessagePlace | None, str | None]:
@@ -160,18 +169,19 @@ class DeliveryRound:
         incident = next((one for one in job.incidents if one.id == delivery.incident), None)
         if incident is None:
             raise NotAccepted("its incident is not in the database", "message", slow=True)
-        kind = cast(NotificationKind, delivery.kind)
+        given = cast(NotificationKind, delivery.kind)
+        kind, loud = delivery_rules.as_heard(given, delivery.mention, delivery.fired, job.worst)
         shown = None
-        in_place = self.receiver.channel.in_place
-        self.unpictured[incident.id] = self._mention(delivery.mention) if told is None else None
-        for step in delivery_rules.steps(kind, delivery.mention, told=told is not None, in_place=in_place):
+        in_place, quiet = self.receiver.channel.in_place, delivery.quiet
+        self.unpictured[incident.id] = self._mention(loud) if told is None else None
+        for step in delivery_rules.steps(kind, loud, told=told is not None, in_place=in_place, quiet=quiet):
             if isinstance(step, delivery_rules.Post):
-                message = says.of_incident(incident, self.world.look, self._mention(step.mention))
-                told = await self._post(message)
+                mention = self._mention(step.mention)
+                told = await self._post(says.of_incident(incident, self.world.look, mention, silences=job.silences))
             elif told is not None and isinstance(step, delivery_rules.Update):
                 shown = await self._update(job, incident, told)
             elif told is not None and isinstance(step, delivery_rules.ThreadReply):
-                await self._reply(delivery, incident, told, step.broadcast)
+                await self._reply(replace(delivery, mention=loud), incident, told, step.broadcast)
         return told, shown
 
     async def _post(self, message: RenderedMessage, storm: bool = False) -> MessagePlace:
@@ -181,7 +191,7 @@ class DeliveryRound:
     async def _update(self, job: _NextSend, incident: Incident, told: MessagePlace) -> str | None:
         look = self.world.look
         in_order = sorted(job.incidents, key=lambda one: (one.opened_at, one.id))
-        alone = says.of_incident(incident, look, picture=job.picture)
+        alone = says.of_incident(incident, look, picture=job.picture, silences=job.silences)
         message = says.of_storm(in_order, look) if told.storm else alone
         if message.digest == told.shown:
             return None
@@ -191,7 +201,8 @@ class DeliveryRound:
 
     async def _reply(self, delivery: Delivery, incident: Incident, told: MessagePlace, broadcast: bool) -> None:
         if broadcast:
-            message = says.of_rise(incident, delivery.text, self.world.look, self._mention(delivery.mention))
+            text = delivery.text if delivery.kind != "update" else one_line(incident)
+            message = says.of_rise(incident, text, self.world.look, self._mention(delivery.mention))
         else:
             text = f"{incident.route}: {delivery.text}" if told.storm else delivery.text
             message = says.of_entry(text, delivery.event_time)
@@ -218,7 +229,7 @@ class DeliveryRound:
             return
         wall = PictureTarget(name, channel, self.world.look, self._hold)
         try:
-            job = await self.world.read(lambda connection: wanted(connection, name, id))
+            job = await self.world.read(lambda connection: wanted(connection, name, id, self.world.now()))
             if job is None:
                 return
             picture, digest = await attach_picture(wall, job, gallery, mention)
@@ -284,3 +295,9 @@ def _incidents_of(connection: Connection, ids: Sequence[str] | dict[str, None]) 
     """The incidents that are still there."""
     found = (incidents.get(connection, id) for id in ids)
     return tuple(incident for incident in found if incident is not None)
+
+
+def _silences_of(connection: Connection, shown: Sequence[Incident], now: datetime) -> tuple[Silence, ...]:
+    """The silences that hold on any of their alerts."""
+    found = silences.holding(connection, {one.route for one in shown}, now)
+    return tuple(dict.fromkeys(silence for one in shown for silence in covering(found.get(one.route, ()), one)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from schemas.alert import Severity, rank
 from services.incident.state import NotificationKind
 
 NEW_A_MINUTE: Final = 10
@@ -40,11 +41,33 @@ class ThreadReply:
 DeliveryStep = Post | Update | ThreadReply
 
 
-def steps(kind: NotificationKind, mention: bool, *, told: bool, in_place: bool) -> tuple[DeliveryStep, ...]:
+def is_loud(severity: Severity | None) -> bool:
+    """Whether people are called for an alert of this severity."""
+    return severity is not None and rank(severity) >= rank("warning")
+
+
+def as_heard(
+    kind: NotificationKind, mention: bool, fired: Severity | None, worst: Severity | None
+) -> tuple[NotificationKind, bool]:
+    """Kind and mention for a receiver that has heard of nothing worse than `worst` of the incident.
+
+    What was derived for people who were told everything is too quiet for who was not: silences keep things back.
+    """
+    if is_loud(fired) and (worst is None or rank(fired or "info") > rank(worst)):
+        return ("post" if kind == "post" else "broadcast"), True
+    return kind, mention
+
+
+def steps(
+    kind: NotificationKind, mention: bool, *, told: bool, in_place: bool, quiet: bool = False
+) -> tuple[DeliveryStep, ...]:
     """What a notification asks for in a channel that was `told` of its incident before, or not.
 
-    The update comes first: it can be repeated without anybody noticing, an answer in the thread cannot.
+    The update comes first: it can be repeated without anybody noticing, an answer in the thread cannot. A `quiet` one
+    is nothing else.
     """
+    if quiet:
+        return (Update(),) if told and in_place else ()
     if not told:
         return (Post(mention),)
     loud = kind == "broadcast" or (kind == "post" and mention)

@@ -9,12 +9,14 @@ from typing import Final
 
 from schemas.alert import Severity
 from schemas.base import canonical, hash16
+from schemas.decision import Silence
 from schemas.incident import Incident, TimelineEntry
 from services.notify import block_kit
 from services.notify.block_kit import Block
 from services.notify.buttons import BUTTONS, value_of
 from services.store.deliveries import MessagePicture
 from services.wording import notifications as words
+from services.wording.decisions import silenced
 from services.wording.incidents import headline_in_full, one_line, state, title, verdict_in_full
 
 SHOWN_ENTRIES: Final = 6
@@ -54,19 +56,26 @@ class MessageOptions:
 
 
 def of_incident(
-    incident: Incident, look: MessageOptions, mention: str | None = None, picture: MessagePicture | None = None
+    incident: Incident,
+    look: MessageOptions,
+    mention: str | None = None,
+    picture: MessagePicture | None = None,
+    silences: Sequence[Silence] = (),
 ) -> RenderedMessage:
-    """An incident as it stands: what moved, who moved, how sure, what was evaluated and done, and what to do."""
+    """An incident as it stands: what moved, who moved, how sure, what was evaluated and done, and what to do.
+
+    `silences` are those that hold on it.
+    """
     parts = [
         block_kit.header(f"{_MARKS[incident.severity]} {words.header(incident)}"),
         *([block_kit.mention(mention)] if mention else []),
         block_kit.section(headline_in_full(incident), 600),
         *_others(incident),
         *([block_kit.image(picture.file, picture.words)] if picture and picture.file else []),
-        _facts(incident),
+        _facts(incident, silences),
         block_kit.divider(),
         _timeline(incident.timeline),
-        *_buttons(incident, look),
+        *_buttons(incident, look, silences),
         _foot(incident, look),
     ]
     return RenderedMessage(tuple(parts), block_kit.fallback(one_line(incident)))
@@ -109,13 +118,14 @@ def _others(incident: Incident) -> list[Block]:
     return [block_kit.rich([block_kit.bullets(lines)])] if lines else []
 
 
-def _facts(incident: Incident) -> Block:
+def _facts(incident: Incident, silences: Sequence[Silence]) -> Block:
     rows = (
         (words.WHO_CHANGED, verdict_in_full(incident)),
         (words.SUITES, words.suites(incident.timeline)),
         (words.STATE, state(incident)),
         (words.SINCE, words.since(incident)),
         (words.EXAMPLES, words.examples(incident)),
+        *((words.SILENCED, silenced(one)) for one in silences[:1]),
     )
     lines: list[Block] = []
     for name, text in rows:
@@ -135,11 +145,12 @@ def _entry(ts: datetime, text: str) -> Block:
     return block_kit.line([when, block_kit.spaced(" "), block_kit.literal(text, 400)])
 
 
-def _buttons(incident: Incident, look: MessageOptions) -> list[Block]:
-    """Nothing is offered that would do nothing: a resolved incident has no buttons."""
+def _buttons(incident: Incident, look: MessageOptions, silences: Sequence[Silence]) -> list[Block]:
+    """Nothing is offered that would do nothing: a resolved incident has no buttons, an end needs a silence."""
     if not look.buttons or incident.state == "resolved":
         return []
-    left = [one for one in BUTTONS if one.kind != "acknowledge" or incident.state != "acknowledged"]
+    vain = {"end_silence" if not silences else "silence", *(["acknowledge"] * (incident.state == "acknowledged"))}
+    left = [one for one in BUTTONS if one.kind not in vain]
     return [
         block_kit.actions(
             block_kit.button(one.action, one.label, value_of(incident), one.confirm, one.style) for one in left

@@ -16,14 +16,15 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from schemas.incident import Incident
+from schemas.decision import Silence
+from schemas.incident import Incident, covering
 from services.charts import Rates, incident_chart, rates_picture
 from services.charts.incident_chart import IncidentChart
 from services.charts.png import png
 from services.notify import message as says
 from services.notify.channel import Channel, MessageRef, NotAccepted
 from services.notify.message import MessageOptions, RenderedMessage
-from services.store import deliveries, incidents
+from services.store import deliveries, incidents, silences
 from services.store.deliveries import MessagePicture, MessagePlace
 
 LOG: Final = logging.getLogger("keelwatch.notify")
@@ -75,10 +76,11 @@ class PictureJob:
     incident: Incident
     told: MessagePlace
     moved: IncidentChart
+    silences: tuple[Silence, ...] = ()
 
 
-def wanted(connection: Connection, receiver: str, id: str) -> PictureJob | None:
-    """The picture that the incident's message should show and does not."""
+def wanted(connection: Connection, receiver: str, id: str, now: datetime) -> PictureJob | None:
+    """The picture that the incident's message should show and does not, with the silences that it shows `now`."""
     told, incident = deliveries.message_of(connection, receiver, id), incidents.get(connection, id)
     if told is None or told.storm or incident is None:
         return None
@@ -86,7 +88,10 @@ def wanted(connection: Connection, receiver: str, id: str) -> PictureJob | None:
     if found is None:
         return None
     known = deliveries.picture_of(connection, receiver, id)
-    return None if known is not None and known.key == found.key else PictureJob(incident, told, found)
+    if known is not None and known.key == found.key:
+        return None
+    held = covering(silences.of_route(connection, incident.route, now), incident)
+    return PictureJob(incident, told, found, held)
 
 
 async def attach_picture(
@@ -102,7 +107,7 @@ async def attach_picture(
         await wall.hold()
         file = await wall.channel.upload(drawn, job.moved.words)
         made = MessagePicture(file, job.moved.key, job.moved.words)
-        message = says.of_incident(job.incident, wall.look, mention, made)
+        message = says.of_incident(job.incident, wall.look, mention, made, job.silences)
         if await _shown(wall, job.told, message, gallery.pauses):
             return made, message.digest
     LOG.warning("%s does not show the picture of incident %s: left out", wall.receiver, job.incident.id)

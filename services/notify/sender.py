@@ -17,8 +17,9 @@ from services.notify.channel import NotAccepted, Receivers
 from services.notify.delivery import LEASE, DeliveryContext, DeliveryRound, LeaseLost
 from services.notify.message import MessageOptions
 from services.notify.pictures import PictureState
+from services.notify.silencing import SilencePlan, plan
 from services.observability.metrics import NotificationMeters
-from services.store import deliveries, receiver_leases
+from services.store import deliveries, receiver_leases, routes, silences
 from services.store.deliveries import UnconfirmedDelivery
 from services.store.engine import Database, is_unavailable
 from services.store.receiver_leases import ReceiverLease
@@ -121,11 +122,28 @@ class Sender:
 
     def _with_work(self) -> tuple[str, ...]:
         with self._database.read() as connection:
+            silenced = bool(self._silence_plan(connection))
+        if silenced:
+            self._database.transact(self._silence)
+        with self._database.read() as connection:
             if not deliveries.has_new(connection):
                 return deliveries.receivers_with_work(connection, self._clock())
         self._database.transact(self._spread)
         with self._database.read() as connection:
             return deliveries.receivers_with_work(connection, self._clock())
+
+    def _silence_plan(self, connection: Connection) -> SilencePlan:
+        """What the silences that hold now ask for; nothing at nearly every look."""
+        if not silences.any_unsettled(connection):
+            return SilencePlan()
+        entries = silences.unsettled(connection)
+        return plan(entries, silences.holding(connection, {one.route for one in entries}, self._clock()))
+
+    def _silence(self, connection: Connection) -> None:
+        """Do it, while nobody records these routes or tells of them."""
+        routes.lock(connection, {one.route for one in silences.unsettled(connection)})
+        found = self._silence_plan(connection)
+        silences.settle(connection, found.states, found.silences)
 
     def _spread(self, connection: Connection) -> None:
         deliveries.fan_out(connection, self._receivers.of, self._clock())

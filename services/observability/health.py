@@ -80,6 +80,10 @@ class HealthProbes:
         """Why the process should be restarted; None when it should not."""
         return self._alive()
 
+    def waiting(self) -> dict[str, int]:
+        """Topic -> records that wait for this process: the figures of /metrics."""
+        return self._meters.waiting
+
     async def sample(self, name: str) -> None:
         """Ask one check once. One that fails or takes too long is not well."""
         begin = self._clock()

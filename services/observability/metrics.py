@@ -69,7 +69,7 @@ class StreamMeters:
         self._clock = clock
         self._route, self._blind_route = CappedLabels(max_routes), CappedLabels(max_routes)
         self._reason, self._family = CappedLabels(_MAX_NAMES), CappedLabels(_MAX_NAMES)
-        self._lags: set[Place] = set()
+        self._lags: dict[Place, int] = {}
         self._blind: dict[str, set[tuple[str | None, ...]]] = {}
         self._recent: deque[tuple[int, int]] = deque()
         self._of_flow()
@@ -106,11 +106,16 @@ class StreamMeters:
 
     def lag(self, lags: Mapping[Place, int]) -> None:
         """All partitions that this process reads; those that it lost are no longer shown."""
-        for topic, partition in self._lags - set(lags):
+        for topic, partition in self._lags.keys() - lags.keys():
             self._lag.remove(topic, str(partition))
         for (topic, partition), behind in lags.items():
             self._lag.labels(topic, str(partition)).set(behind)
-        self._lags = set(lags)
+        self._lags = dict(lags)
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Topic -> records that wait in the partitions that this process reads, as /metrics shows them."""
+        return {topic: sum(n for (one, _), n in self._lags.items() if one == topic) for topic, _ in self._lags}
 
     def taken(self, step: str, topic: str, n: int) -> None:
         """`n` records of a topic were taken."""

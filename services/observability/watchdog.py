@@ -31,6 +31,7 @@ RECREATED: Final = (
     "{topic} was deleted and made anew, and what is published to it is not read: run "
     "`keelwatch topics adopt {topic}`, then start the worker again"
 )
+_REWOUND_LOOKS: Final = 2
 _LONGEST_LOOK: Final = 10.0
 _PATIENCE: Final = 5.0
 
@@ -209,7 +210,7 @@ class FaustPositions:
     ) -> None:
         self._apps, self._waiting, self._ends, self._reachable = apps, waiting, ends, reachable
         self._busy, self._progress = busy, progress or Progress()
-        self._rewound: set[tuple[int, Any]] = set()
+        self._rewound: dict[tuple[int, int, Any], int] = {}
 
     async def read(self) -> Observation:
         """Positions of all apps; `joining` while one has no generation yet or rebalances, or the broker is away.
@@ -242,23 +243,30 @@ class FaustPositions:
             behind = end > (committed or 0)
             position = await _position(consumer, tp)
             pending = behind and (tp in unacknowledged or position is None or position < end)
-            fault = self._recreated(consumer, tp, position, ends.get(tp))
+            fault = self._recreated(consumer, tp, position, ends.get(tp), app.consumer_generation_id)
             own = tp.topic in busy
             found[(tp.topic, tp.partition)] = PartitionPosition(
                 committed, end, pending, tp.topic in waiting, own, any_busy and not own, fault
             )
         return found
 
-    def _recreated(self, consumer: Any, tp: Any, position: int | None, end: int | None) -> str | None:
+    def _recreated(self, consumer: Any, tp: Any, position: int | None, end: int | None, generation: int) -> str | None:
         """Why nothing of the partition is taken: its offsets begin anew, and faust drops those that it has seen.
 
-        Once seen it stays so: when the new records have caught up with the old offsets, those before them are lost.
+        Twice running, since a group that is dealt anew is placed back for a moment. From then on it stays so until
+        the group is dealt anew: new records that have caught up with the old offsets do not bring back the first.
         """
-        read = consumer._read_offset.get(tp)
-        mark = (id(consumer), tp)
-        if read is not None and ((position is not None and position <= read) or (end is not None and end <= read)):
-            self._rewound.add(mark)
-        return RECREATED.format(topic=tp.topic) if mark in self._rewound else None
+        mark, read = (id(consumer), generation, tp), consumer._read_offset.get(tp)
+        seen = self._rewound.get(mark, 0)
+        behind = read is not None and any(place is not None and place < read for place in (position, end))
+        if seen < _REWOUND_LOOKS:
+            seen = seen + 1 if behind else 0
+            self._rewound = {
+                old: n
+                for old, n in {**self._rewound, mark: seen}.items()
+                if (n and old[1] == generation) or old[0] != mark[0]
+            }
+        return RECREATED.format(topic=tp.topic) if seen >= _REWOUND_LOOKS else None
 
 
 def joining(app: Any) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from schemas.base import hash16
+from schemas.base import hash16, moment
 from schemas.score import ScoreBlock, Scorer
-from services.incident.state import Notification
+from services.incident.state import Notification, RouteIncidents
 from services.intake.core import Intake
 from services.store.deliveries import OutboxNotification
 from services.store.tables import key_if_any, key_of
@@ -34,7 +35,8 @@ def additions(block: ScoreBlock, intake: Intake) -> Additions:
     made = Additions()
     for row, place in enumerate(intake.source_rows.tolist()):
         made.rows.append(_columns(block, place) | _derived(intake, row) | {"scorer": scorer})
-        _sum_up(made.sums, block, place, (intake.identity[row], _labels(intake.rows.slices, row)))
+        minute = moment(float(intake.rows.ts[row])).replace(second=0, microsecond=0)
+        _sum_up(made.sums, block, place, (minute, intake.identity[row], _labels(intake.rows.slices, row)))
     return made
 
 
@@ -59,7 +61,8 @@ def scorer_id(scorer: Scorer) -> str:
 
 def outbox_row(notification: Notification) -> OutboxNotification:
     """A notification as a row of the outbox."""
-    content = {"severity": notification.severity, "mention": notification.mention, "text": notification.text}
+    names = ("severity", "mention", "text", "fingerprint", "fired")
+    content = {name: getattr(notification, name) for name in names}
     return OutboxNotification(
         id=notification.id,
         route=notification.route,
@@ -117,13 +120,29 @@ def _labels(slices: Mapping[str, tuple[str | None, ...]], row: int) -> list[str]
     return ["", *(key_of(f"{name}={values[row]}") for name, values in slices.items() if values[row] is not None)]
 
 
-def _sum_up(sums: Sums, block: ScoreBlock, place: int, who: tuple[str, list[str]]) -> None:
-    identity, labels = who
-    minute = block.ts[place].replace(second=0, microsecond=0)
+def _sum_up(sums: Sums, block: ScoreBlock, place: int, key: tuple[datetime, str, list[str]]) -> None:
+    minute, identity, labels = key
     answered = "no_response" not in block.flags[place]
     values: dict[str, bool | float | None] = {name: column.value[place] for name, column in block.signals.items()}
     for label in labels:
         for signal, value in [(EXCHANGES, 1.0 if answered else None), *values.items()]:
-            key = (block.route, minute, identity, label, signal)
-            n, scored, total = sums.get(key, (0, 0, 0.0))
-            sums[key] = (n + 1, scored + (value is not None), total + float(value or 0.0))
+            of = (block.route, minute, identity, label, signal)
+            n, scored, total = sums.get(of, (0, 0, 0.0))
+            sums[of] = (n + 1, scored + (value is not None), total + float(value or 0.0))
+
+
+def standing(derived: RouteIncidents) -> frozenset[str]:
+    """The ids of the notifications whose alert still fires in the open incident."""
+    case = derived.open
+    if case is None:
+        return frozenset()
+    return frozenset(
+        one.id
+        for one in derived.notifications
+        if one.incident == case.incident.id and one.fired is not None and one.fingerprint in case.firing
+    )
+
+
+def unheard(derived: RouteIncidents) -> frozenset[str]:
+    """The ids of the notifications of alerts that a silence of before kept from people."""
+    return frozenset(one.id for one in derived.notifications if one.silenced)

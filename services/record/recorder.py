@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
@@ -18,14 +19,18 @@ from schemas.reading import Reading
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
 from services.failpoints import reach
-from services.incident.fold import fold
+from services.incident.fold import FoldCheckpoint, fold, folded, resumed, tick
+from services.incident.state import RouteIncidents
 from services.intake.core import IntakeState
 from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
-from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id
+from services.ports import Clock
+from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id, standing, unheard
 from services.store import (
+    arrivals,
     dead_letters,
     deliveries,
+    erasure,
     fleet,
     incidents,
     journal,
@@ -34,6 +39,7 @@ from services.store import (
     routes,
     samples,
     scores,
+    silences,
     step_states,
 )
 from services.store.codec import pack, unpack
@@ -54,6 +60,20 @@ class _Saved:
     state: IntakeState
 
 
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """What the journal of a route was folded into, up to entry `seq` of this hash.
+
+    `written` is what of it stands in the database: where time alone changed nothing, nothing is written again.
+    """
+
+    seq: int
+    head: str
+    checkpoint: FoldCheckpoint
+    false_alarms: frozenset[str]
+    written: RouteIncidents | None = None
+
+
 @dataclass(slots=True)
 class _Batch:
     """A batch by kind, and what applying it has touched so far."""
@@ -66,7 +86,9 @@ class _Batch:
     saved: dict[str, _Saved] = field(default_factory=dict)
     identities: dict[str, set[str]] = field(default_factory=dict)
     clocks: set[str] = field(default_factory=set)
+    arrived: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
+    folded: dict[str, _Folded] = field(default_factory=dict)
 
     def routes(self) -> set[str]:
         """Every route that the batch speaks of."""
@@ -79,17 +101,22 @@ class Recorder:
     """The record step. Applying the same records again, or topics in another order, changes nothing that is seen."""
 
     def __init__(
-        self, database: Database, policy: Callable[[str], RoutePolicy], tick: Callable[[], object] = lambda: None
+        self,
+        database: Database,
+        policy: Callable[[str], RoutePolicy],
+        clock: Clock = lambda: datetime.now(UTC),
+        tick: Callable[[], object] = lambda: None,
     ) -> None:
         """`policy` gives a route's part of the monitor file: its slices are counted in the rollups.
 
-        `tick` says that something of a batch is done.
+        `clock` is ours: when a route was last heard of. `tick` says that something of a batch is done.
         """
+        self._clock = clock
         self._database = database
         self._tick = tick
         self._policy = policy
         self._known: OrderedDict[str, _Saved] = OrderedDict()
-        self._facts: OrderedDict[str, tuple[str, tuple[Fact, ...]]] = OrderedDict()
+        self._folded: OrderedDict[str, _Folded] = OrderedDict()
 
     def apply(self, records: Sequence[Record]) -> None:
         """Take in records of any topic, all of them or, when something raises, none.
@@ -107,6 +134,8 @@ class Recorder:
             applied = self._database.transact(lambda connection: self._apply(connection, records))
         for route, saved in applied.saved.items():
             _remember(self._known, route, saved)
+        for route, one in applied.folded.items():
+            _remember(self._folded, route, one)
 
     def _apply(self, connection: Connection, records: Sequence[Record]) -> _Batch:
         batch = _by_kind(records)
@@ -121,19 +150,26 @@ class Recorder:
     def _take_scores(self, connection: Connection, batch: _Batch) -> None:
         """Score rows, rollups and fence of the blocks, through the one core that counts exchanges."""
         parts: list[Additions] = []
+        erased = erasure.still_erased(connection)
+        places: dict[str, tuple[str, int]] = {}
         for route, blocks in _by_route(batch.blocks).items():
             before = self._load(connection, route)
             state = before.state
             for block in blocks:
                 state, intake = take_in(state, block, self._policy(route).slices)
                 parts.append(additions(block, intake))
+                if len(intake.source_rows):
+                    places[route] = (block.topic, block.partition[-1])
                 routes.add_identities(connection, route, intake.models)
                 batch.identities.setdefault(route, set()).update(intake.models)
                 self._tick()
             self._save(connection, batch, before, state)
+        arrivals.note(connection, places, self._clock())
         scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
-        scores.add(connection, [row for part in parts for row in part.rows])
+        scores.add(connection, [row for part in parts for row in part.rows if not _is_erased(row, erased)])
         rollups.add(connection, rollup_rows(part.sums for part in parts))
+        if batch.arrived:
+            routes.note_arrival(connection, batch.arrived, self._clock())
 
     def _load(self, connection: Connection, route: str) -> _Saved:
         if route in self._known:
@@ -150,12 +186,15 @@ class Recorder:
             return
         version = step_states.save(connection, STEP, state.route, before.version, blob)
         batch.saved[state.route] = _Saved(version, blob, state)
+        if state.count > before.state.count:
+            batch.arrived.add(state.route)
         if state.clock is not None and state.clock != before.state.clock:
             routes.set_clock(connection, state.route, moment(state.clock))
             batch.clocks.add(state.route)
 
     def _take_the_rest(self, connection: Connection, batch: _Batch) -> None:
-        samples.add(connection, batch.samples)
+        erased = erasure.still_erased(connection) if batch.samples else None
+        samples.add(connection, [one for one in batch.samples if not _is_erased(vars(one), erased)])
         readings.add(connection, batch.readings)
         dead_letters.add(connection, batch.dead)
         for route, facts in batch.facts.items():
@@ -168,28 +207,57 @@ class Recorder:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
         waiting = {route for route in batch.clocks if incidents.has_unresolved(connection, route)}
         for route in sorted(batch.changed | waiting):
-            facts = self._facts_of(connection, route)
-            derived = fold(route, facts, routes.clock(connection, route))
-            incidents.replace(connection, route, derived.incidents, _false_alarms(facts))
-            deliveries.reconcile(connection, route, [outbox_row(one) for one in derived.notifications])
+            one = self._fold(connection, route)
+            state = tick(one.checkpoint.state, routes.clock(connection, route))
+            if state is not one.written:
+                _write(connection, route, state, one.false_alarms)
+            batch.folded[route] = replace(one, written=state)
             self._tick()
 
-    def _facts_of(self, connection: Connection, route: str) -> tuple[Fact, ...]:
-        """The route's facts; read again only when its journal has grown."""
-        _, head = routes.head(connection, route)
-        if route not in self._facts or self._facts[route][0] != head:
-            _remember(self._facts, route, (head, journal.facts(connection, route)))
-        return self._facts[route][1]
+    def _fold(self, connection: Connection, route: str) -> _Folded:
+        """What the route's journal says: what is new there on top of what was folded before, where that can be."""
+        seq, head = routes.head(connection, route)
+        known = self._folded.get(route)
+        if known is not None and known.head == head:
+            return known
+        if known is not None:
+            new = journal.facts_after(connection, route, known.seq, known.head)
+            checkpoint = None if new is None else resumed(known.checkpoint, new)
+            if new is not None and checkpoint is not None:
+                return replace(
+                    known,
+                    seq=seq,
+                    head=head,
+                    checkpoint=checkpoint,
+                    false_alarms=known.false_alarms | _false_alarms(new),
+                )
+        facts = journal.facts(connection, route)
+        return _Folded(seq, head, folded(route, facts), frozenset(_false_alarms(facts)))
+
+
+def _is_erased(names: Mapping[str, Any], erased: erasure.ErasedTest | None) -> bool:
+    """Whether it is of somebody who was erased after it, and was still under way."""
+    if erased is None:
+        return False
+    return erased({kind: names[kind] for kind in ("user", "conversation", "id")}, names["ts"])
+
+
+def derive(connection: Connection, route: str, facts: Sequence[Fact]) -> None:
+    """Make the route's incidents and notifications those of these facts, which are all that its journal holds."""
+    _write(connection, route, fold(route, facts, routes.clock(connection, route)), _false_alarms(facts))
+
+
+def _write(connection: Connection, route: str, state: RouteIncidents, false_alarms: Collection[str]) -> None:
+    incidents.replace(connection, route, state.incidents, false_alarms)
+    silences.put(connection, state.silences)
+    wanted = [outbox_row(one) for one in state.notifications]
+    deliveries.reconcile(connection, route, wanted, standing(state), unheard(state))
 
 
 def _retain(connection: Connection, batch: _Batch) -> None:
-    """Delete what is beyond the retention of the contract; last, since incidents hold rows."""
+    """Delete what a route has too many of; last, since incidents hold rows. What is too old goes by a timer."""
     for route, identities in batch.identities.items():
         scores.prune(connection, route, identities)
-    for route in sorted(batch.clocks | {sample.route for sample in batch.samples}):
-        clock = routes.clock(connection, route)
-        if clock is not None:
-            samples.expire(connection, route, clock)
 
 
 def _by_kind(records: Iterable[Record]) -> _Batch:

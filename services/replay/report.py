@@ -60,7 +60,8 @@ def _route(seen: ReplayResult, route: str, policy: RoutePolicy) -> dict[str, Any
         "of": policy.baseline.size if state.pinned is None else state.pinned.n,
         "blind": _blind(state),
         "volatile": sorted(state.intake.volatility.fields),
-        "muted": [_mute(mute) for mute in seen.muted(route)],
+        "muted": [_mute(mute) for mute in seen.muted(route) if not mute.is_accepted],
+        "accepted": [_mute(mute) for mute in seen.muted(route) if mute.is_accepted],
     }
 
 

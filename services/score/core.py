@@ -24,7 +24,7 @@ from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
-from services.score.redaction import can_redact, redact, spans_of
+from services.score.redaction import can_redact, redact, redacted_model, redacted_name, spans_of
 from services.score.scored_text import answered, model_of, scored_text
 from services.score.style import STYLE_VERSION, style_features
 from services.signals import SIGNALS
@@ -254,13 +254,13 @@ def _row(
     exchange, id, ts = _identified(seen.received)
     return ScoredRow(
         route=exchange.route,
-        id=id,
+        id=redacted_name(id),
         ts=ts,
         position=seen.received.position,
-        model=model_of(seen.text),
-        conversation=exchange.conversation,
-        user=exchange.user,
-        tags=exchange.tags,
+        model=redacted_model(model_of(seen.text)),
+        conversation=_name(exchange.conversation),
+        user=_name(exchange.user),
+        tags={name: redacted_name(value) for name, value in exchange.tags.items()},
         kept=seen.kept is not None,
         flags=_flags(seen),
         embedded=seen.embedded,
@@ -270,6 +270,10 @@ def _row(
         signals=seen.measured.signals,
         scorer=version,
     )
+
+
+def _name(name: str | None) -> str | None:
+    return None if name is None else redacted_name(name)
 
 
 def _identified(received: Received) -> tuple[Exchange, str, datetime]:

@@ -1,11 +1,17 @@
-"""Masks what must not leave the process in clear."""
+"""Masks what must not leave the process in clear: in texts, in names that publishers choose, in endpoints."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from functools import lru_cache
+from typing import Final, Literal
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
-from services.signals.protocol import Measurement, Span
+from schemas.exchange import Answer, Exchange
+from schemas.identity import Model
+from services.signals import SIGNALS
+from services.signals.protocol import Measurement, ScoredText, Span
 from services.specs import signals
 
 
@@ -34,6 +40,68 @@ def redact(text: str, spans: Iterable[Span], where: Literal["prompt", "response"
         parts += [text[end:start], f"<{label}>"]
         end = stop
     return "".join([*parts, text[end:]])
+
+
+_DIGEST: Final = 12
+_PLAIN: Final = 6
+"""Characters of a name that is too short to hold anything personal."""
+_EMPTY: Final = Exchange(route="redaction", model=Model(requested=""), prompt="", response="")
+_CREDENTIALS: Final = ("key", "token", "secret", "sig", "password", "passwd", "auth", "code", "credential")
+
+
+@lru_cache(maxsize=65_536)
+def redacted_name(name: str) -> str:
+    """A name that a publisher chose (of a user, a conversation, an exchange, a tag), masked as texts are.
+
+    A mask carries the first 12 hex digits of the value's sha256: two names stay two, so repeated ids are still seen
+    and what is of one user stays together. Whoever guesses the value can check it: a pseudonym, no more.
+
+    >>> redacted_name("order-17"), redacted_name("erika.mustermann@web.de")
+    ('order-17', '<email:95e30fd8ed61>')
+    """
+    if len(name) <= _PLAIN:
+        return name
+    text = ScoredText(_EMPTY, Answer(content=name), "", name, "", "")
+    spans = [span for signal in SIGNALS if signal.spec.redacts for span in signal.measure(text).spans]
+    parts, end = [], 0
+    for start, stop, label in _merged(name, [span for span in spans if span.where == "response"]):
+        digest = hashlib.sha256(name[start:stop].encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+        parts += [name[end:start], f"<{label}:{digest}>"]
+        end = stop
+    return "".join([*parts, name[end:]])
+
+
+@lru_cache(maxsize=4_096)
+def redacted_endpoint(endpoint: str) -> str:
+    """An endpoint without user, password and the values of keys in its query; one that is rotated changes nothing.
+
+    >>> redacted_endpoint("https://me:pw@llm.example/v1?api-version=2&api-key=abc")
+    'https://llm.example/v1?api-version=2&api-key=<secret>'
+    """
+    try:
+        parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
+        query = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        return redacted_name(endpoint)
+    if "@" not in parts.netloc and not any(_is_credential(name) for name, _ in query):
+        return endpoint
+    safe = "&".join(f"{name}=<secret>" if _is_credential(name) else urlencode({name: value}) for name, value in query)
+    host = parts.netloc.rpartition("@")[2]
+    clean = SplitResult(parts.scheme, host, parts.path, safe, parts.fragment).geturl()
+    return clean if "//" in endpoint else clean.removeprefix("//")
+
+
+def _is_credential(name: str) -> bool:
+    """Whether a query's name is that of a credential: `api-key`, `sig`, `access_token`."""
+    return any(word in name.lower() for word in _CREDENTIALS)
+
+
+def redacted_model(model: Model) -> Model:
+    """The model without credentials in its endpoint: what identities are made of."""
+    if model.endpoint is None:
+        return model
+    clean = redacted_endpoint(model.endpoint)
+    return model if clean == model.endpoint else model.model_copy(update={"endpoint": clean})
 
 
 def _merged(text: str, spans: Iterable[Span]) -> list[tuple[int, int, str]]:

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from sqlalchemy import Connection, Index, Text, delete, exists, or_, select, text, update
 from sqlmodel import Field
 
+from services.store import audit_log
 from services.store.dialect import claim
 from services.store.tables import Base, UtcDateTime, table
 
@@ -92,7 +93,10 @@ class ApiCredentials:
 
 def add(connection: Connection, key: ApiKey) -> bool:
     """Write a key; False when its id is taken, or its name by one that is not revoked."""
-    return claim(connection, _KEYS, {**asdict(key), "routes": json.dumps(key.routes)})
+    added = claim(connection, _KEYS, {**asdict(key), "routes": json.dumps(key.routes)})
+    if added:
+        audit_log.note(connection, "api_keys", [(key.id,)])
+    return added
 
 
 def any_exists(connection: Connection) -> bool:
@@ -122,7 +126,10 @@ def revoke(connection: Connection, id: str, now: datetime) -> bool:
     """End a key and its sessions; False when it has ended, or is not there."""
     connection.execute(delete(_SESSIONS).where(_SESSIONS.c.key == id))
     open_ = (_KEYS.c.id == id, _KEYS.c.revoked.is_(None))
-    return connection.execute(update(_KEYS).where(*open_).values(revoked=now)).rowcount == 1
+    audit_log.guard(connection, "api_keys", [(id,)])
+    ended = connection.execute(update(_KEYS).where(*open_).values(revoked=now)).rowcount == 1
+    audit_log.note(connection, "api_keys", [(id,)])
+    return ended
 
 
 def note_used(connection: Connection, id: str, now: datetime) -> None:

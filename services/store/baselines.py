@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    update,
 )
 from sqlmodel import Field
 
@@ -26,7 +27,7 @@ from services.store.engine import Conflict
 from services.store.journal import JournalRow
 from services.store.readings import learning_of
 from services.store.routes import RouteRow
-from services.store.tables import EVERYTHING, Base, TimeCursor, older_than, table, visible
+from services.store.tables import EVERYTHING, WRITTEN, Base, TimeCursor, older_than, table, visible
 
 
 class BaselineRow(Base, table=True):
@@ -36,6 +37,7 @@ class BaselineRow(Base, table=True):
     id: str = Field(primary_key=True)
     route: str = Field(index=True)
     blob: bytes = Field(sa_type=LargeBinary)
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 class CandidateRow(Base, table=True):
@@ -53,7 +55,6 @@ _BASELINES, _CANDIDATES, _JOURNAL, _ROUTES = (
     table(JournalRow),
     table(RouteRow),
 )
-MOST_SILENCES: Final = 1_000
 _MOST_ACCEPTED: Final = 1_000
 
 
@@ -75,12 +76,11 @@ class PinnedBaseline:
 
 @dataclass(frozen=True, slots=True)
 class RouteBaselines:
-    """A route: its baseline, what it is learning, what silences it."""
+    """A route: its baseline, and what it is learning."""
 
     route: str
     baseline: PinnedBaseline | None
     learning: Reading | None
-    silences: tuple[RecordedDecision, ...]
 
 
 def route_baselines(connection: Connection, names: Sequence[str]) -> tuple[RouteBaselines, ...]:
@@ -90,16 +90,7 @@ def route_baselines(connection: Connection, names: Sequence[str]) -> tuple[Route
     current = current_pinnings(connection, names)
     baselines = {one.change.route: one for one in pinned_baselines(connection, list(current.values()))}
     learning = learning_of(connection, names)
-    silences = decisions.page(connection, DecisionFilter(tuple(names), kinds=("silence",)), None, MOST_SILENCES)
-    return tuple(
-        RouteBaselines(
-            name,
-            baselines.get(name),
-            learning.get(name),
-            tuple(one for one in silences if one.decision.route == name),
-        )
-        for name in names
-    )
+    return tuple(RouteBaselines(name, baselines.get(name), learning.get(name)) for name in names)
 
 
 def pinned_baselines(connection: Connection, changes: Sequence[Change]) -> tuple[PinnedBaseline, ...]:
@@ -142,6 +133,16 @@ def put(connection: Connection, route: str, id: str, blob: bytes) -> None:
         connection.execute(insert(_BASELINES), {"id": id, "route": route, "blob": blob})
     elif stored != blob:
         raise Conflict(f"baseline {id} of {route} is written already, with another artefact")
+
+
+def rewrite(connection: Connection, id: str, blob: bytes) -> None:
+    """Put another artefact under the id of a baseline: after an erasure, learned without what was erased."""
+    connection.execute(update(_BASELINES).where(_BASELINES.c.id == id).values(blob=blob))
+
+
+def discard(connection: Connection, id: str) -> bool:
+    """Delete the artefact of a baseline that nothing is held against any more; False if it is not stored."""
+    return connection.execute(delete(_BASELINES).where(_BASELINES.c.id == id)).rowcount == 1
 
 
 def load(connection: Connection, id: str) -> bytes | None:

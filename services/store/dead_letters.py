@@ -20,7 +20,7 @@ from sqlmodel import Field
 
 from schemas.dead_letter import DeadLetter
 from services.store.dialect import lock, upsert
-from services.store.tables import Base, UtcDateTime, key_of, table
+from services.store.tables import WRITTEN, Base, UtcDateTime, key_of, table, today
 
 
 class DeadLetterRow(Base, table=True):
@@ -32,6 +32,7 @@ class DeadLetterRow(Base, table=True):
     topic: str = Field(primary_key=True)
     partition: int = Field(primary_key=True)
     offset: int = Field(primary_key=True, sa_type=BigInteger)
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 class DeadCountRow(Base, table=True):
@@ -45,6 +46,7 @@ class DeadCountRow(Base, table=True):
     n: int = Field(sa_type=BigInteger)
     first_seen: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
     last_seen: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 REMEMBERED: Final = 10_000
@@ -153,5 +155,13 @@ def _count(connection: Connection, key: dict[str, Any], letters: Sequence[DeadLe
     upsert(
         connection,
         _COUNTS,
-        [{**key, "n": n, "first_seen": min(times, default=None), "last_seen": max(times, default=None)}],
+        [
+            {
+                **key,
+                "n": n,
+                "first_seen": min(times, default=None),
+                "last_seen": max(times, default=None),
+                "written": today(),
+            }
+        ],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from sqlalchemy import (
@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from schemas.decision import Decision, DecisionKind
-from services.store import routes
+from services.store import audit_log, routes
 from services.store.journal import JournalRow
 from services.store.tables import EVERYTHING, Base, TimeCursor, UtcDateTime, older_than, table, visible
 
@@ -56,6 +56,7 @@ class DecisionRow(Base, table=True):
 
 
 CLAIMED_AT_ONCE: Final = 200
+KEEP_PUBLISHED: Final = timedelta(days=7)
 _DECISIONS = table(DecisionRow)
 _WAITS = _DECISIONS.c.published.is_(None)
 
@@ -90,6 +91,7 @@ def add(connection: Connection, decision: Decision, now: datetime) -> None:
         "created": now,
     }
     connection.execute(insert(_DECISIONS), row)
+    audit_log.note(connection, "decisions_outbox", [(row["route"], row["seq"])])
 
 
 def of_incident(connection: Connection, incident: str) -> tuple[Decision, ...]:
@@ -145,7 +147,12 @@ def release(connection: Connection, owner: str) -> None:
 
 def prune(connection: Connection, before: datetime) -> None:
     """Delete what was published before that time: the journal has it."""
-    connection.execute(delete(_DECISIONS).where(_DECISIONS.c.published < before))
+    old = _DECISIONS.c.published < before
+    gone = [tuple(row) for row in connection.execute(select(_DECISIONS.c.route, _DECISIONS.c.seq).where(old))]
+    if gone:
+        audit_log.guard(connection, "decisions_outbox", gone)
+        connection.execute(delete(_DECISIONS).where(old))
+        audit_log.note(connection, "decisions_outbox", gone)
 
 
 def _these(some: Sequence[UnpublishedDecision]) -> ColumnElement[bool]:

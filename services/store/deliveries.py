@@ -5,7 +5,7 @@ The outbox is written in the transaction of what its notifications tell of; no p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -31,10 +31,19 @@ from services.store.tables import Base, UtcDateTime, table
 
 
 class OutboxRow(Base, table=True):
-    """One notification on its way: `pending` until a vendor accepted it, then `sent`; `failed` when given up."""
+    """One notification on its way: `pending` until a vendor accepted it, then `sent`; `failed` when given up.
+
+    One that a `silence` covers is `kept`, and has `passed` when what it tells of was over before anybody heard of it,
+    or was `joined` to another one that told of its incident.
+    """
 
     __tablename__ = "outbox"
-    __table_args__ = (Index(None, "state", "next_attempt"), Index(None, "route", "state"))
+    __table_args__ = (
+        Index(None, "state", "next_attempt"),
+        Index(None, "route", "state"),
+        Index(None, "incident"),
+        Index(None, "silence"),
+    )
     id: str = Field(primary_key=True)
     route: str
     incident: str
@@ -46,6 +55,7 @@ class OutboxRow(Base, table=True):
     next_attempt: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
     sent: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
     error: str | None = Field(default=None, sa_type=Text)
+    silence: str | None = None
 
 
 class DeliveryRow(Base, table=True):
@@ -88,6 +98,11 @@ class PictureRow(Base, table=True):
 
 
 PENDING: Final = "pending"
+KEPT: Final = "kept"
+PASSED: Final = "passed"
+JOINED: Final = "joined"
+TOLD: Final = "told"
+"""Of the one row that stands for all that was told of an incident long ago: derived again, it is not sent again."""
 _OUTBOX = table(OutboxRow)
 
 
@@ -103,25 +118,50 @@ class OutboxNotification:
     created: datetime
 
 
-def reconcile(connection: Connection, route: str, wanted: Sequence[OutboxNotification]) -> None:
-    """Make the route's pending notifications those of `wanted` that were not sent or given up."""
-    by_id = {item.id: item for item in wanted}
+def reconcile(
+    connection: Connection,
+    route: str,
+    wanted: Sequence[OutboxNotification],
+    standing: Collection[str] = (),
+    unheard: Collection[str] = (),
+) -> None:
+    """Make the route's pending notifications those of `wanted` that were not sent or given up.
+
+    Of those that a silence keeps, what is not among the `standing` has passed. The new ones of `unheard` are kept:
+    a silence of before covered them. Those of an incident whose rows were replaced by one that says `told` are not
+    new up to the time of that row.
+    """
+    told = _told(connection, route)
+    by_id = {item.id: item for item in wanted if item.incident not in told or item.created > told[item.incident]}
     known = {item.id: item for item in _of_route(connection, route)}
     gone = sorted(known.keys() - by_id.keys())
+    waits = _OUTBOX.c.state.in_((PENDING, KEPT))
     if gone:
-        connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(gone), _OUTBOX.c.state == PENDING))
+        connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(gone), waits))
     for id, item in by_id.items():
         if id in known and known[id] != item:
-            this = (_OUTBOX.c.id == id, _OUTBOX.c.state == PENDING)
-            connection.execute(update(_OUTBOX).where(*this).values(**asdict(item)))
-    new = [{**asdict(item), "state": PENDING, "attempts": 0} for id, item in by_id.items() if id not in known]
+            connection.execute(update(_OUTBOX).where(_OUTBOX.c.id == id, waits).values(**asdict(item)))
+    new = [
+        {**asdict(item), "state": KEPT if id in unheard else PENDING, "attempts": 0}
+        for id, item in by_id.items()
+        if id not in known
+    ]
     insert_new(connection, _OUTBOX, new)
+    over = (_OUTBOX.c.route == route, _OUTBOX.c.state == KEPT, _OUTBOX.c.id.not_in(sorted(standing)))
+    connection.execute(update(_OUTBOX).where(*over).values(state=PASSED))
+
+
+def _told(connection: Connection, route: str) -> dict[str, datetime]:
+    one = _OUTBOX.c
+    rows = connection.execute(select(one.incident, one.created).where(one.route == route, one.state == TOLD))
+    return {row.incident: row.created for row in rows}
 
 
 def _of_route(connection: Connection, route: str) -> tuple[OutboxNotification, ...]:
     columns = [_OUTBOX.c[name] for name in OutboxNotification.__dataclass_fields__]
     return tuple(
-        OutboxNotification(*row) for row in connection.execute(select(*columns).where(_OUTBOX.c.route == route))
+        OutboxNotification(*row)
+        for row in connection.execute(select(*columns).where(_OUTBOX.c.route == route, _OUTBOX.c.state != TOLD))
     )
 
 
@@ -137,6 +177,7 @@ class Delivery:
 
     Attributes:
         event_time: of what it tells of, by the route's clock; created: when it was first seen, by the wall clock.
+        fired: the severity of the alert that it tells of, where it fires. quiet: nobody is to be rung for it.
     """
 
     notification: str
@@ -150,6 +191,8 @@ class Delivery:
     created: datetime
     attempts: int
     next_attempt: datetime | None
+    fired: Severity | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +247,8 @@ def first_pending(connection: Connection, receiver: str) -> tuple[Delivery, ...]
     What opens an incident comes before all else of it, and at one time the lesser severity first.
     """
     one, of = _DELIVERIES.c, _OUTBOX.c
-    columns = (one.notification, one.receiver, one.incident, of.kind, of.payload, of.created.label("event_time"))
+    of_it = (of.kind, of.payload, of.silence, of.created.label("event_time"))
+    columns = (one.notification, one.receiver, one.incident, *of_it)
     query = select(*columns, one.created, one.attempts, one.next_attempt)
     query = query.join(_OUTBOX, of.id == one.notification).where(one.receiver == receiver, one.state == PENDING)
     found = sorted((_delivery(row) for row in connection.execute(query)), key=_order)
@@ -236,6 +280,21 @@ def message_of(connection: Connection, receiver: str, incident: str) -> MessageP
     query = select(one.channel, one.message, one.shown, one.storm).where(*_of(receiver, incident))
     row = connection.execute(query.where(one.message.is_not(None)).order_by(one.sent).limit(1)).one_or_none()
     return None if row is None else MessagePlace(*row)
+
+
+def worst_told(connection: Connection, receiver: str, incident: str) -> Severity | None:
+    """The worst alert of the incident of which the receiver was told; None when it has heard of none."""
+    one, of = _DELIVERIES.c, _OUTBOX.c
+    query = select(of.payload, of.kind).join(_DELIVERIES, one.notification == of.id)
+    rows = connection.execute(query.where(*_of(receiver, incident), one.state == SENT))
+    told = (_severity_told(msgspec.json.decode(row.payload), row.kind) for row in rows)
+    return max((severity for severity in told if severity is not None), key=rank, default=None)
+
+
+def _severity_told(payload: Any, kind: str) -> Severity | None:
+    """Of the alert that it told of; one of before does not say, and was loud when it raised what was told."""
+    found: Severity | None = payload.get("fired")
+    return payload["severity"] if found is None and kind != "update" else found
 
 
 def sharing_message(connection: Connection, receiver: str, place: MessagePlace) -> tuple[str, ...]:
@@ -364,6 +423,8 @@ def _delivery(row: Any) -> Delivery:
         created=row.created,
         attempts=row.attempts,
         next_attempt=row.next_attempt,
+        fired=payload.get("fired"),
+        quiet=row.silence is not None and payload.get("fired") is None,
     )
 
 
@@ -391,3 +452,16 @@ def keep_picture(connection: Connection, receiver: str, incident: str, picture: 
     """It is this one from now on."""
     row = {"receiver": receiver, "incident": incident, "file": picture.file, "key": picture.key, "words": picture.words}
     upsert(connection, _PICTURES, [row])
+
+
+def compact(connection: Connection, incident: str) -> None:
+    """Replace all that was told of an incident by one row that says so; what waits is left alone."""
+    one = _OUTBOX.c
+    rows = connection.execute(select(one.id, one.route, one.state, one.created).where(one.incident == incident)).all()
+    if not rows or any(row.state == PENDING for row in rows):
+        return
+    connection.execute(delete(_OUTBOX).where(one.incident == incident))
+    connection.execute(delete(_DELIVERIES).where(_DELIVERIES.c.incident == incident))
+    connection.execute(delete(_PICTURES).where(_PICTURES.c.incident == incident))
+    told = OutboxNotification(f"told:{incident}", rows[0].route, incident, TOLD, "{}", max(row.created for row in rows))
+    insert_new(connection, _OUTBOX, [{**asdict(told), "state": TOLD, "attempts": 0}])

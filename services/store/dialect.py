@@ -40,7 +40,7 @@ _SQLITE_PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
 )
 # Keys of PostgreSQL's advisory locks; a transaction that takes several takes them in this order.
-_LOCKS: Final = {"schema": 6030416872127308, "dead_letters": 6030416872127309}
+_LOCKS: Final = {"schema": 6030416872127308, "dead_letters": 6030416872127309, "audit": 6030416872127310}
 _CONTENTION: Final = frozenset({"40001", "40P01"})  # serialisation failure, deadlock
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 # Classes of SQLSTATE: connection, transaction rollback, resources, operator intervention, the system's own errors.
@@ -137,8 +137,16 @@ def upsert(
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new, where=where), rows)
 
 
-def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], sums: Sequence[str]) -> None:
+def add_up(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    sums: Sequence[str],
+    replaced: Sequence[str] = (),
+) -> None:
     """Insert the rows, each key once; where the primary key is there already, add the columns `sums` to what is stored.
+
+    The columns `replaced` are those of the rows in any case.
 
     On PostgreSQL all rows travel as one array a column: these are by far the most rows, and one message each took
     half of the time of a batch.
@@ -148,6 +156,7 @@ def add_up(connection: Connection, table: Table, rows: Sequence[dict[str, Any]],
     statement = _insert(connection, table)
     keys = [column.name for column in table.primary_key]
     added = {name: table.c[name] + statement.excluded[name] for name in sums}
+    added |= {name: statement.excluded[name] for name in replaced}
     updating = {"index_elements": keys, "set_": added}
     if connection.dialect.name == "sqlite":
         connection.execute(statement.on_conflict_do_update(**updating), rows)
@@ -182,7 +191,7 @@ def _insert(connection: Connection, table: Table) -> Any:
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
-def lock(connection: Connection, what: Literal["schema", "dead_letters"]) -> None:
+def lock(connection: Connection, what: Literal["schema", "dead_letters", "audit"]) -> None:
     """Wait for, and keep until the end of the transaction, what one transaction at a time may change.
 
     A transaction on SQLite already holds the one write lock.
@@ -213,6 +222,16 @@ def is_locked(error: DBAPIError) -> bool:
         code: int | None = getattr(error.orig, "sqlite_errorcode", None)
         return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     return getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+def compact(engine: Engine) -> None:
+    """Write SQLite's file anew, without what its free pages hold; a server does that by its own means."""
+    if engine.dialect.name == "sqlite":
+        connection = engine.raw_connection()
+        try:
+            connection.cursor().execute("VACUUM")
+        finally:
+            connection.close()
 
 
 def empty_log(engine: Engine) -> bool:

@@ -22,8 +22,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import InputError
-from services.store import dialect
-from services.store.refusals import refusal_of
+from services.store import audit_log, dialect
+from services.store.audit_head import AuditHead
+from services.store.faults import fault_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,15 +52,31 @@ class Conflict(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An open database. `write` and `read` are transactions: all of the block is done, or nothing of it."""
+    """An open database. `write` and `read` are transactions: all of the block is done, or nothing of it.
+
+    `audit` is where the head of its audit log is kept outside of it, after each transaction that added to the log.
+    """
 
     engine: Engine
+    audit: AuditHead | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may write; an exception inside leaves nothing behind."""
         with self.engine.begin() as connection:
+            audit_log.take_new_head(connection)  # of a transaction that was given up on the same connection
             yield connection
+            head = self._followed_head(connection)
+        if head is not None and self.audit is not None:
+            self.audit.keep(*head)
+
+    def _followed_head(self, connection: Connection) -> tuple[int, str] | None:
+        """The new head of the audit log; None when the one outside, which it would replace, is none of its entries."""
+        head = audit_log.take_new_head(connection)
+        if head is None or self.audit is None:
+            return None
+        kept = self.audit.read()
+        return head if kept is None or audit_log.hash_at(connection, kept[0]) == kept[1] else None
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """What `work` returns, in a transaction that is done again when another one stood in its way.
@@ -97,6 +114,7 @@ class Database:
         Raises:
             StoreError: if a reader kept it from that.
         """
+        dialect.compact(self.engine)
         if not dialect.empty_log(self.engine):
             raise StoreError("a long read of the database stood in the way of the erasure; end it and erase again")
 
@@ -105,8 +123,10 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(url: str, *, create: bool = True) -> Database:
+def open_database(url: str, *, create: bool = True, heads: Path | None = None) -> Database:
     """Open the database at `url` and bring its tables up to date; a listing passes `create=False`.
+
+    `heads` is the folder in which the head of its audit log is kept.
 
     Raises:
         UnopenedError: if the database cannot be reached or read.
@@ -121,10 +141,12 @@ def open_database(url: str, *, create: bool = True) -> Database:
         with engine.begin() as connection:
             dialect.lock(connection, "schema")
             upgrade(connection)
+            audit_log.begin(connection)
+            head = audit_log.head(connection)
     except DBAPIError as error:
         engine.dispose()
         words = fault_words(error)
-        found = refusal_of(words, file=parsed.drivername == "sqlite")
+        found = fault_of(words, file=parsed.drivername == "sqlite")
         raise UnopenedError(
             f"cannot open the database {without_password(parsed)}: {words}; {found.remedy}",
             reason=words,
@@ -136,7 +158,10 @@ def open_database(url: str, *, create: bool = True) -> Database:
             f"the database {without_password(parsed)} was written by a newer version of Keelwatch ({error}); "
             "upgrade Keelwatch"
         ) from error
-    return Database(engine)
+    outside = None if heads is None else audit_head(heads, url)
+    if outside is not None and outside.read() is None:
+        outside.keep(*head)
+    return Database(engine, outside)
 
 
 @dataclass(slots=True)
@@ -228,6 +253,13 @@ def parse_url(url: str) -> URL:
 def without_password(url: URL) -> str:
     """The URL for people, without its password."""
     return url.render_as_string(hide_password=True)
+
+
+def audit_head(folder: Path, url: str) -> AuditHead:
+    """Where the head of the audit log of the database at `url` is kept; it is called the same from wherever it is."""
+    parsed = parse_url(url)
+    sqlite = parsed.drivername == "sqlite"
+    return AuditHead.of(folder, str(Path(parsed.database or "").resolve()) if sqlite else without_password(parsed))
 
 
 def _check_file(url: URL, create: bool) -> None:

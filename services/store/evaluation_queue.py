@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from schemas.base import hash16
+from services.store import audit_log
 from services.store.dialect import insert_new
 from services.store.tables import Base, UtcDateTime, table
 
@@ -120,6 +121,7 @@ def enqueue(connection: Connection, rows: Sequence[DueRun], now: datetime | None
     by_id = {row.id: row for row in rows}
     new = {"state": PENDING, "token": 0, "created": now or datetime.now(UTC)}
     insert_new(connection, _EVALUATIONS, [{"id": id, **asdict(row), **new} for id, row in sorted(by_id.items())])
+    audit_log.note(connection, "evaluations", [(id,) for id in sorted(by_id)])
 
 
 def claim(connection: Connection, owner: str, now: datetime, until: datetime, most: int) -> tuple[ClaimedRun, ...]:
@@ -132,12 +134,17 @@ def claim(connection: Connection, owner: str, now: datetime, until: datetime, mo
     columns = [one[name] for name in (*DueRun.__dataclass_fields__, "id", "token", "state", "created")]
     query = select(*columns).where(free).order_by(one.due, one.id).limit(most).with_for_update(skip_locked=True)
     taken = []
-    for row in connection.execute(query).all():
+    found = connection.execute(query).all()
+    if found:
+        audit_log.guard(connection, "evaluations", [(row.id,) for row in found])
+    for row in found:
         state = case((one.state == RAN, RAN), else_=RUNNING)
         values = {"state": state, "owner": owner, "lease_until": until, "token": one.token + 1}
         mine = update(_EVALUATIONS).where(one.id == row.id, one.token == row.token, free).values(**values)
         if connection.execute(mine).rowcount == 1:
             taken.append(ClaimedRun(DueRun(*row[:-4]), row.token + 1, row.state == RAN, row.created or row.due))
+    if taken:
+        audit_log.note(connection, "evaluations", [(one.what.id,) for one in taken])
     return tuple(taken)
 
 
@@ -156,7 +163,9 @@ def finish(connection: Connection, claimed: ClaimedRun, state: str, reason: str 
     Raises:
         ClaimLost: if another process has it. The transaction must be given up.
     """
+    audit_log.guard(connection, "evaluations", [(claimed.what.id,)])
     _change(connection, claimed, {"state": state, "reason": reason})
+    audit_log.note(connection, "evaluations", [(claimed.what.id,)])
 
 
 def release(connection: Connection, claimed: ClaimedRun, now: datetime) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, cast
 
@@ -30,10 +30,12 @@ from sqlmodel import Field
 
 from schemas.alert import SEVERITIES, Severity
 from schemas.change import Change
+from schemas.decision import Silence
+from schemas.exchange import WATCHDOG_ROUTES
 from schemas.identity import Model
 from schemas.incident import IncidentState
 from services.specs import LEARNING
-from services.store import parks
+from services.store import parks, silences
 from services.store.dialect import upsert
 from services.store.incidents import IncidentRow
 from services.store.parks import ParkedRoute
@@ -95,13 +97,17 @@ class UnresolvedIncident:
 
 @dataclass(frozen=True, slots=True)
 class FleetRoute:
-    """One route and how it stands. `clock` is the time of its last exchange, None where none counted yet."""
+    """One route and how it stands. `clock` is the time of its last exchange, None where none counted yet.
+
+    `silences` are those that hold on it.
+    """
 
     name: str
     status: RouteStatus
     clock: datetime | None
     pin: RoutePin | None
     incident: UnresolvedIncident | None
+    silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,7 @@ def facts_of(connection: Connection, route: str) -> RouteFacts:
     streams = _streams(connection, [route], [_STREAMS.c.route == route])[route]
     parked = parks.of_routes(connection, [route]).get(route, ())
     clock, baseline = (None, None) if row is None else (row.clock, row.baseline)
-    return RouteFacts(clock, baseline, streams, parked)
+    return RouteFacts(clock, baseline, streams, parked, route not in WATCHDOG_ROUTES)
 
 
 def _read(
@@ -189,7 +195,9 @@ def _read(
     tell = (_STREAMS.c.route.in_(names), _STREAMS.c.status.in_(("blind", "firing")))
     streams = _streams(connection, [row.route for row in rows], tell)
     parked = parks.of_routes(connection, names)
-    return [_route(row, streams[row.route], parked.get(row.route, ()), now) for row in rows]
+    silenced = silences.holding(connection, names, now)
+    found = (_route(row, streams[row.route], parked.get(row.route, ()), now) for row in rows)
+    return [replace(one, silences=silenced.get(one.name, ())) for one in found]
 
 
 def _streams(
@@ -212,7 +220,7 @@ def _route(row: Any, streams: Sequence[StreamStatus], parked: Sequence[ParkedRou
     incident = None
     if row.incident is not None:
         incident = UnresolvedIncident(row.incident, row.state, row.severity, row.opened_at, row.payload)
-    status = status_of(RouteFacts(row.clock, row.pin_baseline, streams, parked), now)
+    status = status_of(RouteFacts(row.clock, row.pin_baseline, streams, parked, row.route not in WATCHDOG_ROUTES), now)
     return FleetRoute(row.route, status, row.clock, pinned, incident)
 
 
@@ -301,7 +309,7 @@ def _entries(connection: Connection, routes: Sequence[FleetRoute]) -> tuple[Flee
         most = sorted(answered[name].items(), key=lambda item: (-item[1], item[0]))[:MOST_IDENTITIES]
         who = tuple(AnsweringIdentity(identity, models.get((name, identity)), n) for identity, n in most)
         n = route.pin.n if route.pin else learned.get(name, 0)
-        used = page_budget.get(name, PageBudgetUse())
+        used = PageBudgetUse() if name in WATCHDOG_ROUTES else page_budget.get(name, PageBudgetUse())
         made.append(FleetEntry(route, n, tuple(hours[name]), who, used, _headline(route.incident)))
     return tuple(made)
 

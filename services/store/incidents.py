@@ -31,18 +31,18 @@ from schemas.fact import Fact
 from schemas.identity import Model
 from schemas.incident import Incident, IncidentState
 from schemas.sample import Sample
-from services.store import decisions, journal, routes, samples
+from services.store import audit_log, decisions, journal, routes, samples
 from services.store.dialect import upsert
 from services.store.journal import (
     MOST_WITHIN,
 )
-from services.store.tables import EVERYTHING, Base, UtcDateTime, older_than, table, visible
+from services.store.tables import EVERYTHING, WRITTEN, Base, UtcDateTime, older_than, table, today, visible
 
 
 class IncidentRow(Base, table=True):
     """One incident, derived from its route's journal: at most one of a route is not resolved.
 
-    `false_alarm` says that somebody called it one.
+    `false_alarm` says that somebody called it one; `written` is the day of its last change, by our own clock.
     """
 
     __tablename__ = "incidents"
@@ -65,6 +65,7 @@ class IncidentRow(Base, table=True):
     opened_at: datetime = Field(sa_type=cast(Any, UtcDateTime))
     payload: str = Field(sa_type=Text)
     false_alarm: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 _INCIDENTS = table(IncidentRow)
@@ -92,11 +93,16 @@ def replace(
     stored = {id: payload for id, payload in connection.execute(query)}  # noqa: C416 -- rows are tuples of any
     rows = {incident.id: _row(incident, false_alarms) for incident in incidents}
     gone = sorted(stored.keys() - rows.keys())
+    changed = [row for id, row in rows.items() if stored.get(id) != row["payload"]]
+    touched = [(id,) for id in (*gone, *(row["id"] for row in changed))]
+    if not touched:
+        return
+    audit_log.guard(connection, "incidents", touched)
     if gone:
         connection.execute(delete(_INCIDENTS).where(_INCIDENTS.c.id.in_(gone)))
-    changed = [row for id, row in rows.items() if stored.get(id) != row["payload"]]
     # Resolved ones first: a route has one incident that is not, at any moment.
     upsert(connection, _INCIDENTS, sorted(changed, key=lambda row: row["state"] != "resolved"))
+    audit_log.note(connection, "incidents", touched)
 
 
 def has_unresolved(connection: Connection, route: str) -> bool:
@@ -131,6 +137,7 @@ def _row(incident: Incident, false_alarms: Collection[str]) -> dict[str, Any]:
         "opened_at": incident.opened_at,
         "payload": incident.encode().decode(),
         "false_alarm": any(entry.ref in false_alarms for entry in incident.timeline),
+        "written": today(),
     }
 
 

@@ -1,16 +1,14 @@
 """The journal: facts of each route, append-only and hash-chained, and the queries that page through them.
 
-commitment = sha256(salt || payload), hash = sha256(previous hash || commitment || meta), meta = canonical JSON of
-(route, seq, kind, fact, ts). The number and hash of the last entry are kept beside the journal. An erased entry has
-neither payload nor salt, and a later entry of kind `erasure` says so: without one, a missing payload is tampering.
-Whoever can write the whole database can make a new chain: it shows edits of single rows, not a rewritten history.
+Chained as `services.store.hash_chain` says, with (route, seq, kind, fact, ts) as meta. The number and hash of the last
+entry are kept beside the journal, and the audit log notes them. An erased entry has neither payload nor salt, and a
+later entry of kind `erasure` says so: without one, a missing payload is tampering.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -31,14 +29,14 @@ from sqlalchemy import (
 from sqlmodel import Field, UniqueConstraint
 
 from schemas.alert import Alert
-from schemas.base import canonical, iso
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import Comparison, Run
 from schemas.fact import Fact
-from services.store import routes
+from services.store import audit_log, routes
 from services.store.dialect import json_text
 from services.store.engine import StoreError
+from services.store.hash_chain import SALT_BYTES, commitment_of, hash_of
 from services.store.routes import RouteRow
 from services.store.tables import EVERYTHING, Base, TimeCursor, UtcDateTime, older_than, table, visible
 
@@ -60,7 +58,6 @@ class JournalRow(Base, table=True):
 
 
 ERASURE: Final = "erasure"
-SALT_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +73,6 @@ class JournalEntry:
     salt: bytes | None
     commitment: str
     hash: str
-
-
-def commitment_of(salt: bytes, payload: str) -> str:
-    """Binds the entry to its payload; without the salt nobody can test a guess of an erased one."""
-    return hashlib.sha256(salt + payload.encode()).hexdigest()
-
-
-def hash_of(previous: str, commitment: str, meta: tuple[str, int, str, str, datetime]) -> str:
-    """Binds the entry to its place and to all before it."""
-    *place, ts = meta
-    return hashlib.sha256(previous.encode() + commitment.encode() + canonical([*place, iso(ts)])).hexdigest()
 
 
 def chain_problems(entries: Sequence[JournalEntry], head: tuple[int, str]) -> tuple[str, ...]:
@@ -204,6 +190,7 @@ def _write(connection: Connection, route: str, facts: Iterable[tuple[str, str, d
     if rows:
         connection.execute(insert(_JOURNAL), rows)
         routes.set_head(connection, route, seq, previous)
+        audit_log.note(connection, "routes", [(route,)])
 
 
 def facts(connection: Connection, route: str, since: datetime | None = None) -> tuple[Fact, ...]:
@@ -211,6 +198,12 @@ def facts(connection: Connection, route: str, since: datetime | None = None) -> 
 
     With `since` only those that are not older.
     """
+    read = numbered_facts(connection, route, since).values()
+    return tuple(fact for fact in read if since is None or fact.ts >= since)
+
+
+def numbered_facts(connection: Connection, route: str, since: datetime | None = None) -> dict[int, Fact]:
+    """The same with their numbers, in order."""
     found: dict[int, tuple[str, str]] = {}
     for entry in entries(connection, route, since):
         target = erased_seq(entry.kind, entry.fact)
@@ -219,8 +212,23 @@ def facts(connection: Connection, route: str, since: datetime | None = None) -> 
         elif target is not None and entry.payload:
             kind, _, payload = entry.payload.partition("\n")
             found[target] = (kind, payload)
-    read = (KINDS[kind].decode(payload.encode()) for _, (kind, payload) in sorted(found.items()))
-    return tuple(fact for fact in read if since is None or fact.ts >= since)
+    return {seq: KINDS[kind].decode(payload.encode()) for seq, (kind, payload) in sorted(found.items())}
+
+
+def facts_after(connection: Connection, route: str, seq: int, hash_: str) -> tuple[Fact, ...] | None:
+    """The facts that came after entry `seq` of this hash; None where that is none, or something was erased since."""
+    columns = [_JOURNAL.c[name] for name in ("seq", "kind", "payload", "hash")]
+    query = select(*columns).where(_JOURNAL.c.route == route, _JOURNAL.c.seq >= seq).order_by(_JOURNAL.c.seq)
+    rows = connection.execute(query).all()
+    if seq == 0:
+        first: Sequence[Any] = rows
+    elif not rows or (rows[0].seq, rows[0].hash) != (seq, hash_):
+        return None
+    else:
+        first = rows[1:]
+    if any(row.kind == ERASURE or row.payload is None for row in first):
+        return None
+    return tuple(KINDS[row.kind].decode(row.payload.encode()) for row in first)
 
 
 def entries(connection: Connection, route: str, since: datetime | None = None) -> tuple[JournalEntry, ...]:
@@ -247,13 +255,31 @@ def erase(connection: Connection, route: str, seq: int, ts: datetime, replacemen
     Raises:
         StoreError: if there is no such entry, or it is an erasure itself.
     """
-    found = [entry for entry in entries(connection, route) if seq in (entry.seq, erased_seq(entry.kind, entry.fact))]
-    if not any(entry.seq == seq and entry.kind != ERASURE for entry in found):
-        raise StoreError(f"the journal of {route} has no fact {seq}; list its facts with their numbers first")
-    where = (_JOURNAL.c.route == route, _JOURNAL.c.seq == found[-1].seq)
-    connection.execute(update(_JOURNAL).where(*where).values(payload=None, salt=None))
-    payload = f"{_NAMES[type(replacement)]}\n{replacement.encode().decode()}" if replacement else ""
-    _write(connection, route, [(ERASURE, f"{seq}/{len(found)}", ts, payload)])
+    erase_facts(connection, route, {seq: replacement}, ts)
+
+
+def erase_facts(connection: Connection, route: str, replacements: Mapping[int, Fact | None], ts: datetime) -> None:
+    """The same of many facts: number -> what takes its place.
+
+    Raises:
+        StoreError: as `erase` does; nothing is erased then.
+    """
+    of: dict[int, list[int]] = {seq: [] for seq in replacements}
+    for entry in entries(connection, route):
+        target = erased_seq(entry.kind, entry.fact)
+        mine = entry.seq if target is None else target
+        if mine in of and (target is not None or entry.kind != ERASURE):
+            of[mine].append(entry.seq)
+    for seq, found in of.items():
+        if not found:
+            raise StoreError(f"the journal of {route} has no fact {seq}; list its facts with their numbers first")
+    written = []
+    for seq, replacement in sorted(replacements.items()):
+        where = (_JOURNAL.c.route == route, _JOURNAL.c.seq == of[seq][-1])
+        connection.execute(update(_JOURNAL).where(*where).values(payload=None, salt=None))
+        payload = f"{_NAMES[type(replacement)]}\n{replacement.encode().decode()}" if replacement else ""
+        written.append((ERASURE, f"{seq}/{len(of[seq])}", ts, payload))
+    _write(connection, route, written)
 
 
 ANNOUNCED: Final = "announced"

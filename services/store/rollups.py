@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from services.store.dialect import add_up, seconds_of
-from services.store.tables import Base, UtcDateTime, table
+from services.store.tables import WRITTEN, Base, UtcDateTime, table, today
 
 
 class RollupRow(Base, table=True):
@@ -31,6 +31,7 @@ class RollupRow(Base, table=True):
     """
 
     __tablename__ = "rollups"
+    __table_args__ = (Index(None, "written"),)
     route: str = Field(primary_key=True)
     minute: datetime = Field(primary_key=True, sa_type=cast(Any, UtcDateTime))
     identity: str = Field(primary_key=True)
@@ -39,6 +40,7 @@ class RollupRow(Base, table=True):
     n: int = Field(sa_type=BigInteger)
     scored: int = Field(sa_type=BigInteger)
     sum: float
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 _EXCHANGES: Final = text("slice = '' AND signal = ''")
@@ -51,6 +53,7 @@ class HourlyRollupRow(Base, table=True):
     __table_args__ = (
         Index(None, "route", "identity", "hour", sqlite_where=_EXCHANGES, postgresql_where=_EXCHANGES),
         Index(None, "route", "hour", sqlite_where=_EXCHANGES, postgresql_where=_EXCHANGES),
+        Index(None, "written"),
         {"sqlite_with_rowid": False},
     )
     route: str = Field(primary_key=True)
@@ -61,11 +64,15 @@ class HourlyRollupRow(Base, table=True):
     n: int = Field(sa_type=BigInteger)
     scored: int = Field(sa_type=BigInteger)
     sum: float
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
 _HOUR: Final = timedelta(hours=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SUMS: Final = ("n", "scored", "sum")
+KEPT_MINUTES: Final = 30
+KEPT_HOURS: Final = 400
+"""Days since they were written: a month of minutes, a year of hours and a month to compare it with."""
 _ROLLUPS = table(RollupRow)
 _HOURLY = table(HourlyRollupRow)
 
@@ -103,8 +110,9 @@ class RollupPoint:
 
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Add the rows (dicts of the columns of `RollupRow`, each key once) to what is stored, by minute and by hour."""
-    add_up(connection, _ROLLUPS, rows, _SUMS)
-    add_up(connection, _HOURLY, _by_hour(rows), _SUMS)
+    written = {"written": today()}
+    add_up(connection, _ROLLUPS, [{**row, **written} for row in rows], _SUMS, tuple(written))
+    add_up(connection, _HOURLY, [{**row, **written} for row in _by_hour(rows)], _SUMS, tuple(written))
 
 
 def rates(

@@ -51,12 +51,14 @@ class RouteFacts:
     """What is stored of a route: the time of its last exchange, the baseline that is pinned, its streams.
 
     `parked` are the steps that fail on it: what they have not taken nobody has looked at.
+    Of a watchdog's route, which has no `traffic`, there is nothing to learn and nothing to miss.
     """
 
     clock: datetime | None
     baseline: str | None
     streams: Sequence[StreamStatus] = ()
     parked: Sequence[ParkedRoute] = ()
+    traffic: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class RouteStatus:
     Attributes:
         watch: blind where something is not measured or nothing arrives, learning before the first baseline.
         silent: for how long nothing arrived, None while that is less than a day.
-        moved: streams that fire. An incident tells of them, unless a person muted or resolved it.
+        moved: streams that fire. An incident tells of them, unless people decided about it.
         parked: steps that fail on the route, each with what waits for it.
     """
 
@@ -103,6 +105,8 @@ def status_of(facts: RouteFacts, now: datetime) -> RouteStatus:
     watch: WatchStatus = "watching"
     if facts.parked or any(_kind(one) != "event" for one in spots):
         watch = "blind"
+    elif not facts.traffic:
+        watch = "watching"
     elif facts.baseline is None:
         watch = "learning"
     elif silent is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -17,18 +17,23 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from schemas.identity import Model
-from services.store.dialect import insert_new
-from services.store.tables import Base, UtcDateTime, table, visible
+from services.store.dialect import insert_new, upsert
+from services.store.engine import Conflict
+from services.store.tables import WRITTEN, Base, UtcDateTime, table, today, visible
 
 
 class RouteRow(Base, table=True):
-    """What is known of a route as a whole: its clock (greatest unflagged time) and the head of its journal."""
+    """What is known of a route as a whole: its clock (greatest unflagged time) and the head of its journal.
+
+    `arrived` is when its last exchange came, by our own clock.
+    """
 
     __tablename__ = "routes"
     route: str = Field(primary_key=True)
     clock: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
     journal_seq: int = Field(default=0, sa_type=BigInteger)
     journal_hash: str = ""
+    arrived: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
 
 
 class IdentityRow(Base, table=True):
@@ -38,18 +43,21 @@ class IdentityRow(Base, table=True):
     route: str = Field(primary_key=True)
     identity: str = Field(primary_key=True)
     model: str = Field(sa_type=Text)
+    written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
+_LOCK_ATTEMPTS: Final = 5
 _ROUTES, _IDENTITIES = table(RouteRow), table(IdentityRow)
 
 
 def add_identities(connection: Connection, route: str, models: Mapping[str, Model]) -> None:
-    """Note what stands behind the identities of a route, unless it is known."""
+    """Note what stands behind the identities of a route, and the day on which they answered last."""
+    written = today()
     rows = [
-        {"route": route, "identity": identity, "model": model.model_dump_json()}
+        {"route": route, "identity": identity, "model": model.model_dump_json(), "written": written}
         for identity, model in sorted(models.items())
     ]
-    insert_new(connection, _IDENTITIES, rows)
+    upsert(connection, _IDENTITIES, rows, newer=("written",))
 
 
 def identities(connection: Connection, route: str) -> dict[str, Model]:
@@ -60,7 +68,7 @@ def identities(connection: Connection, route: str) -> dict[str, Model]:
 
 def ensure(connection: Connection, *names: str) -> None:
     """Make the rows of the routes that have none."""
-    new = {"clock": None, "journal_seq": 0, "journal_hash": ""}
+    new = {"clock": None, "journal_seq": 0, "journal_hash": "", "arrived": None}
     insert_new(connection, _ROUTES, [{"route": name, **new} for name in sorted(names)])
 
 
@@ -70,9 +78,13 @@ def lock(connection: Connection, names: Iterable[str]) -> None:
     A route's journal, incidents and retention are read, derived and written: another writer must not come between.
     """
     wanted = sorted(set(names))
-    ensure(connection, *wanted)
     rows = select(_ROUTES.c.route).where(_ROUTES.c.route.in_(wanted)).order_by(_ROUTES.c.route)
-    connection.execute(rows.with_for_update()).all()
+    for _ in range(_LOCK_ATTEMPTS):
+        ensure(connection, *wanted)
+        if len(connection.execute(rows.with_for_update()).all()) == len(wanted):
+            return
+    # Each time one of them was deleted while we waited for it.
+    raise Conflict(f"{', '.join(wanted)[:200]}: deleted again and again; load it and repeat")
 
 
 def clock(connection: Connection, route: str) -> datetime | None:
@@ -83,6 +95,16 @@ def clock(connection: Connection, route: str) -> datetime | None:
 def exists(connection: Connection, route: str) -> bool:
     """Whether anything is known of the route."""
     return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
+
+
+def note_arrival(connection: Connection, names: Iterable[str], now: datetime) -> None:
+    """Exchanges of these routes have come."""
+    connection.execute(update(_ROUTES).where(_ROUTES.c.route.in_(sorted(names))).values(arrived=now))
+
+
+def arrivals(connection: Connection) -> dict[str, datetime | None]:
+    """Route -> when its last exchange came, by our own clock; of all routes."""
+    return {row.route: row.arrived for row in connection.execute(select(_ROUTES.c.route, _ROUTES.c.arrived))}
 
 
 def set_clock(connection: Connection, route: str, now: datetime) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from services.store import evaluation_queue
+from services.store import audit_log, evaluation_queue
 from services.store.dialect import by_code_point, insert_new, upsert
 from services.store.evaluation_queue import EvaluationRow
 from services.store.schedules import FireTimeRow
@@ -85,6 +85,7 @@ class RunSummary:
 def add(connection: Connection, run: RunSummary, payload: str) -> None:
     """Write a run with its whole result as JSON; one that is there stays. The answers that were kept for it go."""
     insert_new(connection, _RUNS, [{**asdict(run), "payload": payload}])
+    audit_log.note(connection, "runs", [(run.id,)])
     connection.execute(delete(_ANSWERS).where(_ANSWERS.c.run == run.id))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, cast
 from sqlalchemy import Connection, Select, Text, and_, delete, func, or_, select, update
 from sqlmodel import Field
 
+from services.store import audit_log
 from services.store.dialect import claim
 from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
 
@@ -64,13 +65,19 @@ class StoredSchedule:
 
 def add(connection: Connection, planned: StoredSchedule) -> bool:
     """Write a schedule; False when the route has one of that name."""
-    return claim(connection, _SCHEDULES, _row(planned))
+    added = claim(connection, _SCHEDULES, _row(planned))
+    if added:
+        audit_log.note(connection, "schedules", [(planned.route, planned.name)])
+    return added
 
 
 def remove(connection: Connection, route: str, name: str) -> bool:
     """Delete a schedule; False when there is none. Its fire times stay."""
     where = (_SCHEDULES.c.route == route, _SCHEDULES.c.name == name)
-    return connection.execute(delete(_SCHEDULES).where(*where)).rowcount == 1
+    audit_log.guard(connection, "schedules", [(route, name)])
+    removed = connection.execute(delete(_SCHEDULES).where(*where)).rowcount == 1
+    audit_log.note(connection, "schedules", [(route, name)])
+    return removed
 
 
 def find(connection: Connection, globs: Sequence[str] = EVERYTHING) -> tuple[StoredSchedule, ...]:
@@ -104,7 +111,9 @@ def sync(connection: Connection, wanted: Sequence[StoredSchedule]) -> None:
             add(connection, planned)
         elif before.origin == FILE and _plan(before) != _plan(planned):
             where = (_SCHEDULES.c.route == planned.route, _SCHEDULES.c.name == planned.name)
+            audit_log.guard(connection, "schedules", [(planned.route, planned.name)])
             connection.execute(update(_SCHEDULES).where(*where).values(**_row(planned)))
+            audit_log.note(connection, "schedules", [(planned.route, planned.name)])
     for gone in known.values():
         if gone.origin == FILE:
             remove(connection, gone.route, gone.name)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     exists,
     insert,
+    or_,
     select,
 )
 from sqlmodel import Field
@@ -30,7 +31,7 @@ from schemas.score import Scorer
 from services.store.dialect import insert_new
 from services.store.incidents import IncidentRow
 from services.store.samples import SampleRow
-from services.store.tables import Base, UtcDateTime, table
+from services.store.tables import Base, UtcDateTime, table, today
 
 
 class ScorerRow(Base, table=True):
@@ -84,6 +85,7 @@ def latest_identity(connection: Connection, route: str) -> str | None:
 KEPT_ROWS: Final = 5_000
 HELD_BEFORE: Final = KEPT_ROWS  # as many as stood in the table when the incident opened
 HELD_AFTER: Final = 500  # over so many exchanges an effect is measured
+HELD_DAYS: Final = 90  # after the last change of a resolved incident
 _INCIDENTS = table(IncidentRow)
 
 
@@ -102,22 +104,45 @@ def add_scorers(connection: Connection, scorers: Mapping[str, Scorer]) -> None:
 def prune(connection: Connection, route: str, identities: Iterable[str]) -> None:
     """Keep the last 5,000 rows of each of the identities, whatever their age, and those of incidents.
 
-    An incident holds the rows from 5,000 exchanges before its opening to 500 after it. Rows that were pruned before
-    their incident was recorded are gone: that takes scores that run more than 5,000 exchanges ahead of alerts.
+    An incident holds the rows from 5,000 exchanges before its opening to 500 after it until it was resolved for 90
+    days. Rows that were pruned before their incident was recorded are gone: that takes scores that run more than 5,000
+    exchanges ahead of alerts.
     """
     for identity in sorted(identities):
         of_identity = (_SCORES.c.route == route, _SCORES.c.identity == identity)
         newest = select(_SCORES.c.event_index).where(*of_identity).order_by(_SCORES.c.event_index.desc())
         cut = connection.execute(newest.offset(KEPT_ROWS).limit(1)).scalar_one_or_none()
         if cut is not None:
-            connection.execute(delete(_SCORES).where(*of_identity, _SCORES.c.event_index <= cut, ~_held(route)))
+            connection.execute(
+                delete(_SCORES).where(*of_identity, _SCORES.c.event_index <= cut, ~_held(route, today()))
+            )
 
 
-def _held(route: str) -> ColumnElement[bool]:
+def drop_identity(connection: Connection, route: str, identity: str, day: int) -> None:
+    """Delete the rows of an identity that is forgotten, but those that an incident holds on that day."""
+    of_identity = (_SCORES.c.route == route, _SCORES.c.identity == identity)
+    connection.execute(delete(_SCORES).where(*of_identity, ~_held(route, day)))
+
+
+def _held(route: str, day: int) -> ColumnElement[bool]:
     opened = _INCIDENTS.c.opened_event_index
+    holds = or_(_INCIDENTS.c.state != "resolved", _INCIDENTS.c.written > day - HELD_DAYS)
     return exists().where(
-        _INCIDENTS.c.route == route, _SCORES.c.event_index.between(opened - HELD_BEFORE, opened + HELD_AFTER)
+        _INCIDENTS.c.route == route, holds, _SCORES.c.event_index.between(opened - HELD_BEFORE, opened + HELD_AFTER)
     )
+
+
+def learnable(connection: Connection, route: str, identity: str, until: int) -> list[Mapping[str, Any]]:
+    """The rows of an identity up to an event index that may have become its baseline: answered, with vectors."""
+    names = ("event_index", "ts", "id", "tags", "flags", "signals", "prompt_vec", "response_vec", "style")
+    query = select(*(_SCORES.c[name] for name in names)).where(
+        _SCORES.c.route == route,
+        _SCORES.c.identity == identity,
+        _SCORES.c.event_index <= until,
+        _SCORES.c.embedded,
+        ~_SCORES.c.flags.contains("no_response"),
+    )
+    return [dict(row) for row in connection.execute(query.order_by(_SCORES.c.event_index)).mappings()]
 
 
 _SAMPLES = table(SampleRow)

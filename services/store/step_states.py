@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Connection,
@@ -27,6 +30,12 @@ class StateRow(Base, table=True):
 
 
 _STATES = table(StateRow)
+_CHANCE_BITS: Final = 31
+
+
+def saves(version: int) -> int:
+    """How often the state of this version was saved."""
+    return version % (1 << _CHANCE_BITS)
 
 
 def load(connection: Connection, step: str, route: str) -> tuple[int, bytes] | None:
@@ -45,18 +54,22 @@ def all_of(connection: Connection, step: str) -> dict[str, tuple[int, bytes]]:
 def save(connection: Connection, step: str, route: str, version: int, blob: bytes) -> int:
     """Save the state that was made from version `version` (0: from nothing); its new version.
 
+    The first version is drawn by chance: a state that was deleted and made anew is no version of what somebody still
+    has in memory.
+
     Raises:
         Conflict: if somebody else saved in between. The transaction must be given up.
     """
+    after = version + 1 if version else 1 + (secrets.randbits(_CHANCE_BITS) << _CHANCE_BITS)
     if version == 0:
-        saved = claim(connection, _STATES, {"step": step, "route": route, "version": 1, "blob": blob})
+        saved = claim(connection, _STATES, {"step": step, "route": route, "version": after, "blob": blob})
     else:
         where = (_STATES.c.step == step, _STATES.c.route == route, _STATES.c.version == version)
-        changed = connection.execute(update(_STATES).where(*where).values(version=version + 1, blob=blob))
+        changed = connection.execute(update(_STATES).where(*where).values(version=after, blob=blob))
         saved = changed.rowcount == 1
     if not saved:
         raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")
-    return version + 1
+    return after
 
 
 def touch(connection: Connection, step: str, route: str, version: int) -> int:

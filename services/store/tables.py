@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import pkgutil
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -22,6 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
     and_,
     or_,
+    text,
     true,
 )
 from sqlalchemy.orm import registry
@@ -59,6 +61,18 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 class Base(SQLModel, registry=registry(metadata=MetaData(naming_convention=CONSTRAINT_NAMES))):
     """Parent of all tables; its metadata is what the migrations must agree with."""
+
+
+DAY_SECONDS: Final = 86_400
+
+
+def today() -> int:
+    """The day by our own clock, since 1970: retention asks when a row was written, never what its time is."""
+    return int(time.time() // DAY_SECONDS)
+
+
+WRITTEN: Final = {"default": today, "server_default": text("0")}
+"""Of a column that holds the day on which its row was written."""
 
 
 def all_metadata() -> MetaData:

@@ -28,6 +28,8 @@ MAX_BYTES: Final = max(topic.max_message_bytes for topic in TOPICS)
 REQUEST_SECONDS: Final = 10
 METADATA_SECONDS: Final = 10
 """How old what a consumer knows of its topics may be: added partitions are read within half a minute."""
+SESSION_SECONDS: Final = 30.0
+"""A member of Apache Kafka's groups that has a name is given up after so many seconds without a sign of it."""
 _FETCH_BYTES: Final = 2 * MAX_BYTES
 
 
@@ -74,6 +76,7 @@ class Broker:
         bootstrap: HOST:PORT, several with commas between.
         cluster: the cluster's id, part of every position; empty until `recognised` has asked for it.
         instance: stable name of this replica, for static membership in its consumer groups.
+        deployment: id of the database that the work on this cluster is for; empty where there is none.
     """
 
     bootstrap: str
@@ -81,6 +84,7 @@ class Broker:
     security: Security = Security()
     instance: str | None = None
     cluster: str = ""
+    deployment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,12 @@ class ClientOptions:
 
     Attributes:
         faust: for `faust.App`. producer, consumer, admin: for aiokafka's clients.
-        fetch_wait_ms: how long a fetch may wait; faust takes no such option, its consumer must be told.
     """
 
     faust: Mapping[str, Any]
     producer: Mapping[str, Any]
     consumer: Mapping[str, Any]
     admin: Mapping[str, Any]
-    fetch_wait_ms: int
 
 
 def broker_of(settings: Settings, bootstrap: str | None = None) -> Broker:
@@ -167,7 +169,7 @@ def _kafka(broker: Broker, group: str) -> ClientOptions:
     A group that is dealt anew waits for members that do not answer for as long as the rebalance time-out; those with a
     name stay members after it, until the session ends.
     """
-    session = 30.0 if broker.instance else 10.0
+    session = SESSION_SECONDS if broker.instance else 10.0
     member = {"consumer_group_instance_id": broker.instance} if broker.instance else {}
     limits = {"broker_session_timeout": session, "broker_rebalance_timeout": 15.0, "broker_heartbeat_interval": 1.0}
     return ClientOptions(
@@ -175,7 +177,6 @@ def _kafka(broker: Broker, group: str) -> ClientOptions:
         producer=_producer(broker),
         consumer=_consumer(broker, fetch_wait_ms=500),
         admin=_admin(broker),
-        fetch_wait_ms=500,
     )
 
 
@@ -187,7 +188,6 @@ def _embedded(broker: Broker, group: str) -> ClientOptions:
         producer=_producer(broker),
         consumer=_consumer(broker, fetch_wait_ms=50),
         admin=_admin(broker),
-        fetch_wait_ms=50,
     )
 
 
@@ -254,5 +254,6 @@ def _consumer(broker: Broker, fetch_wait_ms: int) -> dict[str, Any]:
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
         "fetch_max_wait_ms": fetch_wait_ms,
+        "isolation_level": "read_committed",  # what a transaction took back was never said
         "max_partition_fetch_bytes": _FETCH_BYTES,
     }

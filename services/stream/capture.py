@@ -27,7 +27,7 @@ from services.stream.clients import (
     partitions_of,
     read_records,
 )
-from services.stream.messages import ORIGIN_HEADER, kafka_time
+from services.stream.messages import ARRIVED_HEADER, ORIGIN_HEADER, first_arrival, kafka_time
 
 _KNOWN: Final = {topic.name for topic in (*TOPICS, *dead_topics())}
 _BLOCK: Final = {"scorer", "identities", "prompt_vec", "signals"}
@@ -95,7 +95,10 @@ def _kind(topic: str, raw: bytes) -> str:
 def _exchange(record: ConsumerRecord, raw: bytes, cluster: str) -> str:
     """The exchange with its id and time, as `score` takes it in."""
     position = Position(cluster=cluster, topic=record.topic, partition=record.partition, offset=record.offset)
-    item = decode(raw, position, received=kafka_time(record.timestamp / 1000), origin=_origin(record))
+    moment = kafka_time(record.timestamp / 1000)
+    headers = dict(record.headers)
+    received = first_arrival(headers.get(ARRIVED_HEADER)) if ORIGIN_HEADER in headers else None
+    item = decode(raw, position, received=received or moment, now=moment, origin=_origin(record))
     if not isinstance(item, Received):
         return _as_it_is(raw)
     return item.exchange.model_dump_json(exclude_none=True, exclude_defaults=True)

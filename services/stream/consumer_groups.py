@@ -1,6 +1,7 @@
 """Consumer groups on the cluster: how many members each has, and how far each step is behind.
 
-`up` and `worker` read the same topics as different consumer groups: both at once would do everything twice.
+`up` and `worker` read the same topics as different consumer groups: both at once would do everything twice. Two
+databases would each get a part of the routes: what a group commits carries the id of the database that it is for.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupCoordinatorNotAvailableError
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from schemas.topics import TOPICS
 from services.errors import InputError
-from services.ports import StepLag
+from services.ports import PartitionSight, StepLag
 from services.stream.broker import Broker, options, recognised
 from services.stream.clients import admin, describe_partitions
 
@@ -27,6 +28,7 @@ UP_GROUP: Final = "keelwatch.up"
 WORKER_GROUPS: Final = tuple(
     f"keelwatch.{step}" for step in sorted({step for topic in TOPICS for step in topic.consumers})
 )
+_DEPLOYMENT: Final = "keelwatch-deployment:"
 _DESCRIBE_ATTEMPTS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
 _CLOSE_SECONDS: Final = 1.0
@@ -52,6 +54,35 @@ async def check_alone(broker: Broker, *, together: bool) -> None:
             f"there; {_STILL}"
         )
     raise InputError(f"`keelwatch up` runs on {broker.bootstrap}: stop it, or run no `keelwatch worker`; {_STILL}")
+
+
+def deployment_mark(broker: Broker) -> str:
+    """What is committed beside each offset; empty for a process without a database."""
+    return f"{_DEPLOYMENT}{broker.deployment}" if broker.deployment else ""
+
+
+async def check_deployment(broker: Broker) -> None:
+    """Check that no other database has worked on this cluster. The embedded broker is as old as its `keelwatch up`.
+
+    Raises:
+        InputError: if one has.
+        Unreachable: if the cluster does not answer.
+    """
+    if broker.kind == "embedded" or not broker.deployment:
+        return
+    async with admin(broker) as client:
+        for group in (UP_GROUP, *WORKER_GROUPS):
+            known = {_mark(one) for one in (await _places(client, group)).values()} - {""}
+            if known - {deployment_mark(broker)}:
+                raise InputError(
+                    f"{broker.bootstrap} belongs to another deployment: {group} works there for another database than "
+                    "KEELWATCH_DATABASE_URL names; name that one, or another cluster; if that database is gone for "
+                    f"good, delete Keelwatch's consumer groups there: {', '.join((UP_GROUP, *WORKER_GROUPS))}"
+                )
+
+
+def _mark(place: OffsetAndMetadata) -> str:
+    return place.metadata if place.metadata.startswith(_DEPLOYMENT) else ""
 
 
 async def group_sizes(client: AIOKafkaAdminClient, groups: Sequence[str], attempts: int = 1) -> dict[str, int]:
@@ -93,12 +124,13 @@ class PartitionOwners:
         self,
         broker: Broker,
         groups: Mapping[str, Sequence[str]],
-        deal: Callable[[str], object] = lambda _: None,
+        deal: Callable[[str], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`groups` are the consumer groups, each with the topics that it reads.
 
-        `deal` asks for a group to be dealt anew: one that is settled, and leaves a partition to nobody, stays so.
+        `deal` asks for a group to be dealt anew, and says whether it could: a settled group that leaves a partition to
+        nobody stays so.
         """
         self._deal, self._clock = deal, clock
         self._asked: dict[str, float] = {}
@@ -118,9 +150,9 @@ class PartitionOwners:
                 settled, owned = await _owned(admin, group)
                 unread = sorted({one for name in topics for one in partitions.get(name, ())} - owned)
                 if unread:
-                    if settled and self._clock() - self._asked.get(group, -_DEAL_SECONDS) >= _DEAL_SECONDS:
+                    due = self._clock() - self._asked.get(group, -_DEAL_SECONDS) >= _DEAL_SECONDS
+                    if settled and due and self._deal(group):
                         self._asked[group] = self._clock()
-                        self._deal(group)
                     more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
                     return f"nobody in {group} reads {unread[0].topic}[{unread[0].partition}]{more}"
         except BaseException:
@@ -147,11 +179,13 @@ class PartitionOwners:
         return self._admin
 
 
-async def _owned(admin: AIOKafkaAdminClient, group: str) -> set[TopicPartition]:
-    """The partitions that the members of a group have."""
+async def _owned(admin: AIOKafkaAdminClient, group: str) -> tuple[bool, set[TopicPartition]]:
+    """Whether a group is settled, and the partitions that its members have."""
     [response] = await admin.describe_consumer_groups([group])
-    assignments = [member[-1] for one in response.groups for member in one[5]]
-    return {place for raw in assignments if raw for place in ConsumerProtocolMemberAssignment.decode(raw).partitions()}
+    states = {one[2] for one in response.groups}
+    assignments = [member[-1] for one in response.groups for member in one[5] if member[-1]]
+    decoded = map(ConsumerProtocolMemberAssignment.decode, assignments)
+    return states == {"Stable"}, {place for one in decoded for place in one.partitions()}
 
 
 class GroupLags:
@@ -186,6 +220,34 @@ class GroupLags:
             for topic in names
         )
 
+    async def sights(self) -> tuple[str, tuple[PartitionSight, ...]]:
+        """The cluster's id, and how far each step has read each partition; none of the embedded broker, which lies.
+
+        Raises:
+            aiokafka.errors.KafkaError: if the broker does not answer.
+        """
+        from services.flow import STEPS  # noqa: PLC0415 -- as in `read`
+
+        try:
+            admin = await self._connected()
+            assert self._known is not None
+            if self._known.kind == "embedded":
+                return self._known.cluster, ()
+            together = bool((await group_sizes(admin, (UP_GROUP,)))[UP_GROUP])
+            partitions = await describe_partitions(admin, {name for step in STEPS for name in step.reads})
+            places = [place for some in partitions.values() for place in some]
+            begins, ends = await self._offsets(places)
+            found = []
+            for step in STEPS:
+                committed = await _committed(admin, UP_GROUP if together else f"keelwatch.{step.name}")
+                for one in (place for name in step.reads for place in partitions.get(name, ())):
+                    read = max(committed.get(one, 0), begins[one])
+                    found.append(PartitionSight(step.name, one.topic, one.partition, read, ends[one]))
+        except BaseException:
+            await self.close()
+            raise
+        return self._known.cluster, tuple(found)
+
     async def close(self) -> None:
         """Close the connections."""
         admin, self._admin = self._admin, None
@@ -219,12 +281,7 @@ class GroupLags:
         assert self._known is not None
         if self._known.kind == "embedded":
             return {}
-        places = [place for some in partitions.values() for place in some]
-        if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(**options(self._known).consumer)
-            await self._consumer.start()
-        ends = await self._consumer.end_offsets(places)
-        begins = await self._consumer.beginning_offsets(places)
+        begins, ends = await self._offsets([place for some in partitions.values() for place in some])
         found = {}
         for step, some in topics.items():
             committed = await _committed(admin, UP_GROUP if together else f"keelwatch.{step}")
@@ -233,8 +290,23 @@ class GroupLags:
                 found[step, name] = sum(max(records, 0) for records in behind)
         return found
 
+    async def _offsets(
+        self, places: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
+        """Where each partition begins, and one past its last record."""
+        assert self._known is not None
+        if self._consumer is None:
+            self._consumer = AIOKafkaConsumer(**options(self._known).consumer)
+            await self._consumer.start()
+        return await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
+
 
 async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    return {place: max(one.offset, 0) for place, one in (await _places(admin, group)).items()}
+
+
+async def _places(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+    found: dict[TopicPartition, OffsetAndMetadata] = {}
     with suppress(GroupCoordinatorNotAvailableError):
-        return {place: max(one.offset, 0) for place, one in (await admin.list_consumer_group_offsets(group)).items()}
-    return {}
+        found = await admin.list_consumer_group_offsets(group)
+    return found

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from pydantic import ValidationError
 
+from schemas.base import iso
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.topics import dead_topics
@@ -31,7 +32,7 @@ from services.stream.clients import (
     partitions,
     read_records,
 )
-from services.stream.messages import ORIGIN_HEADER
+from services.stream.messages import ARRIVED_HEADER, ORIGIN_HEADER
 from services.stream.producer import Producer
 from services.stream.publish import route_key
 
@@ -68,7 +69,7 @@ class DeadLetterReplay:
         self.left[reason] = self.left.get(reason, 0) + 1
 
 
-TOO_LONG: Final = "only its first 256 KiB were kept: publish it again from where it came"
+TOO_LONG: Final = "its content was not kept whole: publish it again from where it came"
 FAILED_AGAIN: Final = "failed once more after an earlier run had sent it: mend it, and publish it anew"
 NO_LETTER: Final = "the record is no dead letter"
 
@@ -171,11 +172,16 @@ async def _send(
             if len(raw) < letter.length:
                 done.leave(TOO_LONG)
             else:
-                header = (ORIGIN_HEADER, letter.source.model_dump_json().encode())
                 key = route_key(raw, letter.source)
-                sending.append(producer.send(one.source_topic, key, raw, [header], letter.first_seen))
+                sending.append(producer.send(one.source_topic, key, raw, _headers(letter), letter.first_seen))
     await asyncio.gather(*sending)
     done.sent += len(sending)
+
+
+def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    """Where it stood at first, and when: the broker gives it a new time."""
+    arrived = [] if letter.first_seen is None else [(ARRIVED_HEADER, iso(letter.first_seen).encode())]
+    return [(ORIGIN_HEADER, letter.source.model_dump_json().encode()), *arrived]
 
 
 def _split(

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -33,16 +34,19 @@ from services.detect.state import DetectionPlan, DetectState
 from services.evaluate.triggers import due_runs
 from services.ingest.decode import decode
 from services.monitor import RoutePolicy
+from services.monitor.route_limit import RouteLimit
 from services.offload import Offload
-from services.ports import Received
+from services.ports import Clock, Received
 from services.score.core import ScoredBatch
 from services.store import evaluation_queue
 from services.stream.messages import (
+    ARRIVED_HEADER,
     ORIGIN_HEADER,
     Handled,
     OutgoingRecord,
     TopicMessage,
     dead_letter,
+    first_arrival,
     outgoing,
     outgoing_dead_letter,
 )
@@ -78,10 +82,20 @@ class ScoreHandler(_Stateless):
     name = "score"
 
     def __init__(
-        self, score: Callable[[Sequence[Received]], ScoredBatch], cpu: Offload, cluster: Callable[[], Awaitable[str]]
+        self,
+        score: Callable[[Sequence[Received]], ScoredBatch],
+        cpu: Offload,
+        cluster: Callable[[], Awaitable[str]],
+        limit: RouteLimit | None = None,
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
-        """`cluster` asks the broker for its id: it is part of every exchange's position."""
+        """`cluster` asks the broker for its id: it is part of every exchange's position. `clock` is our own.
+
+        `limit` says which routes may be new; without one all may.
+        """
+        self._limit = limit
         self._score = score
+        self._clock = clock
         self._cpu = cpu
         self._ask = cluster
         self._cluster = ""
@@ -99,8 +113,11 @@ class ScoreHandler(_Stateless):
     def _work(self, cluster: str, messages: Sequence[TopicMessage]) -> list[OutgoingRecord]:
         received: list[Received] = []
         made: list[OutgoingRecord] = []
+        now = self._clock()
         for message in messages:
-            item = _decoded(message, cluster)
+            item = _decoded(message, cluster, now)
+            if isinstance(item, Received):
+                item = self._admitted(item, message, now)
             if isinstance(item, Received):
                 received.append(item)
             elif isinstance(item, DeadLetter):
@@ -112,12 +129,21 @@ class ScoreHandler(_Stateless):
         made += [outgoing_dead_letter(letter, topic) for letter in scored.dead]
         return made + [outgoing(record) for record in (*scored.blocks, *scored.samples)]
 
+    def _admitted(self, item: Received, message: TopicMessage, now: datetime) -> Received | DeadLetter:
+        """The exchange, or its dead letter if its route may not be new."""
+        reason = None if self._limit is None else self._limit.refusal(item.exchange.route, now)
+        if self._limit is None or reason is None:
+            return item
+        kept = self._limit.keeps_content(now)
+        return DeadLetter.of(message.value, self.name, reason, item.position, min(message.ts, now), content=kept)
 
-def _decoded(message: TopicMessage, cluster: str) -> Received | DeadLetter | OutgoingRecord:
+
+def _decoded(message: TopicMessage, cluster: str, now: datetime) -> Received | DeadLetter | OutgoingRecord:
+    """The exchange of a message, or its dead letter; `now` is our own time, for topics that keep the producers'."""
     if isinstance(message.value, UnreadableBytes):
         return dead_letter(message, ScoreHandler.name, message.value.reason, cluster)
     header = message.header(ORIGIN_HEADER)
-    origin = None
+    origin, received = None, message.ts
     if header is not None:
         try:
             origin = Position.model_validate_json(header)
@@ -125,7 +151,9 @@ def _decoded(message: TopicMessage, cluster: str) -> Received | DeadLetter | Out
             return dead_letter(
                 message, ScoreHandler.name, f"header {ORIGIN_HEADER}: must be a position as JSON", cluster
             )
-    return decode(message.value, message.position(cluster), received=message.ts, origin=origin)
+        received = first_arrival(message.header(ARRIVED_HEADER)) or received
+    trusted = message.ts if message.appended else now
+    return decode(message.value, message.position(cluster), received=received, now=trusted, origin=origin)
 
 
 def detect_handler(

@@ -28,6 +28,9 @@ from services.stream.unpacking import UnreadableBytes
 ORIGIN_HEADER: Final = "keelwatch-origin"
 """Header of a dead letter that is sent again: the place where it stood at first, a position as JSON."""
 
+ARRIVED_HEADER: Final = "keelwatch-arrived"
+"""Header beside it: when it first arrived, ISO 8601. An exchange without a time of its own counts from then."""
+
 _LONGEST: Final = 300
 _KIND: Final = re.compile(rb'"kind"\s*:\s*"comparison"')
 
@@ -133,7 +136,7 @@ def kafka_time(seconds: float | None) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class TopicMessage:
-    """One record of a topic as the broker has it. `ts` is Kafka's timestamp."""
+    """One record of a topic as the broker has it. `ts` is Kafka's timestamp: the broker's own if `appended`."""
 
     topic: str
     partition: int
@@ -141,6 +144,7 @@ class TopicMessage:
     value: bytes
     ts: datetime
     headers: tuple[tuple[str, bytes], ...] = ()
+    appended: bool = False
 
     def position(self, cluster: str) -> Position:
         """Its own place."""
@@ -210,6 +214,15 @@ class Handler(Protocol):
 
     def forget(self) -> None:
         """Drop what is in memory: others may have had these routes in between. The database knows better."""
+
+
+def first_arrival(header: bytes | None) -> datetime | None:
+    """When a record that is sent again came first; whoever may publish may write such a header."""
+    try:
+        found = datetime.fromisoformat(header.decode("ascii")) if header else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
 
 
 def outgoing(record: Record) -> OutgoingRecord:

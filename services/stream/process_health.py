@@ -297,7 +297,8 @@ def _busy(process: StreamProcess) -> set[str]:
     return {topic for step in process.steps if step.busy for topic in topics_of(step.handler.name)}
 
 
-def _deal_anew(process: StreamProcess, group: str) -> None:
-    for app in process.apps:
-        if app.conf.id == group and not joining(app):
-            rejoin(app)
+def _deal_anew(process: StreamProcess, group: str) -> bool:
+    mine = [app for app in process.apps if app.conf.id == group and not joining(app)]
+    for app in mine:
+        rejoin(app)
+    return bool(mine)

@@ -24,9 +24,10 @@ from services.observability.metrics import StreamMeters
 from services.observability.watchdog import EXIT_FAILED
 from services.ports import Publish
 from services.stream.broker import Broker, recognised
-from services.stream.clients import fault_text, is_dependency, partitions
-from services.stream.consumer_groups import UP_GROUP, check_alone
+from services.stream.clients import admin, fault_text, is_dependency, partitions
+from services.stream.consumer_groups import UP_GROUP, check_alone, check_deployment
 from services.stream.faust_app import attach_all, make_app
+from services.stream.member_names import NameTaken, check_name
 from services.stream.messages import Handler, OutgoingRecord, outgoing
 from services.stream.process_health import HealthConfig, health_running
 from services.stream.producer import Producer, SendCheck
@@ -37,6 +38,7 @@ LOG: Final = logging.getLogger("keelwatch.stream")
 _STOP_SECONDS: Final = 7.0  # for the steps, and again for faust: a supervisor waits 15 s
 _IDLE_SECONDS: Final = 0.5
 _CONNECT_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 5.0
 
 AskClusterId = Callable[[], Awaitable[str]]
 Companion = Callable[[Publish], Awaitable[None]]
@@ -86,7 +88,8 @@ class StreamRunner:
         """Run until `stop`; the exit code: 70 when faust ended by itself, or the broker did not come in time.
 
         Raises:
-            InputError: if a topic is missing, a codec cannot be read, or `keelwatch up` works on the same topics.
+            InputError: if a topic is missing, a codec cannot be read, `keelwatch up` works on the same topics, the
+                cluster belongs to another database, or another process has come with the name of this one.
         """
         check_codecs()
         handlers = self._job.handlers(self._cluster)
@@ -142,6 +145,7 @@ class StreamRunner:
                 broker = await recognised(self._job.broker)
                 if not self._job.together:  # `keelwatch up` has looked before it started this process
                     await check_alone(broker, together=False)
+                await check_deployment(broker)
                 await _check_topics(broker, handlers)
                 producer = Producer(broker)
                 await producer.start()
@@ -205,11 +209,32 @@ class StreamRunner:
         for task in (*timers, *ends, stopped):
             task.cancel()
         if not clean:
+            await self._check_names(beside)
             LOG.critical("ends by itself: %r", [*(app.crash_reason for app in self.apps), *_faults(beside)])
             self._job.die(EXIT_FAILED)
             return EXIT_FAILED
         await asyncio.gather(self._finish(), _ended(beside))
         return 0
+
+    async def _check_names(self, beside: Sequence[asyncio.Future[None]]) -> None:
+        """Check that what ends this process is not another one that has its name: started again, it would take it back.
+
+        Raises:
+            NameTaken: if it is.
+        """
+        try:
+            for app in self.apps:
+                if isinstance(app.crash_reason, NameTaken):
+                    raise app.crash_reason
+            broker = self._job.broker
+            async with asyncio.timeout(_CHECK_SECONDS), admin(broker) as client:
+                for app in self.apps if broker.instance else ():
+                    await check_name(client, str(app.conf.id), str(broker.instance))
+        except NameTaken:
+            await _ended(beside)
+            raise
+        except Exception as error:
+            LOG.warning("does not know who has its name: %r", error)
 
     async def _finish(self) -> None:
         """Have the steps save and acknowledge; not for longer than it takes to have all of it delivered again."""

@@ -44,7 +44,7 @@ class Occupied(OSError):  # noqa: N818
 
 
 @dataclass(slots=True)
-class _Left:
+class _Remainder:
     """What is left of a batch: for each route why it is parked now (None: it was before) and its messages."""
 
     routes: dict[str, tuple[ParkFault | None, list[TopicMessage]]] = field(default_factory=dict)
@@ -69,10 +69,9 @@ class SinkHandler:
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Apply a batch, or park what cannot be."""
         items, unread = await self._threads.cpu.run(partial(decode_items, messages))
-        lost = [(message, reason) for message, reason in unread if message.topic in _DEAD_LETTER_TOPICS]
-        rest = [(message, reason) for message, reason in unread if message.topic not in _DEAD_LETTER_TOPICS]
-        counted = await self._counted(lost)
-        dead = await self._occupied(partial(self._apply_items, [*items, *counted]))
+        lost = [one for one in unread if one[0].topic in _DEAD_LETTER_TOPICS]
+        rest = [one for one in unread if one[0].topic not in _DEAD_LETTER_TOPICS]
+        dead = await self._occupied(partial(self._apply_items, [*items, *await self._counted(lost)]))
         return Handled(await self._letters([*rest, *dead]))
 
     async def resume(self) -> Handled | None:
@@ -103,19 +102,13 @@ class SinkHandler:
 
         A dead letter of its own would be read here again, and go round for ever.
         """
-        for message, reason in lost:
-            where = (message.topic, message.partition, message.offset)
-            LOG.error("%s: no dead letter at %s/%d/%d: %s", self.name, *where, reason)
         cluster = await self._tools.cluster() if lost else ""
-        return [
-            (
-                message,
-                DeadLetter.of(
-                    message.value, self.name, f"no dead letter: {reason}", message.position(cluster), message.ts
-                ),
-            )
-            for message, reason in lost
-        ]
+        found: list[Item] = []
+        for one, reason in lost:
+            LOG.error("%s: no dead letter at %s/%d/%d: %s", self.name, one.topic, one.partition, one.offset, reason)
+            why = f"no dead letter: {reason}"
+            found.append((one, DeadLetter.of(one.value, self.name, why, one.position(cluster), one.ts)))
+        return found
 
     async def _letters(self, dead: Unread) -> Sequence[OutgoingRecord]:
         for message, _ in dead:
@@ -128,7 +121,7 @@ class SinkHandler:
 
     def _apply_items(self, items: Sequence[Item]) -> Unread:
         parked = self._tools.database.query(parks.standing, self.name, {_route(record) for _, record in items})
-        left = _Left()
+        left = _Remainder()
         for message, record in items:
             if _route(record) in parked:
                 left.routes.setdefault(_route(record), (None, []))[1].append(message)
@@ -142,7 +135,7 @@ class SinkHandler:
             self._apply_routes(live, left)
         return [*left.dead, *self._park(left)]
 
-    def _apply_routes(self, items: Sequence[Item], left: _Left) -> None:
+    def _apply_routes(self, items: Sequence[Item], left: _Remainder) -> None:
         """Each route alone, so that one on which it fails keeps no other from being applied."""
         for route, some in _by_route(items).items():
             rest: Sequence[Item] = some
@@ -160,7 +153,7 @@ class SinkHandler:
         self._apply(records)
         self._tools.tick()
 
-    def _park(self, left: _Left) -> Unread:
+    def _park(self, left: _Remainder) -> Unread:
         """Put what is left into its parks, in one transaction; what finds no room there is to be a dead letter."""
         if not left.routes:
             return []

@@ -26,6 +26,7 @@ from services.stream.messages import Handled, Handler, OutgoingRecord, TopicMess
 
 LOG: Final = logging.getLogger("keelwatch.stream")
 _CONFLICTS: Final = 5
+_APPEND_TIME: Final = 1  # Kafka's number for LogAppendTime
 
 T = TypeVar("T")
 
@@ -294,4 +295,5 @@ def message_of(event: Event) -> TopicMessage:
         value=message.value or b"",
         ts=kafka_time(message.timestamp),
         headers=tuple((str(name), bytes(value or b"")) for name, value in headers),
+        appended=getattr(message, "timestamp_type", None) == _APPEND_TIME,
     )

@@ -34,6 +34,11 @@ class TopicStatus:
         """Where it is not what `topic` says, each with both values."""
         return deviations(self)
 
+    @property
+    def keeps_producers_time(self) -> bool:
+        """Whether its records bear the time of whoever published them; False where the cluster does not tell."""
+        return dict(self.configs).get(TIMESTAMP_TYPE, APPEND_TIME) != APPEND_TIME
+
 
 def all_topics(partitions: int | None = None) -> tuple[Topic, ...]:
     """Every topic, those of dead letters too; `partitions` takes the place of the number that data topics have."""
@@ -42,12 +47,25 @@ def all_topics(partitions: int | None = None) -> tuple[Topic, ...]:
 
 
 def wanted(topic: Topic) -> dict[str, str]:
-    """The settings that a topic has on the cluster."""
+    """The settings that a topic must have on the cluster."""
     return {
         "retention.ms": str(topic.retention_hours * 3_600_000),
         "max.message.bytes": str(topic.max_message_bytes),
         "cleanup.policy": "delete",
     }
+
+
+TIMESTAMP_TYPE: Final = "message.timestamp.type"
+APPEND_TIME: Final = "LogAppendTime"
+
+
+def settings_of_new(topic: Topic) -> dict[str, str]:
+    """The settings that a topic is made with.
+
+    Records count from when they came to the broker, not from what the clock of whoever published them said. A topic
+    that exists may keep another type: its exchanges then count by our own clock where that contradicts theirs.
+    """
+    return {**wanted(topic), TIMESTAMP_TYPE: APPEND_TIME}
 
 
 def deviations(found: TopicStatus) -> tuple[str, ...]:
@@ -89,7 +107,10 @@ async def create(broker: Broker, topics: Sequence[Topic]) -> tuple[tuple[str, ..
         made: list[str] = []
         if missing:
             response = await client.create_topics(
-                [NewTopic(topic.name, topic.partitions, replicas, topic_configs=wanted(topic)) for topic in missing]
+                [
+                    NewTopic(topic.name, topic.partitions, replicas, topic_configs=settings_of_new(topic))
+                    for topic in missing
+                ]
             )
             made = _made(response.topic_errors)
         return tuple(made), await _settled(client, topics)

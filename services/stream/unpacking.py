@@ -26,8 +26,8 @@ from services.stream.fetch_bounds import BatchTooLarge
 
 try:
     import cramjam
-except ImportError:  # a system without it says so: see `check_codecs`
-    cramjam = None
+except ImportError:  # what cannot be read without it is said: see `check_codecs`
+    cramjam = None  # type: ignore[assignment]
 
 _LENGTH_AT: Final = 8  # of a batch: its first offset, then how long the rest is
 _HEAD: Final = 12
@@ -92,11 +92,11 @@ class RecordBatches:
         """Whether there is another batch."""
         return bool(self._batches.has_next())
 
-    def next_batch(self) -> _Batch:
+    def next_batch(self) -> _UnpackedBatch:
         """The next batch."""
         start, (length,) = self._at, struct.unpack_from(">i", self._raw, self._at + _LENGTH_AT)
         self._at += _HEAD + length
-        return _Batch(self._batches.next_batch(), self._raw, slice(start, self._at))
+        return _UnpackedBatch(self._batches.next_batch(), self._raw, slice(start, self._at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class _UnreadRecord:
     checksum: None = None
 
 
-class _Batch:
+class _UnpackedBatch:
     """One batch: what aiokafka makes of it, and then what is left."""
 
     def __init__(self, batch: Any, raw: bytes, place: slice) -> None:
@@ -165,7 +165,7 @@ class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
 
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
-        self._buffer = _LenientText(self._buffer)
+        self._buffer: bytearray = _LenientText(self._buffer)
 
     def _read_msg(self) -> Any:
         return super()._read_msg(decode_varint_py)  # the compiled one reads past the end of malformed bytes: a crash

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from random import Random
@@ -33,6 +34,7 @@ from services.notify.sender import Sender
 from services.observability.metrics import NotificationMeters
 from services.offload import Offload
 from services.ports import Embedder, Publish
+from services.record.audit import alert_of
 from services.record.recorder import Recorder
 from services.replay.runner import ReplayDependencies
 from services.score.core import ExchangeScorer
@@ -41,10 +43,12 @@ from services.score.embed.openvino import OpenVinoEmbedder
 from services.settings import Settings, secret
 from services.signals import SIGNALS
 from services.store import incidents
+from services.store.audit_check import check
 from services.store.decisions import StaleDecision
 from services.store.engine import Database, open_database
 from services.stream.runner import Companion
 
+LOG: Final = logging.getLogger("keelwatch.audit")
 EXTRA: Final = "sentence-transformers"
 """Name of the embedder, of its library, and of the extra that installs it."""
 EMBEDDERS: Final = ("openvino", "openvino-f32", EXTRA)
@@ -109,6 +113,39 @@ def suite_scorer() -> tuple[Score, dict[str, str]]:
     """What says whether an answer to a suite is an event, and the versions of that."""
     named = {signal.spec.name: signal for signal in SIGNALS}
     return lambda item, answer: score(item, answer, named), versions(named)
+
+
+AUDIT_AFTER: Final = 60.0
+AUDIT_EVERY: Final = 24 * 60 * 60.0
+
+
+def audit_companion(watched: Monitor, database: Database, after: float = AUDIT_AFTER) -> Companion:
+    """What a worker that records does once a day: compare what is stored with the audit log, and open an incident.
+
+    The first time `after` so many seconds, so that a process which is started anew each day checks too.
+    """
+
+    def verify() -> None:
+        outside = None if database.audit is None else database.audit.read()
+        report = database.query(check, outside)
+        alert = alert_of(report, datetime.now(UTC))
+        LOG.info("audit log: %d entries, %d records, %d findings", report.entries, report.rows, len(report.problems))
+        if alert is not None:
+            LOG.error("%s", alert.reason)
+            Recorder(database, watched.policy).apply([alert])
+
+    async def companion(_publish: Publish) -> None:
+        wait = after
+        while True:
+            await asyncio.sleep(wait)
+            wait = AUDIT_EVERY
+            try:
+                await asyncio.to_thread(verify)
+            except Exception as error:  # the database is away: tomorrow is another day, and readiness says so today
+                LOG.warning("the audit log was not checked: %s", type(error).__name__)
+                wait = after
+
+    return companion
 
 
 def evaluation_companion(watched: Monitor, database: Database, thread: Offload, instance: str) -> Companion:
@@ -225,9 +262,9 @@ def actions_of(secret: str, api: Api) -> SlackActions:
     async def incident(id: str) -> Incident | None:
         return await asyncio.to_thread(api.database.query, incidents.get, id)
 
-    async def decide(decision: Decision) -> None:
+    async def decide(several: Sequence[Decision]) -> None:
         try:
-            await api.decisions.decide(decision)
+            await api.decisions.decide_all(several)
         except StaleDecision as stale:
             raise TooLate(str(stale)) from None
 

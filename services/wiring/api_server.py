@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -28,16 +29,19 @@ from services.observability.metrics import StreamMeters
 from services.offload import running
 from services.ports import Publish
 from services.settings import Settings
-from services.store import change_marks
+from services.store import change_marks, deployment
 from services.store.engine import Database
 from services.stream import dead_letters
 from services.stream.broker import Broker
-from services.stream.consumer_groups import GroupLags
+from services.stream.clients import Unreachable, connected_broker
+from services.stream.consumer_groups import GroupLags, check_deployment
 from services.stream.process_health import GRACE_SECONDS, BrokerCheck, DatabaseCheck
 from services.stream.producer import ConnectingProducer
 from services.stream.runner import Companion
 from services.wiring.adapters import slack_actions
 from services.wiring.database import open_available_database, seed_first_key
+
+_CHECK_SECONDS: Final = 5.0
 
 
 @contextmanager
@@ -51,7 +55,7 @@ def api_service(settings: Settings, watched: Monitor, broker: Broker, host: str,
         StoreError: if the database cannot be used.
     """
     with ExitStack() as stack:
-        database = open_available_database(stack, settings.database)
+        database = open_available_database(stack, settings)
         check_host(host, keys=seed_first_key(settings, database))
         yield ApiService(broker, database, settings.database, host, port, watched.policy, slack_actions(settings))
 
@@ -129,7 +133,7 @@ def api_part(
                 _close_live(api)
 
     def extended(app: FastAPI, health: HealthProbes) -> None:
-        system.probes = ProcessProbes(health.reasons, health.stuck)
+        system.probes = ProcessProbes(health.reasons, health.stuck, health.waiting)
         extend_with(app, api)
         if extend is not None:
             extend(app, api)
@@ -142,7 +146,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     """Serve while the block runs; yields the port.
 
     Raises:
-        InputError: if the port cannot be had.
+        InputError: if the port cannot be had, or the cluster belongs to another database.
     """
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
@@ -161,6 +165,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     app.include_router(health.router())
     if service.extend is not None:
         service.extend(app, api)
+    await _check_deployment(service)
     async with AsyncExitStack() as stack:
         stack.callback(store.close)
         stack.push_async_callback(cluster.close)
@@ -172,6 +177,14 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
         stack.callback(_close_live, api)  # before the server ends: open pages would keep it
         service.log.info("api", at=f"http://{service.host}:{port}/")
         yield port
+
+
+async def _check_deployment(service: ApiService) -> None:
+    """Refuse a cluster of another database. A cluster that is away is waited for: the workers look, too."""
+    mine = service.database.transact(deployment.identity)
+    with suppress(Unreachable, TimeoutError):
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await check_deployment(replace(await connected_broker(service.broker), deployment=mine))
 
 
 def run(service: ApiService) -> None:

@@ -33,23 +33,23 @@ _DATABASE_SECONDS: Final = 120.0
 _TELL_SECONDS: Final = 3.0
 
 
-def claim_for_worker(stack: ExitStack, url: str) -> Database:
+def claim_for_worker(stack: ExitStack, settings: Settings) -> Database:
     """The database for this process, which works on it alone where it has one writer."""
-    stack.enter_context(claim_database(url))
-    return open_available_database(stack, url)
+    stack.enter_context(claim_database(settings.database))
+    return open_available_database(stack, settings)
 
 
-def open_available_database(stack: ExitStack, url: str) -> Database:
+def open_available_database(stack: ExitStack, settings: Settings) -> Database:
     """The database; one that is away is waited for, as it would be later.
 
     Raises:
         StoreError: at once for what waiting does not mend, such as a wrong password; else when the wait is over.
     """
-    until = time.monotonic() + _DATABASE_SECONDS
+    url, until = settings.database, time.monotonic() + _DATABASE_SECONDS
     with _logging_the_wait(without_password(parse_url(url))) as wait:
         while True:
             try:
-                database = open_database(url)
+                database = open_database(url, heads=settings.data_dir)
             except UnopenedError as error:
                 if not error.heals or time.monotonic() > until:
                     raise
@@ -100,7 +100,7 @@ def has_keys(settings: Settings) -> bool:
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        return seed_first_key(settings, open_available_database(stack, settings.database))
+        return seed_first_key(settings, open_available_database(stack, settings))
 
 
 def seed_first_key(settings: Settings, database: Database) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from fastapi import FastAPI
@@ -13,21 +14,26 @@ from prometheus_client import CollectorRegistry
 from detectors import registered
 from services.api.auth.authorization import check_host
 from services.monitor import Monitor
+from services.monitor.route_limit import RouteLimit
 from services.observability.health import Check, HealthProbes
 from services.observability.watchdog import Progress
 from services.offload import Offload
 from services.ports import Publish
+from services.record.blind_watch import BlindWatch
 from services.record.recorder import Recorder
 from services.settings import Settings
+from services.store import deployment
 from services.store.engine import Database
 from services.stream.broker import Broker
+from services.stream.consumer_groups import GroupLags
 from services.stream.handlers import ScoreHandler, alert_handler, detect_handler, evaluate_handler, record_handler
 from services.stream.messages import Handler
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
-from services.wiring.adapters import evaluation_companion, scorer, sender, slack_actions
+from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
 from services.wiring.api_server import api_part
 from services.wiring.database import claim_for_worker, seed_first_key
+from services.wiring.retention import following_routes, route_limit, sweeping
 
 STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
 """Steps that read topics."""
@@ -70,12 +76,14 @@ class WorkerSetup:
         handlers: made with the function that asks the broker for its id. companions: what runs beside them.
         extend: adds the API's paths to those of the probes; None when this process has no API.
         checks: more that must be well for the process to be ready.
+        deployment: id of its database; empty without one.
     """
 
     handlers: Callable[[AskClusterId], Sequence[Handler]]
     companions: Sequence[Companion] = ()
     extend: Callable[[FastAPI, HealthProbes], None] | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
+    deployment: str = ""
 
 
 @contextmanager
@@ -92,26 +100,36 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
         threads = Threads(Offload("cpu"), Offload("database"))
         stack.callback(threads.cpu.close)
         stack.callback(threads.database.close)
-        database = claim_for_worker(stack, settings.database) if set(names) - {"score"} else None
+        database = claim_for_worker(stack, settings) if set(names) - {"score"} else None
+        known = "" if database is None else database.transact(deployment.identity)
         streamed = [name for name in names if name in STREAMED]
 
+        limit = route_limit(watched, database)
+
         def made(cluster: AskClusterId) -> Sequence[Handler]:
-            tools = _Tools(settings, watched, database, threads, cluster, process.progress.tick)
+            tools = _Tools(settings, watched, limit, database, threads, cluster, process.progress.tick)
             return [_handler(name, tools) for name in streamed]
 
         companions: list[Companion] = []
+        if database is not None and "record" in names:
+            companions.append(sweeping(database, threads, watched))
+        if database is not None and "score" in names:
+            companions.append(following_routes(limit, database, threads))
         if database is not None and "evaluate" in names:
             companions.append(evaluation_companion(watched, database, threads.database, process.instance))
+        if database is not None and "record" in names:
+            companions.append(audit_companion(watched, database))
+            companions.append(_blind_watch(process, database))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
         if database is None or API not in names:
-            yield WorkerSetup(made, companions)
+            yield WorkerSetup(made, companions, deployment=known)
             return
         check_host(process.host, keys=seed_first_key(settings, database))
         part = api_part(
             database, watched.policy, process.broker, process.host, process.registry, slack_actions(settings)
         )
-        yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks)
+        yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +138,7 @@ class _Tools:
 
     settings: Settings
     watched: Monitor
+    limit: RouteLimit
     database: Database | None
     threads: Threads
     cluster: AskClusterId
@@ -131,7 +150,7 @@ def _handler(name: str, given: _Tools) -> Handler:
     if name == "score":
         made = scorer(given.settings, watched, given.tick)
         threads.cpu.begin(made.warm)
-        return ScoreHandler(made.score, threads.cpu, given.cluster)
+        return ScoreHandler(made.score, threads.cpu, given.cluster, given.limit)
     database = given.database
     assert database is not None
     tools = HandlerResources(database, threads, given.cluster, given.tick)
@@ -141,7 +160,21 @@ def _handler(name: str, given: _Tools) -> Handler:
         return evaluate_handler(watched.policy, tools)
     if name == "alert":
         return alert_handler(tools)
-    return record_handler(Recorder(database, watched.policy, given.tick).apply, tools)
+    return record_handler(Recorder(database, watched.policy, tick=given.tick).apply, tools)
+
+
+def _blind_watch(process: WorkerProcess, database: Database) -> Companion:
+    """What notices that nothing is seen any more."""
+    lags = GroupLags(process.broker)
+    watch = BlindWatch(database, lags.sights, lambda: datetime.now(UTC))
+
+    async def companion(publish: Publish) -> None:
+        try:
+            await watch.run(publish)
+        finally:
+            await lags.close()
+
+    return companion
 
 
 def _sender(settings: Settings, watched: Monitor, process: WorkerProcess, database: Database) -> Companion:

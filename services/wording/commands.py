@@ -6,7 +6,6 @@ What a command is for, its options and what must be mended in its input stand wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from schemas.evaluation import HazardComparison, Outcome
@@ -16,10 +15,33 @@ from services.wording import evaluations, incidents, nouns, numbers, routes
 NO_INCIDENT: Final = "no incident"
 NO_BASELINE: Final = "nothing has learned yet what is normal"
 NO_RUN: Final = "no run is stored yet"
+NO_SILENCE: Final = "no silence: people are told of every alert"
+ALL_ALERTS: Final = "all alerts"
+SILENCE_COLUMNS: Final = ("silence", "route", "what", "until", "kept back", "by", "reason")
 ROUTE_COLUMNS: Final = ("route", "status", "exchanges", "learned", "not monitored")
 BASELINE_COLUMNS: Final = ("route", "model", "learned by", "exchanges", "rates", "false alarms")
 RUN_COLUMNS: Final = ("run", "route", "suite", "asked for by", "ended", "status")
 MEASURE_COLUMNS: Final = ("measure", "hazard", "found", "items", "rate")
+
+
+ROUTE_LIST_COLUMNS: Final = ("route", "in the monitor file", "last exchange")
+NO_ROUTE: Final = "no route yet"
+NEVER: Final = "none yet"
+
+
+def places(unlisted: int, most: int) -> str:
+    """How many routes that the monitor file does not list there are, of how many there may be."""
+    return f"{unlisted:,} of at most {most:,} routes that the monitor file does not list"
+
+
+def about_to_delete(route: str) -> str:
+    """What would go."""
+    return f"all that is stored of {route} would go: what it learned, its incidents, samples, runs and schedules"
+
+
+def deleted(route: str, rows: int, tables: int) -> str:
+    """What went."""
+    return f"{route} is deleted: {numbers.count(rows, 'row')} of {numbers.count(tables, 'table')}"
 
 
 def not_monitored(spots: Sequence[tuple[str, str | None, str | None]]) -> str:
@@ -27,10 +49,9 @@ def not_monitored(spots: Sequence[tuple[str, str | None, str | None]]) -> str:
     return ", ".join(dict.fromkeys(routes.blind_spot(*spot) for spot in spots)) or "-"
 
 
-def muted(route: str, until: datetime, done: str, actor: str, reason: str) -> str:
-    """A mute: muted is never the same as quiet."""
-    told = f"{done} by {actor}: {reason}"
-    return f"muted on {route}, at the latest until {numbers.moment(until)} ({told})"
+def unheard(route: str, why: str) -> str:
+    """Why nobody hears of something that fires on a route."""
+    return f"{route}: {why}"
 
 
 def volatile(route: str, field: str) -> str:

@@ -2,7 +2,7 @@
 
 | word | rests on |
 |---|---|
-| certain | something was seen: a leak, a canary that failed |
+| certain | something was seen: a leak, a canary that failed, a record that was changed |
 | very sure | two independent signs or more, one about safety; or one with 20 times the evidence needed |
 | likely | one sign about safety: a rate that moved, a suite that got worse |
 | suspected | what is answered or asked is different; nothing is known about safety |
@@ -25,6 +25,7 @@ from services import specs
 _AMPLE: Final = log(20)
 """Log evidence above the threshold from which one sign about safety is enough to be very sure."""
 _SAFETY: Final = frozenset({"rate", "suite"})
+_SEEN: Final = frozenset({"event", "audit"})
 _CANARY: Final = "canary"
 
 
@@ -49,7 +50,7 @@ def confidence_of_families(families: Iterable[str]) -> Confidence | None:
     ('suspected', 'very sure')
     """
     kinds = list(_kinds(families))
-    if "event" in kinds:
+    if _SEEN.intersection(kinds):
         return "certain"
     if not _SAFETY.intersection(kinds):
         return "suspected" if kinds else None
@@ -67,7 +68,7 @@ def _kinds(families: Iterable[str]) -> Iterator[str]:
 def _was_seen(alert: Alert) -> bool:
     kind = specs.family_of(alert.family).kind
     failed = kind == "suite" and alert.effect is not None and alert.effect.name.rpartition(" ")[2] == _CANARY
-    return kind == "event" or failed
+    return kind in _SEEN or failed
 
 
 def _margin(alert: Alert) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from schemas.decision import Decision, DecisionKind
+from schemas.decision import Decision, DecisionKind, Silence
 from schemas.incident import IncidentState, TimelineEntry
 from services.wording import nouns, numbers
 
@@ -61,7 +61,8 @@ DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
     "silence": DecisionWords(
         "Notifications silenced",
         "Silence notifications",
-        "Nobody is notified of this route for the time below; the incident stays open.",
+        "Nobody is notified of this route for the time below. The incident stays open; what still stands at the end is "
+        "told then.",
         "Nobody is notified for 24 hours. The incident stays open.",
     ),
     "resolve": DecisionWords(
@@ -70,15 +71,23 @@ DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
         "It was handled: the incident is closed; the same again within 24 hours opens it again.",
         "The incident is resolved.",
     ),
+    "end_silence": DecisionWords(
+        "Silence ended",
+        "End the silence",
+        "People are notified again at once: of what still stands, and of what comes.",
+        "The silence ends. What still stands is told within a minute.",
+    ),
     "announce": DecisionWords(
         "Change announced", "Announce a change", "The change shows on the timeline of the route.", "Announced."
     ),
 }
 """In the order in which pages offer them."""
-OFFERED: Final[tuple[DecisionKind, ...]] = tuple(kind for kind in DECISIONS if kind != "announce")
+OFFERED: Final[tuple[DecisionKind, ...]] = tuple(kind for kind in DECISIONS if kind not in ("announce", "end_silence"))
 
 WITHOUT_REASON: Final = "Reason, unless you only acknowledge or snooze"
 BACK_TO_NORMAL: Final = "back to normal"
+OVER: Final = "it is over"
+"""Of what ended and does not say why: nothing says that a rate moved back but a rate that did."""
 OTHER_WAY: Final = "it moves the other way now"
 NEW_BASELINE: Final = "a new normal was set"
 BY_ITSELF: Final = "Resolved by itself: no safety rate moved, and nothing new was found for 24 hours"
@@ -92,7 +101,7 @@ ONE_OF_ITS_ALERTS: Final = "the rest of the incident stays open"
 
 def all_over(reason: str | None) -> str:
     """That an incident resolved with the last of its alerts, and why that one did."""
-    return f"Resolved: nothing that was found goes on ({reason or BACK_TO_NORMAL})"
+    return f"Resolved: nothing that was found goes on ({reason or OVER})"
 
 
 def silence_for(hours: int) -> str:
@@ -104,6 +113,30 @@ def silence_for(hours: int) -> str:
     return f"Silence notifications for {numbers.hours_long(hours)}; the incident stays open"
 
 
+def silenced(one: Silence) -> str:
+    """Until when nobody is told, by whom and why: `until 29 Nov 2026 18:00 UTC by mara: load test`."""
+    who = one.actor if one.ended_by is None else f"{one.actor}, shortened by {one.ended_by}"
+    return f"until {numbers.moment(one.until)} by {who}: {one.reason}"
+
+
+def silenced_route(silences: Sequence[Silence]) -> str:
+    """In a few words, for a list: `silenced until 29 Nov 2026 18:00 UTC`, or a part of it."""
+    whole = [one for one in silences if one.fingerprint is None]
+    if whole:
+        return f"silenced until {numbers.moment(max(one.until for one in whole))}"
+    return f"{numbers.count(len({one.fingerprint for one in silences}), 'alert')} silenced"
+
+
+def silenced_already(one: Silence) -> str:
+    """That somebody was first to silence the same."""
+    return f"{one.actor} has decided the same already (silenced {silenced(one)})"
+
+
+def no_silence(route: str) -> str:
+    """That there is nothing to end."""
+    return f"no silence of {route} holds that this would end earlier"
+
+
 def decided(decision: Decision) -> str:
     """What somebody decided: `Accepted as the new normal by mara`."""
     return f"{_done(decision)} by {decision.actor}"
@@ -113,7 +146,27 @@ def _done(decision: Decision) -> str:
     what = DECISIONS[decision.kind].done
     if decision.kind == "announce" and decision.model is not None:
         return f"Change to {nouns.model_name(decision.model)} announced"
+    if decision.kind == "end_silence":
+        return what if decision.expires is None else f"Silence shortened to {numbers.moment(decision.until)}"
     return f"{what} until {numbers.moment(decision.until)}" if decision.kind in ("snooze", "silence") else what
+
+
+def ended(kind: DecisionKind, actor: str, reason: str) -> str:
+    """Why an alert ended by a person's decision: `Accepted as the new normal by mara: we looked at it`."""
+    return f"{kind_by(kind, actor)}: {reason}"
+
+
+def unheard(kind: DecisionKind, actor: str, reason: str, since: datetime, until: datetime) -> str:
+    """Why nobody hears of an alert that fires, by whose decision, and when people do again."""
+    if kind == "accept_baseline":
+        return (
+            f"{kind_by(kind, actor)} ({numbers.moment(since)}): {reason}. What is normal is learned anew from there "
+            "on; the old normal is what it is held against until then"
+        )
+    return (
+        f"One alert muted since {numbers.moment(since)} by {actor} ({DECISIONS[kind].done}): {reason}. It is heard "
+        f"again when the change was gone or has doubled, at the latest {numbers.moment(until)}"
+    )
 
 
 def decision_text(decision: Decision, note: str | None = None) -> str:

@@ -36,6 +36,11 @@ def behind(step: str, waiting: int) -> str:
     return f"{step} is {count(waiting, 'record')} behind"
 
 
+def lag_unknown(step: str) -> str:
+    """A step of which nobody can say whether it keeps up: that is never well."""
+    return f"it is not known how far {step} is behind: the broker does not tell"
+
+
 def not_ready(check: str, why: str) -> str:
     """What keeps the process from its work."""
     return f"this process is not ready: {check}: {why}"

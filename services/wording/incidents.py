@@ -13,7 +13,7 @@ from typing import Final
 from schemas.alert import Alert, Severity, rank
 from schemas.incident import Confidence, Incident, IncidentState, Verdict
 from services import specs
-from services.wording import nouns, numbers
+from services.wording import audit, nouns, numbers
 from services.wording.confidence import confidence_of_families
 
 _VERBS: Final = {"up": "rose", "down": "fell", None: "moved"}
@@ -38,7 +38,7 @@ SOMETHING: Final = "something changed"
 SEVERITIES: Final[Mapping[Severity, str]] = {
     "info": "something is different; nothing is known about safety",
     "warning": "a safety rate moved, or something is not monitored",
-    "error": "a safety suite got worse, or a safety rate moved far",
+    "error": "a safety suite got worse, a safety rate moved far, or records were changed afterwards",
     "critical": "something leaked, or harmful requests are answered",
 }
 STATES: Final[Mapping[IncidentState, str]] = {
@@ -81,8 +81,8 @@ def _sentence(alert: Alert) -> str:
         return f"{nouns.seen(alert.signal)} was seen in an answer of {where}"
     if spec.kind == "blind":
         return f"{where} is not monitored: {alert.reason or 'the reason is not known'}"
-    if spec.kind == "suite":
-        return _suite(alert)
+    if spec.kind in ("audit", "suite"):
+        return _suite(alert) if spec.kind == "suite" else alert.reason or audit.BROKEN
     if spec.kind == "shift":
         return f"{where} {spec.does or f'moved: {spec.noun}'}"
     if alert.signal is None:
@@ -98,7 +98,9 @@ def details(alert: Alert) -> str:
         told.append(numbers.count(found.n, "item" if spec.kind == "suite" else "exchange"))
     if found.log_e is not None and found.threshold is not None:
         told.append(f"evidence {found.log_e:.1f} of {found.threshold:.1f}")
-    if spec.kind != "suite":
+    if spec.kind == "audit":
+        told.append(f"found at entry {alert.event_index:,} of the audit log")
+    elif spec.kind != "suite":
         told.append(f"found at exchange {alert.event_index:,}")
     told.append(f"detector {alert.family}")
     if alert.identities:
@@ -116,7 +118,7 @@ def size(alert: Alert) -> str:
     kind = specs.family_of(alert.family).kind
     if kind == "event":
         return "seen in an answer: one is enough"
-    if kind == "blind":
+    if kind in ("blind", "audit"):
         return alert.reason or "the reason is not known"
     return "different from what was learned" if kind == "shift" else numbers.UNKNOWN
 
@@ -229,7 +231,7 @@ def _suite(alert: Alert) -> str:
 
 def _size(alert: Alert) -> Iterable[str]:
     effect, kind = alert.effect, specs.family_of(alert.family).kind
-    if effect is None or kind in ("event", "blind"):
+    if effect is None or kind in ("event", "blind", "audit"):
         return
     if alert.signal is None and kind != "suite" and effect.after is not None:
         yield f"distance {numbers.level(effect.after, effect.unit)}"
@@ -256,6 +258,8 @@ def _time_apart(hours: float | None) -> str:
 def _nothing(kinds: Collection[str]) -> str:
     if set(kinds) == {"event"}:
         return "A leak alone does not say who changed."
+    if set(kinds) == {"audit"}:
+        return "It is about Keelwatch's own records, and says nothing of the model."
     if set(kinds) == {"blind"}:
         return "Nothing can be said of what is not monitored."
     return "What was found does not say who changed."

@@ -87,7 +87,7 @@ def subject_of(family: str, signal: str | None) -> str:
     spec = specs.family_of(family)
     if spec.kind == "event" and signal is not None:
         return specs.signal_of(signal).title.lower()
-    if spec.kind in ("shift", "suite", "blind") or signal is None:
+    if spec.kind in ("shift", "suite", "blind", "audit") or signal is None:
         return spec.noun
     return signal_noun(signal)
 

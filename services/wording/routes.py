@@ -92,9 +92,10 @@ def last_exchange(clock: datetime, now: datetime) -> str:
     return f"The last exchange arrived {numbers.ago(clock, now)}."
 
 
-def moved_unheard(subject: str) -> str:
-    """That something is different of which no incident tells."""
-    return f"{numbers.sentence_case(subject)} changed, and no incident is open: a person muted or resolved it"
+def moved_unheard(subject: str, why: str | None) -> str:
+    """That something is different of which no incident tells, and by whose decision that is so, where it is known."""
+    told = f"{numbers.sentence_case(subject)} changed, and no incident is open"
+    return told if why is None else f"{told}. {why}"
 
 
 def times_seen(n: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from schemas.alert import Alert, Severity
@@ -14,7 +15,7 @@ from schemas.change import Change
 from schemas.incident import EntryKind, Verdict
 from services import specs
 from services.wording import incidents, nouns, numbers
-from services.wording.decisions import BACK_TO_NORMAL
+from services.wording.decisions import OVER
 
 KINDS: Final[Mapping[EntryKind, str]] = {
     "opened": "incident opened",
@@ -55,7 +56,16 @@ def fired(alert: Alert, others: Iterable[Alert] = ()) -> EntryWords:
 
 def over(alert: Alert) -> EntryWords:
     """An alert that resolved, and why."""
-    return EntryWords(f"{_subject(alert)}: {alert.reason or BACK_TO_NORMAL}", incidents.details(alert))
+    return EntryWords(f"{_subject(alert)}: {alert.reason or OVER}", incidents.details(alert))
+
+
+def flapping(alert: Alert, returns: int, since: datetime) -> EntryWords:
+    """An alert that comes and goes: how often, since when, and how it stands."""
+    now = "it fires" if alert.status == "firing" else "it is over"
+    told = (
+        f"{_subject(alert)}: comes and goes, back {returns:,} times since {numbers.clock(since, alert.ts)}; now {now}"
+    )
+    return EntryWords(told, incidents.details(alert))
 
 
 def reopened(alert: Alert) -> EntryWords:

@@ -1,4 +1,4 @@
-"""What people decide about alerts: resolve, mute, accept as baseline, silence."""
+"""What people decide about alerts: resolve, mute, accept as baseline."""
 
 from __future__ import annotations
 
@@ -288,36 +288,35 @@ def test_alert_does_not_resolve_before_it_fired():
     assert resolved.ts == fired.ts
 
 
-SECRET = follow(event())[1][0].fingerprint
-
-
-@pytest.mark.parametrize(
-    ("fields", "hours", "silenced"),
-    [
-        pytest.param({"expires": at(15)}, 14, True, id="the whole route"),
-        pytest.param({"expires": at(15)}, 15, False, id="expired"),
-        pytest.param({"expires": at(15), "fingerprint": SECRET}, 14, True, id="its fingerprint"),
-        pytest.param({"expires": at(15), "fingerprint": "0" * 16}, 14, False, id="another fingerprint"),
-        pytest.param({}, 33, True, id="without an end: 24 h"),
-        pytest.param({}, 34, False, id="without an end: not longer"),
-    ],
-)
-def test_silence(fields, hours, silenced):
-    _, (alert,) = follow(decision("silence", 10, **fields), event(1000, hours=hours))
-    assert alert.silenced is silenced
-    assert alert.status == "firing"
-
-
-def test_silence_covers_escalation_and_resolution():
-    inputs = [
-        FIRING,
-        decision("silence", 17, expires=at(30)),
-        reading("firing", 1100, effect=FELL),
-        reading("quiet", 1600),
-    ]
-    assert [alert.silenced for alert in follow(*inputs)[1]] == [False, True, True]
+@pytest.mark.parametrize("fields", [{}, {"expires": at(90)}, {"fingerprint": follow(FIRING)[1][0].fingerprint}])
+def test_alert_knows_no_silence(fields):
+    """Whoever tells people does: an alert fires, rises and resolves whatever is silenced."""
+    inputs = [FIRING, reading("firing", 1100, effect=FELL), reading("quiet", 1600)]
+    silence = decision("silence", 10, **fields)
+    plain = [alert.model_dump() for alert in follow(*inputs)[1]]
+    assert [alert.model_dump() for alert in follow(silence, *inputs)[1]] == plain
+    assert not any(alert["silenced"] for alert in plain)
 
 
 def test_effect_of_another_size_is_not_what_was_muted():
     small = reading("firing", 1000, effect=SMALL)
     assert told(small, decision("resolve"), reading("firing", 1300, hours=24, effect=FELL)) == [ON, OFF, ON]
+
+
+def test_an_alert_that_ends_against_another_normal_did_not_move_back():
+    """The word against the new baseline may come before the decision and the pin, which travel on other topics."""
+    quiet = reading("quiet", 1600, baseline=NEXT_BASELINE)
+    (_, over) = follow(FIRING, quiet)[1]
+    assert over.reason == decisions.NEW_BASELINE
+
+
+def test_what_a_pin_ends_says_who_accepted_it():
+    inputs = [
+        FIRING,
+        decision("accept_baseline", 17),
+        reading("firing", 1100, signal="pii_leak"),
+        change("pinned", 1200),
+    ]
+    last = follow(*inputs)[1][-1]
+    assert (last.signal, last.status) == ("pii_leak", "resolved")
+    assert last.reason == "Accepted as the new normal by mara: we looked at it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from services.api.auth.authentication import Authenticator
 from services.api.auth.authorization import Guard, Principal
 from services.api.auth.csrf import FORM_COOKIE
 from services.api.system import ProcessProbes
+from services.observability.health import HealthProbes
+from services.observability.metrics import StreamMeters
 from services.ports import StepLag
 from services.store.deliveries import DeliveryRow
 from services.store.engine import Database
@@ -69,12 +72,26 @@ def test_all_is_well_only_when_all_is_known_and_nothing_waits(database: Database
     assert health.WELL in text(api)
 
 
+def test_what_the_broker_does_not_tell_and_the_metrics_of_the_process_do_is_known(database: Database) -> None:
+    alert = StepLag("alert", "keelwatch.readings", None, 1)
+    api = looked(api_on(database, Wire(), operations=Broker(alert).operations()))
+    assert (told(api)["ok"], told(api)["needs"]) == (False, [health.lag_unknown("alert")])
+    assert health.WELL not in text(api)
+    meters = StreamMeters()
+    api.health.probes = replace(api.health.probes, waiting=HealthProbes({}, lambda: None, meters).waiting)
+    meters.lag({("keelwatch.readings", 0): 3, ("keelwatch.readings", 1): 4})
+    assert (told(api)["ok"], told(api)["steps"][0]["waiting"]) == (True, 7)
+    assert health.WELL in text(api)
+    assert "this broker does not tell" not in text(api)
+
+
 def test_what_cannot_be_told_is_not_known_and_a_step_without_workers_is_named(database: Database) -> None:
     more = (StepLag("alert", "keelwatch.readings", None, 1), StepLag("record", "keelwatch.alerts", 5_000, 1))
     api = looked(api_on(database, Wire(), operations=Broker(*more, StepLag("evaluate", "t", 0, 0)).operations()))
     states = {one["step"]: (one["state"], one["waiting"]) for one in told(api)["steps"]}
     assert states == {"alert": ("not known", None), "record": ("behind", 5_000), "evaluate": ("not running", 0)}
-    assert told(api)["needs"] == [health.behind("record", 5_000), health.not_running("evaluate")]
+    unknown = health.lag_unknown("alert")  # what is not known is not well
+    assert told(api)["needs"] == [unknown, health.behind("record", 5_000), health.not_running("evaluate")]
     assert "this broker does not tell" in text(api)
 
 

@@ -12,7 +12,7 @@ POST, LOUD_POST = ("post", False), ("post", True)
 UPDATE, BROADCAST = ("update", False), ("broadcast", True)
 MODEL = family_alert("model_shift", index=600)
 RATE = alert(index=720)
-QUIETLY = {"silenced": True}
+SILENCE = decision("silence", 1, expires=at(90))
 
 
 def told(*facts, now=None):
@@ -46,23 +46,7 @@ def told(*facts, now=None):
             [LOUD_POST] + 3 * [UPDATE],
             id="all else updates",
         ),
-        pytest.param([alert(index=720, **QUIETLY)], [], id="silenced tells nobody"),
-        pytest.param(
-            [alert(index=720, **QUIETLY), decision("acknowledge"), alert("resolved", 1300)],
-            [],
-            id="nothing told, nothing updated",
-        ),
-        pytest.param([MODEL, alert(index=720, **QUIETLY)], [POST], id="a silenced rise tells nobody"),
-        pytest.param(
-            [MODEL, alert(index=720, **QUIETLY), alert(index=730, signal="pii_leak")],
-            [POST, BROADCAST],
-            id="the next one that is not silenced does",
-        ),
-        pytest.param(
-            [alert(index=720, **QUIETLY), family_alert("user_shift", index=730)],
-            [POST],
-            id="first heard at info: posted without mention",
-        ),
+        pytest.param([SILENCE, RATE], [LOUD_POST], id="a silence is applied where people are told, not here"),
         pytest.param([change(), comparison(hours=10)], [], id="no incident, nothing told"),
     ],
 )
@@ -70,10 +54,15 @@ def test_notification(facts, expected):
     assert told(*facts) == expected
 
 
-def test_silenced_alert_is_part_of_the_incident():
-    (incident,) = fold(ROUTE, [MODEL, alert(index=720, **QUIETLY)]).incidents
-    assert incident.severity == "warning"
-    assert "rate_shift" in incident.families
+def test_a_notification_says_which_alert_it_tells_of():
+    facts = [RATE, decision("acknowledge"), alert("resolved", 1300)]
+    said = [(one.fingerprint, one.fired) for one in fold(ROUTE, facts).notifications]
+    assert said == [(RATE.fingerprint, "warning"), (None, None), (RATE.fingerprint, None)]
+
+
+def test_what_a_silence_of_before_covered_is_known_by_that():
+    of_before = alert(index=720, silenced=True)
+    assert [one.silenced for one in fold(ROUTE, [MODEL, of_before]).notifications] == [False, True]
 
 
 def test_timers_update_in_place_and_are_told_with_their_time():

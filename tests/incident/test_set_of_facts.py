@@ -11,7 +11,7 @@ from schemas.reading import Reading
 from services.alert.core import step
 from services.alert.grouping import lapse
 from services.alert.state import AlertState
-from services.incident.fold import fold
+from services.incident.fold import fold, folded, resumed, tick
 from tests.support.records import (
     FELL,
     IDENTITY,
@@ -35,7 +35,17 @@ from tests.support.records import (
 FAMILIES = st.sampled_from(["model_shift", "user_shift", "events", "evaluation", "blind", "instrument_shift"])
 STATUS = st.sampled_from(["firing", "firing", "resolved"])
 DECISIONS = st.sampled_from(
-    ["announce", "acknowledge", "snooze", "accept_baseline", "false_alarm", "roll_back", "silence", "resolve"]
+    [
+        "announce",
+        "acknowledge",
+        "snooze",
+        "accept_baseline",
+        "false_alarm",
+        "roll_back",
+        "silence",
+        "end_silence",
+        "resolve",
+    ]
 )
 MINUTES = st.integers(0, 60 * 24 * 6)
 IDS = st.sampled_from([None, None, "0" * 16, fold(ROUTE, [alert(index=60)]).incidents[0].id])
@@ -110,15 +120,57 @@ def _is_sound(incident: Incident) -> None:
     assert Incident.decode(incident.encode()) == incident
 
 
+MANY = st.lists(
+    st.one_of(FACTS, st.builds(family_alert, st.just("user_shift"), STATUS, st.integers(0, 240))), max_size=24
+)
+
+
+@given(MANY, st.data(), st.integers(0, 200))
+@settings(max_examples=200)
+def test_facts_folded_piece_by_piece_give_the_same_bytes_in_any_order(facts, data, hours):
+    """What record does with a checkpoint: newer facts are folded on top of it, older ones begin from scratch."""
+    facts = [fact for n, fact in enumerate(facts) if all(fact.id != other.id for other in facts[:n])]
+    arriving = data.draw(st.one_of(st.permutations(facts), st.just(sorted(facts, key=lambda fact: fact.ts))))
+    checkpoint, known = folded(ROUTE, []), []
+    while len(known) < len(arriving):
+        piece = arriving[len(known) : len(known) + data.draw(st.integers(1, 4))]
+        known += piece
+        checkpoint = resumed(checkpoint, piece) or folded(ROUTE, known)
+        whole = fold(ROUTE, known, at(hours))
+        state = tick(checkpoint.state, at(hours))
+        assert [one.encode() for one in state.incidents] == [one.encode() for one in whole.incidents]
+        assert state == whole
+
+
 @given(SETS)
 @settings(max_examples=150)
 def test_what_has_happened_stays_on_the_timeline(facts):
     known: dict[str, tuple[object, ...]] = {}
     for now in range(0, 170, 13):
         for incident in fold(ROUTE, [fact for fact in facts if fact.ts <= at(now)], at(now)).incidents:
+            told = tuple(entry for entry in incident.timeline if "comes and goes" not in entry.text)
             before = known.get(incident.id, ())
-            assert incident.timeline[: len(before)] == before
-            known[incident.id] = incident.timeline
+            assert told[: len(before)] == before
+            known[incident.id] = told
+
+
+def test_a_flapping_alert_is_one_line_of_the_timeline():
+    facts = [family_alert("model_shift", "firing" if i % 2 == 0 else "resolved", i * 5) for i in range(401)]
+    [incident] = fold(ROUTE, facts).incidents
+    lines = [entry for entry in incident.timeline if "comes and goes" in entry.text]
+    assert len(incident.timeline) < 20
+    assert [entry.kind for entry in lines] == ["reopened"]
+    assert "back 200 times" in lines[0].text
+    assert (incident.state, incident.updated_at) == ("open", facts[-1].ts)
+    [over] = fold(ROUTE, facts[:-1]).incidents
+    assert (over.state, over.timeline[-1].kind, over.resolved_at) == ("resolved", "resolved", facts[-2].ts)
+    told = fold(ROUTE, [one.model_copy(update={"severity": "warning"}) for one in facts]).notifications
+    assert sum(one.mention for one in told) == 4, "the first time and three returns call people; then it is one message"
+    assert told[-1].kind == "update"
+    later = family_alert("model_shift", "firing", 401 * 5 + 120)
+    gone = family_alert("model_shift", "resolved", 401 * 5)
+    [again] = fold(ROUTE, [*facts, gone, later]).incidents
+    assert [entry.kind for entry in again.timeline[-2:]] == ["reopened", "alert_fired"], "after a pause it is told anew"
 
 
 READINGS = {

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -127,3 +128,28 @@ def test_a_cut_text_is_the_longest_whole_prefix(piece: str, size: int) -> None:
     else:
         assert text.startswith(kept)
         assert KEPT_BYTES - 3 <= len(kept.encode()) <= KEPT_BYTES
+
+
+@pytest.mark.parametrize("kafkas", [datetime(1999, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)])
+def test_a_kafka_time_that_no_record_may_have_is_a_dead_letter(kafkas: datetime) -> None:
+    found = decode(MINIMAL, KAFKA, received=kafkas, now=NOW)
+    assert isinstance(found, DeadLetter)
+    assert "Kafka's timestamp" in found.reason
+
+
+def test_a_kafka_time_that_has_yet_to_come_counts_as_now() -> None:
+    found = received(decode(MINIMAL, KAFKA, received=NOW + timedelta(days=64 * 365), now=NOW))
+    assert (found.exchange.ts, found.flags) == (NOW, ("skew",))
+
+
+def test_a_producers_clock_that_is_a_little_off_counts_as_it_is() -> None:
+    for off in (timedelta(hours=1), -timedelta(days=9 * 365)):
+        found = received(decode(MINIMAL, KAFKA, received=NOW + off, now=NOW))
+        assert (found.exchange.ts, found.flags) == (NOW + off, ())
+
+
+def test_an_own_time_is_held_against_the_brokers_and_not_against_the_producers() -> None:
+    raw = line(exchange("mine") | {"ts": (NOW + timedelta(hours=2)).isoformat()})
+    ahead = received(decode(raw, KAFKA, received=NOW + timedelta(hours=2), now=NOW))
+    assert (ahead.exchange.ts, ahead.flags) == (NOW + timedelta(hours=2), ("skew",))
+    assert received(decode(raw, KAFKA, received=NOW - timedelta(days=9_000), now=NOW + timedelta(hours=1))).flags == ()

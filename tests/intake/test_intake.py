@@ -156,3 +156,36 @@ def test_vectors_and_unscored_signals_reach_the_rows():
     assert np.isnan(outs[0].rows.signals["refusal"][1])
     assert outs[0].rows.prompt.dtype == np.float16
     assert np.linalg.norm(outs[0].rows.prompt[0].astype(float)) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("ahead", [2 * 3600.0, 64 * 365.25 * 86_400])
+def test_a_time_that_nobody_believes_decides_nothing(ahead):
+    some = [
+        Row("a", 0, 10.0),
+        Row("b", 1, ahead, flags=("skew",)),
+        Row("c", 2, 20.0),
+        Row("d", 3, ahead, flags=("skew",)),
+    ]
+    state, outs = run(blocks(some, [1, 3]))
+    first = block(some).ts[0].timestamp()
+    assert [ts - first for out in outs for ts in out.rows.ts] == pytest.approx([0.0, 0.0, 10.0, 10.0])
+    assert state.clock == pytest.approx(first + 10.0)
+
+
+def test_a_jump_back_keeps_its_own_time_and_moves_no_clock_back():
+    state, outs = run([block([Row("a", 0, 0.0), Row("b", 1, -25 * 365 * 86_400.0), Row("c", 2, 5.0)])])
+    assert np.diff(outs[0].rows.ts).tolist() == [-25 * 365 * 86_400.0, 25 * 365 * 86_400.0 + 5.0]
+    assert state.clock == outs[0].rows.ts[2]
+
+
+def test_only_so_many_values_of_a_tag_have_a_name_until_others_are_idle():
+    some = [Row(f"e{i}", i, float(i), tags={"locale": f"l{i}"}) for i in range(70)]
+    some += [Row(f"e{i}", i, float(i), tags={"locale": "l0"}) for i in range(70, 1_100)]
+    some += [Row("new", 1_100, 1_100.0, tags={"locale": "new"})]
+    state, names = IntakeState.start(ROUTE), []
+    for one in blocks(some, 100):
+        state, out = step(state, one, ("tags.locale",))
+        names += out.rows.slices["tags.locale"]
+    assert names[:70] == [f"l{i}" for i in range(64)] + ["(other)"] * 6
+    assert names[-1] == "new"
+    assert len(state.values["tags.locale"]) == 64

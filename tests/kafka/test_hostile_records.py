@@ -47,7 +47,6 @@ ORIGINS = {
     "offset": PLACE % (b'"c"', 0, 2**70),
     "partition": PLACE % (b'"c"', 2**40, 1),
     "cluster": PLACE % (b'"%s"' % (b"c" * 10_000), 0, 1),
-    "nul": PLACE % (b'"a\\u0000b"', 0, 1),
     "surrogate": PLACE % (b'"\\ud800"', 0, 1),
 }
 NOW = 1_795_930_447_209
@@ -59,6 +58,7 @@ HOSTILE = [
 ]
 """Each becomes one dead letter."""
 HARMLESS = [
+    Forged(exchange("origin-nul"), None, NOW, origin(PLACE % (b'"a\\u0000b"', 0, 1))),
     Forged(exchange("key-of-header"), b"\xff\xfe", NOW, [(b"\xff\xfe", b"v"), (b"", None)]),
     Forged(exchange("own-time", ts="2026-11-29T06:00:00Z"), None, MICROSECONDS),
 ]

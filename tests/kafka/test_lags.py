@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.topics import EXCHANGES
-from services.ports import StepLag
+from services.ports import PartitionSight, StepLag
 from services.stream.broker import Broker, options
 from services.stream.consumer_groups import GroupLags
 from services.stream.embedded_broker import start_broker
@@ -30,6 +30,14 @@ async def asked(broker: Broker) -> dict[tuple[str, str], StepLag]:
     lags = GroupLags(broker)
     try:
         return {(one.step, one.topic): one for one in await lags.read()}
+    finally:
+        await lags.close()
+
+
+async def sighted(broker: Broker) -> tuple[str, tuple[PartitionSight, ...]]:
+    lags = GroupLags(broker)
+    try:
+        return await lags.sights()
     finally:
         await lags.close()
 
@@ -64,6 +72,11 @@ def test_lag_is_what_the_group_has_not_committed_and_workers_are_its_members(bro
 
     told = asyncio.run(work())
     assert (told.records, told.workers) == (6, 1)
+    cluster, seen = asyncio.run(sighted(broker))
+    scored = [one for one in seen if (one.step, one.topic) == ("score", TOPIC)]
+    assert cluster == broker.cluster or not broker.cluster
+    assert sum(one.end - one.committed for one in scored) == 6
+    assert {one.committed for one in seen if one.topic == "keelwatch.scores"} == {0}
 
 
 @pytest.mark.kafka

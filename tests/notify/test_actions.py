@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -62,10 +62,10 @@ class World:
     async def _incident(self, id: str) -> Incident | None:
         return self.found if self.found.id == id else None
 
-    async def _decide(self, one: Decision) -> None:
+    async def _decide(self, several: Sequence[Decision]) -> None:
         if self.fails:
             raise OSError("the broker is away")
-        self.decided.append(one)
+        self.decided += several
 
     def press(self, kind: str = "acknowledge", **fields: Any) -> dict[str, Any]:
         action = {

@@ -29,6 +29,28 @@ def test_what_a_notification_asks_for(kind, mention, told, bot, webhook) -> None
     assert delivery_rules.steps(kind, mention, told=told, in_place=False) == webhook
 
 
+def test_a_quiet_one_edits_what_is_there_and_rings_nobody() -> None:
+    assert delivery_rules.steps("update", False, told=True, in_place=True, quiet=True) == (Update(),)
+    assert delivery_rules.steps("update", False, told=True, in_place=False, quiet=True) == ()
+    assert delivery_rules.steps("update", False, told=False, in_place=True, quiet=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "mention", "fired", "worst", "heard"),
+    [
+        ("update", False, "warning", None, ("broadcast", True)),  # the worse ones were kept from this receiver
+        ("update", False, "warning", "info", ("broadcast", True)),
+        ("update", False, "warning", "warning", ("update", False)),
+        ("update", False, "info", None, ("update", False)),
+        ("post", False, "error", None, ("post", True)),
+        ("broadcast", True, "warning", "critical", ("broadcast", True)),
+        ("update", False, None, None, ("update", False)),
+    ],
+)
+def test_how_loud_one_is_depends_on_what_was_heard(kind, mention, fired, worst, heard) -> None:
+    assert delivery_rules.as_heard(kind, mention, fired, worst) == heard
+
+
 def openings(n: int, storm: bool = False, minutes: float = 0.0) -> list[Opening]:
     return [Opening(at(minutes / 60), storm)] * n
 

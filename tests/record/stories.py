@@ -155,6 +155,7 @@ def story(route: str) -> list[Record]:
         alert(route, "rate_shift", 34),
         run(route, 35),
         comparison(route, 36),
+        decision(route, "silence", 36),
         decision(route, "acknowledge", 37),
         alert(route, "rate_shift", 50, "resolved"),
         decision(route, "resolve", 55),
@@ -170,7 +171,9 @@ FACTS = st.one_of(
     st.builds(
         decision,
         st.sampled_from(ROUTES),
-        st.sampled_from(["announce", "acknowledge", "snooze", "accept_baseline", "false_alarm", "resolve"]),
+        st.sampled_from(
+            ["announce", "acknowledge", "snooze", "accept_baseline", "false_alarm", "silence", "end_silence", "resolve"]
+        ),
         HOURS,
     ),
     st.builds(run, st.sampled_from(ROUTES), HOURS),

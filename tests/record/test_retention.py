@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter, defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
+from schemas.identity import Model
 from schemas.score import Scorer
 from services.monitor import RoutePolicy
+from services.offload import Offload
 from services.record.core import scorer_id
 from services.record.recorder import Recorder
-from services.store import dead_letters, incidents, readings, rollups, samples, scores
+from services.record.retention_timer import RetentionTimer
+from services.store import (
+    dead_letters,
+    deliveries,
+    incidents,
+    readings,
+    rollups,
+    routes,
+    runs,
+    samples,
+    schedules,
+    scores,
+)
 from services.store.deliveries import OutboxRow
 from services.store.engine import Database
+from services.store.fleet import PinRow
 from services.store.readings import ReadingRow
+from services.store.retention import KEPT_IDENTITIES, RULES
+from services.store.rollups import RollupRow
+from services.store.route_deletion import RouteBound
+from services.store.runs import RunSummary
+from services.store.schedules import StoredSchedule
 from services.store.scores import ScoreRow
-from services.store.tables import table
-from tests.record.stories import ROUTES, A, alert, exchanges, letter, reading, sample
+from services.store.tables import all_metadata, table
+from tests.record.stories import ROUTES, A, alert, decision, exchanges, letter, reading, sample
 from tests.support.blocks import START, Row, blocks, rows
 
 ROUTE = ROUTES[0]
@@ -77,40 +98,145 @@ def test_the_sink_prunes_score_rows_itself(database: Database) -> None:
         assert connection.execute(select(func.min(ROWS.c.event_index), func.count())).one() == (200, 5_000)
 
 
-def test_a_day_keeps_2000_samples_signals_first_whatever_their_order(database: Database) -> None:
-    today = [
-        sample(ROUTE, n, "signal" if n % 10 == 0 else "sampled").model_copy(update={"ts": START}) for n in range(2_300)
+def test_a_day_of_ours_keeps_2000_samples_signals_first_whatever_their_order_and_times(database: Database) -> None:
+    some = [
+        sample(ROUTE, n, "signal" if n % 10 == 0 else "sampled").model_copy(
+            update={"ts": START + timedelta(days=n % 40)}
+        )
+        for n in range(2_300)
     ]
-    tomorrow = [one.model_copy(update={"id": f"t{one.id}", "ts": START + timedelta(days=1)}) for one in today[:50]]
-    random.Random(7).shuffle(today)
+    random.Random(7).shuffle(some)
     found = []
-    for order in (today, today[::-1]):
+    for order in (some, some[::-1]):
         with database.engine.connect() as connection, connection.begin() as transaction:
             for start in range(0, len(order), 300):
-                samples.add(connection, [*order[start : start + 300], *tomorrow])
-            found.append(samples.by_id(connection, ROUTE, [one.id for one in [*today, *tomorrow]]))
+                samples.add(connection, order[start : start + 300])
+            found.append(samples.by_id(connection, ROUTE, [one.id for one in some]))
             transaction.rollback()
     assert found[0] == found[1]
-    assert len(found[0]) == 2_000 + 50
-    assert sum(one.reason == "signal" and one.ts == START for one in found[0].values()) == 230
+    assert len(found[0]) == 2_000
+    assert sum(one.reason == "signal" for one in found[0].values()) == 230
 
 
-def test_samples_expire_after_30_days_of_the_routes_clock(database: Database) -> None:
+def swept(database: Database, days: float, bound: RouteBound | None = None, **more: int) -> dict[str, int]:
+    """One sweep when our clock is so many days ahead."""
+    thread = Offload("database")
+    try:
+        clock = lambda: datetime.now(UTC) + timedelta(days=days)  # noqa: E731
+        return asyncio.run(RetentionTimer(database, thread, bound or RouteBound(), clock, **more).once())
+    finally:
+        thread.close()
+
+
+def test_no_time_of_an_exchange_deletes_anything(database: Database) -> None:
+    """An exchange without a time and with a producer's clock of 2090 deleted 50 samples of 50."""
     sink = recorder(database)
-    sink.apply([sample(ROUTE, 0), sample(ROUTE, 24), sample(ROUTES[1], 0)])
-    late = Row("late", 1, 30 * 86_400.0 + 3_600)
-    sink.apply(blocks([late], 1, ROUTE))
-    assert set(database.query(samples.by_id, ROUTE, ["e0", "e24"])) == {"e24"}
-    assert set(database.query(samples.by_id, ROUTES[1], ["e0"])) == {"e0"}, "another route has its own clock"
-    sink.apply([sample(ROUTE, 0)])
-    assert set(database.query(samples.by_id, ROUTE, ["e0", "e24"])) == {"e24"}, "an expired one does not come back"
+    sink.apply([sample(ROUTE, n) for n in range(50)])
+    for seconds in (64 * 365.25 * 86_400, -25 * 365 * 86_400.0, 40 * 86_400.0):
+        sink.apply(blocks([Row(f"at{seconds}", int(abs(seconds)), seconds)], 1, ROUTE))
+        swept(database, 0)
+    assert len(database.query(samples.by_id, ROUTE, [f"e{n}" for n in range(50)])) == 50
+    assert swept(database, 29) == {}
+    gone = swept(database, 31.5)
+    assert gone["samples"] == 50
+    assert gone["rollups"] > 0
+    assert "rollups_hourly" not in gone
+    assert swept(database, 401.5)["rollups_hourly"] > 0
 
 
-def test_a_skewed_time_expires_nothing(database: Database) -> None:
+def test_a_skewed_time_counts_where_the_route_stands(database: Database) -> None:
     sink = recorder(database)
-    sink.apply([sample(ROUTE, 0)])
-    sink.apply(blocks([Row("ahead", 1, 90 * 86_400.0, flags=("skew",))], 1, ROUTE))
-    assert set(database.query(samples.by_id, ROUTE, ["e0"])) == {"e0"}
+    sink.apply(blocks([Row("now", 0, 0.0), Row("ahead", 1, 64 * 365 * 86_400.0, flags=("skew",))], 2, ROUTE))
+    with database.read() as connection:
+        assert connection.execute(select(table(RollupRow).c.minute).distinct()).scalars().all() == [START]
+
+
+def test_every_table_has_a_rule_of_retention() -> None:
+    assert sorted(rule.name for rule in RULES) == sorted(all_metadata().tables)
+    assert all(rule.kept and rule.judged_by and rule.why for rule in RULES)
+
+
+def test_everything_is_swept_in_small_pieces(database: Database) -> None:
+    sink = recorder(database)
+    sink.apply([sample(ROUTE, n) for n in range(95)])
+    assert swept(database, 40, rows=10, turns=3) == {"samples": 30}
+    assert swept(database, 40, rows=10) == {"samples": 65}
+
+
+def test_identities_are_few_and_the_baselines_is_among_them(database: Database) -> None:
+    first = Model(requested="first")
+    with database.write() as connection:
+        routes.ensure(connection, ROUTE)
+        for n in range(KEPT_IDENTITIES + 44):
+            routes.add_identities(connection, ROUTE, {f"{n:016x}": first})
+            add_rows(connection, range(n, n + 1), f"{n:016x}")
+        pin = {"route": ROUTE, "event_index": 1, "ts": START, "baseline": "b", "identity": f"{299:016x}", "n": 1}
+        connection.execute(insert(table(PinRow)), pin)
+    assert swept(database, 1) == {"identities": 44}
+    with database.read() as connection:
+        assert len(routes.identities(connection, ROUTE)) == KEPT_IDENTITIES
+        assert f"{299:016x}" in routes.identities(connection, ROUTE)
+        assert connection.execute(select(func.count()).select_from(ROWS)).scalar() == KEPT_IDENTITIES
+
+
+def test_what_was_told_long_ago_is_one_row_and_is_not_told_again(database: Database) -> None:
+    sink = recorder(database)
+    story = [alert(ROUTE, "rate_shift", 3), decision(ROUTE, "resolve", 5)]
+    sink.apply(story)
+    outbox = table(OutboxRow)
+    with database.write() as connection:
+        (incident,) = incidents.find(connection)
+        assert incident.state == "resolved"
+        connection.execute(update(outbox).values(state="sent", attempts=1))
+        deliveries.keep_picture(connection, "r", incident.id, deliveries.MessagePicture("f", "k", "w"))
+    assert "outbox" not in swept(database, 29)
+    assert swept(database, 31.5)["outbox"] == 1
+    sink.apply([*story, alert(ROUTE, "model_shift", 4)])
+    with database.read() as connection:
+        assert connection.execute(select(outbox.c.state, outbox.c.payload)).all() == [("told", "{}")]
+        assert deliveries.picture_of(connection, "r", incident.id) is None
+    sink.apply([alert(ROUTE, "rate_shift", 30)])
+    with database.read() as connection:
+        states = connection.execute(select(outbox.c.state)).scalars().all()
+    assert sorted(set(states)) == ["pending", "told"], "what is new is told"
+
+
+def test_runs_and_fire_times_go_but_what_others_are_held_against_stays(database: Database) -> None:
+    at = datetime.now(UTC)
+    plan = StoredSchedule(ROUTE, "weekly", None, "0 6 * * 1", "UTC", True, "command", at)
+    with database.write() as connection:
+        for n, moment in enumerate(["pinned", "pinned", "scheduled", "command", "first_seen"]):
+            run = RunSummary(
+                f"r{n}", ROUTE, A, "core", "0" * 64, moment, None, "complete", None, at + timedelta(minutes=n)
+            )
+            runs.add(connection, run, "{}")
+        runs.keep_answers(connection, "nobody", [("i", 0, "{}")])
+        for n in range(3):
+            schedules.take_fire_time(connection, plan, at + timedelta(hours=n))
+    assert swept(database, 89) == {"run_answers": 1}
+    assert swept(database, 91)["fire_times"] == 2
+    assert swept(database, 401)["runs"] == 3
+    with database.read() as connection:
+        assert {one.id for one in runs.find(connection)} == {"r1", "r4"}
+        assert schedules.last_fire(connection, plan) == at + timedelta(hours=2)
+
+
+def test_idle_unlisted_routes_give_way_and_listed_ones_never(database: Database) -> None:
+    sink = recorder(database)
+    names = [f"r{n}" for n in range(8)]
+    for n, name in enumerate(names):
+        sink.apply(blocks([Row(f"e{n}", n, 0.0)], 1, name))
+        with database.write() as connection:
+            routes.note_arrival(connection, [name], datetime.now(UTC) - timedelta(hours=10 - n))
+    sink.apply([alert("r1", "rate_shift", 3)])
+    bound = RouteBound(lambda route: route == "r0", 3)
+    assert swept(database, 0, bound) == {}, "none is idle"
+    assert swept(database, 0.75, bound) == {"routes": 3}, "those that were idle for 24 hours"
+    with database.read() as connection:
+        assert routes.names(connection) == ("r0", "r1", "r5", "r6", "r7")
+    assert swept(database, 2, bound) == {"routes": 1}
+    with database.read() as connection:
+        assert routes.names(connection) == ("r0", "r1", "r6", "r7")
 
 
 def test_of_each_stream_the_newest_200_readings_stay(database: Database) -> None:

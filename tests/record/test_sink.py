@@ -50,8 +50,12 @@ OTHERS = {  # tables of other steps
         "candidates",
         "decisions_outbox",
         "deliveries",
+        "deployment",
         "evaluations",
+        "erasures",
         "fire_times",
+        "partition_watches",
+        "secret_keys",
         "receivers",
     ),
     *("parked_records", "parked_routes", "pictures", "run_answers", "runs", "schedules", "write_probes"),
@@ -59,13 +63,13 @@ OTHERS = {  # tables of other steps
 # How often a state was saved and where a fact stands in the journal depend on how the records came.
 ARRIVAL = {
     "journal": {"seq", "salt", "commitment", "hash"},
-    "routes": {"journal_hash"},
+    "routes": {"journal_hash", "arrived"},
     "states": {"version"},
 }
 
 
 def recorder(database: Database) -> Recorder:
-    return Recorder(database, lambda route: POLICY)
+    return Recorder(database, lambda route: POLICY, lambda: START)
 
 
 def recorded(database: Database, pieces: Sequence[Sequence[Record]]) -> dict[str, list[tuple]]:

@@ -19,7 +19,7 @@ from services.store.scores import ScoreRow
 from services.store.tables import table
 from tests.record.stories import ROUTES, alert, decision, exchanges, letter, scores, story
 from tests.record.test_sink import ARRIVAL, POLICY, recorded
-from tests.support.blocks import Row, blocks
+from tests.support.blocks import START, Row, blocks
 from tests.support.databases import dump, opened
 
 WAIT = 60.0
@@ -40,7 +40,7 @@ def record_together(databases: Sequence[Database], streams: Sequence[Sequence[Se
     begin = Barrier(len(streams))
 
     def work(database: Database, pieces: Sequence[Sequence[Record]]) -> None:
-        sink = Recorder(database, lambda route: POLICY)
+        sink = Recorder(database, lambda route: POLICY, lambda: START)
         begin.wait(WAIT)
         for piece in pieces:
             sink.apply(piece)
@@ -120,10 +120,10 @@ def test_dead_letters_of_one_reason_from_two_processes_add_up(new_url: Callable[
 def test_a_database_that_was_away_takes_the_same_batch_afterwards(new_url: Callable[[], str]) -> None:
     """Whether a commit arrived whose answer did not is unknown: the batch is applied again."""
     with opened(new_url(), new_url()) as (database, alone):
-        sink = Recorder(database, lambda route: POLICY)
+        sink = Recorder(database, lambda route: POLICY, lambda: START)
         measured = scores(ROUTES[0])
         sink.apply(measured[:2])
-        with_another = Recorder(database, lambda route: POLICY)
+        with_another = Recorder(database, lambda route: POLICY, lambda: START)
         with_another.apply(measured[:3])  # committed, and the first one does not know
         database.engine.dispose()
         sink.apply(measured[1:])
@@ -135,7 +135,7 @@ def test_long_or_hostile_text_from_outside_stops_no_batch(database: Database, te
     """PostgreSQL refuses NUL and long index entries; one exchange must not stop a route's recording."""
     (block,) = blocks([Row("e0", 0, 0.0, tags={"locale": text.replace("\0", "")})], 1, ROUTES[0])
     (other,) = blocks(exchanges(2)[1:], 1, ROUTES[0])
-    sink = Recorder(database, lambda route: POLICY)
+    sink = Recorder(database, lambda route: POLICY, lambda: START)
     sink.apply([block.model_copy(update={"user": (text,)}), other, letter(1, text), letter(2, text + "2")])
     labels = {rate.slice for rate in database.query(rollups.rates, ROUTES[0], slice=None)}
     assert len(labels) == 3

@@ -21,7 +21,7 @@ MIXED = (
     Says("level", lambda text: Measurement(len(text.response) / 7)),
     Says("shy", lambda text: Measurement(None)),
 )
-TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 EXCHANGES = st.lists(
     st.fixed_dictionaries(
         {

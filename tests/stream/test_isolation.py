@@ -426,22 +426,22 @@ def test_a_fold_that_raises_parks_its_route_and_the_others_are_recorded(
 ) -> None:
     records = [one for one in (*story("calm/prod"), *story(POISONED)) if not isinstance(one, DeadLetter)]
     messages = [TopicMessage(topic_of(one).name, 0, place, one.encode(), NOW) for place, one in enumerate(records)]
-    fold = recorder.fold
+    folded = recorder.folded
 
-    def touchy(route, facts, now=None):
+    def touchy(route, facts):
         if route == POISONED:
             raise IndexError("a fold")
-        return fold(route, facts, now)
+        return folded(route, facts)
 
     async def run(database: Database) -> dict:
-        monkeypatch.setattr(recorder, "fold", touchy)
+        monkeypatch.setattr(recorder, "folded", touchy)
         make = Recorder(database, lambda route: POLICY).apply
         with staged(lambda tools: record_handler(make, tools), database) as stage:
             await stage.take(messages)
             assert (stage.died, len(stage.acked)) == ([], len(messages))
             assert park(database, "record").reason.startswith("IndexError in services.record.recorder, line")
             assert database.query(routes.exists, POISONED)
-            monkeypatch.setattr(recorder, "fold", fold)
+            monkeypatch.setattr(recorder, "folded", folded)
             ask(database)
             await stage.settle()
             assert park(database, "record") is None

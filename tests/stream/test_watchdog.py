@@ -6,9 +6,11 @@ import asyncio
 import threading
 import time
 from io import StringIO
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -205,3 +207,46 @@ def test_a_blocked_event_loop_ends_the_process_from_outside() -> None:
 
     asyncio.run(block())
     assert ended.is_set()
+
+
+def test_a_topic_whose_offsets_begin_anew_is_told_and_a_member_that_is_placed_is_not() -> None:
+    """What is read next stands at the last read offset after a start, and behind it when the topic was made anew."""
+    place = TopicPartition("keelwatch.scores", 0)
+
+    class Consumer:
+        unacked: tuple[object, ...] = ()
+        stands, ends = 10, 10
+
+        def __init__(self) -> None:
+            self._committed_offset, self._read_offset = {place: 10}, {place: 10}
+
+        def assignment(self) -> set[TopicPartition]:
+            return {place}
+
+        def highwater(self, _: TopicPartition) -> int:
+            return self.ends
+
+        async def position(self, _: TopicPartition) -> int:
+            return self.stands
+
+    consumer = Consumer()
+    app = SimpleNamespace(consumer=consumer, _consumer=consumer, rebalancing=False, consumer_generation_id=1)
+    positions = FaustPositions(lambda: [app])
+
+    def fault() -> str | None:
+        return asyncio.run(positions.read()).partitions[("keelwatch.scores", 0)].fault
+
+    assert [fault(), fault(), fault()] == [None] * 3  # nothing new since it was started
+    consumer._read_offset, consumer.stands, consumer.ends = {place: 11}, 12, 12
+    assert [fault(), fault()] == [None] * 2  # two were read
+    consumer.stands = 10
+    assert fault() is None  # for a moment, while it is placed
+    consumer.stands = 12
+    assert fault() is None
+    consumer.stands = 4
+    assert fault() is None
+    assert "keelwatch topics adopt keelwatch.scores" in str(fault())
+    consumer.stands = consumer.ends = 20
+    assert "made anew" in str(fault())
+    app.consumer_generation_id, consumer._read_offset = 2, {place: 20}
+    assert fault() is None

@@ -50,12 +50,13 @@ JSON: Final = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
+_CHARACTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
 _FINITE = st.floats(allow_nan=False, allow_infinity=False)
 _TIMES = st.datetimes(
     EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None) - timedelta.resolution, timezones=st.just(UTC)
 )
 _PLAIN: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
-    str: st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")),
+    str: st.text(_CHARACTERS),
     int: st.integers(0, 2**31 - 1),
     float: _FINITE,
     bool: st.booleans(),
@@ -153,15 +154,16 @@ def _annotated(hint: Any, metadata: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     if hint is datetime:
         return _TIMES
     patterns = [pattern for meta in metadata if (pattern := getattr(meta, "pattern", None))]
-    if patterns == [HEX16]:
-        return _hex16()
     if patterns:
-        return _ROUTES
+        return _hex16() if patterns == [HEX16] else _ROUTES
     if hint is Any:
         return JSON
     if hint is float:
         return st.floats(min_value=0, allow_infinity=False)
     least = next((n for meta in metadata if (n := _minimum(meta)) is not None), 0)
+    most = [meta.max_length for meta in metadata if getattr(meta, "max_length", None)]
+    if hint is str and most:
+        return st.text(_CHARACTERS, min_size=least, max_size=min(most))
     return _of_type(hint).filter(lambda value: not hasattr(value, "__len__") or len(value) >= least)
 
 

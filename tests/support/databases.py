@@ -77,11 +77,16 @@ def _hand_back(url: str) -> None:
 
 
 def dump(database: Database, leave_out: dict[str, set[str]] | None = None) -> dict[str, list[tuple]]:
-    """Every row of every table, sorted, without the columns to leave out."""
+    """Every row of every table, sorted, without the columns to leave out.
+
+    Nor with the audit log: it tells in which order, when and by how many transactions the rows came to be.
+    """
     hidden = leave_out or {}
     found = {}
     with database.read() as connection:
         for table in all_metadata().sorted_tables:
+            if table.name == "audit_log":
+                continue
             columns = [column for column in table.columns if column.name not in hidden.get(table.name, set())]
             rows = connection.execute(select(*columns)).all()
             found[table.name] = sorted((tuple(row) for row in rows), key=repr)

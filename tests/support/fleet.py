@@ -28,6 +28,7 @@ class Fleet:
     config: Path | None = None
     only: str = ",".join(STEPS)
     environment: Mapping[str, str] = field(default_factory=dict)
+    module: str = "services.cli"
     workers: dict[str, Worker] = field(default_factory=dict)
     restarts: list[str] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -47,7 +48,7 @@ class Fleet:
         """Start one more worker, which need not be a member of its groups yet."""
         (folder := self.folder / name).mkdir()
         given = {**self.environment, "KEELWATCH_INSTANCE": name}
-        one = Worker(folder, self.broker, self.only, self.database, self.config, environment=given)
+        one = Worker(folder, self.broker, self.only, self.database, self.config, given, module=self.module)
         self.workers[name] = self._stack.enter_context(running(one))
         return one
 

@@ -96,6 +96,7 @@ class Worker:
     config: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
+    module: str = "services.cli"
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
@@ -110,7 +111,7 @@ class Worker:
             "OMP_NUM_THREADS": "1",
             **self.environment,
         }
-        command = [sys.executable, "-m", "services.cli", "worker", "--only", self.only, *config, *self.options]
+        command = [sys.executable, "-m", self.module, "worker", "--only", self.only, *config, *self.options]
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=out, stderr=out)
 
@@ -127,6 +128,16 @@ class Worker:
     def kill(self) -> None:
         """Kill it with signal 9."""
         self._end(signal.SIGKILL)
+
+    def suspend(self) -> None:
+        """Stop it where it is, until `resume`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
         """End it cleanly; its exit code."""

@@ -100,7 +100,7 @@ def test_a_new_normal_is_accepted_by_somebody():
     assert decisions.decided(decision("accept_baseline")) == "Accepted as the new normal by mara"
     ended = alert("resolved", reason=decisions.decision_text(decision("accept_baseline")))
     assert timeline.over(ended).text == "Refusal rate: Accepted as the new normal by mara: we looked at it"
-    assert timeline.over(alert("resolved")).text == "Refusal rate: back to normal"
+    assert timeline.over(alert("resolved")).text == "Refusal rate: it is over"  # nothing says that it moved back
 
 
 def test_a_model_is_called_by_its_name_and_its_id_stands_in_details():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
@@ -20,11 +19,11 @@ from services.api.http.problems import Problem, query_store
 from services.api.pages import forms
 from services.api.pages.render import PageContext, page
 from services.api.resources.baselines import threshold_of
-from services.api.resources.silences import muted_alerts, silence_state
+from services.api.route_snapshot import muted_alerts
 from services.store import baselines as baseline_store
-from services.store import decisions, incidents, routes
+from services.store import decisions, incidents, routes, silences
 from services.store.baselines import RouteBaselines
-from services.store.decisions import DecisionFilter, RecordedDecision, StaleDecision
+from services.store.decisions import DecisionFilter, StaleDecision
 
 _ROUTES: Final = 50
 _DECISIONS: Final = 50
@@ -44,7 +43,7 @@ def _reading(parts: PageContext) -> APIRouter:
     async def baselines(request: Request, route: _Text = "", after: _Text = "") -> Response:
         text = route.strip().lower()
         within = ("*",) if not text else (text if "*" in text else f"*{text}*",)
-        seen = who(request).routes
+        seen, now = who(request).routes, parts.decisions.clock()
         found = await query_store(parts.database, baseline_store.page_of_routes, seen, after, _ROUTES + 1, within)
         following = {"route": route, "after": found[_ROUTES - 1].route} if len(found) > _ROUTES else {}
         told = {
@@ -53,9 +52,9 @@ def _reading(parts: PageContext) -> APIRouter:
             "route": route,
             "narrowed": bool(text or after),
             "routes": await query_store(parts.database, routes.count, seen),
-            "active": active_silences,
+            "silenced": await query_store(parts.database, silences.shown, [one.route for one in found], now),
             "policy": parts.policy,
-            "now": parts.decisions.clock(),
+            "now": now,
         }
         return page(request, "baselines.html", told)
 
@@ -85,11 +84,6 @@ def _deciding(parts: PageContext) -> APIRouter:
     return made
 
 
-def active_silences(standing: RouteBaselines, now: datetime) -> tuple[RecordedDecision, ...]:
-    """The silences of a route that hold."""
-    return tuple(one for one in standing.silences if silence_state(one, now) == "active")
-
-
 @dataclass(frozen=True, slots=True)
 class _RouteForm:
     """A form that was sent and not done: why, and what it held; or where the history goes on."""
@@ -117,7 +111,7 @@ async def _route(request: Request, parts: PageContext, route: str, sent: _RouteF
     told = {
         "standing": standing,
         "policy": parts.policy(route),
-        "silences": active_silences(standing, now),
+        "silences": (await query_store(database, silences.shown, (route,), now)).get(route, ()),
         "muted": await query_store(database, muted_alerts, route, now),
         "baselines": await query_store(database, baseline_store.page, (route,), None, _BASELINES),
         "threshold": None if facts is None else threshold_of(facts.arl),

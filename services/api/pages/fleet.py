@@ -29,6 +29,7 @@ from services.store.fleet import (
 )
 from services.store.route_status import WatchStatus
 from services.wording import routes
+from services.wording.decisions import silenced_route
 from services.wording.incidents import SOMETHING
 from services.wording.numbers import sentence_case
 
@@ -66,6 +67,7 @@ class RouteCard:
     clock: datetime | None
     exchanges: str
     spark: Sparkline
+    silenced: str
 
     @property
     def tone(self) -> str:
@@ -104,6 +106,7 @@ def route_card(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> Route
         clock=route.clock,
         exchanges=f"{entry.exchanges:,}",
         spark=spark(entry.hours),
+        silenced=silenced_route(route.silences) if route.silences else "",
     )
 
 

@@ -15,13 +15,14 @@ from schemas.decision import Decision, DecisionKind
 from schemas.exchange import Route
 from schemas.incident import Incident
 from services.api.auth import csrf
+from services.api.decision_outbox import decision_time
 from services.api.http.body import SMALL_BYTES, BodyBudget, read_body
 from services.api.http.problems import Problem, problem_of_violation
 from services.api.resources.decisions import MOST_REASON_CHARS, TIMED_KINDS
 from services.wording.decisions import OFFERED
 
 HOURS: Final = (1, 4, 12, 24, 72, 168)
-_DEFAULT_REASONS: Final = {"acknowledge": "looking at it", "snooze": "later"}
+_DEFAULT_REASONS: Final = {"acknowledge": "looking at it", "snooze": "later", "end_silence": "no longer needed"}
 _MOST_FIELDS: Final = 20
 _MODEL: Final = ("requested", "served", "provider")
 ROUTE_FIELDS: Final = ("actor", "reason", *_MODEL)
@@ -54,17 +55,20 @@ def fields_of(raw: bytes) -> dict[str, str]:
     return {name: value.replace("\0", "\N{REPLACEMENT CHARACTER}") for name, value in pairs}
 
 
-def decision_of(fields: Mapping[str, str], incident: Incident, ts: datetime, name: str | None = None) -> Decision:
-    """What the form decides on the incident, at `ts`; with a key it is the key's `name` that decides.
+def decision_of(fields: Mapping[str, str], incident: Incident, now: datetime, name: str | None = None) -> Decision:
+    """What the form decides on the incident `now`; with a key it is the key's `name` that decides.
+
+    A route's clock may run ahead. A silence is of people, and ends by the clock on their wall.
 
     Raises:
         Problem: 422 names the field.
     """
     kind = fields.get("kind", "")
-    if kind not in OFFERED or kind not in get_args(DecisionKind):
+    if kind not in (*OFFERED, "end_silence") or kind not in get_args(DecisionKind):
         raise Problem.of_field("decision", "press one of the buttons")
     actor = name or _words(fields, "actor", "your name", 200)
     reason = _words(fields, "reason", "the reason", MOST_REASON_CHARS, unsaid=_DEFAULT_REASONS.get(kind, ""))
+    ts = decision_time(incident, now)
     return Decision(
         kind=kind,
         route=incident.route,
@@ -72,18 +76,18 @@ def decision_of(fields: Mapping[str, str], incident: Incident, ts: datetime, nam
         actor=actor,
         reason=reason,
         ts=ts,
-        expires=ts + timedelta(hours=_hours(fields)) if kind in TIMED_KINDS else None,
+        expires=(now if kind == "silence" else ts) + timedelta(hours=_hours(fields)) if kind in TIMED_KINDS else None,
     )
 
 
 def route_decision_of(fields: Mapping[str, str], route: str, ts: datetime, name: str | None) -> Decision:
-    """What the form of a route decides, at `ts`: a silence, a baseline that is accepted, a change that is announced.
+    """What the form of a route decides, at `ts`: a silence or its end, an accepted baseline, an announced change.
 
     Raises:
         Problem: 422 names the field.
     """
     kind = fields.get("kind", "")
-    if kind not in ("accept_baseline", "silence", "announce"):
+    if kind not in ("accept_baseline", "silence", "end_silence", "announce"):
         raise Problem.of_field("decision", "press one of the buttons")
     draft: dict[str, Any] = {
         "kind": kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
@@ -12,15 +12,14 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Connection
 
 from schemas.alert import Alert, rank
-from schemas.decision import Decision
+from schemas.decision import Decision, Silence
 from schemas.evaluation import Comparison, HazardComparison
 from schemas.identity import IDENTITY_FIELDS, Model
-from schemas.incident import Incident, TimelineEntry
+from schemas.incident import Incident, TimelineEntry, covering
 from schemas.sample import Sample
 from services.api.auth import csrf
 from services.api.auth.authorization import needs, who
 from services.api.decision_conflicts import incident_version
-from services.api.decision_outbox import decision_time
 from services.api.http.paging import is_id
 from services.api.http.problems import Problem, query_store
 from services.api.pages import forms
@@ -30,12 +29,12 @@ from services.api.resources.route_rates import SignalRate, rates_now
 from services.api.time_window import HOURS, WindowQuery
 from services.charts import Chart, incident_chart, rates_chart
 from services.specs import family_of
-from services.store import incidents, routes
+from services.store import incidents, routes, silences
 from services.store.decisions import StaleDecision
 from services.store.incidents import IncidentDetails
 from services.wording import evaluations, nouns, numbers
 from services.wording import incidents as words
-from services.wording.decisions import BACK_TO_NORMAL, DECISIONS, OFFERED
+from services.wording.decisions import DECISIONS, OFFERED, OVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,8 @@ class Move:
     size: str
     counted: str | None
     over: str | None
-    silenced: bool
     details: str
+    silenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +94,45 @@ class IncidentView:
     decided: tuple[Decision, ...]
     buttons: tuple[tuple[str, str, str], ...]
     detectors: tuple[str, ...]
+    silences: tuple[Silence, ...] = ()
 
 
-def view_of_incident(dossier: IncidentDetails, rates: Sequence[SignalRate] = ()) -> IncidentView:
-    """The page of an incident, with the route's rates of now; the timeline newest first."""
+def view_of_incident(
+    dossier: IncidentDetails, rates: Sequence[SignalRate] = (), silences: Sequence[Silence] = ()
+) -> IncidentView:
+    """The page of an incident, with the route's rates and silences of now; the timeline newest first."""
     incident = dossier.incident
     worst = sorted(dossier.alerts, key=lambda alert: (alert.status != "firing", -rank(alert.severity)))
+    held = covering(silences, incident)
     return IncidentView(
         incident,
         words.verdict(incident),
-        moves([alert for alert in worst if family_of(alert.family).kind != "suite"], rates),
+        moves([alert for alert in worst if family_of(alert.family).kind != "suite"], rates, silences),
         tuple(_suite(comparison) for comparison in reversed(dossier.comparisons)),
         tuple(_who(identity, dossier.models.get(identity)) for identity in incident.identities),
         tuple(dossier.samples[id] for id in incident.exemplars if id in dossier.samples),
         tuple(id for id in incident.exemplars if id not in dossier.samples),
         tuple(reversed(incident.timeline)),
         dossier.decided,
-        _buttons(incident),
+        _buttons(incident, held),
         tuple(family_of(name).title for name in incident.families),
+        held,
     )
 
 
-def moves(alerts: Sequence[Alert], rates: Sequence[SignalRate] = ()) -> tuple[Move, ...]:
+def moves(
+    alerts: Sequence[Alert], rates: Sequence[SignalRate] = (), silences: Sequence[Silence] = ()
+) -> tuple[Move, ...]:
     """What alerts say moved, their rates on one scale, beside the route's rates of now."""
     now = {(one.signal, one.slice): one for one in rates if one.identity is None}
     scale = common_scale([alert.effect for alert in alerts if _has_bars(alert)])
-    return tuple(_move(alert, scale, now.get((alert.signal or "", alert.slice))) for alert in alerts)
+    return tuple(
+        replace(
+            _move(alert, scale, now.get((alert.signal or "", alert.slice))),
+            silenced=any(one.covers(alert.fingerprint) for one in silences),
+        )
+        for alert in alerts
+    )
 
 
 def _has_bars(alert: Alert) -> bool:
@@ -135,8 +147,7 @@ def _move(alert: Alert, scale: float, now: SignalRate | None) -> Move:
         bars=bars(alert.effect, scale) if _has_bars(alert) else None,
         size=words.size(alert),
         counted=_counted(now) if _has_bars(alert) else None,
-        over=None if alert.status == "firing" else alert.reason or BACK_TO_NORMAL,
-        silenced=alert.silenced,
+        over=None if alert.status == "firing" else alert.reason or OVER,
         details=words.details(alert),
     )
 
@@ -175,12 +186,13 @@ def _who(identity: str, model: Model | None) -> IncidentIdentity:
     return IncidentIdentity(identity, name, tuple((nouns.plain(k), v) for k, v in known.items() if v is not None))
 
 
-def _buttons(incident: Incident) -> tuple[tuple[str, str, str], ...]:
-    """Decisions that would change something: none once it is resolved."""
+def _buttons(incident: Incident, silences: Sequence[Silence]) -> tuple[tuple[str, str, str], ...]:
+    """Decisions that would change something: none once it is resolved; a silence is ended where there is one."""
     if incident.state == "resolved":
         return ()
     left_out = {"acknowledge"} if incident.state == "acknowledged" else set()
-    offered = ((kind, DECISIONS[kind]) for kind in OFFERED if kind not in left_out)
+    kinds = (*OFFERED, "end_silence") if silences else OFFERED
+    offered = ((kind, DECISIONS[kind]) for kind in kinds if kind not in left_out)
     return tuple((kind, told.label, told.follows) for kind, told in offered)
 
 
@@ -219,9 +231,8 @@ def _deciding(parts: PageContext) -> APIRouter:
     async def decide(request: Request, id: str) -> Response:
         fields = await forms.read_form(request, parts.budget)
         found = (await _incident_record(request, parts, id)).incident
-        ts = decision_time(found, parts.decisions.clock())
         try:
-            decision = forms.decision_of(fields, found, ts, who(request).name)
+            decision = forms.decision_of(fields, found, parts.decisions.clock(), who(request).name)
             await parts.decisions.decide(decision, fields.get("seen"))
         except Problem as problem:
             return await _incident_page(
@@ -263,7 +274,8 @@ async def _incident_page(
 ) -> Response:
     now, token = parts.decisions.clock(), csrf.token_of(request)
     rates = await query_store(parts.database, rates_now, dossier.incident.route, WindowQuery())
-    shown = view_of_incident(dossier, rates.rates)
+    held = await query_store(parts.database, silences.of_route, dossier.incident.route, now)
+    shown = view_of_incident(dossier, rates.rates, held)
     told = {
         "view": shown,
         "entries": shown.timeline[sent.older : sent.older + ENTRIES],

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from schemas.decision import Silence
 from schemas.evaluation import Comparison
 from schemas.incident import Incident
 from services.api import route_snapshot, route_status
@@ -119,6 +120,7 @@ class RouteView:
     comparisons: tuple[Comparison, ...]
     baseline: str | None
     pinned_at: datetime | None
+    silences: tuple[Silence, ...]
 
 
 def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePolicy, now: datetime) -> RouteView:
@@ -155,6 +157,7 @@ def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePoli
         comparisons=tuple(reversed(file.comparisons)),
         baseline=None if file.pinned is None else file.pinned.baseline,
         pinned_at=None if file.pinned is None else file.pinned.ts,
+        silences=file.silences,
     )
 
 

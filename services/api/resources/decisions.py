@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from schemas.base import Hash16, Part, Timestamp, iso, plain_object
 from schemas.decision import Decision, DecisionKind
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from schemas.identity import Model
 from services.api.auth.authorization import Guard, Principal, needs, visible_globs, who
 from services.api.decision_outbox import NO_INCIDENT, DecisionWriter, decision_time
@@ -34,7 +34,7 @@ ActorName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip
 class ChangeAnnouncement(Part):
     """A change of the model that is announced. Who announces it is the key's name, where there are keys."""
 
-    route: Route
+    route: ToldRoute
     model: Model
     reason: Reason
     actor: ActorName | None = None
@@ -44,13 +44,16 @@ class ChangeAnnouncement(Part):
 class DecisionDraft(Part):
     """A decision. Without `ts` it is taken now; the same one with the same `ts` is one, however often it is sent.
 
-    `actor` is the key's name where it is left out; another one that is given is kept as `given via key's name`.
+    `actor` is the key's name where it is left out; another one that is given is kept as `given via key's name`. A
+    snooze or a silence without `expires` lasts 24 hours. An `end_silence` ends the `silence` that it names, at once or
+    at `expires`; without one all of the route.
     """
 
     kind: DecisionKind
-    route: Route
+    route: ToldRoute
     incident: Hash16 | None = None
     fingerprint: Hash16 | None = None
+    silence: Hash16 | None = None
     model: Model | None = None
     actor: ActorName | None = None
     reason: Reason
@@ -70,24 +73,14 @@ def posting_router(decisions: DecisionWriter, database: Database, guard: Guard, 
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
 
     async def written(draft: DecisionDraft, caller: Principal) -> Response:
-        check_may_write(caller, draft.route)
-        named = None if draft.incident is None else await query_store(database, incidents.get, draft.incident or "")
-        if named is not None and not caller.sees(named.route):
-            raise Problem(409, NO_INCIDENT)
-        signed = draft.model_copy(update={"actor": actor_of(draft.actor, caller)})
-        decision = completed(signed, decision_time(named, decisions.clock()))
-        try:
-            id = await decisions.decide(decision)
-        except StaleDecision as error:
-            raise Problem(409, str(error)) from None
-        return JSONResponse({"id": id, "ts": iso(decision.ts)}, 202)
+        return await write_draft(decisions, database, draft, caller)
 
     @made.post(
         "/changes",
         status_code=202,
         summary="Announce a change",
         openapi_extra=_body_of(ChangeAnnouncement),
-        responses=_POST_RESPONSES,
+        responses=POST_RESPONSES,
     )
     async def announce(request: Request) -> Response:
         """Announce that another model will answer on a route: what follows is attributed to it, and re-evaluated."""
@@ -100,7 +93,7 @@ def posting_router(decisions: DecisionWriter, database: Database, guard: Guard, 
         status_code=202,
         summary="Decide",
         openapi_extra=_body_of(DecisionDraft),
-        responses=_POST_RESPONSES,
+        responses=POST_RESPONSES,
     )
     async def decide(request: Request) -> Response:
         """Acknowledge, snooze, resolve ... an incident, or accept, silence, announce on a route.
@@ -113,6 +106,27 @@ def posting_router(decisions: DecisionWriter, database: Database, guard: Guard, 
         return await written(draft, who(request))
 
     return made
+
+
+async def write_draft(
+    decisions: DecisionWriter, database: Database, draft: DecisionDraft, caller: Principal
+) -> Response:
+    """Take the decision of a draft for `caller`: the receipt.
+
+    Raises:
+        Problem: 403 if the caller may not, 409 says why it would change nothing, 422 names a field.
+    """
+    check_may_write(caller, draft.route)
+    named = None if draft.incident is None else await query_store(database, incidents.get, draft.incident or "")
+    if named is not None and not caller.sees(named.route):
+        raise Problem(409, NO_INCIDENT)
+    signed = draft.model_copy(update={"actor": actor_of(draft.actor, caller)})
+    decision = completed(signed, decision_time(named, decisions.clock()))
+    try:
+        id = await decisions.decide(decision)
+    except StaleDecision as error:
+        raise Problem(409, str(error)) from None
+    return JSONResponse({"id": id, "ts": iso(decision.ts)}, 202)
 
 
 def check_may_write(caller: Principal, route: str) -> None:
@@ -183,7 +197,7 @@ _BODY_EXAMPLES: Final[dict[type[Part], Any]] = {
         "reason": "I am looking at it",
     },
 }
-_POST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+POST_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": DecisionReceipt},
     403: {"model": ProblemBody, "description": "The key may not do this, or not on this route."},
     409: {"model": ProblemBody, "description": "It would change nothing; detail says why."},
@@ -200,6 +214,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "route": "support-bot/prod",
     "incident": "b2a6b1e24b1c0c5e",
     "fingerprint": None,
+    "silence": None,
     "model": None,
     "actor": "mara",
     "reason": "I am looking at it",
@@ -219,6 +234,7 @@ class DecisionSummary(BaseModel):
     route: str
     incident: str | None = Field(description="The incident that it is about; null for the route as a whole.")
     fingerprint: str | None = Field(description="The alert that it is about; null for all of them.")
+    silence: str | None = Field(description="The silence that it ends; null for all of the route.")
     model: Model | None = Field(description="The model that was announced or accepted.")
     actor: str = Field(description="Who decided.")
     reason: str
@@ -242,7 +258,9 @@ def router(database: Database, guard: Guard) -> APIRouter:
     @made.get("/decisions", summary="List decisions", responses={200: {"model": DecisionPage}, **UNCHANGED, **FAULTS})
     async def decisions(
         request: Request,
-        route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
+        route: Annotated[
+            ToldRoute | None, Query(description="Only of this route.", examples=["support-bot/prod"])
+        ] = None,
         incident: Annotated[Hash16 | None, Query(description="Only of this incident.")] = None,
         kind: Annotated[list[DecisionKind] | None, Query(description="Only of these kinds; may be repeated.")] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, Literal
@@ -99,7 +100,7 @@ def health_report(system: SystemHealth, sees: Callable[[str], bool], now: dateti
         process=ProcessHealth(ready=not reasons, reasons=reasons, watchdog=system.probes.stuck()),
         broker=_part(broker),
         database=_part(database),
-        steps=None if broker.value is None else steps_of(broker.value),
+        steps=None if broker.value is None else steps_of(broker.value, system.probes.waiting()),
         replay=system.replays.last,
         **known,
     )
@@ -107,11 +108,15 @@ def health_report(system: SystemHealth, sees: Callable[[str], bool], now: dateti
     return made.model_copy(update={"ok": not needs, "needs": needs})
 
 
-def steps_of(told: Sequence[StepLag]) -> list[StepHealth]:
-    """The steps in the order of the flow, each with its topics."""
+def steps_of(told: Sequence[StepLag], waiting: Mapping[str, int] | None = None) -> list[StepHealth]:
+    """The steps in the order of the flow, each with its topics.
+
+    What the broker does not tell, the process that answers may know: `waiting`, by topic, as its metrics show it.
+    """
     found: dict[str, list[StepLag]] = {}
     for one in told:
-        found.setdefault(one.step, []).append(one)
+        known = one.records if one.records is not None else (waiting or {}).get(one.topic)
+        found.setdefault(one.step, []).append(replace(one, records=known))
     return [_step(name, some) for name, some in found.items()]
 
 
@@ -133,6 +138,8 @@ def _of_processes(told: HealthReport) -> Iterator[str]:
             yield health.not_running(step.step)
         elif step.state == "behind":
             yield health.behind(step.step, step.waiting or 0)
+        elif step.state == "not known":
+            yield health.lag_unknown(step.step)
     yield from (health.not_ready(check, why) for check, why in told.process.reasons.items())
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from schemas.base import plain_object
-from schemas.exchange import Route
+from schemas.exchange import ToldRoute
 from schemas.incident import Incident, IncidentState, TimelineEntry
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
@@ -40,7 +40,9 @@ def router(database: Database, guard: Guard) -> APIRouter:
     )
     async def incidents(
         request: Request,
-        route: Annotated[Route | None, Query(description="Only of this route.", examples=["support-bot/prod"])] = None,
+        route: Annotated[
+            ToldRoute | None, Query(description="Only of this route.", examples=["support-bot/prod"])
+        ] = None,
         state: Annotated[
             list[IncidentState] | None, Query(description="Only in these states; may be repeated.")
         ] = None,

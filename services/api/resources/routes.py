@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from schemas.alert import Severity
@@ -19,10 +19,10 @@ from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, foreign_cursor, place_of
-from services.api.http.problems import Problem, ProblemBody, query_store
+from services.api.http.problems import LOG, Problem, ProblemBody, call_store, query_store
 from services.api.route_status import blind_spots
 from services.monitor import RoutePolicy
-from services.store import fleet
+from services.store import fleet, route_deletion
 from services.store.engine import Database
 from services.store.fleet import FleetEntry, FleetFilter, FleetStatus
 from services.store.route_status import WatchStatus
@@ -89,6 +89,8 @@ class RouteSummary(BaseModel):
     identities: list[IdentityShare] = Field(description="Who answered in those hours, most first; at most 5.")
     baseline: RouteBaseline | None
     budget: BudgetUsed
+    silenced_until: Timestamp | None = Field(description="Nobody is told of any alert before; null when people are.")
+    silenced_alerts: list[str] = Field(description="Fingerprints of alerts of which nobody is told for now.")
 
 
 class RoutePage(BaseModel):
@@ -142,10 +144,59 @@ def router(
         known = ROUTE.fullmatch(route) is not None and who(request).sees(route)
         found = await query_store(database, fleet.entry, route, clock()) if known else None
         if found is None:
-            raise Problem(404, "there is no such route; GET /v1/routes lists them")
+            raise _unknown_route()
         return tagged(request, route_object(found, policy))
 
     return made
+
+
+class RouteDeletion(BaseModel):
+    """A route that was deleted, with all that was stored of it."""
+
+    route: str = Field(examples=["invented/17"])
+    rows: dict[str, int] = Field(description="Table: how many rows went.", examples=[{"score_rows": 120, "routes": 1}])
+    actor: str = Field(description="Who said so.", examples=["ops"])
+    reason: str = Field(examples=["was never ours"])
+
+
+def deleting_router(database: Database, guard: Guard) -> APIRouter:
+    """The path for those whom `guard` lets do everything."""
+    made = APIRouter(prefix="/v1", tags=["routes"], dependencies=[needs(guard, "admin")])
+
+    @made.delete(
+        "/routes/{route:path}",
+        summary="Delete a route",
+        responses={
+            200: {"model": RouteDeletion},
+            404: {"model": ProblemBody, "description": "There is no such route."},
+            **FAULTS,
+        },
+    )
+    async def delete(
+        request: Request,
+        route: str,
+        reason: Annotated[str, Query(description="Why; it is logged.", min_length=1, max_length=500)],
+        actor: Annotated[
+            str | None, Query(description="Who says so, where there are no keys.", min_length=1, max_length=100)
+        ] = None,
+    ) -> Response:
+        """Delete all that is stored of a route. Exchanges that come later make it anew, as a route never seen."""
+        by = who(request)
+        if ROUTE.fullmatch(route) is None or not by.sees(route):
+            raise _unknown_route()
+        named = by.name or actor or "nobody named"
+        work = lambda connection: route_deletion.delete_by(connection, route, named, reason)  # noqa: E731
+        rows = await call_store(lambda: database.transact(work))
+        if not rows:
+            raise _unknown_route()
+        LOG.warning("route %s was deleted by %s: %s", route, named, " ".join(reason.split()))
+        return JSONResponse(RouteDeletion(route=route, rows=rows, actor=named, reason=reason).model_dump(mode="json"))
+
+    return made
+
+
+def _unknown_route() -> Problem:
+    return Problem(404, "there is no such route; GET /v1/routes lists them")
 
 
 def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> dict[str, Any]:
@@ -172,6 +223,8 @@ def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> dic
             pages=entry.page_budget.pages,
             false_alarms=entry.page_budget.false_alarms,
         ),
+        silenced_until=max((one.until for one in route.silences if one.fingerprint is None), default=None),
+        silenced_alerts=sorted({one.fingerprint for one in route.silences if one.fingerprint is not None}),
     )
     return made.model_dump(mode="json")
 

@@ -1,36 +1,73 @@
-"""`GET /v1/silences`: what nobody is told of, and why."""
+"""`/v1/silences`: what nobody is told of, why and until when; made, ended and shortened here."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection
 
-from schemas.base import iso
-from schemas.decision import DecisionKind
-from schemas.exchange import Route
-from services.alert.state import AlertState, Mute
+from schemas.base import Hash16, Part, iso
+from schemas.decision import LASTS, DecisionKind, Silence, silences_of
+from schemas.exchange import ToldRoute
+from services.alert.state import Mute
 from services.api.auth.authorization import Guard, needs, visible_globs, who
+from services.api.decision_outbox import DecisionWriter
+from services.api.http.body import BodyBudget, read_model
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
-from services.api.http.paging import MOST, PAGE, cursor_of, place_of
-from services.api.http.problems import query_store
+from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
+from services.api.http.problems import Problem, ProblemBody, query_store
+from services.api.resources.decisions import POST_RESPONSES, ActorName, DecisionDraft, Reason, write_draft
+from services.api.route_snapshot import muted_alerts
 from services.ports import Clock
-from services.store import decisions, step_states
-from services.store.baselines import MOST_SILENCES
-from services.store.codec import CodecError, unpack
+from services.store import decisions, silences
 from services.store.decisions import DecisionFilter, RecordedDecision
 from services.store.engine import Database
+from services.store.silences import KeptNotification
 
-_STEP: Final = "alert"
+_READ_AT_ONCE: Final = 1_000
+LASTS_HOURS: Final = LASTS / timedelta(hours=1)
+MOST_HOURS: Final = 30 * 24
+"""A silence is no way to switch a route off: it ends within a month, and can be made again."""
+Hours = Annotated[float, Field(gt=0, le=MOST_HOURS)]
+
+
+class NewSilence(Part):
+    """A silence: nobody is told of the route's alerts for some hours; the incident stays open, and shows them."""
+
+    route: ToldRoute
+    hours: Hours = Field(LASTS_HOURS, description="How long it holds.")
+    reason: Reason
+    actor: ActorName | None = Field(None, description="Who; the key's name where it is left out.")
+    fingerprint: Hash16 | None = Field(None, description="Only this alert; null for all of the route.")
+    incident: Hash16 | None = Field(None, description="The incident on whose timeline it stands.")
+
+
+class SilenceEnd(Part):
+    """The end of a silence: at once, or some hours from now, which is then earlier than it was to end."""
+
+    hours: Hours | None = Field(None, description="From now; null ends it at once.")
+    reason: Reason
+    actor: ActorName | None = Field(None, description="Who; the key's name where it is left out.")
+
+
+class KeptAlert(BaseModel):
+    """An alert that nobody was told of when it fired."""
+
+    incident: str
+    text: str
+    ts: datetime
+    state: Literal["waits", "told", "passed"] = Field(
+        description="waits: told at the end of the silence if it still stands. passed: over before that, never told."
+    )
 
 
 class SilenceSummary(BaseModel):
-    """A silence: alerts of the time before `until` are recorded, and nobody is told."""
+    """A silence: before `until` alerts are recorded, and nobody is told. At its end people are told what stands."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -43,8 +80,11 @@ class SilenceSummary(BaseModel):
                 "reason": "load test until six",
                 "since": "2026-11-24T12:00:00Z",
                 "until": "2026-11-24T18:00:00Z",
+                "ended_by": None,
+                "ended_reason": None,
                 "state": "active",
                 "applied": True,
+                "kept": [],
             }
         }
     )
@@ -55,16 +95,19 @@ class SilenceSummary(BaseModel):
     actor: str
     reason: str
     since: datetime
-    until: datetime
+    until: datetime = Field(description="Its end, as it is now.")
+    ended_by: str | None = Field(description="Who ended or shortened it; null when it runs as long as it was made for.")
+    ended_reason: str | None
     state: Literal["active", "past"]
     applied: bool = Field(description="False while the decision is on its way.")
+    kept: list[KeptAlert] = Field(description="What was kept from people, oldest first; at most the newest 50.")
 
 
 class MutedAlert(BaseModel):
     """An alert that fires unheard since somebody decided about it: muted is not quiet."""
 
     fingerprint: str
-    kind: DecisionKind = Field(description="The decision that muted it.")
+    kind: DecisionKind = Field(description="The decision since which nobody hears of it.")
     actor: str
     reason: str
     since: datetime
@@ -77,6 +120,9 @@ class SilencePage(BaseModel):
     items: list[SilenceSummary]
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
     muted: list[MutedAlert] | None = Field(description="Of the route that was asked for; null when none was.")
+    accepted: list[MutedAlert] | None = Field(
+        description="What is the new normal of that route since somebody accepted it, until it is learned."
+    )
 
 
 def router(database: Database, guard: Guard, clock: Clock) -> APIRouter:
@@ -88,62 +134,112 @@ def router(database: Database, guard: Guard, clock: Clock) -> APIRouter:
         summary="List silences",
         responses={200: {"model": SilencePage}, **UNCHANGED, **FAULTS},
     )
-    async def silences(
+    async def list_silences(
         request: Request,
-        route: Annotated[Route | None, Query(description="Only of this route, and what it mutes.")] = None,
+        route: Annotated[ToldRoute | None, Query(description="Only of this route, and what it mutes.")] = None,
         state: Annotated[Literal["active", "past"] | None, Query(description="Only these.")] = None,
         cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
         limit: Annotated[int, Query(description="How many at most.", ge=1, le=MOST)] = PAGE,
     ) -> Response:
-        """Silences that hold and that have ended. `POST /v1/decisions` with the kind `silence` makes one.
-
-        Nobody can end one early: it ends at its time. Give it a short one, and another when it is over.
-        """
+        """Silences that hold and that have ended, each with what it kept from people."""
         seen, now = visible_globs(who(request), route), clock()
         after = None if cursor is None else place_of(cursor)
         wanted = DecisionFilter(seen, kinds=("silence",))
-        found = await query_store(database, decisions.page, wanted, after, MOST_SILENCES)
-        kept = [one for one in found if state in (None, silence_state(one, now))]
-        following = cursor_of(*kept[limit - 1].place) if len(kept) > limit else None
-        if following is None and len(found) == MOST_SILENCES:
+        found = await query_store(database, decisions.page, wanted, after, _READ_AT_ONCE)
+        as_they_are = await query_store(database, silences.by_id, [one.id for one in found])
+        pairs = [(one, as_they_are.get(one.id) or _made(one)) for one in found]
+        kept = [(one, silence) for one, silence in pairs if state in (None, _state(silence, now))]
+        following = cursor_of(*kept[limit - 1][0].place) if len(kept) > limit else None
+        if following is None and len(found) == _READ_AT_ONCE:
             following = cursor_of(*found[-1].place)
-        muted = None
+        held_back = await query_store(database, silences.kept_by, [one.id for one, _ in kept[:limit]])
+        items = [_shown(one, silence, held_back.get(one.id, ()), now) for one, silence in kept[:limit]]
+        told: dict[str, Any] = {"items": items, "next": following, "muted": None, "accepted": None}
         if route is not None:
-            muted = []
-            if seen:
-                muted = [_mute(one) for one in await query_store(database, muted_alerts, route, now)]
-        return tagged(request, {"items": [_shown(one, now) for one in kept[:limit]], "next": following, "muted": muted})
+            mutes = await query_store(database, muted_alerts, route, now) if seen else ()
+            told["muted"] = [_mute(one) for one in mutes if not one.is_accepted]
+            told["accepted"] = [_mute(one) for one in mutes if one.is_accepted]
+        return tagged(request, told)
 
     return made
 
 
-def silence_state(one: RecordedDecision, now: datetime) -> Literal["active", "past"]:
-    """Whether the silence holds."""
-    return "active" if now < one.decision.until else "past"
+def posting_router(writer: DecisionWriter, database: Database, guard: Guard, budget: BodyBudget) -> APIRouter:
+    """The paths that make and end silences, for those whom `guard` lets operate."""
+    made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
+
+    @made.post(
+        "/silences",
+        status_code=202,
+        summary="Silence a route",
+        openapi_extra=_body_of(NewSilence, {"route": "support-bot/prod", "hours": 4, "reason": "load test until six"}),
+        responses=POST_RESPONSES,
+    )
+    async def add(request: Request) -> Response:
+        """Tell nobody of a route's alerts, or of one of them, for some hours: the decision `silence`."""
+        with budget.share() as share:
+            asked = await read_model(request, share, NewSilence)
+        given = dict(asked)
+        expires = writer.clock() + timedelta(hours=given.pop("hours"))
+        return await write_draft(
+            writer, database, DecisionDraft(kind="silence", expires=expires, **given), who(request)
+        )
+
+    @made.post(
+        "/silences/{id}/end",
+        status_code=202,
+        summary="End or shorten a silence",
+        openapi_extra=_body_of(SilenceEnd, {"hours": None, "reason": "the load test is over"}),
+        responses={404: {"model": ProblemBody, "description": "There is no such silence."}, **POST_RESPONSES},
+    )
+    async def end(request: Request, id: str) -> Response:
+        """Have people told again: of what still stands within a minute, and of what comes: `end_silence`."""
+        with budget.share() as share:
+            asked = await read_model(request, share, SilenceEnd)
+        caller = who(request)
+        wanted = DecisionFilter(visible_globs(caller), kinds=("silence",), id=id)
+        found = await query_store(database, decisions.page, wanted, None, 1) if is_id(id) else ()
+        if not found:
+            raise Problem(404, "there is no such silence; GET /v1/silences lists them")
+        silence = found[0].decision
+        draft = DecisionDraft(
+            kind="end_silence",
+            route=silence.route,
+            incident=silence.incident,
+            silence=id,
+            actor=asked.actor,
+            reason=asked.reason,
+            expires=None if asked.hours is None else writer.clock() + timedelta(hours=asked.hours),
+        )
+        return await write_draft(writer, database, draft, caller)
+
+    return made
 
 
-def muted_alerts(connection: Connection, route: str, now: datetime) -> tuple[Mute, ...]:
-    """What fires unheard on the route since people decided about it."""
-    stored = step_states.load(connection, _STEP, route)
-    try:
-        return () if stored is None else unpack(AlertState, stored[1]).muted(now)
-    except CodecError:  # of another version: its worker writes it anew
-        return ()
+def _body_of(record: type[Part], example: dict[str, Any]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{record.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
 
 
-def _shown(one: RecordedDecision, now: datetime) -> dict[str, Any]:
-    made = one.decision
+def _made(one: RecordedDecision) -> Silence:
+    """A silence that is on its way."""
+    (silence,) = silences_of([one.decision])
+    return silence
+
+
+def _state(one: Silence, now: datetime) -> Literal["active", "past"]:
+    return "active" if one.holds(now) else "past"
+
+
+def _shown(one: RecordedDecision, silence: Silence, kept: Sequence[KeptNotification], now: datetime) -> dict[str, Any]:
+    names = ("id", "route", "fingerprint", "incident", "actor", "reason", "ended_by", "ended_reason")
     return {
-        "id": one.id,
-        "route": made.route,
-        "fingerprint": made.fingerprint,
-        "incident": made.incident,
-        "actor": made.actor,
-        "reason": made.reason,
-        "since": iso(made.ts),
-        "until": iso(made.until),
-        "state": silence_state(one, now),
+        **{name: getattr(silence, name) for name in names},
+        "since": iso(silence.since),
+        "until": iso(silence.until),
+        "state": _state(silence, now),
         "applied": one.applied,
+        "kept": [{"incident": k.incident, "text": k.text, "ts": iso(k.ts), "state": k.state} for k in kept],
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -46,13 +46,13 @@ class SlackActions:
 
     Attributes:
         secret: the app's signing secret. incident: the incident of an id, as it stands.
-        decide: records one decision; raises TooLate with the reason if it would change nothing.
+        decide: records what a press decides, all or nothing; raises TooLate with the reason if it changes nothing.
         clock: the wall clock. actor: who that is for us; None refuses.
     """
 
     secret: str
     incident: Callable[[str], Awaitable[Incident | None]]
-    decide: Callable[[Decision], Awaitable[None]]
+    decide: Callable[[Sequence[Decision]], Awaitable[None]]
     clock: Callable[[], datetime]
     actor: Callable[[Press], str | None] = actor_by_name
     _requests: RecentKeys = field(default_factory=RecentKeys)
@@ -98,8 +98,7 @@ class SlackActions:
         incident = await self.incident(press.value.incident)
         late = too_late(press, incident)
         if late is None and incident is not None:
-            for decision in decisions_of(press, incident, actor):
-                await self.decide(decision)
+            await self.decide(decisions_of(press, incident, actor))
         return late
 
 

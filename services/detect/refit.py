@@ -1,0 +1,138 @@
+"""A route's state after exchanges were erased: not among its candidates, nor in what was learned of them. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from detectors.protocol import Baseline, Rows
+from schemas.base import hash16
+from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
+from services.detect.baseline import collect_candidates
+from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned, joined_rows
+from services.monitor import BaselinePolicy
+
+_HOUR: Final = 3600.0
+_HALF: Final = np.dtype("<f2")
+
+
+def without_candidates(state: DetectState, ids: Collection[str]) -> tuple[DetectState, int]:
+    """The state without these exchanges among its candidates, and how many those were."""
+    gone, kept = 0, {}
+    for who, candidates in state.candidates.items():
+        kept[who], n = _without(candidates, ids)
+        gone += n
+    return (replace(state, candidates=kept), gone) if gone else (state, 0)
+
+
+def _without(candidates: Candidates, ids: Collection[str]) -> tuple[Candidates, int]:
+    chunks, hours, gone = [], dict(candidates.hours), 0
+    for chunk in candidates.chunks:
+        stays = np.array([id not in ids for id in chunk.ids], dtype=bool)
+        for ts in chunk.ts[~stays]:
+            hour = int(ts // _HOUR)
+            hours[hour] = max(hours.get(hour, 0) - 1, 0)
+        gone += int((~stays).sum())
+        left = chunk if stays.all() else chunk.take(np.flatnonzero(stays))
+        if len(left):
+            chunks.append(left)
+    return (
+        (replace(candidates, chunks=tuple(chunks), n=candidates.n - gone, hours=hours), gone)
+        if gone
+        else (
+            candidates,
+            0,
+        )
+    )
+
+
+def rows_of(stored: Sequence[Mapping[str, Any]], dimensions: Sequence[str]) -> Rows:
+    """Score rows as they stand in the database, as detectors take them; they are answered and embedded."""
+    tags = [json.loads(row["tags"]) for row in stored]
+    signals = [json.loads(row["signals"]) for row in stored]
+    names = sorted({name for told in signals for name in told})
+    return Rows(
+        index=np.array([row["event_index"] for row in stored], np.int64),
+        ts=np.array([row["ts"].timestamp() for row in stored]),
+        prompt=_vectors([row["prompt_vec"] for row in stored], VECTOR_WIDTH),
+        response=_vectors([row["response_vec"] for row in stored], VECTOR_WIDTH),
+        style=_vectors([row["style"] for row in stored], STYLE_WIDTH),
+        embedded=np.ones(len(stored), bool),
+        answered=np.ones(len(stored), bool),
+        signals={name: np.array([_number(told.get(name)) for told in signals]) for name in names},
+        slices={
+            dimension: tuple(one.get(dimension.removeprefix("tags.")) for one in tags)
+            for dimension in dimensions
+            if dimension.startswith("tags.")
+        },
+        ids=tuple(row["id"] for row in stored),
+    )
+
+
+def _vectors(stored: Sequence[bytes], width: int) -> Any:
+    return np.array([np.frombuffer(one, _HALF) for one in stored], np.float16).reshape(len(stored), width)
+
+
+def _number(told: Any) -> float:
+    return float("nan") if told is None or told[0] is None else float(told[0])
+
+
+def baseline_rows(route: str, pinned: Pinned, rows: Rows, untimed: Any, policy: BaselinePolicy) -> Rows | None:
+    """The rows of which the baseline was made, found among stored ones by its id; None when they are not all there.
+
+    Args:
+        route: of the baseline.
+        pinned: the baseline.
+        rows: stored rows of its identity up to where it was complete, in order.
+        untimed: (n,) the row has no time of its own.
+        policy: by which candidates are chosen.
+    """
+    policy = replace(policy, size=pinned.n)
+    for start in range(len(rows)):
+        if not _may_begin(route, pinned, rows, start):
+            continue
+        where = np.arange(start, len(rows))
+        taken = collect_candidates(
+            {}, rows.take(where), [pinned.identity] * len(where), untimed[where], policy, until_complete=False
+        ).candidates
+        if not taken:
+            return None
+        found = joined_rows(taken[pinned.identity].chunks, policy.size)
+        # Fewer than were learned of: some were erased before. Which is the first and the last is bound by the id.
+        if len(found) <= pinned.n and _id(route, pinned, found.ids[0], found.ids[-1]) == pinned.id:
+            return found
+    return None
+
+
+def _may_begin(route: str, pinned: Pinned, rows: Rows, start: int) -> bool:
+    """Whether a baseline of this id can begin there: it ended with the last row, or it began with the very first."""
+    return start == 0 or _id(route, pinned, rows.ids[start], rows.ids[-1]) == pinned.id
+
+
+def _id(route: str, pinned: Pinned, first: str, last: str) -> str:
+    return hash16([route, pinned.identity, pinned.event_index, first, last, pinned.n, round(pinned.arl, 6)])
+
+
+def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState:
+    """The state with its baseline learned from these rows alone, under its old id; what is held against it begins anew.
+
+    Evidence was gathered along the axes of the old one: it means nothing to the new one.
+    """
+    assert state.pinned is not None
+    baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl)
+    with threadpool_limits(1, user_api="blas"):
+        made = {one.spec.name: one.fit(baseline) for one in plan.detectors if one.learns}
+    keys = [key for key in state.watch.running if key.partition("/")[0] in made]
+    watch = state.watch
+    began = {**watch.restarts, **dict.fromkeys(keys, state.intake.count)}
+    firing = tuple(key for key in watch.firing if key.partition("|")[0] not in made)
+    blind = {key: why for key, why in watch.blind.items() if key.partition("|")[0] not in made}
+    running = {key: value for key, value in watch.running.items() if key not in keys}
+    since, suspect = (watch.since, watch.suspect) if firing else (None, None)
+    watch = replace(watch, running=running, firing=firing, blind=blind, restarts=began, since=since, suspect=suspect)
+    return replace(state, pinned=replace(state.pinned, artefacts=made), watch=watch)

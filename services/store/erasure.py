@@ -1,0 +1,285 @@
+"""What is stored of a person, a conversation or one exchange, deleted wherever the store holds it.
+
+Detect's rows and artefacts are not known here (`services/detect/refit.py`), and incidents are derived again by record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, cast
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select, update
+from sqlmodel import Field
+
+from schemas.alert import Alert
+from schemas.decision import Decision
+from schemas.fact import Fact
+from services.store import audit_log, journal, routes, secret_keys
+from services.store.dialect import upsert
+from services.store.samples import SampleRow
+from services.store.scores import ScoreRow
+from services.store.tables import Base, UtcDateTime, all_metadata, key_of, table
+
+
+class ErasureRow(Base, table=True):
+    """That a subject was erased: so that what is still under way to the database is not written any more.
+
+    `digest` is of the subject's name under a key of this database; both go after a week, when the topics have nothing
+    of that time any more.
+    """
+
+    __tablename__ = "erasures"
+    digest: str = Field(primary_key=True)
+    erased_at: datetime = Field(sa_type=cast(Any, UtcDateTime))
+
+
+SubjectKind = Literal["user", "conversation", "id"]
+ERASED: Final = "(erased)"
+REMEMBERED: Final = timedelta(days=8)
+KEY: Final = "erasure"
+_ERASURES, _SAMPLES, _SCORES = table(ErasureRow), table(SampleRow), table(ScoreRow)
+_TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "run_answers": ("payload",),
+    "runs": ("payload",),
+    "decisions_outbox": ("payload",),
+    "outbox": ("payload",),
+}
+"""Table -> columns of JSON that people's words may stand in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose data goes: all exchanges of a user or a conversation, or one exchange. `names` are its spellings."""
+
+    kind: SubjectKind
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlace:
+    """One exchange of the subject as score rows have it."""
+
+    route: str
+    id: str
+    identity: str
+    event_index: int
+
+
+@dataclass(slots=True)
+class Erased:
+    """What an erasure found, and did.
+
+    Attributes:
+        ids: route -> ids of the subject's exchanges. places: those of which a score row stood there.
+        rows: table -> rows that were deleted or changed. derived: routes whose incidents are to be derived again.
+    """
+
+    ids: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    places: list[StoredPlace] = field(default_factory=list)
+    rows: Counter[str] = field(default_factory=Counter)
+    derived: set[str] = field(default_factory=set)
+
+
+def find(connection: Connection, subject: Subject) -> Erased:
+    """The exchanges of the subject that are stored."""
+    found = Erased()
+    names = ("route", "id", "identity", "event_index")
+    for row in connection.execute(select(*(_SCORES.c[name] for name in names)).where(_of(_SCORES, subject))):
+        found.places.append(StoredPlace(*row))
+        found.ids[row.route].add(row.id)
+    for row in connection.execute(select(_SAMPLES.c.route, _SAMPLES.c.id).where(_of(_SAMPLES, subject))):
+        found.ids[row.route].add(row.id)
+    return found
+
+
+def erase(connection: Connection, subject: Subject, found: Erased, now: datetime) -> None:
+    """Delete it, and what names it; the transaction has locked the routes of `found`."""
+    for what in (_SAMPLES, _SCORES):
+        _count(found, what.name, connection.execute(delete(what).where(_of(what, subject))).rowcount)
+        for route, ids in found.ids.items():
+            for some in _parts(sorted(ids)):
+                gone = delete(what).where(what.c.route == route, what.c.id.in_(some))
+                _count(found, what.name, connection.execute(gone).rowcount)
+    all_metadata()
+    ids = {id for some in found.ids.values() for id in some}
+    for route in sorted(found.ids):
+        _erase_readings(connection, route, ids, found)
+    _erase_facts(connection, subject, ids, now, found)
+    for thing, columns in _TEXTS.items():
+        _erase_texts(connection, thing, columns, subject.names, found)
+    _erase_states(connection, ids, found)
+    _remember(connection, subject, now)
+
+
+def _of(what: Table, subject: Subject) -> ColumnElement[bool]:
+    names = [key_of(name) for name in subject.names] if subject.kind == "user" else list(subject.names)
+    return what.c[subject.kind].in_(names)
+
+
+def _erase_readings(connection: Connection, route: str, names: set[str], found: Erased) -> None:
+    readings = Base.metadata.tables["readings"]
+    query = select(readings.c.id, readings.c.payload).where(readings.c.route == route)
+    changed = [
+        (row.id, new)
+        for row in connection.execute(query).all()
+        if (new := without(row.payload, names, said=False)) is not None
+    ]
+    for id, payload in changed:
+        connection.execute(update(readings).where(readings.c.id == id).values(payload=payload))
+    _count(found, "readings", len(changed))
+
+
+def _erase_facts(connection: Connection, subject: Subject, ids: set[str], now: datetime, found: Erased) -> None:
+    """Alerts without the exchanges that they name, decisions without the words that name the subject."""
+    for route in sorted(routes.names(connection)):
+        told = journal.numbered_facts(connection, route)
+        new = {
+            seq: other for seq, fact in told.items() if (other := _fact_without(fact, ids, subject.names)) is not None
+        }
+        if new:
+            found.derived.add(route)
+            journal.erase_facts(connection, route, new, now)
+            audit_log.forget_content(connection, "routes", [(route,)])
+            _count(found, "journal", len(new))
+
+
+def _fact_without(fact: Fact, ids: set[str], names: Sequence[str]) -> Fact | None:
+    """The fact without these names; None where it has none of them."""
+    if isinstance(fact, Alert) and ids.intersection(fact.exemplars):
+        return fact.model_copy(update={"exemplars": tuple(id for id in fact.exemplars if id not in ids)})
+    if isinstance(fact, Decision):
+        told = {name: _said(getattr(fact, name), names) for name in ("reason", "actor")}
+        if any(told[name] != getattr(fact, name) for name in told):
+            return fact.model_copy(update=told)
+    return None
+
+
+def _erase_texts(
+    connection: Connection, thing: str, columns: Sequence[str], names: Sequence[str], found: Erased
+) -> None:
+    what = Base.metadata.tables[thing]
+    for column in columns:
+        holds = or_(*(what.c[column].contains(json.dumps(name)[1:-1], autoescape=True) for name in names))
+        for row in connection.execute(select(*what.primary_key, what.c[column]).where(holds)).all():
+            *key, text = row
+            new = without(text, names)
+            if new is None:
+                continue
+            if thing in audit_log.COVERED:
+                audit_log.guard(connection, thing, [tuple(key)])
+            this = and_(*(one == value for one, value in zip(what.primary_key, key, strict=True)))
+            connection.execute(update(what).where(this).values({column: new}))
+            if thing in audit_log.COVERED:
+                audit_log.note(connection, thing, [tuple(key)])
+                audit_log.forget_content(connection, thing, [tuple(key)])
+            _count(found, thing, 1)
+
+
+def _erase_states(connection: Connection, names: set[str], found: Erased) -> None:
+    """Running states name the last exchanges of a stream. The new version makes whoever holds the old one load it."""
+    states = Base.metadata.tables["states"]
+    for row in connection.execute(select(states).with_for_update()).mappings().all():
+        tree = msgspec.msgpack.decode(row["blob"])
+        new = _walked(tree, names, said=False)
+        if new == tree:
+            continue
+        this = (states.c.step == row["step"], states.c.route == row["route"])
+        blob = msgspec.msgpack.encode(new)
+        connection.execute(update(states).where(*this).values(version=row["version"] + 1, blob=blob))
+        _count(found, "states", 1)
+
+
+def without(text: str, names: Collection[str], *, said: bool = True) -> str | None:
+    """JSON text without these names, None where it has none of them.
+
+    A name that is all of a value is replaced; with `said` also one that stands in what a person or a model said.
+    """
+    tree = json.loads(text)
+    new = _walked(tree, names, said=said)
+    return None if new == tree else json.dumps(new, ensure_ascii=False, separators=(",", ":"))
+
+
+def _walked(tree: Any, names: Collection[str], key: str = "", *, said: bool) -> Any:
+    """Keys are of records, never of people: they stay."""
+    if isinstance(tree, str):
+        if said and key in _WORDS:
+            return _said(tree, names)
+        return ERASED if key != "route" and tree in names else tree
+    if isinstance(tree, dict):
+        return {name: _walked(value, names, str(name), said=said) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_walked(value, names, key, said=said) for value in tree]
+    return _record(tree, names) if isinstance(tree, bytes) and tree.startswith(b"{") else tree
+
+
+def _record(stored: bytes, names: Collection[str]) -> bytes:
+    """A record inside a stored state (`codec` writes it as JSON), without the names."""
+    try:
+        new = without(stored.decode(), names, said=False)
+    except ValueError:
+        return stored
+    return stored if new is None else new.encode()
+
+
+_WORDS: Final = frozenset({"text", "reason", "actor", "prompt", "response", "content", "answer", "details"})
+_SHORTEST: Final = 4
+
+
+def _said(text: str, names: Collection[str]) -> str:
+    """A name that is all of the text, or stands in it as words of its own, is replaced.
+
+    Of very short ones only the former: `a` is a word.
+    """
+    if text in names:
+        return ERASED
+    for name in names:
+        if len(name) >= _SHORTEST and name in text:
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", ERASED, text)
+    return text
+
+
+def _remember(connection: Connection, subject: Subject, now: datetime) -> None:
+    connection.execute(delete(_ERASURES).where(_ERASURES.c.erased_at < now - REMEMBERED))
+    key = secret_keys.ensure(connection, KEY, "", lambda: secrets.token_bytes(32), now)
+    rows = [{"digest": _digest(key, subject.kind, name), "erased_at": now} for name in subject.names]
+    upsert(connection, _ERASURES, rows)
+
+
+ErasedTest = Callable[[Mapping[str, str | None], datetime], bool]
+
+
+def still_erased(connection: Connection) -> ErasedTest | None:
+    """Whether an exchange with these names and time is of a subject that was erased after it; None if none ever was."""
+    digests = {row.digest: row.erased_at for row in connection.execute(select(_ERASURES))}
+    if not digests:
+        return None
+    key = secret_keys.load(connection, KEY, "")
+    assert key is not None
+
+    def test(names: Mapping[str, str | None], ts: datetime) -> bool:
+        held = (digests.get(_digest(key, kind, name)) for kind, name in names.items() if name is not None)
+        return any(at is not None and ts <= at for at in held)
+
+    return test
+
+
+def _digest(key: bytes, kind: str, name: str) -> str:
+    return hmac.new(key, f"{kind}|{key_of(name)}".encode(), hashlib.sha256).hexdigest()
+
+
+def _count(found: Erased, thing: str, n: int) -> None:
+    if n > 0:
+        found.rows[thing] += n
+
+
+def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + 500] for start in range(0, len(ids), 500))

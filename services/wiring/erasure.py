@@ -1,0 +1,160 @@
+"""Erasure across the rooms, in one transaction: the store's rows, detect's baselines, record's incidents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy import Connection
+
+from detectors import registered
+from detectors.protocol import Rows
+from services.detect import refit
+from services.detect.serialization import pack_artefacts
+from services.detect.state import DetectionPlan, DetectState, Pinned
+from services.monitor import RoutePolicy
+from services.record.recorder import derive
+from services.store import audit_log, baselines, erasure, incidents, journal, routes, scores
+from services.store.engine import Database
+from services.store.erasure import StoredPlace, Subject
+from services.stream.stateful import DetectStateStore, RouteState
+
+Policy = Callable[[str], RoutePolicy]
+LEAST_ROWS = 50
+"""Fewer exchanges than this are no baseline."""
+
+
+@dataclass(slots=True)
+class ErasureReport:
+    """What an erasure did: rows by table, and ids of baselines by what became of them."""
+
+    exchanges: int
+    rows: Counter[str]
+    refitted: list[str] = field(default_factory=list)
+    discarded: list[str] = field(default_factory=list)
+    not_refitted: list[str] = field(default_factory=list)
+
+
+class _Undone(Exception):  # noqa: N818
+    """Gives a dry run's transaction up."""
+
+
+def erase(database: Database, policy: Policy, subject: Subject, now: datetime, *, dry: bool = False) -> ErasureReport:
+    """Erase a subject, all of it or, when something raises or the run is a `dry` one, nothing.
+
+    What is under way on topics is kept out of the database when it comes. A worker that holds a state from before
+    loads it again.
+
+    Raises:
+        StoreError: if a reader kept the files from being written anew; what was erased is erased, run it again.
+    """
+    made: list[ErasureReport] = []
+
+    def work(connection: Connection) -> None:
+        made.append(_erase(connection, policy, subject, now))
+        if dry:
+            raise _Undone
+
+    try:
+        database.transact(work)
+    except _Undone:
+        return made[-1]
+    database.scrub()
+    return made[-1]
+
+
+def _erase(connection: Connection, policy: Policy, subject: Subject, now: datetime) -> ErasureReport:
+    found = erasure.find(connection, subject)
+    routes.lock(connection, found.ids)
+    learned = {route: _learned(connection, policy, route, found.places) for route in sorted(found.ids)}
+    report = ErasureReport(sum(len(ids) for ids in found.ids.values()), found.rows)
+    erasure.erase(connection, subject, found, now)
+    for route, ids in sorted(found.ids.items()):
+        _without_rows(connection, policy, route, ids, learned[route], report)
+        _discard_old(connection, route, found.places, report)
+    for route in sorted(found.derived):
+        before = [(one.id,) for one in incidents.find(connection, route)]
+        derive(connection, route, journal.facts(connection, route))
+        audit_log.forget_content(connection, "incidents", before)
+        found.rows["incidents"] += len(before)
+    told = {"kind": subject.kind, "rows": dict(found.rows), "refitted": report.refitted}
+    told |= {"discarded": report.discarded, "not_refitted": report.not_refitted}
+    audit_log.act(connection, audit_log.ERASURES, [now.isoformat()], told)
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """The baseline of a route that may hold what is erased, and the rows it was made of, where they are all stored."""
+
+    pinned: Pinned
+    rows: Rows | None
+
+
+def _learned(connection: Connection, policy: Policy, route: str, places: Sequence[StoredPlace]) -> _Learned | None:
+    """Looked for before anything is deleted; None where the baseline cannot hold any of it."""
+    state = _store().load(connection, route).now
+    pinned, own = state.pinned, policy(route)
+    if pinned is None or not _may_hold(places, route, pinned.identity, pinned.event_index):
+        return None
+    stored = scores.learnable(connection, route, pinned.identity, pinned.event_index)
+    rows = refit.rows_of(stored, own.slices)
+    untimed = np.array(["no_ts" in row["flags"] for row in stored], dtype=bool)
+    return _Learned(pinned, refit.baseline_rows(route, pinned, rows, untimed, own.baseline))
+
+
+def _without_rows(
+    connection: Connection, policy: Policy, route: str, ids: set[str], learned: _Learned | None, report: ErasureReport
+) -> None:
+    store = _store()
+    kept = store.load(connection, route)
+    state, n = refit.without_candidates(kept.now, ids)
+    if n:
+        report.rows["candidates"] += n
+    refits = False
+    if learned is not None:
+        rest = None
+        if learned.rows is not None and ids.isdisjoint(learned.rows.ids):
+            learned = None  # chosen from the same time, but not into the baseline
+        elif learned.rows is not None:
+            rest = learned.rows.take(np.array([i for i, id in enumerate(learned.rows.ids) if id not in ids], np.int64))
+        if rest is not None and len(rest) >= LEAST_ROWS:
+            state = refit.refitted(DetectionPlan(registered(), policy(route)), state, rest)
+            refits = True
+        elif learned is not None:
+            report.not_refitted.append(learned.pinned.id)
+    if state is not kept.now:
+        _save(connection, route, kept, state, refits=refits)
+    if refits and state.pinned is not None:
+        report.refitted.append(state.pinned.id)
+
+
+def _save(
+    connection: Connection, route: str, kept: RouteState[DetectState], state: DetectState, *, refits: bool
+) -> None:
+    _store().save(connection, route, RouteState(state, kept.saved, kept.version))
+    if refits and state.pinned is not None:
+        baselines.rewrite(connection, state.pinned.id, pack_artefacts(state.pinned))
+
+
+def _discard_old(connection: Connection, route: str, places: Sequence[StoredPlace], report: ErasureReport) -> None:
+    """The artefacts of earlier baselines, where they may hold what is erased: nothing is held against them."""
+    current = _store().load(connection, route).now.pinned
+    for change in baselines.pinnings(connection, [route], None, 10_000):
+        if change.baseline is None or (current is not None and change.baseline == current.id):
+            continue
+        if _may_hold(places, route, change.to_identity, change.event_index) and baselines.discard(
+            connection, change.baseline
+        ):
+            report.discarded.append(change.baseline)
+
+
+def _may_hold(places: Sequence[StoredPlace], route: str, identity: str, until: int) -> bool:
+    return any(one.route == route and one.identity == identity and one.event_index <= until for one in places)
+
+
+def _store() -> DetectStateStore:
+    return DetectStateStore(registered())

@@ -1,0 +1,60 @@
+"""What an erasure did, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from services.wording.numbers import count
+
+_THINGS: Final[Mapping[str, str]] = {
+    "samples": "texts of exchanges",
+    "score_rows": "scored exchanges, with their vectors",
+    "readings": "readings that named them",
+    "journal": "facts that named them",
+    "incidents": "incidents told again without them",
+    "states": "running states that named them",
+    "candidates": "exchanges on their way into a baseline",
+    "runs": "runs of suites",
+    "run_answers": "answers of runs under way",
+    "decisions_outbox": "decisions that named them",
+    "outbox": "notifications that named them",
+}
+_FILES: Final = "Files that commands wrote (capture, score, replay --json) and backups are yours to delete."
+_TOPICS: Final = (
+    "Topics keep what was published for as long as their retention says; what still comes of it is left out."
+)
+_POSTGRES: Final = (
+    "PostgreSQL: run VACUUM FULL on these tables, or old row versions stay in their files until they are reused."
+)
+
+
+def thing(name: str) -> str:
+    """Rows of a table, as people call them."""
+    return _THINGS.get(name, name)
+
+
+def heading(n: int, dry: bool) -> str:
+    """How many exchanges it was about."""
+    return f"{count(n, 'exchange')} {'would be' if dry else 'were' if n != 1 else 'was'} erased"
+
+
+def baselines(refitted: int, discarded: int, not_refitted: int) -> Iterator[str]:
+    """What became of what was learned from them."""
+    if refitted:
+        yield f"{count(refitted, 'baseline')} learned again without them: what is held against it begins anew"
+    if discarded:
+        yield f"{count(discarded, 'earlier baseline')} deleted"
+    if not_refitted:
+        yield (
+            f"{count(not_refitted, 'baseline')} could not be learned again: too few of its exchanges are stored. "
+            "It holds means and directions, no text; accept a new baseline to be rid of it"
+        )
+
+
+def elsewhere(database: str) -> Iterator[str]:
+    """What this command does not reach."""
+    yield _TOPICS
+    yield _FILES
+    if database == "postgresql":
+        yield _POSTGRES
