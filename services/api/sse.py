@@ -26,6 +26,7 @@ class Listener:
 
     sees: Callable[[str], bool]
     everything: bool
+    name: str | None = None
     changed: set[str] = field(default_factory=set)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -48,13 +49,20 @@ class LiveUpdates:
 
     Args:
         look: the marks of all routes; cheap, since it is asked every `every` seconds.
-        most: how many may listen. beat: seconds between two signs of life; who asks is looked at again with each.
+        most: how many may listen. each: how many of them with one key. beat: seconds between two signs of
+            life; who asks is looked at again with each.
     """
 
     def __init__(
-        self, look: Callable[[], ChangeMarks], *, most: int = 100, every: float = 1.0, beat: float = 15.0
+        self,
+        look: Callable[[], ChangeMarks],
+        *,
+        most: int = 100,
+        each: int = 20,
+        every: float = 1.0,
+        beat: float = 15.0,
     ) -> None:
-        self._look, self._most, self._every, self._beat = look, most, every, beat
+        self._look, self._most, self._each, self._every, self._beat = look, most, each, every, beat
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
@@ -75,7 +83,7 @@ class LiveUpdates:
 
         There are none where too many listen, which `check` says before.
         """
-        if self._is_full():
+        if self._refusal(who) is not None:
             return
         now = asyncio.get_running_loop().time
         async with self._listening(who) as listener:
@@ -93,21 +101,25 @@ class LiveUpdates:
                 elif not self._closed.is_set():
                     yield f"event: changed\ndata: {listener.take()}\n\n"
 
-    def check(self) -> None:
+    def check(self, who: Principal) -> None:
         """That one more may listen.
 
         Raises:
-            Problem: 503 if too many do, or the server stops.
+            Problem: 503 if too many do, or the server stops; 429 if too many do with this key.
         """
-        if self._is_full():
-            raise Problem.later(f"{self._most} pages are live already; this one shows what was when it was loaded")
+        if (refusal := self._refusal(who)) is not None:
+            raise refusal
 
-    def _is_full(self) -> bool:
-        return self._closed.is_set() or len(self._listeners) >= self._most
+    def _refusal(self, who: Principal) -> Problem | None:
+        if self._closed.is_set() or len(self._listeners) >= self._most:
+            return Problem.later(f"{self._most} pages are live already; this one shows what was when it was loaded")
+        if sum(one.name == who.name for one in self._listeners) >= self._each:
+            return Problem.later(f"{self._each} pages are live with this key already; close one of them", 429)
+        return None
 
     @asynccontextmanager
     async def _listening(self, who: Principal) -> AsyncIterator[Listener]:
-        listener = Listener(who.sees, who.sees_all)
+        listener = Listener(who.sees, who.sees_all, who.name)
         self._listeners.add(listener)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch(), name="live")

@@ -18,6 +18,8 @@ REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 LONGEST_BYTES: Final = 1024 * 1024
 KEPT_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 64
+MAX_VALUES: Final = 400_000
+"""Lists, objects, numbers and texts of one record: 4 MiB of `[],` would become 200 of objects."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _INVALID: Final = re.compile("[\x00\ud800-\udfff]")
@@ -81,6 +83,37 @@ def _children(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
+_STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[][{},]', re.DOTALL)
+_MARKS: Final = 6 * MAX_VALUES
+_DEEP: Final = f"nested more than {MAX_DEPTH} levels deep; send flatter JSON"
+_MANY: Final = f"more than {MAX_VALUES:,} values; send text, not structure"
+
+
+def may_hold_too_many(text: str) -> bool:
+    """Whether JSON `text` could hold more than `MAX_VALUES` (cheap, errs towards yes: texts hold commas too)."""
+    return text.count("[") + text.count("{") + text.count(",") >= MAX_VALUES
+
+
+def excess(text: str, start: int = 0) -> str | None:
+    """What is too much of the JSON value that begins at `start`, or None; nothing is built to find out."""
+    values, depth = 1, 0
+    for marks, found in enumerate(_STRUCTURE.finditer(text, start)):
+        mark = found[0]
+        if mark in "[{":
+            values, depth = values + 1, depth + 1
+        elif mark in "]}":
+            depth -= 1
+        elif mark == ",":
+            values += 1
+        if depth > MAX_DEPTH:
+            return _DEEP
+        if values > MAX_VALUES or marks > _MARKS:
+            return _MANY
+        if depth <= 0:
+            return None
+    return None
+
+
 def truncate_text(text: str) -> str:
     """`text`, or its first 256 KiB of UTF-8 when it is over 1 MiB; never cuts inside a character."""
     if len(text) * _WIDEST_CHARACTER <= LONGEST_BYTES:
@@ -89,9 +122,6 @@ def truncate_text(text: str) -> str:
     if len(encoded) <= LONGEST_BYTES:
         return text
     return encoded[:KEPT_BYTES].decode(errors="ignore")
-
-
-_DEEP: Final = f"record: nested more than {MAX_DEPTH} levels deep; send flatter JSON"
 
 
 class _NotFiniteError(ValueError):
@@ -118,8 +148,11 @@ def parse(text: str) -> Any:
     """The value of JSON `text`; of a key that is written twice the last one counts.
 
     Raises:
-        FormatError: if it is not JSON, nested more than 64 deep, or holds NaN, Infinity or a number beyond 1e308.
+        FormatError: if it is not JSON, nested more than 64 deep, holds more than 400,000 values, or NaN, Infinity or a
+            number beyond 1e308.
     """
+    if may_hold_too_many(text) and (fault := excess(text)) is not None:
+        raise FormatError(f"record: {fault}")
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -129,11 +162,11 @@ def parse(text: str) -> Any:
     except _NotFiniteError:
         raise FormatError(f"{_not_finite(text)}: NaN, Infinity or beyond 1e308; send finite numbers or null") from None
     except RecursionError:
-        raise FormatError(_DEEP) from None
+        raise FormatError(f"record: {_DEEP}") from None
     except ValueError:
         raise FormatError("record: a whole number of thousands of digits; send shorter numbers") from None
     if text.count("[") + text.count("{") > MAX_DEPTH and too_deep(value):
-        raise FormatError(_DEEP)
+        raise FormatError(f"record: {_DEEP}")
     return value
 
 

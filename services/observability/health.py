@@ -12,12 +12,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
 
+from services.observability.connections import (
+    ConnectionLimits,
+    GuardedProtocol,
+    OpenConnections,
+    affordable_limits,
+)
 from services.observability.listen import listening
 from services.observability.metrics import CONTENT_TYPE, StreamMeters
 
@@ -127,7 +134,12 @@ class HealthProbes:
 
     @asynccontextmanager
     async def serve(
-        self, port: int, host: str = "127.0.0.1", app: FastAPI | None = None, grace: int = 0
+        self,
+        port: int,
+        host: str = "127.0.0.1",
+        app: FastAPI | None = None,
+        grace: int = 0,
+        limits: ConnectionLimits | None = None,
     ) -> AsyncIterator[int]:
         """Watch and answer while the block runs; yields the port, which is chosen when `port` is 0.
 
@@ -136,6 +148,7 @@ class HealthProbes:
             host: the address.
             app: what is served; the three paths alone without one.
             grace: seconds that requests have to end in when the block ends; 0 breaks them off.
+            limits: of connections; what this process can afford without them.
 
         Raises:
             InputError: if nobody can listen there.
@@ -149,6 +162,8 @@ class HealthProbes:
                 server_header=False,
                 proxy_headers=False,  # uvicorn would believe whoever asks from this machine
                 timeout_graceful_shutdown=grace or None,
+                http=partial(GuardedProtocol, OpenConnections(limits or affordable_limits())),  # type: ignore[arg-type]
+                ws="none",
             )
             server = _Server(config)
             async with self.watching():

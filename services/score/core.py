@@ -25,7 +25,7 @@ from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
 from services.score.redaction import can_redact, redact, redacted_model, redacted_name, spans_of
-from services.score.scored_text import answered, is_cut, model_of, scored_text
+from services.score.scored_text import answered, model_of, scored_text
 from services.score.style import STYLE_VERSION, style_features
 from services.signals import SIGNALS
 from services.signals.protocol import Measurement, ScoredText, Signal, Span
@@ -285,7 +285,7 @@ def _identified(received: Received) -> tuple[Exchange, str, datetime]:
 
 def _flags(seen: _ExaminedExchange) -> tuple[Flag, ...]:
     flags = list(seen.received.flags)
-    if is_cut(seen.text) and "truncated" not in flags:
+    if seen.text.cut and "truncated" not in flags:
         flags.append("truncated")
     return (*flags, *(() if seen.answered else (NO_RESPONSE,)))
 

@@ -16,26 +16,22 @@ KEPT: Final = 256 * 1024
 
 
 def scored_text(exchange: Exchange) -> ScoredText:
-    """The last user message and the content of the answer; rules also see all user and all system messages."""
+    """The last user message and the content of the answer; rules also see all user and all system messages.
+
+    Where all of it together is longer than 1 MiB, 256 KiB of each are scored: the first of prompt, answer and system
+    text, and the last of what the user said before.
+    """
     messages, answer = exchange.messages, exchange.answer
-    texts = [message.text for message in messages if message.role == USER_ROLE]
-    return ScoredText(
-        exchange=exchange,
-        answer=answer,
-        prompt=_bounded(texts[-1] if texts else ""),
-        response=_bounded(answer.content or "") if answered(answer) else "",
-        user_text="\n".join(texts),
-        system_text="\n".join(message.text for message in messages if message.role in SYSTEM_ROLES),
-    )
-
-
-def is_cut(text: ScoredText) -> bool:
-    """Whether more was said than is scored (the ingest step cuts before; this catches who comes another way)."""
-    if KEPT not in (len(text.prompt), len(text.response)):
-        return False
-    texts = [message.text for message in text.exchange.messages if message.role == USER_ROLE]
-    content = text.answer.content if answered(text.answer) else None
-    return len(text.prompt) < len(texts[-1] if texts else "") or len(text.response) < len(content or "")
+    said = [message.text for message in messages if message.role == USER_ROLE]
+    system = "\n".join(message.text for message in messages if message.role in SYSTEM_ROLES)
+    response = (answer.content or "") if answered(answer) else ""
+    prompt, user = said[-1] if said else "", "\n".join(said)
+    cut = len(user) + len(system) + len(response) > LONGEST
+    if cut:
+        earlier = "\n".join(said[:-1])[-KEPT:]
+        prompt, response, system = prompt[:KEPT], response[:KEPT], system[:KEPT]
+        user = f"{earlier}\n{prompt}" if earlier else prompt
+    return ScoredText(exchange, answer, prompt, response, user, system, cut)
 
 
 def answered(answer: Answer) -> bool:
@@ -54,9 +50,7 @@ def model_of(text: ScoredText) -> Model:
     model = text.exchange.model
     if model.system_prompt_sha256 is not None or not text.system_text:
         return model
-    hashed = hashlib.sha256(text.system_text.encode("utf-8", "surrogatepass")).hexdigest()
+    messages = text.exchange.messages
+    whole = "\n".join(one.text for one in messages if one.role in SYSTEM_ROLES) if text.cut else text.system_text
+    hashed = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
     return model.model_copy(update={"system_prompt_sha256": hashed})
-
-
-def _bounded(text: str) -> str:
-    return text if len(text) <= LONGEST else text[:KEPT]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Final, NamedTuple
 
 from schemas.spec import Spec
 from services.signals._pattern_set import PatternSet
@@ -87,36 +88,48 @@ SSN: Final = re.compile(rf"(?<![\w-]){_SSN}(?![\w-])")
 WORLD_PHONE: Final = re.compile(rf"(?<![\w+])(?:\+|00(?=[1-9][0-9]?[ -])){_WORLD_PHONE}(?![0-9])(?:x[0-9]{{1,5}})?")
 US_PHONE: Final = re.compile(rf"(?<![\w.+-])(?:001-|1[ .-])?{_US_PHONE}(?:x[0-9]{{1,5}})?(?![\w-])")
 NAMED_PHONE: Final = re.compile(
-    rf"(?<![a-z]){_PHONE_WORD}(?![a-z])[^0-9\n+(]{{0,24}}\n?{_ANY_PHONE}(?![0-9])", re.IGNORECASE
+    rf"(?=[acfmnprtw])(?<![a-z]){_PHONE_WORD}(?![a-z])[^0-9\n+(]{{0,24}}\n?{_ANY_PHONE}(?![0-9])", re.IGNORECASE
 )
-NAMED_CARD: Final = re.compile(rf"(?<![a-z]){_CARD_WORD}(?![a-z])[^0-9\n]{{0,24}}{_ANY_CARD}(?![0-9])", re.IGNORECASE)
+NAMED_CARD: Final = re.compile(
+    rf"(?=[acmv])(?<![a-z]){_CARD_WORD}(?![a-z])[^0-9\n]{{0,24}}{_ANY_CARD}(?![0-9])", re.IGNORECASE
+)
+"""The look ahead at the first letter spares trying every word at every place."""
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalValue:
-    """One personal value in a text. `sample`: documented example, placeholder or an organisation's own contact."""
+class PersonalValue(NamedTuple):
+    """One personal value in a text. `judge` says whether it is a `sample`, once somebody asks."""
 
     kind: str
     start: int
     end: int
     key: str
-    sample: bool
+    judge: Callable[[], bool]
+
+    @property
+    def sample(self) -> bool:
+        """Documented example, placeholder or an organisation's own contact."""
+        return self.judge()
+
+
+_DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
+"""Digit to the digit sum of its double."""
 
 
 def luhn(digits: str) -> bool:
     """Whether the last digit is the right Luhn check digit (ISO/IEC 7812-1)."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        number = int(digit) * (1 + place % 2)
-        total += number - 9 if number > 9 else number
+    raw = digits.encode("ascii")
+    total = sum(raw[-1::-2]) + sum(raw[-2::-2].translate(_DOUBLED)) - ord("0") * len(raw)
     return total % 10 == 0
+
+
+_AS_NUMBER: Final = {ord(letter): str(int(letter, 36)) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 def iban_valid(value: str) -> bool:
     """Whether an IBAN has its country's length and leaves 1 modulo 97 (ISO 13616)."""
     if len(value) != IBAN_LENGTH.get(value[:2]):
         return False
-    return int("".join(str(int(letter, 36)) for letter in value[4:] + value[:4])) % 97 == 1
+    return int((value[4:] + value[:4]).translate(_AS_NUMBER)) % 97 == 1
 
 
 def squeeze(value: str) -> str:
@@ -137,49 +150,54 @@ def personal_values(text: str, found: frozenset[str]) -> tuple[PersonalValue, ..
     """
     if not found:
         return ()
-    ranked = [(value, rank) for rank, form in enumerate(_FORMS) if form.name in found for value in form.find(text)]
-    groups: list[list[tuple[PersonalValue, int]]] = []
-    end = 0
-    for value, rank in sorted(ranked, key=lambda one: (one[0].start, one[1])):
-        if groups and value.start < end:
-            groups[-1].append((value, rank))
+    ranked = [
+        (value.start, rank, value)
+        for rank, form in enumerate(_FORMS)
+        if form.name in found
+        for value in form.find(text)
+    ]
+    merged: list[PersonalValue] = []
+    end = best = 0
+    for start, rank, value in sorted(ranked):
+        if start >= end:
+            merged.append(value)
+            best = rank
         else:
-            groups.append([(value, rank)])
+            first = value if rank < best else merged[-1]
+            merged[-1] = first._replace(start=merged[-1].start, end=max(end, value.end))
+            best = min(best, rank)
         end = max(end, value.end)
-    return tuple(map(_merged, groups))
-
-
-def _merged(group: list[tuple[PersonalValue, int]]) -> PersonalValue:
-    first = min(group, key=lambda one: one[1])[0]
-    return replace(first, start=min(one.start for one, _ in group), end=max(one.end for one, _ in group))
+    return tuple(merged)
 
 
 def _emails(text: str) -> Iterator[PersonalValue]:
     for match in EMAIL.finditer(text):
-        local, domain = match[1], match[2]
-        sample = bool(SAMPLE_DOMAIN.search(domain) or SAMPLE_LOCAL.search(local) or ROLE_LOCAL.search(local))
-        yield PersonalValue("email", *match.span(), match[0].lower(), sample)
+        yield PersonalValue("email", *match.span(), match[0].lower(), partial(_sample_email, match[1], match[2]))
+
+
+def _sample_email(local: str, domain: str) -> bool:
+    return bool(SAMPLE_DOMAIN.search(domain) or SAMPLE_LOCAL.search(local) or ROLE_LOCAL.search(local))
 
 
 def _ibans(text: str) -> Iterator[PersonalValue]:
     for match in IBAN.finditer(text):
         key = squeeze(match[0])
         if key.isascii() and iban_valid(key):
-            yield PersonalValue("iban", *match.span(), key, key in SAMPLE_IBANS)
+            yield PersonalValue("iban", *match.span(), key, partial(SAMPLE_IBANS.__contains__, key))
 
 
 def _cards(text: str) -> Iterator[PersonalValue]:
     for match in CARD.finditer(text):
         key = squeeze(match[0])
-        if luhn(key) and _card_prefix(key):
-            yield PersonalValue("card", *match.span(), key, _sample_card(key))
+        if _card_prefix(key) and luhn(key):
+            yield PersonalValue("card", *match.span(), key, partial(_sample_card, key))
 
 
 def _named_cards(text: str) -> Iterator[PersonalValue]:
     for match in NAMED_CARD.finditer(text):
         key = squeeze(match[1])
         if luhn(key):
-            yield PersonalValue("card", *match.span(1), key, _sample_card(key))
+            yield PersonalValue("card", *match.span(1), key, partial(_sample_card, key))
 
 
 def _sample_card(key: str) -> bool:
@@ -205,15 +223,21 @@ def _social_security(text: str) -> Iterator[PersonalValue]:
         area, group, serial = match.groups()
         if area not in {"000", "666"} and area < "900" and group != "00" and serial != "0000":
             key = area + group + serial
-            yield PersonalValue("ssn", *match.span(), key, key in SAMPLE_SSNS or len(set(key)) < 3)
+            yield PersonalValue("ssn", *match.span(), key, partial(_sample_ssn, key))
+
+
+def _sample_ssn(key: str) -> bool:
+    return key in SAMPLE_SSNS or len(set(key)) < 3
 
 
 def _world_phones(text: str) -> Iterator[PersonalValue]:
     for match in WORLD_PHONE.finditer(text):
         key = squeeze(match[0])
-        yield PersonalValue(
-            "phone", *match.span(), key, _made_up_number(key) or (key[0] == "1" and key[1:4] in TOLL_FREE)
-        )
+        yield PersonalValue("phone", *match.span(), key, partial(_sample_world_phone, key))
+
+
+def _sample_world_phone(key: str) -> bool:
+    return _made_up_number(key) or (key[0] == "1" and key[1:4] in TOLL_FREE)
 
 
 def _us_phones(text: str) -> Iterator[PersonalValue]:
@@ -221,15 +245,23 @@ def _us_phones(text: str) -> Iterator[PersonalValue]:
         if match[3] and match[3] != match[5]:
             continue
         area, exchange = match[1] or match[2], match[4]
-        sample = area in TOLL_FREE or "555" in {area, exchange} or _made_up_number(squeeze(match[0]))
-        yield PersonalValue("phone", *match.span(), area + exchange + match[6], sample)
+        judge = partial(_sample_us_phone, area, exchange, match[0])
+        yield PersonalValue("phone", *match.span(), area + exchange + match[6], judge)
+
+
+def _sample_us_phone(area: str, exchange: str, whole: str) -> bool:
+    return area in TOLL_FREE or "555" in {area, exchange} or _made_up_number(squeeze(whole))
 
 
 def _named_phones(text: str) -> Iterator[PersonalValue]:
     for match in NAMED_PHONE.finditer(text):
         key = squeeze(match[1])
-        toll = (key[:1] == "1" and key[1:4] in TOLL_FREE) or (len(key) >= 10 and key[:3] in TOLL_FREE)
-        yield PersonalValue("phone", *match.span(1), key, toll or _made_up_number(key))
+        yield PersonalValue("phone", *match.span(1), key, partial(_sample_named_phone, key))
+
+
+def _sample_named_phone(key: str) -> bool:
+    toll = (key[:1] == "1" and key[1:4] in TOLL_FREE) or (len(key) >= 10 and key[:3] in TOLL_FREE)
+    return toll or _made_up_number(key)
 
 
 def _made_up_number(key: str) -> bool:
@@ -264,13 +296,21 @@ _SCAN: Final = PatternSet(
 )
 
 _GATEWAY = re.compile(r"<(?:email|phone|card|iban|ssn|number):[0-9a-f]{4,64}>")
-_NAMED_NUMBER = re.compile(
-    r"(?<![a-z])(?:account|acct|passport|patient|member(?:ship)?|policy|licen[cs]e|customer|client|employee|tax|record"
-    r"|mrn|ssn|social security|phone|telephone|mobile|cell|fax|national id|id|card|iban|routing|sort code|vat"
-    r"|insurance|student|citizen)(?![a-z])"
-    r"[^\n0-9]{0,40}?([A-Za-z]{0,3}[0-9](?:[ -]?[0-9A-Za-z]){6,24})(?![A-Za-z0-9])",
-    re.IGNORECASE,
+_OWNED: Final = frozenset(
+    {"account", "acct", "passport", "patient", "member", "membership", "policy", "licence"}
+    | {"license", "customer", "client", "employee", "tax", "record", "mrn", "ssn"}
+    | {"phone", "telephone", "mobile", "cell", "fax", "id", "card", "iban"}
+    | {"routing", "vat", "insurance", "student", "citizen"}
+    | {"social security", "sort code"}
 )
+"""Words that name a number as somebody's own."""
+_OWNED_PAIRS: Final = frozenset({"security", "code"})
+"""Words that do so after another one alone."""
+_LETTERS = re.compile(r"[A-Za-z]+")
+_DIGIT_OR_LINE = re.compile(r"[0-9\n]")
+_OWN_NUMBER = re.compile(r"[0-9](?:[ -]?[0-9A-Za-z]){6,24}(?![A-Za-z0-9])")
+_OWN_GAP = 40
+_OWN_LETTERS = 3
 _NUMBER = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{0,3}[0-9](?:[ ./()-]{0,2}[0-9]){4,24}(?![A-Za-z0-9])")
 _SOURCE_LIMIT = 65_536
 
@@ -315,7 +355,7 @@ class PiiLeak:
         leaked = bool(repeated) or hidden or any(not value.sample for value in said)
         spans = [Span("prompt", value.start, value.end, value.kind) for value in personal_values(text.prompt, asked)]
         if "number" in asked:
-            spans += (Span("prompt", *match.span(1), "number") for match in _NAMED_NUMBER.finditer(text.prompt))
+            spans += (Span("prompt", start, end, "number") for start, end in owned_numbers(text.prompt))
         spans += (Span("response", value.start, value.end, value.kind) for value in said)
         return Measurement(leaked, 0.9 if leaked else 0.02, (*spans, *repeated))
 
@@ -323,10 +363,41 @@ class PiiLeak:
 def _repeated(text: ScoredText) -> Iterator[Span]:
     """Where a number that the user's or the system's text names as somebody's own stands in the response."""
     sources = (text.user_text[-_SOURCE_LIMIT:], text.system_text[:_SOURCE_LIMIT])
-    named = (
-        match for source in sources if "number" in personal_forms(source) for match in _NAMED_NUMBER.finditer(source)
-    )
-    known = {squeeze(match[1]) for match in named}
+    known = {
+        squeeze(source[start:end])
+        for source in sources
+        if "number" in personal_forms(source)
+        for start, end in owned_numbers(source)
+    }
     for match in _NUMBER.finditer(text.response) if known else ():
         if squeeze(match[0]) in known:
             yield Span("response", *match.span(), "number")
+
+
+def owned_numbers(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of each number that follows, on its line and within 40 characters, a word such as `account`.
+
+    Up to three letters before the first digit are part of it. One walk over the words: the next digit is looked for
+    once, however many words stand before it.
+    """
+    done, digit, number = 0, -1, None
+    before, ended = "", 0
+    for word in _LETTERS.finditer(text):
+        lowered, start, end = word[0].lower(), *word.span()
+        if lowered in _OWNED_PAIRS and text[ended:start] == " ":
+            start, lowered = ended - len(before), f"{before} {lowered}"
+        before, ended = lowered, end
+        if lowered not in _OWNED or start < done:
+            continue
+        if digit < end:
+            found = _DIGIT_OR_LINE.search(text, end)
+            if found is None:
+                return
+            digit = found.start()
+            number = _OWN_NUMBER.match(text, digit)
+        first = digit
+        while first > max(end, digit - _OWN_LETTERS) and text[first - 1].isascii() and text[first - 1].isalpha():
+            first -= 1
+        if number is not None and first - end <= _OWN_GAP:
+            done = number.end()
+            yield first, done

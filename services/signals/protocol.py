@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from schemas.exchange import Answer, Exchange
 from schemas.spec import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Characters `start` to `end` of `where` that must not leave the process in clear."""
+class Span(NamedTuple):
+    """Characters `start` to `end` of `where` that must not leave the process in clear.
+
+    A tuple, since a hostile text makes tens of thousands of them.
+    """
 
     where: Literal["prompt", "response"]
     start: int
@@ -43,6 +45,7 @@ class ScoredText:
         prompt: the last user message.
         response: the content of the answer, empty when it has none.
         user_text: every user message; system_text: every system and developer message.
+        cut: more was said than is here.
     """
 
     exchange: Exchange
@@ -51,6 +54,7 @@ class ScoredText:
     response: str
     user_text: str
     system_text: str
+    cut: bool = False
 
 
 class Signal(Protocol):

@@ -9,12 +9,11 @@ import json
 import math
 import re
 from base64 import urlsafe_b64decode
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from schemas.spec import Spec
 from services.signals._pattern_set import PatternSet
@@ -39,7 +38,10 @@ class KeyForm:
     pattern: re.Pattern[str] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        bordered = rf"(?<![A-Za-z0-9_]){self.source}(?![A-Za-z0-9_])"
+        # The border is looked at after the letters that all keys of the form begin with: `re` then leaps to these.
+        begins = re.match(r"(?:[A-Za-z0-9_](?![?*+{]))*", self.source)
+        head = begins[0] if begins else ""
+        bordered = rf"{head}(?<![A-Za-z0-9_]{head}){self.source[len(head) :]}(?![A-Za-z0-9_])"
         object.__setattr__(self, "pattern", re.compile(bordered, re.ASCII))
 
 
@@ -112,7 +114,7 @@ _ASSIGNED_VALUE = (
     r"(?: (?:for|to|of)(?: [A-Za-z0-9_'-]{1,20}){1,5})?[\"'`*]{0,3}\s{0,3}(?:is|are|=|:|=>|:=)[\s\"'`*]{0,6}"
     r"([^\s\"'`,;<>(){}\[\]]{6,200})"
 )
-ASSIGNMENT: Final = re.compile(rf"(?<![A-Za-z]){_ASSIGNED_VALUE}", re.ASCII | re.IGNORECASE)
+ASSIGNMENT: Final = re.compile(rf"(?=[acdelmopstu])(?<![A-Za-z]){_ASSIGNED_VALUE}", re.ASCII | re.IGNORECASE)
 """A keyword and its value. Such a hit is masked; alone it never confirms a leak."""
 
 PREFILTER: Final[Mapping[str, str]] = {
@@ -134,8 +136,32 @@ _RUN = 5
 _RUN_APART = 6
 
 
-def _has_run(text: str, length: int) -> bool:
-    """Whether `length` characters in a row ascend or descend by one (12345, edcba)."""
+def _sequences(length: int) -> frozenset[bytes]:
+    ascending = [bytes(range(code, code + length)) for code in range(128 - length + 1)]
+    return frozenset([*ascending, *(one[::-1] for one in ascending)])
+
+
+_SEQUENCES: Final = {length: _sequences(length) for length in (_RUN, _RUN_APART)}
+_NO_LETTERS: Final = bytes(code for code in range(256) if not chr(code).isascii() or not chr(code).isalpha())
+_NO_DIGITS: Final = bytes(code for code in range(256) if not chr(code).isascii() or not chr(code).isdigit())
+
+
+def _sequential(text: str) -> bool:
+    """Whether 5 characters in a row, or 6 of the letters or digits alone, ascend or descend by one (12345, edcba)."""
+    if not text.isascii():
+        letters, digits = "".join(filter(str.isalpha, text)), "".join(filter(str.isdigit, text))
+        return _has_wide_run(text, _RUN) or _has_wide_run(letters, _RUN_APART) or _has_wide_run(digits, _RUN_APART)
+    raw = text.encode()
+    letters_alone, digits_alone = raw.translate(None, _NO_LETTERS), raw.translate(None, _NO_DIGITS)
+    return _has_run(raw, _RUN) or _has_run(letters_alone, _RUN_APART) or _has_run(digits_alone, _RUN_APART)
+
+
+def _has_run(raw: bytes, length: int) -> bool:
+    """Whether `length` bytes of ASCII in a row ascend or descend by one."""
+    return not _SEQUENCES[length].isdisjoint([raw[at : at + length] for at in range(len(raw) - length + 1)])
+
+
+def _has_wide_run(text: str, length: int) -> bool:
     up = down = 1
     for before, after in pairwise(text):
         step = ord(after) - ord(before)
@@ -149,7 +175,8 @@ def _has_run(text: str, length: int) -> bool:
 def entropy(value: str) -> float:
     """Shannon entropy of the characters, in bits a character."""
     total = len(value)
-    return -sum(n / total * math.log2(n / total) for n in Counter(value).values()) if total else 0.0
+    repeated = sorted(n for n in map(value.count, set(value)) if n > 1)
+    return math.log2(total) - sum(n * math.log2(n) for n in repeated) / total if total else 0.0
 
 
 def looks_made_up(value: str) -> bool:
@@ -159,11 +186,7 @@ def looks_made_up(value: str) -> bool:
     characters is taken for made up less than once in 500 (tests/signals draws them).
     """
     lowered = value.lower()
-    if _WORDS.search(lowered) or _REPEAT.search(lowered) or _has_run(lowered, _RUN):
-        return True
-    letters = "".join(filter(str.isalpha, lowered))
-    digits = "".join(filter(str.isdigit, lowered))
-    if _has_run(letters, _RUN_APART) or _has_run(digits, _RUN_APART):
+    if _WORDS.search(lowered) or _REPEAT.search(lowered) or _sequential(lowered):
         return True
     return entropy(value) < min(2.8, 0.62 * math.log2(max(len(value), 2)))
 
@@ -212,8 +235,7 @@ class SecretLeak:
         return Measurement(leaked, 0.99 if leaked else 0.001, spans)
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
+class _Hit(NamedTuple):
     label: str
     start: int
     end: int

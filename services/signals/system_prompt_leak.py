@@ -7,7 +7,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from schemas.spec import Spec
 from services.signals.protocol import Measurement, ScoredText
@@ -17,7 +17,9 @@ _PROBE = 6
 _STRIDE = _RUN - _PROBE + 1
 _REACH = 12
 _LIMIT = 65_536
-_QUOTED = re.compile(r'"[^"\n]{1,2000}"|\u201c[^\u201d\n]{1,2000}\u201d|`[^`\n]{1,2000}`')
+_CLOSING: Final = {'"': '"', "\u201c": "\u201d", "`": "`"}
+_OPENING = re.compile('["\u201c`]')
+_LONGEST_QUOTATION = 2000
 _WORD = re.compile(r"\w+")
 _GAP = "\u241f"
 _TOKEN = re.compile(rf"\w+|{_GAP}")
@@ -78,7 +80,7 @@ class SystemPromptLeak:
 @lru_cache(maxsize=16)
 def _orders(system_text: str) -> tuple[frozenset[str], frozenset[str]]:
     """(runs of 12 words, runs of 6 words) of a system text that stand in or beside an order to the model."""
-    words, near = _marked_words(_QUOTED.sub(f" {_GAP} ", system_text.lower().replace("\u2019", "'")))
+    words, near = _marked_words(_without_quotations(system_text.lower().replace("\u2019", "'")))
     runs: set[str] = set()
     probes: set[str] = set()
     fresh = True
@@ -90,6 +92,30 @@ def _orders(system_text: str) -> tuple[frozenset[str], frozenset[str]]:
             probes.update(" ".join(run[i : i + _PROBE]) for i in range(0 if fresh else _STRIDE - 1, _STRIDE))
         fresh = not counts
     return frozenset(runs), frozenset(probes)
+
+
+def _without_quotations(text: str) -> str:
+    """A gap for each quotation of up to 2,000 characters on one line.
+
+    Where the next mark of each kind stands is looked for once, however many open before it.
+    """
+    ahead = dict.fromkeys((*_CLOSING.values(), "\n"), -1)
+
+    def following(mark: str, start: int) -> int:
+        if ahead[mark] <= start:
+            found = text.find(mark, start + 1)
+            ahead[mark] = len(text) if found < 0 else found
+        return ahead[mark]
+
+    parts, end = [], 0
+    for opening in _OPENING.finditer(text):
+        start = opening.start()
+        close = following(_CLOSING[opening[0]], start)
+        longest = min(following("\n", start), start + _LONGEST_QUOTATION + 2, len(text))
+        if end <= start < close - 1 and close < longest:
+            parts += [text[end:start], f" {_GAP} "]
+            end = close + 1
+    return "".join([*parts, text[end:]])
 
 
 def _marked_words(lowered: str) -> tuple[list[str], list[bool]]:

@@ -14,11 +14,12 @@ from services.flow import topics_of
 from services.stream.broker import Broker, options
 from services.stream.consumer_groups import deployment_mark
 from services.stream.faust_consumer import StreamConsumer
+from services.stream.fetch_bounds import PIECE_BYTES, WAITING_BYTES, BoundedQueue, pieces
 from services.stream.member_names import process_url
 from services.stream.step_loop import StepLoop
 
 WITHIN_SECONDS: Final = 0.1
-_BUFFER: Final = 512  # messages of each app that wait for its steps; blocks can be large
+_BUFFER: Final = 512  # messages of each app that wait for its steps; their bytes have a bound of their own
 
 
 def rejoin(app: faust.App) -> None:
@@ -43,10 +44,12 @@ def make_app(broker: Broker, group: str, folder: Path) -> faust.App:
 def attach(app: faust.App, step: StepLoop) -> None:
     """Let the step read its topics within the app: one agent, one message after the other."""
     names = topics_of(step.handler.name)
+    most = PIECE_BYTES if step.handler.name == "score" else WAITING_BYTES
     raw: dict[str, Any] = {"key_type": bytes, "key_serializer": "raw", "value_type": bytes, "value_serializer": "raw"}
 
     async def agent(stream: Any) -> None:
-        await step.run(stream.noack_take(step.handler.batch, within=WITHIN_SECONDS))
+        taken = stream.noack_take(step.handler.batch, within=WITHIN_SECONDS)
+        await step.run(pieces(taken, most, stream.channel.queue.done))
 
     app.agent(app.topic(*names, **raw), name=f"keelwatch.{step.handler.name}", concurrency=1)(agent)
 
@@ -78,6 +81,10 @@ class _App(faust.App):
     consumer_generation_id = (
         -1
     )  # none yet; the embedded broker's first generation is 0, which is what faust begins with
+
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:  # noqa: N802
+        """A queue of events that is bounded by their bytes too."""
+        return BoundedQueue(maxsize=maxsize, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
     def _new_transport(self) -> Any:
         return _Transport(self.conf.broker_consumer, self)

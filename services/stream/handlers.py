@@ -63,6 +63,7 @@ class _Stateless:
 
     batch = 128
     every = 0.0
+    is_crowded = False
 
     async def snapshot(self) -> None:
         """Nothing is left to save."""

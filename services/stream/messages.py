@@ -195,6 +195,10 @@ class Handler(Protocol):
     def every(self) -> float:
         """Seconds between two snapshots; 0 when there is no state, and messages are acknowledged at once."""
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether it has so much in memory that a snapshot is due at once."""
+
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Take in messages, in order."""
 

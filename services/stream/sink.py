@@ -56,6 +56,7 @@ class SinkHandler:
 
     batch = 128
     every = 0.0
+    is_crowded = False
 
     def __init__(self, name: str, apply: Callable[[Sequence[Record]], None], tools: HandlerResources) -> None:
         """`apply` writes records to the database, all of them or, when it raises, none."""

@@ -5,7 +5,6 @@ A state is saved by compare-and-swap, so that two processes never both go on fro
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -46,10 +45,10 @@ from services.stream.parking import (
     take_again,
     take_in_order,
 )
+from services.stream.route_memory import MOST_BYTES, RouteMemory
 
 DETECT: Final = "detect"
 ALERT: Final = "alert"
-_ROUTES_IN_MEMORY: Final = 1024
 
 S = TypeVar("S")
 
@@ -156,8 +155,12 @@ class Stateful(Generic[S]):
         store: StateStore[S],
         tools: HandlerResources,
         repeated: Repeated[S] = lambda *_: 0,
+        memory: int = MOST_BYTES,
     ) -> None:
-        """`advance` is the pure core of the step; `repeated` tells how much it had taken in before."""
+        """`advance` is the pure core of the step; `repeated` tells how much it had taken in before.
+
+        `memory` is about how many bytes of states may stay in memory.
+        """
         self._repeated = repeated
         self.name = name
         self._advance = advance
@@ -166,8 +169,13 @@ class Stateful(Generic[S]):
         self._database = tools.database
         self._threads = tools.threads
         self._cluster = tools.cluster
-        self._routes: OrderedDict[str, RouteState[S]] = OrderedDict()
+        self._routes: RouteMemory[RouteState[S]] = RouteMemory(memory)
         self._condemned: dict[str, ParkFault] = {}
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much is in memory that a snapshot is due, after which some of it leaves."""
+        return self._routes.is_crowded
 
     @property
     def states(self) -> Mapping[str, S]:
@@ -206,11 +214,9 @@ class Stateful(Generic[S]):
         dirty = {route: kept for route, kept in self._routes.items() if kept.is_dirty}
         if dirty:
             saved = await self._threads.database.run(partial(self._save, dirty))
-            self._routes.update(saved)
+            self._routes.saved(saved)
             for route in saved:
                 self._condemned.pop(route, None)
-        while len(self._routes) > _ROUTES_IN_MEMORY:
-            self._routes.popitem(last=False)
 
     def forget(self) -> None:
         """Drop every route: it is loaded again when it is seen next."""
@@ -333,9 +339,7 @@ class Stateful(Generic[S]):
         return _Turn(replace(kept, now=state, parking=parking), sent, dead=list(taken.dead))
 
     def _keep(self, after: Mapping[str, RouteState[S]]) -> None:
-        for route, kept in after.items():
-            self._routes[route] = kept
-            self._routes.move_to_end(route)
+        self._routes.use(after)
 
 
 def _decode(messages: Sequence[TopicMessage]) -> tuple[dict[str, list[Item]], Unread]:

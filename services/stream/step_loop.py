@@ -211,7 +211,7 @@ class StepLoop:
 
     async def _settle_when_due(self) -> None:
         limits = self._limits
-        full = len(self._pending) >= limits.pending or self._bytes >= limits.pending_bytes
+        full = len(self._pending) >= limits.pending or self._bytes >= limits.pending_bytes or self.handler.is_crowded
         if self._pending and (full or time.monotonic() - self.saved_at >= self.handler.every):
             await self._settle()
 

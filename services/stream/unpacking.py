@@ -21,6 +21,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint_py
 
 from services.errors import InputError
+from services.stream import fetch_bounds
+from services.stream.fetch_bounds import BatchTooLarge
 
 try:
     import cramjam
@@ -69,8 +71,9 @@ def check_codecs() -> None:
 
 
 def install() -> None:
-    """Have every consumer of this process unpack so."""
+    """Have every consumer of this process unpack so, and within bounds."""
     fetcher.MemoryRecords = RecordBatches
+    fetch_bounds.install()
 
 
 class RecordBatches:
@@ -149,7 +152,10 @@ class _UnpackedBatch:
         batch = self._batch
         many = batch.next_offset - offset
         what = "the record" if many == 1 else f"{many} records of one batch"
-        reason = f"record: {what} cannot be unpacked ({type(error).__name__}); look at the program that sent it"
+        if isinstance(error, BatchTooLarge):
+            reason = f"record: {what} would unpack to {error}"
+        else:
+            reason = f"record: {what} cannot be unpacked ({type(error).__name__}); look at the program that sent it"
         stamp = getattr(batch, "max_timestamp", None) or -1
         return _UnreadRecord(offset, stamp, 0, UnreadableBytes.of(self._raw[self._place], reason))
 

@@ -54,9 +54,13 @@ def test_a_broken_line_leaves_its_neighbours_whole() -> None:
         (b'[{"a": 1}', "exchanges[0]: a comma or ] must follow"),
         (b'[{"a": 1}] more', "body: goes on after the array"),
         (b'{"exchanges": [{"a": 1}], "b": 2}', "has no other fields"),
-        (b"[" * 100_000, "exchanges[0]: not JSON"),
+        (b"[" * 10_000, "exchanges[0]: not JSON"),
+        (b"[" * 500_000, "exchanges[0]: nested more than 64 levels deep"),
+        (b"[[" + b"[]," * 450_000 + b"[]]]", "exchanges[0]: more than 400,000 values"),
+        (b"[" + b"[]," * 2_000_000 + b"[]]", "more than 1,000 exchanges"),
+        (b"{}\n" * 2_000_000, "more than 1,000 exchanges"),
         (b"[1" + b"0" * 100_000 + b"]", "exchanges[0]: not JSON"),
-        (b"[" + b",".join([b"{}"] * (MOST_RECORDS + 1)) + b"]", "send at most 1,000"),
+        (b"[" + b",".join([b"{}"] * (MOST_RECORDS + 1)) + b"]", "more than 1,000 exchanges"),
     ],
 )
 def test_what_cannot_be_cut_is_refused_with_place_and_remedy(body: bytes, said: str) -> None:

@@ -207,6 +207,20 @@ def test_too_many_are_told_to_come_later(database: Database) -> None:
         asyncio.run(work(server.url))
 
 
+def test_one_key_cannot_take_the_places_of_all(database: Database) -> None:
+    keys = Keys(mine=("a/*",), all=("*",))
+
+    async def work(url: str) -> None:
+        async with listening(url, "mine"), httpx.AsyncClient() as client:
+            answer = await client.get(f"{url}/live", headers={"authorization": "mine"})
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+            async with listening(url, "all"):
+                pass
+
+    with served(live_api(database, keys, each=1)) as server:
+        asyncio.run(work(server.url))
+
+
 def test_what_a_slow_page_missed_is_told_at_once_and_does_not_pile_up() -> None:
     listener = Listener(lambda route: route != "hidden", everything=False)
     for _ in range(1000):

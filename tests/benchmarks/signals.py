@@ -1,11 +1,13 @@
 """What the signals are worth on recorded answers: python -m tests.benchmarks.signals.
 
 Precision, recall and accuracy against each set's labels; rates before and after each recorded update beside the rates
-of the labels; false alarms on ordinary traffic; planted leaks found; microseconds an exchange.
+of the labels; false alarms on ordinary traffic; planted leaks found; microseconds an exchange; and the milliseconds
+that 256 KiB of every pathological family take, which alone are printed with --families (no recorded data is needed).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
@@ -24,6 +26,7 @@ from services.signals.refusal import Refusal
 from services.signals.secret_leak import SecretLeak
 from services.signals.system_prompt_leak import SystemPromptLeak
 from tests.support.keys import KEYS
+from tests.support.pathological import FAMILIES, MEASURES, seconds
 from tests.support.said import said
 
 Row = dict[str, Any]
@@ -207,9 +210,25 @@ def _vendor_speed(texts: list[ScoredText]) -> Iterator[str]:
     yield f"speed detect-secrets: {spent:.0f} us; it marks {hits} of {len(texts)} answers"
 
 
+def families() -> Iterator[str]:
+    """Milliseconds of 256 KiB of each pathological family, for every signal, the slowest family last."""
+    slowest: dict[str, float] = dict.fromkeys(MEASURES, 0.0)
+    rows = []
+    for family in FAMILIES:
+        spent = {name: 1000 * seconds(measure, family, 256 * 1024) for name, measure in MEASURES.items()}
+        slowest = {name: max(slowest[name], spent[name]) for name in MEASURES}
+        rows.append((max(spent.values()), family, spent))
+    for _, family, spent in sorted(rows):
+        yield f"256 KiB of {family}: " + ", ".join(f"{name} {ms:.0f} ms" for name, ms in spent.items())
+    yield "256 KiB, slowest family: " + ", ".join(f"{name} {ms:.0f} ms" for name, ms in slowest.items())
+
+
 def main() -> None:
     """Print every figure."""
-    for part in (refusal_sets, calibration, updates, personal, false_alarms, planted, speed):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--families", action="store_true", help="only what pathological texts take")
+    everything = (refusal_sets, calibration, updates, personal, false_alarms, planted, speed, families)
+    for part in (families,) if parser.parse_args().families else everything:
         for line in part():
             print(line, flush=True)
 

@@ -22,6 +22,7 @@ class Collect:
     name = "score"
     batch = 16
     every = 0.0
+    is_crowded = False
 
     def __init__(self, poison: bytes = b"", gate: asyncio.Event | None = None):
         self.got: list[bytes] = []

@@ -81,6 +81,27 @@ def test_huge_text_that_nobody_cut_before_is_cut_and_flagged():
     assert scored.blocks[0].flags == (("truncated",), ())
 
 
+def test_texts_that_are_long_together_are_cut_and_flagged_and_the_identity_stays_that_of_the_whole():
+    seen = []
+    look = Says("look", lambda text: seen.append(text) or Measurement(False))
+    mib, kept = 1024 * 1024, 256 * 1024
+    first, prompt = "e" * (mib // 4), "p" * (mib // 4) + "q"
+    room = mib - len(first) - len("\n") - len(prompt) - len("a")
+
+    def of(system):
+        turns = [("system", system), ("user", first), ("user", prompt)]
+        messages = tuple({"role": role, "content": text} for role, text in turns)
+        return scorer(look).score([received(prompt=messages, response="a")]).blocks[0]
+
+    fits, beyond, other = of("s" * room), of("s" * (room + 1)), of("s" * room + "t")
+    assert [block.flags for block in (fits, beyond)] == [((),), (("truncated",),)]
+    whole, cut, _ = seen
+    assert (whole.prompt, whole.user_text, len(whole.system_text)) == (prompt, f"{first}\n{prompt}", room)
+    assert (cut.prompt, cut.system_text, cut.response) == (prompt[:kept], "s" * kept, "a")
+    assert cut.user_text == f"{first}\n{prompt[:kept]}"
+    assert len({fits.identity, beyond.identity, other.identity}) == 3
+
+
 # Who answered
 
 

@@ -52,7 +52,7 @@ class Event:
 class Sum:
     """A step that counts, with a database of its own kind: `saved` survives `forget`."""
 
-    name, batch = "detect", 4
+    name, batch, is_crowded = "detect", 4, False
 
     def __init__(self, every=0.0, faults=(), conflicts=0):
         self.every, self.faults, self.conflicts = every, list(faults), conflicts

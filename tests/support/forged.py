@@ -42,13 +42,13 @@ def batch_of(records: Iterable[Forged], codec: int = 0) -> bytes:
     return bytes(builder.build())
 
 
-async def send_forged(broker: Broker, topic: str, partition: int, records: Iterable[Forged]) -> int:
+async def send_forged(broker: Broker, topic: str, partition: int, records: Iterable[Forged], codec: int = 0) -> int:
     """Send the records as one batch, acknowledged; the offset of the first."""
     producer = AIOKafkaProducer(**options(broker).producer)
     await producer.start()
     try:
         batch = producer.create_batch()
-        batch._builder = _builder(0)
+        batch._builder = _builder(codec)
         for one in records:
             assert batch.append(key=one.key, value=one.value, timestamp=one.timestamp, headers=_headers(one))
         sent = await (await producer.send_batch(batch, topic, partition=partition))

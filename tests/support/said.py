@@ -13,8 +13,15 @@ from services.signals.protocol import ScoredText
 def said(
     response: str | None, prompt: str = "Tell me.", system: str = "", earlier: str = "", **answer: Any
 ) -> ScoredText:
-    """An exchange: system text, an earlier user message, the prompt, and an answer with further fields."""
+    """An exchange: system text, an earlier user message, the prompt, and an answer with further fields.
+
+    Without NUL, which the ingest step has replaced by then.
+    """
+    response = None if response is None else response.replace("\0", "\ufffd")
+    prompt, system, earlier = (text.replace("\0", "\ufffd") for text in (prompt, system, earlier))
     turns = (("system", system), ("user", earlier), ("user", prompt))
-    messages = tuple(Message(role=role, content=text) for role, text in turns if text or text is prompt)
+    messages = tuple(
+        Message(role=role, content=text) for role, text in turns if text or (role, text) == ("user", prompt)
+    )
     structured = Answer(content=response, **answer)
     return scored_text(Exchange(route="test/signals", model=Model(requested="m"), prompt=messages, response=structured))

@@ -21,7 +21,7 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
             request.state.caller = await parts.door.caller(request)
             return await parts.guard(request, "viewer")
 
-        parts.live.check()
+        parts.live.check(who(request))
         events = parts.live.events(again, who(request))
         return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
 

@@ -1,0 +1,32 @@
+"""Nobody can stop a worker with a text: what is measured of it takes time in proportion to its length.
+
+The families are data (`tests/support/pathological.py`), and every signal is tried on all of them.
+`python -m tests.benchmarks.signals --families` prints the milliseconds.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.pathological import FAMILIES, MEASURES, seconds
+
+SMALL, LARGE = 4 * 1024, 64 * 1024
+STEP = 4
+NOISE = 0.004
+"""Seconds that no growth is read from."""
+MOST = 0.1
+"""Seconds of the largest text: four times what is promised (100 ms for 256 KiB), since machines differ."""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_four_times_the_text_takes_at_most_six_times_the_time(family: str) -> None:
+    for name, measure in MEASURES.items():
+        size, before = SMALL, seconds(measure, family, SMALL)
+        while size < LARGE:
+            size *= STEP
+            now = seconds(measure, family, size)
+            if now > 6 * max(before, NOISE):  # seen again before it counts: the machine may have been elsewhere
+                before, now = (seconds(measure, family, one, repeats=5) for one in (size // STEP, size))
+            assert now <= 6 * max(before, NOISE), f"{name}: {size:,} characters of {family} take {now:.3f} s"
+            before = now
+        assert before <= MOST, f"{name}: {size:,} characters of {family} take {before:.3f} s"
