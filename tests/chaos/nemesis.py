@@ -1,11 +1,14 @@
-"""Kills worker processes as a plan has it, starts them again, and writes down of which kills there is evidence."""
+"""Kills and suspends workers and restarts servers as a plan has it, and writes down of what there is evidence."""
 
 from __future__ import annotations
 
 import signal
+import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from tests.chaos import quick_session
 from tests.chaos.plan import Moment, Plan, Point
 from tests.support.streams import Worker
 
@@ -43,25 +46,34 @@ class Victim:
         return self.worker.process.poll()
 
 
+ASLEEP_SECONDS = quick_session.SECONDS + 3.0
+
+
 @dataclass
 class Nemesis:
-    """`fired` are the kills of which there is evidence, `ended` the processes that ended otherwise."""
+    """`fired` is what was done and of which there is evidence, `ended` the processes that ended otherwise.
+
+    `servers` restart what workers depend on. `asleep` is who is suspended, by which moment and until when.
+    """
 
     victims: dict[str, Victim]
     moments: deque[Moment]
+    servers: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    asleep: tuple[Moment, float] | None = None
     fired: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, plan: Plan, workers: dict[str, Worker]) -> Nemesis:
+    def of(cls, plan: Plan, workers: dict[str, Worker], servers: Mapping[str, Callable[[], None]]) -> Nemesis:
         """The nemesis that carries out a plan; nothing is started yet."""
         points = {name: deque(point for point in plan.points if point.victim == name) for name in workers}
-        return cls({name: Victim(one, points[name]) for name, one in workers.items()}, deque(plan.moments))
+        return cls({name: Victim(one, points[name]) for name, one in workers.items()}, deque(plan.moments), servers)
 
     @property
     def done(self) -> bool:
         """Every kill of the plan has happened."""
-        return not self.moments and not any(victim.points for victim in self.victims.values())
+        waits = any(victim.points for victim in self.victims.values())
+        return not self.moments and self.asleep is None and not waits
 
     def look(self, share: float) -> None:
         """Revive what died, and kill what is due when `share` of the exchanges is sent."""
@@ -69,8 +81,28 @@ class Nemesis:
             if victim.code is not None:
                 self._bury(name, victim)
                 victim.start()
-        if self.moments and self.moments[0].share <= share:
-            self._kill(self.moments[0])
+        if self.asleep is not None:
+            self._wake(*self.asleep)
+        elif self.moments and self.moments[0].share <= share:
+            self._do(self.moments[0])
+
+    def _do(self, moment: Moment) -> None:
+        if moment.how == "restarted":
+            self.servers[moment.victim]()
+            self.fired.append(str(self.moments.popleft()))
+        elif moment.how == "suspended":
+            if self.victims[moment.victim].runs:
+                self.victims[moment.victim].worker.suspend()
+                self.asleep = self.moments.popleft(), time.monotonic() + ASLEEP_SECONDS
+        else:
+            self._kill(moment)
+
+    def _wake(self, moment: Moment, until: float) -> None:
+        """Let it go on when its group has given it up."""
+        if time.monotonic() >= until:
+            self.victims[moment.victim].worker.resume()
+            self.asleep = None
+            self.fired.append(str(moment))
 
     def _bury(self, name: str, victim: Victim) -> None:
         """A process that came to its place has said so, and died by its own hand."""

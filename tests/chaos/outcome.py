@@ -14,7 +14,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """`planned` and `fired` are kills; `redelivered` counts records that a step made more than once.
+    """`planned` and `fired` are faults; `redelivered` counts records that a step made more than once.
 
     Attributes:
         unaccepted: ids of which nobody knows whether the broker has them; it was not disturbed, so there are none.
@@ -52,7 +52,7 @@ class Outcome:
     def lines(self) -> Iterator[str]:
         """The account for people."""
         fired = Counter(self.fired)
-        yield f"kills: {fired.total()} of {len(self.planned)}"
+        yield f"faults: {fired.total()} of {len(self.planned)}"
         for name, n in sorted(fired.items()):
             yield f"  {n} x {name}"
         yield f"{self.redelivered} records were made again"

@@ -1,4 +1,4 @@
-"""Which processes are killed in a run, where or when: the seed's, and nothing else's. Pure."""
+"""What is done in a run to which process, where or when: the seed's, and nothing else's. Pure."""
 
 from __future__ import annotations
 
@@ -43,15 +43,20 @@ class Point:
         return self.place
 
 
+SERVERS = ("broker", "database")
+"""What else can be away: it is stopped and started again."""
+
+
 @dataclass(frozen=True)
 class Moment:
-    """`victim` is killed when this share of the exchanges is sent."""
+    """`victim` is killed, suspended past its session, or restarted, when this share of the exchanges is sent."""
 
     victim: str
     share: float
+    how: str = "killed"
 
     def __str__(self) -> str:
-        return f"{self.victim} at a random moment"
+        return f"{self.victim} {self.how} at a random moment"
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,15 @@ class Plan:
 
     @property
     def names(self) -> list[str]:
-        """Every kill by its name."""
+        """Everything that is done, by its name."""
         return [str(kill) for kill in (*self.points, *self.moments)]
 
 
-def plan(seed: int, exchanges: int, kills: int) -> Plan:
-    """`FIRST`, then every fail point before one comes again; the rest at random moments, the earliest first."""
+def plan(seed: int, exchanges: int, kills: int, suspensions: int = 0, restarts: int = 0) -> Plan:
+    """`FIRST`, then every fail point before one comes again; the rest at random moments, the earliest first.
+
+    `suspensions` of workers and `restarts` of servers, these by turns, come at random moments besides.
+    """
     chance = random.Random(seed)
     random_ones = round(AT_RANDOM * kills)
     others = [place for place in PLACES if place not in FIRST]
@@ -76,4 +84,6 @@ def plan(seed: int, exchanges: int, kills: int) -> Plan:
     some = islice(cycle(places), kills - random_ones)
     points = [Point(place, chance.randint(1, max(1, exchanges // PLACES[place]))) for place in some]
     moments = [Moment(chance.choice(list(STEPS)), chance.uniform(0.05, 0.8)) for _ in range(random_ones)]
+    moments += [Moment(chance.choice(list(STEPS)), chance.uniform(0.05, 0.7), "suspended") for _ in range(suspensions)]
+    moments += [Moment(name, chance.uniform(0.1, 0.7), "restarted") for name in islice(cycle(SERVERS), restarts)]
     return Plan(tuple(points), tuple(sorted(moments, key=lambda one: one.share)))

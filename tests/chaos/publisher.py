@@ -11,8 +11,9 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.topics import EXCHANGES
 from services.stream.broker import Broker, options
-from tests.chaos.ledger import Ledger, Payload
+from tests.chaos.ledger import ROUTES, Ledger, Payload
 
+CODECS = (None, "gzip", "snappy", "lz4", "zstd")
 LATE = 0.8
 """From this share on it goes slower, so that no fault waits in vain for an exchange, until `hurry` is set."""
 SLOWER = 5
@@ -41,12 +42,14 @@ class Publisher(threading.Thread):
             self.failure = failure
 
     async def _send(self) -> None:
-        producer = AIOKafkaProducer(**options(self._broker).producer)
-        await producer.start()
+        producers = [AIOKafkaProducer(**options(self._broker).producer | {"compression_type": one}) for one in CODECS]
+        for producer in producers:
+            await producer.start()
         try:
             due = asyncio.get_running_loop().time()
             for id, key, value in self._payloads:
                 self._ledger.issue(id)
+                producer = producers[ROUTES.index(key.decode()) % len(CODECS)]  # a route's exchanges keep their order
                 delivery = await producer.send(EXCHANGES.name, key=key, value=value)
                 delivery.add_done_callback(partial(self._heard, id))
                 self.sent += 1
@@ -54,7 +57,8 @@ class Publisher(threading.Thread):
                 due += (SLOWER if slow else 1) / self._rate
                 await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
         finally:
-            await producer.stop()
+            for producer in producers:
+                await producer.stop()
 
     def _heard(self, id: str, delivery: asyncio.Future[object]) -> None:
         if delivery.cancelled() or delivery.exception() is not None:

@@ -1,4 +1,4 @@
-"""Kills worker processes while exchanges are published, and judges by sets what became of them.
+"""Kills and suspends workers, restarts broker and database under traffic, and judges by sets what became of it.
 
 `python -m tests.chaos.run --seed 1` starts an Apache Kafka, a PostgreSQL and three `keelwatch worker` processes of its
 own. Exit code 0: the promises were kept, 1: they were not, 2: it cannot be run here, 3: the run shows nothing.
@@ -14,13 +14,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from schemas.topics import EXCHANGES
 from services.store.engine import open_database
 from services.stream.broker import Broker
+from tests.chaos import quick_session
 from tests.chaos.accounts import account, is_scored, oracle, redelivered
 from tests.chaos.judge import Account, Violation, judge
 from tests.chaos.ledger import CHANGED, ROUTES, Ledger, payloads, probe
@@ -39,7 +40,10 @@ DRAIN_SECONDS, PROBE_SECONDS = 120.0, 10.0  # what is promised
 
 @dataclass(frozen=True)
 class Run:
-    """What is run, and on what: `broker` has no topics yet, the database at `url` is empty, `folder` is for files."""
+    """What is run, and on what: `broker` has no topics yet, the database at `url` is empty, `folder` is for files.
+
+    `servers` are what can be restarted, by name. A run that suspends has sessions of 6 s, the least that Kafka allows.
+    """
 
     seed: int
     exchanges: int
@@ -48,6 +52,9 @@ class Run:
     broker: Broker
     url: str
     folder: Path
+    suspensions: int = 0
+    restarts: int = 0
+    servers: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
 
 def chaos(run: Run) -> Outcome:
@@ -59,9 +66,12 @@ def chaos(run: Run) -> Outcome:
     config = run.folder / "keelwatch.yaml"
     config.write_text(MONITOR)
     make_topics(run.broker)
-    kills = plan(run.seed, run.exchanges, run.kills)
-    workers = {name: Worker(run.folder, run.broker, only, run.url, config) for name, only in STEPS.items()}
-    nemesis = Nemesis.of(kills, workers)
+    faults = plan(run.seed, run.exchanges, run.kills, run.suspensions, run.restarts)
+    module = quick_session.__name__ if run.suspensions else "services.cli"
+    workers = {
+        name: Worker(run.folder, run.broker, only, run.url, config, module=module) for name, only in STEPS.items()
+    }
+    nemesis = Nemesis.of(faults, workers, run.servers)
     ledger = Ledger(run.folder / "ledger")
     try:
         drained, probed = _disturbed(run, nemesis, ledger)
@@ -77,7 +87,7 @@ def chaos(run: Run) -> Outcome:
     if violations:
         _write_down(run.folder, seen, undisturbed)
     return Outcome(
-        planned=kills.names,
+        planned=faults.names,
         fired=nemesis.fired,
         redelivered=redelivered(run.broker),
         unaccepted=len(sent.issued - sent.accepted),
@@ -157,23 +167,32 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of what is sent, and of what is killed when")
     parser.add_argument("--exchanges", type=int, default=20_000, help=f"over {len(ROUTES)} routes; at most 24,000")
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--suspensions", type=int, default=2, help="of workers, past their session")
+    parser.add_argument("--restarts", type=int, default=2, help="of broker and database, by turns")
     parser.add_argument("--rate", type=float, default=250.0, help="exchanges a second")
     given = parser.parse_args()
     if not 1000 <= given.exchanges <= 24_000:  # the database keeps 5,000 of a route
         parser.error("--exchanges: must be 1,000 to 24,000")
-    with kafka.apache_kafka() as broker, postgres.running() as database:
+    with kafka.apache_kafka() as broker, postgres.own_cluster() as database:
         if broker is None or database is None:
             print(kafka.ABSENT if broker is None else postgres.ABSENT, file=sys.stderr)
             return 2
+        servers = {"broker": lambda: _restart(broker), "database": lambda: _restart(database)}
         folder = Path(tempfile.mkdtemp(prefix="keelwatch-chaos-"))
         cluster = kafka.cluster_of(broker.bootstrap)
         print(f"seed {given.seed}: {given.exchanges} exchanges of {len(ROUTES)} routes, {len(CHANGED)} of them updated")
-        code = _told(Run(**vars(given), broker=cluster.broker, url=database.fresh(), folder=folder))
+        given_to = {"broker": cluster.broker, "url": postgres.Server(database.url).fresh(), "folder": folder}
+        code = _told(Run(**vars(given), **given_to, servers=servers))
     if code == KEPT:
         shutil.rmtree(folder)
     else:
         print(f"logs and ledger: {folder}")
     return code
+
+
+def _restart(server: kafka.Kafka | postgres.Cluster) -> None:
+    server.stop()
+    server.start()
 
 
 def _told(run: Run) -> int:

@@ -40,6 +40,13 @@ def test_the_plan_is_the_seed_s_and_has_every_fail_point():
         assert all(point.victim in POINTS[point.place.partition(".")[2]] for point in made.points)
 
 
+def test_suspensions_and_restarts_come_besides_the_kills():
+    made = plan(3, 20_000, 10, 2, 3)
+    assert set(plan(3, 20_000, 10).points) == set(made.points)
+    assert [one.how for one in made.moments].count("suspended") == 2
+    assert sorted(one.victim for one in made.moments if one.how == "restarted") == ["broker", "broker", "database"]
+
+
 def test_the_short_tier_kills_every_process():
     made = plan(SEED, 2000, 5)
     assert {one.victim for one in (*made.points, *made.moments)} == set(STEPS)
