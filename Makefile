@@ -50,7 +50,7 @@ test-later: $(STAMP) ## run the same as if it were 400 days later (needs Debian'
 	@PYTHONPATH='$(CURDIR)/tests/support/shifted' FAKETIME_FORCE_MONOTONIC_FIX=0 \
 		faketime -m --exclude-monotonic -f +400d $(RUN) -m pytest -n $(JOBS) -m fast $(PYTEST_ARGS)
 
-chaos: $(STAMP) ## kill workers ten times among 20,000 exchanges and judge what became of each: SEED="1 2 3 4 5"; minutes a seed
+chaos: $(STAMP) ## kill and suspend workers, restart broker and database among 20,000 exchanges, judge each: SEED="1 2 3"; minutes a seed
 	@for seed in $(SEED); do $(RUN) -m tests.chaos.run --seed $$seed $(CHAOS_ARGS) || exit; done
 
 check: $(STAMP) ## formatting, lint, types, imports

@@ -64,6 +64,25 @@ async def place_all(consumer: Any) -> dict[Any, int]:
     return starts
 
 
+def _take_existing(consumer: Any) -> None:
+    """Have an aiokafka consumer take of what it is dealt only partitions that there are.
+
+    A member that comes back under its name is dealt what it had, also of a topic that was made anew with fewer
+    partitions meanwhile: nobody can tell an offset of those, and placing them would wait for ever.
+    """
+    subscription = consumer._subscription
+    assign = subscription.assign_from_subscribed
+
+    def assign_existing(dealt: Iterable[Any]) -> None:
+        known = {topic: consumer.partitions_for_topic(topic) for topic in {one.topic for one in dealt}}
+        there = [one for one in dealt if known[one.topic] is None or one.partition in known[one.topic]]
+        if len(there) < len(list(dealt)):
+            LOG.warning("%s: was dealt partitions that are there no more, and leaves them", consumer._group_id)
+        assign(there)
+
+    subscription.assign_from_subscribed = assign_existing
+
+
 async def leave_group(consumer: Any) -> None:
     """End the membership of an aiokafka consumer that is about to be stopped; what fails is left to time-outs."""
     coordinator = consumer._coordinator
@@ -188,6 +207,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
             await commit({partition: (place.offset, mark) for partition, place in offsets.items()})
 
         consumer.commit = commit_marked
+        _take_existing(consumer)
         given = cast(Any, self.app).consumer_options  # faust takes neither of these
         consumer._fetch_max_wait_ms = given["fetch_max_wait_ms"]
         consumer._isolation_level = given["isolation_level"]

@@ -137,6 +137,18 @@ def test_partitions_that_are_added_are_read_within_half_a_minute(broker: Broker,
         until(probes.ready, "ready again", seconds=20)
 
 
+def test_a_worker_that_comes_back_to_fewer_partitions_reads_those_that_there_are(broker: Broker, tmp_path: Path) -> None:
+    """Under its name it is given what it had: partitions that are there no more, and whose offsets nobody can tell."""
+    with worker_of(tmp_path, broker, "record") as (worker, probes):
+        worker.kill()
+        remove_topics(broker, [SCORES])
+        asyncio.run(topics.create(broker, [replace(SCORES, partitions=PARTITIONS - 2)]))
+        worker.start()
+        publish(broker, SCORES.name, keyed(exchanges(HEALTHY[0], 56)))
+        until(lambda: counted(worker.database, HEALTHY[0]) == 56, "they are read", seconds=45)
+        until(probes.ready, "ready again", seconds=20)
+
+
 def nan(block: ScoreBlock) -> ScoreBlock:
     vectors = np.full((len(block.id), 384), np.nan, dtype="<f2").tobytes()
     return block.model_copy(update={"prompt_vec": base64.b64encode(vectors).decode()})
