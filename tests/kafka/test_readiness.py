@@ -137,7 +137,9 @@ def test_partitions_that_are_added_are_read_within_half_a_minute(broker: Broker,
         until(probes.ready, "ready again", seconds=20)
 
 
-def test_a_worker_that_comes_back_to_fewer_partitions_reads_those_that_there_are(broker: Broker, tmp_path: Path) -> None:
+def test_a_worker_that_comes_back_to_fewer_partitions_reads_those_that_there_are(
+    broker: Broker, tmp_path: Path
+) -> None:
     """Under its name it is given what it had: partitions that are there no more, and whose offsets nobody can tell."""
     with worker_of(tmp_path, broker, "record") as (worker, probes):
         worker.kill()
