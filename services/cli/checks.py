@@ -15,6 +15,7 @@ from services.doctor.core import DoctorFinding
 from services.doctor.examine import examine
 from services.errors import InputError
 from services.settings import Settings, load_settings
+from services.wording import receipts
 
 
 def check_config(
@@ -33,8 +34,7 @@ def check_config(
     errors = sum(problem.severity == "error" for problem in problems)
     if errors:
         raise typer.Exit(2)
-    warnings = f", {len(problems)} warnings" if problems else ""
-    OUT.print(f"{path}: can be used{warnings}", markup=False, soft_wrap=True)
+    OUT.print(receipts.usable(str(path), receipts.warnings(len(problems))), markup=False, soft_wrap=True)
 
 
 _STYLES: Final = {"ok": "green", "warning": "yellow", "wrong": "bold red", "skipped": "dim"}

@@ -18,6 +18,7 @@ from services.store import audit_log
 from services.store.engine import StoreError
 from services.stream import dead_letters
 from services.stream.dead_letters import FoundDeadLetter
+from services.wording import receipts
 
 app = typer.Typer(help="Dead letters: records that a step could not read.", no_args_is_help=True)
 
@@ -44,7 +45,7 @@ def list_letters(
     )
     write_json(found, json)
     if json != STDOUT:
-        OUT.print(_table(found, show_content) if found else "no dead letter")
+        OUT.print(_table(found, show_content) if found else receipts.NO_DEAD_LETTER)
 
 
 @app.command("replay")
@@ -63,9 +64,9 @@ def replay(
     note({})
     done = connected(dead_letters.replay(known, topics))
     note({"sent": done.sent, "left": done.left})
-    OUT.print(f"{done.sent:,} dead letters sent again")
+    OUT.print(receipts.sent_again(done.sent))
     for reason, n in sorted(done.left.items()):
-        OUT.print(f"{n:,} left: {reason}", markup=False, soft_wrap=True)
+        OUT.print(receipts.left(n, reason), markup=False, soft_wrap=True)
 
 
 def _noting(url: str | None, topics: Sequence[str]) -> Callable[[Mapping[str, Any]], None]:

@@ -28,6 +28,7 @@ from services.settings import Settings, load_settings, private_folder
 from services.store import api_keys
 from services.store.api_keys import ApiKey
 from services.store.engine import Database, open_database
+from services.wording import receipts
 from services.wording.numbers import moment
 
 app = typer.Typer(help="API keys. While there is none the API answers on this machine alone.", no_args_is_help=True)
@@ -58,8 +59,8 @@ def create(
     key = ApiKey(secret.id, name_of(name), role_of(role), globs_of(routes or ()), secret.digest, now, until)
     if not _writable(database).transact(lambda connection: api_keys.add(connection, key)):
         raise InputError(f"--name {key.name}: another key has this name; choose another, or revoke that one first")
-    ends = "" if until is None else f" until {moment(until)}"
-    ERR.print(f"{key.role} of {', '.join(key.routes)}{ends}. Keep it: it is not shown again.", markup=False)
+    ends = None if until is None else moment(until)
+    ERR.print(receipts.key_made(key.role, key.routes, ends), markup=False)
     OUT.print(secret.text, markup=False, soft_wrap=True)
 
 
@@ -77,7 +78,7 @@ def list_keys(database: DatabaseOption = None, json: JsonOption = None) -> None:
         worth = key_state(key.expires, key.revoked, now)
         times = (_day(key.created), _day(key.revoked or key.expires) or "never", _day(key.used) or "never")
         table.add_row(key.id, key.name, key.role, ", ".join(key.routes), worth, *times)
-    OUT.print(table if found else "no key yet: the API answers everybody, on this machine alone")
+    OUT.print(table if found else receipts.NO_KEY)
 
 
 @app.command("revoke")
@@ -96,7 +97,7 @@ def revoke(
     if key is None:
         shown = wanted if len(wanted) == 2 * ID_BYTES else "ID"
         raise InputError(f"key {shown}: not in this database; `keelwatch key list` names them")
-    OUT.print(f"{key.name} ({key.id}) {'is revoked' if ended else 'was revoked already'}", markup=False)
+    OUT.print(receipts.key_revoked(key.name, key.id, ended), markup=False)
 
 
 def _writable(url: str | None) -> Database:

@@ -27,6 +27,7 @@ from services.replay.source import read_decisions, read_items, size_of
 from services.score.core import ExchangeScorer
 from services.score.score_lines import LINE_FIELDS, block_lines
 from services.settings import load_settings
+from services.wording import receipts
 
 
 def replay(
@@ -65,7 +66,7 @@ def _warn(seen: ReplayResult) -> None:
     for route in sorted(seen.flows):
         for decision in seen.incidents(route).parked:
             what = f"{decision.kind} by {decision.actor} at {iso(decision.ts)}"
-            ERR.print(f"warning: {what}: {route} has no incident {decision.incident}", markup=False, soft_wrap=True)
+            ERR.print(receipts.no_such_incident(what, route, decision.incident), markup=False, soft_wrap=True)
 
 
 def print_replay(seen: ReplayResult) -> None:
@@ -76,7 +77,7 @@ def print_replay(seen: ReplayResult) -> None:
             OUT.print(rendering.volatile_line(route, field))
         for mute in seen.muted(route):
             OUT.print(rendering.mute_line(route, mute))
-    OUT.print(f"{seen.events:,} exchanges, {seen.dead:,} dead letters, {seen.duplicates:,} duplicates")
+    OUT.print(receipts.taken_in(seen.events, seen.dead, seen.duplicates))
     rendering.print_incidents(
         [incident for route in sorted(seen.flows) for incident in seen.incidents(route).incidents]
     )
@@ -105,7 +106,7 @@ def score(
             for line in lines:
                 sink.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
                 count += 1
-    ERR.print(f"{count:,} exchanges scored, {dead:,} dead letters")
+    ERR.print(receipts.scored(count, dead))
 
 
 def _scored(
@@ -162,4 +163,4 @@ def convert(
         for exchange in exchanges:
             sink.write(exchange.model_dump_json(exclude_none=True, exclude_defaults=True) + "\n")
             count += 1
-    ERR.print(f"{count:,} exchanges written to {out}", markup=False)
+    ERR.print(receipts.written(count, out), markup=False)

@@ -20,6 +20,7 @@ from services.settings import load_settings
 from services.store import schedules
 from services.store.engine import open_database
 from services.store.schedules import StoredSchedule
+from services.wording import receipts
 from services.wording.numbers import moment
 
 app = typer.Typer(help="Schedules: when suites are run by the clock.", no_args_is_help=True)
@@ -56,7 +57,7 @@ def add(
     with open_database(database or settings.database, heads=settings.data_dir).write() as connection:
         if not schedules.add(connection, planned):
             raise InputError(f"{route} has a schedule {name}; remove it, or choose another NAME")
-    OUT.print(f"{route} runs {', '.join(chosen) if chosen else 'its suites'} at {cron} {timezone}", markup=False)
+    OUT.print(receipts.scheduled(route, chosen, cron, timezone), markup=False)
 
 
 @app.command("list")
@@ -70,10 +71,10 @@ def list_schedules(database: DatabaseOption = None, json: JsonOption = None) -> 
         return
     table = Table("route", "name", "cron", "time zone", "suites", "stands in", "last", box=None)
     for one, last in fired:
-        suites = "the route's" if one.suites is None else ", ".join(one.suites)
+        suites = receipts.OWN_SUITES if one.suites is None else ", ".join(one.suites)
         when = "" if last is None else moment(last)
         table.add_row(one.route, one.name, one.cron, one.timezone, suites, one.origin, when)
-    OUT.print(table if fired else "no schedule yet")
+    OUT.print(table if fired else receipts.NO_SCHEDULE)
 
 
 @app.command("remove")
@@ -85,7 +86,7 @@ def remove(route: RouteArgument, name: NameArgument, database: DatabaseOption = 
             raise InputError(f"schedule {name} of {route} stands in the monitor file; remove it there")
         if not schedules.remove(connection, route, name):
             raise InputError(f"{route} has no schedule {name}; `keelwatch schedule list` names them")
-    OUT.print(f"{route} has no schedule {name} any more", markup=False)
+    OUT.print(receipts.unscheduled(route, name), markup=False)
 
 
 def _object(one: StoredSchedule, last: datetime | None) -> dict[str, object]:

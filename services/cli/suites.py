@@ -12,7 +12,7 @@ from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.evaluate.paired_statistics import remarks
 from services.evaluate.suite import Suite
 from services.evaluate.suite_library import examine_suite, load_suite, suite_names
-from services.wording import nouns
+from services.wording import nouns, receipts
 
 app = typer.Typer(help="Suites: what a model is asked.", no_args_is_help=True)
 
@@ -39,7 +39,7 @@ def lint_suite(
         for line in told:
             OUT.print(line, markup=False, soft_wrap=True)
         if suite is not None:
-            OUT.print(f"{path}: can be used: {_summary(suite)}", markup=False, soft_wrap=True)
+            OUT.print(receipts.usable(path, f": {_summary(suite)}"), markup=False, soft_wrap=True)
     if suite is None:
         raise typer.Exit(2)
 

@@ -21,6 +21,7 @@ from services.stream.capture import capture as read
 from services.stream.publish import Published
 from services.stream.publish import publish as send
 from services.stream.topics import TopicStatus, all_topics
+from services.wording import receipts
 
 app = typer.Typer(help="Topics: made, checked, shown, adopted.", no_args_is_help=True)
 
@@ -33,7 +34,7 @@ PartitionsOption = Annotated[
 def create(bootstrap: BootstrapOption = None, partitions: PartitionsOption = None) -> None:
     """Make the topics that are missing; exit code 1 if one that was there is not as it must be (it is left alone)."""
     made, found = connected(topics.create(broker(bootstrap), all_topics(_sane(partitions))))
-    OUT.print(f"{len(made)} topics made, {len(found) - len(made)} were there")
+    OUT.print(receipts.topics_made(len(made), len(found) - len(made)))
     _complain(found)
 
 
@@ -42,7 +43,7 @@ def check(bootstrap: BootstrapOption = None, partitions: PartitionsOption = None
     """Name every topic that is missing or not as it must be: exit code 1 if there is one."""
     found = connected(topics.describe(broker(bootstrap), all_topics(_sane(partitions))))
     _complain(found)
-    OUT.print(f"all {len(found)} topics are as they must be")
+    OUT.print(receipts.topics_right(len(found)))
 
 
 @app.command("show")
@@ -66,7 +67,7 @@ def adopt(
 ) -> None:
     """Accept a topic that was deleted and made anew: its first exchanges count again, what was learned stays."""
     adopted = adoption.adopt(opened(database), topic)
-    OUT.print(f"{topic}: accepted anew for {adopted.routes} routes", markup=False, soft_wrap=True)
+    OUT.print(receipts.adopted(topic, adopted.routes), markup=False, soft_wrap=True)
 
 
 def _sane(partitions: int | None) -> int | None:
@@ -114,9 +115,9 @@ def _count(file: Path) -> int:
 
 
 def _tell(done: Published) -> None:
-    OUT.print(f"sent {done.sent:,}, acknowledged {done.acknowledged:,}, failed {done.failed:,}")
+    OUT.print(receipts.published(done.sent, done.acknowledged, done.failed))
     for reason, n in sorted(done.reasons.items()):
-        ERR.print(f"{n:,} x {reason}", markup=False, soft_wrap=True)
+        ERR.print(receipts.times(n, reason), markup=False, soft_wrap=True)
 
 
 def capture(
@@ -141,6 +142,6 @@ def capture(
                 read(broker(bootstrap), topic, sink.write, from_beginning=from_beginning, idle=until_idle)
             )
         except KeyboardInterrupt:
-            ERR.print("stopped")
+            ERR.print(receipts.STOPPED)
             return
-    ERR.print(f"{count:,} records of {topic} written to {out}", markup=False)
+    ERR.print(receipts.captured(count, topic, out), markup=False)

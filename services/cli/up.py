@@ -25,6 +25,7 @@ from services.stream.consumer_groups import check_alone
 from services.stream.embedded_broker import MOST_BYTES, EmbeddedBroker, EmbeddedBrokerError, start_broker
 from services.stream.supervisor import EXIT_GAVE_UP, REAL_BROKER, Supervision, stoppable, supervise
 from services.wiring.instance import claim_instance
+from services.wording import receipts
 
 PORT: Final = 8400
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -59,7 +60,7 @@ def up(
         _broker(given, broker_port) as (broker, own),
     ):
         _prepare(broker)
-        _say(f"starting a worker of all steps; http://{host}:{port}/readyz tells when it is ready; Ctrl-C ends all")
+        _say(receipts.starting(f"http://{host}:{port}"))
         raise typer.Exit(
             supervise(Supervision(worker_command(broker, instance, (host, port), config), own, _say), stop)
         )
@@ -100,10 +101,7 @@ def _broker(given: Broker | None, port: int | None) -> Iterator[tuple[Broker, Em
         _say(str(error))
         raise typer.Exit(EXIT_GAVE_UP) from None
     try:
-        _say(
-            f"embedded broker on {own.broker.bootstrap}, for one machine and for trying out: all that it holds is in "
-            f"memory, and gone when this ends; at {MOST_BYTES / 1e9:.1f} GB it is ended; {REAL_BROKER}"
-        )
+        _say(receipts.embedded_broker(own.broker.bootstrap, MOST_BYTES, REAL_BROKER))
         yield own.broker, own
     finally:
         own.stop()
@@ -114,9 +112,9 @@ def _prepare(broker: Broker) -> None:
     connected(check_alone(broker, together=True))
     made, found = connected(topics.create(broker, topics.all_topics()))
     if made:
-        _say(f"{len(made)} topics made")
+        _say(receipts.topics_new(len(made)))
     if broker.kind == "kafka" and any(one.deviations for one in found):
-        _say("some topics are not as they should be: `keelwatch topics check` names them")
+        _say(receipts.TOPICS_WRONG)
 
 
 def _say(line: str) -> None:

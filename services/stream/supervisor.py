@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from services.stream import child_process
 from services.stream.embedded_broker import MOST_BYTES, WARN_BYTES, EmbeddedBroker
+from services.wording import receipts
 
 BAD_INPUT: Final = 2
 EXIT_GAVE_UP: Final = 1
@@ -149,7 +150,7 @@ class _Supervisor:
             self._plan.say(decision.why)
             return decision.code
         self._failures = decision.failures
-        self._plan.say(f"{decision.why}: started again in {decision.after:g} s; the broker keeps what is not done")
+        self._plan.say(receipts.started_again(decision.why, decision.after))
         until = time.monotonic() + decision.after
         while time.monotonic() < until and not self._stop.asked:
             if self._broker_is_lost():
@@ -163,19 +164,13 @@ class _Supervisor:
         if broker is None:
             return False
         if broker.ended():
-            self._plan.say(f"the embedded broker has ended, and what was not done is lost; {REAL_BROKER}")
+            self._plan.say(receipts.broker_gone(REAL_BROKER))
             return True
         resident = broker.resident()
         if resident >= self._plan.most_bytes:
-            self._plan.say(
-                f"the embedded broker takes {resident / 1e9:.1f} GB, and forgets nothing: ends here, and what was not "
-                f"done is lost; {REAL_BROKER}"
-            )
+            self._plan.say(receipts.broker_full(resident, REAL_BROKER))
             return True
         if resident >= WARN_BYTES and not self._warned:
             self._warned = True
-            self._plan.say(
-                f"the embedded broker takes {resident / 1e9:.1f} GB; at {self._plan.most_bytes / 1e9:.1f} GB "
-                f"everything ends; {REAL_BROKER}"
-            )
+            self._plan.say(receipts.broker_fills(resident, self._plan.most_bytes, REAL_BROKER))
         return False

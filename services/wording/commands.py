@@ -1,6 +1,7 @@
 """What the command line says of routes, incidents, runs, baselines and the demonstration. Pure.
 
-What a command is for, its options and what must be mended in its input stand where the command is.
+What a command is for, its options and what must be mended in its input stand where the command is; what it has done
+is said by `receipts`.
 """
 
 from __future__ import annotations

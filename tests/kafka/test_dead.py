@@ -95,7 +95,7 @@ def test_letters_are_sent_again_once_under_their_first_place_and_time(keelwatch,
         ]
 
     bury(cluster, graves, [letter(topic, 20).encode()])
-    assert keelwatch(*again)[:2] == (0, "1 dead letters sent again\n")
+    assert keelwatch(*again)[:2] == (0, "1 dead letter sent again\n")
     assert len(captured(keelwatch, cluster, topic, tmp_path)) == 21
 
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_sent_again_is_said_and_stops_nothing(keelwatch, cluster:
     code, said, _ = keelwatch(*again)
     assert (code, said.splitlines()) == (
         0,
-        ["1 dead letters sent again", f"1 left: {dead_letters.TOO_LONG}", f"1 left: {dead_letters.NO_LETTER}"],
+        ["1 dead letter sent again", f"1 left: {dead_letters.TOO_LONG}", f"1 left: {dead_letters.NO_LETTER}"],
     )
     assert keelwatch(*again)[:2] == (0, "0 dead letters sent again\n")
 
@@ -123,7 +123,7 @@ def test_a_letter_that_the_broker_does_not_take_is_sent_by_the_next_run(keelwatc
         assert (code, said, len(error.splitlines())) == (1, "", 1)
         made = Topic(orphan.removesuffix(".score.dead"), ("exchange",), "publishers", ("score",), partitions=1)
         asyncio.run(create(cluster.broker, [made]))
-    assert keelwatch(*again)[:2] == (0, "1 dead letters sent again\n")
+    assert keelwatch(*again)[:2] == (0, "1 dead letter sent again\n")
 
 
 def test_what_fails_again_is_left_and_said(keelwatch, cluster: Cluster) -> None:
