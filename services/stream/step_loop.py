@@ -263,7 +263,8 @@ class StepLoop:
                 self._progress.tick()
                 return result
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._ending.wait()
             pause = min(2 * pause, self._limits.longest_pause)
 
     def _count_patience(self, error: Exception) -> None:
