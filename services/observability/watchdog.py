@@ -336,7 +336,8 @@ class Watchdog:
         """One look; ends the process when it is dead. Positions that cannot be read have not moved."""
         self._beats += 1
         try:
-            self._seen = await asyncio.wait_for(self._positions.read(), _PATIENCE)
+            async with asyncio.timeout(_PATIENCE):  # not `wait_for`, which forgets now and then that it was cancelled
+                self._seen = await self._positions.read()
         except Exception as error:
             self._log.warning("positions cannot be read", error=type(error).__name__)
         self._watch, liveness = observe(self._watch, self._seen, self._clock())
