@@ -231,7 +231,8 @@ class FaustPositions:
         ends: Mapping[Any, int] = {}
         if self._ends is not None and assigned:
             with suppress(Exception):  # the broker is away: the marks of the consumer remain
-                ends = await asyncio.wait_for(self._ends(assigned), _PATIENCE / 2)
+                async with asyncio.timeout(_PATIENCE / 2):
+                    ends = await self._ends(assigned)
         unacknowledged = {message.tp for message in tuple(consumer.unacked)}
         waiting = self._waiting()
         busy = set(self._busy())
@@ -278,7 +279,8 @@ def joining(app: Any) -> bool:
 async def _position(consumer: Any, tp: Any) -> int | None:
     """The next record's offset that is to be fetched; None when it is not known, as of a consumer that hangs."""
     try:
-        position: int | None = await asyncio.wait_for(consumer.position(tp), 1.0)
+        async with asyncio.timeout(1.0):
+            position: int | None = await consumer.position(tp)
     except TimeoutError:
         return None
     return position
