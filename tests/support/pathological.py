@@ -185,10 +185,16 @@ MEASURES: Final[Mapping[str, Callable[[ScoredText], Any]]] = {
 """All that is measured of an exchange's texts, but its vectors."""
 
 
+_TURNS: Final = count()
+
+
 def floods(family: str, size: int) -> tuple[ScoredText, ...]:
-    """Exchanges whose texts have `size` characters together: all in the answer, and a third in each text."""
-    third = flood(family, size // 3)
-    return said(flood(family, size), system=ORDER), said(third, prompt=third, system=(ORDER + third)[: size // 3])
+    """Exchanges whose texts have `size` characters together: all in the answer, and a third in each text.
+
+    No two have one system text, since signals remember what they made of those that they have seen.
+    """
+    third, order = flood(family, size // 3), f"{ORDER}This is turn {next(_TURNS)}. "
+    return said(flood(family, size), system=order), said(third, prompt=third, system=(order + third)[: size // 3])
 
 
 def seconds(measure: Callable[[ScoredText], Any], family: str, size: int, repeats: int = 2) -> float:
@@ -199,4 +205,5 @@ def seconds(measure: Callable[[ScoredText], Any], family: str, size: int, repeat
         measure(text)
         return time.thread_time() - begin
 
-    return max(min(once(text) for _ in range(repeats)) for text in floods(family, size))
+    tries = [[once(text) for text in floods(family, size)] for _ in range(repeats)]
+    return max(map(min, zip(*tries, strict=True)))
