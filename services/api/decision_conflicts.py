@@ -58,8 +58,7 @@ def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
     """Why the decision would change nothing, in words: who did what when. None when it would."""
     named = known.named
     if decision.kind == "end_silence":
-        ended = silences_of([decision], known.silences)
-        return _nothing_to_end(decision, known) if ended == known.silences else None
+        return None if _ends_any(decision, known) else _nothing_to_end(decision, known)
     if named is None:
         needs = decision.kind in _NEEDS_INCIDENT and decision.fingerprint is None
         if needs and not known.is_open:
@@ -72,6 +71,13 @@ def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
         return words.already(named.state, *_by_whom(named))
     ends = named is not None or decision.kind in _NEEDS_INCIDENT
     return (_ended_before(known) if ends else None) or _same_before(decision, known)
+
+
+def _ends_any(decision: Decision, known: DecisionContext) -> bool:
+    """Whether a silence ends by it that nobody has ended at about the same time."""
+    before = {one.id: one for one in known.silences}
+    changed = [(one, before[one.id]) for one in silences_of([decision], known.silences) if one != before.get(one.id)]
+    return any(was.ended_by is None or abs(one.until - was.until) >= AGAIN for one, was in changed)
 
 
 def _nothing_to_end(decision: Decision, known: DecisionContext) -> str:

@@ -93,7 +93,7 @@ def _context_of(connection: Connection, decision: Decision, now: datetime) -> De
     baseline = baselines.current_pinnings(connection, [decision.route]).get(decision.route)
     held = silences.of_route(connection, decision.route, now)
     held = silences_of(silences.on_the_way(connection, (decision.route,)), held)
-    held = tuple(one for one in held if one.holds(now))
+    held = tuple(one for one in held if one.holds(max(now, decision.ts)))  # a route's clock may run ahead
     return DecisionContext(named, is_open, earlier, applied, None if baseline is None else baseline.baseline, held)
 
 

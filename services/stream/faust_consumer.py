@@ -83,16 +83,17 @@ def _take_existing(consumer: Any) -> None:
     subscription.assign_from_subscribed = assign_existing
 
 
-async def leave_group(consumer: Any) -> None:
+async def leave_group(consumer: Any, *, was_member: bool = True) -> None:
     """End the membership of an aiokafka consumer that is about to be stopped; what fails is left to time-outs."""
     coordinator = consumer._coordinator
     instance = coordinator._group_instance_id
     task = coordinator._coordination_task
     task.cancel()
     await asyncio.wait([task], timeout=_LEAVE_SECONDS)
-    if instance is None or coordinator.coordinator_id is None or not coordinator.member_id:
+    lost = was_member and not coordinator.member_id
+    if instance is None or coordinator.coordinator_id is None or lost:
         # aiokafka says it for members without a name; without a coordinator there is nobody to tell; and who is no
-        # member would, by the name alone, end the membership of another process that has it now
+        # member any more would, by the name alone, end the membership of another process that has it now
         return
     request = _Leave(coordinator.group_id, coordinator.member_id, instance)
     try:
@@ -158,7 +159,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
     async def on_thread_stop(self) -> None:
         if self._consumer is not None:
-            await leave_group(self._consumer)
+            await leave_group(self._consumer, was_member=self._joined)
         await super().on_thread_stop()
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:

@@ -64,7 +64,9 @@ def around(database: Database, text: str, route: str = ROUTE, letters: str = "")
     fields = ("provider", "requested", "served", "endpoint", "fingerprint")
     model, seconds = Model(**dict.fromkeys(fields, text)), (NOW - STARTS).total_seconds()
     traffic = [Row(text, i, seconds - i, model=model, tags={"x": text}, signals={"refusal": i > 2}) for i in range(4)]
-    place_of_letter = Position(cluster=letters, topic=letters, partition=0, offset=int(hash16(text), 16) % 2**40)
+    place_of_letter = Position(
+        cluster=letters[:200], topic=letters[:200], partition=0, offset=int(hash16(text), 16) % 2**40
+    )
     recorded(
         database,
         block(traffic, route),
@@ -124,7 +126,7 @@ def _hazard(text: str) -> HazardComparison:
 
 def _sample(route: str, text: str, who: str) -> Sample:
     return Sample(
-        id=text,
+        id=text[:512],
         route=route,
         source=place(300),
         ts=at(5),

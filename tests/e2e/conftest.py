@@ -29,6 +29,11 @@ ROUTES = ("support-bot/prod", "shop-bot/prod")
 MONITOR = """\
 defaults: {{baseline: {{size: 250, min_size: 100, per_hour: 100000}}}}
 allow_hosts: [127.0.0.1]
+slack_access:
+  team: T0KEELWATCH
+  app: A0KEELWATCH
+  people:
+    - {{users: [U1], role: operator, routes: ["*"]}}
 receivers:
   oncall: {{slack: {{channel: "#llm-safety", token_env: KEELWATCH_SLACK_TOKEN, mention: "{mention}"}}}}
 routes:

@@ -22,6 +22,7 @@ from schemas.identity import identity_of
 from schemas.topics import EXCHANGES
 from services.demo.support_bot import ROUTE, SERVED, Script, traffic
 from tests.e2e.conftest import MENTION, SECRET, Service
+from tests.support.slack import APP, TEAM, member
 from tests.support.streams import keyed, publish, seen, until
 
 STEPS = ["score", "detect", "evaluate", "alert", "record"]
@@ -79,9 +80,12 @@ def buttons(service: Service) -> dict[str, str]:
 def press(service: Service, kind: str) -> None:
     """Press a button of the message, as Slack tells of it."""
     now = time.time()
+    service.slack.people(member("U1"))
     payload = {
         "type": "block_actions",
-        "user": {"id": "U1", "username": "mara"},
+        "team": {"id": TEAM},
+        "api_app_id": APP,
+        "user": {"id": "U1", "username": "mara", "team_id": TEAM},
         "actions": [
             {"action_id": f"keelwatch.{kind}", "value": buttons(service)[f"keelwatch.{kind}"], "action_ts": str(now)}
         ],

@@ -111,6 +111,7 @@ def test_poison_on_every_topic_is_dead_lettered_and_its_neighbours_are_not_touch
     assert seen_dead(one.database) == {
         ("score", EXCHANGES.name): len(mixed) - len(good),
         **{(step, topic.name): len(bad) for topic in inner for step in topic.consumers},
+        **{("record", topic.name): len(bad) for topic in dead_topics()},
     }
 
 

@@ -29,6 +29,7 @@ class Collect:
 
     batch = 100
     every = 0.0
+    is_crowded = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -40,6 +41,9 @@ class Collect:
 
     async def snapshot(self) -> None:
         """Nothing is kept."""
+
+    async def resume(self) -> None:
+        """Nothing is parked."""
 
     def forget(self) -> None:
         """Nothing is kept."""
