@@ -63,7 +63,9 @@ def around(database: Database, text: str, route: str = ROUTE, letters: str = "")
     letters = letters or text
     fields = ("provider", "requested", "served", "endpoint", "fingerprint")
     model, seconds = Model(**dict.fromkeys(fields, text)), (NOW - STARTS).total_seconds()
-    traffic = [Row(text, i, seconds - i, model=model, tags={"x": text}, signals={"refusal": i > 2}) for i in range(4)]
+    traffic = [
+        Row(text[:512], i, seconds - i, model=model, tags={"x": text}, signals={"refusal": i > 2}) for i in range(4)
+    ]
     place_of_letter = Position(
         cluster=letters[:200], topic=letters[:200], partition=0, offset=int(hash16(text), 16) % 2**40
     )
