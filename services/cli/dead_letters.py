@@ -52,9 +52,6 @@ def list_letters(
 def replay(
     bootstrap: BootstrapOption = None,
     topic: TopicOption = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also what an earlier run sent, and failed once more.")
-    ] = False,
     database: DatabaseOption = None,
 ) -> None:
     """Send every dead letter again that no earlier run has sent: after the cause was mended."""

@@ -14,7 +14,7 @@ from services.store.tables import Base, UtcDateTime, table
 
 
 class SecretKeyRow(Base, table=True):
-    """One key. `name` tells those of one purpose apart: for dead letters it is the day."""
+    """One key. `name` tells those of one purpose apart. Today there is one: of the digests of who was erased."""
 
     __tablename__ = "secret_keys"
     purpose: str = Field(primary_key=True)
