@@ -56,29 +56,106 @@ class OpenPart(Part):
     __pydantic_extra__: dict[str, Json]
 
 
+Content = Text | tuple[Mapping[str, Json], ...]
+"""Text, or parts as the APIs of vendors send them: text, images, audio, files, calls of tools and their results."""
+NotMonitored = Literal["image", "audio", "file"]
+_MEDIA: Final[Mapping[str, NotMonitored]] = {"image": "image", "audio": "audio", "speech": "audio"}
+_OTHER_THAN_CONTENT: Final = ("thinking", "reasoning", "tool", "function", "refusal")
+
+
+def _text_of(content: Content | None) -> str:
+    """The text; parts that are none (images, calls of tools, reasoning) add nothing."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str) and not _is_aside(part))
+
+
+def _is_aside(part: Mapping[str, Json]) -> bool:
+    """Whether a part is reasoning, a call of a tool or its result, or a refusal: no content of the message itself."""
+    return str(part.get("type") or "").startswith(_OTHER_THAN_CONTENT)
+
+
+def _not_monitored(content: Content | None) -> set[NotMonitored]:
+    """Of which kinds the parts are that no signal looks at."""
+    found: set[NotMonitored] = set()
+    for part in content if isinstance(content, tuple) else ():
+        if not isinstance(part.get("text"), str) and not _is_aside(part):
+            kind = str(part.get("type") or "")
+            found.add(next((media for word, media in _MEDIA.items() if word in kind), "file"))
+    return found
+
+
 class Message(OpenPart):
-    """One message of a prompt. `content` is text, or the text parts of a multi-part message."""
+    """One message of a prompt. `content` is text, or the parts of a multi-part message."""
 
     role: Text
-    content: Text | tuple[Mapping[str, Json], ...] | None = None
+    content: Content | None = None
 
     @property
     def text(self) -> str:
         """The text of the message; parts that are not text (images, audio) add nothing."""
-        if isinstance(self.content, str):
-            return self.content
-        parts = self.content or ()
-        return "\n".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+        return _text_of(self.content)
+
+    @property
+    def tool_text(self) -> str:
+        """What tools gave back in it: the content of parts that are results."""
+        parts = self.content if isinstance(self.content, tuple) else ()
+        results = [part.get("content", part.get("output")) for part in parts if "result" in str(part.get("type"))]
+        return "\n".join(filter(None, (_result_text(one) for one in results)))
+
+    @property
+    def not_monitored(self) -> frozenset[NotMonitored]:
+        """Of which kinds the parts are that no signal looks at."""
+        return frozenset(_not_monitored(self.content))
+
+
+def _result_text(content: Json) -> str:
+    """The text of a tool's result: text, or parts."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, (list, tuple)) else ()
+    return "\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
 class Answer(OpenPart):
-    """A response in structured form."""
+    """A response in structured form. `content` is text, or parts (Anthropic, Mistral, the Responses API)."""
 
-    content: Text | None = None
+    content: Content | None = None
     tool_calls: tuple[Json, ...] | None = None
     finish_reason: Text | None = None
     refusal: Text | None = None
     error: Json = None
+
+    @property
+    def text(self) -> str | None:
+        """The text of the content; None where there is no content at all."""
+        return None if self.content is None else _text_of(self.content)
+
+    @property
+    def declined(self) -> str | None:
+        """What the provider reports as the refusal, in its own field or as a part of the content."""
+        if self.refusal is not None or not isinstance(self.content, tuple):
+            return self.refusal
+        parts = [part for part in self.content if part.get("type") == "refusal"]
+        said = [part["refusal"] for part in parts if isinstance(part.get("refusal"), str)]
+        return "\n".join(str(one) for one in said) if said else None
+
+    @property
+    def calls(self) -> tuple[Json, ...]:
+        """The calls of tools: of `tool_calls`, of the older field `function_call`, and those among the parts."""
+        older = (self.__pydantic_extra__ or {}).get("function_call")
+        parts = self.content if isinstance(self.content, tuple) else ()
+        among = [dict(part) for part in parts if part.get("type") in _CALLS]
+        return (*(self.tool_calls or ()), *([older] if isinstance(older, dict) else []), *among)
+
+    @property
+    def not_monitored(self) -> frozenset[NotMonitored]:
+        """Of which kinds the parts are that no signal looks at; a field `audio` is one."""
+        audio = (self.__pydantic_extra__ or {}).get("audio")
+        return frozenset(_not_monitored(self.content) | ({"audio"} if audio else set()))
+
+
+_CALLS: Final = frozenset({"tool_use", "tool_call", "function_call", "server_tool_use"})
 
 
 class Usage(OpenPart):
@@ -95,11 +172,30 @@ class Guardrail(OpenPart):
     outcome: Literal["pass", "modified", "blocked"]
 
 
+class Tool(OpenPart):
+    """A tool that was declared to the model."""
+
+    name: Text
+    schema_: Annotated[Json, Field(alias="schema")] = None
+
+
+class Document(OpenPart):
+    """A text that was retrieved for the prompt."""
+
+    id: Text | None = None
+    content: Content
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+        return _text_of(self.content)
+
+
 class Exchange(Record):
     """One prompt and its response. Required: `route`, `prompt`, `response`, `model.requested`.
 
-    `id` and `ts` are filled in by the ingest step when the publisher left them out; unknown fields of the
-    publisher are kept under `extra`.
+    `tools` are those declared to the model, `documents` what was retrieved for it. `id` and `ts` are filled in by the
+    ingest step when the publisher left them out; unknown fields of the publisher are kept under `extra`.
     """
 
     id: Annotated[Id, Field(min_length=1)] | None = None
@@ -113,6 +209,8 @@ class Exchange(Record):
     usage: Usage | None = None
     latency_ms: Annotated[float, Field(ge=0)] | None = None
     guardrails: tuple[Guardrail, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    documents: tuple[Document, ...] = ()
     tags: Mapping[Text, Text] = Field(default_factory=dict)
     extra: Mapping[str, Json] = Field(default_factory=dict)
 

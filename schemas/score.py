@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.base import Hash16, Id, NonNegative, Part, Partition, Record, Text, Timestamp
 from schemas.exchange import Route
@@ -17,8 +17,21 @@ MAX_ROWS: Final = 128
 VECTOR_WIDTH: Final = 384
 STYLE_WIDTH: Final = 30
 
-Flag = Literal["sanitized", "truncated", "skew", "no_response", "no_ts"]
+Flag = Literal[
+    "sanitized",
+    "truncated",
+    "skew",
+    "no_response",
+    "no_ts",
+    "not_monitored:image",
+    "not_monitored:audio",
+    "not_monitored:file",
+]
 Status = Literal["scored", "unscored"]
+
+
+LONGEST_CATEGORY: Final = 64
+Category = Annotated[str, StringConstraints(max_length=LONGEST_CATEGORY, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
 class Scorer(Part):
@@ -30,9 +43,9 @@ class Scorer(Part):
 
 
 class SignalColumn(Part):
-    """One signal over the rows of a block. An unscored row has value and probability null."""
+    """One signal over the rows of a block. An unscored row has value and probability null; a category is a text."""
 
-    value: tuple[bool | float | None, ...]
+    value: tuple[bool | float | Category | None, ...]
     probability: tuple[float | None, ...]
     status: tuple[Status, ...]
 

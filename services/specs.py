@@ -61,13 +61,21 @@ changes all the time: neither ever fires."""
 
 
 PLANNED: Final = (
+    Spec(name="novelty", kind="signal", title="Novelty", noun="rate of new topics", says="answers a topic that is new"),
     Spec(name="evasion", kind="signal", title="Evasion", noun="rate of evasive answers", says="evades the question"),
     Spec(
-        name="guardrail_outcome",
+        name="over_refusal",
         kind="signal",
-        title="Guardrail outcomes",
-        noun="rate of answers that a guardrail stopped",
-        says="was stopped by a guardrail",
+        title="Over-refusals",
+        noun="over-refusal rate",
+        says="declines a benign request",
+    ),
+    Spec(
+        name="harmful_request",
+        kind="signal",
+        title="Harmful requests",
+        noun="rate of harmful requests",
+        says="answers a request that is harmful",
     ),
     Spec(
         name="harmful_compliance",
@@ -79,28 +87,94 @@ PLANNED: Final = (
         severity="critical",
     ),
     Spec(
-        name="harmful_request",
-        kind="signal",
-        title="Harmful requests",
-        noun="rate of harmful requests",
-        says="answers a request that is harmful",
-    ),
-    Spec(
         name="jailbreak_attempt",
         kind="signal",
         title="Jailbreak attempts",
         noun="rate of jailbreak attempts",
         says="answers an attempt to talk it out of its rules",
     ),
-    Spec(name="novelty", kind="signal", title="Novelty", noun="rate of new topics", says="answers a topic that is new"),
     Spec(
-        name="over_refusal",
+        name="prompt_injection",
         kind="signal",
-        title="Over-refusals",
-        noun="over-refusal rate",
-        says="declines a benign request",
+        title="Prompt injections",
+        noun="rate of injected instructions",
+        says="was given instructions by a document or a tool",
     ),
     Spec(name="toxicity", kind="signal", title="Toxicity", noun="rate of toxic answers", says="is toxic"),
+    Spec(
+        name="self_harm",
+        kind="signal",
+        title="Self-harm",
+        noun="rate of exchanges about self-harm",
+        says="is about self-harm",
+    ),
+    Spec(
+        name="language_mismatch",
+        kind="signal",
+        title="Language mismatches",
+        noun="rate of answers in another language",
+        says="is in another language than the question",
+    ),
+    Spec(
+        name="cut_off",
+        kind="signal",
+        title="Cut-off answers",
+        noun="rate of answers cut for length",
+        says="was stopped for its length",
+    ),
+    Spec(
+        name="guardrail_blocked",
+        kind="signal",
+        title="Blocked by a guardrail",
+        noun="rate of answers that a guardrail blocked",
+        says="was blocked by a guardrail",
+    ),
+    Spec(
+        name="guardrail_modified",
+        kind="signal",
+        title="Modified by a guardrail",
+        noun="rate of answers that a guardrail modified",
+        says="was modified by a guardrail",
+    ),
+    Spec(
+        name="undeclared_tool",
+        kind="signal",
+        title="Undeclared tools",
+        noun="rate of calls of undeclared tools",
+        says="calls a tool that was not declared",
+    ),
+    Spec(
+        name="destructive_tool_call",
+        kind="signal",
+        title="Destructive tool calls",
+        noun="rate of destructive tool calls",
+        says="calls a tool to destroy, or to act on many at once",
+    ),
+    Spec(
+        name="sensitive_tool_argument",
+        kind="signal",
+        title="Sensitive tool arguments",
+        noun="rate of sensitive values in tool calls",
+        says="hands a credential or a personal value to a tool",
+    ),
+    Spec(
+        name="exfiltration_call",
+        kind="signal",
+        title="Exfiltration calls",
+        noun="rate of calls that carry data away",
+        says="calls an address made of what was said",
+    ),
+    Spec(
+        name="tool_loop",
+        kind="signal",
+        title="Tool loops",
+        noun="rate of repeated tool calls",
+        says="repeats the same tool call",
+    ),
+    Spec(name="language", kind="signal", title="Language", noun="language", says="is in which language", category=True),
+    Spec(
+        name="hazard", kind="signal", title="Hazard", noun="hazard", says="was asked about which hazard", category=True
+    ),
 )
 """Signals that this version does not score: records of another scorer may hold them, a monitor file may name them."""
 

@@ -16,6 +16,7 @@ from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.baseline import collect_candidates
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned, joined_rows
 from services.monitor import BaselinePolicy
+from services.specs import signal_of
 
 _HOUR: Final = 3600.0
 _HALF: Final = np.dtype("<f2")
@@ -64,11 +65,19 @@ def rows_of(stored: Sequence[Mapping[str, Any]], dimensions: Sequence[str]) -> R
         style=_vectors([row["style"] for row in stored], STYLE_WIDTH),
         embedded=np.ones(len(stored), bool),
         answered=np.ones(len(stored), bool),
-        signals={name: np.array([_number(told.get(name)) for told in signals]) for name in names},
+        signals={
+            name: np.array([_number(told.get(name)) for told in signals])
+            for name in names
+            if not signal_of(name).category
+        },
         slices={
-            dimension: tuple(one.get(dimension.removeprefix("tags.")) for one in tags)
+            dimension: tuple(
+                one.get(dimension.removeprefix("tags."))
+                if dimension.startswith("tags.")
+                else _category(told, dimension)
+                for one, told in zip(tags, signals, strict=True)
+            )
             for dimension in dimensions
-            if dimension.startswith("tags.")
         },
         ids=tuple(row["id"] for row in stored),
     )
@@ -79,7 +88,13 @@ def _vectors(stored: Sequence[bytes], width: int) -> Any:
 
 
 def _number(told: Any) -> float:
-    return float("nan") if told is None or told[0] is None else float(told[0])
+    return float("nan") if told is None or told[0] is None or isinstance(told[0], str) else float(told[0])
+
+
+def _category(told: Mapping[str, Any], dimension: str) -> str | None:
+    """The category that the signal `dimension` found of a row."""
+    value = (told.get(dimension) or (None,))[0]
+    return value if isinstance(value, str) else None
 
 
 def baseline_rows(route: str, pinned: Pinned, rows: Rows, untimed: Any, policy: BaselinePolicy) -> Rows | None:

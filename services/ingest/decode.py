@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -154,12 +154,20 @@ def _truncate(fields: Json) -> bool:
 def _scored_texts(fields: Json) -> list[tuple[Json, str]]:
     """Where the texts of prompt and response stand: (object, key)."""
     places = [(fields, "prompt"), (fields, "response")]
-    messages = fields.get("prompt")
-    for message in messages if isinstance(messages, tuple) else ():
-        if isinstance(message, dict):
-            places.append((message, "content"))
-            parts = message.get("content")
-            places += [(p, "text") for p in parts if isinstance(p, dict)] if isinstance(parts, tuple) else []
-    if isinstance(fields.get("response"), dict):
-        places += [(fields["response"], "content"), (fields["response"], "refusal")]
+    response = fields.get("response")
+    for name in ("prompt", "documents"):
+        several = fields.get(name)
+        for one in several if isinstance(several, tuple) else ():
+            places += _content_texts(one)
+    if isinstance(response, dict):
+        places += [*_content_texts(response), (response, "refusal")]
     return [(holder, name) for holder, name in places if isinstance(holder.get(name), str)]
+
+
+def _content_texts(holder: Any) -> list[tuple[Json, str]]:
+    """Where the text of a content stands, or that of its parts."""
+    if not isinstance(holder, dict):
+        return []
+    parts = holder.get("content")
+    among = [(part, "text") for part in parts if isinstance(part, dict)] if isinstance(parts, tuple) else []
+    return [(holder, "content"), *among]

@@ -18,6 +18,7 @@ from schemas.position import Position
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock
 from services.intake.slice_values import bounded, hash_text
 from services.intake.volatile_fields import Volatility, observe
+from services.specs import signal_of
 from services.vectors import to_rows
 
 RECENT_IDS: Final = 1024
@@ -230,11 +231,21 @@ def _slices(
     """Dimension -> value of each row, and the values that are known of it; of dimensions not asked for none is."""
     labels, known = {}, {}
     for dimension in slices:
-        if dimension.startswith("tags."):
-            name = dimension.removeprefix("tags.")
-            values = [block.tags[i].get(name) for i in picked]
+        values = _values(block, picked, dimension)
+        if values is not None:
             known[dimension], labels[dimension] = bounded(state.values.get(dimension, {}), values, state.count)
     return labels, known
+
+
+def _values(block: ScoreBlock, picked: NDArray[np.int64], dimension: str) -> list[str | None] | None:
+    """The tag, or the category that a signal of this name found; None: this block knows no such dimension."""
+    if dimension.startswith("tags."):
+        name = dimension.removeprefix("tags.")
+        return [block.tags[i].get(name) for i in picked]
+    column = block.signals.get(dimension)
+    if column is None:
+        return None
+    return [value if isinstance(value := column.value[i], str) else None for i in picked]
 
 
 def _rows(
@@ -255,6 +266,7 @@ def _rows(
         signals={
             name: np.array([np.nan if value is None else float(value) for value in column.value])[picked]
             for name, column in block.signals.items()
+            if not signal_of(name).category and not any(isinstance(value, str) for value in column.value)
         },
         slices=slices,
         ids=tuple(block.id[i] for i in picked),

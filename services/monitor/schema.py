@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.monitor import cron
-from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes, default_floors
+from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
 from services.monitor.problems import suggestion
-from services.specs import PLANNED
+from services.specs import PLANNED, signals
 
-MONITORED_SIGNALS: Final = frozenset(default_floors())
+MONITORED_SIGNALS: Final = frozenset(signals())
 """Signals that this version scores."""
-PLANNED_SLICES: Final = frozenset({"hazard", "language"})
+CATEGORIES: Final = frozenset(spec.name for spec in (*signals().values(), *PLANNED) if spec.category)
+"""Slices that are no tag: what a signal says that an exchange is of."""
 
 _DURATION: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -53,13 +54,13 @@ def _nearest_zone(name: str) -> str:
 
 
 def _slice(name: str) -> str:
-    if name not in PLANNED_SLICES and not _SLICE.fullmatch(name):
-        raise ValueError("must be hazard, language or tags.NAME, for example tags.locale")
+    if name not in CATEGORIES and not _SLICE.fullmatch(name):
+        raise ValueError(f"must be {', '.join(sorted(CATEGORIES))} or tags.NAME, for example tags.locale")
     return name
 
 
 def _signal(name: str) -> str:
-    known = MONITORED_SIGNALS | {spec.name for spec in PLANNED}
+    known = (signals().keys() | {spec.name for spec in PLANNED}) - CATEGORIES
     if name not in known:
         raise ValueError(f"unknown signal{suggestion(name, known)}")
     return name

@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 from services.monitor.policy import Monitor, RoutePolicy
 from services.monitor.problems import MonitorProblem, suggestion
 from services.monitor.schema import (
+    CATEGORIES,
     MONITORED_SIGNALS,
-    PLANNED_SLICES,
     BaselineSection,
     MonitorFile,
     ReceiverSection,
@@ -164,7 +164,7 @@ def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         yield Remark(("unlisted_routes",), "no route is listed: every exchange will be refused; list routes")
     for path, section, policy in _sections(file, monitor):
         for i, name in enumerate(section.slices or ()):
-            if name in PLANNED_SLICES:
+            if name in CATEGORIES - MONITORED_SIGNALS:
                 yield Remark((*path, "slices", i), f"{name}: no scorer provides it in this version: not monitored")
         for signal in section.floors or ():
             if signal not in MONITORED_SIGNALS:

@@ -123,7 +123,8 @@ def _labels(slices: Mapping[str, tuple[str | None, ...]], row: int) -> list[str]
 def _sum_up(sums: Sums, block: ScoreBlock, place: int, key: tuple[datetime, str, list[str]]) -> None:
     minute, identity, labels = key
     answered = "no_response" not in block.flags[place]
-    values: dict[str, bool | float | None] = {name: column.value[place] for name, column in block.signals.items()}
+    found = {name: column.value[place] for name, column in block.signals.items()}
+    values = {name: value for name, value in found.items() if not isinstance(value, str)}
     for label in labels:
         for signal, value in [(EXCHANGES, 1.0 if answered else None), *values.items()]:
             of = (block.route, minute, identity, label, signal)

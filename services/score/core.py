@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol, TypeVar
 
@@ -20,13 +20,14 @@ from schemas.exchange import Exchange
 from schemas.identity import Model
 from schemas.position import Position
 from schemas.sample import Sample
-from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
+from schemas.score import LONGEST_CATEGORY, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
 from services.score.redaction import can_redact, redact, redacted_model, redacted_name, spans_of
-from services.score.scored_text import answered, model_of, scored_text
+from services.score.scored_text import answered, model_of, not_monitored, scored_text
 from services.score.style import STYLE_VERSION, style_features
+from services.score.windows import NO_TEXTS, ExchangeVectors, texts_of
 from services.signals import SIGNALS
 from services.signals.protocol import Measurement, ScoredText, Signal, Span
 
@@ -44,6 +45,7 @@ def is_drawn(id: str, share: float, purpose: str) -> bool:
 
 
 StyleFunction = Callable[[str], NDArray[np.float64]]
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -92,7 +94,11 @@ def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:
 
 def _checked_measurement(signal: Signal, text: ScoredText) -> Measurement:
     measurement = _guarded(signal.spec.name, lambda: signal.measure(text))
-    for name, value in (("value", measurement.value), ("probability", measurement.probability)):
+    numbers = {"value": measurement.value, "probability": measurement.probability}
+    category = numbers.pop("value") if signal.spec.category else None
+    if category is not None and not (isinstance(category, str) and 0 < len(category) <= LONGEST_CATEGORY):
+        raise SignalError(f"signal {signal.spec.name}: a category has 1 to {LONGEST_CATEGORY} characters")
+    for name, value in numbers.items():
         if value is not None and not (isinstance(value, (bool, int, float)) and math.isfinite(value)):
             raise SignalError(f"signal {signal.spec.name}: {name} is neither Boolean nor a finite number")
     if measurement.value is None and measurement.probability is not None:
@@ -141,13 +147,22 @@ class ScoredBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class _ExaminedExchange:
-    """One exchange and all that was found out about it but its vectors."""
+class _ReadExchange:
+    """One exchange and which of its texts are scored."""
 
     received: Received
     text: ScoredText
     answered: bool
     embedded: bool
+    keep_text: KeepText
+
+
+@dataclass(frozen=True, slots=True)
+class _ExaminedExchange:
+    """One exchange and all that was found out about it."""
+
+    read: _ReadExchange
+    vectors: ExchangeVectors
     measured: MeasuredExchange
     style: NDArray[np.float16]
     kept: _Kept | None
@@ -184,16 +199,29 @@ class ExchangeScorer:
 
         An exchange on which a signal raises becomes a dead letter that names the signal; its neighbours are scored.
         """
-        seen, dead = [], []
-        for received in batch:
-            try:
-                seen.append(self._see(received))
-            except SignalError as fault:
-                dead.append(DeadLetter.of(received.exchange.encode(), STEP, str(fault), received.position))
-            self.tick()
-        rows = self._rows(seen)
+        dead: list[DeadLetter] = []
+        read = self._each(batch, self._read, lambda received: received, dead)
+        vectors = self._vectors(read)
+        pairs = list(zip(read, vectors, strict=True))
+        seen = self._each(pairs, self._examine, lambda pair: pair[0].received, dead)
+        version = self.version
+        rows = [_row(one, version) for one in seen]
         samples = tuple(_sample(one, row, one.kept) for one, row in zip(seen, rows, strict=True) if one.kept)
         return ScoredBatch(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
+
+    def _each(
+        self, of: Sequence[S], work: Callable[[S], T], source: Callable[[S], Received], dead: list[DeadLetter]
+    ) -> list[T]:
+        """What `work` makes of each; one that cannot be measured is a dead letter instead."""
+        made = []
+        for one in of:
+            try:
+                made.append(work(one))
+            except SignalError as fault:
+                received = source(one)
+                dead.append(DeadLetter.of(received.exchange.encode(), STEP, str(fault), received.position))
+            self.tick()
+        return made
 
     def warm(self) -> None:
         """Score a few words, so that the first batch need not wait for what is compiled when it is first used."""
@@ -209,18 +237,22 @@ class ExchangeScorer:
             ]
         )
 
-    def _see(self, received: Received) -> _ExaminedExchange:
+    def _read(self, received: Received) -> _ReadExchange:
         exchange = received.exchange
         if free_characters(exchange) > MAX_FREE_CHARACTERS:
             raise SignalError(f"tags, names and ids: over {MAX_FREE_CHARACTERS} characters together; send less")
-        id, policy = exchange.id or "", self.policy(exchange.route)
-        text = scored_text(exchange)
-        has_answer = answered(text.answer)
-        measured = measure(self.signals, text, has_answer)
-        embedded = is_drawn(id, policy.embed_share, "embed")
-        style = style_of(self.style, text.response) if embedded and has_answer else np.zeros(STYLE_WIDTH, np.float16)
-        kept = self._kept(id, policy.keep_text, measured)
-        return _ExaminedExchange(received, text, has_answer, embedded, measured, style, kept)
+        policy, text = self.policy(exchange.route), scored_text(exchange)
+        embedded = is_drawn(exchange.id or "", policy.embed_share, "embed")
+        return _ReadExchange(received, text, answered(text.answer), embedded, policy.keep_text)
+
+    def _examine(self, pair: tuple[_ReadExchange, ExchangeVectors]) -> _ExaminedExchange:
+        read, vectors = pair
+        text = replace(read.text, windows=vectors.windows) if read.embedded else read.text
+        measured = measure(self.signals, text, read.answered)
+        styled = read.embedded and read.answered
+        style = style_of(self.style, text.response) if styled else np.zeros(STYLE_WIDTH, np.float16)
+        kept = self._kept(read.received.exchange.id or "", read.keep_text, measured)
+        return _ExaminedExchange(read, vectors, measured, style, kept)
 
     def _kept(self, id: str, keep_text: KeepText, measured: MeasuredExchange) -> _Kept | None:
         if keep_text == "none" or not measured.redactable:
@@ -231,45 +263,43 @@ class ExchangeScorer:
             return "sampled"
         return "all" if keep_text == "all" else None
 
-    def _rows(self, seen: Sequence[_ExaminedExchange]) -> list[ScoredRow]:
-        prompts = self._vectors([one.text.prompt if one.embedded else None for one in seen])
-        responses = self._vectors([one.text.response if one.embedded and one.answered else None for one in seen])
-        version = self.version
-        return [_row(one, prompts[i], responses[i], version) for i, one in enumerate(seen)]
-
-    def _vectors(self, texts: Sequence[str | None]) -> NDArray[np.float16]:
-        """(n, 384): a vector for each text, zero where there is none."""
-        wanted = [i for i, text in enumerate(texts) if text is not None]
-        vectors = np.zeros((len(texts), VECTOR_WIDTH), dtype=np.float16)
-        for start in range(0, len(wanted), _EMBEDDED_AT_ONCE):
-            some = wanted[start : start + _EMBEDDED_AT_ONCE]
-            vectors[some] = self.embedder.embed([texts[i] or "" for i in some])
+    def _vectors(self, read: Sequence[_ReadExchange]) -> list[ExchangeVectors]:
+        """The vectors of every exchange; each text is embedded once."""
+        wanted = [texts_of(one.text, one.answered) if one.embedded else NO_TEXTS for one in read]
+        texts = list(dict.fromkeys(text for one in wanted for text in one if text is not None))
+        known: dict[str, NDArray[np.float16]] = {}
+        for start in range(0, len(texts), _EMBEDDED_AT_ONCE):
+            some = texts[start : start + _EMBEDDED_AT_ONCE]
+            known.update(zip(some, self.embedder.embed(some), strict=True))
             self.tick()
-        return vectors
+        return [ExchangeVectors(*(None if text is None else known[text] for text in one)) for one in wanted]
 
 
-def _row(
-    seen: _ExaminedExchange, prompt: NDArray[np.float16], response: NDArray[np.float16], version: Version
-) -> ScoredRow:
-    exchange, id, ts = _identified(seen.received)
+def _row(seen: _ExaminedExchange, version: Version) -> ScoredRow:
+    read = seen.read
+    exchange, id, ts = _identified(read.received)
     return ScoredRow(
         route=exchange.route,
         id=redacted_name(id),
         ts=ts,
-        position=seen.received.position,
-        model=redacted_model(model_of(seen.text)),
+        position=read.received.position,
+        model=redacted_model(model_of(read.text)),
         conversation=_name(exchange.conversation),
         user=_name(exchange.user),
         tags={name: redacted_name(value) for name, value in exchange.tags.items()},
         kept=seen.kept is not None,
         flags=_flags(seen),
-        embedded=seen.embedded,
-        prompt=prompt,
-        response=response,
+        embedded=read.embedded,
+        prompt=_or_zero(seen.vectors.prompt),
+        response=_or_zero(seen.vectors.response),
         style=seen.style,
         signals=seen.measured.signals,
         scorer=version,
     )
+
+
+def _or_zero(vector: NDArray[np.float16] | None) -> NDArray[np.float16]:
+    return np.zeros(VECTOR_WIDTH, np.float16) if vector is None else vector
 
 
 def _name(name: str | None) -> str | None:
@@ -284,10 +314,11 @@ def _identified(received: Received) -> tuple[Exchange, str, datetime]:
 
 
 def _flags(seen: _ExaminedExchange) -> tuple[Flag, ...]:
-    flags = list(seen.received.flags)
-    if seen.text.cut and "truncated" not in flags:
+    flags = list(seen.read.received.flags)
+    if seen.read.text.cut and "truncated" not in flags:
         flags.append("truncated")
-    return (*flags, *(() if seen.answered else (NO_RESPONSE,)))
+    unanswered = () if seen.read.answered else (NO_RESPONSE,)
+    return (*flags, *unanswered, *not_monitored(seen.read.received.exchange))
 
 
 def _by_route(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
@@ -309,8 +340,8 @@ def _sample(seen: _ExaminedExchange, row: ScoredRow, kept: _Kept) -> Sample:
         identity=row.identity,
         user=row.user,
         conversation=row.conversation,
-        prompt=redact(seen.text.prompt, spans, "prompt")[:SAMPLE_CHARACTERS],
-        response=redact(seen.text.response, spans, "response")[:SAMPLE_CHARACTERS],
+        prompt=redact(seen.read.text.prompt, spans, "prompt")[:SAMPLE_CHARACTERS],
+        response=redact(seen.read.text.response, spans, "response")[:SAMPLE_CHARACTERS],
         why=tuple(name for name, measurement in row.signals.items() if measurement.value is True),
         reason=kept,
     )

@@ -16,9 +16,10 @@ from schemas.base import Hash16, NonNegative, Part, Timestamp, iso
 from schemas.exchange import Route
 from schemas.identity import Model, identity_of
 from schemas.position import Position
-from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock, Scorer, Status
+from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Category, Flag, ScoreBlock, Scorer, Status
 from services.score.blocks import ScoredRow, rows_of
 from services.signals.protocol import Measurement
+from services.specs import signal_of
 from services.vectors import to_rows, to_text
 
 _NO_VERSION: Final = "unknown"
@@ -42,7 +43,7 @@ _VECTORS: Final = {"prompt_vec": VECTOR_WIDTH, "response_vec": VECTOR_WIDTH, "st
 class LineSignal(Part):
     """One signal of one exchange; `reason` says why it is unscored, where that is known."""
 
-    value: bool | float | None
+    value: bool | float | Category | None
     probability: float | None = None
     status: Status
     reason: str | None = None
@@ -170,6 +171,10 @@ def _vector(line: ScoreLine, column: str, width: int) -> NDArray[np.float16]:
 
 
 def _measurement(name: str, measured: LineSignal, scorer: Scorer) -> Measurement:
+    if isinstance(measured.value, str) and not signal_of(name).category:
+        raise ValueError(
+            f"signals.{name}.value: a text is the value of a category alone; true, false, a number or null"
+        )
     measurement = Measurement(measured.value, measured.probability, reason=measured.reason)
     if measurement.status != measured.status:
         raise ValueError(f"signals.{name}.status: a value is scored, null is unscored")

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from schemas.exchange import Answer, Exchange
+from schemas.base import canonical
+from schemas.exchange import Answer, Exchange, NotMonitored
 from schemas.identity import Model
+from schemas.score import Flag
 from services.signals.protocol import ScoredText
 
 SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 USER_ROLE: Final = "user"
+TOOL_ROLES: Final = frozenset({"tool", "function", "ipython", "observation"})
+_FLAGS: Final[Mapping[NotMonitored, Flag]] = {
+    "image": "not_monitored:image",
+    "audio": "not_monitored:audio",
+    "file": "not_monitored:file",
+}
 LONGEST: Final = 1024 * 1024
 KEPT: Final = 256 * 1024
 
@@ -18,20 +27,38 @@ KEPT: Final = 256 * 1024
 def scored_text(exchange: Exchange) -> ScoredText:
     """The last user message and the content of the answer; rules also see all user and all system messages.
 
-    Where all of it together is longer than 1 MiB, 256 KiB of each are scored: the first of prompt, answer and system
-    text, and the last of what the user said before.
+    Where all of it together is longer than 1 MiB, 256 KiB of each are scored: the first of prompt, answer, system
+    text and documents, and the last of what the user said before.
     """
     messages, answer = exchange.messages, exchange.answer
-    said = [message.text for message in messages if message.role == USER_ROLE]
+    # A message that holds results of tools alone is none that a person wrote, whatever its role.
+    said = [one.text for one in messages if one.role == USER_ROLE and (one.text or not one.tool_text)]
     system = "\n".join(message.text for message in messages if message.role in SYSTEM_ROLES)
-    response = (answer.content or "") if answered(answer) else ""
+    response = (answer.text or "") if answered(answer) else ""
+    documents = "\n".join(_retrieved(exchange))
     prompt, user = said[-1] if said else "", "\n".join(said)
-    cut = len(user) + len(system) + len(response) > LONGEST
+    cut = len(user) + len(system) + len(response) + len(documents) > LONGEST
     if cut:
         earlier = "\n".join(said[:-1])[-KEPT:]
-        prompt, response, system = prompt[:KEPT], response[:KEPT], system[:KEPT]
+        prompt, response, system, documents = prompt[:KEPT], response[:KEPT], system[:KEPT], documents[:KEPT]
         user = f"{earlier}\n{prompt}" if earlier else prompt
-    return ScoredText(exchange, answer, prompt, response, user, system, cut)
+    return ScoredText(exchange, answer, prompt, response, user, system, documents, cut)
+
+
+def _retrieved(exchange: Exchange) -> Iterator[str]:
+    """What came from outside: documents, messages of tools, and results of tools among the parts of others."""
+    yield from (one.text for one in exchange.documents)
+    for message in exchange.messages:
+        if message.role in TOOL_ROLES and message.text:
+            yield message.text
+        if message.tool_text:
+            yield message.tool_text
+
+
+def not_monitored(exchange: Exchange) -> tuple[Flag, ...]:
+    """The flags of what an exchange holds beside text, in the order of the schema."""
+    kinds = exchange.answer.not_monitored.union(*(one.not_monitored for one in exchange.messages))
+    return tuple(flag for kind, flag in _FLAGS.items() if kind in kinds)
 
 
 def answered(answer: Answer) -> bool:
@@ -41,16 +68,17 @@ def answered(answer: Answer) -> bool:
     """
     if answer.error or answer.finish_reason == "error":
         return False
-    has_words = answer.content is not None or answer.refusal is not None
-    return has_words or bool(answer.tool_calls) or answer.finish_reason is not None
+    has_words = answer.content is not None or answer.declined is not None
+    return has_words or bool(answer.calls) or answer.finish_reason is not None
 
 
 def model_of(text: ScoredText) -> Model:
-    """Who answered, with the hash of the system text where the publisher sent the text and no hash."""
-    model = text.exchange.model
-    if model.system_prompt_sha256 is not None or not text.system_text:
-        return model
-    messages = text.exchange.messages
-    whole = "\n".join(one.text for one in messages if one.role in SYSTEM_ROLES) if text.cut else text.system_text
-    hashed = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
-    return model.model_copy(update={"system_prompt_sha256": hashed})
+    """Who answered, with the hashes of the system text and the tools that the publisher sent without a hash."""
+    exchange, model, hashes = text.exchange, text.exchange.model, {}
+    if model.system_prompt_sha256 is None and text.system_text:
+        whole = "\n".join(one.text for one in exchange.messages if one.role in SYSTEM_ROLES)
+        hashes["system_prompt_sha256"] = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+    if model.tools_sha256 is None and exchange.tools:
+        declared = sorted(canonical(tool.model_dump(mode="json", by_alias=True)) for tool in exchange.tools)
+        hashes["tools_sha256"] = hashlib.sha256(b"\n".join(declared)).hexdigest()
+    return model.model_copy(update=hashes) if hashes else model

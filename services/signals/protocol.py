@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from schemas.exchange import Answer, Exchange
 from schemas.spec import Spec
+
+if TYPE_CHECKING:  # who asks for specs alone, as `--help` does, needs no numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 
 class Span(NamedTuple):
@@ -25,7 +32,7 @@ class Span(NamedTuple):
 class Measurement:
     """What one signal says of one exchange. Unscored is never the same as false."""
 
-    value: bool | float | None
+    value: bool | float | str | None
     probability: float | None = None
     spans: tuple[Span, ...] = ()
     reason: str | None = None
@@ -36,16 +43,30 @@ class Measurement:
         return "unscored" if self.value is None else "scored"
 
 
-@dataclass(frozen=True, slots=True)
+class Windows(NamedTuple):
+    """(384,) float16 embeddings of what heads read; None where there is no such text or it was not embedded.
+
+    `prompt` is the last user message, `opening` and `closing` the first and the last tokens of the answer without its
+    reasoning; an answer that fits into the first window has no closing of its own.
+    """
+
+    prompt: NDArray[np.float16] | None = None
+    opening: NDArray[np.float16] | None = None
+    closing: NDArray[np.float16] | None = None
+
+
+@dataclass(frozen=True)
 class ScoredText:
     """What signals see of an exchange: the original, in memory.
 
     Attributes:
         answer: the response in structured form.
         prompt: the last user message.
-        response: the content of the answer, empty when it has none.
+        response: the text of the answer, empty when it has none.
         user_text: every user message; system_text: every system and developer message.
+        document_text: documents that were retrieved, and what tools gave back.
         cut: more was said than is here.
+        windows: embeddings of parts of it.
     """
 
     exchange: Exchange
@@ -54,7 +75,22 @@ class ScoredText:
     response: str
     user_text: str
     system_text: str
+    document_text: str = ""
     cut: bool = False
+    windows: Windows = field(default=Windows())
+    _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` gives of this text, made at the first call: signals that ask the same share the work."""
+        if name not in self._known:
+            self._known[name] = make()
+        made: T = self._known[name]
+        return made
+
+    @property
+    def spoken(self) -> str | None:
+        """The answer without its reasoning; None where it was cut inside its reasoning."""
+        return self.response
 
 
 class Signal(Protocol):

@@ -146,7 +146,7 @@ def learnable(connection: Connection, route: str, identity: str, until: int) -> 
 
 
 _SAMPLES = table(SampleRow)
-_SIGNALS = msgspec.json.Decoder(dict[str, tuple[bool | float | None, float | None, str]])
+_SIGNALS = msgspec.json.Decoder(dict[str, tuple[bool | float | str | None, float | None, str]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class StoredExchange:
     identity: str
     event_index: int | None
     flags: tuple[str, ...]
-    signals: Mapping[str, tuple[bool | float | None, float | None, str]] | None
+    signals: Mapping[str, tuple[bool | float | str | None, float | None, str]] | None
     sample: Sample | None
 
 

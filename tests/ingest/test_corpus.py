@@ -82,7 +82,7 @@ def test_reasons_repeat_no_content() -> None:
     for text in (
         f'{{"route": "{secret}", "prompt": "a", "response": "b", "model": {{"requested": "m"}}}}',
         f'{{"route": "a", "prompt": [{{"role": 1, "{secret}": 1}}], "response": "b", "model": {{"requested": "m"}}}}',
-        f'{{"route": "a", "prompt": "a", "response": "b", "model": {{"requested": "m"}}, "tags": {{"{secret}": 1}}}}',
+        f'{{"route": "a", "prompt": "a", "response": "b", "model": {{"requested": "m"}}, "tags": {{"{secret}": []}}}}',
         f'{{"route": "a", "prompt": "a", "response": "b", "model": {{"requested": "m"}}, "{secret}": NaN}}',
         f'{{"route": "a", "ts": "{secret}", "prompt": "a", "response": "b", "model": {{"requested": "m"}}}}',
         f"{secret} is not JSON",

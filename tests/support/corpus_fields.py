@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ _PLACES: Final[dict[tuple[str | int, ...], str]] = {
     ("prompt", 0, "role"): "s",
     ("prompt", 1, "content"): "sl",
     ("response",): "so",
-    ("response", "content"): "s",
+    ("response", "content"): "sl",
     ("response", "tool_calls"): "l",
     ("response", "finish_reason"): "s",
     ("response", "refusal"): "s",
@@ -40,7 +41,7 @@ _PLACES: Final[dict[tuple[str | int, ...], str]] = {
     ("guardrails", 0): "",
     ("guardrails", 0, "name"): "s",
     ("tags",): "o",
-    ("tags", "locale"): "s",
+    ("tags", "locale"): "sinb",
     ("extra",): "o",
 }
 _WRONG: Final[tuple[tuple[str, str, Any], ...]] = (
@@ -60,6 +61,12 @@ def wrong_types() -> Iterator[Case]:
             if kind not in allowed:
                 reason = "tags" if path[0] == "tags" else name
                 yield Case(f"wrong type: {label} as {name}", changed(f"{label}-{name}", path, value), reason=reason)
+    for value in (3, 1.5, True, False):
+        raw = changed(f"tag-{value}", ("tags", "tenant"), value)
+        kept = json.dumps(value)
+        yield Case(f"a tag that is no text: {value}", raw, (), holds=lambda e, kept=kept: e.tags["tenant"] == kept)
+    raw = changed("tag-null", ("tags", "tenant"), None)
+    yield Case("a tag that is null", raw, (), holds=lambda e: "tenant" not in e.tags)
     for value, label in ((3, "number"), (True, "true"), ([], "list"), ({}, "object"), (1.5, "fraction"), ("", "empty")):
         yield Case(f"wrong type: {label} as ts", changed(f"{label}-ts", ("ts",), value), reason="ts:")
 

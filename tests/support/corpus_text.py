@@ -124,4 +124,4 @@ def long() -> Iterator[Case]:
     yield Case("long: unknown field of 2 MiB", line(exchange("l11", surprise="a" * 2 * MIB)), ())
     yield Case("long: not JSON, 2 MiB", b"a" * 2 * MIB, reason="not JSON")
     yield Case("long: key of 1 MiB", line({**exchange("l12"), "k" * MIB: 1}), ())
-    yield Case("long: wrong key of 1 MiB under tags", line(exchange("l13", tags={"k" * MIB: 1})), reason="tags.*")
+    yield Case("long: wrong key of 1 MiB under tags", line(exchange("l13", tags={"k" * MIB: []})), reason="tags.*")

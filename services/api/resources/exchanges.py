@@ -152,7 +152,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {**UNCHANGED, **FAULTS}
 class SignalValue(BaseModel):
     """One signal of an exchange."""
 
-    value: bool | float | None = Field(description="Null when it could not be measured.")
+    value: bool | float | str | None = Field(description="A category is a text. Null when it could not be measured.")
     probability: float | None
     status: str = Field(examples=["scored"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -16,6 +17,8 @@ _TS: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(
 _TS_REMEDY: Final = "ts: must be ISO 8601 text in [2000, 2100), for example 2026-11-24T18:00:00Z"
 _TELLING: Final = frozenset({"route", "prompt", "response", "model"})
 _FIELDS: Final = frozenset(Exchange.model_fields)
+_SCHEMAS: Final = ("schema", "parameters", "input_schema")
+_CONTENTS: Final = ("content", "text", "page_content", "data")
 _MODEL_FIELDS: Final = frozenset(Model.model_fields)
 
 
@@ -34,6 +37,13 @@ def to_native(value: Mapping[str, Any]) -> Json:
     unknown = {name: item for name, item in value.items() if name not in _FIELDS}
     if "ts" in known:
         known["ts"] = _time(known["ts"])
+    if isinstance(known.get("tags"), dict):
+        known["tags"] = {name: _tag(value) for name, value in known["tags"].items() if value is not None}
+    for name, read in (("tools", _tool), ("documents", _document)):
+        if isinstance(known.get(name), list) and (other := [one for one in known[name] if read(one) is None]):
+            unknown[name] = other
+        if isinstance(known.get(name), list):
+            known[name] = tuple(found for found in map(read, known[name]) if found is not None)
     model = known.get("model")
     if isinstance(model, dict) and not _MODEL_FIELDS.issuperset(model):
         known["model"] = {name: item for name, item in model.items() if name in _MODEL_FIELDS}
@@ -53,6 +63,33 @@ def _time(value: Any) -> datetime:
         raise FormatError(_TS_REMEDY) from None
 
 
+def _tag(value: Any) -> Any:
+    """A number, true or false as it stands in JSON: a tag that is no text does not cost the exchange."""
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else value
+
+
+def _tool(sent: Any) -> Json | None:
+    """A declared tool in our form, OpenAI's (`function`, `parameters`) or Anthropic's (`input_schema`)."""
+    if not isinstance(sent, dict):
+        return {"name": sent} if isinstance(sent, str) else None
+    own = sent["function"] if isinstance(sent.get("function"), dict) else sent
+    name = own.get("name") or sent.get("type")
+    schema = next((own[key] for key in _SCHEMAS if own.get(key) is not None), None)
+    return {"name": name, "schema": schema} if isinstance(name, str) else None
+
+
+def _document(sent: Any) -> Json | None:
+    """A retrieved document: text, or an object with its text under a name that is in use."""
+    if not isinstance(sent, dict):
+        return {"content": sent} if isinstance(sent, str) else None
+    content = next((sent[key] for key in _CONTENTS if sent.get(key) is not None), None)
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        content = tuple(content)
+    if not isinstance(content, (str, tuple)):
+        return None
+    return {"content": content} | ({"id": str(sent["id"])} if isinstance(sent.get("id"), (str, int)) else {})
+
+
 def _merged(sent: Any, unknown: Json) -> Json:
     """Both the `extra` that was sent and the unknown fields; objects of one name are joined."""
     if not isinstance(sent, dict):
@@ -70,7 +107,7 @@ def _lists_to_tuples(fields: Json) -> None:
     if isinstance(prompt, list):
         fields["prompt"] = tuple(_with_tuple(message, "content") for message in prompt)
     if isinstance(fields.get("response"), dict):
-        fields["response"] = _with_tuple(fields["response"], "tool_calls")
+        fields["response"] = _with_tuple(_with_tuple(fields["response"], "tool_calls"), "content")
     if isinstance(fields.get("guardrails"), list):
         fields["guardrails"] = tuple(fields["guardrails"])
 
