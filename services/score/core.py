@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol, TypeVar
 
@@ -24,7 +24,7 @@ from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
-from services.score.redaction import can_redact, redact, redacted_model, redacted_name, spans_of
+from services.score.redaction import Redactor, redact, spans_of
 from services.score.scored_text import answered, model_of, scored_text
 from services.score.style import STYLE_VERSION, style_features
 from services.signals import SIGNALS
@@ -65,8 +65,8 @@ class MeasuredExchange:
     redactable: bool
 
 
-def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool) -> MeasuredExchange:
-    """Let every signal measure `text`.
+def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool, redactor: Redactor) -> MeasuredExchange:
+    """Let every signal measure `text`; `redactor` says whether all looked that find what to mask.
 
     Without an answer nothing is scored; the signals still look, because the prompt may be kept and must be masked.
 
@@ -75,7 +75,8 @@ def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool) -> Me
     """
     measurements = {signal.spec.name: _checked_measurement(signal, text) for signal in signals}
     unscored = dict.fromkeys(measurements, Measurement(None, reason=NO_RESPONSE))
-    return MeasuredExchange(measurements if has_answer else unscored, spans_of(measurements), can_redact(measurements))
+    looked = redactor.looked(measurements)
+    return MeasuredExchange(measurements if has_answer else unscored, spans_of(measurements), looked)
 
 
 def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:
@@ -163,6 +164,7 @@ class ExchangeScorer:
         style: text -> (30,) style features.
         sample_share: share of exchanges whose redacted text is kept whatever the signals say.
         tick: says that something was done: an exchange measured, a piece embedded.
+        redactor: masks names by the same signals.
     """
 
     embedder: Embedder
@@ -171,6 +173,10 @@ class ExchangeScorer:
     style: StyleFunction = style_features
     sample_share: float = SAMPLE_SHARE
     tick: Callable[[], object] = lambda: None
+    redactor: Redactor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "redactor", Redactor(self.signals))
 
     @property
     def version(self) -> Version:
@@ -216,7 +222,7 @@ class ExchangeScorer:
         id, policy = exchange.id or "", self.policy(exchange.route)
         text = scored_text(exchange)
         has_answer = answered(text.answer)
-        measured = measure(self.signals, text, has_answer)
+        measured = measure(self.signals, text, has_answer, self.redactor)
         embedded = is_drawn(id, policy.embed_share, "embed")
         style = style_of(self.style, text.response) if embedded and has_answer else np.zeros(STYLE_WIDTH, np.float16)
         kept = self._kept(id, policy.keep_text, measured)
@@ -235,7 +241,7 @@ class ExchangeScorer:
         prompts = self._vectors([one.text.prompt if one.embedded else None for one in seen])
         responses = self._vectors([one.text.response if one.embedded and one.answered else None for one in seen])
         version = self.version
-        return [_row(one, prompts[i], responses[i], version) for i, one in enumerate(seen)]
+        return [_row(one, prompts[i], responses[i], version, self.redactor) for i, one in enumerate(seen)]
 
     def _vectors(self, texts: Sequence[str | None]) -> NDArray[np.float16]:
         """(n, 384): a vector for each text, zero where there is none."""
@@ -249,18 +255,22 @@ class ExchangeScorer:
 
 
 def _row(
-    seen: _ExaminedExchange, prompt: NDArray[np.float16], response: NDArray[np.float16], version: Version
+    seen: _ExaminedExchange,
+    prompt: NDArray[np.float16],
+    response: NDArray[np.float16],
+    version: Version,
+    redactor: Redactor,
 ) -> ScoredRow:
     exchange, id, ts = _identified(seen.received)
     return ScoredRow(
         route=exchange.route,
-        id=redacted_name(id),
+        id=redactor.name(id),
         ts=ts,
         position=seen.received.position,
-        model=redacted_model(model_of(seen.text)),
-        conversation=_name(exchange.conversation),
-        user=_name(exchange.user),
-        tags={name: redacted_name(value) for name, value in exchange.tags.items()},
+        model=redactor.model(model_of(seen.text)),
+        conversation=_named(redactor, exchange.conversation),
+        user=_named(redactor, exchange.user),
+        tags={name: redactor.name(value) for name, value in exchange.tags.items()},
         kept=seen.kept is not None,
         flags=_flags(seen),
         embedded=seen.embedded,
@@ -272,8 +282,8 @@ def _row(
     )
 
 
-def _name(name: str | None) -> str | None:
-    return None if name is None else redacted_name(name)
+def _named(redactor: Redactor, name: str | None) -> str | None:
+    return None if name is None else redactor.name(name)
 
 
 def _identified(received: Received) -> tuple[Exchange, str, datetime]:
