@@ -45,6 +45,7 @@ class ScoredText:
         prompt: the last user message.
         response: the content of the answer, empty when it has none.
         user_text: every user message; system_text: every system and developer message.
+        document_text: retrieved documents and results of tools.
         cut: more was said than is here.
     """
 
@@ -55,6 +56,7 @@ class ScoredText:
     user_text: str
     system_text: str
     cut: bool = False
+    document_text: str = ""
 
 
 class Signal(Protocol):
