@@ -12,7 +12,7 @@ from services import wiring
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
-from services.score.redaction import redacted_name
+from services.score.redaction import Redactor
 from services.settings import load_settings
 from services.store.erasure import Subject, SubjectKind
 from services.wiring.erasure import ErasureReport
@@ -32,8 +32,9 @@ def erase(
     json: JsonOption = None,
 ) -> None:
     """Erase what is stored of a user, a conversation or one exchange, and say what that was."""
-    subject = _subject({"user": user, "conversation": conversation, "id": id})
     watched = wiring.load_monitor(load_settings(), config)
+    redactor = Redactor(wiring.configured_signals(watched))
+    subject = _subject({"user": user, "conversation": conversation, "id": id}, redactor)
     report = erase_subject(opened(database), watched.policy, subject, datetime.now(UTC), dry=dry_run)
     write_json(_object(report, dry_run), json)
     if json == STDOUT:
@@ -49,8 +50,8 @@ def erase(
         OUT.print(line, markup=False, soft_wrap=True)
 
 
-def _subject(given: dict[SubjectKind, str | None]) -> Subject:
-    """The one that was given.
+def _subject(given: dict[SubjectKind, str | None], redactor: Redactor) -> Subject:
+    """The one that was given, by its name and as it is stored.
 
     Raises:
         InputError: if none or several were.
@@ -59,7 +60,7 @@ def _subject(given: dict[SubjectKind, str | None]) -> Subject:
     if len(named) != 1:
         raise InputError("erase: give one of --user, --conversation and --id")
     ((kind, name),) = named.items()
-    return Subject(kind, tuple(dict.fromkeys((name, redacted_name(name)))))
+    return Subject(kind, tuple(dict.fromkeys((name, redactor.name(name)))))
 
 
 def _object(report: ErasureReport, dry_run: bool) -> dict[str, object]:

@@ -117,7 +117,7 @@ def run_suites(
     allowed = [*watched.allow_hosts, *([_place(endpoint)[1]] if endpoint else [])]
     loaded = [load_suite(name) for name in suites or watched.policy(route).suites or ["core"]]
     given = endpoint_settings(target, secret)
-    results = asyncio.run(_all(route, loaded, given, allowed))
+    results = asyncio.run(_all(watched, route, loaded, given, allowed))
     if database is not None:
         _store(database, results)
     whole = [jsons.loads(result.encode()) for result in results]
@@ -188,8 +188,10 @@ def _place(url: str) -> tuple[str, str, int | None]:
     return place
 
 
-async def _all(route: str, suites: list[Suite], given: EndpointSettings, allowed: list[str]) -> list[RunResult]:
-    score, scorers = wiring.suite_scorer()
+async def _all(
+    watched: Monitor, route: str, suites: list[Suite], given: EndpointSettings, allowed: list[str]
+) -> list[RunResult]:
+    score, scorers = wiring.suite_scorer(watched)
     results = []
     async with Endpoint(given, allowed, Random(), _now) as endpoint:  # noqa: S311 -- spreads pauses
         for suite in suites:

@@ -25,6 +25,7 @@ from services.monitor.problems import MonitorProblem
 from services.monitor.schema import MonitorFile, ReceiverSection, RouteSection, SlackAccessSection
 from services.monitor.validation import Remark, key_path, problems_of
 from services.monitor.yaml_document import Document, read_yaml
+from services.signals.own_secret_forms import OwnForm
 
 MAX_BYTES: Final = 1024 * 1024
 
@@ -137,6 +138,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         slack_access=None if file.slack_access is None else _slack_access(file.slack_access),
         unlisted_routes=file.unlisted_routes,
         max_routes=file.max_routes,
+        secret_forms=tuple(OwnForm(**form.model_dump()) for form in file.secret_forms),
     )
 
 

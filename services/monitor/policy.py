@@ -9,6 +9,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from services.signals.own_secret_forms import OwnForm
 from services.specs import signals
 
 KeepText = Literal["all", "default", "none"]
@@ -136,6 +137,7 @@ class Monitor:
         allow_hosts: private or loopback hosts that may be called.
         unlisted_routes: what becomes of exchanges of routes that fit no pattern. max_routes: so many of those may be.
         slack_access: who may decide in Slack; None: nobody.
+        secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
     """
 
     defaults: RoutePolicy = RoutePolicy()
@@ -145,6 +147,7 @@ class Monitor:
     unlisted_routes: UnlistedRoutes = "accept"
     max_routes: int = 1024
     slack_access: SlackAccess | None = None
+    secret_forms: tuple[OwnForm, ...] = ()
 
     def lists(self, route: str) -> bool:
         """Whether a pattern of the file fits the route."""

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.monitor import cron
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
 from services.monitor.problems import suggestion
+from services.signals.own_patterns import MAX_PATTERN
+from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
 from services.specs import PLANNED, signals
 
 MONITORED_SIGNALS: Final = frozenset(signals())
@@ -26,6 +28,7 @@ _DURATION: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PATTERN: Final = re.compile(r"[a-z0-9._/*?-]{1,200}", re.ASCII)
 _MENTION: Final = re.compile(r"<(?:!subteam\^[A-Z0-9]+|!here|!channel|!everyone|@[UW][A-Z0-9]+)>", re.ASCII)
+_LABEL: Final = re.compile(r"[a-z][a-z0-9_]{1,39}", re.ASCII)
 _SLICE: Final = re.compile(r"tags\.[^\s.][^\s]{0,99}")
 
 
@@ -63,6 +66,12 @@ def _signal(name: str) -> str:
     known = (signals().keys() | {spec.name for spec in PLANNED}) - CATEGORIES
     if name not in known:
         raise ValueError(f"unknown signal{suggestion(name, known)}")
+    return name
+
+
+def _label(name: str) -> str:
+    if not _LABEL.fullmatch(name):
+        raise ValueError("must be 2-40 lower-case letters, digits and underscores, for example acme_key")
     return name
 
 
@@ -112,6 +121,7 @@ def _slack_id(kinds: str, what: str, example: str) -> Callable[[str], str]:
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]*$", max_length=100)]
+LabelName = Annotated[str, AfterValidator(_label)]
 Share = Annotated[float, Field(ge=0, le=1)]
 SignalName = Annotated[str, AfterValidator(_signal)]
 Slice = Annotated[str, AfterValidator(_slice)]
@@ -256,6 +266,18 @@ class SlackAccessSection(Section):
     people: tuple[SlackGrantSection, ...] = Field(default=(), description="Who may what; nobody else may anything.")
 
 
+class SecretFormSection(Section):
+    """An entry of `secret_forms`."""
+
+    name: LabelName = Field(description="What the mask is called, in lower-case letters: `<acme_key>`.")
+    pattern: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATTERN)] = Field(
+        description="Regular expression (RE2 and hyperscan read it: no look-around, no back-references), ASCII."
+    )
+    min_length: Annotated[int, Field(ge=8, le=500)] = Field(
+        default=DEFAULT_MIN_LENGTH, description="Characters; what is shorter is no key."
+    )
+
+
 class MonitorFile(Section):
     """The whole file."""
 
@@ -279,3 +301,6 @@ class MonitorFile(Section):
     )
     receivers: Mapping[Name, ReceiverSection] = Field(default_factory=dict, description="Name: who is told.")
     slack_access: SlackAccessSection | None = Field(default=None, description="Who may decide by buttons in Slack.")
+    secret_forms: Annotated[tuple[SecretFormSection, ...], Field(max_length=100)] = Field(
+        default=(), description="Forms of your own keys, which count as credentials beside the built-in ones."
+    )

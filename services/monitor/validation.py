@@ -22,6 +22,7 @@ from services.monitor.schema import (
     ReceiverSection,
     RouteSection,
     ScheduleSection,
+    SecretFormSection,
     Section,
     SlackAccessSection,
     SlackGrantSection,
@@ -30,6 +31,8 @@ from services.monitor.schema import (
 )
 from services.monitor.yaml_document import Document, KeyPath
 from services.outbound import UrlRefused, checked_url
+from services.signals.own_patterns import PatternRefused
+from services.signals.own_secret_forms import check_form
 
 SECRET_KEY: Final = re.compile(r"(?i)(?:^|[_-])(?:api[_-]?key|key|token|secret|password|authorization)$|webhook_url$")
 
@@ -39,7 +42,11 @@ _BY_NAME: Final[dict[str | int, type[Section]]] = {
     "slack": SlackSection,
     "slack_access": SlackAccessSection,
 }
-_IN_LISTS: Final[dict[str | int, type[Section]]] = {"schedules": ScheduleSection, "people": SlackGrantSection}
+_IN_LISTS: Final[dict[str | int, type[Section]]] = {
+    "schedules": ScheduleSection,
+    "people": SlackGrantSection,
+    "secret_forms": SecretFormSection,
+}
 _WANTED: Final = {
     "string_type": "must be text; put quotes around it",
     "int_type": "must be a whole number, without quotes",
@@ -123,6 +130,9 @@ _SECRET: Final = re.compile(
 )
 
 
+_REPEATS: Final = re.compile(r"[\])\w]\{\d+(?:,\d*)?\}|\][+*]")
+
+
 class Remark(NamedTuple):
     """Where something is wrong, and what."""
 
@@ -138,12 +148,22 @@ def find_secrets(value: Any, path: KeyPath = ()) -> Iterator[Remark]:
     elif isinstance(value, tuple):
         for i, item in enumerate(value):
             yield from find_secrets(item, (*path, i))
-    elif isinstance(value, str) and (_SECRET.search(value) or (path and SECRET_KEY.search(str(path[-1])))):
+    elif (
+        isinstance(value, str)
+        and not _is_pattern(path, value)
+        and (_SECRET.search(value) or (path and SECRET_KEY.search(str(path[-1]))))
+    ):
         yield Remark(path, "a secret in clear; revoke it, put it in the environment and name the variable here")
 
 
+def _is_pattern(path: KeyPath, value: str) -> bool:
+    """Whether it is a form of one's own keys, and not a key that somebody pasted there."""
+    return path[:1] == ("secret_forms",) and path[-1] == "pattern" and _REPEATS.search(value) is not None
+
+
 def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
-    """Receivers that do not exist, schedules of one name, baselines that can never be pinned early."""
+    """Receivers that do not exist, schedules of one name, baselines that can never be pinned early, unusable forms."""
+    yield from _unusable_forms(monitor)
     for path, section, policy in _sections(file, monitor):
         for i, name in enumerate(section.notify or ()):
             if name not in monitor.receivers:
@@ -155,6 +175,18 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         if policy.baseline.min_size > policy.baseline.size:
             sizes = f"{policy.baseline.min_size} is above size {policy.baseline.size}"
             yield Remark((*path, "baseline", "min_size"), f"{sizes}; lower min_size or raise size")
+
+
+def _unusable_forms(monitor: Monitor) -> Iterator[Remark]:
+    """Forms of keys that cannot be looked for, fit ordinary text, or are called as another one is."""
+    names = [form.name for form in monitor.secret_forms]
+    for i, form in enumerate(monitor.secret_forms):
+        if form.name in names[:i]:
+            yield Remark(("secret_forms", i, "name"), f"a second form {form.name}; names must differ")
+        try:
+            check_form(form)
+        except PatternRefused as refused:
+            yield Remark(("secret_forms", i, "pattern"), str(refused))
 
 
 def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol, TypeVar
 
@@ -24,7 +24,7 @@ from schemas.score import LONGEST_CATEGORY, STYLE_WIDTH, VECTOR_WIDTH, Flag, Sco
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
-from services.score.redaction import can_redact, redact, redacted_model, redacted_name, spans_of
+from services.score.redaction import Redactor, redact, spans_of
 from services.score.scored_text import answered, model_of, not_monitored, scored_text
 from services.score.style import STYLE_VERSION, style_features
 from services.score.windows import NO_TEXTS, ExchangeVectors, texts_of
@@ -67,8 +67,8 @@ class MeasuredExchange:
     redactable: bool
 
 
-def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool) -> MeasuredExchange:
-    """Let every signal measure `text`.
+def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool, redactor: Redactor) -> MeasuredExchange:
+    """Let every signal measure `text`; `redactor` says whether all looked that find what to mask.
 
     Without an answer nothing is scored; the signals still look, because the prompt may be kept and must be masked.
 
@@ -77,7 +77,8 @@ def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool) -> Me
     """
     measurements = {signal.spec.name: _checked_measurement(signal, text) for signal in signals}
     unscored = dict.fromkeys(measurements, Measurement(None, reason=NO_RESPONSE))
-    return MeasuredExchange(measurements if has_answer else unscored, spans_of(measurements), can_redact(measurements))
+    looked = redactor.looked(measurements)
+    return MeasuredExchange(measurements if has_answer else unscored, spans_of(measurements), looked)
 
 
 def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:
@@ -178,6 +179,7 @@ class ExchangeScorer:
         style: text -> (30,) style features.
         sample_share: share of exchanges whose redacted text is kept whatever the signals say.
         tick: says that something was done: an exchange measured, a piece embedded.
+        redactor: masks names by the same signals.
     """
 
     embedder: Embedder
@@ -186,6 +188,10 @@ class ExchangeScorer:
     style: StyleFunction = style_features
     sample_share: float = SAMPLE_SHARE
     tick: Callable[[], object] = lambda: None
+    redactor: Redactor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "redactor", Redactor(self.signals))
 
     @property
     def version(self) -> Version:
@@ -205,7 +211,7 @@ class ExchangeScorer:
         pairs = list(zip(read, vectors, strict=True))
         seen = self._each(pairs, self._examine, lambda pair: pair[0].received, dead)
         version = self.version
-        rows = [_row(one, version) for one in seen]
+        rows = [_row(one, version, self.redactor) for one in seen]
         samples = tuple(_sample(one, row, one.kept) for one, row in zip(seen, rows, strict=True) if one.kept)
         return ScoredBatch(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
 
@@ -248,7 +254,7 @@ class ExchangeScorer:
     def _examine(self, pair: tuple[_ReadExchange, ExchangeVectors]) -> _ExaminedExchange:
         read, vectors = pair
         text = replace(read.text, windows=vectors.windows) if read.embedded else read.text
-        measured = measure(self.signals, text, read.answered)
+        measured = measure(self.signals, text, read.answered, self.redactor)
         styled = read.embedded and read.answered
         style = style_of(self.style, text.response) if styled else np.zeros(STYLE_WIDTH, np.float16)
         kept = self._kept(read.received.exchange.id or "", read.keep_text, measured)
@@ -275,18 +281,18 @@ class ExchangeScorer:
         return [ExchangeVectors(*(None if text is None else known[text] for text in one)) for one in wanted]
 
 
-def _row(seen: _ExaminedExchange, version: Version) -> ScoredRow:
+def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> ScoredRow:
     read = seen.read
     exchange, id, ts = _identified(read.received)
     return ScoredRow(
         route=exchange.route,
-        id=redacted_name(id),
+        id=redactor.name(id),
         ts=ts,
         position=read.received.position,
-        model=redacted_model(model_of(read.text)),
-        conversation=_name(exchange.conversation),
-        user=_name(exchange.user),
-        tags={name: redacted_name(value) for name, value in exchange.tags.items()},
+        model=redactor.model(model_of(read.text)),
+        conversation=_named(redactor, exchange.conversation),
+        user=_named(redactor, exchange.user),
+        tags={name: redactor.name(value) for name, value in exchange.tags.items()},
         kept=seen.kept is not None,
         flags=_flags(seen),
         embedded=read.embedded,
@@ -302,8 +308,8 @@ def _or_zero(vector: NDArray[np.float16] | None) -> NDArray[np.float16]:
     return np.zeros(VECTOR_WIDTH, np.float16) if vector is None else vector
 
 
-def _name(name: str | None) -> str | None:
-    return None if name is None else redacted_name(name)
+def _named(redactor: Redactor, name: str | None) -> str | None:
+    return None if name is None else redactor.name(name)
 
 
 def _identified(received: Received) -> tuple[Exchange, str, datetime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
@@ -11,14 +11,8 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 from schemas.exchange import Answer, Exchange
 from schemas.identity import Model
 from services.signals import SIGNALS
-from services.signals.protocol import Measurement, ScoredText, Span
+from services.signals.protocol import Measurement, ScoredText, Signal, Span
 from services.specs import signals
-
-
-def can_redact(measured: Mapping[str, Measurement]) -> bool:
-    """Whether every signal that finds what to mask looked at this exchange; unchecked text is not kept."""
-    finders = [name for name, spec in signals().items() if spec.redacts]
-    return all(name in measured and measured[name].value is not None for name in finders)
 
 
 def spans_of(measured: Mapping[str, Measurement]) -> tuple[Span, ...]:
@@ -49,59 +43,78 @@ _EMPTY: Final = Exchange(route="redaction", model=Model(requested=""), prompt=""
 _CREDENTIALS: Final = ("key", "token", "secret", "sig", "password", "passwd", "auth", "code", "credential")
 
 
-@lru_cache(maxsize=65_536)
-def redacted_name(name: str) -> str:
-    """A name that a publisher chose (of a user, a conversation, an exchange, a tag), masked as texts are.
+class Redactor:
+    """Masks what publishers choose (names, ids, tags, endpoints) by the signals that find what must be masked.
 
-    A mask carries the first 12 hex digits of the value's sha256: two names stay two, so repeated ids are still seen
-    and what is of one user stays together. Whoever guesses the value can check it: a pseudonym, no more.
-
-    >>> redacted_name("order-17"), redacted_name("erika.mustermann@web.de")
-    ('order-17', '<email:95e30fd8ed61>')
+    Args:
+        configured: the signals that exchanges are measured by; those whose spec redacts are asked.
     """
-    if len(name) <= _PLAIN:
-        return name
-    text = ScoredText(_EMPTY, Answer(content=name), "", name, "", "")
-    spans = [span for signal in SIGNALS if signal.spec.redacts for span in signal.measure(text).spans]
-    parts, end = [], 0
-    for start, stop, label in _merged(name, [span for span in spans if span.where == "response"]):
-        digest = hashlib.sha256(name[start:stop].encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
-        parts += [name[end:start], f"<{label}:{digest}>"]
-        end = stop
-    return "".join([*parts, name[end:]])
 
+    def __init__(self, configured: Sequence[Signal] = SIGNALS) -> None:
+        self._finders = tuple(signal for signal in configured if signal.spec.redacts)
+        built_in = [name for name, spec in signals().items() if spec.redacts]
+        self._names = frozenset([*built_in, *(signal.spec.name for signal in self._finders)])
+        self.name = lru_cache(maxsize=65_536)(self._name)
+        self.endpoint = lru_cache(maxsize=4_096)(self._endpoint)
 
-@lru_cache(maxsize=4_096)
-def redacted_endpoint(endpoint: str) -> str:
-    """An endpoint without user, password and the values of keys in its query; one that is rotated changes nothing.
+    def looked(self, measured: Mapping[str, Measurement]) -> bool:
+        """Whether every signal that finds what to mask looked at this exchange; unchecked text is not kept.
 
-    >>> redacted_endpoint("https://me:pw@llm.example/v1?api-version=2&api-key=abc")
-    'https://llm.example/v1?api-version=2&api-key=<secret>'
-    """
-    try:
-        parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
-        query = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:
-        return redacted_name(endpoint)
-    if "@" not in parts.netloc and not any(_is_credential(name) for name, _ in query):
-        return endpoint
-    safe = "&".join(f"{name}=<secret>" if _is_credential(name) else urlencode({name: value}) for name, value in query)
-    host = parts.netloc.rpartition("@")[2]
-    clean = SplitResult(parts.scheme, host, parts.path, safe, parts.fragment).geturl()
-    return clean if "//" in endpoint else clean.removeprefix("//")
+        The built-in ones are always asked for: a scorer that lacks them keeps no text.
+        """
+        return all(name in measured and measured[name].value is not None for name in self._names)
+
+    def _name(self, name: str) -> str:
+        """A name that a publisher chose (of a user, a conversation, an exchange, a tag), masked as texts are.
+
+        A mask carries the first 12 hex digits of the value's sha256: two names stay two, so repeated ids are still
+        seen and what is of one user stays together. Whoever guesses the value can check it: a pseudonym, no more.
+
+        >>> Redactor().name("order-17"), Redactor().name("erika.mustermann@web.de")
+        ('order-17', '<email:95e30fd8ed61>')
+        """
+        if len(name) <= _PLAIN:
+            return name
+        text = ScoredText(_EMPTY, Answer(content=name), "", name, "", "")
+        spans = [span for signal in self._finders for span in signal.measure(text).spans]
+        parts, end = [], 0
+        for start, stop, label in _merged(name, [span for span in spans if span.where == "response"]):
+            digest = hashlib.sha256(name[start:stop].encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+            parts += [name[end:start], f"<{label}:{digest}>"]
+            end = stop
+        return "".join([*parts, name[end:]])
+
+    def _endpoint(self, endpoint: str) -> str:
+        """An endpoint without user, password and the values of keys in its query; rotating one changes nothing.
+
+        >>> Redactor().endpoint("https://me:pw@llm.example/v1?api-version=2&api-key=abc")
+        'https://llm.example/v1?api-version=2&api-key=<secret>'
+        """
+        try:
+            parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
+            query = parse_qsl(parts.query, keep_blank_values=True)
+        except ValueError:
+            return self.name(endpoint)
+        if "@" not in parts.netloc and not any(_is_credential(name) for name, _ in query):
+            return endpoint
+        safe = "&".join(
+            f"{name}=<secret>" if _is_credential(name) else urlencode({name: value}) for name, value in query
+        )
+        host = parts.netloc.rpartition("@")[2]
+        clean = SplitResult(parts.scheme, host, parts.path, safe, parts.fragment).geturl()
+        return clean if "//" in endpoint else clean.removeprefix("//")
+
+    def model(self, model: Model) -> Model:
+        """The model without credentials in its endpoint: what identities are made of."""
+        if model.endpoint is None:
+            return model
+        clean = self.endpoint(model.endpoint)
+        return model if clean == model.endpoint else model.model_copy(update={"endpoint": clean})
 
 
 def _is_credential(name: str) -> bool:
     """Whether a query's name is that of a credential: `api-key`, `sig`, `access_token`."""
     return any(word in name.lower() for word in _CREDENTIALS)
-
-
-def redacted_model(model: Model) -> Model:
-    """The model without credentials in its endpoint: what identities are made of."""
-    if model.endpoint is None:
-        return model
-    clean = redacted_endpoint(model.endpoint)
-    return model if clean == model.endpoint else model.model_copy(update={"endpoint": clean})
 
 
 def _merged(text: str, spans: Iterable[Span]) -> list[tuple[int, int, str]]:

@@ -44,12 +44,12 @@ from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.settings import Settings, keep_libraries_offline, secret
-from services.signals import SIGNALS
 from services.store import incidents, slack_requests
 from services.store.audit_check import check
 from services.store.decisions import StaleDecision
 from services.store.engine import Database, open_database
 from services.stream.runner import Companion
+from services.wiring.signals import configured_signals
 
 LOG: Final = logging.getLogger("keelwatch.audit")
 EXTRA: Final = "sentence-transformers"
@@ -92,8 +92,8 @@ def _any_model(model: str | None) -> Embedder:
 
 
 def scorer(settings: Settings, watched: Monitor, tick: Callable[[], object] = lambda: None) -> ExchangeScorer:
-    """The scorer with the settings' embedder; `tick` says that an exchange is done."""
-    return ExchangeScorer(embedder(settings), watched.policy, tick=tick)
+    """The scorer with the settings' embedder and the monitor file's signals; `tick` says that an exchange is done."""
+    return ExchangeScorer(embedder(settings), watched.policy, configured_signals(watched), tick=tick)
 
 
 def recorder(url: str, watched: Monitor) -> Callable[[Sequence[Record]], None]:
@@ -115,9 +115,9 @@ def replay_tools(settings: Settings, watched: Monitor, database: str | None = No
     )
 
 
-def suite_scorer() -> tuple[Score, dict[str, str]]:
-    """What says whether an answer to a suite is an event, and the versions of that."""
-    named = {signal.spec.name: signal for signal in SIGNALS}
+def suite_scorer(watched: Monitor) -> tuple[Score, dict[str, str]]:
+    """What says whether an answer to a suite is an event, by the monitor file's signals, and the versions of that."""
+    named = {signal.spec.name: signal for signal in configured_signals(watched)}
     return lambda item, answer: score(item, answer, named), versions(named)
 
 
@@ -167,7 +167,7 @@ def evaluation_dependencies(
     watched: Monitor, database: Database, thread: Offload, publish: Publish, instance: str
 ) -> EvaluateDependencies:
     """What runs are done with; `publish` returns once the broker has the records."""
-    scoring, scorers = suite_scorer()
+    scoring, scorers = suite_scorer(watched)
     return EvaluateDependencies(
         database=database,
         thread=thread,

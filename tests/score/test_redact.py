@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.score.redaction import can_redact, redact
+from services.score.redaction import Redactor, redact
 from services.signals.protocol import Measurement, Span
 
 TEXT = "abcdefghij"
@@ -63,6 +63,7 @@ def test_overlapping_spans_become_one_mask(spans, masked):
 
 def test_text_that_nobody_checked_cannot_be_redacted():
     looked, failed = Measurement(False), Measurement(None)
-    assert can_redact({"pii_leak": looked, "secret_leak": looked, "refusal": failed})
-    assert not can_redact({"pii_leak": looked, "secret_leak": failed})
-    assert not can_redact({"pii_leak": looked})
+    assert Redactor().looked({"pii_leak": looked, "secret_leak": looked, "refusal": failed})
+    assert not Redactor().looked({"pii_leak": looked, "secret_leak": failed})
+    assert not Redactor().looked({"pii_leak": looked})
+    assert not Redactor(()).looked({})

@@ -92,7 +92,7 @@ class _Story:
         self.record(alerts)
 
     def _means(self, thread: Offload) -> EvaluateDependencies:
-        score, scorers = wiring.suite_scorer()
+        score, scorers = wiring.suite_scorer(self.monitor)
 
         async def publish(records: Sequence[Record]) -> None:
             await asyncio.to_thread(self._take, records)

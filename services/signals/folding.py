@@ -1,0 +1,169 @@
+"""One plain spelling of a text for patterns to read, and the way back to where each character stood.
+
+Models write typographic dashes and spaces, full-width digits, digits of other scripts, zero-width characters, Markdown
+escapes and HTML entities; a value is the same value in all of them. Patterns read `Folded.text`; spans come from
+`Folded.original`, so that masks stay exact however the value was spelled.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Codes = NDArray[np.uint32]
+_Places = NDArray[np.intp]
+
+_MADE_PLAIN: Final = {
+    "-": "\u02d7\u2043\u2212\u2796\uff70",
+    "\n": "\x85\u2028\u2029",
+    "'": "\u2018\u2019\u201a\u201b\u2032\u2039\u203a\u02bc",
+    '"': "\u201c\u201d\u201e\u201f\u2033\xab\xbb\u300c\u300d\u300e\u300f",
+    "/": "\u2044\u2215",
+    ".": "\u066b\u2024",
+    ",": "\u066c",
+}
+"""ASCII character to others that are written for it, beside those that their Unicode category or NFKC name."""
+_ALSO_INVISIBLE: Final = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0"
+_DROPPED: Final = 0x110000
+"""Stands in the table for what is left out."""
+_SIZE: Final = 0x20000
+_TAGS: Final = 0xE0000
+_TAGS_END: Final = 0xE01F0
+
+_SPELLED: Final = re.compile(
+    r"(?<!\\)\\++(?=[!-/:-@\[\]-`{-~])"
+    r"|&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|[a-zA-Z]{2,8});"
+    r"|%40"
+    r"|(?<=[0-9][-. /)])[*`]{1,3}(?=[(0-9])"
+    r"|(?<=[0-9)])[*`]{1,3}(?=[-. /(]{1,2}[*`]{0,3}[0-9])"
+    r"|[*`]{1,3}(?=@)|(?<=@)[*`]{1,3}"
+)
+"""Backslashes before punctuation; entities; `%40`; emphasis between the groups of a number or beside an at sign.
+
+The look behind keeps a flood of backslashes from being read once for each of them.
+"""
+_ENTITIES: Final[Mapping[str, str]] = {"%40": "@"}
+_MARKS: Final = ("\\", "&", "%40", "*", "`")
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    r"""A text in plain spelling.
+
+    Attributes:
+        text: what patterns read.
+
+    >>> folded = fold("Call 415\u2011627\u20113384")
+    >>> folded.text, folded.original(5, 17)
+    ('Call 415-627-3384', (5, 17))
+    >>> folded = fold("jana\\_roe&#64;keller.de")
+    >>> folded.text, folded.original(0, 18)
+    ('jana_roe@keller.de', (0, 23))
+    """
+
+    text: str
+    _places: _Places | None = field(default=None, repr=False, compare=False)
+    _wide: Mapping[int, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """Where characters `start` to `end` of `text` (at least one) stand in the text that was folded.
+
+        What was left out inside is covered, what was left out before and after is not.
+        """
+        if self._places is None:
+            return start, end
+        last = int(self._places[end - 1])
+        return int(self._places[start]), self._wide.get(last, last + 1)
+
+
+def fold(text: str) -> Folded:
+    """The text in plain spelling, in time linear in its length; plain ASCII comes back as it is.
+
+    Dashes become `-`, spaces a space (tabs and line breaks stay), digits of any script and full-width characters
+    ASCII, quotation marks straight; zero-width and other invisible characters, Markdown's backslashes and emphasis
+    inside a number are left out; an entity becomes its character. Case and accents stay.
+    """
+    spelled = any(mark in text for mark in _MARKS)
+    if text.isascii() and not (spelled and _SPELLED.search(text)):
+        return Folded(text)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    plain = _plain(codes)
+    wide = _respell(_text(np.where(plain == _DROPPED, codes, plain)), plain) if spelled else {}
+    kept = plain != _DROPPED
+    if kept.all():
+        return Folded(_text(plain))
+    return Folded(_text(plain[kept]), np.flatnonzero(kept), wide)
+
+
+def _text(codes: _Codes) -> str:
+    return codes.astype("<u4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _plain(codes: _Codes) -> _Codes:
+    """Each character's plain one, `_DROPPED` for what is invisible."""
+    known = codes < _SIZE
+    plain = _table()[np.where(known, codes, 0)]
+    tags = (codes >= _TAGS) & (codes < _TAGS_END)
+    return np.where(known, plain, np.where(tags, np.uint32(_DROPPED), codes)).astype(np.uint32)
+
+
+def _respell(text: str, plain: _Codes) -> dict[int, int]:
+    """Writes into `plain` what escapes, entities and emphasis come to; start to end of what became one character."""
+    wide: dict[int, int] = {}
+    written: list[tuple[int, int]] = []
+    for match in _SPELLED.finditer(text):
+        start, end = match.span()
+        code = _DROPPED if text[start] not in "&%" else _entity(match[0])
+        if code is not None:
+            written.append((start, code))
+            written += ((at, _DROPPED) for at in range(start + 1, end))
+            if code != _DROPPED:
+                wide[start] = end
+    if written:
+        places, codes = zip(*written, strict=True)
+        plain[list(places)] = codes
+    return wide
+
+
+@lru_cache(maxsize=256)
+def _entity(spelled: str) -> int | None:
+    """The plain character of an entity, None when it is no single one."""
+    character = _ENTITIES.get(spelled) or html.unescape(spelled)
+    return int(_plain(np.array([ord(character)], dtype=np.uint32))[0]) if len(character) == 1 else None
+
+
+@cache
+def _table() -> _Codes:
+    """Code point to the code point of its plain character, to itself, or to `_DROPPED`; made at the first need."""
+    table = np.arange(_SIZE, dtype=np.uint32)
+    for code in range(0x80, _SIZE):
+        plain = _plain_character(chr(code))
+        if plain is not None:
+            table[code] = ord(plain) if plain else _DROPPED
+    for plain, others in _MADE_PLAIN.items():
+        table[[ord(other) for other in others]] = ord(plain)
+    table[[ord(invisible) for invisible in _ALSO_INVISIBLE]] = _DROPPED
+    return table
+
+
+def _plain_character(character: str) -> str | None:
+    """ASCII for a dash, space, digit or compatibility letter, empty for what is invisible, None for all others."""
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category in {"Pd", "Zs", "Cf"}:
+        return {"Pd": "-", "Zs": " ", "Cf": ""}[category]
+    if "\ufe00" <= character <= "\ufe0f":
+        return ""
+    if category[0] in "LPS" and character not in "\xaa\xba":
+        compatible = unicodedata.normalize("NFKC", character)
+        return compatible if len(compatible) == 1 and compatible.isascii() else None
+    return None
