@@ -51,7 +51,8 @@ RULER: Final = Spec(
     says="the scorers themselves, on frozen exchanges",
     does="is measured differently: our own scorers changed",
     sign="the scorers answer differently on frozen exchanges",
-    unit="sd",
+    unit="ratio",
+    severity="info",
     blames="ruler",
 )
 LEARNING: Final = "baseline"

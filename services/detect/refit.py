@@ -139,7 +139,7 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     Evidence was gathered along the axes of the old one: it means nothing to the new one.
     """
     assert state.pinned is not None
-    baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl)
+    baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl)  # raised again when it is loaded
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if one.learns}
     keys = [key for key in state.watch.running if key.partition("/")[0] in made]
