@@ -22,6 +22,7 @@ from services.detect.baseline import arl_of, collect_candidates, rates_of, strea
 from services.detect.readings import stream_key_parts
 from services.detect.state import (
     ABSENT,
+    VECTORS,
     Candidates,
     DetectionPlan,
     DetectorStates,
@@ -135,6 +136,7 @@ def relearned(plan: DetectionPlan, state: DetectState, ts: float, event_index: i
         streams=streams,
         arl=baseline.arl,
         ts=ts,
+        since=learning.since,
         event_index=event_index,
         rates=rates_of(rows, learning.versions),
         artefacts=made,
@@ -150,7 +152,7 @@ def kept_at_pin(state: DetectState, rows: Rows, policy: RoutePolicy) -> tuple[Ro
     The rows without what another version measured, the versions that it is learned by, and what learns on: signals of
     which too few rows are left, with those rows.
     """
-    versions: dict[str, str] = {}
+    versions = {VECTORS: state.versions[VECTORS].version} if VECTORS in state.versions else {}
     late: dict[str, SignalVersion] = {}
     signals = dict(rows.signals)
     for name in watched_rates(policy):

@@ -72,7 +72,8 @@ class Relearned:
     """Streams that were learned anew beside a baseline: those of signals that came to be measured in another way.
 
     Attributes:
-        versions: signal -> the version that it was learned by. n: exchanges it was learned of, up to `event_index`.
+        versions: signal -> the version that it was learned by. n: exchanges it was learned of, between the event
+            indexes `since` and `event_index`.
         arl: of the whole set of streams since then. rates, artefacts: as of a baseline, of these signals alone.
     """
 
@@ -82,6 +83,7 @@ class Relearned:
     streams: int
     arl: float
     ts: float
+    since: int
     event_index: int
     rates: dict[str, float]
     artefacts: dict[str, Any]
@@ -102,8 +104,8 @@ class Pinned:
     """The route's baseline: immutable, written once.
 
     `rates` holds the share of its exchanges for which each signal was true, `artefacts` what each detector made of it.
-    `versions` are those of the signals that it was learned by, `relearned` the streams that replace its own, the
-    newest last.
+    `versions` are those of the signals and the vectors that it was learned by, `relearned` the streams that replace
+    its own, the newest last.
     """
 
     id: str
