@@ -130,7 +130,7 @@ def relearned(plan: DetectionPlan, state: DetectState, ts: float, event_index: i
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if _learns_signals(one, baseline)}
     new = Relearned(
-        id=hash16([pinned.id, sorted(learning.versions.items()), event_index, rows.ids[0], rows.ids[-1], len(rows)]),
+        id=f"{pinned.id}+{hash16([sorted(learning.versions.items()), event_index, rows.ids[0], rows.ids[-1]])}",
         versions=dict(learning.versions),
         n=len(rows),
         streams=streams,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol
 
 from services.wording.numbers import count
 
@@ -43,12 +44,14 @@ def new_vectors(before: str, now: str) -> str:
     return f"vectors are made by {now} instead of {before}: nothing is compared across it, the baseline is learned anew"
 
 
-def moved(name: str, flips: int, up: int, n: int, before: str, now: str) -> str:
-    """What the anchors say of a signal whose version changed."""
-    return (
-        f"{_plain(name)}: {count(flips, 'anchor')} of {n} answered otherwise by version {now} than by {before} "
-        f"({up} to true, {flips - up} to false)"
-    )
+def moved(name: str, flips: int, up: int, down: int, n: int, before: str, now: str) -> str:
+    """What the anchors say of a signal that answers otherwise."""
+    ways = [f"{up} to true" if up else "", f"{down} to false" if down else ""]
+    other = flips - up - down
+    ways.append(f"{other} scored otherwise" if other else "")
+    told = ", ".join(way for way in ways if way)
+    by = f"by version {now} than by {before}" if now != before else f"than before by the same version {now}"
+    return f"{_plain(name)}: {count(flips, 'anchor')} of {n} answered otherwise {by} ({told})"
 
 
 def shifted(name: str, n: int, largest: float, before: str, now: str) -> str:
@@ -57,9 +60,12 @@ def shifted(name: str, n: int, largest: float, before: str, now: str) -> str:
     return f"{told} {count(n, 'anchor')}, by up to {largest:.2f}"
 
 
-def turned(n: int, of: int, least: float, before: str, now: str) -> str:
+def turned(name: str, n: int, of: int, least: float, before: str, now: str) -> str:
     """What the anchors say of vectors."""
-    return f"vectors of {n} of {of} anchors turned, the most to a cosine of {least:.4f} ({before} to {now})"
+    told = f"vectors of {name.removesuffix('_vec')}s"
+    if not n:
+        return f"{told} of all {of} anchors are as they were, the least alike at a cosine of {least:.4f}"
+    return f"{told} turned for {n} of {of} anchors, the most to a cosine of {least:.4f} ({before} to {now})"
 
 
 def still(name: str, n: int, now: str) -> str:
@@ -82,3 +88,48 @@ def _plain(name: str) -> str:
 
 def _at(ts: datetime) -> str:
     return ts.strftime("%Y-%m-%d %H:%M UTC")
+
+
+CHECK_COLUMNS = ("signal", "version", "labelled", "as labelled", "moved")
+
+
+def share(right: int, n: int) -> str:
+    """How many of the labelled ones are answered so.
+
+    >>> share(9, 10)
+    '9 (90.0%)'
+    """
+    return f"{right} ({100 * right / n:.1f}%)"
+
+
+class Moved(Protocol):
+    """What a column needs of a move."""
+
+    @property
+    def flips(self) -> int:
+        """Anchors that are answered otherwise."""
+
+    @property
+    def surer(self) -> int:
+        """Anchors whose probability moved."""
+
+    @property
+    def largest(self) -> float:
+        """The largest such move."""
+
+
+def moved_since(move: Moved | None) -> str:
+    """What moved since the measurement that is stored, for a column."""
+    if move is None:
+        return "not known"
+    if move.flips:
+        return count(move.flips, "anchor")
+    return f"none, {move.surer} by up to {move.largest:.2f}" if move.surer else "none"
+
+
+def held_against(n: int, before: str | None, now: str) -> str:
+    """Against what the anchors were held."""
+    if before is None:
+        return f"{n} anchors measured by scorer {now}; no measurement is stored to hold them against"
+    same = "stored measurement of the same scorer" if before == now else f"measurement of scorer {before}"
+    return f"{n} anchors measured by scorer {now}, held against the {same}"
