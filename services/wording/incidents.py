@@ -192,7 +192,7 @@ def verdict_reason(found: Signs) -> str:
     if found.verdict == "unknown":
         return _nothing([specs.family_of(alert.family).kind for alert in found.alerts])
     if found.verdict == "ruler":
-        return "Our own scorers answer differently on frozen exchanges, so the rates cannot be compared."
+        return "Our own scorers changed, so what they say before and after cannot be compared."
     signs = signs_of(found.alerts)
     one = "One sign" if len(signs) == 1 else f"{numbers.sentence_case(numbers.in_words(len(signs)))} independent signs"
     return f"{one}: {'; '.join(signs)}{_time_apart(found.apart)}."

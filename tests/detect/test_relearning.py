@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,6 +23,9 @@ from services.detect.core import step
 from services.detect.serialization import pack_running_state
 from services.detect.state import ABSENT, DetectionPlan, DetectState, SignalVersion
 from services.monitor import BaselinePolicy, RoutePolicy
+from services.replay.runner import ReplayDependencies, ReplayRunner
+from services.score.core import ScoredBatch
+from services.score.score_lines import block_lines, parse_line
 from services.store.codec import unpack
 from tests.detect.test_saved import Memory
 from tests.support.blocks import ROUTE, START, Row, blocks
@@ -308,3 +312,22 @@ def test_old_bytes_are_read():
 def test_a_signal_that_is_not_measured_yet_is_absent():
     state, _, _ = run(blocks(traffic(50, pii=None, versions={"refusal": "1", "secret_leak": "1"})))
     assert state.versions["pii_leak"] == SignalVersion(ABSENT, 0, START.timestamp())
+
+
+def test_a_replay_of_score_lines_says_the_same_and_blames_the_ruler():
+    """What a file of score lines leads to is what the blocks of a topic lead to, and its incident says who changed."""
+    rows = [*traffic(300), *traffic(120, 300, refusal=0.7), *traffic(600, 420, refusal=0.7, versions=V2)]
+    made = blocks(rows, 50)
+    _, readings, _ = run(made)
+    runner = ReplayRunner(ReplayDependencies(lambda _: ScoredBatch(), PLAN.detectors, lambda _: POLICY))
+    for one in made:
+        for line in block_lines(one, vectors=True):
+            runner.feed(parse_line(json.dumps(line)))
+    seen = runner.finish()
+    fired = [(r.detector, r.signal, r.event_index) for r in readings if r.status == "firing"]
+    told = dict.fromkeys((a.family, a.signal, a.event_index) for a in seen.alerts)
+    first = {(detector, signal): at for detector, signal, at in reversed(fired)}
+    assert {(family, signal): at for family, signal, at in told} == first
+    (incident,) = seen.incidents(ROUTE).incidents
+    assert (incident.verdict, incident.state) == ("ruler", "open")
+    assert incident.families == ("rate_shift", "instrument_shift")
