@@ -157,4 +157,8 @@ def _watched(file: RouteSnapshot, notes: tuple[str, ...]) -> StatusHeading:
 
 
 def _notes(file: RouteSnapshot, now: datetime) -> tuple[str, ...]:
-    return () if file.clock is None or file.status.silent is None else (routes.last_exchange(file.clock, now),)
+    anew = (one.reason for one in file.readings if one.status == "learning" and one.slice is None and one.reason)
+    learning = tuple(routes.learns_anew(reason) for reason in dict.fromkeys(anew))
+    if file.clock is None or file.status.silent is None:
+        return learning
+    return (*learning, routes.last_exchange(file.clock, now))

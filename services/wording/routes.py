@@ -53,6 +53,15 @@ def not_monitored(spot: str) -> str:
     return f"Not monitored: {spot}"
 
 
+def learns_anew(reason: str) -> str:
+    """That streams learn beside a baseline, and see nothing until then.
+
+    >>> learns_anew("refusal is measured in a new way; learning 120 of 1,000")
+    'Not monitored: refusal is measured in a new way; learning 120 of 1,000'
+    """
+    return not_monitored(reason)
+
+
 def blind_spot(detector: str, signal: str | None, given: str | None, parts: int = 1) -> str:
     """What is not monitored, and why, for lists; of a whole route the reason alone."""
     why = reason(given, signal)
