@@ -78,7 +78,7 @@ sbom: $(RELEASE) ## build/sbom.json: what the core installs, as CycloneDX
 	@echo 'build/sbom.json'
 
 audit: $(RELEASE) ## known faults of what is pinned (needs PyPI's service); what it cannot look at is no pass
-	@for lock in core sentence-transformers; do .venv/release/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/$$lock.lock || exit; done
+	@for lock in core multilingual sentence-transformers; do .venv/release/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/$$lock.lock || exit; done
 
 format: $(STAMP) ## write the formatting that `check` asks for
 	$(RUN) -m ruff format .
@@ -139,10 +139,11 @@ $(RELEASE): requirements/release.lock $(CORE)
 	@$(DONE)
 
 # Both builds of PyTorch are locked. The one without CUDA is not on PyPI: pip finds it where PIP_EXTRA_INDEX_URL says.
-$(STAMP): $(CORE) requirements/dev.lock requirements/sentence-transformers.lock requirements/torch-cpu.lock requirements/torch.lock
+$(STAMP): $(CORE) requirements/dev.lock requirements/multilingual.lock requirements/sentence-transformers.lock requirements/torch-cpu.lock requirements/torch.lock
 	@rm -f $(STAMP)
 	@echo 'adding what checks and tests need'
 	@$(LOCKED) -r requirements/dev.lock
+	@$(LOCKED) -r requirements/multilingual.lock
 	@$(LOCKED) -r requirements/sentence-transformers.lock
 	@$(LOCKED) -r requirements/torch-cpu.lock 2>/dev/null || { \
 		echo "PyTorch's build without CUDA is nowhere that pip looks: taking PyPI's, on Linux several GB"; \
