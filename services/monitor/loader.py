@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from pydantic import ValidationError
 from services.errors import InputError
 from services.monitor import validation
 from services.monitor.policy import (
+    GuardrailPolicy,
     Monitor,
+    RailPolicy,
     ReceiverPolicy,
     RoutePolicy,
     SchedulePolicy,
@@ -22,7 +25,7 @@ from services.monitor.policy import (
     Target,
 )
 from services.monitor.problems import MonitorProblem
-from services.monitor.schema import MonitorFile, ReceiverSection, RouteSection, SlackAccessSection
+from services.monitor.schema import GuardrailsSection, MonitorFile, ReceiverSection, RouteSection, SlackAccessSection
 from services.monitor.validation import Remark, key_path, problems_of
 from services.monitor.yaml_document import Document, read_yaml
 from services.signals.own_secret_forms import OwnForm
@@ -138,6 +141,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         slack_access=None if file.slack_access is None else _slack_access(file.slack_access),
         unlisted_routes=file.unlisted_routes,
         max_routes=file.max_routes,
+        guardrails=None if file.guardrails is None else _guardrails(file.guardrails, folder),
         secret_forms=tuple(OwnForm(**form.model_dump()) for form in file.secret_forms),
     )
 
@@ -161,6 +165,19 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
     if section.schedules is not None:
         changes["schedules"] = tuple(SchedulePolicy(**schedule.model_dump()) for schedule in section.schedules)
     return replace(base, **changes)
+
+
+def _guardrails(section: GuardrailsSection, folder: Path) -> GuardrailPolicy:
+    """Folders are looked for from the `folder` of the monitor file."""
+    rails = [
+        RailPolicy(
+            **one.model_dump(exclude={"arguments", "folder"}),
+            arguments=json.dumps(one.arguments, sort_keys=True, default=str),
+            folder=None if one.folder is None else str((folder / one.folder).resolve()),
+        )
+        for one in section.rails
+    ]
+    return GuardrailPolicy(**section.model_dump(exclude={"rails"}), rails=tuple(rails))
 
 
 def _receiver(section: ReceiverSection) -> ReceiverPolicy:

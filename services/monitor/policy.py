@@ -104,6 +104,48 @@ class SlackAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class RailPolicy:
+    """One rail of another library: a validator of Guardrails AI, or a flow of a folder of NeMo Guardrails.
+
+    Attributes:
+        text: which one it looks at; a flow at `response` sees the prompt too.
+        validator: `package.module.Class`; arguments: what it is made with, as JSON. mends: a failure that comes with a
+            mended text is `modified`, not `blocked`.
+        folder, flow: of NeMo Guardrails.
+    """
+
+    name: str
+    text: Literal["prompt", "response"]
+    validator: str | None = None
+    arguments: str = "{}"
+    mends: bool = False
+    folder: str | None = None
+    flow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailPolicy:
+    """Rails that are run beside those that events report.
+
+    Attributes:
+        python: of the environment that has their libraries.
+        hosts: what they may connect to. environment: variables that they are given. seconds: for each exchange.
+        share: of exchanges that they are run over.
+    """
+
+    python: str
+    rails: tuple[RailPolicy, ...]
+    hosts: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    seconds: float = 2.0
+    share: float = 1.0
+
+    def environment_of(self, known: Mapping[str, str]) -> dict[str, str]:
+        """The variables that they are given, of those that are `known`."""
+        return {name: known[name] for name in self.environment if name in known}
+
+
+@dataclass(frozen=True, slots=True)
 class RoutePolicy:
     """All that the monitor file decides about one route.
 
@@ -137,6 +179,7 @@ class Monitor:
         allow_hosts: private or loopback hosts that may be called.
         unlisted_routes: what becomes of exchanges of routes that fit no pattern. max_routes: so many of those may be.
         slack_access: who may decide in Slack; None: nobody.
+        guardrails: rails that are run over every exchange; None: those that events report are all.
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
     """
 
@@ -147,6 +190,7 @@ class Monitor:
     unlisted_routes: UnlistedRoutes = "accept"
     max_routes: int = 1024
     slack_access: SlackAccess | None = None
+    guardrails: GuardrailPolicy | None = None
     secret_forms: tuple[OwnForm, ...] = ()
 
     def lists(self, route: str) -> bool:

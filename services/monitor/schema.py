@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from services.monitor import cron
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
@@ -278,6 +278,49 @@ class SecretFormSection(Section):
     )
 
 
+class RailSection(Section):
+    """An entry of `guardrails.rails`: a `validator` of Guardrails AI, or a `flow` of a `folder` of NeMo Guardrails."""
+
+    name: Name = Field(description="What its rate is called; once a file.")
+    text: Literal["prompt", "response"] = Field(default="response", description="The text that it looks at.")
+    validator: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", max_length=200)] | None = (
+        Field(default=None, description="Of Guardrails AI, for example `guardrails_ai.ban_list.BanList`.")
+    )
+    arguments: Mapping[str, Any] = Field(default_factory=dict, description="What the validator is made with.")
+    mends: bool = Field(
+        default=False, description="A failure for which the validator has a mended text is `modified`, not `blocked`."
+    )
+    folder: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = Field(
+        default=None, description="Of NeMo Guardrails, with its `config.yml`."
+    )
+    flow: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="One input or output flow of the folder, as its `config.yml` names it."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.validator is None) == (self.folder is None) or (self.folder is None) != (self.flow is None):
+            raise ValueError("give either validator, or folder and flow")
+        return self
+
+
+class GuardrailsSection(Section):
+    """`guardrails`: rails that are run over exchanges, in an environment of their own."""
+
+    python: Annotated[str, StringConstraints(min_length=1, max_length=1000)] = Field(
+        description="The Python of an environment that has guardrails-ai or nemoguardrails; never Keelwatch's own."
+    )
+    rails: tuple[RailSection, ...] = Field(min_length=1, max_length=16, description="One by one: each has a rate.")
+    hosts: tuple[Annotated[str, StringConstraints(min_length=1, max_length=253)], ...] = Field(
+        default=(), description="What rails may connect to; without it nothing."
+    )
+    environment: tuple[EnvironmentName, ...] = Field(default=(), description="Variables that they are given, by name.")
+    seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=2.0, description="For all rails of one exchange; what takes longer has no outcome."
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, description="Share of exchanges they are run over.")
+
+
 class MonitorFile(Section):
     """The whole file."""
 
@@ -301,6 +344,9 @@ class MonitorFile(Section):
     )
     receivers: Mapping[Name, ReceiverSection] = Field(default_factory=dict, description="Name: who is told.")
     slack_access: SlackAccessSection | None = Field(default=None, description="Who may decide by buttons in Slack.")
+    guardrails: GuardrailsSection | None = Field(
+        default=None, description="Rails of Guardrails AI and NeMo Guardrails that are run over exchanges."
+    )
     secret_forms: Annotated[tuple[SecretFormSection, ...], Field(max_length=100)] = Field(
         default=(), description="Forms of your own keys, which count as credentials beside the built-in ones."
     )

@@ -18,7 +18,9 @@ from services.monitor.schema import (
     CATEGORIES,
     MONITORED_SIGNALS,
     BaselineSection,
+    GuardrailsSection,
     MonitorFile,
+    RailSection,
     ReceiverSection,
     RouteSection,
     ScheduleSection,
@@ -41,11 +43,13 @@ _BY_NAME: Final[dict[str | int, type[Section]]] = {
     "target": TargetSection,
     "slack": SlackSection,
     "slack_access": SlackAccessSection,
+    "guardrails": GuardrailsSection,
 }
 _IN_LISTS: Final[dict[str | int, type[Section]]] = {
     "schedules": ScheduleSection,
     "people": SlackGrantSection,
     "secret_forms": SecretFormSection,
+    "rails": RailSection,
 }
 _WANTED: Final = {
     "string_type": "must be text; put quotes around it",
@@ -164,6 +168,10 @@ def _is_pattern(path: KeyPath, value: str) -> bool:
 def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     """Receivers that do not exist, schedules of one name, baselines that can never be pinned early, unusable forms."""
     yield from _unusable_forms(monitor)
+    rails = [rail.name for rail in file.guardrails.rails] if file.guardrails else []
+    for i, name in enumerate(rails):
+        if name in rails[:i]:
+            yield Remark(("guardrails", "rails", i, "name"), f"a second rail {name}; names must differ")
     for path, section, policy in _sections(file, monitor):
         for i, name in enumerate(section.notify or ()):
             if name not in monitor.receivers:

@@ -24,6 +24,7 @@ from schemas.score import LONGEST_CATEGORY, STYLE_WIDTH, VECTOR_WIDTH, Flag, Sco
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
+from services.score.rails.plan import Pair, RailReply, with_outcomes
 from services.score.redaction import Redactor, redact, spans_of
 from services.score.scored_text import answered, model_of, not_monitored, scored_text
 from services.score.style import STYLE_VERSION, style_features
@@ -139,6 +140,18 @@ class TextPolicy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class AskRails:
+    """How rails are asked: `ask` gives a reply for each pair, `share` is that of the exchanges they are run over."""
+
+    ask: Callable[[Sequence[Pair]], Sequence[RailReply]]
+    share: float = 1.0
+
+    def looks_at(self, id: str) -> bool:
+        """Whether the exchange is among those."""
+        return is_drawn(id, self.share, "rails")
+
+
+@dataclass(frozen=True, slots=True)
 class ScoredBatch:
     """What a batch became."""
 
@@ -180,6 +193,7 @@ class ExchangeScorer:
         sample_share: share of exchanges whose redacted text is kept whatever the signals say.
         tick: says that something was done: an exchange measured, a piece embedded.
         redactor: masks names by the same signals.
+        rails: what guardrails that are run beside those of the events say of pairs of texts.
     """
 
     embedder: Embedder
@@ -188,6 +202,7 @@ class ExchangeScorer:
     style: StyleFunction = style_features
     sample_share: float = SAMPLE_SHARE
     tick: Callable[[], object] = lambda: None
+    rails: AskRails | None = None
     redactor: Redactor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -206,7 +221,7 @@ class ExchangeScorer:
         An exchange on which a signal raises becomes a dead letter that names the signal; its neighbours are scored.
         """
         dead: list[DeadLetter] = []
-        read = self._each(batch, self._read, lambda received: received, dead)
+        read = self._guarded(self._each(batch, self._read, lambda received: received, dead))
         vectors = self._vectors(read)
         pairs = list(zip(read, vectors, strict=True))
         seen = self._each(pairs, self._examine, lambda pair: pair[0].received, dead)
@@ -250,6 +265,18 @@ class ExchangeScorer:
         policy, text = self.policy(exchange.route), scored_text(exchange)
         embedded = is_drawn(exchange.id or "", policy.embed_share, "embed")
         return _ReadExchange(received, text, answered(text.answer), embedded, policy.keep_text)
+
+    def _guarded(self, read: Sequence[_ReadExchange]) -> Sequence[_ReadExchange]:
+        """With the outcomes of the rails that are run here, of those exchanges that they are run over."""
+        if self.rails is None:
+            return read
+        chosen = [i for i, one in enumerate(read) if one.answered and self.rails.looks_at(one.text.exchange.id or "")]
+        replies = self.rails.ask([Pair(read[i].text.prompt, read[i].text.response) for i in chosen])
+        guarded = list(read)
+        for i, reply in zip(chosen, replies, strict=True):
+            exchange = with_outcomes(read[i].text.exchange, reply.outcomes)
+            guarded[i] = replace(read[i], text=replace(read[i].text, exchange=exchange))
+        return guarded
 
     def _examine(self, pair: tuple[_ReadExchange, ExchangeVectors]) -> _ExaminedExchange:
         read, vectors = pair

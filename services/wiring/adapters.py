@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from services.evaluate.executor import serve
 from services.evaluate.runner import Score
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite_library import load_suite
-from services.monitor import Monitor, RoutePolicy, SlackAccess, SlackReceiver
+from services.monitor import GuardrailPolicy, Monitor, RoutePolicy, SlackAccess, SlackReceiver
 from services.notify.channel import DEFAULT, Receiver, Receivers
 from services.notify.message import MessageOptions
 from services.notify.press_access import RoleRules
@@ -40,9 +41,10 @@ from services.ports import Embedder, Publish
 from services.record.audit import alert_of
 from services.record.recorder import Recorder
 from services.replay.runner import ReplayDependencies
-from services.score.core import ExchangeScorer
+from services.score.core import AskRails, ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
+from services.score.rails.process import RailProcess
 from services.settings import Settings, keep_libraries_offline, secret
 from services.store import incidents, slack_requests
 from services.store.audit_check import check
@@ -93,7 +95,20 @@ def _any_model(model: str | None) -> Embedder:
 
 def scorer(settings: Settings, watched: Monitor, tick: Callable[[], object] = lambda: None) -> ExchangeScorer:
     """The scorer with the settings' embedder and the monitor file's signals; `tick` says that an exchange is done."""
-    return ExchangeScorer(embedder(settings), watched.policy, configured_signals(watched), tick=tick)
+    rails = None if watched.guardrails is None else _rails(watched.guardrails)
+    return ExchangeScorer(embedder(settings), watched.policy, configured_signals(watched), tick=tick, rails=rails)
+
+
+def _rails(policy: GuardrailPolicy) -> AskRails:
+    """The rails of the monitor file in a process of their own, which ends with this one.
+
+    Raises:
+        InputError: if a rail cannot be run.
+    """
+    process = RailProcess(policy)
+    atexit.register(process.close)
+    process.start()
+    return AskRails(process.outcomes, policy.share)
 
 
 def recorder(url: str, watched: Monitor) -> Callable[[Sequence[Record]], None]:
