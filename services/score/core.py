@@ -28,9 +28,9 @@ from services.score.rails.plan import Pair, RailReply, with_outcomes
 from services.score.redaction import Redactor, redact, spans_of
 from services.score.scored_text import answered, model_of, not_monitored, scored_text
 from services.score.style import STYLE_VERSION, style_features
-from services.score.windows import NO_TEXTS, ExchangeVectors, texts_of
+from services.score.windows import MULTILINGUAL_CHARACTERS, NO_TEXTS, ExchangeVectors, texts_of
 from services.signals import SIGNALS
-from services.signals.protocol import Measurement, ScoredText, Signal, Span
+from services.signals.protocol import Measurement, ScoredText, Signal, Span, Windows
 
 _BITS: Final = 64
 
@@ -193,6 +193,7 @@ class ExchangeScorer:
         sample_share: share of exchanges whose redacted text is kept whatever the signals say.
         tick: says that something was done: an exchange measured, a piece embedded.
         redactor: masks names by the same signals.
+        multilingual: embeds the beginnings of answers for the heads of other languages; None without that tier.
         rails: what guardrails that are run beside those of the events say of pairs of texts.
     """
 
@@ -203,6 +204,7 @@ class ExchangeScorer:
     sample_share: float = SAMPLE_SHARE
     tick: Callable[[], object] = lambda: None
     rails: AskRails | None = None
+    multilingual: Embedder | None = None
     redactor: Redactor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -280,7 +282,7 @@ class ExchangeScorer:
 
     def _examine(self, pair: tuple[_ReadExchange, ExchangeVectors]) -> _ExaminedExchange:
         read, vectors = pair
-        text = replace(read.text, windows=vectors.windows) if read.embedded else read.text
+        text = replace(read.text, windows=self._windows(read, vectors)) if read.embedded else read.text
         measured = measure(self.signals, text, read.answered, self.redactor)
         styled = read.embedded and read.answered
         style = style_of(self.style, text.response) if styled else np.zeros(STYLE_WIDTH, np.float16)
@@ -295,6 +297,12 @@ class ExchangeScorer:
         if is_drawn(id, self.sample_share, "sample"):
             return "sampled"
         return "all" if keep_text == "all" else None
+
+    def _windows(self, read: _ReadExchange, vectors: ExchangeVectors) -> Windows:
+        spoken = (read.text.spoken or "")[:MULTILINGUAL_CHARACTERS] if read.answered else ""
+        if self.multilingual is None or not spoken:
+            return vectors.windows
+        return vectors.windows._replace(multilingual=self.multilingual.embed([spoken])[0])
 
     def _vectors(self, read: Sequence[_ReadExchange]) -> list[ExchangeVectors]:
         """The vectors of every exchange; each text is embedded once."""

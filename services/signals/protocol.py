@@ -47,12 +47,14 @@ class Windows(NamedTuple):
     """(384,) float16 embeddings of what heads read; None where there is no such text or it was not embedded.
 
     `prompt` is the last user message, `opening` and `closing` the first and the last tokens of the answer without its
-    reasoning; an answer that fits into the first window has no closing of its own.
+    reasoning; an answer that fits into the first window has no closing of its own. `multilingual` is (512,), of the
+    answer's first characters, where the deployment has the multilingual tier.
     """
 
     prompt: NDArray[np.float16] | None = None
     opening: NDArray[np.float16] | None = None
     closing: NDArray[np.float16] | None = None
+    multilingual: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True)
