@@ -141,6 +141,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         slack_access=None if file.slack_access is None else _slack_access(file.slack_access),
         unlisted_routes=file.unlisted_routes,
         max_routes=file.max_routes,
+        multilingual=file.multilingual,
         guardrails=None if file.guardrails is None else _guardrails(file.guardrails, folder),
         secret_forms=tuple(OwnForm(**form.model_dump()) for form in file.secret_forms),
     )

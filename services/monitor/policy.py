@@ -180,6 +180,7 @@ class Monitor:
         unlisted_routes: what becomes of exchanges of routes that fit no pattern. max_routes: so many of those may be.
         slack_access: who may decide in Slack; None: nobody.
         guardrails: rails that are run over every exchange; None: those that events report are all.
+        multilingual: whether answers in other languages are read by the multilingual tier.
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
     """
 
@@ -191,6 +192,7 @@ class Monitor:
     max_routes: int = 1024
     slack_access: SlackAccess | None = None
     guardrails: GuardrailPolicy | None = None
+    multilingual: bool = False
     secret_forms: tuple[OwnForm, ...] = ()
 
     def lists(self, route: str) -> bool:

