@@ -51,8 +51,9 @@ RULER: Final = Spec(
     says="the scorers themselves, on frozen exchanges",
     does="is measured differently: our own scorers changed",
     sign="the scorers answer differently on frozen exchanges",
-    unit="sd",
+    severity="info",
     blames="ruler",
+    of_baseline=False,
 )
 LEARNING: Final = "baseline"
 VOLATILE: Final = "identity"

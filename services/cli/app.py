@@ -80,6 +80,7 @@ class Commands(LazyGroup):
             "Erase what is stored of a user, a conversation or one exchange, and say what that was.",
         ),
         Later("verify", "services.cli.verify:app", "Whether what is stored is what was written."),
+        Later("ruler", "services.cli.ruler:app", "The ruler: whether our own scorers answer as they did."),
         Later("topics", "services.cli.topics:app", "Topics: made, checked, shown, adopted."),
         Later("incident", "services.cli.incidents:app", "Incidents and their timelines."),
         Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),

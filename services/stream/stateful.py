@@ -408,7 +408,6 @@ class DetectStateStore:
             baselines.drop_candidates(connection, route)
         for key, data in rows.rows.items():
             baselines.put_candidates(connection, route, key, data)
-        pinned, before = kept.now.pinned, None if kept.saved is None else kept.saved.pinned
-        if pinned is not None and (before is None or before.id != pinned.id):
-            baselines.put(connection, route, pinned.id, serialization.pack_artefacts(pinned))
+        for learned in serialization.artefact_writes(kept.saved, kept.now):
+            baselines.put(connection, route, learned.id, serialization.pack_artefacts(learned))
         return version

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from services.wiring.api_server import api_service
     from services.wiring.database import has_keys
     from services.wiring.monitor_file import load_monitor
+    from services.wiring.ruler import check_ruler
     from services.wiring.signals import configured_signals
     from services.wiring.worker import API, STEPS, STREAMED, WorkerProcess, WorkerSetup, worker_setup
 
@@ -44,6 +45,7 @@ _PLACES: Final = {
     "api_server": ("api_service",),
     "database": ("has_keys",),
     "monitor_file": ("load_monitor",),
+    "ruler": ("check_ruler",),
     "signals": ("configured_signals",),
     "worker": ("API", "STEPS", "STREAMED", "WorkerProcess", "WorkerSetup", "worker_setup"),
 }
@@ -64,6 +66,7 @@ __all__ = [
     "WorkerProcess",
     "WorkerSetup",
     "api_service",
+    "check_ruler",
     "configured_signals",
     "embedder",
     "evaluation_dependencies",

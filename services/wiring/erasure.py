@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from sqlalchemy import Connection
@@ -73,7 +74,7 @@ def _erase(connection: Connection, policy: Policy, subject: Subject, now: dateti
     report = ErasureReport(sum(len(ids) for ids in found.ids.values()), found.rows)
     erasure.erase(connection, subject, found, now)
     for route, ids in sorted(found.ids.items()):
-        _without_rows(connection, policy, route, ids, learned[route], report)
+        _without_rows(connection, policy, route, ids, found.places, learned[route], report)
         _discard_old(connection, route, found.places, report)
     for route in sorted(found.derived):
         before = [(one.id,) for one in incidents.find(connection, route)]
@@ -101,19 +102,29 @@ def _learned(connection: Connection, policy: Policy, route: str, places: Sequenc
     if pinned is None or not _may_hold(places, route, pinned.identity, pinned.event_index):
         return None
     stored = scores.learnable(connection, route, pinned.identity, pinned.event_index)
+    scorers = scores.scorers(connection, {row["scorer"] for row in stored})
     rows = refit.rows_of(stored, own.slices)
-    untimed = np.array(["no_ts" in row["flags"] for row in stored], dtype=bool)
+    rows = refit.measured_by(rows, [scorers[row["scorer"]] for row in stored], pinned.versions)
+    timeless = {row["id"] for row in stored if "no_ts" in row["flags"]}
+    untimed = np.array([id in timeless for id in rows.ids], dtype=bool)
     return _Learned(pinned, refit.baseline_rows(route, pinned, rows, untimed, own.baseline))
 
 
 def _without_rows(
-    connection: Connection, policy: Policy, route: str, ids: set[str], learned: _Learned | None, report: ErasureReport
+    connection: Connection,
+    policy: Policy,
+    route: str,
+    ids: set[str],
+    places: Sequence[StoredPlace],
+    learned: _Learned | None,
+    report: ErasureReport,
 ) -> None:
     store = _store()
     kept = store.load(connection, route)
     state, n = refit.without_candidates(kept.now, ids)
     if n:
         report.rows["candidates"] += n
+    state, anew = refit.without_relearned(state, partial(_were_erased, places, route))
     refits = False
     if learned is not None:
         rest = None
@@ -128,6 +139,9 @@ def _without_rows(
             report.not_refitted.append(learned.pinned.id)
     if state is not kept.now:
         _save(connection, route, kept, state, refits=refits)
+    for id in anew:
+        baselines.discard(connection, id)
+    report.discarded.extend(anew)
     if refits and state.pinned is not None:
         report.refitted.append(state.pinned.id)
 
@@ -150,6 +164,10 @@ def _discard_old(connection: Connection, route: str, places: Sequence[StoredPlac
             connection, change.baseline
         ):
             report.discarded.append(change.baseline)
+
+
+def _were_erased(places: Sequence[StoredPlace], route: str, identity: str, since: int, until: int) -> bool:
+    return any(one.route == route and one.identity == identity and since <= one.event_index <= until for one in places)
 
 
 def _may_hold(places: Sequence[StoredPlace], route: str, identity: str, until: int) -> bool:

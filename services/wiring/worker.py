@@ -34,6 +34,7 @@ from services.wiring.adapters import audit_companion, evaluation_companion, scor
 from services.wiring.api_server import api_part, place_of
 from services.wiring.database import claim_for_worker, seed_first_key
 from services.wiring.retention import following_routes, route_limit, sweeping
+from services.wiring.ruler import ruler_companion
 
 STREAMED: Final = ("score", "detect", "evaluate", "alert", "record")
 """Steps that read topics."""
@@ -119,6 +120,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             companions.append(evaluation_companion(watched, database, threads.database, process.instance))
         if database is not None and "record" in names:
             companions.append(audit_companion(watched, database))
+            companions.append(ruler_companion(settings, watched, database))
             companions.append(_blind_watch(process, database))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
