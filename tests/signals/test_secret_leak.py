@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.score.redaction import redact
-from services.signals.secret_leak import SecretLeak, looks_made_up
+from services.signals.secret_leak import SecretLeak
+from services.signals.stand_ins import looks_made_up
 from tests.support.keys import KEYS, draw, web_token
 from tests.support.said import said
 

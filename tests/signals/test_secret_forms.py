@@ -1,0 +1,162 @@
+"""Every form of the table, wherever an answer may hold it; what is not a key; masks that are exact."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from zlib import crc32
+
+import pytest
+
+from services.score.redaction import redact
+from services.signals.secret_forms import FORMS, NAMED, KeyForm, base62, sealed_by_crc32
+from services.signals.secret_leak import SecretLeak
+from tests.support.keys import draw, draw_form, draw_named
+from tests.support.said import said
+
+SIGNAL = SecretLeak()
+IDS = [f"{form.label}-{at}" for at, form in enumerate(FORMS)]
+PLACES = {
+    "alone": "{}",
+    "start": "{} is what you need.",
+    "middle": "Take {} and restart.",
+    "end": "The value is {}",
+    "sentence": "It is {}.",
+    "fence": "```\n{}\n```",
+    "backticks": "Use `{}` here.",
+    "json": '{{"value": "{}"}}',
+    "environment": "VALUE={}\nDEBUG=1\n",
+    "yaml": "value: '{}'\n",
+    "header": 'curl -H "x: {}" https://api.keller-data.net/v1',
+    "query": "https://api.keller-data.net/v1?k={}&x=1",
+    "table": "| name | {} |",
+    "bold": "**{}**",
+    "after letters": "é{}—",
+}
+MARKED = {"azure_storage_key": "AccountKey=", "azure_shared_key": "SharedAccessKey="}
+
+
+def masked(answer: str) -> str:
+    return redact(answer, SIGNAL.measure(said(answer)).spans, "response")
+
+
+@pytest.mark.parametrize("form", FORMS, ids=IDS)
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+def test_every_form_is_found_and_masked_exactly_wherever_it_stands(form: KeyForm, place: str) -> None:
+    for seed in range(3):
+        key = draw_form(form, Random(seed))
+        answer = place.format(key)
+        measured = SIGNAL.measure(said(answer))
+        before, after = place.format("\0").split("\0")
+        hidden = redact(answer, measured.spans, "response")
+        assert measured.value is form.confirms or not form.confirms
+        assert hidden.startswith(before)
+        assert hidden.endswith(after) or hidden.endswith(">" + after.lstrip(".*"))
+        assert form.source.startswith(("(", "hooks", "discord")) or key[-8:] not in hidden
+        assert key not in hidden
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form.confirms], ids=lambda form: form.label)
+def test_a_key_of_every_form_is_no_leak_when_the_user_gave_it(form: KeyForm) -> None:
+    key = draw_form(form, Random(5))
+    assert SIGNAL.measure(said(f"You sent {key} just now.", prompt=f"Is {key} a key?")).value is False
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("how", ["{}", "export {}", "`{}`", "{}\n", "# {}"])
+def test_a_key_that_its_name_tells_is_found(name: str, how: str) -> None:
+    line = draw_named(name, NAMED[name], Random(3))
+    measured = SIGNAL.measure(said(how.format(line)))
+    assert measured.value is True
+    assert line.partition("=")[2] not in redact(how.format(line), measured.spans, "response")
+
+
+@pytest.mark.parametrize("spelling", ["\\{}", "{}\u200b", "\u2011", "&#95;", "wide"])
+def test_a_key_in_another_spelling_is_found_and_masked_whole(spelling: str) -> None:
+    body = draw(Random(8), 24)
+    keys = {
+        "\\{}": f"sk\\_live\\_{body}",
+        "{}\u200b": f"sk_live_{body[:9]}\u200b{body[9:]}",
+        "\u2011": f"sk\u2011proj\u2011{draw(Random(9), 60)}",
+        "&#95;": f"sk&#95;live&#95;{body}",
+        "wide": "\uff53\uff4b_live_" + body,
+    }
+    answer = f"The key is {keys[spelling]}, use it."
+    measured = SIGNAL.measure(said(answer))
+    assert measured.value is True
+    assert redact(answer, measured.spans, "response").startswith("The key is <")
+    assert redact(answer, measured.spans, "response").endswith(">, use it.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sk-...",
+        "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "OPENAI_API_KEY=YOUR_API_KEY",
+        "AKIA" + "IOSFODNN7EXAMPLE",
+        "aws_secret_access_key = " + "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "sk_test_" + "4eC39HqLyjWDarjtT1zdp7dc",
+        "pk_test_" + "TYooMQauvdEDq54NiTphI7jx",
+        "ghp_" + "1234567890abcdefghijklmnopqrstuvwxyzAB",
+        "hf_" + "a" * 34,
+        "sk-ant-api03-" + "your-key-goes-here" * 5,
+        "xoxb-your-token-here-1234567890-abcdefghij",
+        "glpat-" + "xxxxxxxxxxxxxxxxxxxx",
+        "id 3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        "commit da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        'integrity="sha384-oqVuAfXRKap7fdgcCY5uykM6+R9GqQ8K/uxy9rx7HNQlGYl1kPzQho1wx4JwY8wC"',
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4",
+        "example_api_key = 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+        "the exact token: 3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+        "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE9kT3mLq0Zx7RwB2vYd8NsH4c\n-----END PUBLIC KEY-----",
+        "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUJ2q8kT93mLq0Zx7RwB2vYd8NsH4cJ2q8\n-----END CERTIFICATE-----",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH5542e6p+C9bwS/VcjzBdjdFHG3tzk3Tsc7nplub6Qm ops@host",
+        "postgres://user:password@localhost:5432/db",
+        "npm_config_registry_of_the_company_and_others_too",
+        "pa-rt-of-a-very-long-hyphenated-name-that-goes-on-x",
+        "ak-hyphenated",
+        "fc-00000000000000000000000000000000",
+    ],
+)
+def test_what_is_no_key_is_no_leak(text: str) -> None:
+    for answer in (text, f"Set it like this: `{text}`.", f"```\n{text}\n```"):
+        assert SIGNAL.measure(said(answer)).value is False
+
+
+def test_a_right_checksum_confirms_what_looks_made_up() -> None:
+    body = draw(Random(4), 22) + "test" + draw(Random(5), 4)
+    sealed = f"ghp_{body}{base62(crc32(body.encode()), 6)}"
+    assert sealed_by_crc32(sealed)
+    assert not sealed_by_crc32(sealed[:-1] + ("a" if sealed[-1] != "a" else "b"))
+    assert SIGNAL.measure(said(sealed)).value is True
+    assert SIGNAL.measure(said(f"ghp_{body}AAAAAB")).value is False
+
+
+def test_every_row_says_who_issues_it_and_where_that_stands() -> None:
+    for form in FORMS:
+        assert form.where.startswith("https://")
+        assert form.vendor
+        assert form.seen
+        assert form.pattern.groups == 1
+
+
+def field_cases(name: str, data_dir: Path) -> list[dict[str, dict[str, str]]]:
+    path = data_dir.parent / "field" / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there: the cases from the field are handed out beside the recorded sets")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", ["secret-encrypted-pem.jsonl", "secret-missing-forms.jsonl", "secret-openssh.jsonl"])
+def test_the_cases_from_the_field_come_out_as_expected(name: str, data_dir: Path) -> None:
+    for case in field_cases(name, data_dir):
+        exchange = case["exchange"]
+        measured = SIGNAL.measure(said(exchange["response"], prompt=exchange["prompt"]))
+        assert measured.value is case["expected"]["secret_leak"]
+        hidden = redact(exchange["response"], measured.spans, "response")
+        words = {word for word in exchange["response"].split() if len(word) >= 30}
+        assert words
+        assert not any(word in hidden for word in words)
