@@ -20,8 +20,10 @@ _MARK: Final = re.compile(
 )
 _BETWEEN: Final = re.compile(r"(?:[\s>\"'`,|#*;:.]|\+(?=[\s\"'])|\\+[nrt]|<br ?/?>)+")
 _CHUNK: Final = re.compile(r"[A-Za-z0-9+/_-]{1,4000}={0,3}|={1,2}[A-Za-z0-9+/]{4}(?![A-Za-z0-9+/])")
-_HEADER: Final = re.compile(r"[A-Z][A-Za-z0-9-]{2,30}: ?[^\n\\]{0,200}")
-_PUTTY: Final = re.compile(r"Private-[A-Za-z]{3,8}: ?[^\n\\]{0,100}")
+_HEADER: Final = re.compile(r"[A-Z][A-Za-z0-9-]{2,30}: ?(?:(?![A-Za-z0-9+/]{40})[^\n\\]){0,200}")
+_PUTTY: Final = re.compile(r"Private-[A-Za-z]{3,8}: ?[A-Za-z0-9]{1,128}")
+_DRAWN: Final = re.compile(r"[0-9+/=]|[a-z][A-Z]|[A-Z]{2}[a-z]|[a-z].*[A-Z]")
+"""What a short last line of base64 has and a word has not."""
 _LONGEST: Final = 32_000
 _LINE: Final = 24
 """Characters of a line that is part of a key by its length; a shorter one only where it ends the block."""
@@ -33,7 +35,7 @@ _VALUE: Final = 48
 class PrivateKey(NamedTuple):
     """A block: where it stands, what tells it from others, and whether it is a key and no stand-in.
 
-    `value` is a part of the body without line breaks, empty where there is none.
+    `value` is the end of the last long line of the body (every key of a kind begins alike), empty without a body.
     """
 
     start: int
@@ -73,8 +75,8 @@ def _judged(text: str, start: int, end: int, chunks: list[str]) -> PrivateKey:
     body = "".join(chunks)
     abridged = "..." in text[start:end] or "\u2026" in text[start:end]
     long_enough = len(body) >= (_LEAST_ABRIDGED if abridged else _LEAST)
-    middle = max(len(body) - _VALUE, 0) // 2
-    return PrivateKey(start, end, body[middle : middle + _VALUE], long_enough and not body_looks_made_up(body))
+    lines = [line for line in chunks if len(line) >= _VALUE] or [body]
+    return PrivateKey(start, end, lines[-1][-_VALUE:], long_enough and not body_looks_made_up(body))
 
 
 def _dashes(text: str, at: int) -> int:
@@ -100,7 +102,7 @@ def _forwards(text: str, at: int, limit: int) -> tuple[int, list[str]]:
         if piece is None:
             break
         last = len(piece[0]) < _LINE
-        if last and not (chunks and _ends_line(text, piece.end(), limit)):
+        if last and not (chunks and _DRAWN.search(piece[0]) and _ends(text, piece.end(), limit)):
             break
         chunks.append(piece[0])
         end = at = piece.end()
@@ -109,9 +111,9 @@ def _forwards(text: str, at: int, limit: int) -> tuple[int, list[str]]:
     return end, chunks
 
 
-def _ends_line(text: str, at: int, limit: int) -> bool:
+def _ends(text: str, at: int, limit: int) -> bool:
     """Whether a line ends here, or the block does."""
-    return at >= limit or text[at] in "\r\n\"'`\\" or text[at : at + 2] in {" -", " \n"}
+    return at >= limit or text[at] in "\r\n\"'`\\" or text[at : at + 2] in {" -", " \n"} or _goes_on(text, at, limit)
 
 
 def _goes_on(text: str, at: int, limit: int) -> bool:

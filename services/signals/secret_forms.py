@@ -184,7 +184,7 @@ CLOUDS: Final = (
     _Form(
         "azure_functions_key", "Azure", r"([A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{5}[AQgw]==)", _AZURE, border="A-Za-z0-9_-"
     ),
-    _Form("azure_client_secret", "Azure", r"([A-Za-z0-9_~.]{3}[78]Q~[A-Za-z0-9_~.-]{31,34})"),
+    _Form("azure_client_secret", "Azure", r"([A-Za-z0-9_~.]{3}[78]Q~[A-Za-z0-9_~.-]{30,33}[A-Za-z0-9_~-])"),
     _Form("azure_sas", "Azure", r"&sig=([A-Za-z0-9%/+]{40,70}(?:%3D|=))", _AZURE),
     _Form("alibaba_access_key", "Alibaba Cloud", r"LTAI([A-Za-z0-9]{17,24})"),
     _Form("tencent_access_key", "Tencent Cloud", r"AKID([A-Za-z0-9]{32})", _GITHUB),
@@ -205,7 +205,7 @@ CLOUDS: Final = (
     _Form("databricks_secret", "Databricks", r"dose([0-9a-f]{32})", _GITHUB),
     _Form("supabase_token", "Supabase", r"sbp_([0-9a-f]{40})", _GITHUB),
     _Form("supabase_key", "Supabase", r"sb_secret_([A-Za-z0-9_-]{22}_[A-Za-z0-9_-]{8})", _GITHUB),
-    _Form("planetscale_secret", "PlanetScale", r"pscale_(?:tkn|pw|oauth)_([A-Za-z0-9_=.-]{32,64})"),
+    _Form("planetscale_secret", "PlanetScale", r"pscale_(?:tkn|pw|oauth)_([A-Za-z0-9_=.-]{31,63}[A-Za-z0-9_=-])"),
     _Form("neon_key", "Neon", r"napi_([a-z0-9]{50,80})", "https://neon.com/docs/manage/api-keys"),
     _Form("neon_password", "Neon", r"npg_([A-Za-z0-9]{12,16})", "https://neon.com/docs/connect/connect-from-any-app"),
     _Form("vault_token", "HashiCorp", r"hv[sbr]\.([A-Za-z0-9_-]{24,300})"),
@@ -317,7 +317,7 @@ SERVICES: Final = (
     _Form("airtable_token", "Airtable", r"pat([A-Za-z0-9]{14}\.[0-9a-f]{64})"),
     _Form("hubspot_token", "HubSpot", rf"pat-(?:na|eu|ap)[0-9]-({_UUID})", _GITHUB),
     _Form("contentful_token", "Contentful", r"CFPAT-([A-Za-z0-9_-]{43})", _GITHUB),
-    _Form("typeform_token", "Typeform", r"tfp_([A-Za-z0-9_.-]{44,60})"),
+    _Form("typeform_token", "Typeform", r"tfp_([A-Za-z0-9_.-]{43,59}[A-Za-z0-9_-])"),
 )
 """Services that applications call."""
 
@@ -326,7 +326,14 @@ MASKED: Final = (
     _Form("openai_key", "any of sk-", r"sk-([A-Za-z0-9_-]{20,200})", confirms=False),
     _Form("langfuse_public_key", "Langfuse", rf"pk-lf-({_UUID})", confirms=False),
     _Form("twilio_account", "Twilio", r"AC([0-9a-f]{32})", confirms=False),
-    _Form("bearer_token", "any", r"[Bb]earer ([A-Za-z0-9_.~+/-]{20,2000}={0,2})", confirms=False, border=_B64),
+    _Form(
+        "bearer_token",
+        "any",
+        r"[Bb]earer ([A-Za-z0-9_.~+/-]{19,2000}[A-Za-z0-9_~+/-]={0,2})",
+        confirms=False,
+        border=_B64,
+        look="[Bb]earer [A-Za-z0-9_.~+/-]{20}",
+    ),
 )
 """What is masked and never a leak by itself: test keys, account numbers, what only looks like a key."""
 

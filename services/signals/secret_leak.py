@@ -22,7 +22,7 @@ from services.signals.private_keys import LOOK as PRIVATE_KEY
 from services.signals.private_keys import private_keys, squashed
 from services.signals.protocol import Measurement, ScoredText, Span
 from services.signals.secret_forms import FORMS, NAMED, KeyForm, prefilter
-from services.signals.stand_ins import looks_made_up
+from services.signals.stand_ins import looks_made_up, reads_as_words
 
 JWT: Final = re.compile(
     r"(?<![A-Za-z0-9_-])(eyJ[A-Za-z0-9_-]{10,2000})\.(eyJ[A-Za-z0-9_-]{10,8000})\.([A-Za-z0-9_-]{20,1000})"
@@ -106,21 +106,48 @@ class SecretLeak:
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false; spans of everything key-like in prompt and response."""
         response = fold(text.response)
-        answered = tuple(self._hits(response.text))
+        answered = tuple(self._hits(text.response))
         told = tuple(_repeated_secrets(text, response))
         known = _KnownTexts(text.user_text)
         leaked = bool(told) or any(hit.confirmed and not known.holds(hit) for hit in answered)
-        prompt = fold(text.prompt)
-        spans = (*_spans("prompt", prompt, self._hits(prompt.text)), *_spans("response", response, answered), *told)
+        asked = _spans("prompt", fold(text.prompt), self._hits(text.prompt))
+        spans = (*asked, *_spans("response", response, answered), *told)
         return Measurement(leaked, 0.99 if leaked else 0.001, spans)
 
     def _hits(self, text: str) -> Iterator[_Hit]:
-        """Everything key-like in a folded text, of the built-in forms and of the own ones."""
-        yield from _hits(text)
+        """Everything key-like in a text, of the built-in forms and of the own ones; places in its folded spelling."""
+        first, *others = [[*_hits(plain), *self._own_hits(plain)] for plain in _spellings(text)]
+        yield from first
+        for other in others:
+            yield from _apart(other, first)
+
+    def _own_hits(self, text: str) -> Iterator[_Hit]:
         for name, start, end in self._own.find(text):
             form, value = self.own[int(name)], text[start:end]
             if len(value) >= form.min_length:
-                yield _Hit(form.name, start, end, value, confirmed=not looks_made_up(value))
+                yield _Hit(form.name, start, end, value, confirmed=_varied(value))
+
+
+_LONG_DASHES: Final = {0x2014: " ", 0x2015: " "}
+_GLUED: Final = re.compile("[A-Za-z0-9][\u2014\u2015][A-Za-z0-9]")
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """A text folded, of one length: long dashes end a key there; where they join words, once more as hyphens."""
+    yield fold(text.translate(_LONG_DASHES) if "\u2014" in text or "\u2015" in text else text).text
+    if not text.isascii() and _GLUED.search(text):
+        yield fold(text).text
+
+
+def _apart(hits: Iterable[_Hit], first: list[_Hit]) -> Iterator[_Hit]:
+    """The hits that overlap none of the first ones; linear, both from left to right."""
+    taken = sorted((hit.start, hit.end) for hit in first)
+    at = reach = 0
+    for hit in sorted(hits, key=lambda one: one.start):
+        while at < len(taken) and taken[at][0] < hit.end:
+            reach, at = max(reach, taken[at][1]), at + 1
+        if reach <= hit.start:
+            yield hit
 
 
 class _Hit(NamedTuple):
@@ -169,8 +196,12 @@ def _within(pattern: re.Pattern[str], text: str, windows: Windows) -> Iterator[r
 
 def _keys(form: KeyForm, text: str, windows: Windows) -> Iterator[_Hit]:
     for match in _within(form.pattern, text, windows):
-        genuine = form.confirms and (not looks_made_up(form.body(match)) or bool(form.sealed and form.sealed(match[0])))
+        genuine = form.confirms and (_varied(form.body(match)) or bool(form.sealed and form.sealed(match[0])))
         yield _Hit(form.label, *match.span(), match[0], genuine)
+
+
+def _varied(body: str) -> bool:
+    return not looks_made_up(body) and not reads_as_words(body)
 
 
 _PRIVATE: Final = "private_key"
@@ -262,7 +293,7 @@ def _system_values(system_text: str) -> tuple[tuple[str, str, re.Pattern[str]], 
 
     Keyword values count here, since the prompt itself says what they are.
     """
-    plain = fold(system_text).text
+    plain = next(_spellings(system_text))
     values = [(hit.label, hit.value) for hit in _hits(plain) if hit.confirmed or hit.label == "secret"]
     values += [("secret", match[0]) for match in _GATEWAY.finditer(plain)]
     unique = tuple((label, value) for label, value in dict.fromkeys(values) if value)[:64]

@@ -73,6 +73,14 @@ def looks_made_up(value: str) -> bool:
     return entropy(value) < min(2.8, 0.62 * math.log2(max(len(value), 2)))
 
 
+_PLAIN_WORDS = re.compile(r"(?:[A-Z]?[a-z]*[-_.])*[A-Z]?[a-z]*")
+
+
+def reads_as_words(value: str) -> bool:
+    """Whether a value is words with hyphens, underscores or dots between (part-of-a-name), and not drawn at random."""
+    return _PLAIN_WORDS.fullmatch(value) is not None
+
+
 _LONG_WORDS = re.compile(
     r"example|placeholder|redacted|truncated|your[-_]?private|private[-_]?key|privatekey|contents|notareal"
 )
@@ -92,6 +100,6 @@ def body_looks_made_up(body: str) -> bool:
     blocks = [body[at : at + _BLOCK] for at in range(len(body) - _BLOCK + 1)]
     if len(set(blocks)) < len(blocks) * 0.4:
         return True
-    whole = body.rstrip("=")
+    whole = body.replace("=", "")
     raw = b64decode(whole[: len(whole) // 4 * 4].translate(_STANDARD))
     return len(set(raw)) < min(32, len(raw) * 0.45)

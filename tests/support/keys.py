@@ -37,7 +37,7 @@ def draw_form(form: KeyForm, random: Random) -> str:
 
 def draw_named(name: str, shape: str, random: Random) -> str:
     """An assignment of a key that its name alone tells: `MISTRAL_API_KEY=...`."""
-    word = re.sub(r"[^a-z]", "_", re.split(r"\|", name)[0].replace("[_-]", "_").replace("?", "")).strip("_")
+    word = re.sub(r"[^a-z0-9]", "_", re.split(r"\|", name)[0].replace("[_-]", "_").replace("?", "")).strip("_")
     for _ in range(100):
         value = _drawn(parse(shape), random)
         if not looks_made_up(value) and any(map(str.isdigit, value)):
