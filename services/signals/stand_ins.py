@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64decode
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
 _WORDS = re.compile(
-    r"example|sample|dummy|placeholder|redacted|changeme|change_me|replace|insert|your|fake|fixme|todo|foobar"
-    r"|lorem|secret|password|passwd|passw0rd|p@ssw|xxxx|\*\*\*|\.\.\.|…|[<>{}$%]|test|demo|mock|here|qwerty|asdf"
-    r"|deadbeef|hunter2|abc123|123abc|notreal|not[-_]real|invalid|random|generated|truncated|snip|[-_]key",
+    r"[<>{}$%\u2026]|xxxx|\*\*\*|\.\.\.|[-_]key|123abc|a(?:sdf|bc123)|change_?me|d(?:ummy|emo|eadbeef)|example"
+    r"|f(?:ake|ixme|oobar)|generated|h(?:ere|unter2)|in(?:sert|valid)|lorem|mock|not[-_]?real"
+    r"|p(?:laceholder|assw(?:or|0r)?d|@ssw)|qwerty|r(?:edacted|eplace|andom)|s(?:ample|ecret|nip)"
+    r"|t(?:est|odo|runcated)|your"
 )
 _REPEAT = re.compile(r"(.)\1{4}|(..)\2{3}|(.{3,4})\3{2}")
 _RUN = 5
@@ -34,8 +36,13 @@ def _sequential(text: str) -> bool:
         letters, digits = "".join(filter(str.isalpha, text)), "".join(filter(str.isdigit, text))
         return _has_wide_run(text, _RUN) or _has_wide_run(letters, _RUN_APART) or _has_wide_run(digits, _RUN_APART)
     raw = text.encode()
-    letters_alone, digits_alone = raw.translate(None, _NO_LETTERS), raw.translate(None, _NO_DIGITS)
-    return _has_run(raw, _RUN) or _has_run(letters_alone, _RUN_APART) or _has_run(digits_alone, _RUN_APART)
+    if _has_run(raw, _RUN):
+        return True
+    for others in (_NO_LETTERS, _NO_DIGITS):
+        alone = raw.translate(None, others)
+        if _RUN_APART <= len(alone) < len(raw) and _has_run(alone, _RUN_APART):
+            return True
+    return False
 
 
 def _has_run(raw: bytes, length: int) -> bool:
@@ -70,7 +77,20 @@ def looks_made_up(value: str) -> bool:
     lowered = value.lower()
     if _WORDS.search(lowered) or _REPEAT.search(lowered) or _sequential(lowered):
         return True
-    return entropy(value) < min(2.8, 0.62 * math.log2(max(len(value), 2)))
+    return not _surely_varied(len(value), len(set(value))) and entropy(value) < _least_entropy(len(value))
+
+
+def _least_entropy(length: int) -> float:
+    return min(2.8, 0.62 * math.log2(max(length, 2)))
+
+
+@lru_cache(maxsize=4_096)
+def _surely_varied(length: int, different: int) -> bool:
+    """Whether so many different characters are varied enough however often each of them stands there."""
+    if not different:
+        return False
+    most = length - different + 1
+    return math.log2(length) - most * math.log2(most) / length >= _least_entropy(length)
 
 
 _PLAIN_WORDS = re.compile(r"(?:[A-Z]?[a-z]*[-_.])*[A-Z]?[a-z]*")
