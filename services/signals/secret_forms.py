@@ -27,6 +27,7 @@ _GEMINI: Final = "https://ai.google.dev/gemini-api/docs/api-key"
 _BEDROCK: Final = "https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html"
 _SLACK: Final = "https://docs.slack.dev/authentication/tokens/"
 
+_JUDGED: Final = 160
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -73,8 +74,11 @@ class KeyForm:
     pattern: re.Pattern[str] = field(init=False, compare=False, repr=False)
 
     def body(self, match: re.Match[str]) -> str:
-        """What is judged of a hit: its group, without the marks that stand for others in URLs or part it."""
-        return match[1].replace("%", "").replace("$", "")
+        """What is judged of a hit: its group, without the marks that stand for others in URLs or part it.
+
+        Of a long one the end: in a thousand random characters some short word stands by chance.
+        """
+        return match[1].replace("%", "").replace("$", "")[-_JUDGED:]
 
     @property
     def longest(self) -> int:
@@ -129,9 +133,18 @@ MODELS: Final = (
         "https://docs.helicone.ai",
     ),
     _Form("pinecone_key", "Pinecone", r"pcsk_([A-Za-z0-9]{4,8}_[A-Za-z0-9]{50,80})", _GITHUB),
+    _Form(
+        "qdrant_key",
+        "Qdrant",
+        rf"({_UUID}\|[A-Za-z0-9_-]{{40,100}})",
+        "https://qdrant.tech/documentation/cloud/authentication/",
+    ),
     _Form("chroma_key", "Chroma", r"ck-([A-Za-z0-9]{44})", "https://docs.trychroma.com/cloud/getting-started"),
     _Form(
-        "voyage_key", "Voyage AI", r"pa-([A-Za-z0-9_-]{43})", "https://docs.voyageai.com/docs/api-key-and-installation"
+        "voyage_key",
+        "Voyage AI",
+        r"(?:pa|al)-([A-Za-z0-9_-]{43})",
+        "https://docs.voyageai.com/docs/api-key-and-installation",
     ),
     _Form("jina_key", "Jina AI", r"jina_([A-Za-z0-9_-]{50,64})", "https://jina.ai/api-dashboard/"),
     _Form("nomic_key", "Nomic", r"nk-([A-Za-z0-9_-]{43})", "https://docs.nomic.ai"),
@@ -156,6 +169,12 @@ MODELS: Final = (
 
 CLOUDS: Final = (
     _Form("aws_access_key", "AWS", r"(?:AKIA|ASIA|ABIA|ACCA)([A-Z2-7]{16})"),
+    _Form(
+        "aws_key_pair",
+        "AWS",
+        r"(?:AKIA|ASIA)[A-Z2-7]{16}[\"'`]{0,2}[ ,;:/|\t\n]{1,4}[\"'`]{0,2}([A-Za-z0-9/+]{40})",
+        border=_B64,
+    ),
     _Form("bedrock_key", "AWS", r"ABSK([A-Za-z0-9+/]{80,300}={0,2})", _BEDROCK, border=_B64),
     _Form("bedrock_key", "AWS", r"bedrock-api-key-([A-Za-z0-9+/]{100,4000}={0,2})", _BEDROCK),
     _Form("google_oauth_secret", "Google", r"GOCSPX-([A-Za-z0-9_-]{28})"),
@@ -166,18 +185,20 @@ CLOUDS: Final = (
     _Form(
         "azure_ai_key",
         "Azure",
-        r"([A-Za-z0-9]{52}JQQJ9[9DH][A-Za-z0-9][A-L][A-Za-z0-9]{24})(?:[A-Za-z0-9]{2}==)?",
+        r"([A-Za-z0-9]{52})JQQJ9[9DH][A-Za-z0-9][A-L][A-Za-z0-9]{24}(?:[A-Za-z0-9]{2}==)?",
         _AZURE,
         look=r"JQQJ9[9DH][A-Za-z0-9][A-L][A-Za-z0-9]{24}",
     ),
-    _Form("azure_devops_token", "Azure", r"([A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4})", _AZURE, look=r"AZDO[A-Za-z0-9]{4}"),
+    _Form(
+        "azure_devops_token", "Azure", r"([A-Za-z0-9]{52})[A-Za-z0-9]{24}AZD[Oo][A-Za-z0-9]{4}", _AZURE, look=r"AZD[Oo][A-Za-z0-9]{4}"
+    ),
     _Form(
         "azure_key",
         "Azure",
-        r"([A-Za-z0-9+/]{76}(?:\+ASt|ACDb|\+ABa|APIM|\+AMC)[A-Za-z0-9+/]{6}==)",
+        r"([A-Za-z0-9+/]{76}(?:\+ASt|ACD[Bb]|\+ABa|APIM|\+AMC)[A-Za-z0-9+/]{6}==)",
         _AZURE,
         border=_B64,
-        look=r"(?:\+ASt|ACDb|\+ABa|APIM|\+AMC)[A-Za-z0-9+/]{6}==",
+        look=r"(?:\+ASt|ACD[Bb]|\+ABa|APIM|\+AMC)[A-Za-z0-9+/]{6}==",
     ),
     _Form(
         "azure_key",
@@ -305,6 +326,13 @@ CODE: Final = (
 
 SERVICES: Final = (
     _Form("slack_token", "Slack", r"xox[abcdeoprs]-([A-Za-z0-9-]{24,300})", _SLACK),
+    _Form(
+        "slack_cookie",
+        "Slack",
+        r"xoxd-([A-Za-z0-9%/+-]{40,400}(?:%3D|=){0,2})",
+        _SLACK,
+        look=r"xoxd-[A-Za-z0-9%/+-]{40}",
+    ),
     _Form("slack_token", "Slack", r"xoxe\.xox[bp]-([A-Za-z0-9-]{100,260})", _SLACK),
     _Form("slack_token", "Slack", r"xapp-[0-9]-([A-Z0-9]{9,13}-[0-9]{10,14}-[a-f0-9]{60,70})", _SLACK),
     _Form(
@@ -388,4 +416,4 @@ NAMED: Final[Mapping[str, str]] = {
 
 def prefilter(form: KeyForm) -> str:
     """The form as hyperscan looks for it: as short as it may be, so that one key is reported about once."""
-    return form.look or re.sub(r"\{(\d+),\d*\}(=\{0,\d\})?(\))?$", r"{\1}\3", form.source)
+    return form.look or re.sub(r"\{([1-9]\d*),\d*\}(=\{0,\d\})?(\))?$", r"{\1}\3", form.source)

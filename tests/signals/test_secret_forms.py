@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import string
+from base64 import b64encode
 from pathlib import Path
 from random import Random
 from zlib import crc32
@@ -12,7 +15,7 @@ import pytest
 from services.score.redaction import redact
 from services.signals.secret_forms import FORMS, NAMED, KeyForm, base62, sealed_by_crc32
 from services.signals.secret_leak import SecretLeak
-from tests.support.keys import draw, draw_form, draw_named
+from tests.support.keys import draw, draw_form, draw_named, web_token
 from tests.support.said import said
 
 SIGNAL = SecretLeak()
@@ -68,6 +71,82 @@ def test_a_key_that_its_name_tells_is_found(name: str, how: str) -> None:
     measured = SIGNAL.measure(said(how.format(line)))
     assert measured.value is True
     assert line.partition("=")[2] not in redact(how.format(line), measured.spans, "response")
+
+
+ANY = string.ascii_letters + string.digits
+URL_SAFE = ANY + "-_"
+HEX = "0123456789abcdef"
+WRITTEN_OUT = {
+    "openai project": lambda r: f"sk-proj-{draw(r, 74, URL_SAFE)}T3BlbkFJ{draw(r, 74, URL_SAFE)}",
+    "openai service account": lambda r: f"sk-svcacct-{draw(r, 58, URL_SAFE)}T3BlbkFJ{draw(r, 58, URL_SAFE)}",
+    "openai named": lambda r: f"sk-None-{draw(r, 20)}T3BlbkFJ{draw(r, 20)}",
+    "anthropic admin": lambda r: f"sk-ant-admin01-{draw(r, 93, URL_SAFE)}AA",
+    "claude code": lambda r: f"sk-ant-oat01-{draw(r, 93, URL_SAFE)}AA",
+    "gemini": lambda r: f"AQ.Ab8{draw(r, 47, URL_SAFE)}",
+    "azure openai": lambda r: f"{draw(r, 52)}JQQJ99BDACYeBjFXJ3w3AAABACOG{draw(r, 4)}",
+    "azure devops": lambda r: f"{draw(r, 52)}JQQJ99BEACAAAAAAAAAAAAAS{'AZDO'}{draw(r, 4)}",
+    "azure cosmos": lambda r: f"{draw(r, 76)}ACDb{draw(r, 5)}Q==",
+    "bedrock long-term": lambda r: (
+        "ABSK" + b64encode(f"BedrockAPIKey-{draw(r, 4)}-at-4471:{draw(r, 44)}".encode()).decode()
+    ),
+    "bedrock short-term": lambda r: "bedrock-api-key-" + b64encode(r.randbytes(900)).decode(),
+    "aws pair": lambda r: f"AKIA{draw(r, 16, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567')}\n{draw(r, 40)}",
+    "groq": lambda r: f"gsk_{draw(r, 52)}",
+    "xai": lambda r: f"xai-{draw(r, 80)}",
+    "together": lambda r: f"tgp_v1_{draw(r, 43, URL_SAFE)}",
+    "fireworks": lambda r: f"fw_{draw(r, 24)}",
+    "deepseek": lambda r: f"sk-{draw(r, 32, HEX)}",
+    "langsmith": lambda r: f"lsv2_pt_{draw(r, 32, HEX)}_{draw(r, 10, HEX)}",
+    "voyage": lambda r: f"pa-{draw(r, 43, URL_SAFE)}",
+    "jina": lambda r: f"jina_{draw(r, 32, HEX)}{draw(r, 28)}",
+    "tavily": lambda r: f"tvly-dev-{draw(r, 32)}",
+    "firecrawl": lambda r: f"fc-{draw(r, 32, HEX)}",
+    "e2b": lambda r: f"e2b_{draw(r, 40, HEX)}",
+    "elevenlabs": lambda r: f"sk_{draw(r, 48, HEX)}",
+    "nvidia": lambda r: f"nvapi-{draw(r, 64, URL_SAFE)}",
+    "modal": lambda r: f"as-{draw(r, 22)}",
+    "runpod": lambda r: f"rpa_{draw(r, 42, string.ascii_uppercase + string.digits)}{draw(r, 6)}",
+    "vercel gateway": lambda r: f"vck_{draw(r, 56)}",
+    "weights and biases": lambda r: f"wandb_v1_{draw(r, 27)}_{draw(r, 49)}",
+    "github stateless": lambda r: f"ghs_{r.randrange(10**6)}_{web_token(r, {'iss': draw(r, 9)})}",
+    "gitlab routable": lambda r: f"glpat-{draw(r, 40, URL_SAFE)}.01.0{draw(r, 8, HEX)}",
+    "gitlab job": lambda r: f"glcbt-64_{draw(r, 20, URL_SAFE)}",
+    "slack cookie": lambda r: f"xoxd-{draw(r, 60)}%2B{draw(r, 40)}%3D%3D",
+    "slack app": lambda r: f"xapp-1-A{draw(r, 10, ANY.upper())}-{r.randrange(10**12, 10**13)}-{draw(r, 64, HEX)}",
+    "docker": lambda r: f"dckr_pat_{draw(r, 27, URL_SAFE)}",
+    "figma": lambda r: f"figd_{draw(r, 40, URL_SAFE)}",
+    "sentry": lambda r: f"sntryu_{draw(r, 64, HEX)}",
+    "grafana cloud": lambda r: "glc_" + b64encode(('{"o":"44","n":"a","k":"' + draw(r, 24) + '"}').encode()).decode(),
+    "heroku": lambda r: f"HRKU-AA{draw(r, 58, URL_SAFE)}",
+    "doppler": lambda r: f"dp.st.prd.{draw(r, 43)}",
+    "vault": lambda r: f"hvs.CAESI{draw(r, 90, URL_SAFE)}",
+    "terraform": lambda r: f"{draw(r, 14)}.atlasv1.{draw(r, 67)}",
+    "supabase": lambda r: f"sb_secret_{draw(r, 22, URL_SAFE)}_{draw(r, 8)}",
+    "planetscale": lambda r: f"pscale_pw_{draw(r, 43, URL_SAFE)}",
+    "discord": lambda r: f"MTA{draw(r, 23)}.{draw(r, 6)}.{draw(r, 38, URL_SAFE)}",
+    "qdrant": lambda r: f"3f2504e0-4f89-41d3-9a0c-{draw(r, 12, HEX)}|{draw(r, 54, URL_SAFE)}",
+    "json of aws": lambda r: '"SecretAccessKey": "' + draw(r, 40) + '"',
+    "mistral": lambda r: f"MISTRAL_API_KEY={draw(r, 32)}",
+    "cohere": lambda r: f"CO_API_KEY: {draw(r, 40)}",
+    "azure by name": lambda r: f"AZURE_OPENAI_API_KEY='{draw(r, 32, HEX)}'",
+    "deepgram": lambda r: f"Deepgram API key: `{draw(r, 40, HEX)}`",
+}
+"""Keys as their issuers hand them out, written out here and not drawn from the table."""
+
+
+@pytest.mark.parametrize("name", WRITTEN_OUT)
+@pytest.mark.parametrize("seed", range(4))
+def test_keys_as_issuers_hand_them_out_are_confirmed_and_masked(name: str, seed: int) -> None:
+    key = WRITTEN_OUT[name](Random(seed))
+    answer = f"Set it to {key} and restart."
+    measured = SIGNAL.measure(said(answer))
+    hidden = redact(answer, measured.spans, "response")
+    assert measured.value is True
+    assert hidden.startswith("Set it to ")
+    assert hidden.endswith(" and restart.")
+    assert not any(
+        part in hidden for part in re.findall(r"[A-Za-z0-9_-]{20,}", key.replace("AZURE_OPENAI_API_KEY", ""))
+    )
 
 
 @pytest.mark.parametrize("spelling", ["\\{}", "{}\u200b", "\u2011", "&#95;", "wide"])
