@@ -190,7 +190,11 @@ CLOUDS: Final = (
         look=r"JQQJ9[9DH][A-Za-z0-9][A-L][A-Za-z0-9]{24}",
     ),
     _Form(
-        "azure_devops_token", "Azure", r"([A-Za-z0-9]{52})[A-Za-z0-9]{24}AZD[Oo][A-Za-z0-9]{4}", _AZURE, look=r"AZD[Oo][A-Za-z0-9]{4}"
+        "azure_devops_token",
+        "Azure",
+        r"([A-Za-z0-9]{52})[A-Za-z0-9]{24}AZD[Oo][A-Za-z0-9]{4}",
+        _AZURE,
+        look=r"AZD[Oo][A-Za-z0-9]{4}",
     ),
     _Form(
         "azure_key",
