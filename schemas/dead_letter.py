@@ -7,7 +7,7 @@ import hashlib
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from schemas.base import EARLIEST, LATEST, Id, NonNegative, Part, Record, Text, Timestamp
 from schemas.position import Position
@@ -21,6 +21,10 @@ def _base64(text: str) -> str:
     except ValueError:
         raise ValueError("must be base64") from None
     return text
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class SealedContent(Part):
@@ -44,8 +48,8 @@ class DeadLetter(Record):
     raw: Annotated[str, AfterValidator(_base64)]
     length: NonNegative
     sha256: Text
-    sealed: SealedContent | None = None
-    withheld: Literal["limit", "no_key"] | None = None
+    sealed: SealedContent | None = Field(None, exclude_if=_is_none)
+    withheld: Literal["limit", "no_key"] | None = Field(None, exclude_if=_is_none)
 
     @classmethod
     def of(

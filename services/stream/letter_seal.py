@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -54,11 +54,11 @@ def sealed(letter: DeadLetter, key: LetterKey | None) -> DeadLetter:
     if not letter.raw or letter.sealed is not None:
         return letter
     if key is None:
-        return letter.model_copy(update={"raw": "", "withheld": "no_key"})
+        return _with(letter, raw="", withheld="no_key")
     public = X25519PublicKey.from_public_bytes(key.public)
     box = _SUITE.encrypt(base64.b64decode(letter.raw), public, _bound(letter, key.name))
     kept = SealedContent(key=key.name, box=base64.b64encode(box).decode())
-    return letter.model_copy(update={"raw": "", "sealed": kept})
+    return _with(letter, raw="", sealed=kept)
 
 
 def opened(letter: DeadLetter, private: Mapping[str, bytes]) -> DeadLetter:
@@ -78,9 +78,14 @@ def opened(letter: DeadLetter, private: Mapping[str, bytes]) -> DeadLetter:
         return letter
     if len(raw) == letter.length and hashlib.sha256(raw).hexdigest() != letter.sha256:
         return letter
-    return letter.model_copy(update={"raw": base64.b64encode(raw).decode(), "sealed": None})
+    return _with(letter, raw=base64.b64encode(raw).decode(), sealed=None)
 
 
 def _bound(letter: DeadLetter, key: str) -> bytes:
     """What the box belongs to: moved into another letter it does not open."""
     return canonical(["keelwatch dead letter", key, letter.sha256, letter.length, letter.source.model_dump()])
+
+
+def _with(letter: DeadLetter, **changed: Any) -> DeadLetter:
+    """Made anew, and so checked: what is no letter could not be read by its own reader."""
+    return DeadLetter(**{name: getattr(letter, name) for name in DeadLetter.model_fields} | changed)

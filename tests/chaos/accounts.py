@@ -28,13 +28,14 @@ from services.replay.runner import ReplayDependencies, ReplayRunner
 from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.store import incidents, journal, routes
+from services.store import incidents, journal, routes, secret_keys
 from services.store.dead_letters import DeadCountRow
 from services.store.engine import Database, open_database
 from services.store.rollups import RollupRow
 from services.store.scores import ScoreRow
 from services.store.tables import table
 from services.stream.broker import Broker
+from services.stream.letter_seal import opened
 from services.stream.messages import decode_record
 from services.stream.stateful import DetectStateStore
 from tests.chaos.judge import Account, Row
@@ -58,7 +59,7 @@ def account(database: Database, broker: Broker | None) -> Account:
         counted[route] += n if (slice_, signal) == ("", "") else 0
     return Account(
         rows=scored,
-        dead=[] if broker is None else _dead(broker),
+        dead=[] if broker is None else _dead(broker, database),
         dead_counted=dead,
         counted=dict(counted),
         detected=detected,
@@ -107,8 +108,9 @@ def redelivered(broker: Broker) -> int:
     return again
 
 
-def _dead(broker: Broker) -> list[str]:
-    letters = [DeadLetter.model_validate_json(one.value) for one in read_all(broker, EXCHANGES.dead("score"))]
+def _dead(broker: Broker, database: Database) -> list[str]:
+    keys = database.query(secret_keys.find, secret_keys.DEAD_LETTERS)
+    letters = [opened(DeadLetter.decode(one.value), keys) for one in read_all(broker, EXCHANGES.dead("score"))]
     return [poison_id(msgspec.json.decode(f'"{letter.raw}"', type=bytes)) for letter in letters]
 
 
