@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, delete, insert, select, text, update
 
 from services.monitor import RoutePolicy
 from services.record.recorder import Recorder
-from services.store import api_keys, audit_log, decisions, evaluation_queue, routes, runs, schedules
+from services.store import api_keys, audit_log, decisions, evaluation_queue, parks, routes, runs, schedules
 from services.store.api_keys import ApiKey
 from services.store.audit_check import AuditReport, check
 from services.store.audit_head import AuditHead
@@ -26,6 +26,7 @@ from services.store.runs import RunSummary
 from services.store.schedules import StoredSchedule
 from services.store.tables import Base, all_metadata, table
 from tests.record.stories import ROUTES, A, decision, story
+from tests.support import blocks as traffic
 from tests.support.databases import opened
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -279,3 +280,12 @@ def _given_up(database: Database) -> None:
     with database.write() as connection:
         api_keys.add(connection, ApiKey("d" * 16, "second", "admin", ("*",), "0" * 64, NOW))
         raise RuntimeError
+
+
+def test_a_route_that_is_still_learning_or_fails_from_its_first_record_is_no_finding(database: Database) -> None:
+    """It has no journal yet, and so nothing that people could be shown otherwise than it was written."""
+    Recorder(database, lambda route: RoutePolicy()).apply(traffic.blocks(traffic.rows(40), 20, "still/learning"))
+    fault = parks.ParkFault("ValueError in services.record, line 1", "1", 1)
+    database.transact(lambda one: parks.write(one, "record", "never/recorded", parks.Parking(fault)))
+    assert database.query(routes.names) == ("never/recorded", "still/learning")
+    assert database.query(check, None).problems == ()
