@@ -55,7 +55,7 @@ chaos: $(STAMP) ## kill and suspend workers, restart broker and database, full d
 	@$(RUN) -m tests.chaos.machine $(MACHINE_ARGS)
 
 chaos-long: $(STAMP) ## 300 kills, seed after seed, each run judged by sets: an hour and more on two cores
-	@$(RUN) -m tests.chaos.run --kills 30 --suspensions 0 --restarts 0 --in-all 300 $(CHAOS_ARGS)
+	@$(RUN) -m tests.chaos.run --kills 30 --suspensions 0 --restarts 0 --exchanges 12000 --rate 60 --in-all 300 $(CHAOS_ARGS)
 
 check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m ruff format --check .
