@@ -354,7 +354,7 @@ def retention() -> str:
             (f"topic `{one.name}`", " and ".join(one.records) + text, f"{one.retention_hours // 24} days", *on_topics)
         )
     days = {one.retention_hours // 24 for one in topics.dead_topics()}
-    rows.append(("topics `*.dead`", "dead letters, with their content", f"{max(days)} days", *on_topics))
+    rows.append(("topics `*.dead`", "dead letters, with their content, sealed", f"{max(days)} days", *on_topics))
     for rule in sorted(RULES, key=lambda rule: rule.name):
         held = re.split(r"[.:;](?:\s|$)", first_line(rule.model))[0]
         rows.append((f"table `{rule.name}`", held, rule.kept, rule.judged_by, rule.why))
