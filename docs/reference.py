@@ -107,6 +107,8 @@ def monitor() -> str:
         "SlackAccessSection": "`slack_access`",
         "SlackGrantSection": "Each entry of `slack_access.people`",
         "SecretFormSection": "Each entry of `secret_forms`",
+        "SignalSection": "Each entry of `signals`",
+        "JudgeSection": "`judge` of an entry of `signals`",
     }
     assert set(places) == set(sections), "a section of the monitor file has no heading"
     return "\n\n".join(f"### {title}\n\n{_keys(sections[name], _defaults(name))}" for name, title in places.items())
