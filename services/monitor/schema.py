@@ -316,8 +316,8 @@ class JudgeSection(Section):
     api_key_env: EnvironmentName | None = Field(
         default=None, description="Name of the environment variable that holds the key, never the key."
     )
-    share: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.05, description="Share of exchanges that are drawn for the judge."
+    share: Annotated[float, Field(ge=0.02, le=1)] = Field(
+        default=0.1, description="Share of exchanges that are drawn for the judge."
     )
     daily_calls: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=500, description="Most calls a day (UTC) of one data directory; then nobody is asked until the next."

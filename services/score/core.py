@@ -24,6 +24,7 @@ from schemas.score import LONGEST_CATEGORY, STYLE_WIDTH, VECTOR_WIDTH, Flag, Sco
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
+from services.score.judging import NO_JUDGE, Judge, Judged
 from services.score.redaction import Redactor, redact, spans_of
 from services.score.scored_text import answered, model_of, not_monitored, scored_text
 from services.score.style import STYLE_VERSION, style_features
@@ -180,6 +181,7 @@ class ExchangeScorer:
         sample_share: share of exchanges whose redacted text is kept whatever the signals say.
         tick: says that something was done: an exchange measured, a piece embedded.
         redactor: masks names by the same signals.
+        judge: whom signals need that cannot measure by themselves.
     """
 
     embedder: Embedder
@@ -188,6 +190,7 @@ class ExchangeScorer:
     style: StyleFunction = style_features
     sample_share: float = SAMPLE_SHARE
     tick: Callable[[], object] = lambda: None
+    judge: Judge = NO_JUDGE
     redactor: Redactor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -207,8 +210,9 @@ class ExchangeScorer:
         """
         dead: list[DeadLetter] = []
         read = self._each(batch, self._read, lambda received: received, dead)
+        judged = self.judge.begin([one.text if one.answered else None for one in read])
         vectors = self._vectors(read)
-        pairs = list(zip(read, vectors, strict=True))
+        pairs = list(zip(_with(read, judged()), vectors, strict=True))
         seen = self._each(pairs, self._examine, lambda pair: pair[0].received, dead)
         version = self.version
         rows = [_row(one, version, self.redactor) for one in seen]
@@ -233,7 +237,7 @@ class ExchangeScorer:
         """Score a few words, so that the first batch need not wait for what is compiled when it is first used."""
         who, ts = Model(requested="warm"), datetime(2000, 1, 1, tzinfo=UTC)
         texts = [" ".join(["word"] * length) for length in _WARM]
-        self.score(
+        replace(self, judge=NO_JUDGE).score(
             [
                 Received(
                     Exchange(id=str(i), ts=ts, route="warm", model=who, prompt=text, response=text),
@@ -279,6 +283,14 @@ class ExchangeScorer:
             known.update(zip(some, self.embedder.embed(some), strict=True))
             self.tick()
         return [ExchangeVectors(*(None if text is None else known[text] for text in one)) for one in wanted]
+
+
+def _with(read: Sequence[_ReadExchange], judged: Sequence[Judged]) -> list[_ReadExchange]:
+    """The exchanges with what judges said of them."""
+    return [
+        replace(one, text=replace(one.text, judged=said)) if said else one
+        for one, said in zip(read, judged, strict=True)
+    ]
 
 
 def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> ScoredRow:

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 from schemas.spec import Spec
-from services.signals.custom.judge_rule import NOT_ASKED, PROMPT_VERSION, JudgeRule
 from services.signals.custom.json_rule import TOO_DEEP
+from services.signals.custom.judge_rule import NOT_ASKED, PROMPT_VERSION, JudgeRule
 from services.signals.custom.rules import MOST_HITS, Hit, Rule
 from services.signals.protocol import Measurement, ScoredText
 

@@ -144,9 +144,7 @@ def _validator(source: str) -> Any:
     """The validator of a schema: it fetches nothing, and its patterns are linear in the text."""
     import jsonschema_rs  # noqa: PLC0415 -- who has no such signal needs none
 
-    return jsonschema_rs.validator_for(
-        json.loads(source), pattern_options=jsonschema_rs.RegexOptions(), offline=True
-    )
+    return jsonschema_rs.validator_for(json.loads(source), pattern_options=jsonschema_rs.RegexOptions(), offline=True)
 
 
 class _Weight:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -73,7 +73,7 @@ class JudgeRule:
     endpoint: str
     model: str
     key_env: str | None = None
-    share: float = 0.05
+    share: float = 0.1
     daily_calls: int = 500
     settings: str = "{}"
     kind: str = "judge"
@@ -85,7 +85,7 @@ class JudgeRule:
 
     def check(self) -> None:
         """Raises RuleRefused if a setting is one of those that belong to the judge."""
-        for name in json.loads(self.settings):
+        for name in judge_settings(self):
             if name in ("messages", "model", "n", "stream", "tools"):
                 raise RuleRefused(f"settings.{name}: is not a setting of a judge; remove it")
 
@@ -107,12 +107,18 @@ class JudgeReply(BaseModel):
     verdict: Literal["yes", "no", "unsure"]
 
 
-def judge_messages(rule: JudgeRule, judged: str, where: str, prompt: str, mark: str) -> tuple[tuple[str, str], ...]:
+def judge_settings(rule: JudgeRule) -> dict[str, Any]:
+    """What is sent with each question beside it."""
+    return dict(json.loads(rule.settings))
+
+
+def judge_messages(rule: JudgeRule, judged: str, where: str, prompt: str, mark: str) -> tuple[tuple[Literal["system", "user"], str], ...]:
     """(role, content) of the messages that ask a judge.
 
     Args:
         rule: what is asked.
-        judged: the text that it is about, already masked; `where` says which one of the exchange it is.
+        judged: the text that it is about, already masked.
+        where: which one of the exchange that is.
         prompt: the last user message, masked, for context; not repeated where it is itself judged.
         mark: random, made for this request alone: nobody who wrote the data knows it.
     """

@@ -246,7 +246,7 @@ def _haystack(text: str) -> Haystack:
 
 @lru_cache(maxsize=256)
 def _compiled_pattern(pattern: str) -> CompiledPatterns:
-    """Letters are those of Unicode, but beside `\\b`, which hyperscan knows of ASCII words alone.
+    r"""Letters are those of Unicode, but beside `\b`, which hyperscan knows of ASCII words alone.
 
     It is not asked where a match begins: with that, hyperscan 0.9 dies of `(a+)+b` on a few hundred bytes.
     """
@@ -278,7 +278,7 @@ def _next(data: bytes, at: int) -> int:
 
 
 def _hit(pattern: str, text: str, data: bytes, first: int, last: int) -> Hit:
-    """A place where a pattern fits, from where its first match begins: the nearest beginning, 200 bytes back at most."""
+    """A place where a pattern fits, from the nearest beginning of its first match, 200 bytes back at most."""
     start = next((at for at in range(first - 1, max(first - 200, 0) - 1, -1) if _ends(pattern, data, at, first)), first)
     begin, end = (len(data[:at].decode("utf-8", "replace")) for at in (start, last))
     return Hit(text, begin, end)
