@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.base import hash16
-from services.errors import InputError
 from services.evaluate import openai_chat
 from services.evaluate.openai_chat import ChatAnswer
 from services.evaluate.suite import PromptMessage
@@ -138,10 +137,10 @@ class JudgePanel:
         running = self._thread.submit(self._all, questions, self._seconds)
 
         def finish() -> Sequence[Judged]:
-            found = _result(running, max(until - time.monotonic(), 0.0) + _GRACE)
+            found, otherwise = _result(running, max(until - time.monotonic(), 0.0) + _GRACE)
             for question in questions:
                 said[question.row][question.name] = found.get(
-                    (question.row, question.name), Measurement(None, reason=TIMEOUT)
+                    (question.row, question.name), Measurement(None, reason=otherwise)
                 )
             self._note(questions, said)
             return said
@@ -300,13 +299,17 @@ def verdict(rule: JudgeRule, answer: object, mark: str, instructs: bool) -> Meas
 
 def _result(
     running: Future[dict[tuple[int, str], Measurement]], seconds: float
-) -> Mapping[tuple[int, str], Measurement]:
-    """What was found; nothing where it took too long, or the endpoint could not be asked at all."""
+) -> tuple[Mapping[tuple[int, str], Measurement], str]:
+    """What was found, and why the rest was not: it took too long, or the endpoint could not be asked at all."""
     try:
-        return running.result(timeout=seconds)
-    except (TimeoutError, OSError, RuntimeError, InputError) as error:
+        return running.result(timeout=seconds), TIMEOUT
+    except TimeoutError:
+        return {}, TIMEOUT
+    except UrlRefused:
+        return {}, ADDRESS
+    except (OSError, RuntimeError) as error:
         LOG.warning("judges were not asked: %s", type(error).__name__)
-        return {}
+        return {}, UNREACHABLE
 
 
 def _usable(key: str | None) -> bool:
