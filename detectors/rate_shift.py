@@ -179,8 +179,7 @@ def _signals(baseline: Baseline) -> list[str]:
 
 def _values(rows: Rows, signal: str | None) -> Float:
     """(n,) values of a signal, NaN where it was not scored or the rows do not have it."""
-    values = rows.signals.get(signal or "")
-    return np.full(len(rows), np.nan) if values is None else values
+    return rows.truths(signal or "")
 
 
 def _within(rows: Rows, stream: Stream) -> Bool:

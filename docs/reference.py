@@ -109,6 +109,8 @@ def monitor() -> str:
         "SecretFormSection": "Each entry of `secret_forms`",
         "GuardrailsSection": "`guardrails`",
         "RailSection": "Each entry of `guardrails.rails`",
+        "SignalSection": "Each entry of `signals`",
+        "JudgeSection": "`judge` of an entry of `signals`",
     }
     assert set(places) == set(sections), "a section of the monitor file has no heading"
     return "\n\n".join(f"### {title}\n\n{_keys(sections[name], _defaults(name))}" for name, title in places.items())

@@ -23,9 +23,11 @@ from services.monitor.policy import (
     SlackGrant,
     SlackReceiver,
     Target,
+    default_floors,
 )
 from services.monitor.problems import MonitorProblem
 from services.monitor.schema import GuardrailsSection, MonitorFile, ReceiverSection, RouteSection, SlackAccessSection
+from services.monitor.signal_section import definition_of
 from services.monitor.validation import Remark, key_path, problems_of
 from services.monitor.yaml_document import Document, read_yaml
 from services.signals.own_secret_forms import OwnForm
@@ -132,7 +134,8 @@ def _sorted(problems: Iterable[MonitorProblem]) -> tuple[MonitorProblem, ...]:
 
 
 def _built(file: MonitorFile, folder: Path) -> Monitor:
-    defaults = _policy(RoutePolicy(), file.defaults, folder)
+    own = tuple(definition_of(name, section) for name, section in file.signals.items())
+    defaults = _policy(RoutePolicy(floors=default_floors(own)), file.defaults, folder)
     return Monitor(
         defaults=defaults,
         routes={pattern: _policy(defaults, section, folder) for pattern, section in file.routes.items()},
@@ -144,6 +147,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         multilingual=file.multilingual,
         guardrails=None if file.guardrails is None else _guardrails(file.guardrails, folder),
         secret_forms=tuple(OwnForm(**form.model_dump()) for form in file.secret_forms),
+        signals=own,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from services.signals.custom.definition import CustomDefinition
 from services.signals.own_secret_forms import OwnForm
 from services.specs import signals
 
@@ -18,9 +19,10 @@ UnlistedRoutes = Literal["accept", "refuse"]
 _WILD: Final = re.compile(r"[*?\[]")
 
 
-def default_floors() -> dict[str, float]:
-    """The floor of every signal that is watched: what has no floor has no stream."""
-    return {name: spec.floor for name, spec in signals().items() if spec.floor is not None}
+def default_floors(own: Iterable[CustomDefinition] = ()) -> dict[str, float]:
+    """The floor of every signal that is watched, with those of one's `own`: what has no floor has no stream."""
+    specs = (*signals().values(), *(one.spec for one in own))
+    return {spec.name: spec.floor for spec in specs if spec.floor is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ class Monitor:
         guardrails: rails that are run over every exchange; None: those that events report are all.
         multilingual: whether answers in other languages are read by the multilingual tier.
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
+        signals: those of one's own; their floors stand in every policy.
     """
 
     defaults: RoutePolicy = RoutePolicy()
@@ -194,6 +197,7 @@ class Monitor:
     guardrails: GuardrailPolicy | None = None
     multilingual: bool = False
     secret_forms: tuple[OwnForm, ...] = ()
+    signals: tuple[CustomDefinition, ...] = ()
 
     def lists(self, route: str) -> bool:
         """Whether a pattern of the file fits the route."""

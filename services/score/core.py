@@ -24,6 +24,7 @@ from schemas.score import LONGEST_CATEGORY, STYLE_WIDTH, VECTOR_WIDTH, Flag, Sco
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
+from services.score.judging import NO_JUDGE, Judge, Judged
 from services.score.rails.plan import Pair, RailReply, with_outcomes
 from services.score.redaction import Redactor, redact, spans_of
 from services.score.scored_text import answered, model_of, not_monitored, scored_text
@@ -195,6 +196,7 @@ class ExchangeScorer:
         redactor: masks names by the same signals.
         multilingual: embeds the beginnings of answers for the heads of other languages; None without that tier.
         rails: what guardrails that are run beside those of the events say of pairs of texts.
+        judge: whom signals need that cannot measure by themselves.
     """
 
     embedder: Embedder
@@ -205,6 +207,7 @@ class ExchangeScorer:
     tick: Callable[[], object] = lambda: None
     rails: AskRails | None = None
     multilingual: Embedder | None = None
+    judge: Judge = NO_JUDGE
     redactor: Redactor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -224,8 +227,9 @@ class ExchangeScorer:
         """
         dead: list[DeadLetter] = []
         read = self._guarded(self._each(batch, self._read, lambda received: received, dead))
+        judged = self.judge.begin([one.text if one.answered else None for one in read])
         vectors = self._vectors(read)
-        pairs = list(zip(read, vectors, strict=True))
+        pairs = list(zip(_with(read, judged()), vectors, strict=True))
         seen = self._each(pairs, self._examine, lambda pair: pair[0].received, dead)
         version = self.version
         rows = [_row(one, version, self.redactor) for one in seen]
@@ -250,7 +254,7 @@ class ExchangeScorer:
         """Score a few words, so that the first batch need not wait for what is compiled when it is first used."""
         who, ts = Model(requested="warm"), datetime(2000, 1, 1, tzinfo=UTC)
         texts = [" ".join(["word"] * length) for length in _WARM]
-        self.score(
+        replace(self, judge=NO_JUDGE).score(
             [
                 Received(
                     Exchange(id=str(i), ts=ts, route="warm", model=who, prompt=text, response=text),
@@ -314,6 +318,14 @@ class ExchangeScorer:
             known.update(zip(some, self.embedder.embed(some), strict=True))
             self.tick()
         return [ExchangeVectors(*(None if text is None else known[text] for text in one)) for one in wanted]
+
+
+def _with(read: Sequence[_ReadExchange], judged: Sequence[Judged]) -> list[_ReadExchange]:
+    """The exchanges with what judges said of them."""
+    return [
+        replace(one, text=replace(one.text, judged=said)) if said else one
+        for one, said in zip(read, judged, strict=True)
+    ]
 
 
 def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> ScoredRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -69,6 +69,7 @@ class ScoredText:
         document_text: documents that were retrieved, and what tools gave back.
         cut: more was said than is here.
         windows: embeddings of parts of it.
+        judged: what judges said of it, by the name of their signal; they are asked outside of the signals.
     """
 
     exchange: Exchange
@@ -80,6 +81,7 @@ class ScoredText:
     document_text: str = ""
     cut: bool = False
     windows: Windows = field(default=Windows())
+    judged: Mapping[str, Measurement] = field(default_factory=dict)
     _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, name: str, make: Callable[[], T]) -> T:

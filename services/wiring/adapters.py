@@ -44,6 +44,7 @@ from services.replay.runner import ReplayDependencies
 from services.score.core import AskRails, ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
+from services.score.judging import NO_JUDGE, Judge
 from services.score.rails.process import RailProcess
 from services.settings import Settings, keep_libraries_offline, secret
 from services.store import incidents, slack_requests
@@ -93,12 +94,22 @@ def _any_model(model: str | None) -> Embedder:
     return SentenceTransformerEmbedder(model)
 
 
-def scorer(settings: Settings, watched: Monitor, tick: Callable[[], object] = lambda: None) -> ExchangeScorer:
-    """The scorer with the settings' embedder and the monitor file's signals; `tick` says that an exchange is done."""
-    rails = None if watched.guardrails is None else _rails(watched.guardrails)
-    other = _multilingual() if watched.multilingual else None
-    signals = configured_signals(watched)
-    return ExchangeScorer(embedder(settings), watched.policy, signals, tick=tick, rails=rails, multilingual=other)
+def scorer(
+    settings: Settings, watched: Monitor, tick: Callable[[], object] = lambda: None, judge: Judge = NO_JUDGE
+) -> ExchangeScorer:
+    """The scorer with the settings' embedder and the monitor file's signals; `tick` says that an exchange is done.
+
+    Without a `judge` signals that need one are unscored: a file that is scored twice gives the same twice.
+    """
+    return ExchangeScorer(
+        embedder(settings),
+        watched.policy,
+        configured_signals(watched),
+        tick=tick,
+        rails=None if watched.guardrails is None else _rails(watched.guardrails),
+        multilingual=_multilingual() if watched.multilingual else None,
+        judge=judge,
+    )
 
 
 def _multilingual() -> Embedder:
@@ -140,10 +151,12 @@ def recorder(url: str, watched: Monitor) -> Callable[[Sequence[Record]], None]:
     return Recorder(open_database(url), watched.policy).apply
 
 
-def replay_tools(settings: Settings, watched: Monitor, database: str | None = None) -> ReplayDependencies:
+def replay_tools(
+    settings: Settings, watched: Monitor, database: str | None = None, judge: Judge = NO_JUDGE
+) -> ReplayDependencies:
     """What a replay is made with; `database` is the URL in which it is recorded, if any."""
     return ReplayDependencies(
-        score=scorer(settings, watched).score,
+        score=scorer(settings, watched, judge=judge).score,
         detectors=registered(),
         policy=watched.policy,
         record=None if database is None else recorder(database, watched),

@@ -34,6 +34,7 @@ from services.stream.stateful import HandlerResources, Threads
 from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
 from services.wiring.api_server import api_part, place_of
 from services.wiring.database import claim_for_worker, seed_first_key
+from services.wiring.judging import judge_panel
 from services.wiring.retention import following_routes, route_limit, sweeping
 from services.wiring.ruler import ruler_companion
 
@@ -156,7 +157,7 @@ class _Tools:
 def _handler(name: str, given: _Tools) -> Handler:
     watched, threads = given.watched, given.threads
     if name == "score":
-        made = scorer(given.settings, watched, given.tick)
+        made = scorer(given.settings, watched, given.tick, judge_panel(given.settings, watched))
         threads.cpu.begin(made.warm)
         return ScoreHandler(made.score, threads.cpu, given.cluster, given.limit, seal=given.seal)
     database = given.database
