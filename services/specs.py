@@ -207,6 +207,12 @@ def signals() -> Mapping[str, Spec]:
 
 
 @cache
+def dimensions() -> frozenset[str]:
+    """What the parts are that signals speak of one by one (`tool`, `guardrail`): slices that a route may name."""
+    return frozenset(spec.dimension for spec in (*signals().values(), *PLANNED) if spec.dimension)
+
+
+@cache
 def families() -> Mapping[str, Spec]:
     """The spec of every family of alerts, by the name of the family; detectors of other distributions too."""
     from detectors import registered  # noqa: PLC0415 -- numpy and scipy, and who asks only of signals needs neither

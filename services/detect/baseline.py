@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from detectors.protocol import Baseline, Detector, Rows
+from detectors.protocol import PART, Baseline, Detector, Rows
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned, joined_rows
@@ -129,7 +129,8 @@ def pin_baseline(plan: DetectionPlan, state: DetectState, identity: str, ts: flo
 
 
 def _rates(rows: Rows) -> dict[str, float]:
-    scored = {name: values[~np.isnan(values)] for name, values in rows.signals.items()}
+    """The rate of each signal over the whole route; of parts there is none, as of slices."""
+    scored = {name: values[~np.isnan(values)] for name, values in rows.signals.items() if PART not in name}
     return {name: float(values.mean()) for name, values in sorted(scored.items()) if len(values)}
 
 
