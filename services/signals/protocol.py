@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
 
 from schemas.exchange import Answer, Exchange
 from schemas.spec import Spec
+from services.signals.answer_text import spoken_answer
 
 
 class Span(NamedTuple):
@@ -36,7 +38,7 @@ class Measurement:
         return "unscored" if self.value is None else "scored"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoredText:
     """What signals see of an exchange: the original, in memory.
 
@@ -55,6 +57,11 @@ class ScoredText:
     user_text: str
     system_text: str
     cut: bool = False
+
+    @cached_property
+    def spoken(self) -> str | None:
+        """The answer without its reasoning; None where it was cut inside its reasoning."""
+        return spoken_answer(self.response)
 
 
 class Signal(Protocol):
