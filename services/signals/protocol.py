@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Typ
 from schemas.exchange import Answer, Exchange
 from schemas.score import MOST_PARTS
 from schemas.spec import Spec
+from services.signals.answer_text import spoken_answer
 
 if TYPE_CHECKING:  # who asks for specs alone, as `--help` does, needs no numpy
     import numpy as np
@@ -113,7 +114,7 @@ class ScoredText:
     @property
     def spoken(self) -> str | None:
         """The answer without its reasoning; None where it was cut inside its reasoning."""
-        return self.response
+        return self.once("spoken", lambda: spoken_answer(self.response))
 
 
 class Signal(Protocol):
