@@ -209,7 +209,8 @@ class RouteSection(Section):
         default=None, description="Share of exchanges that are embedded; less costs less CPU and sees a shift later."
     )
     slices: tuple[Slice, ...] | None = Field(
-        default=None, description="Parts of the route that are watched on their own: tags of the event, `language` and `hazard`, and "
+        default=None,
+        description="Parts of the route that are watched on their own: tags of the event, `language` and `hazard`, and "
         "`tool` and `guardrail` for the signals that speak of each of those.",
     )
     suites: tuple[Name, ...] | None = Field(

@@ -142,7 +142,10 @@ def _parts(signals: Mapping[str, Any], row: int) -> dict[str, dict[str, float]]:
 
 
 def _sum_up(
-    sums: Sums, key: tuple[str, datetime, str, str], answered: float | None, found: Mapping[str, bool | float | str | None]
+    sums: Sums,
+    key: tuple[str, datetime, str, str],
+    answered: float | None,
+    found: Mapping[str, bool | float | str | None],
 ) -> None:
     """Add one exchange, and what was found of it, under (route, minute, identity, slice)."""
     values = {name: value for name, value in found.items() if not isinstance(value, str)}

@@ -6,6 +6,7 @@ from services.monitor import Monitor
 from services.signals import SIGNALS
 from services.signals.protocol import Signal
 from services.signals.secret_leak import SecretLeak
+from services.signals.sensitive_tool_argument import SensitiveToolArgument
 
 
 def configured_signals(watched: Monitor) -> tuple[Signal, ...]:
@@ -20,4 +21,6 @@ def _configured(signal: Signal, watched: Monitor) -> Signal:
     """A built-in signal as the monitor file wants it."""
     if isinstance(signal, SecretLeak) and watched.secret_forms:
         return SecretLeak(own=watched.secret_forms)
+    if isinstance(signal, SensitiveToolArgument) and watched.secret_forms:
+        return SensitiveToolArgument(secrets=SecretLeak(own=watched.secret_forms))
     return signal
