@@ -111,70 +111,6 @@ PLANNED: Final = (
         says="is about self-harm",
     ),
     Spec(
-        name="language_mismatch",
-        kind="signal",
-        title="Language mismatches",
-        noun="rate of answers in another language",
-        says="is in another language than the question",
-    ),
-    Spec(
-        name="cut_off",
-        kind="signal",
-        title="Cut-off answers",
-        noun="rate of answers cut for length",
-        says="was stopped for its length",
-    ),
-    Spec(
-        name="guardrail_blocked",
-        kind="signal",
-        title="Blocked by a guardrail",
-        noun="rate of answers that a guardrail blocked",
-        says="was blocked by a guardrail",
-    ),
-    Spec(
-        name="guardrail_modified",
-        kind="signal",
-        title="Modified by a guardrail",
-        noun="rate of answers that a guardrail modified",
-        says="was modified by a guardrail",
-    ),
-    Spec(
-        name="undeclared_tool",
-        kind="signal",
-        title="Undeclared tools",
-        noun="rate of calls of undeclared tools",
-        says="calls a tool that was not declared",
-    ),
-    Spec(
-        name="destructive_tool_call",
-        kind="signal",
-        title="Destructive tool calls",
-        noun="rate of destructive tool calls",
-        says="calls a tool to destroy, or to act on many at once",
-    ),
-    Spec(
-        name="sensitive_tool_argument",
-        kind="signal",
-        title="Sensitive tool arguments",
-        noun="rate of sensitive values in tool calls",
-        says="hands a credential or a personal value to a tool",
-    ),
-    Spec(
-        name="exfiltration_call",
-        kind="signal",
-        title="Exfiltration calls",
-        noun="rate of calls that carry data away",
-        says="calls an address made of what was said",
-    ),
-    Spec(
-        name="tool_loop",
-        kind="signal",
-        title="Tool loops",
-        noun="rate of repeated tool calls",
-        says="repeats the same tool call",
-    ),
-    Spec(name="language", kind="signal", title="Language", noun="language", says="is in which language", category=True),
-    Spec(
         name="hazard", kind="signal", title="Hazard", noun="hazard", says="was asked about which hazard", category=True
     ),
 )
@@ -206,6 +142,12 @@ def reference() -> tuple[ReferenceRow, ...]:
 def signals() -> Mapping[str, Spec]:
     """The spec of every signal, by its name, in the order of the registry."""
     return {one.spec.name: one.spec for one in SIGNALS}
+
+
+@cache
+def dimensions() -> frozenset[str]:
+    """What the parts are that signals speak of one by one (`tool`, `guardrail`): slices that a route may name."""
+    return frozenset(spec.dimension for spec in (*signals().values(), *PLANNED) if spec.dimension)
 
 
 @cache

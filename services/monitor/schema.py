@@ -18,7 +18,7 @@ from services.monitor.problems import suggestion
 from services.signals.custom.definition import PREFIX, Counted, Where
 from services.signals.own_patterns import MAX_PATTERN
 from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
-from services.specs import PLANNED, signals
+from services.specs import PLANNED, dimensions, signals
 
 MONITORED_SIGNALS: Final = frozenset(signals())
 """Signals that this version scores."""
@@ -62,8 +62,9 @@ def _nearest_zone(name: str) -> str:
 
 
 def _slice(name: str) -> str:
-    if name not in CATEGORIES and not _SLICE.fullmatch(name):
-        raise ValueError(f"must be {', '.join(sorted(CATEGORIES))} or tags.NAME, for example tags.locale")
+    if name not in CATEGORIES | dimensions() and not _SLICE.fullmatch(name):
+        known = ", ".join(sorted(CATEGORIES | dimensions()))
+        raise ValueError(f"must be {known} or tags.NAME, for example tags.locale")
     return name
 
 
@@ -231,7 +232,9 @@ class RouteSection(Section):
         default=None, description="Share of exchanges that are embedded; less costs less CPU and sees a shift later."
     )
     slices: tuple[Slice, ...] | None = Field(
-        default=None, description="Parts of the route that are watched on their own: tags of the event."
+        default=None,
+        description="Parts of the route that are watched on their own: tags of the event, `language` and `hazard`, and "
+        "`tool` and `guardrail` for the signals that speak of each of those.",
     )
     suites: tuple[Name, ...] | None = Field(
         default=None, description="Safety suites that the target is asked: built-in ones by name, others by folder."

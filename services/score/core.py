@@ -20,7 +20,7 @@ from schemas.exchange import Exchange
 from schemas.identity import Model
 from schemas.position import Position
 from schemas.sample import Sample
-from schemas.score import LONGEST_CATEGORY, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
+from schemas.score import LONGEST_CATEGORY, LONGEST_PART, MOST_PARTS, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
@@ -31,7 +31,7 @@ from services.score.scored_text import answered, model_of, not_monitored, scored
 from services.score.style import STYLE_VERSION, style_features
 from services.score.windows import MULTILINGUAL_CHARACTERS, NO_TEXTS, ExchangeVectors, texts_of
 from services.signals import SIGNALS
-from services.signals.protocol import Measurement, ScoredText, Signal, Span, Windows
+from services.signals.protocol import LONGEST_NAME, Measurement, ScoredText, Signal, Span, Windows
 
 _BITS: Final = 64
 
@@ -104,8 +104,10 @@ def _checked_measurement(signal: Signal, text: ScoredText) -> Measurement:
     for name, value in numbers.items():
         if value is not None and not (isinstance(value, (bool, int, float)) and math.isfinite(value)):
             raise SignalError(f"signal {signal.spec.name}: {name} is neither Boolean nor a finite number")
-    if measurement.value is None and measurement.probability is not None:
-        raise SignalError(f"signal {signal.spec.name}: a probability without a value")
+    if measurement.value is None and (measurement.probability is not None or measurement.parts):
+        raise SignalError(f"signal {signal.spec.name}: a probability or parts without a value")
+    if len(measurement.parts) > MOST_PARTS or any(not 0 < len(name) <= LONGEST_NAME for name in measurement.parts):
+        raise SignalError(f"signal {signal.spec.name}: at most {MOST_PARTS} parts, of 1 to {LONGEST_NAME} characters")
     return measurement
 
 
@@ -346,9 +348,20 @@ def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> Score
         prompt=_or_zero(seen.vectors.prompt),
         response=_or_zero(seen.vectors.response),
         style=seen.style,
-        signals=seen.measured.signals,
+        signals={name: _named_parts(redactor, one) for name, one in seen.measured.signals.items()},
         scorer=version,
     )
+
+
+def _named_parts(redactor: Redactor, measured: Measurement) -> Measurement:
+    """With the names of its parts masked as those of tags are: a model may call a tool whatever it likes."""
+    if not measured.parts:
+        return measured
+    named: dict[str, bool] = {}
+    for name, value in measured.parts.items():
+        masked = redactor.name(name)[:LONGEST_PART]
+        named[masked] = named.get(masked, False) or value
+    return replace(measured, parts=named)
 
 
 def _or_zero(vector: NDArray[np.float16] | None) -> NDArray[np.float16]:

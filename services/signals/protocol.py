@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from schemas.exchange import Answer, Exchange
+from schemas.score import MOST_PARTS
 from schemas.spec import Spec
+from services.signals.answer_text import spoken_answer
 
 if TYPE_CHECKING:  # who asks for specs alone, as `--help` does, needs no numpy
     import numpy as np
     from numpy.typing import NDArray
 
 T = TypeVar("T")
+LONGEST_NAME: Final = 64
+UNNAMED: Final = "(unnamed)"
+"""What a tool or a guardrail without a name is called."""
 
 
 class Span(NamedTuple):
@@ -30,17 +35,36 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one signal says of one exchange. Unscored is never the same as false."""
+    """What one signal says of one exchange. Unscored is never the same as false.
+
+    `parts` is what it says of each tool or guardrail alone (`Spec.dimension`), made by `parts_of`.
+    """
 
     value: bool | float | str | None
     probability: float | None = None
     spans: tuple[Span, ...] = ()
     reason: str | None = None
+    parts: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def status(self) -> Literal["scored", "unscored"]:
         """`unscored` when there is no value."""
         return "unscored" if self.value is None else "scored"
+
+
+def parts_of(found: Iterable[tuple[str, bool]]) -> dict[str, bool]:
+    """Name -> whether it was true of any of that name; at most 16 names of 64 characters, true ones before others.
+
+    >>> parts_of([("search", False), ("shell", True), ("search", True)])
+    {'search': True, 'shell': True}
+    """
+    every: dict[str, bool] = {}
+    for name, value in found:
+        key = name.strip()[:LONGEST_NAME] or UNNAMED
+        every[key] = every.get(key, False) or value
+    if len(every) > MOST_PARTS:
+        every = dict(sorted(every.items(), key=lambda one: not one[1])[:MOST_PARTS])
+    return every
 
 
 class Windows(NamedTuple):
@@ -94,7 +118,7 @@ class ScoredText:
     @property
     def spoken(self) -> str | None:
         """The answer without its reasoning; None where it was cut inside its reasoning."""
-        return self.response
+        return self.once("spoken", lambda: spoken_answer(self.response))
 
 
 class Signal(Protocol):

@@ -7,6 +7,7 @@ from services.signals import SIGNALS
 from services.signals.custom.definition import CustomSignal
 from services.signals.protocol import Signal
 from services.signals.secret_leak import SecretLeak
+from services.signals.sensitive_tool_argument import SensitiveToolArgument
 
 
 def configured_signals(watched: Monitor) -> tuple[Signal, ...]:
@@ -22,4 +23,6 @@ def _configured(signal: Signal, watched: Monitor) -> Signal:
     """A built-in signal as the monitor file wants it."""
     if isinstance(signal, SecretLeak) and watched.secret_forms:
         return SecretLeak(own=watched.secret_forms)
+    if isinstance(signal, SensitiveToolArgument) and watched.secret_forms:
+        return SensitiveToolArgument(secrets=SecretLeak(own=watched.secret_forms))
     return signal
