@@ -39,7 +39,10 @@ PURE_MODULES = {
     *(f"services.notify.{name}" for name in ("block_kit", "buttons", "channel", "delivery_rules", "message")),
 }
 # A lock and scratch memory of each thread, around a matcher that keeps nothing of a text.
-IMPURE = {"services.signals._pattern_set": {"threading"}}
+IMPURE = {
+    f"services.signals.{name}": {"threading"}  # what hyperscan scans with, one a thread
+    for name in ("_pattern_set", "_key_scan", "own_patterns")
+}
 WORLD = {"time", "random", "secrets", "uuid", "os", "pathlib", "logging", "threading", "asyncio", "socket"} | {
     "subprocess",
     "sqlite3",
