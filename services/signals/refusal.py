@@ -209,7 +209,7 @@ RULES: Final = (
         2.2,
         # "Can't help with that one, sorry."
         r"^(?:\W{0,3}(?:sorry|apologies|unfortunately|no|nope|hmm|ah|oh|hey|hi|thanks|thank you|well|i see|understood|my apologies|regrettably|afraid)\b"
-        r"[^.!?]{0,12}[.,!?:; -]{1,3}){0,2}(?:but )?(?:i'?m )?(?:can't|cant|cannot|can not|won't|unable to|not able to|not going to|not gonna|not allowed to|not permitted to"
+        r"[^.!?]{0,12}[.,!?:; -]{1,3}){0,2}(?:but )?(?:can't|cant|cannot|can not|won't|unable to|not able to|not going to|not gonna|not allowed to|not permitted to"
         r"|not comfortable|not willing to|refusing to|declining to)"
         r" (?:\w{1,12}ly )?(?:be )?(?:help|assist|do (?:that|this|it)|answer (?:that|this)|share that|discuss|comply|go there|talk about|provide|give|writ(?:e|ing) (?:that|this)"
         r"|engag|fulfil|support (?:that|this)|participat|generat|creat(?:e|ing) (?:that|this)|offer|respond to (?:that|this)|touch (?:that|this)|happen)",

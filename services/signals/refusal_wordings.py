@@ -313,7 +313,7 @@ _IDIOM: Final = re.compile(
     r"|\bnot (?:\w{1,12} )?(?:legal|medical|financial|tax|investment|professional|therapeutic)(?: or \w{1,12})? (?:advice|counsel|opinion|guidance)"
     r"|\b(?:i am|i'm) (?:not an?|no) (?:\w{1,12} )?(?:lawyer|attorney|doctor|physician|accountant|expert|financial advis[eo]r|therapist|native speaker)[^.!?]{0,20}\bbut\b"
     r"|\b(?:sorry|apologi[sz]e|apologies|regret)\b(?: \w{1,12}){0,2}? (?:for|about|to hear|you're|you are|you had|that you)(?: \w{1,14}){0,3}? ?"
-    r"(?:confusion|inconvenience|delay|mistake|error|oversight|trouble|mix-?up|misunderstanding|typo|wait|late|loss|news|bug|going through|feeling|hear)"
+    r"(?:inconvenience|delay|mistake|error|oversight|trouble|mix-?up|typo|wait|late|loss|news|bug|going through|feeling|hear)"
     # The same in other languages.
     r"|\bkann (?:ich |es |dir |ihnen |das )?(?:\w{1,10} )?(?:nicht (?:genug|oft genug|klagen|anders|erwarten|meckern)|nur (?:empfehlen|zustimmen|raten))"
     r"|\b(?:ne|n') ?(?:peux|puis|pouvons) (?:que|qu')|\bne (?:peux|puis) (?:pas )?(?:m'empecher|qu)|\bne saurais trop|\bne pourrais? etre plus"
