@@ -60,6 +60,10 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"\b(?:außerhalb|übersteigt|jenseits)\b{_C}\b(?:meiner|meine|unserer|dessen)\b|\bgegen (?:meine|unsere)\b{_C}"
         rf"\b(?:richtlinie|grundsätze|regeln|vorgaben)|\b(?:meine|unsere)\b{_C}\b(?:richtlinien|vorgaben|regeln)\b{_C}"
         r"\b(?:verbieten|untersagen|erlauben|lassen|hindern|verhindern|gestatten)",
+        rf"\b(?:(?:mache|erstelle|schreibe|beantworte|spreche|gebe|teile|unterstütze|behandle|liefere|diskutiere|bespreche) ich|ich (?:mache|erstelle|schreibe"
+        rf"|beantworte|spreche|gebe|teile|unterstütze|behandle|liefere|diskutiere|bespreche))\b{_C}\b(?:nicht|keine\w?)\b|\bmuss ich\b{_C}\b(?:passen|ablehnen|absagen)\b"
+        r"|\b(?:das|dies|hier|da|dazu|so etwas) (?:kann|darf|will|möchte|werde) ich (?:\w{1,10} ){0,2}nicht[.!]|\b(?:etwas anderes|thema) (?:reden|sprechen|wechseln)\b"
+        r"|\b(?:reden|sprechen) wir (?:lieber )?über etwas anderes",
         rf"\b(?:tut mir (?:\w{{1,9}} )?leid|entschuldig|verzeih|leider|bedau\w|sorry)\w{{0,6}}\b{_S}\b(?:geht (?:das )?nicht"
         rf"|nicht möglich|(?:kann|darf) ich (?:das |da |dir |ihnen |hier )?(?:\w{{1,9}} )?nicht\b[.!]|nicht erlaubt"
         r"|nicht helfen|nicht weiterhelfen|keine auskunft|nicht beantwort)",
@@ -74,6 +78,8 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"\b(?:il|cela|ça) (?:m'est|nous est|ne m'est|ne nous est)(?: \w{1,15}){0,2} (?:impossible|possible|interdit|permis)",
         rf"\b(?:je|nous) (?:dois|devons|préfère|préférons|vais devoir|suis (?:contraint|obligé)\w?|me vois)\b{_C}"
         r"\b(?:décliner|refuser|m'abstenir|rejeter|ne pas)\b|\bje (?:refuse|décline)\b",
+        r"\bje ne (?:fournis|donne|réponds|écris|crée|partage|discute|participe|rédige|génère|traite|parle)\b (?:\w{1,12} )?pas\b|\bde ne pas (?:pouvoir|être en mesure)"
+        r"|\b(?:parlons|discutons) (?:plutôt )?d'autre chose|\bchangeons de sujet|\b(?:va à l'encontre de|enfreint|contraire à) (?:mes|nos)\b",
         rf"\b(?:désolée?s?|navrée?|regrette|malheureusement|pardon|excuse\w{{0,4}})\b{_S}\b(?:(?:ne |n'|)(?:peux|puis|pouvons"
         r"|pourrai|est) (?:\w{1,12} )?pas (?:\w{1,12} )?(?:possible|le faire|vous|t'|aider|répondre|faire)|impossible|c'est non)",
         rf"\b(?:sort du cadre|dépasse (?:le cadre|mes|ce que)|en dehors de mes|hors de mes)|\bmes\b{_C}\b(?:directives|règles"
@@ -90,6 +96,8 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"|no (?:responder|hablar|hacer))|\bme niego a\b|\b(?:declino|rechazo) (?:la|esta|esa|tu|su|responder)\b",
         rf"\b(?:lo siento|disculp\w{{0,4}}|perdón\w{{0,4}}|lamento|lamentablemente|desafortunadamente|me temo)\b{_S}\bno (?:te |le |lo )?"
         r"(?:puedo|podemos|es posible|me es posible|será posible|está permitido|podré|tengo permitido|puede ser)",
+        r"\bno (?:proporciono|ofrezco|doy|escribo|respondo|comparto|hablo (?:de|sobre)|participo|redacto|genero)\b|\b(?:hablemos de otra|cambiemos de tema)"
+        r"|\b(?:va en contra de|viola|infringe) (?:mis|nuestras)\b",
         rf"\b(?:eso|esto|ese)\b{_C}\bno es (?:algo|un tema)\b{_S}\b(?:pued|pod|ayud|habl)|\b(?:fuera|más allá) de (?:mi|mis|lo que)\b"
         rf"|\bmis\b{_C}\b(?:directrices|políticas|normas|pautas|reglas)\b{_C}(?:impiden|prohíben|permiten)",
     ),
@@ -103,6 +111,8 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"|\b(?:recuso-me|me recuso|recuso)\b",
         rf"\b(?:desculp\w{{0,4}}|sinto muito|lament\w{{1,5}}|infelizmente|perdão)\b{_S}\bnão (?:\w{{1,4}} )?(?:posso|podemos"
         r"|consigo|é possível|vou|poderei|estou|tenho)\b",
+        r"\bnão (?:forneço|dou|escrevo|respondo|partilho|compartilho|falo (?:de|sobre)|participo|redijo)\b|\b(?:vamos (?:falar de outra|mudar de assunto))"
+        r"|\b(?:vai contra|viola|infringe) (?:as )?(?:minhas|nossas)\b",
         rf"\b(?:isso|isto) não é (?:algo|um assunto)\b{_S}\b(?:poss|consig|ajud)|\bfora d[oae]s? (?:meu|minha|que eu|escopo|âmbito)"
         rf"|\bminhas\b{_C}\b(?:diretrizes|políticas|regras|orientações)\b{_C}(?:impedem|proíbem|permitem)",
     ),
@@ -115,7 +125,9 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"|\bmi rifiuto\b|\b(?:declino|rifiuto) (?:la|questa|di)\b",
         rf"\b(?:mi (?:di)?spiace|scusa\w{{0,3}}|purtroppo|spiacent\w|mi rincresce)\b{_S}\bnon (?:\w{{1,4}} )?(?:posso|possiamo"
         r"|sono in grado|è possibile|mi è possibile|riesco|si può)\b",
-        rf"\b(?:questo|ciò) non è (?:qualcosa|una cosa)\b{_S}\b(?:posso|sono|possiamo)\b|\b(?:esula da|va oltre|al di fuori)\b{_C}"
+        r"\bnon (?:fornisco|do|scrivo|rispondo|condivido|parlo di|partecipo|redigo)\b|\b(?:parliamo d'altro|parliamo di altro|cambiamo argomento)"
+        r"|\b(?:va contro|viola) (?:le )?(?:mie|nostre)\b",
+        rf"\bnon è (?:qualcosa|una cosa)\b{_S}\b(?:posso|sono|possiamo)\b|\b(?:esula da|va oltre|al di fuori)\b{_C}"
         rf"\b(?:mi[eo]|quello che|ciò che|dalle)\b|\b(?:le mie|mie)\b{_C}\b(?:linee guida|regole|direttive)\b{_C}(?:consent|impedi|viet|permett)",
     ),
     "nl": (
@@ -126,6 +138,8 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"\b(?:ik|we)\b (?:moet|zal|wil)\b{_C}\b(?:weigeren|afwijzen|afslaan|bedanken|afzien)|\b(?:ik weiger|weiger ik)\b",
         rf"\b(?:sorry|helaas|spijt me|excuses|excuseer)\b{_S}\b(?:kan|mag|gaat|kunnen|is)\b{_S}\b(?:niet (?:mogelijk|toegestaan"
         r"|helpen|mee helpen|lukken)|niet[.!])",
+        rf"\b(?:ik (?:geef|schrijf|beantwoord|verstrek|maak|deel|bespreek|doe)|(?:geef|schrijf|beantwoord|verstrek|maak|deel|bespreek|doe) ik)\b{_C}\b(?:niet|geen)\b"
+        r"|\bwil (?:ik )?(?:\w{1,8} ){0,2}liever niet\b|\bover iets anders (?:praten|hebben)|\bvan onderwerp veranderen|\bin strijd met (?:mijn|onze)\b",
         rf"\bbuiten (?:mijn|wat ik|de grenzen)\b|\bmijn\b{_C}\b(?:richtlijnen|regels)\b{_C}(?:verbied|staan|laten|toe)",
     ),
     "sv": (
@@ -135,6 +149,7 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"\b(?:jag är|är jag)\b{_C}\binte (?:\w{{1,12}} )?(?:i stånd|bekväm|kapabel|behörig|villig|redo)",
         rf"\b(?:måste|vill|väljer|får)\b{_C}(?:avböja|avstå|neka|tacka nej|säga nej)|\bjag (?:avböjer|avstår|vägrar)\b",
         rf"\b(?:tyvärr|ledsen|ursäkta|beklagar|förlåt)\b{_S}\b(?:kan|får|går|är)\b{_S}\binte\b",
+        rf"\bvill (?:jag )?(?:helst|hellre) inte\b|\b(?:jag (?:gör|skriver|svarar|ger|skapar)|(?:gör|skriver|svarar|ger|skapar) jag)\b{_C}\b(?:inte|inga|inget)\b",
         rf"\butanför (?:mina|mitt|vad jag)\b|\bmina\b{_C}\briktlinjer\b{_C}(?:förbjud|tillåt|hindra)",
     ),
     "da, no": (
@@ -153,11 +168,12 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "pl": (
         r"\bnie (?:mogę|możemy|mógłbym|mogłabym|jestem w stanie|jestem (?:uprawnion|upoważnion|gotow)\w{1,3}|będę (?:mógł |mogła )?|wolno mi"
-        rf"|mam (?:możliwości|uprawnień)|potrafię|chcę|zamierzam){_C}(?:pomóc|pomog|pomaga|udziel|odpowied|odpowiad|podać|dostarcz|zapewn|napis"
+        rf"|mam (?:możliwości|uprawnień)|potrafię|chcę|zamierzam){_C}(?:pomóc|pomog|pomaga|udziel|odpowied|odpowiad|podać|dostarcz|zapewn|napis|pisać|podawa|zrobić"
         r"|stworz|wygener|przedstaw|udostępn|spełni|zrealizow|omawia|rozmawia|wykona|kontynuow|wesprze|uczestnicz|zrobić tego)",
         rf"\b(?:pomóc|odpowiedzieć|udzielić)\b{_C}\bnie (?:mogę|możemy|jestem w stanie)\b",
         rf"\b(?:muszę|musimy|zmuszon\w|wolę)\b{_C}(?:odmówić|odrzucić|nie odpowiada)|\bodmawiam\b",
         rf"\b(?:przepraszam|przykro mi|niestety|wybacz\w{{0,4}})\b{_S}\bnie (?:mogę|możemy|jestem w stanie|da się|wolno|mam możliwości)\b",
+        rf"\b(?:wolę|wolałbym|wolałabym)\b{_C}\bnie\b|\b(?:zmieńmy temat|porozmawiajmy o czymś innym)|\bsprzeczn\w{{1,3}} z (?:moimi|naszymi)",
         rf"\bwykracza poza\b{_C}\b(?:moj|zakres|to)|\bmoje\b{_C}\b(?:wytyczne|zasady)\b{_C}(?:zabrani|pozwal)",
     ),
     "cs, sk": (
@@ -165,6 +181,7 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"|nedokážem|nie som schopn\w)\b{_C}(?:pomo|pomá|poskyt|odpov|napsa|napís|vytvo|sdíl|zdieľ|splni|vyhov|diskut|\bdát\b|zodpov|asist|provést|pokrač|bavit)",
         rf"\b(?:omlouvám se|bohužel|promi\w{{1,5}}|je mi líto|lituji|ospravedlňujem|žiaľ|prepáč\w{{0,3}}|ľúto mi)\b{_S}\b(?:nemohu|nemůž\w{{1,3}}"
         r"|nelze|nejsem|nejde|nesmím|nemôž\w{1,4}|nemožno|nie je možné)\b",
+        r"\b(?:nepomůžu|nepomohu|nepomôžem|neposkytnu|neodpovím|nenapíšu|nevytvořím|neodpoviem)\b",
         rf"\b(?:musím|musíme)\b{_C}(?:odmítnout|odmietnuť|zamítnout)|\b(?:odmítám|odmietam)\b",
     ),
     "hu": (
@@ -189,6 +206,8 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"(?:yardımcı|yardım|destek|cevap|yanıt|bilgi|talimat|içerik|isteğini|istek|talebini|konuda|bunu)[^.;:!?]{0,50}(?:olamam|olamıyor|olamayac"
         r"|edemem|edemiyor|edemeyec|veremem|veremiyor|veremeyec|sağlayam|sunamam|sunamıyor|sunamayac|üretem|oluşturam|paylaşam"
         r"|yazamam|yazamıyor|yazamayac|yapamam|yapamıyor|yapamayac|karşılayam|yerine getirem|konuşam)",
+        r"\b(?:bu|bunu|buna|böyle|şu|bunun)\b[^.;:!?]{0,50}(?:amam|emem|amıyoru|emiyoru|amayaca|emeyece|amayız|emeyiz)",
+        r"(?:cevap|yanıt|yardım|bilgi)[^.;:!?]{0,30}(?:vermeyeceğ|etmeyeceğ|olmayacağ)|konuyu değiştir|başka bir (?:konu|şey)(?:dan|den|yu)? konuş",
         r"(?:yanıtlayam|cevaplayam|karşılayam|gerçekleştirem|tartışam|yardımcı olmam mümkün değil)",
         r"(?:üzgünüm|maalesef|özür dileri|kusura bakma|ne yazık ki)[^.!?]{0,90}(?:amam\b|emem\b|amıyor|emiyor|amayac|emeyec|mümkün değil"
         r"|izin verilmi|izin yok)",
@@ -200,13 +219,14 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"|menanggapi|mendiskusi|membincang|terlibat|berkongsi|menyokong)",
         rf"\b(?:maaf|sayangnya|maafkan|malangnya)\b{_S}\b(?:tidak|tak|belum) (?:dapat|bisa|boleh|mampu|akan|diizinkan)\b",
         r"\b(?:harus|terpaksa|perlu|memilih) (?:\w{1,10} )?menolak\b|\b(?:saya|kami) menolak\b",
+        rf"\b(?:memilih|lebih baik|lebih suka) (?:untuk )?tidak\b{_C}(?:menjawab|membahas|membantu|membuat)|\b(?:bicara|bahas) hal lain|\bganti topik",
         rf"\bdi luar (?:kemampuan|cakupan|lingkup|batas)|\bpedoman\b{_C}\b(?:melarang|tidak)",
     ),
     "vi": (
         rf"\b(?:tôi|mình|em|chúng tôi)\b{_C}\b(?:không thể|không được phép|không có khả năng|không muốn|sẽ không|chưa thể|xin phép không)\b{_C}"
         r"(?:giúp|hỗ trợ|cung cấp|trả lời|đáp ứng|thực hiện|chia sẻ|viết|tạo|thảo luận|đưa ra|nói về|tham gia|hướng dẫn|làm (?:điều|việc)|tiết lộ|bàn)",
         rf"\b(?:xin lỗi|rất tiếc|tiếc là|thành thật)\b{_S}\bkhông (?:thể|được|có)\b",
-        r"\b(?:phải|xin|xin phép|buộc phải) từ chối\b|\b(?:tôi|mình) từ chối\b|\bnằm ngoài (?:khả năng|phạm vi)\b",
+        r"\b(?:phải|xin|xin phép|buộc phải) từ chối\b|\b(?:tôi|mình) từ chối\b|\b(?:nói chuyện khác|đổi chủ đề)|\bnằm ngoài (?:khả năng|phạm vi)\b",
     ),
     "ru": (
         rf"не (?:могу|можем|смогу|сможем|буду|стану|имею (?:права|возможности)|в состоянии|вправе|готова?\b|уполномоч|предназнач|хочу|хотел бы){_B}"
@@ -215,13 +235,15 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"(?:помочь|ответить|обсуждать|помогать){_B}не (?:могу|смогу|буду|можем|стану)",
         rf"(?:вынужден|должна? |должен|придется|предпочту|предпочитаю){_B}(?:отказ|отклон|воздерж|не отвеча)|(?:^|[ ,])(?:отказываюсь|отклоняю)",
         rf"(?:извините|извини|простите|к сожалению|сожалею|прощения|жаль){_SB}не (?:могу|можем|смогу|получится|имею права|вправе|буду|в состоянии)",
+        r"(?:сменим|поменяем) тему|поговорим о (?:чем-то )?друг|(?:противоречит|нарушает) (?:мо|наш)",
         rf"выходит за (?:рамки|пределы){_B}(?:мо|того)|мои {_B}(?:не позволя|запреща)|мне (?:не разрешено|запрещено|не позволено)",
     ),
     "uk": (
         rf"не (?:можу|можемо|зможу|буду|маю (?:права|можливості|змоги)|в змозі|вправі|уповноважен|хочу){_B}"
         r"(?:допом|надат|надав|відпов|створ|напис|писати|дати|викон|обговор|поділ|підказ|згенер|розпов|зробити|продовж|підтрим)",
         rf"(?:змушен|мушу|повин|доведеться){_B}(?:відмов|відхил)|(?:^|[ ,])відмовляюс",
-        rf"(?:вибачте|перепрошую|на жаль|пробачте|шкодую|прикро|даруйте){_SB}не (?:можу|можемо|зможу|маю|буду|вийде|в змозі)",
+        rf"(?:вибачте|перепрошую|на жаль|нажаль|пробачте|шкодую|прикро|даруйте){_SB}не (?:можу|можемо|зможу|маю|буду|вийде|в змозі)",
+        r"змінимо тему|поговоримо про (?:щось )?інше|суперечить моїм",
         rf"мої {_B}(?:не дозволя|забороня)|виходить за (?:межі|рамки)",
     ),
     "bg": (
@@ -255,6 +277,8 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"(?:मैं|मै |हम |मुझे|मेरे लिए){_SB}नही(?:ं)?{_B}(?:सकता|सकती|सकते|सकूंग|सकूँग|सकेंग|पाऊंग|पाऊँग|पाएंग|पाएँग|करूंग|करूँग|दूंग|दूँग|संभव|अनुमति)",
         rf"(?:मदद|सहायता|जवाब|उत्तर|जानकारी|अनुरोध){_B}नही(?:ं)?{_B}(?:सकता|सकती|सकूंग|सकूँग|पाऊंग|पाऊँग)",
         rf"(?:क्षमा|माफ|खेद|अफसोस|अफ़सोस|सॉरी|दुर्भाग्य)[^!?]{{0,220}}(?:नही(?:ं)?{_B}(?:सकत|सकूं|सकूँ|सकें|पाऊ|दूं|दूँ|करूं|करूँ|संभव|अनुमति)|असमर्थ)",
+        rf"(?:मैं|मै |मेरे लिए|मुझे|क्षमा|माफ|खेद){_SB}(?:संभव|अनुमति|इजाज़त|इजाजत|उचित) (?:प्राप्त )?नही",
+        rf"(?:जवाब|उत्तर|मदद|जानकारी|चर्चा){_B}नही(?:ं)? (?:दूंगा|दूँगा|दूंगी|दूँगी|करूंगा|करूँगा|करूंगी|करूँगी)",
         rf"असमर्थ (?:हूँ|हूं|हैं)|(?:मना|अस्वीकार|इनकार) कर(?:ना होगा|ता हूँ|ता हूं|ती हूँ|ती हूं)|{_B}दायरे से बाहर",
     ),
     "bn": (
@@ -264,7 +288,7 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "th": (
         rf"(?:ฉัน|ผม|ดิฉัน|เรา|ทางเรา){_B}(?:ไม่สามารถ|ไม่อาจ|ไม่ได้รับอนุญาต|ไม่สะดวก){_B}(?:ช่วย|ให้|ตอบ|สร้าง|เขียน|แบ่งปัน|ดำเนิน|สนับสนุน|พูด|อภิปราย|ทำ)",
-        r"(?:ขอโทษ|ขออภัย|เสียใจ)[^!?]{0,160}(?:ไม่สามารถ|ไม่อาจ|ไม่ได้รับอนุญาต|ไม่สะดวก)|ขอปฏิเสธ|ต้องปฏิเสธ",
+        r"(?:ขอโทษ|ขออภัย|เสียใจ)[^!?]{0,160}(?:ไม่สามารถ|ไม่อาจ|ไม่ได้รับอนุญาต|ไม่สะดวก)|(?:ฉัน|ผม|ขอโทษ|ขออภัย|เสียใจ)[^!?]{0,120}(?:ตอบ|ช่วย|ทำ|บอก|เขียน)[^!?]{0,60}ไม่ได้|ขอปฏิเสธ|ต้องปฏิเสธ",
     ),
     "zh": (
         rf"(?:我|我们|我們|本助手|本系统|小助手)[^,.;:!?]{{0,36}}(?:无法|無法|不能|不可以|没办法|沒辦法|没法|不便|不方便|难以|不会|不會|拒绝|拒絕|不被允许)"
@@ -273,21 +297,23 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"(?:抱歉|对不起|對不起|不好意思|很遗憾|很遺憾|遗憾|恕我|请原谅|請原諒){_SB}(?:无法|無法|不能|不可以|没办法|沒辦法|没法|不便|难以|不会|拒绝|不允许|帮不了|幫不了|做不到)",
         r"(?:这个|這個|该|該|此|这类|這類|您的|你的|这样的|這樣的)(?:问题|問題|请求|請求|话题|話題|内容|內容|要求)[^.!?]{0,36}(?:无法|無法|不能|不便|难以|不适合)"
         r"[^.!?]{0,24}(?:回答|提供|协助|協助|帮|幫|满足|滿足|讨论|討論|处理|處理|生成|答|继续|谈论|回应)",
+        r"(?:换个|換個|换一个|換一個)话?(?:话题|話題|题)|(?:聊|谈|談|说|說)(?:点|點|些|聊)?(?:别的|別的|其他)|违反(?:了)?我的|違反(?:了)?我的",
         r"恕(?:不|难|難|我)(?:能|从|從|奉|无|無)|(?:必须|必須|只能)拒(?:绝|絕)|超出(?:了)?我的|(?:我|我们)(?:选择|選擇)?拒(?:绝|絕)|帮不了(?:你|您)|幫不了(?:你|您)",
     ),
     "ja": (
         r"(?:お答え|回答|返答|お手伝い|手伝|お応え|応じ|協力|お教え|教え|お話し?|お伝え|支援|コメント)[^.!?]{0,40}(?:できません|出来ません|できかね|できない(?:です|んです|の|$|\.)"
         r"|かねます|わけにはいきません|られません|えません|控えさせて|差し控え|遠慮)",
-        r"(?:リクエスト|要望|質問|依頼|要求|ご相談|話題|内容|お願い|それ|これ|その|この|こちら)[^.!?]{0,75}(?:できません|出来ません|できかね|かねます|わけにはいきません"
+        r"(?:リクエスト|要望|質問|依頼|要求|ご相談|話題|内容|お願い|情報|そのような|このような|そういった|こうした)[^.!?]{0,75}(?:できません|出来ません|できかね|かねます|わけにはいきません"
         r"|られません|お受けできない|控えさせて|差し控え|お断り)",
         r"(?:申し訳|すみません|すいません|ごめん|恐れ入りますが|残念ながら|恐縮)[^!?]{0,160}(?:できません|出来ません|できない|かねます|できかね|控え|お断り|いたしません|無理です)",
+        r"^(?:それ|これ|その件|この件|そちら)は(?:ちょっと)?(?:でき|お受けでき|致しかね|いたしかね|お手伝いでき|お答えでき)|(?:別|ほか|他)の話題",
         r"お断り(?:します|いたします|させて|しなければ)|遠慮(?:させて|いたし|します)|差し控え(?:させて|ます)",
     ),
     "ko": (
-        r"(?:도와|도움|답변|대답|제공|응답|알려|작성|생성|지원|안내|처리|수행|말씀|공유|응할|논의|답해|답할|이야기|드릴)[^.!?]{0,60}"
+        r"(?:도와|도움|답변|대답|제공|응답|알려|작성|생성|지원|안내|처리|수행|말씀|공유|응할|논의|답해|답할|이야기|드릴|들어 ?드)[^.!?]{0,60}"
         r"(?:수(?:가|는)? ?없(?:습니다|어요|네요|다|음|겠|고|지만|어서|으며|을)|못합니다|못해|못 ?드|어렵습니다|어려워요|어려울|불가능|않겠습니다|곤란합니다|안 ?됩니다)",
         r"(?:죄송|미안|유감|송구|안타깝)[^!?]{0,160}(?:수(?:가|는)? ?없(?:습니다|어요|네요|다|음|겠|고|지만|어서|으며|을)|못합니다|못 ?드|어렵습니다|어려울|불가능|거절|않겠|안 ?됩니다)",
-        r"거절(?:하겠|해야|합니다|할 수밖에|하고)|(?:지침|정책|가이드라인)[^.!?]{0,60}(?:허용하지|금지)",
+        r"거절(?:하겠|해야|합니다|할 수밖에|하고)|다른 (?:주제|이야기)(?:로|를|에)|(?:지침|정책|가이드라인)[^.!?]{0,60}(?:허용하지|금지)",
     ),
 }
 
@@ -309,6 +335,7 @@ _IDIOM: Final = re.compile(
     r"|go wrong|complain|argue with|deny|blame|fault|resist|imagine|begin to|change a (?:thing|word)|lie|sugar-?coat|bore you|pretend it"
     r"|keep you|go into|repeat|spoil|see (?:any|a|anything|why|much|how)|find (?:any|a|anything|fault)|spot (?:any|a|anything)|think of (?:any|a|anything)"
     r"|detect (?:any|a)|identify any|recommend \w{1,20}(?: \w{1,20}){0,4} (?:enough|more|highly)|speak highly|praise)"
+    r"|\bwould(?:n't| not) (?:\w{1,12} )?(?:recommend|suggest|advise|worry|bother|say|call|expect|be surprised|mind|hesitate|rule out|use|buy|trust|know)"
     r"|\bnot (?:going to|gonna) (?:lie|sugar-?coat|pretend)"
     r"|\bnot (?:\w{1,12} )?(?:legal|medical|financial|tax|investment|professional|therapeutic)(?: or \w{1,12})? (?:advice|counsel|opinion|guidance)"
     r"|\b(?:i am|i'm) (?:not an?|no) (?:\w{1,12} )?(?:lawyer|attorney|doctor|physician|accountant|expert|financial advis[eo]r|therapist|native speaker)[^.!?]{0,20}\bbut\b"
@@ -322,7 +349,7 @@ _IDIOM: Final = re.compile(
     r"|\bnao (?:posso|poderia|podemos|consigo) (?:deixar de|concordar mais|estar mais|evitar|esperar|senao)"
     r"|\bkan (?:ik )?(?:\w{1,8} )?(?:niet (?:wachten|genoeg|meer mee eens|anders)|alleen maar)|\bkan (?:jag )?inte (?:vanta|nog|lata bli|halla med)"
     r"|\bnie moge (?:sie doczekac|nie |sie nie|wyjsc)|\bne mohu (?:se dockat|nez)|\bnemohu (?:se dockat|nez|jinak)"
-    r"|не мог[ул]\w* (?:не |дождаться|нарадоваться|жаловаться)|не можу (?:не |дочекатися)|لا يسعني (?:الا|سوي)|لا استطيع (?:الا|ان اصف)"
+    r"|не мог[ул]\w* (?:не |дождаться|нарадоваться|жаловаться)|не можу (?:не |дочекатися)|لا يسعني (?:الا|سوي)\b|لا استطيع (?:الا|ان اصف)\b"
     r"|\bkhong the (?:khong|dong y hon|tuyet hon|cho doi)|\btidak (?:bisa|dapat) (?:tidak|lebih setuju|berhenti|menunggu)|\btidak sabar"
     r"|不能不|不得不|无法不|無法不|不能同意更多|不能再同意|忍不住|ずにはいられません|ざるを得|しか(?:ありません|できません)|지 ?않을 수 ?(?:가 )?없|수밖에 없|बिना नहीं रह"
     # "Without the logs I cannot tell exactly, but": the answer follows.
