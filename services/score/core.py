@@ -79,7 +79,7 @@ def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool) -> Me
 
 
 def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:
-    """(30,) style features of a response.
+    """(30,) style features of an answer without its reasoning.
 
     Raises:
         SignalError: if they cannot be made, or are too large for float16.
@@ -218,7 +218,8 @@ class ExchangeScorer:
         has_answer = answered(text.answer)
         measured = measure(self.signals, text, has_answer)
         embedded = is_drawn(id, policy.embed_share, "embed")
-        style = style_of(self.style, text.response) if embedded and has_answer else np.zeros(STYLE_WIDTH, np.float16)
+        spoken = text.spoken if embedded and has_answer else None
+        style = np.zeros(STYLE_WIDTH, np.float16) if spoken is None else style_of(self.style, spoken)
         kept = self._kept(id, policy.keep_text, measured)
         return _ExaminedExchange(received, text, has_answer, embedded, measured, style, kept)
 
@@ -287,7 +288,8 @@ def _flags(seen: _ExaminedExchange) -> tuple[Flag, ...]:
     flags = list(seen.received.flags)
     if seen.text.cut and "truncated" not in flags:
         flags.append("truncated")
-    return (*flags, *(() if seen.answered else (NO_RESPONSE,)))
+    spoken = seen.answered and seen.text.spoken is not None
+    return (*flags, *(() if spoken else (NO_RESPONSE,)))
 
 
 def _by_route(rows: Sequence[ScoredRow]) -> list[ScoredRow]:

@@ -157,7 +157,7 @@ RULES: Final = (
         r"\b(?:question|this|it|that) (?:cannot|can't|can not) be answered\b"
         r"|^.{0,80}\b(?:subjective|depends? on (?:\w{1,12} ){0,2}(?:personal|individual)).{0,140}$",
     ),
-    RefusalRule("letter", -6.0, 0.0, r"^\W{0,4}(?:(?:subject|dear|title|to whom)\b|(?:re|date|from|to) ?:)"),
+    RefusalRule("letter", -6.0, 0.0, r"^\W{0,4}(?:subject|dear|title|to whom|re|date|from|to)\b"),
     RefusalRule("quote", -3.5, 0.0, r"^[\"'>]"),
     RefusalRule(
         "filtered",
@@ -369,7 +369,7 @@ def _opening_log_odds(opening: str) -> float:
     early = _OPENING_RULES.found(opening[:_EARLY])
     total += sum(_EARLY_WEIGHT.get(name, 0.0) for name in sorted(early))
     if found & _TONGUES:
-        total += TONGUE
+        total += TONGUE - ("letter" in found) * _WEIGHT["letter"]  # "to", "re" and "from" are words of many languages
         total += TONGUE_EARLY if _OPENING_RULES.found(opening[:_TONGUE_EARLY]) & _TONGUES else 0.0
     return total
 
