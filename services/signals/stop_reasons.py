@@ -141,10 +141,7 @@ def _key(value: str) -> str:
 
 
 _MEANINGS: Final[Mapping[str, Meaning]] = {
-    _key(value): meaning
-    for reasons in STOP_REASONS.values()
-    for meaning, values in reasons
-    for value in values.split()
+    _key(value): meaning for reasons in STOP_REASONS.values() for meaning, values in reasons for value in values.split()
 }
 _FILTER_CODES: Final = frozenset(_key(value) for values in FILTER_ERRORS.values() for value in values.split())
 

@@ -171,11 +171,20 @@ FILTERS: dict[str, tuple[int, Any]] = {
             "provider_specific_fields": {"innererror": {"code": "ResponsibleAIPolicyViolation"}},
         },
     ),
-    "filter-litellm-500": (500, {"message": "litellm.ContentPolicyViolationError: the prompt was blocked", "code": "500"}),
+    "filter-litellm-500": (
+        500,
+        {"message": "litellm.ContentPolicyViolationError: the prompt was blocked", "code": "500"},
+    ),
     "filter-openai": (400, {"message": "Invalid prompt", "type": "invalid_request_error", "code": "invalid_prompt"}),
     "filter-openrouter": (403, {"code": 403, "message": "Forbidden", "metadata": {"reasons": ["violence"]}}),
-    "filter-anthropic": (400, {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"}),
-    "filter-dashscope": (400, {"code": "data_inspection_failed", "message": "Input data may contain inappropriate content."}),
+    "filter-anthropic": (
+        400,
+        {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"},
+    ),
+    "filter-dashscope": (
+        400,
+        {"code": "data_inspection_failed", "message": "Input data may contain inappropriate content."},
+    ),
     "filter-in-200": (200, {"code": "content_policy_violation", "message": "no"}),
 }
 """Mode -> status and error of a request that a filter stopped."""
@@ -234,7 +243,9 @@ MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
         "Here is", choice={"finish_reason": "error", "error": {"code": 502, "message": "upstream died"}}
     ),
     "swallowed": lambda self, body, number: self.say(SWALLOWED),
-    "cut-reasoning": lambda self, body, number: self.say("<think>I cannot help with", choice={"finish_reason": "length"}),
+    "cut-reasoning": lambda self, body, number: self.say(
+        "<think>I cannot help with", choice={"finish_reason": "length"}
+    ),
     "reasoning-field": lambda self, body, number: self.say(None, reasoning_content="I cannot help with this."),
     "function-call": lambda self, body, number: self.say(None, function_call={"name": "f", "arguments": "{}"}),
     "streams": _streams_when_omitted,
