@@ -103,11 +103,14 @@ _FILTER_MESSAGE: Final = re.compile(
     r"(?:safety system|content[ _-]filter|guardrail|moderation|safety (?:filter|setting|polic))"
     r"|flagged (?:as|for) (?:potentially )?(?:violat|harm|unsafe|sexual|violen|hate|harass|self|illicit)"
     r"|(?:input|prompt|content|request|message|output)s? (?:was|were|is|has been|got) (?:flagged|moderated)"
-    r"|requires moderation|moderation policy|violated? (?:the |a )?guardrail|guardrail (?:violation|intervened|blocked)"
+    r"|requires moderation|moderation policy|violated? (?:the |a )?guardrail|guardrail (?:violation|intervened"
+    r"|blocked)"
     r"|violat(?:es?|ed|ing|ion of) (?:\w{1,20}(?:'s)? ){0,3}(?:usage|content|acceptable use|safety)"
     r" (?:polic|guideline|rule|term)"
-    r"|content[ _-]filter(?:ing)? (?:polic|was triggered|triggered|blocked|stopped|flagged)|trigger\w{0,3} .{0,40}content[ _-]filter"
-    r"|output blocked by content|(?:data|input|prompt|output) (?:may )?contains? (?:inappropriate|prohibited|sensitive) content",
+    r"|content[ _-]filter(?:ing)? (?:polic|was triggered|triggered|blocked|stopped|flagged)"
+    r"|trigger\w{0,3} .{0,40}content[ _-]filter"
+    r"|output blocked by content|(?:data|input|prompt|output) (?:may )?contains? (?:inappropriate|prohibited"
+    r"|sensitive) content",
     re.IGNORECASE,
 )
 _LONGEST_MESSAGE: Final = 4000

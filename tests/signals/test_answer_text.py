@@ -1,4 +1,4 @@
-"""What is the answer and what is reasoning, in every form that models and servers mark it; and texts about the marks."""
+"""What is the answer and what is reasoning, in every form of marking it; and texts about the marks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ MARKED = {
     "headed": f"## Reasoning\n{THOUGHT}\n\n## Final Answer\n{ANSWER}",
     "thought and final answer": f"Thought: {THOUGHT}\nFinal Answer: {ANSWER}",
     "Ollama": f"Thinking...\n{THOUGHT}\n...done thinking.\n\n{ANSWER}",
-    "details": f'<details type="reasoning" done="true">\n<summary>Thought for 5 seconds</summary>\n> {THOUGHT}\n</details>\n{ANSWER}',
+    "details": f'<details type="reasoning" done="true">\n<summary>Thought for 5 seconds</summary>\n> {THOUGHT}\n'
+    f"</details>\n{ANSWER}",
     "quotation": f"*Thinking...*\n\n> {THOUGHT}\n> So be it.\n\n{ANSWER}",
     "template's token first": f"<|im_start|>assistant\n<think>{THOUGHT}</think>{ANSWER}",
     "invisible characters first": f"\ufeff\u200b<think>{THOUGHT}</think>{ANSWER}",

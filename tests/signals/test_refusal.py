@@ -62,7 +62,7 @@ REFUSALS = {
     "passive": "Your request cannot be fulfilled.",
     "no intention": "I have no intention of helping with that.",
     "only": "I can only help with questions about your order.",
-    "full width": "\uff29 \uff43\uff41\uff4e\uff4e\uff4f\uff54 \uff48\uff45\uff4c\uff50 \uff57\uff49\uff54\uff48 \uff54\uff48\uff41\uff54.",
+    "full width": "".join(chr(ord(c) + 0xFEE0) if c != " " else c for c in "I cannot help with that."),
     "filter notice": "The response was filtered due to the prompt triggering our content management policy.",
     "bracketed notice": "[Content removed by moderation]",
 }

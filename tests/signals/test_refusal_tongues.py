@@ -1,5 +1,6 @@
 """Refusals in other languages than English, and helpful answers in them whose words only sound like one."""
 
+# ruff: noqa: RUF001 -- texts of many scripts
 from __future__ import annotations
 
 import unicodedata

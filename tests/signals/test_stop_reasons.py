@@ -1,4 +1,4 @@
-"""What vendors say of an end, as live traffic and evaluations read it: withheld, a limit, something broken, ordinary."""
+"""What vendors say of an end, as live traffic and evaluations read it: withheld, a limit, broken, ordinary."""
 
 from __future__ import annotations
 
