@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_EXACT: Final = (
+_EXACT: Final = re.compile(
     r"exact\w*|for (?:sure|certain)|precise\w*|with (?:\w+ )?(?:certainty|confidence)|definitively|100 ?%|sure"
-    r"|certain|specific\w*|genau"
+    r"|certain|genau"
     r"|sicher|mit (?:sicherheit|bestimmtheit)|exactement|precisement|avec (?:certitude|precision)|exactamente"
     r"|con (?:certeza|exactitud|seguridad|certezza|precisione)"
     r"|exatamente|com (?:certeza|exatidao|precisao)|esattamente|precies|met zekerheid|dokladnie|z pewnoscia|exakt"
     r"|sakert|nojaktigt|точно|наверняка|tam olarak|kesin\w*"
     r"|chinh xac|pasti|tepat|persis|确切|准确|具体|精确|確切|準確|正確|はっきり|確実|正確|정확\w*|확실\w*|بالضبط"
-    r"|بدقة|سبب"
+    r"|بدقة|سبب",
+    re.IGNORECASE,
 )
-_BUT: Final = (
+_BUT: Final = re.compile(
     r"\b(?:but|however|though|yet|aber|doch|jedoch|mais|cependant|pero|sin embargo|mas|porem|ma|pero'|tuttavia|maar"
-    r"|men|ale|no?|но|однако|але|ama|ancak|fakat"
-    r"|nhung|tapi|tetapi|namun)\b|但|不过|不過|が,|が\W|ですが|지만|لكن|ولكن|लेकिन|परंतु"
+    r"|men|ale|но|однако|але|ama|ancak|fakat"
+    r"|nhung|tapi|tetapi|namun)\b|但|不过|不過|が,|が\W|ですが|지만|لكن|ولكن|लेकिन|परंतु",
+    re.IGNORECASE,
 )
 _IDIOM: Final = re.compile(
     # What nobody could do better, wait for, or say strongly enough.
@@ -61,17 +63,18 @@ _IDIOM: Final = re.compile(
     r"|\bkhong the (?:khong|dong y hon|tuyet hon|cho doi)|\btidak (?:bisa|dapat) (?:tidak|lebih setuju|berhenti"
     r"|menunggu)|\btidak sabar"
     r"|不能不|不得不|无法不|無法不|不能同意更多|不能再同意|忍不住|ずにはいられません|ざるを得|しか(?:ありません"
-    r"|できません)|지 ?않을 수 ?(?:가 )?없|수밖에 없|बिना नहीं रह"
-    # "Without the logs I cannot tell exactly, but": the answer follows.
-    rf"|[^.!?]{{0,120}}(?:\b(?:not|cannot|can't|couldn't|unable|nicht|kein\w*|pas|no|nao|non|niet|geen|nie|inte|ikke"
-    rf"|khong|tidak|mam|mem)\b|не |无法|無法|不能|ません|수 ?없|لا |नही)"
-    rf"[^.!?]{{0,60}}?(?:{_EXACT})[^.!?]{{0,120}}?(?:{_BUT})"
-    rf"|[^.!?]{{0,80}}(?:{_EXACT})[^.!?]{{0,60}}?(?:kann ich (?:\w{{1,10}} )?nicht|ません|수 ?없\w*|mam\w*|mem\w*"
-    rf"|नही)[^.!?]{{0,60}}?(?:{_BUT})"
-    rf"|\bwithout (?:\w{{1,16}} ){{1,8}}(?:i|we) (?:cannot|can't|couldn't|won't be able to"
-    rf"|am unable to)\b[^.!?]{{0,120}}?\b(?:but|however|though|yet)\b",
+    r"|できません)|지 ?않을 수 ?(?:가 )?없|수밖에 없|बिना नहीं रह",
     re.IGNORECASE,
 )
+
+
+_UNABLE: Final = re.compile(
+    r"\b(?:not|cannot|can't|couldn't|unable|nicht|kein\w{0,2}|pas|no|nao|non|niet|geen|nie|inte|ikke|khong|tidak)\b|не "
+    r"|无法|無法|不能|ません|수 ?없|لا |नही|(?:mam|mem|miyor\w*|meyec\w*)\b",
+    re.IGNORECASE,
+)
+_WITHOUT: Final = re.compile(r"\bwithout \w{1,16} ", re.IGNORECASE)
+_SENTENCE: Final = re.compile(r"[^.!?]+")
 
 
 def without_idioms(opening: str) -> str:
@@ -79,5 +82,16 @@ def without_idioms(opening: str) -> str:
 
     >>> without_idioms("i couldn't agree more! two edits: ...")
     'i  ! two edits: ...'
+    >>> without_idioms("without the logs i cannot say exactly why, but a full disk is usual.")
+    ' but a full disk is usual.'
     """
-    return _IDIOM.sub(" ", opening)
+    return _SENTENCE.sub(_without_hedge, _IDIOM.sub(" ", opening))
+
+
+def _without_hedge(sentence: re.Match[str]) -> str:
+    """A sentence without "I cannot tell exactly, but": the answer follows."""
+    text = sentence[0]
+    unable = _UNABLE.search(text)
+    hedge = unable and (_EXACT.search(text) or _WITHOUT.search(text, 0, unable.start()))
+    turn = _BUT.search(text, max(unable.end(), hedge.end())) if unable and hedge else None
+    return " " + text[turn.start() :] if turn else text
