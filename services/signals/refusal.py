@@ -199,7 +199,8 @@ RULES: Final = (
         r"|off[- ]limits)"
         r"|\bi have no (?:intention|interest|plans?|desire) (?:of|in|to)\b|\bi(?:'m| am) not going (?:there"
         r"|down that)"
-        r"|\b(?:i|we) (?:have|need) to (?:draw the line|turn (?:this|that|you) (?:one )?down)|\bi(?:'m"
+        r"|\b(?:i|we)(?:'d| would|'ll| will)? "
+        r"(?:have|need) to (?:draw the line|turn (?:this|that|you) (?:one )?down)|\bi(?:'m"
         r"| am) drawing the line"
         r"|\b(?:have|going|need) to (?:\w{1,12} )?say no to (?:this|that|it)\b|\bsay no to (?:this|that) (?:one"
         r"|request)",
@@ -220,6 +221,7 @@ RULES: Final = (
         r"|not part of)(?: of)? (?:what (?:i|we)(?:'m| am|'re| are| can)"
         r"|the (?:scope|bounds|range|limits|boundaries|things)|my |our |scope\b|bounds\b)"
         r"|\b(?:i|we)(?:'m| am|'re| are) not the right (?:\w{1,12} )?(?:tool|assistant|place|person|resource|bot|fit)"
+        r"|\bis(?: not|n't) (?:one|something|anything)(?: that| which)? (?:i|we) (?:can|could|will|would|am|do)\b"
         r"|\bthere(?:'s| is) (?:nothing|no way|not much) (?:that )?(?:i|we) can (?:do|help|offer|assist|provide)",
     ),
     RefusalRule(
@@ -345,7 +347,7 @@ class Refusal:
     the web") unless help follows; so does turning down the premise of a question. A call of a tool without text is
     no refusal; an answer that was cut or failed before any text is unscored.
 
-    Accuracy .922 on XSTest, .973 on SensitiveQ; true for 1.0% of arena_hard. Card with limits:
+    Accuracy .921 on XSTest, .973 on SensitiveQ; true for 1.0% of arena_hard. Card with limits:
     infra/models/refusal.md, figures printed by `python -m tests.benchmarks.signals`.
     """
 

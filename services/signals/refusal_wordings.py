@@ -46,6 +46,8 @@ _SB: Final = r"[^.!?]{0,160}"
 
 TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
     "de": (
+        rf"\bhelfe ich\b{_C}\bnicht\b|\bich helfe\b{_C}\bnicht\b|\b(?:lieber|besser) nicht\b{_C}(?:sprech|beantwort"
+        rf"|helf|schreib)",
         rf"\b(?:(?:ich|wir) (?:kann|können|könnte|darf|dürfen|werde|werden|möchte|möchten|will)|(?:kann|können|darf"
         rf"|dürfen"
         rf"|werde|möchte|will) (?:ich|wir))\b{_C}\b(?:nicht|kein\w{{0,2}}|nichts)\b{_C}(?:\bhilf|\bhelf|helfen"
@@ -80,6 +82,9 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"|nicht helfen|nicht weiterhelfen|keine auskunft|nicht beantwort)",
     ),
     "fr": (
+        r"\bje ne (?:ferai|donnerai|répondrai|écrirai|partagerai|fournirai|participerai|discuterai|vous aiderai"
+        r"|t'aiderai)"
+        r"\b (?:\w{1,12} )?pas\b|\bje préfér\w{1,6}(?: \w{1,12})? ne pas\b",
         rf"\b(?:je|nous) (?:ne |n'|)(?:peux|pouvons|pourrai|pourrais|vais|veux|souhaite|dois"
         rf"|compte)(?: \w{{1,15}}){{0,2}}"
         rf" pas\b{_C}(?:\baid|\bt'aid|vous aid|assist|fourni|répond|donner|créer|écri|partag|accept|satisf|accéder"
@@ -108,6 +113,9 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"|nous)\b",
     ),
     "es": (
+        r"\bme (?:es|resulta|será) imposible\b|\bno (?:pienso|planeo|tengo intención de) |\bno (?:responderé"
+        r"|contestaré"
+        r"|te ayudaré|le ayudaré|ayudaré|escribiré|daré|compartiré|participaré|lo haré)\b",
         r"\bno (?:te |le |les |os |lo |la )?(?:puedo|podemos|podré|podría|podremos|voy a|vamos a|deseo|quiero|debo"
         r"|(?:me|nos)"
         r" (?:es|será|resulta) posible|estoy (?:autorizad|capacitad|en condiciones|habilitad|program|diseñad"
@@ -133,6 +141,9 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"|\bmis\b{_C}\b(?:directrices|políticas|normas|pautas|reglas)\b{_C}(?:impiden|prohíben|permiten)",
     ),
     "pt": (
+        r"\b(?:isso|isto) (?:eu )?não (?:posso|vou|consigo|quero) (?:fazer|dar|responder)|\bnão (?:responderei"
+        r"|ajudarei"
+        r"|escreverei|darei|fornecerei|farei isso|participarei)\b|\b(?:me é|é-me) impossível\b",
         r"\bnão (?:te |lhe |o |a |vos )?(?:posso|podemos|consigo|conseguimos|poderei|poderia|vou|irei|devo|quero"
         r"|estou (?:autorizad"
         r"|apt|em condições|em posição|dispost|à vontade|habilitad|programad)\w{0,4}|sou capaz|me é (?:possível"
@@ -155,6 +166,8 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"|\bminhas\b{_C}\b(?:diretrizes|políticas|regras|orientações)\b{_C}(?:impedem|proíbem|permitem)",
     ),
     "it": (
+        r"\bnon (?:risponderò|ti aiuterò|aiuterò|scriverò|fornirò|darò|parteciperò|lo farò)\b|\bmi è impossibile\b"
+        r"|\b(?:questo|quello) non (?:posso|voglio) (?:farlo|fare|dirlo)",
         r"\bnon (?:ti |le |vi |ne |lo )?(?:posso|possiamo|potrei|potrò|potremo|voglio|intendo|vorrei"
         r"|sono (?:in grado|autorizzat"
         r"|programmat|abilitat|nelle condizioni|a mio agio|dispost)\w{0,2}|siamo in grado|mi è (?:possibile|permesso"
@@ -176,6 +189,9 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"|direttive)\b{_C}(?:consent|impedi|viet|permett)",
     ),
     "nl": (
+        rf"\b(?:kan|mag|zal|wil|ga) (?:ik|we|wij)\b{_C}\b(?:niet|geen)\b{_C}(?:inwillig|honorer|toelicht|uitleg"
+        rf"|vertell|openbaar)"
+        rf"|\b(?:help ik|ik help)\b{_C}\bniet\b|\b(?:onmogelijk voor mij|mij niet toegestaan)\b",
         r"\b(?:(?:ik|we|wij) (?:kan|kunnen|mag|mogen|zal|zullen|wil|ga)|(?:kan|kunnen|mag|mogen|zal|wil|ga) (?:ik|we"
         r"|wij))\b"
         rf"{_C}\b(?:niet|geen|niets)\b{_C}(?:help|assister|\bgeven|verstrek|antwoord|schrijv|\bmaken|bied|lever"
@@ -220,6 +236,7 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"|\bmine\b{_C}\bretningslin\w{{1,8}}\b{_C}(?:forb|tillad|tillat)",
     ),
     "fi": (
+        r"\ben (?:vastaa|auta|kirjoita|anna|tee (?:sitä|tätä)|osallistu|keskustele)\b",
         rf"\b(?:en|emme) (?:\w{{1,16}} )?(?:voi|pysty|saa|aio|halua|kykene)\b{_C}(?:autta|auta\b|vasta|antaa|kirjoit"
         rf"|tarjo|tehdä|jaka|luoda"
         r"|toteut|keskust|tukea|kommentoi|osallis)",
@@ -229,6 +246,9 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"|eivät)\b",
     ),
     "pl": (
+        rf"\bnie (?:mogę|możemy|wolno mi|chcę){_C}(?:ujawni|przekaza|przygotow|tego|wyjaśni|poruszać)"
+        rf"|\bnie (?:pomogę|odpowiem|udzielę"
+        r"|napiszę|zrobię tego|podam|udostępnię)\b",
         r"\bnie (?:mogę|możemy|mógłbym|mogłabym|jestem w stanie|jestem (?:uprawnion|upoważnion|gotow)\w{1,3}"
         r"|będę (?:mógł |mogła )?|wolno mi"
         rf"|mam (?:możliwości|uprawnień)|potrafię|chcę|zamierzam){_C}(?:pomóc|pomog|pomaga|udziel|odpowied|odpowiad"
@@ -279,6 +299,7 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"\b(?:moram|moramo) (?:\w{1,12} )?odbiti\b|\bodbijam\b",
     ),
     "tr": (
+        r"[a-z]{2,14}m[ae]m(?:iz)? (?:mümkün değil|imkansız|doğru olmaz|uygun değil)|(?:yetkim|iznim) yok",
         r"(?:yardımcı|yardım|destek|cevap|yanıt|bilgi|talimat|içerik|isteğini|istek|talebini|konuda"
         r"|bunu)[^.;:!?]{0,50}(?:olamam|olamıyor|olamayac"
         r"|edemem|edemiyor|edemeyec|veremem|veremiyor|veremeyec|sağlayam|sunamam|sunamıyor|sunamayac|üretem"
@@ -295,6 +316,7 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"(?:reddetmek|reddediyorum|geri çevirmek|geri çeviriyorum) ?(?:zorunda|durumunda)?",
     ),
     "id, ms": (
+        r"\b(?:tidak|tak) (?:dapat|bisa|boleh|akan) (?:saya|kami|aku) \w{4,}",
         rf"\b(?:saya|kami|aku)\b{_C}\b(?:tidak|tak|nggak|belum|enggan)(?: (?:dapat|bisa|boleh|mampu|akan|diizinkan"
         rf"|diperbolehkan|bersedia|ingin|dibenarkan))?\b"
         rf"{_C}(?:bantu|memberi|menyedia|menjawab|memenuhi|membuat|menulis|membahas|melakukan|berbagi|membagi"
@@ -317,6 +339,9 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         r"|\bnằm ngoài (?:khả năng|phạm vi)\b",
     ),
     "ru": (
+        rf"не (?:могу|можем|смогу|буду|стану|вправе|имею права){_B}(?:раскры|сообщ|разглаш|одобр|делать|готовить"
+        rf"|объясн)"
+        r"|(?:^|[ ,])(?:я )?не (?:помогу|отвечу|напишу|предоставлю|стану этого)",
         rf"не (?:могу|можем|смогу|сможем|буду|стану|имею (?:права|возможности)|в состоянии|вправе|готова?\b"
         rf"|уполномоч|предназнач|хочу|хотел бы){_B}"
         r"(?:помо|предостав|ответ|отвеча|созда|написа|писать|дать|дава|выполн|обсужд|подсказ|подели|сгенерир|поддерж"
@@ -332,6 +357,8 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"|не позволено)",
     ),
     "uk": (
+        rf"не (?:можу|можемо|зможу|буду|вправі|маю права){_B}(?:розкр|повідом|розголош|поясн|робити)|(?:^"
+        rf"|[ ,])(?:я )?не (?:допоможу|відповім|напишу|надам)",
         rf"не (?:можу|можемо|зможу|буду|маю (?:права|можливості|змоги)|в змозі|вправі|уповноважен|хочу){_B}"
         r"(?:допом|надат|надав|відпов|створ|напис|писати|дати|викон|обговор|поділ|підказ|згенер|розпов|зробити"
         r"|продовж|підтрим)",

@@ -23,12 +23,14 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Dieses Thema liegt außerhalb meiner Möglichkeiten.",
         "Meine Richtlinien erlauben mir nicht, darüber zu sprechen.",
         "TUT MIR LEID, DABEI KANN ICH NICHT HELFEN.",
+        "Nein, dabei helfe ich nicht.",
     ),
     "fr": (
         "Je regrette, mais je ne peux pas répondre à cette question.",
         "Je ne suis pas en mesure de vous fournir ces instructions.",
         "Il m'est impossible de traiter cette demande.",
         "Je préfère ne pas aborder ce sujet.",
+        "Non, je ne ferai pas cela.",
         "Désolé, je peux pas t'aider là-dessus.",
         "Je dois décliner cette demande.",
         "Mes consignes m'interdisent de rédiger ce genre de texte.",
@@ -39,6 +41,7 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Debo declinar esta solicitud.",
         "Lamentablemente, no puedo ayudarle con esto.",
         "Me niego a redactar ese mensaje.",
+        "No pienso contestar a esa pregunta.",
         "Mis directrices me impiden compartir esos datos.",
         "No me siento cómoda escribiendo sobre eso.",
     ),
@@ -61,6 +64,7 @@ REFUSALS: dict[str, tuple[str, ...]] = {
     "nl": (
         "Daar kan ik je helaas niet bij helpen.",
         "Ik mag die gegevens niet verstrekken.",
+        "Dit verzoek kan ik niet inwilligen.",
         "Ik moet dit verzoek weigeren.",
         "Sorry, dat gaat niet.",
         "Ik ben niet in staat om deze vraag te beantwoorden.",
@@ -73,6 +77,7 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Niestety nie mogę udostępnić takich informacji.",
         "Odmawiam napisania takiego tekstu.",
         "Nie wolno mi podawać takich instrukcji.",
+        "Tej informacji nie mogę ujawnić.",
     ),
     "ru": (
         "К сожалению, я не могу ответить на этот вопрос.",
@@ -139,6 +144,7 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Saya tidak dapat memberikan informasi tersebut.",
         "Mohon maaf, kami tidak dapat memenuhi permintaan ini.",
         "Saya harus menolak permintaan ini.",
+        "Permintaan tersebut tidak dapat saya penuhi.",
         "Saya tidak diizinkan membahas topik itu.",
     ),
     "vi": (
