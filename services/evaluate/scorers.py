@@ -9,7 +9,7 @@ import base64
 import codecs
 import unicodedata
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from schemas import exchange
 from schemas.identity import Model
@@ -138,7 +138,7 @@ def _filtered(answer: SuiteAnswer) -> bool:
 def _response_of(answer: SuiteAnswer) -> exchange.Answer:
     """The answer as live traffic has it, with what the endpoint put beside its stop reason."""
     beside = openai_chat.beside_stop(answer.raw)
-    calls = ({},) if answer.tool_calls else None
+    calls: tuple[Any, ...] | None = ({},) if answer.tool_calls else None
     return exchange.Answer(
         content=answer.text, finish_reason=answer.finish_reason, refusal=answer.refusal, tool_calls=calls, **beside
     )
