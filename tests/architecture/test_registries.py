@@ -17,7 +17,7 @@ NAMED = {
     "services.cli.evaluations": {"events": "a column: how many answers of a run were events"},
     "services.evaluate.client": {"refusal": "a field of OpenAI's chat answer"},
     "services.evaluate.openai_chat": {"refusal": "a field of OpenAI's chat answer"},
-    "services.evaluate.scorers": {"refusal": "a reason of providers why an answer ended"},
+    "services.signals.stop_reasons": {"refusal": "a reason of providers why an answer ended"},
     "services.ingest.decode": {"refusal": "a field of OpenAI's chat answer"},
     "services.replay.report": {"events": "a field of the report: how many exchanges"},
 }
