@@ -73,11 +73,10 @@ def answered(answer: Answer) -> bool:
         return True
     if answer.error or answer.finish_reason == "error":
         return False
-    if (answer.text or "").strip() or answer.declined is not None or answer.calls or has_call(answer):
+    if (answer.text or "").strip() or answer.declined is not None or has_call(answer):
         return True
     silent = answer.content is not None or answer.finish_reason is not None
-    parts = isinstance(answer.content, tuple) and len(answer.content) > 0  # reasoning or media, and not a word
-    return silent and stop == "ordinary" and not parts and not is_elsewhere(answer)
+    return silent and stop == "ordinary" and not is_elsewhere(answer)
 
 
 def model_of(text: ScoredText) -> Model:

@@ -365,7 +365,7 @@ class Refusal:
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability of a refusal."""
         answer = text.answer
-        if stop_of(answer) == "withheld" or (answer.refusal or "").strip():
+        if stop_of(answer) == "withheld" or (answer.declined or "").strip():
             return Measurement(True, 0.99)
         spoken = text.spoken
         if spoken is None:

@@ -255,14 +255,15 @@ _ELSEWHERE: Final = ("audio", "images", "reasoning_content", "reasoning", "think
 
 
 def is_elsewhere(answer: Answer) -> bool:
-    """Whether what was generated stands in a field that no signal reads: audio, images, or reasoning alone."""
+    """Whether what was generated stands where no signal reads: in audio, images, or reasoning alone."""
     beside = answer.__pydantic_extra__ or {}
-    return any(beside.get(name) for name in (*_ELSEWHERE, "reasoning_details"))
+    parts = isinstance(answer.content, tuple) and len(answer.content) > 0 and not (answer.text or "").strip()
+    return parts or any(beside.get(name) for name in (*_ELSEWHERE, "reasoning_details"))
 
 
 def has_call(answer: Answer) -> bool:
-    """Whether the answer calls a tool, by `tool_calls` or by the older field `function_call`."""
-    return bool(answer.tool_calls) or isinstance((answer.__pydantic_extra__ or {}).get("function_call"), Mapping)
+    """Whether the answer calls a tool, in whatever form."""
+    return bool(answer.calls)
 
 
 def says_why(answer: Answer) -> bool:
