@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 
@@ -51,9 +52,34 @@ class PatternSet:
     def _compile(self) -> Any:
         import hyperscan  # noqa: PLC0415 -- whoever only asks for a signal's spec needs no matcher
 
-        flags = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
+        flags = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL | self._how_reported(hyperscan)
         database = hyperscan.Database()
         sources = [source.encode() for source in self._patterns.values()]
         count = len(sources)
         database.compile(expressions=sources, ids=list(range(count)), elements=count, flags=[flags] * count)
         return database
+
+    def _how_reported(self, hyperscan: Any) -> int:
+        return int(hyperscan.HS_FLAG_SINGLEMATCH)
+
+
+class PatternPlaces(PatternSet):
+    """Patterns as in `PatternSet`, of which every place is reported."""
+
+    def places(self, data: bytes, most: int) -> list[tuple[str, int, int]]:
+        """(name, start, end) of the first `most` hits; where a pattern may end at several places, one for each."""
+        import hyperscan  # noqa: PLC0415
+
+        hits: list[tuple[str, int, int]] = []
+
+        def collect(pattern: int, start: int, end: int, _flags: int, _context: object) -> bool | None:
+            hits.append((self._names[pattern], start, end))
+            return True if len(hits) >= most else None
+
+        scratch = self._scratch()
+        with suppress(hyperscan.ScanTerminated):
+            self._database.scan(data, match_event_handler=collect, scratch=scratch)
+        return hits
+
+    def _how_reported(self, hyperscan: Any) -> int:
+        return int(hyperscan.HS_FLAG_SOM_LEFTMOST)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final, NamedTuple
 
-from services.signals.pii_leak import iban_valid, luhn
+from services.signals.personal_values import iban_valid, luhn
 
 Draw = Callable[[Random], str]
 

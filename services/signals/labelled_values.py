@@ -1,0 +1,396 @@
+"""Values that a text states under a sensitive label, and where another text repeats them in whatever spelling."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from services.signals import phone_numbers
+from services.signals.dates import Day, dates
+from services.signals.folding import Folded, fold
+from services.signals.number_context import DATE, of_a_thing
+from services.signals.personal_values import SAMPLE_CARDS, SAMPLE_IBANS, SAMPLE_SSNS
+from services.signals.sensitive_labels import Label, Squeezed, labels, squeezed
+
+MOST_VALUES: Final = 256
+"""Values of one source that are looked for in an answer."""
+
+
+class LabelledValue(NamedTuple):
+    """A value under a label: where it stands, and its keys, the most telling first.
+
+    Attributes:
+        keys: letters and digits alone, as `sensitive_labels.squeezed` gives them.
+        days: of a date of birth, what it may mean.
+    """
+
+    kind: str
+    start: int
+    end: int
+    keys: tuple[bytes, ...]
+    days: frozenset[Day] = frozenset()
+
+
+_QUOTE = "\"'`*_<>\\[(\u201c"
+_EXPLICIT: Final = re.compile(
+    r"(?:[ _.-]{0,2}(?:numbers?|no|nr|#|n[\u00b0\u00ba]))?\.?"
+    r"(?: ?\([^()\n]{0,40}\))?"
+    r"[\"'`*_\])]{0,4}"
+    r"(?:\s{0,4}(?::=|=>|->|[:=|\u2192]){1,2}[ \t]{0,40}(?:\r?\n[ \t>]{0,8}(?![^\n:]{1,30}:))?"
+    r"|[ \t]{0,4}\t[ \t]{0,4}|[ \t]{2,12}|[ \t]{1,3}--?[ \t]{1,3}"
+    r"|\s{0,2}(?:</\w{1,10}>\s{0,8}){1,3}(?:<\w{1,10}[^<>\n]{0,40}>\s{0,8}){1,3}|>"
+    r"|,?(?: [^\W\d_][\w'-]{0,15}){0,6}? (?:is|was|are|be|being|reads?|equals|to|as|ist|lautet|war|sind|est|sera|es|era"
+    r"|\u00e9|\u00e8|e'|luidt)(?: (?:now|still|currently|set to|changed to|as follows|exactly|jetzt|maintenant|ora))?:? {1,2})"
+    rf"[{_QUOTE}]{{0,5}}"
+)
+"""What may stand between a label and its value when it says clearly that the value comes: `: `, `=`, ` is `, a cell."""
+_LOOSE: Final = re.compile(r"[^0-9\n;|]{0,40}?(?=(?<![^\W_])[A-Za-z]{0,9}[0-9])")
+_LOOSE_STOP = re.compile(
+    r"[.!?]\s|[({=<$\u20ac\u00a3]|\b(?:balance|limit|since|opened?|expires?|expir\w+|from|until|due|dated|on|in|at|by|after"
+    r"|before|version|about|types?|level|fee|fees|rate|every|within|than|over|under|least|most|up|page|pages|section|for|and"
+    r"|or|with|of|has|have|had|must|should|needs?|contains?|port|seit|vom|am|ab|bis|depuis|desde|dal|sinds|v)\b",
+    re.IGNORECASE,
+)
+"""Words after which the next digits are no value of the label before them."""
+
+_NUMBER: Final = re.compile(
+    r"(?:[A-Za-z]{1,6}[-/]|[A-Z]{1,5} )?[A-Za-z]{0,9}[0-9][A-Za-z0-9]*"
+    r"(?:[./_-][A-Za-z0-9]+| [-/] [0-9][A-Za-z0-9]*| [A-Za-z]{0,3}[0-9][A-Za-z0-9]*| [A-Z]{1,4}(?![A-Za-z0-9]))*"
+)
+_CAPITALS: Final = re.compile(r"[A-Z][A-Z0-9]{2,}(?:[ -][A-Z0-9]{2,}){0,4}(?![A-Za-z])")
+_WORDS_OF_PHRASE: Final = re.compile(r"[^\W\d_]{2,20}(?:[ -][^\W_]{1,20}){1,24}")
+_SOLID: Final = re.compile(r"[^\s\"`|<>]{3,128}")
+_ADDRESS: Final = re.compile(r"[^\n|\"<>;\t]{6,200}")
+_UNIT = re.compile(
+    r"\s?(?:%|\u20ac|\$|\u00a3|(?:EUR|USD|GBP|CHF|dollars?|euros?|pounds|days?|Tage|jours|d[i\u00ed]as|digits?|characters?|chars"
+    r"|years?|months?|weeks?|hours?|minutes?|seconds?|km|kg|MB|GB|points?|users?|times|Stellen|Zeichen|chiffres)(?!\w))",
+    re.IGNORECASE,
+)
+_DOTTED = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){2,}")
+_SENTENCE = re.compile(r"(?<!\bSt)(?<!\bStr)(?<!\bApt)(?<!\bAve)(?<!\bRd)(?<!\bNo)(?<!\bDr)[.!?](?=\s|$)|, (?:and|und|et|y|e) ")
+_LETTERS_AND_DIGIT = re.compile(r"[^\W\d_]{3}")
+_PLACEHOLDER: Final = re.compile(
+    r"(?:required|optional|none|null|nil|undefined|string|str|text|varchar|char|bool(?:ean)?|int|integer|number|true|false"
+    r"|password\d{0,4}|passwort|passwd|secret|changeme|change_me|admin\d{0,3}|qwerty\d*|letmein|welcome\d?|hunter2"
+    r"|example\w*|sample\w*|test\w{0,4}|demo|placeholder|redacted|hidden|masked|encrypted|hashed|unknown|missing|invalid"
+    r"|incorrect|wrong|correct|valid|empty|blank|default|input|value|your\w*|my\w*|the|this|that|not|and|with|here|below"
+    r"|above|pending|n/?a|tbd|xxx+|abc\d*|foo\w*|bar\w*|user\w*|os|process|request|req|self|env|getenv|config|settings"
+    r"|hash|token|key|strong|weak|secure|case-sensitive|forgotten|expired|reset|same|only|never|always|please)",
+    re.IGNORECASE,
+)
+_CODE_LIKE = re.compile(r"[<>{}$()\[\];]|\*\*|\.\.\.|://|\\|^[a-z_]+\.[a-z_.]+$|^%\w|^--")
+
+
+def labelled_values(text: str) -> tuple[LabelledValue, ...]:
+    """The values that a text states under a label, from left to right; places are those of `text` as it is."""
+    folded = fold(text)
+    return tuple(
+        value._replace(start=start, end=end)
+        for value in _stated(folded.text)
+        for start, end in (folded.original(value.start, value.end),)
+    )
+
+
+@lru_cache(maxsize=64)
+def remembered_values(text: str) -> tuple[LabelledValue, ...]:
+    """`labelled_values` of a text that comes again and again, such as a system text."""
+    return labelled_values(text)
+
+
+def _stated(text: str) -> Iterator[LabelledValue]:
+    found = labels(text, squeezed(text))
+    reached = count = 0
+    for at, label in enumerate(found):
+        if label.start < reached or count >= MOST_VALUES:
+            continue
+        stop = found[at + 1].start if at + 1 < len(found) else len(text)
+        value = _after(text, label, stop)
+        if value:
+            yield value
+            reached, count = value.end, count + 1
+    for value in _columns(text, found, MOST_VALUES - count) if found else ():
+        yield value
+
+
+def _after(text: str, label: Label, next_label: int) -> LabelledValue | None:
+    """The value that follows a label on its line, if one does."""
+    read = _READERS[label.kind]
+    explicit = _EXPLICIT.match(text, label.end)
+    if explicit and not _of_another(text, label):
+        value = read(text, explicit.end(), True)
+        if value:
+            return value
+    if label.kind in {"number", "phone", "code"}:
+        gap = _LOOSE.match(text, label.end)
+        if gap and gap.end() <= next_label and not _LOOSE_STOP.search(gap[0]) and not of_a_thing(text, gap.end()):
+            return read(text, gap.end(), False)
+    return None
+
+
+_ANOTHERS = re.compile(
+    r"(?:e-?mail|ip|mac|web|wallet|memory|contract|bitcoin|return|url|http|site|our|store|shop|office|company|hotel"
+    r"|restaurant|venue|branch|clinic|headquarters?|showroom|warehouse|museum|library|school|business|pickup|unsere|notre"
+    r"|nuestra|nostro|firmen|gesch\u00e4fts|order|session|product|request|post|zip|area|country|error|status|promo|discount"
+    r"|coupon|source|color|colour|gpio|input|output|connector|\d)[ _.'s-]{0,3}$",
+    re.IGNORECASE,
+)
+
+
+def _of_another(text: str, label: Label) -> bool:
+    """Whether the word before a label makes it something else: `email address`, `our address`, `GPIO pin`."""
+    return _ANOTHERS.search(text, max(label.start - 16, 0), label.start) is not None
+
+
+def _key(value: str) -> bytes:
+    return squeezed(value).letters
+
+
+def _made_up(key: bytes) -> bool:
+    """Repeated or sequential characters, which stand for a value; or one that is published as an example."""
+    text = key.decode()
+    return (
+        len(set(key)) < 3
+        or text in "0123456789012345678901234567890"
+        or text in "9876543210"
+        or text.upper() in SAMPLE_CARDS | SAMPLE_IBANS | SAMPLE_SSNS
+        or "xxx" in text
+    )
+
+
+def _number(text: str, start: int, explicit: bool) -> LabelledValue | None:
+    return _digits(text, start, "number", least=4 if explicit else 6)
+
+
+def _phone(text: str, start: int, explicit: bool) -> LabelledValue | None:
+    if text[start : start + 1] in {"+", "("}:
+        start += 1
+    value = _digits(text, start, "phone", least=6)
+    return None if value is None or phone_numbers.is_nobodys(value.keys[0].decode()) else value
+
+
+def _code(text: str, start: int, explicit: bool) -> LabelledValue | None:
+    if text[start : start + 1] in {"#", "*"}:
+        start += 1
+    value = _digits(text, start, "code", least=3 if explicit else 4)
+    capitals = _CAPITALS.match(text, start) if explicit and value is None else None
+    if capitals and not _PLACEHOLDER.fullmatch(capitals[0]):
+        return LabelledValue("code", *capitals.span(), (_key(capitals[0]),))
+    return value
+
+
+def _digits(text: str, start: int, kind: str, least: int) -> LabelledValue | None:
+    """A number in groups: of its leading groups each that is long enough is a key as well, since prose may follow."""
+    match = _NUMBER.match(text, start, start + 64)
+    if match is None or DATE.match(text, start) or _UNIT.match(text, match.end()) or _DOTTED.match(text, start):
+        return None
+    keys: list[bytes] = []
+    end = start
+    for stop in reversed([at.start() for at in re.finditer(r" |$", match[0])]):
+        key = _key(match[0][:stop])
+        wanted = max(least, 6) if keys else least
+        if len(key) >= wanted and any(byte <= _NINE for byte in key) and not _made_up(key):
+            keys.append(key)
+            end = max(end, start + stop)
+    if not keys or (len(keys[0]) == _A_YEAR and keys[0][:2] in {b"18", b"19", b"20", b"21"}):
+        return None
+    return LabelledValue(kind, start, end, tuple(keys))
+
+
+_NINE = ord("9")
+_A_YEAR = 4
+
+
+def _password(text: str, start: int, explicit: bool) -> LabelledValue | None:
+    match = _SOLID.match(text, start)
+    if match is None:
+        return None
+    phrase = _phrase(text, start)
+    word = match[0].rstrip("*_'\"`").rstrip(".,;:!?)]}'\"")
+    word = word.rstrip("*_'")
+    key = _key(word)
+    if _PLACEHOLDER.fullmatch(word) or _CODE_LIKE.search(word) or len(key) < _SHORTEST or _made_up(key):
+        return phrase
+    varied = not (word.isalpha() and (word.islower() or word.istitle()))
+    if phrase and not any(map(str.isdigit, word)) and phrase.end > start + len(word):
+        return phrase
+    if varied or _closed(text, start, start + len(word)):
+        return LabelledValue("password", start, start + len(word), (key,))
+    return None
+
+
+_SHORTEST = 4
+
+
+def _phrase(text: str, start: int) -> LabelledValue | None:
+    """A pass phrase: words that fill a line or a quotation."""
+    match = _WORDS_OF_PHRASE.match(text, start)
+    if match and _closed(text, start, match.end()) and len(match[0].split()) <= _MOST_WORDS:
+        return LabelledValue("password", *match.span(), (_key(match[0]),))
+    return None
+
+
+_MOST_WORDS = 24
+
+
+def _closed(text: str, start: int, end: int) -> bool:
+    """Whether a value stands in quotation marks, or alone between a delimiter and the end of its line or cell."""
+    before, after = text[start - 1 : start], text[end : end + 1]
+    if before and before in "\"'`*" and before == after:
+        return True
+    line = re.compile(r"[.*`\"' \t]{0,3}(?:$|\r?\n|\||<)").match(text, end)
+    return line is not None and re.search(r"[:=|\t>] {0,3}[\"'`*]{0,3}$", text[max(start - 8, 0) : start]) is not None
+
+
+def _address(text: str, start: int, explicit: bool) -> LabelledValue | None:
+    match = _ADDRESS.match(text, start)
+    if match is None:
+        return None
+    sentence = _SENTENCE.search(match[0])
+    whole = (match[0][: sentence.start()] if sentence else match[0]).rstrip(" ,.*`')]}\r")
+    words = [word for word in re.findall(r"[^\W\d_]+", whole) if len(word) >= 3]
+    if "@" in whole or "://" in whole or not words or not any(map(str.isdigit, whole)) or _DOTTED.match(whole):
+        return None
+    keys = [_key(whole), *(_key(part) for part in _street(whole))]
+    usable = tuple(dict.fromkeys(key for key in keys if len(key) >= _STREET))
+    return LabelledValue("address", start, start + len(whole), usable) if usable else None
+
+
+_STREET = 8
+
+
+def _street(address: str) -> Iterator[str]:
+    """The parts of an address that name a house: letters and a number of it."""
+    parts = [part.strip() for part in re.split(r",| - ", address)]
+    for part in parts[:2]:
+        if re.search(r"[0-9]", part) and re.search(r"[^\W\d_]{4}", part):
+            yield part
+
+
+def _birth(text: str, start: int, explicit: bool) -> LabelledValue | None:
+    for first, last, days in dates(text, start, min(start + 40, len(text))):
+        if first <= start + 1:
+            return LabelledValue("birth_date", first, last, (), days)
+    return None
+
+
+_READERS: Final[dict[str, Callable[[str, int, bool], LabelledValue | None]]] = {
+    "number": _number,
+    "phone": _phone,
+    "code": _code,
+    "password": _password,
+    "address": _address,
+    "birth_date": _birth,
+}
+
+
+_CELL: Final = re.compile(r"[|,;\t]")
+_MOST_LINES = 512
+
+
+def _columns(text: str, found: list[Label], most: int) -> Iterator[LabelledValue]:
+    """Values below a header of labels: a table of cells with the same separator on each line."""
+    reached = 0
+    for label in found:
+        if label.start < reached or most <= 0:
+            continue
+        begin, end = text.rfind("\n", 0, label.start) + 1, text.find("\n", label.end)
+        end = len(text) if end < 0 else end
+        reached = end
+        separator = _CELL.search(text, begin, end)
+        if separator is None or end - begin > _LONGEST_LINE:
+            continue
+        names = [one.strip(" *`\"'") for one in text[begin:end].split(separator[0])]
+        for value in _below(text, end + 1, separator[0], names, [one for one in found if begin <= one.start < end]):
+            yield value
+            most -= 1
+
+
+_LONGEST_LINE = 2000
+
+
+def _below(text: str, start: int, separator: str, names: list[str], found: list[Label]) -> Iterator[LabelledValue]:
+    labelled = {text[one.start : one.end].strip(" .").lower(): one.kind for one in found}
+    kinds = {at: labelled[name.lower().rstrip(".")] for at, name in enumerate(names) if name.lower().rstrip(".") in labelled}
+    for _ in range(_MOST_LINES if kinds else 0):
+        end = text.find("\n", start)
+        line = text[start : end if end >= 0 else len(text)]
+        cells = line.split(separator)
+        if len(cells) != len(names) or len(line) > _LONGEST_LINE:
+            return
+        for at, kind in kinds.items():
+            cell = cells[at]
+            place = start + sum(len(one) + 1 for one in cells[:at]) + len(cell) - len(cell.lstrip(" *`\"'"))
+            value = _READERS[kind](text, place, True) if cell.strip(" -:") else None
+            if value:
+                yield value
+        if end < 0:
+            return
+        start = end + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """Where a text repeats a value that another stated."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def repetitions(folded: Folded, stated: Iterable[LabelledValue]) -> Iterator[Repetition]:
+    """Every place of a text where one of the values stands, with other separators, in other case or width."""
+    values = list(stated)
+    letters = squeezed(folded.text) if values else None
+    keys: dict[bytes, str] = {}
+    days: set[Day] = set()
+    for value in values:
+        days |= value.days
+        for key in value.keys:
+            keys.setdefault(key, value.kind)
+    taken: list[tuple[int, int]] = []
+    for key in sorted(keys, key=len, reverse=True) if letters else ():
+        for start, end in _places(folded.text, letters, key, keys[key]) if letters else ():
+            if not _overlaps(taken, start, end):
+                taken.insert(bisect_left(taken, (start, end)), (start, end))
+                yield Repetition(keys[key], *folded.original(start, end))
+    for start, end, meant in dates(folded.text) if days else ():
+        if meant & days:
+            yield Repetition("birth_date", *folded.original(start, end))
+
+
+def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
+    at = bisect_left(taken, (start, end))
+    return (at < len(taken) and taken[at][0] < end) or (at > 0 and taken[at - 1][1] > start)
+
+
+_WIDEST_GAP = 3
+_SHORT_KEY = 6
+
+
+def _places(text: str, letters: Squeezed, key: bytes, kind: str) -> Iterator[tuple[int, int]]:
+    """Where a key's letters stand as whole words, no two of them further apart than separators are."""
+    at = letters.letters.find(key)
+    while at >= 0:
+        places = letters.places[at : at + len(key)]
+        start, end = int(places[0]), int(places[-1]) + 1
+        if not text[start - 1 : start].isalnum() and not text[end : end + 1].isalnum() and _spelled(text[start:end], key):
+            yield start, end
+            at = letters.letters.find(key, at + len(key))
+        else:
+            at = letters.letters.find(key, at + 1)
+
+
+def _spelled(spelled: str, key: bytes) -> bool:
+    """Whether what stands between the letters of a key may stand inside a value."""
+    if len(spelled) == len(key):
+        return True
+    if len(spelled) > len(key) * (_WIDEST_GAP + 1):
+        return False
+    gaps = re.findall(r"[\W_]+", spelled)
+    if len(key) < _SHORT_KEY and not (len(set(gaps)) == 1 and (len(gaps) == len(key) - 1 or gaps[0] in {" ", "-", "."})):
+        return False
+    return all(len(gap) <= _WIDEST_GAP and "\n\n" not in gap for gap in gaps)
