@@ -34,10 +34,10 @@ SAMPLE_LOCAL: Final = re.compile(
     re.IGNORECASE,
 )
 _STOCK_LOCAL = re.compile(
-    r"^(?:me|my|john|jane|alice|bob|joe|carol|charlie|dave|eve|jim|mary|mike|sam|sarah|tom|emily|emma|jack|admin)\d{0,3}$",
+    r"^(?:john|jane|alice|bob|joe|carol|charlie|dave|eve|jim|mary|mike|sam|sarah|tom|emily|emma|jack)\d{0,3}$",
     re.IGNORECASE,
 )
-_STOCK_DOMAIN: Final = frozenset({"email.com", "mail.com", "gmail.com", "yahoo.com", "hotmail.com", "outlook.com"})
+_STOCK_DOMAIN: Final = frozenset({"email.com", "gmail.com", "yahoo.com", "hotmail.com", "outlook.com"})
 """First names that tutorials use, at the providers that tutorials use. Elsewhere they are persons."""
 
 _ROLES = (

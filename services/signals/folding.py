@@ -39,7 +39,7 @@ _TAGS: Final = 0xE0000
 _TAGS_END: Final = 0xE01F0
 
 _SPELLED: Final = re.compile(
-    r"(?<!\\)\\++(?=[!-/:-@\[\]-`{-~])"
+    r"(?<!\\)\\++[!-/:-@\[\]-`{-~]"
     r"|&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|[a-zA-Z]{2,8});"
     r"|%40"
     r"|(?<=[0-9][-. /)])[*`]{1,3}(?=[(0-9])"
@@ -121,7 +121,7 @@ def _respell(text: str, plain: _Codes) -> dict[int, int]:
     written: list[tuple[int, int]] = []
     for match in _SPELLED.finditer(text):
         start, end = match.span()
-        code = _DROPPED if text[start] not in "&%" else _entity(match[0])
+        code = _DROPPED if text[start] in "*`" else _character(match[0])
         if code is not None:
             written.append((start, code))
             written += ((at, _DROPPED) for at in range(start + 1, end))
@@ -134,9 +134,9 @@ def _respell(text: str, plain: _Codes) -> dict[int, int]:
 
 
 @lru_cache(maxsize=256)
-def _entity(spelled: str) -> int | None:
-    """The plain character of an entity, None when it is no single one."""
-    character = _ENTITIES.get(spelled) or html.unescape(spelled)
+def _character(spelled: str) -> int | None:
+    """The plain character of an escape or entity, None when it is no single one."""
+    character = spelled[-1] if spelled[0] == "\\" else _ENTITIES.get(spelled) or html.unescape(spelled)
     return int(_plain(np.array([ord(character)], dtype=np.uint32))[0]) if len(character) == 1 else None
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from services.signals import phone_numbers
 from services.signals.dates import Day, dates
 from services.signals.folding import Folded, fold
-from services.signals.number_context import DATE, of_a_thing
+from services.signals.number_context import DATE, is_date, of_a_thing
 from services.signals.personal_values import SAMPLE_CARDS, SAMPLE_IBANS, SAMPLE_SSNS
 from services.signals.sensitive_labels import Label, Squeezed, labels, squeezed
 
@@ -37,7 +37,7 @@ class LabelledValue(NamedTuple):
 
 _QUOTE = "\"'`*_<>\\[(\u201c"
 _EXPLICIT: Final = re.compile(
-    r"(?:[ _.-]{0,2}(?:numbers?|no|nr|#|n[\u00b0\u00ba]))?\.?"
+    r"(?:[ _.-]{0,2}(?:numbers?|no|nr|#|n[\u00b0\u00ba]))? ?\.?"
     r"(?: ?\([^()\n]{0,40}\))?"
     r"[\"'`*_\])]{0,4}"
     r"(?:\s{0,4}(?::=|=>|->|[:=|\u2192]){1,2}[ \t]{0,40}(?:\r?\n[ \t>]{0,8}(?![^\n:]{1,30}:))?"
@@ -82,7 +82,7 @@ _PLACEHOLDER: Final = re.compile(
     r"|hash|token|key|strong|weak|secure|case-sensitive|forgotten|expired|reset|same|only|never|always|please)",
     re.IGNORECASE,
 )
-_CODE_LIKE = re.compile(r"[<>{}$()\[\];]|\*\*|\.\.\.|://|\\|^[a-z_]+\.[a-z_.]+$|^%\w|^--")
+_CODE_LIKE = re.compile(r"^[<{$(\[%]|[(\[{<]|[)\]}>;]$|\$[{(]|\*\*|\.\.\.|://|\\|^[a-z_]+\.[a-z_.]+$|^--")
 
 
 def labelled_values(text: str) -> tuple[LabelledValue, ...]:
@@ -162,7 +162,14 @@ def _made_up(key: bytes) -> bool:
 
 
 def _number(text: str, start: int, explicit: bool) -> LabelledValue | None:
-    return _digits(text, start, "number", least=4 if explicit else 6)
+    value = _digits(text, start, "number", least=4 if explicit else 6)
+    spelled = text[value.start : value.end] if value else ""
+    dated = is_date(spelled) and (not explicit or not _HYPHENS.fullmatch(spelled))
+    return None if dated else value
+
+
+_HYPHENS = re.compile(r"[0-9]{1,2}(?:-[0-9]{2}){2}")
+"""A sort code looks like a date with a short year."""
 
 
 def _phone(text: str, start: int, explicit: bool) -> LabelledValue | None:
@@ -195,7 +202,7 @@ def _digits(text: str, start: int, kind: str, least: int) -> LabelledValue | Non
         if len(key) >= wanted and any(byte <= _NINE for byte in key) and not _made_up(key):
             keys.append(key)
             end = max(end, start + stop)
-    if not keys or (len(keys[0]) == _A_YEAR and keys[0][:2] in {b"18", b"19", b"20", b"21"}):
+    if not keys or (kind == "number" and len(keys[0]) == _A_YEAR and keys[0][:2] in {b"18", b"19", b"20", b"21"}):
         return None
     return LabelledValue(kind, start, end, tuple(keys))
 

@@ -173,15 +173,23 @@ def _cards(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _in_a_row(text: str, match: re.Match[str]) -> bool:
-    """Whether groups of four digits go on before or after: a column of numbers."""
+    """Whether groups of four digits that are no card stand right before or after: a table of numbers."""
     if " " not in match[0]:
         return False
     start, end = match.span()
-    return bool(_FOUR_BEFORE.search(text, max(start - 6, 0), start) or _FOUR_AFTER.match(text, end))
+    before, after = text[max(start - _NEARBY, 0) : start], text[end : end + _NEARBY]
+    if _FOUR_BEFORE.search(before) or _FOUR_AFTER.match(after):
+        return True
+    rows = (_ROW_BEFORE.search(before), _ROW_AFTER.match(after))
+    return any(row is not None and not luhn(squeeze(row[1])) for row in rows)
 
 
+_NEARBY = 80
 _FOUR_BEFORE = re.compile(r"[0-9]{4}[ ,;]{1,2}$")
 _FOUR_AFTER = re.compile(r"[ ,;]{1,2}[0-9]{4}(?![0-9/])")
+_ROW = r"([0-9]{1,4}(?:[ .,;|\t]{1,3}[0-9]{1,4}){2,12})"
+_ROW_BEFORE = re.compile(rf"(?:^|\n|[A-Za-z]:? ?){_ROW}[ |]{{0,3}}\n(?:[a-z]:)?[ |]{{0,3}}$")
+_ROW_AFTER = re.compile(rf"[ |]{{0,3}}\n(?:[A-Za-z]{{1,6}}:?)?[ |]{{0,3}}{_ROW}[ |]{{0,3}}(?:\n|$)")
 
 
 def _named_cards(text: str) -> Iterator[tuple[int, int, str]]:

@@ -21,7 +21,7 @@ COUNTRY_CODE: Final = re.compile(
 _WORLD = r"[1-9][0-9]{0,2}(?:[ .()/-]{0,3}[0-9]){6,13}"
 _US = r"(?:\(([2-9][0-9]{2})\)[ ]?|([2-9][0-9]{2})([ .-]))([2-9][0-9]{2})([ .-])([0-9]{4})"
 _EXTENSION = r"(?: ?(?:x|ext\.? ?)[0-9]{1,5})?"
-WORLD_PHONE: Final = re.compile(rf"(?<![\w+.])(?:\+|00(?=[1-9][0-9]{{1,2}}[ ./-])){_WORLD}(?![0-9])(?:x[0-9]{{1,5}})?")
+WORLD_PHONE: Final = re.compile(rf"(?<![\w+.])(?:\+|(?<![0-9][ .-])00(?=[1-9][0-9]{{1,2}}[ ./-])){_WORLD}(?![0-9])(?:x[0-9]{{1,5}})?")
 US_PHONE: Final = re.compile(rf"(?<![\w.+/-])(?:001-|1[ .-])?{_US}(?![\w-]|[ .][0-9]){_EXTENSION}(?![0-9])")
 
 _NOUNS = (
@@ -119,4 +119,5 @@ def is_nobodys(key: str) -> bool:
     toll = (key[:1] == "1" and key[1:4] in TOLL_FREE) or (len(key) == 10 and key[:3] in TOLL_FREE)
     american = len(key) == 10 or (len(key) == 11 and key[0] == "1")
     fiction = american and "555" in {key[-10:-7], key[-7:-4]}
+    fiction = fiction or (len(key) == 7 and key.startswith("555"))
     return toll or fiction or "12345" in key or "98765" in key or len(set(key)) < 4

@@ -202,24 +202,23 @@ def _table() -> NDArray[np.uint8]:
 
 def labels(text: str, letters: Squeezed) -> list[Label]:
     """The labels of a text from left to right; of those that overlap the longest."""
-    hits = _SCAN.places(letters.letters, _MOST)
-    longest: dict[int, tuple[int, str]] = {}
-    for kind, start, end in hits:
-        if end > longest.get(start, (0, ""))[0]:
-            longest[start] = end, kind.partition(" ")[0]
+    ends: dict[int, list[tuple[int, str]]] = {}
+    for name, start, end in _SCAN.places(letters.letters, _MOST):
+        ends.setdefault(start, []).append((end, name.partition(" ")[0]))
     found: list[Label] = []
     reached = 0
-    for start in sorted(longest):
-        end, kind = longest[start]
-        if end <= reached:
-            continue
-        label = Label(kind, int(letters.places[start]), int(letters.places[end - 1]) + 1)
-        if _stands_alone(text, label):
-            found.append(label)
-            reached = end
+    for start in sorted(ends):
+        for end, kind in sorted(ends[start], reverse=True):
+            label = Label(kind, int(letters.places[start]), int(letters.places[end - 1]) + 1)
+            if end > reached and _stands_alone(text, label):
+                found.append(label)
+                reached = end
+                break
     return found
 
 
+_INSIDE: Final = frozenset(" _-./'#\u00b0\u00ba")
+"""What may stand between the words or letters of a label."""
 _COMPOUNDS: Final = ("nummer", "passwort", "kennwort", "code", "wachtwoord")
 """How German and Dutch labels end that may begin with any other word: Bankkontonummer, Haustürcode."""
 _ABBREVIATED: Final = frozenset(
@@ -244,6 +243,8 @@ def _joined(spelled: str) -> bool:
     if "\n" in spelled:
         return False
     words, gaps = _split(spelled)
+    if not set("".join(gaps)) <= _INSIDE:
+        return False
     if all(len(word) == 1 for word in words):
         return len(set(gaps)) <= 2 and max(map(len, gaps)) <= 3
     if sum(map(len, words)) <= 4 or max(map(len, gaps)) > 3:

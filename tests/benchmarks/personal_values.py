@@ -114,7 +114,7 @@ def main() -> None:
     print(f"ordinary answers: {len(wrong)} alarms in {ORDINARY}")
     if options.show:
         for one, masked in wrong:
-            print(f"  {one.kind}: {masked!r}")
+            print(f"  {one.kind}: {one.prompt!r} {one.system!r} {one.document!r}: {masked!r}")
 
 
 if __name__ == "__main__":
