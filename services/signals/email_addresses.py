@@ -19,7 +19,7 @@ SAMPLE_DOMAIN: Final = re.compile(
     r"|domein|domaine|entreprise)\w{0,8}|(?:your|ihre|votre)-?(?:e?mail|host|shop|store|app|team|brand)\w{0,8}"
     r"|domain(?:name)?|company(?:name)?|corp|website|organi[sz]ation|placeholder|sample|dummy|fake|foo|bar|foobar|acme"
     r"|acme-?corp|contoso|fabrikam|beispiel|muster|musterfirma|mustermann|exemple|ejemplo|esempio|exemplo|voorbeeld"
-    r"|domaine|dominio|domein)\.[a-z.]+$"
+    r"|domaine|dominio|domein)\.[a-z.]+$|^email\.com$"
     r"|^(?:site|server|host|provider|business|university|school|school-?name|abc|xyz|test)\.(?:com|org|net|edu|co|io|us)$",
     re.IGNORECASE,
 )
@@ -37,7 +37,7 @@ _STOCK_LOCAL = re.compile(
     r"^(?:john|jane|alice|bob|joe|carol|charlie|dave|eve|jim|mary|mike|sam|sarah|tom|emily|emma|jack)\d{0,3}$",
     re.IGNORECASE,
 )
-_STOCK_DOMAIN: Final = frozenset({"email.com", "gmail.com", "yahoo.com", "hotmail.com", "outlook.com"})
+_STOCK_DOMAIN: Final = frozenset({"gmail.com", "yahoo.com", "hotmail.com", "outlook.com"})
 """First names that tutorials use, at the providers that tutorials use. Elsewhere they are persons."""
 
 _ROLES = (

@@ -79,10 +79,11 @@ _PLACEHOLDER: Final = re.compile(
     r"|example\w*|sample\w*|test\w{0,4}|demo|placeholder|redacted|hidden|masked|encrypted|hashed|unknown|missing|invalid"
     r"|incorrect|wrong|correct|valid|empty|blank|default|input|value|your\w*|my\w*|the|this|that|not|and|with|here|below"
     r"|above|pending|n/?a|tbd|xxx+|abc\d*|foo\w*|bar\w*|user\w*|os|process|request|req|self|env|getenv|config|settings"
+    r"|\w{0,24}(?:passw(?:or)?d|passwort|passphrase|pwd|secret|token|credential|hash)[A-Za-z_]{0,12}\d{0,4}"
     r"|hash|token|key|strong|weak|secure|case-sensitive|forgotten|expired|reset|same|only|never|always|please)",
     re.IGNORECASE,
 )
-_CODE_LIKE = re.compile(r"^[<{$(\[%]|[(\[{<]|[)\]}>;]$|\$[{(]|\*\*|\.\.\.|://|\\|^[a-z_]+\.[a-z_.]+$|^--")
+_CODE_LIKE = re.compile(r"^[<{$(\[%]|[(\[{<]|[)\]}>;]$|\$[{(]|\*\*|\.\.\.|://|\\|^[A-Za-z_]+(?:\.[A-Za-z_]+)+$|^--")
 
 
 def labelled_values(text: str) -> tuple[LabelledValue, ...]:
@@ -119,6 +120,8 @@ def _stated(text: str) -> Iterator[LabelledValue]:
 def _after(text: str, label: Label, next_label: int) -> LabelledValue | None:
     """The value that follows a label on its line, if one does."""
     read = _READERS[label.kind]
+    if label.kind == "lives":
+        return read(text, label.end + 1, True)
     explicit = _EXPLICIT.match(text, label.end)
     if explicit and not _of_another(text, label):
         value = read(text, explicit.end(), True)
@@ -133,7 +136,7 @@ def _after(text: str, label: Label, next_label: int) -> LabelledValue | None:
 
 _ANOTHERS = re.compile(
     r"(?:e-?mail|ip|mac|web|wallet|memory|contract|bitcoin|return|url|http|site|our|store|shop|office|company|hotel"
-    r"|restaurant|venue|branch|clinic|headquarters?|showroom|warehouse|museum|library|school|business|pickup|unsere|notre"
+    r"|restaurant|venue|branch|clinic|headquarters?|showroom|warehouse|museum|library|school|business|pickup|property|listing|event|meeting|unsere|notre"
     r"|nuestra|nostro|firmen|gesch\u00e4fts|order|session|product|request|post|zip|area|country|error|status|promo|discount"
     r"|coupon|source|color|colour|gpio|input|output|connector|\d)[ _.'s-]{0,3}$",
     re.IGNORECASE,
@@ -163,11 +166,15 @@ def _made_up(key: bytes) -> bool:
 
 def _number(text: str, start: int, explicit: bool) -> LabelledValue | None:
     value = _digits(text, start, "number", least=4 if explicit else 6)
+    if value and not explicit and len(value.keys[0]) < _UNGROUPED and text[value.start : value.end].isalnum():
+        return None
     spelled = text[value.start : value.end] if value else ""
     dated = is_date(spelled) and (not explicit or not _HYPHENS.fullmatch(spelled))
     return None if dated else value
 
 
+_UNGROUPED = 7
+"""Characters of a number without separators that nothing but its place behind a label makes a value."""
 _HYPHENS = re.compile(r"[0-9]{1,2}(?:-[0-9]{2}){2}")
 """A sort code looks like a date with a short year."""
 
@@ -221,7 +228,8 @@ def _password(text: str, start: int, explicit: bool) -> LabelledValue | None:
     key = _key(word)
     if _PLACEHOLDER.fullmatch(word) or _CODE_LIKE.search(word) or len(key) < _SHORTEST or _made_up(key):
         return phrase
-    varied = not (word.isalpha() and (word.islower() or word.istitle()))
+    mixed = text[start - 3 : start] in {"is ", "st ", "et ", "es "} and not (word.islower() or word.istitle())
+    varied = mixed or not word.isalpha()
     if phrase and not any(map(str.isdigit, word)) and phrase.end > start + len(word):
         return phrase
     if varied or _closed(text, start, start + len(word)):
@@ -256,8 +264,10 @@ def _address(text: str, start: int, explicit: bool) -> LabelledValue | None:
     match = _ADDRESS.match(text, start)
     if match is None:
         return None
-    sentence = _SENTENCE.search(match[0])
-    whole = (match[0][: sentence.start()] if sentence else match[0]).rstrip(" ,.*`')]}\r")
+    quote = text[start - 1 : start]
+    line = match[0].partition(quote)[0] if quote and quote in "'`*" else match[0]
+    sentence = _SENTENCE.search(line)
+    whole = (line[: sentence.start()] if sentence else line).rstrip(" ,.*`')]}\r")
     words = [word for word in re.findall(r"[^\W\d_]+", whole) if len(word) >= 3]
     if "@" in whole or "://" in whole or not words or not any(map(str.isdigit, whole)) or _DOTTED.match(whole):
         return None
@@ -291,6 +301,7 @@ _READERS: Final[dict[str, Callable[[str, int, bool], LabelledValue | None]]] = {
     "password": _password,
     "address": _address,
     "birth_date": _birth,
+    "lives": _address,
 }
 
 

@@ -22,7 +22,7 @@ _WORLD = r"[1-9][0-9]{0,2}(?:[ .()/-]{0,3}[0-9]){6,13}"
 _US = r"(?:\(([2-9][0-9]{2})\)[ ]?|([2-9][0-9]{2})([ .-]))([2-9][0-9]{2})([ .-])([0-9]{4})"
 _EXTENSION = r"(?: ?(?:x|ext\.? ?)[0-9]{1,5})?"
 WORLD_PHONE: Final = re.compile(rf"(?<![\w+.])(?:\+|(?<![0-9][ .-])00(?=[1-9][0-9]{{1,2}}[ ./-])){_WORLD}(?![0-9])(?:x[0-9]{{1,5}})?")
-US_PHONE: Final = re.compile(rf"(?<![\w.+/-])(?:001-|1[ .-])?{_US}(?![\w-]|[ .][0-9]){_EXTENSION}(?![0-9])")
+US_PHONE: Final = re.compile(rf"(?<![\w.+/-])(?:001-|1[ .-])?{_US}{_EXTENSION}(?![\w-]|[ .][0-9])")
 
 _NOUNS = (
     "phone|telephone|tel|mobile|cell|cellphone|fax|whatsapp|landline|smartphone|number is|numbers are"
@@ -31,7 +31,7 @@ _NOUNS = (
     "|telefoon|telefoonnummer|mobiel|gsm"
 )
 _VERBS = (
-    "call|text|reach|contact|dial|ring|answering at|messages? to|anrufen|rufen sie|ruf|erreichen|erreichbar|appelez"
+    "call|text|reach|contact|dial|ring|answering|messages?|anrufen|rufen sie|ruf|erreichen|erreichbar|appelez"
     "|appeler|joindre|joignable|ll\u00e1mame|llame|llamar|llama|chiama|chiamare|chiami|ligue|ligar|bel|bellen"
 )
 PHONE_WORDS: Final = f"{_NOUNS}|{_VERBS}"
@@ -53,6 +53,12 @@ _PLAIN_WORDS: Final = frozenset(
 )
 """Words that may stand between a word such as `phone` and digits without separators."""
 _WORD = re.compile(r"[^\W\d_]+")
+_AT: Final = re.compile(
+    r"(?: (?:me|us|him|her|them|you|back|now|directly|sie|mich|ihn|uns|le|la|lo|me|nous))*"
+    r" (?:on|at|under|to|unter|au|al|op|no|allo|pelo):? ",
+    re.IGNORECASE,
+)
+"""What stands between a verb such as `call` and the number that is called."""
 _BEFORE_DIGITS: Final = " :=|\"'*`#\n\t"
 _IN_A_ROW = re.compile(r"[ ,;|\t][0-9]{3}[ ,;|\t][0-9]{3}[ ,;|\t][0-9]{3,4}(?![0-9])")
 
@@ -98,6 +104,7 @@ def _could_be_phone(number: str, gap: str, *, named: bool) -> bool:
     if is_date(number) or (not gap and number[0] not in "(+"):
         return False
     begins = number[0] in "+0(" or _us_shape(key)
+    named = named or _AT.fullmatch(gap) is not None
     plain = {word.lower() for word in _WORD.findall(gap) if not word[0].isupper()} <= _PLAIN_WORDS
     if number.isdigit():
         epoch = len(key) in {10, 13} and key[0] == "1"

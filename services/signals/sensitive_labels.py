@@ -98,6 +98,9 @@ _CODE = (
     r"|master|emergency|duress|secret|verification|authentication|authori[sz]ation|auth|authenticator|login|signin|logon"
     r"|onetime|singleuse|twofactor|2fa|mfa|sms|recovery|backup|reset|activation|pairing|transaction|clearance|admin|wifi"
     r"|voicemail|cvv|cvc|card|cardsecurity|cardverification)(?:pass)?code",
+    r"(?:door|gate|alarm|safe|building|house|garage|apartment|office|vault|lock)s(?:pass)?(?:code|combination)",
+    r"(?:code|combination|pin)(?:for|to|of|on)(?:the|your|our|my|his|her|their)?(?:back|front|main|side|garage|office|staff"
+    r"|server|store|key)?(?:door|gate|alarm|safe|building|lock|lockbox|vault|room|house|apartment|garage|entrance|cabinet)",
     r"(?:security|alarm|door|gate|safe|vault|lock|locker|padlock)(?:combination|keycode|pin)",
     r"passcode|keycode|accesskey|accesspin|combination|otp|onetimepin|tan|cvv|cvc|cvv2|cvc2|puk|pukcode|codeword",
     r"(?:zugangs|zutritts|tur|haustur|tor|sicherheits|einmal|alarm|bestatigungs|freischalt|verifizierungs|geheim|tresor"
@@ -140,6 +143,10 @@ _BIRTH = (
     r"geburtsdatum|geburtstag|gebdatum|gebdat|datedenaissance|datenaissance|fechadenacimiento|fechanacimiento|fnacimiento"
     r"|datadinascita|datanascita|datadenascimento|datanascimento|geboortedatum|geboortedag",
 )
+_LIVES = (
+    r"(?:lives?|living|resid(?:es?|ing))at|(?:wohnt|wohnhaft|gemeldet)in(?:der|dem)?|(?:habite|domicilieea?|residea?)au"
+    r"|(?:vive|reside)en(?:la)?|(?:abita|residente)in|(?:mora|reside)na|woontaande?|woontopde?",
+)
 _KINDS: Final = {
     "number": _NUMBER,
     "phone": _PHONE,
@@ -147,9 +154,42 @@ _KINDS: Final = {
     "password": _PASSWORD,
     "address": _ADDRESS,
     "birth_date": _BIRTH,
+    "lives": _LIVES,
 }
+
+
+def _alternatives(pattern: str) -> list[str]:
+    """The alternatives of a pattern, each with and without what may stand before it.
+
+    Of one pattern only the leftmost start is told for each end; apart, "name, passport" does not hide "passport"
+    behind the e of an e-passport.
+    """
+    parts, depth = [""], 0
+    for one in pattern:
+        depth += (one == "(") - (one == ")")
+        if one == "|" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += one
+    return [form for part in parts for form in _with_and_without(part)]
+
+
+def _with_and_without(part: str) -> list[str]:
+    depth = 0
+    for at, one in enumerate(part):
+        depth += (one == "(") - (one == ")")
+        if not depth:
+            optional = part.startswith("(?:") and part[at + 1 : at + 2] == "?"
+            return [part[: at + 1] + part[at + 2 :], *_with_and_without(part[at + 2 :])] if optional else [part]
+    return [part]
+
+
 _SCAN: Final = PatternPlaces(
-    {f"{kind} {at}": pattern for kind, patterns in _KINDS.items() for at, pattern in enumerate(patterns)}
+    {
+        f"{kind} {at}": form
+        for kind, patterns in _KINDS.items()
+        for at, form in enumerate(form for pattern in patterns for form in _alternatives(pattern))
+    }
 )
 _MOST = 4096
 """Labels looked at in one text: more than any record has."""
