@@ -206,17 +206,16 @@ def _sample_card(key: str) -> bool:
 def _card_prefix(key: str) -> bool:
     """Whether start and length are those of Visa, Mastercard, Amex, Diners, JCB, Discover or Maestro.
 
-    Visa's 13 digits count only after a card's word: most numbers of 13 digits are bar codes or milliseconds.
+    Visa's 13 digits and all of 17 to 19 count only after a card's word: most such numbers are bar codes, times or
+    keys of a database.
     """
     size, head = len(key), int(key[:4])
     return (
-        (key[0] == "4" and size in {16, 19})
-        or ((5100 <= head <= 5599 or 2221 <= head <= 2720) and size == 16)
+        (key[0] in "46" and size == 16)
+        or ((5100 <= head <= 5599 or 2221 <= head <= 2720 or key[:2] == "35") and size == 16)
         or (key[:2] in {"34", "37"} and size == 15)
         or ((3000 <= head <= 3059 or key[:2] in {"36", "38", "39"}) and size == 14)
         or ((head in {1800, 2131}) and size == 15)
-        or (key[:2] == "35" and 16 <= size <= 19)
-        or (key[0] == "6" and 16 <= size <= 19)
     )
 
 

@@ -59,6 +59,8 @@ _AT: Final = re.compile(
     re.IGNORECASE,
 )
 """What stands between a verb such as `call` and the number that is called."""
+_FOURS = re.compile(r"[0-9]{4}(?: [0-9]{4})+")
+_IP = re.compile(r"(?!(?:[0-9]{2}\.){3}[0-9]{2}$)[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _BEFORE_DIGITS: Final = " :=|\"'*`#\n\t"
 _IN_A_ROW = re.compile(r"[ ,;|\t][0-9]{3}[ ,;|\t][0-9]{3}[ ,;|\t][0-9]{3,4}(?![0-9])")
 
@@ -68,6 +70,8 @@ def world_phones(text: str) -> Iterator[tuple[int, int, str]]:
     for match in WORLD_PHONE.finditer(text):
         key = digits_of(match[0].partition("x")[0])
         national = key.removeprefix("00") if match[0][0] == "0" else key
+        if match[0][0] == "0" and (_FOURS.fullmatch(match[0]) or of_a_thing(text, match.start())):
+            continue
         code = COUNTRY_CODE.match(national)
         if code and (len(national) == 11 if code[0] == "1" else 9 <= len(national) <= 15):
             yield *match.span(), national
@@ -101,7 +105,7 @@ def named_phones(text: str) -> Iterator[tuple[int, int, str]]:
 def _could_be_phone(number: str, gap: str, *, named: bool) -> bool:
     """Whether digits after a phone's word are its number: `named` when the word is a noun, else it is a verb."""
     key = digits_of(number)
-    if is_date(number) or (not gap and number[0] not in "(+"):
+    if is_date(number) or _IP.fullmatch(number) or (not gap and number[0] not in "(+"):
         return False
     begins = number[0] in "+0(" or _us_shape(key)
     named = named or _AT.fullmatch(gap) is not None
