@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 EMAIL: Final = re.compile(
-    r"(?<![^\W_])(?<![.%+@-])([^\W_][\w.%+-]{0,63})@((?:[\w-]{1,63}\.){1,5}[^\W\d_]{2,24})(?![^\W_]|@)"
+    r"(?<![^\W_])(?<![.%+@-])([^\W_][\w.%+-]{0,63})@((?:[\w-]{1,63}\.){1,5}([^\W\d_]{2,24}))(?![^\W_]|@)"
 )
 SAMPLE_DOMAIN: Final = re.compile(
     r"(?:^|\.)(?:example|test|invalid|localhost|local|tld)$|(?:^|[.-])example\."
@@ -61,16 +61,19 @@ _ROLES = (
 ROLE_LOCAL: Final = re.compile(rf"^(?:{_ROLES})(?:[._+-](?:[a-z]{{2}}|team|desk|dept|office|us|eu))?$", re.IGNORECASE)
 """An organisation's or a machine's address that belongs to no person."""
 
-_NOT_DOMAINS = re.compile(
-    r"^[0-9]+x[.~-]|^v?[0-9]+\.[0-9x]|\.(?:png|jpe?g|gif|svg|webp|avif|heic|bmp|ico|tiff?|pdf|mp[34]|m4[av]|webm|mkv|avi|wav"
-    r"|html?|css|scss|jsx?|tsx?|mjs|json|ya?ml|toml|xml|csv|tsv|txt|log|ini|cfg|conf|lock|bak|tmp|docx?|xlsx?|pptx?|exe|dll"
-    r"|jar|war|deb|rpm|tar|tgz|gz|xz|git|whl|egg|service|timer|socket|target|mount|slice|weight|bias|transpose|dot|shape"
-    r"|reshape|inv|conj|values|astype|latest|internal|lan|home|corp|intranet|beta|alpha|rc|next|dev0)$",
-    re.IGNORECASE,
+_NO_DOMAIN: Final = re.compile(r"[0-9]+x[.~-]|v?[0-9]+\.[0-9x]", re.IGNORECASE)
+"""Image sizes and versions: logo@2x.png, react@18.2.0-rc.next."""
+_NOT_TOP_LEVEL: Final = frozenset(
+    "png jpg jpeg gif svg webp avif heic bmp ico tif tiff pdf mp3 mp4 m4a m4v webm mkv avi wav html htm css scss js jsx ts"
+    " tsx mjs json yaml yml toml xml csv tsv txt log ini cfg conf lock bak tmp doc docx xls xlsx ppt pptx exe dll jar war deb"
+    " rpm tar tgz gz xz git whl egg service timer socket target mount slice weight bias transpose dot shape reshape inv conj"
+    " values astype latest internal lan home corp intranet beta alpha rc next".split()
 )
-"""Image sizes, versions, files, units of systemd, attributes in code, names inside a network."""
+"""Files, units of systemd, attributes in code, names inside a network."""
 _AFTER = re.compile(r"\(|:(?:[/~]|[0-9]{2,5}(?![0-9.])|[\w.-]{1,60}/)|[ :]~[\]$#/]")
 """A call, a path or port of a remote host, a shell's prompt."""
+_AFTERS: Final = frozenset("(: ")
+_VERSIONS: Final = frozenset("0123456789vV")
 _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.]{1,20}://[^\s/?#@]{0,120}$")
 _COMMANDS: Final = frozenset({"ssh", "scp", "sftp", "rsync", "mosh", "sshfs", "ssh-copy-id", "autossh", "ftp", "clone"})
 _HAS_COMMAND = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|sshfs|autossh|ftp|clone)\b", re.IGNORECASE)
@@ -87,7 +90,9 @@ def addresses(text: str) -> Iterator[tuple[int, int, str]]:
     urls = "://" in text
     for match in EMAIL.finditer(text):
         start, end = match.span()
-        if _NOT_DOMAINS.search(match[2]) or _AFTER.match(text, end):
+        if match[3].lower() in _NOT_TOP_LEVEL or (text[end : end + 1] in _AFTERS and _AFTER.match(text, end)):
+            continue
+        if match[2][0] in _VERSIONS and _NO_DOMAIN.match(match[2]):
             continue
         if urls and _USER_INFO.search(text, max(start - _LOOK_BACK, 0), start):
             continue

@@ -73,6 +73,11 @@ class Folded:
     _places: _Places | None = field(default=None, repr=False, compare=False)
     _wide: Mapping[int, int] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def plain(self) -> bool:
+        """Whether every character stands where it stood."""
+        return self._places is None
+
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Where characters `start` to `end` of `text` (at least one) stand in the text that was folded.
 

@@ -14,7 +14,7 @@ from services.signals.dates import Day, dates
 from services.signals.folding import Folded, fold
 from services.signals.number_context import DATE, is_date, of_a_thing
 from services.signals.personal_values import SAMPLE_CARDS, SAMPLE_IBANS, SAMPLE_SSNS
-from services.signals.sensitive_labels import Label, Squeezed, labels, squeezed
+from services.signals.sensitive_labels import Label, Squeezed, labels, letters_of, squeezed
 
 MOST_VALUES: Final = 256
 """Values of one source that are looked for in an answer."""
@@ -134,22 +134,22 @@ def _after(text: str, label: Label, next_label: int) -> LabelledValue | None:
     return None
 
 
-_ANOTHERS = re.compile(
-    r"(?:e-?mail|ip|mac|web|wallet|memory|contract|bitcoin|return|url|http|site|our|store|shop|office|company|hotel"
-    r"|restaurant|venue|branch|clinic|headquarters?|showroom|warehouse|museum|library|school|business|pickup|property|listing|event|meeting|unsere|notre"
-    r"|nuestra|nostro|firmen|gesch\u00e4fts|order|session|product|request|post|zip|area|country|error|status|promo|discount"
-    r"|coupon|source|color|colour|gpio|input|output|connector|\d)[ _.'s-]{0,3}$",
-    re.IGNORECASE,
+_ANOTHERS: Final = frozenset(
+    "email mail ip mac web wallet memory contract bitcoin return url http site our store shop office company hotel restaurant"
+    " venue branch clinic headquarters headquarter showroom warehouse museum library school business pickup property listing"
+    " event meeting unsere notre nuestra nostro firmen gesch\u00e4fts order session product request post zip area country"
+    " error status promo discount coupon source color colour gpio input output connector".split()
 )
+_WORD_BEFORE = re.compile(r"[^\W\d_]+|\d+")
 
 
 def _of_another(text: str, label: Label) -> bool:
-    """Whether the word before a label makes it something else: `email address`, `our address`, `GPIO pin`."""
-    return _ANOTHERS.search(text, max(label.start - 16, 0), label.start) is not None
-
-
-def _key(value: str) -> bytes:
-    return squeezed(value).letters
+    """Whether the word before a label makes it something else: `email address`, `our address`, `GPIO pin`, `12 pin`."""
+    before = text[max(label.start - 16, 0) : label.start]
+    if "\n" in before[-3:]:
+        return False
+    words = _WORD_BEFORE.findall(before.lower().removesuffix("'s "))
+    return bool(words) and len(before.rstrip(" _.'-")) >= len(before) - 3 and (words[-1] in _ANOTHERS or words[-1].isdigit())
 
 
 def _made_up(key: bytes) -> bool:
@@ -192,7 +192,7 @@ def _code(text: str, start: int, explicit: bool) -> LabelledValue | None:
     value = _digits(text, start, "code", least=3 if explicit else 4)
     capitals = _CAPITALS.match(text, start) if explicit and value is None else None
     if capitals and not _PLACEHOLDER.fullmatch(capitals[0]):
-        return LabelledValue("code", *capitals.span(), (_key(capitals[0]),))
+        return LabelledValue("code", *capitals.span(), (letters_of(capitals[0]),))
     return value
 
 
@@ -204,7 +204,7 @@ def _digits(text: str, start: int, kind: str, least: int) -> LabelledValue | Non
     keys: list[bytes] = []
     end = start
     for stop in reversed([at.start() for at in re.finditer(r" |$", match[0])]):
-        key = _key(match[0][:stop])
+        key = letters_of(match[0][:stop])
         wanted = max(least, 6) if keys else least
         if len(key) >= wanted and any(byte <= _NINE for byte in key) and not _made_up(key):
             keys.append(key)
@@ -225,7 +225,7 @@ def _password(text: str, start: int, explicit: bool) -> LabelledValue | None:
     phrase = _phrase(text, start)
     word = match[0].rstrip("*_'\"`").rstrip(".,;:!?)]}'\"")
     word = word.rstrip("*_'")
-    key = _key(word)
+    key = letters_of(word)
     if _PLACEHOLDER.fullmatch(word) or _CODE_LIKE.search(word) or len(key) < _SHORTEST or _made_up(key):
         return phrase
     mixed = text[start - 3 : start] in {"is ", "st ", "et ", "es "} and not (word.islower() or word.istitle())
@@ -244,7 +244,7 @@ def _phrase(text: str, start: int) -> LabelledValue | None:
     """A pass phrase: words that fill a line or a quotation."""
     match = _WORDS_OF_PHRASE.match(text, start)
     if match and _closed(text, start, match.end()) and len(match[0].split()) <= _MOST_WORDS:
-        return LabelledValue("password", *match.span(), (_key(match[0]),))
+        return LabelledValue("password", *match.span(), (letters_of(match[0]),))
     return None
 
 
@@ -271,7 +271,7 @@ def _address(text: str, start: int, explicit: bool) -> LabelledValue | None:
     words = [word for word in re.findall(r"[^\W\d_]+", whole) if len(word) >= 3]
     if "@" in whole or "://" in whole or not words or not any(map(str.isdigit, whole)) or _DOTTED.match(whole):
         return None
-    keys = [_key(whole), *(_key(part) for part in _street(whole))]
+    keys = [letters_of(whole), *(letters_of(part) for part in _street(whole))]
     usable = tuple(dict.fromkeys(key for key in keys if len(key) >= _STREET))
     return LabelledValue("address", start, start + len(whole), usable) if usable else None
 

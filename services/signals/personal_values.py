@@ -126,10 +126,12 @@ def values_of(folded: Folded) -> tuple[PersonalValue, ...]:
         if form.name in found
         for start, end, key in form.find(folded.text)
     ]
-    ranked.sort()
-    return tuple(
-        PersonalValue(kind, *folded.original(start, end), key) for start, _, end, kind, key in _disjoint(ranked)
-    )
+    if len(found) > 1:
+        ranked.sort()
+        ranked = _disjoint(ranked)
+    if folded.plain:
+        return tuple(PersonalValue(kind, start, end, key) for start, _, end, kind, key in ranked)
+    return tuple(PersonalValue(kind, *folded.original(start, end), key) for start, _, end, kind, key in ranked)
 
 
 _Ranked = tuple[int, int, int, str, str]
@@ -142,11 +144,12 @@ def _disjoint(ranked: list[_Ranked]) -> list[_Ranked]:
     for one in ranked:
         if one[0] >= reached:
             merged.append(one)
+            reached = one[2]
         else:
             first = merged[-1]
             best = min(first, one, key=lambda value: value[1])
-            merged[-1] = (first[0], best[1], max(reached, one[2]), best[3], best[4])
-        reached = max(reached, one[2])
+            reached = max(reached, one[2])
+            merged[-1] = (first[0], best[1], reached, best[3], best[4])
     return merged
 
 

@@ -35,9 +35,20 @@ _VERBS = (
     "|appeler|joindre|joignable|ll\u00e1mame|llame|llamar|llama|chiama|chiamare|chiami|ligue|ligar|bel|bellen"
 )
 PHONE_WORDS: Final = f"{_NOUNS}|{_VERBS}"
+
+
+def _grouped(words: str) -> str:
+    """Alternatives grouped by their first letter, so that `re` looks at few of them at each place."""
+    groups: dict[str, list[str]] = {}
+    for word in words.split("|"):
+        groups.setdefault(word[0], []).append(word[1:])
+    return "|".join(f"{letter}(?:{'|'.join(rests)})" for letter, rests in groups.items())
+
+
+_FIRST: Final = "".join(sorted({word[0] for word in PHONE_WORDS.split("|")}))
 _NUMBER = r"([+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,14})"
 NAMED_PHONE: Final = re.compile(
-    rf"(?=[a-z])(?<![^\W_])(?:({_NOUNS})|{_VERBS})(?![^\W_])([^0-9\n+(]{{0,30}}\n?){_NUMBER}(?![0-9])", re.IGNORECASE
+    rf"(?=[{_FIRST}])(?<![^\W_])(?:({_grouped(_NOUNS)})|{_grouped(_VERBS)})(?![^\W_])([^0-9\n+(]{{0,30}}\n?){_NUMBER}(?![0-9])", re.IGNORECASE
 )
 _AROUND = re.compile(rf"(?<![^\W_])(?:{PHONE_WORDS})(?![^\W_])[^0-9\n]{{0,30}}$", re.IGNORECASE)
 WIDE_WORLD: Final = rf"(?:\+|00){_WORLD}"

@@ -14,10 +14,12 @@ _THEM = (
     r"|(?:the|a|any|every|each) (?:[\w-]+ ){0,2}(?:users?|customers?|clients?|callers?|guests?|visitors?|person|patients?"
     r"|members?|students?|passengers?|reader|shoppers?|people))"
 )
-_START = (
+_START = re.compile(
     r"(?:^|[,:;(\u2013\u2014-]\s*|\b(?:and|or|then|please|always|just|simply|must|should|you will|you'll|to|also|instead"
-    r"|politely|kindly|so|first|und|dann|bitte|immer|et|puis|toujours|y|luego|siempre|e|poi|sempre|en|altijd)\s+)"
+    r"|politely|kindly|so|first|und|dann|bitte|immer|et|puis|toujours|y|luego|siempre|e|poi|sempre|en|altijd)\s+)[\"'*_>#\s-]*$",
+    re.IGNORECASE,
 )
+"""What may stand before an imperative."""
 _WITH_VERBS = (
     r"(?:respond|reply|answer|start|begin|open|end|close|conclude|finish|sign off|greet|welcome|introduce yourself"
     r"|antworte|beginne|starte|beende|schlie\u00dfe|begr\u00fc\u00dfe|er\u00f6ffne|antworten sie|beginnen sie|beenden sie"
@@ -42,7 +44,7 @@ _TEXT_NOUNS = (
     r"|(?:begroeting|standaardantwoord|voorbeeld(?:antwoord)?))"
 )
 _MARKERS: Final = re.compile(
-    rf"{_START}(?P<that>(?:tell|inform|advise|remind|notify|assure|warn|reassure) {_THEM}(?: (?:politely|kindly|briefly|clearly))?"
+    rf"(?<!\w)(?=[a-z\u00e0-\u00ff])(?:(?P<that>(?:tell|inform|advise|remind|notify|assure|warn|reassure) {_THEM}(?: (?:politely|kindly|briefly|clearly))?"
     rf"(?:,? that|:|,| to| about| of)?|let {_THEM} know(?: that)?|(?:explain|mention|state|point out|clarify|add|note|confirm"
     rf"|announce)(?: (?:to )?{_THEM})? that"
     r"|sage?(?: (?:ihm|ihr|ihnen|dem \w+|der \w+|den \w+))?,? (?:dass|bitte)|sagen sie(?: (?:ihm|ihr|ihnen|dem \w+|der \w+|den"
@@ -56,16 +58,16 @@ _MARKERS: Final = re.compile(
     r"|agli|ai|alla|ll?') ?\w*)?(?: \w+)? che"
     r"|(?:diga|diz|informe|explique)(?:-lhes?| aos? \w+| \u00e0s? \w+)? que|(?:zeg|vertel|leg)(?: (?:hun|hen|de klant(?:en)?"
     r"|klanten|de gebruiker|uit))* dat)"
-    rf"|{_START}(?P<say>say(?: (?:exactly|only|simply|something like|this|the following|hello|thank you))?[:,]?|sage?:"
+    rf"|(?P<say>say(?: (?:exactly|only|simply|something like|this|the following|hello|thank you))?[:,]?|sage?:"
     r"|sagen sie:|dis:|dites:|di:|diga:|d\u00ec:|zeg:|diz:|write:|schreibe?:)(?=\s)"
-    rf"|\b(?P<with>{_WITH_VERBS} (?:[\w'-]+ ){{0,7}}?{_WITH})(?: (?:the |den |le |la |el |il |de )?(?:words?|sentence|phrase|line"
+    rf"|(?P<with>{_WITH_VERBS} (?:[\w'-]+ ){{0,7}}?{_WITH})(?: (?:the |den |le |la |el |il |de )?(?:words?|sentence|phrase|line"
     r"|following|text|message|greeting|worten?|satz|mots|phrase|palabras|frase|parole|woorden)(?: [\w'-]+){0,2})?:?(?=\s)"
-    rf"|\b(?P<text>{_TEXT_NOUNS})(?: (?:is|are|reads?|ist|lautet|est|es|\u00e8|\u00e9))?\s{{0,2}}[:\u2013\u2014]"
-    r"|\b(?P<example>for example|for instance|e\.g\.|like this|along the lines of|zum beispiel|z\. ?b\.|par exemple"
+    rf"|(?P<text>{_TEXT_NOUNS})(?: (?:is|are|reads?|ist|lautet|est|es|\u00e8|\u00e9))?\s{{0,2}}[:\u2013\u2014]"
+    r"|(?P<example>for example|for instance|e\.g\.|like this|along the lines of|zum beispiel|z\. ?b\.|par exemple"
     r"|por ejemplo|per esempio|ad esempio|por exemplo|bijvoorbeeld)[,:]?(?=\s)"
-    r"|^\W{0,6}(?P<turn>(?:q|a|question|answer|customer|user|client|guest|assistant|agent|bot|frage|antwort|kunde|kundin"
+    r"|(?P<turn>(?:q|a|question|answer|customer|user|client|guest|assistant|agent|bot|frage|antwort|kunde|kundin"
     r"|nutzer|r\u00e9ponse|client|pregunta|respuesta|cliente|usuario|domanda|risposta|utente|pergunta|resposta|vraag"
-    r"|antwoord|klant)(?: ?\d{1,2})?\W{0,3}[:.)])",
+    r"|antwoord|klant)(?: ?\d{1,2})?\W{0,3}[:.)]))",
     re.IGNORECASE,
 )
 _NEGATED: Final = re.compile(
@@ -110,8 +112,10 @@ _INTERNAL: Final = re.compile(
     r"|interne|confidencial\w{0,3}|interno|riservat[oaie]|vertrouwelijk)\b",
     re.IGNORECASE,
 )
-_BREAK = re.compile(r"[.!?]+[\"')\u201d]{0,2}(?=\s|$)|\n")
+_BREAK = re.compile(r"(?<![\n ][0-9])(?<!\n[0-9]{2})[.!?]+[\"')\u201d]{0,2}(?=\s|$)|\n")
 _LONGEST_LOOK = 200
+_BULLETS = " \t*_#>\"'0123456789.)-\u2022"
+_SHORTEST = 8
 _WITH_TEXT = re.compile(r"\s*(?:[:\"\u201c\u00ab'\n]|[^\W\d_a-z\u00df-\u00ff])")
 
 
@@ -127,7 +131,9 @@ def passages(text: str) -> Iterator[Passage]:
     saying, before = False, "\n"
     for sentence in _sentences(text):
         at: int | None = None
-        if not sentence.strip():
+        if len(sentence) < _SHORTEST and sentence.strip():
+            at = 0 if saying else None
+        elif not sentence.strip():
             saying = saying and not (sentence and before.endswith("\n"))
         elif saying and not _COMMAND.match(sentence) and not _INTERNAL.search(sentence):
             at = 0
@@ -137,7 +143,8 @@ def passages(text: str) -> Iterator[Passage]:
             yield Passage("order", sentence[:at])
             yield Passage("said", sentence[at:])
         else:
-            yield Passage("fact" if _is_fact(sentence) else "order", sentence)
+            fact = len(sentence) >= _SHORTEST and _is_fact(sentence)
+            yield Passage("fact" if fact else "order", sentence)
         before = sentence
 
 
@@ -153,7 +160,10 @@ def _told(sentence: str) -> tuple[int | None, bool]:
     """Where a text to be said begins in a sentence, and whether it may go on in the sentences that follow."""
     for match in _MARKERS.finditer(sentence):
         kind, end = match.lastgroup, match.end()
-        if kind != "turn" and _is_negated(sentence, match.start() + 1):
+        before = sentence[max(match.start() - _LONGEST_LOOK, 0) : match.start()]
+        if (kind == "turn" and before.strip(_BULLETS)) or (kind in {"that", "say"} and not _START.search(before[-24:])):
+            continue
+        if kind != "turn" and _is_negated(sentence, before):
             continue
         opened = sentence[end - 3 : end].rstrip().endswith((":", "\u2013", "\u2014"))
         quoting = kind in {"with", "say"}
@@ -163,13 +173,12 @@ def _told(sentence: str) -> tuple[int | None, bool]:
     return None, False
 
 
-def _is_negated(sentence: str, end: int) -> bool:
+def _is_negated(sentence: str, before: str) -> bool:
     """Whether what follows must not be said: `never tell them that`, `do not say`."""
-    before = sentence[max(end - _LONGEST_LOOK, 0) : end]
     if _NEGATED.search(re.split(r"[,;:]", before)[-1]):
         return True
     head = " ".join(sentence[:_LONGEST_LOOK].split()[:2])
-    return _NEGATED.search(head) is not None and not _INSTEAD.search(before)
+    return bool(before) and _NEGATED.search(head) is not None and not _INSTEAD.search(before)
 
 
 _INSTEAD = re.compile(r"\b(?:instead|but|stattdessen|sondern|mais|sino|ma|maar)\b", re.IGNORECASE)

@@ -227,6 +227,14 @@ def squeezed(text: str) -> Squeezed:
     return Squeezed(letters[places].tobytes(), places)
 
 
+_NEITHER: Final = bytes(code for code in range(128) if not chr(code).isalnum())
+
+
+def letters_of(value: str) -> bytes:
+    """The letters and digits of a short text, as in `Squeezed.letters`."""
+    return value.lower().encode().translate(None, _NEITHER) if value.isascii() else squeezed(value).letters
+
+
 @cache
 def _table() -> NDArray[np.uint8]:
     """Code point to its letter or digit, 0 for what is neither."""
