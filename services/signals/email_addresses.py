@@ -64,7 +64,7 @@ ROLE_LOCAL: Final = re.compile(rf"^(?:{_ROLES})(?:[._+-](?:[a-z]{{2}}|team|desk|
 _NO_DOMAIN: Final = re.compile(r"[0-9]+x[.~-]|v?[0-9]+\.[0-9x]", re.IGNORECASE)
 """Image sizes and versions: logo@2x.png, react@18.2.0-rc.next."""
 _NOT_TOP_LEVEL: Final = frozenset(
-    "png jpg jpeg gif svg webp avif heic bmp ico tif tiff pdf mp3 mp4 m4a m4v webm mkv avi wav html htm css scss js jsx ts"
+    "png PNG jpg JPG jpeg gif svg webp avif heic bmp ico tif tiff pdf mp3 mp4 m4a m4v webm mkv avi wav html htm css scss js jsx ts"
     " tsx mjs json yaml yml toml xml csv tsv txt log ini cfg conf lock bak tmp doc docx xls xlsx ppt pptx exe dll jar war deb"
     " rpm tar tgz gz xz git whl egg service timer socket target mount slice weight bias transpose dot shape reshape inv conj"
     " values astype latest internal lan home corp intranet beta alpha rc next".split()
@@ -74,7 +74,7 @@ _AFTER = re.compile(r"\(|:(?:[/~]|[0-9]{2,5}(?![0-9.])|[\w.-]{1,60}/)|[ :]~[\]$#
 """A call, a path or port of a remote host, a shell's prompt."""
 _AFTERS: Final = frozenset("(: ")
 _VERSIONS: Final = frozenset("0123456789vV")
-_USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.]{1,20}://[^\s/?#@]{0,120}$")
+_USER_INFO = re.compile(r"://[^\s/?#@]{0,160}$")
 _COMMANDS: Final = frozenset({"ssh", "scp", "sftp", "rsync", "mosh", "sshfs", "ssh-copy-id", "autossh", "ftp", "clone"})
 _HAS_COMMAND = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|sshfs|autossh|ftp|clone)\b", re.IGNORECASE)
 _BETWEEN: Final = frozenset({"to", "into", "in", "as", "with", "via", "onto", "user", "run", "sudo", "the", "from", "and"})
@@ -85,20 +85,21 @@ _QUOTES = "\"'`*(<[{,"
 
 
 def addresses(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, address in lower case) of each e-mail address, an office's or an example as well."""
+    """(start, end, address) of each e-mail address, an office's or an example as well."""
     commands = _HAS_COMMAND.search(text) is not None
     urls = "://" in text
     for match in EMAIL.finditer(text):
         start, end = match.span()
-        if match[3].lower() in _NOT_TOP_LEVEL or (text[end : end + 1] in _AFTERS and _AFTER.match(text, end)):
+        _, domain, top_level = match.groups()
+        if top_level in _NOT_TOP_LEVEL or (text[end : end + 1] in _AFTERS and _AFTER.match(text, end)):
             continue
-        if match[2][0] in _VERSIONS and _NO_DOMAIN.match(match[2]):
+        if domain[0] in _VERSIONS and _NO_DOMAIN.match(domain):
             continue
-        if urls and _USER_INFO.search(text, max(start - _LOOK_BACK, 0), start):
+        if urls and (at := text.rfind("://", max(start - _LOOK_BACK, 0), start)) > 0 and _USER_INFO.match(text, at, start):
             continue
         if commands and _is_target(text[max(start - _LOOK_BACK, 0) : start]):
             continue
-        yield start, end, match[0].lower()
+        yield start, end, match[0]
 
 
 def _is_target(before: str) -> bool:
@@ -114,7 +115,7 @@ def _is_target(before: str) -> bool:
 
 def is_nobodys(address: str) -> bool:
     """Whether an address is an example, a placeholder or an organisation's own."""
-    local, _, domain = address.rpartition("@")
+    local, _, domain = address.lower().rpartition("@")
     return bool(
         ROLE_LOCAL.search(local)
         or SAMPLE_LOCAL.search(local)

@@ -94,12 +94,13 @@ def fold(text: str) -> Folded:
 
     Dashes become `-`, spaces a space (tabs and line breaks stay), digits of any script and full-width characters
     ASCII, quotation marks straight; zero-width and other invisible characters, Markdown's backslashes and emphasis
-    inside a number are left out; an entity becomes its character. Case and accents stay.
+    inside a number are left out; an entity becomes its character, a lone surrogate the replacement character. Case and
+    accents stay.
     """
     spelled = any(mark in text for mark in _MARKS)
     if text.isascii() and not (spelled and _SPELLED.search(text)):
         return Folded(text)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    codes = code_points(text)
     plain = _plain(codes)
     wide = _respell(_text(np.where(plain == _DROPPED, codes, plain)), plain) if spelled else {}
     kept = plain != _DROPPED
@@ -108,8 +109,20 @@ def fold(text: str) -> Folded:
     return Folded(_text(plain[kept]), np.flatnonzero(kept), wide)
 
 
+def code_points(text: str) -> _Codes:
+    """The code points of a text; a lone surrogate is read as the replacement character."""
+    try:
+        data = text.encode("utf-32-le")
+    except UnicodeEncodeError:
+        data = _SURROGATES.sub(lambda match: "\ufffd" * len(match[0]), text).encode("utf-32-le")
+    return np.frombuffer(data, dtype="<u4")
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]+")
+
+
 def _text(codes: _Codes) -> str:
-    return codes.astype("<u4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+    return codes.astype("<u4", copy=False).tobytes().decode("utf-32-le")
 
 
 def _plain(codes: _Codes) -> _Codes:

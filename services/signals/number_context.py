@@ -6,6 +6,7 @@ Texts are plain ones (`folding.fold`).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 _DAY = r"(?:0?[1-9]|[12][0-9]|3[01])"
@@ -47,6 +48,19 @@ OTHERS: Final = re.compile(
 )
 """Words right before a number that say whose it is: nobody's."""
 _LOOK_BACK = 48
+
+
+_STRETCH = re.compile(r"[0-9](?:[^0-9]{0,64}[0-9])*+")
+_REACH = 64
+
+
+def near_digits(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Matches of a pattern that leads to digits within 64 characters, looked for only where digits are."""
+    reached = 0
+    for stretch in _STRETCH.finditer(text):
+        start, end = max(stretch.start() - _REACH, reached), min(stretch.end() + 1, len(text))
+        yield from pattern.finditer(text, start, end)
+        reached = end
 
 
 def is_date(number: str) -> bool:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from services.signals import email_addresses, phone_numbers
 from services.signals._pattern_set import PatternSet
 from services.signals.folding import Folded, fold
-from services.signals.number_context import of_a_thing
+from services.signals.number_context import near_digits, of_a_thing
 
 SAMPLE_CARDS: Final = frozenset(
     {"4111111111111111", "4242424242424242", "4000056655665556", "5555555555554444", "2223003122003222"}
@@ -118,38 +119,36 @@ def values_of(folded: Folded) -> tuple[PersonalValue, ...]:
     for all that either covers.
     """
     found = _SCAN.found(folded.text)
-    if not found:
-        return ()
-    ranked = [
-        (start, rank, end, form.kind, key)
-        for rank, form in enumerate(_FORMS)
+    values = [
+        PersonalValue(form.kind, start, end, key)
+        for form in _FORMS
         if form.name in found
         for start, end, key in form.find(folded.text)
     ]
     if len(found) > 1:
-        ranked.sort()
-        ranked = _disjoint(ranked)
+        values = _disjoint(sorted(values, key=_START))
     if folded.plain:
-        return tuple(PersonalValue(kind, start, end, key) for start, _, end, kind, key in ranked)
-    return tuple(PersonalValue(kind, *folded.original(start, end), key) for start, _, end, kind, key in ranked)
+        return tuple(values)
+    return tuple(PersonalValue(kind, *folded.original(start, end), key) for kind, start, end, key in values)
 
 
-_Ranked = tuple[int, int, int, str, str]
+_START = itemgetter(1)
 
 
-def _disjoint(ranked: list[_Ranked]) -> list[_Ranked]:
+def _disjoint(values: list[PersonalValue]) -> list[PersonalValue]:
     """Values that overlap as one, of the kind that ranks first."""
-    merged: list[_Ranked] = []
+    merged: list[PersonalValue] = []
     reached = 0
-    for one in ranked:
-        if one[0] >= reached:
+    for one in values:
+        _, start, end, _ = one
+        if start >= reached:
             merged.append(one)
-            reached = one[2]
+            reached = end
         else:
             first = merged[-1]
-            best = min(first, one, key=lambda value: value[1])
-            reached = max(reached, one[2])
-            merged[-1] = (first[0], best[1], reached, best[3], best[4])
+            best = min(first, one, key=lambda value: _RANK[value.kind])
+            reached = max(reached, end)
+            merged[-1] = best._replace(start=first.start, end=reached)
     return merged
 
 
@@ -196,7 +195,7 @@ _ROW_AFTER = re.compile(rf"[ |]{{0,3}}\n(?:[A-Za-z]{{1,6}}:?)?[ |]{{0,3}}{_ROW}[
 
 
 def _named_cards(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in NAMED_CARD.finditer(text):
+    for match in near_digits(NAMED_CARD, text):
         key = squeeze(match[1])
         if luhn(key):
             yield *match.span(1), key
@@ -229,7 +228,7 @@ def _social_security(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _named_social_security(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in NAMED_SSN.finditer(text):
+    for match in near_digits(NAMED_SSN, text):
         area, first, group, second, serial = match.groups()
         if first == second and _ssn_valid(area, group, serial):
             yield match.start(1), match.end(), area + group + serial
@@ -274,6 +273,7 @@ _FORMS: Final = (
     _Form("named_phone", "phone", phone_numbers.WIDE_NAMED, phone_numbers.named_phones),
 )
 """The stricter form first."""
+_RANK: Final = {kind: rank for rank, kind in enumerate(dict.fromkeys(form.kind for form in _FORMS))}
 
 _ACCENTED = re.compile(r"\\u[0-9a-f]{4}|[^\x00-\x7f]")
 _SCAN: Final = PatternSet({form.name: _ACCENTED.sub(r"[\\x80-\\xff]{1,4}", form.wide) for form in _FORMS})

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from services.signals.number_context import is_date, of_a_thing
+from services.signals.number_context import is_date, near_digits, of_a_thing
 
 TOLL_FREE: Final = frozenset({"800", "833", "844", "855", "866", "877", "888", "900"})
 COUNTRY_CODE: Final = re.compile(
@@ -102,7 +102,7 @@ def us_phones(text: str) -> Iterator[tuple[int, int, str]]:
 
 def named_phones(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, digits) of each number after a word such as `phone`, that is no date and no number of a thing."""
-    for match in NAMED_PHONE.finditer(text):
+    for match in near_digits(NAMED_PHONE, text):
         named, gap, number = match[1] is not None, match[2], match[3]
         start, end = match.span(3)
         if number.count("(") != number.count(")"):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.signals._pattern_set import PatternPlaces
+from services.signals.folding import code_points
 
 _NUM = r"(?:numbers?|num|nummer|no|nr|nbr|id|ids|code|identifier|identification)?"
 _NUMBERED = r"(?:numbers?|num|no|nr|nbr|id|code|identifier)"
@@ -221,7 +222,7 @@ class Label(NamedTuple):
 
 def squeezed(text: str) -> Squeezed:
     """The letters and digits of a text, in time linear in its length."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    codes = code_points(text)
     letters = _table()[np.minimum(codes, _SIZE)]
     places = np.flatnonzero(letters)
     return Squeezed(letters[places].tobytes(), places)
