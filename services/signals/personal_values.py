@@ -169,16 +169,27 @@ def _of_length(length: int) -> re.Pattern[str]:
 
 def _cards(text: str) -> Iterator[tuple[int, int, str]]:
     for match in CARD.finditer(text):
-        key = squeeze(match[0])
-        if _card_prefix(key) and luhn(key) and not _in_a_row(text, match) and not of_a_thing(text, match.start()):
-            yield *match.span(), key
+        start, end = match.span()
+        for stop in (end, *_shorter(match[0], start)):
+            key = squeeze(text[start:stop])
+            if _card_prefix(key) and luhn(key):
+                if not _in_a_row(text, start, stop) and not of_a_thing(text, start):
+                    yield start, stop, key
+                break
 
 
-def _in_a_row(text: str, match: re.Match[str]) -> bool:
+def _shorter(groups: str, start: int) -> Iterator[int]:
+    """Where a number ends if its last groups are none of it: an expiry date or a security code may follow."""
+    for _ in range(2):
+        groups, space, _ = groups.rpartition(" ")
+        if space:
+            yield start + len(groups)
+
+
+def _in_a_row(text: str, start: int, end: int) -> bool:
     """Whether groups of four digits that are no card stand right before or after: a table of numbers."""
-    if " " not in match[0]:
+    if " " not in text[start:end]:
         return False
-    start, end = match.span()
     before, after = text[max(start - _NEARBY, 0) : start], text[end : end + _NEARBY]
     if _FOUR_BEFORE.search(before) or _FOUR_AFTER.match(after):
         return True

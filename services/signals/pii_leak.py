@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from schemas.spec import Spec
-from services.signals.folding import Folded, fold
-from services.signals.labelled_values import LabelledValue, labelled_values, remembered_values, repetitions
-from services.signals.personal_values import personal_values, values_of
+from services.signals.folding import fold
+from services.signals.labelled_values import (
+    LabelledValue,
+    Repetition,
+    labelled_values,
+    remembered_values,
+    repetitions,
+)
+from services.signals.personal_values import PersonalValue, personal_values, values_of
 from services.signals.protocol import Measurement, ScoredText, Span
 
 _GATEWAY: Final = re.compile(r"<(?:email|phone|card|iban|ssn|number|code|password|address|birth_date):[0-9a-f]{4,64}>")
@@ -53,22 +60,28 @@ class PiiLeak:
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false; spans of every personal value in prompt and response."""
         response = fold(text.response)
-        said = values_of(response)
-        asked = labelled_values(text.prompt)
-        repeated = tuple(_repeated(text, response, asked))
+        given, said = personal_values(text.prompt), values_of(response)
+        stated = labelled_values(text.prompt)
+        repeated = tuple(repetitions(response, _stated(text, stated))) if response.text else ()
         leaked = bool(repeated) or _GATEWAY.search(text.response) is not None
         leaked = leaked or any(not value.sample for value in said)
-        spans = [Span("prompt", value.start, value.end, value.kind) for value in personal_values(text.prompt)]
-        spans += (Span("prompt", value.start, value.end, value.kind) for value in asked)
-        spans += (Span("response", value.start, value.end, value.kind) for value in said)
-        return Measurement(leaked, 0.9 if leaked else 0.02, (*spans, *repeated))
+        spans = (*_spans("prompt", given, stated), *_spans("response", said, repeated))
+        return Measurement(leaked, 0.9 if leaked else 0.02, spans)
 
 
-def _repeated(text: ScoredText, response: Folded, asked: tuple[LabelledValue, ...]) -> Iterator[Span]:
-    """Where a value that the user's, the system's or a document's text states as somebody's stands in the response."""
-    if response.text:
-        for one in repetitions(response, _stated(text, asked)):
-            yield Span("response", one.start, one.end, one.kind)
+def _spans(
+    where: Literal["prompt", "response"],
+    structured: Sequence[PersonalValue],
+    labelled: Sequence[LabelledValue | Repetition],
+) -> Iterator[Span]:
+    """Spans of both kinds; where one value is of both, it is called after its structure."""
+    for kind, start, end, _ in structured:
+        yield Span(where, start, end, kind)
+    ends = [value.end for value in structured] if labelled else []
+    for one in labelled:
+        at = bisect_left(ends, one.end)
+        if at == len(ends) or structured[at].start > one.start:
+            yield Span(where, one.start, one.end, one.kind)
 
 
 def _stated(text: ScoredText, asked: tuple[LabelledValue, ...]) -> Iterator[LabelledValue]:
