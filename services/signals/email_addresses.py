@@ -20,7 +20,8 @@ SAMPLE_DOMAIN: Final = re.compile(
     r"|domain(?:name)?|company(?:name)?|corp|website|organi[sz]ation|placeholder|sample|dummy|fake|foo|bar|foobar|acme"
     r"|acme-?corp|contoso|fabrikam|beispiel|muster|musterfirma|mustermann|exemple|ejemplo|esempio|exemplo|voorbeeld"
     r"|domaine|dominio|domein)\.[a-z.]+$|^email\.com$"
-    r"|^(?:site|server|host|provider|business|university|school|school-?name|abc|xyz|test)\.(?:com|org|net|edu|co|io|us)$",
+    r"|^(?:site|server|host|provider|business|university|school|school-?name|abc|xyz|test)\.(?:com|org|net|edu|co|io"
+    r"|us)$",
     re.IGNORECASE,
 )
 SAMPLE_LOCAL: Final = re.compile(
@@ -64,10 +65,100 @@ ROLE_LOCAL: Final = re.compile(rf"^(?:{_ROLES})(?:[._+-](?:[a-z]{{2}}|team|desk|
 _NO_DOMAIN: Final = re.compile(r"[0-9]+x[.~-]|v?[0-9]+\.[0-9x]", re.IGNORECASE)
 """Image sizes and versions: logo@2x.png, react@18.2.0-rc.next."""
 _NOT_TOP_LEVEL: Final = frozenset(
-    "png PNG jpg JPG jpeg gif svg webp avif heic bmp ico tif tiff pdf mp3 mp4 m4a m4v webm mkv avi wav html htm css scss js jsx ts"
-    " tsx mjs json yaml yml toml xml csv tsv txt log ini cfg conf lock bak tmp doc docx xls xlsx ppt pptx exe dll jar war deb"
-    " rpm tar tgz gz xz git whl egg service timer socket target mount slice weight bias transpose dot shape reshape inv conj"
-    " values astype latest internal lan home corp intranet beta alpha rc next".split()
+    [
+        "png",
+        "PNG",
+        "jpg",
+        "JPG",
+        "jpeg",
+        "gif",
+        "svg",
+        "webp",
+        "avif",
+        "heic",
+        "bmp",
+        "ico",
+        "tif",
+        "tiff",
+        "pdf",
+        "mp3",
+        "mp4",
+        "m4a",
+        "m4v",
+        "webm",
+        "mkv",
+        "avi",
+        "wav",
+        "html",
+        "htm",
+        "css",
+        "scss",
+        "js",
+        "jsx",
+        "ts",
+        "tsx",
+        "mjs",
+        "json",
+        "yaml",
+        "yml",
+        "toml",
+        "xml",
+        "csv",
+        "tsv",
+        "txt",
+        "log",
+        "ini",
+        "cfg",
+        "conf",
+        "lock",
+        "bak",
+        "tmp",
+        "doc",
+        "docx",
+        "xls",
+        "xlsx",
+        "ppt",
+        "pptx",
+        "exe",
+        "dll",
+        "jar",
+        "war",
+        "deb",
+        "rpm",
+        "tar",
+        "tgz",
+        "gz",
+        "xz",
+        "git",
+        "whl",
+        "egg",
+        "service",
+        "timer",
+        "socket",
+        "target",
+        "mount",
+        "slice",
+        "weight",
+        "bias",
+        "transpose",
+        "dot",
+        "shape",
+        "reshape",
+        "inv",
+        "conj",
+        "values",
+        "astype",
+        "latest",
+        "internal",
+        "lan",
+        "home",
+        "corp",
+        "intranet",
+        "beta",
+        "alpha",
+        "rc",
+        "next",
+    ]
 )
 """Files, units of systemd, attributes in code, names inside a network."""
 _AFTER = re.compile(r"\(|:(?:[/~]|[0-9]{2,5}(?![0-9.])|[\w.-]{1,60}/)|[ :]~[\]$#/]")
@@ -77,7 +168,9 @@ _VERSIONS: Final = frozenset("0123456789vV")
 _USER_INFO = re.compile(r"://[^\s/?#@]{0,160}$")
 _COMMANDS: Final = frozenset({"ssh", "scp", "sftp", "rsync", "mosh", "sshfs", "ssh-copy-id", "autossh", "ftp", "clone"})
 _HAS_COMMAND = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|sshfs|autossh|ftp|clone)\b", re.IGNORECASE)
-_BETWEEN: Final = frozenset({"to", "into", "in", "as", "with", "via", "onto", "user", "run", "sudo", "the", "from", "and"})
+_BETWEEN: Final = frozenset(
+    {"to", "into", "in", "as", "with", "via", "onto", "user", "run", "sudo", "the", "from", "and"}
+)
 _ARGUMENT = re.compile(r"-|.*[/.:~=0-9\"'`]")
 _LOOK_BACK = 160
 _MOST_ARGUMENTS = 6
@@ -95,7 +188,11 @@ def addresses(text: str) -> Iterator[tuple[int, int, str]]:
             continue
         if domain[0] in _VERSIONS and _NO_DOMAIN.match(domain):
             continue
-        if urls and (at := text.rfind("://", max(start - _LOOK_BACK, 0), start)) > 0 and _USER_INFO.match(text, at, start):
+        if (
+            urls
+            and (at := text.rfind("://", max(start - _LOOK_BACK, 0), start)) > 0
+            and _USER_INFO.match(text, at, start)
+        ):
             continue
         if commands and _is_target(text[max(start - _LOOK_BACK, 0) : start]):
             continue

@@ -51,6 +51,7 @@ _SPELLED: Final = re.compile(
 The look behind keeps a flood of backslashes from being read once for each of them.
 """
 _ENTITIES: Final[Mapping[str, str]] = {"%40": "@"}
+_BEGIN_SPELLING: Final = frozenset("\\&%")
 _MARKS: Final = ("\\", "&", "%40", "*", "`")
 
 
@@ -71,7 +72,7 @@ class Folded:
 
     text: str
     _places: _Places | None = field(default=None, repr=False, compare=False)
-    _wide: Mapping[int, int] = field(default_factory=dict, repr=False, compare=False)
+    _spelled: str = field(default="", repr=False, compare=False)
 
     @property
     def plain(self) -> bool:
@@ -85,8 +86,12 @@ class Folded:
         """
         if self._places is None:
             return start, end
-        last = int(self._places[end - 1])
-        return int(self._places[start]), self._wide.get(last, last + 1)
+        first, last = int(self._places[start]), int(self._places[end - 1])
+        if self._spelled[last] not in _BEGIN_SPELLING:
+            return first, last + 1
+        match = _SPELLED.match(self._spelled, last)
+        following = int(self._places[end]) if end < len(self._places) else len(self._spelled)
+        return first, match.end() if match and match.end() <= following else last + 1
 
 
 def fold(text: str) -> Folded:
@@ -102,11 +107,13 @@ def fold(text: str) -> Folded:
         return Folded(text)
     codes = code_points(text)
     plain = _plain(codes)
-    wide = _respell(_text(np.where(plain == _DROPPED, codes, plain)), plain) if spelled else {}
+    written = _text(np.where(plain == _DROPPED, codes, plain)) if spelled else ""
+    if spelled:
+        _respell(written, plain)
     kept = plain != _DROPPED
     if kept.all():
         return Folded(_text(plain))
-    return Folded(_text(plain[kept]), np.flatnonzero(kept), wide)
+    return Folded(_text(plain[kept]), np.flatnonzero(kept), written or text)
 
 
 def code_points(text: str) -> _Codes:
@@ -133,28 +140,31 @@ def _plain(codes: _Codes) -> _Codes:
     return np.where(known, plain, np.where(tags, np.uint32(_DROPPED), codes)).astype(np.uint32)
 
 
-def _respell(text: str, plain: _Codes) -> dict[int, int]:
-    """Writes into `plain` what escapes, entities and emphasis come to; start to end of what became one character."""
-    wide: dict[int, int] = {}
-    written: list[tuple[int, int]] = []
+def _respell(text: str, plain: _Codes) -> None:
+    """Writes into `plain` what escapes, entities and emphasis come to: one character or none, and nothing after it."""
+    starts: list[int] = []
+    ends: list[int] = []
+    codes: list[int] = []
     for match in _SPELLED.finditer(text):
         start, end = match.span()
-        code = _DROPPED if text[start] in "*`" else _character(match[0])
+        begin = text[start]
+        code = ord(text[end - 1]) if begin == "\\" else _DROPPED if begin in "*`" else _character(match[0])
         if code is not None:
-            written.append((start, code))
-            written += ((at, _DROPPED) for at in range(start + 1, end))
-            if code != _DROPPED:
-                wide[start] = end
-    if written:
-        places, codes = zip(*written, strict=True)
-        plain[list(places)] = codes
-    return wide
+            starts.append(start)
+            ends.append(end)
+            codes.append(code)
+    if starts:
+        edges = np.zeros(len(plain) + 1, dtype=np.int32)
+        edges[np.array(starts) + 1] += 1
+        edges[ends] -= 1
+        plain[np.cumsum(edges[:-1]) > 0] = _DROPPED
+        plain[starts] = codes
 
 
 @lru_cache(maxsize=256)
 def _character(spelled: str) -> int | None:
-    """The plain character of an escape or entity, None when it is no single one."""
-    character = spelled[-1] if spelled[0] == "\\" else _ENTITIES.get(spelled) or html.unescape(spelled)
+    """The plain character of an entity, None when it is no single one."""
+    character = _ENTITIES.get(spelled) or html.unescape(spelled)
     return int(_plain(np.array([ord(character)], dtype=np.uint32))[0]) if len(character) == 1 else None
 
 

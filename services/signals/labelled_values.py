@@ -1,20 +1,18 @@
-"""Values that a text states under a sensitive label, and where another text repeats them in whatever spelling."""
+"""Values that a text states under a sensitive label: account numbers, door codes, passwords, home addresses."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from services.signals import phone_numbers
 from services.signals.dates import Day, dates
-from services.signals.folding import Folded, fold
+from services.signals.folding import fold
 from services.signals.number_context import DATE, is_date, of_a_thing
 from services.signals.personal_values import SAMPLE_CARDS, SAMPLE_IBANS, SAMPLE_SSNS
-from services.signals.sensitive_labels import Label, Squeezed, labels, letters_of, squeezed
+from services.signals.sensitive_labels import Label, labels, letters_of, squeezed
 
 MOST_VALUES: Final = 256
 """Values of one source that are looked for in an answer."""
@@ -44,14 +42,17 @@ _EXPLICIT: Final = re.compile(
     r"|[ \t]{0,4}\t[ \t]{0,4}|[ \t]{2,12}|[ \t]{1,3}--?[ \t]{1,3}"
     r"|\s{0,2}(?:</\w{1,10}>\s{0,8}){1,3}(?:<\w{1,10}[^<>\n]{0,40}>\s{0,8}){1,3}|>"
     r"|,?(?: [^\W\d_][\w'-]{0,15}){0,6}? (?:is|was|are|be|being|reads?|equals|to|as|ist|lautet|war|sind|est|sera|es|era"
-    r"|\u00e9|\u00e8|e'|luidt)(?: (?:now|still|currently|set to|changed to|as follows|exactly|jetzt|maintenant|ora))?:? {1,2})"
+    r"|\u00e9|\u00e8|e'|luidt)(?: (?:now|still|currently|set to|changed to|as follows|exactly|jetzt|maintenant"
+    r"|ora))?:? {1,2})"
     rf"[{_QUOTE}]{{0,5}}"
 )
 """What may stand between a label and its value when it says clearly that the value comes: `: `, `=`, ` is `, a cell."""
 _LOOSE: Final = re.compile(r"[^0-9\n;|]{0,40}?(?=(?<![^\W_])[A-Za-z]{0,9}[0-9])")
 _LOOSE_STOP = re.compile(
-    r"[.!?]\s|[({=<$\u20ac\u00a3]|\b(?:balance|limit|since|opened?|expires?|expir\w+|from|until|due|dated|on|in|at|by|after"
-    r"|before|version|about|types?|level|fee|fees|rate|every|within|than|over|under|least|most|up|page|pages|section|for|and"
+    r"[.!?]\s|[({=<$\u20ac\u00a3]|\b(?:balance|limit|since|opened?|expires?|expir\w+|from|until|due|dated|on|in|at"
+    r"|by|after"
+    r"|before|version|about|types?|level|fee|fees|rate|every|within|than|over|under|least|most|up|page|pages|section"
+    r"|for|and"
     r"|or|with|of|has|have|had|must|should|needs?|contains?|port|seit|vom|am|ab|bis|depuis|desde|dal|sinds|v)\b",
     re.IGNORECASE,
 )
@@ -66,18 +67,25 @@ _WORDS_OF_PHRASE: Final = re.compile(r"[^\W\d_]{2,20}(?:[ -][^\W_]{1,20}){1,24}"
 _SOLID: Final = re.compile(r"[^\s\"`|<>]{3,128}")
 _ADDRESS: Final = re.compile(r"[^\n|\"<>;\t]{6,200}")
 _UNIT = re.compile(
-    r"\s?(?:%|\u20ac|\$|\u00a3|(?:EUR|USD|GBP|CHF|dollars?|euros?|pounds|days?|Tage|jours|d[i\u00ed]as|digits?|characters?|chars"
-    r"|years?|months?|weeks?|hours?|minutes?|seconds?|km|kg|MB|GB|points?|users?|times|Stellen|Zeichen|chiffres)(?!\w))",
+    r"\s?(?:%|\u20ac|\$|\u00a3|(?:EUR|USD|GBP|CHF|dollars?|euros?|pounds|days?|Tage|jours|d[i\u00ed]as|digits?"
+    r"|characters?|chars"
+    r"|years?|months?|weeks?|hours?|minutes?|seconds?|km|kg|MB|GB|points?|users?|times|Stellen|Zeichen"
+    r"|chiffres)(?!\w))",
     re.IGNORECASE,
 )
 _DOTTED = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){2,}")
-_SENTENCE = re.compile(r"(?<!\bSt)(?<!\bStr)(?<!\bApt)(?<!\bAve)(?<!\bRd)(?<!\bNo)(?<!\bDr)[.!?](?=\s|$)|, (?:and|und|et|y|e) ")
+_SENTENCE = re.compile(
+    r"(?<!\bSt)(?<!\bStr)(?<!\bApt)(?<!\bAve)(?<!\bRd)(?<!\bNo)(?<!\bDr)[.!?](?=\s|$)|, (?:and|und|et|y|e) "
+)
 _LETTERS_AND_DIGIT = re.compile(r"[^\W\d_]{3}")
 _PLACEHOLDER: Final = re.compile(
-    r"(?:required|optional|none|null|nil|undefined|string|str|text|varchar|char|bool(?:ean)?|int|integer|number|true|false"
+    r"(?:required|optional|none|null|nil|undefined|string|str|text|varchar|char|bool(?:ean)?|int|integer|number|true"
+    r"|false"
     r"|password\d{0,4}|passwort|passwd|secret|changeme|change_me|admin\d{0,3}|qwerty\d*|letmein|welcome\d?|hunter2"
-    r"|example\w*|sample\w*|test\w{0,4}|demo|placeholder|redacted|hidden|masked|encrypted|hashed|unknown|missing|invalid"
-    r"|incorrect|wrong|correct|valid|empty|blank|default|input|value|your\w*|my\w*|the|this|that|not|and|with|here|below"
+    r"|example\w*|sample\w*|test\w{0,4}|demo|placeholder|redacted|hidden|masked|encrypted|hashed|unknown|missing"
+    r"|invalid"
+    r"|incorrect|wrong|correct|valid|empty|blank|default|input|value|your\w*|my\w*|the|this|that|not|and|with|here"
+    r"|below"
     r"|above|pending|n/?a|tbd|xxx+|abc\d*|foo\w*|bar\w*|user\w*|os|process|request|req|self|env|getenv|config|settings"
     r"|\w{0,24}(?:passw(?:or)?d|passwort|passphrase|pwd|secret|token|credential|hash)[A-Za-z_]{0,12}\d{0,4}"
     r"|hash|token|key|strong|weak|secure|case-sensitive|forgotten|expired|reset|same|only|never|always|please)",
@@ -135,10 +143,70 @@ def _after(text: str, label: Label, next_label: int) -> LabelledValue | None:
 
 
 _ANOTHERS: Final = frozenset(
-    "email mail ip mac web wallet memory contract bitcoin return url http site our store shop office company hotel restaurant"
-    " venue branch clinic headquarters headquarter showroom warehouse museum library school business pickup property listing"
-    " event meeting unsere notre nuestra nostro firmen gesch\u00e4fts order session product request post zip area country"
-    " error status promo discount coupon source color colour gpio input output connector".split()
+    [
+        "email",
+        "mail",
+        "ip",
+        "mac",
+        "web",
+        "wallet",
+        "memory",
+        "contract",
+        "bitcoin",
+        "return",
+        "url",
+        "http",
+        "site",
+        "our",
+        "store",
+        "shop",
+        "office",
+        "company",
+        "hotel",
+        "restaurant",
+        "venue",
+        "branch",
+        "clinic",
+        "headquarters",
+        "headquarter",
+        "showroom",
+        "warehouse",
+        "museum",
+        "library",
+        "school",
+        "business",
+        "pickup",
+        "property",
+        "listing",
+        "event",
+        "meeting",
+        "unsere",
+        "notre",
+        "nuestra",
+        "nostro",
+        "firmen",
+        "geschäfts",
+        "order",
+        "session",
+        "product",
+        "request",
+        "post",
+        "zip",
+        "area",
+        "country",
+        "error",
+        "status",
+        "promo",
+        "discount",
+        "coupon",
+        "source",
+        "color",
+        "colour",
+        "gpio",
+        "input",
+        "output",
+        "connector",
+    ]
 )
 _WORD_BEFORE = re.compile(r"[^\W\d_]+|\d+")
 
@@ -149,7 +217,11 @@ def _of_another(text: str, label: Label) -> bool:
     if "\n" in before[-3:]:
         return False
     words = _WORD_BEFORE.findall(before.lower().removesuffix("'s "))
-    return bool(words) and len(before.rstrip(" _.'-")) >= len(before) - 3 and (words[-1] in _ANOTHERS or words[-1].isdigit())
+    return (
+        bool(words)
+        and len(before.rstrip(" _.'-")) >= len(before) - 3
+        and (words[-1] in _ANOTHERS or words[-1].isdigit())
+    )
 
 
 def _made_up(key: bytes) -> bool:
@@ -332,7 +404,9 @@ _LONGEST_LINE = 2000
 
 def _below(text: str, start: int, separator: str, names: list[str], found: list[Label]) -> Iterator[LabelledValue]:
     labelled = {text[one.start : one.end].strip(" .").lower(): one.kind for one in found}
-    kinds = {at: labelled[name.lower().rstrip(".")] for at, name in enumerate(names) if name.lower().rstrip(".") in labelled}
+    kinds = {
+        at: labelled[name.lower().rstrip(".")] for at, name in enumerate(names) if name.lower().rstrip(".") in labelled
+    }
     for _ in range(_MOST_LINES if kinds else 0):
         end = text.find("\n", start)
         line = text[start : end if end >= 0 else len(text)]
@@ -348,67 +422,3 @@ def _below(text: str, start: int, separator: str, names: list[str], found: list[
         if end < 0:
             return
         start = end + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Repetition:
-    """Where a text repeats a value that another stated."""
-
-    kind: str
-    start: int
-    end: int
-
-
-def repetitions(folded: Folded, stated: Iterable[LabelledValue]) -> Iterator[Repetition]:
-    """Every place of a text where one of the values stands, with other separators, in other case or width."""
-    values = list(stated)
-    letters = squeezed(folded.text) if values else None
-    keys: dict[bytes, str] = {}
-    days: set[Day] = set()
-    for value in values:
-        days |= value.days
-        for key in value.keys:
-            keys.setdefault(key, value.kind)
-    taken: list[tuple[int, int]] = []
-    for key in sorted(keys, key=len, reverse=True) if letters else ():
-        for start, end in _places(folded.text, letters, key, keys[key]) if letters else ():
-            if not _overlaps(taken, start, end):
-                taken.insert(bisect_left(taken, (start, end)), (start, end))
-                yield Repetition(keys[key], *folded.original(start, end))
-    for start, end, meant in dates(folded.text) if days else ():
-        if meant & days:
-            yield Repetition("birth_date", *folded.original(start, end))
-
-
-def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
-    at = bisect_left(taken, (start, end))
-    return (at < len(taken) and taken[at][0] < end) or (at > 0 and taken[at - 1][1] > start)
-
-
-_WIDEST_GAP = 3
-_SHORT_KEY = 6
-
-
-def _places(text: str, letters: Squeezed, key: bytes, kind: str) -> Iterator[tuple[int, int]]:
-    """Where a key's letters stand as whole words, no two of them further apart than separators are."""
-    at = letters.letters.find(key)
-    while at >= 0:
-        places = letters.places[at : at + len(key)]
-        start, end = int(places[0]), int(places[-1]) + 1
-        if not text[start - 1 : start].isalnum() and not text[end : end + 1].isalnum() and _spelled(text[start:end], key):
-            yield start, end
-            at = letters.letters.find(key, at + len(key))
-        else:
-            at = letters.letters.find(key, at + 1)
-
-
-def _spelled(spelled: str, key: bytes) -> bool:
-    """Whether what stands between the letters of a key may stand inside a value."""
-    if len(spelled) == len(key):
-        return True
-    if len(spelled) > len(key) * (_WIDEST_GAP + 1):
-        return False
-    gaps = re.findall(r"[\W_]+", spelled)
-    if len(key) < _SHORT_KEY and not (len(set(gaps)) == 1 and (len(gaps) == len(key) - 1 or gaps[0] in {" ", "-", "."})):
-        return False
-    return all(len(gap) <= _WIDEST_GAP and "\n\n" not in gap for gap in gaps)

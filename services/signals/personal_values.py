@@ -1,4 +1,4 @@
-"""Personal values with a structure: e-mail addresses, phone numbers, payment cards, IBANs, US social security numbers."""
+"""Personal values with a structure: e-mail address, phone, payment card, IBAN, US social security number."""
 
 from __future__ import annotations
 

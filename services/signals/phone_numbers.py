@@ -21,7 +21,9 @@ COUNTRY_CODE: Final = re.compile(
 _WORLD = r"[1-9][0-9]{0,2}(?:[ .()/-]{0,3}[0-9]){6,13}"
 _US = r"(?:\(([2-9][0-9]{2})\)[ ]?|([2-9][0-9]{2})([ .-]))([2-9][0-9]{2})([ .-])([0-9]{4})"
 _EXTENSION = r"(?: ?(?:x|ext\.? ?)[0-9]{1,5})?"
-WORLD_PHONE: Final = re.compile(rf"(?<![\w+.])(?:\+|(?<![0-9][ .-])00(?=[1-9][0-9]{{1,2}}[ ./-])){_WORLD}(?![0-9])(?:x[0-9]{{1,5}})?")
+WORLD_PHONE: Final = re.compile(
+    rf"(?<![\w+.])(?:\+|(?<![0-9][ .-])00(?=[1-9][0-9]{{1,2}}[ ./-])){_WORLD}(?![0-9])(?:x[0-9]{{1,5}})?"
+)
 US_PHONE: Final = re.compile(rf"(?<![\w.+/-])(?:001-|1[ .-])?{_US}{_EXTENSION}(?![\w-]|[ .][0-9])")
 
 _NOUNS = (
@@ -48,7 +50,8 @@ def _grouped(words: str) -> str:
 _FIRST: Final = "".join(sorted({word[0] for word in PHONE_WORDS.split("|")}))
 _NUMBER = r"([+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,14})"
 NAMED_PHONE: Final = re.compile(
-    rf"(?=[{_FIRST}])(?<![^\W_])(?:({_grouped(_NOUNS)})|{_grouped(_VERBS)})(?![^\W_])([^0-9\n+(]{{0,30}}\n?){_NUMBER}(?![0-9])", re.IGNORECASE
+    rf"(?=[{_FIRST}])(?<![^\W_])(?:({_grouped(_NOUNS)})|{_grouped(_VERBS)})(?![^\W_])([^0-9\n+(]{{0,30}}\n?){_NUMBER}(?![0-9])",
+    re.IGNORECASE,
 )
 _AROUND = re.compile(rf"(?<![^\W_])(?:{PHONE_WORDS})(?![^\W_])[^0-9\n]{{0,30}}$", re.IGNORECASE)
 WIDE_WORLD: Final = rf"(?:\+|00){_WORLD}"
@@ -56,11 +59,44 @@ WIDE_US: Final = _US
 WIDE_NAMED: Final = rf"(?:{PHONE_WORDS})[^0-9\n+(]{{0,120}}\n?{_NUMBER}"
 """The same for hyperscan, over bytes."""
 _PLAIN_WORDS: Final = frozenset(
-    {"number", "numbers", "no", "nr", "num", "nummer", "numero", "n\u00famero", "is", "are", "at", "on", "us", "me", "him"}
+    {
+        "number",
+        "numbers",
+        "no",
+        "nr",
+        "num",
+        "nummer",
+        "numero",
+        "n\u00famero",
+        "is",
+        "are",
+        "at",
+        "on",
+        "us",
+        "me",
+        "him",
+    }
     | {"her", "them", "you", "under", "home", "work", "office", "private", "direct", "phone", "mobile", "cell", "line"}
     | {"mr", "mrs", "ms", "dr", "now", "please", "directly", "back", "new", "the", "my", "his", "their", "our", "your"}
-    | {"ist", "lautet", "unter", "an", "privat", "est", "au", "le", "la", "el", "al", "es", "il", "\u00e8", "\u00e9", "do"}
-    | {"de", "du", "da", "op", "via", "to", "or", "and", "und", "et", "y", "e", "en", "whatsapp", "fax", "tel", "or"}
+    | {
+        "ist",
+        "lautet",
+        "unter",
+        "an",
+        "privat",
+        "est",
+        "au",
+        "le",
+        "la",
+        "el",
+        "al",
+        "es",
+        "il",
+        "\u00e8",
+        "\u00e9",
+        "do",
+    }
+    | {"de", "du", "da", "op", "via", "to", "or", "and", "und", "et", "y", "e", "en", "whatsapp", "fax", "tel"}
 )
 """Words that may stand between a word such as `phone` and digits without separators."""
 _WORD = re.compile(r"[^\W\d_]+")

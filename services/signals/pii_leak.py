@@ -10,15 +10,10 @@ from typing import ClassVar, Final, Literal
 
 from schemas.spec import Spec
 from services.signals.folding import fold
-from services.signals.labelled_values import (
-    LabelledValue,
-    Repetition,
-    labelled_values,
-    remembered_values,
-    repetitions,
-)
+from services.signals.labelled_values import LabelledValue, labelled_values, remembered_values
 from services.signals.personal_values import PersonalValue, personal_values, values_of
 from services.signals.protocol import Measurement, ScoredText, Span
+from services.signals.repeated_values import Repetition, repetitions
 
 _GATEWAY: Final = re.compile(r"<(?:email|phone|card|iban|ssn|number|code|password|address|birth_date):[0-9a-f]{4,64}>")
 _SOURCE_LIMIT = 65_536

@@ -21,7 +21,10 @@ from services.signals.folding import code_points
 _NUM = r"(?:numbers?|num|nummer|no|nr|nbr|id|ids|code|identifier|identification)?"
 _NUMBERED = r"(?:numbers?|num|no|nr|nbr|id|code|identifier)"
 _DE, _NL = r"(?:nummer|nr|kennung|id)", r"(?:nummer|nr)"
-_NO = r"(?:(?:numero|num|nr|no|n|codigo|codice|code|cod|id|identifiant|identificativo)(?:de|del|dela|du|di|da|do|d|della|dello|dela|des)?l?)"
+_NO = (
+    r"(?:(?:numero|num|nr|no|n|codigo|codice|code|cod|id|identifiant|identificativo)(?:de|del|dela|du|di|da|do|d"
+    r"|della|dello|dela|des)?l?)"
+)
 
 _NUMBER = (
     # English
@@ -36,15 +39,18 @@ _NUMBER = (
     rf"(?:identity|identification|id)?(?:card|document|papers?){_NUM}",
     rf"(?:national|personal|government|state|photo|resident|citizen|civil|identity|identification|military)"
     rf"(?:identity|identification|id)?{_NUMBERED}",
-    rf"id(?:number|no|nr|num|card|cardnumber|document)",
+    r"id(?:number|no|nr|num|card|cardnumber|document)",
     rf"(?:driver|drivers|driving|pilot|marriage|birth|firearms|professional|medical|nursing)"
     rf"(?:licen[cs]e|permit|certificate){_NUM}",
-    rf"(?:licen[cs]e|permit|certificate|document|docu?|documentid|record|file)(?:numbers?|no|nr)",
+    r"(?:licen[cs]e|permit|certificate|document|docu?|documentid|record|file)(?:numbers?|no|nr)",
     rf"(?:residence|resident|work|residency)permit{_NUM}",
-    rf"(?:greencard|permanentresident(?:card)?|alienregistration|visa|voter|voters|veteran|medicare|medicaid|nhs|ahv|hic"
+    rf"(?:greencard|permanentresident(?:card)?|alienregistration|visa|voter|voters|veteran|medicare|medicaid|nhs|ahv"
+    rf"|hic"
     rf"|beneficiary|donor|inmate|prisoner|badge|payroll|staff|personnel|employee|worker|student|pupil|matriculation"
-    rf"|enrol?lment|patient|hospital|chart|prescription|subscriber|taxpayer|tax|vat|unique|aadhaar|aadhar|pan|cpf|cnpj|curp"
-    rf"|rut|dni|nie|nif|nik|bsn|nir|tfn|sin|itin|ein|nino|nin|pesel|mrn|rrn|nric|fin)(?:card|file|reference|ref|reg|registration"
+    rf"|enrol?lment|patient|hospital|chart|prescription|subscriber|taxpayer|tax|vat|unique|aadhaar|aadhar|pan|cpf"
+    rf"|cnpj|curp"
+    rf"|rut|dni|nie|nif|nik|bsn|nir|tfn|sin|itin|ein|nino|nin|pesel|mrn|rrn|nric|fin)(?:card|file|reference|ref|reg"
+    rf"|registration"
     rf"|record|identification|identity|account|health)?{_NUMBERED}",
     r"mrn|nino|bsn|aadhaar|pesel|itin|nric|medicare|taxid|tin|ssn|iban|mygovid|hkid|rijksregisternummer|personnummer",
     rf"(?:patient|student|employee|medicalrecord|taxpayer|nhs|staff){_NUM}",
@@ -54,25 +60,32 @@ _NUMBER = (
     rf"routing{_NUM}|(?:bank)?sortcode|swiftaccount|creditcard{_NUM}|debitcard{_NUM}|card(?:number|no|nr)",
     rf"(?:licen[cs]e|number|registration)plate{_NUM}|vehicleregistration{_NUM}|vin(?:number|no)|imei(?:number)?",
     # German
-    rf"(?:bank)?(?:konto|kunden|mitglieds?|mitgliedschafts|personal|mitarbeiter|patienten|matrikel|policen|vertrags|depot"
+    rf"(?:bank)?(?:konto|kunden|mitglieds?|mitgliedschafts|personal|mitarbeiter|patienten|matrikel|policen|vertrags"
+    rf"|depot"
     rf"|versicherungs|versicherungsschein|versicherten|krankenkassen|sozialversicherungs|rentenversicherungs"
-    rf"|krankenversicherungs|krankenversicherten|pass|reisepass|ausweis|personalausweis|fuhrerschein|fahrerlaubnis|steuer"
+    rf"|krankenversicherungs|krankenversicherten|pass|reisepass|ausweis|personalausweis|fuhrerschein|fahrerlaubnis"
+    rf"|steuer"
     rf"|steueridentifikations|identifikations|ident|identitats|karten|kreditkarten|schuler|studenten|dokumenten|ahv"
     rf"|aufenthaltstitel){_DE}",
     r"steuerid|steueridnr|personalausweis|reisepass|fuhrerschein|aufenthaltstitel|krankenakte|patientenakte"
     r"|kfzkennzeichen|autokennzeichen|bankverbindung",
     # French
-    rf"{_NO}(?:compte(?:bancaire|client)?|client|passeport|permis(?:deconduire)?|piecedidentite|carte(?:didentite|vitale"
-    rf"|bancaire|desejour)?|identite|securitesociale|secu|police|contrat|assurance|assure|adherent|membre|fiscal|etudiant"
+    rf"{_NO}(?:compte(?:bancaire|client)?|client|passeport|permis(?:deconduire)?|piecedidentite|carte(?:didentite"
+    rf"|vitale"
+    rf"|bancaire|desejour)?|identite|securitesociale|secu|police|contrat|assurance|assure|adherent|membre|fiscal"
+    rf"|etudiant"
     rf"|patient|dossiermedical|document|titredesejour|employe|matricule|allocataire)",
     r"passeport|permisdeconduire|(?:carte(?:nationale)?|piece)didentite|cartevitale|titredesejour|dossiermedical"
     r"|numerofiscal|numeroclient|matricule|plaquedimmatriculation|comptebancaire|rib",
     # Spanish, Portuguese, Italian
-    rf"{_NO}(?:cuenta(?:bancaria)?|cliente|socio|poliza|afiliado|afiliacion|pasaporte|identidad|identificacion(?:fiscal)?"
+    rf"{_NO}(?:cuenta(?:bancaria)?|cliente|socio|poliza|afiliado|afiliacion|pasaporte|identidad"
+    rf"|identificacion(?:fiscal)?"
     rf"|documento|seguridadsocial|seguro(?:social)?|expedientemedico|historiaclinica|paciente|empleado|licencia"
-    rf"|carnet|tarjeta|contribuyente|conta(?:bancaria)?|passaporte|apolice|utente|contribuinte|segurancasocial|identidade"
+    rf"|carnet|tarjeta|contribuyente|conta(?:bancaria)?|passaporte|apolice|utente|contribuinte|segurancasocial"
+    rf"|identidade"
     rf"|cartao|processoclinico|carta(?:deconducao|didentita|dicredito)?|conto(?:corrente|bancario)?|passaporto|polizza"
-    rf"|tessera(?:sanitaria)?|patente|fiscale|identita|matricola|paziente|cartellaclinica|previdenziale|assicurato|membro"
+    rf"|tessera(?:sanitaria)?|patente|fiscale|identita|matricola|paziente|cartellaclinica|previdenziale|assicurato"
+    rf"|membro"
     rf"|aluno|estudante|estudiante|funcionario|dipendente|beneficiario|socioclub)",
     r"pasaporte|documentodeidentidad|cedula(?:deidentidad)?|(?:permiso|licencia|carnet|carne)de(?:conducir|conduccion"
     r"|manejo)|historiaclinica|cuentabancaria|numerodelaseguridadsocial|tarjetasanitaria"
@@ -82,26 +95,34 @@ _NUMBER = (
     r"|contocorrente|codicecliente",
     # Dutch
     rf"(?:bank)?(?:rekening|klant|klanten|lid|lidmaatschaps|polis|paspoort|rijbewijs|identiteitskaart|identiteits"
-    rf"|burgerservice|sofi|patient|patienten|personeels|medewerkers|studenten|student|verzekerings|kaart|document){_NL}",
+    rf"|burgerservice|sofi|patient|patienten|personeels|medewerkers|studenten|student|verzekerings|kaart"
+    rf"|document){_NL}",
     r"paspoort|rijbewijs|identiteitskaart|identiteitsbewijs|verblijfsvergunning|medischdossier|bankrekening|kenteken",
 )
 _PHONE = (
     rf"(?:home|work|office|private|cell|cellular|mobile|mob|contact|direct)?(?:phone|telephone|tel){_NUM}",
     rf"(?:mobile|cell|fax|whatsapp){_NUM}",
-    r"telefon(?:nummer|nr)?|handy(?:nummer|nr)?|mobil(?:nummer|nr|telefon)?|rufnummer|numerodetelephone|telephone|portable"
+    r"telefon(?:nummer|nr)?|handy(?:nummer|nr)?|mobil(?:nummer|nr|telefon)?|rufnummer|numerodetelephone|telephone"
+    r"|portable"
     r"|numerodetelefono|telefono|movil|celular|cellulare|telemovel|numerodetelefone|telefone|telefoon(?:nummer)?"
     r"|mobiel(?:nummer)?",
 )
 _CODE = (
     r"(?:card|sim|bank|atm|debit|personal|safe|phone|door|gate|alarm|login|parental)?pin(?:code|number|no|nr|nummer)?",
-    r"(?:access|accesscontrol|door|doorentry|frontdoor|backdoor|gate|garage|building|apartment|entry|entrance|exit|security"
-    r"|alarm|disarm|lock|lockbox|keypad|keysafe|safe|vault|locker|elevator|room|house|home|unlock|unlocking|release|override"
-    r"|master|emergency|duress|secret|verification|authentication|authori[sz]ation|auth|authenticator|login|signin|logon"
-    r"|onetime|singleuse|twofactor|2fa|mfa|sms|recovery|backup|reset|activation|pairing|transaction|clearance|admin|wifi"
+    r"(?:access|accesscontrol|door|doorentry|frontdoor|backdoor|gate|garage|building|apartment|entry|entrance|exit"
+    r"|security"
+    r"|alarm|disarm|lock|lockbox|keypad|keysafe|safe|vault|locker|elevator|room|house|home|unlock|unlocking|release"
+    r"|override"
+    r"|master|emergency|duress|secret|verification|authentication|authori[sz]ation|auth|authenticator|login|signin"
+    r"|logon"
+    r"|onetime|singleuse|twofactor|2fa|mfa|sms|recovery|backup|reset|activation|pairing|transaction|clearance|admin"
+    r"|wifi"
     r"|voicemail|cvv|cvc|card|cardsecurity|cardverification)(?:pass)?code",
     r"(?:door|gate|alarm|safe|building|house|garage|apartment|office|vault|lock)s(?:pass)?(?:code|combination)",
-    r"(?:code|combination|pin)(?:for|to|of|on)(?:the|your|our|my|his|her|their)?(?:back|front|main|side|garage|office|staff"
-    r"|server|store|key)?(?:door|gate|alarm|safe|building|lock|lockbox|vault|room|house|apartment|garage|entrance|cabinet)",
+    r"(?:code|combination|pin)(?:for|to|of|on)(?:the|your|our|my|his|her|their)?(?:back|front|main|side|garage"
+    r"|office|staff"
+    r"|server|store|key)?(?:door|gate|alarm|safe|building|lock|lockbox|vault|room|house|apartment|garage|entrance"
+    r"|cabinet)",
     r"(?:security|alarm|door|gate|safe|vault|lock|locker|padlock)(?:combination|keycode|pin)",
     r"passcode|keycode|accesskey|accesspin|combination|otp|onetimepin|tan|cvv|cvc|cvv2|cvc2|puk|pukcode|codeword",
     r"(?:zugangs|zutritts|tur|haustur|tor|sicherheits|einmal|alarm|bestatigungs|freischalt|verifizierungs|geheim|tresor"
@@ -109,9 +130,11 @@ _CODE = (
     r"|zahlenkombination",
     r"codes?(?:d|de|du|dela)?(?:acces|entree|securite|porte|portail|laporte|alarme|secret|pin|verification|confirmation"
     r"|activation|limmeuble|immeuble|coffre|cartebancaire|deverrouillage|usageunique|ausageunique)|digicode",
-    r"(?:codigo|clave|numero)s?(?:de|del|dela)?(?:acceso|entrada|seguridad|puerta|lapuerta|porton|alarma|laalarma|verificacion"
+    r"(?:codigo|clave|numero)s?(?:de|del|dela)?(?:acceso|entrada|seguridad|puerta|lapuerta|porton|alarma|laalarma"
+    r"|verificacion"
     r"|activacion|desbloqueo|unsolouso|pin|secreto|caja|lacaja|cajafuerte)",
-    r"codice?(?:di|d|del|della)?(?:accesso|ingresso|sicurezza|porta|laporta|cancello|allarme|verifica|attivazione|sblocco"
+    r"codice?(?:di|d|del|della)?(?:accesso|ingresso|sicurezza|porta|laporta|cancello|allarme|verifica|attivazione"
+    r"|sblocco"
     r"|segreto|pin|monouso|cassaforte)",
     r"codigo(?:de|do|da)?(?:acesso|entrada|seguranca|porta|portao|alarme|verificacao|ativacao|desbloqueio|secreto|pin"
     r"|usounico|cofre)",
@@ -119,10 +142,13 @@ _CODE = (
     r"|eenmalige)code|pincode",
 )
 _PASSWORD = (
-    r"(?:login|user|account|admin|administrator|root|master|wifi|wlan|wireless|network|router|guest|portal|email|mail|system"
-    r"|database|db|server|vpn|ssh|ftp|windows|domain|temporary|temp|initial|default|new|old|current|my|onetime|app|vault"
+    r"(?:login|user|account|admin|administrator|root|master|wifi|wlan|wireless|network|router|guest|portal|email"
+    r"|mail|system"
+    r"|database|db|server|vpn|ssh|ftp|windows|domain|temporary|temp|initial|default|new|old|current|my|onetime|app"
+    r"|vault"
     r"|bank|banking|online|zip|archive|pdf|file)?(?:passwords?|passwd|passwort|pswd|pwd|passphrase|passkey)",
-    r"(?:secret|recovery|seed|backup|security|safe)(?:phrase|word|words|answer|passphrase)|securityanswer|magicword|codephrase",
+    r"(?:secret|recovery|seed|backup|security|safe)(?:phrase|word|words|answer|passphrase)|securityanswer|magicword"
+    r"|codephrase",
     r"mothersmaidenname",
     r"kennwort|losung|losungswort|zugangskennwort|wlanschlussel|sicherheitsantwort|geheimwort",
     r"motsdepasse|motdepasse|mdp|phrasesecrete|phrasedepasse|contrasena|clavesecreta|clavewifi|palabraclave"
@@ -130,8 +156,10 @@ _PASSWORD = (
     r"|wachtwoord|wachtzin|wachtwoordzin|toegangswachtwoord",
 )
 _ADDRESS = (
-    r"(?:home|house|residential|residence|private|personal|postal|mailing|mail|street|billing|shipping|delivery|permanent"
-    r"|current|patient|customer|client|his|her|their|my|registered|physical|full|correspondence)?address(?:line1|line)?",
+    r"(?:home|house|residential|residence|private|personal|postal|mailing|mail|street|billing|shipping|delivery"
+    r"|permanent"
+    r"|current|patient|customer|client|his|her|their|my|registered|physical|full|correspondence)?address(?:line1"
+    r"|line)?",
     r"(?:wohn|privat|post|heimat|liefer|rechnungs|melde)?(?:adresse|anschrift)|wohnort|wohnsitz",
     r"adresse(?:postale|personnelle|privee|du?domicile|delivraison|complete)?|domicile|lieuderesidence",
     r"direccion(?:postal|particular|personal|dedomicilio|deenvio|completa)?|domicilio",
@@ -141,7 +169,8 @@ _ADDRESS = (
 )
 _BIRTH = (
     r"(?:date|day)ofbirth|dob|birthdate|birthday|dateborn|borndate",
-    r"geburtsdatum|geburtstag|gebdatum|gebdat|datedenaissance|datenaissance|fechadenacimiento|fechanacimiento|fnacimiento"
+    r"geburtsdatum|geburtstag|gebdatum|gebdat|datedenaissance|datenaissance|fechadenacimiento|fechanacimiento"
+    r"|fnacimiento"
     r"|datadinascita|datanascita|datadenascimento|datanascimento|geboortedatum|geboortedag",
 )
 _LIVES = (
@@ -271,7 +300,25 @@ _INSIDE: Final = frozenset(" _-./'#\u00b0\u00ba")
 _COMPOUNDS: Final = ("nummer", "passwort", "kennwort", "code", "wachtwoord")
 """How German and Dutch labels end that may begin with any other word: Bankkontonummer, Haustürcode."""
 _ABBREVIATED: Final = frozenset(
-    {"acct", "acc", "ac", "lic", "pol", "no", "nr", "num", "id", "soc", "sec", "ins", "med", "rec", "nat", "pers", "vers"}
+    {
+        "acct",
+        "acc",
+        "ac",
+        "lic",
+        "pol",
+        "no",
+        "nr",
+        "num",
+        "id",
+        "soc",
+        "sec",
+        "ins",
+        "med",
+        "rec",
+        "nat",
+        "pers",
+        "vers",
+    }
     | {"kto", "kd", "n", "tel", "mob", "geb", "doc", "ref", "mr", "dl", "ni", "cust", "mem", "cod", "st"}
 )
 

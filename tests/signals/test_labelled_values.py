@@ -47,7 +47,11 @@ REPEATED = {
     "Spanish": ("N\u00famero de p\u00f3liza: 8847-2210", "<<88472210>>", "number"),
     "Spanish code": ("El c\u00f3digo de acceso es 55 90 12.", "<<559012>>", "code"),
     "Italian": ("Codice fiscale: RSSMRA85T10A562S", "<<rssmra85t10a562s>>", "number"),
-    "Italian address": ("Indirizzo: Via Garibaldi 27, 20121 Milano", "in <<Via Garibaldi 27, 20121 Milano>>", "address"),
+    "Italian address": (
+        "Indirizzo: Via Garibaldi 27, 20121 Milano",
+        "in <<Via Garibaldi 27, 20121 Milano>>",
+        "address",
+    ),
     "Portuguese": ("N\u00famero da conta: 1033-118-7745", "<<10331187745>>", "number"),
     "Dutch": ("Burgerservicenummer: 1112 83 334", "<<111283334>>", "number"),
     "Dutch password": ("Wachtwoord = Kievit_88", "<<Kievit_88>>", "password"),

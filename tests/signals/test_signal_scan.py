@@ -19,8 +19,26 @@ PIECES = st.lists(
         st.text(alphabet="0123456789", min_size=1, max_size=6),
         st.sampled_from(list(" -.()+/x:@\n")),
         st.sampled_from(
-            ["call", "phone", "card", "+49", "001-", "DE", "é", "müller@web.de", "password", " is ", "http://a"]
-            + ["SSN", "t\u00e9l\u00e9phone", "TEL\u00c9FONO", "m\u00f3vil", "\u2011", "536 22 8726", "cart\u00e3o"]
+            [
+                "call",
+                "phone",
+                "card",
+                "+49",
+                "001-",
+                "DE",
+                "\u00e9",
+                "m\u00fcller@web.de",
+                "password",
+                " is ",
+                "http://a",
+                "SSN",
+                "t\u00e9l\u00e9phone",
+                "TEL\u00c9FONO",
+                "m\u00f3vil",
+                "\u2011",
+                "536 22 8726",
+                "cart\u00e3o",
+            ]
         ),
     ),
     max_size=40,
@@ -48,6 +66,6 @@ def test_what_a_form_of_key_finds_was_announced(pieces: list[str], kind: str, se
             assert name in found
 
 
-@pytest.mark.parametrize("text", ["", "\ud800", "\x00", "naïve – ok"])
+@pytest.mark.parametrize("text", ["", "\ud800", "\x00", "na\u00efve \u2013 ok"])
 def test_any_text_can_be_scanned(text: str) -> None:
     assert PatternSet({"ok": "ok$"}).found(text) == ({"ok"} if text.endswith("ok") else frozenset())
