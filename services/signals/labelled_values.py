@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from services.signals import phone_numbers
 from services.signals.dates import Day, dates
 from services.signals.folding import fold
-from services.signals.number_context import DATE, is_date, of_a_thing
+from services.signals.number_context import DATE, OTHERS, is_date
 from services.signals.personal_values import SAMPLE_CARDS, SAMPLE_IBANS, SAMPLE_SSNS
 from services.signals.sensitive_labels import Label, labels, letters_of, squeezed
 
@@ -38,6 +38,7 @@ _EXPLICIT: Final = re.compile(
     r"(?:[ _.-]{0,2}(?:numbers?|no|nr|#|n[\u00b0\u00ba]))? ?\.?"
     r"(?: ?\([^()\n]{0,40}\))?"
     r"[\"'`*_\])]{0,4}"
+    r"(?: (?:for|of|to|on|del?|du|pour|f\u00fcr|zum|zur|der|des|voor|van|per|d[oai])(?: [\w'-]{1,16}){1,4}(?=:))?"
     r"(?:\s{0,4}(?::=|=>|->|[:=|\u2192]){1,2}[ \t]{0,40}(?:\r?\n[ \t>]{0,8}(?![^\n:]{1,30}:))?"
     r"|[ \t]{0,4}\t[ \t]{0,4}|[ \t]{2,12}|[ \t]{1,3}--?[ \t]{1,3}"
     r"|\s{0,2}(?:</\w{1,10}>\s{0,8}){1,3}(?:<\w{1,10}[^<>\n]{0,40}>\s{0,8}){1,3}|>"
@@ -59,7 +60,7 @@ _LOOSE_STOP = re.compile(
 """Words after which the next digits are no value of the label before them."""
 
 _NUMBER: Final = re.compile(
-    r"(?:[A-Za-z]{1,6}[-/]|[A-Z]{1,5} )?[A-Za-z]{0,9}[0-9][A-Za-z0-9]*"
+    r"(?:[A-Za-z]{1,6}[-/]|[A-Z]{1,5} ){0,2}[A-Za-z]{0,9}[0-9][A-Za-z0-9]*"
     r"(?:[./_-][A-Za-z0-9]+| [-/] [0-9][A-Za-z0-9]*| [A-Za-z]{0,3}[0-9][A-Za-z0-9]*| [A-Z]{1,4}(?![A-Za-z0-9]))*"
 )
 _CAPITALS: Final = re.compile(r"[A-Z][A-Z0-9]{2,}(?:[ -][A-Z0-9]{2,}){0,4}(?![A-Za-z])")
@@ -73,7 +74,7 @@ _UNIT = re.compile(
     r"|chiffres)(?!\w))",
     re.IGNORECASE,
 )
-_DOTTED = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){2,}")
+_DOTTED = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){2,}(?![-/0-9])")
 _SENTENCE = re.compile(
     r"(?<!\bSt)(?<!\bStr)(?<!\bApt)(?<!\bAve)(?<!\bRd)(?<!\bNo)(?<!\bDr)[.!?](?=\s|$)|, (?:and|und|et|y|e) "
 )
@@ -135,9 +136,13 @@ def _after(text: str, label: Label, next_label: int) -> LabelledValue | None:
         value = read(text, explicit.end(), True)
         if value:
             return value
+    if label.kind == "birth_date":
+        return read(text, label.end + 1, False)
     if label.kind in {"number", "phone", "code"}:
-        gap = _LOOSE.match(text, label.end)
-        if gap and gap.end() <= next_label and not _LOOSE_STOP.search(gap[0]) and not of_a_thing(text, gap.end()):
+        abbreviated = text[label.end - 2 : label.end + 1].lower() in {"no.", "nr.", "id.", "um."}
+        end = label.end + abbreviated
+        gap = _LOOSE.match(text, end)
+        if gap and gap.end() <= next_label and not (_LOOSE_STOP.search(gap[0]) or OTHERS.search(text, end, gap.end())):
             return read(text, gap.end(), False)
     return None
 
@@ -238,13 +243,17 @@ def _made_up(key: bytes) -> bool:
 
 def _number(text: str, start: int, explicit: bool) -> LabelledValue | None:
     value = _digits(text, start, "number", least=4 if explicit else 6)
-    if value and not explicit and len(value.keys[0]) < _UNGROUPED and text[value.start : value.end].isalnum():
-        return None
+    if value and not explicit:
+        key = value.keys[0]
+        few = sum(byte <= _NINE for byte in key) < _FEWEST_DIGITS
+        if few or (len(key) < _UNGROUPED and text[value.start : value.end].isalnum()):
+            return None
     spelled = text[value.start : value.end] if value else ""
     dated = is_date(spelled) and (not explicit or not _HYPHENS.fullmatch(spelled))
     return None if dated else value
 
 
+_FEWEST_DIGITS = 4
 _UNGROUPED = 7
 """Characters of a number without separators that nothing but its place behind a label makes a value."""
 _HYPHENS = re.compile(r"[0-9]{1,2}(?:-[0-9]{2}){2}")

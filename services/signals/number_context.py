@@ -16,7 +16,7 @@ _TWO_DAY, _TWO_MONTH = r"(?:0[1-9]|[12][0-9]|3[01])", r"(?:0[1-9]|1[0-2])"
 _APART = r"[ ./-]{1,2}"
 DATE: Final = re.compile(
     rf"\(?(?:{_YEAR}(?P<a>{_APART}){_MONTH}(?P=a){_DAY}|{_DAY}(?P<b>{_APART}){_MONTH}(?P=b){_YEAR}"
-    rf"|{_MONTH}(?P<c>{_APART}){_DAY}(?P=c){_YEAR}|{_YEAR}[ /-]{{1,3}}{_YEAR}(?! ?-?[0-9])"
+    rf"|{_MONTH}(?P<c>{_APART}){_DAY}(?P=c){_YEAR}|{_YEAR}(?:[ /-]{{1,3}}{_YEAR}){{1,6}}(?! ?-?[0-9])"
     rf"|{_YEAR}{_TWO_MONTH}{_TWO_DAY}|{_TWO_DAY}{_TWO_MONTH}{_YEAR}|{_TWO_MONTH}{_TWO_DAY}{_YEAR})(?![0-9])"
 )
 """A date with a year of four digits in any order and separator, a range of years, a date without separators."""

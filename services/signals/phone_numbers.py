@@ -53,11 +53,14 @@ NAMED_PHONE: Final = re.compile(
     rf"(?=[{_FIRST}])(?<![^\W_])(?:({_grouped(_NOUNS)})|{_grouped(_VERBS)})(?![^\W_])([^0-9\n+(]{{0,30}}\n?){_NUMBER}(?![0-9])",
     re.IGNORECASE,
 )
-_AROUND = re.compile(rf"(?<![^\W_])(?:{PHONE_WORDS})(?![^\W_])[^0-9\n]{{0,30}}$", re.IGNORECASE)
+_AROUND = re.compile(rf"(?<![^\W_])(?:{PHONE_WORDS})(?![^\W_])([^0-9\n]{{0,30}})$", re.IGNORECASE)
 WIDE_WORLD: Final = rf"(?:\+|00){_WORLD}"
 WIDE_US: Final = _US
 WIDE_NAMED: Final = rf"(?:{PHONE_WORDS})[^0-9\n+(]{{0,120}}\n?{_NUMBER}"
 """The same for hyperscan, over bytes."""
+_WEAK: Final = frozenset({"cell", "mobile", "fax", "portable", "handy", "gsm", "mobil", "mobiel", "phone", "tel"})
+"""Nouns that also stand before other numbers; alone they say nothing of digits that do not begin as a phone does."""
+_TOLD = re.compile(r"[:=|.#\"']|\b(?:number|no|nr|is|are|ist|lautet|est|es|\u00e8|at|on|under|unter)\b", re.IGNORECASE)
 _PLAIN_WORDS: Final = frozenset(
     {
         "number",
@@ -131,15 +134,27 @@ def us_phones(text: str) -> Iterator[tuple[int, int, str]]:
         if (match[3] and match[3] != match[5]) or of_a_thing(text, start):
             continue
         spaces = match[3] == " " and not match[0].startswith("1 ")
-        if spaces and not (_AROUND.search(text, max(start - 60, 0), start) and not _IN_A_ROW.match(text, end)):
+        if spaces and (_IN_A_ROW.match(text, end) or not _is_announced(text, start)):
             continue
         yield start, end, "".join(filter(None, match.group(1, 2, 4, 6)))
+
+
+def _is_announced(text: str, start: int) -> bool:
+    """Whether a word such as `phone` or `call` leads to the number that begins at `start`."""
+    around = _AROUND.search(text, max(start - 60, 0), start)
+    return around is not None and _plain(around[1])
+
+
+def _plain(gap: str) -> bool:
+    """Whether nothing but names and small words stand between a phone's word and the number."""
+    return {word.lower() for word in _WORD.findall(gap) if not word[0].isupper()} <= _PLAIN_WORDS
 
 
 def named_phones(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, digits) of each number after a word such as `phone`, that is no date and no number of a thing."""
     for match in near_digits(NAMED_PHONE, text):
-        named, gap, number = match[1] is not None, match[2], match[3]
+        gap, number = match[2], match[3]
+        named = match[1] is not None and (match[1].lower() not in _WEAK or _TOLD.search(gap) is not None)
         start, end = match.span(3)
         if number.count("(") != number.count(")"):
             if number[0] != "(" or gap == "" or gap[-1].isalnum() or gap[-1] == "_":
@@ -154,13 +169,15 @@ def _could_be_phone(number: str, gap: str, *, named: bool) -> bool:
     key = digits_of(number)
     if is_date(number) or _IP.fullmatch(number) or (not gap and number[0] not in "(+"):
         return False
+    if number.startswith("0 ") or gap.startswith("-"):
+        return False
     begins = number[0] in "+0(" or _us_shape(key)
     named = named or _AT.fullmatch(gap) is not None
-    plain = {word.lower() for word in _WORD.findall(gap) if not word[0].isupper()} <= _PLAIN_WORDS
+    plain = _plain(gap)
     if number.isdigit():
         epoch = len(key) in {10, 13} and key[0] == "1"
         return plain and not epoch and gap[-1] in _BEFORE_DIGITS and (named or begins)
-    return begins or (named and plain)
+    return number[0] in "+0(" or (plain and (named or begins))
 
 
 def _us_shape(key: str) -> bool:

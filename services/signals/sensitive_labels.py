@@ -31,7 +31,7 @@ _NUMBER = (
     rf"(?:bank|checking|savings|current|customer|client|user|giro)?(?:account|acct|acc|ac){_NUM}",
     rf"(?:account|acct)(?:holder)?{_NUMBERED}",
     rf"(?:customer|client|member|membership|subscriber|loyalty|frequentflyer|rewards?|cardholder|policyholder|guest)"
-    rf"(?:card|account|ship|program|programme)?{_NUM}",
+    rf"(?:card|account|ship|program|programme){{0,2}}{_NUM}",
     rf"(?:insurance|health|healthplan|healthinsurance|medical|dental)?(?:policy|insurance|plan|cover){_NUMBERED}",
     rf"policy{_NUM}",
     rf"(?:e|travel|us|uk)?passport(?:card|book)?{_NUM}",
@@ -46,13 +46,13 @@ _NUMBER = (
     rf"(?:residence|resident|work|residency)permit{_NUM}",
     rf"(?:greencard|permanentresident(?:card)?|alienregistration|visa|voter|voters|veteran|medicare|medicaid|nhs|ahv"
     rf"|hic"
-    rf"|beneficiary|donor|inmate|prisoner|badge|payroll|staff|personnel|employee|worker|student|pupil|matriculation"
+    rf"|beneficiary|donor|inmate|prisoner|badge|payroll|staff|personnel|employee|emp|worker|student|pupil|matriculation"
     rf"|enrol?lment|patient|hospital|chart|prescription|subscriber|taxpayer|tax|vat|unique|aadhaar|aadhar|pan|cpf"
     rf"|cnpj|curp"
     rf"|rut|dni|nie|nif|nik|bsn|nir|tfn|sin|itin|ein|nino|nin|pesel|mrn|rrn|nric|fin)(?:card|file|reference|ref|reg"
     rf"|registration"
     rf"|record|identification|identity|account|health)?{_NUMBERED}",
-    r"mrn|nino|bsn|aadhaar|pesel|itin|nric|medicare|taxid|tin|ssn|iban|mygovid|hkid|rijksregisternummer|personnummer",
+    r"mrn|dni|nif|cpf|cnpj|curp|cuil|cuit|nino|bsn|aadhaar|pesel|itin|nric|medicare|taxid|tin|ssn|iban|mygovid|hkid|rijksregisternummer|personnummer",
     rf"(?:patient|student|employee|medicalrecord|taxpayer|nhs|staff){_NUM}",
     rf"(?:medical|health|patient|hospital|clinical|criminal|police|student)(?:record|chart|file){_NUM}",
     rf"(?:national|social)insurance{_NUM}",
@@ -67,7 +67,7 @@ _NUMBER = (
     rf"|steuer"
     rf"|steueridentifikations|identifikations|ident|identitats|karten|kreditkarten|schuler|studenten|dokumenten|ahv"
     rf"|aufenthaltstitel){_DE}",
-    r"steuerid|steueridnr|personalausweis|reisepass|fuhrerschein|aufenthaltstitel|krankenakte|patientenakte"
+    r"kdnr|kdnummer|versnr|mitglnr|steuerid|steueridnr|personalausweis|reisepass|fuhrerschein|aufenthaltstitel|krankenakte|patientenakte"
     r"|kfzkennzeichen|autokennzeichen|bankverbindung",
     # French
     rf"{_NO}(?:compte(?:bancaire|client)?|client|passeport|permis(?:deconduire)?|piecedidentite|carte(?:didentite"
@@ -92,7 +92,7 @@ _NUMBER = (
     r"|passaporte|bilhetedeidentidade|cartaode?(?:do)?cidadao|cartadeconducao|carteirademotorista|carteiradeidentidade"
     r"|contabancaria|prontuario|titulodeeleitor"
     r"|passaporto|cartad?identita|patente(?:diguida)?|codicefiscale|tesserasanitaria|cartellaclinica|partitaiva"
-    r"|contocorrente|codicecliente",
+    r"|contocorrente|codicecliente|permessodisoggiorno",
     # Dutch
     rf"(?:bank)?(?:rekening|klant|klanten|lid|lidmaatschaps|polis|paspoort|rijbewijs|identiteitskaart|identiteits"
     rf"|burgerservice|sofi|patient|patienten|personeels|medewerkers|studenten|student|verzekerings|kaart"
@@ -123,7 +123,7 @@ _CODE = (
     r"|office|staff"
     r"|server|store|key)?(?:door|gate|alarm|safe|building|lock|lockbox|vault|room|house|apartment|garage|entrance"
     r"|cabinet)",
-    r"(?:security|alarm|door|gate|safe|vault|lock|locker|padlock)(?:combination|keycode|pin)",
+    r"(?:security|alarm|door|gate|safe|vault|lock|lockbox|locker|padlock)(?:combination|combo|keycode|pin)",
     r"passcode|keycode|accesskey|accesspin|combination|otp|onetimepin|tan|cvv|cvc|cvv2|cvc2|puk|pukcode|codeword",
     r"(?:zugangs|zutritts|tur|haustur|tor|sicherheits|einmal|alarm|bestatigungs|freischalt|verifizierungs|geheim|tresor"
     r"|schloss|entsperr|aktivierungs|anmelde|karten|garagen)(?:code|kode|zahl|pin|kennwort)|geheimzahl|geheimnummer"
@@ -149,7 +149,7 @@ _PASSWORD = (
     r"|bank|banking|online|zip|archive|pdf|file)?(?:passwords?|passwd|passwort|pswd|pwd|passphrase|passkey)",
     r"(?:secret|recovery|seed|backup|security|safe)(?:phrase|word|words|answer|passphrase)|securityanswer|magicword"
     r"|codephrase",
-    r"mothersmaidenname",
+    r"mothersmaidenname|securityquestionanswer|(?:wifi|wlan|network|router|wpa2?)key",
     r"kennwort|losung|losungswort|zugangskennwort|wlanschlussel|sicherheitsantwort|geheimwort",
     r"motsdepasse|motdepasse|mdp|phrasesecrete|phrasedepasse|contrasena|clavesecreta|clavewifi|palabraclave"
     r"|paroladordine|parolachiave|parolasegreta|senha|palavrapasse|palavrachave|fraseasecreta|frasesecreta"
@@ -341,9 +341,11 @@ def _joined(spelled: str) -> bool:
     words, gaps = _split(spelled)
     if not set("".join(gaps)) <= _INSIDE:
         return False
+    if words[-1].lower() == "s" and len(words[0]) > 1:
+        return False  # "number s4471039": the letter is the value's
     if all(len(word) == 1 for word in words):
-        return len(set(gaps)) <= 2 and max(map(len, gaps)) <= 3
-    if sum(map(len, words)) <= 4 or max(map(len, gaps)) > 3:
+        return len(set(gaps)) <= 2 and max(map(len, gaps)) <= 3 and (len(gaps) < 3 or gaps[-1] in gaps[:-1])
+    if sum(map(len, words)) <= 3 or max(map(len, gaps)) > 3:
         return False
     return all("." not in gap or gap == "." or words[at].lower() in _ABBREVIATED for at, gap in enumerate(gaps))
 
