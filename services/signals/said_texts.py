@@ -16,7 +16,8 @@ _THEM = (
     r"|members?|students?|passengers?|reader|shoppers?|people))"
 )
 _START = re.compile(
-    r"(?:^|[,:;(\u2013\u2014-]\s*|\b(?:and|or|then|please|always|just|simply|must|should|you will|you'll|to|also"
+    r"(?:^|[,:;(\u2013\u2014-]\s*|\b(?:and|or|then|please|always|just|simply|must|should|you will|you'll|you can"
+    r"|you may|can|may|feel free to|to|also"
     r"|instead"
     r"|politely|kindly|so|first|und|dann|bitte|immer|et|puis|toujours|y|luego|siempre|e|poi|sempre|en"
     r"|altijd)\s+)[\"'*_>#\s-]*$",
@@ -35,7 +36,9 @@ _WITH_VERBS = (
 )
 _WITH = r"(?:with|by saying|mit|par|avec|en disant|con|diciendo|dicendo|com|dizendo|met)"
 _TEXT_NOUNS = (
-    r"(?:greetings?|welcome messages?|opening(?: line)?|closing(?: line)?|sign-?off|disclaimer|footer|tagline|slogan"
+    r"(?:(?:the |this )(?:phrase|sentence|wording|statement|notice|announcement)|note (?:for|to) (?:users|customers)"
+    r"|auto-?reply|greetings?|welcome messages?|opening(?: line)?|closing(?: line)?|sign-?off|disclaimer|footer"
+    r"|tagline|slogan"
     r"|template"
     r"|script|boilerplate|(?:standard|canned|sample|example|model|suggested|default|approved|fallback|ideal|typical)"
     r" (?:repl(?:y|ies)|answers?|responses?|messages?|phrases?|texts?|tones?|greetings?|wordings?|dialogues?"
@@ -58,13 +61,14 @@ _MARKERS: Final = re.compile(
     rf"(?<!\w)(?=[a-z\u00e0-\u00ff])(?:(?P<that>(?:tell|inform|advise|remind|notify|assure|warn"
     rf"|reassure) {_THEM}(?: (?:politely|kindly|briefly|clearly))?"
     rf"(?:,? that|:|,| to| about| of)?|let {_THEM} know(?: that)?|(?:explain|mention|state|point out|clarify|add"
-    rf"|note|confirm"
-    rf"|announce)(?: (?:to )?{_THEM})? that"
+    rf"|note|confirm|announce|say|respond|reply|answer|repeat|emphasi[sz]e|stress"
+    rf"|make (?:it )?clear)(?: (?:to )?{_THEM})?"
+    rf" that"
     r"|sage?(?: (?:ihm|ihr|ihnen|dem \w+|der \w+|den \w+))?,? (?:dass|bitte)|sagen sie(?: (?:ihm|ihr|ihnen|dem \w+"
     r"|der \w+|den"
     r" \w+))?,? dass|teilen? (?:sie )?(?:ihm|ihr|ihnen|dem \w+|der \w+|den \w+|\w+) mit,? dass|wei(?:s|se|sen)(?: sie)?"
-    r" (?:\w+ ){0,3}darauf hin,? dass|erkl\u00e4ren?(?: sie)? (?:\w+ ){0,2},? ?dass"
-    r"|informieren?(?: sie)? (?:\w+ ){0,2},? ?dass"
+    r" (?:\w+ ){0,3}darauf hin,? dass|erkl\u00e4ren?(?: \w+){0,3},? dass"
+    r"|informieren?(?: \w+){0,3},? dass"
     r"|(?:dis|dites|indique|indiquez|explique|expliquez|pr\u00e9cise|pr\u00e9cisez|rappelle|rappelez|informe"
     r"|informez)(?:-(?:leur|lui"
     r"|les|le))?(?: (?:aux?|\u00e0 l[ae']|les?|l') ?\w+)? (?:que|qu')"
@@ -78,11 +82,16 @@ _MARKERS: Final = re.compile(
     r"|de klant(?:en)?"
     r"|klanten|de gebruiker|uit))* dat)"
     rf"|(?P<say>say(?: (?:exactly|only|simply|something like|this|the following|hello|thank you))?[:,]?|sage?:"
-    r"|sagen sie:|dis:|dites:|di:|diga:|d\u00ec:|zeg:|diz:|write:|schreibe?:)(?=\s)"
+    r"|sagen sie:|dis:|dites:|di:|diga:|d\u00ec:|zeg:|diz:|write:|schreibe?:|(?:respond|reply|answer|antworte"
+    r"|antworten sie|r\u00e9ponds|r\u00e9pondez|responde|responda|rispondi|risponda"
+    r"|antwoord)\s?:)(?=\s)"
     rf"|(?P<with>{_WITH_VERBS} (?:[\w'-]+ ){{0,7}}?{_WITH})(?: (?:the |den |le |la |el |il |de )?(?:words?|sentence"
     rf"|phrase|line"
     r"|following|text|message|greeting|worten?|satz|mots|phrase|palabras|frase|parole"
     r"|woorden)(?: [\w'-]+){0,2})?:?(?=\s)"
+    r"|(?P<asked>(?:when|if|whenever|wenn|falls|si|se|als) (?:[\w']+ ){0,4}?(?:asked|asks?|fragt|gefragt|demande"
+    r"|pregunta"
+    r"|chiede|vraagt)\b[^:.!?\n]{0,60}:)"
     rf"|(?P<text>{_TEXT_NOUNS})(?: (?:is|are|reads?|ist|lautet|est|es|\u00e8|\u00e9))?\s{{0,2}}[:\u2013\u2014]"
     r"|(?P<example>for example|for instance|e\.g\.|like this|along the lines of|zum beispiel|z\. ?b\.|par exemple"
     r"|por ejemplo|per esempio|ad esempio|por exemplo|bijvoorbeeld)[,:]?(?=\s)"
@@ -154,7 +163,7 @@ _INTERNAL: Final = re.compile(
     r"|interne|confidencial\w{0,3}|interno|riservat[oaie]|vertrouwelijk)\b",
     re.IGNORECASE,
 )
-_BREAK = re.compile(r"(?<![\n ][0-9])(?<!\n[0-9]{2})[.!?]+[\"')\u201d]{0,2}(?=\s|$)|\n")
+_BREAK = re.compile(r"(?<![\n ][0-9])(?<!\n[0-9]{2})(?<![.!?])[.!?]++[\"')\u201d]{0,2}(?=\s|$)|\n")
 _LONGEST_LOOK = 200
 _BULLETS = " \t*_#>\"'0123456789.)-\u2022"
 _SHORTEST = 8
@@ -208,11 +217,17 @@ def _told(sentence: str) -> tuple[int | None, bool]:
         if kind != "turn" and _is_negated(sentence, before):
             continue
         opened = sentence[end - 3 : end].rstrip().endswith((":", "\u2013", "\u2014"))
+        if kind == "asked" and _COMMAND.match(sentence, end):
+            continue
+        opened = opened or (kind == "with" and match[0].lower().endswith(_SAYING))
         quoting = kind in {"with", "say"}
         if quoting and not opened and not _WITH_TEXT.match(sentence, end):
             continue
         return end, opened or quoting
     return None, False
+
+
+_SAYING: Final = ("saying", "disant", "diciendo", "dicendo", "dizendo")
 
 
 def _is_negated(sentence: str, before: str) -> bool:
