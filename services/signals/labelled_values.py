@@ -12,7 +12,7 @@ from services.signals.dates import Day, dates
 from services.signals.folding import fold
 from services.signals.number_context import DATE, OTHERS, is_date
 from services.signals.personal_values import SAMPLE_CARDS, SAMPLE_IBANS, SAMPLE_SSNS
-from services.signals.sensitive_labels import Label, labels, letters_of, squeezed
+from services.signals.sensitive_labels import SensitiveLabel, labels, letters_of, squeezed
 
 MOST_VALUES: Final = 256
 """Values of one source that are looked for in an answer."""
@@ -126,7 +126,7 @@ def _stated(text: str) -> Iterator[LabelledValue]:
         yield value
 
 
-def _after(text: str, label: Label, next_label: int) -> LabelledValue | None:
+def _after(text: str, label: SensitiveLabel, next_label: int) -> LabelledValue | None:
     """The value that follows a label on its line, if one does."""
     read = _READERS[label.kind]
     if label.kind == "lives":
@@ -216,7 +216,7 @@ _ANOTHERS: Final = frozenset(
 _WORD_BEFORE = re.compile(r"[^\W\d_]+|\d+")
 
 
-def _of_another(text: str, label: Label) -> bool:
+def _of_another(text: str, label: SensitiveLabel) -> bool:
     """Whether the word before a label makes it something else: `email address`, `our address`, `GPIO pin`, `12 pin`."""
     before = text[max(label.start - 16, 0) : label.start]
     if "\n" in before[-3:]:
@@ -390,7 +390,7 @@ _CELL: Final = re.compile(r"[|,;\t]")
 _MOST_LINES = 512
 
 
-def _columns(text: str, found: list[Label], most: int) -> Iterator[LabelledValue]:
+def _columns(text: str, found: list[SensitiveLabel], most: int) -> Iterator[LabelledValue]:
     """Values below a header of labels: a table of cells with the same separator on each line."""
     reached = 0
     for label in found:
@@ -411,7 +411,9 @@ def _columns(text: str, found: list[Label], most: int) -> Iterator[LabelledValue
 _LONGEST_LINE = 2000
 
 
-def _below(text: str, start: int, separator: str, names: list[str], found: list[Label]) -> Iterator[LabelledValue]:
+def _below(
+    text: str, start: int, separator: str, names: list[str], found: list[SensitiveLabel]
+) -> Iterator[LabelledValue]:
     labelled = {text[one.start : one.end].strip(" .").lower(): one.kind for one in found}
     kinds = {
         at: labelled[name.lower().rstrip(".")] for at, name in enumerate(names) if name.lower().rstrip(".") in labelled

@@ -163,6 +163,11 @@ _INTERNAL: Final = re.compile(
     r"|interne|confidencial\w{0,3}|interno|riservat[oaie]|vertrouwelijk)\b",
     re.IGNORECASE,
 )
+_FORBIDS = re.compile(
+    r"(?:^\W*|[,:;] ?|\b(?:and|but|und|et|y|e|en) )(?:never|do not|don't|must not|avoid|niemals|nie|ne|nunca|no|non"
+    r"|nooit|n\u00e3o)\b ?\w",
+    re.IGNORECASE,
+)
 _BREAK = re.compile(r"(?<![\n ][0-9])(?<!\n[0-9]{2})(?<![.!?])[.!?]++[\"')\u201d]{0,2}(?=\s|$)|\n")
 _LONGEST_LOOK = 200
 _BULLETS = " \t*_#>\"'0123456789.)-\u2022"
@@ -243,6 +248,6 @@ _INSTEAD = re.compile(r"\b(?:instead|but|stattdessen|sondern|mais|sino|ma|maar)\
 
 def _is_fact(sentence: str) -> bool:
     """Whether a sentence tells users something about the organisation, and the model nothing."""
-    if _COMMAND.match(sentence) or _INTERNAL.search(sentence) or _NEGATED.match(sentence.lstrip()):
+    if _COMMAND.match(sentence) or _INTERNAL.search(sentence) or _FORBIDS.search(sentence):
         return False
     return _FACT_LABEL.match(sentence) is not None or _FACT.search(sentence) is not None

@@ -241,7 +241,7 @@ class Squeezed:
     places: NDArray[np.intp]
 
 
-class Label(NamedTuple):
+class SensitiveLabel(NamedTuple):
     """A label's kind and where it stands in the text."""
 
     kind: str
@@ -278,16 +278,16 @@ def _table() -> NDArray[np.uint8]:
     return table
 
 
-def labels(text: str, letters: Squeezed) -> list[Label]:
+def labels(text: str, letters: Squeezed) -> list[SensitiveLabel]:
     """The labels of a text from left to right; of those that overlap the longest."""
     ends: dict[int, list[tuple[int, str]]] = {}
     for name, start, end in _SCAN.places(letters.letters, _MOST):
         ends.setdefault(start, []).append((end, name.partition(" ")[0]))
-    found: list[Label] = []
+    found: list[SensitiveLabel] = []
     reached = 0
     for start in sorted(ends):
         for end, kind in sorted(ends[start], reverse=True):
-            label = Label(kind, int(letters.places[start]), int(letters.places[end - 1]) + 1)
+            label = SensitiveLabel(kind, int(letters.places[start]), int(letters.places[end - 1]) + 1)
             if end > reached and _stands_alone(text, label):
                 found.append(label)
                 reached = end
@@ -323,7 +323,7 @@ _ABBREVIATED: Final = frozenset(
 )
 
 
-def _stands_alone(text: str, label: Label) -> bool:
+def _stands_alone(text: str, label: SensitiveLabel) -> bool:
     """Whether a label's letters are whole words, and what stands between them may stand inside a label."""
     spelled = text[label.start : label.end]
     before, after = text[label.start - 1 : label.start], text[label.end : label.end + 1]

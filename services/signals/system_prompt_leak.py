@@ -37,7 +37,8 @@ _ORDER = re.compile(
     r"(?:asks?|requests?|wants?|tries|try)\b"
     r"|\byour (?:role|task|job|goal|purpose|answers?|responses?|repl(?:y|ies)|tone|persona|output|name is)\b"
     r"|\b(?:never|always|do not|don't|must not|under no circumstances) (?:\w+ )?(?:reveal|disclose|mention|discuss"
-    r"|answer|respond|reply|say|tell|share|give|apologi[sz]e|make up|invent|break character|promise|repeat)\b"
+    r"|answer|respond|reply|say|tell|share|give|admit|talk|speak|confirm|explain|claim|comment|hint|acknowledge"
+    r"|suggest|apologi[sz]e|make up|invent|break character|promise|repeat)\b"
     r"|\b(?:respond|reply|answer) (?:in|with|only|as)\b"
     r"|\bi want you to\b|\byou will (?:be|act|play|pretend|respond|reply|answer|only|never|always)\b"
     # German, French, Spanish, Italian, Portuguese, Dutch
