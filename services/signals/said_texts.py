@@ -89,6 +89,10 @@ _MARKERS: Final = re.compile(
     rf"|phrase|line"
     r"|following|text|message|greeting|worten?|satz|mots|phrase|palabras|frase|parole"
     r"|woorden)(?: [\w'-]+){0,2})?:?(?=\s)"
+    rf"|(?P<noting>by (?:noting|saying|mentioning|explaining|stating|adding|telling|reminding"
+    rf"|informing)(?: {_THEM})? that)"
+    r"|(?P<use>(?:use|send|give|paste|add|include|show|display|verwende|benutze|utilise|utilisez|usa|utilizza|gebruik)"
+    r" (?:this|the|following|diesen|folgenden|folgende|ce|cette|este|esta|questo|questa|deze|dit) [^:.!?\n]{0,40}:)"
     r"|(?P<asked>(?:when|if|whenever|wenn|falls|si|se|als) (?:[\w']+ ){0,4}?(?:asked|asks?|fragt|gefragt|demande"
     r"|pregunta"
     r"|chiede|vraagt)\b[^:.!?\n]{0,60}:)"
@@ -222,7 +226,7 @@ def _told(sentence: str) -> tuple[int | None, bool]:
         if kind != "turn" and _is_negated(sentence, before):
             continue
         opened = sentence[end - 3 : end].rstrip().endswith((":", "\u2013", "\u2014"))
-        if kind == "asked" and _COMMAND.match(sentence, end):
+        if kind in {"asked", "use"} and _COMMAND.match(sentence, end):
             continue
         opened = opened or (kind == "with" and match[0].lower().endswith(_SAYING))
         quoting = kind in {"with", "say"}
@@ -232,7 +236,11 @@ def _told(sentence: str) -> tuple[int | None, bool]:
     return None, False
 
 
-_SAYING: Final = ("saying", "disant", "diciendo", "dicendo", "dizendo")
+_SAYING: Final = (
+    *("saying", "disant", "diciendo", "dicendo", "dizendo", "sentence", "words", "phrase", "line", "text", "message"),
+    *("satz", "worten", "mots", "palabras", "frase", "parole", "woorden"),
+)
+"""What a text may follow without a mark: `by saying`, `with the words`."""
 
 
 def _is_negated(sentence: str, before: str) -> bool:
