@@ -178,9 +178,12 @@ def _cards(text: str) -> Iterator[tuple[int, int, str]]:
                 break
 
 
+_MOST_AFTER = 5
+
+
 def _shorter(groups: str, start: int) -> Iterator[int]:
     """Where a number ends if its last groups are none of it: an expiry date or a security code may follow."""
-    for _ in range(2):
+    for _ in range(_MOST_AFTER):
         groups, space, _ = groups.rpartition(" ")
         if space:
             yield start + len(groups)
