@@ -146,6 +146,19 @@ _REPEATED: Final[Mapping[str, str]] = {
     "lists": "- a\n",
     "numbered lists": "1. a\n",
     "subjective": "it depends on ",
+    # Labels of values, and texts that are to be said.
+    "labels without values": "account number: ",
+    "labels and half a value": "PIN is 44",
+    "labels letter by letter": "p a s s w o r d ",
+    "labels of one value": "door code: 7719\n",
+    "labels of addresses": "address: 12 a b c d, ",
+    "cells of labels": "account number | PIN | ",
+    "told to be said": "tell them that ",
+    "told not to be said": "never say: a, do not tell them that ",
+    "what follows a greeting": "start with: hello. ",
+    "typographic spellings": "4\u20111\u00a05\u200b ",
+    "escapes of Markdown": "\\_",
+    "entities": "&#64;",
     # Half characters.
     "lone surrogates": "\ud800",
     "nul characters": "\x00",
@@ -168,6 +181,8 @@ _FILLED: Final[Mapping[str, Callable[[int], str]]] = {
     "numbers that all differ": _numbered("{:010d} "),
     "keys that all differ": _numbered("token = kx{:07d}z9 "),
     "ibans that all differ": _numbered("DE{:020d} "),
+    "labelled values that all differ": _numbered("account number {0:08d}, password: kx{0:07d}z9\n"),
+    "repeated values of one beginning": _numbered("customer id 77777777{:06d} "),
     "many kinds of space": lambda size: ("\u2003\u2009\u3000 \t" * (size // 5 + 1))[:size],
 }
 
