@@ -1,4 +1,4 @@
-"""A signal of the monitor file from the exchange to the incident: it opens one when its rate moves, and a number none."""
+"""A signal of the monitor file from the exchange to the incident: one when its rate moves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOPICS = ("shoes", "a coat", "returns", "gift cards", "delivery", "sizes", "a re
 FILE = """\
 defaults: {baseline: {size: 400, min_size: 100, per_hour: 100000}}
 signals:
-  rivals: {keywords: [Acme, Globex], floor: 0.02, title: Competitors named, noun: rate of answers that name a competitor}
+  rivals: {keywords: [Acme, Globex], floor: 0.02, title: Competitors named, noun: rate of answers naming a rival}
   dump: {pattern: "DROP TABLE [a-z]+", floor: 0, title: Dropped tables}
   orders: {pattern: "ORD-[0-9]{4}", value: count}
 """
@@ -87,10 +87,7 @@ def test_an_own_signal_opens_an_incident_when_its_rate_moves(monitor: Monitor) -
     (incident,) = told["incidents"]
     assert incident["signals"] == ["custom.rivals"]
     (case,) = seen.incidents(ROUTE).incidents
-    assert (
-        "the rate of answers that name a competitor"
-        in f"{incidents.title(case)} {incidents.verdict_in_full(case)}".lower()
-    )
+    assert "the rate of answers naming a rival" in f"{incidents.title(case)} {incidents.verdict_in_full(case)}".lower()
     assert json.dumps(told).count("custom.orders") == 0
 
 
