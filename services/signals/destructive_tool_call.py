@@ -38,6 +38,7 @@ _MASS: Final = _set("all bulk batch mass every everyone everything many multiple
 _WIDE: Final = _set("all bulk mass every everyone everything entire whole")
 _ACTING: Final = frozenset({"action", "operation", "op", "command", "cmd", "verb", "task", "method", "function"})
 """Names of arguments whose value says what is done, as the name of a tool does."""
+_ACTION: Final = re.compile(r"[\w.:-]{1,60}")
 _MOVES: Final = _set("transfer wire withdraw withdrawal payout pay send move liquidate cashout sell redeem")
 _MONEY: Final = _set(
     "money fund funds balance payment payments crypto bitcoin btc eth token tokens wire transfer cash account"
@@ -171,7 +172,7 @@ class DestructiveToolCall:
 def _is_destructive(call: ToolCall) -> bool:
     leaves, fields = call.leaves(), tuple(call.values())
     name = _words(call.name)
-    acting = [leaf.text for leaf in leaves if leaf.key in _ACTING and len(leaf.text) <= _LONGEST_ACTION]
+    acting = [leaf.text for leaf in leaves if leaf.key in _ACTING and _ACTION.fullmatch(leaf.text)]
     verbs = name | frozenset().union(*map(_words, acting))
     if _runs_destruction(call.name, name, leaves) or _destroys_by_name(verbs):
         return True

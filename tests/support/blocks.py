@@ -30,6 +30,7 @@ class Row:
     tags: Mapping[str, str] = field(default_factory=dict)
     prompt: int = 0
     shift: float = 0.0
+    parts: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
 
 
 def rows(n: int, first: int = 0, step: float = 86.4, **same) -> list[Row]:
@@ -52,7 +53,10 @@ def block(some: Sequence[Row], route: str = ROUTE) -> ScoreBlock:
     for name in names:
         value = tuple(row.signals.get(name) for row in some)
         status = tuple("unscored" if one is None else "scored" for one in value)
-        columns[name] = SignalColumn(value=value, probability=(None,) * len(some), status=status)
+        parts = tuple(row.parts.get(name, {}) for row in some)
+        columns[name] = SignalColumn(
+            value=value, probability=(None,) * len(some), status=status, parts=parts if any(parts) else ()
+        )
     style = [np.abs(np.random.default_rng([3, row.offset]).standard_normal(30)) + row.shift for row in some]
     return ScoreBlock(
         route=route,
