@@ -24,7 +24,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos rebalance suspended outages parity check docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long rebalance suspended outages parity check guardrails docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -50,8 +50,15 @@ test-later: $(STAMP) ## run the same as if it were 400 days later (needs Debian'
 	@PYTHONPATH='$(CURDIR)/tests/support/shifted' FAKETIME_FORCE_MONOTONIC_FIX=0 \
 		faketime -m --exclude-monotonic -f +400d $(RUN) -m pytest -n $(JOBS) -m fast $(PYTEST_ARGS)
 
-chaos: $(STAMP) ## kill and suspend workers, restart broker and database among 20,000 exchanges, judge each: SEED="1 2 3"; minutes a seed
+chaos: $(STAMP) ## kill and suspend workers, restart broker and database, full disk, wrong clock, topic made anew: SEED="1 2 3"; minutes a seed
 	@for seed in $(SEED); do $(RUN) -m tests.chaos.run --seed $$seed $(CHAOS_ARGS) || exit; done
+	@$(RUN) -m tests.chaos.machine $(MACHINE_ARGS)
+
+chaos-long: $(STAMP) ## 300 kills, seed after seed, each run judged by sets: an hour and more on two cores
+	@$(RUN) -m tests.chaos.run --kills 30 --suspensions 0 --restarts 0 --exchanges 12000 --rate 60 --in-all 300 $(CHAOS_ARGS)
+
+guardrails: $(STAMP) build/rails/.done ## rails of the real Guardrails AI and NeMo Guardrails, each in an environment of its own; 1 GB
+	@$(RUN) -m tests.rails.real build/rails/guardrails-ai/bin/python build/rails/nemo-guardrails/bin/python
 
 check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m ruff format --check .
@@ -116,6 +123,12 @@ suspended: $(STAMP) ## a worker is suspended past its session, under traffic (ne
 
 outages: $(STAMP) ## broker and database are away for a minute each, under traffic (needs both)
 	$(RUN) -m tests.chaos.outages $(OUTAGES_ARGS)
+
+build/rails/.done: requirements/guardrails-ai.txt requirements/nemo-guardrails.txt $(CORE)
+	@mkdir -p build/rails
+	@for one in guardrails-ai nemo-guardrails; do $(RUN) -m venv build/rails/$$one && \
+		build/rails/$$one/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/$$one.txt || exit; done
+	@touch $@
 
 clean: ## remove .venv and the tools' caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -63,6 +63,13 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def truths(self, signal: str) -> Float:
+        """(n,) 0 or 1 of a Boolean signal, NaN where it was unscored, counted instead, or is not there."""
+        values = self.signals.get(signal)
+        if values is None:
+            return np.full(len(self), np.nan)
+        return np.where((values == 0) | (values == 1), values, np.nan)
+
     def take(self, where: Int) -> Self:
         """The rows at the positions `where`, in that order."""
         picked: dict[str, Any] = {}

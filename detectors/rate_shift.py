@@ -198,8 +198,7 @@ def _signals(baseline: Baseline) -> list[str]:
 
 def _column(rows: Rows, name: str) -> Float:
     """(n,) values of a column, NaN where it was not scored or the rows do not have it."""
-    values = rows.signals.get(name)
-    return np.full(len(rows), np.nan) if values is None else values
+    return rows.truths(name)
 
 
 def _is_part(rows: Rows, stream: Stream) -> bool:

@@ -35,7 +35,9 @@ AUDIT_ROUTE: Final = f"{RESERVED_ROUTE_PREFIX}audit"
 """Where a broken audit log opens its incident: shown among the routes, and nothing is published on it."""
 STREAM_ROUTE: Final = f"{RESERVED_ROUTE_PREFIX}stream"
 """Where the stream itself opens its incident when it is blind: shown among the routes, nothing is published on it."""
-WATCHDOG_ROUTES: Final = frozenset({AUDIT_ROUTE, STREAM_ROUTE})
+RULER_ROUTE: Final = f"{RESERVED_ROUTE_PREFIX}ruler"
+"""Where a change of our own measurement opens its incident: shown among the routes, nothing is published on it."""
+WATCHDOG_ROUTES: Final = frozenset({AUDIT_ROUTE, STREAM_ROUTE, RULER_ROUTE})
 
 
 def _known_route(route: str) -> str:

@@ -5,7 +5,7 @@ Whoever wants to know something of one signal or detector asks here, and names n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ from schemas.alert import Severity, rank
 from schemas.reading import Unit
 from schemas.spec import Spec, SpecKind
 from services.signals import SIGNALS
+from services.signals.custom.definition import PREFIX
 
 EVALUATION: Final = Spec(
     name="evaluation",
@@ -51,8 +52,9 @@ RULER: Final = Spec(
     says="the scorers themselves, on frozen exchanges",
     does="is measured differently: our own scorers changed",
     sign="the scorers answer differently on frozen exchanges",
-    unit="sd",
+    severity="info",
     blames="ruler",
+    of_baseline=False,
 )
 LEARNING: Final = "baseline"
 VOLATILE: Final = "identity"
@@ -169,9 +171,24 @@ def family_of(name: str) -> Spec:
     return Spec(name=name, kind="rate", title=plain.capitalize(), noun=plain, says=plain, graver=True)
 
 
+def know_own(own: Iterable[Spec]) -> None:
+    """From now on, know these specs beside the registry's: the signals that this process's monitor file defines.
+
+    Called once, where a process reads its file; what was known before is forgotten.
+    """
+    _own.clear()
+    _own.update({spec.name: spec for spec in own})
+
+
+_own: Final[dict[str, Spec]] = {}
+
+
 def signal_of(name: str) -> Spec:
-    """The spec of a signal. One that is not known here, of an older or newer version, is called by its plain name."""
-    if (known := signals().get(name) or _planned().get(name)) is not None:
+    """The spec of a signal, also of one of the monitor file.
+
+    One that is not known here, of an older or newer version, is called by its plain name.
+    """
+    if (known := signals().get(name) or _planned().get(name) or _own.get(name)) is not None:
         return known
     plain = _plain(name)
     return Spec(name=name, kind="signal", title=plain.capitalize(), noun=f"{plain} rate", says=plain)
@@ -195,4 +212,4 @@ def _least_severity(spec: Spec) -> Severity:
 
 
 def _plain(name: str) -> str:
-    return name.replace("_", " ")
+    return name.removeprefix(PREFIX).replace("_", " ")

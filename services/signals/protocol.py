@@ -71,12 +71,14 @@ class Windows(NamedTuple):
     """(384,) float16 embeddings of what heads read; None where there is no such text or it was not embedded.
 
     `prompt` is the last user message, `opening` and `closing` the first and the last tokens of the answer without its
-    reasoning; an answer that fits into the first window has no closing of its own.
+    reasoning; an answer that fits into the first window has no closing of its own. `multilingual` is (512,), of the
+    answer's first characters, where the deployment has the multilingual tier.
     """
 
     prompt: NDArray[np.float16] | None = None
     opening: NDArray[np.float16] | None = None
     closing: NDArray[np.float16] | None = None
+    multilingual: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class ScoredText:
         document_text: documents that were retrieved, and what tools gave back.
         cut: more was said than is here.
         windows: embeddings of parts of it.
+        judged: what judges said of it, by the name of their signal; they are asked outside of the signals.
     """
 
     exchange: Exchange
@@ -102,6 +105,7 @@ class ScoredText:
     document_text: str = ""
     cut: bool = False
     windows: Windows = field(default=Windows())
+    judged: Mapping[str, Measurement] = field(default_factory=dict)
     _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, name: str, make: Callable[[], T]) -> T:

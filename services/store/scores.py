@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -73,7 +73,7 @@ class ScoreRow(Base, table=True):
     signals: str = Field(sa_type=Text)
 
 
-_SCORES = table(ScoreRow)
+_SCORES, _SCORERS = table(ScoreRow), table(ScorerRow)
 
 
 def latest_identity(connection: Connection, route: str) -> str | None:
@@ -95,10 +95,16 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         connection.execute(insert(_SCORES), rows)
 
 
+def scorers(connection: Connection, ids: Collection[str]) -> dict[str, Scorer]:
+    """What produced rows, by its id."""
+    query = select(_SCORERS.c.id, _SCORERS.c.payload).where(_SCORERS.c.id.in_(sorted(ids)))
+    return {id: Scorer.model_validate_json(payload) for id, payload in connection.execute(query)}
+
+
 def add_scorers(connection: Connection, scorers: Mapping[str, Scorer]) -> None:
     """Note what produced rows, by id, unless it is known."""
     rows = [{"id": id, "payload": scorer.model_dump_json()} for id, scorer in sorted(scorers.items())]
-    insert_new(connection, table(ScorerRow), rows)
+    insert_new(connection, _SCORERS, rows)
 
 
 def prune(connection: Connection, route: str, identities: Iterable[str]) -> None:
@@ -134,7 +140,7 @@ def _held(route: str, day: int) -> ColumnElement[bool]:
 
 def learnable(connection: Connection, route: str, identity: str, until: int) -> list[Mapping[str, Any]]:
     """The rows of an identity up to an event index that may have become its baseline: answered, with vectors."""
-    names = ("event_index", "ts", "id", "tags", "flags", "signals", "prompt_vec", "response_vec", "style")
+    names = ("event_index", "ts", "id", "tags", "flags", "scorer", "signals", "prompt_vec", "response_vec", "style")
     query = select(*(_SCORES.c[name] for name in names)).where(
         _SCORES.c.route == route,
         _SCORES.c.identity == identity,

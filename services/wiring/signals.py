@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.monitor import Monitor
 from services.signals import SIGNALS
+from services.signals.custom.definition import CustomSignal
 from services.signals.protocol import Signal
 from services.signals.secret_leak import SecretLeak
 from services.signals.sensitive_tool_argument import SensitiveToolArgument
@@ -14,7 +15,8 @@ def configured_signals(watched: Monitor) -> tuple[Signal, ...]:
 
     Scoring, redaction, suites, replays and commands all ask here, so that none of them measures by other rules.
     """
-    return tuple(_configured(signal, watched) for signal in SIGNALS)
+    built_in = (_configured(signal, watched) for signal in SIGNALS)
+    return (*built_in, *(CustomSignal(definition) for definition in watched.signals))
 
 
 def _configured(signal: Signal, watched: Monitor) -> Signal:
