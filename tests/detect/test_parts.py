@@ -199,3 +199,18 @@ def test_joined_rows_are_not_known_where_a_chunk_has_no_such_column():
     _, (first, second) = intakes([block([Row("a", 0, 0.0, signals={SIGNAL: True}, parts={SIGNAL: {"x": True}})]), block([Row("b", 1, 1.0)])])  # fmt: skip
     joined = joined_rows((first.rows, second.rows), 10)
     np.testing.assert_array_equal(joined.signals[f"{SIGNAL}@tool=x"], [1.0, np.nan])
+
+
+def measured_by(version: str, some: list[Row]) -> list[Row]:
+    return [replace(row, versions={SIGNAL: version}) for row in some]
+
+
+def test_a_new_version_of_a_signal_learns_its_tools_anew_and_hears_nothing_of_them_before():
+    before = measured_by("1", traffic(SIZE + 50))
+    after = measured_by("2", traffic(SIZE + 450, SIZE + 50, shell=0.8))
+    state, readings = run([*blocks(before, 50), *blocks(after, 50)])
+    assert {one.slice for one in readings if one.status == "firing"} <= {None} | {"guardrail=pii", "guardrail=topic"}
+    (made,) = state.pinned.relearned
+    streams = {watch.stream for watch in made.artefacts["rate_shift"].watches}
+    assert streams == {Stream(SIGNAL), Stream(SIGNAL, "tool=search"), SHELL}
+    assert made.since > SIZE + 50
