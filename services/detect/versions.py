@@ -99,7 +99,8 @@ def counts(versions: dict[str, SignalVersion], name: str) -> str:
 def _scored_of(pinned: Pinned | None, state: DetectState) -> Iterable[str]:
     if pinned is not None:
         return pinned.rates
-    return {name for kept in state.candidates.values() for chunk in kept.chunks for name in map(signal_of_column, chunk.signals)}
+    chunks = [chunk for kept in state.candidates.values() for chunk in kept.chunks]
+    return {signal_of_column(name) for chunk in chunks for name in chunk.signals}
 
 
 def _version(block: ScoreBlock, name: str) -> str:

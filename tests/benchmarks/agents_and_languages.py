@@ -66,7 +66,10 @@ def agents() -> None:
     """Calls written for the tests, and recorded answers handed to a tool as they are."""
     print(f"destructive commands: {sum(map(destroys, COMMANDS))} of {len(COMMANDS)}")
     print(f"harmless look-alikes: {sum(map(destroys, HARMLESS))} of {len(HARMLESS)}")
-    found = [sum(DestructiveToolCall().measure(called(call)).value is True for call in some) for some in (DESTRUCTIVE, ORDINARY)]  # fmt: skip
+    found = [
+        sum(DestructiveToolCall().measure(called(call)).value is True for call in some)
+        for some in (DESTRUCTIVE, ORDINARY)
+    ]
     print(f"destructive calls: {found[0]} of {len(DESTRUCTIVE)}; ordinary ones: {found[1]} of {len(ORDINARY)}")
     for name in SETS:
         rows = recorded(name)

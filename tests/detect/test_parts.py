@@ -125,9 +125,15 @@ CALLED = st.lists(st.dictionaries(NAMES, st.booleans(), max_size=5), min_size=1,
 @given(called=CALLED, cuts=st.lists(st.integers(1, 20), min_size=1, max_size=5))
 def test_where_blocks_are_cut_changes_no_column(called, cuts):
     some = [
-        Row(f"e{i}", i, float(i), signals={SIGNAL: any(one.values()) if one else None}, parts={SIGNAL: one} if one else {})
+        Row(
+            f"e{i}",
+            i,
+            float(i),
+            signals={SIGNAL: any(one.values()) if one else None},
+            parts={SIGNAL: one} if one else {},
+        )
         for i, one in enumerate(called)
-    ]  # fmt: skip
+    ]
     state, outs = intakes(blocks(some, 128))
     cut_state, cut_outs = intakes(blocks(some, cuts))
     assert pack(state) == pack(cut_state) == pack(unpack(IntakeState, pack(state)))
@@ -139,7 +145,9 @@ def test_where_blocks_are_cut_changes_no_column(called, cuts):
 
 
 def test_names_without_a_place_are_one_value_and_true_where_any_of_them_was():
-    known = [Row(f"e{i}", i, float(i), signals={SIGNAL: False}, parts={SIGNAL: {f"t{i}": False}}) for i in range(MOST_VALUES)]  # fmt: skip
+    known = [
+        Row(f"e{i}", i, float(i), signals={SIGNAL: False}, parts={SIGNAL: {f"t{i}": False}}) for i in range(MOST_VALUES)
+    ]
     last = Row("z", 99, 99.0, signals={SIGNAL: True}, parts={SIGNAL: {"new1": False, "new2": True, "t3": False}})
     state, outs = intakes(blocks([*known, last]))
     made = {name: values[-1] for name, values in columns(outs).items() if "@" in name and not np.isnan(values[-1])}
@@ -196,7 +204,9 @@ def _taken(one):
 
 
 def test_joined_rows_are_not_known_where_a_chunk_has_no_such_column():
-    _, (first, second) = intakes([block([Row("a", 0, 0.0, signals={SIGNAL: True}, parts={SIGNAL: {"x": True}})]), block([Row("b", 1, 1.0)])])  # fmt: skip
+    _, (first, second) = intakes(
+        [block([Row("a", 0, 0.0, signals={SIGNAL: True}, parts={SIGNAL: {"x": True}})]), block([Row("b", 1, 1.0)])]
+    )
     joined = joined_rows((first.rows, second.rows), 10)
     np.testing.assert_array_equal(joined.signals[f"{SIGNAL}@tool=x"], [1.0, np.nan])
 

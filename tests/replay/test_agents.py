@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.source import ROOT
 
+pytestmark = pytest.mark.processes
 ROUTE = "ops-agent/prod"
 LEARNED, CHANGED, ALL = 300, 400, 700
 CONFIG = """\
@@ -62,7 +63,17 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "k.yaml").write_text(CONFIG)
     lines = [json.dumps(exchange(i, chance)) for i in range(ALL)]
     (folder / "traffic.jsonl").write_text("\n".join(lines))
-    command = [sys.executable, "-m", "services.cli", "replay", "traffic.jsonl", "--config", "k.yaml", "--json", "out.json"]
+    command = [
+        sys.executable,
+        "-m",
+        "services.cli",
+        "replay",
+        "traffic.jsonl",
+        "--config",
+        "k.yaml",
+        "--json",
+        "out.json",
+    ]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

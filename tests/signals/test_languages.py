@@ -76,8 +76,15 @@ class TestLanguageMismatch:
 
     @pytest.mark.parametrize(
         "wish",
-        ["Please answer in German.", "Bitte auf Deutsch!", "Réponds en allemand.", "Responde en alemán.", "用德语回答。", "ドイツ語でお願いします。"],
-    )  # fmt: skip
+        [
+            "Please answer in German.",
+            "Bitte auf Deutsch!",
+            "Réponds en allemand.",
+            "Responde en alemán.",
+            "用德语回答。",
+            "ドイツ語でお願いします。",
+        ],
+    )
     def test_a_language_that_is_asked_for_is_none(self, wish: str) -> None:
         assert self.of(LONG["de"], f"{LONG['en']} {wish}").value is False
         assert self.of(LONG["de"], LONG["en"], earlier=wish).value is False
@@ -88,8 +95,18 @@ class TestLanguageMismatch:
 
     @pytest.mark.parametrize(
         "wish",
-        ["Translate this.", "Übersetze das.", "Traduis ce texte.", "Traduce esto.", "Переведи это.", "翻译一下。", "翻訳してください。", "번역해 주세요.", "How do you say that in Xhosa?"],
-    )  # fmt: skip
+        [
+            "Translate this.",
+            "Übersetze das.",
+            "Traduis ce texte.",
+            "Traduce esto.",
+            "Переведи это.",
+            "翻译一下。",
+            "翻訳してください。",
+            "번역해 주세요.",
+            "How do you say that in Xhosa?",
+        ],
+    )
     def test_a_translation_is_not_judged(self, wish: str) -> None:
         assert self.of(LONG["sv"], f"{LONG['en']} {wish}") == Measurement(None, reason="translation")
 

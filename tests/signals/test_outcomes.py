@@ -17,8 +17,17 @@ from tests.support.said import said
 class TestCutOff:
     @pytest.mark.parametrize(
         "reason",
-        ["length", "max_tokens", "MAX_TOKENS", "FinishReason.MAX_TOKENS", "max_output_tokens", "model_length", "token_limit", "model_context_window_exceeded"],
-    )  # fmt: skip
+        [
+            "length",
+            "max_tokens",
+            "MAX_TOKENS",
+            "FinishReason.MAX_TOKENS",
+            "max_output_tokens",
+            "model_length",
+            "token_limit",
+            "model_context_window_exceeded",
+        ],
+    )
     def test_a_stop_at_a_limit_is_one(self, reason: str) -> None:
         assert CutOff().measure(said("It is", finish_reason=reason)).value is True
 

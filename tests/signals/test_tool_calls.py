@@ -58,7 +58,13 @@ class TestReading:
         assert {leaf.text for leaf in call.leaves()} >= {"deep", "one", "two", "one two"}
         assert {leaf.key for leaf in call.leaves() if leaf.text == "deep"} == {"c"}
 
-    @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20))  # fmt: skip
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=20,
+        )
+    )
     def test_no_arguments_stop_a_signal(self, arguments: object) -> None:
         text = called({"name": "x", "args": arguments}, tools=(Tool(name="x"),))
         for signal in ALL:
