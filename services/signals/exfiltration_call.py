@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Final
@@ -275,7 +275,7 @@ def _decodings(piece: str) -> Iterator[str]:
 
 def _raw(encoded: str) -> Iterable[bytes]:
     standard = encoded.translate(str.maketrans("-_", "+/"))
-    attempts = (
+    attempts: tuple[Callable[[], bytes], ...] = (
         lambda: base64.b64decode(standard + "=" * (-len(standard) % 4)),
         lambda: bytes.fromhex(encoded[: len(encoded) // 2 * 2]),
         lambda: base64.b32decode(encoded.upper() + "=" * (-len(encoded) % 8)),

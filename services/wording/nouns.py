@@ -8,7 +8,6 @@ from typing import Final
 from schemas.alert import Alert
 from schemas.identity import Model
 from schemas.reading import Reading
-from schemas.score import Flag
 from services import specs
 from services.wording.numbers import sentence_case
 
@@ -18,7 +17,7 @@ _MEASURES: Final[Mapping[str, str]] = {
     "over_refusal": "harmless requests refused",
     "canary": "planted secrets leaked",
 }
-_FLAGS: Final[Mapping[Flag, str]] = {
+_FLAGS: Final[Mapping[str, str]] = {
     "sanitized": "odd characters replaced",
     "truncated": "scored in part",
     "skew": "its time is not believed",
@@ -89,8 +88,7 @@ def measure_of(hazard: str, name: str) -> str:
 
 def flags(names: Iterable[str]) -> str:
     """What is odd about an exchange, in one line: `scored in part, images not monitored`."""
-    known: Mapping[str, str] = dict(_FLAGS)
-    return ", ".join(known.get(name, plain(name)) for name in names)
+    return ", ".join(_FLAGS.get(name, plain(name)) for name in names)
 
 
 def suite_of(alert: Alert) -> str:

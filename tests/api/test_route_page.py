@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import get_args
 
 import pytest
 
 from schemas.change import Pinning
+from schemas.score import Flag
 from services.api.app import Api
 from services.api.auth.authorization import Principal
 from services.monitor import RoutePolicy
@@ -85,6 +87,11 @@ def test_what_is_not_monitored_of_an_exchange_stands_beside_it(database: Databas
     recorded(database, *blocks(flagged, 90, LIFE), *(sample(LIFE, i, "de") for i in (358, 359)))
     text = words(api_on(database, Wire()))
     assert text.count("scored in part, images not monitored") == 1
+
+
+@pytest.mark.parametrize("flag", get_args(Flag))
+def test_every_flag_has_words(flag: str) -> None:
+    assert not {"_", ":"} & set(nouns.flags([flag]))
 
 
 def test_the_rate_of_each_tool_is_a_row_of_its_own(database: Database) -> None:
