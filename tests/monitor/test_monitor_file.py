@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.errors import InputError
 from services.monitor import BaselinePolicy, MonitorError, RoutePolicy, check, load
 from services.monitor.loader import MAX_BYTES, examine
+from services.specs import signals
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "infra" / "keelwatch.example.yaml"
 CONTRACT = """\
@@ -68,7 +69,12 @@ def test_slices_without_a_scorer_are_accepted_with_a_warning() -> None:
     assert warned == [
         f"k.yaml:6: warning: routes.support-bot/*.slices[{i}]: {name}: {told}"
         for i, name in enumerate(("hazard", "language"))
+        if name not in signals()
     ]
+
+
+def test_tools_and_guardrails_may_be_slices() -> None:
+    assert policy("defaults: {slices: [tool, guardrail, tags.a]}", "b").slices == ("tool", "guardrail", "tags.a")
 
 
 def test_the_shipped_example_loads() -> None:

@@ -216,16 +216,22 @@ _TURNS: Final = count()
 
 
 def floods(family: str, size: int) -> tuple[ScoredText, ...]:
-    """Exchanges whose texts have `size` characters together: all in the answer, and a third in each text.
+    """Exchanges whose texts have `size` characters together: all in the answer, a third in each text, half in a call.
 
     No two have one system text, since signals remember what they made of those that they have seen.
     """
     third, order = flood(family, size // 3), f"{ORDER}This is turn {next(_TURNS)}. "
-    return said(flood(family, size), system=order), said(third, prompt=third, system=(order + third)[: size // 3])
+    half = flood(family, size // 2)
+    call = {"name": "run", "arguments": {"command": half}}
+    return (
+        said(flood(family, size), system=order),
+        said(third, prompt=third, system=(order + third)[: size // 3]),
+        said(half, system=f"{order}Again.", tool_calls=(call,)),
+    )
 
 
 def seconds(measure: Callable[[ScoredText], Any], family: str, size: int, repeats: int = 2) -> float:
-    """Processor time of this thread that the worse of both exchanges takes; the least of some tries."""
+    """Processor time of this thread that the worst of these exchanges takes; the least of some tries."""
 
     def once(text: ScoredText) -> float:
         begin = time.thread_time()
