@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from schemas.exchange import Answer, Exchange
 from schemas.spec import Spec
+from services.signals.answer_text import spoken_answer
 
 if TYPE_CHECKING:  # who asks for specs alone, as `--help` does, needs no numpy
     import numpy as np
@@ -87,10 +89,10 @@ class ScoredText:
         made: T = self._known[name]
         return made
 
-    @property
+    @cached_property
     def spoken(self) -> str | None:
         """The answer without its reasoning; None where it was cut inside its reasoning."""
-        return self.response
+        return spoken_answer(self.response)
 
 
 class Signal(Protocol):

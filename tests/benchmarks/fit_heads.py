@@ -137,7 +137,7 @@ def rules_of(response: str) -> float:
     """Log odds of a refusal by rules alone."""
     from services.signals.refusal import rule_log_odds  # noqa: PLC0415
 
-    return rule_log_odds(exchange(response))
+    return rule_log_odds(exchange(response).spoken or "")
 
 
 def harmful_request(library: Library) -> Heads:
