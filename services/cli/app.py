@@ -90,6 +90,7 @@ class Commands(LazyGroup):
         Later("route", "services.cli.routes:app", "Routes: listed, deleted, tried again after a step failed on one."),
         Later("schedule", "services.cli.schedules:app", "Schedules: when suites are run by the clock."),
         Later("suite", "services.cli.suites:app", "Suites: what a model is asked."),
+        Later("head", "services.cli.heads:app", "Heads: what decides a signal, fitted anew on labels of your own."),
     )
 
 

@@ -139,6 +139,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         unlisted_routes=file.unlisted_routes,
         max_routes=file.max_routes,
         secret_forms=tuple(OwnForm(**form.model_dump()) for form in file.secret_forms),
+        heads={name: str(folder / path) for name, path in file.heads.items()},
     )
 
 

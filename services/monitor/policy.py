@@ -138,6 +138,7 @@ class Monitor:
         unlisted_routes: what becomes of exchanges of routes that fit no pattern. max_routes: so many of those may be.
         slack_access: who may decide in Slack; None: nobody.
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
+        heads: signal -> file of the head by which it scores.
     """
 
     defaults: RoutePolicy = RoutePolicy()
@@ -148,6 +149,7 @@ class Monitor:
     max_routes: int = 1024
     slack_access: SlackAccess | None = None
     secret_forms: tuple[OwnForm, ...] = ()
+    heads: Mapping[str, str] = field(default_factory=dict)
 
     def lists(self, route: str) -> bool:
         """Whether a pattern of the file fits the route."""

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.monitor import cron
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
 from services.monitor.problems import suggestion
+from services.signals.own_heads import headed
 from services.signals.own_patterns import MAX_PATTERN
 from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
 from services.specs import PLANNED, signals
@@ -66,6 +67,12 @@ def _signal(name: str) -> str:
     known = (signals().keys() | {spec.name for spec in PLANNED}) - CATEGORIES
     if name not in known:
         raise ValueError(f"unknown signal{suggestion(name, known)}")
+    return name
+
+
+def _headed(name: str) -> str:
+    if name not in headed():
+        raise ValueError(f"no signal with a head of its own{suggestion(name, headed())}")
     return name
 
 
@@ -121,6 +128,8 @@ def _slack_id(kinds: str, what: str, example: str) -> Callable[[str], str]:
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]*$", max_length=100)]
+HeadName = Annotated[str, AfterValidator(_headed)]
+HeadFile = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 LabelName = Annotated[str, AfterValidator(_label)]
 Share = Annotated[float, Field(ge=0, le=1)]
 SignalName = Annotated[str, AfterValidator(_signal)]
@@ -303,4 +312,8 @@ class MonitorFile(Section):
     slack_access: SlackAccessSection | None = Field(default=None, description="Who may decide by buttons in Slack.")
     secret_forms: Annotated[tuple[SecretFormSection, ...], Field(max_length=100)] = Field(
         default=(), description="Forms of your own keys, which count as credentials beside the built-in ones."
+    )
+    heads: Mapping[HeadName, HeadFile] = Field(
+        default_factory=dict,
+        description="Signal: file of a head that `keelwatch head fit` wrote, by which it scores instead of the shipped one.",
     )

@@ -31,6 +31,8 @@ from services.monitor.schema import (
 )
 from services.monitor.yaml_document import Document, KeyPath
 from services.outbound import UrlRefused, checked_url
+from services.signals.heads.head import HeadError
+from services.signals.own_heads import read_heads
 from services.signals.own_patterns import PatternRefused
 from services.signals.own_secret_forms import check_form
 
@@ -164,6 +166,7 @@ def _is_pattern(path: KeyPath, value: str) -> bool:
 def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     """Receivers that do not exist, schedules of one name, baselines that can never be pinned early, unusable forms."""
     yield from _unusable_forms(monitor)
+    yield from _unusable_heads(monitor)
     for path, section, policy in _sections(file, monitor):
         for i, name in enumerate(section.notify or ()):
             if name not in monitor.receivers:
@@ -187,6 +190,15 @@ def _unusable_forms(monitor: Monitor) -> Iterator[Remark]:
             check_form(form)
         except PatternRefused as refused:
             yield Remark(("secret_forms", i, "pattern"), str(refused))
+
+
+def _unusable_heads(monitor: Monitor) -> Iterator[Remark]:
+    """Files of heads that cannot be read, are damaged, or are another signal's."""
+    for name, path in monitor.heads.items():
+        try:
+            read_heads(path, name)
+        except HeadError as error:
+            yield Remark(("heads", name), f"{error}; name a file that `keelwatch head fit --signal {name}` wrote")
 
 
 def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:

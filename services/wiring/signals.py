@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from services.errors import InputError
 from services.monitor import Monitor
 from services.signals import SIGNALS
+from services.signals.heads.head import HeadError
+from services.signals.own_heads import read_heads, with_heads
 from services.signals.protocol import Signal
 from services.signals.secret_leak import SecretLeak
 
@@ -12,8 +15,17 @@ def configured_signals(watched: Monitor) -> tuple[Signal, ...]:
     """The signals of this deployment, in the order of the registry; own ones of the monitor file come last.
 
     Scoring, redaction, suites, replays and commands all ask here, so that none of them measures by other rules.
+
+    Raises:
+        InputError: if the file of a head is no longer one.
     """
-    return tuple(_configured(signal, watched) for signal in SIGNALS)
+    own = tuple(_configured(signal, watched) for signal in SIGNALS)
+    if not watched.heads:
+        return own
+    try:
+        return with_heads(own, {name: read_heads(path, name) for name, path in watched.heads.items()})
+    except HeadError as error:
+        raise InputError(f"heads: {', '.join(watched.heads.values())}: {error}") from error
 
 
 def _configured(signal: Signal, watched: Monitor) -> Signal:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from scipy.sparse import vstack
 
 from services.signals.heads.fitting import Labelled, Numbers, auroc, fit_head, log_odds
 from services.signals.heads.head import Head, Heads, dump_heads
+from services.signals.jailbreak_attempt import jailbreak_log_odds
 from tests.benchmarks.head_data import LICENCES, Library, Row, Source, always, flag, never
 from tests.support.said import said as exchange
 
@@ -168,9 +170,28 @@ def evasion(library: Library) -> Heads:
 
 
 def jailbreak_attempt(library: Library) -> Heads:
-    """Words and window of the prompt."""
-    groups = [library.labelled(source, closing=False) for source in JAILBREAKS]
-    return heads_of("jailbreak_attempt", {"jailbreak_attempt": fit_head(groups)}, JAILBREAKS, groups)
+    """Words, window and wordings of the prompt."""
+    groups = [with_keywords(library, source) for source in JAILBREAKS]
+    head = fit_head(folds(pooled(groups), 4))
+    return heads_of("jailbreak_attempt", {"jailbreak_attempt": head}, JAILBREAKS, groups)
+
+
+def with_keywords(library: Library, source: Source) -> Labelled:
+    """A source of prompts with the log odds of the wordings of `jailbreak_attempt`."""
+    rules = np.array([jailbreak_log_odds(row["prompt"]) for row in library.chosen(source)])
+    return replace(library.labelled(source, closing=False), said={"rules": rules})
+
+
+def pooled(groups: Sequence[Labelled]) -> Labelled:
+    """Sources of one kind each as a single one: left out one by one they would say nothing of what sets them apart."""
+    windows = [one.windows for one in groups if one.windows is not None]
+    return Labelled(
+        "+".join(one.name for one in groups),
+        vstack([one.words for one in groups], format="csr"),
+        np.vstack(windows),
+        {name: np.concatenate([one.said[name] for one in groups]) for name in groups[0].said},
+        np.concatenate([one.labels for one in groups]),
+    )
 
 
 def toxicity(library: Library) -> Heads:

@@ -250,9 +250,10 @@ def calibration_error(probabilities: Numbers, labels: NDArray[np.bool_], bins: i
 
 
 def threshold_at(probabilities: Numbers, labels: NDArray[np.bool_], fpr: float) -> float:
-    """The least probability from which on at most `fpr` of what is false would be called true."""
-    false = np.sort(probabilities[~labels])[::-1]
+    """The least probability of four decimals from which on at most `fpr` of what is false would be called true.
+
+    1 at most: where even false ones reach it, more is called true than was asked.
+    """
+    false = np.sort(np.round(probabilities[~labels], 4))[::-1]
     allowed = int(fpr * len(false))
-    if allowed >= len(false):
-        return 0.0
-    return min(1.0, float(np.nextafter(false[allowed], 2.0)))
+    return 0.0 if allowed >= len(false) else min(1.0, round(float(false[allowed]) + 1e-4, 4))
