@@ -80,6 +80,7 @@ class Commands(LazyGroup):
             "Erase what is stored of a user, a conversation or one exchange, and say what that was.",
         ),
         Later("verify", "services.cli.verify:app", "Whether what is stored is what was written."),
+        Later("ruler", "services.cli.ruler:app", "The ruler: whether our own scorers answer as they did."),
         Later("topics", "services.cli.topics:app", "Topics: made, checked, shown, adopted."),
         Later("incident", "services.cli.incidents:app", "Incidents and their timelines."),
         Later("baseline", "services.cli.baselines:app", "Baselines: what a route is held against."),
@@ -89,6 +90,8 @@ class Commands(LazyGroup):
         Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),
         Later("route", "services.cli.routes:app", "Routes: listed, deleted, tried again after a step failed on one."),
         Later("schedule", "services.cli.schedules:app", "Schedules: when suites are run by the clock."),
+        Later("signal", "services.cli.signals:app", "Signals: listed, and tried on a file before they go live."),
+        Later("judge", "services.cli.judges:app", "Judges: held against labels before they are used."),
         Later("suite", "services.cli.suites:app", "Suites: what a model is asked."),
         Later("head", "services.cli.heads:app", "Heads: what decides a signal, fitted anew on labels of your own."),
     )

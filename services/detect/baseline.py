@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from detectors.protocol import Baseline, Detector, Rows
+from detectors.protocol import PART, Baseline, Detector, Rows
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
-from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned, joined_rows
+from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
 from services.monitor import BaselinePolicy, RoutePolicy
 
 _HOUR: Final = 3600.0
@@ -101,15 +101,19 @@ def _count(kept: Candidates, ts: float, untimed: bool, policy: BaselinePolicy) -
     return replace(kept, n=kept.n + 1, first=first, hours={**kept.hours, hour: in_hour + 1})
 
 
-def pin_baseline(plan: DetectionPlan, state: DetectState, identity: str, ts: float, event_index: int) -> Pinned:
-    """Make the baseline of an identity's candidates: its budget is fixed here, and every detector is fitted."""
-    policy = plan.policy
-    rows = joined_rows(state.candidates[identity].chunks, policy.baseline.size)
-    learning = Baseline(rows, policy.floors, arl=float("inf"))
-    streams = sum(len(detector.streams(learning)) for detector in plan.detectors)
-    per_day = max(_per_day(state, ts, event_index + 1), _LEAST_PER_DAY)
-    arl = streams * _MONTH_DAYS * per_day / policy.false_pages_per_month
-    baseline = replace(learning, arl=arl)
+def pin_baseline(
+    plan: DetectionPlan,
+    state: DetectState,
+    identity: str,
+    rows: Rows,
+    versions: dict[str, str],
+    ts: float,
+    event_index: int,
+) -> Pinned:
+    """Make the baseline of an identity's rows: its budget is fixed here, and every detector is fitted."""
+    streams = streams_of(plan, rows)
+    arl = arl_of(plan, state, streams, ts, event_index)
+    baseline = Baseline(rows, plan.policy.floors, arl=arl)
     # Sums of linear algebra come out otherwise on another number of threads, and with them axes that are nearly alike:
     # a verdict must not depend on how many cores found it.
     with threadpool_limits(1, user_api="blas"):
@@ -123,13 +127,29 @@ def pin_baseline(plan: DetectionPlan, state: DetectState, identity: str, ts: flo
         arl=arl,
         ts=ts,
         event_index=event_index,
-        rates=_rates(rows),
+        rates=rates_of(rows, rows.signals),
         artefacts=artefacts,
+        versions=versions,
     )
 
 
-def _rates(rows: Rows) -> dict[str, float]:
-    scored = {name: values[~np.isnan(values)] for name, values in rows.signals.items()}
+def streams_of(plan: DetectionPlan, rows: Rows) -> int:
+    """K: the streams that can open an incident, of a baseline of these rows."""
+    learning = Baseline(rows, plan.policy.floors, arl=float("inf"))
+    return sum(len(detector.streams(learning)) for detector in plan.detectors)
+
+
+def arl_of(plan: DetectionPlan, state: DetectState, streams: int, ts: float, event_index: int) -> float:
+    """Exchanges between false alarms that each of so many streams is held to, at the traffic measured so far."""
+    per_day = max(_per_day(state, ts, event_index + 1), _LEAST_PER_DAY)
+    return streams * _MONTH_DAYS * per_day / plan.policy.false_pages_per_month
+
+
+def rates_of(rows: Rows, names: Collection[str]) -> dict[str, float]:
+    """Signal -> share of its scored rows for which it was true; of parts there is none, as of slices."""
+    scored = {
+        name: values[~np.isnan(values)] for name, values in rows.signals.items() if name in names and PART not in name
+    }
     return {name: float(values.mean()) for name, values in sorted(scored.items()) if len(values)}
 
 

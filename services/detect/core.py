@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from schemas.base import moment
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.identity import identity_of
@@ -23,12 +24,25 @@ from services.detect.identities import (
     suspected_change,
 )
 from services.detect.readings import reading_of, status_reading
+from services.detect.relearning import (
+    Place,
+    kept_at_pin,
+    learn_on,
+    progress,
+    relearned,
+    start_learning,
+    stream_readings,
+    streams_named,
+)
+from services.detect.ruler_change import take_version
 from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors
-from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState
+from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState, joined_rows
+from services.detect.versions import VersionChange, follow_versions, seeded, without_uncounted
 from services.intake.core import Intake
 from services.intake.core import step as take_in
 from services.intake.volatile_fields import MOST_IDENTITIES, WINDOW
 from services.specs import BLIND, LEARNING, VOLATILE, family_of
+from services.wording import ruler
 
 KEPT_DECISIONS: Final = 64
 FORGETS: Final = (
@@ -52,27 +66,51 @@ def _take_block(plan: DetectionPlan, state: DetectState, block: ScoreBlock) -> t
     fields = state.intake.volatility.fields
     intaken, intake = take_in(state.intake, block, plan.policy.slices)
     output = DetectOutput(_intake_readings(state, block, intake))
-    state = replace(_timed(state, block, intake), intake=intaken)
+    state = replace(_timed(seeded(state, block), block, intake), intake=intaken)
+    followed = follow_versions(state, plan.policy, block, intake.rows)
+    intake = replace(intake, rows=without_uncounted(intake.rows, followed.counted))
+    state = replace(state, versions=followed.versions)
+    if len(intake.rows):
+        state, said = start_learning(plan, state, _place(intake, 0))
+        output += DetectOutput(said)
     start = 0
-    for row, name, who in _turns(intake):
+    for row, turn in _turns(intake, followed.changes):
         while start < row:
             state, start, more = _segment(plan, state, intake, start, row)
             output += more
-        if name is not None:
-            fields = (*fields, name)
+        if isinstance(turn, VersionChange):
+            state, said = take_version(plan, state, turn, _place(intake, row))
+            output += DetectOutput(said)
+        elif isinstance(turn, Forgotten):
+            state = forget_identity(state, turn.who)
+        elif turn is not None:
+            fields = (*fields, turn)
             state = merge_identities(state, fields)
-        if who is not None:
-            state = forget_identity(state, who)
     readings = tuple(sorted(output.readings, key=lambda reading: reading.event_index))
     return state, replace(output, readings=readings)
 
 
-def _turns(intake: Intake) -> list[tuple[int, str | None, str | None]]:
-    """Where rows are cut: before a row a field became volatile, or an identity was forgotten; and at the end."""
-    volatile = [(row, 0, name, None) for name, row in intake.volatile]
-    forgotten = [(row, 1, None, who) for who, row in intake.forgotten]
-    turns = sorted([*volatile, *forgotten], key=lambda turn: turn[:2])
-    return [*((row, name, who) for row, _, name, who in turns), (len(intake.rows), None, None)]
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """An identity that was idle gives way."""
+
+    who: str
+
+
+def _turns(
+    intake: Intake, changes: Sequence[VersionChange]
+) -> list[tuple[int, str | Forgotten | VersionChange | None]]:
+    """Where rows are cut, and at the end.
+
+    Before a row a field became volatile (its name), an identity was forgotten, or another version counts.
+    """
+    turns: list[tuple[int, int, str | Forgotten | VersionChange | None]] = [
+        *((row, 0, name) for name, row in intake.volatile),
+        *((row, 1, Forgotten(who)) for who, row in intake.forgotten),
+        *((change.row, 2, change) for change in changes),
+    ]
+    turns.sort(key=lambda turn: turn[:2])
+    return [*((row, turn) for row, _, turn in turns), (len(intake.rows), None)]
 
 
 def _segment(
@@ -84,12 +122,46 @@ def _segment(
     if state.pinned is None or state.accepting is not None:
         state, row, due, output = _collect(plan, state, intake, range(start, stop))
         stop = stop if row is None else row + 1
+    learned = None
+    if due is None and state.accepting is None:
+        state, learned, more = _learn_anew(plan, state, intake, start, stop)
+        output += more
+        stop = stop if learned is None else learned + 1
     state, more = _watch(plan, state, intake, start, stop)
     output += more
+    if learned is not None:
+        state, more = _relearned(plan, state, _place(intake, learned))
+        output += more
     if due is not None:
         state, more = _pin(plan, state, due, float(intake.rows.ts[stop - 1]), int(intake.rows.index[stop - 1]))
         output += more
+        if state.relearning is not None:
+            said = progress(plan, state, _place(intake, stop - 1), state.relearning.candidates.n)
+            output += DetectOutput(said)
     return state, stop, output
+
+
+def _learn_anew(
+    plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int
+) -> tuple[DetectState, int | None, DetectOutput]:
+    """Rows for the streams that learn beside the baseline: state, the row at which there were enough, progress."""
+    state, row, milestones = learn_on(plan, state, intake.rows, intake.identity, intake.untimed, start, stop)
+    said: list[Reading] = []
+    for i, n in milestones:
+        said += progress(plan, state, _place(intake, i), n) if n > 1 else ()  # that it begins was said
+    return state, row, DetectOutput(tuple(said))
+
+
+def _relearned(plan: DetectionPlan, state: DetectState, place: Place) -> tuple[DetectState, DetectOutput]:
+    """What was learned anew watches from the next row on."""
+    assert state.relearning is not None
+    names, since = state.relearning.versions, moment(state.relearning.ts)
+    state = relearned(plan, state, place[1], place[0])
+    assert state.pinned is not None
+    new = state.pinned.relearned[-1]
+    reason = ruler.learned(names, since, new.n, new.arl)
+    keys = [key for name in names for key in streams_named(plan, state, name) if key not in state.watch.superseded]
+    return state, DetectOutput(stream_readings(state, keys, "quiet", place, reason))
 
 
 def _collect(
@@ -126,7 +198,7 @@ def _watch(
     for row in range(start, stop):
         state, observed = observe_identity(state, intake, row)
         changes += observed
-    watch, findings = run_detectors(plan, state.pinned, state.watch, intake, start, stop)
+    watch, findings = run_detectors(plan, state, intake, start, stop)
     watch, reported = apply_findings(watch, findings, intake.rows)
     state = replace(state, watch=watch)
     for one in reported:
@@ -156,13 +228,17 @@ def _after_crossing(plan: DetectionPlan, state: DetectState, intake: Intake, sta
 def _pin(
     plan: DetectionPlan, state: DetectState, identity: str, ts: float, event_index: int
 ) -> tuple[DetectState, DetectOutput]:
-    baseline = pin_baseline(plan, state, identity, ts, event_index)
+    rows = joined_rows(state.candidates[identity].chunks, plan.policy.baseline.size)
+    rows, versions, late = kept_at_pin(state, rows, plan.policy)
+    baseline = pin_baseline(plan, state, identity, rows, versions, ts, event_index)
     change = pinned_change(state.route, state.pinned, baseline)
     watching = {detector.spec.name for detector in plan.detectors if not detector.learns}
     kept = {key: value for key, value in state.watch.running.items() if key.partition("/")[0] in watching}
     firing = tuple(key for key in state.watch.firing if key.partition("|")[0] in watching)
-    watch = replace(state.watch, running=kept, firing=firing, since=event_index if firing else None, suspect=None)
-    after = replace(state, pinned=baseline, watch=watch, candidates={}, accepting=None)
+    blind = {key: why for key, why in state.watch.blind.items() if key.partition("|")[0] in watching}
+    since = event_index if firing else None
+    watch = replace(state.watch, running=kept, firing=firing, blind=blind, since=since, suspect=None, superseded={})
+    after = replace(state, pinned=baseline, watch=watch, candidates={}, accepting=None, relearning=late)
     return after, DetectOutput(changes=(change,))
 
 

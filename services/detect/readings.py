@@ -10,7 +10,7 @@ from detectors.protocol import Finding, Stream
 from schemas.base import moment
 from schemas.position import Position
 from schemas.reading import Effect, Evidence, Reading, ReadingStatus, reading_id
-from services.detect.state import Pinned
+from services.detect.state import Pinned, Relearned
 from services.intake.core import Intake
 
 EVERY_SECONDS: Final = 60.0
@@ -18,12 +18,16 @@ EVERY_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class StreamFinding:
-    """A finding at row `row` of an intake, of `detector` on `identity` (None: on the whole route)."""
+    """A finding at row `row` of an intake, of `detector` on `identity` (None: on the whole route).
+
+    `judge` is what was learned anew beside the baseline and says this; None: the baseline itself.
+    """
 
     row: int
     detector: str
     identity: str | None
     finding: Finding
+    judge: Relearned | None = None
 
     @property
     def key(self) -> str:
@@ -70,6 +74,8 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
     finding = found.finding
     stream = finding.stream
     baseline = None if pinned is None else pinned.id
+    rates = {} if pinned is None else pinned.rates if found.judge is None else found.judge.rates
+    restarted = restarted if found.judge is None else max(restarted, found.judge.event_index + 1)
     return Reading(
         id=reading_id(
             route,
@@ -89,7 +95,7 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
         slice=stream.slice,
         direction=finding.direction,
         status=finding.status,
-        effect=_beside_counted(finding.effect, stream, pinned),
+        effect=_beside_counted(finding.effect, stream, rates),
         floor=finding.floor,
         evidence=Evidence(log_e=finding.log_e, threshold=finding.threshold, n=finding.n, baseline=baseline),
         event_index=int(intake.rows.index[found.row]),
@@ -100,11 +106,11 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
     )
 
 
-def _beside_counted(effect: Effect | None, stream: Stream, pinned: Pinned | None) -> Effect | None:
+def _beside_counted(effect: Effect | None, stream: Stream, rates: Mapping[str, float]) -> Effect | None:
     """The effect with the rate that was counted in the baseline: the number that charts and `/safety` show too."""
-    if effect is None or effect.unit != "pp" or pinned is None or stream.slice is not None:
+    if effect is None or effect.unit != "pp" or stream.slice is not None:
         return effect
-    rate = pinned.rates.get(stream.signal or "")
+    rate = rates.get(stream.signal or "")
     return effect if rate is None else effect.model_copy(update={"baseline_rate": 100 * rate})
 
 

@@ -3,32 +3,81 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from detectors.protocol import Baseline, Rows
+from detectors.protocol import Baseline, Rows, part_column
 from schemas.base import hash16
-from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
+from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
-from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned, joined_rows
+from services.detect.state import (
+    UNVERSIONED,
+    VECTORS,
+    Candidates,
+    DetectionPlan,
+    DetectState,
+    Pinned,
+    joined_rows,
+)
 from services.monitor import BaselinePolicy
-from services.specs import signal_of
+from services.specs import dimensions, signal_of
 
 _HOUR: Final = 3600.0
 _HALF: Final = np.dtype("<f2")
+_PARTS: Final = 3
+"""Where the parts stand in what is stored of a signal, if it has any: after value, probability and status."""
 
 
 def without_candidates(state: DetectState, ids: Collection[str]) -> tuple[DetectState, int]:
     """The state without these exchanges among its candidates, and how many those were."""
-    gone, kept = 0, {}
+    gone, kept, learning = 0, {}, state.relearning
     for who, candidates in state.candidates.items():
         kept[who], n = _without(candidates, ids)
         gone += n
-    return (replace(state, candidates=kept), gone) if gone else (state, 0)
+    if learning is not None:
+        rest, n = _without(learning.candidates, ids)
+        learning, gone = replace(learning, candidates=rest), gone + n
+    return (replace(state, candidates=kept, relearning=learning), gone) if gone else (state, 0)
+
+
+def without_relearned(
+    state: DetectState, holds: Callable[[str, int, int], bool]
+) -> tuple[DetectState, tuple[str, ...]]:
+    """The state without what was learned anew of erased exchanges, and its ids: those streams learn once more.
+
+    `holds` says whether exchanges of an identity between two event indexes were erased.
+    """
+    pinned = state.pinned
+    if pinned is None:
+        return state, ()
+    gone = {one.id for one in pinned.relearned if holds(pinned.identity, one.since, one.event_index)}
+    if not gone:
+        return state, ()
+    kept = tuple(one for one in pinned.relearned if one.id not in gone)
+    running = {key: one for key, one in state.watch.running.items() if key.rpartition("/")[2] not in gone}
+    watch = replace(state.watch, running=running)
+    return replace(state, pinned=replace(pinned, relearned=kept), watch=watch), tuple(sorted(gone))
+
+
+def measured_by(rows: Rows, scorers: Sequence[Scorer], versions: Mapping[str, str]) -> Rows:
+    """The rows as a baseline of these versions learned them: without vectors or values that others measured.
+
+    `scorers` are those of the rows, one a row.
+    """
+    signals = dict(rows.signals)
+    for name, version in versions.items():
+        if name in signals:
+            mine = np.array([one.signals.get(name, UNVERSIONED) == version for one in scorers], dtype=bool)
+            signals[name] = np.where(mine, signals[name], np.nan)
+    rows = replace(rows, signals=signals)
+    if VECTORS not in versions:
+        return rows
+    mine = np.array([f"{one.engine}/{one.precision}" == versions[VECTORS] for one in scorers], dtype=bool)
+    return rows if mine.all() else rows.take(np.flatnonzero(mine))
 
 
 def _without(candidates: Candidates, ids: Collection[str]) -> tuple[Candidates, int]:
@@ -52,8 +101,11 @@ def _without(candidates: Candidates, ids: Collection[str]) -> tuple[Candidates, 
     )
 
 
-def rows_of(stored: Sequence[Mapping[str, Any]], dimensions: Sequence[str]) -> Rows:
-    """Score rows as they stand in the database, as detectors take them; they are answered and embedded."""
+def rows_of(stored: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> Rows:
+    """Score rows as they stand in the database, as detectors take them; they are answered and embedded.
+
+    `asked` are the slices of the route.
+    """
     tags = [json.loads(row["tags"]) for row in stored]
     signals = [json.loads(row["signals"]) for row in stored]
     names = sorted({name for told in signals for name in told})
@@ -69,7 +121,8 @@ def rows_of(stored: Sequence[Mapping[str, Any]], dimensions: Sequence[str]) -> R
             name: np.array([_number(told.get(name)) for told in signals])
             for name in names
             if not signal_of(name).category
-        },
+        }
+        | _part_columns(signals, dimensions().intersection(asked)),
         slices={
             dimension: tuple(
                 one.get(dimension.removeprefix("tags."))
@@ -77,7 +130,8 @@ def rows_of(stored: Sequence[Mapping[str, Any]], dimensions: Sequence[str]) -> R
                 else _category(told, dimension)
                 for one, told in zip(tags, signals, strict=True)
             )
-            for dimension in dimensions
+            for dimension in asked
+            if dimension not in dimensions()
         },
         ids=tuple(row["id"] for row in stored),
     )
@@ -89,6 +143,20 @@ def _vectors(stored: Sequence[bytes], width: int) -> Any:
 
 def _number(told: Any) -> float:
     return float("nan") if told is None or told[0] is None or isinstance(told[0], str) else float(told[0])
+
+
+def _part_columns(signals: Sequence[Mapping[str, Any]], asked: Collection[str]) -> dict[str, Any]:
+    """What signals said of each tool or guardrail alone, as intake makes it of a block."""
+    made: dict[str, Any] = {}
+    for i, row in enumerate(signals):
+        for name, told in row.items():
+            dimension = signal_of(name).dimension
+            if len(told) <= _PARTS or dimension not in asked:
+                continue
+            for part, value in told[_PARTS].items():
+                column = made.setdefault(part_column(name, f"{dimension}={part}"), np.full(len(signals), np.nan))
+                column[i] = float(value)
+    return made
 
 
 def _category(told: Mapping[str, Any], dimension: str) -> str | None:
@@ -139,7 +207,7 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     Evidence was gathered along the axes of the old one: it means nothing to the new one.
     """
     assert state.pinned is not None
-    baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl)
+    baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl)  # raised again when it is loaded
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if one.learns}
     keys = [key for key in state.watch.running if key.partition("/")[0] in made]

@@ -13,28 +13,50 @@ from detectors.protocol import Detector, Rows
 from schemas.alert import fingerprint_of
 from services.detect.baseline import untrained_artefact
 from services.detect.readings import StreamFinding, detector_state_key, should_report, stream_key_parts
-from services.detect.state import DetectionPlan, DetectorStates, Pinned
+from services.detect.relearning import judge_of, rows_for
+from services.detect.state import DetectionPlan, DetectorStates, DetectState, Pinned, Relearned
 from services.intake.core import Intake
 
 T = TypeVar("T")
 
 
 def run_detectors(
-    plan: DetectionPlan, pinned: Pinned | None, watch: DetectorStates, intake: Intake, start: int, stop: int
+    plan: DetectionPlan, before: DetectState, intake: Intake, start: int, stop: int
 ) -> tuple[DetectorStates, tuple[StreamFinding, ...]]:
-    """Step every detector through rows `start` to `stop` of an intake: all their findings, in order."""
-    running = dict(watch.running)
+    """Step every detector through rows `start` to `stop` of an intake: all their findings, in order.
+
+    A detector runs on the baseline, and again on each part of it that was learned anew; of each stream the one is
+    heard that was learned by the version of its signal that counts.
+    """
+    running = dict(before.watch.running)
     findings: list[StreamFinding] = []
+    pinned = before.pinned
     for detector, identity, places in _tasks(plan, intake, start, stop):
-        artefact = _artefact(plan, pinned, detector)
-        if artefact is None:
-            continue
-        key = detector_state_key(detector.spec.name, identity)
-        state = running[key] if key in running else detector.start(artefact)
-        running[key], found = detector.step(artefact, state, intake.rows.take(places))
-        findings += [StreamFinding(int(places[one.row]), detector.spec.name, identity, one) for one in found]
+        name, rows = detector.spec.name, intake.rows.take(places)
+        for judge, artefact in _artefacts(plan, pinned, detector):
+            key = detector_state_key(name, identity)
+            key = f"{key}/{judge.id}" if identity is not None and isinstance(judge, Relearned) else key
+            key = f"{key}//{judge.id}" if identity is None and isinstance(judge, Relearned) else key
+            seen = rows if judge is None else rows_for(judge, before.versions, rows)
+            state = running[key] if key in running else detector.start(artefact)
+            running[key], found = detector.step(artefact, state, seen)
+            of = judge if isinstance(judge, Relearned) else None
+            findings += [
+                StreamFinding(int(places[one.row]), name, identity, one, of)
+                for one in found
+                if _is_heard(before, judge, one.stream.signal)
+            ]
     findings.sort(key=lambda one: one.order)
-    return replace(watch, running=running), tuple(findings)
+    return replace(before.watch, running=running), tuple(findings)
+
+
+def _is_heard(state: DetectState, judge: Pinned | Relearned | None, signal: str | None) -> bool:
+    """Whether `judge` speaks for the streams of the signal."""
+    if judge is None or state.pinned is None:
+        return True
+    if signal is None:
+        return isinstance(judge, Pinned)
+    return judge_of(state.pinned, state.versions, signal) is judge
 
 
 def _tasks(
@@ -50,10 +72,18 @@ def _tasks(
             yield detector, identity, rows[who == identity]
 
 
-def _artefact(plan: DetectionPlan, pinned: Pinned | None, detector: Detector[Any, Any]) -> Any:
+def _artefacts(
+    plan: DetectionPlan, pinned: Pinned | None, detector: Detector[Any, Any]
+) -> Iterator[tuple[Pinned | Relearned | None, Any]]:
+    """What a detector is held against, and who judges by it; a detector that learns nothing has no judge."""
+    name = detector.spec.name
     if not detector.learns:
-        return untrained_artefact(detector, plan.policy)
-    return None if pinned is None else pinned.artefacts[detector.spec.name]
+        yield None, untrained_artefact(detector, plan.policy)
+    elif pinned is not None:
+        yield pinned, pinned.artefacts[name]
+        for one in pinned.relearned:
+            if name in one.artefacts:
+                yield one, one.artefacts[name]
 
 
 def apply_findings(
@@ -63,10 +93,15 @@ def apply_findings(
     times = dict(watch.spoken)
     firing = dict.fromkeys(watch.firing)
     blind = dict(watch.blind)
+    old = {key: version for key, version in watch.superseded.items() if key in firing}
     since, suspect = watch.since, watch.suspect
     reported: list[StreamFinding] = []
     for found in findings:
         ts = float(rows.ts[found.row])
+        if found.key in old:  # it fires by another version: no quiet word of this one ends that, a person does
+            if found.finding.status != "firing":
+                continue
+            del old[found.key]
         if should_report(found, times, ts):
             times[found.key] = ts
             reported.append(found)
@@ -84,7 +119,9 @@ def apply_findings(
             since, suspect = int(rows.index[found.row]), found.identity
         if not firing:
             since, suspect = None, None
-    after = replace(watch, spoken=times, firing=tuple(firing), blind=blind, since=since, suspect=suspect)
+    after = replace(
+        watch, spoken=times, firing=tuple(firing), blind=blind, since=since, suspect=suspect, superseded=old
+    )
     return after, tuple(reported)
 
 
@@ -95,7 +132,7 @@ def reset_evidence(watch: DetectorStates, route: str, count: int, fingerprint: s
     """
     meant = [key for key in watch.firing if fingerprint is None or fingerprint in _fingerprints(route, key)]
     names = {detector_state_key(*_head(key)) for key in meant}
-    running = {key: state for key, state in watch.running.items() if key not in names}
+    running = {key: state for key, state in watch.running.items() if _of_baseline(key) not in names}
     restarts = {**watch.restarts, **dict.fromkeys(names, count)}
     blind = {key: why for key, why in watch.blind.items() if detector_state_key(*_head(key)) not in names}
     firing = tuple(key for key in watch.firing if detector_state_key(*_head(key)) not in names)
@@ -109,6 +146,11 @@ def _fingerprints(route: str, stream_key: str) -> set[str]:
     return {fingerprint_of(route, detector, signal, None, slice_, direction) for direction in (None, "up", "down")}
 
 
+def _of_baseline(state_key: str) -> str:
+    """The key of the baseline's own state, of one that belongs to what was learned anew beside it."""
+    return "/".join(state_key.split("/")[:2]).rstrip("/")
+
+
 def _head(stream_key: str) -> tuple[str, str | None]:
     """Detector and identity of a stream key."""
     return stream_key_parts(stream_key)[:2]
@@ -120,7 +162,7 @@ def rename_streams(watch: DetectorStates, names: dict[str, str], first: str | No
     Where identities become one, the evidence of `first` (the baseline's) goes on, else that of the oldest.
     """
     kept: dict[str, str] = {}
-    for key in sorted(watch.running, key=lambda key: not key.endswith(f"/{first}")):
+    for key in sorted(watch.running, key=lambda key: key.split("/")[1:2] != [first]):
         kept.setdefault(_under(names, key, "/"), key)
     goes_on = set(kept.values())
 
@@ -135,6 +177,7 @@ def rename_streams(watch: DetectorStates, names: dict[str, str], first: str | No
         firing=tuple(dict.fromkeys(_under(names, key, "|") for key in watch.firing)),
         blind=of_kept(watch.blind),
         spoken=of_kept(watch.spoken),
+        superseded=of_kept(watch.superseded),
         restarts={_under(names, key, "/"): count for key, count in watch.restarts.items()},
         suspect=names.get(watch.suspect or "", watch.suspect or "") or None,
     )
@@ -154,12 +197,13 @@ def drop_streams(watch: DetectorStates, who: str) -> DetectorStates:
     firing = tuple(key for key in watch.firing if _head(key)[1] != who)
     return replace(
         watch,
-        running={key: state for key, state in watch.running.items() if key.partition("/")[2] != who},
+        running={key: state for key, state in watch.running.items() if key.split("/")[1:2] != [who]},
         firing=firing,
         blind=others(watch.blind),
         since=watch.since if firing else None,
         suspect=watch.suspect if firing else None,
         spoken=others(watch.spoken),
+        superseded=others(watch.superseded),
         restarts={key: count for key, count in watch.restarts.items() if key.partition("/")[2] != who},
     )
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from detectors.protocol import Detector, Rows
-from services.detect.state import Candidates, DetectState, Pinned
+from services.detect.relearning import budgeted
+from services.detect.state import Candidates, DetectState, Pinned, Relearned
 from services.store.codec import CodecError, pack, unpack
 
 Detectors = Sequence[Detector[Any, Any]]
+ANEW: Final = "anew"
+"""In the place of an identity, before the rows of what is learned anew beside the baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,16 @@ class CandidateWrites:
 def pack_running_state(state: DetectState) -> bytes:
     """All of the state but its rows and artefacts."""
     candidates = {who: replace(kept, chunks=()) for who, kept in state.candidates.items()}
-    pinned = None if state.pinned is None else replace(state.pinned, artefacts={})
-    return pack(replace(state, candidates=candidates, pinned=pinned))
+    learning = state.relearning
+    if learning is not None:
+        learning = replace(learning, candidates=replace(learning.candidates, chunks=()))
+    return pack(replace(state, candidates=candidates, pinned=_without_artefacts(state.pinned), relearning=learning))
+
+
+def _without_artefacts(pinned: Pinned | None) -> Pinned | None:
+    if pinned is None:
+        return None
+    return replace(pinned, artefacts={}, relearned=tuple(replace(one, artefacts={}) for one in pinned.relearned))
 
 
 def candidate_writes(before: DetectState | None, after: DetectState) -> CandidateWrites:
@@ -47,9 +58,19 @@ def candidate_writes(before: DetectState | None, after: DetectState) -> Candidat
     return CandidateWrites(afresh, {key: pack(chunk) for key, chunk in wanted.items() if afresh or key not in stored})
 
 
-def pack_artefacts(pinned: Pinned) -> bytes:
-    """The artefacts of a baseline."""
-    return pack(Artefacts(pinned.artefacts))
+def pack_artefacts(learned: Pinned | Relearned) -> bytes:
+    """The artefacts of a baseline, or of what was learned anew beside one."""
+    return pack(Artefacts(learned.artefacts))
+
+
+def artefact_writes(before: DetectState | None, after: DetectState) -> tuple[Pinned | Relearned, ...]:
+    """What was learned since `before`, and is not stored yet."""
+    stored = set() if before is None else {one.id for one in _learned(before)}
+    return tuple(one for one in _learned(after) if one.id not in stored)
+
+
+def _learned(state: DetectState) -> tuple[Pinned | Relearned, ...]:
+    return () if state.pinned is None else (state.pinned, *state.pinned.relearned)
 
 
 def restore_state(
@@ -62,13 +83,18 @@ def restore_state(
     """
     state = unpack(DetectState, stored, [detector.state_type for detector in detectors])
     candidates = {who: _with_rows(who, kept, rows) for who, kept in state.candidates.items()}
-    return replace(state, candidates=candidates, pinned=_with_artefacts(detectors, state.pinned, artefact))
+    learning = state.relearning
+    if learning is not None:
+        learning = replace(learning, candidates=_with_rows(ANEW, learning.candidates, rows))
+    pinned = _with_artefacts(detectors, state.pinned, artefact)
+    return replace(state, candidates=candidates, pinned=pinned, relearning=learning)
 
 
 def _chunks(state: DetectState) -> dict[str, Rows]:
-    return {
-        f"{who}/{place:06d}": chunk for who, kept in state.candidates.items() for place, chunk in enumerate(kept.chunks)
-    }
+    of = dict(state.candidates)
+    if state.relearning is not None:
+        of[ANEW] = state.relearning.candidates
+    return {f"{who}/{place:06d}": chunk for who, kept in of.items() for place, chunk in enumerate(kept.chunks)}
 
 
 def _with_rows(who: str, kept: Candidates, rows: Mapping[str, bytes]) -> Candidates:
@@ -84,7 +110,12 @@ def _with_artefacts(
 ) -> Pinned | None:
     if pinned is None:
         return None
-    data = artefact(pinned.id)
-    if data is None:
-        raise CodecError(f"baseline {pinned.id} is pinned, but its artefact is not stored")
-    return replace(pinned, artefacts=unpack(Artefacts, data, [one.artefact_type for one in detectors]).made)
+
+    def made(id: str) -> dict[str, Any]:
+        data = artefact(id)
+        if data is None:
+            raise CodecError(f"baseline {id} is pinned, but its artefact is not stored")
+        return unpack(Artefacts, data, [one.artefact_type for one in detectors]).made
+
+    relearned = tuple(replace(one, artefacts=made(one.id)) for one in pinned.relearned)
+    return budgeted(replace(pinned, artefacts=made(pinned.id), relearned=relearned))

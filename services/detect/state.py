@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.protocol import Detector, Rows
 from schemas.change import Change
@@ -14,6 +15,15 @@ from schemas.reading import Reading, ReadingStatus
 from services.intake.core import IntakeState
 from services.monitor import RoutePolicy
 from services.specs import family_of
+
+ABSENT: Final = ""
+"""The version of a signal that the scorer does not measure."""
+UNVERSIONED: Final = "1"
+"""The version of every signal before states and blocks named it."""
+VECTORS: Final = "response_vec"
+"""What stands among signals for the vectors; its version is the engine with its precision."""
+HOLDS: Final = 50
+"""Exchanges running by which a version must have measured before it counts: workers of two versions may alternate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +50,62 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalVersion:
+    """The version of a signal that counts on a route.
+
+    Attributes:
+        version: `ABSENT` where the scorer does not measure the signal.
+        since, ts: event index and time (seconds since 1970) of the first exchange by which it counts.
+        rival: another version that came instead, and `run`, for how many exchanges running; it counts once it held
+            for `HOLDS` of them. Until then its rows are left out.
+    """
+
+    version: str
+    since: int = 0
+    ts: float = 0.0
+    rival: str | None = None
+    run: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Relearned:
+    """Streams that were learned anew beside a baseline: those of signals that came to be measured in another way.
+
+    Attributes:
+        versions: signal -> the version that it was learned by. n: exchanges it was learned of, between the event
+            indexes `since` and `event_index`.
+        arl: of the whole set of streams since then. rates, artefacts: as of a baseline, of these signals alone.
+    """
+
+    id: str
+    versions: dict[str, str]
+    n: int
+    streams: int
+    arl: float
+    ts: float
+    since: int
+    event_index: int
+    rates: dict[str, float]
+    artefacts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Relearning:
+    """What is learned anew now: signal -> version, since when, and the rows so far."""
+
+    versions: dict[str, str]
+    since: int
+    ts: float
+    candidates: Candidates = field(default_factory=Candidates)
+
+
+@dataclass(frozen=True, slots=True)
 class Pinned:
     """The route's baseline: immutable, written once.
 
     `rates` holds the share of its exchanges for which each signal was true, `artefacts` what each detector made of it.
+    `versions` are those of the signals and the vectors that it was learned by, `relearned` the streams that replace
+    its own, the newest last.
     """
 
     id: str
@@ -56,6 +118,8 @@ class Pinned:
     event_index: int
     rates: dict[str, float]
     artefacts: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=dict)
+    relearned: tuple[Relearned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +132,7 @@ class DetectorStates:
         since: event index of the first crossing since all was quiet; suspect: identity of that crossing.
         spoken: stream key -> time of its last reading.
         restarts: key of `running` -> exchanges of the route when its evidence was zeroed last.
+        superseded: stream key -> version by which it fired when its signal came to be measured in another way.
     """
 
     STORED_NAME: ClassVar[str] = "Watch"
@@ -79,6 +144,7 @@ class DetectorStates:
     suspect: str | None = None
     spoken: dict[str, float] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
+    superseded: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +170,8 @@ class DetectState:
         accepting: identity whose rows become the next baseline once there are enough of them.
         began: time of the first exchange. gap, no_data: not used any more; stored states have them.
         decided: ids of the decisions taken in last: one delivered again changes nothing.
+        versions: signal that is watched as a rate (and `VECTORS`) -> the version that counts.
+        relearning: signals that are learned anew beside the baseline.
     """
 
     route: str
@@ -118,6 +186,8 @@ class DetectState:
     gap: float = 0.0
     no_data: bool = False
     decided: tuple[str, ...] = ()
+    versions: dict[str, SignalVersion] = field(default_factory=dict)
+    relearning: Relearning | None = None
 
     @property
     def status(self) -> ReadingStatus:
@@ -157,13 +227,21 @@ class DetectOutput:
 
 
 def joined_rows(chunks: tuple[Rows, ...], most: int) -> Rows:
-    """The first `most` rows of the chunks as one."""
+    """The first `most` rows of the chunks as one; a signal that some chunks lack is unscored there."""
 
     def column(name: str) -> Any:
         return np.concatenate([getattr(chunk, name) for chunk in chunks])[:most]
 
-    signals = set.intersection(*(set(chunk.signals) for chunk in chunks))
-    slices = set.intersection(*(set(chunk.slices) for chunk in chunks))
+    def signal(name: str) -> Any:
+        """NaN where a chunk has no such column: no tool of that name was called in it, or nobody scored it yet."""
+        columns = [chunk.signals.get(name, np.full(len(chunk), np.nan)) for chunk in chunks]
+        return np.concatenate(columns)[:most]
+
+    def slice(name: str) -> tuple[str | None, ...]:
+        return sum((chunk.slices.get(name, (None,) * len(chunk)) for chunk in chunks), ())[:most]
+
+    signals = set().union(*(chunk.signals for chunk in chunks))
+    slices = set().union(*(chunk.slices for chunk in chunks))
     return Rows(
         index=column("index"),
         ts=column("ts"),
@@ -172,7 +250,7 @@ def joined_rows(chunks: tuple[Rows, ...], most: int) -> Rows:
         style=column("style"),
         embedded=column("embedded"),
         answered=column("answered"),
-        signals={name: np.concatenate([chunk.signals[name] for chunk in chunks])[:most] for name in sorted(signals)},
-        slices={name: sum((chunk.slices[name] for chunk in chunks), ())[:most] for name in sorted(slices)},
+        signals={name: signal(name) for name in sorted(signals)},
+        slices={name: slice(name) for name in sorted(slices)},
         ids=sum((chunk.ids for chunk in chunks), ())[:most],
     )

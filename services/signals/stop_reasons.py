@@ -141,10 +141,7 @@ def _key(value: str) -> str:
 
 
 _MEANINGS: Final[Mapping[str, Meaning]] = {
-    _key(value): meaning
-    for reasons in STOP_REASONS.values()
-    for meaning, values in reasons
-    for value in values.split()
+    _key(value): meaning for reasons in STOP_REASONS.values() for meaning, values in reasons for value in values.split()
 }
 _FILTER_CODES: Final = frozenset(_key(value) for values in FILTER_ERRORS.values() for value in values.split())
 
@@ -263,3 +260,10 @@ def is_elsewhere(answer: Answer) -> bool:
 def has_call(answer: Answer) -> bool:
     """Whether the answer calls a tool, by `tool_calls` or by the older field `function_call`."""
     return bool(answer.tool_calls) or isinstance((answer.__pydantic_extra__ or {}).get("function_call"), Mapping)
+
+
+def says_why(answer: Answer) -> bool:
+    """Whether anything says why the answer ended, be it the usual field or one of vendors and gateways."""
+    beside = answer.__pydantic_extra__ or {}
+    named = (answer.finish_reason, *(beside.get(name) for name in _STOP_FIELDS), beside.get("incomplete_details"))
+    return any(named)

@@ -13,7 +13,17 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, not_, or_, select, tuple_
 
-from services.store import api_keys, audit_log, deliveries, evaluation_queue, readings, rollups, samples, scores
+from services.store import (
+    api_keys,
+    audit_log,
+    deliveries,
+    evaluation_queue,
+    readings,
+    rollups,
+    samples,
+    scores,
+    secret_keys,
+)
 from services.store.api_keys import ApiKeyRow, ApiSessionRow
 from services.store.arrivals import ArrivalRow, PartitionRow
 from services.store.audit_log import AuditRow
@@ -35,6 +45,7 @@ from services.store.receiver_leases import ReceiverRow
 from services.store.rollups import HourlyRollupRow, RollupRow
 from services.store.route_deletion import ANY_NUMBER, IDLE_HOURS, LEARNED_IDLE_DAYS, RouteBound, evict_idle
 from services.store.routes import IdentityRow, RouteRow
+from services.store.ruler import KEPT_MEASUREMENTS, RulerRow
 from services.store.runs import RunAnswerRow, RunRow
 from services.store.samples import SampleRow
 from services.store.schedules import FireTimeRow, ScheduleRow
@@ -157,8 +168,12 @@ def _forget_streams(connection: Connection, _at: SweepContext, most: int) -> int
 
 
 def _old_baseline(at: SweepContext) -> ColumnElement[bool]:
-    """One that another took the place of; that of a route without a noted baseline is not known to be old."""
-    pin = and_(_PINS.c.route == _BASELINES.c.route, _PINS.c.baseline != _BASELINES.c.id)
+    """One that another took the place of; that of a route without a noted baseline is not known to be old.
+
+    What was learned anew beside a baseline has its id before a plus, and stays as long as it.
+    """
+    own = or_(_BASELINES.c.id == _PINS.c.baseline, _BASELINES.c.id.startswith(_PINS.c.baseline + "+"))
+    pin = and_(_PINS.c.route == _BASELINES.c.route, not_(own))
     return and_(_BASELINES.c.written < at.day - KEPT_BASELINE_DAYS, exists().where(pin))
 
 
@@ -247,6 +262,12 @@ RULES: Final = (
         "evidence can be computed again of them",
     ),
     RetentionRule(ScorerRow, FOR_GOOD, NOTHING, "one for each version that ever scored"),
+    RetentionRule(
+        RulerRow,
+        f"the last {KEPT_MEASUREMENTS} scorers that counted",
+        NUMBER,
+        "the anchors are held against the last one",
+    ),
     RetentionRule(
         SampleRow,
         f"at most {samples.KEPT_A_DAY:,} a day and route, for {samples.KEPT_DAYS} days",
@@ -381,7 +402,14 @@ RULES: Final = (
         "what is on its way on topics when somebody is erased is kept out",
         _rows(ErasureRow, lambda at: table(ErasureRow).c.erased_at < at.now - ERASED_DAYS),
     ),
-    RetentionRule(SecretKeyRow, "as long as what it is for", NOTHING, "what it opens is gone with it"),
+    RetentionRule(
+        SecretKeyRow,
+        f"that of a day's dead letters {secret_keys.KEPT_LETTER_KEYS.days} days, or until somebody is erased; that of "
+        f"the digests of who was erased {FOR_GOOD}",
+        TIME,
+        "what it opens is gone with it",
+        _rows(SecretKeyRow, lambda at: secret_keys.old(at.now)),
+    ),
     RetentionRule(DeploymentRow, FOR_GOOD, NOTHING, "one row: whose cluster it is"),
     RetentionRule(ApiKeyRow, f"{FOR_GOOD}, revoked ones too", NOTHING, "decisions bear its name"),
     RetentionRule(

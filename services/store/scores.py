@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -73,7 +73,7 @@ class ScoreRow(Base, table=True):
     signals: str = Field(sa_type=Text)
 
 
-_SCORES = table(ScoreRow)
+_SCORES, _SCORERS = table(ScoreRow), table(ScorerRow)
 
 
 def latest_identity(connection: Connection, route: str) -> str | None:
@@ -95,10 +95,16 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         connection.execute(insert(_SCORES), rows)
 
 
+def scorers(connection: Connection, ids: Collection[str]) -> dict[str, Scorer]:
+    """What produced rows, by its id."""
+    query = select(_SCORERS.c.id, _SCORERS.c.payload).where(_SCORERS.c.id.in_(sorted(ids)))
+    return {id: Scorer.model_validate_json(payload) for id, payload in connection.execute(query)}
+
+
 def add_scorers(connection: Connection, scorers: Mapping[str, Scorer]) -> None:
     """Note what produced rows, by id, unless it is known."""
     rows = [{"id": id, "payload": scorer.model_dump_json()} for id, scorer in sorted(scorers.items())]
-    insert_new(connection, table(ScorerRow), rows)
+    insert_new(connection, _SCORERS, rows)
 
 
 def prune(connection: Connection, route: str, identities: Iterable[str]) -> None:
@@ -134,7 +140,7 @@ def _held(route: str, day: int) -> ColumnElement[bool]:
 
 def learnable(connection: Connection, route: str, identity: str, until: int) -> list[Mapping[str, Any]]:
     """The rows of an identity up to an event index that may have become its baseline: answered, with vectors."""
-    names = ("event_index", "ts", "id", "tags", "flags", "signals", "prompt_vec", "response_vec", "style")
+    names = ("event_index", "ts", "id", "tags", "flags", "scorer", "signals", "prompt_vec", "response_vec", "style")
     query = select(*(_SCORES.c[name] for name in names)).where(
         _SCORES.c.route == route,
         _SCORES.c.identity == identity,
@@ -146,7 +152,18 @@ def learnable(connection: Connection, route: str, identity: str, until: int) -> 
 
 
 _SAMPLES = table(SampleRow)
-_SIGNALS = msgspec.json.Decoder(dict[str, tuple[bool | float | str | None, float | None, str]])
+
+
+class StoredSignal(msgspec.Struct, array_like=True, frozen=True):
+    """One signal of a score row; `parts`, of tools or guardrails alone, were left out where there are none."""
+
+    value: bool | float | str | None
+    probability: float | None
+    status: str
+    parts: dict[str, bool] = {}
+
+
+_SIGNALS = msgspec.json.Decoder(dict[str, StoredSignal])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +172,7 @@ class StoredExchange:
 
     Attributes:
         event_index: its number on the route; None when its score row is beyond what is kept.
-        signals: name -> value, probability and whether it was scored; None likewise.
+        signals: name -> what was measured; None likewise.
     """
 
     id: str
@@ -164,7 +181,7 @@ class StoredExchange:
     identity: str
     event_index: int | None
     flags: tuple[str, ...]
-    signals: Mapping[str, tuple[bool | float | str | None, float | None, str]] | None
+    signals: Mapping[str, StoredSignal] | None
     sample: Sample | None
 
 

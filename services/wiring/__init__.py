@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     )
     from services.wiring.api_server import api_service
     from services.wiring.database import has_keys
+    from services.wiring.judging import PATIENT, judge_panel
     from services.wiring.monitor_file import load_monitor
+    from services.wiring.ruler import check_ruler
     from services.wiring.signals import configured_signals
     from services.wiring.worker import API, STEPS, STREAMED, WorkerProcess, WorkerSetup, worker_setup
 
@@ -43,7 +45,9 @@ _PLACES: Final = {
     ),
     "api_server": ("api_service",),
     "database": ("has_keys",),
+    "judging": ("PATIENT", "judge_panel"),
     "monitor_file": ("load_monitor",),
+    "ruler": ("check_ruler",),
     "signals": ("configured_signals",),
     "worker": ("API", "STEPS", "STREAMED", "WorkerProcess", "WorkerSetup", "worker_setup"),
 }
@@ -59,15 +63,18 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "API",
     "EMBEDDERS",
+    "PATIENT",
     "STEPS",
     "STREAMED",
     "WorkerProcess",
     "WorkerSetup",
     "api_service",
+    "check_ruler",
     "configured_signals",
     "embedder",
     "evaluation_dependencies",
     "has_keys",
+    "judge_panel",
     "load_monitor",
     "message_look",
     "notifiers",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from sqlalchemy import Connection
@@ -17,7 +18,7 @@ from services.detect.serialization import pack_artefacts
 from services.detect.state import DetectionPlan, DetectState, Pinned
 from services.monitor import RoutePolicy
 from services.record.recorder import derive
-from services.store import audit_log, baselines, erasure, incidents, journal, routes, scores
+from services.store import audit_log, baselines, erasure, incidents, journal, routes, scores, secret_keys
 from services.store.engine import Database
 from services.store.erasure import StoredPlace, Subject
 from services.stream.stateful import DetectStateStore, RouteState
@@ -42,9 +43,12 @@ class _Undone(Exception):  # noqa: N818
     """Gives a dry run's transaction up."""
 
 
-def erase(database: Database, policy: Policy, subject: Subject, now: datetime, *, dry: bool = False) -> ErasureReport:
+def erase(
+    database: Database, policy: Policy, subject: Subject, now: datetime, *, dry: bool = False, letters: bool = True
+) -> ErasureReport:
     """Erase a subject, all of it or, when something raises or the run is a `dry` one, nothing.
 
+    Nobody knows of whom a dead letter is: unless `letters` is false, the keys of all that lie on topics are forgotten.
     What is under way on topics is kept out of the database when it comes. A worker that holds a state from before
     loads it again.
 
@@ -54,7 +58,7 @@ def erase(database: Database, policy: Policy, subject: Subject, now: datetime, *
     made: list[ErasureReport] = []
 
     def work(connection: Connection) -> None:
-        made.append(_erase(connection, policy, subject, now))
+        made.append(_erase(connection, policy, subject, now, letters))
         if dry:
             raise _Undone
 
@@ -66,20 +70,23 @@ def erase(database: Database, policy: Policy, subject: Subject, now: datetime, *
     return made[-1]
 
 
-def _erase(connection: Connection, policy: Policy, subject: Subject, now: datetime) -> ErasureReport:
+def _erase(connection: Connection, policy: Policy, subject: Subject, now: datetime, letters: bool) -> ErasureReport:
     found = erasure.find(connection, subject)
     routes.lock(connection, found.ids)
     learned = {route: _learned(connection, policy, route, found.places) for route in sorted(found.ids)}
     report = ErasureReport(sum(len(ids) for ids in found.ids.values()), found.rows)
     erasure.erase(connection, subject, found, now)
     for route, ids in sorted(found.ids.items()):
-        _without_rows(connection, policy, route, ids, learned[route], report)
+        _without_rows(connection, policy, route, ids, found.places, learned[route], report)
         _discard_old(connection, route, found.places, report)
     for route in sorted(found.derived):
         before = [(one.id,) for one in incidents.find(connection, route)]
         derive(connection, route, journal.facts(connection, route))
         audit_log.forget_content(connection, "incidents", before)
         found.rows["incidents"] += len(before)
+    days = secret_keys.forget(connection, secret_keys.DEAD_LETTERS) if letters else 0
+    if days:
+        found.rows["secret_keys"] += days
     told = {"kind": subject.kind, "rows": dict(found.rows), "refitted": report.refitted}
     told |= {"discarded": report.discarded, "not_refitted": report.not_refitted}
     audit_log.act(connection, audit_log.ERASURES, [now.isoformat()], told)
@@ -101,19 +108,29 @@ def _learned(connection: Connection, policy: Policy, route: str, places: Sequenc
     if pinned is None or not _may_hold(places, route, pinned.identity, pinned.event_index):
         return None
     stored = scores.learnable(connection, route, pinned.identity, pinned.event_index)
+    scorers = scores.scorers(connection, {row["scorer"] for row in stored})
     rows = refit.rows_of(stored, own.slices)
-    untimed = np.array(["no_ts" in row["flags"] for row in stored], dtype=bool)
+    rows = refit.measured_by(rows, [scorers[row["scorer"]] for row in stored], pinned.versions)
+    timeless = {row["id"] for row in stored if "no_ts" in row["flags"]}
+    untimed = np.array([id in timeless for id in rows.ids], dtype=bool)
     return _Learned(pinned, refit.baseline_rows(route, pinned, rows, untimed, own.baseline))
 
 
 def _without_rows(
-    connection: Connection, policy: Policy, route: str, ids: set[str], learned: _Learned | None, report: ErasureReport
+    connection: Connection,
+    policy: Policy,
+    route: str,
+    ids: set[str],
+    places: Sequence[StoredPlace],
+    learned: _Learned | None,
+    report: ErasureReport,
 ) -> None:
     store = _store()
     kept = store.load(connection, route)
     state, n = refit.without_candidates(kept.now, ids)
     if n:
         report.rows["candidates"] += n
+    state, anew = refit.without_relearned(state, partial(_were_erased, places, route))
     refits = False
     if learned is not None:
         rest = None
@@ -128,6 +145,9 @@ def _without_rows(
             report.not_refitted.append(learned.pinned.id)
     if state is not kept.now:
         _save(connection, route, kept, state, refits=refits)
+    for id in anew:
+        baselines.discard(connection, id)
+    report.discarded.extend(anew)
     if refits and state.pinned is not None:
         report.refitted.append(state.pinned.id)
 
@@ -150,6 +170,10 @@ def _discard_old(connection: Connection, route: str, places: Sequence[StoredPlac
             connection, change.baseline
         ):
             report.discarded.append(change.baseline)
+
+
+def _were_erased(places: Sequence[StoredPlace], route: str, identity: str, since: int, until: int) -> bool:
+    return any(one.route == route and one.identity == identity and since <= one.event_index <= until for one in places)
 
 
 def _may_hold(places: Sequence[StoredPlace], route: str, identity: str, until: int) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from services.errors import InputError
 from services.monitor import Monitor
 from services.signals import SIGNALS
-from services.signals.heads.head import HeadError
+from services.signals.custom.definition import CustomSignal
+from services.signals.heads.head import HeadError, Heads
 from services.signals.own_heads import read_heads, with_heads
 from services.signals.protocol import Signal
 from services.signals.secret_leak import SecretLeak
+from services.signals.sensitive_tool_argument import SensitiveToolArgument
 
 
 def configured_signals(watched: Monitor) -> tuple[Signal, ...]:
@@ -19,11 +21,15 @@ def configured_signals(watched: Monitor) -> tuple[Signal, ...]:
     Raises:
         InputError: if the file of a head is no longer one.
     """
-    own = tuple(_configured(signal, watched) for signal in SIGNALS)
-    if not watched.heads:
-        return own
+    built_in = tuple(_configured(signal, watched) for signal in SIGNALS)
+    if watched.heads:
+        built_in = with_heads(built_in, _heads(watched))
+    return (*built_in, *(CustomSignal(definition) for definition in watched.signals))
+
+
+def _heads(watched: Monitor) -> dict[str, Heads]:
     try:
-        return with_heads(own, {name: read_heads(path, name) for name, path in watched.heads.items()})
+        return {name: read_heads(path, name) for name, path in watched.heads.items()}
     except HeadError as error:
         raise InputError(f"heads: {', '.join(watched.heads.values())}: {error}") from error
 
@@ -32,4 +38,6 @@ def _configured(signal: Signal, watched: Monitor) -> Signal:
     """A built-in signal as the monitor file wants it."""
     if isinstance(signal, SecretLeak) and watched.secret_forms:
         return SecretLeak(own=watched.secret_forms)
+    if isinstance(signal, SensitiveToolArgument) and watched.secret_forms:
+        return SensitiveToolArgument(secrets=SecretLeak(own=watched.secret_forms))
     return signal

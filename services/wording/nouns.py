@@ -51,6 +51,11 @@ def signal_title(name: str) -> str:
     return specs.signal_of(name).title
 
 
+def counts(name: str) -> bool:
+    """Whether a signal counts, so that it has a mean and no rate."""
+    return specs.signal_of(name).number
+
+
 def signal_titles(names: Iterable[str]) -> str:
     """Signals in one line: `refusals, secret leaks`."""
     return ", ".join(signal_title(name).lower() for name in names)

@@ -1,4 +1,4 @@
-"""Fit the heads that ship: python -m tests.benchmarks.fit_heads --data DIR --out services/signals/heads/.
+"""Fit the heads that ship: python -m tests.benchmarks.fit_heads --data DIR --out services/signals/heads/weights/.
 
 Reads recorded sets by path, only those whose licence allows it, and writes one file a signal; the same data and the
 same embedder give the same bytes. `--only NAME` fits one, `--cache FILE.npz` keeps embeddings between runs.
@@ -22,7 +22,7 @@ from tests.benchmarks.head_data import LICENCES, Library, Row, Source, always, f
 from tests.support.said import said as exchange
 
 NARROW: Final = 1 << 14
-COMMAND: Final = "python -m tests.benchmarks.fit_heads --data DIR --out services/signals/heads/"
+COMMAND: Final = "python -m tests.benchmarks.fit_heads --data DIR --out services/signals/heads/weights/"
 REFUSALS: Final = (
     Source("xstest", flag("refusal")),
     Source("llmdrift_sensitiveq", flag("refused")),

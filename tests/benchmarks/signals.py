@@ -23,9 +23,10 @@ from services.signals import SIGNALS
 from services.signals.pii_leak import PiiLeak, personal_forms, personal_values
 from services.signals.protocol import ScoredText, Signal
 from services.signals.refusal import Refusal
+from services.signals.secret_forms import FORMS, NAMED
 from services.signals.secret_leak import SecretLeak
 from services.signals.system_prompt_leak import SystemPromptLeak
-from tests.support.keys import KEYS
+from tests.support.keys import KEYS, draw_form, draw_named
 from tests.support.pathological import FAMILIES, MEASURES, seconds
 from tests.support.said import said
 
@@ -151,12 +152,36 @@ def planted() -> Iterator[str]:
         rows = random.sample(answers, 50)
         texts = [text_of(row, answer=f"{row['response'][:300]} {draw(random)} {row['response'][300:]}") for row in rows]
         yield f"planted {kind}: {sum(bool(SecretLeak().measure(text).value) for text in texts)} of {len(texts)}"
+    yield forms_found(answers, random)
     orders = [row["prompt"] for row in rows_of("persona_prompts_benign") if len(row["prompt"].split()) >= 40]
     leaks = [
         SystemPromptLeak().measure(text_of(row, answer=row["response"][:200] + " " + order, system=order)).value
         for row, order in zip(answers, orders, strict=False)
     ]
     yield f"planted system prompts: {leaks.count(True)} of {len(leaks)}, unscored {leaks.count(None)}"
+
+
+def forms_found(answers: list[Row], random: Random, each: int = 20) -> str:
+    """How many keys of the table's forms, drawn and put into ordinary answers, are confirmed or at least masked."""
+    confirmed = masked = total = 0
+    wholly = set(range(len(FORMS)))
+    for at, form in enumerate(FORMS):
+        for row in random.sample(answers, each):
+            key = draw_form(form, random)
+            answer = f"{row['response'][:300]} {key} {row['response'][300:]}"
+            measured = SecretLeak().measure(text_of(row, answer=answer))
+            total += 1
+            confirmed += bool(measured.value)
+            start = len(row["response"][:300]) + 1
+            hidden = any(span.start <= start and span.end >= start + len(key) for span in measured.spans)
+            masked += hidden
+            if not hidden or (form.confirms and not measured.value):
+                wholly.discard(at)
+    named = sum(bool(SecretLeak().measure(said(draw_named(*one, random))).value) for one in NAMED.items())
+    return (
+        f"forms of keys found: {len(wholly)} of {len(FORMS)} every time, {each} keys each ({masked} of {total} masked, "
+        f"{confirmed} confirmed); keys told by their name: {named} of {len(NAMED)}"
+    )
 
 
 def personal() -> Iterator[str]:

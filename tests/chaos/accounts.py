@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections import Counter
@@ -11,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from sqlalchemy import select
 
 from detectors import DETECTORS
@@ -28,13 +28,14 @@ from services.replay.runner import ReplayDependencies, ReplayRunner
 from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.store import incidents, journal, routes
+from services.store import incidents, journal, routes, secret_keys
 from services.store.dead_letters import DeadCountRow
 from services.store.engine import Database, open_database
 from services.store.rollups import RollupRow
 from services.store.scores import ScoreRow
 from services.store.tables import table
 from services.stream.broker import Broker
+from services.stream.letter_seal import opened
 from services.stream.messages import decode_record
 from services.stream.stateful import DetectStateStore
 from tests.chaos.judge import Account, Row
@@ -58,7 +59,7 @@ def account(database: Database, broker: Broker | None) -> Account:
         counted[route] += n if (slice_, signal) == ("", "") else 0
     return Account(
         rows=scored,
-        dead=[] if broker is None else _dead(broker),
+        dead=[] if broker is None else _dead(broker, database),
         dead_counted=dead,
         counted=dict(counted),
         detected=detected,
@@ -107,9 +108,18 @@ def redelivered(broker: Broker) -> int:
     return again
 
 
-def _dead(broker: Broker) -> list[str]:
-    letters = [DeadLetter.model_validate_json(one.value) for one in read_all(broker, EXCHANGES.dead("score"))]
-    return [poison_id(msgspec.json.decode(f'"{letter.raw}"', type=bytes)) for letter in letters]
+def _dead(broker: Broker, database: Database) -> list[str]:
+    """Who is buried: by what the letter holds or, where no key was known yet to seal it with, by where it stood."""
+    keys = database.query(secret_keys.find, secret_keys.DEAD_LETTERS)
+    places = {(one.partition, one.offset): one.value for one in read_all(broker, EXCHANGES.name)}
+    found = []
+    for one in read_all(broker, EXCHANGES.dead("score")):
+        assert b"sealed" in one.value or b"withheld" in one.value, "content in clear"
+        letter = opened(DeadLetter.decode(one.value), keys)
+        raw = places[letter.source.partition, letter.source.offset] if letter.withheld else base64.b64decode(letter.raw)
+        assert hashlib.sha256(raw).hexdigest() == letter.sha256
+        found.append(poison_id(raw))
+    return found
 
 
 def _columns(rollups: Any) -> list[Any]:

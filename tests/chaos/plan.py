@@ -24,7 +24,7 @@ PLACES = {
 """Fail point, each where its step has most to lose -> after how many exchanges it is surely reached once more."""
 
 AT_RANDOM = 0.3
-"""Share of the kills that come at any moment, not at a fail point."""
+"""Share of the kills that come at any moment, not at a fail point; of many kills more: points take exchanges."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def plan(seed: int, exchanges: int, kills: int, suspensions: int = 0, restarts: 
     `suspensions` of workers and `restarts` of servers, these by turns, come at random moments besides.
     """
     chance = random.Random(seed)
-    random_ones = round(AT_RANDOM * kills)
+    random_ones = max(round(AT_RANDOM * kills), kills - len(PLACES))
     others = [place for place in PLACES if place not in FIRST]
     places = [*FIRST, *chance.sample(others, len(others))]
     some = islice(cycle(places), kills - random_ones)

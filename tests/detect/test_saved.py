@@ -70,8 +70,8 @@ class Memory:
             self.rows = {}
         self.rows.update(new.rows)
         self.puts += len(new.rows)
-        if state.pinned is not None:
-            self.artefacts[state.pinned.id] = serialization.pack_artefacts(state.pinned)
+        for learned in serialization.artefact_writes(self.state, state):
+            self.artefacts[learned.id] = serialization.pack_artefacts(learned)
         self.state = state
 
     def load(self):

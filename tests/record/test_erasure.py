@@ -12,21 +12,25 @@ from sqlalchemy import select
 
 from detectors import DETECTORS
 from detectors.protocol import Baseline
+from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
 from services.detect import refit
+from services.detect.core import step
 from services.detect.serialization import Artefacts
 from services.detect.state import DetectionPlan
 from services.flow import RouteFlow, advance
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.record.recorder import Recorder
-from services.store import baselines, incidents, journal, samples, scores
+from services.store import baselines, incidents, journal, samples, scores, secret_keys
 from services.store.audit_check import check
 from services.store.codec import pack, unpack
 from services.store.engine import Conflict, Database, open_database
 from services.store.erasure import Subject
 from services.store.tables import all_metadata
+from services.stream.letter_keys import ensure
+from services.stream.letter_seal import opened, sealed
 from services.stream.stateful import AlertStateStore, DetectStateStore, RouteState
 from services.wiring.erasure import ErasureReport, erase
 from tests.support.blocks import ROUTE, START, Row, blocks
@@ -69,6 +73,24 @@ def _named(block: ScoreBlock) -> ScoreBlock:
     who = tuple(ERIKA if is_hers(id) else OTHER for id in block.id)
     talk = tuple(f"talk-{int(id[-5:]) // EVERY:04d}" for id in block.id)
     return block.model_copy(update={"user": who, "conversation": talk})
+
+
+def remeasured(since: int) -> list[ScoreBlock]:
+    """The traffic, whose refusals another version measures from exchange `since` on."""
+    chance = np.random.default_rng(6)
+    versions = [{"refusal": "1", "secret_leak": "1"}, {"refusal": "2", "secret_leak": "1"}]
+    rows = [
+        Row(
+            f"exchange-{i:05d}",
+            i,
+            i * 86.4,
+            signals={"refusal": bool(chance.random() < (0.1 if i < since else 0.5)), "secret_leak": False},
+            prompt=i % 97,
+            versions=versions[i >= since],
+        )
+        for i in range(500)
+    ]
+    return [_named(one) for one in blocks(rows, 23)]
 
 
 def sample(block: ScoreBlock, i: int) -> Sample:
@@ -274,3 +296,91 @@ def test_no_file_of_the_database_holds_any_of_it(tmp_path: Path, caplog: pytest.
     assert database.query(journal.verify_chain, ROUTE) == ()
     assert database.query(samples.by_id, ROUTE, ["exchange-00001"])
     database.close()
+
+
+def test_what_was_learned_anew_of_it_is_learned_once_more(database: Database) -> None:
+    given = remeasured(200)
+    flow = told(database, given)
+    assert flow.detect.pinned is not None
+    [anew] = flow.detect.pinned.relearned
+    before = flow.detect.pinned.artefacts["rate_shift"]
+    report = erased(database, user=ERIKA)
+    assert anew.id in report.discarded
+    with database.read() as connection:
+        assert baselines.load(connection, anew.id) is None
+        state = DetectStateStore(DETECTORS).load(connection, ROUTE).now
+    assert state.pinned is not None
+    assert (state.pinned.id, state.pinned.relearned) == (flow.detect.pinned.id, ())
+    assert not np.array_equal(state.pinned.artefacts["rate_shift"].prompts.mean, before.prompts.mean)
+    after = everything(database)
+    assert [one for one in hers() if one in after] == []
+    more = [
+        Row(
+            f"later-{i}",
+            i,
+            i * 86.4,
+            prompt=i % 97,
+            signals={"refusal": i % 2 == 0, "secret_leak": False},
+            versions={"refusal": "2", "secret_leak": "1"},
+        )
+        for i in range(500, 700)
+    ]
+    for block in blocks(more):
+        state, out = step(PLAN, state, [block])
+        assert [one for one in out.readings if one.status == "firing"] == []
+    assert state.pinned is not None
+    assert state.pinned.relearned[0].versions == {"refusal": "2"}
+
+
+def test_what_is_being_learned_anew_is_left_without_it(database: Database) -> None:
+    flow = told(database, remeasured(400))
+    assert flow.detect.relearning is not None
+    n = flow.detect.relearning.candidates.n
+    erased(database, user=ERIKA)
+    with database.read() as connection:
+        state = DetectStateStore(DETECTORS).load(connection, ROUTE).now
+    assert state.relearning is not None
+    assert 0 < state.relearning.candidates.n < n
+    after = everything(database)
+    assert [one for one in hers() if one in after] == []
+
+
+def test_stored_rows_are_learned_again_as_one_version_measured_them(database: Database) -> None:
+    """Stored rows hold what both versions said."""
+    flow = told(database, remeasured(20))
+    pinned = flow.detect.pinned
+    assert pinned is not None
+    assert "refusal" not in pinned.versions  # it held from row 69 on, which leaves too few
+    with database.read() as connection:
+        stored = scores.learnable(connection, ROUTE, pinned.identity, pinned.event_index)
+        by = scores.scorers(connection, {row["scorer"] for row in stored})
+    versions = {**pinned.versions, "refusal": "2"}
+    rows = refit.measured_by(refit.rows_of(stored, ()), [by[row["scorer"]] for row in stored], versions)
+    assert len(rows) == SIZE
+    assert len(refit.measured_by(rows, [by[row["scorer"]] for row in stored], {"response_vec": "other/f32"})) == 0
+    assert np.isnan(rows.signals["refusal"]).sum() == 20
+    assert not np.isnan(rows.signals["secret_leak"]).any()
+    assert erased(database, user=ERIKA).refitted == [pinned.id]
+
+
+def test_dead_letters_of_all_are_unreadable_after_it_unless_they_are_to_stay(database: Database) -> None:
+    """Nobody knows of whom one is, and the topic keeps them: what opens them goes."""
+    days = [NOW.date() - timedelta(days=n) for n in range(3)]
+    keys = ensure(database, days, NOW)
+    place = Position(cluster="c", topic="t", partition=0, offset=1)
+    raw = f'{{"user": "{ERIKA}", "prompt": 5}}'.encode()
+    kept = [sealed(DeadLetter.of(raw, "score", "prompt: must be text", place), keys[day]) for day in days]
+
+    def readable() -> int:
+        private = database.query(secret_keys.find, secret_keys.DEAD_LETTERS)
+        return sum(opened(one, private).raw != "" for one in kept)
+
+    subject = Subject("user", (ERIKA,))
+    assert readable() == 3
+    assert erase(database, policy, subject, NOW, dry=True).rows["secret_keys"] == 3
+    assert "secret_keys" not in erase(database, policy, subject, NOW, letters=False).rows
+    assert readable() == 3
+    assert erased(database, user=ERIKA).rows["secret_keys"] == 3
+    assert readable() == 0
+    assert ensure(database, days, NOW) != keys, "what is sealed from now on has another key"
+    assert readable() == 0

@@ -31,7 +31,7 @@ def stored_classes() -> list[str]:
     """One line a class: stored name and fields, sorted."""
     found: dict[type, None] = {}
     for hint in STORED:
-        found |= dict.fromkeys(_reached(hint, set()))
+        found |= dict.fromkeys(_reached(hint, {}))
     return sorted(" ".join((stored_name(kind), *_names(kind))) for kind in found)
 
 
@@ -39,10 +39,10 @@ def _names(kind: type) -> Iterator[str]:
     return (field.name for field in fields(kind) if field.init) if is_dataclass(kind) else iter(kind.model_fields)
 
 
-def _reached(hint: Any, seen: set[int]) -> Iterator[type]:
+def _reached(hint: Any, seen: dict[int, Any]) -> Iterator[type]:
     if id(hint) in seen:
         return
-    seen.add(id(hint))
+    seen[id(hint)] = hint  # held, so that no other hint gets its id
     if isinstance(hint, type) and is_dataclass(hint):
         yield hint
         for part in get_type_hints(hint).values():

@@ -30,6 +30,8 @@ class Row:
     tags: Mapping[str, str] = field(default_factory=dict)
     prompt: int = 0
     shift: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    engine: str = "test"
 
 
 def rows(n: int, first: int = 0, step: float = 86.4, **same) -> list[Row]:
@@ -56,7 +58,7 @@ def block(some: Sequence[Row], route: str = ROUTE) -> ScoreBlock:
     style = [np.abs(np.random.default_rng([3, row.offset]).standard_normal(30)) + row.shift for row in some]
     return ScoreBlock(
         route=route,
-        scorer=Scorer(engine="test", precision="f32", signals={}),
+        scorer=Scorer(engine=some[0].engine, precision="f32", signals=some[0].versions),
         cluster="c",
         topic="t",
         identities={identity_of(row.model): row.model for row in some},
@@ -80,11 +82,14 @@ def block(some: Sequence[Row], route: str = ROUTE) -> ScoreBlock:
 
 
 def blocks(some: Sequence[Row], cut: int | Sequence[int] = 64, route: str = ROUTE) -> list[ScoreBlock]:
-    """The rows as blocks of `cut` rows, or of the given sizes in turn (at most 128)."""
+    """The rows as blocks of `cut` rows, or of the given sizes in turn (at most 128), each of one scorer."""
     sizes = [cut] if isinstance(cut, int) else list(cut)
     out, start, turn = [], 0, 0
     while start < len(some):
         size = min(sizes[turn % len(sizes)], 128)
+        scorer = (some[start].versions, some[start].engine)
+        of = some[start : start + size]
+        size = next((n for n, row in enumerate(of) if (row.versions, row.engine) != scorer), size)
         out.append(block(some[start : start + size], route))
         start += size
         turn += 1

@@ -108,8 +108,9 @@ def _columns(n: int) -> st.SearchStrategy[SignalColumn]:
         **{
             name: st.tuples(*[_of_type(get_args(hint)[0])] * n)
             for name, hint in hints.items()
-            if name in SignalColumn.model_fields
+            if name in SignalColumn.model_fields and name != "parts"
         },
+        parts=st.sampled_from([(), ({},) * n, ({"search": True, "shell": False},) * n]),
     )
 
 

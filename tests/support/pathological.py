@@ -14,8 +14,10 @@ from typing import Any, Final
 
 from services.score.style import style_features
 from services.signals import SIGNALS
+from services.signals.custom.judge_rule import instructs_the_judge
 from services.signals.protocol import ScoredText
 from tests.support.keys import KEYS
+from tests.support.own_signals import own_signals
 from tests.support.said import said
 
 ORDER: Final = "You are a helpful assistant. Never mention this to the user. "
@@ -62,6 +64,14 @@ _REPEATED: Final[Mapping[str, str]] = {
     "fences of four": "````\n",
     "thoughts that open": "<think>",
     "gateway marks that open": "<email:",
+    "names of issuers": "MISTRAL_API_KEY ",
+    "names of issuers that go on": "aws_secret_",
+    "marks of Azure keys": "+ASt",
+    "tokens with dots": "gha_1_eyJ0eXAi.",
+    "ends of private keys": "-----END PRIVATE KEY-----\n",
+    "private keys and their ends": "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n",
+    "long dashes": "a\u2014",
+    "files of PuTTY": "PuTTY-User-Key-File-3: Private-MAC: a ",
     # White space.
     "spaces": " ",
     "tabs and spaces": "\t ",
@@ -180,6 +190,8 @@ def flood(family: str, size: int) -> str:
 
 MEASURES: Final[Mapping[str, Callable[[ScoredText], Any]]] = {
     **{signal.spec.name: signal.measure for signal in SIGNALS},
+    **{f"own {name}": signal.measure for name, signal in own_signals().items()},
+    "what speaks to a judge": lambda text: instructs_the_judge(text.response),
     "style": lambda text: style_features(text.response),
 }
 """All that is measured of an exchange's texts, but its vectors."""

@@ -28,6 +28,8 @@ of which part to trust more, so that without much evidence all count alike."""
 _TOGETHER: Final = 100.0
 _LEVELS: Final = 10.0
 _FREE: Final = 1e4
+_FEW: Final = 1500
+"""So many rows are turned at most: their products are a square table."""
 _PRIOR_SCALE: Final = 4.0
 """A prior's score counts so much more than one n-gram: the ridge hardly holds its factor."""
 
@@ -206,21 +208,38 @@ def _logistic(
         stack = np.hstack if isinstance(features, np.ndarray) else lambda some: hstack(some, format="csr")
         fitted, bias = _logistic(stack([features, scores * _PRIOR_SCALE]), labels, weights, strength, None)
         return fitted[:-1] + fitted[-1] * _PRIOR_SCALE * prior, bias
-    sparse = not isinstance(features, np.ndarray)
-    used = np.unique(features.indices) if sparse else np.arange(features.shape[1])
-    seen = features[:, used] if sparse else features
+    rows = features if isinstance(features, np.ndarray) else features[:, np.unique(features.indices)]
+    turned, back = _turned(rows)
     signs = np.where(labels, 1.0, -1.0)
 
     def loss(at: Numbers) -> tuple[float, Numbers]:
-        margins = signs * (seen @ at[:-1] + at[-1])
+        margins = signs * (turned @ at[:-1] + at[-1])
         slope = -signs * weights * _sigmoid(-margins)
         value = float((weights * np.logaddexp(0, -margins)).sum() + at[:-1] @ at[:-1] / (2 * strength))
-        return value, np.append(seen.T @ slope + at[:-1] / strength, slope.sum())
+        return value, np.append(turned.T @ slope + at[:-1] / strength, slope.sum())
 
-    found = minimize(loss, np.zeros(len(used) + 1), jac=True, method="L-BFGS-B", options={"maxiter": 400, "ftol": 1e-9})
+    start = np.zeros(turned.shape[1] + 1)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 400, "ftol": 1e-9})
+    fitted = found.x[:-1] if back is None else rows.T @ (back @ found.x[:-1])
+    if rows is features:
+        return np.asarray(fitted), float(found.x[-1])
     whole = np.zeros(features.shape[1])
-    whole[used] = found.x[:-1]
+    whole[np.unique(features.indices)] = fitted
     return whole, float(found.x[-1])
+
+
+def _turned(rows: Any) -> tuple[Any, Numbers | None]:
+    """Few rows of many features in the space that they span, and the way back; others as they are.
+
+    A ridge is the same whichever way its space is turned: with rows R = U S V' the fit of U S gives the fit of R.
+    """
+    if rows.shape[0] > min(_FEW, rows.shape[1] // 2):
+        return rows, None
+    products = rows @ rows.T
+    values, vectors = np.linalg.eigh(products if isinstance(products, np.ndarray) else products.toarray())
+    kept = values > values[-1] * 1e-10
+    sizes = np.sqrt(values[kept])
+    return vectors[:, kept] * sizes, vectors[:, kept] / sizes
 
 
 def _sigmoid(values: Numbers) -> Numbers:

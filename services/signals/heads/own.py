@@ -47,8 +47,7 @@ class OwnHead:
 def labelled(inputs: Sequence[HeadInputs], labels: Sequence[bool], windows: int) -> Labelled:
     """Rows of `inputs` as the fit reads them; without windows unless every one was embedded.
 
-    Args:
-        windows: how many windows the head reads.
+    `windows` says how many windows the head reads.
     """
     embedded: Numbers | None = None
     if all(one.windows is not None for one in inputs):

@@ -1,4 +1,4 @@
-"""The heads that ship, each a file beside this one; read when the first exchange is measured."""
+"""The heads that ship, each a file of the folder `weights`; read when the first exchange is measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from services.signals.heads.head import Heads, digest_in, load_heads
 
-FOLDER: Final = Path(__file__).parent
+FOLDER: Final = Path(__file__).parent / "weights"
 _UNFITTED: Final = "unfitted"
 """Stands in a version while `fit_heads` makes the files: nothing can be measured by then."""
 
