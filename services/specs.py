@@ -63,15 +63,6 @@ changes all the time: neither ever fires."""
 
 
 PLANNED: Final = (
-    Spec(
-        name="harmful_compliance",
-        kind="signal",
-        title="Harmful compliance",
-        noun="rate of harmful answers",
-        says="does what a harmful request asks",
-        worse="up",
-        severity="critical",
-    ),
     Spec(name="toxicity", kind="signal", title="Toxicity", noun="rate of toxic answers", says="is toxic"),
     Spec(name="novelty", kind="signal", title="Novelty", noun="rate of new topics", says="answers a topic that is new"),
     Spec(

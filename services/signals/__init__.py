@@ -10,6 +10,7 @@ from services.signals.evasion import Evasion
 from services.signals.exfiltration_call import ExfiltrationCall
 from services.signals.guardrail_blocked import GuardrailBlocked
 from services.signals.guardrail_modified import GuardrailModified
+from services.signals.harmful_compliance import HarmfulCompliance
 from services.signals.harmful_request import HarmfulRequest
 from services.signals.jailbreak_attempt import JailbreakAttempt
 from services.signals.language import Language
@@ -31,6 +32,7 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     PiiLeak(),
     SecretLeak(),
     SystemPromptLeak(),
+    HarmfulCompliance(),
     HarmfulRequest(),
     OverRefusal(),
     Evasion(),

@@ -243,7 +243,9 @@ _MIDST: Final = re.compile(r"[a-z,]\s$")
 _GOES_ON: Final = re.compile(r"\s[a-z]")
 
 
-def _meant(text: str, marks: Sequence[_Mark], fences: Sequence[tuple[int, int]], opened: bool) -> Iterator[_Mark]:
+def _meant(
+    text: str, marks: Sequence[_Mark], fences: Sequence[tuple[int, int]], opened: bool
+) -> Iterator[_Mark]:
     """The marks that do what they say; the others stand in code, in quotation marks, or in a sentence about them."""
     named: _Mark | None = None
     for at, mark in enumerate(marks):
@@ -335,9 +337,7 @@ _ANSWER_HEADING: Final = re.compile(
     r"|^(?:my )?(?:final )?(?:answer|response|output|reply):[ \t]{0,3}",
     re.IGNORECASE | re.MULTILINE,
 )
-_GRANITE: Final = re.compile(
-    r"here(?:'s| is| are) my (?P<what>thought process|reasoning steps|reasoning)[ \t]?:", re.IGNORECASE
-)
+_GRANITE: Final = re.compile(r"here(?:'s| is| are) my (?P<what>thought process|reasoning steps|reasoning)[ \t]?:", re.IGNORECASE)
 _GRANITE_ANSWER: Final = re.compile(
     r"here(?:'s| is) my (?:final )?(?:response|answer)[ \t]?:|\[BEGIN FINAL RESPONSE\]", re.IGNORECASE
 )
@@ -353,9 +353,7 @@ _DETAILS: Final = re.compile(
 _ABOUT_REASONING: Final = re.compile(r"reason|think|thought", re.IGNORECASE)
 _OLLAMA: Final = re.compile(r"thinking ?(?:\.\.\.|\u2026)[ \t]{0,3}\n", re.IGNORECASE)
 _OLLAMA_END: Final = re.compile(r"(?:\.\.\.|\u2026) ?done thinking\.?", re.IGNORECASE)
-_QUOTED: Final = re.compile(
-    r"(?:> ?)?[*_]{0,3}(?:\U0001f4ad ?)?(?:thinking|thought|reasoning)\b[^\n]{0,40}\n+(?=>)", re.IGNORECASE
-)
+_QUOTED: Final = re.compile(r"(?:> ?)?[*_]{0,3}(?:\U0001f4ad ?)?(?:thinking|thought|reasoning)\b[^\n]{0,40}\n+(?=>)", re.IGNORECASE)
 _HARMONY_STRIPPED: Final = re.compile(r"analysis(?=[A-Z\u0400-\u04ff\u3040-\u9fff])")
 _CUT: Final = ""
 
@@ -371,9 +369,7 @@ def _headed(text: str) -> str | None:
     if _HARMONY_STRIPPED.match(text, start):
         return text.rpartition(_STRIPPED_FINAL)[2] if _STRIPPED_FINAL in text else _CUT
     if granite := _GRANITE.match(text, start):
-        return _after(
-            text, _GRANITE_ANSWER, granite.end(), _CUT if granite["what"].lower() == "thought process" else None
-        )
+        return _after(text, _GRANITE_ANSWER, granite.end(), _CUT if granite["what"].lower() == "thought process" else None)
     if ollama := _OLLAMA.match(text, start):
         return _after(text, _OLLAMA_END, ollama.end(), None)
     if quoted := _QUOTED.match(text, start):
