@@ -63,11 +63,7 @@ changes all the time: neither ever fires."""
 
 
 PLANNED: Final = (
-    Spec(name="toxicity", kind="signal", title="Toxicity", noun="rate of toxic answers", says="is toxic"),
     Spec(name="novelty", kind="signal", title="Novelty", noun="rate of new topics", says="answers a topic that is new"),
-    Spec(
-        name="hazard", kind="signal", title="Hazard", noun="hazard", says="was asked about which hazard", category=True
-    ),
 )
 """Signals that this version does not score: records of another scorer may hold them, a monitor file may name them."""
 

@@ -12,6 +12,7 @@ from services.signals.guardrail_blocked import GuardrailBlocked
 from services.signals.guardrail_modified import GuardrailModified
 from services.signals.harmful_compliance import HarmfulCompliance
 from services.signals.harmful_request import HarmfulRequest
+from services.signals.hazard import Hazard
 from services.signals.jailbreak_attempt import JailbreakAttempt
 from services.signals.language import Language
 from services.signals.language_mismatch import LanguageMismatch
@@ -25,6 +26,7 @@ from services.signals.self_harm import SelfHarm
 from services.signals.sensitive_tool_argument import SensitiveToolArgument
 from services.signals.system_prompt_leak import SystemPromptLeak
 from services.signals.tool_loop import ToolLoop
+from services.signals.toxicity import Toxicity
 from services.signals.undeclared_tool import UndeclaredTool
 
 SIGNALS: Final[tuple[Signal, ...]] = (
@@ -38,7 +40,9 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     Evasion(),
     JailbreakAttempt(),
     PromptInjection(),
+    Toxicity(),
     SelfHarm(),
+    Hazard(),
     CutOff(),
     Language(),
     LanguageMismatch(),

@@ -68,11 +68,13 @@ class Labelled:
         )
 
 
-def word_rows(buckets: Sequence[tuple[int, ...]], width: int) -> csr_matrix:
+def word_rows(buckets: Sequence[Sequence[int] | NDArray[np.int64]], width: int) -> csr_matrix:
     """(n, width) rows of n-grams as a head reads them."""
     starts = np.cumsum([0, *map(len, buckets)])
     columns = np.array([one for row in buckets for one in row], dtype=np.int64)
-    values = np.concatenate([np.full(len(row), 1 / math.sqrt(len(row))) for row in buckets if row] or [np.zeros(0)])
+    values = np.concatenate(
+        [np.full(len(row), 1 / math.sqrt(len(row))) for row in buckets if len(row)] or [np.zeros(0)]
+    )
     return csr_matrix((values, columns, starts), shape=(len(buckets), width))
 
 

@@ -35,13 +35,13 @@ class HeadInputs:
     """What a head is given of one text.
 
     Attributes:
-        buckets: distinct buckets of its n-grams.
+        buckets: (n,) distinct buckets of its n-grams, in order.
         windows: its embeddings in the head's order, each (384,) or None for one that is not there; None where the
             exchange was not embedded.
         said: log odds that rules or other heads give, by name.
     """
 
-    buckets: tuple[int, ...]
+    buckets: NDArray[np.int64]
     windows: tuple[NDArray[np.float16] | None, ...] | None = None
     said: Mapping[str, float] = field(default_factory=dict)
 
@@ -74,14 +74,13 @@ class Head:
         total = weights.get("bias", 0.0) + sum(weights.get(name, 0.0) * values[name] for name in sorted(values))
         return max(-_CLIP, min(_CLIP, total))
 
-    def word_score(self, buckets: tuple[int, ...]) -> float:
+    def word_score(self, buckets: NDArray[np.int64]) -> float:
         """The n-grams' share, before it is weighed; 0 of a text without words."""
-        if not buckets:
+        if not len(buckets):
             return 0.0
         import numpy as np  # noqa: PLC0415 -- whoever only asks for a signal's spec needs none
 
-        folded = np.array(buckets) % len(self.words)
-        return float(np.add.reduce(self.words[folded])) / math.sqrt(len(buckets))
+        return float(np.add.reduce(self.words[buckets % len(self.words)])) / math.sqrt(len(buckets))
 
     def window_score(self, windows: tuple[NDArray[np.float16] | None, ...]) -> float:
         """The embeddings' share, before it is weighed, one row at a time: no neighbour in a batch changes it."""

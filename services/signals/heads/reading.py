@@ -44,8 +44,10 @@ def prompt_inputs(text: ScoredText, said: Mapping[str, float] = NOTHING_SAID) ->
     return HeadInputs(text.once("heads.prompt", lambda: _buckets(text.prompt)), seen, said)
 
 
-def _buckets(text: str) -> tuple[int, ...]:
-    return tuple(buckets_of(text, BUCKETS))
+def _buckets(text: str) -> NDArray[np.int64]:
+    import numpy as np  # noqa: PLC0415 -- whoever only asks for a signal's spec needs none
+
+    return np.array(buckets_of(text, BUCKETS), dtype=np.int64)
 
 
 def is_english(text: str) -> bool:
