@@ -64,55 +64,6 @@ changes all the time: neither ever fires."""
 
 PLANNED: Final = (
     Spec(name="novelty", kind="signal", title="Novelty", noun="rate of new topics", says="answers a topic that is new"),
-    Spec(name="evasion", kind="signal", title="Evasion", noun="rate of evasive answers", says="evades the question"),
-    Spec(
-        name="over_refusal",
-        kind="signal",
-        title="Over-refusals",
-        noun="over-refusal rate",
-        says="declines a benign request",
-    ),
-    Spec(
-        name="harmful_request",
-        kind="signal",
-        title="Harmful requests",
-        noun="rate of harmful requests",
-        says="answers a request that is harmful",
-    ),
-    Spec(
-        name="harmful_compliance",
-        kind="signal",
-        title="Harmful compliance",
-        noun="rate of harmful answers",
-        says="does what a harmful request asks",
-        worse="up",
-        severity="critical",
-    ),
-    Spec(
-        name="jailbreak_attempt",
-        kind="signal",
-        title="Jailbreak attempts",
-        noun="rate of jailbreak attempts",
-        says="answers an attempt to talk it out of its rules",
-    ),
-    Spec(
-        name="prompt_injection",
-        kind="signal",
-        title="Prompt injections",
-        noun="rate of injected instructions",
-        says="was given instructions by a document or a tool",
-    ),
-    Spec(name="toxicity", kind="signal", title="Toxicity", noun="rate of toxic answers", says="is toxic"),
-    Spec(
-        name="self_harm",
-        kind="signal",
-        title="Self-harm",
-        noun="rate of exchanges about self-harm",
-        says="is about self-harm",
-    ),
-    Spec(
-        name="hazard", kind="signal", title="Hazard", noun="hazard", says="was asked about which hazard", category=True
-    ),
 )
 """Signals that this version does not score: records of another scorer may hold them, a monitor file may name them."""
 

@@ -93,6 +93,7 @@ class Commands(LazyGroup):
         Later("signal", "services.cli.signals:app", "Signals: listed, and tried on a file before they go live."),
         Later("judge", "services.cli.judges:app", "Judges: held against labels before they are used."),
         Later("suite", "services.cli.suites:app", "Suites: what a model is asked."),
+        Later("head", "services.cli.heads:app", "Heads: what decides a signal, fitted anew on labels of your own."),
     )
 
 

@@ -147,6 +147,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         multilingual=file.multilingual,
         guardrails=None if file.guardrails is None else _guardrails(file.guardrails, folder),
         secret_forms=tuple(OwnForm(**form.model_dump()) for form in file.secret_forms),
+        heads={name: str(folder / path) for name, path in file.heads.items()},
         signals=own,
     )
 

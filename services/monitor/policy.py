@@ -184,6 +184,7 @@ class Monitor:
         guardrails: rails that are run over every exchange; None: those that events report are all.
         multilingual: whether answers in other languages are read by the multilingual tier.
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
+        heads: signal -> file of the head by which it scores.
         signals: those of one's own; their floors stand in every policy.
     """
 
@@ -197,6 +198,7 @@ class Monitor:
     guardrails: GuardrailPolicy | None = None
     multilingual: bool = False
     secret_forms: tuple[OwnForm, ...] = ()
+    heads: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[CustomDefinition, ...] = ()
 
     def lists(self, route: str) -> bool:

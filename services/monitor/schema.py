@@ -16,6 +16,7 @@ from services.monitor import cron
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
 from services.monitor.problems import suggestion
 from services.signals.custom.definition import PREFIX, Counted, Where
+from services.signals.own_heads import headed
 from services.signals.own_patterns import MAX_PATTERN
 from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
 from services.specs import PLANNED, dimensions, signals
@@ -74,6 +75,12 @@ def _signal(name: str) -> str:
         return name  # whether the file defines it is seen when all of it is read
     if name not in known:
         raise ValueError(f"unknown signal{suggestion(name, known)}")
+    return name
+
+
+def _headed(name: str) -> str:
+    if name not in headed():
+        raise ValueError(f"no signal with a head of its own{suggestion(name, headed())}")
     return name
 
 
@@ -143,6 +150,8 @@ def _slack_id(kinds: str, what: str, example: str) -> Callable[[str], str]:
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]*$", max_length=100)]
+HeadName = Annotated[str, AfterValidator(_headed)]
+HeadFile = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 OwnSignalName = Annotated[str, AfterValidator(_own_signal)]
 Phrases = tuple[str, ...]
 LabelName = Annotated[str, AfterValidator(_label)]
@@ -440,6 +449,10 @@ class MonitorFile(Section):
     )
     secret_forms: Annotated[tuple[SecretFormSection, ...], Field(max_length=100)] = Field(
         default=(), description="Forms of your own keys, which count as credentials beside the built-in ones."
+    )
+    heads: Mapping[HeadName, HeadFile] = Field(
+        default_factory=dict,
+        description="Signal: file of a head that `keelwatch head fit` wrote; it scores instead of the shipped one.",
     )
     signals: Annotated[Mapping[OwnSignalName, SignalSection], AfterValidator(_few)] = Field(
         default_factory=dict,

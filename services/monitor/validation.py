@@ -37,6 +37,8 @@ from services.monitor.signal_section import wrong_signals
 from services.monitor.yaml_document import Document, KeyPath
 from services.outbound import UrlRefused, checked_url
 from services.signals.custom.definition import PREFIX
+from services.signals.heads.head import HeadError
+from services.signals.own_heads import read_heads
 from services.signals.own_patterns import PatternRefused
 from services.signals.own_secret_forms import check_form
 
@@ -175,10 +177,8 @@ def _is_pattern(path: KeyPath, value: str) -> bool:
 def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     """Receivers that do not exist, schedules of one name, baselines that can never be pinned early, unusable forms."""
     yield from _unusable_forms(monitor)
-    rails = [rail.name for rail in file.guardrails.rails] if file.guardrails else []
-    for i, name in enumerate(rails):
-        if name in rails[:i]:
-            yield Remark(("guardrails", "rails", i, "name"), f"a second rail {name}; names must differ")
+    yield from _unusable_heads(monitor)
+    yield from _second_rails(file)
     for place, message in wrong_signals(file, monitor):
         yield Remark(("signals", *place), message)
     for path, section, policy in _sections(file, monitor):
@@ -217,6 +217,22 @@ def _unusable_forms(monitor: Monitor) -> Iterator[Remark]:
             check_form(form)
         except PatternRefused as refused:
             yield Remark(("secret_forms", i, "pattern"), str(refused))
+
+
+def _second_rails(file: MonitorFile) -> Iterator[Remark]:
+    rails = [rail.name for rail in file.guardrails.rails] if file.guardrails else []
+    for i, name in enumerate(rails):
+        if name in rails[:i]:
+            yield Remark(("guardrails", "rails", i, "name"), f"a second rail {name}; names must differ")
+
+
+def _unusable_heads(monitor: Monitor) -> Iterator[Remark]:
+    """Files of heads that cannot be read, are damaged, or are another signal's."""
+    for name, path in monitor.heads.items():
+        try:
+            read_heads(path, name)
+        except HeadError as error:
+            yield Remark(("heads", name), f"{error}; name a file that `keelwatch head fit --signal {name}` wrote")
 
 
 def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:

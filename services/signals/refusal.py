@@ -6,7 +6,6 @@ infra/models/refusal.md.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -14,6 +13,9 @@ from typing import ClassVar, Final
 from schemas.exchange import Answer
 from schemas.spec import Spec
 from services.signals._pattern_set import PatternSet
+from services.signals.heads.head import HeadInputs, Heads, probability_of
+from services.signals.heads.reading import answer_inputs, is_english
+from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
 from services.signals.refusal_idioms import without_idioms
 from services.signals.refusal_wordings import TONGUE_PATTERNS, folded
@@ -360,10 +362,18 @@ class Refusal:
         says="declined what was asked",
         floor=0.02,
     )
-    version: str = "2"
+    version: str = ""
+    own: Heads | None = None
+
+    def __post_init__(self) -> None:
+        if not self.version:
+            object.__setattr__(self, "version", version_of("3", "refusal", self.own))
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability of a refusal."""
+        return text.once(f"refusal {self.version}", lambda: self._measured(text))
+
+    def _measured(self, text: ScoredText) -> Measurement:
         answer = text.answer
         if stop_of(answer) == "withheld" or (answer.declined or "").strip():
             return Measurement(True, 0.99)
@@ -372,10 +382,28 @@ class Refusal:
             return Measurement(False, 0.01) if has_call(answer) else _UNKNOWN
         if not _visible(spoken):
             return _without_text(answer)
-        probability = round(1 / (1 + math.exp(-rule_log_odds(spoken))), 4)
-        return Measurement(probability >= 0.5, probability)
+        rules = text.once("refusal rules", lambda: rule_log_odds(spoken))
+        given = self.given(text)
+        if given is None:
+            probability = probability_of(rules)
+            return Measurement(probability >= 0.5, probability)
+        head = (self.own or shipped("refusal")).only
+        odds = head.log_odds(given)
+        if len(spoken.split(None, _FEW_WORDS)) <= _FEW_WORDS:
+            odds = (odds + 2 * rules) / 3
+        probability = probability_of(odds)
+        return Measurement(probability >= head.threshold, probability)
+
+    def given(self, text: ScoredText) -> HeadInputs | None:
+        """What the head reads; None where rules alone are asked: no word, or words of a language it never saw."""
+        spoken = text.spoken
+        if not spoken or not _visible(spoken) or not is_english(spoken):
+            return None
+        return answer_inputs(text, {"rules": text.once("refusal rules", lambda: rule_log_odds(spoken))})
 
 
+_FEW_WORDS: Final = 25
+"""In an answer so short rules count twice as much as the head that they are a part of: it saw few of that kind."""
 _UNKNOWN: Final = Measurement(None, reason="no_response")
 
 
