@@ -13,13 +13,15 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-_Codes = NDArray[np.uint32]
-_Places = NDArray[np.intp]
+    _Codes = NDArray[np.uint32]
+    _Places = NDArray[np.intp]
+
 
 _MADE_PLAIN: Final = {
     "-": "\u02d7\u2043\u2212\u2796\uff70",
@@ -102,6 +104,8 @@ def fold(text: str) -> Folded:
     inside a number are left out; an entity becomes its character, a lone surrogate the replacement character. Case and
     accents stay.
     """
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     spelled = any(mark in text for mark in _MARKS)
     if text.isascii() and not (spelled and _SPELLED.search(text)):
         return Folded(text)
@@ -118,6 +122,8 @@ def fold(text: str) -> Folded:
 
 def code_points(text: str) -> _Codes:
     """The code points of a text; a lone surrogate is read as the replacement character."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     try:
         data = text.encode("utf-32-le")
     except UnicodeEncodeError:
@@ -134,6 +140,8 @@ def _text(codes: _Codes) -> str:
 
 def _plain(codes: _Codes) -> _Codes:
     """Each character's plain one, `_DROPPED` for what is invisible."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     known = codes < _SIZE
     plain = _table()[np.where(known, codes, 0)]
     tags = (codes >= _TAGS) & (codes < _TAGS_END)
@@ -142,6 +150,8 @@ def _plain(codes: _Codes) -> _Codes:
 
 def _respell(text: str, plain: _Codes) -> None:
     """Writes into `plain` what escapes, entities and emphasis come to: one character or none, and nothing after it."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     starts: list[int] = []
     ends: list[int] = []
     codes: list[int] = []
@@ -164,6 +174,8 @@ def _respell(text: str, plain: _Codes) -> None:
 @lru_cache(maxsize=256)
 def _character(spelled: str) -> int | None:
     """The plain character of an entity, None when it is no single one."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     character = _ENTITIES.get(spelled) or html.unescape(spelled)
     return int(_plain(np.array([ord(character)], dtype=np.uint32))[0]) if len(character) == 1 else None
 
@@ -171,6 +183,8 @@ def _character(spelled: str) -> int | None:
 @cache
 def _table() -> _Codes:
     """Code point to the code point of its plain character, to itself, or to `_DROPPED`; made at the first need."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     table = np.arange(_SIZE, dtype=np.uint32)
     for code in range(0x80, _SIZE):
         plain = _plain_character(chr(code))

@@ -10,13 +10,14 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.signals._pattern_set import PatternPlaces
 from services.signals.folding import code_points
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _NUM = r"(?:numbers?|num|nummer|no|nr|nbr|id|ids|code|identifier|identification)?"
 _NUMBERED = r"(?:numbers?|num|no|nr|nbr|id|code|identifier)"
@@ -251,6 +252,8 @@ class SensitiveLabel(NamedTuple):
 
 def squeezed(text: str) -> Squeezed:
     """The letters and digits of a text, in time linear in its length."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     codes = code_points(text)
     letters = _table()[np.minimum(codes, _SIZE)]
     places = np.flatnonzero(letters)
@@ -268,6 +271,8 @@ def letters_of(value: str) -> bytes:
 @cache
 def _table() -> NDArray[np.uint8]:
     """Code point to its letter or digit, 0 for what is neither."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     table = np.zeros(_SIZE + 1, dtype=np.uint8)
     for code in range(_SIZE):
         character = chr(code)
