@@ -24,7 +24,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos rebalance suspended outages parity check docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long rebalance suspended outages parity check guardrails docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -50,8 +50,15 @@ test-later: $(STAMP) ## run the same as if it were 400 days later (needs Debian'
 	@PYTHONPATH='$(CURDIR)/tests/support/shifted' FAKETIME_FORCE_MONOTONIC_FIX=0 \
 		faketime -m --exclude-monotonic -f +400d $(RUN) -m pytest -n $(JOBS) -m fast $(PYTEST_ARGS)
 
-chaos: $(STAMP) ## kill and suspend workers, restart broker and database among 20,000 exchanges, judge each: SEED="1 2 3"; minutes a seed
+chaos: $(STAMP) ## kill and suspend workers, restart broker and database, full disk, wrong clock, topic made anew: SEED="1 2 3"; minutes a seed
 	@for seed in $(SEED); do $(RUN) -m tests.chaos.run --seed $$seed $(CHAOS_ARGS) || exit; done
+	@$(RUN) -m tests.chaos.machine $(MACHINE_ARGS)
+
+chaos-long: $(STAMP) ## 300 kills, seed after seed, each run judged by sets: an hour and more on two cores
+	@$(RUN) -m tests.chaos.run --kills 30 --suspensions 0 --restarts 0 --exchanges 12000 --rate 60 --in-all 300 $(CHAOS_ARGS)
+
+guardrails: $(STAMP) build/rails/.done ## rails of the real Guardrails AI and NeMo Guardrails, each in an environment of its own; 1 GB
+	@$(RUN) -m tests.rails.real build/rails/guardrails-ai/bin/python build/rails/nemo-guardrails/bin/python
 
 check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m ruff format --check .
@@ -78,7 +85,7 @@ sbom: $(RELEASE) ## build/sbom.json: what the core installs, as CycloneDX
 	@echo 'build/sbom.json'
 
 audit: $(RELEASE) ## known faults of what is pinned (needs PyPI's service); what it cannot look at is no pass
-	@for lock in core sentence-transformers; do .venv/release/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/$$lock.lock || exit; done
+	@for lock in core multilingual sentence-transformers; do .venv/release/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/$$lock.lock || exit; done
 
 format: $(STAMP) ## write the formatting that `check` asks for
 	$(RUN) -m ruff format .
@@ -117,6 +124,12 @@ suspended: $(STAMP) ## a worker is suspended past its session, under traffic (ne
 outages: $(STAMP) ## broker and database are away for a minute each, under traffic (needs both)
 	$(RUN) -m tests.chaos.outages $(OUTAGES_ARGS)
 
+build/rails/.done: requirements/guardrails-ai.txt requirements/nemo-guardrails.txt $(CORE)
+	@mkdir -p build/rails
+	@for one in guardrails-ai nemo-guardrails; do $(RUN) -m venv build/rails/$$one && \
+		build/rails/$$one/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/$$one.txt || exit; done
+	@touch $@
+
 clean: ## remove .venv and the tools' caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
@@ -139,10 +152,11 @@ $(RELEASE): requirements/release.lock $(CORE)
 	@$(DONE)
 
 # Both builds of PyTorch are locked. The one without CUDA is not on PyPI: pip finds it where PIP_EXTRA_INDEX_URL says.
-$(STAMP): $(CORE) requirements/dev.lock requirements/sentence-transformers.lock requirements/torch-cpu.lock requirements/torch.lock
+$(STAMP): $(CORE) requirements/dev.lock requirements/multilingual.lock requirements/sentence-transformers.lock requirements/torch-cpu.lock requirements/torch.lock
 	@rm -f $(STAMP)
 	@echo 'adding what checks and tests need'
 	@$(LOCKED) -r requirements/dev.lock
+	@$(LOCKED) -r requirements/multilingual.lock
 	@$(LOCKED) -r requirements/sentence-transformers.lock
 	@$(LOCKED) -r requirements/torch-cpu.lock 2>/dev/null || { \
 		echo "PyTorch's build without CUDA is nowhere that pip looks: taking PyPI's, on Linux several GB"; \

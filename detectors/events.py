@@ -97,7 +97,7 @@ class Events:
 def _follow(signal: str, state: EventState, rows: Rows) -> tuple[EventState, list[Finding]]:
     """One signal's state after the rows, and the findings on the way."""
     findings: list[Finding] = []
-    values = rows.signals.get(signal, np.full(len(rows), np.nan)).tolist()
+    values = rows.truths(signal).tolist()
     for row, value in enumerate(values):
         before, state = state, _count(state, value, rows.ids[row])
         changed = state.status != before.status

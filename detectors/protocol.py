@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,28 @@ Bool = NDArray[np.bool_]
 Scope = Literal["identity", "route"]
 
 
+PART: Final = "@"
+"""Stands between a signal and the slice that its parts are of, in the name of a column."""
+
+
+def part_column(signal: str, slice: str) -> str:
+    """The column of what a signal says of one part alone, for example of the calls of one tool.
+
+    >>> part_column("tool_loop", "tool=search")
+    'tool_loop@tool=search'
+    """
+    return f"{signal}{PART}{slice}"
+
+
+def signal_of_column(column: str) -> str:
+    """The signal that a column is of, be it whole or of one part.
+
+    >>> signal_of_column("tool_loop@tool=search"), signal_of_column("tool_loop")
+    ('tool_loop', 'tool_loop')
+    """
+    return column.partition(PART)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Scored exchanges of one route in the order of the source: n rows, columns of equal length.
@@ -30,7 +52,8 @@ class Rows:
         style: (n, 30) float16 style features of the response.
         embedded: (n,) whether the row carries vectors.
         answered: (n,) false where the provider returned an error instead of an answer.
-        signals: name -> (n,) value of the signal (Boolean ones 0 or 1), NaN where unscored.
+        signals: name -> (n,) value of the signal (Boolean ones 0 or 1), NaN where unscored. What a signal says of one
+            tool or guardrail alone stands under `part_column`, NaN where the exchange has no such part.
         slices: dimension, such as `tags.locale`, -> the value of each row or None.
         ids: id of each exchange.
     """
@@ -48,6 +71,13 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def truths(self, signal: str) -> Float:
+        """(n,) 0 or 1 of a Boolean signal, NaN where it was unscored, counted instead, or is not there."""
+        values = self.signals.get(signal)
+        if values is None:
+            return np.full(len(self), np.nan)
+        return np.where((values == 0) | (values == 1), values, np.nan)
 
     def take(self, where: Int) -> Self:
         """The rows at the positions `where`, in that order."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import ClassVar
 
 import numpy as np
 
-from detectors.protocol import Baseline, Bool, Finding, Float, Rows, Scope, Stream
+from detectors.protocol import PART, Baseline, Bool, Finding, Float, Rows, Scope, Stream, part_column
 from detectors.stats.prompt_map import Places, PromptMap, map_prompts
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, fit_model
@@ -43,6 +44,9 @@ class RateState:
 @dataclass(frozen=True, slots=True)
 class RateShift:
     """Two-sided sequential test of every Boolean signal's rate against what its baseline expects of these prompts.
+
+    Everywhere, in each frequent value of a slice, and, of a signal that speaks of tools or guardrails one by one, of
+    each of those that is frequent.
 
     The null is "given the prompts, the mean rate moved by at most the floor, and the baseline is off by at most
     `slack` standard errors". The error is that of the topics asked about now, so a narrower mix of prompts gets more
@@ -91,9 +95,13 @@ class RateShift:
     slice_values: int = 8
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
-        """Every signal whose floor is above 0, everywhere and in each frequent slice value."""
+        """Every signal whose floor is above 0, everywhere, in each frequent slice value and of each frequent part."""
         slices = [None, *self._slices(baseline.rows)]
-        return tuple(Stream(signal, slice) for signal in _signals(baseline) for slice in slices)
+        return tuple(
+            Stream(signal, slice)
+            for signal in _signals(baseline)
+            for slice in (*slices, *self._parts(baseline.rows, signal))
+        )
 
     def fit(self, baseline: Baseline) -> RateArtefact:
         """The expectation of every stream, from the rows that have vectors, an answer and a value."""
@@ -103,12 +111,13 @@ class RateShift:
             return RateArtefact(None, tuple(self._watch(baseline, stream) for stream in streams))
         prompts = map_prompts(rows.prompt[usable], self.width, self.topics, self.novel_share)
         watches: list[RateWatch] = []
-        for signal in _signals(baseline):
-            scored = np.flatnonzero(usable & ~np.isnan(_values(rows, signal)))
-            values = _values(rows, signal)[scored]
+        for column, of_column in groupby(streams, lambda stream: _column_name(rows, stream)):
+            told = _column(rows, column)
+            scored = np.flatnonzero(usable & ~np.isnan(told))
+            values = told[scored]
             places = prompts.locate(rows.prompt[scored])
             model = fit_model(places, values) if len(scored) >= self.least_rows else None
-            for stream in (stream for stream in streams if stream.signal == signal):
+            for stream in of_column:
                 where = _within(rows, stream)[scored]
                 expectation = self._expectation(model, places, values, prompts, where)
                 watches.append(self._watch(baseline, stream, expectation, places, where))
@@ -145,6 +154,16 @@ class RateShift:
             named += [f"{dimension}={value}" for _, value in frequent[: self.slice_values]]
         return named
 
+    def _parts(self, rows: Rows, signal: str) -> list[str]:
+        """`dimension=name` of the tools or guardrails that a signal speaks of most often, by dimension."""
+        frequent: dict[str, list[tuple[int, str]]] = {}
+        for column, values in rows.signals.items():
+            of, mark, slice = column.partition(PART)
+            scored = int((~np.isnan(values)).sum())
+            if mark and of == signal and scored >= self.slice_rows:
+                frequent.setdefault(slice.partition("=")[0], []).append((-scored, slice))
+        return [slice for _, some in sorted(frequent.items()) for _, slice in sorted(some)[: self.slice_values]]
+
     def _expectation(
         self, model: LogisticModel | None, places: Places, values: Float, prompts: PromptMap, where: Bool
     ) -> Expectation | None:
@@ -177,18 +196,30 @@ def _signals(baseline: Baseline) -> list[str]:
     return sorted(signal for signal, floor in baseline.floors.items() if floor > 0)
 
 
-def _values(rows: Rows, signal: str | None) -> Float:
-    """(n,) values of a signal, NaN where it was not scored or the rows do not have it."""
-    values = rows.signals.get(signal or "")
-    return np.full(len(rows), np.nan) if values is None else values
+def _column(rows: Rows, name: str) -> Float:
+    """(n,) values of a column, NaN where it was not scored or the rows do not have it."""
+    return rows.truths(name)
+
+
+def _is_part(rows: Rows, stream: Stream) -> bool:
+    """Whether a stream is of one tool or guardrail: its dimension is no slice that every row has a value of."""
+    return stream.slice is not None and stream.slice.partition("=")[0] not in rows.slices
+
+
+def _column_name(rows: Rows, stream: Stream) -> str:
+    """The column that a stream reads: its signal's, or that of one part."""
+    signal = stream.signal or ""
+    return part_column(signal, stream.slice or "") if _is_part(rows, stream) else signal
 
 
 def _within(rows: Rows, stream: Stream) -> Bool:
     """(n,) which rows belong to a stream's slice."""
     if stream.slice is None:
         return np.ones(len(rows), dtype=np.bool_)
+    if _is_part(rows, stream):
+        return ~np.isnan(_column(rows, _column_name(rows, stream)))
     dimension, _, value = stream.slice.partition("=")
-    return np.array([seen == value for seen in rows.slices.get(dimension, (None,) * len(rows))], dtype=np.bool_)
+    return np.array([seen == value for seen in rows.slices[dimension]], dtype=np.bool_)
 
 
 def _follow(
@@ -202,7 +233,7 @@ def _follow(
     usable = rows.embedded & rows.answered
     column = Column(
         row=where,
-        value=np.where(usable, _values(rows, watch.stream.signal), np.nan)[where],
+        value=np.where(usable, _column(rows, _column_name(rows, watch.stream)), np.nan)[where],
         expected=watch.expectation.rate(places)[where],
         cell=watch.expectation.cell(places)[where],
         novel=places.novel[where],

@@ -107,6 +107,10 @@ def monitor() -> str:
         "SlackAccessSection": "`slack_access`",
         "SlackGrantSection": "Each entry of `slack_access.people`",
         "SecretFormSection": "Each entry of `secret_forms`",
+        "GuardrailsSection": "`guardrails`",
+        "RailSection": "Each entry of `guardrails.rails`",
+        "SignalSection": "Each entry of `signals`",
+        "JudgeSection": "`judge` of an entry of `signals`",
     }
     assert set(places) == set(sections), "a section of the monitor file has no heading"
     return "\n\n".join(f"### {title}\n\n{_keys(sections[name], _defaults(name))}" for name, title in places.items())
@@ -352,7 +356,7 @@ def retention() -> str:
             (f"topic `{one.name}`", " and ".join(one.records) + text, f"{one.retention_hours // 24} days", *on_topics)
         )
     days = {one.retention_hours // 24 for one in topics.dead_topics()}
-    rows.append(("topics `*.dead`", "dead letters, with their content", f"{max(days)} days", *on_topics))
+    rows.append(("topics `*.dead`", "dead letters, with their content, sealed", f"{max(days)} days", *on_topics))
     for rule in sorted(RULES, key=lambda rule: rule.name):
         held = re.split(r"[.:;](?:\s|$)", first_line(rule.model))[0]
         rows.append((f"table `{rule.name}`", held, rule.kept, rule.judged_by, rule.why))

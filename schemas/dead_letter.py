@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from schemas.base import EARLIEST, LATEST, Id, NonNegative, Record, Text, Timestamp
+from schemas.base import EARLIEST, LATEST, Id, NonNegative, Part, Record, Text, Timestamp
 from schemas.position import Position
 
 KEPT_BYTES: Final = 256 * 1024
@@ -23,8 +23,23 @@ def _base64(text: str) -> str:
     return text
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class SealedContent(Part):
+    """What only the day's private key opens: `box` is HPKE's (RFC 9180), as base64; `key` is the name of the key."""
+
+    key: Id
+    box: Text
+
+
 class DeadLetter(Record):
-    """At most the first 256 KiB of the raw bytes (base64), with length, sha256 and reason."""
+    """At most the first 256 KiB of the raw bytes, with length, sha256 and reason.
+
+    The bytes stand in `raw` (base64) or, on a topic, in `sealed`. Where there are none of them at all, `withheld`
+    says why: `limit`, since too many such letters came; `no_key`, since no key was known to seal them with.
+    """
 
     step: Id
     reason: Text
@@ -33,6 +48,8 @@ class DeadLetter(Record):
     raw: Annotated[str, AfterValidator(_base64)]
     length: NonNegative
     sha256: Text
+    sealed: SealedContent | None = Field(None, exclude_if=_is_none)
+    withheld: Literal["limit", "no_key"] | None = Field(None, exclude_if=_is_none)
 
     @classmethod
     def of(
@@ -57,4 +74,5 @@ class DeadLetter(Record):
             raw=base64.b64encode(raw[:KEPT_BYTES]).decode() if content else "",
             length=len(raw),
             sha256=hashlib.sha256(raw).hexdigest(),
+            withheld=None if content else "limit",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
@@ -63,6 +64,15 @@ Content = Text | tuple[Mapping[str, Json], ...]
 NotMonitored = Literal["image", "audio", "file"]
 _MEDIA: Final[Mapping[str, NotMonitored]] = {"image": "image", "audio": "audio", "speech": "audio"}
 _OTHER_THAN_CONTENT: Final = ("thinking", "reasoning", "tool", "function", "refusal")
+_CALLS: Final = frozenset(
+    {"tool_use", "tool_call", "tool-call", "function_call", "server_tool_use", "mcp_tool_use", "mcp_call"}
+    | {"custom_tool_call", "local_shell_call", "shell_call", "apply_patch_call", "code_interpreter_call"}
+    | {"web_search_call", "file_search_call", "computer_call"}
+)
+"""Types of parts that call a tool: Anthropic, the Responses API, OpenTelemetry, the AI SDK."""
+_CALL_FIELDS: Final = ("functionCall", "function_call", "toolUse")
+_RESULT_FIELDS: Final = ("functionResponse", "function_response", "toolResult")
+"""Parts without a type, of Gemini and of Bedrock: they are known by the field that they hold."""
 
 
 def _text_of(content: Content | None) -> str:
@@ -74,7 +84,22 @@ def _text_of(content: Content | None) -> str:
 
 def _is_aside(part: Mapping[str, Json]) -> bool:
     """Whether a part is reasoning, a call of a tool or its result, or a refusal: no content of the message itself."""
-    return str(part.get("type") or "").startswith(_OTHER_THAN_CONTENT)
+    kind = str(part.get("type") or "")
+    untyped = any(name in part for name in (*_CALL_FIELDS, *_RESULT_FIELDS))
+    return untyped or kind in _CALLS or kind.startswith(_OTHER_THAN_CONTENT)
+
+
+def _calls_of(content: Content | None, beside: Mapping[str, Json]) -> tuple[Json, ...]:
+    """The calls of tools, as they came: of `tool_calls`, of the older `function_call`, and those among the parts."""
+    listed = beside.get("tool_calls")
+    older = beside.get("function_call")
+    parts = content if isinstance(content, tuple) else ()
+    among = [dict(part) for part in parts if part.get("type") in _CALLS or any(name in part for name in _CALL_FIELDS)]
+    return (
+        *(listed if isinstance(listed, (list, tuple)) else ()),
+        *([older] if isinstance(older, dict) else ()),
+        *among,
+    )
 
 
 def _not_monitored(content: Content | None) -> set[NotMonitored]:
@@ -103,7 +128,13 @@ class Message(OpenPart):
         """What tools gave back in it: the content of parts that are results."""
         parts = self.content if isinstance(self.content, tuple) else ()
         results = [part.get("content", part.get("output")) for part in parts if "result" in str(part.get("type"))]
+        results += [part[name] for part in parts for name in _RESULT_FIELDS if name in part]
         return "\n".join(filter(None, (_result_text(one) for one in results)))
+
+    @property
+    def calls(self) -> tuple[Json, ...]:
+        """The calls of tools in it, as an assistant's message of before holds them."""
+        return _calls_of(self.content, self.__pydantic_extra__ or {})
 
     @property
     def not_monitored(self) -> frozenset[NotMonitored]:
@@ -115,6 +146,8 @@ def _result_text(content: Json) -> str:
     """The text of a tool's result: text, or parts."""
     if isinstance(content, str):
         return content
+    if isinstance(content, dict):  # Gemini's and Bedrock's: an object of whatever the tool gave back
+        return json.dumps(content, ensure_ascii=False)
     parts = content if isinstance(content, (list, tuple)) else ()
     return "\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
 
@@ -145,19 +178,13 @@ class Answer(OpenPart):
     @property
     def calls(self) -> tuple[Json, ...]:
         """The calls of tools: of `tool_calls`, of the older field `function_call`, and those among the parts."""
-        older = (self.__pydantic_extra__ or {}).get("function_call")
-        parts = self.content if isinstance(self.content, tuple) else ()
-        among = [dict(part) for part in parts if part.get("type") in _CALLS]
-        return (*(self.tool_calls or ()), *([older] if isinstance(older, dict) else []), *among)
+        return _calls_of(self.content, {**(self.__pydantic_extra__ or {}), "tool_calls": self.tool_calls})
 
     @property
     def not_monitored(self) -> frozenset[NotMonitored]:
         """Of which kinds the parts are that no signal looks at; a field `audio` is one."""
         audio = (self.__pydantic_extra__ or {}).get("audio")
         return frozenset(_not_monitored(self.content) | ({"audio"} if audio else set()))
-
-
-_CALLS: Final = frozenset({"tool_use", "tool_call", "function_call", "server_tool_use"})
 
 
 class Usage(OpenPart):

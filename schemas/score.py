@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import operator
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
@@ -31,7 +32,16 @@ Status = Literal["scored", "unscored"]
 
 
 LONGEST_CATEGORY: Final = 64
-Category = Annotated[str, StringConstraints(max_length=LONGEST_CATEGORY, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
+CATEGORY: Final = r"^[A-Za-z][A-Za-z0-9_.-]*$"
+Category = Annotated[str, StringConstraints(max_length=LONGEST_CATEGORY, pattern=CATEGORY)]
+MOST_PARTS: Final = 16
+LONGEST_PART: Final = 64 + len("<passport:0123456789ab>")
+"""Characters of a part's name: 64 of its own, and more where what must not be read is masked."""
+Parts = Annotated[
+    Mapping[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_PART)], bool],
+    Field(max_length=MOST_PARTS),
+]
+"""Name of a tool or a guardrail -> what a signal says of it alone."""
 
 
 class Scorer(Part):
@@ -43,11 +53,15 @@ class Scorer(Part):
 
 
 class SignalColumn(Part):
-    """One signal over the rows of a block. An unscored row has value and probability null; a category is a text."""
+    """One signal over the rows of a block. An unscored row has value and probability null; a category is a text.
+
+    `parts` says it of each tool or guardrail of a row alone; left out where no row has any.
+    """
 
     value: tuple[bool | float | Category | None, ...]
     probability: tuple[float | None, ...]
     status: tuple[Status, ...]
+    parts: Annotated[tuple[Parts, ...], Field(exclude_if=operator.not_)] = ()
 
 
 class ScoreBlock(Record):
@@ -93,6 +107,8 @@ class ScoreBlock(Record):
         for signal, column in self.signals.items():
             for field in ("value", "probability", "status"):
                 lengths[f"signals.{signal}.{field}"] = len(getattr(column, field))
+            if column.parts:
+                lengths[f"signals.{signal}.parts"] = len(column.parts)
         for name, length in lengths.items():
             if length != n:
                 raise ValueError(f"column {name} has {length} rows, id has {n}")

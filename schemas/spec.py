@@ -28,6 +28,8 @@ class Spec:
     Attributes:
         name: in records, monitor files, metrics and the API, and of the file that holds it; people read the rest.
         category: whether it names what an exchange is of, a short text: never a rate of its own, always a slice.
+        number: whether it counts: a number for each exchange, never a rate and never an alert.
+        dimension: what the parts are that it speaks of one by one, `tool` or `guardrail`: a slice to be named.
         family: of a signal, the group that pages show it in. The family of an alert is its detector's `name`.
         title: as a heading, for example `Refusals`.
         noun: what moves, as the subject of `rose` and `fell`: `refusal rate`; of a shift what differs.
@@ -53,6 +55,8 @@ class Spec:
     noun: str
     says: str
     category: bool = False
+    number: bool = False
+    dimension: str = ""
     family: str = ""
     does: str = ""
     sign: str = ""

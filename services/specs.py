@@ -5,7 +5,7 @@ Whoever wants to know something of one signal or detector asks here, and names n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ from schemas.alert import Severity, rank
 from schemas.reading import Unit
 from schemas.spec import Spec, SpecKind
 from services.signals import SIGNALS
+from services.signals.custom.definition import PREFIX
 
 EVALUATION: Final = Spec(
     name="evaluation",
@@ -63,119 +64,6 @@ changes all the time: neither ever fires."""
 
 PLANNED: Final = (
     Spec(name="novelty", kind="signal", title="Novelty", noun="rate of new topics", says="answers a topic that is new"),
-    Spec(name="evasion", kind="signal", title="Evasion", noun="rate of evasive answers", says="evades the question"),
-    Spec(
-        name="over_refusal",
-        kind="signal",
-        title="Over-refusals",
-        noun="over-refusal rate",
-        says="declines a benign request",
-    ),
-    Spec(
-        name="harmful_request",
-        kind="signal",
-        title="Harmful requests",
-        noun="rate of harmful requests",
-        says="answers a request that is harmful",
-    ),
-    Spec(
-        name="harmful_compliance",
-        kind="signal",
-        title="Harmful compliance",
-        noun="rate of harmful answers",
-        says="does what a harmful request asks",
-        worse="up",
-        severity="critical",
-    ),
-    Spec(
-        name="jailbreak_attempt",
-        kind="signal",
-        title="Jailbreak attempts",
-        noun="rate of jailbreak attempts",
-        says="answers an attempt to talk it out of its rules",
-    ),
-    Spec(
-        name="prompt_injection",
-        kind="signal",
-        title="Prompt injections",
-        noun="rate of injected instructions",
-        says="was given instructions by a document or a tool",
-    ),
-    Spec(name="toxicity", kind="signal", title="Toxicity", noun="rate of toxic answers", says="is toxic"),
-    Spec(
-        name="self_harm",
-        kind="signal",
-        title="Self-harm",
-        noun="rate of exchanges about self-harm",
-        says="is about self-harm",
-    ),
-    Spec(
-        name="language_mismatch",
-        kind="signal",
-        title="Language mismatches",
-        noun="rate of answers in another language",
-        says="is in another language than the question",
-    ),
-    Spec(
-        name="cut_off",
-        kind="signal",
-        title="Cut-off answers",
-        noun="rate of answers cut for length",
-        says="was stopped for its length",
-    ),
-    Spec(
-        name="guardrail_blocked",
-        kind="signal",
-        title="Blocked by a guardrail",
-        noun="rate of answers that a guardrail blocked",
-        says="was blocked by a guardrail",
-    ),
-    Spec(
-        name="guardrail_modified",
-        kind="signal",
-        title="Modified by a guardrail",
-        noun="rate of answers that a guardrail modified",
-        says="was modified by a guardrail",
-    ),
-    Spec(
-        name="undeclared_tool",
-        kind="signal",
-        title="Undeclared tools",
-        noun="rate of calls of undeclared tools",
-        says="calls a tool that was not declared",
-    ),
-    Spec(
-        name="destructive_tool_call",
-        kind="signal",
-        title="Destructive tool calls",
-        noun="rate of destructive tool calls",
-        says="calls a tool to destroy, or to act on many at once",
-    ),
-    Spec(
-        name="sensitive_tool_argument",
-        kind="signal",
-        title="Sensitive tool arguments",
-        noun="rate of sensitive values in tool calls",
-        says="hands a credential or a personal value to a tool",
-    ),
-    Spec(
-        name="exfiltration_call",
-        kind="signal",
-        title="Exfiltration calls",
-        noun="rate of calls that carry data away",
-        says="calls an address made of what was said",
-    ),
-    Spec(
-        name="tool_loop",
-        kind="signal",
-        title="Tool loops",
-        noun="rate of repeated tool calls",
-        says="repeats the same tool call",
-    ),
-    Spec(name="language", kind="signal", title="Language", noun="language", says="is in which language", category=True),
-    Spec(
-        name="hazard", kind="signal", title="Hazard", noun="hazard", says="was asked about which hazard", category=True
-    ),
 )
 """Signals that this version does not score: records of another scorer may hold them, a monitor file may name them."""
 
@@ -208,6 +96,12 @@ def signals() -> Mapping[str, Spec]:
 
 
 @cache
+def dimensions() -> frozenset[str]:
+    """What the parts are that signals speak of one by one (`tool`, `guardrail`): slices that a route may name."""
+    return frozenset(spec.dimension for spec in (*signals().values(), *PLANNED) if spec.dimension)
+
+
+@cache
 def families() -> Mapping[str, Spec]:
     """The spec of every family of alerts, by the name of the family; detectors of other distributions too."""
     from detectors import registered  # noqa: PLC0415 -- numpy and scipy, and who asks only of signals needs neither
@@ -228,9 +122,24 @@ def family_of(name: str) -> Spec:
     return Spec(name=name, kind="rate", title=plain.capitalize(), noun=plain, says=plain, graver=True)
 
 
+def know_own(own: Iterable[Spec]) -> None:
+    """From now on, know these specs beside the registry's: the signals that this process's monitor file defines.
+
+    Called once, where a process reads its file; what was known before is forgotten.
+    """
+    _own.clear()
+    _own.update({spec.name: spec for spec in own})
+
+
+_own: Final[dict[str, Spec]] = {}
+
+
 def signal_of(name: str) -> Spec:
-    """The spec of a signal. One that is not known here, of an older or newer version, is called by its plain name."""
-    if (known := signals().get(name) or _planned().get(name)) is not None:
+    """The spec of a signal, also of one of the monitor file.
+
+    One that is not known here, of an older or newer version, is called by its plain name.
+    """
+    if (known := signals().get(name) or _planned().get(name) or _own.get(name)) is not None:
         return known
     plain = _plain(name)
     return Spec(name=name, kind="signal", title=plain.capitalize(), noun=f"{plain} rate", says=plain)
@@ -254,4 +163,4 @@ def _least_severity(spec: Spec) -> Severity:
 
 
 def _plain(name: str) -> str:
-    return name.replace("_", " ")
+    return name.removeprefix(PREFIX).replace("_", " ")

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
@@ -140,6 +140,7 @@ def _current(sight: SurveyResult[T]) -> SurveyResult[T]:
 OTHER_LABEL: Final = "_other"
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_PARKING: Final = ("detect", "evaluate", "alert", "record")
 _SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
 
 
@@ -165,6 +166,7 @@ class ApiMetrics:
         )
         self._waits = Gauge("keelwatch_waiting_seconds", "How long the oldest has waited.", ("queue",), **into)
         self._decisions = Gauge("keelwatch_decisions_waiting", "Decisions not yet published.", **into)
+        self._parked = Gauge("keelwatch_parked_routes", "Routes that a step does not go on with.", ("step",), **into)
 
     def answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """A request was answered; `path` is the template of its path, never what was asked for."""
@@ -172,10 +174,10 @@ class ApiMetrics:
         self._requests.labels(known, path, str(status)).inc()
         self._seconds.labels(known, path).observe(seconds)
 
-    def show(self, survey: Survey) -> None:
-        """The state of the system."""
-        behind, waiting = survey.broker.value, survey.database.value
-        self._seen.labels("broker").set(behind is not None)
+    def show(self, survey: Survey, behind: Sequence[StepLag] | None) -> None:
+        """The state of the system; `behind` is how far each step is, as the pages tell it."""
+        waiting = survey.database.value
+        self._seen.labels("broker").set(survey.broker.value is not None)
         self._seen.labels("database").set(waiting is not None)
         self._lag.clear()
         self._workers.clear()
@@ -183,7 +185,7 @@ class ApiMetrics:
             self._workers.labels(one.step).set(one.workers)
             if one.records is not None:
                 self._lag.labels(one.step, one.topic).set(one.records)
-        for gauge in (self._incidents, self._deliveries, self._runs, self._waits):
+        for gauge in (self._incidents, self._deliveries, self._runs, self._waits, self._parked):
             gauge.clear()
         if waiting is None:
             self._decisions.set(float("nan"))
@@ -201,6 +203,8 @@ class ApiMetrics:
             self._runs.labels(state).set(sum(getattr(run, state) for run in waiting.runs))
         self._runs.labels("missed").set(sum(one.n for one in waiting.missed))
         self._decisions.set(waiting.decisions.n)
+        for step in _PARKING:
+            self._parked.labels(step).set(sum(one.step == step for one in waiting.parked))
         oldest = {
             "decisions": waiting.decisions.oldest,
             "deliveries": min((one.oldest for one in waiting.receivers if one.oldest), default=None),
@@ -296,5 +300,16 @@ class SystemHealth:
         self.probes = ProcessProbes()
         self.registry = registry or CollectorRegistry()
         self.meters = ApiMetrics(self.registry)
-        self.survey = Survey(database, self.operations.behind, self.meters.show)
+        self.survey = Survey(database, self.operations.behind, lambda survey: self.meters.show(survey, self.behind))
         self.replays = DeadLetterReplays(self.operations.replay, noting_replays(database))
+
+    @property
+    def behind(self) -> tuple[StepLag, ...] | None:
+        """How far each step is behind; None when that is not known. Pages, paths and metrics tell these figures.
+
+        What the broker does not tell, the process that answers may know: what it reads itself.
+        """
+        told, waiting = self.survey.broker.value, self.probes.waiting()
+        if told is None:
+            return None
+        return tuple(one if one.records is not None else replace(one, records=waiting.get(one.topic)) for one in told)

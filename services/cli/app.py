@@ -90,7 +90,10 @@ class Commands(LazyGroup):
         Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),
         Later("route", "services.cli.routes:app", "Routes: listed, deleted, tried again after a step failed on one."),
         Later("schedule", "services.cli.schedules:app", "Schedules: when suites are run by the clock."),
+        Later("signal", "services.cli.signals:app", "Signals: listed, and tried on a file before they go live."),
+        Later("judge", "services.cli.judges:app", "Judges: held against labels before they are used."),
         Later("suite", "services.cli.suites:app", "Suites: what a model is asked."),
+        Later("head", "services.cli.heads:app", "Heads: what decides a signal, fitted anew on labels of your own."),
     )
 
 

@@ -14,11 +14,12 @@ from rich.text import Text
 from schemas.base import iso
 from services.cli.options import BootstrapOption, DatabaseOption, broker, connected, opened
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
-from services.store import audit_log
-from services.store.engine import StoreError
+from services.store import audit_log, secret_keys
+from services.store.engine import Database, StoreError
 from services.stream import dead_letters
 from services.stream.dead_letters import FoundDeadLetter
 from services.wording import receipts
+from services.wording.dead_letters import missing_content
 
 app = typer.Typer(help="Dead letters: records that a step could not read.", no_args_is_help=True)
 
@@ -34,15 +35,17 @@ def list_letters(
     show_content: Annotated[
         bool, typer.Option("--show-content", help="Also the text of the records, which may be personal.")
     ] = False,
+    database: DatabaseOption = None,
     json: JsonOption = None,
 ) -> None:
     """List every dead letter with its place, its step and the reason; never its content unless asked for."""
     found: list[dict[str, Any]] = []
-    connected(
-        dead_letters.read(
-            broker(bootstrap), topic or dead_letters.topic_names(), lambda one: found.append(_row(one, show_content))
-        )
-    )
+    keys = _keys(_reached(database)) if show_content else None
+
+    def tell(one: FoundDeadLetter) -> None:
+        found.append({**_row(one), **_content(one, keys)} if show_content else _row(one))
+
+    connected(dead_letters.read(broker(bootstrap), topic or dead_letters.topic_names(), tell, keys))
     write_json(found, json)
     if json != STDOUT:
         OUT.print(_table(found, show_content) if found else receipts.NO_DEAD_LETTER)
@@ -57,24 +60,39 @@ def replay(
     """Send every dead letter again that no earlier run has sent: after the cause was mended."""
     topics = topic or dead_letters.topic_names()
     known = broker(bootstrap)
-    note = _noting(database, topics)
+    reached = _reached(database)
+    note = _noting(reached, topics)
     note({})
-    done = connected(dead_letters.replay(known, topics))
+    done = connected(dead_letters.replay(known, topics, _keys(reached)))
     note({"sent": done.sent, "left": done.left})
     OUT.print(receipts.sent_again(done.sent))
     for reason, n in sorted(done.left.items()):
         OUT.print(receipts.left(n, reason), markup=False, soft_wrap=True)
 
 
-def _noting(url: str | None, topics: Sequence[str]) -> Callable[[Mapping[str, Any]], None]:
-    """What writes into the audit log that these topics are sent again; where there is no database, it says so."""
-    started = iso(datetime.now(UTC))
+def _reached(url: str | None) -> Database | None:
+    """The database, which has the keys and the audit log; letters in clear are read without one, and it is said.
+
+    Raises:
+        StoreError: if one was named that cannot be used.
+    """
     try:
-        database = opened(url)
+        return opened(url)
     except StoreError as error:
         if url is not None:
             raise
-        ERR.print(f"not in the audit log: {error}", markup=False, soft_wrap=True)
+        ERR.print(f"no audit log and no keys: {error}", markup=False, soft_wrap=True)
+        return None
+
+
+def _keys(database: Database | None) -> Mapping[str, bytes] | None:
+    return None if database is None else database.query(secret_keys.find, secret_keys.DEAD_LETTERS)
+
+
+def _noting(database: Database | None, topics: Sequence[str]) -> Callable[[Mapping[str, Any]], None]:
+    """What writes into the audit log that these topics are sent again."""
+    started = iso(datetime.now(UTC))
+    if database is None:
         return lambda outcome: None
 
     def note(outcome: Mapping[str, Any]) -> None:
@@ -84,12 +102,12 @@ def _noting(url: str | None, topics: Sequence[str]) -> Callable[[Mapping[str, An
     return note
 
 
-def _row(one: FoundDeadLetter, content: bool) -> dict[str, Any]:
+def _row(one: FoundDeadLetter) -> dict[str, Any]:
     letter = one.letter
     if letter is None:
         return {"topic": one.topic, "step": None, "reason": dead_letters.NO_LETTER, "source": None, "first_seen": None}
     at = letter.source
-    row = {
+    return {
         "topic": one.topic,
         "step": letter.step,
         "reason": letter.reason,
@@ -98,7 +116,16 @@ def _row(one: FoundDeadLetter, content: bool) -> dict[str, Any]:
         "length": letter.length,
         "sha256": letter.sha256,
     }
-    return {**row, "content": base64.b64decode(letter.raw).decode(errors="replace")} if content else row
+
+
+def _content(one: FoundDeadLetter, keys: Mapping[str, bytes] | None) -> dict[str, Any]:
+    """The content, or why there is none."""
+    if one.letter is None:
+        return {}
+    missing = missing_content(one.letter, tried=keys is not None)
+    if missing is not None:
+        return {"content": None, "no_content": missing}
+    return {"content": base64.b64decode(one.letter.raw).decode(errors="replace")}
 
 
 def _table(found: list[dict[str, Any]], content: bool) -> Table:
@@ -108,7 +135,7 @@ def _table(found: list[dict[str, Any]], content: bool) -> Table:
     for row in found:
         _, topic, partition, offset = row["source"] or (None, row["topic"], "", "")
         cells = [topic, partition, offset, row["step"] or "", row["first_seen"] or "", row.get("length", "")]
-        texts = [row["reason"], *([row.get("content", "")] if content else [])]
+        texts = [row["reason"], *([row.get("content") or row.get("no_content", "")] if content else [])]
         # Records are hostile: their text is no markup.
         table.add_row(*[Text(str(cell)) for cell in (*cells, *texts)])
     return table

@@ -26,6 +26,12 @@ def erase(
         str | None, typer.Option("--conversation", metavar="C", help="All exchanges of this conversation.")
     ] = None,
     id: Annotated[str | None, typer.Option("--id", metavar="I", help="One exchange.")] = None,
+    keep_dead_letters: Annotated[
+        bool,
+        typer.Option(
+            "--keep-dead-letters", help="Leave dead letters readable, also those of this subject, until retention ends."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be erased.")] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -35,7 +41,8 @@ def erase(
     watched = wiring.load_monitor(load_settings(), config)
     redactor = Redactor(wiring.configured_signals(watched))
     subject = _subject({"user": user, "conversation": conversation, "id": id}, redactor)
-    report = erase_subject(opened(database), watched.policy, subject, datetime.now(UTC), dry=dry_run)
+    options = {"dry": dry_run, "letters": not keep_dead_letters}
+    report = erase_subject(opened(database), watched.policy, subject, datetime.now(UTC), **options)
     write_json(_object(report, dry_run), json)
     if json == STDOUT:
         return
@@ -46,7 +53,7 @@ def erase(
     if report.rows:
         OUT.print(table)
     told = words.baselines(len(report.refitted), len(report.discarded), len(report.not_refitted))
-    for line in (*told, *words.elsewhere(opened(database).engine.dialect.name)):
+    for line in (*told, *words.elsewhere(opened(database).engine.dialect.name, letters=not keep_dead_letters)):
         OUT.print(line, markup=False, soft_wrap=True)
 
 

@@ -25,9 +25,14 @@ from services.replay.report import report
 from services.replay.runner import ReplayResult, ReplayRunner
 from services.replay.source import read_decisions, read_items, size_of
 from services.score.core import ExchangeScorer
+from services.score.judging import NO_JUDGE
 from services.score.score_lines import LINE_FIELDS, block_lines
 from services.settings import load_settings
 from services.wording import receipts
+
+JudgeOption = Annotated[
+    bool, typer.Option("--judge", help="Ask the judges of the monitor file; without it their signals are unscored.")
+]
 
 
 def replay(
@@ -41,6 +46,7 @@ def replay(
     decided: Annotated[
         Path | None, typer.Option("--decisions", metavar="FILE", help="JSONL of decisions, applied at their time.")
     ] = None,
+    judge: JudgeOption = False,
     json: JsonOption = None,
 ) -> None:
     """Run the whole flow over a file, in simulated time, without a broker.
@@ -50,7 +56,10 @@ def replay(
     size = size_of(file)
     settings = load_settings()
     watched = wiring.load_monitor(settings, config)
-    run = ReplayRunner(wiring.replay_tools(settings, watched, database), read_decisions(decided) if decided else ())
+    asked = wiring.judge_panel(settings, watched, patient=True) if judge else NO_JUDGE
+    run = ReplayRunner(
+        wiring.replay_tools(settings, watched, database, asked), read_decisions(decided) if decided else ()
+    )
     with progress("replaying", size) as advance:
         for item in read_items(file, advance):
             run.feed(item)
@@ -90,6 +99,7 @@ def score(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL of native exchanges.")],
     out: Annotated[str, typer.Option(metavar="OUT.jsonl", help="One line per exchange; - is stdout.")],
     vectors: Annotated[bool, typer.Option("--vectors", help="Add vectors and style: what `replay` takes.")] = False,
+    judge: JudgeOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Measure every exchange of a file: safety signals, identity, and with --vectors its embedding."""
@@ -98,7 +108,8 @@ def score(
     watched = wiring.load_monitor(settings, config)
     dead = count = 0
     with writing(out, "--out") as sink, progress("scoring", size) as advance:
-        scorer = wiring.scorer(settings, watched)
+        asked = wiring.judge_panel(settings, watched, patient=True) if judge else NO_JUDGE
+        scorer = wiring.scorer(settings, watched, judge=asked)
         source = exchanges(file, advance)
         while batch := list(islice(source, _BATCH)):
             lines, lost = _scored(scorer, batch, vectors)

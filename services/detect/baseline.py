@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from detectors.protocol import Baseline, Detector, Rows
+from detectors.protocol import PART, Baseline, Detector, Rows
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
@@ -146,8 +146,10 @@ def arl_of(plan: DetectionPlan, state: DetectState, streams: int, ts: float, eve
 
 
 def rates_of(rows: Rows, names: Collection[str]) -> dict[str, float]:
-    """Signal -> share of its scored rows for which it was true."""
-    scored = {name: values[~np.isnan(values)] for name, values in rows.signals.items() if name in names}
+    """Signal -> share of its scored rows for which it was true; of parts there is none, as of slices."""
+    scored = {
+        name: values[~np.isnan(values)] for name, values in rows.signals.items() if name in names and PART not in name
+    }
     return {name: float(values.mean()) for name, values in sorted(scored.items()) if len(values)}
 
 

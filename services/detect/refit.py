@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from detectors.protocol import Baseline, Rows
+from detectors.protocol import Baseline, Rows, part_column, signal_of_column
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
@@ -24,10 +24,12 @@ from services.detect.state import (
     joined_rows,
 )
 from services.monitor import BaselinePolicy
-from services.specs import signal_of
+from services.specs import dimensions, signal_of
 
 _HOUR: Final = 3600.0
 _HALF: Final = np.dtype("<f2")
+_PARTS: Final = 3
+"""Where the parts stand in what is stored of a signal, if it has any: after value, probability and status."""
 
 
 def without_candidates(state: DetectState, ids: Collection[str]) -> tuple[DetectState, int]:
@@ -68,9 +70,9 @@ def measured_by(rows: Rows, scorers: Sequence[Scorer], versions: Mapping[str, st
     """
     signals = dict(rows.signals)
     for name, version in versions.items():
-        if name in signals:
-            mine = np.array([one.signals.get(name, UNVERSIONED) == version for one in scorers], dtype=bool)
-            signals[name] = np.where(mine, signals[name], np.nan)
+        columns = [one for one in signals if signal_of_column(one) == name]
+        mine = np.array([one.signals.get(name, UNVERSIONED) == version for one in scorers], dtype=bool)
+        signals.update({column: np.where(mine, signals[column], np.nan) for column in columns})
     rows = replace(rows, signals=signals)
     if VECTORS not in versions:
         return rows
@@ -99,8 +101,11 @@ def _without(candidates: Candidates, ids: Collection[str]) -> tuple[Candidates, 
     )
 
 
-def rows_of(stored: Sequence[Mapping[str, Any]], dimensions: Sequence[str]) -> Rows:
-    """Score rows as they stand in the database, as detectors take them; they are answered and embedded."""
+def rows_of(stored: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> Rows:
+    """Score rows as they stand in the database, as detectors take them; they are answered and embedded.
+
+    `asked` are the slices of the route.
+    """
     tags = [json.loads(row["tags"]) for row in stored]
     signals = [json.loads(row["signals"]) for row in stored]
     names = sorted({name for told in signals for name in told})
@@ -116,7 +121,8 @@ def rows_of(stored: Sequence[Mapping[str, Any]], dimensions: Sequence[str]) -> R
             name: np.array([_number(told.get(name)) for told in signals])
             for name in names
             if not signal_of(name).category
-        },
+        }
+        | _part_columns(signals, dimensions().intersection(asked)),
         slices={
             dimension: tuple(
                 one.get(dimension.removeprefix("tags."))
@@ -124,7 +130,8 @@ def rows_of(stored: Sequence[Mapping[str, Any]], dimensions: Sequence[str]) -> R
                 else _category(told, dimension)
                 for one, told in zip(tags, signals, strict=True)
             )
-            for dimension in dimensions
+            for dimension in asked
+            if dimension not in dimensions()
         },
         ids=tuple(row["id"] for row in stored),
     )
@@ -136,6 +143,20 @@ def _vectors(stored: Sequence[bytes], width: int) -> Any:
 
 def _number(told: Any) -> float:
     return float("nan") if told is None or told[0] is None or isinstance(told[0], str) else float(told[0])
+
+
+def _part_columns(signals: Sequence[Mapping[str, Any]], asked: Collection[str]) -> dict[str, Any]:
+    """What signals said of each tool or guardrail alone, as intake makes it of a block."""
+    made: dict[str, Any] = {}
+    for i, row in enumerate(signals):
+        for name, told in row.items():
+            dimension = signal_of(name).dimension
+            if len(told) <= _PARTS or dimension not in asked:
+                continue
+            for part, value in told[_PARTS].items():
+                column = made.setdefault(part_column(name, f"{dimension}={part}"), np.full(len(signals), np.nan))
+                column[i] = float(value)
+    return made
 
 
 def _category(told: Mapping[str, Any], dimension: str) -> str | None:

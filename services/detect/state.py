@@ -232,11 +232,16 @@ def joined_rows(chunks: tuple[Rows, ...], most: int) -> Rows:
     def column(name: str) -> Any:
         return np.concatenate([getattr(chunk, name) for chunk in chunks])[:most]
 
-    def values(name: str) -> NDArray[np.float64]:
-        return np.concatenate([chunk.signals.get(name, np.full(len(chunk), np.nan)) for chunk in chunks])[:most]
+    def signal(name: str) -> Any:
+        """NaN where a chunk has no such column: no tool of that name was called in it, or nobody scored it yet."""
+        columns = [chunk.signals.get(name, np.full(len(chunk), np.nan)) for chunk in chunks]
+        return np.concatenate(columns)[:most]
 
-    signals = {name for chunk in chunks for name in chunk.signals}
-    slices = set.intersection(*(set(chunk.slices) for chunk in chunks))
+    def slice(name: str) -> tuple[str | None, ...]:
+        return sum((chunk.slices.get(name, (None,) * len(chunk)) for chunk in chunks), ())[:most]
+
+    signals = set().union(*(chunk.signals for chunk in chunks))
+    slices = set().union(*(chunk.slices for chunk in chunks))
     return Rows(
         index=column("index"),
         ts=column("ts"),
@@ -245,7 +250,7 @@ def joined_rows(chunks: tuple[Rows, ...], most: int) -> Rows:
         style=column("style"),
         embedded=column("embedded"),
         answered=column("answered"),
-        signals={name: values(name) for name in sorted(signals)},
-        slices={name: sum((chunk.slices[name] for chunk in chunks), ())[:most] for name in sorted(slices)},
+        signals={name: signal(name) for name in sorted(signals)},
+        slices={name: slice(name) for name in sorted(slices)},
         ids=sum((chunk.ids for chunk in chunks), ())[:most],
     )

@@ -5,20 +5,20 @@ Detect, record and replay use this one core, each with its own saved state, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.protocol import Rows
+from detectors.protocol import Rows, part_column
 from schemas.identity import Model
 from schemas.position import Position
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock
-from services.intake.slice_values import bounded, hash_text
+from services.intake.slice_values import bounded, bounded_sets, hash_text
 from services.intake.volatile_fields import Volatility, observe
-from services.specs import signal_of
+from services.specs import dimensions, signal_of
 from services.vectors import to_rows
 
 RECENT_IDS: Final = 1024
@@ -106,8 +106,9 @@ def step(state: IntakeState, block: ScoreBlock, slices: tuple[str, ...] = ()) ->
     who = _identities(state, block, picked, ts)
     index = np.arange(state.count, state.count + len(picked), dtype=np.int64)
     labels, values = _slices(state, block, picked, slices)
+    parts, names = _parts(state, block, picked, slices)
     intake = Intake(
-        rows=_rows(block, picked, index, ts, labels),
+        rows=_rows(block, picked, index, ts, labels, parts),
         source_rows=picked,
         positions=tuple(_position(block, i) for i in picked),
         identity=tuple(who.identity),
@@ -129,7 +130,7 @@ def step(state: IntakeState, block: ScoreBlock, slices: tuple[str, ...] = ()) ->
         clock=clock,
         stale=stale,
         volatility=who.volatility,
-        values=values,
+        values={**values, **names},
     )
     return after, intake
 
@@ -248,12 +249,48 @@ def _values(block: ScoreBlock, picked: NDArray[np.int64], dimension: str) -> lis
     return [value if isinstance(value := column.value[i], str) else None for i in picked]
 
 
+def _parts(
+    state: IntakeState, block: ScoreBlock, picked: NDArray[np.int64], slices: tuple[str, ...]
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, dict[int, int]]]:
+    """A column of each signal and tool or guardrail, and the names that are known; of what is asked for alone.
+
+    A block without calls keeps the names that are known: where blocks are cut decides nothing.
+    """
+    columns: dict[str, NDArray[np.float64]] = {}
+    known: dict[str, dict[int, int]] = {}
+    for dimension in sorted(dimensions().intersection(slices)):
+        told = {
+            name: [column.parts[i] for i in picked]
+            for name, column in block.signals.items()
+            if column.parts and signal_of(name).dimension == dimension
+        }
+        names: list[set[str]] = [set().union(*row) for row in zip(*told.values(), strict=True)]
+        known[dimension], called = bounded_sets(state.values.get(dimension, {}), names, state.count)
+        for name, rows in told.items():
+            columns.update(_part_columns(name, dimension, rows, called))
+    return columns, known
+
+
+def _part_columns(
+    signal: str, dimension: str, rows: Sequence[Mapping[str, bool]], called: Sequence[Mapping[str, str]]
+) -> dict[str, NDArray[np.float64]]:
+    """NaN where a row has no such part; of several that are called alike, whether one of them was true."""
+    made: dict[str, NDArray[np.float64]] = {}
+    for i, (row, names) in enumerate(zip(rows, called, strict=True)):
+        for part, value in row.items():
+            column = part_column(signal, f"{dimension}={names[part]}")
+            values = made.setdefault(column, np.full(len(rows), np.nan))
+            values[i] = max(float(value), np.nan_to_num(values[i]))
+    return made
+
+
 def _rows(
     block: ScoreBlock,
     picked: NDArray[np.int64],
     index: NDArray[np.int64],
     ts: NDArray[np.float64],
     slices: dict[str, tuple[str | None, ...]],
+    parts: dict[str, NDArray[np.float64]],
 ) -> Rows:
     return Rows(
         index=index,
@@ -267,7 +304,8 @@ def _rows(
             name: np.array([np.nan if value is None else float(value) for value in column.value])[picked]
             for name, column in block.signals.items()
             if not signal_of(name).category and not any(isinstance(value, str) for value in column.value)
-        },
+        }
+        | parts,
         slices=slices,
         ids=tuple(block.id[i] for i in picked),
     )

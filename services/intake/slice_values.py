@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 MOST_VALUES: Final = 64
@@ -23,21 +23,29 @@ def bounded(
     A value that was not seen for 1,000 exchanges leaves its place to a new one.
     """
     last = dict(known)
-    named: list[str | None] = []
-    for index, value in enumerate(values, start=first):
-        if value is None:
-            named.append(None)
-            continue
-        key = hash_text(value)
-        if key not in last and len(last) >= MOST_VALUES:
-            oldest = min(last, key=last.__getitem__)
-            if last[oldest] > index - IDLE:
-                named.append(OTHER)
-                continue
-            del last[oldest]
-        last[key] = index
-        named.append(value)
+    named = [None if value is None else _placed(last, value, index) for index, value in enumerate(values, start=first)]
     return last, tuple(named)
+
+
+def bounded_sets(
+    known: KnownValues, names: Sequence[Iterable[str]], first: int
+) -> tuple[dict[int, int], tuple[Mapping[str, str], ...]]:
+    """The same of rows that have several values each: of each row, value -> what it is called."""
+    last = dict(known)
+    named = [{name: _placed(last, name, index) for name in sorted(row)} for index, row in enumerate(names, start=first)]
+    return last, tuple(named)
+
+
+def _placed(last: dict[int, int], value: str, index: int) -> str:
+    """What a value is called that is seen now; notes that it was."""
+    key = hash_text(value)
+    if key not in last and len(last) >= MOST_VALUES:
+        oldest = min(last, key=lambda one: (last[one], one))
+        if last[oldest] > index - IDLE:
+            return OTHER
+        del last[oldest]
+    last[key] = index
+    return value
 
 
 def hash_text(text: str) -> int:

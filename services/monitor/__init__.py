@@ -3,7 +3,9 @@
 from services.monitor.loader import MonitorError, check, load
 from services.monitor.policy import (
     BaselinePolicy,
+    GuardrailPolicy,
     Monitor,
+    RailPolicy,
     ReceiverPolicy,
     RoutePolicy,
     SchedulePolicy,
@@ -16,9 +18,11 @@ from services.monitor.problems import MonitorProblem
 
 __all__ = [
     "BaselinePolicy",
+    "GuardrailPolicy",
     "Monitor",
     "MonitorError",
     "MonitorProblem",
+    "RailPolicy",
     "ReceiverPolicy",
     "RoutePolicy",
     "SchedulePolicy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from pydantic import ValidationError
 from services.errors import InputError
 from services.monitor import validation
 from services.monitor.policy import (
+    GuardrailPolicy,
     Monitor,
+    RailPolicy,
     ReceiverPolicy,
     RoutePolicy,
     SchedulePolicy,
@@ -20,9 +23,11 @@ from services.monitor.policy import (
     SlackGrant,
     SlackReceiver,
     Target,
+    default_floors,
 )
 from services.monitor.problems import MonitorProblem
-from services.monitor.schema import MonitorFile, ReceiverSection, RouteSection, SlackAccessSection
+from services.monitor.schema import GuardrailsSection, MonitorFile, ReceiverSection, RouteSection, SlackAccessSection
+from services.monitor.signal_section import definition_of
 from services.monitor.validation import Remark, key_path, problems_of
 from services.monitor.yaml_document import Document, read_yaml
 from services.signals.own_secret_forms import OwnForm
@@ -129,7 +134,8 @@ def _sorted(problems: Iterable[MonitorProblem]) -> tuple[MonitorProblem, ...]:
 
 
 def _built(file: MonitorFile, folder: Path) -> Monitor:
-    defaults = _policy(RoutePolicy(), file.defaults, folder)
+    own = tuple(definition_of(name, section) for name, section in file.signals.items())
+    defaults = _policy(RoutePolicy(floors=default_floors(own)), file.defaults, folder)
     return Monitor(
         defaults=defaults,
         routes={pattern: _policy(defaults, section, folder) for pattern, section in file.routes.items()},
@@ -138,7 +144,11 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         slack_access=None if file.slack_access is None else _slack_access(file.slack_access),
         unlisted_routes=file.unlisted_routes,
         max_routes=file.max_routes,
+        multilingual=file.multilingual,
+        guardrails=None if file.guardrails is None else _guardrails(file.guardrails, folder),
         secret_forms=tuple(OwnForm(**form.model_dump()) for form in file.secret_forms),
+        heads={name: str(folder / path) for name, path in file.heads.items()},
+        signals=own,
     )
 
 
@@ -161,6 +171,19 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
     if section.schedules is not None:
         changes["schedules"] = tuple(SchedulePolicy(**schedule.model_dump()) for schedule in section.schedules)
     return replace(base, **changes)
+
+
+def _guardrails(section: GuardrailsSection, folder: Path) -> GuardrailPolicy:
+    """Folders are looked for from the `folder` of the monitor file."""
+    rails = [
+        RailPolicy(
+            **one.model_dump(exclude={"arguments", "folder"}),
+            arguments=json.dumps(one.arguments, sort_keys=True, default=str),
+            folder=None if one.folder is None else str((folder / one.folder).resolve()),
+        )
+        for one in section.rails
+    ]
+    return GuardrailPolicy(**section.model_dump(exclude={"rails"}), rails=tuple(rails))
 
 
 def _receiver(section: ReceiverSection) -> ReceiverPolicy:

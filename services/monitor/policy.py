@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from services.signals.custom.definition import CustomDefinition
 from services.signals.own_secret_forms import OwnForm
 from services.specs import signals
 
@@ -18,9 +19,10 @@ UnlistedRoutes = Literal["accept", "refuse"]
 _WILD: Final = re.compile(r"[*?\[]")
 
 
-def default_floors() -> dict[str, float]:
-    """The floor of every signal that is watched: what has no floor has no stream."""
-    return {name: spec.floor for name, spec in signals().items() if spec.floor is not None}
+def default_floors(own: Iterable[CustomDefinition] = ()) -> dict[str, float]:
+    """The floor of every signal that is watched, with those of one's `own`: what has no floor has no stream."""
+    specs = (*signals().values(), *(one.spec for one in own))
+    return {spec.name: spec.floor for spec in specs if spec.floor is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,48 @@ class SlackAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class RailPolicy:
+    """One rail of another library: a validator of Guardrails AI, or a flow of a folder of NeMo Guardrails.
+
+    Attributes:
+        text: which one it looks at; a flow at `response` sees the prompt too.
+        validator: `package.module.Class`; arguments: what it is made with, as JSON. mends: a failure that comes with a
+            mended text is `modified`, not `blocked`.
+        folder, flow: of NeMo Guardrails.
+    """
+
+    name: str
+    text: Literal["prompt", "response"]
+    validator: str | None = None
+    arguments: str = "{}"
+    mends: bool = False
+    folder: str | None = None
+    flow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailPolicy:
+    """Rails that are run beside those that events report.
+
+    Attributes:
+        python: of the environment that has their libraries.
+        hosts: what they may connect to. environment: variables that they are given. seconds: for each exchange.
+        share: of exchanges that they are run over.
+    """
+
+    python: str
+    rails: tuple[RailPolicy, ...]
+    hosts: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    seconds: float = 2.0
+    share: float = 1.0
+
+    def environment_of(self, known: Mapping[str, str]) -> dict[str, str]:
+        """The variables that they are given, of those that are `known`."""
+        return {name: known[name] for name in self.environment if name in known}
+
+
+@dataclass(frozen=True, slots=True)
 class RoutePolicy:
     """All that the monitor file decides about one route.
 
@@ -137,7 +181,11 @@ class Monitor:
         allow_hosts: private or loopback hosts that may be called.
         unlisted_routes: what becomes of exchanges of routes that fit no pattern. max_routes: so many of those may be.
         slack_access: who may decide in Slack; None: nobody.
+        guardrails: rails that are run over every exchange; None: those that events report are all.
+        multilingual: whether answers in other languages are read by the multilingual tier.
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
+        heads: signal -> file of the head by which it scores.
+        signals: those of one's own; their floors stand in every policy.
     """
 
     defaults: RoutePolicy = RoutePolicy()
@@ -147,7 +195,11 @@ class Monitor:
     unlisted_routes: UnlistedRoutes = "accept"
     max_routes: int = 1024
     slack_access: SlackAccess | None = None
+    guardrails: GuardrailPolicy | None = None
+    multilingual: bool = False
     secret_forms: tuple[OwnForm, ...] = ()
+    heads: Mapping[str, str] = field(default_factory=dict)
+    signals: tuple[CustomDefinition, ...] = ()
 
     def lists(self, route: str) -> bool:
         """Whether a pattern of the file fits the route."""

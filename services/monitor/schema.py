@@ -6,29 +6,35 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from services.monitor import cron
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
 from services.monitor.problems import suggestion
+from services.signals.custom.definition import PREFIX, Counted, Where
+from services.signals.own_heads import headed
 from services.signals.own_patterns import MAX_PATTERN
 from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
-from services.specs import PLANNED, signals
+from services.specs import PLANNED, dimensions, signals
 
 MONITORED_SIGNALS: Final = frozenset(signals())
 """Signals that this version scores."""
 CATEGORIES: Final = frozenset(spec.name for spec in (*signals().values(), *PLANNED) if spec.category)
 """Slices that are no tag: what a signal says that an exchange is of."""
 
+T = TypeVar("T", bound=Mapping[str, Any])
+
 _DURATION: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PATTERN: Final = re.compile(r"[a-z0-9._/*?-]{1,200}", re.ASCII)
 _MENTION: Final = re.compile(r"<(?:!subteam\^[A-Z0-9]+|!here|!channel|!everyone|@[UW][A-Z0-9]+)>", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z][a-z0-9_]{1,39}", re.ASCII)
+_OWN_SIGNAL: Final = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
+MOST_SIGNALS: Final = 50
 _SLICE: Final = re.compile(r"tags\.[^\s.][^\s]{0,99}")
 
 
@@ -57,15 +63,24 @@ def _nearest_zone(name: str) -> str:
 
 
 def _slice(name: str) -> str:
-    if name not in CATEGORIES and not _SLICE.fullmatch(name):
-        raise ValueError(f"must be {', '.join(sorted(CATEGORIES))} or tags.NAME, for example tags.locale")
+    if name not in CATEGORIES | dimensions() and not _SLICE.fullmatch(name):
+        known = ", ".join(sorted(CATEGORIES | dimensions()))
+        raise ValueError(f"must be {known} or tags.NAME, for example tags.locale")
     return name
 
 
 def _signal(name: str) -> str:
     known = (signals().keys() | {spec.name for spec in PLANNED}) - CATEGORIES
+    if name.startswith(PREFIX) and _OWN_SIGNAL.fullmatch(name.removeprefix(PREFIX)):
+        return name  # whether the file defines it is seen when all of it is read
     if name not in known:
         raise ValueError(f"unknown signal{suggestion(name, known)}")
+    return name
+
+
+def _headed(name: str) -> str:
+    if name not in headed():
+        raise ValueError(f"no signal with a head of its own{suggestion(name, headed())}")
     return name
 
 
@@ -73,6 +88,20 @@ def _label(name: str) -> str:
     if not _LABEL.fullmatch(name):
         raise ValueError("must be 2-40 lower-case letters, digits and underscores, for example acme_key")
     return name
+
+
+def _own_signal(name: str) -> str:
+    if not _OWN_SIGNAL.fullmatch(name):
+        raise ValueError(
+            "must be 1-41 lower-case letters, digits and underscores, beginning with a letter, such as competitor_named"
+        )
+    return name
+
+
+def _few(found: T) -> T:
+    if len(found) > MOST_SIGNALS:
+        raise ValueError(f"defines {len(found)} signals; at most {MOST_SIGNALS}, join keywords into one signal")
+    return found
 
 
 def _pattern(pattern: str) -> str:
@@ -121,6 +150,10 @@ def _slack_id(kinds: str, what: str, example: str) -> Callable[[str], str]:
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]*$", max_length=100)]
+HeadName = Annotated[str, AfterValidator(_headed)]
+HeadFile = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+OwnSignalName = Annotated[str, AfterValidator(_own_signal)]
+Phrases = tuple[str, ...]
 LabelName = Annotated[str, AfterValidator(_label)]
 Share = Annotated[float, Field(ge=0, le=1)]
 SignalName = Annotated[str, AfterValidator(_signal)]
@@ -208,7 +241,9 @@ class RouteSection(Section):
         default=None, description="Share of exchanges that are embedded; less costs less CPU and sees a shift later."
     )
     slices: tuple[Slice, ...] | None = Field(
-        default=None, description="Parts of the route that are watched on their own: tags of the event."
+        default=None,
+        description="Parts of the route that are watched on their own: tags of the event, `language` and `hazard`, and "
+        "`tool` and `guardrail` for the signals that speak of each of those.",
     )
     suites: tuple[Name, ...] | None = Field(
         default=None, description="Safety suites that the target is asked: built-in ones by name, others by folder."
@@ -278,6 +313,110 @@ class SecretFormSection(Section):
     )
 
 
+class RailSection(Section):
+    """An entry of `guardrails.rails`: a `validator` of Guardrails AI, or a `flow` of a `folder` of NeMo Guardrails."""
+
+    name: Name = Field(description="What its rate is called; once a file.")
+    text: Literal["prompt", "response"] = Field(default="response", description="The text that it looks at.")
+    validator: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", max_length=200)] | None = (
+        Field(default=None, description="Of Guardrails AI, for example `guardrails_ai.ban_list.BanList`.")
+    )
+    arguments: Mapping[str, Any] = Field(default_factory=dict, description="What the validator is made with.")
+    mends: bool = Field(
+        default=False, description="A failure for which the validator has a mended text is `modified`, not `blocked`."
+    )
+    folder: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = Field(
+        default=None, description="Of NeMo Guardrails, with its `config.yml`."
+    )
+    flow: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="One input or output flow of the folder, as its `config.yml` names it."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.validator is None) == (self.folder is None) or (self.folder is None) != (self.flow is None):
+            raise ValueError("give either validator, or folder and flow")
+        return self
+
+
+class GuardrailsSection(Section):
+    """`guardrails`: rails that are run over exchanges, in an environment of their own."""
+
+    python: Annotated[str, StringConstraints(min_length=1, max_length=1000)] = Field(
+        description="The Python of an environment that has guardrails-ai or nemoguardrails; never Keelwatch's own."
+    )
+    rails: tuple[RailSection, ...] = Field(min_length=1, max_length=16, description="One by one: each has a rate.")
+    hosts: tuple[Annotated[str, StringConstraints(min_length=1, max_length=253)], ...] = Field(
+        default=(), description="What rails may connect to; without it nothing."
+    )
+    environment: tuple[EnvironmentName, ...] = Field(default=(), description="Variables that they are given, by name.")
+    seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=2.0, description="For all rails of one exchange; what takes longer has no outcome."
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(default=1.0, description="Share of exchanges they are run over.")
+
+
+class JudgeSection(Section):
+    """`judge` of an entry of `signals`: a language model that is asked about a sample, for live traffic."""
+
+    question: Annotated[str, StringConstraints(min_length=1, max_length=4000)] = Field(
+        description="What is asked, to be answered with yes or no; yes is what is counted."
+    )
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+        description="An OpenAI-compatible endpoint, up to and with `/v1`; a private one stands under `allow_hosts`."
+    )
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
+        description="The model that is asked, with its date where it has one; a reply of another model says nothing."
+    )
+    api_key_env: EnvironmentName | None = Field(
+        default=None, description="Name of the environment variable that holds the key, never the key."
+    )
+    share: Annotated[float, Field(ge=0.02, le=1)] = Field(
+        default=0.1, description="Share of exchanges that are drawn for the judge."
+    )
+    daily_calls: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=500, description="Most calls a day (UTC) of one data directory; then nobody is asked until the next."
+    )
+    settings: Mapping[str, Any] = Field(
+        default_factory=lambda: {"temperature": 0, "max_tokens": 200},
+        description="Sent with every question, as they are.",
+    )
+
+
+class SignalSection(Section):
+    """An entry of `signals`: exactly one of the kinds, and where it looks."""
+
+    keywords: Phrases | None = Field(
+        default=None, description="Kind: one of these stands in the text, as a whole word, whatever its case."
+    )
+    pattern: str | None = Field(
+        default=None, description="Kind: this regular expression fits (hyperscan: no look-around, no back-references)."
+    )
+    must_contain: Phrases | None = Field(default=None, description="Kind: one of these is missing.")
+    must_not_contain: Phrases | None = Field(
+        default=None, description="Kind: one of these stands in the text, also inside a word."
+    )
+    json_schema: Mapping[str, Any] | None = Field(
+        default=None, description="Kind: the answer, or its one fenced block, is no JSON that this schema allows."
+    )
+    judge: JudgeSection | None = Field(default=None, description="Kind: a language model says yes.")
+    where: Where = Field(default="response", description="The text that it looks at.")
+    value: Counted = Field(
+        default="share",
+        description="`share`: yes or no, so that it has a rate; `count`: how often, which is shown and never alerts.",
+    )
+    floor: Share | None = Field(
+        default=None,
+        description="Share by which its rate must move to count, on every route; without it its rate is only shown.",
+    )
+    title: Annotated[str, StringConstraints(min_length=1, max_length=60)] | None = Field(
+        default=None, description="What people read as a heading, for example `Competitors named`."
+    )
+    noun: Annotated[str, StringConstraints(min_length=1, max_length=80)] | None = Field(
+        default=None, description="What rises and falls, for example `rate of answers that name a competitor`."
+    )
+
+
 class MonitorFile(Section):
     """The whole file."""
 
@@ -301,6 +440,21 @@ class MonitorFile(Section):
     )
     receivers: Mapping[Name, ReceiverSection] = Field(default_factory=dict, description="Name: who is told.")
     slack_access: SlackAccessSection | None = Field(default=None, description="Who may decide by buttons in Slack.")
+    multilingual: bool = Field(
+        default=False,
+        description="Whether a model of 16 languages reads answers too; needs the extra `multilingual`.",
+    )
+    guardrails: GuardrailsSection | None = Field(
+        default=None, description="Rails of Guardrails AI and NeMo Guardrails that are run over exchanges."
+    )
     secret_forms: Annotated[tuple[SecretFormSection, ...], Field(max_length=100)] = Field(
         default=(), description="Forms of your own keys, which count as credentials beside the built-in ones."
+    )
+    heads: Mapping[HeadName, HeadFile] = Field(
+        default_factory=dict,
+        description="Signal: file of a head that `keelwatch head fit` wrote; it scores instead of the shipped one.",
+    )
+    signals: Annotated[Mapping[OwnSignalName, SignalSection], AfterValidator(_few)] = Field(
+        default_factory=dict,
+        description="Signals of your own, without code: each is measured as `custom.NAME`, with a rate as a built-in.",
     )

@@ -18,19 +18,27 @@ from services.monitor.schema import (
     CATEGORIES,
     MONITORED_SIGNALS,
     BaselineSection,
+    GuardrailsSection,
+    JudgeSection,
     MonitorFile,
+    RailSection,
     ReceiverSection,
     RouteSection,
     ScheduleSection,
     SecretFormSection,
     Section,
+    SignalSection,
     SlackAccessSection,
     SlackGrantSection,
     SlackSection,
     TargetSection,
 )
+from services.monitor.signal_section import wrong_signals
 from services.monitor.yaml_document import Document, KeyPath
 from services.outbound import UrlRefused, checked_url
+from services.signals.custom.definition import PREFIX
+from services.signals.heads.head import HeadError
+from services.signals.own_heads import read_heads
 from services.signals.own_patterns import PatternRefused
 from services.signals.own_secret_forms import check_form
 
@@ -41,11 +49,13 @@ _BY_NAME: Final[dict[str | int, type[Section]]] = {
     "target": TargetSection,
     "slack": SlackSection,
     "slack_access": SlackAccessSection,
+    "guardrails": GuardrailsSection,
 }
 _IN_LISTS: Final[dict[str | int, type[Section]]] = {
     "schedules": ScheduleSection,
     "people": SlackGrantSection,
     "secret_forms": SecretFormSection,
+    "rails": RailSection,
 }
 _WANTED: Final = {
     "string_type": "must be text; put quotes around it",
@@ -111,6 +121,8 @@ def _unknown(name: str, parent: KeyPath) -> str:
 def _section(parent: KeyPath) -> Any:
     if not parent:
         return MonitorFile
+    if parent[0] == "signals":
+        return SignalSection if len(parent) == 2 else JudgeSection
     if len(parent) == 2:
         return (
             RouteSection if parent[0] == "routes" else ReceiverSection if parent[0] == "receivers" else _inner(parent)
@@ -158,16 +170,24 @@ def find_secrets(value: Any, path: KeyPath = ()) -> Iterator[Remark]:
 
 def _is_pattern(path: KeyPath, value: str) -> bool:
     """Whether it is a form of one's own keys, and not a key that somebody pasted there."""
-    return path[:1] == ("secret_forms",) and path[-1] == "pattern" and _REPEATS.search(value) is not None
+    own = path[:1] in (("secret_forms",), ("signals",))
+    return own and path[-1] == "pattern" and _REPEATS.search(value) is not None
 
 
 def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     """Receivers that do not exist, schedules of one name, baselines that can never be pinned early, unusable forms."""
     yield from _unusable_forms(monitor)
+    yield from _unusable_heads(monitor)
+    yield from _second_rails(file)
+    for place, message in wrong_signals(file, monitor):
+        yield Remark(("signals", *place), message)
     for path, section, policy in _sections(file, monitor):
         for i, name in enumerate(section.notify or ()):
             if name not in monitor.receivers:
                 yield Remark((*path, "notify", i), f"no receiver {name}{suggestion(name, monitor.receivers)}")
+        for name in section.floors or ():
+            if (why := _no_rate(name, monitor)) is not None:
+                yield Remark((*path, "floors", name), why)
         names = [schedule.name for schedule in section.schedules or ()]
         for i, name in enumerate(names):
             if name in names[:i]:
@@ -175,6 +195,16 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         if policy.baseline.min_size > policy.baseline.size:
             sizes = f"{policy.baseline.min_size} is above size {policy.baseline.size}"
             yield Remark((*path, "baseline", "min_size"), f"{sizes}; lower min_size or raise size")
+
+
+def _no_rate(name: str, monitor: Monitor) -> str | None:
+    """Why a signal of the file cannot have a floor: it is not defined, or it counts."""
+    own = {one.spec.name: one for one in monitor.signals}
+    if not name.startswith(PREFIX) or (name in own and own[name].value == "share"):
+        return None
+    if name in own:
+        return f"counts, and a number has no rate; remove the floor, or `value: count` of {name}"
+    return f"signals: defines no {name.removeprefix(PREFIX)}{suggestion(name, own)}"
 
 
 def _unusable_forms(monitor: Monitor) -> Iterator[Remark]:
@@ -189,6 +219,22 @@ def _unusable_forms(monitor: Monitor) -> Iterator[Remark]:
             yield Remark(("secret_forms", i, "pattern"), str(refused))
 
 
+def _second_rails(file: MonitorFile) -> Iterator[Remark]:
+    rails = [rail.name for rail in file.guardrails.rails] if file.guardrails else []
+    for i, name in enumerate(rails):
+        if name in rails[:i]:
+            yield Remark(("guardrails", "rails", i, "name"), f"a second rail {name}; names must differ")
+
+
+def _unusable_heads(monitor: Monitor) -> Iterator[Remark]:
+    """Files of heads that cannot be read, are damaged, or are another signal's."""
+    for name, path in monitor.heads.items():
+        try:
+            read_heads(path, name)
+        except HeadError as error:
+            yield Remark(("heads", name), f"{error}; name a file that `keelwatch head fit --signal {name}` wrote")
+
+
 def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     """What is accepted and yet does nothing, or will be refused when it is called."""
     yield from _of_nobody(file)
@@ -199,7 +245,7 @@ def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
             if name in CATEGORIES - MONITORED_SIGNALS:
                 yield Remark((*path, "slices", i), f"{name}: no scorer provides it in this version: not monitored")
         for signal in section.floors or ():
-            if signal not in MONITORED_SIGNALS:
+            if signal not in MONITORED_SIGNALS and not signal.startswith(PREFIX):
                 yield Remark((*path, "floors", signal), "no scorer provides it in this version: not monitored")
         if (section.schedules or section.after_change) and policy.target is None:
             yield Remark((*path, "schedules" if section.schedules else "after_change"), "needs a target to run suites")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isnan
 from typing import Any
 
 import msgspec
 
+from detectors.protocol import PART
 from schemas.base import hash16, moment
 from schemas.score import ScoreBlock, Scorer
 from services.incident.state import Notification, RouteIncidents
@@ -36,7 +38,13 @@ def additions(block: ScoreBlock, intake: Intake) -> Additions:
     for row, place in enumerate(intake.source_rows.tolist()):
         made.rows.append(_columns(block, place) | _derived(intake, row) | {"scorer": scorer})
         minute = moment(float(intake.rows.ts[row])).replace(second=0, microsecond=0)
-        _sum_up(made.sums, block, place, (minute, intake.identity[row], _labels(intake.rows.slices, row)))
+        who = (block.route, minute, intake.identity[row])
+        answered = 1.0 if "no_response" not in block.flags[place] else None
+        values = {name: column.value[place] for name, column in block.signals.items()}
+        for label in _labels(intake.rows.slices, row):
+            _sum_up(made.sums, (*who, label), answered, values)
+        for slice, said in _parts(intake.rows.signals, row).items():
+            _sum_up(made.sums, (*who, key_of(slice)), answered, said)
     return made
 
 
@@ -80,7 +88,10 @@ def _json(value: Any) -> str:
 def _columns(block: ScoreBlock, place: int) -> dict[str, Any]:
     """The block's own columns at one place."""
     signals = {
-        name: [column.value[place], column.probability[place], column.status[place]]
+        name: [
+            *(column.value[place], column.probability[place], column.status[place]),
+            *([dict(column.parts[place])] if column.parts and column.parts[place] else []),
+        ]
         for name, column in sorted(block.signals.items())
     }
     return {
@@ -120,16 +131,27 @@ def _labels(slices: Mapping[str, tuple[str | None, ...]], row: int) -> list[str]
     return ["", *(key_of(f"{name}={values[row]}") for name, values in slices.items() if values[row] is not None)]
 
 
-def _sum_up(sums: Sums, block: ScoreBlock, place: int, key: tuple[datetime, str, list[str]]) -> None:
-    minute, identity, labels = key
-    answered = "no_response" not in block.flags[place]
-    found = {name: column.value[place] for name, column in block.signals.items()}
+def _parts(signals: Mapping[str, Any], row: int) -> dict[str, dict[str, float]]:
+    """Slice of one tool or guardrail that the row has -> what each signal says of it."""
+    made: dict[str, dict[str, float]] = {}
+    for name, column in signals.items():
+        signal, mark, slice = name.partition(PART)
+        if mark and not isnan(column[row]):
+            made.setdefault(slice, {})[signal] = float(column[row])
+    return made
+
+
+def _sum_up(
+    sums: Sums,
+    key: tuple[str, datetime, str, str],
+    answered: float | None,
+    found: Mapping[str, bool | float | str | None],
+) -> None:
+    """Add one exchange, and what was found of it, under (route, minute, identity, slice)."""
     values = {name: value for name, value in found.items() if not isinstance(value, str)}
-    for label in labels:
-        for signal, value in [(EXCHANGES, 1.0 if answered else None), *values.items()]:
-            of = (block.route, minute, identity, label, signal)
-            n, scored, total = sums.get(of, (0, 0, 0.0))
-            sums[of] = (n + 1, scored + (value is not None), total + float(value or 0.0))
+    for signal, value in [(EXCHANGES, answered), *values.items()]:
+        n, scored, total = sums.get((*key, signal), (0, 0, 0.0))
+        sums[*key, signal] = (n + 1, scored + (value is not None), total + float(value or 0.0))
 
 
 def standing(derived: RouteIncidents) -> frozenset[str]:

@@ -86,7 +86,6 @@ class _Batch:
     saved: dict[str, _Saved] = field(default_factory=dict)
     identities: dict[str, set[str]] = field(default_factory=dict)
     clocks: set[str] = field(default_factory=set)
-    arrived: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     folded: dict[str, _Folded] = field(default_factory=dict)
 
@@ -168,8 +167,6 @@ class Recorder:
         scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
         scores.add(connection, [row for part in parts for row in part.rows if not _is_erased(row, erased)])
         rollups.add(connection, rollup_rows(part.sums for part in parts))
-        if batch.arrived:
-            routes.note_arrival(connection, batch.arrived, self._clock())
 
     def _load(self, connection: Connection, route: str) -> _Saved:
         if route in self._known:
@@ -186,8 +183,6 @@ class Recorder:
             return
         version = step_states.save(connection, STEP, state.route, before.version, blob)
         batch.saved[state.route] = _Saved(version, blob, state)
-        if state.count > before.state.count:
-            batch.arrived.add(state.route)
         if state.clock is not None and state.clock != before.state.clock:
             routes.set_clock(connection, state.route, moment(state.clock))
             batch.clocks.add(state.route)

@@ -58,7 +58,8 @@ class ScoredRow:
 def free_characters(one: ScoredRow | Exchange) -> int:
     """Characters of what publishers may write at any length and a block carries as it is."""
     texts = (one.id, one.conversation, one.user, *one.tags, *one.tags.values(), *vars(one.model).values())
-    return sum(len(text) for text in texts if text)
+    parts = [name for said in one.signals.values() for name in said.parts] if isinstance(one, ScoredRow) else []
+    return sum(len(text) for text in (*texts, *parts) if text)
 
 
 def blocks_of(rows: Iterable[ScoredRow]) -> Iterator[ScoreBlock]:
@@ -158,9 +159,11 @@ def _signal(rows: Sequence[ScoredRow], name: str) -> SignalColumn:
         value=tuple(one.value for one in said),
         probability=tuple(one.probability for one in said),
         status=tuple(one.status for one in said),
+        parts=tuple(one.parts for one in said) if any(one.parts for one in said) else (),
     )
 
 
 def _measurement(column: SignalColumn, i: int, flags: Sequence[Flag]) -> Measurement:
     reason = NO_RESPONSE if column.value[i] is None and NO_RESPONSE in flags else None
-    return Measurement(column.value[i], column.probability[i], reason=reason)
+    parts = column.parts[i] if column.parts else {}
+    return Measurement(column.value[i], column.probability[i], reason=reason, parts=parts)

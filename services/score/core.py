@@ -20,16 +20,18 @@ from schemas.exchange import Exchange
 from schemas.identity import Model
 from schemas.position import Position
 from schemas.sample import Sample
-from schemas.score import LONGEST_CATEGORY, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
+from schemas.score import LONGEST_CATEGORY, LONGEST_PART, MOST_PARTS, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
+from services.score.judging import NO_JUDGE, Judge, Judged
+from services.score.rails.plan import Pair, RailReply, with_outcomes
 from services.score.redaction import Redactor, redact, spans_of
 from services.score.scored_text import answered, model_of, not_monitored, scored_text
 from services.score.style import STYLE_VERSION, style_features
-from services.score.windows import NO_TEXTS, ExchangeVectors, texts_of
+from services.score.windows import MULTILINGUAL_CHARACTERS, NO_TEXTS, ExchangeVectors, texts_of
 from services.signals import SIGNALS
-from services.signals.protocol import Measurement, ScoredText, Signal, Span
+from services.signals.protocol import LONGEST_NAME, Measurement, ScoredText, Signal, Span, Windows
 
 _BITS: Final = 64
 
@@ -82,7 +84,7 @@ def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool, redac
 
 
 def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:
-    """(30,) style features of a response.
+    """(30,) style features of an answer without its reasoning.
 
     Raises:
         SignalError: if they cannot be made, or are too large for float16.
@@ -102,8 +104,10 @@ def _checked_measurement(signal: Signal, text: ScoredText) -> Measurement:
     for name, value in numbers.items():
         if value is not None and not (isinstance(value, (bool, int, float)) and math.isfinite(value)):
             raise SignalError(f"signal {signal.spec.name}: {name} is neither Boolean nor a finite number")
-    if measurement.value is None and measurement.probability is not None:
-        raise SignalError(f"signal {signal.spec.name}: a probability without a value")
+    if measurement.value is None and (measurement.probability is not None or measurement.parts):
+        raise SignalError(f"signal {signal.spec.name}: a probability or parts without a value")
+    if len(measurement.parts) > MOST_PARTS or any(not 0 < len(name) <= LONGEST_NAME for name in measurement.parts):
+        raise SignalError(f"signal {signal.spec.name}: at most {MOST_PARTS} parts, of 1 to {LONGEST_NAME} characters")
     return measurement
 
 
@@ -136,6 +140,18 @@ class TextPolicy(Protocol):
     @property
     def embed_share(self) -> float:
         """Share of exchanges that are embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskRails:
+    """How rails are asked: `ask` gives a reply for each pair, `share` is that of the exchanges they are run over."""
+
+    ask: Callable[[Sequence[Pair]], Sequence[RailReply]]
+    share: float = 1.0
+
+    def looks_at(self, id: str) -> bool:
+        """Whether the exchange is among those."""
+        return is_drawn(id, self.share, "rails")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +196,9 @@ class ExchangeScorer:
         sample_share: share of exchanges whose redacted text is kept whatever the signals say.
         tick: says that something was done: an exchange measured, a piece embedded.
         redactor: masks names by the same signals.
+        multilingual: embeds the beginnings of answers for the heads of other languages; None without that tier.
+        rails: what guardrails that are run beside those of the events say of pairs of texts.
+        judge: whom signals need that cannot measure by themselves.
     """
 
     embedder: Embedder
@@ -188,6 +207,9 @@ class ExchangeScorer:
     style: StyleFunction = style_features
     sample_share: float = SAMPLE_SHARE
     tick: Callable[[], object] = lambda: None
+    rails: AskRails | None = None
+    multilingual: Embedder | None = None
+    judge: Judge = NO_JUDGE
     redactor: Redactor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -206,9 +228,10 @@ class ExchangeScorer:
         An exchange on which a signal raises becomes a dead letter that names the signal; its neighbours are scored.
         """
         dead: list[DeadLetter] = []
-        read = self._each(batch, self._read, lambda received: received, dead)
+        read = self._guarded(self._each(batch, self._read, lambda received: received, dead))
+        judged = self.judge.begin([one.text if one.answered else None for one in read])
         vectors = self._vectors(read)
-        pairs = list(zip(read, vectors, strict=True))
+        pairs = list(zip(_with(read, judged()), vectors, strict=True))
         seen = self._each(pairs, self._examine, lambda pair: pair[0].received, dead)
         version = self.version
         rows = [_row(one, version, self.redactor) for one in seen]
@@ -233,7 +256,7 @@ class ExchangeScorer:
         """Score a few words, so that the first batch need not wait for what is compiled when it is first used."""
         who, ts = Model(requested="warm"), datetime(2000, 1, 1, tzinfo=UTC)
         texts = [" ".join(["word"] * length) for length in _WARM]
-        self.score(
+        replace(self, judge=NO_JUDGE).score(
             [
                 Received(
                     Exchange(id=str(i), ts=ts, route="warm", model=who, prompt=text, response=text),
@@ -251,12 +274,24 @@ class ExchangeScorer:
         embedded = is_drawn(exchange.id or "", policy.embed_share, "embed")
         return _ReadExchange(received, text, answered(text.answer), embedded, policy.keep_text)
 
+    def _guarded(self, read: Sequence[_ReadExchange]) -> Sequence[_ReadExchange]:
+        """With the outcomes of the rails that are run here, of those exchanges that they are run over."""
+        if self.rails is None:
+            return read
+        chosen = [i for i, one in enumerate(read) if one.answered and self.rails.looks_at(one.text.exchange.id or "")]
+        replies = self.rails.ask([Pair(read[i].text.prompt, read[i].text.response) for i in chosen])
+        guarded = list(read)
+        for i, reply in zip(chosen, replies, strict=True):
+            exchange = with_outcomes(read[i].text.exchange, reply.outcomes)
+            guarded[i] = replace(read[i], text=replace(read[i].text, exchange=exchange))
+        return guarded
+
     def _examine(self, pair: tuple[_ReadExchange, ExchangeVectors]) -> _ExaminedExchange:
         read, vectors = pair
-        text = replace(read.text, windows=vectors.windows) if read.embedded else read.text
+        text = replace(read.text, windows=self._windows(read, vectors)) if read.embedded else read.text
         measured = measure(self.signals, text, read.answered, self.redactor)
-        styled = read.embedded and read.answered
-        style = style_of(self.style, text.response) if styled else np.zeros(STYLE_WIDTH, np.float16)
+        spoken = text.spoken if read.embedded and read.answered else None
+        style = np.zeros(STYLE_WIDTH, np.float16) if spoken is None else style_of(self.style, spoken)
         kept = self._kept(read.received.exchange.id or "", read.keep_text, measured)
         return _ExaminedExchange(read, vectors, measured, style, kept)
 
@@ -269,6 +304,12 @@ class ExchangeScorer:
             return "sampled"
         return "all" if keep_text == "all" else None
 
+    def _windows(self, read: _ReadExchange, vectors: ExchangeVectors) -> Windows:
+        spoken = (read.text.spoken or "")[:MULTILINGUAL_CHARACTERS] if read.answered else ""
+        if self.multilingual is None or not spoken:
+            return vectors.windows
+        return vectors.windows._replace(multilingual=self.multilingual.embed([spoken])[0])
+
     def _vectors(self, read: Sequence[_ReadExchange]) -> list[ExchangeVectors]:
         """The vectors of every exchange; each text is embedded once."""
         wanted = [texts_of(one.text, one.answered) if one.embedded else NO_TEXTS for one in read]
@@ -279,6 +320,14 @@ class ExchangeScorer:
             known.update(zip(some, self.embedder.embed(some), strict=True))
             self.tick()
         return [ExchangeVectors(*(None if text is None else known[text] for text in one)) for one in wanted]
+
+
+def _with(read: Sequence[_ReadExchange], judged: Sequence[Judged]) -> list[_ReadExchange]:
+    """The exchanges with what judges said of them."""
+    return [
+        replace(one, text=replace(one.text, judged=said)) if said else one
+        for one, said in zip(read, judged, strict=True)
+    ]
 
 
 def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> ScoredRow:
@@ -299,9 +348,20 @@ def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> Score
         prompt=_or_zero(seen.vectors.prompt),
         response=_or_zero(seen.vectors.response),
         style=seen.style,
-        signals=seen.measured.signals,
+        signals={name: _named_parts(redactor, one) for name, one in seen.measured.signals.items()},
         scorer=version,
     )
+
+
+def _named_parts(redactor: Redactor, measured: Measurement) -> Measurement:
+    """With the names of its parts masked as those of tags are: a model may call a tool whatever it likes."""
+    if not measured.parts:
+        return measured
+    named: dict[str, bool] = {}
+    for name, value in measured.parts.items():
+        masked = redactor.name(name)[:LONGEST_PART]
+        named[masked] = named.get(masked, False) or value
+    return replace(measured, parts=named)
 
 
 def _or_zero(vector: NDArray[np.float16] | None) -> NDArray[np.float16]:
@@ -323,7 +383,8 @@ def _flags(seen: _ExaminedExchange) -> tuple[Flag, ...]:
     flags = list(seen.read.received.flags)
     if seen.read.text.cut and "truncated" not in flags:
         flags.append("truncated")
-    unanswered = () if seen.read.answered else (NO_RESPONSE,)
+    spoken = seen.read.answered and seen.read.text.spoken is not None
+    unanswered = () if spoken else (NO_RESPONSE,)
     return (*flags, *unanswered, *not_monitored(seen.read.received.exchange))
 
 

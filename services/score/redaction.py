@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, Literal
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
@@ -75,14 +77,42 @@ class Redactor:
         """
         if len(name) <= _PLAIN:
             return name
-        text = ScoredText(_EMPTY, Answer(content=name), "", name, "", "")
-        spans = [span for signal in self._finders for span in signal.measure(text).spans]
         parts, end = [], 0
-        for start, stop, label in _merged(name, [span for span in spans if span.where == "response"]):
+        for start, stop, label in _merged(name, spans_of(self._found(name))):
             digest = hashlib.sha256(name[start:stop].encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
             parts += [name[end:start], f"<{label}:{digest}>"]
             end = stop
         return "".join([*parts, name[end:]])
+
+    def masked(self, text: str) -> str | None:
+        """Any text of an exchange as it may leave the process; None where a signal that masks did not look."""
+        found = self._found(text)
+        return redact(text, spans_of(found), "response") if self.looked(found) else None
+
+    def excerpt(self, text: str, start: int, end: int, around: int) -> tuple[str, str, str] | None:
+        """What stands before, at and after a place of a text, masked; None where it is not known what to mask.
+
+        What is to be masked is looked for in the whole text, so that a part of it does not stay.
+        """
+        found = self._found(text)
+        if not self.looked(found):
+            return None
+        spans = _merged(text, spans_of(found))
+        edges = (max(start - around, 0), start, end, min(end + around, len(text)))
+        before, match, after = (
+            redact(text[low:high], [_within(span, low, high) for span in spans], "response")
+            for low, high in pairwise(edges)
+        )
+        return before, match, after
+
+    def _found(self, text: str) -> dict[str, Measurement]:
+        """What the finders say of a text of which nobody knows where it came from; all of it is looked at."""
+        scored = ScoredText(_EMPTY, Answer(content=text), "", text, "", "")
+        found = {signal.spec.name: signal.measure(scored) for signal in self._finders}
+        return {
+            name: replace(one, spans=tuple(span for span in one.spans if span.where == "response"))
+            for name, one in found.items()
+        }
 
     def _endpoint(self, endpoint: str) -> str:
         """An endpoint without user, password and the values of keys in its query; rotating one changes nothing.
@@ -110,6 +140,12 @@ class Redactor:
             return model
         clean = self.endpoint(model.endpoint)
         return model if clean == model.endpoint else model.model_copy(update={"endpoint": clean})
+
+
+def _within(span: tuple[int, int, str], low: int, high: int) -> Span:
+    """The part of a span that lies between two places, counted from the first."""
+    start, end, label = span
+    return Span("response", min(max(start, low), high) - low, min(max(end, low), high) - low, label)
 
 
 def _is_credential(name: str) -> bool:

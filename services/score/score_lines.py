@@ -16,7 +16,7 @@ from schemas.base import Hash16, NonNegative, Part, Timestamp, iso
 from schemas.exchange import Route
 from schemas.identity import Model, identity_of
 from schemas.position import Position
-from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Category, Flag, ScoreBlock, Scorer, Status
+from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Category, Flag, Parts, ScoreBlock, Scorer, Status
 from services.score.blocks import ScoredRow, rows_of
 from services.signals.protocol import Measurement
 from services.specs import signal_of
@@ -41,13 +41,14 @@ _VECTORS: Final = {"prompt_vec": VECTOR_WIDTH, "response_vec": VECTOR_WIDTH, "st
 
 
 class LineSignal(Part):
-    """One signal of one exchange; `reason` says why it is unscored, where that is known."""
+    """One signal of one exchange; `reason` says why it is unscored, where that is known; `parts` as in blocks."""
 
     value: bool | float | Category | None
     probability: float | None = None
     status: Status
     reason: str | None = None
     version: str
+    parts: Parts = Field(default_factory=dict)
 
 
 class ScoreLine(Part):
@@ -112,13 +113,14 @@ def _numbers(row: ScoredRow) -> dict[str, Any]:
 
 
 def _signal(measured: Measurement, version: str) -> dict[str, Any]:
-    return {
+    told = {
         "value": measured.value,
         "probability": measured.probability,
         "status": measured.status,
         "reason": measured.reason,
         "version": version,
     }
+    return {**told, "parts": dict(measured.parts)} if measured.parts else told
 
 
 def _vectors(row: ScoredRow) -> dict[str, Any]:
@@ -175,7 +177,7 @@ def _measurement(name: str, measured: LineSignal, scorer: Scorer) -> Measurement
         raise ValueError(
             f"signals.{name}.value: a text is the value of a category alone; true, false, a number or null"
         )
-    measurement = Measurement(measured.value, measured.probability, reason=measured.reason)
+    measurement = Measurement(measured.value, measured.probability, reason=measured.reason, parts=measured.parts)
     if measurement.status != measured.status:
         raise ValueError(f"signals.{name}.status: a value is scored, null is unscored")
     if scorer.signals.get(name, _NO_VERSION) != measured.version:

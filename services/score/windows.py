@@ -12,6 +12,8 @@ from services.signals.protocol import ScoredText, Windows
 FIRST_WINDOW: Final = 640
 """Characters of ordinary text that an embedder's 128 tokens hold: a longer answer has a closing window of its own."""
 CLOSING: Final = 480
+MULTILINGUAL_CHARACTERS: Final = 240
+"""Of an answer's beginning that the multilingual tier reads: it says what the answer does, and more dilutes it."""
 _LONGEST_WORD: Final = 40
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
+from services.signals._hyperscan import CompiledPatterns
 
-def _collect(pattern: int, _start: int, _end: int, _flags: int, found: list[int]) -> None:
-    found.append(pattern)
+_FLAGS: Final = ("HS_FLAG_CASELESS", "HS_FLAG_SINGLEMATCH", "HS_FLAG_DOTALL")
 
 
 class PatternSet:
@@ -23,37 +22,39 @@ class PatternSet:
     """
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
-        self._patterns = dict(patterns)
-        self._names = tuple(self._patterns)
-        self._lock = threading.Lock()
-        self._database: Any = None
-        self._local = threading.local()
+        self._names = tuple(patterns)
+        self._compiled = CompiledPatterns(tuple(patterns.values()), _FLAGS)
 
     def found(self, text: str) -> frozenset[str]:
         """Names of the patterns that occur in `text`; lone surrogates are read as question marks."""
         hits: list[int] = []
-        data = text.encode("utf-8", "replace")
-        scratch = self._scratch()
-        self._database.scan(data, match_event_handler=_collect, context=hits, scratch=scratch)
+
+        def hit(pattern: int, _start: int, _end: int) -> None:
+            hits.append(pattern)
+
+        self._compiled.scan(text.encode("utf-8", "replace"), hit)
         return frozenset(self._names[hit] for hit in hits)
 
-    def _scratch(self) -> Any:
-        scratch = getattr(self._local, "scratch", None)
-        if scratch is None:
-            import hyperscan  # noqa: PLC0415
 
-            with self._lock:
-                if self._database is None:
-                    self._database = self._compile()
-                scratch = self._local.scratch = hyperscan.Scratch(self._database)
-        return scratch
+class PatternPlaces:
+    """Patterns as in `PatternSet`, of which every place is reported.
 
-    def _compile(self) -> Any:
-        import hyperscan  # noqa: PLC0415 -- whoever only asks for a signal's spec needs no matcher
+    Args:
+        patterns: name of the pattern to its source.
+    """
 
-        flags = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL
-        database = hyperscan.Database()
-        sources = [source.encode() for source in self._patterns.values()]
-        count = len(sources)
-        database.compile(expressions=sources, ids=list(range(count)), elements=count, flags=[flags] * count)
-        return database
+    def __init__(self, patterns: Mapping[str, str]) -> None:
+        self._names = tuple(patterns)
+        flags = ("HS_FLAG_CASELESS", "HS_FLAG_DOTALL", "HS_FLAG_SOM_LEFTMOST")
+        self._compiled = CompiledPatterns(tuple(patterns.values()), flags)
+
+    def places(self, data: bytes, most: int) -> list[tuple[str, int, int]]:
+        """(name, start, end) of the first `most` hits; where a pattern may end at several places, one for each."""
+        hits: list[tuple[str, int, int]] = []
+
+        def hit(pattern: int, start: int, end: int) -> bool | None:
+            hits.append((self._names[pattern], start, end))
+            return True if len(hits) >= most else None
+
+        self._compiled.scan(data, hit)
+        return hits

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+
+from services.signals._hyperscan import CompiledPatterns
 
 MAX_PATTERN: Final = 500
 _REMEDIES: Final = (
@@ -44,10 +45,7 @@ class OwnPatterns:
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self._names = tuple(patterns)
-        self._sources = [source.encode() for source in patterns.values()]
-        self._lock = threading.Lock()
-        self._database: Any = None
-        self._local = threading.local()
+        self._compiled = _compiled(tuple(patterns.values()))
 
     def find(self, text: str) -> Iterator[Found]:
         """What the patterns fit in `text`, pattern by pattern, from left to right."""
@@ -56,28 +54,16 @@ class OwnPatterns:
         raw = text.encode("ascii", "replace")  # one byte a character, so that offsets are those of the text
         ends: dict[tuple[int, int], int] = {}
 
-        def collect(pattern: int, start: int, end: int, _flags: int, _context: object) -> None:
+        def collect(pattern: int, start: int, end: int) -> None:
             if not _inside_word(raw, start) and not _inside_word(raw, end):
                 ends[pattern, start] = max(end, ends.get((pattern, start), 0))
 
-        scratch = self._scratch()
-        self._database.scan(raw, match_event_handler=collect, scratch=scratch)
+        self._compiled.scan(raw, collect)
         last = (-1, 0)
         for (pattern, start), end in sorted(ends.items()):
             if (pattern, start) >= last:
                 last = pattern, end
                 yield Found(self._names[pattern], start, end)
-
-    def _scratch(self) -> Any:
-        scratch = getattr(self._local, "scratch", None)
-        if scratch is None:
-            import hyperscan  # noqa: PLC0415
-
-            with self._lock:
-                if self._database is None:
-                    self._database = _compiled(self._sources)
-                scratch = self._local.scratch = hyperscan.Scratch(self._database)
-        return scratch
 
 
 def _inside_word(raw: bytes, at: int) -> bool:
@@ -89,14 +75,8 @@ def _is_word(byte: int) -> bool:
     return byte == 0x5F or 0x30 <= byte <= 0x39 or 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A
 
 
-def _compiled(sources: list[bytes]) -> Any:
-    import hyperscan  # noqa: PLC0415 -- whoever only reads a monitor file without own patterns needs no matcher
-
-    database = hyperscan.Database()
-    flags = hyperscan.HS_FLAG_SOM_LEFTMOST | hyperscan.HS_FLAG_DOTALL
-    count = len(sources)
-    database.compile(expressions=sources, ids=list(range(count)), elements=count, flags=[flags] * count)
-    return database
+def _compiled(sources: tuple[str, ...]) -> CompiledPatterns:
+    return CompiledPatterns(sources, ("HS_FLAG_SOM_LEFTMOST", "HS_FLAG_DOTALL"))
 
 
 def check_pattern(source: str) -> None:
@@ -112,7 +92,7 @@ def check_pattern(source: str) -> None:
     if not source.isascii():
         raise PatternRefused("must be ASCII; write other characters as what surrounds them, or leave them out")
     try:
-        _compiled([source.encode()])
+        _compiled((source,)).compile()
     except hyperscan.error as fault:
         told = str(fault)
         said = next((remedy for words, remedy in _REMEDIES if words in told), None)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from schemas.exchange import Answer, Exchange
+from schemas.score import MOST_PARTS
 from schemas.spec import Spec
+from services.signals.answer_text import spoken_answer
 
 if TYPE_CHECKING:  # who asks for specs alone, as `--help` does, needs no numpy
     import numpy as np
     from numpy.typing import NDArray
 
 T = TypeVar("T")
+LONGEST_NAME: Final = 64
+UNNAMED: Final = "(unnamed)"
+"""What a tool or a guardrail without a name is called."""
 
 
 class Span(NamedTuple):
@@ -30,12 +35,16 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one signal says of one exchange. Unscored is never the same as false."""
+    """What one signal says of one exchange. Unscored is never the same as false.
+
+    `parts` is what it says of each tool or guardrail alone (`Spec.dimension`), made by `parts_of`.
+    """
 
     value: bool | float | str | None
     probability: float | None = None
     spans: tuple[Span, ...] = ()
     reason: str | None = None
+    parts: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def status(self) -> Literal["scored", "unscored"]:
@@ -43,16 +52,33 @@ class Measurement:
         return "unscored" if self.value is None else "scored"
 
 
+def parts_of(found: Iterable[tuple[str, bool]]) -> dict[str, bool]:
+    """Name -> whether it was true of any of that name; at most 16 names of 64 characters, true ones before others.
+
+    >>> parts_of([("search", False), ("shell", True), ("search", True)])
+    {'search': True, 'shell': True}
+    """
+    every: dict[str, bool] = {}
+    for name, value in found:
+        key = name.strip()[:LONGEST_NAME] or UNNAMED
+        every[key] = every.get(key, False) or value
+    if len(every) > MOST_PARTS:
+        every = dict(sorted(every.items(), key=lambda one: not one[1])[:MOST_PARTS])
+    return every
+
+
 class Windows(NamedTuple):
     """(384,) float16 embeddings of what heads read; None where there is no such text or it was not embedded.
 
     `prompt` is the last user message, `opening` and `closing` the first and the last tokens of the answer without its
-    reasoning; an answer that fits into the first window has no closing of its own.
+    reasoning; an answer that fits into the first window has no closing of its own. `multilingual` is (512,), of the
+    answer's first characters, where the deployment has the multilingual tier.
     """
 
     prompt: NDArray[np.float16] | None = None
     opening: NDArray[np.float16] | None = None
     closing: NDArray[np.float16] | None = None
+    multilingual: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +93,7 @@ class ScoredText:
         document_text: documents that were retrieved, and what tools gave back.
         cut: more was said than is here.
         windows: embeddings of parts of it.
+        judged: what judges said of it, by the name of their signal; they are asked outside of the signals.
     """
 
     exchange: Exchange
@@ -78,6 +105,7 @@ class ScoredText:
     document_text: str = ""
     cut: bool = False
     windows: Windows = field(default=Windows())
+    judged: Mapping[str, Measurement] = field(default_factory=dict)
     _known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, name: str, make: Callable[[], T]) -> T:
@@ -90,7 +118,7 @@ class ScoredText:
     @property
     def spoken(self) -> str | None:
         """The answer without its reasoning; None where it was cut inside its reasoning."""
-        return self.response
+        return self.once("spoken", lambda: spoken_answer(self.response))
 
 
 class Signal(Protocol):

@@ -10,19 +10,23 @@ from typing import Any, Final, cast
 from sqlalchemy import BigInteger, Connection, func, select
 from sqlmodel import Field
 
+from services.store import routes
 from services.store.dead_letters import DeadLetterRow
 from services.store.dialect import upsert
 from services.store.readings import StreamRow
+from services.store.routes import RouteRow
 from services.store.scores import ScoreRow
 from services.store.tables import Base, UtcDateTime, table
 
 
 class ArrivalRow(Base, table=True):
-    """The last arrival of a route and where it came from; its longest gap and the next longest, in seconds."""
+    """Where a route's last exchange came from; its longest gap and the next longest, in seconds.
+
+    When that was stands with the route itself (`RouteRow.arrived`).
+    """
 
     __tablename__ = "arrivals"
     route: str = Field(primary_key=True)
-    arrived: datetime = Field(sa_type=cast(Any, UtcDateTime))
     topic: str
     partition: int
     longest: float = 0.0
@@ -45,6 +49,7 @@ class PartitionRow(Base, table=True):
 
 
 _ARRIVALS, _PARTITIONS = table(ArrivalRow), table(PartitionRow)
+_ROUTES = table(RouteRow)
 _LETTERS, _STREAMS, _SCORES = table(DeadLetterRow), table(StreamRow), table(ScoreRow)
 SCORE: Final = "score"
 
@@ -99,7 +104,7 @@ def after(before: Arrival | None, now: datetime, place: tuple[str, int], since: 
     gap = (now - before.arrived).total_seconds()
     if since is not None and since <= before.arrived and gap > 0:
         longest, usual, _ = sorted((longest, usual, gap), reverse=True)
-    return Arrival(before.route, max(now, before.arrived), *place, longest, usual)
+    return Arrival(before.route, now, *place, longest, usual)
 
 
 def note(connection: Connection, places: dict[str, tuple[str, int]], now: datetime) -> None:
@@ -112,14 +117,18 @@ def note(connection: Connection, places: dict[str, tuple[str, int]], now: dateti
         after(known.get(route), now, place, watched.get(place)) or Arrival(route, now, *place)
         for route, place in sorted(places.items())
     ]
-    upsert(connection, _ARRIVALS, [asdict(one) for one in rows])
+    kept = _ARRIVALS.c.keys()
+    upsert(connection, _ARRIVALS, [{name: getattr(one, name) for name in kept} for one in rows])
+    routes.note_arrival(connection, places, now)
 
 
-def arrivals(connection: Connection, routes: Collection[str] | None = None) -> tuple[Arrival, ...]:
+def arrivals(connection: Connection, names: Collection[str] | None = None) -> tuple[Arrival, ...]:
     """The last arrivals, of all routes or of these."""
-    query = select(*(_ARRIVALS.c[name] for name in Arrival.__dataclass_fields__)).order_by(_ARRIVALS.c.route)
-    if routes is not None:
-        query = query.where(_ARRIVALS.c.route.in_(sorted(routes)))
+    columns = [_ROUTES.c.arrived if name == "arrived" else _ARRIVALS.c[name] for name in Arrival.__dataclass_fields__]
+    both = _ARRIVALS.join(_ROUTES, _ROUTES.c.route == _ARRIVALS.c.route)
+    query = select(*columns).select_from(both).where(_ROUTES.c.arrived.is_not(None)).order_by(_ARRIVALS.c.route)
+    if names is not None:
+        query = query.where(_ARRIVALS.c.route.in_(sorted(names)))
     return tuple(Arrival(*row) for row in connection.execute(query))
 
 

@@ -16,6 +16,7 @@ from services.store.decisions import DecisionRow
 from services.store.deliveries import FAILED, PENDING, SENT, DeliveryRow
 from services.store.evaluation_queue import EvaluationRow
 from services.store.incidents import IncidentRow
+from services.store.parks import ParkedRouteRow
 from services.store.receiver_leases import ReceiverRow
 from services.store.schedules import FireTimeRow
 from services.store.tables import table
@@ -26,6 +27,7 @@ MOST_DEAD: Final = 200
 _DELIVERIES, _RECEIVERS = table(DeliveryRow), table(ReceiverRow)
 _DECISIONS, _INCIDENTS = table(DecisionRow), table(IncidentRow)
 _EVALUATIONS, _FIRES = table(EvaluationRow), table(FireTimeRow)
+_PARKS = table(ParkedRouteRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,22 @@ class MissedFireTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class ParkedWork:
+    """A route that a step does not go on with: where it failed, since when, and how many records wait for it."""
+
+    step: str
+    route: str
+    since: datetime
+    waiting: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
-    """One consistent state. `incidents` are the unresolved ones by severity, `dead` the most frequent first."""
+    """One consistent state. `incidents` are the unresolved ones by severity, `dead` the most frequent first.
+
+    `parked` are all routes on which a step failed, by step and route.
+    """
 
     receivers: tuple[ReceiverBacklog, ...]
     decisions: DecisionBacklog
@@ -87,6 +103,7 @@ class Backlog:
     missed: tuple[MissedFireTimes, ...]
     incidents: Mapping[Severity, int]
     dead: tuple[DeadLetterCount, ...]
+    parked: tuple[ParkedWork, ...] = ()
 
 
 def read(connection: Connection, now: datetime) -> Backlog:
@@ -100,7 +117,14 @@ def read(connection: Connection, now: datetime) -> Backlog:
         missed=_missed(connection, now),
         incidents={row[0]: row[1] for row in connection.execute(unresolved.group_by(_INCIDENTS.c.severity))},
         dead=dead_letters.most_frequent(connection, MOST_DEAD),
+        parked=_parked(connection),
     )
+
+
+def _parked(connection: Connection) -> tuple[ParkedWork, ...]:
+    one = _PARKS.c
+    query = select(one.step, one.route, one.since, one.n, one.reason).order_by(one.step, one.route)
+    return tuple(ParkedWork(*row) for row in connection.execute(query))
 
 
 def _receivers(connection: Connection) -> tuple[ReceiverBacklog, ...]:

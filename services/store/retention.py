@@ -13,7 +13,17 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, not_, or_, select, tuple_
 
-from services.store import api_keys, audit_log, deliveries, evaluation_queue, readings, rollups, samples, scores
+from services.store import (
+    api_keys,
+    audit_log,
+    deliveries,
+    evaluation_queue,
+    readings,
+    rollups,
+    samples,
+    scores,
+    secret_keys,
+)
 from services.store.api_keys import ApiKeyRow, ApiSessionRow
 from services.store.arrivals import ArrivalRow, PartitionRow
 from services.store.audit_log import AuditRow
@@ -392,7 +402,14 @@ RULES: Final = (
         "what is on its way on topics when somebody is erased is kept out",
         _rows(ErasureRow, lambda at: table(ErasureRow).c.erased_at < at.now - ERASED_DAYS),
     ),
-    RetentionRule(SecretKeyRow, "as long as what it is for", NOTHING, "what it opens is gone with it"),
+    RetentionRule(
+        SecretKeyRow,
+        f"that of a day's dead letters {secret_keys.KEPT_LETTER_KEYS.days} days, or until somebody is erased; that of "
+        f"the digests of who was erased {FOR_GOOD}",
+        TIME,
+        "what it opens is gone with it",
+        _rows(SecretKeyRow, lambda at: secret_keys.old(at.now)),
+    ),
     RetentionRule(DeploymentRow, FOR_GOOD, NOTHING, "one row: whose cluster it is"),
     RetentionRule(ApiKeyRow, f"{FOR_GOOD}, revoked ones too", NOTHING, "decisions bear its name"),
     RetentionRule(

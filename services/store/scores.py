@@ -152,7 +152,18 @@ def learnable(connection: Connection, route: str, identity: str, until: int) -> 
 
 
 _SAMPLES = table(SampleRow)
-_SIGNALS = msgspec.json.Decoder(dict[str, tuple[bool | float | str | None, float | None, str]])
+
+
+class StoredSignal(msgspec.Struct, array_like=True, frozen=True):
+    """One signal of a score row; `parts`, of tools or guardrails alone, were left out where there are none."""
+
+    value: bool | float | str | None
+    probability: float | None
+    status: str
+    parts: dict[str, bool] = {}
+
+
+_SIGNALS = msgspec.json.Decoder(dict[str, StoredSignal])
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +172,7 @@ class StoredExchange:
 
     Attributes:
         event_index: its number on the route; None when its score row is beyond what is kept.
-        signals: name -> value, probability and whether it was scored; None likewise.
+        signals: name -> what was measured; None likewise.
     """
 
     id: str
@@ -170,7 +181,7 @@ class StoredExchange:
     identity: str
     event_index: int | None
     flags: tuple[str, ...]
-    signals: Mapping[str, tuple[bool | float | str | None, float | None, str]] | None
+    signals: Mapping[str, StoredSignal] | None
     sample: Sample | None
 
 

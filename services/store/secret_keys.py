@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any, cast
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, LargeBinary, delete, select
+from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, delete, select
 from sqlmodel import Field
 
 from services.store.dialect import insert_new
@@ -14,7 +14,7 @@ from services.store.tables import Base, UtcDateTime, table
 
 
 class SecretKeyRow(Base, table=True):
-    """One key. `name` tells those of one purpose apart. Today there is one: of the digests of who was erased."""
+    """One key. `name` tells those of one purpose apart: a day of ours (ISO 8601) where there is one a day."""
 
     __tablename__ = "secret_keys"
     purpose: str = Field(primary_key=True)
@@ -24,6 +24,10 @@ class SecretKeyRow(Base, table=True):
 
 
 _KEYS = table(SecretKeyRow)
+DEAD_LETTERS: Final = "dead_letters"
+"""One a day: what seals the content of that day's dead letters."""
+KEPT_LETTER_KEYS: Final = timedelta(days=8)
+"""The last letter of a day leaves its topic seven days after it; then nothing is left to be opened."""
 
 
 def ensure(connection: Connection, purpose: str, name: str, make: Callable[[], bytes], now: datetime) -> bytes:
@@ -50,6 +54,11 @@ def find(connection: Connection, purpose: str) -> dict[str, bytes]:
     return {name: key for name, key in connection.execute(query)}  # noqa: C416 -- rows are tuples of any
 
 
-def expire(connection: Connection, purpose: str, before: datetime) -> int:
-    """Delete the keys that were made before that time; how many those were."""
-    return connection.execute(delete(_KEYS).where(_KEYS.c.purpose == purpose, _KEYS.c.created < before)).rowcount
+def old(now: datetime) -> ColumnElement[bool]:
+    """Which keys nothing is left for."""
+    return and_(_KEYS.c.purpose == DEAD_LETTERS, _KEYS.c.name < (now - KEPT_LETTER_KEYS).date().isoformat())
+
+
+def forget(connection: Connection, purpose: str) -> int:
+    """Delete all keys of a purpose; how many those were."""
+    return connection.execute(delete(_KEYS).where(_KEYS.c.purpose == purpose)).rowcount

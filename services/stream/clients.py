@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from services.stream.broker import Broker, options, recognised
 REMEDY: Final = "`keelwatch doctor` says why"
 _POLL_MS: Final = 200
 _BATCH: Final = 500
+_CLOSE_SECONDS: Final = 1.0
 
 
 class Unreachable(Exception):  # noqa: N818
@@ -83,6 +84,57 @@ async def consumer(broker: Broker, group: str | None = None) -> AsyncIterator[AI
         # A client that is stopped before its tasks had a turn raises a cancellation that nobody asked for.
         await asyncio.sleep(0)
         await client.stop()
+
+
+class KeptClients:
+    """Connections for whoever asks a cluster again and again: made when first needed, and anew after a failure."""
+
+    def __init__(self, broker: Broker) -> None:
+        """Nothing is connected yet."""
+        self._broker = broker
+        self._known: Broker | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[None]:
+        """A question over them: whatever fails within the block, also by being cancelled, closes them."""
+        try:
+            yield
+        except BaseException:
+            await self.close()
+            raise
+
+    async def broker(self) -> Broker:
+        """The broker as it presented itself when it was first asked."""
+        if self._known is None:
+            self._known = await recognised(self._broker)
+        return self._known
+
+    async def admin(self) -> AIOKafkaAdminClient:
+        """For topics and groups."""
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(**options(self._broker).admin)
+            await self._admin.start()
+        return self._admin
+
+    async def consumer(self) -> AIOKafkaConsumer:
+        """For offsets; it reads nothing."""
+        if self._consumer is None:
+            self._consumer = AIOKafkaConsumer(**options(await self.broker()).consumer)
+            await self._consumer.start()
+        return self._consumer
+
+    async def close(self) -> None:
+        """Close what is open; what does not answer is not waited for."""
+        admin, self._admin = self._admin, None
+        consumer, self._consumer = self._consumer, None
+        closing = (None if consumer is None else consumer.stop, None if admin is None else admin.close)
+        for close in closing:
+            with suppress(Exception):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    if close is not None:
+                        await close()
 
 
 async def partitions(broker: Broker, names: Collection[str]) -> dict[str, list[TopicPartition]]:

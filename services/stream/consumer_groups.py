@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupCoordinatorNotAvailableError
@@ -21,8 +20,8 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from schemas.topics import TOPICS
 from services.errors import InputError
 from services.ports import PartitionSight, StepLag
-from services.stream.broker import Broker, options, recognised
-from services.stream.clients import admin, describe_partitions
+from services.stream.broker import Broker
+from services.stream.clients import KeptClients, admin, describe_partitions
 
 UP_GROUP: Final = "keelwatch.up"
 WORKER_GROUPS: Final = tuple(
@@ -31,7 +30,6 @@ WORKER_GROUPS: Final = tuple(
 _DEPLOYMENT: Final = "keelwatch-deployment:"
 _DESCRIBE_ATTEMPTS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
-_CLOSE_SECONDS: Final = 1.0
 _DEAL_SECONDS: Final = 15.0
 _STILL: Final = "the broker forgets within a minute a process that has ended"
 
@@ -134,16 +132,15 @@ class PartitionOwners:
         """
         self._deal, self._clock = deal, clock
         self._asked: dict[str, float] = {}
-        self._broker, self._groups = broker, {group: names for group, names in groups.items() if names}
-        self._known: Broker | None = None
-        self._admin: AIOKafkaAdminClient | None = None
+        self._clients, self._groups = KeptClients(broker), {group: names for group, names in groups.items() if names}
+        self.close = self._clients.close
 
     async def check(self) -> str | None:
         """Not well while a partition has no owner."""
-        try:
-            admin = await self._connected()
-            if admin is None:
+        async with self._clients.asking():
+            if (await self._clients.broker()).kind == "embedded":
                 return None
+            admin = await self._clients.admin()
             names = sorted({name for some in self._groups.values() for name in some})
             partitions = await describe_partitions(admin, names)
             for group, topics in self._groups.items():
@@ -155,28 +152,7 @@ class PartitionOwners:
                         self._asked[group] = self._clock()
                     more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
                     return f"nobody in {group} reads {unread[0].topic}[{unread[0].partition}]{more}"
-        except BaseException:
-            await self.close()
-            raise
         return None
-
-    async def close(self) -> None:
-        """Close the connection."""
-        admin, self._admin = self._admin, None
-        if admin is not None:
-            with suppress(Exception):
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await admin.close()
-
-    async def _connected(self) -> AIOKafkaAdminClient | None:
-        if self._known is None:
-            self._known = await recognised(self._broker)
-        if self._known.kind == "embedded":
-            return None
-        if self._admin is None:
-            self._admin = AIOKafkaAdminClient(**options(self._known).admin)
-            await self._admin.start()
-        return self._admin
 
 
 async def _owned(admin: AIOKafkaAdminClient, group: str) -> tuple[bool, set[TopicPartition]]:
@@ -192,10 +168,8 @@ class GroupLags:
     """Asks over connections that are kept, and made again after a failure. Processes need not run for an answer."""
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._known: Broker | None = None
-        self._admin: AIOKafkaAdminClient | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._clients = KeptClients(broker)
+        self.close = self._clients.close
 
     async def read(self) -> tuple[StepLag, ...]:
         """Every step and topic, in the order of the flow. The embedded broker does not tell how many records wait.
@@ -205,15 +179,12 @@ class GroupLags:
         """
         from services.flow import STEPS  # noqa: PLC0415 -- brings every core, and `up` asks here for members alone
 
-        try:
-            admin = await self._connected()
+        async with self._clients.asking():
+            admin = await self._clients.admin()
             members = await group_sizes(admin, (UP_GROUP, *WORKER_GROUPS))
             partitions = await describe_partitions(admin, {name for step in STEPS for name in step.reads})
             topics = {step.name: [name for name in step.reads if name in partitions] for step in STEPS}
             waiting = await self._waiting(admin, topics, partitions, together=bool(members[UP_GROUP]))
-        except BaseException:
-            await self.close()
-            raise
         return tuple(
             StepLag(step, topic, waiting.get((step, topic)), members[f"keelwatch.{step}"] + members[UP_GROUP])
             for step, names in topics.items()
@@ -228,11 +199,10 @@ class GroupLags:
         """
         from services.flow import STEPS  # noqa: PLC0415 -- as in `read`
 
-        try:
-            admin = await self._connected()
-            assert self._known is not None
-            if self._known.kind == "embedded":
-                return self._known.cluster, ()
+        async with self._clients.asking():
+            known, admin = await self._clients.broker(), await self._clients.admin()
+            if known.kind == "embedded":
+                return known.cluster, ()
             together = bool((await group_sizes(admin, (UP_GROUP,)))[UP_GROUP])
             partitions = await describe_partitions(admin, {name for step in STEPS for name in step.reads})
             places = [place for some in partitions.values() for place in some]
@@ -243,31 +213,7 @@ class GroupLags:
                 for one in (place for name in step.reads for place in partitions.get(name, ())):
                     read = max(committed.get(one, 0), begins[one])
                     found.append(PartitionSight(step.name, one.topic, one.partition, read, ends[one]))
-        except BaseException:
-            await self.close()
-            raise
-        return self._known.cluster, tuple(found)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        admin, self._admin = self._admin, None
-        consumer, self._consumer = self._consumer, None
-        with suppress(Exception):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                if consumer is not None:
-                    await consumer.stop()
-        with suppress(Exception):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                if admin is not None:
-                    await admin.close()
-
-    async def _connected(self) -> AIOKafkaAdminClient:
-        if self._known is None:
-            self._known = await recognised(self._broker)
-        if self._admin is None:
-            self._admin = AIOKafkaAdminClient(**options(self._known).admin)
-            await self._admin.start()
-        return self._admin
+        return known.cluster, tuple(found)
 
     async def _waiting(
         self,
@@ -278,8 +224,7 @@ class GroupLags:
         together: bool,
     ) -> dict[tuple[str, str], int]:
         """(step, topic) -> records that its group has not acknowledged; nothing where the broker does not tell."""
-        assert self._known is not None
-        if self._known.kind == "embedded":
+        if (await self._clients.broker()).kind == "embedded":
             return {}
         begins, ends = await self._offsets([place for some in partitions.values() for place in some])
         found = {}
@@ -294,11 +239,8 @@ class GroupLags:
         self, places: Sequence[TopicPartition]
     ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
         """Where each partition begins, and one past its last record."""
-        assert self._known is not None
-        if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(**options(self._known).consumer)
-            await self._consumer.start()
-        return await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
+        consumer = await self._clients.consumer()
+        return await consumer.beginning_offsets(places), await consumer.end_offsets(places)
 
 
 async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:

@@ -20,7 +20,7 @@ from schemas.base import iso
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.topics import dead_topics
-from services.errors import UnknownOutcome
+from services.errors import InputError, UnknownOutcome
 from services.stream.broker import Broker
 from services.stream.clients import (
     ReadUntil,
@@ -32,9 +32,11 @@ from services.stream.clients import (
     partitions,
     read_records,
 )
+from services.stream.letter_seal import opened
 from services.stream.messages import ARRIVED_HEADER, ORIGIN_HEADER
 from services.stream.producer import Producer
 from services.stream.publish import route_key
+from services.wording.dead_letters import UNOPENED, missing_content
 
 GROUP: Final = "keelwatch.dead-replay"
 """The consumer group whose place says which dead letters were sent again."""
@@ -73,14 +75,21 @@ TOO_LONG: Final = "its content was not kept whole: publish it again from where i
 FAILED_AGAIN: Final = "failed once more after an earlier run had sent it: mend it, and publish it anew"
 NO_LETTER: Final = "the record is no dead letter"
 
+Keys = Mapping[str, bytes]
+"""Day -> the private half of its key pair, from the database."""
+
 
 def topic_names(step: str | None = None) -> tuple[str, ...]:
     """The topics of dead letters, of one step or of all."""
     return tuple(topic.name for topic in dead_topics() if step in (None, topic.producer))
 
 
-async def read(broker: Broker, topics: Sequence[str], tell: Callable[[FoundDeadLetter], object]) -> None:
+async def read(
+    broker: Broker, topics: Sequence[str], tell: Callable[[FoundDeadLetter], object], keys: Keys | None = None
+) -> None:
     """Tell of every dead letter that lies on these topics now; topics that do not exist hold none.
+
+    What one of the `keys` opens has its content.
 
     Raises:
         Unreachable: if the cluster does not answer.
@@ -92,11 +101,13 @@ async def read(broker: Broker, topics: Sequence[str], tell: Callable[[FoundDeadL
             await from_start(client, places)
             async for batch in read_records(client, await _until(client, places, known)):
                 for record in batch:
-                    tell(_letter(record))
+                    tell(_letter(record, keys))
 
 
-async def newest(broker: Broker, topics: Sequence[str], most: int) -> list[DeadLetter]:
+async def newest(broker: Broker, topics: Sequence[str], most: int, keys: Keys | None = None) -> list[DeadLetter]:
     """At most so many dead letters, the last of each topic, newest first by when they were seen.
+
+    What one of the `keys` opens has its content.
 
     Raises:
         Unreachable: if the cluster does not answer.
@@ -113,13 +124,13 @@ async def newest(broker: Broker, topics: Sequence[str], most: int) -> list[DeadL
             if end > most:
                 client.seek(place, max(end - most, (await client.beginning_offsets([place]))[place]))
         async for batch in read_records(client, until):
-            letters = (_letter(record).letter for record in batch)
+            letters = (_letter(record, keys).letter for record in batch)
             ordered = sorted((*found, *(one for one in letters if one is not None)), key=_seen_at)
             found.extend(ordered)
     return sorted(found, key=_seen_at)[::-1]
 
 
-async def replay(broker: Broker, topics: Sequence[str]) -> DeadLetterReplay:
+async def replay(broker: Broker, topics: Sequence[str], keys: Keys | None = None) -> DeadLetterReplay:
     """Send again what no earlier run has sent, to the topics where it failed, with its first place as a header.
 
     What an earlier run has sent, and what failed once more, is left: sent again and again it would only pile up. The
@@ -128,6 +139,7 @@ async def replay(broker: Broker, topics: Sequence[str]) -> DeadLetterReplay:
 
     Raises:
         Unreachable: if the cluster does not answer, or does not take a record; nothing is committed of that batch.
+        InputError: if a letter is sealed and there are no `keys`; nothing is committed of that batch.
     """
     known = await connected_broker(broker)
     places = await _places(known, topics)
@@ -140,7 +152,7 @@ async def replay(broker: Broker, topics: Sequence[str]) -> DeadLetterReplay:
         async for batch in read_records(client, await _until(client, places, known)):
             old, new = _split(batch, committed)
             seen.earlier.update((one.topic, one.letter.source) for one in map(_letter, old) if one.letter is not None)
-            await _send(producer, [_letter(one) for one in new], done, seen)
+            await _send(producer, [_letter(one, keys) for one in new], done, seen, keys)
             if new:
                 await client.commit({place: offset + 1 for place, offset in _last(new).items()})
     return done
@@ -155,9 +167,15 @@ class _SeenPlaces:
 
 
 async def _send(
-    producer: Producer, letters: Sequence[FoundDeadLetter], done: DeadLetterReplay, seen: _SeenPlaces
+    producer: Producer,
+    letters: Sequence[FoundDeadLetter],
+    done: DeadLetterReplay,
+    seen: _SeenPlaces,
+    keys: Keys | None,
 ) -> None:
     sending = []
+    if keys is None and any(one.letter is not None and one.letter.sealed is not None for one in letters):
+        raise InputError(f"{letters[0].topic}: a dead letter cannot be sent again; {UNOPENED}")
     for one in letters:
         letter = one.letter
         if letter is None:
@@ -168,8 +186,10 @@ async def _send(
             done.leave(FAILED_AGAIN)
         elif place not in seen.this:
             seen.this.add(place)
-            raw = base64.b64decode(letter.raw)
-            if len(raw) < letter.length:
+            raw, missing = base64.b64decode(letter.raw), missing_content(letter, tried=keys is not None)
+            if missing is not None:
+                done.leave(missing)
+            elif len(raw) < letter.length:
                 done.leave(TOO_LONG)
             else:
                 key = route_key(raw, letter.source)
@@ -227,9 +247,9 @@ async def _committed(
     return {place: offset if offset <= ends.get(place, offset) else 0 for place, offset in found.items()}
 
 
-def _letter(record: ConsumerRecord) -> FoundDeadLetter:
+def _letter(record: ConsumerRecord, keys: Keys | None = None) -> FoundDeadLetter:
     try:
-        return FoundDeadLetter(record.topic, DeadLetter.decode(record.value or b""))
+        return FoundDeadLetter(record.topic, opened(DeadLetter.decode(record.value or b""), keys or {}))
     except ValidationError:
         return FoundDeadLetter(record.topic, None)
 

@@ -39,16 +39,18 @@ from services.offload import Offload
 from services.ports import Clock, Received
 from services.score.core import ScoredBatch
 from services.store import evaluation_queue
+from services.stream.letter_keys import in_clear
 from services.stream.messages import (
     ARRIVED_HEADER,
     ORIGIN_HEADER,
     Handled,
     OutgoingRecord,
+    Seal,
     TopicMessage,
     dead_letter,
     first_arrival,
     outgoing,
-    outgoing_dead_letter,
+    sealed_records,
 )
 from services.stream.sink import SinkHandler
 from services.stream.stateful import ALERT, DETECT, AlertStateStore, DetectStateStore, HandlerResources, Stateful
@@ -88,11 +90,14 @@ class ScoreHandler(_Stateless):
         cluster: Callable[[], Awaitable[str]],
         limit: RouteLimit | None = None,
         clock: Clock = lambda: datetime.now(UTC),
+        seal: Seal = in_clear,
     ) -> None:
         """`cluster` asks the broker for its id: it is part of every exchange's position. `clock` is our own.
 
-        `limit` says which routes may be new; without one all may.
+        `limit` says which routes may be new; without one all may. `seal` is what becomes of dead letters before they
+        are sent.
         """
+        self._seal = seal
         self._limit = limit
         self._score = score
         self._clock = clock
@@ -104,15 +109,18 @@ class ScoreHandler(_Stateless):
         """Score a batch: the exchanges of a route keep their order."""
         if not self._cluster:
             self._cluster = await self._ask()
-        return Handled(await self._cpu.run(partial(self._work, self._cluster, messages)))
+        scored, letters = await self._cpu.run(partial(self._work, self._cluster, messages))
+        return Handled([*await sealed_records(letters, self._seal), *scored])
 
     def forget(self) -> None:
         """Ask for the cluster again: an embedded broker that was restarted is another one."""
         self._cluster = ""
 
-    def _work(self, cluster: str, messages: Sequence[TopicMessage]) -> list[OutgoingRecord]:
+    def _work(
+        self, cluster: str, messages: Sequence[TopicMessage]
+    ) -> tuple[list[OutgoingRecord], list[tuple[DeadLetter, str]]]:
         received: list[Received] = []
-        made: list[OutgoingRecord] = []
+        letters: list[tuple[DeadLetter, str]] = []
         now = self._clock()
         for message in messages:
             item = _decoded(message, cluster, now)
@@ -120,14 +128,11 @@ class ScoreHandler(_Stateless):
                 item = self._admitted(item, message, now)
             if isinstance(item, Received):
                 received.append(item)
-            elif isinstance(item, DeadLetter):
-                made.append(outgoing_dead_letter(item, message.topic))
             else:
-                made.append(item)
+                letters.append((item, message.topic))
         scored = self._score(received)
-        topic = messages[0].topic
-        made += [outgoing_dead_letter(letter, topic) for letter in scored.dead]
-        return made + [outgoing(record) for record in (*scored.blocks, *scored.samples)]
+        letters += [(letter, messages[0].topic) for letter in scored.dead]
+        return [outgoing(record) for record in (*scored.blocks, *scored.samples)], letters
 
     def _admitted(self, item: Received, message: TopicMessage, now: datetime) -> Received | DeadLetter:
         """The exchange, or its dead letter if its route may not be new."""
@@ -138,7 +143,7 @@ class ScoreHandler(_Stateless):
         return DeadLetter.of(message.value, self.name, reason, item.position, min(message.ts, now), content=kept)
 
 
-def _decoded(message: TopicMessage, cluster: str, now: datetime) -> Received | DeadLetter | OutgoingRecord:
+def _decoded(message: TopicMessage, cluster: str, now: datetime) -> Received | DeadLetter:
     """The exchange of a message, or its dead letter; `now` is our own time, for topics that keep the producers'."""
     if isinstance(message.value, UnreadableBytes):
         return dead_letter(message, ScoreHandler.name, message.value.reason, cluster)

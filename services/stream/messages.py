@@ -230,16 +230,19 @@ def outgoing(record: Record) -> OutgoingRecord:
     return OutgoingRecord(topic_of(record).name, key_of(record), encode_record(record), record)
 
 
+Seal = Callable[[Sequence[DeadLetter]], Awaitable[Sequence[DeadLetter]]]
+"""Dead letters -> the same as they may lie on a topic (`letter_keys`)."""
+
+
 def outgoing_dead_letter(letter: DeadLetter, topic: str) -> OutgoingRecord:
     """A dead letter of what its step could not read of `topic`."""
     reach("before-dead-letter", letter.step)
     return OutgoingRecord(f"{topic}.{letter.step}.dead", None, encode_record(letter), letter)
 
 
-def dead_letter(message: TopicMessage, step: str, reason: str, cluster: str) -> OutgoingRecord:
+def dead_letter(message: TopicMessage, step: str, reason: str, cluster: str) -> DeadLetter:
     """The dead letter of a message that cannot be decoded."""
-    letter = DeadLetter.of(message.value, step, reason, message.position(cluster), message.ts)
-    return outgoing_dead_letter(letter, message.topic)
+    return DeadLetter.of(message.value, step, reason, message.position(cluster), message.ts)
 
 
 Unread = list[tuple[TopicMessage, str]]
@@ -259,9 +262,24 @@ def decode_items(messages: Sequence[TopicMessage]) -> tuple[list[tuple[TopicMess
     return items, unread
 
 
-async def dead_letters_of(unread: Unread, step: str, cluster: Callable[[], Awaitable[str]]) -> list[OutgoingRecord]:
+LettersToSend = Sequence[tuple[DeadLetter, str]]
+"""Dead letters, each with the topic of what it is of."""
+
+
+async def sealed_records(letters: LettersToSend, seal: Seal) -> list[OutgoingRecord]:
+    """The dead letters as they are sent: their content sealed."""
+    if not letters:
+        return []
+    made = await seal([letter for letter, _ in letters])
+    return [outgoing_dead_letter(letter, topic) for letter, (_, topic) in zip(made, letters, strict=True)]
+
+
+async def dead_letters_of(
+    unread: Unread, step: str, cluster: Callable[[], Awaitable[str]], seal: Seal
+) -> list[OutgoingRecord]:
     """The dead letters of what cannot be decoded; the broker is asked for its id only when there are any."""
     if not unread:
         return []
     name = await cluster()
-    return [dead_letter(message, step, reason, name) for message, reason in unread]
+    letters = [(dead_letter(message, step, reason, name), message.topic) for message, reason in unread]
+    return await sealed_records(letters, seal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -11,8 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from sqlalchemy import create_engine, text
@@ -26,7 +23,8 @@ from services.observability.watchdog import FaustPositions, Progress, Watchdog, 
 from services.offload import running
 from services.store import write_probes
 from services.store.engine import is_locked, parse_url
-from services.stream.broker import HOST, Broker, BrokerKind, options, recognised
+from services.stream.broker import HOST, Broker
+from services.stream.clients import KeptClients
 from services.stream.consumer_groups import PartitionOwners, groups_of
 from services.stream.faust_app import rejoin
 from services.stream.producer import SendCheck
@@ -34,7 +32,6 @@ from services.stream.producer import SendCheck
 GRACE_SECONDS: Final = 12
 """Longer than the gateway's deadline: who waits for the broker at the end still hears what became of it."""
 _CONNECT_SECONDS: Final = 4
-_CLOSE_SECONDS: Final = 1.0
 _LOCKED: Final = 8.0
 _TOLD: Final = 120
 _WAITS_FOR: Final = 5.0
@@ -45,19 +42,17 @@ class BrokerCheck:
 
     def __init__(self, broker: Broker, wanted: Collection[str]) -> None:
         self._broker, self._wanted = broker, frozenset(wanted)
-        self._admin: AIOKafkaAdminClient | None = None
+        self._clients = KeptClients(broker)
+        self.close = self._clients.close
         self._missing: Collection[str] | None = None
 
     async def check(self) -> str | None:
         """Not well while the broker does not answer."""
         try:
-            names = set(await (await self._connected()).list_topics())
+            async with self._clients.asking():
+                names = set(await (await self._clients.admin()).list_topics())
         except KafkaError as error:
-            await self.close()
             return f"{self._broker.bootstrap} does not answer: {type(error).__name__}; run `keelwatch doctor`"
-        except BaseException:
-            await self.close()
-            raise
         self._missing = self._wanted - names
         return None
 
@@ -69,20 +64,6 @@ class BrokerCheck:
             return None
         first, more = min(self._missing), len(self._missing) - 1
         return f"{first}{f' and {more} more' if more else ''} missing; run `keelwatch topics create`"
-
-    async def close(self) -> None:
-        """Close the connection."""
-        admin, self._admin = self._admin, None
-        if admin is not None:
-            with suppress(Exception):
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await admin.close()
-
-    async def _connected(self) -> AIOKafkaAdminClient:
-        if self._admin is None:
-            self._admin = AIOKafkaAdminClient(**options(self._broker).admin)
-            await self._admin.start()
-        return self._admin
 
 
 def membership_check(apps: Callable[[], Collection[Any]]) -> Check:
@@ -239,9 +220,8 @@ class EndOffsets:
     """The broker's own word on the ends of partitions; only Apache Kafka's can be trusted."""
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._kind: BrokerKind | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._clients = KeptClients(broker)
+        self.close = self._clients.close
 
     async def of(self, partitions: Collection[Any]) -> Mapping[Any, int]:
         """One past the last record of each; nothing for the embedded broker.
@@ -249,26 +229,11 @@ class EndOffsets:
         Raises:
             aiokafka.errors.KafkaError: if the broker does not tell.
         """
-        if self._kind is None:
-            self._kind = (await recognised(self._broker)).kind
-        if self._kind != "kafka":
-            return {}
-        try:
-            if self._consumer is None:
-                self._consumer = AIOKafkaConsumer(**options(self._broker).consumer)
-                await self._consumer.start()
-            ends: Mapping[Any, int] = await self._consumer.end_offsets(list(partitions))
-        except BaseException:
-            await self.close()
-            raise
+        async with self._clients.asking():
+            if (await self._clients.broker()).kind != "kafka":
+                return {}
+            ends: Mapping[Any, int] = await (await self._clients.consumer()).end_offsets(list(partitions))
         return ends
-
-    async def close(self) -> None:
-        """Close the connection."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            with suppress(Exception):
-                await consumer.stop()
 
 
 async def waiting_check(process: StreamProcess, clock: Callable[[], float] = time.monotonic) -> str | None:

@@ -117,7 +117,7 @@ class SinkHandler:
                 where = (message.topic, message.partition, message.offset)
                 LOG.error("%s: no dead letter at %s/%d/%d", self.name, *where)
         rest = [(message, reason) for message, reason in dead if message.topic not in _DEAD_LETTER_TOPICS]
-        return await dead_letters_of(rest, self.name, self._tools.cluster)
+        return await dead_letters_of(rest, self.name, self._tools.cluster, self._tools.seal)
 
     def _apply_items(self, items: Sequence[Item]) -> Unread:
         parked = self._tools.database.query(parks.standing, self.name, {_route(record) for _, record in items})

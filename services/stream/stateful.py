@@ -23,9 +23,11 @@ from services.store import baselines, parks, step_states
 from services.store.codec import pack, unpack
 from services.store.engine import Conflict, Database
 from services.store.parks import ParkBounds, ParkedRoute, ParkFault, Parking, Waiting
+from services.stream.letter_keys import in_clear
 from services.stream.messages import (
     Handled,
     OutgoingRecord,
+    Seal,
     TopicMessage,
     Unread,
     dead_letters_of,
@@ -117,7 +119,8 @@ class Threads:
 class HandlerResources:
     """What a step with a state works with. `cluster` asks the broker for its id.
 
-    `tick` says that a piece of work is done, such as a route; `bounds` is how much of a route may wait.
+    `tick` says that a piece of work is done, such as a route; `bounds` is how much of a route may wait; `seal` is what
+    becomes of dead letters before they are sent.
     """
 
     database: Database
@@ -125,6 +128,7 @@ class HandlerResources:
     cluster: Callable[[], Awaitable[str]]
     tick: Callable[[], object] = lambda: None
     bounds: ParkBounds = field(default_factory=ParkBounds)
+    seal: Seal = in_clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +228,7 @@ class Stateful(Generic[S]):
 
     async def _handled(self, turns: Mapping[str, _Turn[S]], unread: Unread) -> Handled:
         dead = [*unread, *(letter for turn in turns.values() for letter in turn.dead)]
-        letters = await dead_letters_of(dead, self.name, self._cluster)
+        letters = await dead_letters_of(dead, self.name, self._cluster, self._tools.seal)
         sent = [record for turn in turns.values() for record in turn.sent]
         after = {route: turn.kept for route, turn in turns.items()}
         return Handled([*letters, *sent], partial(self._keep, after), sum(turn.repeated for turn in turns.values()))

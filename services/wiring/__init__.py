@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from services.wiring.api_server import api_service
     from services.wiring.database import has_keys
+    from services.wiring.judging import PATIENT, judge_panel
     from services.wiring.monitor_file import load_monitor
     from services.wiring.ruler import check_ruler
     from services.wiring.signals import configured_signals
@@ -44,6 +45,7 @@ _PLACES: Final = {
     ),
     "api_server": ("api_service",),
     "database": ("has_keys",),
+    "judging": ("PATIENT", "judge_panel"),
     "monitor_file": ("load_monitor",),
     "ruler": ("check_ruler",),
     "signals": ("configured_signals",),
@@ -61,6 +63,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "API",
     "EMBEDDERS",
+    "PATIENT",
     "STEPS",
     "STREAMED",
     "WorkerProcess",
@@ -71,6 +74,7 @@ __all__ = [
     "embedder",
     "evaluation_dependencies",
     "has_keys",
+    "judge_panel",
     "load_monitor",
     "message_look",
     "notifiers",

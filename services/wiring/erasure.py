@@ -18,7 +18,7 @@ from services.detect.serialization import pack_artefacts
 from services.detect.state import DetectionPlan, DetectState, Pinned
 from services.monitor import RoutePolicy
 from services.record.recorder import derive
-from services.store import audit_log, baselines, erasure, incidents, journal, routes, scores
+from services.store import audit_log, baselines, erasure, incidents, journal, routes, scores, secret_keys
 from services.store.engine import Database
 from services.store.erasure import StoredPlace, Subject
 from services.stream.stateful import DetectStateStore, RouteState
@@ -43,9 +43,12 @@ class _Undone(Exception):  # noqa: N818
     """Gives a dry run's transaction up."""
 
 
-def erase(database: Database, policy: Policy, subject: Subject, now: datetime, *, dry: bool = False) -> ErasureReport:
+def erase(
+    database: Database, policy: Policy, subject: Subject, now: datetime, *, dry: bool = False, letters: bool = True
+) -> ErasureReport:
     """Erase a subject, all of it or, when something raises or the run is a `dry` one, nothing.
 
+    Nobody knows of whom a dead letter is: unless `letters` is false, the keys of all that lie on topics are forgotten.
     What is under way on topics is kept out of the database when it comes. A worker that holds a state from before
     loads it again.
 
@@ -55,7 +58,7 @@ def erase(database: Database, policy: Policy, subject: Subject, now: datetime, *
     made: list[ErasureReport] = []
 
     def work(connection: Connection) -> None:
-        made.append(_erase(connection, policy, subject, now))
+        made.append(_erase(connection, policy, subject, now, letters))
         if dry:
             raise _Undone
 
@@ -67,7 +70,7 @@ def erase(database: Database, policy: Policy, subject: Subject, now: datetime, *
     return made[-1]
 
 
-def _erase(connection: Connection, policy: Policy, subject: Subject, now: datetime) -> ErasureReport:
+def _erase(connection: Connection, policy: Policy, subject: Subject, now: datetime, letters: bool) -> ErasureReport:
     found = erasure.find(connection, subject)
     routes.lock(connection, found.ids)
     learned = {route: _learned(connection, policy, route, found.places) for route in sorted(found.ids)}
@@ -81,6 +84,9 @@ def _erase(connection: Connection, policy: Policy, subject: Subject, now: dateti
         derive(connection, route, journal.facts(connection, route))
         audit_log.forget_content(connection, "incidents", before)
         found.rows["incidents"] += len(before)
+    days = secret_keys.forget(connection, secret_keys.DEAD_LETTERS) if letters else 0
+    if days:
+        found.rows["secret_keys"] += days
     told = {"kind": subject.kind, "rows": dict(found.rows), "refitted": report.refitted}
     told |= {"discarded": report.discarded, "not_refitted": report.not_refitted}
     audit_log.act(connection, audit_log.ERASURES, [now.isoformat()], told)

@@ -27,12 +27,14 @@ from services.store.engine import Database
 from services.stream.broker import Broker
 from services.stream.consumer_groups import GroupLags
 from services.stream.handlers import ScoreHandler, alert_handler, detect_handler, evaluate_handler, record_handler
-from services.stream.messages import Handler
+from services.stream.letter_keys import DatabaseKeys, FollowedKeys, publish_keys
+from services.stream.messages import Handler, Seal
 from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
 from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
 from services.wiring.api_server import api_part, place_of
 from services.wiring.database import claim_for_worker, seed_first_key
+from services.wiring.judging import judge_panel
 from services.wiring.retention import following_routes, route_limit, sweeping
 from services.wiring.ruler import ruler_companion
 
@@ -107,8 +109,11 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
 
         limit = route_limit(watched, database)
 
+        keys = None if database is None else DatabaseKeys(database, threads.database)
+        seal = FollowedKeys(process.broker).seal if keys is None else keys.seal
+
         def made(cluster: AskClusterId) -> Sequence[Handler]:
-            tools = _Tools(settings, watched, limit, database, threads, cluster, process.progress.tick)
+            tools = _Tools(settings, watched, limit, database, threads, cluster, process.progress.tick, seal)
             return [_handler(name, tools) for name in streamed]
 
         companions: list[Companion] = []
@@ -122,6 +127,8 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             companions.append(audit_companion(watched, database))
             companions.append(ruler_companion(settings, watched, database))
             companions.append(_blind_watch(process, database))
+        if keys is not None and "record" in names:
+            companions.append(_key_publisher(process, keys))
         if database is not None and NOTIFY in names:
             companions.append(_sender(settings, watched, process, database))
         if database is None or API not in names:
@@ -144,17 +151,18 @@ class _Tools:
     threads: Threads
     cluster: AskClusterId
     tick: Callable[[], object]
+    seal: Seal
 
 
 def _handler(name: str, given: _Tools) -> Handler:
     watched, threads = given.watched, given.threads
     if name == "score":
-        made = scorer(given.settings, watched, given.tick)
+        made = scorer(given.settings, watched, given.tick, judge_panel(given.settings, watched))
         threads.cpu.begin(made.warm)
-        return ScoreHandler(made.score, threads.cpu, given.cluster, given.limit)
+        return ScoreHandler(made.score, threads.cpu, given.cluster, given.limit, seal=given.seal)
     database = given.database
     assert database is not None
-    tools = HandlerResources(database, threads, given.cluster, given.tick)
+    tools = HandlerResources(database, threads, given.cluster, given.tick, seal=given.seal)
     if name == "detect":
         return detect_handler(registered(), watched.policy, tools)
     if name == "evaluate":
@@ -162,6 +170,15 @@ def _handler(name: str, given: _Tools) -> Handler:
     if name == "alert":
         return alert_handler(tools)
     return record_handler(Recorder(database, watched.policy, tick=given.tick).apply, tools)
+
+
+def _key_publisher(process: WorkerProcess, keys: DatabaseKeys) -> Companion:
+    """What lets processes without a database seal dead letters."""
+
+    async def companion(_publish: Publish) -> None:
+        await publish_keys(process.broker, keys)
+
+    return companion
 
 
 def _blind_watch(process: WorkerProcess, database: Database) -> Companion:

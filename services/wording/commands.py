@@ -89,7 +89,8 @@ def listed(incident: Incident) -> str:
 
 def rates(found: Mapping[str, float]) -> str:
     """The rates of a baseline."""
-    return ", ".join(f"{nouns.signal_noun(name)} {numbers.percent(rate)}" for name, rate in found.items())
+    shown = {name: rate for name, rate in found.items() if not nouns.counts(name)}
+    return ", ".join(f"{nouns.signal_noun(name)} {numbers.percent(rate)}" for name, rate in shown.items())
 
 
 def one_in(exchanges: float) -> str:

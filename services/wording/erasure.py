@@ -19,11 +19,17 @@ _THINGS: Final[Mapping[str, str]] = {
     "run_answers": "answers of runs under way",
     "decisions_outbox": "decisions that named them",
     "outbox": "notifications that named them",
+    "secret_keys": "keys of dead letters, one a day",
 }
 _FILES: Final = "Files that commands wrote (capture, score, replay --json) and backups are yours to delete."
 _TOPICS: Final = (
     "Topics keep what was published for as long as their retention says; what still comes of it is left out."
 )
+_LETTERS: Final = (
+    "Dead letters on topics, of everybody, cannot be read or sent again any more: nobody knows of whom one is. Those "
+    "that an earlier version wrote are not sealed: they go with their topics' retention."
+)
+_KEPT_LETTERS: Final = "Dead letters stay readable until their topics' retention ends; some may be of this subject."
 _POSTGRES: Final = (
     "PostgreSQL: run VACUUM FULL on these tables, or old row versions stay in their files until they are reused."
 )
@@ -52,9 +58,10 @@ def baselines(refitted: int, discarded: int, not_refitted: int) -> Iterator[str]
         )
 
 
-def elsewhere(database: str) -> Iterator[str]:
-    """What this command does not reach."""
+def elsewhere(database: str, *, letters: bool = True) -> Iterator[str]:
+    """What this command does not reach, and what became of dead `letters` (false: they were kept)."""
     yield _TOPICS
+    yield _LETTERS if letters else _KEPT_LETTERS
     yield _FILES
     if database == "postgresql":
         yield _POSTGRES

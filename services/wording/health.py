@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from services.wording.numbers import count, plural
@@ -39,6 +39,15 @@ def behind(step: str, waiting: int) -> str:
 def lag_unknown(step: str) -> str:
     """A step of which nobody can say whether it keeps up: that is never well."""
     return f"it is not known how far {step} is behind: the broker does not tell"
+
+
+def parked(step: str, routes: Sequence[str], waiting: int) -> str:
+    """Routes that a step failed on, which nobody watches until it goes on with them, and what to do."""
+    which = routes[0] if len(routes) == 1 else f"{routes[0]} and {count(len(routes) - 1, 'more route')}"
+    return (
+        f"{step} failed on {which}, not monitored since: {count(waiting, 'record')} waiting; the log says why, "
+        f"`keelwatch route retry {routes[0]}` takes {'it' if len(routes) == 1 else 'one'} up again"
+    )
 
 
 def not_ready(check: str, why: str) -> str:

@@ -65,6 +65,15 @@ def percent(share: float | None) -> str:
     return f"{float(f'{share * 100:.2g}'):f}".rstrip("0") + "%"
 
 
+def each(mean: float) -> str:
+    """What is counted in an exchange, on average.
+
+    >>> each(2.345)
+    '2.35 in each'
+    """
+    return f"{mean:,.2f} in each"
+
+
 def interval(low: float | None, high: float | None) -> str:
     """Two shares between which a rate lies; empty where nothing is known.
 

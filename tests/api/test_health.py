@@ -20,6 +20,7 @@ from services.api.system import ProcessProbes
 from services.observability.health import HealthProbes
 from services.observability.metrics import StreamMeters
 from services.ports import StepLag
+from services.store import parks
 from services.store.deliveries import DeliveryRow
 from services.store.engine import Database
 from services.store.evaluation_queue import EvaluationRow
@@ -83,6 +84,32 @@ def test_what_the_broker_does_not_tell_and_the_metrics_of_the_process_do_is_know
     assert (told(api)["ok"], told(api)["steps"][0]["waiting"]) == (True, 7)
     assert health.WELL in text(api)
     assert "this broker does not tell" not in text(api)
+    looked(api)
+    assert 'keelwatch_consumer_lag{step="alert",topic="keelwatch.readings"} 7.0' in _exposed(api), "the same figure"
+
+
+def test_a_route_on_which_a_step_failed_is_told_until_it_goes_on(database: Database) -> None:
+    fault = parks.ParkFault("ValueError in services.detect.core, line 7", "1", 1)
+    api = looked(api_on(database, Wire(), operations=well().operations()))
+    assert (told(api)["ok"], told(api)["parked"]) == (True, [])
+    assert 'keelwatch_parked_routes{step="detect"} 0.0' in _exposed(api)
+
+    parked = [("detect", "a/x", 3), ("detect", "b/y", 2), ("record", "b/y", 1)]
+    for step, route, n in parked:
+        records = tuple(parks.ParkedRecord("t", 0, i, NOW, b"x") for i in range(n))
+        database.transact(lambda one, at=(step, route, records): parks.write(one, *at[:2], parks.Parking(fault, at[2])))
+    looked(api)
+    found = told(api)
+    assert [(one["step"], one["route"], one["waiting"]) for one in found["parked"]] == parked
+    assert found["needs"] == [health.parked("detect", ["a/x", "b/y"], 5), health.parked("record", ["b/y"], 1)]
+    assert "ValueError in services.detect.core, line 7" in text(api)
+    assert 'keelwatch_parked_routes{step="detect"} 2.0' in _exposed(api)
+    assert 'keelwatch_parked_routes{step="record"} 1.0' in _exposed(api)
+
+    only_a = known_as(Principal("a", "viewer", ("a/*",)))
+    narrow = looked(api_on(database, Wire(), operations=well().operations(), guard=only_a))
+    assert "b/y" not in asked(narrow, "GET", "/v1/health").text + text(narrow)
+    assert told(narrow)["needs"] == [health.parked("detect", ["a/x"], 3)]
 
 
 def test_what_cannot_be_told_is_not_known_and_a_step_without_workers_is_named(database: Database) -> None:
@@ -149,7 +176,7 @@ def test_the_page_answers_while_broker_and_database_are_away(database: Database)
         "the broker does not answer within 0.2 s",
         "the database does not answer: OperationalError",
     ]
-    for name in ("steps", "dead_letters", "receivers", "decisions", "evaluations"):
+    for name in ("steps", "dead_letters", "receivers", "decisions", "evaluations", "parked"):
         assert found[name] is None
     assert text(api).count("not known") >= 4
     assert "keelwatch_open_incidents{" not in _exposed(api)

@@ -13,7 +13,10 @@ import pytest
 
 from tests.support.source import PACKAGES, ROOT, imports, modules
 
-EXTRA = "sentence-transformers"
+EXTRAS = {
+    "sentence-transformers": "services/score/embed/sentence_transformer.py",
+    "multilingual": "services/score/embed/multilingual.py",
+}
 LINT = "from importlinter.cli import lint_imports_command as main; main()"
 ALLOWED = {"schemas": {"pydantic"}, "detectors": {"numpy", "scipy", "sklearn", "schemas"}}
 
@@ -42,15 +45,18 @@ def test_pure_packages_need_only_what_the_design_allows(package: str) -> None:
 
 
 def test_every_import_is_declared_and_every_dependency_is_imported() -> None:
-    """A driver that a database URL names is imported by SQLAlchemy. The extra is what its one adapter imports."""
+    """A driver that a database URL names is imported by SQLAlchemy. An extra is what its one adapter imports."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    core, extra = (_names(project["dependencies"]), _names(project["optional-dependencies"][EXTRA]))
+    core = _names(project["dependencies"])
+    extras = {name: _names(project["optional-dependencies"][name]) for name in EXTRAS}
+    extra = set().union(*extras.values())
     drivers = {name for module in modules() for name in re.findall(r"postgresql\+(\w+)", module.text)}
     used = _owners(_third_party() | drivers)
     assert sorted(used - core - extra) == [], "imported, not declared"
     assert sorted((core | extra) - used) == [], "declared, not imported"
-    adapter = [module.relative for module in modules() if _owners({n.split(".")[0] for n in imports(module)}) & extra]
-    assert adapter == ["services/score/embed/sentence_transformer.py"]
+    for name, adapter in EXTRAS.items():
+        own = [one.relative for one in modules() if _owners({n.split(".")[0] for n in imports(one)}) & extras[name]]
+        assert own == [adapter]
 
 
 def _names(requirements: list[str]) -> set[str]:

@@ -39,7 +39,7 @@ PURE_MODULES = {
     *(f"services.notify.{name}" for name in ("block_kit", "buttons", "channel", "delivery_rules", "message")),
 }
 # A lock and scratch memory of each thread, around a matcher that keeps nothing of a text.
-IMPURE = {"services.signals._pattern_set": {"threading"}}
+IMPURE = {"services.signals._hyperscan": {"threading"}}
 WORLD = {"time", "random", "secrets", "uuid", "os", "pathlib", "logging", "threading", "asyncio", "socket"} | {
     "subprocess",
     "sqlite3",

@@ -20,12 +20,14 @@ from random import Random
 from typing import Any
 
 from services.signals import SIGNALS
-from services.signals.pii_leak import PiiLeak, personal_forms, personal_values
+from services.signals.personal_values import personal_values
+from services.signals.pii_leak import PiiLeak
 from services.signals.protocol import ScoredText, Signal
 from services.signals.refusal import Refusal
+from services.signals.secret_forms import FORMS, NAMED
 from services.signals.secret_leak import SecretLeak
 from services.signals.system_prompt_leak import SystemPromptLeak
-from tests.support.keys import KEYS
+from tests.support.keys import KEYS, draw_form, draw_named
 from tests.support.pathological import FAMILIES, MEASURES, seconds
 from tests.support.said import said
 
@@ -151,6 +153,7 @@ def planted() -> Iterator[str]:
         rows = random.sample(answers, 50)
         texts = [text_of(row, answer=f"{row['response'][:300]} {draw(random)} {row['response'][300:]}") for row in rows]
         yield f"planted {kind}: {sum(bool(SecretLeak().measure(text).value) for text in texts)} of {len(texts)}"
+    yield forms_found(answers, random)
     orders = [row["prompt"] for row in rows_of("persona_prompts_benign") if len(row["prompt"].split()) >= 40]
     leaks = [
         SystemPromptLeak().measure(text_of(row, answer=row["response"][:200] + " " + order, system=order)).value
@@ -159,13 +162,36 @@ def planted() -> Iterator[str]:
     yield f"planted system prompts: {leaks.count(True)} of {len(leaks)}, unscored {leaks.count(None)}"
 
 
+def forms_found(answers: list[Row], random: Random, each: int = 20) -> str:
+    """How many keys of the table's forms, drawn and put into ordinary answers, are confirmed or at least masked."""
+    confirmed = masked = total = 0
+    wholly = set(range(len(FORMS)))
+    for at, form in enumerate(FORMS):
+        for row in random.sample(answers, each):
+            key = draw_form(form, random)
+            answer = f"{row['response'][:300]} {key} {row['response'][300:]}"
+            measured = SecretLeak().measure(text_of(row, answer=answer))
+            total += 1
+            confirmed += bool(measured.value)
+            start = len(row["response"][:300]) + 1
+            hidden = any(span.start <= start and span.end >= start + len(key) for span in measured.spans)
+            masked += hidden
+            if not hidden or (form.confirms and not measured.value):
+                wholly.discard(at)
+    named = sum(bool(SecretLeak().measure(said(draw_named(*one, random))).value) for one in NAMED.items())
+    return (
+        f"forms of keys found: {len(wholly)} of {len(FORMS)} every time, {each} keys each ({masked} of {total} masked, "
+        f"{confirmed} confirmed); keys told by their name: {named} of {len(NAMED)}"
+    )
+
+
 def personal() -> Iterator[str]:
     """Structured values of presidio_synth found, kind by kind, and values found where the labels have none."""
     found: Counter[str] = Counter()
     total: Counter[str] = Counter()
     beside = 0
     for row in rows_of("presidio_synth"):
-        marks = personal_values(row["prompt"], personal_forms(row["prompt"]))
+        marks = personal_values(row["prompt"])
         for kind, start, end in row["labels"]["spans"]:
             total[kind] += 1
             found[kind] += any(mark.start < end and start < mark.end for mark in marks)

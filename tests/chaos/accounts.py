@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections import Counter
@@ -11,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from sqlalchemy import select
 
 from detectors import DETECTORS
 from schemas.alert import Alert
 from schemas.base import plain_object
 from schemas.dead_letter import DeadLetter
+from schemas.exchange import STREAM_ROUTE
 from schemas.position import Position
 from schemas.topics import ALERTS, EXCHANGES, READINGS, SCORES
 from services.ingest.decode import decode
@@ -28,13 +29,14 @@ from services.replay.runner import ReplayDependencies, ReplayRunner
 from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.store import incidents, journal, routes
+from services.store import incidents, journal, routes, secret_keys
 from services.store.dead_letters import DeadCountRow
 from services.store.engine import Database, open_database
 from services.store.rollups import RollupRow
 from services.store.scores import ScoreRow
 from services.store.tables import table
 from services.stream.broker import Broker
+from services.stream.letter_seal import opened
 from services.stream.messages import decode_record
 from services.stream.stateful import DetectStateStore
 from tests.chaos.judge import Account, Row
@@ -58,12 +60,13 @@ def account(database: Database, broker: Broker | None) -> Account:
         counted[route] += n if (slice_, signal) == ("", "") else 0
     return Account(
         rows=scored,
-        dead=[] if broker is None else _dead(broker),
+        dead=[] if broker is None else _dead(broker, database),
         dead_counted=dead,
         counted=dict(counted),
         detected=detected,
         rollups={key: (n, scored, value) for *key_, n, scored, value in sums for key in [tuple(key_)]},
-        told={route: _told(database, route) for route in names},
+        # What is said of the stream itself goes by our own clock and the broker: a replay has neither.
+        told={route: _told(database, route) for route in names if route != STREAM_ROUTE},
     )
 
 
@@ -107,9 +110,18 @@ def redelivered(broker: Broker) -> int:
     return again
 
 
-def _dead(broker: Broker) -> list[str]:
-    letters = [DeadLetter.model_validate_json(one.value) for one in read_all(broker, EXCHANGES.dead("score"))]
-    return [poison_id(msgspec.json.decode(f'"{letter.raw}"', type=bytes)) for letter in letters]
+def _dead(broker: Broker, database: Database) -> list[str]:
+    """Who is buried: by what the letter holds or, where no key was known yet to seal it with, by where it stood."""
+    keys = database.query(secret_keys.find, secret_keys.DEAD_LETTERS)
+    places = {(one.partition, one.offset): one.value for one in read_all(broker, EXCHANGES.name)}
+    found = []
+    for one in read_all(broker, EXCHANGES.dead("score")):
+        assert b"sealed" in one.value or b"withheld" in one.value, "content in clear"
+        letter = opened(DeadLetter.decode(one.value), keys)
+        raw = places[letter.source.partition, letter.source.offset] if letter.withheld else base64.b64decode(letter.raw)
+        assert hashlib.sha256(raw).hexdigest() == letter.sha256
+        found.append(poison_id(raw))
+    return found
 
 
 def _columns(rollups: Any) -> list[Any]:

@@ -61,16 +61,23 @@ class Drained:
 
 
 def run(
-    broker: Broker, database: str, folder: Path, outages: Mapping[str, Outage], seconds: float, rate: float = RATE
+    broker: Broker,
+    database: str,
+    folder: Path,
+    outages: Mapping[str, Outage],
+    seconds: float,
+    rate: float = RATE,
+    environment: Mapping[str, str] | None = None,
 ) -> list[Drained]:
-    """Let outages of `seconds` come one after the other over a worker of all steps.
+    """Let outages of `seconds` come one after the other over a worker of all steps, with this `environment`.
 
     Raises:
         AssertionError: if one did not drain in time, or its traces are wrong.
     """
     config = configured(folder)
     found = []
-    with Fleet(folder, broker, database, config) as fleet, Steady(broker, story(SCRIPT), rate) as traffic:
+    fleet_of = Fleet(folder, broker, database, config, environment=environment or {})
+    with fleet_of as fleet, Steady(broker, story(SCRIPT), rate) as traffic:
         fleet.join("worker")
         fleet.until(lambda: fleet.shared(1), "the worker is a member of its groups")
         fleet.until(lambda: len(seen_ids(database)) >= 2 * rate, "exchanges are recorded")

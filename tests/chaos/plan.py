@@ -24,7 +24,7 @@ PLACES = {
 """Fail point, each where its step has most to lose -> after how many exchanges it is surely reached once more."""
 
 AT_RANDOM = 0.3
-"""Share of the kills that come at any moment, not at a fail point."""
+"""Share of the kills that come at any moment, not at a fail point; of many kills more: points take exchanges."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,12 @@ def plan(seed: int, exchanges: int, kills: int, suspensions: int = 0, restarts: 
     `suspensions` of workers and `restarts` of servers, these by turns, come at random moments besides.
     """
     chance = random.Random(seed)
-    random_ones = round(AT_RANDOM * kills)
+    random_ones = max(round(AT_RANDOM * kills), kills - len(PLACES))
     others = [place for place in PLACES if place not in FIRST]
     places = [*FIRST, *chance.sample(others, len(others))]
     some = islice(cycle(places), kills - random_ones)
-    points = [Point(place, chance.randint(1, max(1, exchanges // PLACES[place]))) for place in some]
+    apart = max(1, kills // 10)  # who is killed otherwise before it counts anew
+    points = [Point(place, chance.randint(1, max(1, exchanges // PLACES[place] // apart))) for place in some]
     moments = [Moment(chance.choice(list(STEPS)), chance.uniform(0.05, 0.8)) for _ in range(random_ones)]
     moments += [Moment(chance.choice(list(STEPS)), chance.uniform(0.05, 0.7), "suspended") for _ in range(suspensions)]
     moments += [Moment(name, chance.uniform(0.1, 0.7), "restarted") for name in islice(cycle(SERVERS), restarts)]

@@ -2,6 +2,9 @@
 
 `python -m tests.chaos.run --seed 1` starts an Apache Kafka, a PostgreSQL and three `keelwatch worker` processes of its
 own. Exit code 0: the promises were kept, 1: they were not, 2: it cannot be run here, 3: the run shows nothing.
+
+`--in-all N` is the long tier: seed after seed, each on new topics and a new database, until there were N kills (or
+`--minutes` are over), and the sum of it all.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -30,12 +34,14 @@ from tests.chaos.outcome import INVALID, KEPT, Outcome
 from tests.chaos.plan import STEPS, plan
 from tests.chaos.publisher import Publisher
 from tests.support import kafka, postgres
-from tests.support.streams import Worker, lag, make_topics, read_all, until
+from tests.support.streams import Worker, lag, make_topics, read_all, remove_topics, until
 
 MONITOR = "defaults: {baseline: {size: 200, min_size: 100}}\n"
 FLOW = ["score", "detect", "evaluate", "alert", "record"]
 LATE_SECONDS = 30.0
 DRAIN_SECONDS, PROBE_SECONDS = 120.0, 10.0  # what is promised
+BESIDES = ("suspended at a random moment", "restarted at a random moment")
+"""How the names of faults end that are no kills."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,8 @@ def main() -> int:
     parser.add_argument("--suspensions", type=int, default=2, help="of workers, past their session")
     parser.add_argument("--restarts", type=int, default=2, help="of broker and database, by turns")
     parser.add_argument("--rate", type=float, default=250.0, help="exchanges a second")
+    parser.add_argument("--in-all", type=int, default=0, help="kills, over as many seeds as that takes")
+    parser.add_argument("--minutes", type=float, default=24 * 60.0, help="after which no further seed is begun")
     given = parser.parse_args()
     if not 1000 <= given.exchanges <= 24_000:  # the database keeps 5,000 of a route
         parser.error("--exchanges: must be 1,000 to 24,000")
@@ -178,16 +186,42 @@ def main() -> int:
             print(kafka.ABSENT if broker is None else postgres.ABSENT, file=sys.stderr)
             return 2
         servers = {"broker": lambda: _restart(broker), "database": lambda: _restart(database)}
-        folder = Path(tempfile.mkdtemp(prefix="keelwatch-chaos-"))
         cluster = kafka.cluster_of(broker.bootstrap)
-        print(f"seed {given.seed}: {given.exchanges} exchanges of {len(ROUTES)} routes, {len(CHANGED)} of them updated")
-        given_to = {"broker": cluster.broker, "url": postgres.Server(database.url).fresh(), "folder": folder}
-        code = _told(Run(**vars(given), **given_to, servers=servers))
-    if code == KEPT:
-        shutil.rmtree(folder)
-    else:
-        print(f"logs and ledger: {folder}")
+        until = time.monotonic() + 60 * given.minutes
+        found: list[Outcome] = []
+
+        def next_run() -> int:
+            seed = given.seed + len(found)
+            folder = Path(tempfile.mkdtemp(prefix="keelwatch-chaos-"))
+            print(f"seed {seed}: {given.exchanges} exchanges of {len(ROUTES)} routes, {len(CHANGED)} of them updated")
+            faults = {name: getattr(given, name) for name in ("exchanges", "kills", "rate", "suspensions", "restarts")}
+            url = postgres.Server(database.url).fresh()
+            return _told(Run(seed, broker=cluster.broker, url=url, folder=folder, servers=servers, **faults), found)
+
+        code = next_run()
+        while code == KEPT and _kills(found) < given.in_all and time.monotonic() < until:
+            remove_topics(cluster.broker)
+            code = next_run()
+    if given.in_all:
+        print(*_sum(found), sep="\n")
     return code
+
+
+def _kills(found: Sequence[Outcome]) -> int:
+    return sum(not name.endswith(BESIDES) for one in found for name in one.fired)
+
+
+def _sum(found: Sequence[Outcome]) -> Iterator[str]:
+    """What all runs together have come to."""
+    kinds = Counter(one.kind for outcome in found for one in outcome.violations)
+    yield f"in all: {len(found)} runs, {_kills(found)} kills, {sum(len(one.fired) for one in found)} faults"
+    yield (
+        f"{sum(one.scored for one in found)} exchanges scored, {sum(one.dead for one in found)} dead letters, "
+        f"{sum(one.redelivered for one in found)} records made again"
+    )
+    yield f"lost: {kinds['lost']}, counted twice: {kinds['counted twice']}, other violations: " + str(
+        kinds.total() - kinds["lost"] - kinds["counted twice"]
+    )
 
 
 def _restart(server: kafka.Kafka | postgres.Cluster) -> None:
@@ -195,15 +229,19 @@ def _restart(server: kafka.Kafka | postgres.Cluster) -> None:
     server.start()
 
 
-def _told(run: Run) -> int:
+def _told(run: Run, found: list[Outcome]) -> int:
     """Run, and print the account; a run that did not come to its end shows nothing."""
     try:
-        found = chaos(run)
+        found.append(chaos(run))
     except AssertionError as error:
-        print(f"INVALID: {error}")
+        print(f"INVALID: {error}; logs and ledger: {run.folder}", flush=True)
         return INVALID
-    print(*found.lines(), sep="\n")
-    return found.code
+    print(*found[-1].lines(), sep="\n", flush=True)
+    if found[-1].code == KEPT:
+        shutil.rmtree(run.folder)
+    else:
+        print(f"logs and ledger: {run.folder}")
+    return found[-1].code
 
 
 if __name__ == "__main__":

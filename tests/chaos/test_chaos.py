@@ -10,7 +10,7 @@ from services.failpoints import POINTS
 from tests.chaos.judge import Violation
 from tests.chaos.ledger import CHANGED
 from tests.chaos.outcome import Outcome
-from tests.chaos.plan import STEPS, plan
+from tests.chaos.plan import PLACES, STEPS, plan
 from tests.chaos.run import Run, chaos
 from tests.support import kafka as brokers
 
@@ -45,6 +45,13 @@ def test_suspensions_and_restarts_come_besides_the_kills():
     assert set(plan(3, 20_000, 10).points) == set(made.points)
     assert [one.how for one in made.moments].count("suspended") == 2
     assert sorted(one.victim for one in made.moments if one.how == "restarted") == ["broker", "broker", "database"]
+
+
+def test_of_many_kills_no_more_are_at_fail_points_than_there_are_exchanges_for():
+    made = plan(3, 12_000, 30)
+    assert len(made.names) == 30
+    assert len(made.points) == len(PLACES)
+    assert {one.victim for one in made.moments} == set(STEPS)
 
 
 def test_the_short_tier_kills_every_process():

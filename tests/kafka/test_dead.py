@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from schemas.dead_letter import KEPT_BYTES, DeadLetter
 from schemas.position import Position
 from schemas.topics import Topic
+from services.store.engine import open_database
 from services.stream import dead_letters
+from services.stream.letter_keys import ensure
+from services.stream.letter_seal import sealed
 from services.stream.producer import Producer
 from services.stream.topics import create
+from services.wording import dead_letters as words
 from tests.support.kafka import Cluster
 
 SEEN = datetime(2026, 11, 24, 18, 0, 0, 250_000, tzinfo=UTC)
@@ -135,3 +140,35 @@ def test_what_fails_again_is_left_and_said(keelwatch, cluster: Cluster) -> None:
     said = f"0 dead letters sent again\n2 left: {dead_letters.FAILED_AGAIN}\n"
     assert keelwatch(*again)[:2] == (0, said)
     assert keelwatch(*again)[:2] == (0, "0 dead letters sent again\n")
+
+
+def test_sealed_letters_are_read_and_sent_again_with_the_database_alone(
+    keelwatch, cluster: Cluster, tmp_path: Path
+) -> None:
+    topic, graves = topics(cluster)
+    url, day = f"sqlite:///{tmp_path / 'keys.db'}", datetime.now(UTC).date()
+    with closing(open_database(url)) as database:
+        key = ensure(database, [day], SEEN)[day]
+    bury(cluster, graves, [sealed(letter(topic, i), key).encode() for i in range(4)])
+    bury(cluster, graves, [letter(topic, 4).encode(), sealed(letter(topic, 5), None).encode()])
+    where = ("--bootstrap", cluster.bootstrap, "--topic", graves)
+
+    code, said, _ = keelwatch("dead", "list", *where, "--show-content", "--json", "-")
+    found = json.loads(said)
+    assert (code, [row["content"] for row in found]) == (0, [None] * 4 + [exchange(4).decode(), None])
+    assert [row.get("no_content") for row in found] == [words.UNOPENED] * 4 + [None, words.NO_KEY]
+    code, said, _ = keelwatch("dead", "list", *where, "--show-content", "--database", url, "--json", "-")
+    assert [row["content"] for row in json.loads(said)] == [exchange(i).decode() for i in range(5)] + [None]
+
+    code, said, error = keelwatch("dead", "replay", *where)
+    assert (code, said, words.UNOPENED in error) == (2, "", True)
+    named = (*where, "--database", url)
+    assert keelwatch("dead", "replay", *named)[:2] == (0, f"5 dead letters sent again\n1 left: {words.NO_KEY}\n")
+    found = captured(keelwatch, cluster, topic, tmp_path)
+    assert sorted(one["id"] for one in found) == sorted(f"k:old/{topic}/{i % 3}/{i}" for i in range(5))
+
+    bury(cluster, graves, [sealed(letter(topic, 6), key).encode()])
+    assert keelwatch("erase", "--user", "somebody", "--database", url)[0] == 0
+    assert keelwatch("dead", "replay", *named)[:2] == (0, f"0 dead letters sent again\n1 left: {words.FORGOTTEN}\n")
+    code, said, _ = keelwatch("dead", "list", *where, "--show-content", "--database", url, "--json", "-")
+    assert [row["content"] for row in json.loads(said)] == [None] * 4 + [exchange(4).decode(), None, None]

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,13 @@ def test_a_second_database_on_one_cluster_is_refused_and_the_first_is_not(broker
         until(lambda: committed(broker), "it has committed where it starts")
         assert first.stop() == 0
     port = str(unused_ports(1)[0])
-    refused(broker, tmp_path / "second", "worker", "--only", "alert")
-    refused(broker, tmp_path / "second", "api", "--port", port)
-    refused(broker, tmp_path / "third", "up", "--port", port)
+    others = [
+        ("second", "worker", "--only", "alert"),
+        ("third", "api", "--port", port),
+        ("fourth", "up", "--port", str(unused_ports(1)[0])),
+    ]
+    with ThreadPoolExecutor(len(others)) as pool:
+        list(pool.map(lambda one: refused(broker, tmp_path / one[0], *one[1:]), others))
     with running(worker(broker, tmp_path / "first")) as again:
         until(lambda: again.log.read_bytes().count(b"running") == 2, "the first one runs again")
         publish(broker, f"{EXCHANGES.name}.score.dead", [(b"", b"no letter")])

@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ class Outcome:
     codecs: dict[str, int]
     restarts: list[str]
     xerial: bool
+    url: str
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +98,8 @@ def outcome(stage: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Outcome
     """One worker for the module: a topic whose time is the producers', all records on it, settled."""
     folder, broker = tmp_path_factory.mktemp("hostile"), stage.broker
     asyncio.run(_make_topics(broker))
-    for codec in CODECS:
-        console_producer(stage.server, codec)
+    with ThreadPoolExecutor(len(CODECS)) as pool:
+        list(pool.map(lambda codec: console_producer(stage.server, codec), CODECS))
     asyncio.run(send_forged(broker, EXCHANGES.name, 1, neighbours()))
     for codec in range(1, len(CODECS)):
         asyncio.run(send_forged(broker, EXCHANGES.name, 1, [BOMB], codec))
@@ -112,7 +114,7 @@ def outcome(stage: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Outcome
         fleet.until(lambda: len(seen_ids(url)) >= 5 * ROWS + len(HARMLESS), "they are recorded", 30)
         restarts = list(fleet.restarts)
         fleet.leave("worker")
-    return Outcome(broker, seen_ids(url), codecs, restarts, snappy == [True, True])
+    return Outcome(broker, seen_ids(url), codecs, restarts, snappy == [True, True], url)
 
 
 async def _make_topics(broker: Broker) -> None:
@@ -176,7 +178,8 @@ def test_hostile_records_are_dead_letters_and_their_neighbours_scored(
     others = {name for name in outcome.seen if name.rsplit("-", 1)[0] not in CODECS}
     wanted = {json.loads(one.value)["id"] for one in neighbours() if one not in HOSTILE}
     assert others == wanted
-    code, said, _ = keelwatch("dead", "list", "--bootstrap", outcome.broker.bootstrap, "--json", "-", "--show-content")
+    where = ("--bootstrap", outcome.broker.bootstrap, "--database", outcome.url)
+    code, said, _ = keelwatch("dead", "list", *where, "--json", "-", "--show-content")
     letters = json.loads(said)
     bombs = [one for one in letters if "would unpack to more than" in one["reason"]]
     assert len(bombs) == BOMBS
@@ -196,5 +199,5 @@ def test_capture_and_replay_outlive_them(outcome: Outcome, keelwatch, tmp_path: 
     lines = (tmp_path / "out").read_text().splitlines()
     assert len(lines) == len(CODECS) * ROWS + len(neighbours()) + BOMBS
     for sent in (len(HOSTILE) + BOMBS - 1, 0):  # the bomb of snappy is too long to be kept whole
-        code, said, _ = keelwatch("dead", "replay", *where, DEAD)
+        code, said, _ = keelwatch("dead", "replay", *where, DEAD, "--database", outcome.url)
         assert (code, said.splitlines()[0]) == (0, f"{sent} dead letters sent again")

@@ -71,7 +71,7 @@ def test_poison_has_its_end_and_what_can_be_read_by_now_comes_back_once(stage, k
 
         publish(broker, DEAD, letters(broker, late))
         fleet.until(lambda: sum(reasons(url).values()) == POISON + LATE, "the letters of the earlier version count")
-        replay = ("dead", "replay", "--bootstrap", broker.bootstrap, "--topic", DEAD)
+        replay = ("dead", "replay", "--bootstrap", broker.bootstrap, "--topic", DEAD, "--database", url)
         code, said, _ = keelwatch(*replay)
         assert (code, said) == (0, f"{POISON + LATE} dead letters sent again\n")
         fleet.until(lambda: len(seen_ids(url)) == GOOD + LATE and fleet.settled(), "they are scored")

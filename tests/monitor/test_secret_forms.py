@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.exchange import Answer, Exchange
 from schemas.identity import Model
 from services.monitor import Monitor, MonitorProblem
 from services.monitor.loader import examine
+from services.score.core import ExchangeScorer
 from services.score.redaction import Redactor, redact
 from services.signals import SIGNALS
 from services.signals.protocol import Signal
 from services.wiring import configured_signals
 from tests.support.said import said
+from tests.support.scoring import SeededEmbedder, received
 
 FILE = """\
 secret_forms:
@@ -154,7 +155,20 @@ def test_a_pattern_that_would_make_re_backtrack_is_linear() -> None:
     assert signal.measure(said("acme_" + "a" * 200_000)).value is False
 
 
-def test_a_model_and_an_exchange_without_such_a_key_stay_as_they_are() -> None:
-    redactor = Redactor(configured_signals(read(FILE)))
-    exchange = Exchange(route="r", model=Model(requested="m"), prompt="", response=Answer(content=""))
-    assert redactor.model(exchange.model) is exchange.model
+def test_a_key_of_an_own_form_never_leaves_the_scorer_in_clear() -> None:
+    monitor = read(FILE + "defaults: {keep_text: all}\n")
+    scorer = ExchangeScorer(SeededEmbedder(), monitor.policy, configured_signals(monitor))
+    item = received(
+        prompt=f"what of {BADGE}?", response=f"Use {KEY}.", user=BADGE, conversation=f"c-{BADGE}", tags={"badge": BADGE}
+    )
+    scored = scorer.score([item])
+    left = b"".join(record.encode() for record in (*scored.blocks, *scored.samples))
+    assert KEY.encode() not in left
+    assert BADGE.encode() not in left
+    assert scored.samples[0].response == "Use <acme_key>."
+    assert scorer.version.signals["secret_leak"] == leaks(monitor).version
+
+
+def test_a_model_whose_endpoint_holds_no_credential_stays_as_it_is() -> None:
+    model = Model(requested="m", endpoint="https://llm.example/v1")
+    assert Redactor(configured_signals(read(FILE))).model(model) is model

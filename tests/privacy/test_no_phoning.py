@@ -18,18 +18,26 @@ from tests.support.source import ROOT
 
 pytestmark = [pytest.mark.processes, pytest.mark.embedding, pytest.mark.skipif(not available(), reason=ABSENT)]
 CLI = [sys.executable, "-m", "services.cli"]
-EVERY_HELP = """
+IN_ONE_PROCESS = """
+import json, sys
 from typer.main import get_command
 from typer.testing import CliRunner
 from docs.reference import _commands
-from services.cli.app import app
+from services.cli.app import app, main
 
 found = [path.split()[1:] for path, _ in _commands("keelwatch", get_command(app))]
 for words in ([], *found):
     done = CliRunner().invoke(app, [*words, "--help"])
     assert done.exit_code == 0, (words, done.output)
 print(len(found), "helped")
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["keelwatch", *words]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, (words, end.code)
 """
+"""Every command's help, and then the commands that are given: what is imported once need not be imported again."""
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -59,20 +67,12 @@ def test_no_command_calls_anybody_nor_leaves_an_id_in_the_home_directory(tmp_pat
     (tmp_path / "home").mkdir()
     (tmp_path / "data").mkdir()
     file = str(_exchanges(tmp_path / "in.jsonl"))
+    measured = [
+        ["score", file, "--out", str(tmp_path / "scores.jsonl")],
+        ["replay", file, "--database", f"sqlite:///{tmp_path}/replay.db", "--json", str(tmp_path / "r")],
+    ]
     commands = [
-        {"argv": [sys.executable, "-c", EVERY_HELP]},
-        {"argv": [*CLI, "score", file, "--out", str(tmp_path / "scores.jsonl")]},
-        {
-            "argv": [
-                *CLI,
-                "replay",
-                file,
-                "--database",
-                f"sqlite:///{tmp_path}/replay.db",
-                "--json",
-                str(tmp_path / "r"),
-            ]
-        },
+        {"argv": [sys.executable, "-c", IN_ONE_PROCESS, json.dumps(measured)]},
         {"argv": [*CLI, "up", "--port", "8400"], "ready": "http://127.0.0.1:8400/readyz"},
         {"argv": [*CLI, "demo", "--exit"]},
     ]
@@ -82,6 +82,7 @@ def test_no_command_calls_anybody_nor_leaves_an_id_in_the_home_directory(tmp_pat
     assert found["codes"] == [0] * len(commands), found["said"]
     assert int(re.findall(r"(\d+) helped", found["said"][0])[0]) > 30
     assert "verdict: model" in found["said"][-1]
+    assert all((tmp_path / name).stat().st_size for name in ("scores.jsonl", "replay.db", "r"))
     assert [one.name for one in tmp_path.rglob("*") if "openvino" in one.name or "intel" in one.name] == []
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from sqlalchemy import select
 
 from detectors import DETECTORS
 from detectors.protocol import Baseline
+from schemas.base import Record
+from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
@@ -22,12 +26,14 @@ from services.detect.state import DetectionPlan
 from services.flow import RouteFlow, advance
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.record.recorder import Recorder
-from services.store import baselines, incidents, journal, samples, scores
+from services.store import baselines, incidents, journal, samples, scores, secret_keys
 from services.store.audit_check import check
 from services.store.codec import pack, unpack
 from services.store.engine import Conflict, Database, open_database
 from services.store.erasure import Subject
 from services.store.tables import all_metadata
+from services.stream.letter_keys import ensure
+from services.stream.letter_seal import opened, sealed
 from services.stream.stateful import AlertStateStore, DetectStateStore, RouteState
 from services.wiring.erasure import ErasureReport, erase
 from tests.support.blocks import ROUTE, START, Row, blocks
@@ -107,13 +113,28 @@ def sample(block: ScoreBlock, i: int) -> Sample:
     )
 
 
+def played(given: Sequence[ScoreBlock]) -> tuple[RouteFlow, list[list[Record]]]:
+    """The whole flow over the traffic: where it ends, and what each block gives to record."""
+    flow, made = RouteFlow.start(ROUTE), []
+    for block in given:
+        flow, out = advance(PLAN, flow, block)
+        kept = [sample(block, i) for i in range(len(block.id))]
+        made.append([block, *kept, *out.readings, *out.changes, *out.alerts])
+    return flow, made
+
+
+@cache
+def usual() -> tuple[RouteFlow, list[list[Record]]]:
+    """That of the traffic, which most tests begin with."""
+    return played(traffic())
+
+
 def told(database: Database, given: list[ScoreBlock] | None = None) -> RouteFlow:
     """The whole flow over the traffic, recorded, with the states of detect and alert saved as workers save them."""
-    recorder, flow = Recorder(database, policy), RouteFlow.start(ROUTE)
-    for block in traffic() if given is None else given:
-        flow, made = advance(PLAN, flow, block)
-        kept = [sample(block, i) for i in range(len(block.id))]
-        recorder.apply([block, *kept, *made.readings, *made.changes, *made.alerts])
+    recorder = Recorder(database, policy)
+    flow, made = usual() if given is None else played(given)
+    for records in made:
+        recorder.apply(records)
     with database.write() as connection:
         DetectStateStore(DETECTORS).save(connection, ROUTE, RouteState(flow.detect))
         AlertStateStore().save(connection, ROUTE, RouteState(flow.alert))
@@ -358,3 +379,26 @@ def test_stored_rows_are_learned_again_as_one_version_measured_them(database: Da
     assert np.isnan(rows.signals["refusal"]).sum() == 20
     assert not np.isnan(rows.signals["secret_leak"]).any()
     assert erased(database, user=ERIKA).refitted == [pinned.id]
+
+
+def test_dead_letters_of_all_are_unreadable_after_it_unless_they_are_to_stay(database: Database) -> None:
+    """Nobody knows of whom one is, and the topic keeps them: what opens them goes."""
+    days = [NOW.date() - timedelta(days=n) for n in range(3)]
+    keys = ensure(database, days, NOW)
+    place = Position(cluster="c", topic="t", partition=0, offset=1)
+    raw = f'{{"user": "{ERIKA}", "prompt": 5}}'.encode()
+    kept = [sealed(DeadLetter.of(raw, "score", "prompt: must be text", place), keys[day]) for day in days]
+
+    def readable() -> int:
+        private = database.query(secret_keys.find, secret_keys.DEAD_LETTERS)
+        return sum(opened(one, private).raw != "" for one in kept)
+
+    subject = Subject("user", (ERIKA,))
+    assert readable() == 3
+    assert erase(database, policy, subject, NOW, dry=True).rows["secret_keys"] == 3
+    assert "secret_keys" not in erase(database, policy, subject, NOW, letters=False).rows
+    assert readable() == 3
+    assert erased(database, user=ERIKA).rows["secret_keys"] == 3
+    assert readable() == 0
+    assert ensure(database, days, NOW) != keys, "what is sealed from now on has another key"
+    assert readable() == 0

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.score.redaction import redact
-from services.signals.secret_leak import SecretLeak, looks_made_up
+from services.signals.secret_leak import SecretLeak
+from services.signals.stand_ins import looks_made_up
 from tests.support.keys import KEYS, draw, web_token
 from tests.support.said import said
 
@@ -111,3 +112,16 @@ def test_random_keys_are_hardly_ever_taken_for_made_up(kind: str) -> None:
     random = Random(11)
     missed = sum(not SecretLeak().measure(said(KEYS[kind](random))).value for _ in range(1000))
     assert missed <= 5
+
+
+@pytest.mark.parametrize("password", ["kT93@mLq0Zx7R", "kT93%40mLq0Zx7R", "kT93-mLq0_Zx7R!"])
+@pytest.mark.parametrize(
+    "scheme", ["postgresql+asyncpg", "mongodb+srv", "rediss", "amqps", "https", "sftp", "nats", "clickhouse"]
+)
+def test_a_password_in_a_url_is_masked_whole_whatever_it_holds(password: str, scheme: str) -> None:
+    for around in ("Use {} \u2013 now", "Use {} & go", "`{}`"):
+        answer = around.format(f"{scheme}://billing:{password}@pg.keller-data.net:5432/main")
+        measured = SecretLeak().measure(said(answer))
+        assert measured.value is True
+        hidden = redact(answer, measured.spans, "response")
+        assert hidden == around.format(f"{scheme}://billing:<url_password>@pg.keller-data.net:5432/main")

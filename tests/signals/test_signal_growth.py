@@ -21,6 +21,8 @@ MOST = 0.1
 @pytest.mark.parametrize("family", FAMILIES)
 def test_four_times_the_text_takes_at_most_six_times_the_time(family: str) -> None:
     for name, measure in MEASURES.items():
+        if seconds(measure, family, LARGE, repeats=1) <= 6 * NOISE:
+            continue  # the largest takes less than any growth is read from: so do all steps to it
         size, before = SMALL, seconds(measure, family, SMALL)
         while size < LARGE:
             size *= STEP

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
+from re._parser import SubPattern, parse  # type: ignore[import-not-found]  # private, and there is no public one
+from typing import Any
+
+from services.signals.secret_forms import KeyForm
+from services.signals.stand_ins import looks_made_up
 
 WORD = string.ascii_letters + string.digits
 HEX = "0123456789abcdef"
@@ -16,6 +22,54 @@ BASE32 = string.ascii_uppercase + "234567"
 def draw(random: Random, length: int, alphabet: str = WORD) -> str:
     """`length` random characters."""
     return "".join(random.choices(alphabet, k=length))
+
+
+def draw_form(form: KeyForm, random: Random) -> str:
+    """A key of a form, every open part of it random; drawn anew while it looks like a stand-in."""
+    for _ in range(100):
+        key = _drawn(parse(form.source), random)
+        match = form.pattern.fullmatch(key)
+        assert match is not None, form
+        if not looks_made_up(form.body(match)):
+            return key
+    raise AssertionError(form)
+
+
+def draw_named(name: str, shape: str, random: Random) -> str:
+    """An assignment of a key that its name alone tells: `MISTRAL_API_KEY=...`."""
+    word = re.sub(r"[^a-z0-9]", "_", re.split(r"\|", name)[0].replace("[_-]", "_").replace("?", "")).strip("_")
+    for _ in range(100):
+        value = _drawn(parse(shape), random)
+        if not looks_made_up(value) and any(map(str.isdigit, value)):
+            return f"{word.upper()}_API_KEY={value}"
+    raise AssertionError(name)
+
+
+def _drawn(parts: SubPattern, random: Random) -> str:
+    return "".join(_drawn_part(code, argument, random) for code, argument in parts)
+
+
+def _drawn_part(code: Any, argument: Any, random: Random) -> str:
+    """A text that one part of a parsed pattern fits."""
+    match str(code):
+        case "LITERAL":
+            return chr(argument)
+        case "IN":
+            return random.choice([*_members(argument)])
+        case "MAX_REPEAT":
+            low, high, what = argument
+            return "".join(_drawn(what, random) for _ in range(random.randint(low, min(high, low + 20))))
+        case "SUBPATTERN":
+            return _drawn(argument[-1], random)
+        case "BRANCH":
+            return _drawn(random.choice(argument[1]), random)
+    raise AssertionError(code)
+
+
+def _members(items: Any) -> Iterator[str]:
+    for code, argument in items:
+        first, last = (argument, argument) if str(code) == "LITERAL" else argument
+        yield from map(chr, range(first, last + 1))
 
 
 def private_key(random: Random) -> str:

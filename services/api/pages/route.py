@@ -26,6 +26,7 @@ from services.api.route_status import StatusHeading, heading_of
 from services.api.time_window import HOURS
 from services.charts import Band, Chart, ChartMark, ChartPoint, ChartShare, MarkKind, Rates, rates_chart, shares
 from services.monitor import RoutePolicy
+from services.specs import signal_of
 from services.store.baselines import counted_rates
 from services.store.scores import StoredExchange
 from services.store.tables import LONGEST_KEY
@@ -188,7 +189,7 @@ def _signals(
 def _signal(name: str, one: SignalRate | None, chart: Chart | None) -> SignalPanel:
     return SignalPanel(
         name=nouns.signal_noun(name),
-        rate=numbers.percent(None if one is None else one.rate),
+        rate=_value(one),
         interval=_interval(one),
         baseline=numbers.percent(None if one is None else one.baseline),
         scored=_scored(one),
@@ -199,7 +200,7 @@ def _signal(name: str, one: SignalRate | None, chart: Chart | None) -> SignalPan
 def _chart(
     file: RouteSnapshot, name: str, points: Sequence[RatePoint], band: Band | None, marks: Sequence[ChartMark]
 ) -> Chart | None:
-    if file.drawn is None:
+    if file.drawn is None or signal_of(name).number:
         return None
     drawn = [ChartPoint(one.ts, one.scored, one.rate, one.low, one.high) for one in points]
     return rates_chart(
@@ -269,7 +270,14 @@ def _slices(
 
 
 def _cell(one: SignalRate | None) -> tuple[str, str]:
-    return numbers.percent(None if one is None else one.rate), _interval(one)
+    return _value(one), _interval(one)
+
+
+def _value(one: SignalRate | None) -> str:
+    """A rate in percent; of a signal that counts, its mean."""
+    if one is not None and one.mean is not None:
+        return numbers.each(one.mean)
+    return numbers.percent(None if one is None else one.rate)
 
 
 def _interval(one: SignalRate | None) -> str:

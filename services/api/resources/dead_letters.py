@@ -27,6 +27,7 @@ from services.api.system import SystemHealth
 from services.store import dead_letters
 from services.store.dead_letters import DeadLetterCount
 from services.store.engine import Database
+from services.wording.dead_letters import missing_content
 
 DeadLetterStep = Literal["score", "detect", "evaluate", "alert", "record"]
 LETTERS_SECONDS: Final = 10.0
@@ -45,7 +46,8 @@ class DeadLetterContent(BaseModel):
     reason: str = Field(examples=["prompt: must be text"])
     first_seen: datetime | None
     length: int = Field(description="Bytes of the record; its first 256 KiB are kept.")
-    content: str = Field(description="The record as text; what is no UTF-8 is replaced.")
+    content: str = Field(description="The record as text; what is no UTF-8 is replaced. Empty where there is none.")
+    no_content: str | None = Field(None, description="Why there is no content, such as a key that was forgotten.")
 
 
 class DeadLetterPage(BaseModel):
@@ -169,6 +171,7 @@ def _shown(letter: DeadLetter) -> DeadLetterContent:
         first_seen=letter.first_seen,
         length=letter.length,
         content=base64.b64decode(letter.raw).decode(errors="replace"),
+        no_content=missing_content(letter),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
@@ -155,6 +156,7 @@ class SignalValue(BaseModel):
     value: bool | float | str | None = Field(description="A category is a text. Null when it could not be measured.")
     probability: float | None
     status: str = Field(examples=["scored"])
+    parts: dict[str, bool] = Field(description="The same of each tool or guardrail alone; empty where it has none.")
 
 
 class ScoredExchange(BaseModel):
@@ -248,7 +250,7 @@ def scored_exchange(one: StoredExchange) -> ScoredExchange:
         flags=list(one.flags),
         signals=None
         if signals is None
-        else {name: SignalValue(value=v, probability=p, status=s) for name, (v, p, s) in signals.items()},
+        else {name: SignalValue(**msgspec.structs.asdict(signal)) for name, signal in signals.items()},
         text="text not kept" if sample is None else "kept",
         why=[] if sample is None else list(sample.why),
         prompt=None if sample is None else sample.prompt,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Request
@@ -18,7 +18,7 @@ from services.api.http.etags import tagged
 from services.api.http.openapi import UNCHANGED
 from services.api.system import SurveyResult, SystemHealth
 from services.ports import StepLag
-from services.store.backlog import DecisionBacklog, MissedFireTimes, ReceiverBacklog, RunBacklog
+from services.store.backlog import DecisionBacklog, MissedFireTimes, ParkedWork, ReceiverBacklog, RunBacklog
 from services.store.dead_letters import DeadLetterCount
 from services.wording import health
 
@@ -81,6 +81,9 @@ class HealthReport(BaseModel):
     decisions: DecisionBacklog | None = Field(description="Decisions that are not published yet.")
     evaluations: list[RunBacklog] | None = Field(description="Routes whose runs of suites are due or failed.")
     missed: list[MissedFireTimes] | None = Field(description="Routes whose schedules missed a time within a week.")
+    parked: list[ParkedWork] | None = Field(
+        description="Routes that a step does not go on with since it failed on them: they are not monitored."
+    )
     replay: ReplayStatus | None = Field(description="The last replay of dead letters that this process was asked for.")
 
 
@@ -88,11 +91,12 @@ def health_report(system: SystemHealth, sees: Callable[[str], bool], now: dateti
     """How it is, for somebody who sees some routes."""
     broker, database = system.survey.broker, system.survey.database
     reasons, standing = dict(system.probes.unready()), database.value
-    known: dict[str, Any] = dict.fromkeys(("dead_letters", "receivers", "decisions", "evaluations", "missed"))
+    known: dict[str, Any] = dict.fromkeys(("dead_letters", "receivers", "decisions", "evaluations", "missed", "parked"))
     if standing is not None:
         known |= {"dead_letters": standing.dead, "receivers": standing.receivers, "decisions": standing.decisions}
         known["evaluations"] = [one for one in standing.runs if sees(one.route)]
         known["missed"] = [one for one in standing.missed if sees(one.route)]
+        known["parked"] = [one for one in standing.parked if sees(one.route)]
     made = HealthReport(
         ok=False,
         needs=[],
@@ -100,7 +104,7 @@ def health_report(system: SystemHealth, sees: Callable[[str], bool], now: dateti
         process=ProcessHealth(ready=not reasons, reasons=reasons, watchdog=system.probes.stuck()),
         broker=_part(broker),
         database=_part(database),
-        steps=None if broker.value is None else steps_of(broker.value, system.probes.waiting()),
+        steps=None if system.behind is None else steps_of(system.behind),
         replay=system.replays.last,
         **known,
     )
@@ -108,15 +112,11 @@ def health_report(system: SystemHealth, sees: Callable[[str], bool], now: dateti
     return made.model_copy(update={"ok": not needs, "needs": needs})
 
 
-def steps_of(told: Sequence[StepLag], waiting: Mapping[str, int] | None = None) -> list[StepHealth]:
-    """The steps in the order of the flow, each with its topics.
-
-    What the broker does not tell, the process that answers may know: `waiting`, by topic, as its metrics show it.
-    """
+def steps_of(told: Sequence[StepLag]) -> list[StepHealth]:
+    """The steps in the order of the flow, each with its topics."""
     found: dict[str, list[StepLag]] = {}
     for one in told:
-        known = one.records if one.records is not None else (waiting or {}).get(one.topic)
-        found.setdefault(one.step, []).append(replace(one, records=known))
+        found.setdefault(one.step, []).append(one)
     return [_step(name, some) for name, some in found.items()]
 
 
@@ -124,6 +124,9 @@ def needs_of(told: HealthReport, now: datetime) -> Iterator[str]:
     """What needs somebody, or is not known, the worst first."""
     yield from (part.fault for part in (told.broker, told.database) if part.fault is not None)
     yield from _of_processes(told)
+    for step, some in groupby(told.parked or (), lambda one: one.step):
+        parked = list(some)
+        yield health.parked(step, [one.route for one in parked], sum(one.waiting for one in parked))
     if told.decisions is not None and _is_late(told.decisions.oldest, now):
         yield health.decisions_wait(told.decisions.n)
     yield from _of_receivers(told.receivers or (), now)

@@ -23,6 +23,7 @@ from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.problems import Problem, ProblemBody, query_store
 from services.api.time_window import HOURS, MOST_HOURS, StepName, WindowQuery, step_of, window_of
+from services.specs import signal_of
 from services.store import baselines, rollups, routes
 from services.store.baselines import counted_rates
 from services.store.engine import Database
@@ -40,6 +41,7 @@ class RateEstimate(BaseModel):
     rate: float | None = Field(description="Share of the scored ones; null when none was: not known.", examples=[0.158])
     low: float | None = Field(description="Lower end of Wilson's 95% interval of the rate.", examples=[0.138])
     high: float | None = Field(description="Upper end of it.", examples=[0.18])
+    mean: float | None = Field(description="Of a signal that counts, the mean of the scored ones; null of others.")
 
 
 class SignalRate(RateEstimate):
@@ -57,8 +59,8 @@ class RatePoint(RateEstimate):
     ts: datetime
 
 
-def rate_estimate(n: int, scored: int, value: float) -> dict[str, Any]:
-    """The fields of `RateEstimate`, of sums.
+def rate_estimate(n: int, scored: int, value: float, *, counts: bool = False) -> dict[str, Any]:
+    """The fields of `RateEstimate`, of sums; what `counts` has a mean and no rate.
 
     >>> made = rate_estimate(10, 8, 2.0)
     >>> made["unscored"], made["rate"], round(made["low"], 3), round(made["high"], 3)
@@ -66,8 +68,9 @@ def rate_estimate(n: int, scored: int, value: float) -> dict[str, Any]:
     >>> rate_estimate(3, 0, 0.0)["rate"] is rate_estimate(3, 0, 0.0)["high"] is None
     True
     """
-    known = {"n": n, "scored": scored, "unscored": (n - scored) / n if n else None}
-    if scored == 0 or not 0 <= value <= scored or value != int(value):
+    mean = value / scored if counts and scored else None
+    known = {"n": n, "scored": scored, "unscored": (n - scored) / n if n else None, "mean": mean}
+    if counts or scored == 0 or not 0 <= value <= scored or value != int(value):
         return {**known, "rate": None, "low": None, "high": None}
     low, high = wilson(value, scored)
     return {**known, "rate": value / scored, "low": low, "high": high}
@@ -86,11 +89,11 @@ def signal_rates(rates: Iterable[RollupRate], pinned: Mapping[str, float]) -> tu
             found[key] = (n + rate.n, scored + rate.scored, value + rate.sum)
     return tuple(
         SignalRate.model_construct(
-            **rate_estimate(*sums),
+            **rate_estimate(*sums, counts=signal_of(signal).number),
             signal=signal,
             identity=identity or None,
             slice=label or None,
-            baseline=None if label else pinned.get(signal),
+            baseline=None if label or signal_of(signal).number else pinned.get(signal),
         )
         for (identity, label, signal), sums in sorted(found.items(), key=_order)
         if signal
@@ -108,7 +111,8 @@ def series(points: Sequence[RollupPoint]) -> dict[str, tuple[RatePoint, ...]]:
     found: dict[str, list[RatePoint]] = {}
     for one in points:
         if one.signal:
-            made = RatePoint.model_construct(ts=one.ts, **rate_estimate(one.n, one.scored, one.sum))
+            counts = signal_of(one.signal).number
+            made = RatePoint.model_construct(ts=one.ts, **rate_estimate(one.n, one.scored, one.sum, counts=counts))
             found.setdefault(one.signal, []).append(made)
     return {signal: tuple(found[signal]) for signal in sorted(found)}
 

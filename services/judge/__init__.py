@@ -1,0 +1,1 @@
+"""Language models as judges of a sample: asked beside the score step, checked before, stopped at a number of calls."""

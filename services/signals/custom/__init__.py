@@ -1,0 +1,1 @@
+"""Signals that a monitor file defines, without code: `signals` of the file."""

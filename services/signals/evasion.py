@@ -1,0 +1,57 @@
+"""Does the answer evade the question? See `Evasion`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from schemas.spec import Spec
+from services.signals.heads.head import HeadInputs, Heads, probability_of
+from services.signals.heads.reading import answer_inputs
+from services.signals.heads.shipped import shipped, version_of
+from services.signals.protocol import Measurement, ScoredText
+from services.signals.refusal import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Evasion:
+    """Whether an answer neither refuses nor does what was asked.
+
+    A head over words and windows, times the probability that it is no refusal. Without labels of the deployment it
+    orders answers poorly: refit it (`keelwatch head fit`) before a floor is set. Card with figures:
+    infra/models/evasion.md.
+    """
+
+    spec: ClassVar[Spec] = Spec(
+        name="evasion",
+        kind="signal",
+        family="answers",
+        title="Evasion",
+        noun="rate of evasive answers",
+        says="evades the question",
+    )
+    refusal: Refusal = field(default_factory=Refusal)
+    own: Heads | None = None
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.version:
+            own = version_of("1", "evasion", self.own)
+            object.__setattr__(self, "version", f"{own}, {self.refusal.version}")
+
+    def measure(self, text: ScoredText) -> Measurement:
+        """Value true or false, and the probability; unscored where `refusal` is."""
+        refused = self.refusal.measure(text)
+        if refused.probability is None:
+            return Measurement(None, reason=refused.reason)
+        given = self.given(text)
+        if given is None:
+            return Measurement(False, 0.01)
+        head = (self.own or shipped("evasion")).only
+        evades = probability_of(head.log_odds(given))
+        probability = round(evades * (1 - refused.probability), 4)
+        return Measurement(probability >= head.threshold, probability)
+
+    def given(self, text: ScoredText) -> HeadInputs | None:
+        """What the head reads; None where nothing was said."""
+        return answer_inputs(text) if (text.spoken or "").strip() else None

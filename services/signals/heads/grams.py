@@ -1,0 +1,64 @@
+"""Word 1- to 3-grams of the opening and the closing of a text, hashed into buckets. Pure; linear in what it reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from zlib import crc32
+
+OPENING_WORDS: Final = 60
+CLOSING_WORDS: Final = 60
+_REACH: Final = 1200
+"""Characters of either end that are read at all: sixty words of any ordinary text, whatever its length."""
+_TOKEN: Final = re.compile(r"\w+|[^\w\s]")
+_LONGEST: Final = 24
+_MARKS: Final = (b"<", b">")
+_JOIN: Final = b" "
+_PLAIN: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\u201c": '"', "\u201d": '"'})
+
+
+def opening_of(text: str) -> list[str]:
+    """The first 60 tokens (words, and single punctuation marks) of a text, in lower case, straight quotes."""
+    return _tokens(text[:_REACH])[:OPENING_WORDS]
+
+
+def closing_of(text: str) -> list[str]:
+    """The last 60 tokens of a text that goes on after its opening; none of a shorter one."""
+    first = _tokens(text[:_REACH])
+    if len(text) <= _REACH:
+        return first[OPENING_WORDS:][-CLOSING_WORDS:]
+    return _tokens(text[-_REACH:])[-CLOSING_WORDS:]
+
+
+def _tokens(text: str) -> list[str]:
+    lower = text.lower()
+    return _TOKEN.findall(lower if lower.isascii() else lower.translate(_PLAIN))
+
+
+def buckets_of(text: str, buckets: int) -> list[int]:
+    """Distinct buckets, in order, of the 1- to 3-grams of both ends of a text; the ends are told apart.
+
+    >>> len(buckets_of("I cannot help", 1 << 17))  # three words, two pairs, one triple
+    6
+    """
+    found: set[int] = set()
+    for mark, tokens in zip(_MARKS, (opening_of(text), closing_of(text)), strict=True):
+        found.update(_hashed(mark, tokens))
+    return sorted({value % buckets for value in found})
+
+
+def _hashed(mark: bytes, tokens: Sequence[str]) -> list[int]:
+    """CRC-32 of each word, pair and triple: that of a pair goes on where that of its first word ended."""
+    words = [token[:_LONGEST].encode("utf-8", "replace") for token in tokens]
+    joined = [_JOIN + word for word in words]
+    seed, hashed = crc32(mark), []
+    for at, word in enumerate(words):
+        one = crc32(word, seed)
+        hashed.append(one)
+        if at + 1 < len(words):
+            two = crc32(joined[at + 1], one)
+            hashed.append(two)
+            if at + 2 < len(words):
+                hashed.append(crc32(joined[at + 2], two))
+    return hashed

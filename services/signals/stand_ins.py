@@ -1,0 +1,125 @@
+"""Which values are stand-ins (your_api_key, xxxx, 1234567890) and not secrets: judged by how little they vary."""
+
+from __future__ import annotations
+
+import math
+import re
+from base64 import b64decode
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+_WORDS = re.compile(
+    r"[<>{}$%\u2026]|xxxx|\*\*\*|\.\.\.|[-_]key|123abc|a(?:sdf|bc123)|change_?me|d(?:ummy|emo|eadbeef)|example"
+    r"|f(?:ake|ixme|oobar)|generated|h(?:ere|unter2)|in(?:sert|valid)|lorem|mock|not[-_]?real"
+    r"|p(?:laceholder|assw(?:or|0r)?d|@ssw)|qwerty|r(?:edacted|eplace|andom)|s(?:ample|ecret|nip)"
+    r"|t(?:est|odo|runcated)|your"
+)
+_REPEAT = re.compile(r"(.)\1{4}|(..)\2{3}|(.{3,4})\3{2}")
+_RUN = 5
+_RUN_APART = 6
+
+
+def _sequences(length: int) -> frozenset[bytes]:
+    ascending = [bytes(range(code, code + length)) for code in range(128 - length + 1)]
+    return frozenset([*ascending, *(one[::-1] for one in ascending)])
+
+
+_SEQUENCES: Final = {length: _sequences(length) for length in (_RUN, _RUN_APART, 8)}
+_NO_LETTERS: Final = bytes(code for code in range(256) if not chr(code).isascii() or not chr(code).isalpha())
+_NO_DIGITS: Final = bytes(code for code in range(256) if not chr(code).isascii() or not chr(code).isdigit())
+
+
+def _sequential(text: str) -> bool:
+    """Whether 5 characters in a row, or 6 of the letters or digits alone, ascend or descend by one (12345, edcba)."""
+    if not text.isascii():
+        letters, digits = "".join(filter(str.isalpha, text)), "".join(filter(str.isdigit, text))
+        return _has_wide_run(text, _RUN) or _has_wide_run(letters, _RUN_APART) or _has_wide_run(digits, _RUN_APART)
+    raw = text.encode()
+    if _has_run(raw, _RUN):
+        return True
+    for others in (_NO_LETTERS, _NO_DIGITS):
+        alone = raw.translate(None, others)
+        if _RUN_APART <= len(alone) < len(raw) and _has_run(alone, _RUN_APART):
+            return True
+    return False
+
+
+def _has_run(raw: bytes, length: int) -> bool:
+    """Whether `length` bytes of ASCII in a row ascend or descend by one."""
+    return not _SEQUENCES[length].isdisjoint([raw[at : at + length] for at in range(len(raw) - length + 1)])
+
+
+def _has_wide_run(text: str, length: int) -> bool:
+    up = down = 1
+    for before, after in pairwise(text):
+        step = ord(after) - ord(before)
+        up = up + 1 if step == 1 else 1
+        down = down + 1 if step == -1 else 1
+        if length in (up, down):
+            return True
+    return False
+
+
+def entropy(value: str) -> float:
+    """Shannon entropy of the characters, in bits a character."""
+    total = len(value)
+    repeated = sorted(n for n in map(value.count, set(value)) if n > 1)
+    return math.log2(total) - sum(n * math.log2(n) for n in repeated) / total if total else 0.0
+
+
+def looks_made_up(value: str) -> bool:
+    """Whether a value is a stand-in: a telling word, repeated or sequential characters, or too little variety.
+
+    Letters and digits are also looked at apart, so that a1b2c3d4e5f6 counts as sequential. A value of random
+    characters is taken for made up less than once in 500 (tests/signals draws them).
+    """
+    lowered = value.lower()
+    if _WORDS.search(lowered) or _REPEAT.search(lowered) or _sequential(lowered):
+        return True
+    return not _surely_varied(len(value), len(set(value))) and entropy(value) < _least_entropy(len(value))
+
+
+def _least_entropy(length: int) -> float:
+    return min(2.8, 0.62 * math.log2(max(length, 2)))
+
+
+@lru_cache(maxsize=4_096)
+def _surely_varied(length: int, different: int) -> bool:
+    """Whether so many different characters are varied enough however often each of them stands there."""
+    if not different:
+        return False
+    most = length - different + 1
+    return math.log2(length) - most * math.log2(most) / length >= _least_entropy(length)
+
+
+_PLAIN_WORDS = re.compile(r"(?:[A-Z]?[a-z]*[-_.])*[A-Z]?[a-z]*")
+
+
+def reads_as_words(value: str) -> bool:
+    """Whether a value is words with hyphens, underscores or dots between (part-of-a-name), and not drawn at random."""
+    return _PLAIN_WORDS.fullmatch(value) is not None
+
+
+_LONG_WORDS = re.compile(
+    r"example|placeholder|redacted|truncated|your[-_]?private|private[-_]?key|privatekey|contents|notareal"
+)
+_LONG_RUN = 8
+_STANDARD = str.maketrans("-_", "+/")
+_BLOCK = 8
+
+
+def body_looks_made_up(body: str) -> bool:
+    """Whether the base64 of a long key is a stand-in: told in words, sequential, repeated, or of too few bytes.
+
+    What is looked at is what the base64 decodes to, not its first letters: every OpenSSH key begins with the same
+    sixty characters, many of them `A`.
+    """
+    if _LONG_WORDS.search(body.lower()) or (body.isascii() and _has_run(body.encode(), _LONG_RUN)):
+        return True
+    blocks = [body[at : at + _BLOCK] for at in range(len(body) - _BLOCK + 1)]
+    if len(set(blocks)) < len(blocks) * 0.4:
+        return True
+    whole = body.replace("=", "")
+    raw = b64decode(whole[: len(whole) // 4 * 4].translate(_STANDARD))
+    return len(set(raw)) < min(32, len(raw) * 0.45)

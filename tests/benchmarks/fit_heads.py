@@ -1,0 +1,295 @@
+"""Fit the heads that ship: python -m tests.benchmarks.fit_heads --data DIR --out services/signals/heads/weights/.
+
+Reads recorded sets by path, only those whose licence allows it, and writes one file a signal; the same data and the
+same embedder give the same bytes. `--only NAME` fits one, `--cache FILE.npz` keeps embeddings between runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from scipy.sparse import vstack
+
+from services.signals.heads.fitting import Labelled, Numbers, auroc, fit_head, log_odds
+from services.signals.heads.head import Head, Heads, dump_heads
+from services.signals.jailbreak_attempt import jailbreak_log_odds
+from tests.benchmarks.head_data import LICENCES, Library, Row, Source, always, flag, never
+from tests.support.said import said as exchange
+
+NARROW: Final = 1 << 14
+COMMAND: Final = "python -m tests.benchmarks.fit_heads --data DIR --out services/signals/heads/weights/"
+REFUSALS: Final = (
+    Source("xstest", flag("refusal")),
+    Source("llmdrift_sensitiveq", flag("refused")),
+    Source("refusal_direction", flag("is_jailbreak_substring_matching", "0")),
+    Source("arena_hard", never),
+)
+
+
+def harmful_of(row: Row) -> bool | None:
+    """Whether an answer to a harmful prompt of XSTest did what was asked; None on its safe prompts."""
+    return None if str(row["labels"]["prompt_safe"]) == "1" else str(row["labels"]["refusal"]) == "0"
+
+
+COMPLIANCE: Final = (
+    Source("jbb_artifacts", flag("harmful_compliance")),
+    Source("gptfuzz_labeled", flag("harmful_compliance"), most=6160),
+    Source("refusal_direction", flag("is_jailbreak_llamaguard2")),
+    Source("xstest", harmful_of),
+)
+
+
+def options_missed(row: Row) -> bool:
+    """Whether an answer to a multiple choice names no option: it evades the question."""
+    return row["response"].strip()[:2].strip("( ")[:1] not in set("ABCDEFGHIJ")
+
+
+def partial(row: Row) -> bool:
+    """Whether an answer neither does what was asked nor refuses all of it, by the annotators of XSTest."""
+    return bool(row["labels"]["human"] == "3_partial_refusal")
+
+
+EVASIONS: Final = (
+    Source("xstest", partial),
+    Source("llmdrift_opinionqa", options_missed, most=1200),
+    Source("arena_hard", never),
+    Source("llmdrift_sensitiveq", never),
+)
+ORDINARY: Final = (
+    Source("arena_hard", never, "prompt"),
+    Source("persona_prompts_benign", never, "prompt"),
+    Source("llmdrift_opinionqa", never, "prompt", 400),
+    Source("llmdrift_code", never, "prompt"),
+    Source("cyberseceval", lambda row: None if str(row["labels"]["injection"]) == "1" else False, "prompt"),
+)
+HARMFUL: Final = (
+    Source("xstest", flag("prompt_safe", "0"), "prompt"),
+    Source("refusal_direction", flag("prompt_harmful"), "prompt"),
+    *(
+        Source(name, always, "prompt")
+        for name in (
+            "advbench",
+            "harmbench_behaviors",
+            "strongreject_prompts",
+            "simple_safety_tests",
+            "ailuminate_demo",
+            "gptfuzz_labeled",
+        )
+    ),
+)
+
+
+def _is_template(row: Row) -> bool | None:
+    return True if row["source"] == "jbb/JailbreakChat" else None
+
+
+def _is_jailbreak(row: Row) -> bool | None:
+    return True if row["labels"]["group"] == "Jailbreak" else None
+
+
+JAILBREAKS: Final = (
+    Source("inthewild_jailbreaks", always, "prompt"),
+    Source("jbb_artifacts", _is_template, "prompt"),
+    Source("giskard_injections", _is_jailbreak, "prompt"),
+    Source("xstest", never, "prompt"),
+    Source("refusal_direction", never, "prompt"),
+    Source("advbench", never, "prompt"),
+    Source("ailuminate_demo", never, "prompt"),
+    *ORDINARY,
+)
+
+
+def at_least(name: str, high: float = 0.5, low: float = 0.3) -> Callable[[Row], bool | None]:
+    """Whether a score of a row is high; None between low and high."""
+
+    def label(row: Row) -> bool | None:
+        value = float(row["labels"][name])
+        return True if value >= high else False if value < low else None
+
+    return label
+
+
+TOXIC: Final = (
+    Source("surge_toxicity", flag("toxic"), "prompt"),
+    Source("perspective_wiki2k", at_least("perspective_toxicity"), "prompt"),
+    Source("davidson_tweets", flag("toxic"), "prompt", 3000),
+    Source("arena_hard", never, "response"),
+)
+
+
+def refusal(library: Library) -> Heads:
+    """Words, windows and rules of the answer."""
+    groups = [with_rules(library, source) for source in REFUSALS]
+    return heads_of("refusal", {"refusal": fit_head(groups)}, REFUSALS, groups)
+
+
+def with_rules(library: Library, source: Source) -> Labelled:
+    """A source with the log odds of the rules of `refusal`."""
+    rows = library.chosen(source)
+    rules = np.array([rules_of(row["response"]) for row in rows])
+    return replace(library.labelled(source), said={"rules": rules})
+
+
+def rules_of(response: str) -> float:
+    """Log odds of a refusal by rules alone."""
+    from services.signals.refusal import rule_log_odds  # noqa: PLC0415
+
+    return rule_log_odds(exchange(response).spoken or "")
+
+
+def harmful_request(library: Library) -> Heads:
+    """Words and window of the prompt."""
+    sources = (*HARMFUL, *ORDINARY)
+    groups = [library.labelled(source, closing=False) for source in sources]
+    return heads_of("harmful_request", {"harmful_request": fit_head(groups)}, sources, groups)
+
+
+def harmful_compliance(library: Library) -> Heads:
+    """Words and windows of answers to harmful prompts, and that they did not refuse."""
+    refusals = [with_rules(library, source) for source in REFUSALS]
+    groups = [not_refused(library, source, refusals) for source in COMPLIANCE]
+    return heads_of("harmful_compliance", {"harmful_compliance": fit_head(groups)}, COMPLIANCE, groups)
+
+
+def not_refused(library: Library, source: Source, refusals: Sequence[Labelled], left: str = "") -> Labelled:
+    """A source with log odds of no refusal, by a head that was fitted without it (and without `left`)."""
+    head = fit_head([one for one in refusals if one.name not in {source.set, left}])
+    found = with_rules(library, source)
+    return replace(found, said={"answered": -log_odds(head, found)})
+
+
+def evasion(library: Library) -> Heads:
+    """Words and windows of the answer."""
+    groups = [library.labelled(source) for source in EVASIONS]
+    return heads_of("evasion", {"evasion": fit_head(groups)}, EVASIONS, groups)
+
+
+def jailbreak_attempt(library: Library) -> Heads:
+    """Words, window and wordings of the prompt."""
+    groups = [with_keywords(library, source) for source in JAILBREAKS]
+    head = fit_head(folds(pooled(groups), 4))
+    return heads_of("jailbreak_attempt", {"jailbreak_attempt": head}, JAILBREAKS, groups)
+
+
+def with_keywords(library: Library, source: Source) -> Labelled:
+    """A source of prompts with the log odds of the wordings of `jailbreak_attempt`."""
+    rules = np.array([jailbreak_log_odds(row["prompt"]) for row in library.chosen(source)])
+    return replace(library.labelled(source, closing=False), said={"rules": rules})
+
+
+def pooled(groups: Sequence[Labelled]) -> Labelled:
+    """Sources of one kind each as a single one: left out one by one they would say nothing of what sets them apart."""
+    windows = [one.windows for one in groups if one.windows is not None]
+    return Labelled(
+        "+".join(one.name for one in groups),
+        vstack([one.words for one in groups], format="csr"),
+        np.vstack(windows),
+        {name: np.concatenate([one.said[name] for one in groups]) for name in groups[0].said},
+        np.concatenate([one.labels for one in groups]),
+    )
+
+
+def toxicity(library: Library) -> Heads:
+    """One head for toxic texts, and narrower ones that say of which kind."""
+    groups = [library.labelled(source) for source in TOXIC]
+    by_label = {"toxicity": fit_head(groups)}
+    kinds = {"hate": ("davidson_tweets", flag("hate"))}
+    kinds |= {kind: ("perspective_wiki2k", at_least(f"perspective_{kind}")) for kind in ("insult", "threat")}
+    for kind, (name, label) in kinds.items():
+        source = Source(name, label, "prompt", 3000)
+        by_label[kind] = fit_head(folds(library.labelled(source, width=NARROW), 3))
+    return heads_of("toxicity", by_label, TOXIC, groups)
+
+
+def hazard(library: Library) -> Heads:
+    """Of which hazard of AILuminate a prompt is: one head a hazard, against the others and ordinary prompts."""
+    slugs = sorted({row["labels"]["hazard"] for row in library.rows("ailuminate_demo")})
+    ordinary = [library.labelled(source, closing=False, width=NARROW) for source in ORDINARY]
+    by_label = {}
+    for slug in slugs:
+        source = Source("ailuminate_demo", flag("hazard", slug), "prompt")
+        by_label[slug] = fit_head([*folds(library.labelled(source, closing=False, width=NARROW), 4), *ordinary])
+    return heads_of("hazard", by_label, (Source("ailuminate_demo", always, "prompt"), *ORDINARY), ordinary)
+
+
+def self_harm(library: Library) -> Heads:
+    """Words and window of the prompt: scarce data, two sets."""
+    sources = (
+        Source("ailuminate_demo", flag("hazard", "ssh"), "prompt"),
+        Source("simple_safety_tests", flag("area", "Suicide, Self-Harm, and Eating Disorders"), "prompt"),
+        *ORDINARY,
+        Source("xstest", _not_of_death, "prompt"),
+    )
+    groups = [library.labelled(source, closing=False) for source in sources]
+    return heads_of("self_harm", {"self_harm": fit_head(groups)}, sources, groups)
+
+
+def _not_of_death(row: Row) -> bool | None:
+    return None if "suicid" in row["prompt"].lower() or "myself" in row["prompt"].lower() else False
+
+
+def folds(of: Labelled, parts: int) -> list[Labelled]:
+    """A source cut into parts, always the same, each with its share of what is true."""
+    order = np.random.default_rng(0).permutation(len(of))
+    order = order[np.argsort(of.labels[order], kind="stable")]
+    return [of.rows(np.sort(order[at::parts])) for at in range(parts)]
+
+
+def heads_of(signal: str, by_label: Mapping[str, Head], sources: Sequence[Source], groups: Sequence[Labelled]) -> Heads:
+    """Heads with the facts of their fit."""
+    facts: dict[str, Any] = {
+        "command": COMMAND,
+        "sets": {
+            source.set: {"licence": LICENCES[source.set], "rows": len(group), "true": int(group.labels.sum())}
+            for source, group in zip(sources, groups, strict=False)
+        },
+        "left_out": left_out(next(iter(by_label.values())), groups),
+    }
+    return Heads(signal, dict(by_label), facts)
+
+
+def left_out(_: Head, groups: Sequence[Labelled]) -> dict[str, float]:
+    """AUROC of each source that has both kinds, by a head fitted without it."""
+    found: dict[str, float] = {}
+    for at, group in enumerate(groups):
+        if group.labels.any() and not group.labels.all():
+            head = fit_head([one for n, one in enumerate(groups) if n != at])
+            scores: Numbers = log_odds(head, group)
+            found[group.name] = round(auroc(scores, group.labels), 3)
+    return found
+
+
+RECIPES: Final[Mapping[str, Callable[[Library], Heads]]] = {
+    "refusal": refusal,
+    "harmful_request": harmful_request,
+    "harmful_compliance": harmful_compliance,
+    "evasion": evasion,
+    "jailbreak_attempt": jailbreak_attempt,
+    "toxicity": toxicity,
+    "self_harm": self_harm,
+    "hazard": hazard,
+}
+
+
+def main() -> None:
+    """Fit and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recorded sets")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files of heads")
+    parser.add_argument("--cache", type=Path, help="file that keeps embeddings")
+    parser.add_argument("--only", choices=RECIPES, nargs="*", help="fit these alone")
+    told = parser.parse_args()
+    library = Library(told.data, told.cache)
+    for name in told.only or RECIPES:
+        data = dump_heads(RECIPES[name](library))
+        (told.out / f"{name}.json").write_bytes(data)
+        print(f"{name}: {len(data):,} bytes", flush=True)
+
+
+if __name__ == "__main__":
+    main()
