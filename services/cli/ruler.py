@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from services import wiring
 from services.cli.options import ConfigOption, DatabaseOption, opened
@@ -74,7 +74,8 @@ def _scorer(found: AnchorMeasurement) -> dict[str, Any]:
 
 def _tell(found: dict[str, Any], right: Any, moves: Any, turns: Any) -> None:
     moved = {one.name: one for one in moves}
-    table = Table(*words.CHECK_COLUMNS, box=None)
+    signal, *others = words.CHECK_COLUMNS
+    table = Table(Column(signal, no_wrap=True), *others, box=None)
     for one in right:
         table.add_row(
             one.name,

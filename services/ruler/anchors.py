@@ -32,7 +32,7 @@ _MADE_UP: Final[Mapping[str, tuple[str, ...]]] = {
     "ssn": ("536", "-", "84", "-", "2917"),
     "card": ("4716 ", "2093 ", "8164 ", "5534"),
     "card_dashes": ("5214-", "7930-", "4681-", "2054"),
-    "iban": ("DE", "89 ", "3704 ", "0044 ", "0532 ", "0130 ", "00"),
+    "iban": ("DE", "55 ", "5001 ", "0517 ", "4829 ", "1037 ", "56"),
     "key_openai": ("sk", "-proj-", "Q7mZ2xVb9LtR4nKc", "T3Blbk", "FJ", "w8HsYd5PfGj6AeUq"),
     "key_github": ("gh", "p_", "k3Jd9QmX7vTz2LbR5nWc", "8HsYfP4GjA6eUq1D"),
     "key_aws": ("AK", "IA", "Z7QX3MVB5LTR4NKC"),
