@@ -103,7 +103,7 @@ class VectorMove:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class LabelAgreement:
     """How a signal's answers agree with the anchors' labels.
 
     Of `n` labelled anchors that it scored, `right` are answered as labelled, and those `missed` are not; `unscored`
@@ -152,7 +152,7 @@ def vector_moves(before: AnchorMeasurement, now: AnchorMeasurement) -> tuple[Vec
     return tuple(_turn(name, before, now) for name in VECTORS)
 
 
-def agreements(anchors: Anchors, found: AnchorMeasurement) -> tuple[Agreement, ...]:
+def agreements(anchors: Anchors, found: AnchorMeasurement) -> tuple[LabelAgreement, ...]:
     """How every signal agrees with the labels, in the order of their names; one that no anchor is labelled for, not."""
     return tuple(one for name in sorted(found.values) if (one := _agreement(anchors, found, name)).n)
 
@@ -247,7 +247,7 @@ def _turn(name: str, before: AnchorMeasurement, now: AnchorMeasurement) -> Vecto
     )
 
 
-def _agreement(anchors: Anchors, found: AnchorMeasurement, name: str) -> Agreement:
+def _agreement(anchors: Anchors, found: AnchorMeasurement, name: str) -> LabelAgreement:
     labelled = [
         (one.received.exchange.id or "", value, one.labels[name])
         for one, value in zip(anchors.anchors, found.values[name], strict=True)
@@ -256,7 +256,7 @@ def _agreement(anchors: Anchors, found: AnchorMeasurement, name: str) -> Agreeme
     scored = [(id, value == label) for id, value, label in labelled if value is not None]
     missed = tuple(id for id, right in scored if not right)
     version = found.scorer.signals.get(name, "")
-    return Agreement(name, version, len(scored), len(scored) - len(missed), len(labelled) - len(scored), missed)
+    return LabelAgreement(name, version, len(scored), len(scored) - len(missed), len(labelled) - len(scored), missed)
 
 
 def _signal_reading(move: SignalMove, ts: datetime) -> Reading:
