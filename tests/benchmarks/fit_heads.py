@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.sparse import vstack
 
-from services.signals.heads.fitting import Labelled, Numbers, auroc, fit_head, log_odds
+from services.signals.heads.fitting import Labelled, Numbers, auroc, fit_head, log_odds, threshold_at
 from services.signals.heads.head import Head, Heads, dump_heads
 from services.signals.jailbreak_attempt import jailbreak_log_odds
 from tests.benchmarks.head_data import LICENCES, Library, Row, Source, always, flag, never
@@ -166,20 +166,31 @@ def not_refused(library: Library, source: Source, refusals: Sequence[Labelled], 
 def evasion(library: Library) -> Heads:
     """Words and windows of the answer."""
     groups = [library.labelled(source) for source in EVASIONS]
-    return heads_of("evasion", {"evasion": fit_head(groups)}, EVASIONS, groups)
+    return heads_of("evasion", {"evasion": fit_mixed(groups)}, EVASIONS, groups, fit_mixed)
 
 
 def jailbreak_attempt(library: Library) -> Heads:
     """Words, window and wordings of the prompt."""
     groups = [with_keywords(library, source) for source in JAILBREAKS]
-    head = fit_head(folds(pooled(groups), 4))
-    return heads_of("jailbreak_attempt", {"jailbreak_attempt": head}, JAILBREAKS, groups)
+    return heads_of("jailbreak_attempt", {"jailbreak_attempt": fit_jailbreaks(groups)}, JAILBREAKS, groups)
 
 
 def with_keywords(library: Library, source: Source) -> Labelled:
     """A source of prompts with the log odds of the wordings of `jailbreak_attempt`."""
     rules = np.array([jailbreak_log_odds(row["prompt"]) for row in library.chosen(source)])
     return replace(library.labelled(source, closing=False), said={"rules": rules})
+
+
+def fit_mixed(groups: Sequence[Labelled]) -> Head:
+    """A head whose combination is fitted on parts of all sources mixed: for sources that hold one kind, or few rows."""
+    return fit_head(folds(pooled(groups), 4))
+
+
+def fit_jailbreaks(groups: Sequence[Labelled]) -> Head:
+    """A head that is true from where one of a hundred of the ordinary prompts it was fitted on would be called so."""
+    head, every = fit_mixed(groups), pooled(groups)
+    chance = 1 / (1 + np.exp(-log_odds(head, every)))
+    return replace(head, threshold=min(0.5, threshold_at(chance, every.labels, 0.01)))
 
 
 def pooled(groups: Sequence[Labelled]) -> Labelled:
@@ -226,7 +237,7 @@ def self_harm(library: Library) -> Heads:
         Source("xstest", _not_of_death, "prompt"),
     )
     groups = [library.labelled(source, closing=False) for source in sources]
-    return heads_of("self_harm", {"self_harm": fit_head(groups)}, sources, groups)
+    return heads_of("self_harm", {"self_harm": fit_mixed(groups)}, sources, groups, fit_mixed)
 
 
 def _not_of_death(row: Row) -> bool | None:
@@ -240,7 +251,13 @@ def folds(of: Labelled, parts: int) -> list[Labelled]:
     return [of.rows(np.sort(order[at::parts])) for at in range(parts)]
 
 
-def heads_of(signal: str, by_label: Mapping[str, Head], sources: Sequence[Source], groups: Sequence[Labelled]) -> Heads:
+def heads_of(
+    signal: str,
+    by_label: Mapping[str, Head],
+    sources: Sequence[Source],
+    groups: Sequence[Labelled],
+    fit: Callable[[Sequence[Labelled]], Head] = fit_head,
+) -> Heads:
     """Heads with the facts of their fit."""
     facts: dict[str, Any] = {
         "command": COMMAND,
@@ -248,18 +265,18 @@ def heads_of(signal: str, by_label: Mapping[str, Head], sources: Sequence[Source
             source.set: {"licence": LICENCES[source.set], "rows": len(group), "true": int(group.labels.sum())}
             for source, group in zip(sources, groups, strict=False)
         },
-        "left_out": left_out(next(iter(by_label.values())), groups),
+        "left_out": left_out(groups, fit),
     }
     return Heads(signal, dict(by_label), facts)
 
 
-def left_out(_: Head, groups: Sequence[Labelled]) -> dict[str, float]:
-    """AUROC of each source that has both kinds, by a head fitted without it."""
+def left_out(groups: Sequence[Labelled], fit: Callable[[Sequence[Labelled]], Head]) -> dict[str, float]:
+    """AUROC of each source that has both kinds, by a head fitted without it, where others have both kinds too."""
     found: dict[str, float] = {}
     for at, group in enumerate(groups):
-        if group.labels.any() and not group.labels.all():
-            head = fit_head([one for n, one in enumerate(groups) if n != at])
-            scores: Numbers = log_odds(head, group)
+        others = [one for n, one in enumerate(groups) if n != at]
+        if group.labels.any() and not group.labels.all() and any(one.labels.any() for one in others):
+            scores: Numbers = log_odds(fit(others), group)
             found[group.name] = round(auroc(scores, group.labels), 3)
     return found
 

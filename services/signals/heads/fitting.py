@@ -163,10 +163,10 @@ def _combination(left: Sequence[tuple[Mapping[str, Numbers], Labelled]], names: 
     features = np.column_stack([each * math.sqrt(_APART), each.sum(1) * _TOGETHER, levels])
     fitted, _ = _logistic(features, labels, weights, 1.0, None)
     parts = len(names)
-    factors = (fitted[:parts] * math.sqrt(_APART) + fitted[parts] * _TOGETHER) / spread
+    factors = (fitted[:parts] * math.sqrt(_APART) + max(fitted[parts], 0.0) * _TOGETHER) / spread
     scores, labels, weights = _stacked(left, names)
     slope, bias = _logistic((scores @ factors)[:, None], labels, weights, _FREE, None)
-    return {"bias": bias, **dict(zip(names, map(float, factors * slope[0]), strict=True))}
+    return {"bias": bias, **dict(zip(names, map(float, factors * max(slope[0], 0.0)), strict=True))}
 
 
 def _stacked(
