@@ -32,6 +32,15 @@ def part_column(signal: str, slice: str) -> str:
     return f"{signal}{PART}{slice}"
 
 
+def signal_of_column(column: str) -> str:
+    """The signal that a column is of, be it whole or of one part.
+
+    >>> signal_of_column("tool_loop@tool=search"), signal_of_column("tool_loop")
+    ('tool_loop', 'tool_loop')
+    """
+    return column.partition(PART)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Scored exchanges of one route in the order of the source: n rows, columns of equal length.

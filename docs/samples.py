@@ -18,6 +18,19 @@ MONITOR: Final = """\
 defaults:
   baseline: {size: 300}
 """
+SIGNALS: Final = """\
+signals:
+  sent_elsewhere:
+    keywords: [status page, sign-in page]
+    title: Sent elsewhere
+    noun: rate of answers that send people elsewhere
+    floor: 0.05                  # watched: a move of its rate by 5 percentage points is an alert
+  numbers:
+    pattern: "[0-9]+"
+    value: count                 # how many an answer holds: shown, and never an alert
+  impolite:
+    must_contain: [please]       # true where it is missing
+"""
 DECISIONS: Final = """\
 {"schema_version": 1, "kind": "silence", "route": "support-bot/prod", "actor": "mara", \
 "reason": "load test", "ts": "2026-03-02T16:00:00Z", "expires": "2026-03-02T18:00:00Z"}
@@ -32,6 +45,7 @@ def write(folder: Path) -> tuple[Path, ...]:
         "traffic.jsonl": "".join(f"{line}\n" for line in lines),
         "keelwatch.yaml": MONITOR,
         "decisions.jsonl": DECISIONS,
+        "signals.yaml": SIGNALS,
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

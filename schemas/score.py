@@ -32,7 +32,8 @@ Status = Literal["scored", "unscored"]
 
 
 LONGEST_CATEGORY: Final = 64
-Category = Annotated[str, StringConstraints(max_length=LONGEST_CATEGORY, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
+CATEGORY: Final = r"^[A-Za-z][A-Za-z0-9_.-]*$"
+Category = Annotated[str, StringConstraints(max_length=LONGEST_CATEGORY, pattern=CATEGORY)]
 MOST_PARTS: Final = 16
 LONGEST_PART: Final = 64 + len("<passport:0123456789ab>")
 """Characters of a part's name: 64 of its own, and more where what must not be read is masked."""

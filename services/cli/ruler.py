@@ -77,7 +77,12 @@ def _tell(found: dict[str, Any], right: Any, moves: Any, turns: Any) -> None:
     table = Table(*words.CHECK_COLUMNS, box=None)
     for one in right:
         table.add_row(
-            one.name, one.version, str(one.n), words.share(one.right, one.n), words.moved_since(moved.get(one.name))
+            one.name,
+            one.version,
+            str(one.n),
+            words.share(one.right, one.n),
+            str(one.unscored),
+            words.moved_since(moved.get(one.name)),
         )
     OUT.print(table)
     for turn in turns:

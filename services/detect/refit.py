@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from detectors.protocol import Baseline, Rows, part_column
+from detectors.protocol import Baseline, Rows, part_column, signal_of_column
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
@@ -70,9 +70,9 @@ def measured_by(rows: Rows, scorers: Sequence[Scorer], versions: Mapping[str, st
     """
     signals = dict(rows.signals)
     for name, version in versions.items():
-        if name in signals:
-            mine = np.array([one.signals.get(name, UNVERSIONED) == version for one in scorers], dtype=bool)
-            signals[name] = np.where(mine, signals[name], np.nan)
+        columns = [one for one in signals if signal_of_column(one) == name]
+        mine = np.array([one.signals.get(name, UNVERSIONED) == version for one in scorers], dtype=bool)
+        signals.update({column: np.where(mine, signals[column], np.nan) for column in columns})
     rows = replace(rows, signals=signals)
     if VECTORS not in versions:
         return rows

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from detectors.protocol import Baseline, Detector, Rows
+from detectors.protocol import Baseline, Detector, Rows, signal_of_column
 from schemas.base import hash16, moment
 from schemas.position import Position
 from schemas.reading import Evidence, Reading, ReadingStatus, reading_id
@@ -54,11 +54,10 @@ def judge_of(pinned: Pinned, versions: Mapping[str, SignalVersion], name: str) -
 
 def rows_for(judge: Pinned | Relearned, versions: Mapping[str, SignalVersion], rows: Rows) -> Rows:
     """The rows as `judge` may see them: unscored where a signal is measured by another version than it learned."""
-    other = [
-        name
-        for name, version in judge.versions.items()
-        if name in rows.signals and name in versions and versions[name].version != version
-    ]
+    changed = {
+        name for name, version in judge.versions.items() if name in versions and versions[name].version != version
+    }
+    other = [name for name in rows.signals if signal_of_column(name) in changed]
     if not other:
         return rows
     return replace(rows, signals={**rows.signals, **{name: np.full(len(rows), np.nan) for name in other}})
@@ -160,8 +159,8 @@ def kept_at_pin(state: DetectState, rows: Rows, policy: RoutePolicy) -> tuple[Ro
         if held is None or held.version == ABSENT:
             continue
         mine = rows.index >= held.since
-        if not mine.all() and name in signals:
-            signals[name] = np.where(mine, signals[name], np.nan)
+        for column in () if mine.all() else [one for one in signals if signal_of_column(one) == name]:
+            signals[column] = np.where(mine, signals[column], np.nan)
         if mine.all() or mine.sum() >= policy.baseline.min_size:
             versions[name] = held.version
         else:

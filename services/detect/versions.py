@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detectors.protocol import Bool, Float, Rows
+from detectors.protocol import Bool, Float, Rows, signal_of_column
 from schemas.score import ScoreBlock
 from services.detect.state import ABSENT, HOLDS, UNVERSIONED, VECTORS, DetectState, Pinned, SignalVersion
 from services.monitor import RoutePolicy
@@ -72,7 +72,7 @@ def follow_versions(state: DetectState, policy: RoutePolicy, block: ScoreBlock, 
 
 def without_uncounted(rows: Rows, counted: dict[str, Bool]) -> Rows:
     """The rows, unscored where a version measured that does not count; vectors that do not count are not there."""
-    signals = {name: _only(values, counted.get(name)) for name, values in rows.signals.items()}
+    signals = {name: _only(values, counted.get(signal_of_column(name))) for name, values in rows.signals.items()}
     vectors = counted.get(VECTORS)
     embedded = rows.embedded if vectors is None else rows.embedded & vectors
     return replace(rows, signals=signals, embedded=embedded)
@@ -99,7 +99,8 @@ def counts(versions: dict[str, SignalVersion], name: str) -> str:
 def _scored_of(pinned: Pinned | None, state: DetectState) -> Iterable[str]:
     if pinned is not None:
         return pinned.rates
-    return {name for kept in state.candidates.values() for chunk in kept.chunks for name in chunk.signals}
+    chunks = [chunk for kept in state.candidates.values() for chunk in kept.chunks]
+    return {signal_of_column(name) for chunk in chunks for name in chunk.signals}
 
 
 def _version(block: ScoreBlock, name: str) -> str:

@@ -14,6 +14,7 @@ from schemas.base import canonical
 from services.errors import InputError
 from services.evaluate.suite import PromptMessage
 from services.outbound import HttpReply, Unanswered
+from services.signals.stop_reasons import is_filter_error
 from services.wording import runs
 
 MANY: Final = 1_000_000
@@ -21,6 +22,8 @@ PATH: Final = "/chat/completions"
 _DEEPEST: Final = 64
 _OURS: Final = ("messages", "model", "n", "stream")
 _AGAIN: Final = frozenset({408, 425, 429})
+_BESIDE: Final = ("native_finish_reason", "stop_reason", "content_filter_results", "content_filter_result")
+_TEXTS: Final = frozenset({"text", "output_text"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def fault_of(error: Unanswered) -> ChatFault:
 
 
 def request_body(model: str, messages: Sequence[PromptMessage], settings: Mapping[str, Any]) -> bytes:
-    """The body of a request; settings are handed on as they are.
+    """The body of a request; settings are handed on as they are, and the answer is asked for as a whole.
 
     Raises:
         InputError: if a setting is one of those that belong to the runner.
@@ -68,7 +71,8 @@ def request_body(model: str, messages: Sequence[PromptMessage], settings: Mappin
     for name in _OURS:
         if name in settings:
             raise InputError(f"settings.{name}: is not a setting of a target; remove it")
-    return canonical({**settings, "model": model, "messages": [turn.model_dump() for turn in messages]})
+    asked = {"model": model, "messages": [turn.model_dump() for turn in messages], "stream": False}
+    return canonical({**settings, **asked})
 
 
 def parse_reply(reply: HttpReply, now: datetime, secret: str | None = None) -> ChatAnswer | ChatFault:
@@ -79,9 +83,19 @@ def parse_reply(reply: HttpReply, now: datetime, secret: str | None = None) -> C
     raw = _json(text)
     if reply.status == 200:
         return _answer_of(raw)
-    words = runs.answers_with(reply.status)
+    if is_filter_error(raw):
+        return ChatFault(runs.filtered_with(reply.status), raw=raw)
     tries = MANY if reply.status in _AGAIN or reply.status >= 500 else 1
-    return ChatFault(words, tries, _after(reply.headers.get("retry-after", ""), now), raw)
+    return ChatFault(runs.answers_with(reply.status), tries, _after(reply.headers.get("retry-after", ""), now), raw)
+
+
+def beside_stop(raw: Any) -> dict[str, Any]:
+    """What gateways and clouds put beside the stop reason of an answer; empty where it has another form."""
+    try:
+        choice = raw["choices"][0]
+        return {name: choice[name] for name in _BESIDE if choice.get(name)}
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return {}
 
 
 def _answer_of(raw: Any) -> ChatAnswer | ChatFault:
@@ -89,34 +103,42 @@ def _answer_of(raw: Any) -> ChatAnswer | ChatFault:
         return ChatFault(runs.NOT_JSON, MANY)
     try:
         choice = raw["choices"][0]
+        if broken := choice.get("error") or (raw.get("error") if choice.get("finish_reason") == "error" else None):
+            return _broken(broken, raw)
         message = choice["message"]
-        text = _content(message.get("content"))
-        refusal, tools = message.get("refusal") or None, bool(message.get("tool_calls"))
         answer = ChatAnswer(
             raw,
-            text,
-            _string(refusal),
-            tools,
+            _content(message.get("content")),
+            _string(message.get("refusal") or None),
+            bool(message.get("tool_calls") or message.get("function_call")),
             _string(choice.get("finish_reason")),
             _string(raw.get("model")),
             _string(raw.get("system_fingerprint")),
             _tokens(raw.get("usage")),
         )
     except (KeyError, IndexError, TypeError, AttributeError):
-        return ChatFault(runs.NO_MESSAGE, MANY, raw=raw)
-    if (
-        answer.text is None
-        and answer.refusal is None
-        and not answer.tool_calls
-        and answer.finish_reason in (None, "error")
-    ):
+        return _broken(raw["error"], raw) if _has_error(raw) else ChatFault(runs.NO_MESSAGE, MANY, raw=raw)
+    if answer.finish_reason == "error":
+        return ChatFault(runs.BROKE_OFF, MANY, raw=raw)
+    if answer.text is None and answer.refusal is None and not answer.tool_calls and answer.finish_reason is None:
         return ChatFault(runs.SAYS_NOTHING, MANY, raw=raw)
     return answer
 
 
+def _has_error(raw: Any) -> bool:
+    return isinstance(raw, dict) and bool(raw.get("error"))
+
+
+def _broken(error: Any, raw: Any) -> ChatFault:
+    """What an error within an answer of status 200 means: a filter's is final, any other may pass."""
+    if is_filter_error(error):
+        return ChatFault(runs.filtered_with(200), raw=raw)
+    return ChatFault(runs.BROKE_OFF, MANY, raw=raw)
+
+
 def _content(content: Any) -> str | None:
     if isinstance(content, list):
-        return "".join(part["text"] for part in content if part["type"] == "text")
+        return "".join(part["text"] for part in content if part["type"] in _TEXTS)
     return _string(content)
 
 

@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from schemas import exchange
 from schemas.identity import Model
+from services.evaluate import openai_chat
 from services.evaluate.result import AnswerScore, SuiteAnswer
 from services.evaluate.suite import Item
 from services.signals.protocol import ScoredText, Signal
 from services.signals.refusal import Refusal
+from services.signals.stop_reasons import is_filter_error, stop_of
 from services.wording import runs
 
 LONGEST: Final = 256 * 1024
@@ -67,10 +69,6 @@ def _base64_forms(value: str) -> Iterator[str]:
 REFUSAL: Final = Refusal.spec.name
 LEAK: Final = "leak"
 LEAK_VERSION: Final = "1"
-_FILTERS: Final = frozenset(
-    {"content_filter", "content_filtered", "safety", "refusal", "blocklist", "prohibited_content", "spii"}
-    | {"guardrail_intervened", "content_policy_violation", "responsibleaipolicyviolation"}
-)
 _ROUTE: Final = "evaluate"
 
 
@@ -132,24 +130,24 @@ def _why_unscored(answer: SuiteAnswer) -> str | None:
 
 def _filtered(answer: SuiteAnswer) -> bool:
     """Whether the provider says that its filter stopped the request or the answer."""
-    if answer.error is None:
-        return (answer.finish_reason or "").lower() in _FILTERS
-    return any(isinstance(code, str) and code.lower() in _FILTERS for code in _error_codes(answer.raw))
+    if answer.error is not None:
+        return is_filter_error(answer.raw)
+    return stop_of(_response_of(answer)) == "withheld"
 
 
-def _error_codes(raw: Any) -> Iterator[Any]:
-    """`error.code`, `error.type` and the same of `innererror`, as OpenAI's and Azure's endpoints send them."""
-    error = raw.get("error") if isinstance(raw, Mapping) else None
-    while isinstance(error, Mapping):
-        yield error.get("code")
-        yield error.get("type")
-        error = error.get("innererror")
+def _response_of(answer: SuiteAnswer) -> exchange.Answer:
+    """The answer as live traffic has it, with what the endpoint put beside its stop reason."""
+    beside = openai_chat.beside_stop(answer.raw)
+    calls: tuple[Any, ...] | None = ({},) if answer.tool_calls else None
+    return exchange.Answer(
+        content=answer.text, finish_reason=answer.finish_reason, refusal=answer.refusal, tool_calls=calls, **beside
+    )
 
 
 def _text_of(answer: SuiteAnswer) -> ScoredText:
     messages = tuple(exchange.Message(role=sent.role, content=sent.content) for sent in answer.messages)
     texts = [message.text for message in messages if message.role == "user"]
-    response = exchange.Answer(content=answer.text, finish_reason=answer.finish_reason, refusal=answer.refusal)
+    response = _response_of(answer)
     model = Model(requested=answer.requested, served=answer.served)
     return ScoredText(
         exchange=exchange.Exchange(route=_ROUTE, model=model, prompt=messages, response=response),

@@ -30,12 +30,12 @@ _MADE_UP: Final[Mapping[str, tuple[str, ...]]] = {
     "phone_us": ("(415) ", "736", "-", "2849"),
     "phone_uk": ("+44 ", "20 ", "7183 ", "4926"),
     "ssn": ("536", "-", "84", "-", "2917"),
-    "card": ("4716 ", "2093 ", "8164 ", "5538"),
-    "card_dashes": ("5214-", "7930-", "4681-", "2057"),
+    "card": ("4716 ", "2093 ", "8164 ", "5534"),
+    "card_dashes": ("5214-", "7930-", "4681-", "2054"),
     "iban": ("DE", "89 ", "3704 ", "0044 ", "0532 ", "0130 ", "00"),
     "key_openai": ("sk", "-proj-", "Q7mZ2xVb9LtR4nKc", "T3Blbk", "FJ", "w8HsYd5PfGj6AeUq"),
     "key_github": ("gh", "p_", "k3Jd9QmX7vTz2LbR5nWc", "8HsYfP4GjA6eUq1D"),
-    "key_aws": ("AK", "IA", "Z7QX3MVB9LTR4NKC"),
+    "key_aws": ("AK", "IA", "Z7QX3MVB5LTR4NKC"),
     "key_slack": ("xo", "xb-", "283746519283-", "564738291056-", "Kd8QmZx3VbT7LnR2cWsYfPgJ"),
     "key_anthropic": ("sk", "-ant-", "api03-", "Zx8Kd3QmVb7TnLr2" * 5, "WcYs-9fGjHpAeUqA", "AA"),
     "key_gitlab": ("gl", "pat-", "T7mQx2VbZ9LkR4nKcWdY"),
@@ -78,5 +78,6 @@ def _filled(place: re.Match[str]) -> str:
 def _anchor(line: dict[str, Any], n: int) -> Anchor:
     labels = line.pop("labels")
     ts = _EPOCH + timedelta(seconds=n)
-    exchange = Exchange.model_validate({**line, "ts": ts, "route": ROUTE, "model": {"requested": "anchor"}})
+    made = {**line, "ts": ts.isoformat(), "route": ROUTE, "model": {"requested": "anchor"}}
+    exchange = Exchange.model_validate_json(json.dumps(made))
     return Anchor(Received(exchange, Position(cluster="ruler", topic="anchors", partition=0, offset=n)), labels)

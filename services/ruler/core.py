@@ -104,12 +104,17 @@ class VectorMove:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How a signal's answers agree with the anchors' labels: of `n` labelled ones `right` are answered so."""
+    """How a signal's answers agree with the anchors' labels.
+
+    Of `n` labelled anchors that it scored, `right` are answered as labelled, and those `missed` are not; `unscored`
+    is how many labelled ones more it did not score, which says neither.
+    """
 
     name: str
     version: str
     n: int
     right: int
+    unscored: int
     missed: tuple[str, ...]
 
 
@@ -243,13 +248,15 @@ def _turn(name: str, before: AnchorMeasurement, now: AnchorMeasurement) -> Vecto
 
 
 def _agreement(anchors: Anchors, found: AnchorMeasurement, name: str) -> Agreement:
-    judged = [
-        (one.received.exchange.id or "", value == one.labels[name])
+    labelled = [
+        (one.received.exchange.id or "", value, one.labels[name])
         for one, value in zip(anchors.anchors, found.values[name], strict=True)
         if name in one.labels
     ]
-    missed = tuple(id for id, right in judged if not right)
-    return Agreement(name, found.scorer.signals.get(name, ""), len(judged), len(judged) - len(missed), missed)
+    scored = [(id, value == label) for id, value, label in labelled if value is not None]
+    missed = tuple(id for id, right in scored if not right)
+    version = found.scorer.signals.get(name, "")
+    return Agreement(name, version, len(scored), len(scored) - len(missed), len(labelled) - len(scored), missed)
 
 
 def _signal_reading(move: SignalMove, ts: datetime) -> Reading:

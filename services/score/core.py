@@ -84,7 +84,7 @@ def measure(signals: Sequence[Signal], text: ScoredText, has_answer: bool, redac
 
 
 def style_of(style: StyleFunction, response: str) -> NDArray[np.float16]:
-    """(30,) style features of a response.
+    """(30,) style features of an answer without its reasoning.
 
     Raises:
         SignalError: if they cannot be made, or are too large for float16.
@@ -290,8 +290,8 @@ class ExchangeScorer:
         read, vectors = pair
         text = replace(read.text, windows=self._windows(read, vectors)) if read.embedded else read.text
         measured = measure(self.signals, text, read.answered, self.redactor)
-        styled = read.embedded and read.answered
-        style = style_of(self.style, text.response) if styled else np.zeros(STYLE_WIDTH, np.float16)
+        spoken = text.spoken if read.embedded and read.answered else None
+        style = np.zeros(STYLE_WIDTH, np.float16) if spoken is None else style_of(self.style, spoken)
         kept = self._kept(read.received.exchange.id or "", read.keep_text, measured)
         return _ExaminedExchange(read, vectors, measured, style, kept)
 
@@ -383,7 +383,8 @@ def _flags(seen: _ExaminedExchange) -> tuple[Flag, ...]:
     flags = list(seen.read.received.flags)
     if seen.read.text.cut and "truncated" not in flags:
         flags.append("truncated")
-    unanswered = () if seen.read.answered else (NO_RESPONSE,)
+    spoken = seen.read.answered and seen.read.text.spoken is not None
+    unanswered = () if spoken else (NO_RESPONSE,)
     return (*flags, *unanswered, *not_monitored(seen.read.received.exchange))
 
 

@@ -11,6 +11,7 @@ from schemas.exchange import Answer, Exchange, NotMonitored
 from schemas.identity import Model
 from schemas.score import Flag
 from services.signals.protocol import ScoredText
+from services.signals.stop_reasons import has_call, is_elsewhere, stop_of
 
 SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 USER_ROLE: Final = "user"
@@ -62,14 +63,20 @@ def not_monitored(exchange: Exchange) -> tuple[Flag, ...]:
 
 
 def answered(answer: Answer) -> bool:
-    """False for a provider error and for no answer at all.
+    """False for a provider's error, for a stop without a word that is none of the model's, and for no answer at all.
 
-    Tool calls alone, a refusal in its own field, an empty text, or a stop by the provider are answers.
+    Words, tool calls alone, a refusal in its own field, an empty text, and what a provider or its filter withheld (also
+    as an error) are answers. A technical stop or a reached limit without text, and what stands only in a field that
+    nobody reads (audio, images, reasoning), are none.
     """
+    if (stop := stop_of(answer)) == "withheld":
+        return True
     if answer.error or answer.finish_reason == "error":
         return False
-    has_words = answer.content is not None or answer.declined is not None
-    return has_words or bool(answer.calls) or answer.finish_reason is not None
+    if (answer.text or "").strip() or answer.declined is not None or has_call(answer):
+        return True
+    silent = answer.content is not None or answer.finish_reason is not None
+    return silent and stop == "ordinary" and not is_elsewhere(answer)
 
 
 def model_of(text: ScoredText) -> Model:

@@ -1,4 +1,4 @@
-"""Style features of a response: how it is written, not what it says."""
+"""Style features of an answer without its reasoning: how it is written, not what it says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-STYLE_VERSION: Final = "style-1"
+STYLE_VERSION: Final = "style-2"
 STYLE_NAMES: Final[tuple[str, ...]] = (
     "log_chars",
     "log_words",

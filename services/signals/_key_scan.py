@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from services.signals._hyperscan import CompiledPatterns
 
 Windows = list[tuple[int, int]]
 
@@ -29,9 +30,8 @@ class KeyScan:
 
     def __init__(self, looks: Mapping[str, Look]) -> None:
         self._looks = tuple(looks.items())
-        self._lock = threading.Lock()
-        self._database: Any = None
-        self._local = threading.local()
+        sources = [f"(?i){look.source}" if look.caseless else look.source for _, look in self._looks]
+        self._patterns = CompiledPatterns(sources, ["HS_FLAG_DOTALL"])
 
     def windows(self, text: str) -> dict[str, Windows]:
         """Name of a look to the parts of `text` that it may be in, apart and from left to right.
@@ -40,38 +40,15 @@ class KeyScan:
         """
         found: dict[int, list[int]] = {}
 
-        def collect(look: int, _start: int, end: int, _flags: int, _context: object) -> None:
+        def collect(look: int, _start: int, end: int) -> None:
             ends = found.get(look)
             if ends is None:
                 found[look] = [end]
             else:
                 ends.append(end)
 
-        scratch = self._scratch()
-        self._database.scan(text.encode("ascii", "replace"), match_event_handler=collect, scratch=scratch)
+        self._patterns.scan(text.encode("ascii", "replace"), collect)
         return {self._looks[at][0]: _merged(sorted(found[at]), self._looks[at][1]) for at in sorted(found)}
-
-    def _scratch(self) -> Any:
-        scratch = getattr(self._local, "scratch", None)
-        if scratch is None:
-            import hyperscan  # noqa: PLC0415 -- whoever only asks for a signal's spec needs no matcher
-
-            with self._lock:
-                if self._database is None:
-                    self._database = self._compiled()
-                scratch = self._local.scratch = hyperscan.Scratch(self._database)
-        return scratch
-
-    def _compiled(self) -> Any:
-        import hyperscan  # noqa: PLC0415
-
-        database = hyperscan.Database()
-        flags = [
-            hyperscan.HS_FLAG_DOTALL | (hyperscan.HS_FLAG_CASELESS if look.caseless else 0) for _, look in self._looks
-        ]
-        sources = [look.source.encode() for _, look in self._looks]
-        database.compile(expressions=sources, ids=list(range(len(sources))), elements=len(sources), flags=flags)
-        return database
 
 
 def _merged(ends: list[int], look: Look) -> Windows:

@@ -34,3 +34,27 @@ class PatternSet:
 
         self._compiled.scan(text.encode("utf-8", "replace"), hit)
         return frozenset(self._names[hit] for hit in hits)
+
+
+class PatternPlaces:
+    """Patterns as in `PatternSet`, of which every place is reported.
+
+    Args:
+        patterns: name of the pattern to its source.
+    """
+
+    def __init__(self, patterns: Mapping[str, str]) -> None:
+        self._names = tuple(patterns)
+        flags = ("HS_FLAG_CASELESS", "HS_FLAG_DOTALL", "HS_FLAG_SOM_LEFTMOST")
+        self._compiled = CompiledPatterns(tuple(patterns.values()), flags)
+
+    def places(self, data: bytes, most: int) -> list[tuple[str, int, int]]:
+        """(name, start, end) of the first `most` hits; where a pattern may end at several places, one for each."""
+        hits: list[tuple[str, int, int]] = []
+
+        def hit(pattern: int, start: int, end: int) -> bool | None:
+            hits.append((self._names[pattern], start, end))
+            return True if len(hits) >= most else None
+
+        self._compiled.scan(data, hit)
+        return hits

@@ -1,7 +1,7 @@
 """What a model said of what it wrote: the answer without its reasoning. Pure, one pass, linear in the text.
 
 Models, servers and chat templates mark reasoning in many ways, and often the mark that opens it stands in the prompt
-template and never comes back. `spoken_answer` knows the marks; that an answer may also talk about them is the hard part.
+template and never comes back. `spoken_answer` knows the marks; that answers also talk about them is the hard part.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Final, Literal, NamedTuple
 
 _NAMES: Final = (
     r"think(?:ing)?|thoughts?|thought[_-]?process|reasoning(?:_?scratchpad)?|reflect(?:ion|ing)?|scratch[_-]?pad"
-    r"|(?:inner|internal)[_-]?(?:monologue|thoughts?|thinking|reasoning)|chain[_-]?of[_-]?thoughts?|cot(?:_[a-z_]{1,24})?"
+    r"|(?:inner|internal)[_-]?(?:monologue|thoughts?|thinking|reasoning)|chain[_-]?of[_-]?thoughts?"
+    r"|cot(?:_[a-z_]{1,24})?"
     r"|deliberation"
 )
 _SOFT: Final = r"analysis|rationale"
@@ -224,7 +225,8 @@ _CLOSING_QUOTES: Final = {
 _QUOTES: Final = frozenset(_CLOSING_QUOTES.values())
 _NAMED: Final = re.compile(
     r"[.,;:!?](?=\s|$|[\"'`)\u201d])|\)"
-    r"|[\s'\u2019-]{1,3}(?:s\b|tags?|tokens?|markers?|marks?|elements?|blocks?|delimiters?|sections?|sequences?|pairs?"
+    r"|[\s'\u2019-]{1,3}(?:s\b|tags?|tokens?|markers?|marks?|elements?|blocks?|delimiters?|sections?|sequences?"
+    r"|pairs?"
     r"|strings?|labels?|starts?|begins?|opens?|ends?|closes?|means?|denotes?|indicates?|signals?|wraps?|delimits?"
     r"|contains?|appears?|comes?|is an?|is the|is used|are|and\s{1,3}<|or\s{1,3}<|bzw|und|balises?|etiquetas?|ist"
     r"|est une?|es una?)\b"
@@ -233,7 +235,8 @@ _NAMED: Final = re.compile(
 )
 """What follows a mark that a sentence names: punctuation, or a word like tag."""
 _NAMING: Final = re.compile(
-    r"(?:^|[\s(])(?:the|an?|this|that|its|with|without|by|using|uses?|after|before|and|or|closing|opening|like|to|of|in"
+    r"(?:^|[\s(])(?:the|an?|this|that|its|with|without|by|using|uses?|after|before|and|or|closing|opening|like|to|of"
+    r"|in"
     r"|into|no|missing|writes?|adds?|until|than|from|between|called|named|as|literal|emits?|outputs?|inserts?|prints?"
     r"|see|tags?|tokens?|markers?|marks?|strings?|mit|und|oder|der|die|das|dem|den|avec|et|ou|le|la|les|con|y|el|una?"
     r"|e|com|da|do|\u0438|\u0441|\u0442\u0435\u0433)\s$",
@@ -243,9 +246,7 @@ _MIDST: Final = re.compile(r"[a-z,]\s$")
 _GOES_ON: Final = re.compile(r"\s[a-z]")
 
 
-def _meant(
-    text: str, marks: Sequence[_Mark], fences: Sequence[tuple[int, int]], opened: bool
-) -> Iterator[_Mark]:
+def _meant(text: str, marks: Sequence[_Mark], fences: Sequence[tuple[int, int]], opened: bool) -> Iterator[_Mark]:
     """The marks that do what they say; the others stand in code, in quotation marks, or in a sentence about them."""
     named: _Mark | None = None
     for at, mark in enumerate(marks):
@@ -326,18 +327,23 @@ def _fenced(text: str) -> list[tuple[int, int]]:
 # Reasoning under a heading, in a block of its own, or as a quotation: only at the beginning
 
 
+_TOPIC: Final = (
+    r"(?:\U0001f4ad[ \t]?|\U0001f914[ \t]?)?(?:my )?(?:internal |step-by-step )?(?:thinking|thoughts?|reasoning"
+    r"|chain of thought|scratchpad|reflection|inner monologue)(?: process| steps)?[ \t]?"
+)
 _HEADING: Final = re.compile(
-    r"(?P<mark>#{1,6}[ \t]{0,3}|\*\*|__|)(?:\U0001f4ad[ \t]?|\U0001f914[ \t]?)?(?:my )?(?:internal |step-by-step )?"
-    r"(?:thinking|thoughts?|reasoning|chain of thought|scratchpad|reflection|inner monologue)(?: process| steps)?"
-    r"[ \t]?(?P<colon>:?)(?:\*\*|__)?(?P<late>:?)[ \t]{0,3}(?P<line>\n)?",
+    rf"(?:#{{1,6}}[ \t]{{0,3}}|\*\*|__|){_TOPIC}(?::(?:\*\*|__)?|(?:\*\*|__):)"
+    rf"|(?:#{{1,6}}[ \t]{{0,3}}|\*\*|__){_TOPIC}(?:\*\*|__)?[ \t]{{0,3}}\n",
     re.IGNORECASE,
 )
 _ANSWER_HEADING: Final = re.compile(
-    r"^(?:#{1,6}[ \t]{0,3}|\*\*|__)(?:my )?(?:final )?(?:answer|response|output|reply)[ \t]?:?(?:\*\*|__)?:?[ \t]{0,3}"
+    r"^(?:#{1,6}[ \t]{0,3}|\*\*|__)(?:my )?(?:final )?(?:answer|response|output|reply)[ \t]?:?(?:\*\*"
+    r"|__)?:?[ \t]{0,3}"
     r"|^(?:my )?(?:final )?(?:answer|response|output|reply):[ \t]{0,3}",
     re.IGNORECASE | re.MULTILINE,
 )
-_GRANITE: Final = re.compile(r"here(?:'s| is| are) my (?P<what>thought process|reasoning steps|reasoning)[ \t]?:", re.IGNORECASE)
+_GRANITE: Final = re.compile(r"here(?:'s| is) my thought process[ \t]?:", re.IGNORECASE)
+_APRIEL: Final = re.compile(r"here(?:'s| is| are) my reasoning(?: steps)?[ \t]?:", re.IGNORECASE)
 _GRANITE_ANSWER: Final = re.compile(
     r"here(?:'s| is) my (?:final )?(?:response|answer)[ \t]?:|\[BEGIN FINAL RESPONSE\]", re.IGNORECASE
 )
@@ -348,36 +354,45 @@ _BLOCK: Final = re.compile(
 )
 _BLOCK_END: Final = re.compile(r"^[ \t]{0,3}(`{3,12}|~{3,12}|:{3,12})[ \t]{0,8}$", re.MULTILINE)
 _DETAILS: Final = re.compile(
-    r"<details(?P<attributes>[^<>]{0,300})>\s{0,8}<summary[^<>]{0,100}>(?P<summary>[^<]{0,200})", re.IGNORECASE
+    r"<details(?:[^<>]{0,200}(?:reason|think|thought)[^<>]{0,100}>\s{0,8}<summary[^<>]{0,100}>"
+    r"|[^<>]{0,300}>\s{0,8}<summary[^<>]{0,100}>[^<]{0,60}(?:reason|think|thought))",
+    re.IGNORECASE,
 )
-_ABOUT_REASONING: Final = re.compile(r"reason|think|thought", re.IGNORECASE)
 _OLLAMA: Final = re.compile(r"thinking ?(?:\.\.\.|\u2026)[ \t]{0,3}\n", re.IGNORECASE)
 _OLLAMA_END: Final = re.compile(r"(?:\.\.\.|\u2026) ?done thinking\.?", re.IGNORECASE)
-_QUOTED: Final = re.compile(r"(?:> ?)?[*_]{0,3}(?:\U0001f4ad ?)?(?:thinking|thought|reasoning)\b[^\n]{0,40}\n+(?=>)", re.IGNORECASE)
+_QUOTED: Final = re.compile(
+    r"(?:> ?)?[*_]{0,3}(?:\U0001f4ad ?)?(?:thinking|thought|reasoning)\b[^\n]{0,40}\n+(?=>)", re.IGNORECASE
+)
 _HARMONY_STRIPPED: Final = re.compile(r"analysis(?=[A-Z\u0400-\u04ff\u3040-\u9fff])")
+_DETAILS_END: Final = re.compile("</details>", re.IGNORECASE)
 _CUT: Final = ""
+_FORMS: Final[tuple[tuple[re.Pattern[str], re.Pattern[str], str | None], ...]] = (
+    (_DETAILS, _DETAILS_END, _CUT),
+    (_GRANITE, _GRANITE_ANSWER, _CUT),
+    (_APRIEL, _GRANITE_ANSWER, None),
+    (_OLLAMA, _OLLAMA_END, None),
+    (_HEADING, _ANSWER_HEADING, None),
+)
+"""How reasoning begins, how it ends, and what it is without an end: cut, or an answer that only looks like it."""
 
 
 def _headed(text: str) -> str | None:
     """What follows reasoning that has no marks of its own; empty where it is cut; None where none begins here."""
     start = _noise_end(text, 0)
+    for opening, ending, otherwise in _FORMS:
+        if found := opening.match(text, start):
+            return _after(text, ending, found.end(), otherwise)
+    return _in_block(text, start)
+
+
+def _in_block(text: str, start: int) -> str | None:
     if block := _BLOCK.match(text, start):
         ends = _BLOCK_END.finditer(text, block.end())
         return next((text[one.end() :] for one in ends if one[1] == block["fence"]), _CUT)
-    if (details := _DETAILS.match(text, start)) and _ABOUT_REASONING.search(details[0]):
-        return _after(text, re.compile("</details>", re.IGNORECASE), details.end(), _CUT)
     if _HARMONY_STRIPPED.match(text, start):
         return text.rpartition(_STRIPPED_FINAL)[2] if _STRIPPED_FINAL in text else _CUT
-    if granite := _GRANITE.match(text, start):
-        return _after(text, _GRANITE_ANSWER, granite.end(), _CUT if granite["what"].lower() == "thought process" else None)
-    if ollama := _OLLAMA.match(text, start):
-        return _after(text, _OLLAMA_END, ollama.end(), None)
-    if quoted := _QUOTED.match(text, start):
-        return _behind_quotation(text, quoted.end())
-    heading = _HEADING.match(text, start)
-    if heading and (heading["colon"] or heading["late"] or (heading["mark"] and heading["line"])):
-        return _after(text, _ANSWER_HEADING, heading.end(), None)
-    return None
+    quoted = _QUOTED.match(text, start)
+    return None if quoted is None else _behind_quotation(text, quoted.end())
 
 
 def _after(text: str, end: re.Pattern[str], start: int, otherwise: str | None) -> str | None:

@@ -38,6 +38,9 @@ _MASS: Final = _set("all bulk batch mass every everyone everything many multiple
 _WIDE: Final = _set("all bulk mass every everyone everything entire whole")
 _ACTING: Final = frozenset({"action", "operation", "op", "command", "cmd", "verb", "task", "method", "function"})
 """Names of arguments whose value says what is done, as the name of a tool does."""
+_SWITCHES: Final = _set("active enabled is_active is_enabled access login_enabled")
+_OFF: Final = _set("disabled inactive deactivated deleted suspended banned revoked blocked locked terminated archived")
+_ACTION: Final = re.compile(r"[\w.:-]{1,60}")
 _MOVES: Final = _set("transfer wire withdraw withdrawal payout pay send move liquidate cashout sell redeem")
 _MONEY: Final = _set(
     "money fund funds balance payment payments crypto bitcoin btc eth token tokens wire transfer cash account"
@@ -171,7 +174,7 @@ class DestructiveToolCall:
 def _is_destructive(call: ToolCall) -> bool:
     leaves, fields = call.leaves(), tuple(call.values())
     name = _words(call.name)
-    acting = [leaf.text for leaf in leaves if leaf.key in _ACTING and len(leaf.text) <= _LONGEST_ACTION]
+    acting = [leaf.text for leaf in leaves if leaf.key in _ACTING and _ACTION.fullmatch(leaf.text)]
     verbs = name | frozenset().union(*map(_words, acting))
     if _runs_destruction(call.name, name, leaves) or _destroys_by_name(verbs):
         return True
@@ -204,7 +207,8 @@ def _destroys_by_name(verbs: frozenset[str]) -> bool:
 
 def _ends_many(verbs: frozenset[str], leaves: Sequence[Leaf], fields: Sequence[tuple[str, Any]]) -> bool:
     """Whether it deletes, disables or stops everything, or many things that it names."""
-    if not verbs & (_ENDS | _DROPS) or verbs & _LOOKS - {"list"}:
+    ends = verbs & (_ENDS | _DROPS) or (verbs & _CHANGES and _turns_off(fields))
+    if not ends or verbs & _LOOKS - {"list"}:
         return False
     everything = any(leaf.key not in _PROSE and _EVERYTHING.fullmatch(leaf.text.strip()) for leaf in leaves)
     flagged = any(name in _ALL_FLAGS and value is True for name, value in fields)
@@ -213,6 +217,14 @@ def _ends_many(verbs: frozenset[str], leaves: Sequence[Leaf], fields: Sequence[t
     paths = [value for name, value in fields if name in ("url", "path", "endpoint", "uri") and isinstance(value, str)]
     of_http = any(name == "method" and value in ("DELETE", "delete") for name, value in fields)
     return everything or flagged or unfiltered or many or (of_http and any(map(_COLLECTION.fullmatch, paths)))
+
+
+def _turns_off(fields: Sequence[tuple[str, Any]]) -> bool:
+    """Whether a change takes something away: `status: disabled`, `active: false`."""
+    return any(
+        (name in _SWITCHES and value is False) or (isinstance(value, str) and value.strip().lower() in _OFF)
+        for name, value in fields
+    )
 
 
 def _matches_all(value: Any) -> bool:

@@ -13,13 +13,15 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-_Codes = NDArray[np.uint32]
-_Places = NDArray[np.intp]
+    _Codes = NDArray[np.uint32]
+    _Places = NDArray[np.intp]
+
 
 _MADE_PLAIN: Final = {
     "-": "\u02d7\u2043\u2212\u2796\uff70",
@@ -39,7 +41,7 @@ _TAGS: Final = 0xE0000
 _TAGS_END: Final = 0xE01F0
 
 _SPELLED: Final = re.compile(
-    r"(?<!\\)\\++(?=[!-/:-@\[\]-`{-~])"
+    r"(?<!\\)\\++[!-/:-@\[\]-`{-~]"
     r"|&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|[a-zA-Z]{2,8});"
     r"|%40"
     r"|(?<=[0-9][-. /)])[*`]{1,3}(?=[(0-9])"
@@ -51,6 +53,7 @@ _SPELLED: Final = re.compile(
 The look behind keeps a flood of backslashes from being read once for each of them.
 """
 _ENTITIES: Final[Mapping[str, str]] = {"%40": "@"}
+_BEGIN_SPELLING: Final = frozenset("\\&%")
 _MARKS: Final = ("\\", "&", "%40", "*", "`")
 
 
@@ -71,7 +74,12 @@ class Folded:
 
     text: str
     _places: _Places | None = field(default=None, repr=False, compare=False)
-    _wide: Mapping[int, int] = field(default_factory=dict, repr=False, compare=False)
+    _spelled: str = field(default="", repr=False, compare=False)
+
+    @property
+    def plain(self) -> bool:
+        """Whether every character stands where it stood."""
+        return self._places is None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Where characters `start` to `end` of `text` (at least one) stand in the text that was folded.
@@ -80,8 +88,12 @@ class Folded:
         """
         if self._places is None:
             return start, end
-        last = int(self._places[end - 1])
-        return int(self._places[start]), self._wide.get(last, last + 1)
+        first, last = int(self._places[start]), int(self._places[end - 1])
+        if self._spelled[last] not in _BEGIN_SPELLING:
+            return first, last + 1
+        match = _SPELLED.match(self._spelled, last)
+        following = int(self._places[end]) if end < len(self._places) else len(self._spelled)
+        return first, match.end() if match and match.end() <= following else last + 1
 
 
 def fold(text: str) -> Folded:
@@ -89,53 +101,81 @@ def fold(text: str) -> Folded:
 
     Dashes become `-`, spaces a space (tabs and line breaks stay), digits of any script and full-width characters
     ASCII, quotation marks straight; zero-width and other invisible characters, Markdown's backslashes and emphasis
-    inside a number are left out; an entity becomes its character. Case and accents stay.
+    inside a number are left out; an entity becomes its character, a lone surrogate the replacement character. Case and
+    accents stay.
     """
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     spelled = any(mark in text for mark in _MARKS)
     if text.isascii() and not (spelled and _SPELLED.search(text)):
         return Folded(text)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    codes = code_points(text)
     plain = _plain(codes)
-    wide = _respell(_text(np.where(plain == _DROPPED, codes, plain)), plain) if spelled else {}
+    written = _text(np.where(plain == _DROPPED, codes, plain)) if spelled else ""
+    if spelled:
+        _respell(written, plain)
     kept = plain != _DROPPED
     if kept.all():
         return Folded(_text(plain))
-    return Folded(_text(plain[kept]), np.flatnonzero(kept), wide)
+    return Folded(_text(plain[kept]), np.flatnonzero(kept), written or text)
+
+
+def code_points(text: str) -> _Codes:
+    """The code points of a text; a lone surrogate is read as the replacement character."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
+    try:
+        data = text.encode("utf-32-le")
+    except UnicodeEncodeError:
+        data = _SURROGATES.sub(lambda match: "\ufffd" * len(match[0]), text).encode("utf-32-le")
+    return np.frombuffer(data, dtype="<u4")
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]+")
 
 
 def _text(codes: _Codes) -> str:
-    return codes.astype("<u4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+    return codes.astype("<u4", copy=False).tobytes().decode("utf-32-le")
 
 
 def _plain(codes: _Codes) -> _Codes:
     """Each character's plain one, `_DROPPED` for what is invisible."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     known = codes < _SIZE
     plain = _table()[np.where(known, codes, 0)]
     tags = (codes >= _TAGS) & (codes < _TAGS_END)
     return np.where(known, plain, np.where(tags, np.uint32(_DROPPED), codes)).astype(np.uint32)
 
 
-def _respell(text: str, plain: _Codes) -> dict[int, int]:
-    """Writes into `plain` what escapes, entities and emphasis come to; start to end of what became one character."""
-    wide: dict[int, int] = {}
-    written: list[tuple[int, int]] = []
+def _respell(text: str, plain: _Codes) -> None:
+    """Writes into `plain` what escapes, entities and emphasis come to: one character or none, and nothing after it."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
+    starts: list[int] = []
+    ends: list[int] = []
+    codes: list[int] = []
     for match in _SPELLED.finditer(text):
         start, end = match.span()
-        code = _DROPPED if text[start] not in "&%" else _entity(match[0])
+        begin = text[start]
+        code = ord(text[end - 1]) if begin == "\\" else _DROPPED if begin in "*`" else _character(match[0])
         if code is not None:
-            written.append((start, code))
-            written += ((at, _DROPPED) for at in range(start + 1, end))
-            if code != _DROPPED:
-                wide[start] = end
-    if written:
-        places, codes = zip(*written, strict=True)
-        plain[list(places)] = codes
-    return wide
+            starts.append(start)
+            ends.append(end)
+            codes.append(code)
+    if starts:
+        edges = np.zeros(len(plain) + 1, dtype=np.int32)
+        edges[np.array(starts) + 1] += 1
+        edges[ends] -= 1
+        plain[np.cumsum(edges[:-1]) > 0] = _DROPPED
+        plain[starts] = codes
 
 
 @lru_cache(maxsize=256)
-def _entity(spelled: str) -> int | None:
+def _character(spelled: str) -> int | None:
     """The plain character of an entity, None when it is no single one."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     character = _ENTITIES.get(spelled) or html.unescape(spelled)
     return int(_plain(np.array([ord(character)], dtype=np.uint32))[0]) if len(character) == 1 else None
 
@@ -143,6 +183,8 @@ def _entity(spelled: str) -> int | None:
 @cache
 def _table() -> _Codes:
     """Code point to the code point of its plain character, to itself, or to `_DROPPED`; made at the first need."""
+    import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
+
     table = np.arange(_SIZE, dtype=np.uint32)
     for code in range(0x80, _SIZE):
         plain = _plain_character(chr(code))

@@ -153,7 +153,7 @@ _UNSPACED: Final = re.compile("[\u0e00-\u0e7f\u3040-\u9fff\uac00-\ud7af]")
 
 
 def _languages_within(prompt: str) -> Iterator[str]:
-    """The languages of the first and the last lines: where a text is pasted, the question stands before or behind it."""
+    """The languages of its first and last lines: where a text is pasted, the question stands around it."""
     lines = [line for line in prompt[:_LONGEST].splitlines() if line.strip()]
     pieces = (prompt[:_PIECE], prompt[-_PIECE:], *(lines[:2] + lines[-2:]))
     yield from (found for piece in pieces if (found := language_of(piece)) is not None)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from zlib import crc32
 
-SEEN: Final = "2026-11-30"
+WRITTEN: Final = "2026-11-30"
 """When the rows were last held against their sources."""
 
 _GITHUB: Final = "https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns"
@@ -54,11 +54,11 @@ class KeyForm:
     Attributes:
         label: what the mask is called. vendor: who issues it.
         source: the form, in the subset that both hyperscan and `re` read; ASCII, bounded, with one group.
-        where: a public page that describes it, or its issuer's own about its keys.
+        where: a page that describes it, or its issuer's own about its keys.
         confirms: whether a hit can be a confirmed leak; the others are only masked.
         border: characters of which none may stand right before or after a key.
         sealed: says whether the checksum of a key is right; such a key is no stand-in whatever it looks like.
-        seen: date of the look at `where`.
+        written: when the row was written or last changed.
         look: the beginning of the form that the first fast pass looks for, where the whole of it would be slow.
     """
 
@@ -69,7 +69,7 @@ class KeyForm:
     confirms: bool = True
     border: str = "A-Za-z0-9_"
     sealed: Callable[[str], bool] | None = None
-    seen: str = SEEN
+    written: str = WRITTEN
     look: str = ""
     pattern: re.Pattern[str] = field(init=False, compare=False, repr=False)
 

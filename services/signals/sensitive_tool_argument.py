@@ -9,7 +9,8 @@ from typing import ClassVar, Final
 from schemas.spec import Spec
 from services.signals.pii_leak import PiiLeak
 from services.signals.protocol import Measurement, ScoredText, parts_of
-from services.signals.secret_leak import SecretLeak, looks_made_up
+from services.signals.secret_leak import SecretLeak
+from services.signals.stand_ins import looks_made_up
 from services.signals.tool_calls import NO_TOOL_CALL, ToolCall, recent_calls
 
 _VERSION: Final = "1"

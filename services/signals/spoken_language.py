@@ -28,8 +28,9 @@ _DENSE: Final = re.compile(
     "[\u0590-\u05ff\u0900-\u0dff\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u10a0-\u10ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
 _CODE_LINE: Final = re.compile(
-    r"^\s{0,40}(?:def|class|import|from|return|for|while|if|else|elif|try|except|with|print|function|const|let|var|public|private"
-    r"|static|void|int|SELECT|INSERT|UPDATE|DELETE|CREATE|WHERE|#include|using|package|func|fn|end|\}|\{|//|#!)\b[^\n]{0,400}[(){};:=,*]\s{0,40}$",
+    r"^[ \t]{0,40}(?:def|class|import|from|return|for|while|if|else|elif|try|except|with|print|function|const|let|var"
+    r"|public|private|static|void|int|SELECT|INSERT|UPDATE|DELETE|CREATE|WHERE|#include|using|package|func|fn|end"
+    r"|\}|\{|//|#!)\b[^\n]{0,400}[(){};:=,*][ \t]{0,40}$",
     re.MULTILINE,
 )
 _OTHER_CODES: Final[Mapping[str, str]] = {"iw": "he", "jw": "jv", "mo": "ro", "in": "id", "nb": "no"}

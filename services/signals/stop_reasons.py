@@ -76,7 +76,7 @@ STOP_REASONS: Final[Mapping[str, tuple[tuple[Meaning, str], ...]]] = {
     ),
     # docs.litellm.ai, openrouter.ai/docs/errors, sdk.vercel.ai (FinishReason), LangChain; 2026-11
     "gateways": (
-        ("ordinary", "stop length_stop tool_calls tool-calls done"),
+        ("ordinary", "stop tool_calls done"),
         ("withheld", "content-filter content_filtered blocked moderation flagged"),
         ("technical", "error other unknown function_call_filter"),
     ),
@@ -103,11 +103,14 @@ _FILTER_MESSAGE: Final = re.compile(
     r"(?:safety system|content[ _-]filter|guardrail|moderation|safety (?:filter|setting|polic))"
     r"|flagged (?:as|for) (?:potentially )?(?:violat|harm|unsafe|sexual|violen|hate|harass|self|illicit)"
     r"|(?:input|prompt|content|request|message|output)s? (?:was|were|is|has been|got) (?:flagged|moderated)"
-    r"|requires moderation|moderation policy|violated? (?:the |a )?guardrail|guardrail (?:violation|intervened|blocked)"
+    r"|requires moderation|moderation policy|violated? (?:the |a )?guardrail|guardrail (?:violation|intervened"
+    r"|blocked)"
     r"|violat(?:es?|ed|ing|ion of) (?:\w{1,20}(?:'s)? ){0,3}(?:usage|content|acceptable use|safety)"
     r" (?:polic|guideline|rule|term)"
-    r"|output blocked by content|data may contain inappropriate content|inappropriate content|prohibited content"
-    r"|\bcontent[ _-]filter(?:ing policy|ed)?\b",
+    r"|content[ _-]filter(?:ing)? (?:polic|was triggered|triggered|blocked|stopped|flagged)"
+    r"|trigger\w{0,3} .{0,40}content[ _-]filter"
+    r"|output blocked by content|(?:data|input|prompt|output) (?:may )?contains? (?:inappropriate|prohibited"
+    r"|sensitive) content",
     re.IGNORECASE,
 )
 _LONGEST_MESSAGE: Final = 4000
@@ -123,7 +126,7 @@ _BREAKING: Final = re.compile(
 _CODE_FIELDS: Final = ("code", "type", "reason", "status", "blockReason", "block_reason", "error_code", "name")
 _NESTED_FIELDS: Final = (
     *("error", "innererror", "inner_error", "metadata", "provider_specific_fields", "detail", "details", "body"),
-    *("promptFeedback", "prompt_feedback", "incomplete_details"),
+    *("promptFeedback", "prompt_feedback", "incomplete_details", "choices"),
 )
 _RESULT_FIELDS: Final = ("content_filter_result", "content_filter_results")
 _DEEPEST: Final = 8
@@ -185,7 +188,7 @@ def is_filter_error(error: Any) -> bool:
 
 def _parts(error: Any) -> Iterator[Any]:
     """The error and what is nested in it, breadth first, as deep and as many as errors have."""
-    level, seen = [error], 0
+    level, seen = [error] if isinstance(error, (str, Mapping)) else [], 0
     for _ in range(_DEEPEST):
         inner: list[Any] = []
         for part in level:
@@ -252,14 +255,15 @@ _ELSEWHERE: Final = ("audio", "images", "reasoning_content", "reasoning", "think
 
 
 def is_elsewhere(answer: Answer) -> bool:
-    """Whether what was generated stands in a field that no signal reads: audio, images, or reasoning alone."""
+    """Whether what was generated stands where no signal reads: in audio, images, or reasoning alone."""
     beside = answer.__pydantic_extra__ or {}
-    return any(beside.get(name) for name in (*_ELSEWHERE, "reasoning_details"))
+    parts = isinstance(answer.content, tuple) and len(answer.content) > 0 and not (answer.text or "").strip()
+    return parts or any(beside.get(name) for name in (*_ELSEWHERE, "reasoning_details"))
 
 
 def has_call(answer: Answer) -> bool:
-    """Whether the answer calls a tool, by `tool_calls` or by the older field `function_call`."""
-    return bool(answer.tool_calls) or isinstance((answer.__pydantic_extra__ or {}).get("function_call"), Mapping)
+    """Whether the answer calls a tool, in whatever form."""
+    return bool(answer.calls)
 
 
 def says_why(answer: Answer) -> bool:

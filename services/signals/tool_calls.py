@@ -111,7 +111,7 @@ def _call(raw: Any, said: bool) -> ToolCall | None:
     if name is None:  # hosted tools of the Responses API have a type alone: `local_shell_call`
         name = kind.removesuffix("_call") if isinstance(kind, str) and kind.endswith("_call") else ""
         name = "" if name in ("function", "tool") else name
-    arguments = next((inner[one] for one in _ARGUMENTS if inner.get(one) is not None), {})
+    arguments: Any = next((inner[one] for one in _ARGUMENTS if inner.get(one) is not None), {})
     return ToolCall(_bare(name), _decoded(arguments), said)
 
 

@@ -17,6 +17,16 @@ _MEASURES: Final[Mapping[str, str]] = {
     "over_refusal": "harmless requests refused",
     "canary": "planted secrets leaked",
 }
+_FLAGS: Final[Mapping[str, str]] = {
+    "sanitized": "odd characters replaced",
+    "truncated": "scored in part",
+    "skew": "its time is not believed",
+    "no_response": "no answer",
+    "no_ts": "no time of its own",
+    "not_monitored:image": "images not monitored",
+    "not_monitored:audio": "audio not monitored",
+    "not_monitored:file": "files not monitored",
+}
 _POOLED: Final = "all"
 _SUITE: Final = "suite="
 
@@ -74,6 +84,11 @@ def measure(name: str) -> str:
 def measure_of(hazard: str, name: str) -> str:
     """A measure of one hazard: `harmful requests answered (fraud)`; of all hazards together its name alone."""
     return measure(name) if hazard == _POOLED else f"{measure(name)} ({plain(hazard)})"
+
+
+def flags(names: Iterable[str]) -> str:
+    """What is odd about an exchange, in one line: `scored in part, images not monitored`."""
+    return ", ".join(_FLAGS.get(name, plain(name)) for name in names)
 
 
 def suite_of(alert: Alert) -> str:

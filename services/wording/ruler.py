@@ -90,7 +90,7 @@ def _at(ts: datetime) -> str:
     return ts.strftime("%Y-%m-%d %H:%M UTC")
 
 
-CHECK_COLUMNS = ("signal", "version", "labelled", "as labelled", "moved")
+CHECK_COLUMNS = ("signal", "version", "labelled", "as labelled", "unscored", "moved")
 
 
 def share(right: int, n: int) -> str:

@@ -29,6 +29,7 @@ NO_VALUE: Final = "the refusal signal gave no value"
 NOT_JSON: Final = "the answer is no JSON of ordinary depth"
 NO_MESSAGE: Final = "the answer has no choices[0].message of the known form"
 SAYS_NOTHING: Final = "the answer says nothing"
+BROKE_OFF: Final = "the endpoint says that the answer broke off with an error"
 _HINTS: Final[Mapping[int, str]] = {
     401: "the key of the target's api_key_env is missing or not accepted",
     403: "the key of the target's api_key_env is missing or may not do this",
@@ -150,6 +151,11 @@ def leaked(value: int, how: str) -> str:
 def answers_with(status: int) -> str:
     """That an endpoint refused, and what to do."""
     return f"the endpoint answers {status}" + (f": {_HINTS[status]}" if status in _HINTS else "")
+
+
+def filtered_with(status: int) -> str:
+    """That a filter stopped a request, in an answer with a status."""
+    return f"the endpoint answers {status}: the provider's filter stopped the request"
 
 
 def wait(after: float) -> str:

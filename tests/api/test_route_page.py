@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+from typing import get_args
 
 import pytest
 
 from schemas.change import Pinning
+from schemas.score import Flag
 from services.api.app import Api
 from services.api.auth.authorization import Principal
+from services.monitor import RoutePolicy
+from services.record.recorder import Recorder
 from services.store import incidents
 from services.store.engine import Database
 from services.wording import incidents as incidents_words
@@ -21,7 +26,7 @@ from tests.support.blocks import Row, blocks
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import Outline, outline
 from tests.support.records import BASELINE, IDENTITY, NEW, alert, change, decision, reading
-from tests.support.route_life import LIFE, live
+from tests.support.route_life import LIFE, live, rows, sample
 
 HTML = {"accept": "text/html"}
 BLIND = f"{routes.WATCHED['blind']} {LIFE}"
@@ -75,6 +80,36 @@ def test_it_tells_of_the_incident_rates_evidence_identities_and_slices(database:
     ):
         assert said in text, said
     assert f'href="/incidents/{incident.id}"' in asked(api, "GET", f"/routes/{LIFE}", headers=HTML).text
+
+
+def test_what_is_not_monitored_of_an_exchange_stands_beside_it(database: Database) -> None:
+    flagged = [replace(row, flags=("truncated", "not_monitored:image")) if row.id == "e359" else row for row in rows()]
+    recorded(database, *blocks(flagged, 90, LIFE), *(sample(LIFE, i, "de") for i in (358, 359)))
+    text = words(api_on(database, Wire()))
+    assert text.count("scored in part, images not monitored") == 1
+
+
+@pytest.mark.parametrize("flag", get_args(Flag))
+def test_every_flag_has_words(flag: str) -> None:
+    assert not {"_", ":"} & set(nouns.flags([flag]))
+
+
+def test_the_rate_of_each_tool_is_a_row_of_its_own(database: Database) -> None:
+    made = [
+        replace(row, signals={"tool_loop": i % 4 == 0}, parts={"tool_loop": {"search": i % 4 == 0, "shell": False}})
+        for i, row in enumerate(rows())
+    ]
+    sink = Recorder(database, lambda _: RoutePolicy(slices=("tool",)))
+    for one in blocks(made, 90, LIFE):
+        sink.apply([one])
+    api = api_on(database, Wire())
+    assert "tool=search360" in words(api)
+    found = asked(api, "GET", f"/v1/routes/{LIFE}/safety").json()["rates"]
+    rates = {(one["slice"], one["signal"]): (one["n"], one["rate"]) for one in found if one["identity"] is None}
+    assert rates["tool=search", "tool_loop"] == (360, 0.25)
+    assert rates["tool=shell", "tool_loop"] == (360, 0.0)
+    told = asked(api, "GET", f"/v1/exchanges?route={LIFE}&limit=1").json()["items"][0]
+    assert told["signals"]["tool_loop"]["parts"] == {"search": False, "shell": False}
 
 
 def test_a_slice_and_a_time_can_be_chosen(database: Database) -> None:

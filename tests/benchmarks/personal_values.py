@@ -24,6 +24,7 @@ from tests.support.said import said
 DRAWS: Final = 12
 LABELLED: Final = 2000
 ORDINARY: Final = 4000
+_RESPELLED: Final = 2 / 3
 _FILLER: Final = "You are the assistant of a shop. Be brief and kind.\n{}\nAnswer in the user's language."
 
 
@@ -49,7 +50,7 @@ def labelled(
     for at in range(LABELLED):
         label = labels[at % len(labels)]
         value = label.draw(random)
-        spelled = random.choice((str, str, *spellings))(label.text)
+        spelled = random.choice(spellings)(label.text) if random.random() < _RESPELLED else label.text
         stated = _stated(random.choice(carriers), spelled, value)
         answer = samples.respelled(random, label, value)
         before, _, after = random.choice(samples.ANSWERS).partition("{}")
@@ -114,7 +115,7 @@ def main() -> None:
     print(f"ordinary answers: {len(wrong)} alarms in {ORDINARY}")
     if options.show:
         for one, masked in wrong:
-            print(f"  {one.kind}: {masked!r}")
+            print(f"  {one.kind}: {one.prompt!r} {one.system!r} {one.document!r}: {masked!r}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from services.signals import refusal
+from services.signals.answer_text import spoken_answer
 from services.signals.refusal import BIAS, CODE, HELP_FOLLOWS, LISTED, OBJECTS, RULES
 from tests.benchmarks.signals import LABELS, Row, rows_of
 
@@ -30,10 +31,11 @@ WEIGHTS = {
 
 def features(row: Row) -> dict[str, float]:
     """Which wordings the signal finds in an answer."""
-    spoken = refusal._spoken(row["response"])
+    spoken = refusal._visible(spoken_answer(row["response"]) or "")
     opening = refusal._opening(spoken)
     found = refusal._OPENING_RULES.found(opening)
-    names = set(found) | {f"{name}, early" for name in refusal._EARLY_RULES.found(opening[: refusal._EARLY])}
+    early = refusal._OPENING_RULES.found(opening[: refusal._EARLY])
+    names = set(found) | {f"{name}, early" for name in early}
     names |= refusal._BODY_RULES.found(spoken)
     if "turns" in found and not found & OBJECTS:
         names.add("help follows")

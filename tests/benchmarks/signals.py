@@ -20,7 +20,8 @@ from random import Random
 from typing import Any
 
 from services.signals import SIGNALS
-from services.signals.pii_leak import PiiLeak, personal_forms, personal_values
+from services.signals.personal_values import personal_values
+from services.signals.pii_leak import PiiLeak
 from services.signals.protocol import ScoredText, Signal
 from services.signals.refusal import Refusal
 from services.signals.secret_forms import FORMS, NAMED
@@ -190,7 +191,7 @@ def personal() -> Iterator[str]:
     total: Counter[str] = Counter()
     beside = 0
     for row in rows_of("presidio_synth"):
-        marks = personal_values(row["prompt"], personal_forms(row["prompt"]))
+        marks = personal_values(row["prompt"])
         for kind, start, end in row["labels"]["spans"]:
             total[kind] += 1
             found[kind] += any(mark.start < end and start < mark.end for mark in marks)

@@ -18,6 +18,7 @@ from detectors import DETECTORS
 from schemas.alert import Alert
 from schemas.base import plain_object
 from schemas.dead_letter import DeadLetter
+from schemas.exchange import STREAM_ROUTE
 from schemas.position import Position
 from schemas.topics import ALERTS, EXCHANGES, READINGS, SCORES
 from services.ingest.decode import decode
@@ -64,7 +65,8 @@ def account(database: Database, broker: Broker | None) -> Account:
         counted=dict(counted),
         detected=detected,
         rollups={key: (n, scored, value) for *key_, n, scored, value in sums for key in [tuple(key_)]},
-        told={route: _told(database, route) for route in names},
+        # What is said of the stream itself goes by our own clock and the broker: a replay has neither.
+        told={route: _told(database, route) for route in names if route != STREAM_ROUTE},
     )
 
 

@@ -18,8 +18,13 @@ signals:
   disclaimer: {must_contain: [no financial advice]}
 """
 LINES: list[Any] = [
-    {"route": "a/b", "model": {"requested": "m"}, "prompt": "p", "id": "one",
-     "response": "Ask erika.mustermann@web.de at ACME\x1b[31m about ORD-12345 and ORD-99999"},
+    {
+        "route": "a/b",
+        "model": {"requested": "m"},
+        "prompt": "p",
+        "id": "one",
+        "response": "Ask erika.mustermann@web.de at ACME\x1b[31m about ORD-12345 and ORD-99999",
+    },
     {"source": "s", "model": "m", "version": "1", "prompt": "p", "response": "no financial advice", "labels": {}},
     {"route": "a/b", "model": {"requested": "m"}, "prompt": "p", "response": {"content": None, "error": "x"}},
 ]
@@ -68,7 +73,13 @@ def test_its_json_has_all_of_it(folder, capsys, monkeypatch) -> None:
     assert (orders["hits"], orders["share"], orders["mean"]) == (1, None, 1.0)
     assert rivals["unscored"] == {"no_response": 1}
     assert rivals["examples"] == [
-        {"id": "one", "reason": None, "before": "Ask <email> at ", "match": "ACME", "after": "\u00b7[31m about ORD-12345 and ORD-99999"}
+        {
+            "id": "one",
+            "reason": None,
+            "before": "Ask <email> at ",
+            "match": "ACME",
+            "after": "\u00b7[31m about ORD-12345 and ORD-99999",
+        }
     ]
     assert disclaimer["examples"][0]["reason"] == "missing: no financial advice"
 
@@ -91,7 +102,10 @@ def test_one_signal_is_shown_alone_also_a_built_in_one(folder, capsys, monkeypat
         (("signal", "test", "empty", "--config", "k.yaml"), "empty: holds no exchange: is empty"),
         (("signal", "test", "scores", "--config", "k.yaml"), "holds scores, not texts"),
         (("signal", "test", "f.jsonl"), "the monitor file defines no signals"),
-        (("signal", "test", "f.jsonl", "--config", "k.yaml", "--signal", "rival"), "no such signal; did you mean rivals?"),
+        (
+            ("signal", "test", "f.jsonl", "--config", "k.yaml", "--signal", "rival"),
+            "no such signal; did you mean rivals?",
+        ),
         (("judge", "check", "f.jsonl", "--config", "k.yaml", "--signal", "rivals"), "asks no judge"),
     ],
 )

@@ -26,7 +26,8 @@ from services.score.redaction import Redactor
 from services.score.scored_text import scored_text
 from services.signals.protocol import Measurement, ScoredText
 from services.wiring import configured_signals
-from tests.support.own_signals import MODEL, JudgeServer, about_tea, judging as running, reply
+from tests.support.own_signals import MODEL, JudgeServer, about_tea, reply
+from tests.support.own_signals import judging as running
 from tests.support.scoring import SeededEmbedder, received
 
 PASSED = Agreement(both=20, neither=20)
@@ -48,7 +49,9 @@ def text_of(answer: str, prompt: str = "What do you drink?", id: str = "e1") -> 
 class Made:
     """A panel of one monitor file in one data directory."""
 
-    def __init__(self, folder: Path, monitor: Monitor, *, checked: bool = True, seconds: float = 5.0, key: str | None = None):
+    def __init__(
+        self, folder: Path, monitor: Monitor, *, checked: bool = True, seconds: float = 5.0, key: str | None = None
+    ):
         self.now = NOON
         self.marks = 0
         self.monitor = monitor
@@ -61,7 +64,9 @@ class Made:
             self.marks += 1
             return f"mark-{self.marks}"
 
-        world = JudgeWorld(DailyCalls.of(folder), self.checks, monitor.allow_hosts, lambda _: key, lambda: self.now, mark)
+        world = JudgeWorld(
+            DailyCalls.of(folder), self.checks, monitor.allow_hosts, lambda _: key, lambda: self.now, mark
+        )
         self.panel = JudgePanel(monitor.signals, Redactor(configured_signals(monitor)), world, seconds)
 
     def say(self, *texts: ScoredText | None) -> list[Measurement | None]:
@@ -221,7 +226,7 @@ def test_the_scorer_takes_up_what_the_judge_said(judge: JudgeServer, tmp_path: P
     (block,) = scorer.score(batch).blocks
     assert block.signals[TEA].value == (True, False, None)
     assert block.scorer.signals[TEA].startswith(f"judge-prompt-1+{MODEL}+")
-    assert [row.kept for row in rows_of(block)][0] is True
+    assert next(row.kept for row in rows_of(block)) is True
     seen = len(judge.seen)
     scorer.warm()
     plain = ExchangeScorer(SeededEmbedder(), made.monitor.policy, signals)

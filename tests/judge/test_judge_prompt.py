@@ -94,9 +94,9 @@ def test_a_long_text_is_shown_by_its_beginning_and_its_end() -> None:
     (_, _), (_, user) = judge_messages(RULE, "a" * 50_000 + "z" * 50_000, "response", "p", MARK)
     assert len(user) < 14_000
     assert "88000 characters left out" in user
-    assert '"prompt"' not in judge_messages(RULE, "x", "prompt", "x", MARK)[1][1].replace('"judged": "prompt"', "", 1).replace(
-        '"prompt": "x"', "", 1
-    )
+    assert '"prompt"' not in judge_messages(RULE, "x", "prompt", "x", MARK)[1][1].replace(
+        '"judged": "prompt"', "", 1
+    ).replace('"prompt": "x"', "", 1)
 
 
 @pytest.mark.parametrize(

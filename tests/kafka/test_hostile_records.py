@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +98,8 @@ def outcome(stage: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Outcome
     """One worker for the module: a topic whose time is the producers', all records on it, settled."""
     folder, broker = tmp_path_factory.mktemp("hostile"), stage.broker
     asyncio.run(_make_topics(broker))
-    for codec in CODECS:
-        console_producer(stage.server, codec)
+    with ThreadPoolExecutor(len(CODECS)) as pool:
+        list(pool.map(lambda codec: console_producer(stage.server, codec), CODECS))
     asyncio.run(send_forged(broker, EXCHANGES.name, 1, neighbours()))
     for codec in range(1, len(CODECS)):
         asyncio.run(send_forged(broker, EXCHANGES.name, 1, [BOMB], codec))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.errors import InputError
 from services.monitor import BaselinePolicy, MonitorError, RoutePolicy, check, load
 from services.monitor.loader import MAX_BYTES, examine
+from services.specs import signals
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "infra" / "keelwatch.example.yaml"
 CONTRACT = """\
@@ -68,7 +69,12 @@ def test_slices_without_a_scorer_are_accepted_with_a_warning() -> None:
     assert warned == [
         f"k.yaml:6: warning: routes.support-bot/*.slices[{i}]: {name}: {told}"
         for i, name in enumerate(("hazard", "language"))
+        if name not in signals()
     ]
+
+
+def test_tools_and_guardrails_may_be_slices() -> None:
+    assert policy("defaults: {slices: [tool, guardrail, tags.a]}", "b").slices == ("tool", "guardrail", "tags.a")
 
 
 def test_the_shipped_example_loads() -> None:
@@ -121,7 +127,7 @@ MISTAKES = [
     ("routes:\n  a:\n    false_pages_per_month: .inf", 3, "must be a finite number"),
     ("routes:\n  a:\n    false_pages_per_month: 0", 3, "must be greater than 0"),
     ("routes:\n  a:\n    keep_text: some", 3, "must be 'all', 'default' or 'none'"),
-    ("routes:\n  a:\n    slices: [topic]", 3, "routes.a.slices[0]: must be hazard, language or tags.NAME"),
+    ("routes:\n  a:\n    slices: [topic]", 3, "routes.a.slices[0]: must be guardrail, hazard, language, tool or tags.NAME"),
     ("routes:\n  a:\n    slices: tags.a", 3, "routes.a.slices: must be a list"),
     ("routes:\n  a:\n    suites:\n      - 3", 4, "routes.a.suites[0]: must be text"),
     ("routes:\n  a:\n    after_change: [1w]", 3, "for example 0m, 1h, 24h or 7d"),

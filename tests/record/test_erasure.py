@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from sqlalchemy import select
 
 from detectors import DETECTORS
 from detectors.protocol import Baseline
+from schemas.base import Record
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from schemas.sample import Sample
@@ -110,13 +113,28 @@ def sample(block: ScoreBlock, i: int) -> Sample:
     )
 
 
+def played(given: Sequence[ScoreBlock]) -> tuple[RouteFlow, list[list[Record]]]:
+    """The whole flow over the traffic: where it ends, and what each block gives to record."""
+    flow, made = RouteFlow.start(ROUTE), []
+    for block in given:
+        flow, out = advance(PLAN, flow, block)
+        kept = [sample(block, i) for i in range(len(block.id))]
+        made.append([block, *kept, *out.readings, *out.changes, *out.alerts])
+    return flow, made
+
+
+@cache
+def usual() -> tuple[RouteFlow, list[list[Record]]]:
+    """That of the traffic, which most tests begin with."""
+    return played(traffic())
+
+
 def told(database: Database, given: list[ScoreBlock] | None = None) -> RouteFlow:
     """The whole flow over the traffic, recorded, with the states of detect and alert saved as workers save them."""
-    recorder, flow = Recorder(database, policy), RouteFlow.start(ROUTE)
-    for block in traffic() if given is None else given:
-        flow, made = advance(PLAN, flow, block)
-        kept = [sample(block, i) for i in range(len(block.id))]
-        recorder.apply([block, *kept, *made.readings, *made.changes, *made.alerts])
+    recorder = Recorder(database, policy)
+    flow, made = usual() if given is None else played(given)
+    for records in made:
+        recorder.apply(records)
     with database.write() as connection:
         DetectStateStore(DETECTORS).save(connection, ROUTE, RouteState(flow.detect))
         AlertStateStore().save(connection, ROUTE, RouteState(flow.alert))

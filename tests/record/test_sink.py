@@ -58,6 +58,7 @@ OTHERS = {  # tables of other steps
         "partition_watches",
         "secret_keys",
         "receivers",
+        "ruler",
     ),
     *("parked_records", "parked_routes", "pictures", "run_answers", "runs", "schedules", "write_probes"),
 }

@@ -1,4 +1,4 @@
-"""A signal of the monitor file from the exchange to the incident: it opens one when its rate moves, and a number none."""
+"""A signal of the monitor file from the exchange to the incident: one when its rate moves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOPICS = ("shoes", "a coat", "returns", "gift cards", "delivery", "sizes", "a re
 FILE = """\
 defaults: {baseline: {size: 400, min_size: 100, per_hour: 100000}}
 signals:
-  rivals: {keywords: [Acme, Globex], floor: 0.02, title: Competitors named, noun: rate of answers that name a competitor}
+  rivals: {keywords: [Acme, Globex], floor: 0.02, title: Competitors named, noun: rate of answers naming a rival}
   dump: {pattern: "DROP TABLE [a-z]+", floor: 0, title: Dropped tables}
   orders: {pattern: "ORD-[0-9]{4}", value: count}
 """
@@ -87,7 +87,7 @@ def test_an_own_signal_opens_an_incident_when_its_rate_moves(monitor: Monitor) -
     (incident,) = told["incidents"]
     assert incident["signals"] == ["custom.rivals"]
     (case,) = seen.incidents(ROUTE).incidents
-    assert "the rate of answers that name a competitor" in f"{incidents.title(case)} {incidents.verdict_in_full(case)}".lower()
+    assert "the rate of answers naming a rival" in f"{incidents.title(case)} {incidents.verdict_in_full(case)}".lower()
     assert json.dumps(told).count("custom.orders") == 0
 
 
@@ -111,7 +111,13 @@ def test_a_number_is_recorded_and_has_a_mean_and_no_rate(monitor: Monitor) -> No
     assert block.signals["custom.orders"].value == (2.0,) * 10
     assert "custom.orders" not in monitor.policy(ROUTE).floors
     assert rate_estimate(10, 8, 2.0, counts=True) == {
-        "n": 10, "scored": 8, "unscored": 0.2, "mean": 0.25, "rate": None, "low": None, "high": None,
+        "n": 10,
+        "scored": 8,
+        "unscored": 0.2,
+        "mean": 0.25,
+        "rate": None,
+        "low": None,
+        "high": None,
     }
     assert rate_estimate(10, 8, 2.0)["mean"] is None
 

@@ -180,6 +180,46 @@ def test_tool_calls_alone_are_no_refusal_and_a_provider_stop_is_one():
     assert tuple(block.signals) == tuple(signal.spec.name for signal in SIGNALS)
 
 
+def test_an_answer_cut_inside_its_reasoning_is_flagged_and_its_leaks_still_count():
+    secret = "my card is 4539 1488 0343 6467"
+    reasoning = f"<think>They say {secret}; I cannot help with"
+    whole = ExchangeScorer(SeededEmbedder(), lambda route: RoutePolicy(keep_text="all"))
+    scored = whole.score(
+        [received(0, prompt=secret, response=reasoning), received(1, response="<think>Hm.</think>Yes.")]
+    )
+    (block,) = scored.blocks
+    assert block.flags == (("no_response",), ())
+    assert block.signals["refusal"].value == (None, False)
+    assert block.signals["secret_leak"].status[0] == "scored"
+    assert "4539" not in scored.samples[0].response
+    cut, spoken = to_rows(block.style, STYLE_WIDTH)
+    assert not cut.any()
+    np.testing.assert_array_equal(spoken, style_features("Yes.").astype(np.float16))
+    np.testing.assert_array_equal(responses(block)[0], vector_of(reasoning))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"content": "", "finish_reason": "abort"},
+        {"content": None, "finish_reason": "length"},
+        {"content": None, "finish_reason": "stop", "audio": {"id": "a1"}},
+        {"content": "", "finish_reason": "stop", "reasoning_content": "I cannot help."},
+    ],
+)
+def test_a_stop_without_text_that_is_not_the_models_is_no_answer(response):
+    block = one(received(response=response))
+    assert block.flags[0][0] == "no_response"
+    assert block.signals["answered"].value == (None,)
+
+
+def test_a_filters_error_is_an_answer_that_was_withheld():
+    response = {"error": {"code": "400", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}
+    (block,) = ExchangeScorer(SeededEmbedder(), lambda route: RoutePolicy()).score([received(response=response)]).blocks
+    assert block.signals["refusal"].value == (True,)
+    assert block.flags == ((),)
+
+
 # Blocks
 
 

@@ -1,5 +1,6 @@
 """Refusals in other languages than English, and helpful answers in them whose words only sound like one."""
 
+# ruff: noqa: RUF001 -- texts of many scripts
 from __future__ import annotations
 
 import unicodedata
@@ -22,12 +23,14 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Dieses Thema liegt außerhalb meiner Möglichkeiten.",
         "Meine Richtlinien erlauben mir nicht, darüber zu sprechen.",
         "TUT MIR LEID, DABEI KANN ICH NICHT HELFEN.",
+        "Nein, dabei helfe ich nicht.",
     ),
     "fr": (
         "Je regrette, mais je ne peux pas répondre à cette question.",
         "Je ne suis pas en mesure de vous fournir ces instructions.",
         "Il m'est impossible de traiter cette demande.",
         "Je préfère ne pas aborder ce sujet.",
+        "Non, je ne ferai pas cela.",
         "Désolé, je peux pas t'aider là-dessus.",
         "Je dois décliner cette demande.",
         "Mes consignes m'interdisent de rédiger ce genre de texte.",
@@ -38,6 +41,7 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Debo declinar esta solicitud.",
         "Lamentablemente, no puedo ayudarle con esto.",
         "Me niego a redactar ese mensaje.",
+        "No pienso contestar a esa pregunta.",
         "Mis directrices me impiden compartir esos datos.",
         "No me siento cómoda escribiendo sobre eso.",
     ),
@@ -60,6 +64,7 @@ REFUSALS: dict[str, tuple[str, ...]] = {
     "nl": (
         "Daar kan ik je helaas niet bij helpen.",
         "Ik mag die gegevens niet verstrekken.",
+        "Dit verzoek kan ik niet inwilligen.",
         "Ik moet dit verzoek weigeren.",
         "Sorry, dat gaat niet.",
         "Ik ben niet in staat om deze vraag te beantwoorden.",
@@ -72,6 +77,7 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Niestety nie mogę udostępnić takich informacji.",
         "Odmawiam napisania takiego tekstu.",
         "Nie wolno mi podawać takich instrukcji.",
+        "Tej informacji nie mogę ujawnić.",
     ),
     "ru": (
         "К сожалению, я не могу ответить на этот вопрос.",
@@ -138,6 +144,7 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Saya tidak dapat memberikan informasi tersebut.",
         "Mohon maaf, kami tidak dapat memenuhi permintaan ini.",
         "Saya harus menolak permintaan ini.",
+        "Permintaan tersebut tidak dapat saya penuhi.",
         "Saya tidak diizinkan membahas topik itu.",
     ),
     "vi": (
@@ -171,9 +178,21 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Musím tuto žádost odmítnout.",
         "Prepáčte, s týmto vám nemôžem pomôcť.",
     ),
-    "hu": ("Sajnálom, de ebben nem tudok segíteni.", "Sajnos nem válaszolhatok erre a kérdésre.", "Vissza kell utasítanom ezt a kérést."),
-    "ro": ("Îmi pare rău, dar nu vă pot ajuta cu asta.", "Nu pot oferi aceste informații.", "Trebuie să refuz această solicitare."),
-    "hr, sr": ("Žao mi je, ali s tim ne mogu pomoći.", "Ne mogu odgovoriti na to pitanje.", "Moram odbiti ovaj zahtjev."),
+    "hu": (
+        "Sajnálom, de ebben nem tudok segíteni.",
+        "Sajnos nem válaszolhatok erre a kérdésre.",
+        "Vissza kell utasítanom ezt a kérést.",
+    ),
+    "ro": (
+        "Îmi pare rău, dar nu vă pot ajuta cu asta.",
+        "Nu pot oferi aceste informații.",
+        "Trebuie să refuz această solicitare.",
+    ),
+    "hr, sr": (
+        "Žao mi je, ali s tim ne mogu pomoći.",
+        "Ne mogu odgovoriti na to pitanje.",
+        "Moram odbiti ovaj zahtjev.",
+    ),
     "bg": ("Съжалявам, но не мога да ви помогна с това.", "Не мога да предоставя тази информация."),
     "el": ("Λυπάμαι, αλλά δεν μπορώ να βοηθήσω με αυτό.", "Δεν μπορώ να απαντήσω σε αυτή την ερώτηση."),
     "fa": ("متأسفم، نمی\u200cتوانم در این مورد کمک کنم.", "نمی\u200cتوانم این اطلاعات را ارائه دهم."),
@@ -236,14 +255,23 @@ ANSWERS: dict[str, tuple[str, ...]] = {
         "Не забудьте сохранить файл, иначе изменения не попадут в отчёт.",
         "Пользователь не может изменить пароль без кода. Код приходит по почте.",
     ),
-    "uk": ("На жаль, музей зачинено в понеділок. У вівторок він працює з дев'ятої.", "Не забудьте зберегти файл перед виходом."),
+    "uk": (
+        "На жаль, музей зачинено в понеділок. У вівторок він працює з дев'ятої.",
+        "Не забудьте зберегти файл перед виходом.",
+    ),
     "tr": (
         "Maalesef mağaza pazar günü kapalı. Pazartesi dokuzda açılıyor.",
         "Sabırsızlanıyorum! İşte üç günlük gezi planı.",
         "Hamur çok ısınmamalı, yoksa kabarmaz.",
     ),
-    "ar": ("لا يسعني إلا أن أهنئك على هذا العمل. إليك تعديلان صغيران.", "للأسف المتحف مغلق يوم الاثنين، ويفتح الثلاثاء في التاسعة."),
-    "hi": ("चिंता न करें, पैकेज कल पहुँच जाएगा। आप चाहें तो पता बदल सकते हैं।", "खेद है कि आपको इंतज़ार करना पड़ा। आपका ऑर्डर आज भेजा गया है।"),
+    "ar": (
+        "لا يسعني إلا أن أهنئك على هذا العمل. إليك تعديلان صغيران.",
+        "للأسف المتحف مغلق يوم الاثنين، ويفتح الثلاثاء في التاسعة.",
+    ),
+    "hi": (
+        "चिंता न करें, पैकेज कल पहुँच जाएगा। आप चाहें तो पता बदल सकते हैं।",
+        "खेद है कि आपको इंतज़ार करना पड़ा। आपका ऑर्डर आज भेजा गया है।",
+    ),
     "zh": (
         "我不能同意更多\uff01你的文章结构很清楚\uff0c只需要改两处。",
         "如果无法登录\uff0c请先清除缓存\uff0c然后重新启动应用。",
@@ -261,12 +289,21 @@ ANSWERS: dict[str, tuple[str, ...]] = {
         "기다리게 해서 죄송합니다. 택배는 내일 오전에 도착합니다.",
         "월요일은 휴관이지만 화요일은 아홉 시에 엽니다.",
     ),
-    "id": ("Saya tidak sabar melihat hasilnya! Ini jadwal tiga harinya.", "Sayangnya museum tutup hari Senin. Selasa buka pukul sembilan."),
+    "id": (
+        "Saya tidak sabar melihat hasilnya! Ini jadwal tiga harinya.",
+        "Sayangnya museum tutup hari Senin. Selasa buka pukul sembilan.",
+    ),
     "vi": ("Đừng quên lưu tệp trước khi thoát nhé.", "Rất tiếc bảo tàng đóng cửa thứ Hai. Thứ Ba mở lúc chín giờ."),
-    "sv": ("Jag kan inte vänta! Här är planen för helgen.", "Tyvärr är butiken stängd på söndag. På måndag öppnar den klockan nio."),
+    "sv": (
+        "Jag kan inte vänta! Här är planen för helgen.",
+        "Tyvärr är butiken stängd på söndag. På måndag öppnar den klockan nio.",
+    ),
     "da, no": ("Jeg kan ikke vente! Her er planen for helgen.", "Desværre regner det i morgen. Tag en paraply med."),
     "fi": ("Valitettavasti museo on kiinni maanantaina. Tiistaina se aukeaa yhdeksältä.",),
-    "cs, sk": ("Bohužel je muzeum v pondělí zavřené. V úterý otevírá v devět.", "Nemohu se dočkat! Tady je plán na víkend."),
+    "cs, sk": (
+        "Bohužel je muzeum v pondělí zavřené. V úterý otevírá v devět.",
+        "Nemohu se dočkat! Tady je plán na víkend.",
+    ),
     "hu": ("Sajnos hétfőn zárva van a múzeum. Kedden kilenckor nyit.",),
     "ro": ("Din păcate muzeul este închis luni. Marți se deschide la nouă.",),
     "el": ("Δυστυχώς το μουσείο είναι κλειστό τη Δευτέρα. Την Τρίτη ανοίγει στις εννέα.",),

@@ -217,7 +217,7 @@ def test_every_row_says_who_issues_it_and_where_that_stands() -> None:
     for form in FORMS:
         assert form.where.startswith("https://")
         assert form.vendor
-        assert form.seen
+        assert form.written
         assert form.pattern.groups == 1
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.signals.pii_leak import PiiLeak, personal_forms, personal_values
+from services.signals.personal_values import personal_values
+from services.signals.pii_leak import PiiLeak
 from services.signals.refusal import Refusal
 from services.signals.secret_leak import SecretLeak
 from tests.benchmarks.signals import LABELS, STRUCTURED, UPDATES, Row, is_true, rows_of, share, text_of
@@ -60,7 +61,7 @@ def test_no_confirmed_secret_and_no_personal_value_in_ordinary_answers(name: str
 def test_structured_personal_values_are_found_and_nothing_else() -> None:
     missed = beside = total = 0
     for row in rows_of("presidio_synth"):
-        marks = personal_values(row["prompt"], personal_forms(row["prompt"]))
+        marks = personal_values(row["prompt"])
         spans = row["labels"]["spans"]
         wanted = [(start, end) for kind, start, end in spans if kind in STRUCTURED]
         total += len(wanted)

@@ -35,6 +35,7 @@ ROUTE, OTHER = ROUTES
 NOT_OF_A_ROUTE = {
     *("scorers", "receivers", "api_keys", "api_sessions", "dead_letters", "dead_counts"),
     *("partition_watches", "deployment", "audit_log", "secret_keys", "erasures", "write_probes", "slack_requests"),
+    "ruler",
 }
 BY_WAY_OF_OTHERS = {"deliveries", "pictures", "run_answers"}
 

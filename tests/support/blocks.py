@@ -30,6 +30,7 @@ class Row:
     tags: Mapping[str, str] = field(default_factory=dict)
     prompt: int = 0
     shift: float = 0.0
+    parts: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     engine: str = "test"
 
@@ -54,7 +55,10 @@ def block(some: Sequence[Row], route: str = ROUTE) -> ScoreBlock:
     for name in names:
         value = tuple(row.signals.get(name) for row in some)
         status = tuple("unscored" if one is None else "scored" for one in value)
-        columns[name] = SignalColumn(value=value, probability=(None,) * len(some), status=status)
+        parts = tuple(row.parts.get(name, {}) for row in some)
+        columns[name] = SignalColumn(
+            value=value, probability=(None,) * len(some), status=status, parts=parts if any(parts) else ()
+        )
     style = [np.abs(np.random.default_rng([3, row.offset]).standard_normal(30)) + row.shift for row in some]
     return ScoreBlock(
         route=route,

@@ -24,7 +24,7 @@ from schemas.exchange import Exchange
 from schemas.incident import Incident
 from schemas.reading import Reading
 from schemas.sample import Sample
-from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock, SignalColumn
+from schemas.score import CATEGORY, LONGEST_CATEGORY, STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock, SignalColumn
 
 RECORDS: Final[Mapping[str, type[Record]]] = {
     "exchange": Exchange,
@@ -63,6 +63,7 @@ _PLAIN: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
     type(None): st.none(),
     Any: JSON,
 }
+_CATEGORIES = st.from_regex(CATEGORY.strip("^$"), fullmatch=True).filter(lambda text: len(text) <= LONGEST_CATEGORY)
 _ROUTES = st.from_regex(r"[a-z0-9._/-]{1,200}", fullmatch=True).filter(
     lambda route: not {"safety", "profile", "metrics"} & set(route.split("/"))
 )
@@ -156,7 +157,7 @@ def _annotated(hint: Any, metadata: tuple[Any, ...]) -> st.SearchStrategy[Any]:
         return _TIMES
     patterns = [pattern for meta in metadata if (pattern := getattr(meta, "pattern", None))]
     if patterns:
-        return _hex16() if patterns == [HEX16] else _ROUTES
+        return {HEX16: _hex16(), CATEGORY: _CATEGORIES}.get(patterns[0], _ROUTES)
     if hint is Any:
         return JSON
     if hint is float:

@@ -83,9 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def say(self, text: str | None, served: str = SERVED, **more: Any) -> None:
+    def say(self, text: str | None, served: str = SERVED, choice: dict[str, Any] | None = None, **more: Any) -> None:
         message = {"role": "assistant", "content": text, **more}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop", **(choice or {})}
         usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
         answer = {"id": "x", "model": served, "choices": [choice], "usage": usage, "system_fingerprint": "fp_1"}
         self._send(200, json.dumps(answer).encode())
@@ -161,6 +161,53 @@ def _slow(seconds: float) -> Callable[[_Handler, dict[str, Any], int], None]:
     return answer
 
 
+FILTERS: dict[str, tuple[int, Any]] = {
+    "filter-azure": (400, {"code": "content_filter", "innererror": {"code": "ResponsibleAIPolicyViolation"}}),
+    "filter-litellm": (
+        400,
+        {
+            "message": "litellm.BadRequestError: litellm.ContentPolicyViolationError: AzureException - ...",
+            "code": "400",
+            "provider_specific_fields": {"innererror": {"code": "ResponsibleAIPolicyViolation"}},
+        },
+    ),
+    "filter-litellm-500": (
+        500,
+        {"message": "litellm.ContentPolicyViolationError: the prompt was blocked", "code": "500"},
+    ),
+    "filter-openai": (400, {"message": "Invalid prompt", "type": "invalid_request_error", "code": "invalid_prompt"}),
+    "filter-openrouter": (403, {"code": 403, "message": "Forbidden", "metadata": {"reasons": ["violence"]}}),
+    "filter-anthropic": (
+        400,
+        {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"},
+    ),
+    "filter-dashscope": (
+        400,
+        {"code": "data_inspection_failed", "message": "Input data may contain inappropriate content."},
+    ),
+    "filter-in-200": (200, {"code": "content_policy_violation", "message": "no"}),
+}
+"""Mode -> status and error of a request that a filter stopped."""
+STOPS = ("recitation", "content-filter", "blocked", "sensitive", "SAFETY", "contentFiltered", "GUARDRAIL_INTERVENED")
+TECHNICAL = ("abort", "MALFORMED_FUNCTION_CALL", "insufficient_system_resource", "network_error", "length", "OTHER")
+SWALLOWED = "They ask. I'm sorry, but I can't help would be wrong, so I answer.\n</think>\nHere is how that works."
+
+
+def _filtered(status: int, error: Any) -> Callable[[_Handler, dict[str, Any], int], None]:
+    return lambda self, body, number: self._send(status, json.dumps({"error": error}).encode())
+
+
+def _stopping(stops: tuple[str, ...]) -> Callable[[_Handler, dict[str, Any], int], None]:
+    return lambda self, body, number: self.say(None, choice={"finish_reason": stops[number % len(stops)]})
+
+
+def _streams_when_omitted(self: _Handler, body: dict[str, Any], number: int) -> None:
+    if body.get("stream") is False:
+        _normal(self, body, number)
+    else:
+        self._send(200, b'data: {"object":"chat.completion.chunk"}\n\ndata: [DONE]\n\n')
+
+
 ALWAYS = 10**9
 MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
     "normal": _normal,
@@ -183,11 +230,25 @@ MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
     "broken": _first(ALWAYS, 500),
     "broken-first": _first(2, 503),
     "rejects": _first(ALWAYS, 400),
+    "forbidden": _first(ALWAYS, 403),
     "key": _key,
     "cut": _broken_line,
     "bomb": _bomb,
     "zip": _zip,
     "two": lambda self, body, number: self.say(HELP, served=f"fake-{number % 2}"),
+    **{mode: _filtered(status, error) for mode, (status, error) in FILTERS.items()},
+    "stopped": _stopping(STOPS),
+    "technical": _stopping(TECHNICAL),
+    "choice-error": lambda self, body, number: self.say(
+        "Here is", choice={"finish_reason": "error", "error": {"code": 502, "message": "upstream died"}}
+    ),
+    "swallowed": lambda self, body, number: self.say(SWALLOWED),
+    "cut-reasoning": lambda self, body, number: self.say(
+        "<think>I cannot help with", choice={"finish_reason": "length"}
+    ),
+    "reasoning-field": lambda self, body, number: self.say(None, reasoning_content="I cannot help with this."),
+    "function-call": lambda self, body, number: self.say(None, function_call={"name": "f", "arguments": "{}"}),
+    "streams": _streams_when_omitted,
     "redirect": lambda self, body, number: self._send(302, b"", Location="http://169.254.169.254/latest"),
 }
 

@@ -23,17 +23,42 @@ class Ordinary(NamedTuple):
     document: str = ""
 
 
-_WORDS: Final = ("alpha", "lamp", "river", "north", "build", "cache", "oak", "delta", "queue", "panel", "violet", "seat")
+_WORDS: Final = (
+    "alpha",
+    "lamp",
+    "river",
+    "north",
+    "build",
+    "cache",
+    "oak",
+    "delta",
+    "queue",
+    "panel",
+    "violet",
+    "seat",
+)
 _MONTHS: Final = ("January", "February", "March", "April", "May", "June", "July", "August", "October", "December")
 
 
 def _date(random: Random) -> str:
     y, m, d = random.randint(1995, 2031), random.randint(1, 12), random.randint(1, 28)
     return random.choice(
-        (f"{y}-{m:02d}-{d:02d}", f"{d:02d}.{m:02d}.{y}", f"{m}/{d}/{y}", f"{d}/{m}/{y % 100:02d}", f"{y}/{m:02d}/{d:02d}")
-        + (f"{d} {random.choice(_MONTHS)} {y}", f"{d:02d}-{m:02d}-{y}", f"{y}{m:02d}{d:02d}", f"{d}. {m}. {y}")
-        + (f"{y}-{m:02d}-{d:02d}T{random.randint(0, 23):02d}:15:00Z", f"{d:02d} {m:02d} {y}", f"{y}\u2011{m:02d}\u2011{d:02d}")
-        + (f"{d:02d}.{m:02d}.{y} {random.randint(0, 23):02d}:30", f"{d:02d}\u2013{m:02d}\u2013{y}")
+        (
+            f"{y}-{m:02d}-{d:02d}",
+            f"{d:02d}.{m:02d}.{y}",
+            f"{m}/{d}/{y}",
+            f"{d}/{m}/{y % 100:02d}",
+            f"{y}/{m:02d}/{d:02d}",
+            f"{d} {random.choice(_MONTHS)} {y}",
+            f"{d:02d}-{m:02d}-{y}",
+            f"{y}{m:02d}{d:02d}",
+            f"{d}. {m}. {y}",
+            f"{y}-{m:02d}-{d:02d}T{random.randint(0, 23):02d}:15:00Z",
+            f"{d:02d} {m:02d} {y}",
+            f"{y}\u2011{m:02d}\u2011{d:02d}",
+            f"{d:02d}.{m:02d}.{y} {random.randint(0, 23):02d}:30",
+            f"{d:02d}\u2013{m:02d}\u2013{y}",
+        )
     )
 
 
@@ -67,7 +92,7 @@ RECIPES: Final[dict[str, tuple[str, ...]]] = {
         "[17########.######] eth0: link up @N Mbps, cell voltage ####, fax module not loaded",
         "ERROR ####: call to 10.#.##.## failed after @N ms (request id @X-####-####)",
         "kernel: [   ##.######] usb 1-1: new device ####:####, serial ############",
-        "time=17########### level=info msg=\"text message queued\" id=########## shard=@N",
+        'time=17########### level=info msg="text message queued" id=########## shard=@N',
         "To pause until then, call sleep_until(17########) or contact(17########, @N).",
         "Mobile build ########## finished at @T; cell (12, 345) holds 17########.",
     ),
@@ -102,8 +127,9 @@ RECIPES: Final[dict[str, tuple[str, ...]]] = {
         "The primes near ########## are listed; ### * ### = ######; call it N = ############.",
         "1/7 = 0.142857142857, e = 2.718281828459045, phone-book size ##########.",
         "Fibonacci: 1 1 2 3 5 8 13 21 34 55 89 144 233 377 610 987 1597 2584 4181",
-        "(###) ###-#### is not a sum; (212) 318 - 4400 = -4082 is one.",
-        "\\(415\\cdot 627 = 260205\\), x\u00b2 + 4x \u2212 12 = 0, so x \u2208 {2, \u22126}; \u03c7\u00b2(4) = 12.##, p = .0##",
+        "(###) - ### - #### is a sum; (212) 318 - 4400 = -4082 is another.",
+        "\\(415\\cdot 627 = 260205\\), x\u00b2 + 4x \u2212 12 = 0, so x \u2208 {2, \u22126};"
+        " \u03c7\u00b2(4) = 12.##, p = .0##",
         "Let a = ###, b = ###, c = ####: a-b-c = -####. Sum of 4 4 4 4 is 16.",
     ),
     "timetables": (
@@ -177,10 +203,12 @@ RECIPES: Final[dict[str, tuple[str, ...]]] = {
         "Photo IMG_########_######.jpg, ISO 400, f/2.8, 1/250; Pantone 448 C; #1a2b3c",
     ),
     "other languages": (
-        "\u041d\u043e\u043c\u0435\u0440 \u0437\u0430\u043a\u0430\u0437\u0430 ######## \u043e\u0442 @D, \u0441\u0443\u043c\u043c\u0430 @C.",
+        "\u041d\u043e\u043c\u0435\u0440 \u0437\u0430\u043a\u0430\u0437\u0430 ######## \u043e\u0442"
+        " @D, \u0441\u0443\u043c\u043c\u0430 @C.",
         "\u8ba2\u5355\u53f7\uff1a############\uff0c\u65e5\u671f@D\uff0c\u91d1\u989d@C\u5143\u3002",
         "\u6ce8\u6587\u756a\u53f7\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19\uff10\u3001@Y\u5e743\u670815\u65e5\u3002",
-        "\u0631\u0642\u0645 \u0627\u0644\u0637\u0644\u0628 \u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668 \u0628\u062a\u0627\u0631\u064a\u062e @D",
+        "\u0631\u0642\u0645 \u0627\u0644\u0637\u0644\u0628"
+        " \u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668 \u0628\u062a\u0627\u0631\u064a\u062e @D",
         "Factuurnummer ########, datum @D, bel ons voor @D. Artikel ###.###.####.",
         "Nota n.\u00ba ######### de @D; protocolo ####.####.####; ligue at\u00e9 @D.",
     ),

@@ -56,7 +56,9 @@ class JudgeServer:
 
     def monitor(self, **more: Any) -> Monitor:
         judge = {"question": "Is it about tea?", "endpoint": self.url, "model": MODEL, "share": 1.0, **more}
-        return monitor_of(json.dumps({"allow_hosts": ["127.0.0.1"], "signals": {"tea": {"judge": judge, "floor": 0.05}}}))
+        return monitor_of(
+            json.dumps({"allow_hosts": ["127.0.0.1"], "signals": {"tea": {"judge": judge, "floor": 0.05}}})
+        )
 
 
 def reply(mark: str, verdict: str, **more: Any) -> str:

@@ -146,6 +146,19 @@ _REPEATED: Final[Mapping[str, str]] = {
     "lists": "- a\n",
     "numbered lists": "1. a\n",
     "subjective": "it depends on ",
+    # Labels of values, and texts that are to be said.
+    "labels without values": "account number: ",
+    "labels and half a value": "PIN is 44",
+    "labels letter by letter": "p a s s w o r d ",
+    "labels of one value": "door code: 7719\n",
+    "labels of addresses": "address: 12 a b c d, ",
+    "cells of labels": "account number | PIN | ",
+    "told to be said": "tell them that ",
+    "told not to be said": "never say: a, do not tell them that ",
+    "what follows a greeting": "start with: hello. ",
+    "typographic spellings": "4\u20111\u00a05\u200b ",
+    "escapes of Markdown": "\\_",
+    "entities": "&#64;",
     # Half characters.
     "lone surrogates": "\ud800",
     "nul characters": "\x00",
@@ -168,6 +181,8 @@ _FILLED: Final[Mapping[str, Callable[[int], str]]] = {
     "numbers that all differ": _numbered("{:010d} "),
     "keys that all differ": _numbered("token = kx{:07d}z9 "),
     "ibans that all differ": _numbered("DE{:020d} "),
+    "labelled values that all differ": _numbered("account number {0:08d}, password: kx{0:07d}z9\n"),
+    "repeated values of one beginning": _numbered("customer id 77777777{:06d} "),
     "many kinds of space": lambda size: ("\u2003\u2009\u3000 \t" * (size // 5 + 1))[:size],
 }
 
@@ -201,16 +216,22 @@ _TURNS: Final = count()
 
 
 def floods(family: str, size: int) -> tuple[ScoredText, ...]:
-    """Exchanges whose texts have `size` characters together: all in the answer, and a third in each text.
+    """Exchanges whose texts have `size` characters together: all in the answer, a third in each text, half in a call.
 
     No two have one system text, since signals remember what they made of those that they have seen.
     """
     third, order = flood(family, size // 3), f"{ORDER}This is turn {next(_TURNS)}. "
-    return said(flood(family, size), system=order), said(third, prompt=third, system=(order + third)[: size // 3])
+    half = flood(family, size // 2)
+    call = {"name": "run", "arguments": {"command": half}}
+    return (
+        said(flood(family, size), system=order),
+        said(third, prompt=third, system=(order + third)[: size // 3]),
+        said(half, system=f"{order}Again.", tool_calls=(call,)),
+    )
 
 
 def seconds(measure: Callable[[ScoredText], Any], family: str, size: int, repeats: int = 2) -> float:
-    """Processor time of this thread that the worse of both exchanges takes; the least of some tries."""
+    """Processor time of this thread that the worst of these exchanges takes; the least of some tries."""
 
     def once(text: ScoredText) -> float:
         begin = time.thread_time()

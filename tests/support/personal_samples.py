@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final, NamedTuple
 
-from services.signals.pii_leak import iban_valid, luhn
+from services.signals.personal_values import iban_valid, luhn
 
 Draw = Callable[[Random], str]
 
@@ -82,9 +82,23 @@ def _email(random: Random) -> str:
 
 def _world(random: Random) -> str:
     shape = random.choice(
-        ("+49 171 ### ####", "+44 20 7### ####", "+33 6 ## ## ## ##", "+39 347 ### ####", "+34 6## ### ###")
-        + ("+31 6 ## ## ## ##", "+351 91# ### ###", "+48 6## ### ###", "+91 98### #####", "+81 90-####-####")
-        + ("+55 11 9####-####", "+1 (415) 6##-####", "+41 79 ### ## ##", "0049 171 ### ####", "+86 138 #### ####")
+        (
+            "+49 171 ### ####",
+            "+44 20 7### ####",
+            "+33 6 ## ## ## ##",
+            "+39 347 ### ####",
+            "+34 6## ### ###",
+            "+31 6 ## ## ## ##",
+            "+351 91# ### ###",
+            "+48 6## ### ###",
+            "+91 98### #####",
+            "+81 90-####-####",
+            "+55 11 9####-####",
+            "+1 (415) 6##-####",
+            "+41 79 ### ## ##",
+            "0049 171 ### ####",
+            "+86 138 #### ####",
+        )
     )
     drawn = iter(digits(random, shape.count("#")))
     return "".join(next(drawn) if one == "#" else one for one in shape)
@@ -100,8 +114,18 @@ STRUCTURED: Final[Mapping[str, tuple[str, Draw, tuple[str, ...]]]] = {
     "email": (
         "email",
         _email,
-        ("Write to {} about it.", "Her address ({}) is on file.", "E-Mail: {}", "| Jana | {} |", "mailto:{}?subject=x")
-        + ('{{"contact": "{}"}}', "Contact:{}", "Sie erreichen ihn unter {}.", "<{}>", "jana,{},Leeds"),
+        (
+            "Write to {} about it.",
+            "Her address ({}) is on file.",
+            "E-Mail: {}",
+            "| Jana | {} |",
+            "mailto:{}?subject=x",
+            '{{"contact": "{}"}}',
+            "Contact:{}",
+            "Sie erreichen ihn unter {}.",
+            "<{}>",
+            "jana,{},Leeds",
+        ),
     ),
     "phone, US": (
         "phone",
@@ -126,8 +150,19 @@ STRUCTURED: Final[Mapping[str, tuple[str, Draw, tuple[str, ...]]]] = {
     "phone, national": (
         "phone",
         _national,
-        ("His phone is {}.", "Call {} after six.", "Telefon: {}", "Mobil {}", "T\u00e9l. : {}", "Tel\u00e9fono: {}")
-        + ("Telefono {}", "Handynummer: {}", "WhatsApp {}", "Telefoonnummer: {}", "Telem\u00f3vel: {}"),
+        (
+            "His phone is {}.",
+            "Call {} after six.",
+            "Telefon: {}",
+            "Mobil {}",
+            "T\u00e9l. : {}",
+            "Tel\u00e9fono: {}",
+            "Telefono {}",
+            "Handynummer: {}",
+            "WhatsApp {}",
+            "Telefoonnummer: {}",
+            "Telem\u00f3vel: {}",
+        ),
     ),
     "card": ("card", _card, ("The card on file is {}.", "Card: {}", "| Visa | {} |", "Kreditkarte {} wurde belastet.")),
     "card in groups": (
@@ -223,8 +258,13 @@ def _birth(random: Random) -> str:
     names = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
     named = (*names, "November", "December")[month - 1]
     return random.choice(
-        (f"{year}-{month:02d}-{day}", f"{day}.{month:02d}.{year}", f"{month}/{day}/{year}", f"{day} {named} {year}")
-        + (f"{named} {day}, {year}",)
+        (
+            f"{year}-{month:02d}-{day}",
+            f"{day}.{month:02d}.{year}",
+            f"{month}/{day}/{year}",
+            f"{day} {named} {year}",
+            f"{named} {day}, {year}",
+        )
     )
 
 
@@ -249,7 +289,9 @@ HELD_OUT: Final = (
     *_all("number", _IDENTITY, "NHS number", "student ID", "employee number", "social insurance number"),
     *_all("number", _ACCOUNT, "numero di conto", "codice cliente", "n\u00famero da conta", "rekeningnummer"),
     *_all("number", _ACCOUNT, "klantnummer", "n\u00famero de p\u00f3liza", "numero di polizza", "Versicherungsnummer"),
-    *_all("number", _IDENTITY, "carta d'identit\u00e0", "passaporto", "passaporte", "paspoortnummer", "rijbewijsnummer"),
+    *_all(
+        "number", _IDENTITY, "carta d'identit\u00e0", "passaporto", "passaporte", "paspoortnummer", "rijbewijsnummer"
+    ),
     *_all("number", _IDENTITY, "permis de conduire", "codice fiscale", "Steuer-ID", "F\u00fchrerscheinnummer"),
     *_all("code", _CODE, "gate code", "alarm code", "verification code", "entry code", "safe combination", "passcode"),
     *_all("code", _CODE, "codice di sicurezza", "toegangscode", "c\u00f3digo de seguran\u00e7a", "Zugangscode", "OTP"),
@@ -317,6 +359,13 @@ def respelled(random: Random, label: Label, value: str) -> str:
     if label.kind == "password":
         return random.choice((value, value, value.replace("-", "\u2011"), value.translate(_WIDE)))
     return random.choice(
-        (value, value.replace(" ", "").replace("-", ""), value.replace(" ", "-"), value.replace("-", "\u2011"))
-        + (value.translate({**_WIDE, ord(" "): 0x3000}), value.lower(), value.replace("-", " "))
+        (
+            value,
+            value.replace(" ", "").replace("-", ""),
+            value.replace(" ", "-"),
+            value.replace("-", "\u2011"),
+            value.translate({**_WIDE, ord(" "): 12288}),
+            value.lower(),
+            value.replace("-", " "),
+        )
     )

@@ -112,7 +112,9 @@ def judge_settings(rule: JudgeRule) -> dict[str, Any]:
     return dict(json.loads(rule.settings))
 
 
-def judge_messages(rule: JudgeRule, judged: str, where: str, prompt: str, mark: str) -> tuple[tuple[Literal["system", "user"], str], ...]:
+def judge_messages(
+    rule: JudgeRule, judged: str, where: str, prompt: str, mark: str
+) -> tuple[tuple[Literal["system", "user"], str], ...]:
     """(role, content) of the messages that ask a judge.
 
     Args:

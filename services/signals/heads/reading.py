@@ -17,12 +17,7 @@ BUCKETS: Final = 1 << 17
 """Into so many buckets n-grams are hashed; heads of another width would hash every text again."""
 NOTHING_SAID: Final[Mapping[str, float]] = {}
 _FUNCTION_WORDS: Final = frozenset(
-    (
-        "about also and any are aren't be because been being but by can cannot can't could did does doesn't "
-        "doing don't for from has have having how i i'd i'll i'm i've if into isn't it it's its just may "
-        "might must my not one our out should some such than that that's the their them then there these they "
-        "this those to up us want were what when where which who why with would you your "
-    ).split()  # noqa: SIM905 -- a list of seventy words in quotes hides them
+    ["about", "also", "and", "any", "are", "aren't", "be", "because", "been", "being", "but", "by", "can", "cannot", "can't", "could", "did", "does", "doesn't", "doing", "don't", "for", "from", "has", "have", "having", "how", "i", "i'd", "i'll", "i'm", "i've", "if", "into", "isn't", "it", "it's", "its", "just", "may", "might", "must", "my", "not", "one", "our", "out", "should", "some", "such", "than", "that", "that's", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "up", "us", "want", "were", "what", "when", "where", "which", "who", "why", "with", "would", "you", "your"]
 )
 """English words that are none of another widespread language (`in`, `no`, `me`, `was` are)."""
 _ENGLISH: Final = 0.15

@@ -1,0 +1,293 @@
+"""Personal values with a structure: e-mail address, phone, payment card, IBAN, US social security number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from services.signals import email_addresses, phone_numbers
+from services.signals._pattern_set import PatternSet
+from services.signals.folding import Folded, fold
+from services.signals.number_context import near_digits, of_a_thing
+
+SAMPLE_CARDS: Final = frozenset(
+    {"4111111111111111", "4242424242424242", "4000056655665556", "5555555555554444", "2223003122003222"}
+    | {"5200828282828210", "5105105105105100", "378282246310005", "371449635398431", "378734493671000"}
+    | {"6011111111111117", "6011000990139424", "6011000000000004", "30569309025904", "38520000023237"}
+    | {"3056930009020004", "3566002020360505", "3530111333300000", "4012888888881881", "4222222222222"}
+    | {"5454545454545454", "4000000000000002", "4539578763621486", "4532015112830366", "4916338506082832"}
+)
+"""Test numbers that payment providers and tutorials publish."""
+
+SAMPLE_SSNS: Final = frozenset(
+    {"123456789", "078051120", "219099999", "457555462", "111223333", "123121234", "001010001", "987654321"}
+)
+SAMPLE_IBANS: Final = frozenset(
+    {"DE89370400440532013000", "GB29NWBK60161331926819", "GB82WEST12345698765432", "FR1420041010050500013M02606"}
+    | {"NL91ABNA0417164300", "CH9300762011623852957", "ES9121000418450200051332", "IT60X0542811101000000123456"}
+    | {"BE68539007547034", "AT611904300234573201", "FR7630006000011234567890189", "GB33BUKB20201555555555"}
+)
+
+_COUNTRIES_BY_LENGTH: Final = {
+    15: "NO", 16: "BE", 18: "DK FI FO GL NL", 19: "MK SI", 20: "AT BA EE KZ LT LU XK", 21: "CH CR HR LI LV",
+    22: "BG BH DE GB GE IE ME RS VA", 23: "AE GI IL IQ TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG", 25: "PT ST",
+    26: "IS TR", 27: "FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HU LB PL", 29: "BR EG PS QA UA", 30: "JO KW MU",
+    31: "MT SC", 32: "LC",
+}  # fmt: skip
+IBAN_LENGTH: Final = {
+    country: length for length, countries in _COUNTRIES_BY_LENGTH.items() for country in countries.split()
+}
+"""Country to the length of its IBAN (the SWIFT registry)."""
+
+_CARD = r"[1-6][0-9]{3}(?:[ -]?[0-9]){8,15}"
+_CARD_WORD = (
+    r"(?:card|cc|visa|mastercard|maestro|amex|american express|kreditkarte|kreditkartennummer|karte|kartennummer"
+    r"|carte|carte bancaire|tarjeta|carta|cart\u00e3o|creditcard|kaart)"
+)
+_ANY_CARD = r"([0-9](?:[ -]?[0-9]){11,18})"
+_SSN_NAME = r"(?:social[ _-]?security|s\.? ?s\.? ?n\.?|ss ?#|soc\.? sec\.?)"
+_ANY_SSN = r"([0-9]{3})([ .-]?)([0-9]{2})([ .-]?)([0-9]{4})"
+
+IBAN: Final = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})[ -]?[0-9]{2}(?=[ -]?[A-Za-z0-9])")
+CARD: Final = re.compile(rf"(?<![\w.+-]){_CARD}(?![\w-]|\.[0-9])")
+NAMED_CARD: Final = re.compile(
+    rf"(?=[acmvkt])(?<![^\W_]){_CARD_WORD}(?![^\W_])[^0-9\n]{{0,24}}{_ANY_CARD}(?![0-9])", re.IGNORECASE
+)
+"""The look ahead at the first letter spares trying every word at every place."""
+SSN: Final = re.compile(r"(?<![\w-])([0-9]{3})-([0-9]{2})-([0-9]{4})(?![\w-])")
+NAMED_SSN: Final = re.compile(
+    rf"(?=[s])(?<![^\W_]){_SSN_NAME}(?![^\W_])[^0-9\n]{{0,30}}(?<![0-9]){_ANY_SSN}(?![0-9]|-[0-9])", re.IGNORECASE
+)
+
+
+class PersonalValue(NamedTuple):
+    """One personal value in a text, by its kind and its plain form, `key`."""
+
+    kind: str
+    start: int
+    end: int
+    key: str
+
+    @property
+    def sample(self) -> bool:
+        """Documented example, placeholder or an organisation's own contact; judged once somebody asks."""
+        return _IS_SAMPLE[self.kind](self.key)
+
+
+_DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
+"""Digit to the digit sum of its double."""
+
+
+def luhn(digits: str) -> bool:
+    """Whether the last digit is the right Luhn check digit (ISO/IEC 7812-1)."""
+    raw = digits.encode("ascii")
+    total = sum(raw[-1::-2]) + sum(raw[-2::-2].translate(_DOUBLED)) - ord("0") * len(raw)
+    return total % 10 == 0
+
+
+_AS_NUMBER: Final = {ord(letter): str(int(letter, 36)) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+
+def iban_valid(value: str) -> bool:
+    """Whether an IBAN has its country's length and leaves 1 modulo 97 (ISO 13616)."""
+    if len(value) != IBAN_LENGTH.get(value[:2]):
+        return False
+    return int((value[4:] + value[:4]).translate(_AS_NUMBER)) % 97 == 1
+
+
+def squeeze(value: str) -> str:
+    """The letters and digits of a value, upper case: how two spellings of one value compare."""
+    return "".join(filter(str.isalnum, value)).upper()
+
+
+def personal_values(text: str) -> tuple[PersonalValue, ...]:
+    """Every structured personal value of a text, from left to right and disjoint, in time linear in the text.
+
+    Typographic spellings are read as plain ones; `start` and `end` are places in `text` as it is.
+    """
+    return values_of(fold(text))
+
+
+def values_of(folded: Folded) -> tuple[PersonalValue, ...]:
+    """The same of a folded text.
+
+    Where two forms overlap (a card number also reads as a phone number), what the first of `_FORMS` says holds,
+    for all that either covers.
+    """
+    found = _SCAN.found(folded.text)
+    values = [
+        PersonalValue(form.kind, start, end, key)
+        for form in _FORMS
+        if form.name in found
+        for start, end, key in form.find(folded.text)
+    ]
+    if len(found) > 1:
+        values = _disjoint(sorted(values, key=_START))
+    if folded.plain:
+        return tuple(values)
+    return tuple(PersonalValue(kind, *folded.original(start, end), key) for kind, start, end, key in values)
+
+
+_START = itemgetter(1)
+
+
+def _disjoint(values: list[PersonalValue]) -> list[PersonalValue]:
+    """Values that overlap as one, of the kind that ranks first."""
+    merged: list[PersonalValue] = []
+    reached = 0
+    for one in values:
+        _, start, end, _ = one
+        if start >= reached:
+            merged.append(one)
+            reached = end
+        else:
+            first = merged[-1]
+            best = min(first, one, key=lambda value: _RANK[value.kind])
+            reached = max(reached, end)
+            merged[-1] = best._replace(start=first.start, end=reached)
+    return merged
+
+
+def _ibans(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in IBAN.finditer(text):
+        length = IBAN_LENGTH.get(match[1].upper())
+        whole = _of_length(length).match(text, match.start()) if length else None
+        key = squeeze(whole[0]) if whole else ""
+        if whole and key.isascii() and iban_valid(key):
+            yield *whole.span(), key
+
+
+@cache
+def _of_length(length: int) -> re.Pattern[str]:
+    """Letters and digits, `length` of them, with a space or hyphen between."""
+    return re.compile(rf"[A-Za-z0-9](?:[ -]?[A-Za-z0-9]){{{length - 1}}}(?![A-Za-z0-9])")
+
+
+def _cards(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in CARD.finditer(text):
+        start, end = match.span()
+        for stop in (end, *_shorter(match[0], start)):
+            key = squeeze(text[start:stop])
+            if _card_prefix(key) and luhn(key):
+                if not _in_a_row(text, start, stop) and not of_a_thing(text, start):
+                    yield start, stop, key
+                break
+
+
+_MOST_AFTER = 5
+
+
+def _shorter(groups: str, start: int) -> Iterator[int]:
+    """Where a number ends if its last groups are none of it: an expiry date or a security code may follow."""
+    for _ in range(_MOST_AFTER):
+        groups, space, _ = groups.rpartition(" ")
+        if space:
+            yield start + len(groups)
+
+
+def _in_a_row(text: str, start: int, end: int) -> bool:
+    """Whether groups of four digits that are no card stand right before or after: a table of numbers."""
+    if " " not in text[start:end]:
+        return False
+    before, after = text[max(start - _NEARBY, 0) : start], text[end : end + _NEARBY]
+    if _FOUR_BEFORE.search(before) or _FOUR_AFTER.match(after):
+        return True
+    rows = (_ROW_BEFORE.search(before), _ROW_AFTER.match(after))
+    return any(row is not None and not luhn(squeeze(row[1])) for row in rows)
+
+
+_NEARBY = 80
+_FOUR_BEFORE = re.compile(r"[0-9]{4}[ ,;]{1,2}$")
+_FOUR_AFTER = re.compile(r"[ ,;]{1,2}[0-9]{4}(?![0-9/])")
+_ROW = r"([0-9]{1,4}(?:[ .,;|\t]{1,3}[0-9]{1,4}){2,12})"
+_ROW_BEFORE = re.compile(rf"(?:^|\n|[A-Za-z]:? ?){_ROW}[ |]{{0,3}}\n(?:[a-z]:)?[ |]{{0,3}}$")
+_ROW_AFTER = re.compile(rf"[ |]{{0,3}}\n(?:[A-Za-z]{{1,6}}:?)?[ |]{{0,3}}{_ROW}[ |]{{0,3}}(?:\n|$)")
+
+
+def _named_cards(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in near_digits(NAMED_CARD, text):
+        key = squeeze(match[1])
+        if luhn(key):
+            yield *match.span(1), key
+
+
+def _sample_card(key: str) -> bool:
+    return key in SAMPLE_CARDS or len(set(key)) < 4 or "00000000" in key
+
+
+def _card_prefix(key: str) -> bool:
+    """Whether start and length are those of Visa, Mastercard, Amex, Diners, JCB, Discover or Maestro.
+
+    Visa's 13 digits and all of 17 to 19 count only after a card's word: most such numbers are bar codes, times or
+    keys of a database.
+    """
+    size, head = len(key), int(key[:4])
+    return (
+        (key[0] in "46" and size == 16)
+        or ((5100 <= head <= 5599 or 2221 <= head <= 2720 or key[:2] == "35") and size == 16)
+        or (key[:2] in {"34", "37"} and size == 15)
+        or ((3000 <= head <= 3059 or key[:2] in {"36", "38", "39"}) and size == 14)
+        or ((head in {1800, 2131}) and size == 15)
+    )
+
+
+def _social_security(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in SSN.finditer(text):
+        if _ssn_valid(*match.groups()) and not of_a_thing(text, match.start()):
+            yield *match.span(), "".join(match.groups())
+
+
+def _named_social_security(text: str) -> Iterator[tuple[int, int, str]]:
+    for match in near_digits(NAMED_SSN, text):
+        area, first, group, second, serial = match.groups()
+        if first == second and _ssn_valid(area, group, serial):
+            yield match.start(1), match.end(), area + group + serial
+
+
+def _ssn_valid(area: str, group: str, serial: str) -> bool:
+    return area not in {"000", "666"} and area < "900" and group != "00" and serial != "0000"
+
+
+def _sample_ssn(key: str) -> bool:
+    return key in SAMPLE_SSNS or len(set(key)) < 3
+
+
+_IS_SAMPLE: Final[Mapping[str, Callable[[str], bool]]] = {
+    "email": email_addresses.is_nobodys,
+    "iban": SAMPLE_IBANS.__contains__,
+    "card": _sample_card,
+    "ssn": _sample_ssn,
+    "phone": phone_numbers.is_nobodys,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One form: what hyperscan looks for (over bytes, so with wider gaps than `re`), and what confirms it."""
+
+    name: str
+    kind: str
+    wide: str
+    find: Callable[[str], Iterator[tuple[int, int, str]]]
+
+
+_FORMS: Final = (
+    _Form("email", "email", r"[^\s]@[^\s]{1,200}\.[^\s]", email_addresses.addresses),
+    _Form("iban", "iban", r"[A-Z]{2}[ -]?[0-9]{2}(?:[ -]?[A-Z0-9]){11}", _ibans),
+    _Form("card", "card", _CARD, _cards),
+    _Form("named_card", "card", rf"{_CARD_WORD}[^0-9\n]{{0,96}}{_ANY_CARD}", _named_cards),
+    _Form("ssn", "ssn", r"[0-9]{3}-[0-9]{2}-[0-9]{4}", _social_security),
+    _Form("named_ssn", "ssn", rf"{_SSN_NAME}[^0-9\n]{{0,120}}{_ANY_SSN}", _named_social_security),
+    _Form("world_phone", "phone", phone_numbers.WIDE_WORLD, phone_numbers.world_phones),
+    _Form("us_phone", "phone", phone_numbers.WIDE_US, phone_numbers.us_phones),
+    _Form("named_phone", "phone", phone_numbers.WIDE_NAMED, phone_numbers.named_phones),
+)
+"""The stricter form first."""
+_RANK: Final = {kind: rank for rank, kind in enumerate(dict.fromkeys(form.kind for form in _FORMS))}
+
+_ACCENTED = re.compile(r"\\u[0-9a-f]{4}|[^\x00-\x7f]")
+_SCAN: Final = PatternSet({form.name: _ACCENTED.sub(r"[\\x80-\\xff]{1,4}", form.wide) for form in _FORMS})
