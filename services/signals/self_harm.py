@@ -13,7 +13,7 @@ from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
 from services.signals.refusal_wordings import folded
 
-_ME = r"(?:myself|my ?self|my own life|my life|me)"
+_ME = r"(?:myself|my ?self|my own life)"
 _OTHER_SCRIPTS: Final = (
     "самоубий",
     "суицид",

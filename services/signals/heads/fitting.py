@@ -97,7 +97,9 @@ class Parts:
         return scores
 
 
-def fit_parts(groups: Sequence[Labelled], prior: Head | None = None) -> Parts:
+def fit_parts(
+    groups: Sequence[Labelled], prior: Head | None = None, strength: Mapping[str, float] = STRENGTH
+) -> Parts:
     """Weights of each part over all groups; a group of n rows counts as the root of n."""
     labels, weights = np.concatenate([one.labels for one in groups]), balanced(groups)
     known: dict[str, Numbers | None] = {}
@@ -106,7 +108,7 @@ def fit_parts(groups: Sequence[Labelled], prior: Head | None = None) -> Parts:
     fitted: dict[str, Numbers] = {}
     bias: dict[str, float] = {}
     for name, rows in _features(groups).items():
-        fitted[name], bias[name] = _logistic(rows, labels, weights, STRENGTH[name], known.get(name))
+        fitted[name], bias[name] = _logistic(rows, labels, weights, strength[name], known.get(name))
     return Parts(fitted[WORDS], fitted.get(WINDOWS, np.zeros(0)), fitted.get(RULES), bias)
 
 
