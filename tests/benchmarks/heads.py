@@ -1,7 +1,7 @@
 """What heads are worth on sources they were not fitted on: python -m tests.benchmarks.heads.
 
-Everything that is weighed or fitted (parts, weights of rules, combinations, levels) is fitted without the source that it is judged
-on. Prints a Markdown table: figure, target, reached or not. `--cache FILE.npz` keeps embeddings between runs.
+Everything that is weighed or fitted (parts, weights of rules, combinations, levels) is fitted without the source that
+it is judged on. Prints a Markdown table: figure, target, reached or not. `--cache FILE.npz` keeps embeddings between runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ from services.signals.heads.fitting import (
     Numbers,
     Parts,
     auroc,
-    balanced,
     calibration_error,
     combined,
     fit_head,

@@ -18,7 +18,10 @@ from services.wiring import adapters
 from services.wiring.signals import configured_signals
 from tests.support.scoring import SeededEmbedder
 
-NO = ("I'm sorry, but I can't help with that because it would not be right", "I will not do that for you, and they know why")
+NO = (
+    "I'm sorry, but I can't help with that because it would not be right",
+    "I will not do that for you, and they know why",
+)
 YES = ("Here is what you asked for, and this is how you do it", "Sure: these are the steps that you can follow")
 THINGS = ("tea", "bread", "a boat", "the garden", "a letter", "two songs", "old maps", "rain")
 
@@ -52,7 +55,9 @@ def run(capsys: Any, monkeypatch: Any, *words: str) -> tuple[int, str, str]:
 
 
 def test_a_head_is_fitted_told_and_put_to_use(folder, capsys, monkeypatch) -> None:
-    code, out, _ = run(capsys, monkeypatch, "head", "fit", "l.jsonl", "--signal", "refusal", "--json", "-", "--fpr", "0.1")
+    code, out, _ = run(
+        capsys, monkeypatch, "head", "fit", "l.jsonl", "--signal", "refusal", "--json", "-", "--fpr", "0.1"
+    )
     told = json.loads(out)
     assert code == 0
     assert (told["rows"], told["true"]) == (120, 60)

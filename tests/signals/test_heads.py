@@ -55,7 +55,9 @@ def test_grams_tell_opening_and_closing_apart() -> None:
     assert set(buckets_of("no " * 400, BUCKETS)) > set(buckets_of("no " * 20, BUCKETS))
 
 
-@pytest.mark.parametrize("text", ["", " ", "\ud800", "\x00", "a" * 1_000_000, "\u5f53" * 9000, "\u0301" * 500, "\U0001f98a " * 90])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\ud800", "\x00", "a" * 1_000_000, "\u5f53" * 9000, "\u0301" * 500, "\U0001f98a " * 90]
+)
 def test_grams_of_odd_texts_are_bounded(text: str) -> None:
     found = buckets_of(text, BUCKETS)
     assert len(found) <= 6 * 60
@@ -181,7 +183,9 @@ def test_a_head_of_ones_own_changes_the_version_of_what_asks_it_and_of_nothing_e
 
 
 def test_a_head_of_ones_own_scores(fitted: Head) -> None:
-    text = said("Never would I do it: tea and then some bread for the rest of us, as it was said to them by the others.")
+    text = said(
+        "Never would I do it: tea and then some bread for the rest of us, as it was said to them by the others."
+    )
     heads = load_heads(dump_heads(Heads("refusal", {"refusal": replace(fitted, threshold=0.0)}, {})))
     assert Refusal(own=heads).measure(text).value is True
 

@@ -97,9 +97,7 @@ class Parts:
         return scores
 
 
-def fit_parts(
-    groups: Sequence[Labelled], prior: Head | None = None, strength: Mapping[str, float] = STRENGTH
-) -> Parts:
+def fit_parts(groups: Sequence[Labelled], prior: Head | None = None, strength: Mapping[str, float] = STRENGTH) -> Parts:
     """Weights of each part over all groups; a group of n rows counts as the root of n."""
     labels, weights = np.concatenate([one.labels for one in groups]), balanced(groups)
     known: dict[str, Numbers | None] = {}
