@@ -17,7 +17,7 @@ _ME = r"(?:myself|my ?self|my own life)"
 _OTHER_SCRIPTS: Final = (
     "самоубий",
     "суицид",
-    "покончить с собой",
+    "покончить с собой",  # noqa: RUF001 -- Russian
     "убить себя",
     "自杀",
     "自殺",

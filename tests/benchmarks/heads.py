@@ -1,7 +1,9 @@
 """What heads are worth on sources they were not fitted on: python -m tests.benchmarks.heads.
 
-Everything that is weighed or fitted (parts, weights of rules, combinations, levels) is fitted without the source that
-it is judged on. Prints a Markdown table: figure, target, reached or not. `--cache FILE.npz` keeps embeddings between runs.
+Parts, weights of rules, combinations and levels, all that is weighed or fitted, are fitted without the source that they
+are judged on.
+
+Prints a Markdown table: figure, target, reached or not. `--cache FILE.npz` keeps embeddings between runs.
 """
 
 from __future__ import annotations
