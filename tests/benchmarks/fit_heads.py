@@ -28,7 +28,7 @@ from services.signals.heads.fitting import (
     log_odds,
     threshold_at,
 )
-from services.signals.heads.head import Head, Heads, dump_heads
+from services.signals.heads.head import Heads, LinearHead, dump_heads
 from services.signals.jailbreak_attempt import jailbreak_log_odds
 from tests.benchmarks.head_data import LICENCES, Library, Row, Source, always, flag, never, words_of
 from tests.support.said import said as exchange
@@ -188,7 +188,7 @@ def harmful_request(library: Library) -> Heads:
     return heads_of("harmful_request", {"harmful_request": fit_requests(groups)}, sources, groups, fit_requests)
 
 
-def fit_requests(groups: Sequence[Labelled]) -> Head:
+def fit_requests(groups: Sequence[Labelled]) -> LinearHead:
     """A head at the level of traffic where one prompt in ten is harmful, not at that of sets made of harmful ones."""
     head, every = fit_mixed(groups), pooled(groups)
     share = float(every.labels.mean())
@@ -240,12 +240,12 @@ def with_keywords(library: Library, source: Source) -> Labelled:
     return replace(library.labelled(source, closing=False), said={"rules": rules})
 
 
-def fit_mixed(groups: Sequence[Labelled]) -> Head:
+def fit_mixed(groups: Sequence[Labelled]) -> LinearHead:
     """A head whose combination is fitted on parts of all sources mixed: for sources that hold one kind, or few rows."""
     return fit_head(folds(pooled(groups), 4))
 
 
-def fit_jailbreaks(groups: Sequence[Labelled]) -> Head:
+def fit_jailbreaks(groups: Sequence[Labelled]) -> LinearHead:
     """A head that is true from where 1.2% of ordinary prompts that its parts had not seen would be called so."""
     mixed = folds(pooled(groups), 4)
     parts = fit_parts(mixed, strength=_SHARP)
@@ -322,10 +322,10 @@ def folds(of: Labelled, parts: int) -> list[Labelled]:
 
 def heads_of(
     signal: str,
-    by_label: Mapping[str, Head],
+    by_label: Mapping[str, LinearHead],
     sources: Sequence[Source],
     groups: Sequence[Labelled],
-    fit: Callable[[Sequence[Labelled]], Head] = fit_head,
+    fit: Callable[[Sequence[Labelled]], LinearHead] = fit_head,
 ) -> Heads:
     """Heads with the facts of their fit."""
     facts: dict[str, Any] = {
@@ -339,7 +339,7 @@ def heads_of(
     return Heads(signal, dict(by_label), facts)
 
 
-def left_out(groups: Sequence[Labelled], fit: Callable[[Sequence[Labelled]], Head]) -> dict[str, float]:
+def left_out(groups: Sequence[Labelled], fit: Callable[[Sequence[Labelled]], LinearHead]) -> dict[str, float]:
     """AUROC of each source that has both kinds, by a head fitted without it, where others have both kinds too."""
     found: dict[str, float] = {}
     for at, group in enumerate(groups):

@@ -32,7 +32,7 @@ from services.signals.heads.fitting import (
     fit_parts,
     log_odds,
 )
-from services.signals.heads.head import Head
+from services.signals.heads.head import LinearHead
 from tests.benchmarks.fit_heads import (
     COMPLIANCE,
     HARMFUL,
@@ -79,7 +79,7 @@ class Bench:
         return replace(self.library.labelled(source), rules=found)
 
     @cache  # noqa: B019 -- one bench a run
-    def refusal_without(self, *left: str) -> tuple[Head, Parts]:
+    def refusal_without(self, *left: str) -> tuple[LinearHead, Parts]:
         """A head of `refusal` whose rules are weighed anew too, without some sources."""
         return fitted([one for one in self.refusals if one.name not in left])
 
@@ -103,6 +103,8 @@ class Bench:
 
     def _with_labels(self, of: Labelled) -> Iterator[Figure]:
         head, parts = self.refusal_without(of.name)
+        assert of.rules is not None
+        assert parts.rules is not None
         rated = replace(of, said={RULES: of.rules @ parts.rules + parts.bias[RULES]}, rules=None)
         found = [refitted(rated, head, 200, seed) for seed in range(DRAWS)]
         yield Figure(
@@ -172,14 +174,14 @@ class Bench:
                 yield Figure(f"harmful_request, {of.name}: AUROC", auroc(found, of.labels), 0.80)
 
 
-def fitted(groups: Sequence[Labelled]) -> tuple[Head, Parts]:
+def fitted(groups: Sequence[Labelled]) -> tuple[LinearHead, Parts]:
     """A head and its parts: with weights of rules that these groups gave."""
     left = [(fit_parts([one for one in groups if one is not group]).scores(group), group) for group in groups]
     parts = fit_parts(groups)
     return combined(parts, left), parts
 
 
-def odds(head: Head, parts: Parts, of: Labelled) -> Numbers:
+def odds(head: LinearHead, parts: Parts, of: Labelled) -> Numbers:
     """(n,) log odds, the rules weighed as `parts` do."""
     if parts.rules is None or of.rules is None:
         return log_odds(head, of)
@@ -194,7 +196,7 @@ class Refitted(NamedTuple):
     calibration: float
 
 
-def refitted(of: Labelled, prior: Head, labels: int, seed: int) -> Refitted:
+def refitted(of: Labelled, prior: LinearHead, labels: int, seed: int) -> Refitted:
     """Refit `prior` on labels drawn from a source as `keelwatch head fit` does, and judge it on the rest."""
     drawn = np.random.default_rng(seed).permutation(len(of))
     known, rest = of.rows(np.sort(drawn[:labels])), of.rows(np.sort(drawn[labels:]))

@@ -11,7 +11,7 @@ import pytest
 from services.signals.heads import own
 from services.signals.heads.fitting import Labelled, auroc, calibration_error, fit_head, log_odds, threshold_at
 from services.signals.heads.grams import buckets_of, closing_of, opening_of
-from services.signals.heads.head import Head, HeadError, HeadInputs, Heads, dump_heads, load_heads
+from services.signals.heads.head import HeadError, HeadInputs, Heads, LinearHead, dump_heads, load_heads
 from services.signals.heads.reading import BUCKETS, is_english
 from services.signals.heads.shipped import FOLDER, shipped, shipped_digest, shipped_names
 from services.signals.own_heads import headed, read_heads, with_heads
@@ -43,7 +43,7 @@ def rows(count: int, seed: int = 0) -> Labelled:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Head:
+def fitted() -> LinearHead:
     return fit_head([rows(60, 1), rows(60, 2)])
 
 
@@ -80,7 +80,7 @@ def test_which_answers_are_in_words_that_heads_know(text: str, english: bool) ->
     assert is_english(text) is english
 
 
-def test_a_head_comes_back_from_its_file_and_says_the_same(fitted: Head) -> None:
+def test_a_head_comes_back_from_its_file_and_says_the_same(fitted: LinearHead) -> None:
     heads = Heads("refusal", {"refusal": fitted}, {"command": "a test"})
     data = dump_heads(heads)
     assert dump_heads(heads) == data
@@ -102,19 +102,19 @@ def test_a_head_comes_back_from_its_file_and_says_the_same(fitted: Head) -> None
         lambda data: data + b" " * 1_000_001,
     ],
 )
-def test_a_damaged_file_is_no_head(fitted: Head, damage) -> None:
+def test_a_damaged_file_is_no_head(fitted: LinearHead, damage) -> None:
     data = dump_heads(Heads("refusal", {"refusal": fitted}, {}))
     with pytest.raises(HeadError):
         load_heads(damage(data))
 
 
-def test_a_weight_that_is_no_number_is_refused(fitted: Head) -> None:
+def test_a_weight_that_is_no_number_is_refused(fitted: LinearHead) -> None:
     broken = replace(fitted, words=np.full_like(fitted.words, np.nan))
     with pytest.raises(HeadError, match="no number"):
         load_heads(dump_heads(Heads("refusal", {"refusal": broken}, {})))
 
 
-def test_a_fit_finds_what_sets_texts_apart_on_groups_it_did_not_see(fitted: Head) -> None:
+def test_a_fit_finds_what_sets_texts_apart_on_groups_it_did_not_see(fitted: LinearHead) -> None:
     judged = rows(80, 7)
     assert auroc(log_odds(fitted, judged), judged.labels) > 0.99
     plain = replace(judged, windows=None)
@@ -122,7 +122,7 @@ def test_a_fit_finds_what_sets_texts_apart_on_groups_it_did_not_see(fitted: Head
     assert calibration_error(1 / (1 + np.exp(-log_odds(fitted, judged))), judged.labels) < 0.2
 
 
-def test_figures_and_scores_are_of_one_head(fitted: Head) -> None:
+def test_figures_and_scores_are_of_one_head(fitted: LinearHead) -> None:
     given, labels = made(30, 5)
     found = log_odds(fitted, own.labelled(given, labels, windows=2))
     assert [fitted.log_odds(one) for one in given] == pytest.approx(list(np.clip(found, -30, 30)), abs=1e-9)
@@ -149,7 +149,7 @@ def test_a_threshold_keeps_its_false_positives(fpr: float, wanted: float) -> Non
     assert threshold_at(chance, labels, fpr) == pytest.approx(wanted)
 
 
-def test_own_labels_move_a_head_that_was_wrong(fitted: Head) -> None:
+def test_own_labels_move_a_head_that_was_wrong(fitted: LinearHead) -> None:
     given, labels = made(160, 4)
     turned = own.labelled(given, [not label for label in labels], windows=2)
     told = own.fit_own("refusal", turned, fitted, 0.05, {})
@@ -171,7 +171,7 @@ def test_a_shipped_head_is_small_whole_and_says_what_it_was_fitted_on(name: str)
     assert all(one["licence"] in {"MIT", "Apache-2.0", "CC-BY-4.0", "CC0-1.0"} for one in heads.facts["sets"].values())
 
 
-def test_a_head_of_ones_own_changes_the_version_of_what_asks_it_and_of_nothing_else(fitted: Head) -> None:
+def test_a_head_of_ones_own_changes_the_version_of_what_asks_it_and_of_nothing_else(fitted: LinearHead) -> None:
     from services.signals import SIGNALS  # noqa: PLC0415
 
     heads = load_heads(dump_heads(Heads("refusal", {"refusal": fitted}, {})))
@@ -182,7 +182,7 @@ def test_a_head_of_ones_own_changes_the_version_of_what_asks_it_and_of_nothing_e
     assert heads.digest in after["refusal"]
 
 
-def test_a_head_of_ones_own_scores(fitted: Head) -> None:
+def test_a_head_of_ones_own_scores(fitted: LinearHead) -> None:
     text = said(
         "Never would I do it: tea and then some bread for the rest of us, as it was said to them by the others."
     )
@@ -190,11 +190,11 @@ def test_a_head_of_ones_own_scores(fitted: Head) -> None:
     assert Refusal(own=heads).measure(text).value is True
 
 
-def test_only_heads_of_known_signals_are_read(fitted: Head, tmp_path) -> None:
+def test_only_heads_of_known_signals_are_read(fitted: LinearHead, tmp_path) -> None:
     path = tmp_path / "h.json"
     path.write_bytes(dump_heads(Heads("hazard", {"a": fitted}, {})))
     with pytest.raises(HeadError, match="hazard"):
-        read_heads(path)
+        read_heads(str(path))
     with pytest.raises(HeadError, match="cannot be read"):
-        read_heads(tmp_path / "none.json")
+        read_heads(str(tmp_path / "none.json"))
     assert "refusal" in headed()
