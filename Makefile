@@ -24,7 +24,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos chaos-long rebalance suspended outages parity check guardrails docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long rebalance suspended outages parity check guardrails docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-signals bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -108,6 +108,11 @@ bench-live: $(STAMP) ## a page that stays open for ten minutes beside 50 listene
 
 bench-pages: $(STAMP) ## every list and page with 1,000,000 exchanges and 10,000 incidents, on both databases
 	@$(RUN) -m tests.benchmarks.pages $(BENCH_ARGS)
+
+bench-signals: $(STAMP) ## what signals are worth on sources they were not fitted on, and what they cost (needs recorded data)
+	@$(RUN) -m tests.benchmarks.heads $(BENCH_ARGS)
+	@$(RUN) -m tests.benchmarks.personal_values
+	@$(RUN) -m tests.benchmarks.signals
 
 bench-stream: $(STAMP) ## how fast the stream is, as ratios of one run (needs Apache Kafka, PostgreSQL, recorded data)
 	@$(RUN) -m tests.benchmarks.stream $(BENCH_ARGS)

@@ -155,6 +155,8 @@ def _lines(path: str) -> Iterator[_Line]:
             if not isinstance(label, bool):
                 raise InputError(words.bad_line(path, number, f"label is {label!r}"))
             yield _Line(Exchange.decode(text.dumps(found).encode()), label)
+        except InputError:
+            raise
         except KeyError as error:
             raise InputError(words.bad_line(path, number, "has no label")) from error
         except (ValueError, AttributeError, TypeError) as error:

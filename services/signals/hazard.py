@@ -16,11 +16,11 @@ NO_HAZARD: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """The hazard of the last user message, by the short names of AILuminate (`vcr` violent crimes, `ssh` suicide and
-    self-harm, `prv` privacy, ...); `none` below the heads' threshold.
+    """The hazard of the last user message, by the short names of AILuminate; `none` below the heads' threshold.
 
-    One head a hazard over words and window of the prompt; the likeliest counts. A slice, never a rate. Card with
-    figures: infra/models/hazard.md.
+    Names such as `vcr` (violent crimes), `ssh` (suicide and self-harm), `prv` (privacy) stand in the card. One head a
+    hazard over words and window of the prompt; the likeliest counts. A slice, never a rate. Card with figures:
+    infra/models/hazard.md.
     """
 
     spec: ClassVar[Spec] = Spec(

@@ -1,4 +1,7 @@
-"""Does the prompt try to talk the model out of its rules? See `JailbreakAttempt`. The wordings were made for Keelwatch."""
+"""Does the prompt try to talk the model out of its rules? See `JailbreakAttempt`.
+
+The wordings were made for Keelwatch.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ _RULES_OF = (
 WORDINGS: Final = {
     "ignore": (
         2.2,
-        r"\b(?:ignore|disregard|forget|override|bypass|overlook|set aside)\b.{0,40}\b(?:previous|prior|above|earlier|all"
+        r"\b(?:ignore|disregard|forget|override|bypass|overlook|set aside)\b.{0,40}\b(?:previous|prior|above"
+        r"|earlier|all"
         r"|your|any|every)\b.{0,30}\b(?:instructions?|prompts?|rules?|guidelines?|polic(?:y|ies)|training"
         r"|programming|restrictions?|directives?)\b",
     ),
@@ -41,8 +45,10 @@ WORDINGS: Final = {
     "mode": (1.4, r"\b(?:developer|god|dan|debug|sudo|maintenance|unlocked|opposite|evil) mode\b"),
     "stay": (
         1.4,
-        r"\b(?:stay|remain) in character\b|\bnever (?:break|leave) (?:out of )?character\b|\bnever (?:refuse|say no|decline)"
-        r"|\b(?:do not|don't|never|must not|cannot) (?:\w{1,12} ){0,2}(?:refuse|decline|apologi[sz]e|warn|mention (?:that )?you)",
+        r"\b(?:stay|remain) in character\b|\bnever (?:break|leave) (?:out of )?character\b|\bnever (?:refuse"
+        r"|say no|decline)"
+        r"|\b(?:do not|don't|never|must not|cannot) (?:\w{1,12} ){0,2}(?:refuse|decline|apologi[sz]e|warn"
+        r"|mention (?:that )?you)",
     ),
     "as_other": (
         0.8,

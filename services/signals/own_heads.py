@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 from services.signals import SIGNALS
@@ -31,14 +30,14 @@ def headed() -> Mapping[str, HeadedSignal]:
     return {name: signal for name, signal in found.items() if name not in NOT_REFITTED}
 
 
-def read_heads(path: Path | str, signal: str | None = None) -> Heads:
+def read_heads(path: str, signal: str | None = None) -> Heads:
     """The heads of a file.
 
     Raises:
         HeadError: if it cannot be read, holds none, or holds those of another signal than `signal`.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123 -- cores know no paths
             heads = load_heads(file.read(MOST_BYTES + 1))
     except OSError as error:
         raise HeadError(f"cannot be read: {error.strerror or 'unknown error'}") from error

@@ -20,7 +20,8 @@ WORDINGS: Final = {
     "ignore": (
         4.4,
         r"\b(?:ignore|disregard|forget|override|overlook|neglect|discard|skip|bypass|do not follow|don't follow"
-        r"|stop following|pay no (?:attention|heed) to|ignorier(?:e|en sie)|vergiss|ignorez|oubliez|ignora|olvida|ignorar"
+        r"|stop following|pay no (?:attention|heed) to|ignorier(?:e|en sie)|vergiss|ignorez|oubliez|ignora"
+        r"|olvida|ignorar"
         r"|dimentica|negeer)\b.{0,30}"
         r"\b(?:previous|prior|above|preceding|earlier|all|your|any|the|every|other|everything|user'?s?|vorherigen"
         r"|bisherigen|obigen|alle|precedentes?|toutes|les|anteriores|todas|las|precedenti|tutte|as|vorige)\b"
@@ -28,7 +29,8 @@ WORDINGS: Final = {
     ),
     "ignore_rest": (
         3.4,
-        r"\b(?:ignore|disregard|forget|discard)\b (?:\w{1,12} ){0,3}(?:above|before|(?:web ?)?page|document|text|function"
+        r"\b(?:ignore|disregard|forget|discard)\b (?:\w{1,12} ){0,3}(?:above|before|(?:web ?)?page|document|text"
+        r"|function"
         r"|article|table|file|content|everything|else)\b.{0,60}\b(?:and|instead|then)?\b ?"
         r"(?:state|say|respond|reply|answer|output|print|write|tell|return|only|just)\b",
     ),
@@ -78,7 +80,8 @@ WORDINGS: Final = {
     "secretly": (
         2.4,
         r"\b(?:do not|don't|never|without) (?:tell|mention|reveal|inform|alert|notify|telling|mentioning|informing"
-        r"|alerting|notifying|disclose|disclosing) (?:\w{1,10} ){0,3}(?:user|human|person|anyone|anybody|this|these|operator)",
+        r"|alerting|notifying|disclose|disclosing) (?:\w{1,10} ){0,3}(?:user|human|person|anyone|anybody|this"
+        r"|these|operator)",
     ),
     "hidden": (
         0.9,

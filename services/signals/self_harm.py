@@ -13,11 +13,11 @@ from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
 from services.signals.refusal_wordings import folded
 
-_ME = r"(?:myself|my ?self|my own life|my life|me)"
+_ME = r"(?:myself|my ?self|my own life)"
 _OTHER_SCRIPTS: Final = (
     "самоубий",
     "суицид",
-    "покончить с собой",
+    "покончить с собой",  # noqa: RUF001 -- Russian
     "убить себя",
     "自杀",
     "自殺",
@@ -33,26 +33,30 @@ _OTHER_SCRIPTS: Final = (
 ASKED: Final = {
     "kill_me": (
         5.0,
-        rf"\b(?:kill(?:ing)?|hang(?:ing)?|drown(?:ing)?|starv(?:e|ing)|shoot(?:ing)?|poison(?:ing)?|hurt(?:ing)?|harm(?:ing)?"
+        rf"\b(?:kill(?:ing)?|hang(?:ing)?|drown(?:ing)?|starv(?:e|ing)|shoot(?:ing)?|poison(?:ing)?|hurt(?:ing)?"
+        rf"|harm(?:ing)?"
         rf"|cut(?:ting)?|burn(?:ing)?|punish(?:ing)?|injur(?:e|ing)) {_ME}\b",
     ),
     "end_life": (
         5.0,
         r"\b(?:end(?:ing)?|take|taking|took) (?:\w{1,8} )?(?:my|your|their|his|her|one'?s) (?:own )?li(?:fe|ves)\b"
         r"|\bend it all\b|\b(?:don'?t|do not|no longer) want to (?:live|be alive|wake up|exist|be here anymore)\b"
-        r"|\b(?:want|wish|plan|going|ready|like|trying|rather) (?:\w{1,8} ){0,2}(?:to die|i (?:was|were) dead|i'?d (?:never|not) been born)\b"
+        r"|\b(?:want|wish|plan|going|ready|like|trying|rather) (?:\w{1,8} ){0,2}(?:to die|i (?:was|were) dead"
+        r"|i'?d (?:never|not) been born)\b"
         r"|\bbetter off dead\b|\b(?:no|any) reason (?:left )?to (?:live|go on)\b",
     ),
     "suicide": (4.4, r"\bsuicid(?:e|al|ality)\b|\bkys\b|\bunalive\b|\boverdos(?:e|ing) on\b"),
     "self_harm": (4.6, r"\bself[- ]?(?:harm|injur|mutilat|destruct|cutting)|\bcutter'?s\b"),
     "eating": (
         4.2,
-        r"\b(?:anorexi|bulimi|pro[- ]?ana\b|pro[- ]?mia\b|thinspo|purg(?:e|ing) after|mak(?:e|ing) (?:my|your)self (?:throw up|vomit|puke))"
+        r"\b(?:anorexi|bulimi|pro[- ]?ana\b|pro[- ]?mia\b|thinspo|purg(?:e|ing) after|mak(?:e|ing) (?:my"
+        r"|your)self (?:throw up|vomit|puke))"
         r"|\bhide (?:\w{1,10} ){0,3}(?:eating disorder|weight loss|that i'?m not eating)\b|\beating disorder",
     ),
     "other_tongue": (
         5.0,
-        r"\b(?:selbstmord|suizid|mich (?:selbst )?(?:umbringen|toten|verletzen|ritzen)|suicider\b|me (?:tuer|faire du mal)\b"
+        r"\b(?:selbstmord|suizid|mich (?:selbst )?(?:umbringen|toten|verletzen|ritzen)|suicider\b|me (?:tuer"
+        r"|faire du mal)\b"
         r"|suicidi(?:o|arme|arse|arsi)\b|matarme\b|quitarme la vida\b|uccidermi\b|me matar\b|zelfmoord|samoboj)|"
         + "|".join(map(folded, _OTHER_SCRIPTS)),
     ),
@@ -60,15 +64,18 @@ ASKED: Final = {
 _ANSWERED: Final = {
     "crisis": (
         2.4,
-        r"\b(?:988|suicide (?:prevention|(?:& |and )?crisis)|crisis (?:text )?(?:line|hotline)|samaritans|lifeline|telefonseelsorge)\b",
+        r"\b(?:988|suicide (?:prevention|(?:& |and )?crisis)|crisis (?:text )?(?:line|hotline)|samaritans"
+        r"|lifeline|telefonseelsorge)\b",
     ),
     "topic": (1.6, r"\bsuicid(?:e|al)\b|\bself[- ]harm|\beating disorder"),
 }
 BIAS: Final = -3.4
 NOT_MEANT: Final = -3.0
 _IDIOMS = (
-    r"\b(?:kill(?:ing)?|shoot(?:ing)?|hurt(?:ing)?|burn(?:ing)?|cut(?:ting)?) (?:me|myself) (?:laughing|some slack|off|a deal|out)\b"
-    r"|\bsuicid(?:e|al) (?:squad|burn|gene|substrate|inhibitor|door|pact with)|\bcommercial suicide|\bpolitical suicide|\bcareer suicide"
+    r"\b(?:kill(?:ing)?|shoot(?:ing)?|hurt(?:ing)?|burn(?:ing)?|cut(?:ting)?) (?:me|myself) (?:laughing"
+    r"|some slack|off|a deal|out)\b"
+    r"|\bsuicid(?:e|al) (?:squad|burn|gene|substrate|inhibitor|door|pact with)|\bcommercial suicide"
+    r"|\bpolitical suicide|\bcareer suicide"
     r"|\bi'?m dying (?:to|of laughter)"
 )
 _ASKED_SET = PatternSet({**{name: source for name, (_, source) in ASKED.items()}, "idiom": _IDIOMS})

@@ -7,6 +7,7 @@ same embedder give the same bytes. `--only NAME` fits one, `--cache FILE.npz` ke
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,21 @@ from typing import Any, Final
 import numpy as np
 from scipy.sparse import vstack
 
-from services.signals.heads.fitting import Labelled, Numbers, auroc, fit_head, log_odds
-from services.signals.heads.head import Head, Heads, dump_heads
+from services.signals.heads.fitting import (
+    WINDOWS,
+    WORDS,
+    Labelled,
+    Numbers,
+    auroc,
+    combined,
+    fit_head,
+    fit_parts,
+    log_odds,
+    threshold_at,
+)
+from services.signals.heads.head import Heads, LinearHead, dump_heads
 from services.signals.jailbreak_attempt import jailbreak_log_odds
-from tests.benchmarks.head_data import LICENCES, Library, Row, Source, always, flag, never
+from tests.benchmarks.head_data import LICENCES, Library, Row, Source, always, flag, never, words_of
 from tests.support.said import said as exchange
 
 NARROW: Final = 1 << 14
@@ -67,6 +79,33 @@ ORDINARY: Final = (
     Source("llmdrift_code", never, "prompt"),
     Source("cyberseceval", lambda row: None if str(row["labels"]["injection"]) == "1" else False, "prompt"),
 )
+USUAL: Final = 0.1
+"""Share of harmful prompts at which `harmful_request` states its probability."""
+EVERYDAY: Final = {
+    "How do I": "reset my password?, cancel my order?, cook rice?, sort a list of names?, change my address?,"
+    " fix a flat tyre?,"
+    " write a cover letter?, get a refund?, connect the printer?, learn to swim?, export my data?, grow tomatoes?",
+    "Where is": "my order?, the nearest pharmacy?, the invoice of last month?, the settings page?, Lake Baikal?",
+    "What is": "the capital of France?, a good name for a cat?, your return policy?, the difference between"
+    " rent and lease?,"
+    " a mutex?, the boiling point of ethanol?, the meaning of this error?, 17 times 23?",
+    "Can you": "help me plan a birthday party?, explain photosynthesis?, summarise this text?, check my grammar?,"
+    " recommend a book?, track my parcel?, convert this to JSON?, tell me a joke?",
+    "Write": "a haiku about the rain in May, an email to my landlord, a function that adds two numbers, a"
+    " short story for"
+    " children, a test for this class, a polite reminder, a SQL query for the last ten orders, a poem for my mother",
+    "Translate": "this letter to my landlord into French, good morning into Polish, the menu into English,"
+    " my CV into German",
+    "Explain": "how a bill becomes a law, recursion to a child, how I write a function in Python, the rules of chess,"
+    " why the sky is blue, this contract in plain words",
+    "I want to": "book a table for two, change my delivery date, learn Spanish in a year, return these shoes,"
+    " see my balance",
+    "Please": "call me back tomorrow, send me the invoice again, make this paragraph shorter, list five ideas"
+    " for dinner",
+    "Wie": "koche ich Reis?, kann ich mein Passwort ändern?, wird das Wetter morgen?, schreibe ich eine Bewerbung?",
+    "¿Cómo": "cambio mi contraseña?, se hace una tortilla?, llego a la estación?, devuelvo un pedido?",
+    "Comment": "faire une tarte aux pommes ?, changer mon adresse ?, apprendre le piano ?",
+}
 HARMFUL: Final = (
     Source("xstest", flag("prompt_safe", "0"), "prompt"),
     Source("refusal_direction", flag("prompt_harmful"), "prompt"),
@@ -145,8 +184,28 @@ def rules_of(response: str) -> float:
 def harmful_request(library: Library) -> Heads:
     """Words and window of the prompt."""
     sources = (*HARMFUL, *ORDINARY)
-    groups = [library.labelled(source, closing=False) for source in sources]
-    return heads_of("harmful_request", {"harmful_request": fit_head(groups)}, sources, groups)
+    groups = [*(library.labelled(source, closing=False) for source in sources), plain_prompts(library)]
+    return heads_of("harmful_request", {"harmful_request": fit_requests(groups)}, sources, groups, fit_requests)
+
+
+def fit_requests(groups: Sequence[Labelled]) -> LinearHead:
+    """A head at the level of traffic where one prompt in ten is harmful, not at that of sets made of harmful ones."""
+    head, every = fit_mixed(groups), pooled(groups)
+    share = float(every.labels.mean())
+    shift = math.log(USUAL / (1 - USUAL)) - math.log(share / (1 - share))
+    return replace(head, full=_shifted(head.full, shift), plain=_shifted(head.plain, shift))
+
+
+def _shifted(factors: Mapping[str, float], shift: float) -> dict[str, float]:
+    return {**factors, "bias": factors["bias"] + shift}
+
+
+def plain_prompts(library: Library) -> Labelled:
+    """What people ask every day, written for Keelwatch: short questions, of which recorded sets hold few."""
+    texts = [f"{start} {thing}" for start, things in EVERYDAY.items() for thing in things.split(", ")]
+    labels = np.zeros(len(texts), dtype=bool)
+    made = Labelled("everyday", words_of(texts), library.windows(texts, closing=False), {}, labels)
+    return made.rows(np.tile(np.arange(len(texts)), 4))
 
 
 def harmful_compliance(library: Library) -> Heads:
@@ -166,20 +225,41 @@ def not_refused(library: Library, source: Source, refusals: Sequence[Labelled], 
 def evasion(library: Library) -> Heads:
     """Words and windows of the answer."""
     groups = [library.labelled(source) for source in EVASIONS]
-    return heads_of("evasion", {"evasion": fit_head(groups)}, EVASIONS, groups)
+    return heads_of("evasion", {"evasion": fit_mixed(groups)}, EVASIONS, groups, fit_mixed)
 
 
 def jailbreak_attempt(library: Library) -> Heads:
     """Words, window and wordings of the prompt."""
     groups = [with_keywords(library, source) for source in JAILBREAKS]
-    head = fit_head(folds(pooled(groups), 4))
-    return heads_of("jailbreak_attempt", {"jailbreak_attempt": head}, JAILBREAKS, groups)
+    return heads_of("jailbreak_attempt", {"jailbreak_attempt": fit_jailbreaks(groups)}, JAILBREAKS, groups)
 
 
 def with_keywords(library: Library, source: Source) -> Labelled:
     """A source of prompts with the log odds of the wordings of `jailbreak_attempt`."""
     rules = np.array([jailbreak_log_odds(row["prompt"]) for row in library.chosen(source)])
     return replace(library.labelled(source, closing=False), said={"rules": rules})
+
+
+def fit_mixed(groups: Sequence[Labelled]) -> LinearHead:
+    """A head whose combination is fitted on parts of all sources mixed: for sources that hold one kind, or few rows."""
+    return fit_head(folds(pooled(groups), 4))
+
+
+def fit_jailbreaks(groups: Sequence[Labelled]) -> LinearHead:
+    """A head that is true from where 1.2% of ordinary prompts that its parts had not seen would be called so."""
+    mixed = folds(pooled(groups), 4)
+    parts = fit_parts(mixed, strength=_SHARP)
+    left = [(fit_parts([one for one in mixed if one is not of], strength=_SHARP).scores(of), of) for of in mixed]
+    head = combined(parts, left)
+    level = head.full["bias"] - sum(head.full[name] * bias for name, bias in parts.bias.items())
+    found = [level + sum(head.full[name] * scores[name] for name in scores) for scores, _ in left]
+    chance = 1 / (1 + np.exp(-np.concatenate(found)))
+    labels = np.concatenate([of.labels for of in mixed])
+    return replace(head, threshold=min(0.5, threshold_at(chance, labels, 0.012)))
+
+
+_SHARP: Final = {WORDS: 10.0, WINDOWS: 3.0}
+"""Long role-play without and with an attack shares most words: a loose ridge tells them apart."""
 
 
 def pooled(groups: Sequence[Labelled]) -> Labelled:
@@ -225,8 +305,8 @@ def self_harm(library: Library) -> Heads:
         *ORDINARY,
         Source("xstest", _not_of_death, "prompt"),
     )
-    groups = [library.labelled(source, closing=False) for source in sources]
-    return heads_of("self_harm", {"self_harm": fit_head(groups)}, sources, groups)
+    groups = [*(library.labelled(source, closing=False) for source in sources), plain_prompts(library)]
+    return heads_of("self_harm", {"self_harm": fit_mixed(groups)}, sources, groups, fit_mixed)
 
 
 def _not_of_death(row: Row) -> bool | None:
@@ -240,7 +320,13 @@ def folds(of: Labelled, parts: int) -> list[Labelled]:
     return [of.rows(np.sort(order[at::parts])) for at in range(parts)]
 
 
-def heads_of(signal: str, by_label: Mapping[str, Head], sources: Sequence[Source], groups: Sequence[Labelled]) -> Heads:
+def heads_of(
+    signal: str,
+    by_label: Mapping[str, LinearHead],
+    sources: Sequence[Source],
+    groups: Sequence[Labelled],
+    fit: Callable[[Sequence[Labelled]], LinearHead] = fit_head,
+) -> Heads:
     """Heads with the facts of their fit."""
     facts: dict[str, Any] = {
         "command": COMMAND,
@@ -248,18 +334,18 @@ def heads_of(signal: str, by_label: Mapping[str, Head], sources: Sequence[Source
             source.set: {"licence": LICENCES[source.set], "rows": len(group), "true": int(group.labels.sum())}
             for source, group in zip(sources, groups, strict=False)
         },
-        "left_out": left_out(next(iter(by_label.values())), groups),
+        "left_out": left_out(groups, fit),
     }
     return Heads(signal, dict(by_label), facts)
 
 
-def left_out(_: Head, groups: Sequence[Labelled]) -> dict[str, float]:
-    """AUROC of each source that has both kinds, by a head fitted without it."""
+def left_out(groups: Sequence[Labelled], fit: Callable[[Sequence[Labelled]], LinearHead]) -> dict[str, float]:
+    """AUROC of each source that has both kinds, by a head fitted without it, where others have both kinds too."""
     found: dict[str, float] = {}
     for at, group in enumerate(groups):
-        if group.labels.any() and not group.labels.all():
-            head = fit_head([one for n, one in enumerate(groups) if n != at])
-            scores: Numbers = log_odds(head, group)
+        others = [one for n, one in enumerate(groups) if n != at]
+        if group.labels.any() and not group.labels.all() and any(one.labels.any() for one in others):
+            scores: Numbers = log_odds(fit(others), group)
             found[group.name] = round(auroc(scores, group.labels), 3)
     return found
 

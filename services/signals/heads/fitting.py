@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, hstack, vstack
 
-from services.signals.heads.head import WINDOW, Head
+from services.signals.heads.head import WINDOW, LinearHead
 
 Numbers = NDArray[np.float64]
 WORDS, WINDOWS, RULES = "words", "windows", "rules"
@@ -97,7 +97,9 @@ class Parts:
         return scores
 
 
-def fit_parts(groups: Sequence[Labelled], prior: Head | None = None) -> Parts:
+def fit_parts(
+    groups: Sequence[Labelled], prior: LinearHead | None = None, strength: Mapping[str, float] = STRENGTH
+) -> Parts:
     """Weights of each part over all groups; a group of n rows counts as the root of n."""
     labels, weights = np.concatenate([one.labels for one in groups]), balanced(groups)
     known: dict[str, Numbers | None] = {}
@@ -106,7 +108,7 @@ def fit_parts(groups: Sequence[Labelled], prior: Head | None = None) -> Parts:
     fitted: dict[str, Numbers] = {}
     bias: dict[str, float] = {}
     for name, rows in _features(groups).items():
-        fitted[name], bias[name] = _logistic(rows, labels, weights, STRENGTH[name], known.get(name))
+        fitted[name], bias[name] = _logistic(rows, labels, weights, strength[name], known.get(name))
     return Parts(fitted[WORDS], fitted.get(WINDOWS, np.zeros(0)), fitted.get(RULES), bias)
 
 
@@ -123,10 +125,10 @@ def _features(groups: Sequence[Labelled]) -> dict[str, Any]:
 def balanced(groups: Sequence[Labelled]) -> Numbers:
     """(n,) weights: each group counts as the root of its rows, 1 on average."""
     weights = np.concatenate([np.full(len(one), 1 / math.sqrt(len(one))) for one in groups])
-    return weights * (len(weights) / weights.sum())
+    return np.asarray(weights * (len(weights) / weights.sum()))
 
 
-def fit_head(groups: Sequence[Labelled], prior: Head | None = None) -> Head:
+def fit_head(groups: Sequence[Labelled], prior: LinearHead | None = None) -> LinearHead:
     """A head over all groups, whose combination was fitted on groups that its parts had not seen.
 
     Args:
@@ -140,13 +142,13 @@ def fit_head(groups: Sequence[Labelled], prior: Head | None = None) -> Head:
     return combined(fit_parts(groups, prior), left)
 
 
-def combined(parts: Parts, left: Sequence[tuple[Mapping[str, Numbers], Labelled]]) -> Head:
+def combined(parts: Parts, left: Sequence[tuple[Mapping[str, Numbers], Labelled]]) -> LinearHead:
     """A head of these parts; `left` holds scores of groups by parts that had not seen them."""
     names = [name for name in left[0][0] if name != WINDOWS]
     plain = _combination(left, names)
     full = _combination(left, [*names, WINDOWS]) if parts.windows.size else plain
     windows = parts.windows.reshape(-1, WINDOW)
-    return Head(parts.words, windows, _with_bias(full, parts), _with_bias(plain, parts))
+    return LinearHead(parts.words, windows, _with_bias(full, parts), _with_bias(plain, parts))
 
 
 def _combination(left: Sequence[tuple[Mapping[str, Numbers], Labelled]], names: Sequence[str]) -> dict[str, float]:
@@ -163,10 +165,10 @@ def _combination(left: Sequence[tuple[Mapping[str, Numbers], Labelled]], names: 
     features = np.column_stack([each * math.sqrt(_APART), each.sum(1) * _TOGETHER, levels])
     fitted, _ = _logistic(features, labels, weights, 1.0, None)
     parts = len(names)
-    factors = (fitted[:parts] * math.sqrt(_APART) + fitted[parts] * _TOGETHER) / spread
+    factors = (fitted[:parts] * math.sqrt(_APART) + max(fitted[parts], 0.0) * _TOGETHER) / spread
     scores, labels, weights = _stacked(left, names)
     slope, bias = _logistic((scores @ factors)[:, None], labels, weights, _FREE, None)
-    return {"bias": bias, **dict(zip(names, map(float, factors * slope[0]), strict=True))}
+    return {"bias": bias, **dict(zip(names, map(float, factors * max(slope[0], 0.0)), strict=True))}
 
 
 def _stacked(
@@ -186,8 +188,8 @@ def _with_bias(combination: Mapping[str, float], parts: Parts) -> dict[str, floa
     return {**combination, "bias": combination["bias"] + folded}
 
 
-def log_odds(head: Head, of: Labelled, rules: Numbers | None = None) -> Numbers:
-    """(n,) log odds as `Head.log_odds` gives them, of all rows at once: for figures, not for scores.
+def log_odds(head: LinearHead, of: Labelled, rules: Numbers | None = None) -> Numbers:
+    """(n,) log odds as `LinearHead.log_odds` gives them, of all rows at once: for figures, not for scores.
 
     `rules` are log odds to use in place of those said.
     """

@@ -47,7 +47,7 @@ class HeadInputs:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Head:
+class LinearHead:
     """Weights of one label.
 
     Attributes:
@@ -108,12 +108,12 @@ class Heads:
     """
 
     signal: str
-    by_label: Mapping[str, Head]
+    by_label: Mapping[str, LinearHead]
     facts: Mapping[str, Any]
     digest: str = ""
 
     @property
-    def only(self) -> Head:
+    def only(self) -> LinearHead:
         """The head of a signal that has one."""
         return next(iter(self.by_label.values()))
 
@@ -174,7 +174,7 @@ def _digest_of(rest: bytes) -> str:
     return hashlib.sha256(rest).hexdigest()[:_DIGEST]
 
 
-def _object(head: Head) -> dict[str, Any]:
+def _object(head: LinearHead) -> dict[str, Any]:
     return {
         "words": _packed(head.words),
         "windows": _packed(head.windows),
@@ -184,7 +184,7 @@ def _object(head: Head) -> dict[str, Any]:
     }
 
 
-def _head(one: Mapping[str, Any]) -> Head:
+def _head(one: Mapping[str, Any]) -> LinearHead:
     words, windows = _unpacked(one["words"]), _unpacked(one["windows"])
     if not len(words) or len(windows) % WINDOW:
         raise HeadError("its weights have another shape")
@@ -192,7 +192,7 @@ def _head(one: Mapping[str, Any]) -> Head:
     numbers = (*full.values(), *plain.values(), float(one["threshold"]))
     if not all(map(math.isfinite, numbers)) or not _finite(words) or not _finite(windows):
         raise HeadError("holds a weight that is no number")
-    return Head(words, windows.reshape(-1, WINDOW), full, plain, float(one["threshold"]))
+    return LinearHead(words, windows.reshape(-1, WINDOW), full, plain, float(one["threshold"]))
 
 
 def _finite(weights: NDArray[np.float64]) -> bool:

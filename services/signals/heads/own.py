@@ -19,7 +19,7 @@ from services.signals.heads.fitting import (
     threshold_at,
     word_rows,
 )
-from services.signals.heads.head import WINDOW, Head, HeadInputs, Heads
+from services.signals.heads.head import WINDOW, HeadInputs, Heads, LinearHead
 from services.signals.heads.reading import BUCKETS
 
 LEAST: Final = 50
@@ -75,7 +75,7 @@ def _cuts(labels: NDArray[np.bool_], parts: int) -> list[NDArray[np.intp]]:
     return [np.sort(order[at::parts]) for at in range(parts)]
 
 
-def fit_own(signal: str, of: Labelled, prior: Head, fpr: float, facts: dict[str, Any]) -> OwnHead:
+def fit_own(signal: str, of: Labelled, prior: LinearHead, fpr: float, facts: dict[str, Any]) -> OwnHead:
     """A head that starts from `prior`, with a threshold at which at most `fpr` of what is false is called true.
 
     Everything stated of it comes from folds that were left out: the parts, their combination and the threshold.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Final
 
 from services.signals.heads.head import Heads, digest_in, load_heads
 
-FOLDER: Final = Path(__file__).parent / "weights"
+FOLDER: Final = files("services.signals.heads") / "weights"
 _UNFITTED: Final = "unfitted"
 """Stands in a version while `fit_heads` makes the files: nothing can be measured by then."""
 
@@ -23,7 +23,7 @@ def shipped(signal: str) -> Heads:
 def shipped_digest(signal: str) -> str:
     """What a signal's version says of its heads, read from the first line of their file alone."""
     path = FOLDER / f"{signal}.json"
-    if not path.exists():
+    if not path.is_file():
         return _UNFITTED
     with path.open("rb") as file:
         return digest_in(file.readline(200))
@@ -31,7 +31,7 @@ def shipped_digest(signal: str) -> str:
 
 def shipped_names() -> tuple[str, ...]:
     """The signals that have heads of their own."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+    return tuple(sorted(path.name.removesuffix(".json") for path in FOLDER.iterdir() if path.name.endswith(".json")))
 
 
 def version_of(rules: str, signal: str, own: Heads | None) -> str:
