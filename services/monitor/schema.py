@@ -306,7 +306,7 @@ class SecretFormSection(Section):
 
     name: LabelName = Field(description="What the mask is called, in lower-case letters: `<acme_key>`.")
     pattern: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATTERN)] = Field(
-        description="Regular expression (RE2 and hyperscan read it: no look-around, no back-references), ASCII."
+        description="Regular expression (RE2 reads it: no look-around, no back-references), ASCII."
     )
     min_length: Annotated[int, Field(ge=8, le=500)] = Field(
         default=DEFAULT_MIN_LENGTH, description="Characters; what is shorter is no key."

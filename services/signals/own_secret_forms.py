@@ -1,6 +1,6 @@
 """Forms of keys that a deployment names itself, in `secret_forms` of its monitor file.
 
-They are found by hyperscan alone (`OwnPatterns`), so whatever is written there stays linear in the text.
+They are found by RE2 alone (`OwnPatterns`), so whatever is written there stays linear in the text.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class OwnForm:
 
     Attributes:
         name: what the mask is called; lower-case letters, digits, underscores.
-        pattern: hyperscan's subset of PCRE, ASCII, with regard to case.
+        pattern: as RE2 reads it, ASCII, with regard to case.
         min_length: characters; a shorter match is none.
     """
 

@@ -127,7 +127,11 @@ MISTAKES = [
     ("routes:\n  a:\n    false_pages_per_month: .inf", 3, "must be a finite number"),
     ("routes:\n  a:\n    false_pages_per_month: 0", 3, "must be greater than 0"),
     ("routes:\n  a:\n    keep_text: some", 3, "must be 'all', 'default' or 'none'"),
-    ("routes:\n  a:\n    slices: [topic]", 3, "routes.a.slices[0]: must be guardrail, hazard, language, tool or tags.NAME"),
+    (
+        "routes:\n  a:\n    slices: [topic]",
+        3,
+        "routes.a.slices[0]: must be guardrail, hazard, language, tool or tags.NAME",
+    ),
     ("routes:\n  a:\n    slices: tags.a", 3, "routes.a.slices: must be a list"),
     ("routes:\n  a:\n    suites:\n      - 3", 4, "routes.a.suites[0]: must be text"),
     ("routes:\n  a:\n    after_change: [1w]", 3, "for example 0m, 1h, 24h or 7d"),
