@@ -208,7 +208,7 @@ class Tool(OpenPart):
     schema_: Annotated[Json, Field(alias="schema")] = None
 
 
-class Document(OpenPart):
+class RetrievedDocument(OpenPart):
     """A text that was retrieved for the prompt."""
 
     id: Text | None = None
@@ -239,7 +239,7 @@ class Exchange(Record):
     latency_ms: Annotated[float, Field(ge=0)] | None = None
     guardrails: tuple[Guardrail, ...] = ()
     tools: tuple[Tool, ...] = ()
-    documents: tuple[Document, ...] = ()
+    documents: tuple[RetrievedDocument, ...] = ()
     tags: Mapping[Text, Text] = Field(default_factory=dict)
     extra: Mapping[str, Json] = Field(default_factory=dict)
 

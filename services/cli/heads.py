@@ -14,10 +14,11 @@ from schemas.exchange import Exchange
 from services.cli.options import ConfigOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
+from services.monitor.head_files import read_heads
 from services.settings import load_settings
 from services.signals.heads.head import HeadError, Heads, dump_heads
 from services.signals.heads.shipped import shipped, shipped_names
-from services.signals.own_heads import HeadedSignal, headed, read_heads
+from services.signals.own_heads import HeadedSignal, headed
 from services.signals.protocol import ScoredText
 from services.wording import heads as words
 

@@ -142,10 +142,6 @@ class GuardrailPolicy:
     seconds: float = 2.0
     share: float = 1.0
 
-    def environment_of(self, known: Mapping[str, str]) -> dict[str, str]:
-        """The variables that they are given, of those that are `known`."""
-        return {name: known[name] for name in self.environment if name in known}
-
 
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from services.monitor.head_files import read_heads
 from services.monitor.policy import Monitor, RoutePolicy
 from services.monitor.problems import MonitorProblem, suggestion
 from services.monitor.schema import (
@@ -38,7 +39,6 @@ from services.monitor.yaml_document import Document, KeyPath
 from services.outbound import UrlRefused, checked_url
 from services.signals.custom.definition import PREFIX
 from services.signals.heads.head import HeadError
-from services.signals.own_heads import read_heads
 from services.signals.own_patterns import PatternRefused
 from services.signals.own_secret_forms import check_form
 

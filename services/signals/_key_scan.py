@@ -10,7 +10,7 @@ from services.signals._hyperscan import CompiledPatterns
 Windows = list[tuple[int, int]]
 
 
-class Look(NamedTuple):
+class KeyLook(NamedTuple):
     """What is looked for.
 
     Attributes:
@@ -28,7 +28,7 @@ class Look(NamedTuple):
 class KeyScan:
     """Looks compiled together, once, at the first scan; safe to use from several threads."""
 
-    def __init__(self, looks: Mapping[str, Look]) -> None:
+    def __init__(self, looks: Mapping[str, KeyLook]) -> None:
         self._looks = tuple(looks.items())
         sources = [f"(?i){look.source}" if look.caseless else look.source for _, look in self._looks]
         self._patterns = CompiledPatterns(sources, ["HS_FLAG_DOTALL"])
@@ -51,7 +51,7 @@ class KeyScan:
         return {self._looks[at][0]: _merged(sorted(found[at]), self._looks[at][1]) for at in sorted(found)}
 
 
-def _merged(ends: list[int], look: Look) -> Windows:
+def _merged(ends: list[int], look: KeyLook) -> Windows:
     """The places around each end; those that touch become one."""
     windows: Windows = []
     first, last = ends[0] - look.before, ends[0] + look.after

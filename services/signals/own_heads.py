@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from services.signals import SIGNALS
-from services.signals.heads.head import MOST_BYTES, HeadError, HeadInputs, Heads, load_heads
+from services.signals.heads.head import HeadInputs, Heads
 from services.signals.protocol import ScoredText, Signal
-
-NOT_REFITTED: Final = frozenset({"hazard"})
-"""Heads of many labels: a file of `true` and `false` says nothing of them."""
 
 
 @runtime_checkable
@@ -25,27 +22,8 @@ class HeadedSignal(Protocol):
 
 
 def headed() -> Mapping[str, HeadedSignal]:
-    """The signals whose head can be refitted, by name."""
-    found = {signal.spec.name: signal for signal in SIGNALS if isinstance(signal, HeadedSignal)}
-    return {name: signal for name, signal in found.items() if name not in NOT_REFITTED}
-
-
-def read_heads(path: str, signal: str | None = None) -> Heads:
-    """The heads of a file.
-
-    Raises:
-        HeadError: if it cannot be read, holds none, or holds those of another signal than `signal`.
-    """
-    try:
-        with open(path, "rb") as file:
-            heads = load_heads(file.read(MOST_BYTES + 1))
-    except OSError as error:
-        raise HeadError(f"cannot be read: {error.strerror or 'unknown error'}") from error
-    if signal is not None and heads.signal != signal:
-        raise HeadError(f"is a head of {heads.signal}, not of {signal}")
-    if heads.signal not in headed():
-        raise HeadError(f"is a head of {heads.signal}, which scores by none of a deployment's own")
-    return heads
+    """The signals whose head can be refitted, by name: of categories a file of `true` and `false` says nothing."""
+    return {one.spec.name: one for one in SIGNALS if isinstance(one, HeadedSignal) and not one.spec.category}
 
 
 def with_heads(signals: Sequence[Signal], heads: Mapping[str, Heads]) -> tuple[Signal, ...]:

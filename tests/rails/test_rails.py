@@ -49,8 +49,10 @@ BAD = '{"word": "bad"}'
 
 
 @contextmanager
-def started(python: str, *rails: RailPolicy, **fields: Any) -> Iterator[RailProcess]:
-    process = RailProcess(GuardrailPolicy(python, rails, **fields))
+def started(
+    python: str, *rails: RailPolicy, environment: dict[str, str] | None = None, **fields: Any
+) -> Iterator[RailProcess]:
+    process = RailProcess(GuardrailPolicy(python, rails, **fields), environment)
     try:
         yield process
     finally:
@@ -109,8 +111,7 @@ def test_after_three_failures_it_rests(python: str) -> None:
 
 def test_it_is_quiet_and_gets_what_it_is_given_alone(python: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAILS_SECRET", "not for it")
-    monkeypatch.setenv("RAILS_GIVEN", "given")
-    with started(python, rail("quiet", "Settings"), environment=("RAILS_GIVEN",)) as process:
+    with started(python, rail("quiet", "Settings"), environment={"RAILS_GIVEN": "given"}) as process:
         assert said(process, THREE[:1]) == [{"quiet": "pass"}]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.exchange import Document, Exchange, Message
+from schemas.exchange import Exchange, Message, RetrievedDocument
 from schemas.identity import Model
 from services.score.scored_text import scored_text
 from services.signals.custom.definition import CustomDefinition, CustomSignal
@@ -201,7 +201,7 @@ def test_a_signal_looks_where_it_was_told_to() -> None:
         "prompt": exchange(prompt="Acme"),
         "response": exchange(response="Acme"),
         "system": exchange(prompt=(Message(role="system", content="Acme"), Message(role="user", content="p"))),
-        "documents": exchange(documents=(Document(content="Acme"),)),
+        "documents": exchange(documents=(RetrievedDocument(content="Acme"),)),
         "tool_calls": exchange(response={"content": None, "tool_calls": (call,)}),
     }
     for where, text in places.items():

@@ -124,7 +124,7 @@ ORDINARY = (
 
 
 def measured_document(document: str):
-    from schemas.exchange import Document, Exchange  # noqa: PLC0415
+    from schemas.exchange import Exchange, RetrievedDocument  # noqa: PLC0415
     from schemas.identity import Model  # noqa: PLC0415
     from services.score.scored_text import scored_text  # noqa: PLC0415
 
@@ -133,7 +133,7 @@ def measured_document(document: str):
         model=Model(requested="m"),
         prompt="Sum it up",
         response="ok",
-        documents=(Document(content=document),),
+        documents=(RetrievedDocument(content=document),),
     )
     return PromptInjection().measure(scored_text(exchange))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.exchange import Answer, Document, Exchange, Message, Tool
+from schemas.exchange import Answer, Exchange, Message, RetrievedDocument, Tool
 from schemas.identity import Model
 from services.score.scored_text import scored_text
 from services.signals.destructive_commands import destroys
@@ -197,7 +197,7 @@ USER = "Please summarise my record and plan the next appointment for me on Tuesd
 def asked(*calls: dict, content: str | None = None, user: str = USER) -> ScoredText:
     prompt = (Message(role="system", content=SYSTEM), Message(role="user", content=user))
     answer = Answer(content=content, tool_calls=calls or None)
-    filed = (Document(content=FILED),)
+    filed = (RetrievedDocument(content=FILED),)
     return scored_text(
         Exchange(route="t/r", model=Model(requested="m"), prompt=prompt, response=answer, documents=filed)
     )

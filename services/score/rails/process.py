@@ -9,7 +9,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,8 +42,15 @@ class RailProcess:
     times running. What it prints is thrown away, since libraries print what they look at. Not safe for several threads.
     """
 
-    def __init__(self, policy: GuardrailPolicy, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        policy: GuardrailPolicy,
+        environment: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`environment` are the variables that the rails are given; of ours they have none."""
         self._policy = policy
+        self._environment = dict(environment or {})
         self._clock = clock
         self._home: TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[str] | None = None
@@ -110,7 +117,7 @@ class RailProcess:
         """Start, and the answer to the order."""
         self._home = TemporaryDirectory(prefix="keelwatch-rails-")
         (Path(self._home.name) / ".guardrailsrc").write_text(_SETTINGS)
-        environment = {**_QUIET, "HOME": self._home.name, "PATH": os.defpath, **self._policy.environment_of(os.environ)}
+        environment = {**_QUIET, "HOME": self._home.name, "PATH": os.defpath, **self._environment}
         self._lines = queue.Queue()
         self._process = subprocess.Popen(  # noqa: S603 -- the environment that the operator names in the monitor file
             [self._policy.python, "-I", str(HOST)],
