@@ -46,14 +46,15 @@ def test_without_a_file_the_defaults_of_the_contract_hold() -> None:
     found = load(None).policy("any/route")
     assert found == RoutePolicy()
     assert found.baseline == BaselinePolicy(size=1000, min_size=300, max_days=7, per_hour=84)
-    assert found.floors == {"refusal": 0.02, "pii_leak": 0.02, "secret_leak": 0.0, "system_prompt_leak": 0.0}
+    rates = dict.fromkeys(("refusal", "pii_leak", "harmful_compliance"), 0.02)
+    assert found.floors == {**rates, "secret_leak": 0.0, "system_prompt_leak": 0.0}
     assert (found.false_pages_per_month, found.keep_text, found.embed_share) == (1.0, "default", 1.0)
 
 
 def test_the_example_of_the_contract_is_accepted() -> None:
     monitor, problems = examine(CONTRACT, "k.yaml")
     assert monitor is not None
-    assert {problem.severity for problem in problems} == {"warning"}
+    assert problems == ()
     found = monitor.policy("support-bot/prod")
     assert found.after_change == (timedelta(0), timedelta(hours=1), timedelta(days=1), timedelta(days=7))
     assert found.target is not None
@@ -90,7 +91,9 @@ routes:
 """
     found = policy(text, "a")
     assert found.baseline == BaselinePolicy(size=500, min_size=100)
-    assert found.floors == {"refusal": 0.05, "pii_leak": 0.1, "secret_leak": 0.0, "system_prompt_leak": 0.0}
+    assert found.floors == {"refusal": 0.05, "pii_leak": 0.1, "harmful_compliance": 0.02, "secret_leak": 0.0} | {
+        "system_prompt_leak": 0.0
+    }
     assert (found.slices, found.embed_share) == (("tags.b",), 0.5)
     assert policy(text, "b").slices == ("tags.a",)
 
@@ -232,7 +235,7 @@ def test_all_mistakes_are_told_at_once_and_by_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("routes:\n  a:\n    floors: {harmful_compliance: 0.02}", "no scorer provides it in this version"),
+        ("routes:\n  a:\n    floors: {novelty: 0.02}", "no scorer provides it in this version"),
         ("routes:\n  a:\n    after_change: [1h]", "needs a target"),
         ("routes:\n  a:\n    target: {url: 'http://127.0.0.1:9/v1', model: m}", "list it under allow_hosts"),
         ("routes:\n  a:\n    target: {url: 'http://localhost/v1', model: m}", "list localhost under allow_hosts"),
