@@ -56,7 +56,8 @@ class OwnPatterns:
         """What the patterns fit in `text`, pattern by pattern, from left to right."""
         if not self._patterns:
             return
-        plain = text.encode("ascii", "replace").decode()  # one byte a character, so that places are those of the text
+        # One byte a character, so that places are those of the text; of a `str` each search would make bytes again.
+        plain = text.encode("ascii", "replace")
         for name, source in self._patterns.items():
             compiled, at = _compiled(source), 0
             while (match := compiled.search(plain, at)) is not None:
@@ -75,7 +76,8 @@ def _compiled(source: str) -> Any:
     options.longest_match = True
     options.dot_nl = True
     options.log_errors = False
-    return re2.compile(f"{_BEFORE}({source}){_AFTER}", options)
+    options.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(f"{_BEFORE}({source}){_AFTER}".encode(), options)
 
 
 def check_pattern(source: str) -> None:
