@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from schemas.spec import Spec
 from services.signals.heads.head import HeadInputs, Heads, probability_of
-from services.signals.heads.reading import answer_inputs
+from services.signals.heads.multilingual import answer_kind
+from services.signals.heads.reading import answer_inputs, is_english
 from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
 from services.signals.refusal import Refusal
@@ -32,12 +33,13 @@ class Evasion:
     )
     refusal: Refusal = field(default_factory=Refusal)
     own: Heads | None = None
+    multilingual: bool = False
     version: str = ""
 
     def __post_init__(self) -> None:
         if not self.version:
             own = version_of("1", "evasion", self.own)
-            object.__setattr__(self, "version", f"{own}, {self.refusal.version}")
+            object.__setattr__(self, "version", f"{own}, {self.refusal.version}")  # which names the tier
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability; unscored where `refusal` is."""
@@ -47,10 +49,19 @@ class Evasion:
         given = self.given(text)
         if given is None:
             return Measurement(False, 0.01)
+        if not is_english(text.spoken or ""):
+            return self._in_other_words(text)
         head = (self.own or shipped("evasion")).only
         evades = probability_of(head.log_odds(given))
         probability = round(evades * (1 - refused.probability), 4)
         return Measurement(probability >= head.threshold, probability)
+
+    def _in_other_words(self, text: ScoredText) -> Measurement:
+        """In another language than English, which the head never saw: what the multilingual tier says, if anything."""
+        kind = answer_kind(text) if self.multilingual else None
+        if kind is None:
+            return Measurement(None, reason="not_english")
+        return Measurement(kind.evasion >= 0.5, round(kind.evasion, 4))
 
     def given(self, text: ScoredText) -> HeadInputs | None:
         """What the head reads; None where nothing was said."""

@@ -26,10 +26,19 @@ def headed() -> Mapping[str, HeadedSignal]:
     return {one.spec.name: one for one in SIGNALS if isinstance(one, HeadedSignal) and not one.spec.category}
 
 
-def with_heads(signals: Sequence[Signal], heads: Mapping[str, Heads]) -> tuple[Signal, ...]:
-    """The signals, those in `heads` scoring by them, and those that ask these as well; each with another version."""
-    own = {one.spec.name: _changed(one, {"own": heads[one.spec.name]}) for one in signals if one.spec.name in heads}
-    first = [own.get(one.spec.name, one) for one in signals]
+def with_heads(
+    signals: Sequence[Signal], heads: Mapping[str, Heads], *, multilingual: bool = False
+) -> tuple[Signal, ...]:
+    """The signals, those in `heads` scoring by them, and those that ask these as well; each with another version.
+
+    `multilingual` lets those that can ask the multilingual tier.
+    """
+    first = []
+    for one in signals:
+        changes: dict[str, Any] = {"own": heads[one.spec.name]} if one.spec.name in heads else {}
+        if multilingual and hasattr(one, "multilingual"):
+            changes["multilingual"] = True
+        first.append(_changed(one, changes) if changes else one)
     by_name = {one.spec.name: one for one in first}
     return tuple(_asking(one, by_name) for one in first)
 

@@ -14,6 +14,7 @@ from schemas.exchange import Answer
 from schemas.spec import Spec
 from services.signals._pattern_set import PatternSet
 from services.signals.heads.head import HeadInputs, Heads, probability_of
+from services.signals.heads.multilingual import answer_kind, head_version
 from services.signals.heads.reading import answer_inputs, is_english
 from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
@@ -347,7 +348,8 @@ class Refusal:
     first. Then the wording of the opening: weighed rules over the first 320 characters, since a
     refusal stands at the start and "I cannot" deep in a helpful answer is none. Inability counts ("I cannot browse
     the web") unless help follows; so does turning down the premise of a question. A call of a tool without text is
-    no refusal; an answer that was cut or failed before any text is unscored.
+    no refusal; an answer that was cut or failed before any text is unscored. Outside English wordings alone are asked,
+    and with `multilingual` the head of that tier: the surer of the two counts.
 
     Accuracy .921 on XSTest, .973 on SensitiveQ; true for 1.0% of arena_hard. Card with limits:
     infra/models/refusal.md, figures printed by `python -m tests.benchmarks.signals`.
@@ -364,10 +366,12 @@ class Refusal:
     )
     version: str = ""
     own: Heads | None = None
+    multilingual: bool = False
 
     def __post_init__(self) -> None:
         if not self.version:
-            object.__setattr__(self, "version", version_of("3", "refusal", self.own))
+            tier = f", multilingual {head_version()}" if self.multilingual else ""
+            object.__setattr__(self, "version", version_of("3", "refusal", self.own) + tier)
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability of a refusal."""
@@ -385,7 +389,8 @@ class Refusal:
         rules = text.once("refusal rules", lambda: rule_log_odds(spoken))
         given = self.given(text)
         if given is None:
-            probability = probability_of(rules)
+            kind = answer_kind(text) if self.multilingual else None
+            probability = max(probability_of(rules), round(kind.refusal, 4) if kind else 0.0)
             return Measurement(probability >= 0.5, probability)
         head = (self.own or shipped("refusal")).only
         odds = head.log_odds(given)

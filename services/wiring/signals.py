@@ -23,8 +23,8 @@ def configured_signals(watched: Monitor) -> tuple[Signal, ...]:
         InputError: if the file of a head is no longer one.
     """
     built_in = tuple(_configured(signal, watched) for signal in SIGNALS)
-    if watched.heads:
-        built_in = with_heads(built_in, _heads(watched))
+    if watched.heads or watched.multilingual:
+        built_in = with_heads(built_in, _heads(watched), multilingual=watched.multilingual)
     return (*built_in, *(CustomSignal(definition) for definition in watched.signals))
 
 
