@@ -44,7 +44,7 @@ class Measurement:
     probability: float | None = None
     spans: tuple[Span, ...] = ()
     reason: str | None = None
-    parts: Mapping[str, bool] = field(default_factory=dict)
+    parts: Mapping[str, bool] = field(default_factory=dict, hash=False)
 
     @property
     def status(self) -> Literal["scored", "unscored"]:

@@ -396,6 +396,7 @@ class Refusal:
         odds = head.log_odds(given)
         if len(spoken.split(None, _FEW_WORDS)) <= _FEW_WORDS:
             odds = (odds + 2 * rules) / 3
+            odds = max(odds, rules) if rules > 0 else odds
         probability = probability_of(odds)
         return Measurement(probability >= head.threshold, probability)
 
@@ -408,7 +409,8 @@ class Refusal:
 
 
 _FEW_WORDS: Final = 25
-"""In an answer so short rules count twice as much as the head that they are a part of: it saw few of that kind."""
+"""In an answer so short rules count twice as much as the head that they are a part of, and what they call a refusal
+stays one: it saw few of that kind."""
 _UNKNOWN: Final = Measurement(None, reason="no_response")
 
 

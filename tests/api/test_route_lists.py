@@ -65,7 +65,7 @@ def test_exchanges_newest_first_each_once(api: Api) -> None:
     assert [one["event_index"] for one in found] == list(reversed(range(EXCHANGES)))
     assert items(api, EXCHANGED, limit=200) == found
     assert {one["identity"] for one in found} == {FIRST, SECOND}
-    assert found[0]["signals"]["refusal"] == {"value": None, "probability": None, "status": "unscored"}
+    assert found[0]["signals"]["refusal"] == {"value": None, "probability": None, "status": "unscored", "parts": {}}
 
 
 def test_text_is_there_where_it_was_kept_and_said_not_to_be_elsewhere(api: Api) -> None:
