@@ -212,7 +212,13 @@ def harmful_compliance(library: Library) -> Heads:
     """Words and windows of answers to harmful prompts, and that they did not refuse."""
     refusals = [with_rules(library, source) for source in REFUSALS]
     groups = [not_refused(library, source, refusals) for source in COMPLIANCE]
-    return heads_of("harmful_compliance", {"harmful_compliance": fit_head(groups)}, COMPLIANCE, groups)
+    by_label = {"harmful_compliance": fit_compliance(groups)}
+    return heads_of("harmful_compliance", by_label, COMPLIANCE, groups, fit_compliance)
+
+
+def fit_compliance(groups: Sequence[Labelled]) -> LinearHead:
+    """A head that trusts the words of an answer most; chosen where two sources were left out, by the second of them."""
+    return fit_head(groups, strength={WORDS: 3.0, WINDOWS: 0.3}, trust={WORDS: 2.0, "answered": 0.5})
 
 
 def not_refused(library: Library, source: Source, refusals: Sequence[Labelled], left: str = "") -> Labelled:
@@ -294,7 +300,9 @@ def hazard(library: Library) -> Heads:
     for slug in slugs:
         source = Source("ailuminate_demo", flag("hazard", slug), "prompt")
         by_label[slug] = fit_head([*folds(library.labelled(source, closing=False, width=NARROW), 4), *ordinary])
-    return heads_of("hazard", by_label, (Source("ailuminate_demo", always, "prompt"), *ORDINARY), ordinary)
+    sources = (Source("ailuminate_demo", always, "prompt"), *ORDINARY)
+    every = library.labelled(sources[0], closing=False, width=NARROW)
+    return heads_of("hazard", by_label, sources, [every, *ordinary])
 
 
 def self_harm(library: Library) -> Heads:
