@@ -37,7 +37,7 @@ def read_heads(path: str, signal: str | None = None) -> Heads:
         HeadError: if it cannot be read, holds none, or holds those of another signal than `signal`.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 -- cores know no paths
+        with open(path, "rb") as file:
             heads = load_heads(file.read(MOST_BYTES + 1))
     except OSError as error:
         raise HeadError(f"cannot be read: {error.strerror or 'unknown error'}") from error

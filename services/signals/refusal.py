@@ -6,6 +6,7 @@ infra/models/refusal.md.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -367,7 +368,7 @@ class Refusal:
 
     def __post_init__(self) -> None:
         if not self.version:
-            object.__setattr__(self, "version", version_of("3", "refusal", self.own))
+            object.__setattr__(self, "version", version_of("4", "refusal", self.own))
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability of a refusal."""
@@ -390,7 +391,8 @@ class Refusal:
         head = (self.own or shipped("refusal")).only
         odds = head.log_odds(given)
         if len(spoken.split(None, _FEW_WORDS)) <= _FEW_WORDS:
-            odds = (odds + 2 * rules) / 3
+            # so few words tell a head little: wordings that find a refusal there are believed
+            odds = max((odds + 2 * rules) / 3, rules if rules > 0 else -math.inf)
         probability = probability_of(odds)
         return Measurement(probability >= head.threshold, probability)
 
