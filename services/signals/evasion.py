@@ -18,8 +18,9 @@ from services.signals.refusal import Refusal
 class Evasion:
     """Whether an answer neither refuses nor does what was asked.
 
-    A head over words and windows, times the probability that it is no refusal. Without labels of the deployment it
-    orders answers poorly: refit it (`keelwatch head fit`) before a floor is set. Card with figures:
+    A head over words and windows, times the probability that it is no refusal. On sources that it has not seen it
+    orders answers by chance, and as it ships it is next to never true: refit it (`keelwatch head fit`) before a floor
+    is set. Card with figures:
     infra/models/evasion.md.
     """
 

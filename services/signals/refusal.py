@@ -6,6 +6,7 @@ infra/models/refusal.md.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -371,7 +372,7 @@ class Refusal:
     def __post_init__(self) -> None:
         if not self.version:
             tier = f", multilingual {head_version()}" if self.multilingual else ""
-            object.__setattr__(self, "version", version_of("3", "refusal", self.own) + tier)
+            object.__setattr__(self, "version", version_of("4", "refusal", self.own) + tier)
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability of a refusal."""
@@ -395,8 +396,8 @@ class Refusal:
         head = (self.own or shipped("refusal")).only
         odds = head.log_odds(given)
         if len(spoken.split(None, _FEW_WORDS)) <= _FEW_WORDS:
-            odds = (odds + 2 * rules) / 3
-            odds = max(odds, rules) if rules > 0 else odds
+            # so few words tell a head little: wordings that find a refusal there are believed
+            odds = max((odds + 2 * rules) / 3, rules if rules > 0 else -math.inf)
         probability = probability_of(odds)
         return Measurement(probability >= head.threshold, probability)
 

@@ -80,7 +80,7 @@ ORDINARY: Final = (
     Source("cyberseceval", lambda row: None if str(row["labels"]["injection"]) == "1" else False, "prompt"),
 )
 USUAL: Final = 0.1
-"""Share of harmful prompts at which `harmful_request` states its probability."""
+"""Share of harmful prompts, or of toxic texts, at which a head states its probability."""
 EVERYDAY: Final = {
     "How do I": "reset my password?, cancel my order?, cook rice?, sort a list of names?, change my address?,"
     " fix a flat tyre?,"
@@ -212,7 +212,13 @@ def harmful_compliance(library: Library) -> Heads:
     """Words and windows of answers to harmful prompts, and that they did not refuse."""
     refusals = [with_rules(library, source) for source in REFUSALS]
     groups = [not_refused(library, source, refusals) for source in COMPLIANCE]
-    return heads_of("harmful_compliance", {"harmful_compliance": fit_head(groups)}, COMPLIANCE, groups)
+    by_label = {"harmful_compliance": fit_compliance(groups)}
+    return heads_of("harmful_compliance", by_label, COMPLIANCE, groups, fit_compliance)
+
+
+def fit_compliance(groups: Sequence[Labelled]) -> LinearHead:
+    """A head that trusts the words of an answer most; chosen where two sources were left out, by the second of them."""
+    return fit_head(groups, strength={WORDS: 3.0, WINDOWS: 0.3}, trust={WORDS: 2.0, "answered": 0.5})
 
 
 def not_refused(library: Library, source: Source, refusals: Sequence[Labelled], left: str = "") -> Labelled:
@@ -277,13 +283,23 @@ def pooled(groups: Sequence[Labelled]) -> Labelled:
 def toxicity(library: Library) -> Heads:
     """One head for toxic texts, and narrower ones that say of which kind."""
     groups = [library.labelled(source) for source in TOXIC]
-    by_label = {"toxicity": fit_head(groups)}
+    by_label = {"toxicity": fit_toxicity(groups)}
     kinds = {"hate": ("davidson_tweets", flag("hate"))}
     kinds |= {kind: ("perspective_wiki2k", at_least(f"perspective_{kind}")) for kind in ("insult", "threat")}
     for kind, (name, label) in kinds.items():
         source = Source(name, label, "prompt", 3000)
         by_label[kind] = fit_head(folds(library.labelled(source, width=NARROW), 3))
-    return heads_of("toxicity", by_label, TOXIC, groups)
+    return heads_of("toxicity", by_label, TOXIC, groups, fit_toxicity)
+
+
+def fit_toxicity(groups: Sequence[Labelled]) -> LinearHead:
+    """A head that is not drawn to one value for all by sources of which most, or none, is toxic.
+
+    Without windows, which know ordinary prose, its level is that of traffic where one text in ten is toxic.
+    """
+    head = fit_head(groups, least=1.0)
+    share = float(np.concatenate([one.labels for one in groups]).mean())
+    return replace(head, plain=_shifted(head.plain, math.log(USUAL / (1 - USUAL)) - math.log(share / (1 - share))))
 
 
 def hazard(library: Library) -> Heads:
@@ -294,7 +310,9 @@ def hazard(library: Library) -> Heads:
     for slug in slugs:
         source = Source("ailuminate_demo", flag("hazard", slug), "prompt")
         by_label[slug] = fit_head([*folds(library.labelled(source, closing=False, width=NARROW), 4), *ordinary])
-    return heads_of("hazard", by_label, (Source("ailuminate_demo", always, "prompt"), *ORDINARY), ordinary)
+    sources = (Source("ailuminate_demo", always, "prompt"), *ORDINARY)
+    every = library.labelled(sources[0], closing=False, width=NARROW)
+    return heads_of("hazard", by_label, sources, [every, *ordinary])
 
 
 def self_harm(library: Library) -> Heads:

@@ -26,6 +26,7 @@ _APART: Final = 0.003
 """How far the factors of a combination may move apart, in units of each part's spread: a handful of groups says little
 of which part to trust more, so that without much evidence all count alike."""
 _TOGETHER: Final = 100.0
+_ALIKE: Final[Mapping[str, float]] = {}
 _LEVELS: Final = 10.0
 _FREE: Final = 1e4
 _FEW: Final = 1500
@@ -128,47 +129,80 @@ def balanced(groups: Sequence[Labelled]) -> Numbers:
     return np.asarray(weights * (len(weights) / weights.sum()))
 
 
-def fit_head(groups: Sequence[Labelled], prior: LinearHead | None = None) -> LinearHead:
+def fit_head(
+    groups: Sequence[Labelled],
+    prior: LinearHead | None = None,
+    strength: Mapping[str, float] = STRENGTH,
+    trust: Mapping[str, float] = _ALIKE,
+    least: float = 0.0,
+) -> LinearHead:
     """A head over all groups, whose combination was fitted on groups that its parts had not seen.
 
     Args:
         groups: at least two.
         prior: what to start from.
+        strength: inverse strength of the ridge of each part.
+        trust: how much each part counts before anything is known of it, 1 where it is not named.
+        least: how far, of 1, log odds may be drawn together where groups differ more in level than within.
     """
     left = []
     for at, group in enumerate(groups):
         others = [one for n, one in enumerate(groups) if n != at]
-        left.append((fit_parts(others, prior).scores(group), group))
-    return combined(fit_parts(groups, prior), left)
+        left.append((fit_parts(others, prior, strength).scores(group), group))
+    return combined(fit_parts(groups, prior, strength), left, trust, least)
 
 
-def combined(parts: Parts, left: Sequence[tuple[Mapping[str, Numbers], Labelled]]) -> LinearHead:
+def combined(
+    parts: Parts,
+    left: Sequence[tuple[Mapping[str, Numbers], Labelled]],
+    trust: Mapping[str, float] = _ALIKE,
+    least: float = 0.0,
+) -> LinearHead:
     """A head of these parts; `left` holds scores of groups by parts that had not seen them."""
     names = [name for name in left[0][0] if name != WINDOWS]
-    plain = _combination(left, names)
-    full = _combination(left, [*names, WINDOWS]) if parts.windows.size else plain
+    plain = _combination(left, names, trust, least)
+    full = _combination(left, [*names, WINDOWS], trust, least) if parts.windows.size else plain
     windows = parts.windows.reshape(-1, WINDOW)
     return LinearHead(parts.words, windows, _with_bias(full, parts), _with_bias(plain, parts))
 
 
-def _combination(left: Sequence[tuple[Mapping[str, Numbers], Labelled]], names: Sequence[str]) -> dict[str, float]:
+def _combination(
+    left: Sequence[tuple[Mapping[str, Numbers], Labelled]],
+    names: Sequence[str],
+    trust: Mapping[str, float],
+    least: float,
+) -> dict[str, float]:
     """`bias` and a factor for each name: their common level is free, what sets them apart is held by a ridge.
 
     Each group has a level of its own while factors are fitted, so that base rates, which differ by group, do not
-    pass for what a part knows; then one level is fitted for all. Groups of one kind alone say nothing of factors.
+    pass for what a part knows; then one level is fitted for all. Groups of one kind alone say nothing of factors. A
+    part that ranks what it had not seen the wrong way round counts nothing: it is never turned round.
     """
     told = [(some, one) for some, one in left if one.labels.any() and not one.labels.all()]
     scores, labels, weights = _stacked(told, names)
     spread = np.sqrt((weights[:, None] * scores**2).sum(0) / weights.sum()) + 1e-9
+    spread /= np.array([trust.get(name, 1.0) for name in names])
     each, sizes = scores / spread, [len(one) for _, one in told]
     levels = np.repeat(np.eye(len(sizes)), sizes, axis=0) * _LEVELS
     features = np.column_stack([each * math.sqrt(_APART), each.sum(1) * _TOGETHER, levels])
     fitted, _ = _logistic(features, labels, weights, 1.0, None)
     parts = len(names)
-    factors = (fitted[:parts] * math.sqrt(_APART) + max(fitted[parts], 0.0) * _TOGETHER) / spread
+    factors = np.maximum(fitted[:parts] * math.sqrt(_APART) + max(fitted[parts], 0.0) * _TOGETHER, 0.0) / spread
     scores, labels, weights = _stacked(left, names)
     slope, bias = _logistic((scores @ factors)[:, None], labels, weights, _FREE, None)
+    if slope[0] < least:
+        slope, bias = np.array([least]), _level(scores @ factors * least, labels, weights)
     return {"bias": bias, **dict(zip(names, map(float, factors * max(slope[0], 0.0)), strict=True))}
+
+
+def _level(log_odds: Numbers, labels: NDArray[np.bool_], weights: Numbers) -> float:
+    """What to add to log odds so that they state as many true ones as there are."""
+    low, high = -60.0, 60.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        stated = float((weights * _sigmoid(log_odds + middle)).sum())
+        low, high = (low, middle) if stated > float((weights * labels).sum()) else (middle, high)
+    return (low + high) / 2
 
 
 def _stacked(
