@@ -79,14 +79,26 @@ def _text_of(content: Content | None) -> str:
     """The text; parts that are none (images, calls of tools, reasoning) add nothing."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str) and not _is_aside(part))
+    texts = (_part_text(part) for part in content if not _is_aside(part))
+    return "\n".join(text for text in texts if text is not None)
+
+
+def _part_text(part: Mapping[str, Json]) -> str | None:
+    """The text of one part: its own, that of the object `text` (Assistants API), or of a message's own parts."""
+    text = part.get("text")
+    if isinstance(text, dict):
+        text = text.get("value")
+    if isinstance(text, str):
+        return text
+    inner = part.get("content") if part.get("type") == "message" else None
+    return _result_text(inner) if isinstance(inner, (str, list, tuple)) else None
 
 
 def _is_aside(part: Mapping[str, Json]) -> bool:
     """Whether a part is reasoning, a call of a tool or its result, or a refusal: no content of the message itself."""
     kind = str(part.get("type") or "")
     untyped = any(name in part for name in (*_CALL_FIELDS, *_RESULT_FIELDS))
-    return untyped or kind in _CALLS or kind.startswith(_OTHER_THAN_CONTENT)
+    return untyped or part.get("thought") is True or kind in _CALLS or kind.startswith(_OTHER_THAN_CONTENT)
 
 
 def _calls_of(content: Content | None, beside: Mapping[str, Json]) -> tuple[Json, ...]:
@@ -106,7 +118,7 @@ def _not_monitored(content: Content | None) -> set[NotMonitored]:
     """Of which kinds the parts are that no signal looks at."""
     found: set[NotMonitored] = set()
     for part in content if isinstance(content, tuple) else ():
-        if not isinstance(part.get("text"), str) and not _is_aside(part):
+        if _part_text(part) is None and not _is_aside(part):
             kind = str(part.get("type") or "")
             found.add(next((media for word, media in _MEDIA.items() if word in kind), "file"))
     return found

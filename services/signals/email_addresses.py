@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 EMAIL: Final = re.compile(
-    r"(?<![^\W_])(?<![.%+@-])([^\W_][\w.%+-]{0,63})@((?:[\w-]{1,63}\.){1,5}([^\W\d_]{2,24}))(?![^\W_]|@)"
+    r"(?<![^\W_])(?<![.%+@-])([^\W_][\w.%+-]{0,63}(?:(?<=[^\W\d_])'[^\W\d_][\w.%+-]{0,63})?)@((?:[\w-]{1,63}\.){1,5}([^\W\d_]{2,24}))(?![^\W_]|@)"
 )
 SAMPLE_DOMAIN: Final = re.compile(
     r"(?:^|\.)(?:example|test|invalid|localhost|local|tld)$|(?:^|[.-])example\."

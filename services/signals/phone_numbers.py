@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from services.signals import unspaced_scripts
 from services.signals.number_context import is_date, near_digits, of_a_thing
 
 TOLL_FREE: Final = frozenset({"800", "833", "844", "855", "866", "877", "888", "900"})
@@ -30,7 +31,7 @@ _NOUNS = (
     "phone|telephone|tel|mobile|cell|cellphone|fax|whatsapp|landline|smartphone|number is|numbers are"
     "|telefon|telefonnummer|handy|handynummer|mobil|mobilnummer|mobiltelefon|rufnummer|durchwahl|festnetz"
     "|t\u00e9l|t\u00e9l\u00e9phone|portable|tel\u00e9fono|m\u00f3vil|celular|telefono|cellulare|telem\u00f3vel|telefone"
-    "|telefoon|telefoonnummer|mobiel|gsm"
+    f"|telefoon|telefoonnummer|mobiel|gsm|{unspaced_scripts.PHONE_WORDS}"
 )
 _VERBS = (
     "call|text|reach|contact|dial|ring|answering|messages?|anrufen|rufen sie|ruf|erreichen|erreichbar|appelez"

@@ -140,6 +140,15 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"|más allá) de (?:mi|mis|lo que)\b"
         rf"|\bmis\b{_C}\b(?:directrices|políticas|normas|pautas|reglas)\b{_C}(?:impiden|prohíben|permiten)",
     ),
+    "ca": (
+        rf"\bno (?:et |us |li |ho )?(?:puc|podem|podré|vull|vaig a|em sento còmod\w{{0,2}}|estic autoritza\w{{0,3}}"
+        rf"|soc capaç de|m'és possible)\b{_C}(?:ajud|proporcion|respon|escri|compart|oferi|crear|genera|donar"
+        rf"|facilit|parlar|fer (?:això|aixo)|fer-ho|atend|compli|assisti|tractar)",
+        rf"\b(?:ho sento|em sap greu|disculp\w{{0,4}}|lamentablement|malauradament|ho lamento)\b{_S}\bno"
+        rf" (?:et |us |ho )?(?:puc|podem|podré|és possible|m'és possible)",
+        rf"\b(?:he de|haig de|prefereixo|em nego a|em veig obligat a)\b{_C}(?:declinar|rebutjar|negar|no respondre"
+        rf"|respondre|escriure)|\bem nego a\b|\brebutjo (?:aquesta|la)\b",
+    ),
     "pt": (
         r"\b(?:isso|isto) (?:eu )?não (?:posso|vou|consigo|quero) (?:fazer|dar|responder)|\bnão (?:responderei"
         r"|ajudarei"
@@ -222,6 +231,7 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
         rf"\b(?:tyvärr|ledsen|ursäkta|beklagar|förlåt)\b{_S}\b(?:kan|får|går|är)\b{_S}\binte\b",
         rf"\bvill (?:jag )?(?:helst|hellre) inte\b|\b(?:jag (?:gör|skriver|svarar|ger|skapar)|(?:gör|skriver|svarar"
         rf"|ger|skapar) jag)\b{_C}\b(?:inte|inga|inget)\b",
+        rf"\b(?:inget|inte något|ingenting)\b (?:som )?jag (?:kan|får|vill)\b{_C}(?:hjälp|svar|bistå|göra|diskut)",
         rf"\butanför (?:mina|mitt|vad jag)\b|\bmina\b{_C}\briktlinjer\b{_C}(?:förbjud|tillåt|hindra)",
     ),
     "da, no": (
@@ -393,7 +403,7 @@ TONGUES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "fa": (
         rf"(?:کمک|پاسخ|ارائه|جواب|راهنمایی|اطلاعات|انجام|درخواست){_SB}(?:نمی ?توانم|نمی ?توانیم|نخواهم|قادر نیستم"
-        rf"|مجاز نیستم|امکان ?پذیر نیست)",
+        rf"|مجاز نیستم|امکان ?پذیر نیست)|(?:قادر به|مجاز به)[^.!?]{{0,160}}(?:نیستم|نمی ?باشم)",
         rf"(?:نمی ?توانم|نمی ?توانیم|قادر نیستم|مجاز نیستم){_SB}(?:کمک|پاسخ|ارائه|جواب|راهنمایی|انجام|بنویسم)",
         rf"(?:متاسفم|متأسفم|متاسفانه|متأسفانه|ببخشید|عذر|پوزش){_SB}(?:نمی ?توانم|نمی ?توانیم|قادر نیستم|نمی ?شود"
         rf"|مجاز نیستم)",
