@@ -25,7 +25,7 @@ _SHAPES: Final = {
     "usage": "must be an object {input_tokens, output_tokens}",
     "latency_ms": "must be a number of at least 0, without quotes",
     "guardrails": "must be a list of {name, outcome}",
-    "tags": "must be an object",
+    "tags": "must be an object whose values are text, numbers, true, false or null",
     "extra": "must be an object",
     "schema_version": "must be 1, or left out",
     "content": "must be text or a list of parts {type, text}",

@@ -16,7 +16,8 @@ LATIN: Final = {"ł": "l", "ø": "o", "đ": "d", "ı": "i", "ß": "s", "æ": "a"
 
 _NUMBER = (
     # Polish, Czech, Turkish, Swedish, Danish, Norwegian, Finnish
-    "(?:numer|nr)(?:paszportu|konta(?:bankowego)?|rachunku|klienta|dowodu(?:osobistego)?|czlonkowski|prawajazdy|polisy)"
+    "(?:numer|nr)(?:paszportu|konta(?:bankowego)?|rachunku|klienta|dowodu(?:osobistego)?|czlonkowski"
+    "|prawajazdy|polisy)"
     "|paszport|cislo(?:pasu|uctu|obcanskehoprukazu|ridickehoprukazu)|rodnecislo|zakaznickecislo"
     "|(?:pasaport|hesap|musteri|kimlik|tckimlik|uye|ehliyet)(?:numarasi|no)"
     "|(?:pass|pas|konto|kund|kunde|medlems|person|fodsels|cpr|korkorts|personal|patient)(?:nummer|nr)"

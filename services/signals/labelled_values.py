@@ -43,13 +43,17 @@ _EXPLICIT: Final = re.compile(
     r"(?:\s{0,4}(?::=|=>|->|[:=|\u2192]){1,2}[ \t]{0,40}(?:\r?\n[ \t>]{0,8}(?![^\n:]{1,30}:))?"
     r"|[ \t]{0,4}\t[ \t]{0,4}|[ \t]{2,12}|[ \t]{1,3}--?[ \t]{1,3}"
     r"|\s{0,2}(?:</\w{1,10}>\s{0,8}){1,3}(?:<\w{1,10}[^<>\n]{0,40}>\s{0,8}){1,3}|>"
-    r"|,?(?: [^\W\d_][\w'-]{0,15}){0,6}? (?:is|was|are|be|being|reads?|equals|to|as|ist|lautet|war|sind|est|sera|es|era"
+    r"|,?(?: [^\W\d_][\w'-]{0,15}){0,6}? (?:is|was|are|be|being|reads?|equals|to|as|ist|lautet|war|sind|est"
+    r"|sera|es|era"
     r"|\u00e9|\u00e8|e'|luidt)(?: (?:now|still|currently|set to|changed to|as follows|exactly|jetzt|maintenant"
     r"|ora))?:? {1,2})"
     rf"[{_QUOTE}]{{0,5}}"
 )
-"""What may stand between a label and its value when it says clearly that the value comes: `: `, `=`, ` is `, a cell."""
-_LOOSE: Final = re.compile(r"(?: ?\([^()\n0-9]{0,40}\))?[^0-9\n;|]{0,40}?(?=(?<![^\W_])(?<![A-Z]-)(?:[A-Z]{1,5}-)?[A-Za-z]{0,9}[0-9])")
+"""What may stand between a label and its value when it says clearly that the value comes: `: `, `=`, ` is `, a cell.""
+"""
+_LOOSE: Final = re.compile(
+    r"(?: ?\([^()\n0-9]{0,40}\))?[^0-9\n;|]{0,40}?(?=(?<![^\W_])(?<![A-Z]-)(?:[A-Z]{1,5}-)?[A-Za-z]{0,9}[0-9])"
+)
 _LOOSE_STOP = re.compile(
     r"[.!?]\s|[({=<$\u20ac\u00a3]|\b(?:balance|limit|since|opened?|expires?|expir\w+|from|until|due|dated|on|in|at"
     r"|by|after"
@@ -88,7 +92,8 @@ _PLACEHOLDER: Final = re.compile(
     r"|invalid"
     r"|incorrect|wrong|correct|valid|empty|blank|default|input|value|your\w*|my\w*|the|this|that|not|and|with|here"
     r"|below"
-    r"|above|pending|n/?a|tbd|xxx+|abc\d*|foo\w*|bar\w*|user\w*|os|process|request|req|self|env|getenv|config|settings"
+    r"|above|pending|n/?a|tbd|xxx+|abc\d*|foo\w*|bar\w*|user\w*|os|process|request|req|self|env|getenv|config"
+    r"|settings"
     r"|\w{0,24}(?:passw(?:or)?d|passwort|passphrase|pwd|secret|token|credential|hash)[A-Za-z_]{0,12}\d{0,4}"
     r"|hash|token|key|strong|weak|secure|case-sensitive|forgotten|expired|reset|same|only|never|always|please)",
     re.IGNORECASE,
@@ -144,7 +149,11 @@ def _after(text: str, label: SensitiveLabel, next_label: int) -> LabelledValue |
         abbreviated = text[label.end - 2 : label.end + 1].lower() in {"no.", "nr.", "id.", "um."}
         end = label.end + abbreviated
         gap = _LOOSE.match(text, end)
-        if gap and gap.end() <= next_label and not (_LOOSE_STOP.search(gap[0].rpartition(")")[2]) or OTHERS.search(text, end, gap.end())):
+        if (
+            gap
+            and gap.end() <= next_label
+            and not (_LOOSE_STOP.search(gap[0].rpartition(")")[2]) or OTHERS.search(text, end, gap.end()))
+        ):
             return read(text, gap.end(), False)
     return None
 
@@ -219,7 +228,7 @@ _WORD_BEFORE = re.compile(r"[^\W\d_]+|\d+")
 
 
 def _of_another(text: str, label: SensitiveLabel) -> bool:
-    """Whether the word before a label makes it something else: `email address`, `our address`, `GPIO pin`, `12 pin`."""
+    """Whether the word before a label makes it something else: `email address`, `our address`, `GPIO pin`, `12 pin`."" """
     before = text[max(label.start - 16, 0) : label.start]
     if "\n" in before[-3:]:
         return False

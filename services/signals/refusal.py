@@ -36,7 +36,8 @@ _UNABLE = (
     r"|(?:must|have to|need to) (?:\w{1,12} )?(?:decline|refuse)"
     r"|(?:am|'m|are|'re|be) (?:\w{1,10} )?(?:unable to|not (?:\w{1,12} )?(?:able|allowed|permitted|authorized"
     r"|programmed|designed|going|willing|equipped|capable|in a position)(?: to| of)?)"
-    r"|(?:aren't|isn't|wasn't|weren't) (?:\w{1,12} )?(?:able|allowed|permitted|authorized|going|willing|in a position) to)"
+    r"|(?:aren't|isn't|wasn't|weren't) (?:\w{1,12} )?(?:able|allowed|permitted|authorized|going|willing"
+    r"|in a position) to)"
 )
 _HOW = (
     r"(?: (?:to|in good conscience|ethically|simply|also|just|personally|directly|actually|possibly|really|legally"
@@ -190,7 +191,8 @@ RULES: Final = (
         r"|going to have to|afraid i must)"
         r" (?:\w{1,14} ){0,2}?(?:decline|refuse|abstain|pass|opt out|say no|stop (?:here|you|there)"
         r"|sit this (?:one )?out|refrain|steer clear|leave (?:this|that|it)(?: one)? (?:alone|there|aside))\b"
-        r"|\b(?:i|we)(?:'d| had) better not\b|\bwhere (?:i|we) (?:have to|must|need to|'ll have to)? ?(?:stop|bow out)\b"
+        r"|\b(?:i|we)(?:'d| had) better not\b|\bwhere (?:i|we) (?:have to|must|need to|'ll have to)? ?(?:stop"
+        r"|bow out)\b"
         r"|^(?:i'm |i am )?(?:so |very )?sorry,? (?:but )?no[.!]{0,2}$"
         r"|\b(?:i|we)(?:'ll| will|'m going to| am going to|'d like to|'m)? (?:\w{1,14}ly )?(?:decline|declining"
         r"|refuse)(?:[.,!;]|$| (?:to|this|that|your|the|it)\b)"
@@ -199,7 +201,8 @@ RULES: Final = (
         r"|\b(?:i|we)(?:'d| would|'m| am)? (?:(?:much |really )?rather|prefer|choose|choosing|elect|opt"
         r"|opting)(?: to)? not\b"
         r"|\b(?:i|we)(?:'d rather|'ll| try to| prefer to| have to| need to| must| always| usually)?"
-        r" (?:stay|steer|keep|shy) (?:away|clear) (?:from|of) (?:\w{1,12} ){0,2}?(?:topics?|questions?|requests?|subjects?"
+        r" (?:stay|steer|keep|shy) (?:away|clear) (?:from|of) (?:\w{1,12} ){0,2}?(?:topics?|questions?"
+        r"|requests?|subjects?"
         r"|this|that|these|those|discussions?|anything|content|such)\b"
         r"|\bi(?:'d| would) prefer (?:to avoid|to steer|to stay|we)|\bi(?:'m| am) (?:choosing"
         r"|going to have) to (?:decline|pass|refuse)"
@@ -231,9 +234,11 @@ RULES: Final = (
         r"|\b(?:i|we)(?:'m| am|'re| are) not the right (?:\w{1,12} )?(?:tool|assistant|place|person|resource|bot|fit)"
         r"|\b(?:is|are)(?: not|n't) (?:one|something|things|anything)(?: that| which)? (?:i|we)"
         r"(?:'m|'re| can| could| will| would| am| are| do| take| handle| help| discuss| touch)\b"
-        r"|^(?:(?:sorry|no|nope|hmm|afraid),? (?:but )?)?(?:that's )?not (?:something|a topic|anything|one) (?:that )?(?:i|we)\b"
+        r"|^(?:(?:sorry|no|nope|hmm|afraid),? (?:but )?)?(?:that's )?not (?:something|a topic|anything"
+        r"|one) (?:that )?(?:i|we)\b"
         r"|\b(?:this|that|it)(?: one)?(?:'s| is) (?:off the table|off[- ]limits|not) for (?:me|us)\b"
-        r"|\b(?:this|that|it)(?: \w{1,12}){0,2} cross(?:es|ed)? (?:a|the|my|our|some|several) (?:\w{1,10} )?(?:lines?\b|boundar)"
+        r"|\b(?:this|that|it)(?: \w{1,12}){0,2} cross(?:es|ed)? (?:a|the|my|our|some"
+        r"|several) (?:\w{1,10} )?(?:lines?\b|boundar)"
         r"|\bthere(?:'s| is) (?:nothing|no way|not much) (?:that )?(?:i|we) can (?:do|help|offer|assist|provide)",
     ),
     RefusalRule(
@@ -262,8 +267,10 @@ RULES: Final = (
         r"|built to|meant to|here to (?:help|do|write|provide)"
         r"|trained to|cleared to|about to|interested in)"
         r"|\b(?:do not|don't|would not|wouldn't) feel right (?:\w{1,10} )?\w{2,12}ing\b"
-        r"|\bnot (?:be )?(?:\w{1,10} )?(?:right|proper|fitting|appropriate|responsible|okay|wise) (?:for|of) (?:me|us) to\b"
-        r"|\b(?:isn't|wouldn't be) (?:right|proper|fitting|appropriate|responsible|okay|wise|my place) (?:(?:for|of) (?:me|us) )?to\b"
+        r"|\bnot (?:be )?(?:\w{1,10} )?(?:right|proper|fitting|appropriate|responsible|okay|wise) (?:for"
+        r"|of) (?:me|us) to\b"
+        r"|\b(?:isn't|wouldn't be) (?:right|proper|fitting|appropriate|responsible|okay|wise"
+        r"|my place) (?:(?:for|of) (?:me|us) )?to\b"
         r"|\b(?:i(?:'m| am)|makes me) (?:\w{1,10} )?uncomfortable\b|\bi (?:do not|don't) (?:think|believe"
         r"|feel) (?:that )?i (?:can|should|could|'m able|am able|want to)\b",
     ),
@@ -281,7 +288,8 @@ RULES: Final = (
         r"|it) out)"
         r"|\b(?:guidelines?|polic(?:y|ies)|rules|programming|training|instructions|safeguards|settings|terms"
         r"|guardrails)"
-        r" (?:[\w']{1,10} ){0,2}?(?:prevents?|prohibits?|forbids?|allows?|permits?|lets?|stops?|keeps?|bars?|precludes?"
+        r" (?:[\w']{1,10} ){0,2}?(?:prevents?|prohibits?|forbids?|allows?|permits?|lets?|stops?|keeps?|bars?"
+        r"|precludes?"
         r"|restricts?) (?:me|us)\b"
         r"|\b(?:programmed|designed|trained|instructed|told|configured|built|supposed|meant) not to\b"
         r"|\b(?:i|we)(?:'m| am|'re| are)? (?:can only|only able to|limited to|here only to|only here to) (?:help"
@@ -326,7 +334,8 @@ RULES: Final = (
         2.6,
         # "We don't support that kind of request", "I don't engage with requests like this"
         r"\b(?:i|we) (?:do not|don't|won't|will not|cannot|can't|never|avoid)(?: (?:\w{1,10}ly|just|usually))?"
-        r"(?: (?:engage|help|assist|respond|deal|work|support|answer|discuss|take|handle|write|create|produce|get into"
+        r"(?: (?:engage|help|assist|respond|deal|work|support|answer|discuss|take|handle|write|create|produce"
+        r"|get into"
         r"|touch|participate|entertain|accept|process|provide|do))?(?: (?:\w{1,10} )?(?:with|to|on|in|into))?"
         r" (?:(?:this|that|these|those|such) (?:(?:kind|sort|type)s? of |a )?(?:requests?|questions?|topics?|prompts?"
         r"|content|material|subjects?)\b"

@@ -63,9 +63,9 @@ def _time(value: Any) -> datetime:
         raise FormatError(_TS_REMEDY) from None
 
 
-def _tag(value: Any) -> str:
-    """Whatever is no text as it stands in JSON: a tag that is none does not cost the exchange."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _tag(value: Any) -> Any:
+    """A number, true or false as it stands in JSON: a tag that is no text does not cost the exchange."""
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else value
 
 
 def _tool(sent: Any) -> Json | None:
@@ -106,8 +106,6 @@ def _lists_to_tuples(fields: Json) -> None:
     prompt = fields.get("prompt")
     if isinstance(prompt, list):
         fields["prompt"] = tuple(_with_tuple(message, "content") for message in prompt)
-    if isinstance(fields.get("response"), list):
-        fields["response"] = {"content": fields["response"]}
     if isinstance(fields.get("response"), dict):
         fields["response"] = _with_tuple(_with_tuple(fields["response"], "tool_calls"), "content")
     if isinstance(fields.get("guardrails"), list):
@@ -115,28 +113,9 @@ def _lists_to_tuples(fields: Json) -> None:
 
 
 def _with_tuple(value: Any, name: str) -> Any:
-    if name == "content" and isinstance(value, dict):
-        value = _with_content(value)
     if isinstance(value, dict) and isinstance(value.get(name), list):
         return {**value, name: tuple(value[name])}
     return value
-
-
-def _with_content(value: Json) -> Json:
-    """With Gemini's `parts` as the content, one part alone as a list, and no null among the parts."""
-    content = value.get("content")
-    if content is None and isinstance(value.get("parts"), list):
-        content = value["parts"]
-    if isinstance(content, dict):
-        content = content["parts"] if isinstance(content.get("parts"), list) else [content]
-    if not isinstance(content, list):
-        return value
-    return {**value, "content": [_part(one) for one in content if one is not None]}
-
-
-def _part(sent: Any) -> Any:
-    """A part of a content; some SDKs put bare text among them."""
-    return {"type": "text", "text": sent} if isinstance(sent, str) else sent
 
 
 NATIVE: Final = Format("native", is_native, to_native)
