@@ -1,4 +1,4 @@
-"""Sensitive labels of languages beyond those of `sensitive_labels`, and the one byte that each of their letters reads as.
+"""Sensitive labels of further languages, and the one byte that each of their letters reads as.
 
 Labels are squeezed as texts are: no spaces, no accents, lower case. Cyrillic reads as Latin, letter by letter; a letter
 of another script that stands in a label has a byte of its own. To add a label, add its letters to its kind.

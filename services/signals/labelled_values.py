@@ -228,7 +228,7 @@ _WORD_BEFORE = re.compile(r"[^\W\d_]+|\d+")
 
 
 def _of_another(text: str, label: SensitiveLabel) -> bool:
-    """Whether the word before a label makes it something else: `email address`, `our address`, `GPIO pin`, `12 pin`."" """
+    """Whether the word before a label makes it something else: `email address`, `our address`, `GPIO pin`, `12 pin`."""
     before = text[max(label.start - 16, 0) : label.start]
     if "\n" in before[-3:]:
         return False
