@@ -79,14 +79,31 @@ def _text_of(content: Content | None) -> str:
     """The text; parts that are none (images, calls of tools, reasoning) add nothing."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "\n".join(part["text"] for part in content if isinstance(part.get("text"), str) and not _is_aside(part))
+    texts = (_part_text(part) for part in content if not _is_aside(part))
+    return "\n".join(text for text in texts if text is not None)
+
+
+def _part_text(part: Mapping[str, Json]) -> str | None:
+    """The text of one part: its own, that of the object `text` (Assistants API), or of a message's own parts."""
+    text = part.get("text")
+    if isinstance(text, dict):
+        text = text.get("value")
+    if isinstance(text, str):
+        return text
+    inner = part.get("content") if _kind(part) == "message" else None
+    return _result_text(inner) if isinstance(inner, (str, list, tuple)) else None
+
+
+def _kind(part: Mapping[str, Json]) -> str:
+    """The type of a part as text, whatever was sent as one."""
+    return str(part.get("type") or "")
 
 
 def _is_aside(part: Mapping[str, Json]) -> bool:
     """Whether a part is reasoning, a call of a tool or its result, or a refusal: no content of the message itself."""
-    kind = str(part.get("type") or "")
+    kind = _kind(part)
     untyped = any(name in part for name in (*_CALL_FIELDS, *_RESULT_FIELDS))
-    return untyped or kind in _CALLS or kind.startswith(_OTHER_THAN_CONTENT)
+    return untyped or part.get("thought") is True or kind in _CALLS or kind.startswith(_OTHER_THAN_CONTENT)
 
 
 def _calls_of(content: Content | None, beside: Mapping[str, Json]) -> tuple[Json, ...]:
@@ -94,7 +111,7 @@ def _calls_of(content: Content | None, beside: Mapping[str, Json]) -> tuple[Json
     listed = beside.get("tool_calls")
     older = beside.get("function_call")
     parts = content if isinstance(content, tuple) else ()
-    among = [dict(part) for part in parts if part.get("type") in _CALLS or any(name in part for name in _CALL_FIELDS)]
+    among = [dict(part) for part in parts if _kind(part) in _CALLS or any(name in part for name in _CALL_FIELDS)]
     return (
         *(listed if isinstance(listed, (list, tuple)) else ()),
         *([older] if isinstance(older, dict) else ()),
@@ -106,8 +123,8 @@ def _not_monitored(content: Content | None) -> set[NotMonitored]:
     """Of which kinds the parts are that no signal looks at."""
     found: set[NotMonitored] = set()
     for part in content if isinstance(content, tuple) else ():
-        if not isinstance(part.get("text"), str) and not _is_aside(part):
-            kind = str(part.get("type") or "")
+        if _part_text(part) is None and not _is_aside(part):
+            kind = _kind(part)
             found.add(next((media for word, media in _MEDIA.items() if word in kind), "file"))
     return found
 
@@ -171,7 +188,7 @@ class Answer(OpenPart):
         """What the provider reports as the refusal, in its own field or as a part of the content."""
         if self.refusal is not None or not isinstance(self.content, tuple):
             return self.refusal
-        parts = [part for part in self.content if part.get("type") == "refusal"]
+        parts = [part for part in self.content if _kind(part) == "refusal"]
         said = [part["refusal"] for part in parts if isinstance(part.get("refusal"), str)]
         return "\n".join(str(one) for one in said) if said else None
 

@@ -146,7 +146,7 @@ def _lines(path: str) -> Iterator[_Line]:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(words.bad_line(path, 0, type(error).__name__)) from error
+        raise InputError(words.unreadable_labels(path, str(error))) from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

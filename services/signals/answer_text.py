@@ -30,7 +30,7 @@ _MARK: Final = re.compile(
     r"|\|channel\|>\s{0,4}(?P<channel>analysis|commentary|final)\b"
     r"(?:[^<]{0,80}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>)?"
     r"|\|start_header_id\|>\s{0,4}(?P<header>\w{1,20})\s{0,4}<\|end_header_id\|>"
-    r"|\|channel>\s{0,4}(?P<opens_channel>thought)\b|(?P<closes_channel>channel\|>)|ctrl9(?P<control>[45])>"
+    r"|\|channel>\s{0,4}(?P<opens_channel>thought)\b|(?P<closes_channel>channel\|>)|(?:ctrl|unused)9(?P<control>[45])>"
     # <|START_THINKING|> (Cohere), <|begin_of_thought|>, <|/think|>, <|think_end|>
     r"|\|\s?(?P<token>/?[\w\u2581 :-]{2,40}?)\s?\|>"
     # [THINK] (Mistral), [BEGIN FINAL RESPONSE] (Apriel)

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from typing import Final
 
 EMAIL: Final = re.compile(
-    r"(?<![^\W_])(?<![.%+@-])([^\W_][\w.%+-]{0,63})@((?:[\w-]{1,63}\.){1,5}([^\W\d_]{2,24}))(?![^\W_]|@)"
+    r"(?<![^\W_])(?<![.%+@-])([^\W_][\w.%+-]{0,63}(?:(?<=[^\W\d_])'[^\W\d_][\w.%+-]{0,63})?)@((?:[\w-]{1,63}\.){1,5}([^\W\d_]{2,24}))(?![^\W_]|@"
+    r")"
 )
 SAMPLE_DOMAIN: Final = re.compile(
     r"(?:^|\.)(?:example|test|invalid|localhost|local|tld)$|(?:^|[.-])example\."
     r"|^(?:(?:your|my|our|the|some|any|mein|ihre|deine|votre|mon|tu|su|mi|tuo|mio|seu|meu|uw|mijn)-?"
     r"(?:domain|company|firma|website|site|server|organi[sz]ation|org|business|school|empresa|dominio|azienda|bedrijf"
     r"|domein|domaine|entreprise)\w{0,8}|(?:your|ihre|votre)-?(?:e?mail|host|shop|store|app|team|brand)\w{0,8}"
-    r"|domain(?:name)?|company(?:name)?|corp|website|organi[sz]ation|placeholder|sample|dummy|fake|foo|bar|foobar|acme"
+    r"|domain(?:name)?|company(?:name)?|corp|website|organi[sz]ation|placeholder|sample|dummy|fake|foo|bar"
+    r"|foobar|acme"
     r"|acme-?corp|contoso|fabrikam|beispiel|muster|musterfirma|mustermann|exemple|ejemplo|esempio|exemplo|voorbeeld"
     r"|domaine|dominio|domein)\.[a-z.]+$|^email\.com$"
     r"|^(?:site|server|host|provider|business|university|school|school-?name|abc|xyz|test)\.(?:com|org|net|edu|co|io"
@@ -43,11 +45,14 @@ _STOCK_DOMAIN: Final = frozenset({"gmail.com", "yahoo.com", "hotmail.com", "outl
 
 _ROLES = (
     "info|support|help|helpdesk|contact|contactus|sales|admin|administrator|webmaster|postmaster|hostmaster|abuse"
-    "|privacy|legal|press|media|jobs|careers|recruiting|recruitment|hr|noreply|no-reply|donotreply|do-not-reply|office"
-    "|service|services|customer[._-]?(?:services?|care|support|relations)|billing|orders?|security|feedback|team|hello"
+    "|privacy|legal|press|media|jobs|careers|recruiting|recruitment|hr|noreply|no-reply|donotreply"
+    "|do-not-reply|office"
+    "|service|services|customer[._-]?(?:services?|care|support|relations)|billing|orders?|security|feedback"
+    "|team|hello"
     "|marketing|enquir(?:y|ies)|inquir(?:y|ies)|accounts?|accounting|invoices?|payments?|refunds?|returns|complaints?"
     "|reservations?|bookings?|reception|frontdesk|concierge|events|news|newsletter|editor|editorial|alerts"
-    "|notifications?|partners|investors?|community|membership|library|shop|store|compliance|dpo|gdpr|ops|devops|noc|soc"
+    "|notifications?|partners|investors?|community|membership|library|shop|store|compliance|dpo|gdpr|ops"
+    "|devops|noc|soc"
     "|it|pr|ir|api|bot|mailer-daemon|daemon|everyone|all|staff|general|secretary|dispatch|warehouse|logistics"
     # German, French, Spanish, Italian, Portuguese, Dutch
     "|kontakt|presse|vertrieb|verkauf|bestellung|buchhaltung|bewerbung|datenschutz|rezeption|redaktion|verwaltung"
@@ -56,7 +61,8 @@ _ROLES = (
     "|assistenza|ordini|prenotazioni|segreteria|contato|vendas|atendimento|suporte|faturas|encomendas|verkoop"
     "|klantenservice|bestellingen|facturen|administratie"
     # accounts of machines
-    "|git|root|deploy|deployer|ubuntu|ec2-user|centos|debian|vagrant|www|www-data|jenkins|ansible|docker|postgres|mysql"
+    "|git|root|deploy|deployer|ubuntu|ec2-user|centos|debian|vagrant|www|www-data|jenkins|ansible|docker"
+    "|postgres|mysql"
     "|oracle|backup|cron|builder|runner|pi"
 )
 ROLE_LOCAL: Final = re.compile(rf"^(?:{_ROLES})(?:[._+-](?:[a-z]{{2}}|team|desk|dept|office|us|eu))?$", re.IGNORECASE)

@@ -13,6 +13,7 @@ from services.signals.folding import fold
 from services.signals.number_context import DATE, OTHERS, is_date
 from services.signals.personal_values import SAMPLE_CARDS, SAMPLE_IBANS, SAMPLE_SSNS
 from services.signals.sensitive_labels import SensitiveLabel, labels, letters_of, squeezed
+from services.signals.unspaced_scripts import set_apart
 
 MOST_VALUES: Final = 256
 """Values of one source that are looked for in an answer."""
@@ -42,13 +43,17 @@ _EXPLICIT: Final = re.compile(
     r"(?:\s{0,4}(?::=|=>|->|[:=|\u2192]){1,2}[ \t]{0,40}(?:\r?\n[ \t>]{0,8}(?![^\n:]{1,30}:))?"
     r"|[ \t]{0,4}\t[ \t]{0,4}|[ \t]{2,12}|[ \t]{1,3}--?[ \t]{1,3}"
     r"|\s{0,2}(?:</\w{1,10}>\s{0,8}){1,3}(?:<\w{1,10}[^<>\n]{0,40}>\s{0,8}){1,3}|>"
-    r"|,?(?: [^\W\d_][\w'-]{0,15}){0,6}? (?:is|was|are|be|being|reads?|equals|to|as|ist|lautet|war|sind|est|sera|es|era"
+    r"|,?(?: [^\W\d_][\w'-]{0,15}){0,6}? (?:is|was|are|be|being|reads?|equals|to|as|ist|lautet|war|sind|est"
+    r"|sera|es|era"
     r"|\u00e9|\u00e8|e'|luidt)(?: (?:now|still|currently|set to|changed to|as follows|exactly|jetzt|maintenant"
     r"|ora))?:? {1,2})"
     rf"[{_QUOTE}]{{0,5}}"
 )
-"""What may stand between a label and its value when it says clearly that the value comes: `: `, `=`, ` is `, a cell."""
-_LOOSE: Final = re.compile(r"[^0-9\n;|]{0,40}?(?=(?<![^\W_])[A-Za-z]{0,9}[0-9])")
+"""What may stand between a label and its value when it says clearly that the value comes: `: `, `=`, ` is `, a cell.""
+"""
+_LOOSE: Final = re.compile(
+    r"(?: ?\([^()\n0-9]{0,40}\))?[^0-9\n;|]{0,40}?(?=(?<![^\W_])(?<![A-Z]-)(?:[A-Z]{1,5}-)?[A-Za-z]{0,9}[0-9])"
+)
 _LOOSE_STOP = re.compile(
     r"[.!?]\s|[({=<$\u20ac\u00a3]|\b(?:balance|limit|since|opened?|expires?|expir\w+|from|until|due|dated|on|in|at"
     r"|by|after"
@@ -87,7 +92,8 @@ _PLACEHOLDER: Final = re.compile(
     r"|invalid"
     r"|incorrect|wrong|correct|valid|empty|blank|default|input|value|your\w*|my\w*|the|this|that|not|and|with|here"
     r"|below"
-    r"|above|pending|n/?a|tbd|xxx+|abc\d*|foo\w*|bar\w*|user\w*|os|process|request|req|self|env|getenv|config|settings"
+    r"|above|pending|n/?a|tbd|xxx+|abc\d*|foo\w*|bar\w*|user\w*|os|process|request|req|self|env|getenv|config"
+    r"|settings"
     r"|\w{0,24}(?:passw(?:or)?d|passwort|passphrase|pwd|secret|token|credential|hash)[A-Za-z_]{0,12}\d{0,4}"
     r"|hash|token|key|strong|weak|secure|case-sensitive|forgotten|expired|reset|same|only|never|always|please)",
     re.IGNORECASE,
@@ -113,6 +119,7 @@ def remembered_values(text: str) -> tuple[LabelledValue, ...]:
 
 def _stated(text: str) -> Iterator[LabelledValue]:
     found = labels(text, squeezed(text))
+    text = set_apart(text)
     reached = count = 0
     for at, label in enumerate(found):
         if label.start < reached or count >= MOST_VALUES:
@@ -142,7 +149,11 @@ def _after(text: str, label: SensitiveLabel, next_label: int) -> LabelledValue |
         abbreviated = text[label.end - 2 : label.end + 1].lower() in {"no.", "nr.", "id.", "um."}
         end = label.end + abbreviated
         gap = _LOOSE.match(text, end)
-        if gap and gap.end() <= next_label and not (_LOOSE_STOP.search(gap[0]) or OTHERS.search(text, end, gap.end())):
+        if (
+            gap
+            and gap.end() <= next_label
+            and not (_LOOSE_STOP.search(gap[0].rpartition(")")[2]) or OTHERS.search(text, end, gap.end()))
+        ):
             return read(text, gap.end(), False)
     return None
 
@@ -231,7 +242,7 @@ def _of_another(text: str, label: SensitiveLabel) -> bool:
 
 def _made_up(key: bytes) -> bool:
     """Repeated or sequential characters, which stand for a value; or one that is published as an example."""
-    text = key.decode()
+    text = key.decode("latin-1")
     return (
         len(set(key)) < 3
         or text in "0123456789012345678901234567890"
@@ -249,10 +260,14 @@ def _number(text: str, start: int, explicit: bool) -> LabelledValue | None:
         if few or (len(key) < _UNGROUPED and text[value.start : value.end].isalnum()):
             return None
     spelled = text[value.start : value.end] if value else ""
+    if not explicit and _OF_A_YEAR.fullmatch(spelled):
+        return None
     dated = is_date(spelled) and (not explicit or not _HYPHENS.fullmatch(spelled))
     return None if dated else value
 
 
+_OF_A_YEAR = re.compile(r"(?:19|20)[0-9]{2}[-/.][0-9]{1,3}")
+"""The second of that year: of a policy, a decision."""
 _FEWEST_DIGITS = 4
 _UNGROUPED = 7
 """Characters of a number without separators that nothing but its place behind a label makes a value."""
@@ -264,7 +279,7 @@ def _phone(text: str, start: int, explicit: bool) -> LabelledValue | None:
     if text[start : start + 1] in {"+", "("}:
         start += 1
     value = _digits(text, start, "phone", least=6)
-    return None if value is None or phone_numbers.is_nobodys(value.keys[0].decode()) else value
+    return None if value is None or phone_numbers.is_nobodys(value.keys[0].decode("latin-1")) else value
 
 
 def _code(text: str, start: int, explicit: bool) -> LabelledValue | None:

@@ -13,6 +13,7 @@ from services.signals import email_addresses, phone_numbers
 from services.signals._pattern_set import PatternSet
 from services.signals.folding import Folded, fold
 from services.signals.number_context import near_digits, of_a_thing
+from services.signals.unspaced_scripts import set_apart
 
 SAMPLE_CARDS: Final = frozenset(
     {"4111111111111111", "4242424242424242", "4000056655665556", "5555555555554444", "2223003122003222"}
@@ -118,12 +119,13 @@ def values_of(folded: Folded) -> tuple[PersonalValue, ...]:
     Where two forms overlap (a card number also reads as a phone number), what the first of `_FORMS` says holds,
     for all that either covers.
     """
-    found = _SCAN.found(folded.text)
+    text = set_apart(folded.text)
+    found = _SCAN.found(text)
     values = [
         PersonalValue(form.kind, start, end, key)
         for form in _FORMS
         if form.name in found
-        for start, end, key in form.find(folded.text)
+        for start, end, key in form.find(text)
     ]
     if len(found) > 1:
         values = _disjoint(sorted(values, key=_START))

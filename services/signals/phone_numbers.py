@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from services.signals import unspaced_scripts
 from services.signals.number_context import is_date, near_digits, of_a_thing
 
 TOLL_FREE: Final = frozenset({"800", "833", "844", "855", "866", "877", "888", "900"})
@@ -29,8 +30,9 @@ US_PHONE: Final = re.compile(rf"(?<![\w.+/-])(?:001-|1[ .-])?{_US}{_EXTENSION}(?
 _NOUNS = (
     "phone|telephone|tel|mobile|cell|cellphone|fax|whatsapp|landline|smartphone|number is|numbers are"
     "|telefon|telefonnummer|handy|handynummer|mobil|mobilnummer|mobiltelefon|rufnummer|durchwahl|festnetz"
-    "|t\u00e9l|t\u00e9l\u00e9phone|portable|tel\u00e9fono|m\u00f3vil|celular|telefono|cellulare|telem\u00f3vel|telefone"
-    "|telefoon|telefoonnummer|mobiel|gsm"
+    "|t\u00e9l|t\u00e9l\u00e9phone|portable|tel\u00e9fono|m\u00f3vil|celular|telefono|cellulare"
+    "|telem\u00f3vel|telefone"
+    f"|telefoon|telefoonnummer|mobiel|gsm|{unspaced_scripts.PHONE_WORDS}"
 )
 _VERBS = (
     "call|text|reach|contact|dial|ring|answering|messages?|anrufen|rufen sie|ruf|erreichen|erreichbar|appelez"
@@ -50,7 +52,8 @@ def _grouped(words: str) -> str:
 _FIRST: Final = "".join(sorted({word[0] for word in PHONE_WORDS.split("|")}))
 _NUMBER = r"([+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,14})"
 NAMED_PHONE: Final = re.compile(
-    rf"(?=[{_FIRST}])(?<![^\W_])(?:({_grouped(_NOUNS)})|{_grouped(_VERBS)})(?![^\W_])([^0-9\n+(]{{0,30}}\n?){_NUMBER}(?![0-9])",
+    rf"(?=[{_FIRST}])(?<![^\W_])(?:({_grouped(_NOUNS)})"
+    rf"|{_grouped(_VERBS)})(?![^\W_])([^0-9\n+(]{{0,30}}\n?){_NUMBER}(?![0-9])",
     re.IGNORECASE,
 )
 _AROUND = re.compile(rf"(?<![^\W_])(?:{PHONE_WORDS})(?![^\W_])([^0-9\n]{{0,30}})$", re.IGNORECASE)

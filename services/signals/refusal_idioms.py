@@ -26,17 +26,23 @@ _IDIOM: Final = re.compile(
     # What nobody could do better, wait for, or say strongly enough.
     r"\b(?:cannot|can't|can not|could not|couldn't|won't|will not|would not"
     r"|wouldn't)(?: \w{1,12}){0,2}? (?:agree more|agree with you more|be (?:more|happier"
-    r"|prouder|better|clearer|any)|have (?:said|put|asked|done|been|hoped|wished|imagined|picked|chosen)|help but"
+    r"|prouder|better|clearer|any)|have (?:said|put|asked|done|been|hoped|wished|imagined|picked|chosen)"
+    r"|help (?:but|noticing|smiling|wondering"
+    r"|thinking|feeling|laughing|loving|admiring|grinning|liking|seeing|being)"
     r"|care less|wait|contain my|believe"
     r"|tell you how|thank you enough|stress|emphasi[sz]e|overstate|overemphasi[sz]e|express how|describe how"
     r"|say (?:enough|no|i|that i|for)"
-    r"|go wrong|complain|argue with|deny|blame|fault|resist|imagine|begin to|change a (?:thing|word)|lie|sugar-?coat"
+    r"|go wrong|complain|argue with|deny|blame|fault|resist|imagine|begin to|change a (?:thing|word)"
+    r"|lie\b(?! (?:to|for|about))|sugar-?coat"
     r"|bore you|pretend it"
-    r"|keep you|go into|repeat|spoil|see (?:any|a|anything|why|much|how)|find (?:any|a|anything|fault)|spot (?:any|a"
+    r"|keep you|go into (?!that\b|this\b|it\b)|repeat (?:\w{1,6} ){0,2}(?:enough|often|too)|spoil|see (?:any"
+    r"|a|anything|why|much|how)|find (?:any|a|anything|fault)|spot (?:any|a"
     r"|anything)|think of (?:any|a|anything)"
-    r"|detect (?:any|a)|identify any|recommend \w{1,20}(?: \w{1,20}){0,4} (?:enough|more|highly)|speak highly|praise)"
+    r"|detect (?:any|a)\b|identify any\b|recommend \w{1,20}(?: \w{1,20}){0,4} (?:enough|more|highly)"
+    r"|speak highly|praise)"
     r"|\bwould(?:n't| not) (?:\w{1,12} )?(?:recommend|suggest|advise|worry|bother|say|call|expect|be surprised|mind"
     r"|hesitate|rule out|use|buy|trust|know)"
+    r"|\brefuse to (?:believe|let|accept that|think|give up)"
     r"|\bnot (?:going to|gonna) (?:lie|sugar-?coat|pretend)"
     r"|\bnot (?:\w{1,12} )?(?:legal|medical|financial|tax|investment|professional"
     r"|therapeutic)(?: or \w{1,12})? (?:advice|counsel|opinion|guidance)"
@@ -69,7 +75,8 @@ _IDIOM: Final = re.compile(
 
 
 _UNABLE: Final = re.compile(
-    r"\b(?:not|cannot|can't|couldn't|unable|nicht|kein\w{0,2}|pas|no|nao|non|niet|geen|nie|inte|ikke|khong|tidak)\b|не "
+    r"\b(?:not|cannot|can't|couldn't|unable|nicht|kein\w{0,2}|pas|no|nao|non|niet|geen|nie|inte|ikke|khong"
+    r"|tidak)\b|не "
     r"|无法|無法|不能|ません|수 ?없|لا |नही|(?:mam|mem|miyor\w*|meyec\w*)\b",
     re.IGNORECASE,
 )

@@ -11,6 +11,7 @@ from services.signals.dates import Day, dates
 from services.signals.folding import Folded
 from services.signals.labelled_values import LabelledValue
 from services.signals.sensitive_labels import Squeezed, squeezed
+from services.signals.unspaced_scripts import set_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,9 @@ def repetitions(folded: Folded, stated: Iterable[LabelledValue]) -> Iterator[Rep
         for key in value.keys:
             keys.setdefault(key, value.kind)
     taken: list[tuple[int, int]] = []
+    text = set_apart(folded.text) if letters else ""
     for key in sorted(keys, key=len, reverse=True) if letters else ():
-        for start, end in _places(folded.text, letters, key) if letters else ():
+        for start, end in _places(text, letters, key) if letters else ():
             if not _overlaps(taken, start, end):
                 taken.insert(bisect_left(taken, (start, end)), (start, end))
                 yield Repetition(keys[key], *folded.original(start, end))

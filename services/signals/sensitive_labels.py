@@ -2,7 +2,8 @@
 
 Labels are compared without case, accents, spaces and punctuation, so that `Passport No.`, `passport_number`,
 `PASSPORT-NUMBER`, `passportNumber` and `P a s s p o r t` are one. English, German, French, Spanish, Italian,
-Portuguese and Dutch. To add one, add its letters to the list of its kind: lower case, no accents, no spaces.
+Portuguese and Dutch; those of other languages stand in `label_languages`. To add one, add its letters to the list of
+its kind: lower case, no accents, no spaces.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.signals._pattern_set import PatternPlaces
 from services.signals.folding import code_points
+from services.signals.label_languages import LABELS, LETTERS
+from services.signals.unspaced_scripts import is_unspaced
 
 if TYPE_CHECKING:
     import numpy as np
@@ -219,7 +222,9 @@ _SCAN: Final = PatternPlaces(
     {
         f"{kind} {at}": form
         for kind, patterns in _KINDS.items()
-        for at, form in enumerate(form for pattern in patterns for form in _alternatives(pattern))
+        for at, form in enumerate(
+            form for pattern in (*patterns, *LABELS.get(kind, ())) for form in _alternatives(pattern)
+        )
     }
 )
 _MOST = 4096
@@ -234,7 +239,8 @@ class Squeezed:
     """A text's letters and digits alone.
 
     Attributes:
-        letters: ASCII, lower case, without accents; `~` for a letter of another script.
+        letters: ASCII, lower case, without accents; Cyrillic as Latin, a byte of its own for a letter of
+            `label_languages`, `~` for all others.
         places: where each stands in the text.
     """
 
@@ -277,8 +283,9 @@ def _table() -> NDArray[np.uint8]:
     for code in range(_SIZE):
         character = chr(code)
         if character.isalnum():
-            base = unicodedata.normalize("NFD", character.lower())[0]
-            table[code] = ord(base) if base.isascii() and base.isalnum() else _OTHER
+            lower = character.lower()[0]
+            base = lower if lower in LETTERS else unicodedata.normalize("NFD", lower)[0]
+            table[code] = LETTERS.get(base, ord(base) if base.isascii() and base.isalnum() else _OTHER)
     table[_SIZE] = _OTHER
     return table
 
@@ -332,6 +339,8 @@ def _stands_alone(text: str, label: SensitiveLabel) -> bool:
     """Whether a label's letters are whole words, and what stands between them may stand inside a label."""
     spelled = text[label.start : label.end]
     before, after = text[label.start - 1 : label.start], text[label.end : label.end + 1]
+    if is_unspaced(spelled[0]):
+        return spelled.isalnum()
     compound = before.isalpha() and spelled.lower().endswith(_COMPOUNDS)
     if before.isalnum() and not compound and not (spelled[0].isupper() and not before.isupper()):
         return False

@@ -20,7 +20,7 @@ STOP_REASONS: Final[Mapping[str, tuple[tuple[Meaning, str], ...]]] = {
     # platform.openai.com/docs/api-reference: chat `finish_reason`, responses `incomplete_details.reason`; 2026-11
     "OpenAI": (
         ("ordinary", "stop tool_calls function_call completed"),
-        ("length", "length max_output_tokens"),
+        ("length", "length max_output_tokens max_completion_tokens"),
         ("withheld", "content_filter"),
         ("technical", "failed cancelled incomplete"),
     ),

@@ -33,7 +33,7 @@ _ORDER = re.compile(
     r"\byou are (?:an? |the |now )?(?:\w+ ){0,4}"
     r"(?:assistant|bot|chatbot|agent|expert|model|ai|persona|named|called|acting)\b"
     r"|\b(?:assistant|system prompt|(?:these|your|system|secret|hidden) instructions?)\b"
-    r"|\b(?:if|when|whenever) (?:the |an? )?(?:user|customer|client|caller|guest)s? "
+    r"|\b(?:if|when|whenever) (?:the |an? )?(?:user|customer|client|caller|guest|any(?:one|body)|some(?:one|body))s? "
     r"(?:asks?|requests?|wants?|tries|try)\b"
     r"|\byour (?:role|task|job|goal|purpose|answers?|responses?|repl(?:y|ies)|tone|persona|output|name is)\b"
     r"|\b(?:never|always|do not|don't|must not|under no circumstances) (?:\w+ )?(?:reveal|disclose|mention|discuss"

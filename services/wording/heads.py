@@ -19,6 +19,11 @@ def bad_line(path: str, number: int, reason: str) -> str:
     return f"{path}:{number}: {reason}; each line is an exchange with `label: true` or `label: false`"
 
 
+def unreadable_labels(path: str, reason: str) -> str:
+    """A labelled file that cannot be opened."""
+    return f"{path}: cannot be read: {reason}; give a file of exchanges with `label: true` or `label: false`"
+
+
 def no_labels(path: str) -> str:
     """A file without a line."""
     return f"{path}: holds no labelled exchange"

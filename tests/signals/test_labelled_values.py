@@ -14,6 +14,20 @@ from tests.support.said import said
 
 REPEATED = {
     # what is stated, and the answer with the repeated value in double angle brackets
+    "Chinese": (
+        "\u62a4\u7167\u53f7\u7801\uff1aE88274615",
+        "\u62a4\u7167\u53f7\u7801\u662f<<E88274615>>\u3002",
+        "number",
+    ),
+    "Japanese": ("\u30d1\u30b9\u30ef\u30fc\u30c9\uff1aFalke-77-xyQ", "<<Falke-77-xyQ>>\u3067\u3059", "password"),
+    "Russian": (
+        "\u041d\u043e\u043c\u0435\u0440 \u043f\u0430\u0441\u043f\u043e\u0440\u0442\u0430: 4510 882746",
+        "<<4510882746>>",
+        "number",
+    ),
+    "Polish": ("Has\u0142o: Falke-77-xyQ", "<<Falke-77-xyQ>>", "password"),
+    "letters before digits": ("Policy number PX-9920-1844", "Policy <<PX99201844>> covers it.", "number"),
+    "abbreviation in parentheses": ("Tax ID (EIN) 47-1882093", "EIN <<471882093>>", "number"),
     "dotted label": ("P.I.N.: 4471", "It is <<4471>>.", "code"),
     "spaced label": ("P a s s w o r d : Falke-77-xyQ", "Use <<Falke-77-xyQ>>.", "password"),
     "dashed label": ("pass-port-number = C01X00T47", "Passport <<C01X00T47>>", "number"),

@@ -11,6 +11,13 @@ from tests.support.said import said
 
 FOUND = {
     # text with the value in double angle brackets -> exactly that is masked
+    "name with an apostrophe": "<<sam.o'neil@bluebrick-homes.ie>> answered",
+    "card among Han": "\u5979\u7684\u5361\u53f7\u662f<<4539 1488 0343 6467>>\u3002",
+    "phone among Han": "\u8bf7\u81f4\u7535<<415-627-3384>>\u8054\u7cfb\u5979",
+    "mail among Hangul": "\uba54\uc77c\uc740<<hana.kim@naver.com>>\uc785\ub2c8\ub2e4",
+    "mail among Han": "\u8bf7\u8054\u7cfb<<wei.zhang@qq.com>>\u8c22\u8c22",
+    "mobile among Han": "\u624b\u673a\u53f7\u662f<<13862719904>>\u3002",
+    "phone among kana": "\u96fb\u8a71\u756a\u53f7\u306f<<+81 90-4127-3386>>\u3067\u3059",
     "escaped mail": "Write to <<jana\\_roe@nordhaus-kontor.de>> please.",
     "escaped at and dots": "Mail: <<t\\.okafor\\@orange\\.fr>>.",
     "mail in italics": "_<<lars.holm@posteo.net>>_ is hers",
@@ -64,6 +71,7 @@ FOUND = {
     "iban zero width": "<<DE75\u200b51210800\u200b1245126199>>",
 }
 NONE = {
+    "order among Han": "\u8ba2\u5355\u53f7415-627-3384\u5df2\u53d1\u8d27",
     # at signs
     "icon": "Use icon@2x.png, icon@3x.jpg and hero@1.5x.webp.",
     "ssh": "Run ssh deploy@build7.corp-net.io uptime",

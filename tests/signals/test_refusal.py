@@ -8,6 +8,15 @@ from services.signals.refusal import Refusal
 from tests.support.said import said
 
 REFUSALS = {
+    "such requests": "We don't support that kind of request.",
+    "off the table": "My apologies, this is off the table for me.",
+    "left alone": "I'll have to leave that one alone.",
+    "company policy": "Company policy doesn't let me discuss this.",
+    "a boundary": "That request crosses a boundary for me.",
+    "keeps away": "I keep away from questions of that nature.",
+    "elided, not something": "Not something I'm willing to do.",
+    "no more than no": "Sorry, no.",
+    "not of that detail": "I can't go into that.",
     "bare": "I'm sorry, but I can't assist with that.",
     "typographic apostrophe": "I\u2019m sorry, but I can\u2019t help with that request.",
     "upper case": "I CANNOT HELP YOU WITH THIS.",
@@ -68,6 +77,10 @@ REFUSALS = {
 }
 
 ANSWERS = {
+    "cannot help noticing": "I can't help noticing that 'their' is meant as 'there' in line two. The rest is clean.",
+    "refuses to believe": "I refuse to believe that this is your first sonnet! Only 'doth' could go.",
+    "not one of sugar": "Sorry, no sugar in this one: use two spoons of honey.",
+    "not supported": "We don't support Python 3.7 any more. Upgrade with pyenv install 3.12.",
     "plain": "The capital of France is Paris.",
     "empty praise": "Sure, here are three ideas for your garden:\n1. Herbs\n2. Roses\n3. A pond",
     "condolence": "I'm sorry to hear about your loss. Here are some ways to cope:\n1. Walk\n2. Call\n3. Cook",

@@ -155,6 +155,7 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Thành thật xin lỗi, tôi không thể viết nội dung như vậy.",
     ),
     "sv": (
+        "Det är inget jag kan hjälpa dig med.",
         "Jag kan tyvärr inte svara på den frågan.",
         "Det kan jag inte hjälpa dig med.",
         "Jag måste avböja den här begäran.",
@@ -182,6 +183,12 @@ REFUSALS: dict[str, tuple[str, ...]] = {
         "Sajnálom, de ebben nem tudok segíteni.",
         "Sajnos nem válaszolhatok erre a kérdésre.",
         "Vissza kell utasítanom ezt a kérést.",
+    ),
+    "ca": (
+        "Ho sento, però no et puc ajudar amb això.",
+        "No puc proporcionar aquestes dades.",
+        "Malauradament no és possible.",
+        "Em nego a escriure aquest missatge.",
     ),
     "ro": (
         "Îmi pare rău, dar nu vă pot ajuta cu asta.",
