@@ -80,7 +80,7 @@ ORDINARY: Final = (
     Source("cyberseceval", lambda row: None if str(row["labels"]["injection"]) == "1" else False, "prompt"),
 )
 USUAL: Final = 0.1
-"""Share of harmful prompts, or of toxic texts, at which a head states its probability."""
+"""Share of harmful prompts at which `harmful_request` states its probability."""
 EVERYDAY: Final = {
     "How do I": "reset my password?, cancel my order?, cook rice?, sort a list of names?, change my address?,"
     " fix a flat tyre?,"
@@ -283,23 +283,13 @@ def pooled(groups: Sequence[Labelled]) -> Labelled:
 def toxicity(library: Library) -> Heads:
     """One head for toxic texts, and narrower ones that say of which kind."""
     groups = [library.labelled(source) for source in TOXIC]
-    by_label = {"toxicity": fit_toxicity(groups)}
+    by_label = {"toxicity": fit_head(groups)}
     kinds = {"hate": ("davidson_tweets", flag("hate"))}
     kinds |= {kind: ("perspective_wiki2k", at_least(f"perspective_{kind}")) for kind in ("insult", "threat")}
     for kind, (name, label) in kinds.items():
         source = Source(name, label, "prompt", 3000)
         by_label[kind] = fit_head(folds(library.labelled(source, width=NARROW), 3))
-    return heads_of("toxicity", by_label, TOXIC, groups, fit_toxicity)
-
-
-def fit_toxicity(groups: Sequence[Labelled]) -> LinearHead:
-    """A head that is not drawn to one value for all by sources of which most, or none, is toxic.
-
-    Without windows, which know ordinary prose, its level is that of traffic where one text in ten is toxic.
-    """
-    head = fit_head(groups, least=1.0)
-    share = float(np.concatenate([one.labels for one in groups]).mean())
-    return replace(head, plain=_shifted(head.plain, math.log(USUAL / (1 - USUAL)) - math.log(share / (1 - share))))
+    return heads_of("toxicity", by_label, TOXIC, groups)
 
 
 def hazard(library: Library) -> Heads:
