@@ -134,7 +134,6 @@ def fit_head(
     prior: LinearHead | None = None,
     strength: Mapping[str, float] = STRENGTH,
     trust: Mapping[str, float] = _ALIKE,
-    least: float = 0.0,
 ) -> LinearHead:
     """A head over all groups, whose combination was fitted on groups that its parts had not seen.
 
@@ -143,25 +142,23 @@ def fit_head(
         prior: what to start from.
         strength: inverse strength of the ridge of each part.
         trust: how much each part counts before anything is known of it, 1 where it is not named.
-        least: how far, of 1, log odds may be drawn together where groups differ more in level than within.
     """
     left = []
     for at, group in enumerate(groups):
         others = [one for n, one in enumerate(groups) if n != at]
         left.append((fit_parts(others, prior, strength).scores(group), group))
-    return combined(fit_parts(groups, prior, strength), left, trust, least)
+    return combined(fit_parts(groups, prior, strength), left, trust)
 
 
 def combined(
     parts: Parts,
     left: Sequence[tuple[Mapping[str, Numbers], Labelled]],
     trust: Mapping[str, float] = _ALIKE,
-    least: float = 0.0,
 ) -> LinearHead:
     """A head of these parts; `left` holds scores of groups by parts that had not seen them."""
     names = [name for name in left[0][0] if name != WINDOWS]
-    plain = _combination(left, names, trust, least)
-    full = _combination(left, [*names, WINDOWS], trust, least) if parts.windows.size else plain
+    plain = _combination(left, names, trust)
+    full = _combination(left, [*names, WINDOWS], trust) if parts.windows.size else plain
     windows = parts.windows.reshape(-1, WINDOW)
     return LinearHead(parts.words, windows, _with_bias(full, parts), _with_bias(plain, parts))
 
@@ -170,7 +167,6 @@ def _combination(
     left: Sequence[tuple[Mapping[str, Numbers], Labelled]],
     names: Sequence[str],
     trust: Mapping[str, float],
-    least: float,
 ) -> dict[str, float]:
     """`bias` and a factor for each name: their common level is free, what sets them apart is held by a ridge.
 
@@ -190,19 +186,7 @@ def _combination(
     factors = np.maximum(fitted[:parts] * math.sqrt(_APART) + max(fitted[parts], 0.0) * _TOGETHER, 0.0) / spread
     scores, labels, weights = _stacked(left, names)
     slope, bias = _logistic((scores @ factors)[:, None], labels, weights, _FREE, None)
-    if slope[0] < least:
-        slope, bias = np.array([least]), _level(scores @ factors * least, labels, weights)
     return {"bias": bias, **dict(zip(names, map(float, factors * max(slope[0], 0.0)), strict=True))}
-
-
-def _level(log_odds: Numbers, labels: NDArray[np.bool_], weights: Numbers) -> float:
-    """What to add to log odds so that they state as many true ones as there are."""
-    low, high = -60.0, 60.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        stated = float((weights * _sigmoid(log_odds + middle)).sum())
-        low, high = (low, middle) if stated > float((weights * labels).sum()) else (middle, high)
-    return (low + high) / 2
 
 
 def _stacked(
