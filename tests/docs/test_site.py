@@ -120,5 +120,6 @@ async def _read(site: Path) -> None:
         await visit.page.locator("[data-md-component=search-query]").press_sequentially("retention", delay=30)
         await visit.page.wait_for_selector(".md-search-result__item", state="attached", timeout=60_000)
         assert [url for url in visit.asked if not url.startswith(at) and not url.startswith(("data:", "blob:"))] == []
-        assert visit.failed == []
+        # A page that is left before its icon has come gives that up; the others ask for the same icon.
+        assert [one for one in visit.failed if not one.endswith("keelwatch.svg: net::ERR_ABORTED")] == []
         assert visit.said == []
