@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.errors import InputError
 from services.monitor import Monitor
 from services.monitor.head_files import read_heads
+from services.score.rails.plan import plan_version
 from services.signals import SIGNALS
 from services.signals.custom.definition import CustomSignal
+from services.signals.guardrail_blocked import GuardrailBlocked
+from services.signals.guardrail_modified import GuardrailModified
 from services.signals.heads.head import HeadError, Heads
 from services.signals.own_heads import with_heads
 from services.signals.protocol import Signal
@@ -41,4 +46,6 @@ def _configured(signal: Signal, watched: Monitor) -> Signal:
         return SecretLeak(own=watched.secret_forms)
     if isinstance(signal, SensitiveToolArgument) and watched.secret_forms:
         return SensitiveToolArgument(secrets=SecretLeak(own=watched.secret_forms))
+    if isinstance(signal, (GuardrailBlocked, GuardrailModified)) and watched.guardrails is not None:
+        return replace(signal, version=f"{signal.version}, rails {plan_version(watched.guardrails)}")
     return signal

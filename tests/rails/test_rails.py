@@ -15,10 +15,11 @@ import pytest
 
 from schemas.exchange import Guardrail
 from services.errors import InputError
-from services.monitor import GuardrailPolicy, RailPolicy
+from services.monitor import GuardrailPolicy, Monitor, RailPolicy
 from services.score.core import AskRails
 from services.score.rails.plan import Pair, with_outcomes
 from services.score.rails.process import RailProcess
+from services.wiring.signals import configured_signals
 from tests.support.scoring import received, scorer
 
 MADE = Path(__file__).with_name("made_rails.py")
@@ -135,6 +136,18 @@ def test_what_cannot_be_run_is_an_error_that_names_it(python: str) -> None:
     nowhere = started("/nowhere/python", rail("ban", "Words", BAD))
     with nowhere as process, pytest.raises(InputError, match=r"guardrails\.python /nowhere/python"):
         process.start()
+
+
+def test_another_rail_is_another_version_of_the_signals_that_tell_of_them() -> None:
+    def versions(*rails: RailPolicy) -> dict[str, str]:
+        policy = GuardrailPolicy("/opt/python", rails) if rails else None
+        told = configured_signals(Monitor(guardrails=policy))
+        return {one.spec.name: one.version for one in told if one.spec.dimension == "guardrail"}
+
+    plain, ban, mend = versions(), versions(rail("ban", "Words", BAD)), versions(rail("ban", "Words", BAD, mends=True))
+    assert all(len({plain[name], ban[name], mend[name]}) == 3 for name in ("guardrail_blocked", "guardrail_modified"))
+    there = [RailPolicy("nemo", "prompt", folder=f"{at}/rails", flow="x") for at in ("/a", "/b")]
+    assert versions(there[0]) == versions(there[1])
 
 
 def test_scored_exchanges_have_the_outcomes_beside_those_of_the_event(python: str) -> None:

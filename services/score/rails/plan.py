@@ -83,6 +83,7 @@ def with_outcomes(exchange: Exchange, outcomes: Sequence[Guardrail]) -> Exchange
     return exchange.model_copy(update={"guardrails": (*exchange.guardrails, *added)}) if added else exchange
 
 
-def plan_version(policy: GuardrailPolicy, made_of: Mapping[str, str]) -> str:
-    """8 hex digits that change with any rail, its arguments or the version of its library."""
-    return hash16([order(policy), policy.share, sorted(made_of.items())])[:8]
+def plan_version(policy: GuardrailPolicy) -> str:
+    """8 hex digits that change with any rail and its arguments; where a folder lies does not count."""
+    rails = [{**_described(rail), "folder": (rail.folder or "").rpartition("/")[2]} for rail in policy.rails]
+    return hash16([rails, policy.share])[:8]
