@@ -7,16 +7,15 @@ in its hands is at most 8 MiB: each but for the one record that is over the edge
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import importlib
 import io
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, ClassVar, Final
-from weakref import WeakKeyDictionary
+from contextvars import ContextVar
+from typing import Any, Final
 
-from aiokafka.consumer import fetcher
+from aiokafka.consumer import consumer, fetcher
 from aiokafka.record import default_records, legacy_records
 from mode.utils.queues import ThrowableQueue
 
@@ -32,6 +31,7 @@ POLL_BYTES: Final = 4 * MIB
 WAITING_BYTES: Final = 8 * MIB
 PIECE_BYTES: Final = MIB
 """Most that `score` is given at once, but for a single larger exchange: text is what takes its time."""
+_polled: ContextVar[int] = ContextVar("bytes that this poll has found so far", default=0)
 _XERIAL: Final = b"\x82SNAPPY\x00"
 _XERIAL_HEAD: Final = 16
 
@@ -46,6 +46,7 @@ class BatchTooLarge(ValueError):  # noqa: N818
 def install() -> None:
     """Bound every consumer of this process."""
     fetcher.FetchResult = BoundedFetch
+    consumer.Fetcher = BoundedFetcher
     decoders = {"gzip_decode": gunzip, "snappy_decode": unsnap, "lz4_decode": unlz4, "zstd_decode": unzstd}
     for module in (*_readers(default_records), *_readers(legacy_records)):
         for name in decoders.keys() & vars(module).keys():
@@ -122,24 +123,25 @@ class BoundedFetch(fetcher.FetchResult):  # type: ignore[misc]
     A poll goes through its partitions without a pause: what one has taken of the poll's bytes the others lack.
     """
 
-    _polls: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, int]] = WeakKeyDictionary()
-
     def getall(self, max_records: int | None = None) -> list[Any]:
         """The next records; none when the poll has enough."""
-        if not self.has_more():
-            return []
-        loop = asyncio.get_running_loop()
-        if loop not in self._polls:
-            self._polls[loop] = 0
-            loop.call_soon(self._polls.pop, loop, None)
         found: list[Any] = []
-        while self._polls[loop] < POLL_BYTES and (max_records is None or len(found) < max_records):
+        while self.has_more() and _polled.get() < POLL_BYTES and (max_records is None or len(found) < max_records):
             record = self.getone()
             if record is None:
                 break
             found.append(record)
-            self._polls[loop] += len(record.value or b"")
+            _polled.set(_polled.get() + len(record.value or b""))
         return found
+
+
+class BoundedFetcher(fetcher.Fetcher):  # type: ignore[misc]
+    """Each poll has bytes of its own: one that began with none left would find nothing, as if all had been read."""
+
+    async def fetched_records(self, *args: Any, **named: Any) -> Any:
+        """The records that are there, of some MiB; waited for where there are none."""
+        _polled.set(0)
+        return await super().fetched_records(*args, **named)
 
 
 class BoundedQueue(ThrowableQueue[Any]):

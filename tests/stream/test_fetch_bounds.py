@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import codec
-from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import TopicPartition
 from mode.utils.queues import FlowControlEvent
@@ -21,6 +20,7 @@ from services.stream.fetch_bounds import (
     WAITING_BYTES,
     BatchTooLarge,
     BoundedFetch,
+    BoundedFetcher,
     BoundedQueue,
     cut,
     gunzip,
@@ -33,6 +33,7 @@ from services.stream.unpacking import RecordBatches, UnreadableBytes
 from tests.support.forged import CODECS, Forged, batch_of
 
 PLACE = TopicPartition("keelwatch.exchanges", 0)
+OTHER = TopicPartition("keelwatch.exchanges", 1)
 PACKED = {
     "gzip": (codec.gzip_encode, gunzip),
     "snappy": (codec.snappy_encode, unsnap),
@@ -97,26 +98,29 @@ def _moved(batch: bytes, offset: int) -> bytes:
 def test_a_poll_ends_after_some_bytes_and_the_next_goes_on() -> None:
     sizes = [3 * MIB, 2 * MIB, 10, 5 * MIB, 10]
     raw = b"".join(_moved(batch_of([Forged(bytes(size))], 1), at) for at, size in enumerate(sizes))
-    state = SimpleNamespace(paused=False, position=0)
-    state.consumed_to = lambda offset: setattr(state, "position", offset)
-    assignment = SimpleNamespace(active=True, state_value=lambda _: state)
 
     def fetched() -> BoundedFetch:
+        state = SimpleNamespace(paused=False, position=0)
+        state.consumed_to = lambda offset: setattr(state, "position", offset)
+        assignment = SimpleNamespace(active=True, state_value=lambda _: state)
         records = PartitionRecords(PLACE, RecordBatches(raw), None, 0, None, None, True, 0)
         return BoundedFetch(PLACE, assignment=assignment, partition_records=records, backoff=0)
 
     async def polls() -> list[list[int]]:
-        result, found = fetched(), []
-        while result.has_more():
-            found.append([len(one.value) for one in result.getall()])
-            assert result.getall() == []  # another partition in the same poll
-            await asyncio.sleep(0)
+        polled = BoundedFetcher.__new__(BoundedFetcher)
+        polled._subscriptions = SimpleNamespace(reassignment_in_progress=False)
+        polled._wait_consume_future = None
+        polled._records = {PLACE: fetched(), OTHER: fetched()}
+        found = []
+        while polled._records:  # one poll at once after the other: none comes back empty while there are records
+            poll = await polled.fetched_records([], timeout=0)
+            found.append([len(one.value) for records in poll.values() for one in records])
         return found
 
-    assert asyncio.run(polls()) == [[3 * MIB, 2 * MIB], [10, 5 * MIB], [10]]
-    assert POLL_BYTES < 5 * MIB
     unpacking.install()
-    assert fetcher.FetchResult is BoundedFetch
+    each = [[3 * MIB, 2 * MIB], [10, 5 * MIB]]
+    assert asyncio.run(polls()) == [*each, [10, 3 * MIB, 2 * MIB], each[1], [10]]
+    assert POLL_BYTES < 5 * MIB
 
 
 def test_a_queue_is_full_by_its_bytes_until_what_was_taken_is_done_with() -> None:

@@ -28,6 +28,8 @@ from services.store import incidents, journal, rollups
 from services.store.engine import open_database
 from services.stream import topics
 from services.stream.broker import Broker, options
+from services.stream.clients import ReadUntil, from_start, read_records
+from services.stream.clients import consumer as connected_consumer
 from tests.support.source import ROOT
 
 PARTITIONS = 4
@@ -59,7 +61,7 @@ def keyed(exchanges: Iterable[Exchange]) -> list[tuple[bytes, bytes]]:
 
 
 def read_all(broker: Broker, topic: str) -> list[Any]:
-    """Every record of a topic."""
+    """Every record of a topic that was there when it was called."""
     return asyncio.run(_read_all(broker, topic))
 
 
@@ -237,18 +239,12 @@ async def _publish(broker: Broker, topic: str, records: list[tuple[bytes, bytes]
 
 
 async def _read_all(broker: Broker, topic: str) -> list[Any]:
-    consumer = AIOKafkaConsumer(**options(broker).consumer, group_id=None)
-    await consumer.start()
-    try:
-        places = [TopicPartition(topic, number) for number in await _partitions(consumer, topic)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        found: list[Any] = []
-        while batch := await consumer.getmany(timeout_ms=1500):
-            found += [record for records in batch.values() for record in records]
-        return found
-    finally:
-        await consumer.stop()
+    async with connected_consumer(broker) as client:
+        places = [TopicPartition(topic, number) for number in await _partitions(client, topic)]
+        # The embedded broker does not know where a topic ends.
+        until = ReadUntil(idle=1.5) if broker.kind == "embedded" else ReadUntil(ends=await client.end_offsets(places))
+        await from_start(client, places)
+        return [record async for records in read_records(client, until) for record in records]
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> Sequence[int]:
