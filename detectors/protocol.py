@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.reading import Direction, Effect, ReadingStatus
+from schemas.reading import ChangePoint, Direction, Effect, Movement, ReadingStatus
 from schemas.spec import Spec
 
 Float = NDArray[np.float64]
@@ -127,7 +127,8 @@ class Finding:
         transition: whether the status changed at this row (else it is a periodic report).
         log_e, threshold: evidence and the level at which it fires, natural logarithms.
         n: rows the stream has used since `start`; an alarm that ends by itself zeroes the evidence and not n.
-        exemplars: ids of exchanges that show what moved.
+        exemplars: ids of exchanges that show what moved; counterparts: of each the nearest one of the baseline.
+        change_point: since when, as it is known at this row; movements: what moved most within the stream.
     """
 
     row: int
@@ -141,6 +142,9 @@ class Finding:
     log_e: float | None = None
     threshold: float | None = None
     exemplars: tuple[str, ...] = ()
+    counterparts: tuple[str | None, ...] = ()
+    change_point: ChangePoint | None = None
+    movements: tuple[Movement, ...] = ()
     reason: str | None = None
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from schemas.base import Hash16, NonNegative, Record, Text, Timestamp, hash16
 from schemas.exchange import ToldRoute
 from schemas.position import Position
-from schemas.reading import Direction, Effect, Evidence
+from schemas.reading import ChangePoint, Direction, Effect, Evidence, Movement
 
 AlertStatus = Literal["firing", "resolved"]
 Severity = Literal["info", "warning", "error", "critical"]
@@ -35,6 +35,9 @@ class Alert(Record):
     floor: float | None = None
     evidence: Evidence
     exemplars: tuple[Text, ...] = ()
+    counterparts: tuple[Text | None, ...] = ()
+    change_point: ChangePoint | None = None
+    movements: tuple[Movement, ...] = ()
     reason: Text | None = None
     silenced: bool = False
 

@@ -42,8 +42,40 @@ class Evidence(Part):
     baseline: Hash16 | None = None
 
 
+class ChangePoint(Part):
+    """Since when: the exchange at which a stream seems to have moved, with a 90% interval.
+
+    The event indexes count the route's exchanges, the times are theirs; `low` is the earlier end. An alarm is later
+    than what it tells of, and the estimate is refined as exchanges come.
+    """
+
+    event_index: NonNegative
+    low: NonNegative
+    high: NonNegative
+    ts: Timestamp
+    ts_low: Timestamp
+    ts_high: Timestamp
+
+
+class Movement(Part):
+    """One thing that moved within what a stream watches: a style feature of the answers, a topic, a slice, a signal.
+
+    `kind` says what `name` names. `before` is of the baseline, `after` of the exchanges since the change, both in
+    `unit`: `share` (0 to 1), `per answer` (a mean count or length), `ratio` (after over before).
+    """
+
+    kind: Literal["style", "topic", "slice", "signal"]
+    name: Text
+    before: float
+    after: float
+    unit: Literal["share", "per answer", "ratio"]
+
+
 class Reading(Record):
-    """One detector's word on one stream, at the exact exchange `event_index`."""
+    """One detector's word on one stream, at the exact exchange `event_index`.
+
+    `counterparts` are the nearest exchanges of the baseline, one for each of `exemplars`, None where there is none.
+    """
 
     id: Hash16
     route: ToldRoute
@@ -61,6 +93,9 @@ class Reading(Record):
     ts: Timestamp
     source: Position
     exemplars: tuple[Text, ...] = ()
+    counterparts: tuple[Text | None, ...] = ()
+    change_point: ChangePoint | None = None
+    movements: tuple[Movement, ...] = ()
     reason: Text | None = None
 
 

@@ -204,6 +204,9 @@ def observe_reading(reading: Reading) -> StreamObservation:
         floor=reading.floor,
         evidence=reading.evidence,
         exemplars=reading.exemplars,
+        counterparts=reading.counterparts,
+        change_point=reading.change_point,
+        movements=reading.movements,
         reason=reading.reason,
     )
     quiet = reading.status == "quiet"

@@ -102,6 +102,9 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
         ts=moment(float(intake.rows.ts[found.row])),
         source=intake.positions[found.row],
         exemplars=finding.exemplars,
+        counterparts=finding.counterparts,
+        change_point=finding.change_point,
+        movements=finding.movements,
         reason=finding.reason,
     )
 
