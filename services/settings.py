@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     """`KEELWATCH_*`; an empty variable counts as unset. Secrets do not show when settings are printed.
 
     Attributes:
-        config: the monitor file. data_dir: database, caches and the instance's id.
+        config: the monitor file. data_dir: database and the instance's id. cache_dir: what can be made again.
         instance: name of a replica, stable; None takes the one that is kept in `data_dir`.
         database_url: None is SQLite in `data_dir`. embedder: name of an adapter; None is the default one.
         api_key: what commands that call the API send. api_key_file: holds a whole key, `kw_<id>_<secret>`, which is
@@ -80,7 +80,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="KEELWATCH_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     config: Path | None = Field(default=None, description="The monitor file.")
-    data_dir: Path = Field(default_factory=_home, description="Database, caches, and the name of this process.")
+    data_dir: Path = Field(default_factory=_home, description="Database, and the name of this process.")
+    cache_dir: Path | None = Field(
+        default=None,
+        description="Where compiled patterns are kept for the next start; else `~/.cache/keelwatch`. It may be deleted "
+        "at any time.",
+    )
     instance: Instance | None = Field(
         default=None, description="Name of a replica, stable and its own; else one that is kept in the data directory."
     )
@@ -131,6 +136,12 @@ class Settings(BaseSettings):
     api_key_file: Path | None = Field(
         default=None, description="A file with the first key, of an admin, for a database that has none."
     )
+
+    @property
+    def caches(self) -> Path | None:
+        """The folder of caches; None for a user without a home."""
+        home = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("HOME") and f"{os.environ['HOME']}/.cache")
+        return self.cache_dir or (Path(home, "keelwatch") if home else None)
 
     @property
     def proxies(self) -> tuple[str, ...]:

@@ -47,11 +47,13 @@ from services.score.embed.openvino import OpenVinoEmbedder
 from services.score.judging import NO_JUDGE, Judge
 from services.score.rails.process import RailProcess
 from services.settings import Settings, keep_libraries_offline, secret
+from services.signals._hyperscan import keep_compiled
 from services.store import incidents, slack_requests
 from services.store.audit_check import check
 from services.store.decisions import StaleDecision
 from services.store.engine import Database, open_database
 from services.stream.runner import Companion
+from services.wiring.compiled_patterns import PatternFolder
 from services.wiring.signals import configured_signals
 
 LOG: Final = logging.getLogger("keelwatch.audit")
@@ -101,6 +103,7 @@ def scorer(
 
     Without a `judge` signals that need one are unscored: a file that is scored twice gives the same twice.
     """
+    keep_compiled(None if settings.caches is None else PatternFolder(settings.caches / "patterns"))
     return ExchangeScorer(
         embedder(settings),
         watched.policy,
