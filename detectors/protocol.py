@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
 
 import numpy as np
@@ -111,11 +111,13 @@ class Baseline:
         rows: the exchanges that it was made of.
         floors: signal -> smallest change of its rate worth an alert, as a share; 0 makes it an event.
         arl: mean number of exchanges between false alarms that each stream is held to.
+        ceilings: signal -> rate that it must not exceed, a share, whatever is normal.
     """
 
     rows: Rows
     floors: Mapping[str, float]
     arl: float
+    ceilings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from services.charts import Chart, evidence_bar
 from services.monitor import RoutePolicy
 from services.specs import family_of
 from services.store.route_status import RouteStatus
-from services.wording import decisions, incidents, nouns, numbers, routes
+from services.wording import ceilings, decisions, incidents, nouns, numbers, routes
 
 MOST_SPOTS: Final = 20
 NO_DATA: Final = "no_data"
@@ -100,6 +100,8 @@ def _size(one: Reading) -> str | None:
         return routes.times_seen(effect.after or 0.0) if seen and effect is not None else None
     if effect is None or effect.after is None:
         return None
+    if family_of(one.detector).kind == "ceiling":
+        return ceilings.held_against(effect, one.floor)
     after = numbers.level(effect.after, effect.unit)
     return after if effect.before is None else f"{numbers.level(numbers.before_of(effect), effect.unit)} to {after}"
 
@@ -108,6 +110,8 @@ def _change(one: Reading) -> str | None:
     if family_of(one.detector).kind == "event":  # counted, and one is enough
         return None
     effect = one.effect
+    if family_of(one.detector).kind == "ceiling":
+        return ceilings.bounds(effect)
     return routes.change(None, None, "pp") if effect is None else routes.change(effect.low, effect.high, effect.unit)
 
 

@@ -14,7 +14,7 @@ from detectors.protocol import PART, Baseline, Detector, Rows
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
-from services.monitor import BaselinePolicy, RoutePolicy
+from services.monitor import BaselinePolicy
 
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0
@@ -113,7 +113,7 @@ def pin_baseline(
     """Make the baseline of an identity's rows: its budget is fixed here, and every detector is fitted."""
     streams = streams_of(plan, rows)
     arl = arl_of(plan, state, streams, ts, event_index)
-    baseline = Baseline(rows, plan.policy.floors, arl=arl)
+    baseline = Baseline(rows, plan.policy.floors, arl, plan.policy.objectives)
     # Sums of linear algebra come out otherwise on another number of threads, and with them axes that are nearly alike:
     # a verdict must not depend on how many cores found it.
     with threadpool_limits(1, user_api="blas"):
@@ -135,7 +135,7 @@ def pin_baseline(
 
 def streams_of(plan: DetectionPlan, rows: Rows) -> int:
     """K: the streams that can open an incident, of a baseline of these rows."""
-    learning = Baseline(rows, plan.policy.floors, arl=float("inf"))
+    learning = Baseline(rows, plan.policy.floors, float("inf"), plan.policy.objectives)
     return sum(len(detector.streams(learning)) for detector in plan.detectors)
 
 
@@ -160,9 +160,19 @@ def _per_day(state: DetectState, ts: float, count: int) -> float:
     return count / max(ts - state.began, _HOUR) * _DAY
 
 
-def untrained_artefact(detector: Detector[Any, Any], policy: RoutePolicy) -> Any:
-    """The artefact of a detector that learns nothing: it watches from the first exchange on."""
-    return detector.fit(Baseline(_EMPTY, policy.floors, arl=float("inf")))
+def untrained_artefact(detector: Detector[Any, Any], plan: DetectionPlan, pinned: Pinned | None) -> Any:
+    """The artefact of a detector that learns nothing: it watches from the first exchange on.
+
+    Its streams share the budget of all. Before a baseline is pinned, which fixes how many those are, the ones count
+    that are known without one, at the least traffic that a budget is reckoned by.
+    """
+    if not plan.policy.objectives:  # no other of them has evidence that a budget could bound
+        arl = float("inf")
+    elif pinned is None:
+        arl = streams_of(plan, _EMPTY) * _MONTH_DAYS * _LEAST_PER_DAY / plan.policy.false_pages_per_month
+    else:
+        arl = max((pinned.arl, *(one.arl for one in pinned.relearned)))
+    return detector.fit(Baseline(_EMPTY, plan.policy.floors, arl, plan.policy.objectives))
 
 
 _EMPTY: Final = Rows(

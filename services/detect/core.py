@@ -16,6 +16,7 @@ from schemas.position import Position
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
+from services.detect.ceilings import hold_back, may_accept, rates_above
 from services.detect.identities import (
     forget_identity,
     merge_identities,
@@ -35,7 +36,7 @@ from services.detect.relearning import (
     streams_named,
 )
 from services.detect.ruler_change import take_version
-from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors
+from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors, tells_change
 from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState, joined_rows
 from services.detect.versions import VersionChange, follow_versions, seeded, without_uncounted
 from services.intake.core import Intake
@@ -133,7 +134,7 @@ def _segment(
         state, more = _relearned(plan, state, _place(intake, learned))
         output += more
     if due is not None:
-        state, more = _pin(plan, state, due, float(intake.rows.ts[stop - 1]), int(intake.rows.index[stop - 1]))
+        state, more = _pin_or_hold(plan, state, due, _place(intake, stop - 1))
         output += more
         if state.relearning is not None:
             said = progress(plan, state, _place(intake, stop - 1), state.relearning.candidates.n)
@@ -203,7 +204,7 @@ def _watch(
     state = replace(state, watch=watch)
     for one in reported:
         fired = one.finding.status == "firing" and one.finding.transition
-        if fired and family_of(one.detector).kind != "event":
+        if fired and family_of(one.detector).of_baseline:
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
     restarts = watch.restarts
@@ -225,6 +226,19 @@ def _after_crossing(plan: DetectionPlan, state: DetectState, intake: Intake, sta
     return replace(state, candidates=_gathered(plan, state, intake, places, until_complete=False).candidates)
 
 
+def _pin_or_hold(
+    plan: DetectionPlan, state: DetectState, identity: str, place: Place
+) -> tuple[DetectState, DetectOutput]:
+    """Pin the baseline that is complete, unless one of its rates is above a ceiling and nobody accepted that."""
+    rows = joined_rows(state.candidates[identity].chunks, plan.policy.baseline.size)
+    counted, _, _ = kept_at_pin(state, rows, plan.policy)
+    above = rates_above(counted, plan.policy) if state.accepting is None else {}
+    if not above:
+        return _pin(plan, state, identity, place[1], place[0])
+    state, said = hold_back(state, identity, rows, above, plan.policy, place)
+    return state, DetectOutput((said,))
+
+
 def _pin(
     plan: DetectionPlan, state: DetectState, identity: str, ts: float, event_index: int
 ) -> tuple[DetectState, DetectOutput]:
@@ -236,9 +250,9 @@ def _pin(
     kept = {key: value for key, value in state.watch.running.items() if key.partition("/")[0] in watching}
     firing = tuple(key for key in state.watch.firing if key.partition("|")[0] in watching)
     blind = {key: why for key, why in state.watch.blind.items() if key.partition("|")[0] in watching}
-    since = event_index if firing else None
+    since = event_index if any(map(tells_change, firing)) else None
     watch = replace(state.watch, running=kept, firing=firing, blind=blind, since=since, suspect=None, superseded={})
-    after = replace(state, pinned=baseline, watch=watch, candidates={}, accepting=None, relearning=late)
+    after = replace(state, pinned=baseline, watch=watch, candidates={}, accepting=None, relearning=late, above={})
     return after, DetectOutput(changes=(change,))
 
 
@@ -252,7 +266,7 @@ def _decide(plan: DetectionPlan, state: DetectState, decision: Decision) -> tupl
         return replace(
             state, watch=watch, candidates={} if watched and not watch.firing else state.candidates
         ), DetectOutput()
-    if decision.kind == "accept_baseline" and state.pinned is not None:
+    if decision.kind == "accept_baseline" and may_accept(state):
         return _accept(plan, state, decision)
     return state, DetectOutput()
 
@@ -263,7 +277,8 @@ def _accept(plan: DetectionPlan, state: DetectState, decision: Decision) -> tupl
     kept = {identity: state.candidates[identity]} if identity in state.candidates else {}
     state = replace(state, candidates=kept, accepting=identity)
     ts = max(state.intake.clock or 0.0, decision.ts.timestamp())
-    if completed_identity(kept, ts, plan.policy.baseline) is None:
+    held = state.pinned is None and bool(state.above) and kept[identity].n >= plan.policy.baseline.min_size
+    if not held and completed_identity(kept, ts, plan.policy.baseline) is None:
         return state, DetectOutput()
     return _pin(plan, state, identity, ts, max(state.intake.count - 1, 0))
 

@@ -35,6 +35,7 @@ from services.detect.state import (
 )
 from services.detect.versions import counts, watched_rates
 from services.monitor import RoutePolicy
+from services.specs import family_of
 from services.wording import ruler as words
 
 Place = tuple[int, float, Position]
@@ -228,9 +229,15 @@ def _of(running: dict[str, Any], pinned: Pinned) -> dict[str, Any]:
 
 def superseded(watch: DetectorStates, name: str, before: str) -> DetectorStates:
     """The evidence once another version of a signal counts: what fires by `before` goes on until a person says so."""
-    firing = {key: before for key in watch.firing if stream_key_parts(key)[2] == name and key not in watch.superseded}
-    blind = {key: why for key, why in watch.blind.items() if stream_key_parts(key)[2] != name}
+    mine = {key for key in (*watch.firing, *watch.blind) if stream_key_parts(key)[2] == name and _is_learned(key)}
+    firing = {key: before for key in watch.firing if key in mine and key not in watch.superseded}
+    blind = {key: why for key, why in watch.blind.items() if key not in mine}
     return replace(watch, superseded={**watch.superseded, **firing}, blind=blind)
+
+
+def _is_learned(stream_key: str) -> bool:
+    """Whether its stream is held against a baseline: a ceiling is the same, whichever version measures."""
+    return family_of(stream_key_parts(stream_key)[0]).of_baseline
 
 
 def restored(watch: DetectorStates, name: str, now: str) -> DetectorStates:

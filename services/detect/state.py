@@ -171,6 +171,7 @@ class DetectState:
         decided: ids of the decisions taken in last: one delivered again changes nothing.
         versions: signal that is watched as a rate (and `VECTORS`) -> the version that counts.
         relearning: signals that are learned anew beside the baseline.
+        above: signal -> its rate, of those by whose ceiling the first baseline was held back last.
     """
 
     route: str
@@ -187,6 +188,7 @@ class DetectState:
     decided: tuple[str, ...] = ()
     versions: dict[str, SignalVersion] = field(default_factory=dict)
     relearning: Relearning | None = None
+    above: dict[str, float] = field(default_factory=dict)
 
     @property
     def status(self) -> ReadingStatus:

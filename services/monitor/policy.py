@@ -149,6 +149,7 @@ class RoutePolicy:
 
     Attributes:
         floors: signal -> share of exchanges by which its rate must move to count; 0 makes the signal an event.
+        objectives: signal -> rate that it must not exceed, in (0, 1], whatever is normal.
         false_pages_per_month: the budget B of the route.
         embed_share: share of exchanges that are embedded, in (0, 1].
         after_change: delays after a change at which suites are run; at once when the file names none.
@@ -157,6 +158,7 @@ class RoutePolicy:
 
     baseline: BaselinePolicy = BaselinePolicy()
     floors: Mapping[str, float] = field(default_factory=default_floors)
+    objectives: Mapping[str, float] = field(default_factory=dict)
     false_pages_per_month: float = 1.0
     keep_text: KeepText = "default"
     embed_share: float = 1.0

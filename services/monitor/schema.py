@@ -156,6 +156,7 @@ OwnSignalName = Annotated[str, AfterValidator(_own_signal)]
 Phrases = tuple[str, ...]
 LabelName = Annotated[str, AfterValidator(_label)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Ceiling = Annotated[float, Field(gt=0, le=1)]
 SignalName = Annotated[str, AfterValidator(_signal)]
 Slice = Annotated[str, AfterValidator(_slice)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -229,6 +230,10 @@ class RouteSection(Section):
     floors: Mapping[SignalName, Share] | None = Field(
         default=None,
         description="Signal: share of exchanges by which its rate must move to count; 0 makes the first one an alert.",
+    )
+    objectives: Mapping[SignalName, Ceiling] | None = Field(
+        default=None,
+        description="Signal: share of exchanges that it must not exceed, whatever is normal; held from the first one.",
     )
     false_pages_per_month: Annotated[float, Field(gt=0, le=1000)] | None = Field(
         default=None, description="False alarms that people accept; all thresholds follow from it."

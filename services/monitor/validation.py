@@ -41,6 +41,7 @@ from services.signals.custom.definition import PREFIX
 from services.signals.heads.head import HeadError
 from services.signals.own_patterns import PatternRefused
 from services.signals.own_secret_forms import check_form
+from services.specs import signals
 
 SECRET_KEY: Final = re.compile(r"(?i)(?:^|[_-])(?:api[_-]?key|key|token|secret|password|authorization)$|webhook_url$")
 
@@ -188,6 +189,9 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         for name in section.floors or ():
             if (why := _no_rate(name, monitor)) is not None:
                 yield Remark((*path, "floors", name), why)
+        for name in section.objectives or ():
+            if (why := _no_ceiling(name, monitor)) is not None:
+                yield Remark((*path, "objectives", name), why)
         names = [schedule.name for schedule in section.schedules or ()]
         for i, name in enumerate(names):
             if name in names[:i]:
@@ -205,6 +209,15 @@ def _no_rate(name: str, monitor: Monitor) -> str | None:
     if name in own:
         return f"counts, and a number has no rate; remove the floor, or `value: count` of {name}"
     return f"signals: defines no {name.removeprefix(PREFIX)}{suggestion(name, own)}"
+
+
+def _no_ceiling(name: str, monitor: Monitor) -> str | None:
+    """Why a signal of the file cannot have a ceiling."""
+    known = signals().get(name)
+    if known is not None and known.number:
+        return "counts, and a number has no rate; remove the ceiling"
+    why = _no_rate(name, monitor)
+    return None if why is None else why.replace("remove the floor", "remove the ceiling")
 
 
 def _unusable_forms(monitor: Monitor) -> Iterator[Remark]:
@@ -247,6 +260,9 @@ def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         for signal in section.floors or ():
             if signal not in MONITORED_SIGNALS and not signal.startswith(PREFIX):
                 yield Remark((*path, "floors", signal), "no scorer provides it in this version: not monitored")
+        for signal in section.objectives or ():
+            if signal not in MONITORED_SIGNALS and not signal.startswith(PREFIX):
+                yield Remark((*path, "objectives", signal), "no scorer provides it in this version: not monitored")
         if (section.schedules or section.after_change) and policy.target is None:
             yield Remark((*path, "schedules" if section.schedules else "after_change"), "needs a target to run suites")
         if section.target and (why := _refused(section.target.url, monitor.allow_hosts)):

@@ -101,6 +101,14 @@ def _decoded(connection: Connection, query: Select[Any]) -> tuple[Reading, ...]:
     return tuple(Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
+def held_back(connection: Connection, route: str) -> str | None:
+    """Why a ceiling of the route held its first baseline back last, in words; also once one was pinned."""
+    stream = hash16([route, None, LEARNING, HELD, None, None])
+    query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
+    found = _decoded(connection, query.where(_STREAMS.c.route == route, _STREAMS.c.stream == stream))
+    return found[0].reason if found else None
+
+
 def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Reading]:
     """Route -> how far it last said that it has learned, of those that ever said so."""
     streams = {hash16([route, None, "baseline", None, None, None]): route for route in routes}

@@ -136,7 +136,7 @@ def moves(
 
 
 def _has_bars(alert: Alert) -> bool:
-    return alert.signal is not None and family_of(alert.family).kind != "event"
+    return alert.signal is not None and family_of(alert.family).kind not in ("event", "ceiling")
 
 
 def _move(alert: Alert, scale: float, now: SignalRate | None) -> Move:
