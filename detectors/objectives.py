@@ -195,19 +195,7 @@ class _CeilingRunner:
 
     def _finding(self, row: int, transition: bool) -> Finding:
         state, watch = self.state, self.watch
-        since = state.n if state.moved is None else state.n - state.moved
-        count = min(since, len(self.values), watch.window)
-        hits = self._hits(count)
-        low, high = rate_bounds(hits, count)
         total = float(watch.bets.weight @ self.wealth)
-        effect = Effect(
-            name=f"{watch.signal.replace('_', ' ')} rate",
-            before=0.0,
-            after=100 * hits / count,
-            low=100 * low,
-            high=100 * high,
-            unit="pp",
-        )
         ended = transition and state.status == "quiet"
         return Finding(
             row=row,
@@ -216,10 +204,22 @@ class _CeilingRunner:
             transition=transition,
             n=state.n,
             direction="up" if state.moved is not None or ended else None,
-            effect=effect if count else None,
+            effect=self._effect(),
             floor=watch.ceiling,
             log_e=float(np.log(total)) if total > 0 else None,
             threshold=float(np.log(self.arl)) if np.isfinite(self.arl) else None,
             exemplars=tuple(self.shown) if state.moved is not None else (),
             reason="unscored" if state.status == "blind" else None,
         )
+
+    def _effect(self) -> Effect | None:
+        """The rate, from 0, in percent: over the rows since it seems to lie above, at most the window."""
+        state, watch = self.state, self.watch
+        since = state.n if state.moved is None else state.n - state.moved
+        count = min(since, len(self.values), watch.window)
+        if not count:
+            return None
+        hits = self._hits(count)
+        low, high = rate_bounds(hits, count)
+        name = f"{watch.signal.replace('_', ' ')} rate"
+        return Effect(name=name, before=0.0, after=100 * hits / count, low=100 * low, high=100 * high, unit="pp")

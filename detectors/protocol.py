@@ -82,16 +82,16 @@ class Rows:
     def take(self, where: Int) -> Self:
         """The rows at the positions `where`, in that order."""
         picked: dict[str, Any] = {}
-        for field in fields(self):
-            column = getattr(self, field.name)
-            if field.name == "signals":
-                picked[field.name] = {name: values[where] for name, values in column.items()}
-            elif field.name == "slices":
-                picked[field.name] = {name: tuple(values[i] for i in where) for name, values in column.items()}
-            elif field.name == "ids":
-                picked[field.name] = tuple(column[i] for i in where)
+        for one in fields(self):
+            column = getattr(self, one.name)
+            if one.name == "signals":
+                picked[one.name] = {name: values[where] for name, values in column.items()}
+            elif one.name == "slices":
+                picked[one.name] = {name: tuple(values[i] for i in where) for name, values in column.items()}
+            elif one.name == "ids":
+                picked[one.name] = tuple(column[i] for i in where)
             else:
-                picked[field.name] = column[where]
+                picked[one.name] = column[where]
         return type(self)(**picked)
 
 

@@ -52,10 +52,11 @@ def ceiling_bets(ceiling: float) -> CeilingBets:
     halve down to a bet that wins slowly on a rate only a little above.
     """
     largest = BOLDNESS / ceiling
-    sizes = largest / 2.0 ** np.arange(32)
+    sizes: Float = largest / 2.0 ** np.arange(32, dtype=np.float64)
     sizes = sizes[sizes >= min(SMALLEST_BET, largest)]
     weight = np.full(len(sizes), 1.0 / len(sizes))
-    return CeilingBets(1.0 + sizes * (1.0 - ceiling), 1.0 - sizes * ceiling, weight)
+    win, lose = np.asarray(1.0 + sizes * (1.0 - ceiling)), np.asarray(1.0 - sizes * ceiling)
+    return CeilingBets(win, lose, weight)
 
 
 def window_of_ceiling(ceiling: float) -> int:

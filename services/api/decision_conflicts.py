@@ -43,7 +43,8 @@ class DecisionContext:
     Attributes:
         named: the incident that it names. is_open: whether its route has an unresolved one.
         earlier: the newest decisions of the route, in order. applied: ids of those that took effect.
-        baseline: the one that is pinned. is_held: whether a ceiling holds the first one back. silences: those that hold, or will in a moment.
+        baseline: the one that is pinned. silences: those that hold, or will in a moment.
+        is_held: whether a ceiling holds the first baseline back.
     """
 
     named: Incident | None = None

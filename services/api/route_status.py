@@ -143,6 +143,8 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
 
 
 def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
+    if file.held_back is not None:
+        return numbers.sentence_case(file.held_back)
     size, per_hour = policy.baseline.size, policy.baseline.per_hour
     hours = 0.0 if file.window is None else (file.window.until - file.window.since) / timedelta(hours=1)
     to_go = routes.learns_for(file.learned, size, [round(exchanges / hours)] if hours else [], per_hour)

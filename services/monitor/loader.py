@@ -35,7 +35,9 @@ from services.signals.own_secret_forms import OwnForm
 MAX_BYTES: Final = 1024 * 1024
 
 _TAKEN_OVER: Final = tuple(
-    field.name for field in fields(RoutePolicy) if field.name not in {"baseline", "floors", "objectives", "target", "schedules"}
+    field.name
+    for field in fields(RoutePolicy)
+    if field.name not in {"baseline", "floors", "objectives", "target", "schedules"}
 )
 
 

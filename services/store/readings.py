@@ -20,6 +20,7 @@ from sqlmodel import Field
 
 from schemas.base import hash16
 from schemas.reading import Reading
+from services.specs import HELD, LEARNING
 from services.store.dialect import insert_new, upsert
 from services.store.tables import Base, UtcDateTime, table
 
@@ -101,12 +102,11 @@ def _decoded(connection: Connection, query: Select[Any]) -> tuple[Reading, ...]:
     return tuple(Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
-def held_back(connection: Connection, route: str) -> str | None:
-    """Why a ceiling of the route held its first baseline back last, in words; also once one was pinned."""
-    stream = hash16([route, None, LEARNING, HELD, None, None])
-    query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
-    found = _decoded(connection, query.where(_STREAMS.c.route == route, _STREAMS.c.stream == stream))
-    return found[0].reason if found else None
+def held_back(connection: Connection, routes: Sequence[str]) -> dict[str, str]:
+    """Route -> why a ceiling held its first baseline back last, of those where one did; also once one was pinned."""
+    query = select(_STREAMS.c.route, _STREAMS.c.reason)
+    query = query.where(_STREAMS.c.route.in_(routes), _STREAMS.c.detector == LEARNING, _STREAMS.c.signal == HELD)
+    return {route: reason for route, reason in connection.execute(query) if reason is not None}
 
 
 def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Reading]:

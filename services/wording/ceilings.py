@@ -32,7 +32,11 @@ def ceilings(found: Mapping[str, float]) -> str:
 
 def above(effect: Effect | None, share: float | None) -> str:
     """How a rate stands to its ceiling, after its name and place: `is 2.1%, above its ceiling of 0.5%`."""
-    rate = "" if effect is None or effect.after is None else f" {numbers.level(effect.after, effect.unit)},"
+    rate = (
+        ""
+        if effect is None or effect.after is None or effect.unit != "pp"
+        else f" {numbers.level(effect.after, effect.unit)},"
+    )
     return f"is{rate} above its ceiling" + ("" if share is None else f" of {numbers.percent(share)}")
 
 

@@ -83,13 +83,14 @@ def _sentence(alert: Alert) -> str:
         return f"{where} is not monitored: {alert.reason or 'the reason is not known'}"
     if spec.kind in ("audit", "suite"):
         return _suite(alert) if spec.kind == "suite" else alert.reason or audit.BROKEN
-    if spec.kind == "ceiling":
-        return f"the {nouns.signal_noun(alert.signal)} of {where} {ceilings.above(alert.effect, alert.floor)}"
     if spec.kind == "shift":
         return f"{where} {spec.does or f'moved: {spec.noun}'}"
     if alert.signal is None:
         return f"{spec.noun} on {where}"
-    return f"the {nouns.signal_noun(alert.signal)} of {where} {_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
+    above = spec.kind == "ceiling"
+    move = f"{_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
+    told = ceilings.above(alert.effect, alert.floor) if above else move
+    return f"the {nouns.signal_noun(alert.signal)} of {where} {told}"
 
 
 def details(alert: Alert) -> str:

@@ -273,8 +273,10 @@ async def _incident_page(
     request: Request, parts: PageContext, dossier: IncidentDetails, sent: _IncidentForm
 ) -> Response:
     now, token = parts.decisions.clock(), csrf.token_of(request)
-    rates = await query_store(parts.database, rates_now, dossier.incident.route, WindowQuery())
-    held = await query_store(parts.database, silences.of_route, dossier.incident.route, now)
+    route = dossier.incident.route
+    ceilings = parts.policy(route).objectives
+    rates = await query_store(parts.database, rates_now, route, WindowQuery(), ceilings)
+    held = await query_store(parts.database, silences.of_route, route, now)
     shown = view_of_incident(dossier, rates.rates, held)
     told = {
         "view": shown,
