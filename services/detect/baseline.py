@@ -109,8 +109,12 @@ def pin_baseline(
     versions: dict[str, str],
     ts: float,
     event_index: int,
+    full: int,
 ) -> Pinned:
-    """Make the baseline of an identity's rows: its budget is fixed here, and every detector is fitted."""
+    """Make the baseline of an identity's rows: its budget is fixed here, and every detector is fitted.
+
+    `full` is how many exchanges a full baseline has.
+    """
     streams = streams_of(plan, rows)
     arl = arl_of(plan, state, streams, ts, event_index)
     baseline = Baseline(rows, plan.policy.floors, arl, plan.policy.objectives)
@@ -130,6 +134,7 @@ def pin_baseline(
         rates=rates_of(rows, rows.signals),
         artefacts=artefacts,
         versions=versions,
+        trial=plan.policy.baseline.trial and state.pinned is None and len(rows) < full,
     )
 
 

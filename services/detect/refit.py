@@ -24,6 +24,7 @@ from services.detect.state import (
     joined_rows,
 )
 from services.monitor import BaselinePolicy
+from services.monitor.policy import AT_ONCE
 from services.specs import dimensions, signal_of
 
 _HOUR: Final = 3600.0
@@ -175,7 +176,7 @@ def baseline_rows(route: str, pinned: Pinned, rows: Rows, untimed: Any, policy: 
         untimed: (n,) the row has no time of its own.
         policy: by which candidates are chosen.
     """
-    policy = replace(policy, size=pinned.n)
+    policy = replace(policy, size=pinned.n, per_hour=AT_ONCE if pinned.trial else policy.per_hour)
     for start in range(len(rows)):
         if not _may_begin(route, pinned, rows, start):
             continue

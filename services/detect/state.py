@@ -104,7 +104,7 @@ class Pinned:
 
     `rates` holds the share of its exchanges for which each signal was true, `artefacts` what each detector made of it.
     `versions` are those of the signals and the vectors that it was learned by, `relearned` the streams that replace
-    its own, the newest last.
+    its own, the newest last. A `trial` one makes way for a full one.
     """
 
     id: str
@@ -119,6 +119,7 @@ class Pinned:
     artefacts: dict[str, Any]
     versions: dict[str, str] = field(default_factory=dict)
     relearned: tuple[Relearned, ...] = ()
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,10 @@ class BaselineSection(Section):
         default=None,
         description="At most so many exchanges of one clock hour count, so that a day is learned and not one burst.",
     )
+    trial: bool | None = Field(
+        default=None,
+        description="Begin with a trial baseline of `min_size` exchanges, taken at once; a full one takes its place.",
+    )
 
 
 class TargetSection(Section):

@@ -58,7 +58,8 @@ def _route(seen: ReplayResult, route: str, policy: RoutePolicy) -> dict[str, Any
     return {
         "status": state.status,
         "learned": state.learned,
-        "of": policy.baseline.size if state.pinned is None else state.pinned.n,
+        "of": policy.baseline.first.size if state.pinned is None else state.pinned.n,
+        "trial": state.pinned is not None and state.pinned.trial,
         "blind": _blind(state),
         "objectives": _objectives(state, policy),
         "volatile": sorted(state.intake.volatility.fields),

@@ -214,7 +214,7 @@ def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> dic
         route=route.name,
         state=route.status.watch,
         learned=entry.learned,
-        of=held.baseline.size,
+        of=held.baseline.first.size if pin is None else held.baseline.size,
         not_pinned=entry.held_back,
         clock=route.clock,
         exchanges_24h=entry.exchanges,
