@@ -14,6 +14,7 @@ from detectors.protocol import PART, Baseline, Detector, Rows
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
+from services.detect.topics import TOPIC_MAP, fitted_topics, with_topics
 from services.monitor import BaselinePolicy
 
 _HOUR: Final = 3600.0
@@ -115,6 +116,8 @@ def pin_baseline(
 
     `full` is how many exchanges a full baseline has.
     """
+    topics = fitted_topics(rows, plan.policy.slices)
+    rows = with_topics(rows, topics)
     streams = streams_of(plan, rows)
     arl = arl_of(plan, state, streams, ts, event_index)
     baseline = Baseline(rows, plan.policy.floors, arl, plan.policy.objectives)
@@ -132,7 +135,7 @@ def pin_baseline(
         ts=ts,
         event_index=event_index,
         rates=rates_of(rows, rows.signals),
-        artefacts=artefacts,
+        artefacts=artefacts if topics is None else {**artefacts, TOPIC_MAP: topics},
         versions=versions,
         trial=plan.policy.baseline.trial and state.pinned is None and len(rows) < full,
     )

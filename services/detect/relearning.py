@@ -33,6 +33,7 @@ from services.detect.state import (
     SignalVersion,
     joined_rows,
 )
+from services.detect.topics import topics_of, with_topics
 from services.detect.versions import counts, watched_rates
 from services.monitor import RoutePolicy
 from services.specs import family_of
@@ -124,6 +125,7 @@ def relearned(plan: DetectionPlan, state: DetectState, ts: float, event_index: i
     assert learning is not None
     assert pinned is not None
     rows = joined_rows(learning.candidates.chunks, plan.policy.baseline.size)
+    rows = with_topics(rows, topics_of(pinned))
     streams = streams_of(plan, rows)
     floors = {name: plan.policy.floors[name] for name in learning.versions if name in plan.policy.floors}
     baseline = Baseline(rows, floors, arl_of(plan, state, streams, ts, event_index))

@@ -15,6 +15,7 @@ from services.detect.baseline import untrained_artefact
 from services.detect.readings import StreamFinding, detector_state_key, should_report, stream_key_parts
 from services.detect.relearning import judge_of, rows_for
 from services.detect.state import DetectionPlan, DetectorStates, DetectState, Pinned, Relearned
+from services.detect.topics import topics_of, with_topics
 from services.intake.core import Intake
 from services.specs import family_of
 
@@ -32,8 +33,9 @@ def run_detectors(
     running = dict(before.watch.running)
     findings: list[StreamFinding] = []
     pinned = before.pinned
+    known = with_topics(intake.rows, topics_of(pinned))
     for detector, identity, places in _tasks(plan, intake, start, stop):
-        name, rows = detector.spec.name, intake.rows.take(places)
+        name, rows = detector.spec.name, known.take(places)
         for judge, artefact in _artefacts(plan, pinned, detector):
             key = detector_state_key(name, identity)
             key = f"{key}/{judge.id}" if identity is not None and isinstance(judge, Relearned) else key

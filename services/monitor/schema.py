@@ -19,7 +19,7 @@ from services.signals.custom.definition import PREFIX, Counted, Where
 from services.signals.own_heads import headed
 from services.signals.own_patterns import MAX_PATTERN
 from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
-from services.specs import PLANNED, dimensions, signals
+from services.specs import PLANNED, TOPIC, dimensions, signals
 
 MONITORED_SIGNALS: Final = frozenset(signals())
 """Signals that this version scores."""
@@ -63,8 +63,9 @@ def _nearest_zone(name: str) -> str:
 
 
 def _slice(name: str) -> str:
-    if name not in CATEGORIES | dimensions() and not _SLICE.fullmatch(name):
-        known = ", ".join(sorted(CATEGORIES | dimensions()))
+    named = CATEGORIES | dimensions() | {TOPIC}
+    if name not in named and not _SLICE.fullmatch(name):
+        known = ", ".join(sorted(named))
         raise ValueError(f"must be {known} or tags.NAME, for example tags.locale")
     return name
 

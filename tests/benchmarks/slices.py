@@ -21,7 +21,7 @@ from sklearn.cluster import KMeans
 
 from detectors.protocol import Baseline, Bool, Float, Int, Rows
 from detectors.rate_shift import RateArtefact, RateShift, RateState
-from detectors.stats.discoveries import budget_weights, discoveries
+from detectors.stats.budget_shares import budget_weights
 from tests.benchmarks.recorded_scores import Recorded, recorded
 
 SIGNALS = ("harmful_compliance", "over_refusal", "refusal")
@@ -35,6 +35,27 @@ PAIRS = (
 A = 30_000.0
 """Exchanges between false alarms of the whole route: a month at 1,000 a day and one false page."""
 Rule = Callable[[Float, Bool, float], Bool]
+
+
+def discoveries(log_e: Float, weight: Float, arl: float) -> Bool:
+    """(K,) which streams are discoveries by weighted e-BH (Wang and Ramdas, 2022, arXiv 2009.02824).
+
+    A Shiryaev-Roberts process over a horizon is an e-process against "nothing changes within the horizon" (a uniform
+    mixture of bets that begin at each row). So of all that are named within `a x A` rows the expected share that did
+    not move is at most `a`, however the streams depend on each other.
+
+    Args:
+        log_e: (K,) natural logarithm of each stream's evidence, minus infinity where there is none.
+        weight: (K,) shares of the budget, mean 1.
+        arl: mean number of exchanges between false alarms that one stream alone of equal weight is held to: K x A.
+    """
+    found = np.asarray(log_e + np.log(weight))
+    order = np.sort(found)[::-1]
+    reached = order >= np.log(arl) - np.log(np.arange(1, len(order) + 1))
+    if not reached.any():
+        return np.zeros(len(found), dtype=np.bool_)
+    last = int(np.flatnonzero(reached)[-1])
+    return np.asarray(found >= order[last])
 
 
 def equal(log_e: Float, whole: Bool, arl: float) -> Bool:

@@ -150,9 +150,9 @@ MISTAKES = [
     ("routes:\n  a:\n    false_pages_per_month: 0", 3, "must be greater than 0"),
     ("routes:\n  a:\n    keep_text: some", 3, "must be 'all', 'default' or 'none'"),
     (
-        "routes:\n  a:\n    slices: [topic]",
+        "routes:\n  a:\n    slices: [subject]",
         3,
-        "routes.a.slices[0]: must be guardrail, hazard, language, tool or tags.NAME",
+        "routes.a.slices[0]: must be guardrail, hazard, language, tool, topic or tags.NAME",
     ),
     ("routes:\n  a:\n    slices: tags.a", 3, "routes.a.slices: must be a list"),
     ("routes:\n  a:\n    suites:\n      - 3", 4, "routes.a.suites[0]: must be text"),
