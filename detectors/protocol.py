@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
 
 import numpy as np
@@ -82,16 +82,16 @@ class Rows:
     def take(self, where: Int) -> Self:
         """The rows at the positions `where`, in that order."""
         picked: dict[str, Any] = {}
-        for field in fields(self):
-            column = getattr(self, field.name)
-            if field.name == "signals":
-                picked[field.name] = {name: values[where] for name, values in column.items()}
-            elif field.name == "slices":
-                picked[field.name] = {name: tuple(values[i] for i in where) for name, values in column.items()}
-            elif field.name == "ids":
-                picked[field.name] = tuple(column[i] for i in where)
+        for one in fields(self):
+            column = getattr(self, one.name)
+            if one.name == "signals":
+                picked[one.name] = {name: values[where] for name, values in column.items()}
+            elif one.name == "slices":
+                picked[one.name] = {name: tuple(values[i] for i in where) for name, values in column.items()}
+            elif one.name == "ids":
+                picked[one.name] = tuple(column[i] for i in where)
             else:
-                picked[field.name] = column[where]
+                picked[one.name] = column[where]
         return type(self)(**picked)
 
 
@@ -111,11 +111,13 @@ class Baseline:
         rows: the exchanges that it was made of.
         floors: signal -> smallest change of its rate worth an alert, as a share; 0 makes it an event.
         arl: mean number of exchanges between false alarms that each stream is held to.
+        ceilings: signal -> rate that it must not exceed, a share, whatever is normal.
     """
 
     rows: Rows
     floors: Mapping[str, float]
     arl: float
+    ceilings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import ClassVar
@@ -10,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.protocol import PART, Baseline, Bool, Finding, Float, Rows, Scope, Stream, part_column
+from detectors.stats.budget_shares import budget_weights
 from detectors.stats.prompt_map import Places, PromptMap, map_prompts
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, fit_model
@@ -121,7 +123,7 @@ class RateShift:
                 where = _within(rows, stream)[scored]
                 expectation = self._expectation(model, places, values, prompts, where)
                 watches.append(self._watch(baseline, stream, expectation, places, where))
-        return RateArtefact(prompts, tuple(watches))
+        return RateArtefact(prompts, _shared(watches))
 
     def start(self, artefact: RateArtefact) -> RateState:
         """Zero evidence everywhere."""
@@ -189,6 +191,12 @@ class RateShift:
         rare = floor / 2  # bets are sized for all but this share of rows
         bets = make_bets(float(np.quantile(rate, 1 - rare)) + room, float(np.quantile(1 - rate, 1 - rare)) + room)
         return RateWatch(stream, floor, expectation, bets, float(rate.mean()), self.slack, baseline.arl)
+
+
+def _shared(watches: Sequence[RateWatch]) -> tuple[RateWatch, ...]:
+    """The watches with their shares in the budget."""
+    weights = budget_weights(np.array([watch.stream.slice is None for watch in watches], dtype=np.bool_))
+    return tuple(replace(watch, weight=float(weight)) for watch, weight in zip(watches, weights, strict=True))
 
 
 def _signals(baseline: Baseline) -> list[str]:

@@ -80,8 +80,10 @@ def detectors() -> str:
 
 def _alerts(spec: Spec) -> tuple[str, ...]:
     said = spec.sign or "what was seen, and in which answer"
-    severity = f"{spec.severity}, or error for a move of five floors" if spec.graver else spec.severity
-    blamed = {"model": "the model", "users": "the users"}.get(spec.blames or "", "what was seen")
+    times = "twice the ceiling" if spec.kind == "ceiling" else "a move of five floors"
+    severity = f"{spec.severity}, or error for {times}" if spec.graver else spec.severity
+    seen = "the rate alone" if spec.kind == "ceiling" else "what was seen"
+    blamed = {"model": "the model", "users": "the users"}.get(spec.blames or "", seen)
     return said, _UNITS[spec.unit], severity, blamed
 
 

@@ -17,13 +17,15 @@ ChangeKind = Literal["observed", "suspected", "pinned"]
 class Pinning(Part):
     """What was pinned: `n` exchanges, the share of them for which each signal was true, and the budget.
 
-    Each of `streams` tests is held to one false alarm in `arl` exchanges, on average.
+    Each of `streams` tests is held to one false alarm in `arl` exchanges, on average. A `trial` baseline is of few
+    exchanges, and makes way for a full one.
     """
 
     n: NonNegative
     streams: NonNegative
     arl: float
     rates: Mapping[Text, float] = Field(default_factory=dict)
+    trial: bool = False
 
 
 class Change(Record):

@@ -13,10 +13,10 @@ from typing import Literal
 from schemas.alert import Severity
 from schemas.reading import Direction, Unit
 
-SpecKind = Literal["signal", "shift", "rate", "event", "suite", "blind", "audit"]
+SpecKind = Literal["signal", "shift", "rate", "ceiling", "event", "suite", "blind", "audit"]
 """`signal`: a measurement of one exchange. The others say what an alert's family is made of: `shift` of a distribution,
-`rate` of a signal, `event` that must not happen once, `suite` that regressed, `blind` where nothing can be said,
-`audit` of our own records."""
+`rate` of a signal, a `ceiling` that its rate must not exceed, `event` that must not happen once, `suite` that
+regressed, `blind` where nothing can be said, `audit` of our own records."""
 
 Mover = Literal["model", "users", "ruler"]
 
@@ -42,7 +42,7 @@ class Spec:
         floor: smallest change of the signal's rate worth an alert, a share; 0 makes one an event; None: no rate.
         worse: the direction that harms; None where both may.
         severity: least severity of an alert of it; of a signal, of a rate that moves the way that harms.
-        graver: whether a move of five floors makes it an error.
+        graver: whether a move of `graver_from` floors, five where nothing else is said, makes it an error.
         redacts: whether its spans must be masked, so that text is kept only where it looked.
         blames: who moved when an alert of this family fires; None says nothing about it.
         of_baseline: whether its alerts are held against a baseline, so that accepting a new one ends them.
@@ -67,6 +67,7 @@ class Spec:
     worse: Direction | None = None
     severity: Severity = "warning"
     graver: bool = False
+    graver_from: float = 5.0
     redacts: bool = False
     blames: Mover | None = None
     of_baseline: bool = True

@@ -60,6 +60,10 @@ LEARNING: Final = "baseline"
 VOLATILE: Final = "identity"
 """What stands in a reading's field `detector` where it tells of a baseline's progress, and of a field of the model that
 changes all the time: neither ever fires."""
+TOPIC: Final = "topic"
+"""The slice of which no signal and no tag tells: the cluster of the baseline's prompts."""
+HELD: Final = "ceiling"
+"""What stands in the field `signal` of a reading of `LEARNING` where a ceiling holds the baseline back."""
 
 
 PLANNED: Final = (

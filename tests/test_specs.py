@@ -32,7 +32,7 @@ def test_a_planned_signal_has_its_words_and_no_floor() -> None:
 def test_families_are_found_by_what_they_are_made_of() -> None:
     assert names_of("blind") == (BLIND.name,)
     assert names_of("suite") == (EVALUATION.name,)
-    kinds = ("shift", "rate", "event", "suite", "blind", "audit")
+    kinds = ("shift", "rate", "ceiling", "event", "suite", "blind", "audit")
     assert {name for kind in kinds for name in names_of(kind)} == set(families())
 
 

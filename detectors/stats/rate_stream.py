@@ -37,7 +37,8 @@ class RateWatch:
         stream: what is watched; floor: smallest change worth an alert, a share.
         expectation, bets: None where the baseline has too few scored rows.
         high: expected probability from which a missing 1 is worth showing.
-        slack: standard errors of the baseline that the null allows for; arl: rows between false alarms.
+        slack: standard errors of the baseline that the null allows for.
+        arl: rows between false alarms of a stream of equal share; weight: its own share in the budget.
     """
 
     STORED_NAME: ClassVar[str] = "Watch"
@@ -49,6 +50,12 @@ class RateWatch:
     high: float
     slack: float
     arl: float
+    weight: float = 1.0
+
+    @property
+    def level(self) -> float:
+        """Mean number of rows between false alarms that this stream is held to."""
+        return self.arl / self.weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +193,7 @@ class RateStreamRunner:
 
     def _bet_on(self, value: float, expected: float, factor: Float, id: str) -> None:
         """Bet on one row, remember it, and see whether an alarm starts or ends."""
-        self.evidence = advance(self.evidence, self.bets, factor, self.n, self.watch.arl)
+        self.evidence = advance(self.evidence, self.bets, factor, self.n, self.watch.level)
         self.n += 1
         self.values.append(int(value))
         self.expected.append(float(np.float32(expected)))
@@ -194,7 +201,7 @@ class RateStreamRunner:
             self.ones.append(id)
         elif expected >= self.watch.high:
             self.zeros.append(id)
-        if self.firing is None and self.evidence.log(self.bets) >= np.log(self.watch.arl):
+        if self.firing is None and self.evidence.log(self.bets) >= np.log(self.watch.level):
             self.firing, self.moved = self.evidence.leaning(self.bets)
         elif self.firing and self.n % PERIOD == 0 and self._settled():
             self.firing, self.moved, self.evidence = None, 0, no_evidence(self.bets)
@@ -235,7 +242,7 @@ class RateStreamRunner:
             effect=self._effect() if len(self.values) else None,
             floor=self.watch.floor,
             log_e=log_e if np.isfinite(log_e) else None,
-            threshold=float(np.log(self.watch.arl)),
+            threshold=float(np.log(self.watch.level)),
             exemplars=shown,
             reason=self.blind if status == "blind" else None,
         )

@@ -8,7 +8,6 @@ from schemas.alert import Severity, rank
 from schemas.reading import Direction, Effect, Reading
 from services.specs import family_of, signal_of
 
-GRAVE_FLOORS: Final = 5.0
 WINDOW: Final = 500
 _PERCENT: Final = 100.0
 _TOLERANCE: Final = 1e-9
@@ -22,7 +21,7 @@ def severity_of(reading: Reading) -> Severity:
     """
     family = family_of(reading.detector)
     least: list[Severity] = [family.severity]
-    if family.graver and _is_grave(reading.effect, reading.floor):
+    if family.graver and _is_grave(reading.effect, reading.floor, family.graver_from):
         least.append("error")
     if family.kind == "rate" and reading.signal is not None:
         signal = signal_of(reading.signal)
@@ -30,11 +29,14 @@ def severity_of(reading: Reading) -> Severity:
     return max(least, key=rank)
 
 
-def _is_grave(effect: Effect | None, floor: float | None) -> bool:
-    """Whether a rate moved by at least 5x its floor, judged by the end of the interval nearer to zero."""
+def _is_grave(effect: Effect | None, floor: float | None, floors: float) -> bool:
+    """Whether a rate moved by so many `floors`, judged by the end of the interval nearer to zero.
+
+    Of a ceiling the move is the rate itself and the floor the ceiling: an error where it is surely twice as high.
+    """
     if effect is None or floor is None or floor <= 0 or effect.unit != "pp":
         return False
-    return least_move(effect) >= GRAVE_FLOORS * floor * _PERCENT - _TOLERANCE
+    return least_move(effect) >= floors * floor * _PERCENT - _TOLERANCE
 
 
 def least_move(effect: Effect) -> float:

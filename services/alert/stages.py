@@ -30,6 +30,7 @@ from services.alert.state import (
 )
 from services.specs import family_of
 from services.wording import decisions as words
+from services.wording.ceilings import BELOW_AGAIN
 
 _IDLE_STREAMS: Final = 512
 
@@ -92,6 +93,8 @@ def _why_over(active: Active, word: StreamObservation) -> str:
         return words.OTHER_WAY
     if active.sent.evidence.baseline != word.alert.evidence.baseline:
         return words.NEW_BASELINE
+    if family_of(active.sent.family).kind == "ceiling":
+        return BELOW_AGAIN
     return word.alert.reason or words.BACK_TO_NORMAL
 
 

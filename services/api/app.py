@@ -117,8 +117,9 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield from (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(guard))
     yield incidents.router(database, guard)
     yield incidents.timeline_router(database, guard)
-    for resource in (comparisons, changes, profile, route_rates, readings, exchanges):
+    for resource in (comparisons, changes, profile, readings, exchanges):
         yield resource.router(database, guard)
+    yield route_rates.router(database, guard, api.policy)
     yield health.router(api.health, guard)
     yield from dead_letters.routers(database, api.health, guard, budget)
     yield decisions.router(database, guard)

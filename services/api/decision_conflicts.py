@@ -44,6 +44,7 @@ class DecisionContext:
         named: the incident that it names. is_open: whether its route has an unresolved one.
         earlier: the newest decisions of the route, in order. applied: ids of those that took effect.
         baseline: the one that is pinned. silences: those that hold, or will in a moment.
+        is_held: whether a ceiling holds the first baseline back.
     """
 
     named: Incident | None = None
@@ -52,6 +53,7 @@ class DecisionContext:
     applied: frozenset[str] = field(default_factory=frozenset)
     baseline: str | None = None
     silences: tuple[Silence, ...] = ()
+    is_held: bool = False
 
 
 def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
@@ -63,7 +65,7 @@ def conflict_of(decision: Decision, known: DecisionContext) -> str | None:
         needs = decision.kind in _NEEDS_INCIDENT and decision.fingerprint is None
         if needs and not known.is_open:
             return words.no_incident(decision.route)
-        if decision.kind == "accept_baseline" and not known.is_open and known.baseline is None:
+        if decision.kind == "accept_baseline" and not known.is_open and known.baseline is None and not known.is_held:
             return words.still_learning(decision.route)
     elif named.route != decision.route:
         return words.of_another_route(named.route)

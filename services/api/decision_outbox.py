@@ -20,7 +20,7 @@ from schemas.topics import DECISIONS
 from services.api.decision_conflicts import DecisionContext, conflict_of, incident_changes_since, route_changes_since
 from services.api.http.problems import LOG, call_store
 from services.ports import Clock
-from services.store import baselines, decisions, incidents, journal, routes, silences
+from services.store import baselines, decisions, incidents, journal, readings, routes, silences
 from services.store.decisions import KEEP_PUBLISHED, StaleDecision, UnpublishedDecision
 from services.store.engine import Database
 
@@ -94,7 +94,10 @@ def _context_of(connection: Connection, decision: Decision, now: datetime) -> De
     held = silences.of_route(connection, decision.route, now)
     held = silences_of(silences.on_the_way(connection, (decision.route,)), held)
     held = tuple(one for one in held if one.holds(max(now, decision.ts)))  # a route's clock may run ahead
-    return DecisionContext(named, is_open, earlier, applied, None if baseline is None else baseline.baseline, held)
+    waits = bool(readings.held_back(connection, (decision.route,)))
+    return DecisionContext(
+        named, is_open, earlier, applied, None if baseline is None else baseline.baseline, held, waits
+    )
 
 
 def _changes_since(seen: str, known: DecisionContext) -> str | None:

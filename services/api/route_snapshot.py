@@ -58,6 +58,7 @@ class RouteSnapshot:
         open: its incident that is not resolved. incidents: the newest. comparisons: of suites, newest last.
         exchanges: the newest of which the redacted text was kept. silences: those that hold on it.
         mutes: what fires unheard on it, and by whose decision.
+        held_back: why a ceiling lets no first baseline be pinned.
     """
 
     route: str
@@ -80,6 +81,7 @@ class RouteSnapshot:
     exchanges: tuple[StoredExchange, ...]
     silences: tuple[Silence, ...] = ()
     mutes: tuple[Mute, ...] = ()
+    held_back: str | None = None
 
 
 def read_route(connection: Connection, route: str, hours: int, slice: str, now: datetime) -> RouteSnapshot | None:
@@ -119,6 +121,7 @@ def read_route(connection: Connection, route: str, hours: int, slice: str, now: 
         exchanges=scores.exchanges(connection, route, None, SAMPLES, kept=True),
         silences=silences.of_route(connection, route, now),
         mutes=muted_alerts(connection, route, now),
+        held_back=None if facts.baseline is not None else readings.held_back(connection, (route,)).get(route),
     )
 
 

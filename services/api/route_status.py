@@ -16,9 +16,10 @@ from schemas.reading import Reading, ReadingStatus
 from services.api.route_snapshot import RouteSnapshot
 from services.charts import Chart, evidence_bar
 from services.monitor import RoutePolicy
+from services.monitor.policy import AT_ONCE
 from services.specs import family_of
 from services.store.route_status import RouteStatus
-from services.wording import decisions, incidents, nouns, numbers, routes
+from services.wording import ceilings, decisions, incidents, nouns, numbers, routes, trials
 
 MOST_SPOTS: Final = 20
 NO_DATA: Final = "no_data"
@@ -100,6 +101,8 @@ def _size(one: Reading) -> str | None:
         return routes.times_seen(effect.after or 0.0) if seen and effect is not None else None
     if effect is None or effect.after is None:
         return None
+    if family_of(one.detector).kind == "ceiling":
+        return ceilings.held_against(effect, one.floor)
     after = numbers.level(effect.after, effect.unit)
     return after if effect.before is None else f"{numbers.level(numbers.before_of(effect), effect.unit)} to {after}"
 
@@ -108,6 +111,8 @@ def _change(one: Reading) -> str | None:
     if family_of(one.detector).kind == "event":  # counted, and one is enough
         return None
     effect = one.effect
+    if family_of(one.detector).kind == "ceiling":
+        return ceilings.bounds(effect)
     return routes.change(None, None, "pp") if effect is None else routes.change(effect.low, effect.high, effect.unit)
 
 
@@ -135,14 +140,25 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
         return StatusHeading("learning", routes.WATCHED["learning"], said, (routes.UNTIL_LEARNED, *spots, *notes))
     if status.watch == "blind":
         return StatusHeading("blind", routes.WATCHED["blind"], spots[0], (*spots[1:], *notes))
-    return _watched(file, (*spots, *notes))
+    return _watched(file, (*spots, *notes, *_trial(file, policy)))
 
 
 def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
-    size, per_hour = policy.baseline.size, policy.baseline.per_hour
+    if file.held_back is not None:
+        return numbers.sentence_case(file.held_back)
+    first = policy.baseline.first
+    size, per_hour = first.size, None if first.per_hour >= AT_ONCE else first.per_hour
     hours = 0.0 if file.window is None else (file.window.until - file.window.since) / timedelta(hours=1)
     to_go = routes.learns_for(file.learned, size, [round(exchanges / hours)] if hours else [], per_hour)
     return routes.learning(min(file.learned, size), size, to_go, per_hour)
+
+
+def _trial(file: RouteSnapshot, policy: RoutePolicy) -> tuple[str, ...]:
+    """What a trial baseline cannot see yet."""
+    found = None if file.pinned is None else file.pinned.pinning
+    if found is None or not found.trial:
+        return ()
+    return (trials.pinned(found.rates, policy.floors, found.n, policy.baseline.size),)
 
 
 def _watched(file: RouteSnapshot, notes: tuple[str, ...]) -> StatusHeading:

@@ -81,14 +81,14 @@ def worst(incident: Incident, facts: Iterable[Fact]) -> Alert | None:
     for fact in facts:
         if isinstance(fact, Alert) and fact.fingerprint in incident.fingerprints and fact.signal is not None:
             before = newest.get(fact.fingerprint)
-            drawn = family_of(fact.family).kind in ("rate", "event")
+            drawn = family_of(fact.family).kind in ("rate", "ceiling", "event")
             if drawn and (before is None or fact.event_index >= before.event_index):
                 newest[fact.fingerprint] = fact
     return max(newest.values(), key=_weight, default=None)
 
 
 def _weight(alert: Alert) -> tuple[bool, bool, int, bool, str]:
-    rate, whole = family_of(alert.family).kind == "rate", alert.slice is None
+    rate, whole = family_of(alert.family).kind in ("rate", "ceiling"), alert.slice is None
     return rate, alert.status == "firing", rank(alert.severity), whole, alert.fingerprint
 
 
@@ -146,6 +146,8 @@ def _baseline(alert: Alert, pinned: Change | None) -> Band | None:
     """The counted rate of the baseline; of a slice, or where it is not stored, what was expected of the prompts."""
     counted = counted_rates(pinned).get(alert.signal or "") if alert.slice is None else None
     effect = alert.effect
+    if family_of(alert.family).kind == "ceiling":
+        return None if counted is None else Band(counted, 0.0, alert.floor)
     if counted is None and effect is not None and effect.before is not None and effect.unit == "pp":
         counted = effect.before / 100
     return None if counted is None else Band.around(counted, alert.floor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,8 +15,9 @@ from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.doctor.core import DoctorFinding
 from services.doctor.examine import examine
 from services.errors import InputError
+from services.monitor import RoutePolicy
 from services.settings import Settings, load_settings
-from services.wording import receipts
+from services.wording import ceilings, receipts, trials
 
 
 def check_config(
@@ -35,6 +37,19 @@ def check_config(
     if errors:
         raise typer.Exit(2)
     OUT.print(receipts.usable(str(path), receipts.warnings(len(problems))), markup=False, soft_wrap=True)
+    watched = monitor.load(path)
+    for place, policy in (("defaults", watched.defaults), *watched.routes.items()):
+        for line in settings_told(policy):
+            OUT.print(f"{place}: {line}", markup=False, soft_wrap=True)
+
+
+def settings_told(policy: RoutePolicy) -> Iterator[str]:
+    """What a route's part of the file leads to that its figures alone do not say: ceilings, a trial baseline."""
+    if policy.objectives:
+        yield ceilings.ceilings(policy.objectives)
+    rates = [floor for floor in policy.floors.values() if floor]
+    if (first := policy.baseline.first) != policy.baseline and rates:
+        yield trials.will_learn(first.size, policy.baseline.size, min(rates))
 
 
 _STYLES: Final = {"ok": "green", "warning": "yellow", "wrong": "bold red", "skipped": "dim"}

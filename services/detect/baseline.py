@@ -14,7 +14,8 @@ from detectors.protocol import PART, Baseline, Detector, Rows
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
-from services.monitor import BaselinePolicy, RoutePolicy
+from services.detect.topics import TOPIC_MAP, fitted_topics, with_topics
+from services.monitor import BaselinePolicy
 
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0
@@ -109,11 +110,17 @@ def pin_baseline(
     versions: dict[str, str],
     ts: float,
     event_index: int,
+    full: int,
 ) -> Pinned:
-    """Make the baseline of an identity's rows: its budget is fixed here, and every detector is fitted."""
+    """Make the baseline of an identity's rows: its budget is fixed here, and every detector is fitted.
+
+    `full` is how many exchanges a full baseline has.
+    """
+    topics = fitted_topics(rows, plan.policy.slices)
+    rows = with_topics(rows, topics)
     streams = streams_of(plan, rows)
     arl = arl_of(plan, state, streams, ts, event_index)
-    baseline = Baseline(rows, plan.policy.floors, arl=arl)
+    baseline = Baseline(rows, plan.policy.floors, arl, plan.policy.objectives)
     # Sums of linear algebra come out otherwise on another number of threads, and with them axes that are nearly alike:
     # a verdict must not depend on how many cores found it.
     with threadpool_limits(1, user_api="blas"):
@@ -128,14 +135,15 @@ def pin_baseline(
         ts=ts,
         event_index=event_index,
         rates=rates_of(rows, rows.signals),
-        artefacts=artefacts,
+        artefacts=artefacts if topics is None else {**artefacts, TOPIC_MAP: topics},
         versions=versions,
+        trial=plan.policy.baseline.trial and state.pinned is None and len(rows) < full,
     )
 
 
 def streams_of(plan: DetectionPlan, rows: Rows) -> int:
     """K: the streams that can open an incident, of a baseline of these rows."""
-    learning = Baseline(rows, plan.policy.floors, arl=float("inf"))
+    learning = Baseline(rows, plan.policy.floors, float("inf"), plan.policy.objectives)
     return sum(len(detector.streams(learning)) for detector in plan.detectors)
 
 
@@ -160,9 +168,19 @@ def _per_day(state: DetectState, ts: float, count: int) -> float:
     return count / max(ts - state.began, _HOUR) * _DAY
 
 
-def untrained_artefact(detector: Detector[Any, Any], policy: RoutePolicy) -> Any:
-    """The artefact of a detector that learns nothing: it watches from the first exchange on."""
-    return detector.fit(Baseline(_EMPTY, policy.floors, arl=float("inf")))
+def untrained_artefact(detector: Detector[Any, Any], plan: DetectionPlan, pinned: Pinned | None) -> Any:
+    """The artefact of a detector that learns nothing: it watches from the first exchange on.
+
+    Its streams share the budget of all. Before a baseline is pinned, which fixes how many those are, the ones count
+    that are known without one, at the least traffic that a budget is reckoned by.
+    """
+    if not plan.policy.objectives:  # no other of them has evidence that a budget could bound
+        arl = float("inf")
+    elif pinned is None:
+        arl = streams_of(plan, _EMPTY) * _MONTH_DAYS * _LEAST_PER_DAY / plan.policy.false_pages_per_month
+    else:
+        arl = max((pinned.arl, *(one.arl for one in pinned.relearned)))
+    return detector.fit(Baseline(_EMPTY, plan.policy.floors, arl, plan.policy.objectives))
 
 
 _EMPTY: Final = Rows(

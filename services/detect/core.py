@@ -16,6 +16,7 @@ from schemas.position import Position
 from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
+from services.detect.ceilings import hold_back, may_accept, rates_above
 from services.detect.identities import (
     forget_identity,
     merge_identities,
@@ -35,14 +36,16 @@ from services.detect.relearning import (
     streams_named,
 )
 from services.detect.ruler_change import take_version
-from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors
+from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors, tells_change
 from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState, joined_rows
+from services.detect.trial import extension_of, is_extending, learning_plan
 from services.detect.versions import VersionChange, follow_versions, seeded, without_uncounted
 from services.intake.core import Intake
 from services.intake.core import step as take_in
 from services.intake.volatile_fields import MOST_IDENTITIES, WINDOW
+from services.monitor import BaselinePolicy
 from services.specs import BLIND, LEARNING, VOLATILE, family_of
-from services.wording import ruler
+from services.wording import ruler, trials
 
 KEPT_DECISIONS: Final = 64
 FORGETS: Final = (
@@ -119,7 +122,8 @@ def _segment(
     """Rows up to the one that completes a baseline, or to `stop`: state, where to go on, output."""
     output = DetectOutput()
     due = None
-    if state.pinned is None or state.accepting is not None:
+    full, plan = plan.policy.baseline, learning_plan(plan, state)
+    if state.pinned is None or state.accepting is not None or is_extending(state):
         state, row, due, output = _collect(plan, state, intake, range(start, stop))
         stop = stop if row is None else row + 1
     learned = None
@@ -132,8 +136,8 @@ def _segment(
     if learned is not None:
         state, more = _relearned(plan, state, _place(intake, learned))
         output += more
-    if due is not None:
-        state, more = _pin(plan, state, due, float(intake.rows.ts[stop - 1]), int(intake.rows.index[stop - 1]))
+    if due is not None and (state.pinned is None or state.accepting is not None or is_extending(state)):
+        state, more = _pin_or_hold(plan, state, due, _place(intake, stop - 1), full)
         output += more
         if state.relearning is not None:
             said = progress(plan, state, _place(intake, stop - 1), state.relearning.candidates.n)
@@ -168,14 +172,16 @@ def _collect(
     plan: DetectionPlan, state: DetectState, intake: Intake, places: range
 ) -> tuple[DetectState, int | None, str | None, DetectOutput]:
     """Learn from rows until a baseline is complete: state, the row that completed it, whose it is, progress."""
-    wanted = [i for i in places if state.accepting in (None, intake.identity[i])]
+    extending = state.pinned.identity if state.pinned is not None and is_extending(state) else None
+    only = state.accepting or extending
+    wanted = [i for i in places if only in (None, intake.identity[i])]
     got = _gathered(plan, state, intake, wanted, until_complete=True)
     size = plan.policy.baseline.size
     readings = []
     for i, n in got.milestones:
         place = wanted[i]
         at = (int(intake.rows.index[place]), float(intake.rows.ts[place]), intake.positions[place])
-        reason = f"learned {n} of {size} exchanges"
+        reason = f"learned {n} of {size} exchanges" if extending is None else trials.progress(n, size)
         readings.append(status_reading(state.route, LEARNING, "learning", at, reason, n=n))
     row = None if got.row is None else wanted[got.row]
     return replace(state, candidates=got.candidates), row, got.due, DetectOutput(tuple(readings))
@@ -195,6 +201,7 @@ def _watch(
     plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int
 ) -> tuple[DetectState, DetectOutput]:
     changes: list[Change] = []
+    since = state.watch.since
     for row in range(start, stop):
         state, observed = observe_identity(state, intake, row)
         changes += observed
@@ -203,7 +210,7 @@ def _watch(
     state = replace(state, watch=watch)
     for one in reported:
         fired = one.finding.status == "firing" and one.finding.transition
-        if fired and family_of(one.detector).kind != "event":
+        if fired and family_of(one.detector).of_baseline:
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
     restarts = watch.restarts
@@ -211,34 +218,58 @@ def _watch(
         reading_of(one, state.route, intake, state.pinned, restarts.get(one.state_key, 0)) for one in reported
     )
     changes.sort(key=lambda change: change.event_index)
-    return _after_crossing(plan, state, intake, start, stop), DetectOutput(readings, tuple(changes))
+    return _after_crossing(plan, state, intake, start, stop, since), DetectOutput(readings, tuple(changes))
 
 
-def _after_crossing(plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int) -> DetectState:
-    """Keep what comes after the first crossing: it is what `accept_baseline` will ask for."""
+def _after_crossing(
+    plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int, before: int | None
+) -> DetectState:
+    """Keep what comes after the first crossing: it is what `accept_baseline` will ask for.
+
+    `before` is the first crossing as it was before these rows: what was gathered without one was for another end.
+    """
     if state.pinned is None or state.accepting is not None:
         return state
     since = state.watch.since
     if since is None:
-        return replace(state, candidates={})
+        return state if state.pinned.trial and before is None else replace(state, candidates={})
+    if before is None:
+        state = replace(state, candidates={})
     places = [i for i in range(start, stop) if intake.rows.index[i] > since]
     return replace(state, candidates=_gathered(plan, state, intake, places, until_complete=False).candidates)
 
 
+def _pin_or_hold(
+    plan: DetectionPlan, state: DetectState, identity: str, place: Place, full: BaselinePolicy
+) -> tuple[DetectState, DetectOutput]:
+    """Pin the baseline that is complete, unless one of its rates is above a ceiling and nobody accepted that."""
+    rows = joined_rows(state.candidates[identity].chunks, plan.policy.baseline.size)
+    counted, _, _ = kept_at_pin(state, rows, plan.policy)
+    above = rates_above(counted, plan.policy) if state.accepting is None else {}
+    if not above:
+        return _pin(plan, state, identity, place[1], place[0], full)
+    state, said = hold_back(state, identity, rows, above, plan.policy, place)
+    return state, DetectOutput((said,))
+
+
 def _pin(
-    plan: DetectionPlan, state: DetectState, identity: str, ts: float, event_index: int
+    plan: DetectionPlan, state: DetectState, identity: str, ts: float, event_index: int, full: BaselinePolicy
 ) -> tuple[DetectState, DetectOutput]:
     rows = joined_rows(state.candidates[identity].chunks, plan.policy.baseline.size)
     rows, versions, late = kept_at_pin(state, rows, plan.policy)
-    baseline = pin_baseline(plan, state, identity, rows, versions, ts, event_index)
-    change = pinned_change(state.route, state.pinned, baseline)
+    baseline = pin_baseline(plan, state, identity, rows, versions, ts, event_index, full.size)
+    limits = trials.cannot_see(baseline.rates, plan.policy.floors, baseline.n, full.size) if baseline.trial else ""
+    change = pinned_change(state.route, state.pinned, baseline, f"; a trial: {limits}" if limits else "")
+    extension = extension_of(rows, identity, full, state.untimed) if baseline.trial else {}
     watching = {detector.spec.name for detector in plan.detectors if not detector.learns}
     kept = {key: value for key, value in state.watch.running.items() if key.partition("/")[0] in watching}
     firing = tuple(key for key in state.watch.firing if key.partition("|")[0] in watching)
     blind = {key: why for key, why in state.watch.blind.items() if key.partition("|")[0] in watching}
-    since = event_index if firing else None
+    since = event_index if any(map(tells_change, firing)) else None
     watch = replace(state.watch, running=kept, firing=firing, blind=blind, since=since, suspect=None, superseded={})
-    after = replace(state, pinned=baseline, watch=watch, candidates={}, accepting=None, relearning=late)
+    after = replace(
+        state, pinned=baseline, watch=watch, candidates=extension, accepting=None, relearning=late, above={}
+    )
     return after, DetectOutput(changes=(change,))
 
 
@@ -249,23 +280,24 @@ def _decide(plan: DetectionPlan, state: DetectState, decision: Decision) -> tupl
     if decision.kind in ("resolve", "false_alarm"):
         watch = reset_evidence(state.watch, state.route, state.intake.count, decision.fingerprint)
         watched = state.pinned is not None and state.accepting is None
-        return replace(
-            state, watch=watch, candidates={} if watched and not watch.firing else state.candidates
-        ), DetectOutput()
-    if decision.kind == "accept_baseline" and state.pinned is not None:
+        ended = watched and not watch.firing and not is_extending(state)
+        return replace(state, watch=watch, candidates={} if ended else state.candidates), DetectOutput()
+    if decision.kind == "accept_baseline" and may_accept(state):
         return _accept(plan, state, decision)
     return state, DetectOutput()
 
 
 def _accept(plan: DetectionPlan, state: DetectState, decision: Decision) -> tuple[DetectState, DetectOutput]:
     """The identity's exchanges after the first crossing become the baseline, at once or when there are enough."""
+    full, plan = plan.policy.baseline, learning_plan(plan, state)
     identity = _accepted(state, decision)
     kept = {identity: state.candidates[identity]} if identity in state.candidates else {}
     state = replace(state, candidates=kept, accepting=identity)
     ts = max(state.intake.clock or 0.0, decision.ts.timestamp())
-    if completed_identity(kept, ts, plan.policy.baseline) is None:
+    held = state.pinned is None and bool(state.above) and kept[identity].n >= plan.policy.baseline.min_size
+    if not held and completed_identity(kept, ts, plan.policy.baseline) is None:
         return state, DetectOutput()
-    return _pin(plan, state, identity, ts, max(state.intake.count - 1, 0))
+    return _pin(plan, state, identity, ts, max(state.intake.count - 1, 0), full)
 
 
 def _accepted(state: DetectState, decision: Decision) -> str:

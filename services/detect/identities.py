@@ -89,8 +89,8 @@ def suspected_change(
     return replace(state, known=known), (change,)
 
 
-def pinned_change(route: str, before: Pinned | None, now: Pinned) -> Change:
-    """The change that says a baseline was pinned."""
+def pinned_change(route: str, before: Pinned | None, now: Pinned, limits: str = "") -> Change:
+    """The change that says a baseline was pinned; `limits` is what a trial one cannot see."""
     origin = None if before is None else before.identity
     return Change(
         id=change_id(route, "pinned", origin, now.identity, now.id),
@@ -100,10 +100,10 @@ def pinned_change(route: str, before: Pinned | None, now: Pinned) -> Change:
         to_identity=now.identity,
         model=now.model,
         baseline=now.id,
-        pinning=Pinning(n=now.n, streams=now.streams, arl=now.arl, rates=now.rates),
+        pinning=Pinning(n=now.n, streams=now.streams, arl=now.arl, rates=now.rates, trial=now.trial),
         ts=moment(now.ts),
         event_index=now.event_index,
-        reason=f"{now.n:,} exchanges; {now.streams} streams, one false alarm in {now.arl:,.0f} exchanges each",
+        reason=f"{now.n:,} exchanges; {now.streams} streams, one false alarm in {now.arl:,.0f} exchanges each{limits}",
     )
 
 

@@ -12,6 +12,7 @@ from schemas.position import Position
 from schemas.reading import Effect, Evidence, Reading, ReadingStatus, reading_id
 from services.detect.state import Pinned, Relearned
 from services.intake.core import Intake
+from services.specs import family_of
 
 EVERY_SECONDS: Final = 60.0
 
@@ -75,6 +76,7 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
     stream = finding.stream
     baseline = None if pinned is None else pinned.id
     rates = {} if pinned is None else pinned.rates if found.judge is None else found.judge.rates
+    held = None if family_of(found.detector).kind == "ceiling" else baseline  # a ceiling needs none
     restarted = restarted if found.judge is None else max(restarted, found.judge.event_index + 1)
     return Reading(
         id=reading_id(
@@ -95,9 +97,9 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
         slice=stream.slice,
         direction=finding.direction,
         status=finding.status,
-        effect=_beside_counted(finding.effect, stream, rates),
+        effect=_beside_counted(finding.effect, stream, rates, held),
         floor=finding.floor,
-        evidence=Evidence(log_e=finding.log_e, threshold=finding.threshold, n=finding.n, baseline=baseline),
+        evidence=Evidence(log_e=finding.log_e, threshold=finding.threshold, n=finding.n, baseline=held),
         event_index=int(intake.rows.index[found.row]),
         ts=moment(float(intake.rows.ts[found.row])),
         source=intake.positions[found.row],
@@ -109,9 +111,11 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
     )
 
 
-def _beside_counted(effect: Effect | None, stream: Stream, rates: Mapping[str, float]) -> Effect | None:
+def _beside_counted(
+    effect: Effect | None, stream: Stream, rates: Mapping[str, float], held: str | None
+) -> Effect | None:
     """The effect with the rate that was counted in the baseline: the number that charts and `/safety` show too."""
-    if effect is None or effect.unit != "pp" or stream.slice is not None:
+    if effect is None or effect.unit != "pp" or stream.slice is not None or held is None:
         return effect
     rate = rates.get(stream.signal or "")
     return effect if rate is None else effect.model_copy(update={"baseline_rate": 100 * rate})

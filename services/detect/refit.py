@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from detectors.protocol import Baseline, Rows, part_column, signal_of_column
+from detectors.stats.topic_map import TopicMap
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
@@ -23,7 +24,9 @@ from services.detect.state import (
     Pinned,
     joined_rows,
 )
+from services.detect.topics import TOPIC_MAP, topics_of, with_topics
 from services.monitor import BaselinePolicy
+from services.monitor.policy import AT_ONCE
 from services.specs import dimensions, signal_of
 
 _HOUR: Final = 3600.0
@@ -175,7 +178,7 @@ def baseline_rows(route: str, pinned: Pinned, rows: Rows, untimed: Any, policy: 
         untimed: (n,) the row has no time of its own.
         policy: by which candidates are chosen.
     """
-    policy = replace(policy, size=pinned.n)
+    policy = replace(policy, size=pinned.n, per_hour=AT_ONCE if pinned.trial else policy.per_hour)
     for start in range(len(rows)):
         if not _may_begin(route, pinned, rows, start):
             continue
@@ -207,10 +210,13 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     Evidence was gathered along the axes of the old one: it means nothing to the new one.
     """
     assert state.pinned is not None
+    topics = None if topics_of(state.pinned) is None else TopicMap.of(rows.prompt)
+    rows = with_topics(rows, topics)
     baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl)  # raised again when it is loaded
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if one.learns}
     keys = [key for key in state.watch.running if key.partition("/")[0] in made]
+    kept = {} if topics is None else {TOPIC_MAP: topics}
     watch = state.watch
     began = {**watch.restarts, **dict.fromkeys(keys, state.intake.count)}
     firing = tuple(key for key in watch.firing if key.partition("|")[0] not in made)
@@ -218,4 +224,4 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     running = {key: value for key, value in watch.running.items() if key not in keys}
     since, suspect = (watch.since, watch.suspect) if firing else (None, None)
     watch = replace(watch, running=running, firing=firing, blind=blind, restarts=began, since=since, suspect=suspect)
-    return replace(state, pinned=replace(state.pinned, artefacts=made), watch=watch)
+    return replace(state, pinned=replace(state.pinned, artefacts={**made, **kept}), watch=watch)

@@ -33,8 +33,10 @@ from services.detect.state import (
     SignalVersion,
     joined_rows,
 )
+from services.detect.topics import topics_of, with_topics
 from services.detect.versions import counts, watched_rates
 from services.monitor import RoutePolicy
+from services.specs import family_of
 from services.wording import ruler as words
 
 Place = tuple[int, float, Position]
@@ -123,6 +125,7 @@ def relearned(plan: DetectionPlan, state: DetectState, ts: float, event_index: i
     assert learning is not None
     assert pinned is not None
     rows = joined_rows(learning.candidates.chunks, plan.policy.baseline.size)
+    rows = with_topics(rows, topics_of(pinned))
     streams = streams_of(plan, rows)
     floors = {name: plan.policy.floors[name] for name in learning.versions if name in plan.policy.floors}
     baseline = Baseline(rows, floors, arl_of(plan, state, streams, ts, event_index))
@@ -228,9 +231,15 @@ def _of(running: dict[str, Any], pinned: Pinned) -> dict[str, Any]:
 
 def superseded(watch: DetectorStates, name: str, before: str) -> DetectorStates:
     """The evidence once another version of a signal counts: what fires by `before` goes on until a person says so."""
-    firing = {key: before for key in watch.firing if stream_key_parts(key)[2] == name and key not in watch.superseded}
-    blind = {key: why for key, why in watch.blind.items() if stream_key_parts(key)[2] != name}
+    mine = {key for key in (*watch.firing, *watch.blind) if stream_key_parts(key)[2] == name and _is_learned(key)}
+    firing = {key: before for key in watch.firing if key in mine and key not in watch.superseded}
+    blind = {key: why for key, why in watch.blind.items() if key not in mine}
     return replace(watch, superseded={**watch.superseded, **firing}, blind=blind)
+
+
+def _is_learned(stream_key: str) -> bool:
+    """Whether its stream is held against a baseline: a ceiling is the same, whichever version measures."""
+    return family_of(stream_key_parts(stream_key)[0]).of_baseline
 
 
 def restored(watch: DetectorStates, name: str, now: str) -> DetectorStates:

@@ -15,7 +15,9 @@ from services.detect.baseline import untrained_artefact
 from services.detect.readings import StreamFinding, detector_state_key, should_report, stream_key_parts
 from services.detect.relearning import judge_of, rows_for
 from services.detect.state import DetectionPlan, DetectorStates, DetectState, Pinned, Relearned
+from services.detect.topics import topics_of, with_topics
 from services.intake.core import Intake
+from services.specs import family_of
 
 T = TypeVar("T")
 
@@ -31,8 +33,9 @@ def run_detectors(
     running = dict(before.watch.running)
     findings: list[StreamFinding] = []
     pinned = before.pinned
+    known = with_topics(intake.rows, topics_of(pinned))
     for detector, identity, places in _tasks(plan, intake, start, stop):
-        name, rows = detector.spec.name, intake.rows.take(places)
+        name, rows = detector.spec.name, known.take(places)
         for judge, artefact in _artefacts(plan, pinned, detector):
             key = detector_state_key(name, identity)
             key = f"{key}/{judge.id}" if identity is not None and isinstance(judge, Relearned) else key
@@ -78,7 +81,7 @@ def _artefacts(
     """What a detector is held against, and who judges by it; a detector that learns nothing has no judge."""
     name = detector.spec.name
     if not detector.learns:
-        yield None, untrained_artefact(detector, plan.policy)
+        yield None, untrained_artefact(detector, plan, pinned)
     elif pinned is not None:
         yield pinned, pinned.artefacts[name]
         for one in pinned.relearned:
@@ -115,14 +118,20 @@ def apply_findings(
             blind[found.key] = found.finding.reason or "blind"
         else:
             firing.pop(found.key, None)
-        if since is None and firing:
+        moved = any(tells_change(key) for key in firing)
+        if since is None and moved:
             since, suspect = int(rows.index[found.row]), found.identity
-        if not firing:
+        if not moved:
             since, suspect = None, None
     after = replace(
         watch, spoken=times, firing=tuple(firing), blind=blind, since=since, suspect=suspect, superseded=old
     )
     return after, tuple(reported)
+
+
+def tells_change(stream_key: str) -> bool:
+    """Whether a firing stream says since when something is different: a rate may always have been above its ceiling."""
+    return family_of(stream_key_parts(stream_key)[0]).kind != "ceiling"
 
 
 def reset_evidence(watch: DetectorStates, route: str, count: int, fingerprint: str | None = None) -> DetectorStates:
@@ -136,7 +145,7 @@ def reset_evidence(watch: DetectorStates, route: str, count: int, fingerprint: s
     restarts = {**watch.restarts, **dict.fromkeys(names, count)}
     blind = {key: why for key, why in watch.blind.items() if detector_state_key(*_head(key)) not in names}
     firing = tuple(key for key in watch.firing if detector_state_key(*_head(key)) not in names)
-    since, suspect = (watch.since, watch.suspect) if firing else (None, None)
+    since, suspect = (watch.since, watch.suspect) if any(map(tells_change, firing)) else (None, None)
     return replace(watch, running=running, firing=firing, blind=blind, since=since, suspect=suspect, restarts=restarts)
 
 

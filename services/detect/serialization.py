@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from detectors.protocol import Detector, Rows
+from detectors.stats.topic_map import TopicMap
 from services.detect.relearning import budgeted
 from services.detect.state import Candidates, DetectState, Pinned, Relearned
 from services.store.codec import CodecError, pack, unpack
@@ -115,7 +116,7 @@ def _with_artefacts(
         data = artefact(id)
         if data is None:
             raise CodecError(f"baseline {id} is pinned, but its artefact is not stored")
-        return unpack(Artefacts, data, [one.artefact_type for one in detectors]).made
+        return unpack(Artefacts, data, [*(one.artefact_type for one in detectors), TopicMap]).made
 
     relearned = tuple(replace(one, artefacts=made(one.id)) for one in pinned.relearned)
     return budgeted(replace(pinned, artefacts=made(pinned.id), relearned=relearned))

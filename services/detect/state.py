@@ -104,7 +104,7 @@ class Pinned:
 
     `rates` holds the share of its exchanges for which each signal was true, `artefacts` what each detector made of it.
     `versions` are those of the signals and the vectors that it was learned by, `relearned` the streams that replace
-    its own, the newest last.
+    its own, the newest last. A `trial` one makes way for a full one.
     """
 
     id: str
@@ -119,6 +119,7 @@ class Pinned:
     artefacts: dict[str, Any]
     versions: dict[str, str] = field(default_factory=dict)
     relearned: tuple[Relearned, ...] = ()
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ class DetectState:
         decided: ids of the decisions taken in last: one delivered again changes nothing.
         versions: signal that is watched as a rate (and `VECTORS`) -> the version that counts.
         relearning: signals that are learned anew beside the baseline.
+        above: signal -> its rate, of those by whose ceiling the first baseline was held back last.
     """
 
     route: str
@@ -187,6 +189,7 @@ class DetectState:
     decided: tuple[str, ...] = ()
     versions: dict[str, SignalVersion] = field(default_factory=dict)
     relearning: Relearning | None = None
+    above: dict[str, float] = field(default_factory=dict)
 
     @property
     def status(self) -> ReadingStatus:

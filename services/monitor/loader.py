@@ -35,7 +35,9 @@ from services.signals.own_secret_forms import OwnForm
 MAX_BYTES: Final = 1024 * 1024
 
 _TAKEN_OVER: Final = tuple(
-    field.name for field in fields(RoutePolicy) if field.name not in {"baseline", "floors", "target", "schedules"}
+    field.name
+    for field in fields(RoutePolicy)
+    if field.name not in {"baseline", "floors", "objectives", "target", "schedules"}
 )
 
 
@@ -153,7 +155,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
 
 
 def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePolicy:
-    """`section` over `base`: floors and baseline key by key, everything else as a whole.
+    """`section` over `base`: floors, objectives and baseline key by key, everything else as a whole.
 
     The file of a system prompt is looked for from the `folder` of the monitor file.
     """
@@ -164,6 +166,8 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
         changes["baseline"] = replace(base.baseline, **section.baseline.model_dump(exclude_none=True))
     if section.floors is not None:
         changes["floors"] = {**base.floors, **section.floors}
+    if section.objectives is not None:
+        changes["objectives"] = {**base.objectives, **section.objectives}
     if section.target is not None:
         prompt = section.target.system_prompt_file
         where = None if prompt is None else str(folder / prompt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
@@ -16,6 +16,8 @@ from services.specs import signals
 KeepText = Literal["all", "default", "none"]
 UnlistedRoutes = Literal["accept", "refuse"]
 
+AT_ONCE: Final = 1_000_000_000
+"""Exchanges that one clock hour may contribute to a trial baseline: as many as come."""
 _WILD: Final = re.compile(r"[*?\[]")
 
 
@@ -29,13 +31,22 @@ def default_floors(own: Iterable[CustomDefinition] = ()) -> dict[str, float]:
 class BaselinePolicy:
     """When a baseline is pinned: at `size` exchanges, or after `max_days` with at least `min_size`.
 
-    `per_hour` is the most exchanges that one clock hour contributes.
+    `per_hour` is the most exchanges that one clock hour contributes. With `trial` the first baseline is pinned at
+    `min_size` exchanges, however fast they come, and makes way for a full one.
     """
 
     size: int = 1000
     min_size: int = 300
     max_days: float = 7
     per_hour: int = 84
+    trial: bool = False
+
+    @property
+    def first(self) -> BaselinePolicy:
+        """By what a route's first baseline is learned: in a trial, `min_size` exchanges at once."""
+        if not self.trial or self.min_size >= self.size:
+            return self
+        return replace(self, size=self.min_size, per_hour=AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +160,7 @@ class RoutePolicy:
 
     Attributes:
         floors: signal -> share of exchanges by which its rate must move to count; 0 makes the signal an event.
+        objectives: signal -> rate that it must not exceed, in (0, 1], whatever is normal.
         false_pages_per_month: the budget B of the route.
         embed_share: share of exchanges that are embedded, in (0, 1].
         after_change: delays after a change at which suites are run; at once when the file names none.
@@ -157,6 +169,7 @@ class RoutePolicy:
 
     baseline: BaselinePolicy = BaselinePolicy()
     floors: Mapping[str, float] = field(default_factory=default_floors)
+    objectives: Mapping[str, float] = field(default_factory=dict)
     false_pages_per_month: float = 1.0
     keep_text: KeepText = "default"
     embed_share: float = 1.0

@@ -19,7 +19,7 @@ from services.signals.custom.definition import PREFIX, Counted, Where
 from services.signals.own_heads import headed
 from services.signals.own_patterns import MAX_PATTERN
 from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
-from services.specs import PLANNED, dimensions, signals
+from services.specs import PLANNED, TOPIC, dimensions, signals
 
 MONITORED_SIGNALS: Final = frozenset(signals())
 """Signals that this version scores."""
@@ -63,8 +63,9 @@ def _nearest_zone(name: str) -> str:
 
 
 def _slice(name: str) -> str:
-    if name not in CATEGORIES | dimensions() and not _SLICE.fullmatch(name):
-        known = ", ".join(sorted(CATEGORIES | dimensions()))
+    named = CATEGORIES | dimensions() | {TOPIC}
+    if name not in named and not _SLICE.fullmatch(name):
+        known = ", ".join(sorted(named))
         raise ValueError(f"must be {known} or tags.NAME, for example tags.locale")
     return name
 
@@ -156,6 +157,7 @@ OwnSignalName = Annotated[str, AfterValidator(_own_signal)]
 Phrases = tuple[str, ...]
 LabelName = Annotated[str, AfterValidator(_label)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Ceiling = Annotated[float, Field(gt=0, le=1)]
 SignalName = Annotated[str, AfterValidator(_signal)]
 Slice = Annotated[str, AfterValidator(_slice)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -188,6 +190,10 @@ class BaselineSection(Section):
     per_hour: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
         default=None,
         description="At most so many exchanges of one clock hour count, so that a day is learned and not one burst.",
+    )
+    trial: bool | None = Field(
+        default=None,
+        description="Begin with a trial baseline of `min_size` exchanges, taken at once; a full one takes its place.",
     )
 
 
@@ -229,6 +235,10 @@ class RouteSection(Section):
     floors: Mapping[SignalName, Share] | None = Field(
         default=None,
         description="Signal: share of exchanges by which its rate must move to count; 0 makes the first one an alert.",
+    )
+    objectives: Mapping[SignalName, Ceiling] | None = Field(
+        default=None,
+        description="Signal: share of exchanges that it must not exceed, whatever is normal; held from the first one.",
     )
     false_pages_per_month: Annotated[float, Field(gt=0, le=1000)] | None = Field(
         default=None, description="False alarms that people accept; all thresholds follow from it."

@@ -41,6 +41,7 @@ from services.signals.custom.definition import PREFIX
 from services.signals.heads.head import HeadError
 from services.signals.own_patterns import PatternRefused
 from services.signals.own_secret_forms import check_form
+from services.specs import signals
 
 SECRET_KEY: Final = re.compile(r"(?i)(?:^|[_-])(?:api[_-]?key|key|token|secret|password|authorization)$|webhook_url$")
 
@@ -185,9 +186,7 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         for i, name in enumerate(section.notify or ()):
             if name not in monitor.receivers:
                 yield Remark((*path, "notify", i), f"no receiver {name}{suggestion(name, monitor.receivers)}")
-        for name in section.floors or ():
-            if (why := _no_rate(name, monitor)) is not None:
-                yield Remark((*path, "floors", name), why)
+        yield from _no_rates(path, section, monitor)
         names = [schedule.name for schedule in section.schedules or ()]
         for i, name in enumerate(names):
             if name in names[:i]:
@@ -195,6 +194,16 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         if policy.baseline.min_size > policy.baseline.size:
             sizes = f"{policy.baseline.min_size} is above size {policy.baseline.size}"
             yield Remark((*path, "baseline", "min_size"), f"{sizes}; lower min_size or raise size")
+
+
+def _no_rates(path: KeyPath, section: RouteSection, monitor: Monitor) -> Iterator[Remark]:
+    """Floors and ceilings of what has no rate."""
+    for name in section.floors or ():
+        if (why := _no_rate(name, monitor)) is not None:
+            yield Remark((*path, "floors", name), why)
+    for name in section.objectives or ():
+        if (why := _no_ceiling(name, monitor)) is not None:
+            yield Remark((*path, "objectives", name), why)
 
 
 def _no_rate(name: str, monitor: Monitor) -> str | None:
@@ -205,6 +214,15 @@ def _no_rate(name: str, monitor: Monitor) -> str | None:
     if name in own:
         return f"counts, and a number has no rate; remove the floor, or `value: count` of {name}"
     return f"signals: defines no {name.removeprefix(PREFIX)}{suggestion(name, own)}"
+
+
+def _no_ceiling(name: str, monitor: Monitor) -> str | None:
+    """Why a signal of the file cannot have a ceiling."""
+    known = signals().get(name)
+    if known is not None and known.number:
+        return "counts, and a number has no rate; remove the ceiling"
+    why = _no_rate(name, monitor)
+    return None if why is None else why.replace("remove the floor", "remove the ceiling")
 
 
 def _unusable_forms(monitor: Monitor) -> Iterator[Remark]:
@@ -241,16 +259,22 @@ def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
     if file.unlisted_routes == "refuse" and not file.routes:
         yield Remark(("unlisted_routes",), "no route is listed: every exchange will be refused; list routes")
     for path, section, policy in _sections(file, monitor):
-        for i, name in enumerate(section.slices or ()):
-            if name in CATEGORIES - MONITORED_SIGNALS:
-                yield Remark((*path, "slices", i), f"{name}: no scorer provides it in this version: not monitored")
-        for signal in section.floors or ():
-            if signal not in MONITORED_SIGNALS and not signal.startswith(PREFIX):
-                yield Remark((*path, "floors", signal), "no scorer provides it in this version: not monitored")
+        yield from _unprovided(path, section)
         if (section.schedules or section.after_change) and policy.target is None:
             yield Remark((*path, "schedules" if section.schedules else "after_change"), "needs a target to run suites")
         if section.target and (why := _refused(section.target.url, monitor.allow_hosts)):
             yield Remark((*path, "target", "url"), why)
+
+
+def _unprovided(path: KeyPath, section: RouteSection) -> Iterator[Remark]:
+    """Slices, floors and ceilings of what no scorer measures."""
+    for i, name in enumerate(section.slices or ()):
+        if name in CATEGORIES - MONITORED_SIGNALS:
+            yield Remark((*path, "slices", i), f"{name}: no scorer provides it in this version: not monitored")
+    for key, names in (("floors", section.floors or ()), ("objectives", section.objectives or ())):
+        for signal in names:
+            if signal not in MONITORED_SIGNALS and not signal.startswith(PREFIX):
+                yield Remark((*path, key, signal), "no scorer provides it in this version: not monitored")
 
 
 def _of_nobody(file: MonitorFile) -> Iterator[Remark]:

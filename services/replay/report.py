@@ -13,6 +13,7 @@ from services.detect.readings import stream_key_parts
 from services.detect.state import DetectState
 from services.monitor import RoutePolicy
 from services.replay.runner import ReplayResult
+from services.specs import family_of
 
 _DIGITS = 6
 
@@ -57,8 +58,10 @@ def _route(seen: ReplayResult, route: str, policy: RoutePolicy) -> dict[str, Any
     return {
         "status": state.status,
         "learned": state.learned,
-        "of": policy.baseline.size if state.pinned is None else state.pinned.n,
+        "of": policy.baseline.first.size if state.pinned is None else state.pinned.n,
+        "trial": state.pinned is not None and state.pinned.trial,
         "blind": _blind(state),
+        "objectives": _objectives(state, policy),
         "volatile": sorted(state.intake.volatility.fields),
         "muted": [_mute(mute) for mute in seen.muted(route) if not mute.is_accepted],
         "accepted": [_mute(mute) for mute in seen.muted(route) if mute.is_accepted],
@@ -78,6 +81,15 @@ def _blind(state: DetectState) -> list[dict[str, Any]]:
         detector, identity, signal, slice_ = stream_key_parts(key)
         spots.append({"detector": detector, "identity": identity, "signal": signal, "slice": slice_, "reason": why})
     return spots
+
+
+def _objectives(state: DetectState, policy: RoutePolicy) -> dict[str, Any]:
+    """The ceilings of a route, which of them a rate is above now, and the rates that hold its first baseline back."""
+    fired = {parts[2] for key in state.watch.firing if family_of((parts := stream_key_parts(key))[0]).kind == "ceiling"}
+    return {
+        name: {"ceiling": ceiling, "above": name in fired, "not_pinned": state.above.get(name)}
+        for name, ceiling in sorted(policy.objectives.items())
+    }
 
 
 def _rounded(value: Any) -> Any:

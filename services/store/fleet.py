@@ -39,7 +39,7 @@ from services.store import parks, silences
 from services.store.dialect import upsert
 from services.store.incidents import IncidentRow
 from services.store.parks import ParkedRoute
-from services.store.readings import StreamRow
+from services.store.readings import StreamRow, held_back
 from services.store.rollups import HourlyRollupRow
 from services.store.route_status import RouteFacts, RouteStatus, StreamStatus, WatchStatus, status_of
 from services.store.routes import IdentityRow, RouteRow
@@ -279,6 +279,7 @@ class FleetEntry:
         learned: exchanges of its baseline, or towards its first one.
         hours: exchanges in each of the last 24 clock hours, the current one last.
         answering: who answered in them, most first, at most 5. headline: of the open incident.
+        held_back: why a ceiling lets no first baseline be pinned.
     """
 
     route: FleetRoute
@@ -287,6 +288,7 @@ class FleetEntry:
     answering: tuple[AnsweringIdentity, ...]
     page_budget: PageBudgetUse
     headline: str
+    held_back: str | None = None
 
     @property
     def exchanges(self) -> int:
@@ -300,6 +302,7 @@ def _entries(connection: Connection, routes: Sequence[FleetRoute]) -> tuple[Flee
         return ()
     windows = _windows(routes)
     learned = _learned(connection, [route.name for route in routes])
+    held = held_back(connection, [route.name for route in routes if route.pin is None])
     page_budget = _page_budget(connection, windows)
     hours, answered = _traffic(connection, routes, windows)
     models = _models(connection, answered)
@@ -310,7 +313,7 @@ def _entries(connection: Connection, routes: Sequence[FleetRoute]) -> tuple[Flee
         who = tuple(AnsweringIdentity(identity, models.get((name, identity)), n) for identity, n in most)
         n = route.pin.n if route.pin else learned.get(name, 0)
         used = PageBudgetUse() if name in WATCHDOG_ROUTES else page_budget.get(name, PageBudgetUse())
-        made.append(FleetEntry(route, n, tuple(hours[name]), who, used, _headline(route.incident)))
+        made.append(FleetEntry(route, n, tuple(hours[name]), who, used, _headline(route.incident), held.get(name)))
     return tuple(made)
 
 

@@ -20,6 +20,7 @@ from sqlmodel import Field
 
 from schemas.base import hash16
 from schemas.reading import Reading
+from services.specs import HELD, LEARNING
 from services.store.dialect import insert_new, upsert
 from services.store.tables import Base, UtcDateTime, table
 
@@ -99,6 +100,13 @@ def history(
 
 def _decoded(connection: Connection, query: Select[Any]) -> tuple[Reading, ...]:
     return tuple(Reading.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def held_back(connection: Connection, routes: Sequence[str]) -> dict[str, str]:
+    """Route -> why a ceiling held its first baseline back last, of those where one did; also once one was pinned."""
+    query = select(_STREAMS.c.route, _STREAMS.c.reason)
+    query = query.where(_STREAMS.c.route.in_(routes), _STREAMS.c.detector == LEARNING, _STREAMS.c.signal == HELD)
+    return {route: reason for route, reason in connection.execute(query) if reason is not None}
 
 
 def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Reading]:

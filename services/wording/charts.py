@@ -10,7 +10,7 @@ from schemas.alert import Alert
 from schemas.evaluation import Comparison
 from schemas.incident import Incident
 from services import specs
-from services.wording import incidents, numbers
+from services.wording import ceilings, incidents, numbers
 from services.wording.evaluations import SHORT
 
 OPENED: Final = "incident opened"
@@ -37,6 +37,8 @@ def move(alert: Alert) -> str:
     """What a chart shows of an alert, after its name and place: `fell from 15.7% to 0.0%`."""
     if specs.family_of(alert.family).kind == "event":
         return "seen in an answer"
+    if specs.family_of(alert.family).kind == "ceiling":
+        return ceilings.above(alert.effect, alert.floor)
     return f"{_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
 
 

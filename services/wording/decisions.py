@@ -49,8 +49,9 @@ DECISIONS: Final[Mapping[DecisionKind, DecisionWords]] = {
     "accept_baseline": DecisionWords(
         "Accepted as the new normal",
         "Accept as the new normal",
-        "The change is intended: answers since the incident began are normal from now on. It is resolved, leaks aside.",
-        "Accepted as the new normal. The incident is resolved, leaks aside.",
+        "The change is intended: answers since the incident began are normal from now on. It is resolved, leaks and "
+        "ceilings aside.",
+        "Accepted as the new normal. The incident is resolved, leaks and ceilings aside.",
     ),
     "false_alarm": DecisionWords(
         "Called a false alarm",

@@ -13,11 +13,11 @@ from typing import Final
 from schemas.alert import Alert, Severity, rank
 from schemas.incident import Confidence, Incident, IncidentState, Verdict
 from services import specs
-from services.wording import audit, nouns, numbers
+from services.wording import audit, ceilings, nouns, numbers
 from services.wording.confidence import confidence_of_families
 
 _VERBS: Final = {"up": "rose", "down": "fell", None: "moved"}
-_MOVED: Final = frozenset({"shift", "rate"})
+_MOVED: Final = frozenset({"shift", "rate", "ceiling"})
 _SURE: Final = frozenset({"very sure", "certain"})
 
 VERDICTS: Final[Mapping[Verdict, str]] = {
@@ -37,7 +37,7 @@ SOMETHING: Final = "something changed"
 
 SEVERITIES: Final[Mapping[Severity, str]] = {
     "info": "something is different; nothing is known about safety",
-    "warning": "a safety rate moved, or something is not monitored",
+    "warning": "a safety rate moved or is above its ceiling, or something is not monitored",
     "error": "a safety suite got worse, a safety rate moved far, or records were changed afterwards",
     "critical": "something leaked, or harmful requests are answered",
 }
@@ -87,7 +87,10 @@ def _sentence(alert: Alert) -> str:
         return f"{where} {spec.does or f'moved: {spec.noun}'}"
     if alert.signal is None:
         return f"{spec.noun} on {where}"
-    return f"the {nouns.signal_noun(alert.signal)} of {where} {_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
+    above = spec.kind == "ceiling"
+    move = f"{_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
+    told = ceilings.above(alert.effect, alert.floor) if above else move
+    return f"the {nouns.signal_noun(alert.signal)} of {where} {told}"
 
 
 def details(alert: Alert) -> str:
@@ -120,6 +123,8 @@ def size(alert: Alert) -> str:
         return "seen in an answer: one is enough"
     if kind in ("blind", "audit"):
         return alert.reason or "the reason is not known"
+    if kind == "ceiling":
+        return ceilings.above(alert.effect, alert.floor)
     return "different from what was learned" if kind == "shift" else numbers.UNKNOWN
 
 
@@ -233,6 +238,9 @@ def _size(alert: Alert) -> Iterable[str]:
     effect, kind = alert.effect, specs.family_of(alert.family).kind
     if effect is None or kind in ("event", "blind", "audit"):
         return
+    if kind == "ceiling":
+        yield ceilings.bounds(effect)
+        return
     if alert.signal is None and kind != "suite" and effect.after is not None:
         yield f"distance {numbers.level(effect.after, effect.unit)}"
     if effect.low is not None and effect.high is not None:
@@ -258,6 +266,8 @@ def _time_apart(hours: float | None) -> str:
 def _nothing(kinds: Collection[str]) -> str:
     if set(kinds) == {"event"}:
         return "A leak alone does not say who changed."
+    if set(kinds) == {"ceiling"}:
+        return ceilings.UNNAMED
     if set(kinds) == {"audit"}:
         return "It is about Keelwatch's own records, and says nothing of the model."
     if set(kinds) == {"blind"}:

@@ -109,7 +109,7 @@ def subject_of(family: str, signal: str | None) -> str:
         return specs.signal_of(signal).title.lower()
     if spec.kind in ("shift", "suite", "blind", "audit") or signal is None:
         return spec.noun
-    return signal_noun(signal)
+    return f"{signal_noun(signal)} above its ceiling" if spec.kind == "ceiling" else signal_noun(signal)
 
 
 def heading(one: Alert | Reading) -> str:

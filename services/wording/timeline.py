@@ -14,7 +14,7 @@ from schemas.alert import Alert, Severity
 from schemas.change import Change
 from schemas.incident import EntryKind, Verdict
 from services import specs
-from services.wording import incidents, nouns, numbers
+from services.wording import incidents, nouns, numbers, trials
 from services.wording.decisions import OVER
 
 KINDS: Final[Mapping[EntryKind, str]] = {
@@ -95,7 +95,8 @@ def change_text(found: Change) -> str:
     name = nouns.model_name(found.model)
     if found.kind == "pinned":
         n = "" if found.pinning is None else f": {numbers.count(found.pinning.n, 'exchange')}"
-        return f"The answers of {name} are what is normal from here on{n}"
+        trial = f", {trials.MARK}" if found.pinning is not None and found.pinning.trial else ""
+        return f"The answers of {name} are what is normal from here on{trial}{n}"
     if found.kind == "suspected":
         return f"A silent change is suspected: {name} answers differently under the same name"
     if found.fingerprint is not None and found.from_identity == found.to_identity:

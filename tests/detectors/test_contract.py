@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ LINES = [field.name for field in fields(Finding) if field.name != "row"]
 def baseline_of(detector: AnyDetector) -> Baseline:
     """A detector that does not learn gets an empty baseline."""
     full = made.baseline()
-    return full if detector.learns else Baseline(full.rows.take(np.arange(0)), full.floors, full.arl)
+    return full if detector.learns else replace(full, rows=full.rows.take(np.arange(0)))
 
 
 def fitted(detector: AnyDetector, cache: dict[str, Any] = {}) -> Any:  # noqa: B006

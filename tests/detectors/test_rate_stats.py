@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from detectors.stats.budget_shares import budget_weights
 from detectors.stats.intervals import rate_change, wilson
 from detectors.stats.prompt_map import map_prompts
 from detectors.stats.rate_evidence import CAP, advance, make_bets, no_evidence, surprise
@@ -99,3 +100,12 @@ def test_a_prompt_counts_four_times_as_often_as_in_the_baseline_and_twice() -> N
     assert len(recent) == 60
     _, recent = known.repeated(prompt_keys(base), recent, np.ones(500, dtype=np.bool_))
     assert len(recent) == RECENT
+
+
+def test_shares_of_the_budget_add_up_to_as_many_false_alarms_as_equal_ones() -> None:
+    whole = np.array([True, True, *[False] * 14])
+    weight = budget_weights(whole)
+    assert weight.sum() == pytest.approx(len(whole))  # the false alarms of all streams: the sum of weight / arl
+    assert weight[whole].sum() == pytest.approx(weight[~whole].sum())
+    assert budget_weights(np.ones(3, bool)).tolist() == [1.0, 1.0, 1.0]
+    assert budget_weights(np.zeros(2, bool)).tolist() == [1.0, 1.0]

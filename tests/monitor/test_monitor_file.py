@@ -98,6 +98,19 @@ routes:
     assert policy(text, "b").slices == ("tags.a",)
 
 
+def test_ceilings_merge_key_by_key() -> None:
+    text = """\
+defaults: {objectives: {harmful_compliance: 0.005}}
+routes:
+  a: {objectives: {refusal: 0.3}}
+  b: {objectives: {harmful_compliance: 0.01}}
+"""
+    assert policy(text, "a").objectives == {"harmful_compliance": 0.005, "refusal": 0.3}
+    assert policy(text, "b").objectives == {"harmful_compliance": 0.01}
+    assert policy(text, "c").objectives == {"harmful_compliance": 0.005}
+    assert RoutePolicy().objectives == {}
+
+
 @pytest.mark.parametrize(
     ("route", "share"),
     [("bot/prod", 0.1), ("bot/prod/eu", 0.2), ("bot/test", 0.3), ("other", 0.4), ("bot/pr", 0.3), ("but/prod", 0.5)],
@@ -125,15 +138,21 @@ MISTAKES = [
     ('routes:\n  a:\n    floors:\n      refusal: "0.1"', 4, "must be a number, without quotes"),
     ("routes:\n  a:\n    floors:\n      refusal: yes", 4, "must be a number, without quotes"),
     ("routes:\n  a:\n    floors: 0.1", 3, "routes.a.floors: must be a mapping"),
+    ("routes:\n  a:\n    objectives:\n      refusl: 0.1", 4, "unknown signal; did you mean refusal?"),
+    ("routes:\n  a:\n    objectives:\n      refusal: 0", 4, "routes.a.objectives.refusal: must be greater than 0"),
+    ("routes:\n  a:\n    objectives:\n      refusal: 1.5", 4, "must be less than or equal to 1"),
+    ('routes:\n  a:\n    objectives:\n      refusal: "5%"', 4, "must be a number, without quotes"),
+    ("routes:\n  a:\n    objectives:\n      custom.nope: 0.1", 4, "defines no nope"),
+    ("routes:\n  a:\n    objectives: 0.1", 3, "routes.a.objectives: must be a mapping"),
     ("routes:\n  a:\n    embed_share: 0", 3, "must be greater than 0"),
     ("routes:\n  a:\n    embed_share: .nan", 3, "must be a finite number"),
     ("routes:\n  a:\n    false_pages_per_month: .inf", 3, "must be a finite number"),
     ("routes:\n  a:\n    false_pages_per_month: 0", 3, "must be greater than 0"),
     ("routes:\n  a:\n    keep_text: some", 3, "must be 'all', 'default' or 'none'"),
     (
-        "routes:\n  a:\n    slices: [topic]",
+        "routes:\n  a:\n    slices: [subject]",
         3,
-        "routes.a.slices[0]: must be guardrail, hazard, language, tool or tags.NAME",
+        "routes.a.slices[0]: must be guardrail, hazard, language, tool, topic or tags.NAME",
     ),
     ("routes:\n  a:\n    slices: tags.a", 3, "routes.a.slices: must be a list"),
     ("routes:\n  a:\n    suites:\n      - 3", 4, "routes.a.suites[0]: must be text"),

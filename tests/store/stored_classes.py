@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from detectors import DETECTORS
 from detectors.protocol import Rows
+from detectors.stats.topic_map import TopicMap
 from services.alert.state import AlertState
 from services.detect.serialization import Artefacts
 from services.detect.state import DetectState
@@ -22,6 +23,7 @@ STORED = (
     IntakeState,
     AlertState,
     Rows,
+    TopicMap,
     *(one.artefact_type for one in DETECTORS),
     *(one.state_type for one in DETECTORS),
 )

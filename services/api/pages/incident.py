@@ -136,7 +136,7 @@ def moves(
 
 
 def _has_bars(alert: Alert) -> bool:
-    return alert.signal is not None and family_of(alert.family).kind != "event"
+    return alert.signal is not None and family_of(alert.family).kind not in ("event", "ceiling")
 
 
 def _move(alert: Alert, scale: float, now: SignalRate | None) -> Move:
@@ -273,8 +273,10 @@ async def _incident_page(
     request: Request, parts: PageContext, dossier: IncidentDetails, sent: _IncidentForm
 ) -> Response:
     now, token = parts.decisions.clock(), csrf.token_of(request)
-    rates = await query_store(parts.database, rates_now, dossier.incident.route, WindowQuery())
-    held = await query_store(parts.database, silences.of_route, dossier.incident.route, now)
+    route = dossier.incident.route
+    ceilings = parts.policy(route).objectives
+    rates = await query_store(parts.database, rates_now, route, WindowQuery(), ceilings)
+    held = await query_store(parts.database, silences.of_route, route, now)
     shown = view_of_incident(dossier, rates.rates, held)
     told = {
         "view": shown,

@@ -30,7 +30,7 @@ from services.specs import signal_of
 from services.store.baselines import counted_rates
 from services.store.scores import StoredExchange
 from services.store.tables import LONGEST_KEY
-from services.wording import nouns, numbers, routes
+from services.wording import ceilings, nouns, numbers, routes
 
 RANGES: Final[Mapping[int, str]] = {1: "1 hour", 24: "24 hours", 168: "7 days", 720: "30 days"}
 _MARKED: Final[Mapping[Kind, MarkKind]] = {
@@ -57,6 +57,7 @@ class SignalPanel:
     interval: str
     baseline: str
     scored: str
+    ceiling: str
     chart: Chart | None
 
 
@@ -126,7 +127,7 @@ class RouteView:
 
 def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePolicy, now: datetime) -> RouteView:
     """The page of a route over its last hours, of one slice or, when that is empty, of the whole."""
-    rates = signal_rates(file.rates, counted_rates(file.pinned))
+    rates = signal_rates(file.rates, counted_rates(file.pinned), policy.objectives)
     n, with_answer = answered(file.rates)
     marks, unmarked = _marks(file.marks)
     columns = tuple(sorted({one.signal for one in rates}))
@@ -143,7 +144,7 @@ def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePoli
         unanswered=n - with_answer,
         since=None if file.window is None else file.window.since,
         until=None if file.window is None else file.window.until,
-        signals=_signals(file, rates, slice, policy.floors, marks),
+        signals=_signals(file, rates, slice, policy, marks),
         unmarked=unmarked,
         streams=streams[: route_status.MOST_READINGS],
         quiet=len(streams[route_status.MOST_READINGS :]),
@@ -171,7 +172,7 @@ def _signals(
     file: RouteSnapshot,
     rates: Sequence[SignalRate],
     slice: str,
-    floors: Mapping[str, float],
+    policy: RoutePolicy,
     marks: Sequence[ChartMark],
 ) -> tuple[SignalPanel, ...]:
     """What moved first, then by name; a watched signal that nothing was scored of is not left out."""
@@ -179,20 +180,27 @@ def _signals(
     over_time = series(file.points)
     pinned = counted_rates(file.pinned) if not slice else {}
     firing = {one.signal for one in file.readings if one.status == "firing"}
-    names = sorted({*whole, *over_time, *floors}, key=lambda name: (name not in firing, name))
+    known = {*whole, *over_time, *policy.floors, *policy.objectives}
+    names = sorted(known, key=lambda name: (name not in firing, name))
     return tuple(
-        _signal(name, whole.get(name), _chart(file, name, over_time.get(name, ()), _band(name, pinned, floors), marks))
+        _signal(
+            name,
+            whole.get(name),
+            _chart(file, name, over_time.get(name, ()), _band(name, pinned, policy.floors), marks),
+            None if slice else policy.objectives.get(name),
+        )
         for name in names
     )
 
 
-def _signal(name: str, one: SignalRate | None, chart: Chart | None) -> SignalPanel:
+def _signal(name: str, one: SignalRate | None, chart: Chart | None, ceiling: float | None) -> SignalPanel:
     return SignalPanel(
         name=nouns.signal_noun(name),
         rate=_value(one),
         interval=_interval(one),
         baseline=numbers.percent(None if one is None else one.baseline),
         scored=_scored(one),
+        ceiling=ceilings.ceiling(ceiling),
         chart=chart,
     )
 

@@ -23,6 +23,7 @@ from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.problems import Problem, ProblemBody, query_store
 from services.api.time_window import HOURS, MOST_HOURS, StepName, WindowQuery, step_of, window_of
+from services.monitor import RoutePolicy
 from services.specs import signal_of
 from services.store import baselines, rollups, routes
 from services.store.baselines import counted_rates
@@ -51,6 +52,10 @@ class SignalRate(RateEstimate):
     identity: str | None = Field(description="Who answered; null: whoever did.", examples=["a1b2c3d4e5f60718"])
     slice: str | None = Field(description="dimension=value; null: the whole route.", examples=["tags.locale=de"])
     baseline: float | None = Field(description="The rate that was pinned; null where none was, as of slices.")
+    ceiling: float | None = Field(
+        description="What the rate must not exceed, from the monitor file; null without one, as of slices.",
+        examples=[0.005],
+    )
 
 
 class RatePoint(RateEstimate):
@@ -76,10 +81,12 @@ def rate_estimate(n: int, scored: int, value: float, *, counts: bool = False) ->
     return {**known, "rate": value / scored, "low": low, "high": high}
 
 
-def signal_rates(rates: Iterable[RollupRate], pinned: Mapping[str, float]) -> tuple[SignalRate, ...]:
+def signal_rates(
+    rates: Iterable[RollupRate], pinned: Mapping[str, float], ceilings: Mapping[str, float]
+) -> tuple[SignalRate, ...]:
     """Every signal of the whole, of each identity, of each slice, and of each identity in each slice, in that order.
 
-    `pinned` are the baseline's rates by signal.
+    `pinned` are the baseline's rates by signal, `ceilings` what the route's must not exceed.
     """
     found: dict[tuple[str, str, str], Sums] = {}
     for rate in rates:
@@ -94,6 +101,7 @@ def signal_rates(rates: Iterable[RollupRate], pinned: Mapping[str, float]) -> tu
             identity=identity or None,
             slice=label or None,
             baseline=None if label or signal_of(signal).number else pinned.get(signal),
+            ceiling=None if label else ceilings.get(signal),
         )
         for (identity, label, signal), sums in sorted(found.items(), key=_order)
         if signal
@@ -179,15 +187,15 @@ class RouteMetrics(BaseModel):
     marks: list[Annotation] = Field(description="Changes, incidents and decisions, the newest 100 of each.")
 
 
-def router(database: Database, guard: Guard) -> APIRouter:
-    """The paths, for those whom `guard` lets view."""
+def router(database: Database, guard: Guard, policy: Callable[[str], RoutePolicy]) -> APIRouter:
+    """The paths, for those whom `guard` lets view; `policy` is what the monitor file says of a route."""
     made = APIRouter(prefix="/v1/routes", tags=["routes"], dependencies=[needs(guard, "viewer")])
-    _add_safety(made, database)
+    _add_safety(made, database, policy)
     _add_metrics(made, database)
     return made
 
 
-def _add_safety(made: APIRouter, database: Database) -> None:
+def _add_safety(made: APIRouter, database: Database, policy: Callable[[str], RoutePolicy]) -> None:
     @made.get("/{route:path}/safety", summary="Read live rates", responses={200: {"model": RouteSafety}, **_ANSWERS})
     async def safety(
         request: Request, route: str, since: Since = None, until: Until = None, hours: Hours = None
@@ -197,7 +205,9 @@ def _add_safety(made: APIRouter, database: Database) -> None:
         A rate of which nothing was scored is null: not known, and never safe.
         """
         asked = WindowQuery(since, until, hours)
-        found = await _read_route(request, database, route, lambda connection: rates_now(connection, route, asked))
+        found = await _read_route(
+            request, database, route, lambda connection: rates_now(connection, route, asked, policy(route).objectives)
+        )
         return tagged(request, found.model_dump(mode="json"))
 
 
@@ -234,7 +244,7 @@ def _add_metrics(made: APIRouter, database: Database) -> None:
         return tagged(request, found.model_dump(mode="json"))
 
 
-def rates_now(connection: Connection, route: str, asked: WindowQuery) -> RouteSafety:
+def rates_now(connection: Connection, route: str, asked: WindowQuery, ceilings: Mapping[str, float]) -> RouteSafety:
     """The rates of a route over a window, the last 24 hours where none is asked for, beside those of its baseline."""
     window = window_of(asked, routes.clock(connection, route))
     pinned = baselines.current_pinnings(connection, (route,)).get(route)
@@ -247,7 +257,7 @@ def rates_now(connection: Connection, route: str, asked: WindowQuery) -> RouteSa
         exchanges=exchanges,
         answered=with_answer,
         baseline=None if pinned is None else _baseline(pinned),
-        rates=list(signal_rates(rates, counted_rates(pinned))),
+        rates=list(signal_rates(rates, counted_rates(pinned), ceilings)),
     )
 
 

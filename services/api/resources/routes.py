@@ -82,6 +82,9 @@ class RouteSummary(BaseModel):
     )
     learned: int = Field(description="Exchanges of the baseline, or towards the first one; told every 50.")
     of: int = Field(description="Exchanges that a baseline takes, from the monitor file.")
+    not_pinned: str | None = Field(
+        description="Why no baseline is pinned although enough was learned: a rate is above its ceiling. Else null."
+    )
     clock: Timestamp | None = Field(description="Time of the last exchange; null when none was counted yet.")
     exchanges_24h: int = Field(description="Exchanges in the 24 clock hours up to `clock`.")
     incident: OpenIncident | None
@@ -211,7 +214,8 @@ def route_object(entry: FleetEntry, policy: Callable[[str], RoutePolicy]) -> dic
         route=route.name,
         state=route.status.watch,
         learned=entry.learned,
-        of=held.baseline.size,
+        of=held.baseline.first.size if pin is None else held.baseline.size,
+        not_pinned=entry.held_back,
         clock=route.clock,
         exchanges_24h=entry.exchanges,
         incident=opened,
