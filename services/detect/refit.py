@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from detectors.protocol import Baseline, Rows, part_column, signal_of_column
+from detectors.protocol import Baseline, Rows, part_column, probability_column, signal_of_column
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
@@ -23,6 +23,7 @@ from services.detect.state import (
     Pinned,
     joined_rows,
 )
+from services.intake.slice_values import hash_text
 from services.monitor import BaselinePolicy
 from services.specs import dimensions, signal_of
 
@@ -122,6 +123,11 @@ def rows_of(stored: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> Rows:
             for name in names
             if not signal_of(name).category
         }
+        | {
+            probability_column(name): np.array([_probability(told.get(name)) for told in signals])
+            for name in names
+            if not signal_of(name).category and any((told.get(name) or (None, None))[1] is not None for told in signals)
+        }
         | _part_columns(signals, dimensions().intersection(asked)),
         slices={
             dimension: tuple(
@@ -134,7 +140,13 @@ def rows_of(stored: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> Rows:
             if dimension not in dimensions()
         },
         ids=tuple(row["id"] for row in stored),
+        user=_pseudonyms([row["user"] for row in stored]),
+        conversation=_pseudonyms([row["conversation"] for row in stored]),
     )
+
+
+def _pseudonyms(names: Sequence[str | None]) -> Any:
+    return np.array([0 if name is None else hash_text(name) for name in names], np.int64)
 
 
 def _vectors(stored: Sequence[bytes], width: int) -> Any:
@@ -143,6 +155,10 @@ def _vectors(stored: Sequence[bytes], width: int) -> Any:
 
 def _number(told: Any) -> float:
     return float("nan") if told is None or told[0] is None or isinstance(told[0], str) else float(told[0])
+
+
+def _probability(told: Any) -> float:
+    return float("nan") if told is None or told[1] is None else float(told[1])
 
 
 def _part_columns(signals: Sequence[Mapping[str, Any]], asked: Collection[str]) -> dict[str, Any]:

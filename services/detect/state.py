@@ -239,7 +239,11 @@ def joined_rows(chunks: tuple[Rows, ...], most: int) -> Rows:
     def slice(name: str) -> tuple[str | None, ...]:
         return sum((chunk.slices.get(name, (None,) * len(chunk)) for chunk in chunks), ())[:most]
 
+    def measure(name: str) -> Any:
+        return np.concatenate([chunk.measures.get(name, np.full(len(chunk), np.nan)) for chunk in chunks])[:most]
+
     signals = set().union(*(chunk.signals for chunk in chunks))
+    measures = set().union(*(chunk.measures for chunk in chunks))
     slices = set().union(*(chunk.slices for chunk in chunks))
     return Rows(
         index=column("index"),
@@ -252,4 +256,7 @@ def joined_rows(chunks: tuple[Rows, ...], most: int) -> Rows:
         signals={name: signal(name) for name in sorted(signals)},
         slices={name: slice(name) for name in sorted(slices)},
         ids=sum((chunk.ids for chunk in chunks), ())[:most],
+        measures={name: measure(name) for name in sorted(measures)},
+        user=np.concatenate([chunk.users() for chunk in chunks])[:most],
+        conversation=np.concatenate([chunk.conversations() for chunk in chunks])[:most],
     )
