@@ -5,10 +5,14 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any, Final
 
+from detectors.attack_cluster import AttackCluster
+from detectors.escalating_conversation import EscalatingConversation
 from detectors.events import Events
 from detectors.model_shift import ModelShift
+from detectors.novelty import Novelty
 from detectors.protocol import Detector
 from detectors.rate_shift import RateShift
+from detectors.score_shift import ScoreShift
 from detectors.user_shift import UserShift
 
 GROUP: Final = "keelwatch.detectors"  # each entry point names a detector without required fields
@@ -17,6 +21,10 @@ DETECTORS: Final[tuple[Detector[Any, Any], ...]] = (
     UserShift(),
     RateShift(),
     Events(),
+    ScoreShift(),
+    Novelty(),
+    AttackCluster(),
+    EscalatingConversation(),
 )
 
 

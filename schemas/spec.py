@@ -13,10 +13,10 @@ from typing import Literal
 from schemas.alert import Severity
 from schemas.reading import Direction, Unit
 
-SpecKind = Literal["signal", "shift", "rate", "event", "suite", "blind", "audit"]
+SpecKind = Literal["signal", "shift", "rate", "level", "anomaly", "event", "suite", "blind", "audit"]
 """`signal`: a measurement of one exchange. The others say what an alert's family is made of: `shift` of a distribution,
-`rate` of a signal, `event` that must not happen once, `suite` that regressed, `blind` where nothing can be said,
-`audit` of our own records."""
+`rate` of a signal, `level` of a number, `anomaly` of a few exchanges that belong together, `event` that must not happen
+once, `suite` that regressed, `blind` where nothing can be said, `audit` of our own records."""
 
 Mover = Literal["model", "users", "ruler"]
 
@@ -28,7 +28,7 @@ class Spec:
     Attributes:
         name: in records, monitor files, metrics and the API, and of the file that holds it; people read the rest.
         category: whether it names what an exchange is of, a short text: never a rate of its own, always a slice.
-        number: whether it counts: a number for each exchange, never a rate and never an alert.
+        number: whether it counts: a number for each exchange, never a rate.
         dimension: what the parts are that it speaks of one by one, `tool` or `guardrail`: a slice to be named.
         family: of a signal, the group that pages show it in. The family of an alert is its detector's `name`.
         title: as a heading, for example `Refusals`.
@@ -36,6 +36,7 @@ class Spec:
         says: what is measured, completing `says whether the answer ...` or `watches ...`; for reference tables.
         does: of a shift, what its route does then, after the route's name: `answers similar questions differently`.
         sign: what an alert of it shows, as one of the signs of a verdict: `similar questions are answered differently`.
+        risen, fallen: of a number, what it does then, with `{}` for how much: `answers are {} longer`.
         seen: of an event signal, what was seen in an answer: `a leaked credential`.
         unit: of its effect: percentage points, standard deviations, or a count (`ratio`).
         unscored: why there may be nothing to measure: `no exchange carries a system prompt`.
@@ -60,6 +61,8 @@ class Spec:
     family: str = ""
     does: str = ""
     sign: str = ""
+    risen: str = ""
+    fallen: str = ""
     seen: str = ""
     unscored: str = ""
     unit: Unit = "pp"
