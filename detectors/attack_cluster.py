@@ -11,7 +11,7 @@ import numpy as np
 from detectors.protocol import Baseline, Bool, Finding, Float, Half, Int, Rows, Scope, Stream
 from detectors.stats.intervals import wilson
 from detectors.stats.novelty import SKETCH, NoveltyMap, fit_novelty
-from detectors.stats.share_evidence import ShareEvidence
+from detectors.stats.share_evidence import NONE, Processes, grown, log_evidence
 from schemas.base import moment
 from schemas.reading import ChangePoint, Effect
 from schemas.spec import Spec
@@ -81,7 +81,7 @@ class ClusterState:
     n: int = 0
     held: HeldPrompts = field(default_factory=HeldPrompts)
     expected: float = 1.0
-    evidence: ShareEvidence = field(default_factory=ShareEvidence)
+    evidence: Processes = NONE
     firing: bool = False
     since: int = 0
     hits: int = 0
@@ -217,15 +217,16 @@ class AttackCluster:
     def _counted(self, artefact: ClusterArtefact, state: ClusterState, *, hit: bool) -> ClusterState:
         """The state after one row, by whether it was a hit."""
         n = state.n + 1
-        evidence = state.evidence.after(float(hit), state.expected, artefact.arl)
+        evidence = grown(state.evidence, float(hit), state.expected, artefact.arl)
         hits, since, began = state.hits + int(hit), n if hit else state.since, state.began
-        firing = state.firing or evidence.log_e >= log(artefact.arl)
+        firing = state.firing or log_evidence(evidence) >= log(artefact.arl)
         shown = state.shown
         if hit and not state.hits:
             began = n - 1
         if hits and n - since >= WINDOW:
-            hits, firing, shown, evidence = 0, False, (), ShareEvidence()
-        return replace(state, n=n, evidence=evidence, firing=firing, since=since, hits=hits, began=began, shown=shown)
+            hits, firing, shown, evidence = 0, False, (), NONE
+        held, expected, low, high, alike = state.held, state.expected, state.low, state.high, state.alike
+        return ClusterState(n, held, expected, evidence, firing, since, hits, began, shown, low, high, alike)
 
     def _expected(self, artefact: ClusterArtefact, held: HeldPrompts) -> float:
         """The share of rows that may be hits now: what the baseline's own novel prompts would be, and the floor."""
@@ -258,7 +259,7 @@ class AttackCluster:
             direction="up" if state.firing else None,
             effect=effect,
             floor=self.floor,
-            log_e=state.evidence.log_e,
+            log_e=log_evidence(state.evidence),
             threshold=log(artefact.arl),
             exemplars=state.shown,
             change_point=_since(state) if state.firing else None,

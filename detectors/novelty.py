@@ -12,7 +12,7 @@ import numpy as np
 from detectors.protocol import Baseline, Finding, Int, Rows, Scope, Stream
 from detectors.stats.intervals import wilson
 from detectors.stats.novelty import NoveltyMap, fit_novelty, repeats
-from detectors.stats.share_evidence import ShareEvidence
+from detectors.stats.share_evidence import NONE, Processes, grown, log_evidence
 from schemas.reading import Effect, ReadingStatus
 from schemas.spec import Spec
 
@@ -47,7 +47,7 @@ class NoveltyState:
     """
 
     n: int = 0
-    evidence: ShareEvidence = field(default_factory=ShareEvidence)
+    evidence: Processes = NONE
     firing: bool = False
     recent: Int = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     window: int = 0
@@ -142,16 +142,16 @@ class Novelty:
         """The state after one row."""
         novel = p <= self.level
         n, window = state.n + 1, (state.window << 1 | int(novel)) & FULL
-        evidence = state.evidence.after(float(novel), artefact.expected, artefact.arl)
-        firing = state.firing or evidence.log_e >= log(artefact.arl)
+        evidence = grown(state.evidence, float(novel), artefact.expected, artefact.arl)
+        firing = state.firing or log_evidence(evidence) >= log(artefact.arl)
         if state.firing and n >= WINDOW and wilson(window.bit_count(), WINDOW)[1] <= artefact.expected:
-            firing, evidence = False, ShareEvidence()
+            firing, evidence = False, NONE
         place = (n - 1) % EPOCH + 1
         found = state.discoveries if place > 1 else ()
         shown = state.shown
         if novel and p <= lord_level(place, found, self.fdr):
             found, shown = (*found, place)[-KEPT:], (*shown, id)[-SHOWN:]
-        return replace(state, n=n, evidence=evidence, firing=firing, window=window, discoveries=found, shown=shown)
+        return NoveltyState(n, evidence, firing, state.recent, window, found, shown)
 
     def _finding(self, artefact: NoveltyArtefact, state: NoveltyState, row: int, changed: bool) -> Finding:
         status: ReadingStatus = "firing" if state.firing else "quiet"
@@ -174,7 +174,7 @@ class Novelty:
             direction="up" if state.firing else None,
             effect=effect,
             floor=artefact.expected - self.level,
-            log_e=state.evidence.log_e,
+            log_e=log_evidence(state.evidence),
             threshold=log(artefact.arl),
             exemplars=state.shown,
         )
@@ -196,4 +196,3 @@ def lord_level(place: int, found: tuple[int, ...], fdr: float) -> float:
 def _weight(lag: int) -> float:
     """Weights that sum to 1 over lags from 1 on, as in Javanmard and Montanari (2018), eq. 31."""
     return 0.0722 * log(max(lag, 2)) / (lag * exp(sqrt(log(lag))))
-

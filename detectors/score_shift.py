@@ -133,7 +133,9 @@ class ScoreShift:
         """Topics, and of each stream its usual levels and ranks."""
         rows = baseline.rows
         prompts = rows.prompt[rows.embedded].astype(np.float64)
-        centres = kmeans(prompts, self.topics) if len(prompts) >= self.least_rows else np.zeros((1, rows.prompt.shape[1]))
+        centres = (
+            kmeans(prompts, self.topics) if len(prompts) >= self.least_rows else np.zeros((1, rows.prompt.shape[1]))
+        )
         held = np.ascontiguousarray(centres.T.astype(np.float32))
         half = (np.einsum("dc,dc->c", held, held) / 2).astype(np.float32)
         topic, group = _topics(held, half, rows), group_rows(rows.prompt)
@@ -261,9 +263,7 @@ def _sway(ranks: Float, hours: Float) -> float:
     return 1.5 * sqrt(max(float(((means - 0.5) ** 2).mean()) - chance, 0.0))
 
 
-def _follow(
-    watch: LevelWatch, state: WalkState, rows: Rows, topic: Int, arl: float
-) -> tuple[WalkState, list[Finding]]:
+def _follow(watch: LevelWatch, state: WalkState, rows: Rows, topic: Int, arl: float) -> tuple[WalkState, list[Finding]]:
     """One stream through the rows."""
     stream = Stream(watch.signal)
     if watch.reason is not None:
@@ -280,6 +280,7 @@ def _follow(
         up=watch.up[place],
         down=watch.down[place],
         row=where,
+        ids=tuple(rows.ids[i] for i in where),
         rows=len(rows),
         unscored=UNSCORED,
         period=PERIOD,
@@ -298,7 +299,7 @@ def _follow(
             floor=watch.floor,
             log_e=mark.log_e,
             threshold=log(arl),
-            exemplars=tuple(rows.ids[i] for i in mark.extreme),
+            exemplars=mark.extreme,
             movements=_movements(watch, mark.n_since, mark.value, mark.direction),
             reason=UNSCORED_REASON if mark.status == "blind" else None,
         )
@@ -318,7 +319,12 @@ def _effect(watch: LevelWatch, n: int, rest: float, square: float, value: float)
         part = (after - before) / mean if abs(mean) > 1e-9 else 0.0  # points a unit of log-odds, as they were seen
         wide = abs(part) * half
         return Effect(
-            name=watch.signal, before=before, after=after, low=after - before - wide, high=after - before + wide, unit="pp"
+            name=watch.signal,
+            before=before,
+            after=after,
+            low=after - before - wide,
+            high=after - before + wide,
+            unit="pp",
         )
     low, middle, high = (float(np.exp(one)) for one in (mean - half, mean, mean + half))
     return Effect(name=watch.signal, before=1.0, after=middle, low=low - 1, high=high - 1, unit="ratio")

@@ -16,6 +16,7 @@ BLOCK: Final = 64  # rows at once: products of more would leave the range of num
 WINDOW: Final = 500
 LEAST_GAIN: Final = 0.05
 SHOWN: Final = 5
+EXTREME: Final = 0.1
 SIDES: Final[tuple[Direction, Direction]] = ("up", "down")
 
 
@@ -26,7 +27,7 @@ class LevelWalk:
     Attributes:
         rank: (n,) in [0, 1]; rest: (n,) levels over the usual; value: (n,) in their own unit.
         up, down: (n,) by how much the rank may exceed 1/2, or fall short of it.
-        row: (n,) places in the batch.
+        row: (n,) places in the batch; ids: of those rows.
     """
 
     rank: Float
@@ -35,6 +36,7 @@ class LevelWalk:
     up: Float
     down: Float
     row: Int
+    ids: tuple[str, ...]
     rows: int
     unscored: int
     period: int
@@ -50,12 +52,14 @@ class WalkState:
         sums: (2, 5) since the change seems to have begun, upwards and downwards: the walk itself, rows, and sums of
             levels, squared levels and values.
         side: the way it fires, 0 up, 1 down, -1 not. fired: n when it began to.
+        shown: ids of the last rows of an extreme rank, upwards and downwards.
         recent: mean rank of the last rows while it fires. missing: rows in a row without a value.
     """
 
     n: int = 0
     processes: tuple[tuple[float, ...], ...] = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
     sums: tuple[tuple[float, ...], ...] = ((0.0,) * 5, (0.0,) * 5)
+    shown: tuple[tuple[str, ...], ...] = ((), ())
     side: int = -1
     fired: int = 0
     recent: float = 0.5
@@ -70,7 +74,7 @@ class WalkState:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What there is to say at a row: the effect's sums over `n_since` rows, the rows that show it."""
+    """What there is to say at a row: the effect's sums over `n_since` rows, ids of rows that show it."""
 
     row: int
     status: ReadingStatus
@@ -82,7 +86,7 @@ class Mark:
     rest: float
     square: float
     value: float
-    extreme: tuple[int, ...] = ()
+    extreme: tuple[str, ...] = ()
 
 
 def walk(state: WalkState, lines: LevelWalk) -> tuple[WalkState, list[Mark]]:
@@ -150,14 +154,14 @@ def _quiet(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[Walk
         one = replace(state, n=state.n + i + 1, sums=_tuples(sums[:, i]))
         marks.append(_mark(one, int(lines.row[at + i]), changed=False, log_e=float(log_e[side, i]), side=side))
     after = replace(state, n=state.n + end, processes=_tuples(grown[:, end - 1]), sums=_tuples(sums[:, end - 1]))
+    after = replace(after, shown=_extreme(state, lines, at, at + end))
     if len(crossed):
         side = int(log_e[:, end - 1].argmax())
         recent = 0.5 + (0.5 if side == 0 else -0.5) * 0.5
         after = replace(after, side=side, fired=after.n, recent=recent)
         marks = [one for one in marks if one.n != after.n]
-        shown = _extreme(lines, at, at + end, side, sums[side, end - 1, 1])
         mark = _mark(after, int(lines.row[at + end - 1]), changed=True, log_e=float(log_e[side, end - 1]), side=side)
-        marks.append(replace(mark, extreme=shown))
+        marks.append(mark)
     return after, at + end, marks
 
 
@@ -202,14 +206,18 @@ def _firing(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[Wal
 def _mark(state: WalkState, row: int, *, changed: bool, log_e: float = 0.0, side: int = -1) -> Mark:
     _, n, rest, square, value = state.sums[side] if side >= 0 else (0.0,) * 5
     direction = SIDES[state.side] if state.side >= 0 else None
-    return Mark(row, state.status, changed, state.n, direction, log_e, int(n), rest, square, value)
+    shown = state.shown[state.side] if state.side >= 0 and changed else ()
+    return Mark(row, state.status, changed, state.n, direction, log_e, int(n), rest, square, value, shown)
 
 
-def _extreme(lines: LevelWalk, at: int, stop: int, side: int, since: float) -> tuple[int, ...]:
-    """Rows of this batch that show it most, of those since it began."""
-    first = max(at, stop - int(since))
-    order = np.argsort(lines.rank[first:stop] * (-1 if side == 0 else 1), kind="stable")[:SHOWN]
-    return tuple(sorted(int(lines.row[first + i]) for i in order))
+def _extreme(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[tuple[str, ...], ...]:
+    """The last rows whose rank is extreme, upwards and downwards."""
+    rank = lines.rank[at:stop]
+    found = (np.flatnonzero(rank >= 1 - EXTREME), np.flatnonzero(rank <= EXTREME))
+    return tuple(
+        (*before, *(lines.ids[at + i] for i in some[-SHOWN:]))[-SHOWN:]
+        for before, some in zip(state.shown, found, strict=True)
+    )
 
 
 def _places(n: int, rows: int, period: int) -> Iterator[int]:
@@ -220,4 +228,3 @@ def _places(n: int, rows: int, period: int) -> Iterator[int]:
 
 def _tuples(values: Float) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(float(one) for one in row) for row in values)
-
