@@ -24,7 +24,6 @@ SHOWN: Final = 5
 FLOOD: Final = 10  # exchanges of one client that are alike, of `PERIOD`, that are told
 CLOSE_SHARE: Final = 0.98
 LEAST_CLOSE, MOST_CLOSE = 0.45, 0.75  # cosines of sketches
-ATTACKS: Final = ("harmful_request", "jailbreak_attempt", "prompt_injection")
 TOO_FEW: Final = "too few different prompts in the baseline"
 
 
@@ -36,7 +35,7 @@ class ClusterArtefact:
         prompts: where its prompts lie; None where they are too few.
         close: cosine of sketches from which two novel prompts are alike.
         usual: (m, SKETCH) sketches of its own held-out novel prompts; attacks: (m,) which of them look like attacks.
-        share: share of the baseline's rows that are as novel.
+        share: share of the baseline's rows that are as novel. signals: that are true of attacks.
     """
 
     prompts: NoveltyMap | None
@@ -45,6 +44,7 @@ class ClusterArtefact:
     attacks: Bool
     share: float
     arl: float
+    signals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class AttackCluster:
     def fit(self, baseline: Baseline) -> ClusterArtefact:
         """Where the baseline's prompts lie, how alike its own novel ones are, and which of them look like attacks."""
         rows = baseline.rows.take(np.flatnonzero(baseline.rows.embedded))
-        found = fit_novelty(rows.prompt)
+        found, signals = fit_novelty(rows.prompt), baseline.roles.get("attack", ())
         if found is None:
             return ClusterArtefact(None, 1.0, np.zeros((0, SKETCH), np.float16), np.zeros(0, np.bool_), 1.0, 1.0)
         prompts, other = found
@@ -150,9 +150,9 @@ class AttackCluster:
         usual = prompts.turned(rows.prompt[novel])
         cosines = _cosines(usual, usual)[np.triu_indices(len(usual), 1)]
         close = float(np.quantile(cosines, CLOSE_SHARE)) if len(cosines) else MOST_CLOSE
-        attacks = _attacks(rows.take(novel))
+        attacks = _attacks(rows.take(novel), signals)
         close = float(np.clip(close, LEAST_CLOSE, MOST_CLOSE))
-        return ClusterArtefact(prompts, close, usual, attacks, self.level, baseline.arl)
+        return ClusterArtefact(prompts, close, usual, attacks, self.level, baseline.arl, signals)
 
     def start(self, artefact: ClusterArtefact) -> ClusterState:
         """Nothing seen."""
@@ -169,7 +169,7 @@ class AttackCluster:
             blind = Finding(int(where[0]), Stream(), "blind", True, 0, reason=TOO_FEW)
             return replace(state, blind=True), () if state.blind else (blind,)
         novel = artefact.prompts.p_values(artefact.prompts.scores(rows.prompt[where])) <= self.level
-        novel &= _attacks(rows)[where]
+        novel &= _attacks(rows, artefact.signals)[where]
         sketches, actors = artefact.prompts.turned(rows.prompt[where[novel]]), _actors(rows)
         turn = iter(sketches)
         findings: list[Finding] = []
@@ -286,9 +286,9 @@ def _cosines(a: Half, b: Half) -> Float:
     return made
 
 
-def _attacks(rows: Rows) -> Bool:
+def _attacks(rows: Rows, signals: tuple[str, ...]) -> Bool:
     """(n,) which rows a signal of attacks is true of, and those that none was scored of."""
-    told = np.stack([rows.truths(name) for name in ATTACKS])
+    told = np.stack([rows.truths(name) for name in signals]) if signals else np.full((1, len(rows)), np.nan)
     return (told == 1).any(axis=0) | np.isnan(told).all(axis=0)
 
 

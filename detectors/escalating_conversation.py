@@ -18,7 +18,6 @@ WINDOW: Final = 500  # rows without one more such conversation by which an alarm
 LIVE: Final = 128  # conversations that are remembered
 SHOWN: Final = 4  # of each the last turns
 UNSCORED: Final = 200  # rows in a row without a conversation or a probability before the stream is blind
-RISKS: Final = ("harmful_request", "jailbreak_attempt", "harmful_compliance")
 FARTHEST: Final = 12.0  # log-odds beyond which a probability says no more
 TAIL: Final = 0.1
 LEAST_SCALE: Final = 0.25
@@ -31,12 +30,14 @@ class EscalationArtefact:
     """How risky the baseline's turns are.
 
     Attributes:
-        middle, scale: (3,) of each risk's log-odds: their median, and how far the 95% quantile lies above it.
+        signals: whose probabilities are risks, s of them.
+        middle, scale: (s,) of each risk's log-odds: their median, and how far the 95% quantile lies above it.
         held: (m,) sorted risks of the baseline's turns; beyond `edge` p falls exponentially, by e each `spread`.
         alike: by how much the turns of one conversation are alike, from 1 (not at all) on; evidence is shared so.
         arl: turns between false alarms. learned: whether there was enough.
     """
 
+    signals: tuple[str, ...]
     middle: Float
     scale: Float
     held: Float
@@ -88,7 +89,7 @@ class EscalationState:
 class EscalatingConversation:
     """A random walk of the log evidence of risk, one a conversation, that fires at the route's budget.
 
-    A turn's risk is the largest of the log-odds of `RISKS`, each in units of the baseline's spread; its p-value is how
+    A turn's risk is the largest of the log-odds of the signals whose role is `risk`, each in units of the baseline's spread; its p-value is how
     many of the baseline's turns are as risky, drawn out by an exponential tail. The step is the log of the e-value
     1 / (2 sqrt(p)) (Vovk and Wang, "E-values: calibration, combination and applications", 2021, eq. 1), over how alike
     the turns of one conversation are in the baseline, less a `drift`; the walk is held at 0 below, and a step is at most
@@ -132,21 +133,24 @@ class EscalatingConversation:
 
     def fit(self, baseline: Baseline) -> EscalationArtefact:
         """How risky turns usually are, and how alike within one conversation."""
-        odds, rows = _log_odds(baseline.rows), baseline.rows
+        rows, signals = baseline.rows, baseline.roles.get("risk", ())
+        odds = _log_odds(rows, signals)
         scored = ~np.isnan(odds).all(axis=1)
         if scored.sum() < self.least_rows:
-            none = np.zeros(len(RISKS))
-            return EscalationArtefact(none, none + 1, np.zeros(0), 0.0, 1.0, 1.0, baseline.arl, learned=False)
+            none = np.zeros(len(signals))
+            return EscalationArtefact(signals, none, none + 1, np.zeros(0), 0.0, 1.0, 1.0, baseline.arl, learned=False)
         odds = odds[scored]
         heard = ~np.isnan(odds).all(axis=0)
-        middle, scale = np.full(len(RISKS), np.inf), np.ones(len(RISKS))  # what was never scored says nothing later
+        middle, scale = np.full(len(signals), np.inf), np.ones(len(signals))  # what was never scored says nothing later
         middle[heard] = np.nanmedian(odds[:, heard], axis=0)
         scale[heard] = np.maximum(np.nanquantile(odds[:, heard], 0.95, axis=0) - middle[heard], LEAST_SCALE)
         held = np.sort(_risk(odds, middle, scale))
         edge = float(np.quantile(held, 1 - TAIL))
         beyond = held[held > edge] - edge
         spread = float(beyond.mean() * (1 + 2 / np.sqrt(len(beyond)))) if len(beyond) else LEAST_SCALE
-        made = EscalationArtefact(middle, scale, held, edge, max(spread, 0.05), 1.0, baseline.arl, learned=True)
+        made = EscalationArtefact(
+            signals, middle, scale, held, edge, max(spread, 0.05), 1.0, baseline.arl, learned=True
+        )
         steps = np.log(_e_values(_p_values(made, _risk(odds, middle, scale))))
         return replace(made, alike=_alike(steps, rows.conversations()[scored]))
 
@@ -158,7 +162,7 @@ class EscalatingConversation:
         self, artefact: EscalationArtefact, state: EscalationState, rows: Rows
     ) -> tuple[EscalationState, tuple[Finding, ...]]:
         """Add each turn to its conversation."""
-        odds, keys = _log_odds(rows), rows.conversations()
+        odds, keys = _log_odds(rows, artefact.signals), rows.conversations()
         usable = (keys != 0) & ~np.isnan(odds).all(axis=1) & artefact.learned
         steps = np.full(len(rows), np.nan)
         if usable.any():
@@ -243,9 +247,11 @@ def _since(found: LiveConversation) -> ChangePoint:
     return ChangePoint(event_index=at, low=at, high=at, ts=moment(ts), ts_low=moment(ts), ts_high=moment(ts))
 
 
-def _log_odds(rows: Rows) -> Float:
-    """(n, 3) of each risk, NaN where it was not scored."""
-    told = np.stack([rows.probabilities(name) for name in RISKS], axis=1)
+def _log_odds(rows: Rows, signals: tuple[str, ...]) -> Float:
+    """(n, s) of each risk, NaN where it was not scored."""
+    told = np.full((len(rows), len(signals)), np.nan)
+    for place, name in enumerate(signals):
+        told[:, place] = rows.probabilities(name)
     share = 1 / (1 + exp(FARTHEST))
     held = np.clip(told, share, 1 - share)
     odds: Float = np.log(held / (1 - held))

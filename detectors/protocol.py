@@ -142,11 +142,13 @@ class Baseline:
         rows: the exchanges that it was made of.
         floors: signal -> smallest change of its rate worth an alert, as a share; 0 makes it an event.
         arl: mean number of exchanges between false alarms that each stream is held to.
+        roles: role of `schemas.spec.Role` -> signals that have it.
     """
 
     rows: Rows
     floors: Mapping[str, float]
     arl: float
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

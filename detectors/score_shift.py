@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 
-from detectors.protocol import PART, Baseline, Finding, Float, Int, Rows, Scope, Stream
+from detectors.protocol import PART, Baseline, Finding, Float, Int, Rows, Scope, Stream, probability_column
 from detectors.stats.clusters import kmeans
 from detectors.stats.intervals import NORMAL95
 from detectors.stats.level_walk import LevelWalk, WalkState, walk
@@ -23,7 +23,6 @@ LENGTH: Final = "answer_length"
 LATENCY: Final = "latency_ms"
 OF_USERS: Final = ("input_tokens",)
 MEASURES: Final = (LATENCY, "input_tokens", "output_tokens")
-PROBABILITIES: Final = ("toxicity",)
 HOURS: Final = 20  # hours of the day that a baseline must have seen to know a daily cycle
 LEAST_OF_HOUR: Final = 10
 OWN_ROWS: Final = 20.0  # pseudo-rows by which a topic's mean leans to that of all
@@ -84,7 +83,7 @@ class ScoreShift:
     """Two-sided sequential test of every number of an exchange against its rank among the baseline's.
 
     Watched are the length of the answer (characters), latency, tokens of the question and of the answer, every signal
-    that is a number, and the probability of toxicity. A value becomes its mid-rank, in [0, 1], among the baseline's
+    that is a number, and the probability of those whose role is `level` (toxicity). A value becomes its mid-rank, in [0, 1], among the baseline's
     values over the usual level of its topic (what users ask decides the length of answers; tokens of the question are
     the users' own, and have no topic). The null: the mean rank is off 1/2 by at most what a change by the floor would
     do, and `slack` standard errors of the topic's level, and the sway between hours of the day that the baseline shows.
@@ -127,7 +126,7 @@ class ScoreShift:
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """Every number that enough of the baseline's exchanges have."""
-        return tuple(Stream(name) for name in self._names(baseline.rows))
+        return tuple(Stream(name) for name in self._names(baseline))
 
     def fit(self, baseline: Baseline) -> ScoreArtefact:
         """Topics, and of each stream its usual levels and ranks."""
@@ -139,7 +138,7 @@ class ScoreShift:
         held = np.ascontiguousarray(centres.T.astype(np.float32))
         half = (np.einsum("dc,dc->c", held, held) / 2).astype(np.float32)
         topic, group = _topics(held, half, rows), group_rows(rows.prompt)
-        watches = tuple(self._watch(name, rows, topic, group, held.shape[1]) for name in self._names(rows))
+        watches = tuple(self._watch(name, rows, topic, group, held.shape[1]) for name in self._names(baseline))
         return ScoreArtefact(held, half, watches, baseline.arl)
 
     def start(self, artefact: ScoreArtefact) -> ScoreState:
@@ -159,10 +158,11 @@ class ScoreShift:
             findings += found
         return ScoreState(tuple(states)), tuple(sorted(findings, key=lambda finding: finding.row))
 
-    def _names(self, rows: Rows) -> list[str]:
+    def _names(self, baseline: Baseline) -> list[str]:
         """The streams, in a fixed order: own measures, signals that are numbers, probabilities."""
+        rows = baseline.rows
         numbers = sorted(name for name, values in rows.signals.items() if PART not in name and _is_number(values))
-        names = [LENGTH, *MEASURES, *numbers, *PROBABILITIES]
+        names = [LENGTH, *MEASURES, *numbers, *baseline.roles.get("level", ())]
         return [name for name in names if (~np.isnan(_levels(name, rows)[0])).sum() >= self.least_rows]
 
     def _watch(self, name: str, rows: Rows, topic: Int, group: Int, of_topics: int) -> LevelWatch:
@@ -211,12 +211,12 @@ def _is_number(values: Float) -> bool:
 
 def _levels(name: str, rows: Rows) -> tuple[Float, Form]:
     """(n,) a stream's values on the scale where a change adds: logarithms, or log-odds; NaN where there is none."""
-    if name in PROBABILITIES:
-        told = np.clip(rows.probabilities(name), 1e-5, 1 - 1e-5)
-        return np.log(told / (1 - told)), "pp"
     if name == LENGTH:
         length = rows.style[:, 0].astype(np.float64)  # style's first feature is log(1 + characters)
         return np.where(rows.embedded & rows.answered, length, np.nan), "ratio"
+    if probability_column(name) in rows.signals:
+        told = np.clip(rows.probabilities(name), 1e-5, 1 - 1e-5)
+        return np.log(told / (1 - told)), "pp"
     values = rows.measures.get(name) if name in MEASURES else rows.signals.get(name)
     if values is None:
         return np.full(len(rows), np.nan), "ratio"

@@ -1,7 +1,7 @@
 """What is special about one signal, or about one family of alerts: the facts that others ask instead of its name.
 
 A signal (`services/signals`) and a detector (`detectors`) each carry one; the families of alerts that no detector
-raises have theirs in `services/specs.py`, and so have the signals that are planned. Severity, verdict, redaction, the
+raises have theirs in `services/specs.py`, and so has what is counted beside signals. Severity, verdict, redaction, the
 monitor file's defaults, pages, messages, metrics and the documentation's tables ask these.
 """
 
@@ -19,6 +19,11 @@ SpecKind = Literal["signal", "shift", "rate", "level", "anomaly", "event", "suit
 once, `suite` that regressed, `blind` where nothing can be said, `audit` of our own records."""
 
 Mover = Literal["model", "users", "ruler"]
+
+
+Role = Literal["attack", "risk", "level"]
+"""What detectors may take a signal for: `attack`, it is true of prompts that attack; `risk`, its probability says that a
+turn leads to harm; `level`, its probability is watched as a number, beside its rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,7 @@ class Spec:
         worse: the direction that harms; None where both may.
         severity: least severity of an alert of it; of a signal, of a rate that moves the way that harms.
         graver: whether a move of five floors makes it an error.
+        roles: of a signal, what detectors of several signals may take it for.
         redacts: whether its spans must be masked, so that text is kept only where it looked.
         blames: who moved when an alert of this family fires; None says nothing about it.
         of_baseline: whether its alerts are held against a baseline, so that accepting a new one ends them.
@@ -70,6 +76,7 @@ class Spec:
     worse: Direction | None = None
     severity: Severity = "warning"
     graver: bool = False
+    roles: tuple[Role, ...] = ()
     redacts: bool = False
     blames: Mover | None = None
     of_baseline: bool = True

@@ -15,6 +15,7 @@ from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
 from services.monitor import BaselinePolicy, RoutePolicy
+from services.specs import roles
 
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0
@@ -113,7 +114,7 @@ def pin_baseline(
     """Make the baseline of an identity's rows: its budget is fixed here, and every detector is fitted."""
     streams = streams_of(plan, rows)
     arl = arl_of(plan, state, streams, ts, event_index)
-    baseline = Baseline(rows, plan.policy.floors, arl=arl)
+    baseline = Baseline(rows, plan.policy.floors, arl=arl, roles=roles())
     # Sums of linear algebra come out otherwise on another number of threads, and with them axes that are nearly alike:
     # a verdict must not depend on how many cores found it.
     with threadpool_limits(1, user_api="blas"):
@@ -135,7 +136,7 @@ def pin_baseline(
 
 def streams_of(plan: DetectionPlan, rows: Rows) -> int:
     """K: the streams that can open an incident, of a baseline of these rows."""
-    learning = Baseline(rows, plan.policy.floors, arl=float("inf"))
+    learning = Baseline(rows, plan.policy.floors, arl=float("inf"), roles=roles())
     return sum(len(detector.streams(learning)) for detector in plan.detectors)
 
 
@@ -162,7 +163,7 @@ def _per_day(state: DetectState, ts: float, count: int) -> float:
 
 def untrained_artefact(detector: Detector[Any, Any], policy: RoutePolicy) -> Any:
     """The artefact of a detector that learns nothing: it watches from the first exchange on."""
-    return detector.fit(Baseline(_EMPTY, policy.floors, arl=float("inf")))
+    return detector.fit(Baseline(_EMPTY, policy.floors, arl=float("inf"), roles=roles()))
 
 
 _EMPTY: Final = Rows(

@@ -25,7 +25,7 @@ from services.detect.state import (
 )
 from services.intake.slice_values import hash_text
 from services.monitor import BaselinePolicy
-from services.specs import dimensions, signal_of
+from services.specs import dimensions, roles, signal_of
 
 _HOUR: Final = 3600.0
 _HALF: Final = np.dtype("<f2")
@@ -223,7 +223,7 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     Evidence was gathered along the axes of the old one: it means nothing to the new one.
     """
     assert state.pinned is not None
-    baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl)  # raised again when it is loaded
+    baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl, roles=roles())  # raised again when it is loaded
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if one.learns}
     keys = [key for key in state.watch.running if key.partition("/")[0] in made]

@@ -35,6 +35,7 @@ from services.detect.state import (
 )
 from services.detect.versions import counts, watched_rates
 from services.monitor import RoutePolicy
+from services.specs import roles
 from services.wording import ruler as words
 
 Place = tuple[int, float, Position]
@@ -125,7 +126,7 @@ def relearned(plan: DetectionPlan, state: DetectState, ts: float, event_index: i
     rows = joined_rows(learning.candidates.chunks, plan.policy.baseline.size)
     streams = streams_of(plan, rows)
     floors = {name: plan.policy.floors[name] for name in learning.versions if name in plan.policy.floors}
-    baseline = Baseline(rows, floors, arl_of(plan, state, streams, ts, event_index))
+    baseline = Baseline(rows, floors, arl_of(plan, state, streams, ts, event_index), roles())
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if _learns_signals(one, baseline)}
     new = Relearned(

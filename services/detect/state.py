@@ -192,12 +192,12 @@ class DetectState:
     def status(self) -> ReadingStatus:
         """The route in one word: firing before blind before learning before quiet.
 
-        An event that is not captured (no system prompt is sent) is a blind spot of the route, listed beside the
-        word; it does not make the whole route blind.
+        What is not captured (no system prompt, no conversation, no latency is sent) is a blind spot of the route, listed
+        beside the word; it does not make the whole route blind.
         """
         if self.watch.firing:
             return "firing"
-        if any(family_of(key.partition("|")[0]).kind != "event" for key in self.watch.blind):
+        if any(family_of(key.partition("|")[0]).kind in ("shift", "rate") for key in self.watch.blind):
             return "blind"
         return "learning" if self.pinned is None else "quiet"
 

@@ -9,6 +9,7 @@ from detectors.protocol import Baseline, Rows
 WIDTH, STYLE = 384, 30
 TOPICS, PROMPTS = 6, 240
 ARL = 5_000.0
+ROLES = {"attack": ("harmful_request",), "risk": ("harmful_request",), "level": ()}
 FLOORS = {"refusal": 0.02, "pii_leak": 0.02, "secret_leak": 0.0}
 WORLD = np.random.default_rng(7)
 AXES = np.linalg.qr(WORLD.normal(size=(WIDTH, 48)))[0].T
@@ -90,7 +91,7 @@ def joined(*parts: Rows) -> Rows:
 
 def baseline(n: int = 600, seed: int = 1, arl: float = ARL) -> Baseline:
     """A pinned baseline of the unchanged route."""
-    return Baseline(rows(n, seed), FLOORS, arl)
+    return Baseline(rows(n, seed), FLOORS, arl, ROLES)
 
 
 def drifting(seed: int = 2) -> Rows:
