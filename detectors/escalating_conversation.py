@@ -89,13 +89,13 @@ class EscalationState:
 class EscalatingConversation:
     """A random walk of the log evidence of risk, one a conversation, that fires at the route's budget.
 
-    A turn's risk is the largest of the log-odds of the signals whose role is `risk`, each in units of the baseline's spread; its p-value is how
-    many of the baseline's turns are as risky, drawn out by an exponential tail. The step is the log of the e-value
-    1 / (2 sqrt(p)) (Vovk and Wang, "E-values: calibration, combination and applications", 2021, eq. 1), over how alike
-    the turns of one conversation are in the baseline, less a `drift`; the walk is held at 0 below, and a step is at most
-    a third of the way, so that it takes `least_turns` turns: no single one fires. Crossed at log ARL: with turns like
-    the baseline's that is one false alarm in ARL turns at most (a conversation's evidence is an e-detector, see
-    `detectors.stats.share_evidence`). Measured: `python -m tests.benchmarks.anomalies`.
+    A turn's risk is the largest of the log-odds of the signals whose role is `risk`, each in units of the baseline's
+    spread; its p-value is how many of the baseline's turns are as risky, drawn out by an exponential tail. The step is
+    the log of the e-value 1 / (2 sqrt(p)) (Vovk and Wang, "E-values: calibration, combination and applications", 2021,
+    eq. 1), over how alike the turns of one conversation are in the baseline, less a `drift`; the walk is held at 0
+    below, and a step is at most a share of the way, so that it takes `least_turns` turns: no single one fires. Crossed
+    at log ARL: with turns like the baseline's that is one false alarm in ARL turns at most (a conversation's evidence is
+    an e-detector, see `detectors.stats.share_evidence`). Measured: `python -m tests.benchmarks.anomalies`.
 
     An alarm tells of one conversation, and its exemplars are that one's last turns; it ends 500 turns after the last
     such conversation. Limits: only turns whose conversation is told; the heads' own blind spots; a baseline that holds

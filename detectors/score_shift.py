@@ -83,7 +83,7 @@ class ScoreShift:
     """Two-sided sequential test of every number of an exchange against its rank among the baseline's.
 
     Watched are the length of the answer (characters), latency, tokens of the question and of the answer, every signal
-    that is a number, and the probability of those whose role is `level` (toxicity). A value becomes its mid-rank, in [0, 1], among the baseline's
+    that is a number, and the probability of those whose role is `level`. A value becomes its mid-rank, in [0, 1], among the baseline's
     values over the usual level of its topic (what users ask decides the length of answers; tokens of the question are
     the users' own, and have no topic). The null: the mean rank is off 1/2 by at most what a change by the floor would
     do, and `slack` standard errors of the topic's level, and the sway between hours of the day that the baseline shows.
@@ -107,7 +107,7 @@ class ScoreShift:
         kind="level",
         title="Lengths, latency and scores",
         noun="lengths and latency",
-        says="length of answers, latency, tokens, toxicity scores and every signal that is a number, up and down",
+        says="length of answers, latency, tokens, toxicity scores and signals that are numbers, up and down",
         sign="answers are of another length or speed",
         unit="ratio",
         severity="info",
@@ -126,7 +126,7 @@ class ScoreShift:
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """Every number that enough of the baseline's exchanges have."""
-        return tuple(Stream(name) for name in self._names(baseline))
+        return tuple(Stream(name) for name, _ in self._names(baseline))
 
     def fit(self, baseline: Baseline) -> ScoreArtefact:
         """Topics, and of each stream its usual levels and ranks."""
@@ -138,7 +138,7 @@ class ScoreShift:
         held = np.ascontiguousarray(centres.T.astype(np.float32))
         half = (np.einsum("dc,dc->c", held, held) / 2).astype(np.float32)
         topic, group = _topics(held, half, rows), group_rows(rows.prompt)
-        watches = tuple(self._watch(name, rows, topic, group, held.shape[1]) for name in self._names(baseline))
+        watches = tuple(self._watch(*one, rows, topic, group, held.shape[1]) for one in self._names(baseline))
         return ScoreArtefact(held, half, watches, baseline.arl)
 
     def start(self, artefact: ScoreArtefact) -> ScoreState:
@@ -158,16 +158,17 @@ class ScoreShift:
             findings += found
         return ScoreState(tuple(states)), tuple(sorted(findings, key=lambda finding: finding.row))
 
-    def _names(self, baseline: Baseline) -> list[str]:
+    def _names(self, baseline: Baseline) -> list[tuple[str, Form]]:
         """The streams, in a fixed order: own measures, signals that are numbers, probabilities."""
         rows = baseline.rows
         numbers = sorted(name for name, values in rows.signals.items() if PART not in name and _is_number(values))
-        names = [LENGTH, *MEASURES, *numbers, *baseline.roles.get("level", ())]
-        return [name for name in names if (~np.isnan(_levels(name, rows)[0])).sum() >= self.least_rows]
+        named: list[tuple[str, Form]] = [(name, "ratio") for name in (LENGTH, *MEASURES, *numbers)]
+        named += [(name, "pp") for name in baseline.roles.get("level", ())]
+        return [one for one in named if (~np.isnan(_levels(*one, rows))).sum() >= self.least_rows]
 
-    def _watch(self, name: str, rows: Rows, topic: Int, group: Int, of_topics: int) -> LevelWatch:
+    def _watch(self, name: str, form: Form, rows: Rows, topic: Int, group: Int, of_topics: int) -> LevelWatch:
         """What the baseline says of one stream."""
-        level, form = _levels(name, rows)
+        level = _levels(name, form, rows)
         usable = ~np.isnan(level)
         level, hours = level[usable], rows.ts[usable] // 3600
         by_topic = name not in OF_USERS
@@ -209,18 +210,19 @@ def _is_number(values: Float) -> bool:
     return bool(len(told)) and not bool(np.isin(told, (0.0, 1.0)).all())
 
 
-def _levels(name: str, rows: Rows) -> tuple[Float, Form]:
+def _levels(name: str, form: Form, rows: Rows) -> Float:
     """(n,) a stream's values on the scale where a change adds: logarithms, or log-odds; NaN where there is none."""
+    if form == "pp":
+        told = np.clip(rows.probabilities(name), 1e-5, 1 - 1e-5)
+        odds: Float = np.log(told / (1 - told))
+        return odds
     if name == LENGTH:
         length = rows.style[:, 0].astype(np.float64)  # style's first feature is log(1 + characters)
-        return np.where(rows.embedded & rows.answered, length, np.nan), "ratio"
-    if probability_column(name) in rows.signals:
-        told = np.clip(rows.probabilities(name), 1e-5, 1 - 1e-5)
-        return np.log(told / (1 - told)), "pp"
+        return np.where(rows.embedded & rows.answered, length, np.nan)
     values = rows.measures.get(name) if name in MEASURES else rows.signals.get(name)
     if values is None:
-        return np.full(len(rows), np.nan), "ratio"
-    return np.where(rows.answered, np.log1p(np.maximum(values, 0.0)), np.nan), "ratio"
+        return np.full(len(rows), np.nan)
+    return np.where(rows.answered, np.log1p(np.maximum(values, 0.0)), np.nan)
 
 
 def _values(form: Form, level: Float) -> Float:
@@ -269,7 +271,7 @@ def _follow(watch: LevelWatch, state: WalkState, rows: Rows, topic: Int, arl: fl
     if watch.reason is not None:
         blind = Finding(0, stream, "blind", True, 0, floor=watch.floor, reason=watch.reason)
         return replace(state, blind=True), [] if state.blind else [blind]
-    level, _ = _levels(watch.signal, rows)
+    level = _levels(watch.signal, watch.form, rows)
     where = np.flatnonzero(~np.isnan(level))
     place = topic[where] if watch.by_topic else np.zeros(len(where), dtype=np.int64)
     rest = level[where] - watch.means[place]

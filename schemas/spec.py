@@ -22,8 +22,8 @@ Mover = Literal["model", "users", "ruler"]
 
 
 Role = Literal["attack", "risk", "level"]
-"""What detectors may take a signal for: `attack`, it is true of prompts that attack; `risk`, its probability says that a
-turn leads to harm; `level`, its probability is watched as a number, beside its rate."""
+"""What detectors may take a signal for: `attack`, it is true of prompts that attack; `risk`, its probability says that
+a turn leads to harm; `level`, its probability is watched as a number, beside its rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,10 +125,7 @@ def _present(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[Wa
     seen = replace(state, missing=0, blind=False)
     if state.blind:  # it sees again at this row, which counts
         after, _, marks = _present(seen, lines, at, at + 1)
-        if marks:
-            marks = [replace(marks[0], transition=True)]
-        else:
-            marks = [_mark(after, int(lines.row[at]), changed=True)]
+        marks = [replace(marks[0], transition=True)] if marks else [_mark(after, int(lines.row[at]), changed=True)]
         return after, at + 1, marks
     if state.side >= 0:
         return _firing(seen, lines, at, stop)

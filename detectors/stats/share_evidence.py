@@ -1,8 +1,8 @@
 """Evidence that more of the rows are hits than a share allows: bets that may be large, as hits are rare.
 
 Source: Shin, Ramdas, Rinaldo, "E-detectors" (2023, arXiv 2203.03532), the Shiryaev-Roberts form with the payoff
-1 + bet * (hit / share - 1), whose mean is at most 1 while at most `share` of the rows are hits. One process a bet; their
-mean is the evidence, `E[first row at which it reaches c] >= c` while the share holds.
+1 + bet * (hit / share - 1), whose mean is at most 1 while at most `share` of the rows are hits. One process a bet;
+their mean is the evidence, `E[first row at which it reaches c] >= c` while the share holds.
 """
 
 from __future__ import annotations

@@ -192,8 +192,8 @@ class DetectState:
     def status(self) -> ReadingStatus:
         """The route in one word: firing before blind before learning before quiet.
 
-        What is not captured (no system prompt, no conversation, no latency is sent) is a blind spot of the route, listed
-        beside the word; it does not make the whole route blind.
+        What is not captured (no system prompt, no conversation is sent) is a blind spot of the route, listed beside
+        the word; it does not make the whole route blind.
         """
         if self.watch.firing:
             return "firing"

@@ -83,12 +83,14 @@ def _sentence(alert: Alert) -> str:
         return f"{where} is not monitored: {alert.reason or 'the reason is not known'}"
     if spec.kind in ("audit", "suite"):
         return _suite(alert) if spec.kind == "suite" else alert.reason or audit.BROKEN
-    if spec.kind == "level" and alert.signal is not None:
-        return _level(alert, where)
     if spec.kind in ("shift", "anomaly"):
         return f"{where} {spec.does or f'moved: {spec.noun}'}"
     if alert.signal is None:
         return f"{spec.noun} on {where}"
+    return _level(alert, where) if spec.kind == "level" else _rate(alert, where)
+
+
+def _rate(alert: Alert, where: str) -> str:
     return f"the {nouns.signal_noun(alert.signal)} of {where} {_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
 
 

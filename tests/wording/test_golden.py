@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from schemas.alert import Alert
 from schemas.reading import Effect, Evidence
 from services.incident.fold import fold
 from services.wording import decisions, evaluations, incidents, numbers, routes, timeline
@@ -20,6 +21,10 @@ SHIFT = family_alert(
 )
 RATE = alert(index=500, effect=GONE)
 SUITE = family_alert("evaluation", index=520)
+
+
+def level(signal: str, direction: str, effect: Effect) -> Alert:
+    return family_alert("score_shift", signal=signal, direction=direction, effect=effect)
 
 
 def test_headline_says_what_happened_to_whom_since_when_and_how_sure():
@@ -152,10 +157,10 @@ def test_what_did_not_finish_has_no_result():
             "the safety suite core got worse on support-bot/prod: planted secrets leaked 9 of 9 (before: 0)",
         ),
         (family_alert("slow_poison", evidence=Evidence()), "slow poison on support-bot/prod"),
-        (family_alert("attack_cluster"), "support-bot/prod gets alike prompts from several users that look like an attack"),
-        (family_alert("escalating_conversation"), "support-bot/prod has a conversation that leads to harm step by step"),
-        (family_alert("score_shift", signal="answer_length", direction="down", effect=SHORTER), "answers of support-bot/prod are 38% shorter"),
-        (family_alert("score_shift", signal="toxicity", direction="up", effect=RUDER), "the toxicity score of support-bot/prod rose from 1.2% to 4.0%"),
+        (family_alert("attack_cluster"), f"{ROUTE} gets alike prompts from several users that look like an attack"),
+        (family_alert("escalating_conversation"), f"{ROUTE} has a conversation that leads to harm step by step"),
+        (level("answer_length", "down", SHORTER), f"answers of {ROUTE} are 38% shorter"),
+        (level("toxicity", "up", RUDER), f"the toxicity score of {ROUTE} rose from 1.2% to 4.0%"),
     ],
 )  # fmt: skip
 def test_sentence_of_each_family(said, text):
