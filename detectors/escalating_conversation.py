@@ -94,8 +94,8 @@ class EscalatingConversation:
     the log of the e-value 1 / (2 sqrt(p)) (Vovk and Wang, "E-values: calibration, combination and applications", 2021,
     eq. 1), over how alike the turns of one conversation are in the baseline, less a `drift`; the walk is held at 0
     below, and a step is at most a share of the way, so that it takes `least_turns` turns: no single one fires. Crossed
-    at log ARL: with turns like the baseline's that is one false alarm in ARL turns at most (a conversation's evidence is
-    an e-detector, see `detectors.stats.share_evidence`). Measured: `python -m tests.benchmarks.anomalies`.
+    at log ARL: with turns like the baseline's that is one false alarm in ARL turns at most (a conversation's evidence
+    is an e-detector, see `detectors.stats.share_evidence`). Measured: `python -m tests.benchmarks.anomalies`.
 
     An alarm tells of one conversation, and its exemplars are that one's last turns; it ends 500 turns after the last
     such conversation. Limits: only turns whose conversation is told; the heads' own blind spots; a baseline that holds

@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 
-from detectors.protocol import PART, Baseline, Finding, Float, Int, Rows, Scope, Stream, probability_column
+from detectors.protocol import PART, Baseline, Finding, Float, Int, Rows, Scope, Stream
 from detectors.stats.clusters import kmeans
 from detectors.stats.intervals import NORMAL95
 from detectors.stats.level_walk import LevelWalk, WalkState, walk
@@ -83,9 +83,9 @@ class ScoreShift:
     """Two-sided sequential test of every number of an exchange against its rank among the baseline's.
 
     Watched are the length of the answer (characters), latency, tokens of the question and of the answer, every signal
-    that is a number, and the probability of those whose role is `level`. A value becomes its mid-rank, in [0, 1], among the baseline's
-    values over the usual level of its topic (what users ask decides the length of answers; tokens of the question are
-    the users' own, and have no topic). The null: the mean rank is off 1/2 by at most what a change by the floor would
+    that is a number, and the probability of those whose role is `level`. A value becomes its mid-rank, in [0, 1], among
+    the baseline's values over the usual level of its topic (what users ask decides the length of answers; tokens of the
+    question are the users' own, and have no topic). The null: the mean rank is off 1/2 by at most what a change by the floor would
     do, and `slack` standard errors of the topic's level, and the sway between hours of the day that the baseline shows.
     Bets on the rank are those of Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting"
     (2023), in Shiryaev-Roberts form (`detectors.stats.level_walk`).
