@@ -5,11 +5,15 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any, Final
 
+from detectors.attack_cluster import AttackCluster
+from detectors.escalating_conversation import EscalatingConversation
 from detectors.events import Events
 from detectors.model_shift import ModelShift
+from detectors.novelty import Novelty
 from detectors.objectives import Objectives
 from detectors.protocol import Detector
 from detectors.rate_shift import RateShift
+from detectors.score_shift import ScoreShift
 from detectors.user_shift import UserShift
 
 GROUP: Final = "keelwatch.detectors"  # each entry point names a detector without required fields
@@ -19,6 +23,10 @@ DETECTORS: Final[tuple[Detector[Any, Any], ...]] = (
     RateShift(),
     Events(),
     Objectives(),
+    ScoreShift(),
+    Novelty(),
+    AttackCluster(),
+    EscalatingConversation(),
 )
 
 

@@ -19,6 +19,7 @@ Bool = NDArray[np.bool_]
 Scope = Literal["identity", "route"]
 
 
+_PROBABILITY: Final = "probability"
 PART: Final = "@"
 """Stands between a signal and the slice that its parts are of, in the name of a column."""
 
@@ -30,6 +31,15 @@ def part_column(signal: str, slice: str) -> str:
     'tool_loop@tool=search'
     """
     return f"{signal}{PART}{slice}"
+
+
+def probability_column(signal: str) -> str:
+    """The column of a signal's probability, in [0, 1], beside that of its value.
+
+    >>> probability_column("toxicity")
+    'toxicity@probability'
+    """
+    return part_column(signal, _PROBABILITY)
 
 
 def signal_of_column(column: str) -> str:
@@ -53,9 +63,14 @@ class Rows:
         embedded: (n,) whether the row carries vectors.
         answered: (n,) false where the provider returned an error instead of an answer.
         signals: name -> (n,) value of the signal (Boolean ones 0 or 1), NaN where unscored. What a signal says of one
-            tool or guardrail alone stands under `part_column`, NaN where the exchange has no such part.
+            tool or guardrail alone stands under `part_column`, NaN where the exchange has no such part; its probability
+            under `probability_column`.
         slices: dimension, such as `tags.locale`, -> the value of each row or None.
         ids: id of each exchange.
+        measures: name -> (n,) what was counted of an exchange that no signal says: `latency_ms`, `input_tokens`,
+            `output_tokens`; NaN where it was not told.
+        user, conversation: (n,) whose exchange it is, as 64 bits of a pseudonym; 0 where it was not told, None where no
+            row has one.
     """
 
     index: Int
@@ -68,9 +83,25 @@ class Rows:
     signals: Mapping[str, Float]
     slices: Mapping[str, tuple[str | None, ...]]
     ids: tuple[str, ...]
+    measures: Mapping[str, Float] = field(default_factory=dict)
+    user: Int | None = None
+    conversation: Int | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def users(self) -> Int:
+        """(n,) pseudonyms of the users, 0 where none was told."""
+        return np.zeros(len(self), dtype=np.int64) if self.user is None else self.user
+
+    def conversations(self) -> Int:
+        """(n,) pseudonyms of the conversations, 0 where none was told."""
+        return np.zeros(len(self), dtype=np.int64) if self.conversation is None else self.conversation
+
+    def probabilities(self, signal: str) -> Float:
+        """(n,) probability of a signal, NaN where there is none."""
+        values = self.signals.get(probability_column(signal))
+        return np.full(len(self), np.nan) if values is None else values
 
     def truths(self, signal: str) -> Float:
         """(n,) 0 or 1 of a Boolean signal, NaN where it was unscored, counted instead, or is not there."""
@@ -84,14 +115,14 @@ class Rows:
         picked: dict[str, Any] = {}
         for one in fields(self):
             column = getattr(self, one.name)
-            if one.name == "signals":
+            if one.name in ("signals", "measures"):
                 picked[one.name] = {name: values[where] for name, values in column.items()}
             elif one.name == "slices":
                 picked[one.name] = {name: tuple(values[i] for i in where) for name, values in column.items()}
             elif one.name == "ids":
                 picked[one.name] = tuple(column[i] for i in where)
             else:
-                picked[one.name] = column[where]
+                picked[one.name] = None if column is None else column[where]
         return type(self)(**picked)
 
 
@@ -112,12 +143,14 @@ class Baseline:
         floors: signal -> smallest change of its rate worth an alert, as a share; 0 makes it an event.
         arl: mean number of exchanges between false alarms that each stream is held to.
         ceilings: signal -> rate that it must not exceed, a share, whatever is normal.
+        roles: role of `schemas.spec.Role` -> signals that have it.
     """
 
     rows: Rows
     floors: Mapping[str, float]
     arl: float
     ceilings: Mapping[str, float] = field(default_factory=dict)
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

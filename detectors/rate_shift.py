@@ -162,7 +162,7 @@ class RateShift:
         for column, values in rows.signals.items():
             of, mark, slice = column.partition(PART)
             scored = int((~np.isnan(values)).sum())
-            if mark and of == signal and scored >= self.slice_rows:
+            if mark and "=" in slice and of == signal and scored >= self.slice_rows:
                 frequent.setdefault(slice.partition("=")[0], []).append((-scored, slice))
         return [slice for _, some in sorted(frequent.items()) for _, slice in sorted(some)[: self.slice_values]]
 

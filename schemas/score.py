@@ -31,6 +31,9 @@ Flag = Literal[
 Status = Literal["scored", "unscored"]
 
 
+MEASURES: Final = ("latency_ms", "input_tokens", "output_tokens")
+"""Columns of a block that publishers fill, beside what signals say."""
+NotNegative = Annotated[float, Field(ge=0)]
 LONGEST_CATEGORY: Final = 64
 CATEGORY: Final = r"^[A-Za-z][A-Za-z0-9_.-]*$"
 Category = Annotated[str, StringConstraints(max_length=LONGEST_CATEGORY, pattern=CATEGORY)]
@@ -70,7 +73,8 @@ class ScoreBlock(Record):
     `prompt_vec`, `response_vec` (n x 384) and `style` (n x 30) are base64 of little-endian float16, row by
     row; rows that were not embedded are zero. (cluster, topic, partition, offset) is each exchange's own position.
     `fingerprint` is each row's own (a model under `identities` has none), empty where no row has one. Flag `no_ts`:
-    the line of a file had no time of its own.
+    the line of a file had no time of its own. `latency_ms`, `input_tokens` and `output_tokens` are the publisher's own
+    numbers, left out where no row has one.
     """
 
     route: Route
@@ -94,6 +98,9 @@ class ScoreBlock(Record):
     response_vec: str
     style: str
     signals: Mapping[Text, SignalColumn] = Field(default_factory=dict)
+    latency_ms: Annotated[tuple[NotNegative | None, ...], Field(exclude_if=operator.not_)] = ()
+    input_tokens: Annotated[tuple[NotNegative | None, ...], Field(exclude_if=operator.not_)] = ()
+    output_tokens: Annotated[tuple[NotNegative | None, ...], Field(exclude_if=operator.not_)] = ()
 
     @model_validator(mode="after")
     def _columns_are_equal(self) -> Self:
@@ -104,6 +111,7 @@ class ScoreBlock(Record):
         lengths = {name: len(getattr(self, name)) for name in names}
         if self.fingerprint:
             lengths["fingerprint"] = len(self.fingerprint)
+        lengths |= {name: len(getattr(self, name)) for name in MEASURES if getattr(self, name)}
         for signal, column in self.signals.items():
             for field in ("value", "probability", "status"):
                 lengths[f"signals.{signal}.{field}"] = len(getattr(column, field))

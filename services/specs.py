@@ -66,10 +66,56 @@ HELD: Final = "ceiling"
 """What stands in the field `signal` of a reading of `LEARNING` where a ceiling holds the baseline back."""
 
 
-PLANNED: Final = (
-    Spec(name="novelty", kind="signal", title="Novelty", noun="rate of new topics", says="answers a topic that is new"),
+MEASURES: Final = (
+    Spec(
+        name="answer_length",
+        kind="signal",
+        title="Length of answers",
+        noun="length of answers",
+        says="has how many characters",
+        number=True,
+        risen="answers of {} are {} longer",
+        fallen="answers of {} are {} shorter",
+    ),
+    Spec(
+        name="latency_ms",
+        kind="signal",
+        title="Latency",
+        noun="time to answer",
+        says="took how many milliseconds",
+        number=True,
+        risen="answers of {} take {} longer",
+        fallen="answers of {} take {} less time",
+        unscored="no exchange carries its latency",
+    ),
+    Spec(
+        name="input_tokens",
+        kind="signal",
+        title="Tokens of questions",
+        noun="tokens of questions",
+        says="was asked with how many tokens",
+        number=True,
+        risen="questions to {} have {} more tokens",
+        fallen="questions to {} have {} fewer tokens",
+        unscored="no exchange carries its usage",
+    ),
+    Spec(
+        name="output_tokens",
+        kind="signal",
+        title="Tokens of answers",
+        noun="tokens of answers",
+        says="has how many tokens",
+        number=True,
+        risen="answers of {} have {} more tokens",
+        fallen="answers of {} have {} fewer tokens",
+        unscored="no exchange carries its usage",
+    ),
 )
-"""Signals that this version does not score: records of another scorer may hold them, a monitor file may name them."""
+"""What is counted of an exchange that no signal says: its levels are watched, and no monitor file names them."""
+
+
+FORMER: Final = ("novelty",)
+"""Names that monitor files were told to give floors to before what they mean was watched without one."""
 
 
 class ReferenceRow(NamedTuple):
@@ -102,7 +148,17 @@ def signals() -> Mapping[str, Spec]:
 @cache
 def dimensions() -> frozenset[str]:
     """What the parts are that signals speak of one by one (`tool`, `guardrail`): slices that a route may name."""
-    return frozenset(spec.dimension for spec in (*signals().values(), *PLANNED) if spec.dimension)
+    return frozenset(spec.dimension for spec in signals().values() if spec.dimension)
+
+
+@cache
+def roles() -> Mapping[str, tuple[str, ...]]:
+    """Role -> the signals that detectors may take for it, in the order of the registry."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, spec in signals().items():
+        for role in spec.roles:
+            found[role] = (*found.get(role, ()), name)
+    return found
 
 
 @cache
@@ -143,15 +199,15 @@ def signal_of(name: str) -> Spec:
 
     One that is not known here, of an older or newer version, is called by its plain name.
     """
-    if (known := signals().get(name) or _planned().get(name) or _own.get(name)) is not None:
+    if (known := signals().get(name) or _measures().get(name) or _own.get(name)) is not None:
         return known
     plain = _plain(name)
     return Spec(name=name, kind="signal", title=plain.capitalize(), noun=f"{plain} rate", says=plain)
 
 
 @cache
-def _planned() -> Mapping[str, Spec]:
-    return {spec.name: spec for spec in PLANNED}
+def _measures() -> Mapping[str, Spec]:
+    return {spec.name: spec for spec in MEASURES}
 
 
 def _row(spec: Spec) -> ReferenceRow:

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from services.specs import BLIND, EVALUATION, PLANNED, families, family_of, names_of, reference, signal_of, signals
+from services.specs import BLIND, EVALUATION, MEASURES, families, family_of, names_of, reference, signal_of, signals
 from tests.support.source import ROOT
 
 
 def test_a_family_that_is_not_known_is_a_rate_that_may_be_grave() -> None:
-    made = family_of("attack_cluster")
+    made = family_of("slow_poison")
     assert (made.kind, made.severity, made.graver, made.blames) == ("rate", "warning", True, None)
-    assert (made.title, made.noun) == ("Attack cluster", "attack cluster")
+    assert (made.title, made.noun) == ("Slow poison", "slow poison")
     assert made.of_baseline
     assert made.resolves
 
@@ -24,15 +24,15 @@ def test_a_signal_that_is_not_known_is_called_by_its_plain_name() -> None:
     assert (made.kind, made.title, made.noun, made.floor) == ("signal", "Tone of voice", "tone of voice rate", None)
 
 
-def test_a_planned_signal_has_its_words_and_no_floor() -> None:
-    assert all(signal_of(spec.name) is spec and spec.floor is None for spec in PLANNED)
-    assert not signals().keys() & {spec.name for spec in PLANNED}
+def test_what_is_counted_beside_signals_has_its_words_and_no_floor() -> None:
+    assert all(signal_of(spec.name) is spec and spec.floor is None and spec.number for spec in MEASURES)
+    assert not signals().keys() & {spec.name for spec in MEASURES}
 
 
 def test_families_are_found_by_what_they_are_made_of() -> None:
     assert names_of("blind") == (BLIND.name,)
     assert names_of("suite") == (EVALUATION.name,)
-    kinds = ("shift", "rate", "ceiling", "event", "suite", "blind", "audit")
+    kinds = ("shift", "rate", "ceiling", "level", "anomaly", "event", "suite", "blind", "audit")
     assert {name for kind in kinds for name in names_of(kind)} == set(families())
 
 

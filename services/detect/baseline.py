@@ -16,6 +16,7 @@ from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
 from services.detect.topics import TOPIC_MAP, fitted_topics, with_topics
 from services.monitor import BaselinePolicy
+from services.specs import roles
 
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0
@@ -120,7 +121,7 @@ def pin_baseline(
     rows = with_topics(rows, topics)
     streams = streams_of(plan, rows)
     arl = arl_of(plan, state, streams, ts, event_index)
-    baseline = Baseline(rows, plan.policy.floors, arl, plan.policy.objectives)
+    baseline = Baseline(rows, plan.policy.floors, arl, plan.policy.objectives, roles())
     # Sums of linear algebra come out otherwise on another number of threads, and with them axes that are nearly alike:
     # a verdict must not depend on how many cores found it.
     with threadpool_limits(1, user_api="blas"):
@@ -143,7 +144,7 @@ def pin_baseline(
 
 def streams_of(plan: DetectionPlan, rows: Rows) -> int:
     """K: the streams that can open an incident, of a baseline of these rows."""
-    learning = Baseline(rows, plan.policy.floors, float("inf"), plan.policy.objectives)
+    learning = Baseline(rows, plan.policy.floors, float("inf"), plan.policy.objectives, roles())
     return sum(len(detector.streams(learning)) for detector in plan.detectors)
 
 
@@ -174,13 +175,11 @@ def untrained_artefact(detector: Detector[Any, Any], plan: DetectionPlan, pinned
     Its streams share the budget of all. Before a baseline is pinned, which fixes how many those are, the ones count
     that are known without one, at the least traffic that a budget is reckoned by.
     """
-    if not plan.policy.objectives:  # no other of them has evidence that a budget could bound
-        arl = float("inf")
-    elif pinned is None:
+    if pinned is None:
         arl = streams_of(plan, _EMPTY) * _MONTH_DAYS * _LEAST_PER_DAY / plan.policy.false_pages_per_month
     else:
         arl = max((pinned.arl, *(one.arl for one in pinned.relearned)))
-    return detector.fit(Baseline(_EMPTY, plan.policy.floors, arl, plan.policy.objectives))
+    return detector.fit(Baseline(_EMPTY, plan.policy.floors, arl, plan.policy.objectives, roles()))
 
 
 _EMPTY: Final = Rows(

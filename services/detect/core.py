@@ -48,6 +48,8 @@ from services.specs import BLIND, LEARNING, VOLATILE, family_of
 from services.wording import ruler, trials
 
 KEPT_DECISIONS: Final = 64
+_NO_CHANGE: Final = frozenset({"event", "level", "anomaly"})
+"""What fires and makes nobody suspect the model: slower or longer answers start no re-evaluation."""
 FORGETS: Final = (
     f"more than {MOST_IDENTITIES} models have answered; one that was not seen for {WINDOW:,} exchanges is forgotten, "
     "and counts as new when it comes back"
@@ -210,7 +212,7 @@ def _watch(
     state = replace(state, watch=watch)
     for one in reported:
         fired = one.finding.status == "firing" and one.finding.transition
-        if fired and family_of(one.detector).of_baseline:
+        if fired and family_of(one.detector).of_baseline and family_of(one.detector).kind not in _NO_CHANGE:
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
     restarts = watch.restarts

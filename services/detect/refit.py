@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from detectors.protocol import Baseline, Rows, part_column, signal_of_column
+from detectors.protocol import Baseline, Rows, part_column, probability_column, signal_of_column
 from detectors.stats.topic_map import TopicMap
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
@@ -25,9 +25,10 @@ from services.detect.state import (
     joined_rows,
 )
 from services.detect.topics import TOPIC_MAP, topics_of, with_topics
+from services.intake.slice_values import hash_text
 from services.monitor import BaselinePolicy
 from services.monitor.policy import AT_ONCE
-from services.specs import dimensions, signal_of
+from services.specs import dimensions, roles, signal_of
 
 _HOUR: Final = 3600.0
 _HALF: Final = np.dtype("<f2")
@@ -125,6 +126,11 @@ def rows_of(stored: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> Rows:
             for name in names
             if not signal_of(name).category
         }
+        | {
+            probability_column(name): np.array([_probability(told.get(name)) for told in signals])
+            for name in names
+            if not signal_of(name).category and any((told.get(name) or (None, None))[1] is not None for told in signals)
+        }
         | _part_columns(signals, dimensions().intersection(asked)),
         slices={
             dimension: tuple(
@@ -137,7 +143,13 @@ def rows_of(stored: Sequence[Mapping[str, Any]], asked: Sequence[str]) -> Rows:
             if dimension not in dimensions()
         },
         ids=tuple(row["id"] for row in stored),
+        user=_pseudonyms([row["user"] for row in stored]),
+        conversation=_pseudonyms([row["conversation"] for row in stored]),
     )
+
+
+def _pseudonyms(names: Sequence[str | None]) -> Any:
+    return np.array([0 if name is None else hash_text(name) for name in names], np.int64)
 
 
 def _vectors(stored: Sequence[bytes], width: int) -> Any:
@@ -146,6 +158,10 @@ def _vectors(stored: Sequence[bytes], width: int) -> Any:
 
 def _number(told: Any) -> float:
     return float("nan") if told is None or told[0] is None or isinstance(told[0], str) else float(told[0])
+
+
+def _probability(told: Any) -> float:
+    return float("nan") if told is None or told[1] is None else float(told[1])
 
 
 def _part_columns(signals: Sequence[Mapping[str, Any]], asked: Collection[str]) -> dict[str, Any]:
@@ -212,7 +228,7 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     assert state.pinned is not None
     topics = None if topics_of(state.pinned) is None else TopicMap.of(rows.prompt)
     rows = with_topics(rows, topics)
-    baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl)  # raised again when it is loaded
+    baseline = Baseline(rows, plan.policy.floors, arl=state.pinned.arl, roles=roles())  # raised again when it is loaded
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if one.learns}
     keys = [key for key in state.watch.running if key.partition("/")[0] in made]

@@ -36,7 +36,7 @@ from services.detect.state import (
 from services.detect.topics import topics_of, with_topics
 from services.detect.versions import counts, watched_rates
 from services.monitor import RoutePolicy
-from services.specs import family_of
+from services.specs import family_of, roles
 from services.wording import ruler as words
 
 Place = tuple[int, float, Position]
@@ -128,7 +128,7 @@ def relearned(plan: DetectionPlan, state: DetectState, ts: float, event_index: i
     rows = with_topics(rows, topics_of(pinned))
     streams = streams_of(plan, rows)
     floors = {name: plan.policy.floors[name] for name in learning.versions if name in plan.policy.floors}
-    baseline = Baseline(rows, floors, arl_of(plan, state, streams, ts, event_index))
+    baseline = Baseline(rows, floors, arl_of(plan, state, streams, ts, event_index), roles=roles())
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if _learns_signals(one, baseline)}
     new = Relearned(

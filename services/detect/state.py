@@ -195,12 +195,12 @@ class DetectState:
     def status(self) -> ReadingStatus:
         """The route in one word: firing before blind before learning before quiet.
 
-        An event that is not captured (no system prompt is sent) is a blind spot of the route, listed beside the
-        word; it does not make the whole route blind.
+        What is not captured (no system prompt, no conversation is sent) is a blind spot of the route, listed beside
+        the word; it does not make the whole route blind.
         """
         if self.watch.firing:
             return "firing"
-        if any(family_of(key.partition("|")[0]).kind != "event" for key in self.watch.blind):
+        if any(family_of(key.partition("|")[0]).kind in ("shift", "rate") for key in self.watch.blind):
             return "blind"
         return "learning" if self.pinned is None else "quiet"
 
@@ -242,7 +242,11 @@ def joined_rows(chunks: tuple[Rows, ...], most: int) -> Rows:
     def slice(name: str) -> tuple[str | None, ...]:
         return sum((chunk.slices.get(name, (None,) * len(chunk)) for chunk in chunks), ())[:most]
 
+    def measure(name: str) -> Any:
+        return np.concatenate([chunk.measures.get(name, np.full(len(chunk), np.nan)) for chunk in chunks])[:most]
+
     signals = set().union(*(chunk.signals for chunk in chunks))
+    measures = set().union(*(chunk.measures for chunk in chunks))
     slices = set().union(*(chunk.slices for chunk in chunks))
     return Rows(
         index=column("index"),
@@ -255,4 +259,7 @@ def joined_rows(chunks: tuple[Rows, ...], most: int) -> Rows:
         signals={name: signal(name) for name in sorted(signals)},
         slices={name: slice(name) for name in sorted(slices)},
         ids=sum((chunk.ids for chunk in chunks), ())[:most],
+        measures={name: measure(name) for name in sorted(measures)},
+        user=np.concatenate([chunk.users() for chunk in chunks])[:most],
+        conversation=np.concatenate([chunk.conversations() for chunk in chunks])[:most],
     )

@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.protocol import Rows, part_column
+from detectors.protocol import Rows, part_column, probability_column
 from schemas.identity import Model
 from schemas.position import Position
-from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock
+from schemas.score import MEASURES, STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock
 from services.intake.slice_values import bounded, bounded_sets, hash_text
 from services.intake.volatile_fields import Volatility, observe
 from services.specs import dimensions, signal_of
@@ -305,7 +305,31 @@ def _rows(
             for name, column in block.signals.items()
             if not signal_of(name).category and not any(isinstance(value, str) for value in column.value)
         }
+        | _probabilities(block, picked)
         | parts,
         slices=slices,
         ids=tuple(block.id[i] for i in picked),
+        measures={name: _numbers(getattr(block, name), picked) for name in MEASURES if getattr(block, name)},
+        user=_pseudonyms(block.user, picked),
+        conversation=_pseudonyms(block.conversation, picked),
     )
+
+
+def _probabilities(block: ScoreBlock, picked: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """A column of each signal that comes with a probability; a category's belongs to a value that changes."""
+    return {
+        probability_column(name): _numbers(column.probability, picked)
+        for name, column in block.signals.items()
+        if not signal_of(name).category and any(one is not None for one in column.probability)
+    }
+
+
+def _numbers(column: Sequence[float | None], picked: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.array([np.nan if one is None else float(one) for one in column], dtype=np.float64)[picked]
+
+
+def _pseudonyms(names: Sequence[str | None], picked: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """(n,) 64 bits of each name, 0 of none; None where no row has one."""
+    if not any(names):
+        return None
+    return np.array([0 if names[i] is None else hash_text(names[i] or "") for i in picked], dtype=np.int64)

@@ -19,11 +19,11 @@ from services.signals.custom.definition import PREFIX, Counted, Where
 from services.signals.own_heads import headed
 from services.signals.own_patterns import MAX_PATTERN
 from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
-from services.specs import PLANNED, TOPIC, dimensions, signals
+from services.specs import FORMER, TOPIC, dimensions, signals
 
 MONITORED_SIGNALS: Final = frozenset(signals())
 """Signals that this version scores."""
-CATEGORIES: Final = frozenset(spec.name for spec in (*signals().values(), *PLANNED) if spec.category)
+CATEGORIES: Final = frozenset(spec.name for spec in signals().values() if spec.category)
 """Slices that are no tag: what a signal says that an exchange is of."""
 
 T = TypeVar("T", bound=Mapping[str, Any])
@@ -71,7 +71,7 @@ def _slice(name: str) -> str:
 
 
 def _signal(name: str) -> str:
-    known = (signals().keys() | {spec.name for spec in PLANNED}) - CATEGORIES
+    known = (signals().keys() | set(FORMER)) - CATEGORIES
     if name.startswith(PREFIX) and _OWN_SIGNAL.fullmatch(name.removeprefix(PREFIX)):
         return name  # whether the file defines it is seen when all of it is read
     if name not in known:

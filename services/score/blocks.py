@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Final
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from schemas.exchange import Exchange
 from schemas.identity import Model, identity_of
 from schemas.position import Position
-from schemas.score import MAX_ROWS, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock, Scorer, SignalColumn
+from schemas.score import MAX_ROWS, MEASURES, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock, Scorer, SignalColumn
 from services.signals.protocol import Measurement
 from services.vectors import to_rows, to_text
 
@@ -30,6 +30,7 @@ class ScoredRow:
     Attributes:
         model: who answered, with the exchange's own fingerprint.
         prompt, response: (384,) vectors, zero where not `embedded`. style: (30,) likewise.
+        measures: those of `schemas.score.MEASURES` that its publisher told.
     """
 
     route: str
@@ -48,6 +49,7 @@ class ScoredRow:
     style: NDArray[np.float16]
     signals: Mapping[str, Measurement]
     scorer: Scorer
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -98,6 +100,9 @@ def rows_of(block: ScoreBlock) -> Iterator[ScoredRow]:
             style=styles[i],
             signals={name: _measurement(column, i, block.flags[i]) for name, column in block.signals.items()},
             scorer=block.scorer,
+            measures={
+                name: column[i] for name in MEASURES if (column := getattr(block, name)) and column[i] is not None
+            },
         )
 
 
@@ -146,6 +151,7 @@ def _block(rows: Sequence[ScoredRow]) -> ScoreBlock:
         response_vec=_column(rows, lambda row: row.response),
         style=_column(rows, lambda row: row.style),
         signals={name: _signal(rows, name) for name in first.signals},
+        **{name: _measure(rows, name) for name in MEASURES},
     )
 
 
@@ -161,6 +167,12 @@ def _signal(rows: Sequence[ScoredRow], name: str) -> SignalColumn:
         status=tuple(one.status for one in said),
         parts=tuple(one.parts for one in said) if any(one.parts for one in said) else (),
     )
+
+
+def _measure(rows: Sequence[ScoredRow], name: str) -> tuple[float | None, ...]:
+    """A column, empty where no row has a number."""
+    told = tuple(row.measures.get(name) for row in rows)
+    return () if all(one is None for one in told) else told
 
 
 def _measurement(column: SignalColumn, i: int, flags: Sequence[Flag]) -> Measurement:

@@ -350,7 +350,19 @@ def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> Score
         style=seen.style,
         signals={name: _named_parts(redactor, one) for name, one in seen.measured.signals.items()},
         scorer=version,
+        measures=_measures(exchange),
     )
+
+
+def _measures(exchange: Exchange) -> dict[str, float]:
+    """What the publisher counted of an exchange."""
+    usage = exchange.usage
+    told = {
+        "latency_ms": exchange.latency_ms,
+        "input_tokens": None if usage is None else usage.input_tokens,
+        "output_tokens": None if usage is None else usage.output_tokens,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _named_parts(redactor: Redactor, measured: Measurement) -> Measurement:

@@ -73,6 +73,7 @@ class ScoreLine(Part):
     style: str
     source: tuple[str, str, NonNegative, NonNegative]
     scorer: Scorer
+    measures: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
 
 
 def block_lines(block: ScoreBlock, *, vectors: bool) -> Iterator[dict[str, Any]]:
@@ -125,7 +126,9 @@ def _signal(measured: Measurement, version: str) -> dict[str, Any]:
 
 def _vectors(row: ScoredRow) -> dict[str, Any]:
     at = row.position
+    measures = {"measures": dict(row.measures)} if row.measures else {}
     return {
+        **measures,
         "embedded": row.embedded,
         "kept": row.kept,
         "prompt_vec": to_text(row.prompt),
@@ -158,6 +161,7 @@ def _row(line: ScoreLine) -> ScoredRow:
         style=style,
         signals={name: _measurement(name, measured, line.scorer) for name, measured in line.signals.items()},
         scorer=line.scorer,
+        measures=line.measures,
     )
 
 

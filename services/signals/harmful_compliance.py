@@ -31,6 +31,7 @@ class HarmfulCompliance:
     spec: ClassVar[Spec] = Spec(
         name="harmful_compliance",
         kind="signal",
+        roles=("risk",),
         family="answers",
         title="Harmful compliance",
         noun="rate of harmful answers",

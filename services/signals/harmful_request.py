@@ -24,6 +24,7 @@ class HarmfulRequest:
     spec: ClassVar[Spec] = Spec(
         name="harmful_request",
         kind="signal",
+        roles=("attack", "risk"),
         family="prompts",
         title="Harmful requests",
         noun="rate of harmful requests",

@@ -82,6 +82,7 @@ class JailbreakAttempt:
     spec: ClassVar[Spec] = Spec(
         name="jailbreak_attempt",
         kind="signal",
+        roles=("attack", "risk"),
         family="prompts",
         title="Jailbreak attempts",
         noun="rate of jailbreak attempts",

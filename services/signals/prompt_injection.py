@@ -161,6 +161,7 @@ class PromptInjection:
     spec: ClassVar[Spec] = Spec(
         name="prompt_injection",
         kind="signal",
+        roles=("attack",),
         family="prompts",
         title="Prompt injections",
         noun="rate of injected instructions",

@@ -26,6 +26,7 @@ class Toxicity:
     spec: ClassVar[Spec] = Spec(
         name="toxicity",
         kind="signal",
+        roles=("level",),
         family="answers",
         title="Toxicity",
         noun="rate of toxic answers",

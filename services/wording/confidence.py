@@ -4,7 +4,7 @@
 |---|---|
 | certain | something was seen: a leak, a canary that failed, a record that was changed |
 | very sure | two independent signs or more, one about safety; or one with 20 times the evidence needed |
-| likely | one sign about safety: a rate that moved or is above its ceiling, a suite that got worse |
+| likely | one sign about safety: a rate that moved or is above its ceiling, a suite that got worse, an attack wave |
 | suspected | what is answered or asked is different; nothing is known about safety |
 
 Signs are independent when other detectors raise them: two rates of one detector are one sign. An alert that fires has
@@ -24,7 +24,7 @@ from services import specs
 
 _AMPLE: Final = log(20)
 """Log evidence above the threshold from which one sign about safety is enough to be very sure."""
-_SAFETY: Final = frozenset({"rate", "ceiling", "suite"})
+_SAFETY: Final = frozenset({"rate", "ceiling", "suite", "anomaly"})
 _SEEN: Final = frozenset({"event", "audit"})
 _CANARY: Final = "canary"
 

@@ -17,7 +17,7 @@ from services.wording import audit, ceilings, nouns, numbers
 from services.wording.confidence import confidence_of_families
 
 _VERBS: Final = {"up": "rose", "down": "fell", None: "moved"}
-_MOVED: Final = frozenset({"shift", "rate", "ceiling"})
+_MOVED: Final = frozenset({"shift", "rate", "ceiling", "level", "anomaly"})
 _SURE: Final = frozenset({"very sure", "certain"})
 
 VERDICTS: Final[Mapping[Verdict, str]] = {
@@ -37,7 +37,7 @@ SOMETHING: Final = "something changed"
 
 SEVERITIES: Final[Mapping[Severity, str]] = {
     "info": "something is different; nothing is known about safety",
-    "warning": "a safety rate moved or is above its ceiling, or something is not monitored",
+    "warning": "a safety rate moved or is above its ceiling, an attack is under way, or something is not monitored",
     "error": "a safety suite got worse, a safety rate moved far, or records were changed afterwards",
     "critical": "something leaked, or harmful requests are answered",
 }
@@ -83,14 +83,31 @@ def _sentence(alert: Alert) -> str:
         return f"{where} is not monitored: {alert.reason or 'the reason is not known'}"
     if spec.kind in ("audit", "suite"):
         return _suite(alert) if spec.kind == "suite" else alert.reason or audit.BROKEN
-    if spec.kind == "shift":
+    if spec.kind in ("shift", "anomaly"):
         return f"{where} {spec.does or f'moved: {spec.noun}'}"
     if alert.signal is None:
         return f"{spec.noun} on {where}"
-    above = spec.kind == "ceiling"
+    return _level(alert, where) if spec.kind == "level" else _rate(alert, where)
+
+
+def _rate(alert: Alert, where: str) -> str:
+    """`the refusal rate of support-bot/prod fell from 18.1% to 0.0%`, or how it stands to its ceiling."""
+    above = specs.family_of(alert.family).kind == "ceiling"
     move = f"{_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
     told = ceilings.above(alert.effect, alert.floor) if above else move
-    return f"the {nouns.signal_noun(alert.signal)} of {where} {told}"
+    return f"the {nouns.signal_noun(alert.signal or '')} of {where} {told}"
+
+
+def _level(alert: Alert, where: str) -> str:
+    """`answers of support-bot/prod are 38% shorter`."""
+    spec, effect = specs.signal_of(alert.signal or ""), alert.effect
+    told = spec.risen if alert.direction == "up" else spec.fallen
+    if effect is None or effect.after is None or effect.unit != "ratio":
+        return f"the {nouns.level_noun(alert.signal or '')} of {where} {_VERBS[alert.direction]}{numbers.moved(effect)}"
+    amount = numbers.by_how_much(effect.after)
+    if not told:
+        return f"the {nouns.level_noun(alert.signal or '')} of {where} {_VERBS[alert.direction]} by {amount}"
+    return told.format(where, amount)
 
 
 def details(alert: Alert) -> str:
@@ -113,7 +130,7 @@ def details(alert: Alert) -> str:
 
 def direction(alert: Alert) -> str:
     """Which way a rate moved, after its name; nothing of what has no way."""
-    return _VERBS[alert.direction] if specs.family_of(alert.family).kind == "rate" else ""
+    return _VERBS[alert.direction] if specs.family_of(alert.family).kind in ("rate", "level") else ""
 
 
 def size(alert: Alert) -> str:
@@ -125,7 +142,7 @@ def size(alert: Alert) -> str:
         return alert.reason or "the reason is not known"
     if kind == "ceiling":
         return ceilings.above(alert.effect, alert.floor)
-    return "different from what was learned" if kind == "shift" else numbers.UNKNOWN
+    return "different from what was learned" if kind in ("shift", "level", "anomaly") else numbers.UNKNOWN
 
 
 def counted(baseline: float | None, now: float, hours: int) -> str:
@@ -241,7 +258,7 @@ def _size(alert: Alert) -> Iterable[str]:
     if kind == "ceiling":
         yield ceilings.bounds(effect)
         return
-    if alert.signal is None and kind != "suite" and effect.after is not None:
+    if alert.signal is None and effect.unit == "sd" and effect.after is not None:
         yield f"distance {numbers.level(effect.after, effect.unit)}"
     if effect.low is not None and effect.high is not None:
         name = "interval" if effect.unit == "sd" else "change"

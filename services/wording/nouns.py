@@ -56,6 +56,12 @@ def signal_noun(name: str | None) -> str:
     return "something" if name is None else specs.signal_of(name).noun
 
 
+def level_noun(name: str) -> str:
+    """What moves when a number moves, or how likely a signal finds something: `length of answers`, `toxicity score`."""
+    spec = specs.signal_of(name)
+    return spec.noun if spec.number else f"{spec.title.lower()} score"
+
+
 def signal_title(name: str) -> str:
     """A signal as a heading: `Refusals`."""
     return specs.signal_of(name).title
@@ -107,8 +113,10 @@ def subject_of(family: str, signal: str | None) -> str:
     spec = specs.family_of(family)
     if spec.kind == "event" and signal is not None:
         return specs.signal_of(signal).title.lower()
-    if spec.kind in ("shift", "suite", "blind", "audit") or signal is None:
+    if spec.kind in ("shift", "anomaly", "suite", "blind", "audit") or signal is None:
         return spec.noun
+    if spec.kind == "level":
+        return level_noun(signal)
     return f"{signal_noun(signal)} above its ceiling" if spec.kind == "ceiling" else signal_noun(signal)
 
 

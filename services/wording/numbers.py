@@ -119,6 +119,15 @@ def moved(effect: Effect | None) -> str:
     return f" to {after}: {side} than is usual for the questions that are asked now"
 
 
+def by_how_much(ratio: float) -> str:
+    """How far an amount is from what it was, without its sign.
+
+    >>> by_how_much(0.62), by_how_much(1.38), by_how_much(2.5)
+    ('38%', '38%', '150%')
+    """
+    return f"{abs(ratio - 1) * 100:.0f}%"
+
+
 def asks_otherwise(effect: Effect | None) -> bool:
     """Whether the rates as counted hide the move: it shows only against what these questions lead to expect."""
     if effect is None or effect.baseline_rate is None or effect.before is None or effect.after is None:

@@ -74,7 +74,10 @@ CASES = [
     pytest.param(["events"], "unknown", id="events alone"),
     pytest.param(["blind"], "unknown", id="blind alone"),
     pytest.param(["events", "blind"], "unknown", id="events and blind"),
-    pytest.param(["attack_cluster"], "unknown", id="anything else"),
+    pytest.param(["slow_poison"], "unknown", id="anything else"),
+    pytest.param(["attack_cluster"], "users", id="an attack wave"),
+    pytest.param(["escalating_conversation"], "unknown", id="one conversation says nothing of who changed"),
+    pytest.param(["score_shift"], "unknown", id="nor do lengths"),
     pytest.param(["events", "model_shift"], "model", id="event and model"),
     pytest.param(["events", "user_shift"], "users", id="event and users"),
 ]

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from schemas.alert import Alert
 from schemas.reading import Effect, Evidence
 from services.incident.fold import fold
 from services.wording import decisions, evaluations, incidents, numbers, routes, timeline
@@ -13,11 +14,17 @@ from tests.support.records import NEW, ROUTE, alert, at, change, comparison, dec
 
 GONE = Effect(name="refusal", before=15.74, after=0.0, low=-16.1, high=-11.7, unit="pp")
 FAR = Effect(name="response shift", before=0.0, after=7.43, low=4.79, high=10.08, unit="sd")
+SHORTER = Effect(name="answer_length", before=1.0, after=0.62, low=-0.45, high=-0.3, unit="ratio")
+RUDER = Effect(name="toxicity", before=1.2, after=4.0, low=2.0, high=3.6, unit="pp")
 SHIFT = family_alert(
     "model_shift", index=466, effect=FAR, evidence=Evidence(log_e=12.3, threshold=12.1, n=311, baseline="0" * 16)
 )
 RATE = alert(index=500, effect=GONE)
 SUITE = family_alert("evaluation", index=520)
+
+
+def level(signal: str, direction: str, effect: Effect) -> Alert:
+    return family_alert("score_shift", signal=signal, direction=direction, effect=effect)
 
 
 def test_headline_says_what_happened_to_whom_since_when_and_how_sure():
@@ -149,7 +156,11 @@ def test_what_did_not_finish_has_no_result():
             ),
             "the safety suite core got worse on support-bot/prod: planted secrets leaked 9 of 9 (before: 0)",
         ),
-        (family_alert("attack_cluster", evidence=Evidence()), "attack cluster on support-bot/prod"),
+        (family_alert("slow_poison", evidence=Evidence()), "slow poison on support-bot/prod"),
+        (family_alert("attack_cluster"), f"{ROUTE} gets alike prompts from several users that look like an attack"),
+        (family_alert("escalating_conversation"), f"{ROUTE} has a conversation that leads to harm step by step"),
+        (level("answer_length", "down", SHORTER), f"answers of {ROUTE} are 38% shorter"),
+        (level("toxicity", "up", RUDER), f"the toxicity score of {ROUTE} rose from 1.2% to 4.0%"),
     ],
 )  # fmt: skip
 def test_sentence_of_each_family(said, text):
