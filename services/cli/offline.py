@@ -16,6 +16,7 @@ from services import wiring
 from services.cli import rendering
 from services.cli.options import ConfigOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, progress, write_json, writing
+from services.cli.score_replays import replay_of_scores
 from services.errors import InputError
 from services.ingest.jsonl import exchanges
 from services.ingest.recorded_answers import Conversion, parse_draws, parse_where, read_recorded
@@ -37,14 +38,31 @@ JudgeOption = Annotated[
 
 def replay(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="JSONL of native exchanges, or of score lines with vectors.")
-    ],
+        Path | None, typer.Argument(metavar="FILE", help="JSONL of native exchanges, or of score lines with vectors.")
+    ] = None,
     config: ConfigOption = None,
     database: Annotated[
-        str | None, typer.Option(metavar="URL", help="Record everything here, for example sqlite:///replay.db.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Record everything here, for example sqlite:///replay.db; with --from-scores "
+            "where the route is read, else KEELWATCH_DATABASE_URL.",
+        ),
     ] = None,
     decided: Annotated[
         Path | None, typer.Option("--decisions", metavar="FILE", help="JSONL of decisions, applied at their time.")
+    ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option("--from-scores", metavar="FILE|ROUTE", help="Score lines, or a route: what is stored of it."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="With --from-scores: pages since then; what came before is learned from."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="CURRENT", help="With --from-scores: another monitor file; prints how pages differ."),
     ] = None,
     judge: JudgeOption = False,
     json: JsonOption = None,
@@ -52,7 +70,18 @@ def replay(
     """Run the whole flow over a file, in simulated time, without a broker.
 
     In the JSON, `events` counts valid exchanges that are no duplicates; `dead` and `duplicates` the rest of the lines.
+    With --from-scores nothing is scored or recorded: it shows whom the monitor file would have called, and with
+    --against which pages it gains, loses and moves beside another one.
     """
+    if scores is not None:
+        if file is not None or decided is not None or judge:
+            raise InputError("--from-scores: takes no FILE, --decisions or --judge; leave them out")
+        found = replay_of_scores(scores, config, against, since, database, json)
+        if found is not None and json != STDOUT:
+            print_replay(found)
+        return
+    if file is None or since is not None or against is not None:
+        raise InputError("FILE: missing; name a JSONL file, or --from-scores FILE|ROUTE for --since and --against")
     size = size_of(file)
     settings = load_settings()
     watched = wiring.load_monitor(settings, config)

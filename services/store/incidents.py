@@ -121,6 +121,13 @@ def find(connection: Connection, route: str | None = None, states: Sequence[str]
     return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
+def undecided(connection: Connection, route: str) -> tuple[Incident, ...]:
+    """The incidents of a route that nobody called a false alarm, in the order of their opening."""
+    query = select(_INCIDENTS.c.payload).where(_INCIDENTS.c.route == route, ~_INCIDENTS.c.false_alarm)
+    query = query.order_by(_INCIDENTS.c.opened_at, _INCIDENTS.c.id)
+    return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
 def get(connection: Connection, id: str) -> Incident | None:
     """One incident."""
     payload = connection.execute(select(_INCIDENTS.c.payload).where(_INCIDENTS.c.id == id)).scalar_one_or_none()
