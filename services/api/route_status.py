@@ -18,7 +18,7 @@ from services.charts import Chart, evidence_bar
 from services.monitor import RoutePolicy
 from services.specs import family_of
 from services.store.route_status import RouteStatus
-from services.wording import decisions, incidents, nouns, numbers, routes
+from services.wording import decisions, incidents, nouns, numbers, routes, timeline
 
 MOST_SPOTS: Final = 20
 NO_DATA: Final = "no_data"
@@ -135,7 +135,7 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
         return StatusHeading("learning", routes.WATCHED["learning"], said, (routes.UNTIL_LEARNED, *spots, *notes))
     if status.watch == "blind":
         return StatusHeading("blind", routes.WATCHED["blind"], spots[0], (*spots[1:], *notes))
-    return _watched(file, (*spots, *notes))
+    return _watched(file, policy, (*spots, *notes))
 
 
 def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
@@ -145,10 +145,10 @@ def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
     return routes.learning(min(file.learned, size), size, to_go, per_hour)
 
 
-def _watched(file: RouteSnapshot, notes: tuple[str, ...]) -> StatusHeading:
+def _watched(file: RouteSnapshot, policy: RoutePolicy, notes: tuple[str, ...]) -> StatusHeading:
     if file.status.moved:
         moved, decided = file.status.moved[0], max(file.mutes, key=lambda mute: mute.since, default=None)
-        why = None
+        why = routes.SHADOW if policy.shadows(moved.signal) else None
         if decided is not None:
             why = decisions.unheard(decided.kind, decided.actor, decided.reason, decided.since, decided.until)
         said = routes.moved_unheard(nouns.subject_of(moved.detector, moved.signal), why)
@@ -158,7 +158,8 @@ def _watched(file: RouteSnapshot, notes: tuple[str, ...]) -> StatusHeading:
 
 def _notes(file: RouteSnapshot, now: datetime) -> tuple[str, ...]:
     anew = (one.reason for one in file.readings if one.status == "learning" and one.slice is None and one.reason)
-    learning = tuple(routes.learns_anew(reason) for reason in dict.fromkeys(anew))
+    tried = tuple(timeline.in_shadow(alert) for alert in file.shadows)
+    learning = (*(routes.learns_anew(reason) for reason in dict.fromkeys(anew)), *tried)
     if file.clock is None or file.status.silent is None:
         return learning
     return (*learning, routes.last_exchange(file.clock, now))

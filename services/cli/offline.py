@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from schemas.alert import Alert
 from schemas.base import iso
 from schemas.dead_letter import DeadLetter
 from services import wiring
@@ -30,6 +31,7 @@ from services.score.judging import NO_JUDGE
 from services.score.score_lines import LINE_FIELDS, block_lines
 from services.settings import load_settings
 from services.wording import receipts
+from services.wording.timeline import in_shadow
 
 JudgeOption = Annotated[
     bool, typer.Option("--judge", help="Ask the judges of the monitor file; without it their signals are unscored.")
@@ -113,6 +115,9 @@ def print_replay(seen: ReplayResult) -> None:
     for route in sorted(seen.flows):
         for field in sorted(seen.flows[route].detect.intake.volatility.fields):
             OUT.print(rendering.volatile_line(route, field))
+        for alert in seen.facts.get(route, ()):
+            if isinstance(alert, Alert) and alert.shadow and alert.status == "firing":
+                OUT.print(f"{route}: {in_shadow(alert)}", markup=False, soft_wrap=True)
         for mute in seen.muted(route):
             OUT.print(rendering.mute_line(route, mute))
     OUT.print(receipts.taken_in(seen.events, seen.dead, seen.duplicates))

@@ -84,11 +84,15 @@ def parse_since(text: str) -> datetime:
 
 
 def compare_configurations(
-    rows: Sequence[ScoredRow], new: Monitor, current: Monitor, since: datetime | None, json: str | None
+    rows: Sequence[ScoredRow], new: str | None, current: str, since: datetime | None, json: str | None
 ) -> None:
-    """Print which pages another monitor file gains, loses and moves."""
-    before = pages_of(replayed(rows, current, "replaying as it is"), since)
-    after = pages_of(replayed(rows, new, "replaying as it would be"), since)
+    """Print which pages another monitor file gains, loses and moves.
+
+    Each is read where it is replayed: signals of one's own are known by the file that was read last.
+    """
+    settings = load_settings()
+    before = pages_of(replayed(rows, wiring.load_monitor(settings, current), "replaying as it is"), since)
+    after = pages_of(replayed(rows, wiring.load_monitor(settings, new), "replaying as it would be"), since)
     found = compare_pages(before, after)
     told = {"exchanges": len(rows), "current": [*map(page_object, before)], "new": [*map(page_object, after)]}
     write_json({**told, **comparison_object(found)}, json)
@@ -133,10 +137,12 @@ def replay_of_scores(
     """
     settings = load_settings()
     begin = None if since is None else parse_since(since)
+    if against is not None:
+        wiring.load_monitor(settings, against)  # what is wrong with it is told before anything is replayed
     new = wiring.load_monitor(settings, config)
     rows = rows_from(source, database)
     if against is not None:
-        compare_configurations(rows, new, wiring.load_monitor(settings, against), begin, json)
+        compare_configurations(rows, config, against, begin, json)
         return None
     seen = replayed(rows, new, "replaying")
     pages = pages_of(seen, begin)

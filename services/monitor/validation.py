@@ -185,9 +185,9 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         for i, name in enumerate(section.notify or ()):
             if name not in monitor.receivers:
                 yield Remark((*path, "notify", i), f"no receiver {name}{suggestion(name, monitor.receivers)}")
-        for name in section.floors or ():
+        for place, name in _named_signals(section):
             if (why := _no_rate(name, monitor)) is not None:
-                yield Remark((*path, "floors", name), why)
+                yield Remark((*path, *place), why)
         names = [schedule.name for schedule in section.schedules or ()]
         for i, name in enumerate(names):
             if name in names[:i]:
@@ -195,6 +195,12 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         if policy.baseline.min_size > policy.baseline.size:
             sizes = f"{policy.baseline.min_size} is above size {policy.baseline.size}"
             yield Remark((*path, "baseline", "min_size"), f"{sizes}; lower min_size or raise size")
+
+
+def _named_signals(section: RouteSection) -> Iterator[tuple[KeyPath, str]]:
+    """Where a section names signals that must have a rate, and which."""
+    yield from ((("floors", name), name) for name in section.floors or ())
+    yield from ((("shadow_signals", i), name) for i, name in enumerate(section.shadow_signals or ()))
 
 
 def _no_rate(name: str, monitor: Monitor) -> str | None:

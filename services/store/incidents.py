@@ -248,7 +248,9 @@ def _alerts(incident: Incident, facts: tuple[Fact, ...]) -> tuple[Alert, ...]:
     """Of each fingerprint the newest alert within the incident's life that has something to show."""
     end = incident.resolved_at or incident.updated_at
     found: dict[str, Alert] = {}
-    for fact in sorted((f for f in facts if isinstance(f, Alert)), key=lambda alert: (alert.ts, alert.event_index)):
+    for fact in sorted(
+        (f for f in facts if isinstance(f, Alert) and not f.shadow), key=lambda alert: (alert.ts, alert.event_index)
+    ):
         if fact.fingerprint in incident.fingerprints and incident.opened_at <= fact.ts <= end:
             found[fact.fingerprint] = fact
     return tuple(found.values())

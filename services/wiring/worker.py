@@ -168,7 +168,7 @@ def _handler(name: str, given: _Tools) -> Handler:
     if name == "evaluate":
         return evaluate_handler(watched.policy, tools)
     if name == "alert":
-        return alert_handler(tools)
+        return alert_handler(tools, watched.policy)
     return record_handler(Recorder(database, watched.policy, tick=given.tick).apply, tools)
 
 

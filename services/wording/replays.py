@@ -83,7 +83,7 @@ def compared(before: int, after: int, gained: int, lost: int, moved: int, kept: 
     same = f"{kept:,} as before"
     parts = [f"{n:,} {what}" for n, what in ((gained, GAINED), (lost, LOST), (moved, MOVED)) if n]
     found = ", ".join([*parts, same]) if parts else "none gained, lost or moved"
-    return f"{numbers.count(after, 'page')} instead of {before:,} in {exchanges:,} exchanges: {found}"
+    return f"{pages(after, None)} instead of {before:,} in {exchanges:,} exchanges: {found}"
 
 
 def later(before: datetime, after: datetime, exchanges: int) -> str:

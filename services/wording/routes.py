@@ -101,6 +101,9 @@ def last_exchange(clock: datetime, now: datetime) -> str:
     return f"The last exchange arrived {numbers.ago(clock, now)}."
 
 
+SHADOW: Final = "Its alerts run in shadow: they are made and shown, and nobody is told."
+
+
 def moved_unheard(subject: str, why: str | None) -> str:
     """That something is different of which no incident tells, and by whose decision that is so, where it is known."""
     told = f"{numbers.sentence_case(subject)} changed, and no incident is open"

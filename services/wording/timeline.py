@@ -130,6 +130,12 @@ def _fired(alert: Alert, others: Iterable[Alert] = ()) -> str:
     return f"{text} (silenced: nobody was notified)" if alert.silenced else text
 
 
+def in_shadow(alert: Alert) -> str:
+    """An alert that is tried out: what it would have said, and that it said it to nobody."""
+    over = " It is over." if alert.status == "resolved" else ""
+    return f"In shadow, nobody was told: {_fired(alert)} (since {numbers.short_moment(alert.ts)} UTC).{over}"
+
+
 def _subject(alert: Alert) -> str:
     suite = nouns.suite_of(alert)
     if specs.family_of(alert.family).kind == "suite":

@@ -91,6 +91,18 @@ def test_the_same_monitor_file_changes_nothing(keelwatch, folder):
     assert "1 page instead of 1 in 700 exchanges: none gained, lost or moved" in said
 
 
+def test_a_signal_in_shadow_is_shown_and_calls_nobody(keelwatch, folder):
+    (folder / "shadow.yaml").write_text(MONITOR.replace("}}", "}, shadow_signals: [refusal]}"))
+    words = ("replay", "--from-scores", folder / "moved.jsonl", "--config", folder / "shadow.yaml")
+    code, said, _ = keelwatch(*words, "--json", "-")
+    found = json.loads(said)
+    assert (code, found["pages"]) == (0, [])
+    assert [alert["shadow"] for alert in found["alerts"] if alert["signal"] == "refusal"] == [True]
+    assert "In shadow, nobody was told: " in keelwatch(*words)[1]
+    code, said, _ = keelwatch(*words, "--against", folder / "current.yaml")
+    assert "no page instead of 1" in said
+
+
 def test_pages_before_since_are_left_out(keelwatch, folder):
     words = ("replay", "--from-scores", folder / "moved.jsonl", "--config", folder / "current.yaml", "--json", "-")
     assert len(json.loads(keelwatch(*words)[1])["pages"]) == 1
