@@ -38,6 +38,11 @@ class Commands(LazyGroup):
             "Turn recorded answers into native exchanges, drawn with replacement.",
         ),
         Later(
+            "import",
+            "services.cli.offline:import_exchanges",
+            "Turn exchanges of a known format into native ones, as `replay`, `score` and `publish` take them.",
+        ),
+        Later(
             "budget",
             "services.cli.score_replays:budget",
             "Show a route's false-page budget beside the false alarms that its own clean exchanges give.",

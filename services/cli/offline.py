@@ -6,7 +6,7 @@ import json
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,6 +19,7 @@ from services.cli.options import ConfigOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, progress, write_json, writing
 from services.cli.score_replays import replay_of_scores
 from services.errors import InputError
+from services.ingest.formats import FORMATS
 from services.ingest.jsonl import exchanges
 from services.ingest.recorded_answers import Conversion, parse_draws, parse_where, read_recorded
 from services.ingest.recorded_answers import convert as make
@@ -30,7 +31,7 @@ from services.score.core import ExchangeScorer
 from services.score.judging import NO_JUDGE
 from services.score.score_lines import LINE_FIELDS, block_lines
 from services.settings import load_settings
-from services.wording import receipts
+from services.wording import receipts, replays
 from services.wording.timeline import in_shadow
 
 JudgeOption = Annotated[
@@ -164,6 +165,47 @@ def _scored(
     if not vectors:
         lines = [{name: line[name] for name in LINE_FIELDS} for line in lines]
     return lines, len(batch) - len(lines)
+
+
+_ANY: Final = "any"
+_FORMATS: Final = tuple(one.name for one in FORMATS)
+
+
+def import_exchanges(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, one exchange a line.")],
+    form: Annotated[
+        str,
+        typer.Option("--from", metavar="FORMAT", help=f"The format of FILE: {', '.join(_FORMATS)}; or any of them."),
+    ],
+    out: Annotated[str, typer.Option(metavar="F", help="File of native exchanges; - is stdout.")],
+) -> None:
+    """Turn exchanges of a known format into native ones, as `replay`, `score` and `publish` take them.
+
+    Exit code 1 says that a line could not be read; the others are written.
+    """
+    formats = tuple(one for one in FORMATS if form in (_ANY, one.name))
+    if not formats:
+        raise InputError(f"--from {form}: no such format; there are {', '.join(_FORMATS)} and {_ANY}")
+    size = size_of(file)
+    count, dead = 0, []
+    with writing(out, "--out") as sink, progress("reading", size) as advance:
+        for item in exchanges(file, advance, formats):
+            if isinstance(item, DeadLetter):
+                dead.append(item)
+                continue
+            without = {"ts"} if "no_ts" in item.flags else set()
+            sink.write(item.exchange.model_dump_json(exclude_none=True, exclude_defaults=True, exclude=without) + "\n")
+            count += 1
+    for letter in dead[:_MOST_TOLD]:
+        ERR.print(f"line {letter.source.offset}: {letter.reason}", markup=False, soft_wrap=True)
+    if not count:
+        raise InputError(replays.nothing_imported(str(file), _FORMATS))
+    ERR.print(replays.imported(count, len(dead), out), markup=False)
+    if dead:
+        raise typer.Exit(1)
+
+
+_MOST_TOLD: Final = 5
 
 
 class Form(StrEnum):

@@ -171,6 +171,7 @@ class DetectState:
         decided: ids of the decisions taken in last: one delivered again changes nothing.
         versions: signal that is watched as a rate (and `VECTORS`) -> the version that counts.
         relearning: signals that are learned anew beside the baseline.
+        untold: whether the baseline was given to the route (`keelwatch baseline build`), and nobody was told yet.
     """
 
     route: str
@@ -187,6 +188,7 @@ class DetectState:
     decided: tuple[str, ...] = ()
     versions: dict[str, SignalVersion] = field(default_factory=dict)
     relearning: Relearning | None = None
+    untold: bool = False
 
     @property
     def status(self) -> ReadingStatus:

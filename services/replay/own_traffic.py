@@ -102,19 +102,24 @@ def learned(plan: DetectionPlan, rows: Sequence[ScoredRow]) -> DetectState:
         InputError: if they are too few.
     """
     route, wanted = rows[0].route if rows else "", plan.policy.baseline
-    enough = DetectionPlan(plan.detectors, replace(plan.policy, baseline=replace(wanted, size=_size(plan, len(rows)))))
-    state = DetectState.start(route)
+    state = _learned(plan, rows, wanted.size)
+    if state.pinned is None and state.learned >= wanted.min_size:
+        state = _learned(plan, rows, state.learned)
+    if state.pinned is None:
+        raise InputError(words.too_few(route, state.learned, wanted.min_size, wanted.per_hour))
+    return state
+
+
+def _learned(plan: DetectionPlan, rows: Sequence[ScoredRow], size: int) -> DetectState:
+    """What the rows teach: with a baseline as soon as `size` of them count, else without."""
+    wanted = replace(plan.policy.baseline, size=size, min_size=min(size, plan.policy.baseline.min_size))
+    enough = DetectionPlan(plan.detectors, replace(plan.policy, baseline=wanted))
+    state = DetectState.start(rows[0].route if rows else "")
     for block in blocks_of(rows):
         state, _ = detect_step(enough, state, [block])
         if state.pinned is not None:
-            return state
-    raise InputError(words.too_few(route, state.learned, wanted.min_size, wanted.per_hour))
-
-
-def _size(plan: DetectionPlan, n: int) -> int:
-    """Of how many a baseline is made: what the policy says, or all that there are of at least `min_size`."""
-    wanted = plan.policy.baseline
-    return min(wanted.size, max(n, wanted.min_size))
+            break
+    return state
 
 
 def at_zero(state: DetectState) -> DetectState:

@@ -198,6 +198,43 @@ def left_out(n: int) -> str:
     return f"{numbers.count(n, 'exchange')} of incidents that nobody called a false alarm are left out"
 
 
+def has_baseline(route: str) -> str:
+    """A route whose baseline a person must move."""
+    return f"{route}: has a baseline already; accept another one in its incident, or delete the route first"
+
+
+def other_model(route: str, name: str, answers: Sequence[str]) -> str:
+    """A file of another model."""
+    return f"{route}: {numbers.listed(answers)} answers there, the file is of {name}; bring exchanges of the same model"
+
+
+def several_models(found: Sequence[tuple[str, int]]) -> str:
+    """A file of more than one model."""
+    told = numbers.listed([f"{name} ({n:,})" for name, n in found])
+    return f"--from: holds exchanges of {told}; keep those of one model: a baseline is of one"
+
+
+def other_scorer(name: str, learned: str, here: str) -> str:
+    """Scores of another version."""
+    return (
+        f"--from: {name} was scored by {learned}, here it is {here}, and numbers of two versions are not compared; "
+        "score the exchanges again with `keelwatch score --vectors`"
+    )
+
+
+def given(route: str, n: int, model: str) -> str:
+    """A route that begins with a baseline."""
+    return (
+        f"{route} is held against {numbers.count(n, 'exchange')} of {model} from its next exchange on; "
+        "`keelwatch baseline show` shows it then"
+    )
+
+
+def nothing_imported(path: str, formats: Sequence[str]) -> str:
+    """A file of which no line could be read."""
+    return f"{path}: holds no exchange of a known format ({', '.join(formats)}); docs/publish.md shows one"
+
+
 def imported(n: int, dead: int, path: str) -> str:
     """What an import wrote."""
     lost = f"; {numbers.count(dead, 'line')} could not be read" if dead else ""
