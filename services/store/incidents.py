@@ -121,6 +121,18 @@ def find(connection: Connection, route: str | None = None, states: Sequence[str]
     return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
+def newest(
+    connection: Connection, most: int, since: datetime | None = None, until: datetime | None = None
+) -> tuple[Incident, ...]:
+    """At most so many incidents of all routes that opened in [since, until], the one that opened last first."""
+    query = select(_INCIDENTS.c.payload).order_by(_INCIDENTS.c.opened_at.desc(), _INCIDENTS.c.id).limit(most)
+    if since is not None:
+        query = query.where(_INCIDENTS.c.opened_at >= since)
+    if until is not None:
+        query = query.where(_INCIDENTS.c.opened_at <= until)
+    return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
 def undecided(connection: Connection, route: str) -> tuple[Incident, ...]:
     """The incidents of a route that nobody called a false alarm, in the order of their opening."""
     query = select(_INCIDENTS.c.payload).where(_INCIDENTS.c.route == route, ~_INCIDENTS.c.false_alarm)

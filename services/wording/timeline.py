@@ -93,6 +93,8 @@ def change(found: Change) -> EntryWords:
 def change_text(found: Change) -> str:
     """A change in a sentence."""
     name = nouns.model_name(found.model)
+    if found.kind == "provider":
+        return found.reason
     if found.kind == "pinned":
         n = "" if found.pinning is None else f": {numbers.count(found.pinning.n, 'exchange')}"
         return f"The answers of {name} are what is normal from here on{n}"
@@ -105,6 +107,8 @@ def change_text(found: Change) -> str:
 
 def change_mark(found: Change) -> str:
     """A change in the few words that fit on an axis of time."""
+    if found.kind == "provider":
+        return "other routes moved too"
     if found.kind == "pinned":
         return "new normal set"
     if found.kind == "suspected":

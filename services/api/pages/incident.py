@@ -29,6 +29,7 @@ from services.api.resources.route_rates import SignalRate, rates_now
 from services.api.time_window import HOURS, WindowQuery
 from services.charts import Chart, incident_chart, rates_chart
 from services.charts.evidence_chart import evidence_chart, explained
+from services.record.provider_watch import event_of
 from services.specs import family_of
 from services.store import incidents, routes, silences
 from services.store.decisions import StaleDecision
@@ -285,6 +286,8 @@ async def _incident_page(
         "most": ENTRIES,
         "chart": await query_store(parts.database, _chart, dossier.incident),
         "explained": told_why,
+        "provider": await query_store(parts.database, event_of, dossier.incident),
+        "sees": who(request).sees,
         "evidence": evidence_chart(lines, dossier.incident.opened_at),
         "token": token,
         "seen": incident_version(dossier.incident, dossier.decided),

@@ -22,7 +22,17 @@ from services.api.sse import LiveUpdates
 from services.api.system import SystemHealth
 from services.monitor import RoutePolicy
 from services.store.engine import Database
-from services.wording import decisions, evaluations, explanations, incidents, nouns, numbers, routes, schedules, timeline
+from services.wording import (
+    decisions,
+    evaluations,
+    explanations,
+    incidents,
+    nouns,
+    numbers,
+    routes,
+    schedules,
+    timeline,
+)
 
 HERE: Final = Path(__file__).parent
 NAVIGATION: Final = (
