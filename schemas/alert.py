@@ -15,7 +15,11 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
 
 
 class Alert(Record):
-    """`firing` while any identity's stream fires; `resolved` when none does, with the reason."""
+    """`firing` while any identity's stream fires; `resolved` when none does, with the reason.
+
+    One in `shadow` is of a route or signal that is tried out: it is kept and shown, opens no incident, and nobody is
+    told of it.
+    """
 
     id: Hash16
     route: ToldRoute
@@ -40,6 +44,7 @@ class Alert(Record):
     movements: tuple[Movement, ...] = ()
     reason: Text | None = None
     silenced: bool = False
+    shadow: bool = False
 
 
 def rank(severity: Severity) -> int:

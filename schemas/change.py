@@ -11,7 +11,7 @@ from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, has
 from schemas.exchange import ToldRoute
 from schemas.identity import Model
 
-ChangeKind = Literal["observed", "suspected", "pinned"]
+ChangeKind = Literal["observed", "suspected", "pinned", "provider"]
 
 
 class Pinning(Part):
@@ -30,6 +30,8 @@ class Pinning(Part):
 
 class Change(Record):
     """`observed`: first seen in traffic. `suspected`: behaviour moved under the same name. `pinned`: a baseline was.
+
+    `provider`: the same served model moved on several routes within hours; `reason` says on which of how many.
 
     `from` and `to` are identities. A change of fingerprint alone has equal identities and names the fingerprints.
     """

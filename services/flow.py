@@ -75,7 +75,7 @@ def advance(plan: DetectionPlan, flow: RouteFlow, item: ScoreBlock | Decision) -
     detect, output = detect_step(plan, flow.detect, [item])
     inputs: list[Reading | Change | Decision] = [item] if isinstance(item, Decision) else []
     inputs += _in_order(output.readings, output.changes)
-    alert, alerts = alert_step(flow.alert, inputs, None)
+    alert, alerts = alert_step(flow.alert, inputs, None, plan.policy.shadows)
     return RouteFlow(detect, alert), RouteOutput(output.readings, output.changes, alerts)
 
 

@@ -14,6 +14,7 @@ from schemas.alert import Alert, rank
 from schemas.change import Change
 from schemas.decision import Decision, DecisionKind
 from schemas.evaluation import Comparison
+from schemas.exchange import RESERVED_ROUTE_PREFIX
 from schemas.reading import Reading
 from services.alert.grouping import add_to_groups, fingerprints_of_decision
 from services.alert.state import (
@@ -58,6 +59,8 @@ def observe(turn: StageContext) -> StageContext:
     word = _observation(turn)
     if word is None or word.status not in ("firing", "quiet") or _is_old(turn.state.streams.get(word.key), word):
         return turn
+    if turn.shadows(word.alert.signal) and not turn.state.route.startswith(RESERVED_ROUTE_PREFIX):
+        word = replace(word, alert=word.alert.model_copy(update={"shadow": True}))
     return replace(turn, word=word)
 
 
@@ -110,13 +113,18 @@ def fire(turn: StageContext) -> StageContext:
 
 
 def escalate(turn: StageContext) -> StageContext:
-    """A firing alert is sent again when its severity rose; another identity joins it unheard."""
+    """A firing alert is sent again when its severity rose; another identity joins it unheard.
+
+    One in shadow is sent again when it leaves it. One that people know of stays as they know it when its signal is put
+    into shadow.
+    """
     word, state = turn.word, turn.state
     if word is None or word.status != "firing" or word.alert.fingerprint not in state.active:
         return turn
     active = state.active[word.alert.fingerprint]
     identities = tuple(dict.fromkeys((*active.identities, *word.alert.identities)))
-    if rank(word.alert.severity) > rank(active.sent.severity):
+    risen = rank(word.alert.severity) > rank(active.sent.severity)
+    if (risen and word.alert.shadow <= active.sent.shadow) or word.alert.shadow < active.sent.shadow:
         return _sent(turn, word.alert.model_copy(update={"identities": identities}), identities)
     joined = {**state.active, word.alert.fingerprint: replace(active, identities=identities)}
     return replace(turn, state=replace(state, active=joined))
@@ -126,7 +134,7 @@ def track_groups(turn: StageContext) -> StageContext:
     """Remember which alerts are of one incident."""
     groups = turn.state.groups
     for alert in turn.alerts:
-        groups = add_to_groups(groups, alert)
+        groups = groups if alert.shadow else add_to_groups(groups, alert)
     return replace(turn, state=replace(turn.state, groups=groups))
 
 

@@ -5,6 +5,7 @@ A reading or a comparison passes through the stages in one form, `StreamObservat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
@@ -278,14 +279,23 @@ def _effect(worst: HazardComparison) -> Effect:
     )
 
 
+def in_the_open(signal: str | None) -> bool:
+    """Nothing is in shadow."""
+    return False
+
+
 AlertInput = Reading | Change | Run | Comparison | Decision
 
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """The state so far, the input (None: nothing new in it), its word if it has one, and the alerts made of it."""
+    """The state so far, the input (None: nothing new in it), its word if it has one, and the alerts made of it.
+
+    `shadows` says of a signal whether its alerts are in shadow.
+    """
 
     state: AlertState
     item: AlertInput | None
     word: StreamObservation | None = None
     alerts: tuple[Alert, ...] = ()
+    shadows: Callable[[str | None], bool] = in_the_open

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from schemas.alert import Alert
 from schemas.change import Change
 from schemas.decision import Silence
 from schemas.evaluation import Comparison
@@ -42,6 +43,8 @@ _INCIDENTS: Final = 8
 _COMPARISONS: Final = 3
 _STREAMS: Final = 500
 _STEP: Final = "alert"
+_SHADOWS: Final = timedelta(days=7)
+_MOST_SHADOWS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class RouteSnapshot:
         seen: identity -> the hours in which it answered first and last.
         open: its incident that is not resolved. incidents: the newest. comparisons: of suites, newest last.
         exchanges: the newest of which the redacted text was kept. silences: those that hold on it.
-        mutes: what fires unheard on it, and by whose decision.
+        mutes: what fires unheard on it, and by whose decision. shadows: the newest of each alert in shadow.
         held_back: why a ceiling lets no first baseline be pinned.
     """
 
@@ -82,6 +85,7 @@ class RouteSnapshot:
     silences: tuple[Silence, ...] = ()
     mutes: tuple[Mute, ...] = ()
     held_back: str | None = None
+    shadows: tuple[Alert, ...] = ()
 
 
 def read_route(connection: Connection, route: str, hours: int, slice: str, now: datetime) -> RouteSnapshot | None:
@@ -122,6 +126,7 @@ def read_route(connection: Connection, route: str, hours: int, slice: str, now: 
         silences=silences.of_route(connection, route, now),
         mutes=muted_alerts(connection, route, now),
         held_back=None if facts.baseline is not None else readings.held_back(connection, (route,)).get(route),
+        shadows=shadow_alerts(connection, route, now - _SHADOWS),
     )
 
 
@@ -132,6 +137,13 @@ def muted_alerts(connection: Connection, route: str, now: datetime) -> tuple[Mut
         return () if stored is None else unpack(AlertState, stored[1]).muted(now)
     except CodecError:  # of another version: its worker writes it anew
         return ()
+
+
+def shadow_alerts(connection: Connection, route: str, since: datetime) -> tuple[Alert, ...]:
+    """The newest of each alert in shadow since then, newest first."""
+    found = journal.facts_within(connection, route, ("alert",), since, None)
+    newest = {fact.fingerprint: fact for fact in found if isinstance(fact, Alert) and fact.shadow}
+    return tuple(sorted(newest.values(), key=lambda alert: alert.ts, reverse=True))[:_MOST_SHADOWS]
 
 
 def _comparisons(connection: Connection, route: str) -> tuple[Comparison, ...]:

@@ -19,7 +19,7 @@ from services.monitor import RoutePolicy
 from services.monitor.policy import AT_ONCE
 from services.specs import family_of
 from services.store.route_status import RouteStatus
-from services.wording import ceilings, decisions, incidents, nouns, numbers, routes, trials
+from services.wording import ceilings, decisions, incidents, nouns, numbers, routes, timeline, trials
 
 MOST_SPOTS: Final = 20
 NO_DATA: Final = "no_data"
@@ -140,7 +140,7 @@ def heading_of(file: RouteSnapshot, policy: RoutePolicy, now: datetime, exchange
         return StatusHeading("learning", routes.WATCHED["learning"], said, (routes.UNTIL_LEARNED, *spots, *notes))
     if status.watch == "blind":
         return StatusHeading("blind", routes.WATCHED["blind"], spots[0], (*spots[1:], *notes))
-    return _watched(file, (*spots, *notes, *_trial(file, policy)))
+    return _watched(file, policy, (*spots, *notes, *_trial(file, policy)))
 
 
 def _learning(file: RouteSnapshot, policy: RoutePolicy, exchanges: int) -> str:
@@ -161,10 +161,10 @@ def _trial(file: RouteSnapshot, policy: RoutePolicy) -> tuple[str, ...]:
     return (trials.pinned(found.rates, policy.floors, found.n, policy.baseline.size),)
 
 
-def _watched(file: RouteSnapshot, notes: tuple[str, ...]) -> StatusHeading:
+def _watched(file: RouteSnapshot, policy: RoutePolicy, notes: tuple[str, ...]) -> StatusHeading:
     if file.status.moved:
         moved, decided = file.status.moved[0], max(file.mutes, key=lambda mute: mute.since, default=None)
-        why = None
+        why = routes.SHADOW if policy.shadows(moved.signal) else None
         if decided is not None:
             why = decisions.unheard(decided.kind, decided.actor, decided.reason, decided.since, decided.until)
         said = routes.moved_unheard(nouns.subject_of(moved.detector, moved.signal), why)
@@ -174,7 +174,8 @@ def _watched(file: RouteSnapshot, notes: tuple[str, ...]) -> StatusHeading:
 
 def _notes(file: RouteSnapshot, now: datetime) -> tuple[str, ...]:
     anew = (one.reason for one in file.readings if one.status == "learning" and one.slice is None and one.reason)
-    learning = tuple(routes.learns_anew(reason) for reason in dict.fromkeys(anew))
+    tried = tuple(timeline.in_shadow(alert) for alert in file.shadows)
+    learning = (*(routes.learns_anew(reason) for reason in dict.fromkeys(anew)), *tried)
     if file.clock is None or file.status.silent is None:
         return learning
     return (*learning, routes.last_exchange(file.clock, now))

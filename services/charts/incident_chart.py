@@ -79,7 +79,8 @@ def worst(incident: Incident, facts: Iterable[Fact]) -> Alert | None:
     """The newest alert of each rate of the incident, and of these the one that fires, as a rate, with most weight."""
     newest: dict[str, Alert] = {}
     for fact in facts:
-        if isinstance(fact, Alert) and fact.fingerprint in incident.fingerprints and fact.signal is not None:
+        of_it = isinstance(fact, Alert) and fact.fingerprint in incident.fingerprints and not fact.shadow
+        if isinstance(fact, Alert) and of_it and fact.signal is not None:
             before = newest.get(fact.fingerprint)
             drawn = family_of(fact.family).kind in ("rate", "ceiling", "event")
             if drawn and (before is None or fact.event_index >= before.event_index):

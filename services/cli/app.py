@@ -38,6 +38,22 @@ class Commands(LazyGroup):
             "Turn recorded answers into native exchanges, drawn with replacement.",
         ),
         Later(
+            "import",
+            "services.cli.offline:import_exchanges",
+            "Turn exchanges of a known format into native ones, as `replay`, `score` and `publish` take them.",
+        ),
+        Later(
+            "budget",
+            "services.cli.score_replays:budget",
+            "Show a route's false-page budget beside the false alarms that its own clean exchanges give.",
+        ),
+        Later(
+            "drill",
+            "services.cli.score_replays:drill",
+            "Shift copies of a route's own exchanges by a known amount, and say after how many of them it would be "
+            "seen.",
+        ),
+        Later(
             "up",
             "services.cli.up:up",
             "Run all steps until SIGTERM or Ctrl-C, with an embedded broker when no other is named.",

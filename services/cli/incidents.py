@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
-from schemas.base import plain_object
+from schemas.base import iso, plain_object
+from services.charts.evidence_chart import EvidenceLine, evidence_picture, explained
 from services.cli import rendering
 from services.cli.options import DatabaseOption, opened
-from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.cli.output import OUT, STDOUT, JsonOption, write_json, writing
 from services.errors import InputError
 from services.store import incidents
 from services.wording import commands as words
+from services.wording import explanations
+from services.wording.explanations import Explanation
 
 app = typer.Typer(help="Incidents and their timelines.", no_args_is_help=True)
 
@@ -46,3 +50,58 @@ def show_incident(
         OUT.print(rendering.incident_panel(found, verbose))
         if not verbose:
             OUT.print(words.more_details(found.id), style="dim", markup=False)
+
+
+@app.command("explain")
+def explain_incident(
+    id: Annotated[str, typer.Argument(metavar="ID", help="Id of the incident.")],
+    chart: Annotated[
+        str | None, typer.Option(metavar="OUT.svg", help="Write the evidence over time as a picture.")
+    ] = None,
+    database: DatabaseOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Say which signs an incident rests on, and what would have to be true for it to be a false alarm."""
+    base = opened(database)
+    found = base.query(incidents.details, id)
+    if found is None:
+        raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
+    told, lines = base.query(lambda connection: explained(connection, found))
+    if chart is not None:
+        picture = evidence_picture(lines, found.incident.opened_at)
+        if picture is None:
+            raise InputError(f"--chart {chart}: no evidence over time is kept of this incident; leave it out")
+        with writing(chart, "--chart") as sink:
+            sink.write(picture.svg)
+    write_json(_explanation_object(found.incident.id, told, lines), json)
+    if json != STDOUT:
+        _print_explanation(told, lines)
+
+
+def _explanation_object(id: str, told: Explanation, lines: Sequence[EvidenceLine]) -> dict[str, Any]:
+    return {
+        "incident": id,
+        "seen": told.seen,
+        "won": [{"text": text, "details": details} for text, details in told.won],
+        "otherwise": list(told.otherwise),
+        "evidence": [
+            {"name": line.name, "points": [{"ts": iso(ts), "of_needed": share} for ts, share in line.points]}
+            for line in lines
+        ],
+    }
+
+
+def _print_explanation(told: Explanation, lines: Sequence[EvidenceLine]) -> None:
+    OUT.print(told.seen, markup=False, soft_wrap=True)
+    OUT.print(f"\n{explanations.WON}:", style="bold")
+    for text, details in told.won:
+        OUT.print(f"- {text}", markup=False, soft_wrap=True)
+        OUT.print(f"  {details}", style="dim", markup=False, soft_wrap=True)
+    if told.otherwise:
+        OUT.print(f"\n{explanations.FALSE}:", style="bold")
+    for text in told.otherwise:
+        OUT.print(f"- {text}", markup=False, soft_wrap=True)
+    OUT.print(f"\n{explanations.WANTED}", markup=False, soft_wrap=True)
+    if lines:
+        summary = explanations.evidence_summary((line.name, line.greatest) for line in lines)
+        OUT.print(summary, style="dim", markup=False, soft_wrap=True)

@@ -6,17 +6,20 @@ import json
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from schemas.alert import Alert
 from schemas.base import iso
 from schemas.dead_letter import DeadLetter
 from services import wiring
 from services.cli import rendering
 from services.cli.options import ConfigOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, progress, write_json, writing
+from services.cli.score_replays import replay_of_scores
 from services.errors import InputError
+from services.ingest.formats import FORMATS
 from services.ingest.jsonl import exchanges
 from services.ingest.recorded_answers import Conversion, parse_draws, parse_where, read_recorded
 from services.ingest.recorded_answers import convert as make
@@ -28,7 +31,8 @@ from services.score.core import ExchangeScorer
 from services.score.judging import NO_JUDGE
 from services.score.score_lines import LINE_FIELDS, block_lines
 from services.settings import load_settings
-from services.wording import receipts
+from services.wording import receipts, replays
+from services.wording.timeline import in_shadow
 
 JudgeOption = Annotated[
     bool, typer.Option("--judge", help="Ask the judges of the monitor file; without it their signals are unscored.")
@@ -37,14 +41,31 @@ JudgeOption = Annotated[
 
 def replay(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="JSONL of native exchanges, or of score lines with vectors.")
-    ],
+        Path | None, typer.Argument(metavar="FILE", help="JSONL of native exchanges, or of score lines with vectors.")
+    ] = None,
     config: ConfigOption = None,
     database: Annotated[
-        str | None, typer.Option(metavar="URL", help="Record everything here, for example sqlite:///replay.db.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Record everything here, for example sqlite:///replay.db; with --from-scores "
+            "where the route is read, else KEELWATCH_DATABASE_URL.",
+        ),
     ] = None,
     decided: Annotated[
         Path | None, typer.Option("--decisions", metavar="FILE", help="JSONL of decisions, applied at their time.")
+    ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option("--from-scores", metavar="FILE|ROUTE", help="Score lines, or a route: what is stored of it."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="With --from-scores: pages since then; what came before is learned from."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="CURRENT", help="With --from-scores: another monitor file; prints how pages differ."),
     ] = None,
     judge: JudgeOption = False,
     json: JsonOption = None,
@@ -52,7 +73,18 @@ def replay(
     """Run the whole flow over a file, in simulated time, without a broker.
 
     In the JSON, `events` counts valid exchanges that are no duplicates; `dead` and `duplicates` the rest of the lines.
+    With --from-scores nothing is scored or recorded: it shows whom the monitor file would have called, and with
+    --against which pages it gains, loses and moves beside another one.
     """
+    if scores is not None:
+        if file is not None or decided is not None or judge:
+            raise InputError("--from-scores: takes no FILE, --decisions or --judge; leave them out")
+        found = replay_of_scores(scores, config, against, since, database, json)
+        if found is not None and json != STDOUT:
+            print_replay(found)
+        return
+    if file is None or since is not None or against is not None:
+        raise InputError("FILE: missing; name a JSONL file, or --from-scores FILE|ROUTE for --since and --against")
     size = size_of(file)
     settings = load_settings()
     watched = wiring.load_monitor(settings, config)
@@ -84,6 +116,9 @@ def print_replay(seen: ReplayResult) -> None:
     for route in sorted(seen.flows):
         for field in sorted(seen.flows[route].detect.intake.volatility.fields):
             OUT.print(rendering.volatile_line(route, field))
+        for alert in seen.facts.get(route, ()):
+            if isinstance(alert, Alert) and alert.shadow and alert.status == "firing":
+                OUT.print(f"{route}: {in_shadow(alert)}", markup=False, soft_wrap=True)
         for mute in seen.muted(route):
             OUT.print(rendering.mute_line(route, mute))
     OUT.print(receipts.taken_in(seen.events, seen.dead, seen.duplicates))
@@ -130,6 +165,47 @@ def _scored(
     if not vectors:
         lines = [{name: line[name] for name in LINE_FIELDS} for line in lines]
     return lines, len(batch) - len(lines)
+
+
+_ANY: Final = "any"
+_FORMATS: Final = tuple(one.name for one in FORMATS)
+
+
+def import_exchanges(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, one exchange a line.")],
+    form: Annotated[
+        str,
+        typer.Option("--from", metavar="FORMAT", help=f"The format of FILE: {', '.join(_FORMATS)}; or any of them."),
+    ],
+    out: Annotated[str, typer.Option(metavar="F", help="File of native exchanges; - is stdout.")],
+) -> None:
+    """Turn exchanges of a known format into native ones, as `replay`, `score` and `publish` take them.
+
+    Exit code 1 says that a line could not be read; the others are written.
+    """
+    formats = tuple(one for one in FORMATS if form in (_ANY, one.name))
+    if not formats:
+        raise InputError(f"--from {form}: no such format; there are {', '.join(_FORMATS)} and {_ANY}")
+    size = size_of(file)
+    count, dead = 0, []
+    with writing(out, "--out") as sink, progress("reading", size) as advance:
+        for item in exchanges(file, advance, formats):
+            if isinstance(item, DeadLetter):
+                dead.append(item)
+                continue
+            without = {"ts"} if "no_ts" in item.flags else set()
+            sink.write(item.exchange.model_dump_json(exclude_none=True, exclude_defaults=True, exclude=without) + "\n")
+            count += 1
+    for letter in dead[:_MOST_TOLD]:
+        ERR.print(f"line {letter.source.offset}: {letter.reason}", markup=False, soft_wrap=True)
+    if not count:
+        raise InputError(replays.nothing_imported(str(file), _FORMATS))
+    ERR.print(replays.imported(count, len(dead), out), markup=False)
+    if dead:
+        raise typer.Exit(1)
+
+
+_MOST_TOLD: Final = 5
 
 
 class Form(StrEnum):

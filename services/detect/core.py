@@ -17,6 +17,7 @@ from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
 from services.detect.ceilings import hold_back, may_accept, rates_above
+from services.detect.given_baseline import introduce
 from services.detect.identities import (
     forget_identity,
     merge_identities,
@@ -74,7 +75,8 @@ def _take_block(plan: DetectionPlan, state: DetectState, block: ScoreBlock) -> t
     state = replace(_timed(seeded(state, block), block, intake), intake=intaken)
     followed = follow_versions(state, plan.policy, block, intake.rows)
     intake = replace(intake, rows=without_uncounted(intake.rows, followed.counted))
-    state = replace(state, versions=followed.versions)
+    state, given = introduce(replace(state, versions=followed.versions), intake)
+    output += DetectOutput(changes=given)
     if len(intake.rows):
         state, said = start_learning(plan, state, _place(intake, 0))
         output += DetectOutput(said)

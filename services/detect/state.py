@@ -173,6 +173,7 @@ class DetectState:
         versions: signal that is watched as a rate (and `VECTORS`) -> the version that counts.
         relearning: signals that are learned anew beside the baseline.
         above: signal -> its rate, of those by whose ceiling the first baseline was held back last.
+        untold: whether the baseline was given to the route (`keelwatch baseline build`), and nobody was told yet.
     """
 
     route: str
@@ -190,6 +191,7 @@ class DetectState:
     versions: dict[str, SignalVersion] = field(default_factory=dict)
     relearning: Relearning | None = None
     above: dict[str, float] = field(default_factory=dict)
+    untold: bool = False
 
     @property
     def status(self) -> ReadingStatus:

@@ -49,6 +49,8 @@ def target_name(target: Target) -> str:
 def _moment(cause: Change | Decision) -> Moment | None:
     if isinstance(cause, Decision):
         return "announced" if cause.kind == "announce" else None
+    if cause.kind == "provider":  # its routes' own changes ask already
+        return None
     if cause.kind == "pinned":
         return "pinned"
     return "first_seen" if cause.from_identity is None else "change"

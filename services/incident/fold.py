@@ -70,6 +70,8 @@ def _stepped(checkpoint: FoldCheckpoint, facts: Iterable[Fact]) -> FoldCheckpoin
 def step(state: RouteIncidents, fact: Fact) -> RouteIncidents:
     """Take in one fact that is not older than any before it."""
     state = tick(state, fact.ts)
+    if isinstance(fact, Alert) and fact.shadow:  # it is tried out: kept, and no matter of people
+        return state
     if isinstance(fact, Alert):
         return _fire(state, fact) if fact.status == "firing" else _calm(state, fact)
     if isinstance(fact, Decision):

@@ -15,7 +15,7 @@ from schemas.score import Flag
 from services.ingest import errors, json_text
 from services.ingest.errors import FormatError
 from services.ingest.formats import FORMATS
-from services.ingest.formats.protocol import Json
+from services.ingest.formats.protocol import Format, Json
 from services.ports import Received
 
 STEP: Final = "score"
@@ -35,6 +35,7 @@ def decode(
     clock: datetime | None = None,
     origin: Position | None = None,
     id: str | None = None,
+    formats: tuple[Format, ...] = FORMATS,
 ) -> Received | DeadLetter:
     """The exchange in `raw` with `id` and `ts` filled in, or the dead letter that says why there is none.
 
@@ -52,10 +53,11 @@ def decode(
         origin: where a dead letter that is replayed stood at first. Its id is made of that place, and a new dead
             letter names it, so that it stays one exchange; the fence goes by `position`.
         id: the id when it has none, of whoever gives one before it has a place.
+        formats: those that it may be of.
     """
     now = now or received
     try:
-        fields, flags = _parse(raw)
+        fields, flags = _parse(raw, formats)
         fields.setdefault("id", id or id_of(origin or position))
         own = "ts" in fields
         arrived = received if own or received is None else _arrival(received, now)
@@ -109,7 +111,7 @@ def _latest(previous: datetime | None, clock: datetime | None) -> datetime | Non
     return max(times, default=None)
 
 
-def _parse(raw: bytes) -> tuple[Json, tuple[Flag, ...]]:
+def _parse(raw: bytes, formats: tuple[Format, ...]) -> tuple[Json, tuple[Flag, ...]]:
     if len(raw) > MAX_BYTES:
         raise FormatError(f"record: longer than {MAX_BYTES // 2**20} MiB; send less text")
     if not raw.strip():
@@ -123,14 +125,14 @@ def _parse(raw: bytes) -> tuple[Json, tuple[Flag, ...]]:
         replaced = replaced or cleaned
     if not isinstance(value, dict):
         raise FormatError("record: must be a JSON object, one per line")
-    return _native(value), ("sanitized",) if replaced else ()
+    return _native(value, formats), ("sanitized",) if replaced else ()
 
 
-def _native(value: Json) -> Json:
-    for known in FORMATS:
+def _native(value: Json, formats: tuple[Format, ...]) -> Json:
+    for known in formats:
         if known.recognises(value):
             return known.to_native(value)
-    names = ", ".join(known.name for known in FORMATS)
+    names = ", ".join(known.name for known in formats)
     raise FormatError(f"record: no known format ({names}); an exchange has route, prompt, response and model.requested")
 
 

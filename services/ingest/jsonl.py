@@ -12,6 +12,8 @@ from typing import BinaryIO, Literal
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from services.ingest.decode import FILE_CLUSTER, MAX_BYTES, decode
+from services.ingest.formats import FORMATS
+from services.ingest.formats.protocol import Format
 from services.ports import Received
 
 Kind = Literal["exchange", "scores"]
@@ -73,12 +75,12 @@ def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
         yield number, raw.rstrip(b"\r\n"), size
 
 
-def decoded(source: Iterable[FileLine]) -> Iterator[Received | DeadLetter]:
+def decoded(source: Iterable[FileLine], formats: tuple[Format, ...] = FORMATS) -> Iterator[Received | DeadLetter]:
     """Exchanges and dead letters of the lines of one file, in order; a missing `ts` follows the exchange before."""
     previous: datetime | None = None
     clock: datetime | None = None
     for line in source:
-        result = decode(line.raw, line.position, previous=previous, clock=clock)
+        result = decode(line.raw, line.position, previous=previous, clock=clock, formats=formats)
         if isinstance(result, Received):
             previous = result.exchange.ts
             if previous is not None and "skew" not in result.flags:
@@ -86,6 +88,12 @@ def decoded(source: Iterable[FileLine]) -> Iterator[Received | DeadLetter]:
         yield result
 
 
-def exchanges(path: Path, progress: Callable[[int], object] | None = None) -> Iterator[Received | DeadLetter]:
-    """Every line of `path` that is not blank, decoded. Raises OSError if the file cannot be read."""
-    return decoded(lines(path, progress))
+def exchanges(
+    path: Path, progress: Callable[[int], object] | None = None, formats: tuple[Format, ...] = FORMATS
+) -> Iterator[Received | DeadLetter]:
+    """Every line of `path` that is not blank, decoded as one of these formats.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    return decoded(lines(path, progress), formats)

@@ -37,7 +37,7 @@ MAX_BYTES: Final = 1024 * 1024
 _TAKEN_OVER: Final = tuple(
     field.name
     for field in fields(RoutePolicy)
-    if field.name not in {"baseline", "floors", "objectives", "target", "schedules"}
+    if field.name not in {"baseline", "floors", "objectives", "target", "schedules", "shadow_signals"}
 )
 
 
@@ -137,7 +137,8 @@ def _sorted(problems: Iterable[MonitorProblem]) -> tuple[MonitorProblem, ...]:
 
 def _built(file: MonitorFile, folder: Path) -> Monitor:
     own = tuple(definition_of(name, section) for name, section in file.signals.items())
-    defaults = _policy(RoutePolicy(floors=default_floors(own)), file.defaults, folder)
+    tried = tuple(one.spec.name for one, section in zip(own, file.signals.values(), strict=True) if section.shadow)
+    defaults = _policy(RoutePolicy(floors=default_floors(own), shadow_signals=tried), file.defaults, folder)
     return Monitor(
         defaults=defaults,
         routes={pattern: _policy(defaults, section, folder) for pattern, section in file.routes.items()},
@@ -174,6 +175,8 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
         changes["target"] = Target(**{**section.target.model_dump(), "system_prompt_file": where})
     if section.schedules is not None:
         changes["schedules"] = tuple(SchedulePolicy(**schedule.model_dump()) for schedule in section.schedules)
+    if section.shadow_signals is not None:
+        changes["shadow_signals"] = tuple(dict.fromkeys((*base.shadow_signals, *section.shadow_signals)))
     return replace(base, **changes)
 
 

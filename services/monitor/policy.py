@@ -165,6 +165,8 @@ class RoutePolicy:
         embed_share: share of exchanges that are embedded, in (0, 1].
         after_change: delays after a change at which suites are run; at once when the file names none.
         notify: names of receivers.
+        shadow: whether all alerts of the route are made and shown without telling anybody; shadow_signals: those of
+            these signals alone.
     """
 
     baseline: BaselinePolicy = BaselinePolicy()
@@ -179,6 +181,12 @@ class RoutePolicy:
     schedules: tuple[SchedulePolicy, ...] = ()
     after_change: tuple[timedelta, ...] = (timedelta(0),)
     notify: tuple[str, ...] = ()
+    shadow: bool = False
+    shadow_signals: tuple[str, ...] = ()
+
+    def shadows(self, signal: str | None) -> bool:
+        """Whether an alert of the signal (None: of none) is in shadow."""
+        return self.shadow or signal in self.shadow_signals
 
 
 @dataclass(frozen=True, slots=True)

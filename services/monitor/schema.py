@@ -264,6 +264,12 @@ class RouteSection(Section):
         default=None, description="How long after a change suites run; several delays run several times."
     )
     notify: tuple[Name, ...] | None = Field(default=None, description="Names of receivers.")
+    shadow: bool | None = Field(
+        default=None, description="Tried out: alerts are made and shown, open no incident, and nobody is told."
+    )
+    shadow_signals: tuple[SignalName, ...] | None = Field(
+        default=None, description="The same for the alerts of these signals alone."
+    )
 
 
 class SlackSection(Section):
@@ -418,6 +424,9 @@ class SignalSection(Section):
     floor: Share | None = Field(
         default=None,
         description="Share by which its rate must move to count, on every route; without it its rate is only shown.",
+    )
+    shadow: bool = Field(
+        default=False, description="Tried out: its alerts are made and shown, open no incident, and nobody is told."
     )
     title: Annotated[str, StringConstraints(min_length=1, max_length=60)] | None = Field(
         default=None, description="What people read as a heading, for example `Competitors named`."

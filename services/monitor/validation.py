@@ -197,13 +197,19 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
 
 
 def _no_rates(path: KeyPath, section: RouteSection, monitor: Monitor) -> Iterator[Remark]:
-    """Floors and ceilings of what has no rate."""
-    for name in section.floors or ():
+    """Floors, ceilings and shadows of what has no rate."""
+    for place, name in _named_signals(section):
         if (why := _no_rate(name, monitor)) is not None:
-            yield Remark((*path, "floors", name), why)
+            yield Remark((*path, *place), why)
     for name in section.objectives or ():
         if (why := _no_ceiling(name, monitor)) is not None:
             yield Remark((*path, "objectives", name), why)
+
+
+def _named_signals(section: RouteSection) -> Iterator[tuple[KeyPath, str]]:
+    """Where a section names signals that must have a rate, and which."""
+    yield from ((("floors", name), name) for name in section.floors or ())
+    yield from ((("shadow_signals", i), name) for i, name in enumerate(section.shadow_signals or ()))
 
 
 def _no_rate(name: str, monitor: Monitor) -> str | None:

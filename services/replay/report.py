@@ -50,6 +50,7 @@ def alert_object(alert: Alert) -> dict[str, Any]:
         "effect": None if alert.effect is None else alert.effect.model_dump(mode="json", exclude={"baseline_rate"}),
         "evidence": alert.evidence.model_dump(mode="json"),
         "reason": alert.reason,
+        "shadow": alert.shadow,
     }
 
 

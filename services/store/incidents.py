@@ -121,6 +121,25 @@ def find(connection: Connection, route: str | None = None, states: Sequence[str]
     return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
+def newest(
+    connection: Connection, most: int, since: datetime | None = None, until: datetime | None = None
+) -> tuple[Incident, ...]:
+    """At most so many incidents of all routes that opened in [since, until], the one that opened last first."""
+    query = select(_INCIDENTS.c.payload).order_by(_INCIDENTS.c.opened_at.desc(), _INCIDENTS.c.id).limit(most)
+    if since is not None:
+        query = query.where(_INCIDENTS.c.opened_at >= since)
+    if until is not None:
+        query = query.where(_INCIDENTS.c.opened_at <= until)
+    return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def undecided(connection: Connection, route: str) -> tuple[Incident, ...]:
+    """The incidents of a route that nobody called a false alarm, in the order of their opening."""
+    query = select(_INCIDENTS.c.payload).where(_INCIDENTS.c.route == route, ~_INCIDENTS.c.false_alarm)
+    query = query.order_by(_INCIDENTS.c.opened_at, _INCIDENTS.c.id)
+    return tuple(Incident.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
 def get(connection: Connection, id: str) -> Incident | None:
     """One incident."""
     payload = connection.execute(select(_INCIDENTS.c.payload).where(_INCIDENTS.c.id == id)).scalar_one_or_none()
@@ -241,7 +260,9 @@ def _alerts(incident: Incident, facts: tuple[Fact, ...]) -> tuple[Alert, ...]:
     """Of each fingerprint the newest alert within the incident's life that has something to show."""
     end = incident.resolved_at or incident.updated_at
     found: dict[str, Alert] = {}
-    for fact in sorted((f for f in facts if isinstance(f, Alert)), key=lambda alert: (alert.ts, alert.event_index)):
+    for fact in sorted(
+        (f for f in facts if isinstance(f, Alert) and not f.shadow), key=lambda alert: (alert.ts, alert.event_index)
+    ):
         if fact.fingerprint in incident.fingerprints and incident.opened_at <= fact.ts <= end:
             found[fact.fingerprint] = fact
     return tuple(found.values())

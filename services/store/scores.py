@@ -151,6 +151,12 @@ def learnable(connection: Connection, route: str, identity: str, until: int) -> 
     return [dict(row) for row in connection.execute(query.order_by(_SCORES.c.event_index)).mappings()]
 
 
+def of_route(connection: Connection, route: str) -> list[Mapping[str, Any]]:
+    """All rows of a route that are stored, in the order of its exchanges: the columns of `ScoreRow`."""
+    query = select(*_SCORES.c).where(_SCORES.c.route == route).order_by(_SCORES.c.event_index)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
 _SAMPLES = table(SampleRow)
 
 
@@ -231,6 +237,11 @@ def _exchange_query(kept: bool) -> Select[Any]:
     columns = [_SCORES.c[name] for name in ("id", "route", "ts", "identity", "event_index", "flags", "signals")]
     same = and_(_SAMPLES.c.route == _SCORES.c.route, _SAMPLES.c.id == _SCORES.c.id)
     return select(*columns, _SAMPLES.c.payload).select_from(_SCORES.join(_SAMPLES, same, isouter=not kept))
+
+
+def stored_signals(text: str) -> Mapping[str, StoredSignal]:
+    """Name -> what was measured, of the column `signals`."""
+    return _SIGNALS.decode(text)
 
 
 def _exchange(row: Row[Any]) -> StoredExchange:

@@ -34,6 +34,7 @@ from services.detect.state import DetectionPlan, DetectState
 from services.evaluate.triggers import due_runs
 from services.ingest.decode import decode
 from services.monitor import RoutePolicy
+from services.monitor.policy import default_policy
 from services.monitor.route_limit import RouteLimit
 from services.offload import Offload
 from services.ports import Clock, Received
@@ -196,13 +197,15 @@ def evaluate_handler(policy: Callable[[str], RoutePolicy], tools: HandlerResourc
     return SinkHandler(EVALUATE, schedule, tools)
 
 
-def alert_handler(tools: HandlerResources) -> Stateful[AlertState]:
-    """The alert step."""
-    return Stateful(ALERT, _advance, AlertStateStore(), tools)
+def alert_handler(
+    tools: HandlerResources, policy: Callable[[str], RoutePolicy] = default_policy
+) -> Stateful[AlertState]:
+    """The alert step. `policy` says which alerts of a route are in shadow."""
 
+    def advance(route: str, state: AlertState, records: Sequence[Record]) -> tuple[AlertState, Sequence[Record]]:
+        return alert_step(state, list(in_order(records)), None, policy(route).shadows)
 
-def _advance(route: str, state: AlertState, records: Sequence[Record]) -> tuple[AlertState, Sequence[Record]]:
-    return alert_step(state, list(in_order(records)))
+    return Stateful(ALERT, advance, AlertStateStore(), tools)
 
 
 def in_order(records: Iterable[Record]) -> Iterator[AlertInput]:

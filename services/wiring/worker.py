@@ -20,6 +20,7 @@ from services.observability.watchdog import Progress
 from services.offload import Offload
 from services.ports import Publish
 from services.record.blind_watch import BlindWatch
+from services.record.provider_watch import ProviderWatch
 from services.record.recorder import Recorder
 from services.settings import Settings
 from services.store import deployment
@@ -127,6 +128,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             companions.append(audit_companion(watched, database))
             companions.append(ruler_companion(settings, watched, database))
             companions.append(_blind_watch(process, database))
+            companions.append(ProviderWatch(database).run)
         if keys is not None and "record" in names:
             companions.append(_key_publisher(process, keys))
         if database is not None and NOTIFY in names:
@@ -168,7 +170,7 @@ def _handler(name: str, given: _Tools) -> Handler:
     if name == "evaluate":
         return evaluate_handler(watched.policy, tools)
     if name == "alert":
-        return alert_handler(tools)
+        return alert_handler(tools, watched.policy)
     return record_handler(Recorder(database, watched.policy, tick=given.tick).apply, tools)
 
 

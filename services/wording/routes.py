@@ -101,6 +101,33 @@ def last_exchange(clock: datetime, now: datetime) -> str:
     return f"The last exchange arrived {numbers.ago(clock, now)}."
 
 
+def provider_event(moved: int, of: int, model: str, since: datetime, still: Sequence[str]) -> str:
+    """The same model that moved on several routes, and which models did not.
+
+    >>> from datetime import UTC
+    >>> provider_event(4, 5, "gpt-4-0613", datetime(2026, 11, 4, 14, tzinfo=UTC), ["claude-3-opus", "claude-3-haiku"])
+    '4 of 5 routes on gpt-4-0613 moved since 4 Nov 14:00 UTC; claude routes did not'
+    """
+    own = _model_family(model)
+    others = dict.fromkeys(_model_family(name) if _model_family(name) != own else name for name in still)
+    names = [*others][:_MOST_MODELS]
+    calm = f"; {numbers.listed(names)} routes did not" if names else ""
+    return f"{moved:,} of {numbers.count(of, 'route')} on {model} moved since {numbers.short_moment(since)} UTC{calm}"
+
+
+def _model_family(name: str) -> str:
+    """The maker's name for a family of models: what stands before the first number or stroke.
+
+    >>> _model_family("gpt-4-0613"), _model_family("anthropic/claude-3-opus")
+    ('gpt', 'claude')
+    """
+    return name.rpartition("/")[2].partition("-")[0] or name
+
+
+_MOST_MODELS: Final = 3
+SHADOW: Final = "Its alerts run in shadow: they are made and shown, and nobody is told."
+
+
 def moved_unheard(subject: str, why: str | None) -> str:
     """That something is different of which no incident tells, and by whose decision that is so, where it is known."""
     told = f"{numbers.sentence_case(subject)} changed, and no incident is open"

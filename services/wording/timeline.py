@@ -93,6 +93,8 @@ def change(found: Change) -> EntryWords:
 def change_text(found: Change) -> str:
     """A change in a sentence."""
     name = nouns.model_name(found.model)
+    if found.kind == "provider":
+        return found.reason
     if found.kind == "pinned":
         n = "" if found.pinning is None else f": {numbers.count(found.pinning.n, 'exchange')}"
         trial = f", {trials.MARK}" if found.pinning is not None and found.pinning.trial else ""
@@ -106,6 +108,8 @@ def change_text(found: Change) -> str:
 
 def change_mark(found: Change) -> str:
     """A change in the few words that fit on an axis of time."""
+    if found.kind == "provider":
+        return "other routes moved too"
     if found.kind == "pinned":
         return "new normal set"
     if found.kind == "suspected":
@@ -129,6 +133,12 @@ def _fired(alert: Alert, others: Iterable[Alert] = ()) -> str:
     told = incidents.sentence(alert, others)
     text = told if told.startswith(alert.route) else numbers.sentence_case(told)
     return f"{text} (silenced: nobody was notified)" if alert.silenced else text
+
+
+def in_shadow(alert: Alert) -> str:
+    """An alert that is tried out: what it would have said, and that it said it to nobody."""
+    over = " It is over." if alert.status == "resolved" else ""
+    return f"In shadow, nobody was told: {_fired(alert)} (since {numbers.short_moment(alert.ts)} UTC).{over}"
 
 
 def _subject(alert: Alert) -> str:

@@ -78,6 +78,31 @@ def test_tools_and_guardrails_may_be_slices() -> None:
     assert policy("defaults: {slices: [tool, guardrail, tags.a]}", "b").slices == ("tool", "guardrail", "tags.a")
 
 
+def test_shadow_is_of_a_route_of_signals_or_of_an_own_signal() -> None:
+    text = """\
+defaults: {shadow: true}
+routes:
+  a: {}
+  b: {shadow: false}
+  c: {shadow_signals: [refusal]}
+signals:
+  rivals: {keywords: [acme], floor: 0.02, shadow: true}
+  cats: {keywords: [cat], floor: 0.02}
+"""
+    found = {name: policy(text, name) for name in "abc"}
+    assert [found[name].shadow for name in "abc"] == [True, False, True]
+    assert [found["b"].shadows(name) for name in ("custom.rivals", "custom.cats", "refusal", None)] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    alone = policy(text.replace("shadow: true}\nroutes", "}\nroutes").replace("{}", "{shadow_signals: [refusal]}"), "a")
+    assert [alone.shadows(name) for name in ("custom.rivals", "refusal", "evasion", None)] == [True, True, False, False]
+    _, problems = examine("routes:\n  a: {shadow_signals: [kindness]}\n", "k.yaml")
+    assert [(one.line, one.severity) for one in problems] == [(2, "error")]
+
+
 def test_the_shipped_example_loads() -> None:
     assert load(EXAMPLE).policy("support-bot/prod").suites == ("core",)
     assert all(problem.severity == "warning" for problem in check(EXAMPLE))

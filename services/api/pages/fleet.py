@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, get_args
 from urllib.parse import quote, urlencode
 
@@ -16,7 +16,9 @@ from services.api.auth.authorization import needs, who
 from services.api.http.problems import query_store
 from services.api.pages.render import PageContext, page
 from services.api.route_status import not_monitored
+from services.incident.provider_event import ProviderEvent
 from services.monitor import RoutePolicy
+from services.record.provider_watch import read_events
 from services.store import fleet as fleet_store
 from services.store.fleet import (
     HOURS,
@@ -145,6 +147,7 @@ def _learning(entry: FleetEntry, held: RoutePolicy) -> str:
 
 
 SIZE: Final = 100
+_EVENTS: Final = timedelta(hours=24)
 _MOST_PAGES: Final = 10_000
 _PART_OF_A_ROUTE: Final = re.compile(r"[a-z0-9._/-]{0,200}")
 
@@ -164,7 +167,11 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
         every, fits, found = await query_store(parts.database, fleet_store.page, wanted, (number - 1) * SIZE, SIZE, now)
         if not known:  # what is part of no route's name fits none
             fits, found = NO_ROUTES, ()
+        events = await query_store(parts.database, read_events, now - _EVENTS)
         told = {
+            "events": [
+                one for one in await query_store(parts.database, read_events, now - _EVENTS) if _sees(request, one)
+            ],
             "cards": [route_card(entry, parts.policy) for entry in found],
             "heading": fleet_heading(every),
             "summary": fleet_summary(every),
@@ -178,6 +185,11 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
         return page(request, "fleet.html", told)
 
     return (made,)
+
+
+def _sees(request: Request, event: ProviderEvent) -> bool:
+    """Whether somebody may see all routes that an event is of."""
+    return all(who(request).sees(one.route) for one in event.incidents)
 
 
 def _number(text: str) -> int:

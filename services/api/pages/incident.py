@@ -28,6 +28,8 @@ from services.api.pages.render import PageContext, page
 from services.api.resources.route_rates import SignalRate, rates_now
 from services.api.time_window import HOURS, WindowQuery
 from services.charts import Chart, incident_chart, rates_chart
+from services.charts.evidence_chart import evidence_chart, explained
+from services.record.provider_watch import event_of
 from services.specs import family_of
 from services.store import incidents, routes, silences
 from services.store.decisions import StaleDecision
@@ -278,12 +280,17 @@ async def _incident_page(
     rates = await query_store(parts.database, rates_now, route, WindowQuery(), ceilings)
     held = await query_store(parts.database, silences.of_route, route, now)
     shown = view_of_incident(dossier, rates.rates, held)
+    told_why, lines = await query_store(parts.database, explained, dossier)
     told = {
         "view": shown,
         "entries": shown.timeline[sent.older : sent.older + ENTRIES],
         "older": sent.older,
         "most": ENTRIES,
         "chart": await query_store(parts.database, _chart, dossier.incident),
+        "explained": told_why,
+        "provider": await query_store(parts.database, event_of, dossier.incident),
+        "sees": who(request).sees,
+        "evidence": evidence_chart(lines, dossier.incident.opened_at),
         "token": token,
         "seen": incident_version(dossier.incident, dossier.decided),
         "may_decide": who(request).may("operator"),

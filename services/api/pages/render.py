@@ -22,7 +22,17 @@ from services.api.sse import LiveUpdates
 from services.api.system import SystemHealth
 from services.monitor import RoutePolicy
 from services.store.engine import Database
-from services.wording import decisions, evaluations, incidents, nouns, numbers, routes, schedules, timeline
+from services.wording import (
+    decisions,
+    evaluations,
+    explanations,
+    incidents,
+    nouns,
+    numbers,
+    routes,
+    schedules,
+    timeline,
+)
 
 HERE: Final = Path(__file__).parent
 NAVIGATION: Final = (
@@ -90,6 +100,7 @@ def _environment() -> jinja2.Environment:
         "words": SimpleNamespace(
             decisions=decisions,
             evaluations=evaluations,
+            explanations=explanations,
             incidents=incidents,
             nouns=nouns,
             numbers=numbers,
