@@ -17,13 +17,15 @@ ChangeKind = Literal["observed", "suspected", "pinned"]
 class Pinning(Part):
     """What was pinned: `n` exchanges, the share of them for which each signal was true, and the budget.
 
-    Each of `streams` tests is held to one false alarm in `arl` exchanges, on average.
+    Each of `streams` tests is held to one false alarm in `arl` exchanges, on average. `examples` are ids of those whose
+    text is kept with it, to be read beside later exchanges.
     """
 
     n: NonNegative
     streams: NonNegative
     arl: float
     rates: Mapping[Text, float] = Field(default_factory=dict)
+    examples: tuple[Text, ...] = ()
 
 
 class Change(Record):
