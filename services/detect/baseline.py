@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from detectors.protocol import PART, Baseline, Detector, Rows
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
+from services.detect.counterparts import choose_examples
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
 from services.monitor import BaselinePolicy, RoutePolicy
 
@@ -130,7 +131,13 @@ def pin_baseline(
         rates=rates_of(rows, rows.signals),
         artefacts=artefacts,
         versions=versions,
+        examples=choose_examples(rows, watched_rates(plan), plan.policy.baseline.size),
     )
+
+
+def watched_rates(plan: DetectionPlan) -> set[str]:
+    """The signals that are watched as rates."""
+    return {name for name, floor in plan.policy.floors.items() if floor > 0}
 
 
 def streams_of(plan: DetectionPlan, rows: Rows) -> int:

@@ -11,6 +11,7 @@ from detectors.protocol import Detector, Rows
 from schemas.change import Change
 from schemas.identity import Model
 from schemas.reading import Reading, ReadingStatus
+from services.detect.counterparts import BaselineExamples, NearestNoted
 from services.intake.core import IntakeState
 from services.monitor import RoutePolicy
 from services.specs import family_of
@@ -104,7 +105,7 @@ class Pinned:
 
     `rates` holds the share of its exchanges for which each signal was true, `artefacts` what each detector made of it.
     `versions` are those of the signals and the vectors that it was learned by, `relearned` the streams that replace
-    its own, the newest last.
+    its own, the newest last. `examples` are its exchanges whose text is kept.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Pinned:
     artefacts: dict[str, Any]
     versions: dict[str, str] = field(default_factory=dict)
     relearned: tuple[Relearned, ...] = ()
+    examples: BaselineExamples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ class DetectState:
         decided: ids of the decisions taken in last: one delivered again changes nothing.
         versions: signal that is watched as a rate (and `VECTORS`) -> the version that counts.
         relearning: signals that are learned anew beside the baseline.
+        noted: the last exchanges, with the nearest ones of the baseline.
     """
 
     route: str
@@ -187,6 +190,7 @@ class DetectState:
     decided: tuple[str, ...] = ()
     versions: dict[str, SignalVersion] = field(default_factory=dict)
     relearning: Relearning | None = None
+    noted: NearestNoted = field(default_factory=NearestNoted)
 
     @property
     def status(self) -> ReadingStatus:
