@@ -22,6 +22,7 @@ EntryKind = Literal[
     "alert_resolved",
     "escalated",
     "verdict_revised",
+    "cause",
     "change",
     "evaluation",
     "decision",

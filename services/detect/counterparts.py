@@ -144,9 +144,15 @@ def _nearest(prompts: Half, examples: Half) -> NDArray[np.int16]:
         block = np.zeros((_BLOCK, VECTOR_WIDTH), np.float32)
         some = prompts[start : start + _BLOCK]
         block[: len(some)] = some
-        like = np.round(block @ columns, _DIGITS)[: len(some)]
-        found[start : start + _BLOCK, :k] = np.argsort(-like, axis=1, kind="stable")[:, :k]
+        found[start : start + _BLOCK, :k] = _greatest(np.round(block @ columns, _DIGITS)[: len(some)], k)
     return found
+
+
+def _greatest(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """(n, k) places of the greatest values of each row, the greatest first, of equal ones the first."""
+    some = np.sort(np.argpartition(-values, k - 1, axis=1)[:, :k], axis=1)
+    order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(some, order, axis=1)
 
 
 def _counterpart(
