@@ -153,6 +153,12 @@ def newest(connection: Connection, route: str, since: datetime, most: int) -> tu
     return tuple(Sample.decode(payload.encode()) for payload in connection.execute(query).scalars())
 
 
+def baseline_of(connection: Connection, route: str) -> str | None:
+    """The newest baseline of the route that texts stay with."""
+    of = (_SAMPLES.c.route == route, _SAMPLES.c.baseline.is_not(None))
+    return connection.execute(select(_SAMPLES.c.baseline).where(*of).limit(1)).scalar_one_or_none()
+
+
 def of_baseline(connection: Connection, route: str, baseline: str, most: int) -> tuple[Sample, ...]:
     """At most so many samples that stay with a baseline of the route."""
     of = (_SAMPLES.c.route == route, _SAMPLES.c.baseline == baseline)

@@ -16,6 +16,10 @@ from services.wording import nouns, numbers
 MOST_TOLD: Final = 3
 LIKELY_CAUSE: Final = "Likely cause"
 WHAT_CHANGED: Final = "What is different"
+NOW: Final = "Now"
+BEFORE: Final = "Before: the most similar earlier question"
+TEXT_NOT_KEPT: Final = "text not kept"
+NO_COUNTERPART: Final = "No similar question of before is known."
 NEW_WORDS: Final = "The questions now speak more of"
 _LENGTHS: Final = ("log_chars", "log_words", "length", "words", "characters")
 _STYLES: Final[Mapping[str, str]] = {
@@ -134,10 +138,20 @@ def _event(found: Change | Decision) -> str:
         name = "" if found.model is None else f" to {nouns.model_name(found.model)}"
         return f"the change{name} that {found.actor} announced"
     if found.kind == "pinned":
-        return "another baseline was set"
+        return "a new normal was set"
     if found.fingerprint is not None and found.from_identity == found.to_identity:
         return f"a new version behind {nouns.model_name(found.model)} first answered"
     return f"{nouns.model_name(found.model)} first answered"
+
+
+def around(messages: int, calls: int) -> str:
+    """What stands around question and answer.
+
+    >>> around(3, 1), around(0, 0)
+    ('Conversation: 3 messages, 1 tool call', 'How it ended')
+    """
+    told = [numbers.count(n, noun) for n, noun in ((messages, "message"), (calls, "tool call")) if n]
+    return f"Conversation: {', '.join(told)}" if told else "How it ended"
 
 
 def new_words(words: Sequence[str]) -> str:

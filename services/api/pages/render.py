@@ -22,7 +22,7 @@ from services.api.sse import LiveUpdates
 from services.api.system import SystemHealth
 from services.monitor import RoutePolicy
 from services.store.engine import Database
-from services.wording import decisions, evaluations, incidents, nouns, numbers, routes, schedules, timeline
+from services.wording import decisions, evaluations, incidents, movements, nouns, numbers, routes, schedules, timeline
 
 HERE: Final = Path(__file__).parent
 NAVIGATION: Final = (
@@ -82,7 +82,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"at": numbers.moment, "ago": numbers.ago, "headline": incidents.title}
+    made.filters |= {
+        "at": numbers.moment,
+        "ago": numbers.ago,
+        "headline": incidents.title,
+        "sentence": numbers.sentence_case,
+    }
     made.globals |= {
         "DECISIONS": decisions.DECISIONS,
         "ENTRIES": timeline.KINDS,
@@ -91,6 +96,7 @@ def _environment() -> jinja2.Environment:
             decisions=decisions,
             evaluations=evaluations,
             incidents=incidents,
+            movements=movements,
             nouns=nouns,
             numbers=numbers,
             routes=routes,
