@@ -16,7 +16,7 @@ MOST_WORDS: Final = 5
 LEAST_TEXTS: Final = 5
 LEAST_QUESTIONS: Final = 3
 """Questions that must hold a word before it can mark them."""
-LEAST_SCORE: Final = 2.58
+LEAST_SCORE: Final = 1.96
 _PRIOR: Final = 50.0
 _MASK: Final = re.compile(r"<[a-z_:0-9]{1,80}>")
 _WORD: Final = re.compile(r"[^\W\d_][^\W\d_'’-]{2,29}")
