@@ -18,7 +18,8 @@ class Pinning(Part):
     """What was pinned: `n` exchanges, the share of them for which each signal was true, and the budget.
 
     Each of `streams` tests is held to one false alarm in `arl` exchanges, on average. A `trial` baseline is of few
-    exchanges, and makes way for a full one.
+    exchanges, and makes way for a full one. `examples` are ids of those whose text is kept with it, to be read beside
+    later exchanges.
     """
 
     n: NonNegative
@@ -26,6 +27,7 @@ class Pinning(Part):
     arl: float
     rates: Mapping[Text, float] = Field(default_factory=dict)
     trial: bool = False
+    examples: tuple[Text, ...] = ()
 
 
 class Change(Record):

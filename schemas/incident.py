@@ -10,6 +10,7 @@ from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, has
 from schemas.decision import Silence
 from schemas.evaluation import Outcome
 from schemas.exchange import ToldRoute
+from schemas.reading import ChangePoint, Movement
 
 IncidentState = Literal["open", "acknowledged", "snoozed", "resolved"]
 Verdict = Literal["model", "users", "both", "ruler", "unknown"]
@@ -21,6 +22,7 @@ EntryKind = Literal[
     "alert_resolved",
     "escalated",
     "verdict_revised",
+    "cause",
     "change",
     "evaluation",
     "decision",
@@ -48,7 +50,11 @@ class TimelineEntry(Part):
 
 
 class Incident(Record):
-    """One shift of one route: what moved, since when, who is to blame and what was done about it."""
+    """One shift of one route: what moved, since when, who is to blame and what was done about it.
+
+    `counterparts` are the nearest exchanges of the baseline, one for each of `exemplars`, None where there is none.
+    `change_point` and `movements` are those of its gravest alert that has some, as they were known last.
+    """
 
     id: Hash16
     route: ToldRoute
@@ -68,6 +74,9 @@ class Incident(Record):
     identities: tuple[Hash16, ...]
     fingerprints: tuple[Hash16, ...]
     exemplars: tuple[Text, ...]
+    counterparts: tuple[Text | None, ...] = ()
+    change_point: ChangePoint | None = None
+    movements: tuple[Movement, ...] = ()
     timeline: tuple[TimelineEntry, ...]
 
 

@@ -117,6 +117,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield from (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(guard))
     yield incidents.router(database, guard)
     yield incidents.timeline_router(database, guard)
+    yield incidents.pairs_router(database, guard)
     for resource in (comparisons, changes, profile, readings, exchanges):
         yield resource.router(database, guard)
     yield route_rates.router(database, guard, api.policy)

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from detectors.protocol import PART, Baseline, Detector, Rows
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
+from services.detect.counterparts import choose_examples
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
 from services.detect.topics import TOPIC_MAP, fitted_topics, with_topics
 from services.monitor import BaselinePolicy
@@ -139,7 +140,13 @@ def pin_baseline(
         artefacts=artefacts if topics is None else {**artefacts, TOPIC_MAP: topics},
         versions=versions,
         trial=plan.policy.baseline.trial and state.pinned is None and len(rows) < full,
+        examples=choose_examples(rows, watched_rates(plan), plan.policy.baseline.size),
     )
+
+
+def watched_rates(plan: DetectionPlan) -> set[str]:
+    """The signals that are watched as rates."""
+    return {name for name, floor in plan.policy.floors.items() if floor > 0}
 
 
 def streams_of(plan: DetectionPlan, rows: Rows) -> int:

@@ -18,6 +18,7 @@ from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
 from services.detect.ceilings import hold_back, may_accept, rates_above
 from services.detect.given_baseline import introduce
+from services.detect.counterparts import NearestNoted, forget_old, note_nearest, with_counterparts
 from services.detect.identities import (
     forget_identity,
     merge_identities,
@@ -211,7 +212,13 @@ def _watch(
         changes += observed
     watch, findings = run_detectors(plan, state, intake, start, stop)
     watch, reported = apply_findings(watch, findings, intake.rows)
-    state = replace(state, watch=watch)
+    examples = None if state.pinned is None else state.pinned.examples
+    noted = note_nearest(state.noted, examples, intake.rows.take(np.arange(start, stop)))
+    reported = tuple(
+        replace(one, finding=with_counterparts(one.finding, noted, examples, int(intake.rows.index[one.row])))
+        for one in reported
+    )
+    state = replace(state, watch=watch, noted=forget_old(noted))
     for one in reported:
         fired = one.finding.status == "firing" and one.finding.transition
         if fired and family_of(one.detector).of_baseline and family_of(one.detector).kind not in _NO_CHANGE:
@@ -272,7 +279,14 @@ def _pin(
     since = event_index if any(map(tells_change, firing)) else None
     watch = replace(state.watch, running=kept, firing=firing, blind=blind, since=since, suspect=None, superseded={})
     after = replace(
-        state, pinned=baseline, watch=watch, candidates=extension, accepting=None, relearning=late, above={}
+        state,
+        pinned=baseline,
+        watch=watch,
+        candidates=extension,
+        accepting=None,
+        relearning=late,
+        above={},
+        noted=NearestNoted(),
     )
     return after, DetectOutput(changes=(change,))
 

@@ -100,11 +100,22 @@ def pinned_change(route: str, before: Pinned | None, now: Pinned, limits: str = 
         to_identity=now.identity,
         model=now.model,
         baseline=now.id,
-        pinning=Pinning(n=now.n, streams=now.streams, arl=now.arl, rates=now.rates, trial=now.trial),
+        pinning=Pinning(
+            n=now.n,
+            streams=now.streams,
+            arl=now.arl,
+            rates=now.rates,
+            trial=now.trial,
+            examples=_example_ids(now),
+        ),
         ts=moment(now.ts),
         event_index=now.event_index,
         reason=f"{now.n:,} exchanges; {now.streams} streams, one false alarm in {now.arl:,.0f} exchanges each{limits}",
     )
+
+
+def _example_ids(pinned: Pinned) -> tuple[str, ...]:
+    return () if pinned.examples is None else pinned.examples.ids
 
 
 def merge_identities(state: DetectState, fields: tuple[str, ...]) -> DetectState:

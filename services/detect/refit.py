@@ -15,6 +15,7 @@ from detectors.stats.topic_map import TopicMap
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
+from services.detect.counterparts import BaselineExamples, NearestNoted
 from services.detect.state import (
     UNVERSIONED,
     VECTORS,
@@ -240,4 +241,19 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     running = {key: value for key, value in watch.running.items() if key not in keys}
     since, suspect = (watch.since, watch.suspect) if firing else (None, None)
     watch = replace(watch, running=running, firing=firing, blind=blind, restarts=began, since=since, suspect=suspect)
-    return replace(state, pinned=replace(state.pinned, artefacts={**made, **kept}), watch=watch)
+    pinned = replace(state.pinned, artefacts={**made, **kept}, examples=_left(state.pinned.examples, rows.ids))
+    return replace(state, pinned=pinned, watch=watch, noted=NearestNoted())
+
+
+def _left(examples: BaselineExamples | None, ids: Sequence[str]) -> BaselineExamples | None:
+    """The examples that are still among a baseline's exchanges."""
+    return None if examples is None else examples.without(set(examples.ids) - set(ids))
+
+
+def without_examples(state: DetectState, ids: Collection[str]) -> DetectState:
+    """The state whose baseline shows none of these exchanges beside later ones."""
+    pinned = state.pinned
+    if pinned is None or pinned.examples is None or not set(ids).intersection(pinned.examples.ids):
+        return state
+    pinned = replace(pinned, examples=pinned.examples.without(ids))
+    return replace(state, pinned=pinned, noted=NearestNoted())

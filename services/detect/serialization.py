@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from detectors.protocol import Detector, Rows
+from services.detect.counterparts import BaselineExamples
 from detectors.stats.topic_map import TopicMap
 from services.detect.relearning import budgeted
 from services.detect.state import Candidates, DetectState, Pinned, Relearned
@@ -23,9 +24,10 @@ ANEW: Final = "anew"
 
 @dataclass(frozen=True, slots=True)
 class Artefacts:
-    """What each detector made of a baseline, by its name."""
+    """What each detector made of a baseline, by its name, and the exchanges of it whose text is kept."""
 
     made: dict[str, Any] = field(default_factory=dict)
+    examples: BaselineExamples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ def pack_running_state(state: DetectState) -> bytes:
 def _without_artefacts(pinned: Pinned | None) -> Pinned | None:
     if pinned is None:
         return None
-    return replace(pinned, artefacts={}, relearned=tuple(replace(one, artefacts={}) for one in pinned.relearned))
+    return replace(
+        pinned, artefacts={}, examples=None, relearned=tuple(replace(one, artefacts={}) for one in pinned.relearned)
+    )
 
 
 def candidate_writes(before: DetectState | None, after: DetectState) -> CandidateWrites:
@@ -61,7 +65,7 @@ def candidate_writes(before: DetectState | None, after: DetectState) -> Candidat
 
 def pack_artefacts(learned: Pinned | Relearned) -> bytes:
     """The artefacts of a baseline, or of what was learned anew beside one."""
-    return pack(Artefacts(learned.artefacts))
+    return pack(Artefacts(learned.artefacts, learned.examples if isinstance(learned, Pinned) else None))
 
 
 def artefact_writes(before: DetectState | None, after: DetectState) -> tuple[Pinned | Relearned, ...]:
@@ -112,11 +116,12 @@ def _with_artefacts(
     if pinned is None:
         return None
 
-    def made(id: str) -> dict[str, Any]:
+    def made(id: str) -> Artefacts:
         data = artefact(id)
         if data is None:
             raise CodecError(f"baseline {id} is pinned, but its artefact is not stored")
-        return unpack(Artefacts, data, [*(one.artefact_type for one in detectors), TopicMap]).made
+        return unpack(Artefacts, data, [*(one.artefact_type for one in detectors), TopicMap])
 
-    relearned = tuple(replace(one, artefacts=made(one.id)) for one in pinned.relearned)
-    return budgeted(replace(pinned, artefacts=made(pinned.id), relearned=relearned))
+    relearned = tuple(replace(one, artefacts=made(one.id).made) for one in pinned.relearned)
+    own = made(pinned.id)
+    return budgeted(replace(pinned, artefacts=own.made, examples=own.examples, relearned=relearned))

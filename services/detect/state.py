@@ -11,6 +11,7 @@ from detectors.protocol import Detector, Rows
 from schemas.change import Change
 from schemas.identity import Model
 from schemas.reading import Reading, ReadingStatus
+from services.detect.counterparts import BaselineExamples, NearestNoted
 from services.intake.core import IntakeState
 from services.monitor import RoutePolicy
 from services.specs import family_of
@@ -104,7 +105,7 @@ class Pinned:
 
     `rates` holds the share of its exchanges for which each signal was true, `artefacts` what each detector made of it.
     `versions` are those of the signals and the vectors that it was learned by, `relearned` the streams that replace
-    its own, the newest last. A `trial` one makes way for a full one.
+    its own, the newest last. A `trial` one makes way for a full one. `examples` are its exchanges whose text is kept.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Pinned:
     versions: dict[str, str] = field(default_factory=dict)
     relearned: tuple[Relearned, ...] = ()
     trial: bool = False
+    examples: BaselineExamples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class DetectState:
         relearning: signals that are learned anew beside the baseline.
         above: signal -> its rate, of those by whose ceiling the first baseline was held back last.
         untold: whether the baseline was given to the route (`keelwatch baseline build`), and nobody was told yet.
+        noted: the last exchanges, with the nearest ones of the baseline.
     """
 
     route: str
@@ -192,6 +195,7 @@ class DetectState:
     relearning: Relearning | None = None
     above: dict[str, float] = field(default_factory=dict)
     untold: bool = False
+    noted: NearestNoted = field(default_factory=NearestNoted)
 
     @property
     def status(self) -> ReadingStatus:

@@ -15,7 +15,7 @@ from schemas.evaluation import Run
 from schemas.fact import Fact
 from schemas.incident import TimelineEntry
 from services.incident.decisions import apply_decision
-from services.incident.lifecycle import absorbed, calmed, closed, edited, lapses_at, opened, reopens, woken
+from services.incident.lifecycle import absorbed, calmed, caused, closed, edited, lapses_at, opened, reopens, woken
 from services.incident.state import Case, Notification, NotificationKind, RouteIncidents, entry
 from services.incident.timeline import background, remembered, timeline_entry
 from services.wording import decisions
@@ -126,8 +126,8 @@ def _order(fact: Fact) -> FactOrder:
 def _fire(state: RouteIncidents, alert: Alert) -> RouteIncidents:
     case = state.open or _reopened(state, alert)
     if case is not None:
-        return _put(state, case, absorbed(case, alert), alert)
-    made = opened(alert, background(state, alert))
+        return _put(state, case, caused(absorbed(case, alert), state.context, alert.ts), alert)
+    made = caused(opened(alert, background(state, alert)), state.context, alert.ts)
     state = _put(state, None, made, alert)
     waiting = [decision for decision in state.parked if decision.incident == made.incident.id]
     for decision in waiting:

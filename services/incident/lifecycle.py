@@ -5,12 +5,15 @@ Alert asks as well: a decision on an incident must reach its alerts alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from schemas.alert import Alert, Severity, rank
+from schemas.change import Change
+from schemas.decision import Decision
+from schemas.fact import Fact
 from schemas.incident import EntryKind, Incident, TimelineEntry, incident_id
 from services.incident.state import FLAPS_WITHIN, Case, Flap, entry
 from services.incident.verdict import verdict_of
@@ -66,6 +69,9 @@ def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
         identities=alert.identities,
         fingerprints=(alert.fingerprint,),
         exemplars=alert.exemplars[:MAX_EXEMPLARS],
+        counterparts=alert.counterparts[:MAX_EXEMPLARS],
+        change_point=alert.change_point,
+        movements=alert.movements,
         timeline=(*context, first),
     )
     return Case(incident, {alert.fingerprint: alert}, (alert.fingerprint,), crossings, alert.ts)
@@ -156,7 +162,7 @@ def _joined(case: Case, alert: Alert) -> Case:
         "signals": _union(incident.signals, signals),
         "identities": _union(incident.identities, alert.identities),
         "fingerprints": _union(incident.fingerprints, (alert.fingerprint,)),
-        "exemplars": _union(incident.exemplars, alert.exemplars)[:MAX_EXEMPLARS],
+        **_evidence_of(incident, alert, alerts.values()),
     }
     return replace(
         case,
@@ -165,6 +171,42 @@ def _joined(case: Case, alert: Alert) -> Case:
         firing=_union(case.firing, (alert.fingerprint,)),
         last_fired=alert.ts,
     )
+
+
+def _evidence_of(incident: Incident, alert: Alert, alerts: Iterable[Alert]) -> dict[str, Any]:
+    """The exchanges that show it, each beside its counterpart; since when, and what moved, of the gravest alert."""
+    known = dict(zip(incident.exemplars, incident.counterparts, strict=False))
+    like = dict(zip(alert.exemplars, alert.counterparts, strict=False))
+    exemplars = _union(incident.exemplars, alert.exemplars)[:MAX_EXEMPLARS]
+    pairs = tuple(known.get(id) or like.get(id) for id in exemplars)
+    gravest = sorted(alerts, key=lambda one: -rank(one.severity))
+    return {
+        "exemplars": exemplars,
+        "counterparts": pairs if any(pairs) else (),
+        "change_point": next((one.change_point for one in gravest if one.change_point is not None), None),
+        "movements": next((one.movements for one in gravest if one.movements), ()),
+    }
+
+
+def caused(case: Case, context: Iterable[Fact], ts: datetime) -> Case:
+    """The incident with what was changed within the time in which it seems to have begun; told once of each."""
+    point = case.incident.change_point
+    if point is None:
+        return case
+    told = {one.ref for one in case.incident.timeline if one.kind == "cause"}
+    for fact in context:
+        if _may_cause(fact) and point.ts_low <= fact.ts <= point.ts_high and fact.id not in told:
+            assert isinstance(fact, Change | Decision)
+            words = timeline.cause(fact, point)
+            case = edited(case, entry(ts, "cause", words.text, words.details, ref=fact.id))
+    return case
+
+
+def _may_cause(fact: Fact) -> bool:
+    """Whether it says that something was changed; that a change is suspected is no cause of what shows it."""
+    if isinstance(fact, Decision):
+        return fact.kind == "announce"
+    return isinstance(fact, Change) and fact.kind != "suspected"
 
 
 def _risen(case: Case, alert: Alert, again: bool) -> Case:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.base import hash16
+from schemas.sample import is_drawn
 from services.evaluate import openai_chat
 from services.evaluate.openai_chat import ChatAnswer
 from services.evaluate.suite import PromptMessage
@@ -19,7 +20,6 @@ from services.judge.checks import JudgeChecks
 from services.judge.daily_calls import DailyCalls
 from services.outbound import Outbound, Unanswered, UrlRefused
 from services.ports import Clock
-from services.score.core import is_drawn
 from services.score.judging import Judged
 from services.score.redaction import Redactor
 from services.signals.custom.definition import CustomDefinition, text_at

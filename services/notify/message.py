@@ -15,6 +15,7 @@ from services.notify import block_kit
 from services.notify.block_kit import Block
 from services.notify.buttons import BUTTONS, value_of
 from services.store.pictures import MessagePicture
+from services.wording import movements
 from services.wording import notifications as words
 from services.wording.decisions import silenced
 from services.wording.incidents import headline_in_full, one_line, state, title, verdict_in_full
@@ -131,6 +132,8 @@ def _others(incident: Incident) -> list[Block]:
 def _facts(incident: Incident, silences: Sequence[Silence]) -> Block:
     rows = (
         (words.WHO_CHANGED, verdict_in_full(incident)),
+        *(((movements.WHAT_CHANGED, movements.of_incident(incident)),) if incident.movements else ()),
+        *(((movements.LIKELY_CAUSE, cause),) if (cause := words.cause(incident.timeline)) else ()),
         (words.SUITES, words.suites(incident.timeline)),
         (words.STATE, state(incident)),
         (words.SINCE, words.since(incident)),

@@ -15,6 +15,7 @@ from schemas.change import Change
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from schemas.fact import Fact
+from schemas.incident import Incident
 from schemas.reading import Reading
 from schemas.sample import Sample
 from schemas.score import ScoreBlock
@@ -28,6 +29,7 @@ from services.ports import Clock
 from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id, standing, unheard
 from services.store import (
     arrivals,
+    baselines,
     dead_letters,
     deliveries,
     erasure,
@@ -44,9 +46,12 @@ from services.store import (
 )
 from services.store.codec import pack, unpack
 from services.store.engine import Conflict, Database
+from services.store.samples import Holders
 
 STEP: Final = "record"
 _ROUTES_IN_MEMORY: Final = 256
+_SHED_EVERY: Final = 4 * 1024 * 1024
+"""After so many bytes of text that came, what all routes hold is measured again."""
 
 V = TypeVar("V")
 
@@ -74,6 +79,14 @@ class _Folded:
     written: RouteIncidents | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Whose texts stay, as the journal of a route says up to this head: with its baseline, and with its incidents."""
+
+    head: str
+    holders: Holders
+
+
 @dataclass(slots=True)
 class _Batch:
     """A batch by kind, and what applying it has touched so far."""
@@ -88,6 +101,8 @@ class _Batch:
     clocks: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     folded: dict[str, _Folded] = field(default_factory=dict)
+    named: dict[str, _Named] = field(default_factory=dict)
+    ring_bytes: int = 0
 
     def routes(self) -> set[str]:
         """Every route that the batch speaks of."""
@@ -116,6 +131,8 @@ class Recorder:
         self._policy = policy
         self._known: OrderedDict[str, _Saved] = OrderedDict()
         self._folded: OrderedDict[str, _Folded] = OrderedDict()
+        self._named: OrderedDict[str, _Named] = OrderedDict()
+        self._ring_bytes = 0
 
     def apply(self, records: Sequence[Record]) -> None:
         """Take in records of any topic, all of them or, when something raises, none.
@@ -130,11 +147,15 @@ class Recorder:
             # What is in memory may be old: another process had the route in between. The database knows better, and
             # the routes stay locked from the load to the commit.
             self._known.clear()
+            self._named.clear()
             applied = self._database.transact(lambda connection: self._apply(connection, records))
         for route, saved in applied.saved.items():
             _remember(self._known, route, saved)
         for route, one in applied.folded.items():
             _remember(self._folded, route, one)
+        for route, named in applied.named.items():
+            _remember(self._named, route, named)
+        self._ring_bytes = applied.ring_bytes
 
     def _apply(self, connection: Connection, records: Sequence[Record]) -> _Batch:
         batch = _by_kind(records)
@@ -142,6 +163,7 @@ class Recorder:
         self._take_scores(connection, batch)
         self._take_the_rest(connection, batch)
         self._derive(connection, batch)
+        self._keep_texts(connection, batch)
         _retain(connection, batch)
         reach("inside-record-transaction", STEP)
         return batch
@@ -188,8 +210,6 @@ class Recorder:
             batch.clocks.add(state.route)
 
     def _take_the_rest(self, connection: Connection, batch: _Batch) -> None:
-        erased = erasure.still_erased(connection) if batch.samples else None
-        samples.add(connection, [one for one in batch.samples if not _is_erased(vars(one), erased)])
         readings.add(connection, batch.readings)
         dead_letters.add(connection, batch.dead)
         for route, facts in batch.facts.items():
@@ -208,6 +228,42 @@ class Recorder:
                 _write(connection, route, state, one.false_alarms)
             batch.folded[route] = replace(one, written=state)
             self._tick()
+
+    def _keep_texts(self, connection: Connection, batch: _Batch) -> None:
+        """Texts that came, and what of those that are stored stays with an incident, a baseline or a reading."""
+        erased = erasure.still_erased(connection) if batch.samples else None
+        new = [one for one in batch.samples if not _is_erased(vars(one), erased)]
+        holders: dict[str, Holders] = {}
+        for route in sorted(batch.changed | set(batch.folded) | {one.route for one in new}):
+            named = self._named_in(connection, route, batch)
+            batch.named[route] = named
+            learns = named.holders.baseline is None or incidents.has_unresolved(connection, route)
+            holders[route] = replace(named.holders, learns=learns)
+            known = self._named.get(route)
+            if route in batch.folded and (known is None or known.holders != named.holders or not learns):
+                samples.hold(connection, route, holders[route])
+        came = samples.add(connection, new, holders)
+        for reading in batch.readings:
+            if reading.status == "firing" and reading.exemplars:
+                samples.name(connection, reading.route, filter(None, (*reading.exemplars, *reading.counterparts)))
+        batch.ring_bytes = self._ring_bytes + came
+        if batch.ring_bytes > _SHED_EVERY:
+            samples.shed(connection)
+            batch.ring_bytes = 0
+
+    def _named_in(self, connection: Connection, route: str, batch: _Batch) -> _Named:
+        """Whose texts stay, by the journal as it stands; read anew where it has grown."""
+        _, head = routes.head(connection, route)
+        known = self._named.get(route)
+        if known is not None and known.head == head and route not in batch.folded:
+            return known
+        one = batch.folded.get(route)
+        told = incidents.find(connection, route) if one is None or one.written is None else one.written.incidents
+        pinned = baselines.current_pinnings(connection, [route]).get(route)
+        by_incident = {id: incident.id for incident in told for id in named_by(incident)}
+        examples = frozenset(() if pinned is None or pinned.pinning is None else pinned.pinning.examples)
+        baseline = None if pinned is None else pinned.baseline
+        return _Named(head, Holders(True, baseline, examples, by_incident))
 
     def _fold(self, connection: Connection, route: str) -> _Folded:
         """What the route's journal says: what is new there on top of what was folded before, where that can be."""
@@ -235,6 +291,11 @@ def _is_erased(names: Mapping[str, Any], erased: erasure.ErasedTest | None) -> b
     if erased is None:
         return False
     return erased({kind: names[kind] for kind in ("user", "conversation", "id")}, names["ts"])
+
+
+def named_by(incident: Incident) -> frozenset[str]:
+    """The exchanges whose text stays with an incident: those that show it, and the baseline's nearest to them."""
+    return frozenset((*incident.exemplars, *filter(None, incident.counterparts)))
 
 
 def derive(connection: Connection, route: str, facts: Sequence[Fact]) -> None:

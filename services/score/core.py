@@ -5,7 +5,6 @@ Signals and embeddings are made from the original text in memory; what leaves ho
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,32 +18,20 @@ from schemas.dead_letter import DeadLetter
 from schemas.exchange import Exchange
 from schemas.identity import Model
 from schemas.position import Position
-from schemas.sample import Sample
+from schemas.sample import Sample, Why, is_drawn, is_drawn_for_baseline
 from schemas.score import LONGEST_CATEGORY, LONGEST_PART, MOST_PARTS, STYLE_WIDTH, VECTOR_WIDTH, Flag, ScoreBlock
 from schemas.score import Scorer as Version
 from services.ports import Embedder, Received
 from services.score.blocks import MAX_FREE_CHARACTERS, NO_RESPONSE, ScoredRow, blocks_of, free_characters
 from services.score.judging import NO_JUDGE, Judge, Judged
 from services.score.rails.plan import Pair, RailReply, with_outcomes
-from services.score.redaction import Redactor, redact, spans_of
+from services.score.redaction import Redactor, spans_of
+from services.score.samples import sample_of
 from services.score.scored_text import answered, model_of, not_monitored, scored_text
 from services.score.style import STYLE_VERSION, style_features
 from services.score.windows import MULTILINGUAL_CHARACTERS, NO_TEXTS, ExchangeVectors, texts_of
 from services.signals import SIGNALS
 from services.signals.protocol import LONGEST_NAME, Measurement, ScoredText, Signal, Span, Windows
-
-_BITS: Final = 64
-
-
-def is_drawn(id: str, share: float, purpose: str) -> bool:
-    """Whether `id` is among the `share` (0 to 1) drawn for `purpose`; draws for two purposes are independent.
-
-    >>> is_drawn("k:c/t/0/1", 1.0, "embed"), is_drawn("k:c/t/0/1", 0.0, "embed")
-    (True, False)
-    """
-    digest = hashlib.blake2b(id.encode(), digest_size=_BITS // 8, person=purpose.encode()).digest()
-    return int.from_bytes(digest, "big") < int(share * (1 << _BITS))
-
 
 StyleFunction = Callable[[str], NDArray[np.float64]]
 S = TypeVar("S")
@@ -122,12 +109,10 @@ def _guarded(name: str, work: Callable[[], T]) -> T:
 
 STEP: Final = "score"
 SAMPLE_SHARE: Final = 0.05
-SAMPLE_CHARACTERS: Final = 64 * 1024
 _EMBEDDED_AT_ONCE: Final = 32  # texts: a batch of long ones shows while it is embedded that it moves
 _WARM: Final = (8, 24, 40, 56, 80, 120)  # words of texts of every length that embedders may treat apart
 
 KeepText = Literal["all", "default", "none"]
-_Kept = Literal["signal", "sampled", "all"]
 
 
 class TextPolicy(Protocol):
@@ -140,6 +125,18 @@ class TextPolicy(Protocol):
     @property
     def embed_share(self) -> float:
         """Share of exchanges that are embedded."""
+
+    @property
+    def baseline(self) -> SizedPolicy:
+        """How many exchanges are learned from."""
+
+
+class SizedPolicy(Protocol):
+    """What the drawing of a baseline's texts needs to know of it."""
+
+    @property
+    def size(self) -> int:
+        """Exchanges that are learned before it is pinned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +168,7 @@ class _ReadExchange:
     text: ScoredText
     answered: bool
     embedded: bool
-    keep_text: KeepText
+    policy: TextPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +179,7 @@ class _ExaminedExchange:
     vectors: ExchangeVectors
     measured: MeasuredExchange
     style: NDArray[np.float16]
-    kept: _Kept | None
+    why: Why | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +232,11 @@ class ExchangeScorer:
         seen = self._each(pairs, self._examine, lambda pair: pair[0].received, dead)
         version = self.version
         rows = [_row(one, version, self.redactor) for one in seen]
-        samples = tuple(_sample(one, row, one.kept) for one, row in zip(seen, rows, strict=True) if one.kept)
+        samples = tuple(
+            sample_of(one.read.text, one.measured.spans, row, one.why, self.redactor)
+            for one, row in zip(seen, rows, strict=True)
+            if one.why is not None
+        )
         return ScoredBatch(tuple(blocks_of(_by_route(rows))), samples, tuple(dead))
 
     def _each(
@@ -272,7 +273,7 @@ class ExchangeScorer:
             raise SignalError(f"tags, names and ids: over {MAX_FREE_CHARACTERS} characters together; send less")
         policy, text = self.policy(exchange.route), scored_text(exchange)
         embedded = is_drawn(exchange.id or "", policy.embed_share, "embed")
-        return _ReadExchange(received, text, answered(text.answer), embedded, policy.keep_text)
+        return _ReadExchange(received, text, answered(text.answer), embedded, policy)
 
     def _guarded(self, read: Sequence[_ReadExchange]) -> Sequence[_ReadExchange]:
         """With the outcomes of the rails that are run here, of those exchanges that they are run over."""
@@ -292,17 +293,17 @@ class ExchangeScorer:
         measured = measure(self.signals, text, read.answered, self.redactor)
         spoken = text.spoken if read.embedded and read.answered else None
         style = np.zeros(STYLE_WIDTH, np.float16) if spoken is None else style_of(self.style, spoken)
-        kept = self._kept(read.received.exchange.id or "", read.keep_text, measured)
-        return _ExaminedExchange(read, vectors, measured, style, kept)
+        why = self._why(read.received.exchange.id or "", read.policy, measured)
+        return _ExaminedExchange(read, vectors, measured, style, why)
 
-    def _kept(self, id: str, keep_text: KeepText, measured: MeasuredExchange) -> _Kept | None:
-        if keep_text == "none" or not measured.redactable:
+    def _why(self, id: str, policy: TextPolicy, measured: MeasuredExchange) -> Why | None:
+        """Why its text leaves the process; None where it does not."""
+        if policy.keep_text == "none" or not measured.redactable:
             return None
-        if any(measurement.value is True for measurement in measured.signals.values()):
-            return "signal"
-        if is_drawn(id, self.sample_share, "sample"):
-            return "sampled"
-        return "all" if keep_text == "all" else None
+        told = any(measurement.value is True for measurement in measured.signals.values())
+        if told or policy.keep_text == "all" or is_drawn(id, self.sample_share, "sample"):
+            return "kept"
+        return "baseline" if is_drawn_for_baseline(id, policy.baseline.size) else "ring"
 
     def _windows(self, read: _ReadExchange, vectors: ExchangeVectors) -> Windows:
         spoken = (read.text.spoken or "")[:MULTILINGUAL_CHARACTERS] if read.answered else ""
@@ -342,7 +343,7 @@ def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> Score
         conversation=_named(redactor, exchange.conversation),
         user=_named(redactor, exchange.user),
         tags={name: redactor.name(value) for name, value in exchange.tags.items()},
-        kept=seen.kept is not None,
+        kept=seen.why == "kept",
         flags=_flags(seen),
         embedded=read.embedded,
         prompt=_or_zero(seen.vectors.prompt),
@@ -406,21 +407,3 @@ def _by_route(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
     for row in rows:
         routes.setdefault(row.route, []).append(row)
     return [row for of_route in routes.values() for row in of_route]
-
-
-def _sample(seen: _ExaminedExchange, row: ScoredRow, kept: _Kept) -> Sample:
-    """What people may read: both texts masked, then cut."""
-    spans = seen.measured.spans
-    return Sample(
-        id=row.id,
-        route=row.route,
-        source=row.position,
-        ts=row.ts,
-        identity=row.identity,
-        user=row.user,
-        conversation=row.conversation,
-        prompt=redact(seen.read.text.prompt, spans, "prompt")[:SAMPLE_CHARACTERS],
-        response=redact(seen.read.text.response, spans, "response")[:SAMPLE_CHARACTERS],
-        why=tuple(name for name, measurement in row.signals.items() if measurement.value is True),
-        reason=kept,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
@@ -105,9 +105,27 @@ class Redactor:
         )
         return before, match, after
 
+    def found_beside(self, text: str, beside: ScoredText) -> dict[str, Measurement]:
+        """What the finders say of a text that belongs to an exchange; its spans alone.
+
+        It is looked at as an answer to all that was said in the exchange, so that what that states is found in it too.
+        """
+        asked = ScoredText(
+            beside.exchange,
+            Answer(content=text),
+            beside.prompt,
+            text,
+            beside.user_text,
+            beside.system_text,
+            beside.document_text,
+        )
+        return self._of_response(asked)
+
     def _found(self, text: str) -> dict[str, Measurement]:
         """What the finders say of a text of which nobody knows where it came from; all of it is looked at."""
-        scored = ScoredText(_EMPTY, Answer(content=text), "", text, "", "")
+        return self._of_response(ScoredText(_EMPTY, Answer(content=text), "", text, "", ""))
+
+    def _of_response(self, scored: ScoredText) -> dict[str, Measurement]:
         found = {signal.spec.name: signal.measure(scored) for signal in self._finders}
         return {
             name: replace(one, spans=tuple(span for span in one.spans if span.where == "response"))
@@ -140,6 +158,18 @@ class Redactor:
             return model
         clean = self.endpoint(model.endpoint)
         return model if clean == model.endpoint else model.model_copy(update={"endpoint": clean})
+
+
+def spans_between(text: str, spans: Iterable[Span], bounds: Sequence[tuple[int, int]]) -> Iterator[tuple[Span, ...]]:
+    """The spans of each part of a text, counted from where it begins; `bounds` are the parts from left to right."""
+    merged, first = _merged(text, spans), 0
+    for low, high in bounds:
+        while first < len(merged) and merged[first][1] <= low:
+            first += 1
+        last = first
+        while last < len(merged) and merged[last][0] < high:
+            last += 1
+        yield tuple(_within(span, low, high) for span in merged[first:last])
 
 
 def _within(span: tuple[int, int, str], low: int, high: int) -> Span:

@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, sele
 from sqlmodel import Field
 
 from schemas.alert import Alert
+from schemas.change import Change
 from schemas.decision import Decision
 from schemas.fact import Fact
 from services.store import audit_log, journal, routes, secret_keys
@@ -154,13 +155,30 @@ def _erase_facts(connection: Connection, subject: Subject, ids: set[str], now: d
 
 def _fact_without(fact: Fact, ids: set[str], names: Sequence[str]) -> Fact | None:
     """The fact without these names; None where it has none of them."""
-    if isinstance(fact, Alert) and ids.intersection(fact.exemplars):
-        return fact.model_copy(update={"exemplars": tuple(id for id in fact.exemplars if id not in ids)})
+    if isinstance(fact, Alert) and ids.intersection((*fact.exemplars, *filter(None, fact.counterparts))):
+        return fact.model_copy(update=_pairs_without(fact, ids))
+    if isinstance(fact, Change) and fact.pinning is not None and ids.intersection(fact.pinning.examples):
+        left = tuple(id for id in fact.pinning.examples if id not in ids)
+        return fact.model_copy(update={"pinning": fact.pinning.model_copy(update={"examples": left})})
     if isinstance(fact, Decision):
         told = {name: _said(getattr(fact, name), names) for name in ("reason", "actor")}
         if any(told[name] != getattr(fact, name) for name in told):
             return fact.model_copy(update=told)
     return None
+
+
+def _pairs_without(alert: Alert, ids: set[str]) -> dict[str, tuple[str | None, ...]]:
+    """Its exemplars without these, each with its counterpart where that is none of these."""
+    like = (*alert.counterparts, *(None,) * (len(alert.exemplars) - len(alert.counterparts)))
+    left = [
+        (one, None if other in ids else other)
+        for one, other in zip(alert.exemplars, like, strict=False)
+        if one not in ids
+    ]
+    return {
+        "exemplars": tuple(one for one, _ in left),
+        "counterparts": tuple(other for _, other in left) if alert.counterparts else (),
+    }
 
 
 def _erase_texts(
@@ -230,7 +248,9 @@ def _record(stored: bytes, names: Collection[str]) -> bytes:
     return stored if new is None else new.encode()
 
 
-_WORDS: Final = frozenset({"text", "reason", "actor", "prompt", "response", "content", "answer", "details"})
+_WORDS: Final = frozenset(
+    {"text", "reason", "actor", "prompt", "response", "content", "answer", "details", "arguments"}
+)
 _SHORTEST: Final = 4
 
 

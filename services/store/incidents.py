@@ -31,6 +31,7 @@ from schemas.fact import Fact
 from schemas.identity import Model
 from schemas.incident import Incident, IncidentState
 from schemas.sample import Sample
+from services import specs
 from services.store import audit_log, decisions, journal, routes, samples
 from services.store.dialect import upsert
 from services.store.journal import (
@@ -216,6 +217,8 @@ def _fits(wanted: IncidentFilter) -> ColumnElement[bool]:
     return and_(*held)
 
 
+_QUESTIONS: Final = 300
+"""So many questions of before and of now are compared."""
 _LOOK_BACK: Final = timedelta(hours=24)
 """An incident tells of evaluations that were so shortly before it."""
 
@@ -227,7 +230,9 @@ class IncidentDetails:
     Attributes:
         alerts: the newest of each fingerprint, firing or not, in the order of their first crossing.
         comparisons: those that its timeline refers to, in order.
-        models: of the route, by identity. samples: of its exemplars, where text was kept.
+        models: of the route, by identity.
+        samples: of its exemplars and their counterparts, where text was kept.
+        asked: questions of the baseline, and those since it began, where a detector says that these changed.
         decided: what people decided on it that its timeline does not show yet.
     """
 
@@ -237,6 +242,7 @@ class IncidentDetails:
     models: Mapping[str, Model]
     samples: Mapping[str, Sample]
     decided: tuple[Decision, ...]
+    asked: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
 def details(connection: Connection, id: str) -> IncidentDetails | None:
@@ -244,6 +250,7 @@ def details(connection: Connection, id: str) -> IncidentDetails | None:
     incident = get(connection, id)
     if incident is None:
         return None
+    kept = texts(connection, incident)
     referenced = {entry.ref for entry in incident.timeline}
     facts = journal.facts(connection, incident.route, incident.opened_at - _LOOK_BACK)
     return IncidentDetails(
@@ -251,9 +258,31 @@ def details(connection: Connection, id: str) -> IncidentDetails | None:
         _alerts(incident, facts),
         tuple(fact for fact in facts if isinstance(fact, Comparison) and fact.id in referenced),
         routes.identities(connection, incident.route),
-        samples.by_id(connection, incident.route, incident.exemplars),
+        kept,
         tuple(one for one in decisions.of_incident(connection, id) if one.id not in referenced),
+        _questions(connection, incident, kept),
     )
+
+
+def texts(connection: Connection, incident: Incident) -> dict[str, Sample]:
+    """Exchange -> its text, of those that an incident names and of their counterparts, where it was kept."""
+    return samples.by_id(connection, incident.route, {*incident.exemplars, *filter(None, incident.counterparts)})
+
+
+def _questions(
+    connection: Connection, incident: Incident, kept: Mapping[str, Sample]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The questions of before and of since then whose text is kept, where a detector says that they changed."""
+    if all(specs.family_of(family).blames != "users" for family in incident.families):
+        return (), ()
+    pinned = samples.baseline_of(connection, incident.route)
+    if pinned is None:
+        return (), ()
+    since = incident.opened_at if incident.change_point is None else incident.change_point.ts
+    shown = {one.id: one for one in samples.newest(connection, incident.route, since, _QUESTIONS)}
+    shown |= {id: kept[id] for id in incident.exemplars if id in kept}
+    before = samples.of_baseline(connection, incident.route, pinned, _QUESTIONS)
+    return tuple(one.prompt for one in before), tuple(one.prompt for one in shown.values())
 
 
 def _alerts(incident: Incident, facts: tuple[Fact, ...]) -> tuple[Alert, ...]:

@@ -128,6 +128,7 @@ _STREAMS, _READINGS, _BASELINES = table(StreamRow), table(ReadingRow), table(Bas
 _OUTBOX, _EVALUATIONS, _RUNS = table(OutboxRow), table(EvaluationRow), table(RunRow)
 _ANSWERS, _FIRES, _COUNTS = table(RunAnswerRow), table(FireTimeRow), table(DeadCountRow)
 _DECISIONS, _SESSIONS = table(DecisionRow), table(ApiSessionRow)
+_SAMPLES = table(SampleRow)
 _REFERENCE: Final = ("first_seen", "pinned")
 
 
@@ -222,6 +223,26 @@ def _old_fire(at: SweepContext) -> ColumnElement[bool]:
     return and_(_FIRES.c.fire_time < at.before(KEPT_FIRE_DAYS), newer)
 
 
+def _old_text(at: SweepContext) -> ColumnElement[bool]:
+    """One that nothing holds, by the clock of its kind; one of a baseline or an incident goes after them."""
+    hour = int(at.now.timestamp() // samples.HOUR_SECONDS)
+    row = _SAMPLES.c
+    counts = exists().where(_PINS.c.route == row.route, _PINS.c.baseline == row.baseline)
+    lasts = or_(_INCIDENTS.c.state != "resolved", _INCIDENTS.c.written > at.day - scores.HELD_DAYS)
+    told = exists().where(_INCIDENTS.c.id == row.incident, lasts)
+    old = or_(
+        and_(row.held == "kept", row.written < at.day - samples.KEPT_DAYS),
+        and_(row.held == "ring", row.hour < hour - samples.RING_HOURS),
+        and_(row.held == "baseline", row.written < at.day - samples.LEARNED_DAYS),
+    )
+    return and_(old, not_(counts), not_(told))
+
+
+def _forget_texts(connection: Connection, at: SweepContext, most: int) -> int:
+    gone = samples.shed(connection)
+    return gone + _delete(connection, _SAMPLES, _old_text(at), most)
+
+
 def _forget_counts(connection: Connection, at: SweepContext, most: int) -> int:
     gone = _written(DeadCountRow, KEPT_COUNT_DAYS)(connection, at, most)
     key = list(_COUNTS.primary_key)
@@ -270,10 +291,12 @@ RULES: Final = (
     ),
     RetentionRule(
         SampleRow,
-        f"at most {samples.KEPT_A_DAY:,} a day and route, for {samples.KEPT_DAYS} days",
+        f"at most {samples.KEPT_A_DAY:,} a day and route, for {samples.KEPT_DAYS} days; of every route the last "
+        f"{samples.RING:,} for {samples.RING_HOURS} hours, {samples.RING_BYTES // 2**20} MiB in all; what a baseline "
+        f"names as long as it counts; what an incident names until it was resolved for {scores.HELD_DAYS} days",
         DAY,
         "it is text of people",
-        _written(SampleRow, samples.KEPT_DAYS),
+        _forget_texts,
     ),
     RetentionRule(
         RollupRow,

@@ -1,36 +1,49 @@
-"""Samples: redacted text, at most 2,000 a day and route, for 30 days, by the clock on the wall."""
+"""Redacted text of exchanges: what is kept for itself, the last of each route, what baseline and incident name.
+
+What an incident names stays with it, and what a baseline names stays with that; otherwise text that was kept for itself
+stays 30 days, at most 2,000 a day and route, and the ring of each route its last 500 for 24 hours. All by our clock:
+what exchanges say of their time deletes none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import (
-    Connection,
-    Index,
-    Text,
-    delete,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Index, Text, and_, delete, func, or_, select, text, tuple_, update
 from sqlmodel import Field
 
 from schemas.base import hash16
-from schemas.sample import Sample
+from schemas.sample import BASELINE_TEXTS, Sample
 from services.store.dialect import insert_new
 from services.store.tables import WRITTEN, Base, UtcDateTime, key_if_any, table, today
+
+HOUR_SECONDS: Final = 3600
+
+
+def this_hour() -> int:
+    """The hour by our own clock, since 1970."""
+    return int(time.time() // HOUR_SECONDS)
 
 
 class SampleRow(Base, table=True):
     """One exchange's redacted text. `day` and `draw` decide which ones a full day keeps.
 
-    `day` and `written` are the day on which it came, by our own clock: what exchanges say of their time deletes none.
+    `day`, `written` and `hour` are when it came, by our own clock. `held` is `kept`, `ring`, or `baseline` while it may
+    become one of a baseline. `baseline` and `incident` are ids of what it stays with; `named` says that a reading named
+    it, which an incident may follow. `identity`, `size` in bytes and `hour` are of those that are not kept for itself.
     """
 
     __tablename__ = "samples"
     __table_args__ = (
         Index(None, "route", "day", "draw"),
-        Index(None, "route", "ts"),
+        Index(None, "route", "held", "ts"),
+        Index(None, "route", "incident"),
+        Index(None, "held", "hour"),
         Index(None, "written"),
     )
     route: str = Field(primary_key=True)
@@ -42,23 +55,89 @@ class SampleRow(Base, table=True):
     conversation: str | None = None
     payload: str = Field(sa_type=Text)
     written: int = Field(default=0, sa_column_kwargs=WRITTEN)
+    held: str = Field(default="kept", sa_column_kwargs={"server_default": text("'kept'")})
+    identity: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    size: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    hour: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    named: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    baseline: str | None = None
+    incident: str | None = None
 
 
 KEPT_A_DAY: Final = 2_000
 KEPT_DAYS: Final = 30
+RING: Final = 500
+RING_HOURS: Final = 24
+RING_BYTES: Final = 64 * 1024 * 1024
+"""Of the rings of all routes together; as much again for what may become one of a baseline."""
+LEARNED_DAYS: Final = 8
+"""A day more than a baseline may take to be complete."""
+LEARNED_FIRST: Final = BASELINE_TEXTS + 60
+LEARNED_AN_HOUR: Final = 26
+"""Of what is drawn for a baseline the first ones of an identity, and of each clock hour, are held while it learns.
+
+Detect takes at most 84 exchanges of an hour, the first ones, of which a fifth is drawn: 17 on average.
+"""
 _SAMPLES = table(SampleRow)
 
 
-def add(connection: Connection, samples: Sequence[Sample]) -> None:
-    """Insert the samples whose id the route does not hold yet, and thin out a day that is too full."""
-    day = today()
-    insert_new(connection, _SAMPLES, [_row(sample, day) for sample in samples])
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """What of a route's texts stays with what.
+
+    Attributes:
+        learns: whether exchanges may become those of a baseline: none is pinned, or an incident is open.
+        baseline: the id of the one that counts, `examples` the exchanges whose text stays with it.
+        incidents: exchange -> the incident that names it.
+    """
+
+    learns: bool = True
+    baseline: str | None = None
+    examples: frozenset[str] = frozenset()
+    incidents: Mapping[str, str] = field(default_factory=dict)
+
+
+def add(connection: Connection, samples: Sequence[Sample], holders: Mapping[str, Holders] | None = None) -> int:
+    """Insert the samples whose id the route does not hold yet, and thin out what is too many; bytes that came."""
+    holders = holders or {}
+    rows = []
+    for route, some in _by_route(samples).items():
+        rows += _held_rows(connection, some, holders.get(route, Holders()))
+    insert_new(connection, _SAMPLES, rows)
     for route in sorted({sample.route for sample in samples}):
-        of_day = (_SAMPLES.c.route == route, _SAMPLES.c.day == day)
-        draws = select(_SAMPLES.c.draw).where(*of_day).order_by(_SAMPLES.c.draw)
-        cut = connection.execute(draws.offset(KEPT_A_DAY).limit(1)).scalar_one_or_none()
-        if cut is not None:
-            connection.execute(delete(_SAMPLES).where(*of_day, _SAMPLES.c.draw >= cut))
+        _thin_day(connection, route, today())
+        _thin_ring(connection, route)
+    return sum(row["size"] for row in rows if row["held"] != "kept")
+
+
+def hold(connection: Connection, route: str, holders: Holders) -> None:
+    """Make what stays with a baseline or an incident of the route exactly what is named, of what is stored."""
+    of_route = _SAMPLES.c.route == route
+    names = sorted({*holders.examples, *holders.incidents})
+    query = select(_SAMPLES.c.id, _SAMPLES.c.baseline, _SAMPLES.c.incident).where(of_route)
+    stored: dict[str, tuple[str | None, str | None]] = {}
+    claimed = query.where(or_(_SAMPLES.c.baseline.is_not(None), _SAMPLES.c.incident.is_not(None)))
+    for found in [claimed, *(query.where(_SAMPLES.c.id.in_(some)) for some in _parts(names))]:
+        stored.update({row.id: (row.baseline, row.incident) for row in connection.execute(found)})
+    for id, before in sorted(stored.items()):
+        after = _claims(id, holders)
+        if after != before:
+            changed = update(_SAMPLES).where(of_route, _SAMPLES.c.id == id)
+            connection.execute(changed.values(baseline=after[0], incident=after[1]))
+    if not holders.learns:
+        waiting = (of_route, _SAMPLES.c.held == "baseline", _SAMPLES.c.baseline.is_(None))
+        connection.execute(update(_SAMPLES).where(*waiting).values(held="ring"))
+    _thin_ring(connection, route)
+
+
+def name(connection: Connection, route: str, ids: Iterable[str]) -> None:
+    """Keep what a reading named out of the ring's turnover until an incident may name it."""
+    for some in _parts(sorted(set(ids))):
+        connection.execute(
+            update(_SAMPLES)
+            .where(_SAMPLES.c.route == route, _SAMPLES.c.id.in_(some), ~_SAMPLES.c.named)
+            .values(named=True)
+        )
 
 
 def by_id(connection: Connection, route: str, ids: Iterable[str]) -> dict[str, Sample]:
@@ -67,9 +146,116 @@ def by_id(connection: Connection, route: str, ids: Iterable[str]) -> dict[str, S
     return {row.id: Sample.decode(row.payload.encode()) for row in connection.execute(query)}
 
 
-def _row(sample: Sample, day: int) -> dict[str, Any]:
+def newest(connection: Connection, route: str, since: datetime, most: int) -> tuple[Sample, ...]:
+    """At most so many samples of the route that are not older than that, newest first."""
+    query = select(_SAMPLES.c.payload).where(_SAMPLES.c.route == route, _SAMPLES.c.ts >= since)
+    query = query.order_by(_SAMPLES.c.ts.desc(), _SAMPLES.c.id.desc()).limit(most)
+    return tuple(Sample.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def baseline_of(connection: Connection, route: str) -> str | None:
+    """The newest baseline of the route that texts stay with."""
+    of = (_SAMPLES.c.route == route, _SAMPLES.c.baseline.is_not(None))
+    return connection.execute(select(_SAMPLES.c.baseline).where(*of).limit(1)).scalar_one_or_none()
+
+
+def of_baseline(connection: Connection, route: str, baseline: str, most: int) -> tuple[Sample, ...]:
+    """At most so many samples that stay with a baseline of the route."""
+    of = (_SAMPLES.c.route == route, _SAMPLES.c.baseline == baseline)
+    query = select(_SAMPLES.c.payload).where(*of).order_by(_SAMPLES.c.id).limit(most)
+    return tuple(Sample.decode(payload.encode()) for payload in connection.execute(query).scalars())
+
+
+def unclaimed() -> ColumnElement[bool]:
+    """That neither a baseline nor an incident keeps a row."""
+    return and_(_SAMPLES.c.baseline.is_(None), _SAMPLES.c.incident.is_(None))
+
+
+def shed(connection: Connection, most: int = RING_BYTES) -> int:
+    """Delete the oldest of the rings, and of what may become a baseline, beyond so many bytes; how many rows."""
+    gone = 0
+    for held in ("ring", "baseline"):
+        of = and_(_SAMPLES.c.held == held, unclaimed())
+        while (
+            total := connection.execute(select(func.coalesce(func.sum(_SAMPLES.c.size), 0)).where(of)).scalar_one()
+        ) > most:
+            gone += _shed_oldest(connection, of, int(total) - most)
+    return gone
+
+
+def _shed_oldest(connection: Connection, of: ColumnElement[bool], surplus: int) -> int:
+    order = (_SAMPLES.c.hour, _SAMPLES.c.ts, _SAMPLES.c.route, _SAMPLES.c.id)
+    query = select(_SAMPLES.c.route, _SAMPLES.c.id, _SAMPLES.c.size).where(of).order_by(*order).limit(1_000)
+    gone = []
+    for row in connection.execute(query):
+        if surplus <= 0:
+            break
+        gone.append((row.route, row.id))
+        surplus -= row.size
+    for some in _parts(gone):
+        connection.execute(delete(_SAMPLES).where(tuple_(_SAMPLES.c.route, _SAMPLES.c.id).in_(some)))
+    return len(gone)
+
+
+def _claims(id: str, holders: Holders) -> tuple[str | None, str | None]:
+    return holders.baseline if id in holders.examples else None, holders.incidents.get(id)
+
+
+def _held_rows(connection: Connection, samples: Sequence[Sample], holders: Holders) -> list[dict[str, Any]]:
+    """The rows of one route's samples; of those drawn for a baseline only the first ones are held for it."""
+    drawn = [one for one in samples if one.why == "baseline"]
+    held = _first_drawn(connection, drawn) if drawn and holders.learns else set()
+    return [_row(one, "ring" if one.why == "baseline" and one.id not in held else one.why, holders) for one in samples]
+
+
+def _first_drawn(connection: Connection, drawn: Sequence[Sample]) -> set[str]:
+    """Those among the first of their identity, or of a clock hour of it, by what is held already."""
+    of = (_SAMPLES.c.route == drawn[0].route, _SAMPLES.c.held == "baseline", _SAMPLES.c.baseline.is_(None))
+    query = select(_SAMPLES.c.identity, _SAMPLES.c.ts, _SAMPLES.c.id).where(*of)
+    stored = connection.execute(query).all()
+    known = {row.id for row in stored}
+    counts = Counter[Any](row.identity for row in stored)
+    counts.update((row.identity, _hour_of(row.ts)) for row in stored)
+    held: set[str] = set()
+    for one in drawn:
+        hour = (one.identity, _hour_of(one.ts))
+        first = counts[one.identity] < LEARNED_FIRST or counts[hour] < LEARNED_AN_HOUR
+        if one.id in known or one.id in held or not first:
+            continue
+        held.add(one.id)
+        counts.update((one.identity, hour))
+    return held
+
+
+def _hour_of(ts: datetime) -> int:
+    return int(ts.timestamp() // HOUR_SECONDS)
+
+
+def _thin_day(connection: Connection, route: str, day: int) -> None:
+    of_day = (_SAMPLES.c.route == route, _SAMPLES.c.day == day, _SAMPLES.c.held == "kept")
+    draws = select(_SAMPLES.c.draw).where(*of_day).order_by(_SAMPLES.c.draw)
+    cut = connection.execute(draws.offset(KEPT_A_DAY).limit(1)).scalar_one_or_none()
+    if cut is not None:
+        connection.execute(delete(_SAMPLES).where(*of_day, unclaimed(), _SAMPLES.c.draw >= cut))
+
+
+def _thin_ring(connection: Connection, route: str) -> None:
+    """The ring is ordered by the exchanges' own time: what is delivered again finds the place that it had."""
+    ring = (_SAMPLES.c.route == route, _SAMPLES.c.held == "ring", unclaimed(), ~_SAMPLES.c.named)
+    place = (_SAMPLES.c.ts, _SAMPLES.c.id)
+    newest = select(*place).where(*ring).order_by(*(one.desc() for one in place)).offset(RING).limit(1)
+    cut = connection.execute(newest).one_or_none()
+    if cut is not None:
+        older = or_(place[0] < cut.ts, and_(place[0] == cut.ts, place[1] <= cut.id))
+        connection.execute(delete(_SAMPLES).where(*ring, older))
+
+
+def _row(sample: Sample, held: str, holders: Holders) -> dict[str, Any]:
     """The draw ranks safety signals before the others, then by hash: what a day keeps does not depend on order."""
-    rank = "0" if sample.reason == "signal" else "1"
+    rank, day = "0" if sample.signals else "1", today()
+    payload = sample.encode().decode()
+    lasts = held == "kept"
+    baseline, incident = _claims(sample.id, holders)
     return {
         "route": sample.route,
         "id": sample.id,
@@ -79,5 +265,23 @@ def _row(sample: Sample, day: int) -> dict[str, Any]:
         "draw": rank + hash16([sample.route, sample.id]),
         "user": key_if_any(sample.user),
         "conversation": sample.conversation,
-        "payload": sample.encode().decode(),
+        "payload": payload,
+        "held": held,
+        "identity": "" if lasts else sample.identity,
+        "size": 0 if lasts else len(payload.encode()),
+        "hour": 0 if lasts else this_hour(),
+        "named": False,
+        "baseline": baseline,
+        "incident": incident,
     }
+
+
+def _by_route(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    found: dict[str, list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(sample.route, []).append(sample)
+    return found
+
+
+def _parts(some: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (some[start : start + 500] for start in range(0, len(some), 500))

@@ -236,6 +236,7 @@ def exchange(connection: Connection, route: str, id: str) -> StoredExchange | No
 def _exchange_query(kept: bool) -> Select[Any]:
     columns = [_SCORES.c[name] for name in ("id", "route", "ts", "identity", "event_index", "flags", "signals")]
     same = and_(_SAMPLES.c.route == _SCORES.c.route, _SAMPLES.c.id == _SCORES.c.id)
+    same = and_(same, _SAMPLES.c.held == "kept") if kept else same
     return select(*columns, _SAMPLES.c.payload).select_from(_SCORES.join(_SAMPLES, same, isouter=not kept))
 
 

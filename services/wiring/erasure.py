@@ -143,8 +143,9 @@ def _without_rows(
             refits = True
         elif learned is not None:
             report.not_refitted.append(learned.pinned.id)
+    shown, state = state, refit.without_examples(state, ids)
     if state is not kept.now:
-        _save(connection, route, kept, state, refits=refits)
+        _save(connection, route, kept, state, refits=refits or state is not shown)
     for id in anew:
         baselines.discard(connection, id)
     report.discarded.extend(anew)

@@ -11,7 +11,7 @@ from typing import Final
 
 from schemas.evaluation import HazardComparison, Outcome
 from schemas.incident import Incident
-from services.wording import evaluations, incidents, nouns, numbers, routes
+from services.wording import evaluations, incidents, movements, notifications, nouns, numbers, routes
 
 NO_INCIDENT: Final = "no incident"
 NO_BASELINE: Final = "nothing has learned yet what is normal"
@@ -67,7 +67,9 @@ def incident_rows(incident: Incident, verbose: bool) -> tuple[tuple[str, str], .
         ("who changed", incidents.verdict_in_full(incident)),
         ("severity", f"{incident.severity}: {incidents.SEVERITIES[incident.severity]}"),
         ("state", incidents.state(incident)),
-        ("since", numbers.moment(incident.opened_at)),
+        ("since", incidents.since_in_full(incident)),
+        *((("what is different", movements.of_incident(incident)),) if incident.movements else ()),
+        *((("likely cause", cause),) if (cause := notifications.cause(incident.timeline)) else ()),
         ("verdict", incident.verdict),
         ("examples", ", ".join(incident.exemplars) if verbose and n else numbers.count(n, "exchange")),
     ]

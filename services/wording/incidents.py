@@ -13,7 +13,7 @@ from typing import Final
 from schemas.alert import Alert, Severity, rank
 from schemas.incident import Confidence, Incident, IncidentState, Verdict
 from services import specs
-from services.wording import audit, ceilings, nouns, numbers
+from services.wording import audit, ceilings, movements, nouns, numbers
 from services.wording.confidence import confidence_of_families
 
 _VERBS: Final = {"up": "rose", "down": "fell", None: "moved"}
@@ -113,7 +113,7 @@ def _level(alert: Alert, where: str) -> str:
 def details(alert: Alert) -> str:
     """The statistics behind an alert: `distance 7.4 sd, interval 4.8 to 10.1, 311 exchanges, evidence 12.3 of 12.1`."""
     spec, found = specs.family_of(alert.family), alert.evidence
-    told = [*_size(alert)]
+    told = [*_size(alert), *movements.details_of_alert(alert)]
     if found.n:
         told.append(numbers.count(found.n, "item" if spec.kind == "suite" else "exchange"))
     if found.log_e is not None and found.threshold is not None:
@@ -171,8 +171,21 @@ def headline_in_full(incident: Incident, now: datetime | None = None) -> str:
 
     `support-bot/prod answers similar questions differently since 19:46 UTC (very sure)`
     """
-    since = f" since {numbers.clock(incident.opened_at, now)}" if lasts(incident) else ""
+    since = f" since {_since(incident, now)}" if lasts(incident) else ""
     return f"{title(incident)}{since}{sureness(incident)}"
+
+
+def _since(incident: Incident, now: datetime | None) -> str:
+    """Since when it is so, where that is known; else since when it was found."""
+    point = incident.change_point
+    return numbers.clock(incident.opened_at, now) if point is None else f"about {numbers.clock(point.ts, now)}"
+
+
+def since_in_full(incident: Incident) -> str:
+    """Since when it is so, between when that lies, and when it was found; for people in any zone."""
+    found = numbers.moment(incident.opened_at)
+    point = incident.change_point
+    return found if point is None else f"{movements.since(point)}, found {found}"
 
 
 def lasts(incident: Incident) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 from schemas.incident import Incident, IncidentState, TimelineEntry
 from services.wording import incidents, numbers
 from services.wording.evaluations import NOT_RUN
+from services.wording.movements import LIKELY_CAUSE
 
 WHO_CHANGED: Final = "Who changed"
 SUITES: Final = "Safety suites"
@@ -39,7 +40,13 @@ def header(incident: Incident) -> str:
 
 def since(incident: Incident) -> str:
     """When it began, for people in any zone."""
-    return numbers.moment(incident.opened_at)
+    return incidents.since_in_full(incident)
+
+
+def cause(timeline: Sequence[TimelineEntry]) -> str:
+    """The newest likely cause; empty where none is known."""
+    told = [entry.text for entry in timeline if entry.kind == "cause"]
+    return told[-1].removeprefix(f"{LIKELY_CAUSE}: ") if told else ""
 
 
 def examples(incident: Incident) -> str:

@@ -12,9 +12,11 @@ from typing import Final
 
 from schemas.alert import Alert, Severity
 from schemas.change import Change
+from schemas.decision import Decision
 from schemas.incident import EntryKind, Verdict
+from schemas.reading import ChangePoint
 from services import specs
-from services.wording import incidents, nouns, numbers, trials
+from services.wording import incidents, movements, nouns, numbers, trials
 from services.wording.decisions import OVER
 
 KINDS: Final[Mapping[EntryKind, str]] = {
@@ -23,6 +25,7 @@ KINDS: Final[Mapping[EntryKind, str]] = {
     "alert_resolved": "over",
     "escalated": "got worse",
     "verdict_revised": "who changed",
+    "cause": "likely cause",
     "change": "change",
     "evaluation": "safety suite",
     "decision": "decided",
@@ -85,6 +88,11 @@ def revised(verdict: Verdict, before: Verdict, reason: str, families: Iterable[s
     return EntryWords(f"{lead}. {reason}", f"verdict {verdict}, before {before}")
 
 
+def cause(found: Change | Decision, point: ChangePoint) -> EntryWords:
+    """What was changed within the time in which the shift seems to have begun."""
+    return EntryWords(movements.cause(found, point), movements.since_details(point))
+
+
 def change(found: Change) -> EntryWords:
     """A change of the model, or of what it is held against."""
     return EntryWords(change_text(found), change_details(found))
@@ -130,7 +138,7 @@ def change_details(found: Change) -> str:
 
 
 def _fired(alert: Alert, others: Iterable[Alert] = ()) -> str:
-    told = incidents.sentence(alert, others)
+    told = incidents.sentence(alert, others) + movements.of_alert(alert)
     text = told if told.startswith(alert.route) else numbers.sentence_case(told)
     return f"{text} (silenced: nobody was notified)" if alert.silenced else text
 

@@ -13,7 +13,7 @@ from schemas.decision import Decision
 from schemas.evaluation import HazardComparison
 from schemas.identity import Model, identity_of
 from schemas.position import Position
-from schemas.sample import Sample
+from schemas.sample import Sample, SampleCall, SampleMessage
 from services.evaluate import persistence
 from services.evaluate.result import AskedTarget, RunResult, SentMessage
 from services.store import decisions, deliveries, evaluation_queue, incidents, routes, schedules
@@ -137,6 +137,9 @@ def _sample(route: str, text: str, who: str) -> Sample:
         conversation=text,
         prompt=text,
         response=text,
-        why=(text,),
-        reason="signal",
+        messages=(SampleMessage(role=text, text=text),),
+        tool_calls=(SampleCall(name=text, arguments=text),),
+        finish_reason=text,
+        signals=(text,),
+        why="kept",
     )

@@ -1,8 +1,8 @@
 """How long the record sink takes for 10,000 exchanges in batches of 128: `python -m tests.benchmarks.record`.
 
-Six signals and one slice an exchange, 86.4 s apart (each in a minute of its own: the most rollup rows), with samples,
-readings and alerts beside them, into a new SQLite file and into a new PostgreSQL server with its own settings, on a
-Unix socket. Making the records is not counted.
+Six signals and one slice an exchange, 86.4 s apart (each in a minute of its own: the most rollup rows), with the text
+of each (about 1 KB), readings and alerts beside them, into a new SQLite file and into a new PostgreSQL server with its
+own settings, on a Unix socket. Making the records is not counted.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
 
 from schemas.base import Record
+from schemas.sample import Sample, Why
 from services.monitor import RoutePolicy
 from services.record.recorder import Recorder
 from services.store.engine import open_database
@@ -33,9 +35,16 @@ def batches(n: int) -> Iterator[list[Record]]:
         for i in range(n)
     ]
     for k, block in enumerate(blocks(rows, 128, ROUTE)):
-        samples = [sample(ROUTE, i).model_copy(update={"ts": block.ts[0]}) for i in range(k * 128, k * 128 + 8)]
+        samples = [_sample(k * 128 + i, ts) for i, ts in enumerate(block.ts)]
         readings = [reading(ROUTE, k * 128 + j) for j in range(20)]
         yield [block, *samples, *readings, *([alert(ROUTE, "rate_shift", k)] if k % 5 == 0 else [])]
+
+
+def _sample(n: int, ts: datetime) -> Sample:
+    """The text of every exchange travels: of one in 16 to be kept, of others as one of the last, or for a baseline."""
+    why: Why = "kept" if n % 16 == 0 else "baseline" if n % 5 == 0 else "ring"
+    made = sample(ROUTE, n, why=why).model_copy(update={"ts": ts})
+    return made.model_copy(update={"prompt": made.prompt * 10, "response": made.response * 30})
 
 
 def main(n: int = 10_000) -> None:

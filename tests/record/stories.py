@@ -17,7 +17,7 @@ from schemas.evaluation import Comparison, Run
 from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.reading import Evidence, Reading, reading_id
-from schemas.sample import Sample
+from schemas.sample import Sample, Why
 from tests.support.blocks import START, Row, blocks
 
 ROUTES = ("support-bot/prod", "search/eu")
@@ -88,7 +88,7 @@ def comparison(route: str, hour: int, overall: str = "regressed") -> Comparison:
     return Comparison(id=id, route=route, identity=B, suite="core", overall=overall, ts=ts)
 
 
-def sample(route: str, n: int, reason: str = "sampled") -> Sample:
+def sample(route: str, n: int, reason: str = "sampled", why: Why = "kept") -> Sample:
     return Sample(
         id=f"e{n}",
         route=route,
@@ -97,8 +97,8 @@ def sample(route: str, n: int, reason: str = "sampled") -> Sample:
         identity=A,
         prompt="What is open today?",
         response="We are open from 9 to 5.",
-        why=(),
-        reason=reason,
+        signals=("refusal",) if reason == "signal" else (),
+        why=why,
     )
 
 
@@ -180,7 +180,7 @@ FACTS = st.one_of(
     st.builds(comparison, st.sampled_from(ROUTES), HOURS, st.sampled_from(["regressed", "unchanged"])),
 )
 OTHERS = st.one_of(
-    st.builds(sample, st.sampled_from(ROUTES), HOURS),
+    st.builds(sample, st.sampled_from(ROUTES), HOURS, why=st.sampled_from(["kept", "ring"])),
     st.builds(reading, st.sampled_from(ROUTES), HOURS, st.sampled_from(["quiet", "firing", "blind"])),
     st.builds(letter, HOURS, st.sampled_from(["not JSON", "route: missing"])),
 )

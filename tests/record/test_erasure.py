@@ -108,8 +108,7 @@ def sample(block: ScoreBlock, i: int) -> Sample:
         conversation=block.conversation[i],
         prompt=TEXT if is_hers(block.id[i]) else "what are your opening hours",
         response="we are open all day",
-        why=(),
-        reason="sampled",
+        why="kept",
     )
 
 

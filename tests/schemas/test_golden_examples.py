@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 import schemas
 from schemas.alert import Alert, fingerprint_of
@@ -20,6 +21,7 @@ from schemas.exchange import Exchange
 from schemas.identity import identity_of
 from schemas.incident import Incident, incident_id
 from schemas.reading import Reading, reading_id
+from schemas.sample import Sample
 from schemas.score import ScoreBlock
 from tests.support.contract import EXAMPLES, RECORDS, examples_of
 
@@ -48,6 +50,18 @@ def test_example_is_the_same_json_value_after_decode_and_encode(name: str, path:
     assert sent == json.loads(text)
     assert full == json.loads(text) or record.__class__ is Exchange  # a publisher may leave out what has a default
     assert RECORDS[name].decode(record.encode()) == record
+
+
+def test_a_sample_of_the_first_version_is_still_read() -> None:
+    """Topics and databases hold them for weeks after an update."""
+    for path in sorted((EXAMPLES / "sample" / "1").glob("*.json")):
+        old = json.loads(path.read_bytes())
+        new = json.loads(Sample.decode(path.read_bytes()).encode())
+        assert (new["schema_version"], new["why"], new["signals"]) == (2, "kept", old["why"])
+        kept = old.keys() - {"schema_version", "why", "reason"}
+        assert {name: new[name] for name in kept} == {name: old[name] for name in kept}
+    with pytest.raises(ValidationError, match="schema_version"):
+        Sample.decode(path.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 3'))
 
 
 @pytest.mark.parametrize("kind", ["run", "comparison"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.score.core import is_drawn
+from schemas.sample import is_drawn
 
 IDS = [f"k:c/t/0/{n}" for n in range(20_000)]
 

@@ -312,13 +312,15 @@ def shouts(text):
 def test_text_is_kept_where_a_signal_is_true_and_for_a_drawn_share():
     batch = [received(n, response="no!" if n % 10 == 0 else "no") for n in range(1000)]
     scored = scorer(Says("shouts", shouts)).score(batch)
-    reasons = [sample.reason for sample in scored.samples]
-    assert reasons.count("signal") == 100
-    assert 20 < reasons.count("sampled") < 80
+    assert [sample.id for sample in scored.samples] == [one.exchange.id for one in batch], "every text travels"
+    kept = [sample for sample in scored.samples if sample.why == "kept"]
+    told = [sample for sample in kept if sample.signals]
+    assert (len(told), {sample.signals for sample in told}) == (100, {("shouts",)})
+    assert 20 < len(kept) - len(told) < 80
     assert {id for block in scored.blocks for id, kept in zip(block.id, block.kept, strict=True) if kept} == {
-        sample.id for sample in scored.samples
+        sample.id for sample in kept
     }
-    assert {sample.why for sample in scored.samples if sample.reason == "signal"} == {("shouts",)}
+    assert 100 < sum(sample.why == "baseline" for sample in scored.samples) < 240, "a fifth of 1,000 for a baseline"
 
 
 @pytest.mark.parametrize(("keep_text", "share"), [("all", 1.0), ("none", 0.0)])
@@ -337,7 +339,7 @@ def test_samples_hold_masked_text_alone():
 def test_the_prompt_of_a_failed_request_is_masked_too():
     item = received(prompt="my password is hunter2", response={"error": "timeout"})
     (sample,) = scorer(Says("shouts", shouts), policy=ALL).score([item]).samples
-    assert (sample.prompt, sample.response, sample.why) == ("my password is <secret>2", "", ())
+    assert (sample.prompt, sample.response, sample.signals) == ("my password is <secret>2", "", ())
 
 
 def test_text_that_a_masking_signal_did_not_check_is_not_kept():

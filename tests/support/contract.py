@@ -70,8 +70,9 @@ _ROUTES = st.from_regex(r"[a-z0-9._/-]{1,200}", fullmatch=True).filter(
 
 
 def examples_of(name: str) -> list[Path]:
-    """The golden examples of a record, sorted."""
-    return sorted((EXAMPLES / name / "1").glob("*.json"))
+    """The golden examples of a record in its newest version, sorted."""
+    newest = max((EXAMPLES / name).iterdir(), key=lambda folder: int(folder.name))
+    return sorted(newest.glob("*.json"))
 
 
 def random_records(record: type[Record]) -> st.SearchStrategy[Record]:

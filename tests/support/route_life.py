@@ -95,6 +95,6 @@ def sample(route: str, i: int, text: str) -> Sample:
         conversation=text,
         prompt=f"prompt {text}",
         response=f"response {text}",
-        why=("refusal",) if i % 20 == 0 else (),
-        reason="signal",
+        signals=("refusal",) if i % 20 == 0 else (),
+        why="kept",
     )

@@ -29,12 +29,13 @@ from services.api.resources.route_rates import SignalRate, rates_now
 from services.api.time_window import HOURS, WindowQuery
 from services.charts import Chart, incident_chart, rates_chart
 from services.charts.evidence_chart import evidence_chart, explained
+from services.incident.question_words import marking_words
 from services.record.provider_watch import event_of
 from services.specs import family_of
 from services.store import incidents, routes, silences
 from services.store.decisions import StaleDecision
 from services.store.incidents import IncidentDetails
-from services.wording import evaluations, nouns, numbers
+from services.wording import evaluations, movements, notifications, nouns, numbers
 from services.wording import incidents as words
 from services.wording.decisions import DECISIONS, OFFERED, OVER
 
@@ -51,6 +52,8 @@ class Move:
     direction: str
     bars: Bars | None
     size: str
+    since: str
+    told: str
     counted: str | None
     over: str | None
     details: str
@@ -82,21 +85,43 @@ class IncidentIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangePair:
+    """An exchange that shows it, `now`, and beside it the baseline's nearest, `before`: ids, and texts if kept."""
+
+    id: str
+    now: Sample | None
+    like: str | None
+    before: Sample | None
+
+
+def pairs_of(incident: Incident, kept: Mapping[str, Sample]) -> tuple[ExchangePair, ...]:
+    """Before and after of each exemplar; those of which some text was kept first, in their order."""
+    like = (*incident.counterparts, *(None,) * len(incident.exemplars))
+    made = [
+        ExchangePair(id, kept.get(id), other, None if other is None else kept.get(other))
+        for id, other in zip(incident.exemplars, like, strict=False)
+    ]
+    return tuple(sorted(made, key=lambda one: (one.now is None, one.before is None)))
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentView:
-    """The page, from top to bottom; `unkept` are the exemplars without text, `detectors` titles."""
+    """The page, from top to bottom; `unkept` are the exemplars without any text, `detectors` titles."""
 
     incident: Incident
     verdict: str
     moves: tuple[Move, ...]
     suites: tuple[SuiteChange, ...]
     identities: tuple[IncidentIdentity, ...]
-    exemplars: tuple[Sample, ...]
+    pairs: tuple[ExchangePair, ...]
     unkept: tuple[str, ...]
     timeline: tuple[TimelineEntry, ...]
     decided: tuple[Decision, ...]
     buttons: tuple[tuple[str, str, str], ...]
     detectors: tuple[str, ...]
     silences: tuple[Silence, ...] = ()
+    cause: str = ""
+    new_words: str = ""
 
 
 def view_of_incident(
@@ -105,20 +130,22 @@ def view_of_incident(
     """The page of an incident, with the route's rates and silences of now; the timeline newest first."""
     incident = dossier.incident
     worst = sorted(dossier.alerts, key=lambda alert: (alert.status != "firing", -rank(alert.severity)))
-    held = covering(silences, incident)
+    held, pairs = covering(silences, incident), pairs_of(incident, dossier.samples)
     return IncidentView(
         incident,
         words.verdict(incident),
         moves([alert for alert in worst if family_of(alert.family).kind != "suite"], rates, silences),
         tuple(_suite(comparison) for comparison in reversed(dossier.comparisons)),
         tuple(_who(identity, dossier.models.get(identity)) for identity in incident.identities),
-        tuple(dossier.samples[id] for id in incident.exemplars if id in dossier.samples),
-        tuple(id for id in incident.exemplars if id not in dossier.samples),
+        tuple(one for one in pairs if one.now is not None or one.before is not None),
+        tuple(one.id for one in pairs if one.now is None and one.before is None),
         tuple(reversed(incident.timeline)),
         dossier.decided,
         _buttons(incident, held),
         tuple(family_of(name).title for name in incident.families),
         held,
+        notifications.cause(incident.timeline),
+        movements.new_words(marking_words(*dossier.asked)),
     )
 
 
@@ -148,6 +175,8 @@ def _move(alert: Alert, scale: float, now: SignalRate | None) -> Move:
         direction=words.direction(alert),
         bars=bars(alert.effect, scale) if _has_bars(alert) else None,
         size=words.size(alert),
+        since="" if alert.change_point is None else f"since {movements.since(alert.change_point, alert.ts)}",
+        told=movements.told(alert.movements, alert.signal),
         counted=_counted(now) if _has_bars(alert) else None,
         over=None if alert.status == "firing" else alert.reason or OVER,
         details=words.details(alert),

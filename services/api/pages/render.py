@@ -27,6 +27,7 @@ from services.wording import (
     evaluations,
     explanations,
     incidents,
+    movements,
     nouns,
     numbers,
     routes,
@@ -92,7 +93,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"at": numbers.moment, "ago": numbers.ago, "headline": incidents.title}
+    made.filters |= {
+        "at": numbers.moment,
+        "ago": numbers.ago,
+        "headline": incidents.title,
+        "sentence": numbers.sentence_case,
+    }
     made.globals |= {
         "DECISIONS": decisions.DECISIONS,
         "ENTRIES": timeline.KINDS,
@@ -102,6 +108,7 @@ def _environment() -> jinja2.Environment:
             evaluations=evaluations,
             explanations=explanations,
             incidents=incidents,
+            movements=movements,
             nouns=nouns,
             numbers=numbers,
             routes=routes,

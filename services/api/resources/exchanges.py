@@ -252,7 +252,7 @@ def scored_exchange(one: StoredExchange) -> ScoredExchange:
         if signals is None
         else {name: SignalValue(**msgspec.structs.asdict(signal)) for name, signal in signals.items()},
         text="text not kept" if sample is None else "kept",
-        why=[] if sample is None else list(sample.why),
+        why=[] if sample is None else list(sample.signals),
         prompt=None if sample is None else sample.prompt,
         response=None if sample is None else sample.response,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -11,6 +12,7 @@ from pydantic import BaseModel, Field
 from schemas.base import plain_object
 from schemas.exchange import ToldRoute
 from schemas.incident import Incident, IncidentState, TimelineEntry
+from schemas.sample import Sample, SampleCall, SampleMessage
 from services.api.auth.authorization import Guard, needs, who
 from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
@@ -83,6 +85,73 @@ class TimelinePage(BaseModel):
 
     items: list[TimelineEntry]
     next: str | None = Field(description="Give this as `cursor` for the page that follows; null on the last one.")
+
+
+class SaidText(BaseModel):
+    """What was asked and answered, redacted."""
+
+    ts: datetime
+    prompt: str
+    response: str
+    messages: list[SampleMessage]
+    tool_calls: list[SampleCall]
+    finish_reason: str | None
+    signals: list[str] = Field(description="Safety signals that were true of it.")
+
+
+class TextPair(BaseModel):
+    """An exchange that shows the shift, and the nearest one of the baseline."""
+
+    id: str
+    text: SaidText | None = Field(description="Null where its text was not kept.")
+    counterpart: str | None = Field(description="Its nearest exchange of the baseline; null where none is known.")
+    counterpart_text: SaidText | None = Field(description="Null where its text was not kept.")
+
+
+class TextPairs(BaseModel):
+    """Before and after, one for each exemplar of the incident."""
+
+    items: list[TextPair]
+
+
+def _said(sample: Sample | None) -> SaidText | None:
+    if sample is None:
+        return None
+    return SaidText.model_validate(
+        {name: getattr(sample, name) for name in SaidText.model_fields}, from_attributes=True
+    )
+
+
+def pairs_router(database: Database, guard: Guard) -> APIRouter:
+    """The path, for those whom `guard` lets view."""
+    made = APIRouter(prefix="/v1", tags=["incidents"], dependencies=[needs(guard, "viewer")])
+
+    @made.get(
+        "/incidents/{id}/pairs",
+        summary="Read what was answered before and after",
+        responses={
+            200: {"model": TextPairs},
+            **UNCHANGED,
+            404: {"model": ProblemBody, "description": "There is no such incident."},
+            **FAULTS,
+        },
+    )
+    async def pairs(request: Request, id: str) -> Response:
+        """Of each exemplar question and answer, and those of the most similar question of the baseline; redacted."""
+        found = await query_store(database, incident_store.get, id) if is_id(id) else None
+        if found is None or not who(request).sees(found.route):
+            raise Problem(404, "there is no such incident; GET /v1/incidents lists them")
+        kept = await query_store(database, incident_store.texts, found)
+        like = (*found.counterparts, *(None,) * len(found.exemplars))
+        items = [
+            TextPair(
+                id=one, text=_said(kept.get(one)), counterpart=other, counterpart_text=_said(kept.get(other or ""))
+            ).model_dump(mode="json")
+            for one, other in zip(found.exemplars, like, strict=False)
+        ]
+        return tagged(request, {"items": items})
+
+    return made
 
 
 def timeline_router(database: Database, guard: Guard) -> APIRouter:

@@ -1,0 +1,142 @@
+"""What stays of the last texts of a route: bounded, and with what named them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from schemas.change import Pinning
+from schemas.sample import Sample, Why
+from services.monitor import RoutePolicy
+from services.record.recorder import Recorder
+from services.store import incidents, retention, samples
+from services.store.engine import Database
+from services.store.retention import SweepContext
+from services.store.samples import RING, SampleRow
+from services.store.tables import table
+from tests.record.stories import ROUTES, A, alert, change, decision, reading, sample
+
+ROUTE = ROUTES[0]
+ROWS = table(SampleRow)
+
+
+def recorder(database: Database) -> Recorder:
+    return Recorder(database, lambda route: RoutePolicy())
+
+
+def ring(numbers: Sequence[int], why: Why = "ring") -> list[Sample]:
+    start = sample(ROUTE, 0).ts
+    return [sample(ROUTE, n, why=why).model_copy(update={"ts": start + timedelta(seconds=n)}) for n in numbers]
+
+
+def stored(database: Database) -> dict[str, Any]:
+    with database.read() as connection:
+        return {row.id: row for row in connection.execute(select(ROWS).where(ROWS.c.route == ROUTE))}
+
+
+def sweep(database: Database, hours: float) -> None:
+    at = SweepContext(datetime.now(UTC) + timedelta(hours=hours))
+    rule = next(one for one in retention.RULES if one.model is SampleRow)
+    assert rule.sweep is not None
+    with database.write() as connection:
+        rule.sweep(connection, at, 10_000)
+
+
+def pinned(*examples: str, id: str = "a" * 16) -> Any:
+    pinning = Pinning(n=200, streams=3, arl=1e6, examples=examples)
+    return change(ROUTE, 5, "pinned").model_copy(update={"baseline": id, "id": id, "pinning": pinning})
+
+
+def test_the_last_500_of_a_route_stay_for_24_hours_and_what_is_kept_stays_beside(database: Database) -> None:
+    sink = recorder(database)
+    for start in range(0, 700, 100):
+        sink.apply([*ring(range(start, start + 100)), sample(ROUTE, 10_000 + start)])
+    held = stored(database)
+    assert {id for id, row in held.items() if row.held == "ring"} == {f"e{n}" for n in range(200, 700)}
+    sink.apply(ring(range(100, 300)))
+    assert stored(database).keys() == held.keys(), "delivered again, and older than all that stays"
+    sweep(database, 23)
+    assert len(stored(database)) == RING + 7
+    sweep(database, 26)
+    assert {row.held for row in stored(database).values()} == {"kept"}
+
+
+@pytest.mark.parametrize("order", ["text first", "alert first"])
+def test_what_an_incident_names_stays_with_it_in_whatever_order_it_comes(database: Database, order: str) -> None:
+    sink = recorder(database)
+    named = alert(ROUTE, "rate_shift", 3).model_copy(update={"exemplars": ("e3", "e4"), "counterparts": ("e1", None)})
+    pieces = [ring(range(10)), [named]]
+    for piece in pieces if order == "text first" else reversed(pieces):
+        sink.apply(piece)
+    sink.apply(ring(range(100, 800)))
+    [incident] = database.query(incidents.find, ROUTE)
+    assert {id for id, row in stored(database).items() if row.incident == incident.id} == {"e1", "e3", "e4"}
+    texts = database.query(incidents.texts, incident)
+    assert texts.keys() == {"e1", "e3", "e4"}
+    sweep(database, 24 * 200)
+    assert stored(database).keys() == {"e1", "e3", "e4"}, "as long as it is open"
+    sink.apply([decision(ROUTE, "resolve", 20).model_copy(update={"incident": incident.id})])
+    sweep(database, 24 * 80)
+    assert len(stored(database)) == 3
+    sweep(database, 24 * 95)
+    assert stored(database) == {}
+
+
+def test_what_a_reading_names_is_not_turned_over_before_the_alert_comes(database: Database) -> None:
+    sink = recorder(database)
+    sink.apply(ring(range(10)))
+    sink.apply([reading(ROUTE, 9, "firing").model_copy(update={"exemplars": ("e2",), "counterparts": ("e1",)})])
+    sink.apply(ring(range(100, 800)))
+    assert {"e1", "e2"} <= stored(database).keys()
+    assert len(stored(database)) == RING + 2
+
+
+def test_texts_drawn_for_a_baseline_wait_for_it_and_stay_as_long_as_it_counts(database: Database) -> None:
+    sink = recorder(database)
+    sink.apply(ring(range(0, 400, 2), "baseline"))
+    sink.apply(ring(range(1000, 1700)))
+    assert len(stored(database)) == 200 + RING
+    sink.apply([pinned("e0", "e2", "gone")])
+    held = stored(database)
+    assert {id for id, row in held.items() if row.baseline == "a" * 16} == {"e0", "e2"}
+    sweep(database, 24 * 60)
+    assert stored(database).keys() == {"e0", "e2"}
+    sink.apply(ring([4], "baseline"))
+    assert stored(database)["e4"].held == "ring", "nothing is learned now"
+    sink.apply([pinned("e4", id="b" * 16).model_copy(update={"ts": pinned().ts + timedelta(hours=1)})])
+    assert {id: row.baseline for id, row in stored(database).items()}["e4"] == "b" * 16
+    sweep(database, 24 * 60)
+    assert stored(database).keys() == {"e4"}
+
+
+def test_texts_of_a_busy_hour_do_not_wait_without_bound(database: Database) -> None:
+    sink = recorder(database)
+    sink.apply(ring(range(3000), "baseline"))
+    sink.apply(ring(range(3600, 5000), "baseline"))
+    waiting = [row for row in stored(database).values() if row.held == "baseline"]
+    assert len(waiting) == samples.LEARNED_FIRST + samples.LEARNED_AN_HOUR
+
+
+def test_all_routes_together_hold_a_bounded_number_of_bytes_the_oldest_go(database: Database) -> None:
+    recorder(database).apply(ring(range(300)))
+    with database.write() as connection:
+        connection.execute(update(ROWS).values(size=1_000))
+        assert samples.shed(connection, 200_000) == 100
+    assert {int(id[1:]) for id in stored(database)} == set(range(100, 300))
+
+
+def test_a_sample_of_the_first_version_in_the_database_is_still_shown(database: Database) -> None:
+    recorder(database).apply([sample(ROUTE, 1)])
+    old = (
+        f'{{"schema_version":1,"id":"e1","route":"{ROUTE}","source":{{"cluster":"c","topic":"t","partition":0,'
+        f'"offset":1}},"ts":"2026-01-01T00:00:00Z","identity":"{A}","prompt":"q","response":"a","why":["refusal"],'
+        '"reason":"signal"}'
+    )
+    with database.write() as connection:
+        connection.execute(update(ROWS).values(payload=old))
+        found = samples.by_id(connection, ROUTE, ["e1"])["e1"]
+    assert (found.prompt, found.signals, found.why) == ("q", ("refusal",), "kept")
