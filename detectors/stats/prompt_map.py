@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.protocol import Bool, Float, Half, Int
+from detectors.stats.prompt_support import known_within
 from detectors.stats.repeated_prompts import Keys, Known, prompt_keys
 
 
@@ -35,7 +36,7 @@ class PromptMap:
 
     Attributes:
         mean: (d,) mean prompt; axes: (d, k) principal directions over the spread of the first.
-        centres: (c, d) cluster centres; radius: squared distance beyond which a prompt is novel.
+        centres: (c, d) cluster centres; radius: squared distance beyond which a prompt is novel; -1 where all are that the baseline does not hold.
         known: the distinct prompts.
     """
 
@@ -58,19 +59,24 @@ class PromptMap:
 def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> PromptMap:
     """The map of (n, d) baseline prompts: `width` directions, at most `topics` clusters.
 
-    `novel_share` of the distinct baseline prompts would be novel, each held against clusters that do not hold it.
+    `novel_share` of the baseline's exchanges would be novel, each held against the others.
     """
     from sklearn.cluster import KMeans  # noqa: PLC0415 -- half a second, and only a new baseline needs it
 
     first = np.unique(prompt_keys(prompts), return_index=True)[1]
-    distinct = prompts[np.sort(first)].astype(np.float64)
+    distinct_half = prompts[np.sort(first)]
+    distinct = distinct_half.astype(np.float64)
     mean = prompts.astype(np.float64).mean(0)
     values, vectors = np.linalg.eigh(np.cov(prompts.astype(np.float64).T, bias=True))
     axes = vectors[:, ::-1][:, :width] / np.sqrt(max(float(values[-1]), 1e-12))
     count = int(np.clip(len(distinct) // 8, 1, topics))
     labels = KMeans(count, n_init=1, random_state=0).fit_predict(distinct)
     centres = np.stack([distinct[labels == c].mean(0) for c in np.unique(labels)])
-    return PromptMap(mean, axes, centres, _radius(distinct, centres, novel_share), Known.of(prompts))
+    known = Known.of(prompts)
+    of_row = known.find(prompt_keys(prompts))
+    apart = np.empty(len(distinct))
+    apart[known.find(prompt_keys(distinct_half))] = _apart(distinct, centres)
+    return PromptMap(mean, axes, centres, known_within(apart, of_row, novel_share), known)
 
 
 def _nearest(points: Float, centres: Float) -> tuple[Int, Float]:
@@ -81,12 +87,12 @@ def _nearest(points: Float, centres: Float) -> tuple[Int, Float]:
     return topic, distances[np.arange(len(points)), topic]
 
 
-def _radius(distinct: Float, centres: Float, share: float) -> float:
-    """Squared distance that `share` of the prompts exceed when their own cluster's centre is made without them.
+def _apart(distinct: Float, centres: Float) -> Float:
+    """(u,) squared distance of each prompt to its own cluster's centre, made without it.
 
     One prompt alone says nothing of any other.
     """
     topic, distance = _nearest(distinct, centres)
     size = np.bincount(topic, minlength=len(centres))[topic]
     without = distance * (size / np.maximum(size - 1, 1)) ** 2  # |x - mean without x| = |x - mean| n / (n - 1)
-    return float(np.quantile(without, 1 - share)) if len(distinct) > 1 else 0.0
+    return np.asarray(without if len(distinct) > 1 else np.zeros(1))
