@@ -41,6 +41,8 @@ class Spec:
         unscored: why there may be nothing to measure: `no exchange carries a system prompt`.
         floor: smallest change of the signal's rate worth an alert, a share; 0 makes one an event; None: no rate.
         worse: the direction that harms; None where both may.
+        of_prompt: of a signal, whether it is measured on what was asked alone: its rate moves with the users, whoever
+            answers.
         severity: least severity of an alert of it; of a signal, of a rate that moves the way that harms.
         graver: whether a move of five floors makes it an error.
         redacts: whether its spans must be masked, so that text is kept only where it looked.
@@ -68,6 +70,7 @@ class Spec:
     severity: Severity = "warning"
     graver: bool = False
     redacts: bool = False
+    of_prompt: bool = False
     blames: Mover | None = None
     of_baseline: bool = True
     resolves: bool = True

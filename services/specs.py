@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from schemas.alert import Severity, rank
 from schemas.reading import Unit
-from schemas.spec import Spec, SpecKind
+from schemas.spec import Mover, Spec, SpecKind
 from services.signals import SIGNALS
 from services.signals.custom.definition import PREFIX
 
@@ -120,6 +120,17 @@ def family_of(name: str) -> Spec:
         return known
     plain = _plain(name)
     return Spec(name=name, kind="rate", title=plain.capitalize(), noun=plain, says=plain, graver=True)
+
+
+def mover_of(family: str, signal: str | None) -> Mover | None:
+    """Who moved when an alert of this family fires for this signal: a rate of what was asked is the users' doing.
+
+    >>> mover_of("rate_shift", "refusal"), mover_of("rate_shift", "harmful_request")
+    ('model', 'users')
+    """
+    blamed = family_of(family).blames
+    asked = signal is not None and signal_of(signal).of_prompt
+    return "users" if blamed == "model" and asked else blamed
 
 
 def know_own(own: Iterable[Spec]) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from schemas.alert import Alert, Severity, rank
+from schemas.evaluation import Comparison
 from schemas.incident import Confidence, Incident, IncidentState, Verdict
 from services import specs
 from services.wording import audit, nouns, numbers
@@ -56,11 +57,14 @@ class Signs:
     Attributes:
         verdict: who changed. alerts: all that fired, in their order.
         apart: hours between the nearest signs of the model and of the users, where there are both.
+        against: the run that took back what spoke of the model. confidence: how sure its own signs make us of it.
     """
 
     verdict: Verdict
     alerts: tuple[Alert, ...]
     apart: float | None = None
+    against: Comparison | None = None
+    confidence: Confidence | None = None
 
 
 def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
@@ -69,8 +73,9 @@ def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
     That the questions did not change is said of a rate, unless one of the `others` says that they did.
     """
     spec = specs.family_of(alert.family)
-    asked = any(specs.family_of(one.family).blames == "users" for one in others)
-    same = spec.kind == "rate" and alert.signal is not None and spec.blames == "model" and not asked
+    asked = any(specs.mover_of(one.family, one.signal) == "users" for one in others)
+    of_model = specs.mover_of(alert.family, alert.signal) == "model"
+    same = spec.kind == "rate" and alert.signal is not None and of_model and not asked
     told = same and not numbers.asks_otherwise(alert.effect)
     return _sentence(alert) + (", and the questions did not change" if told else "")
 
@@ -171,12 +176,12 @@ def sureness(incident: Incident) -> str:
 
 def verdict(incident: Incident) -> str:
     """Who changed, as sure as the signs of it make us: `The model changed`, `The model may have changed`."""
-    return verdict_of(incident.verdict, incident.families)
+    return verdict_of(incident.verdict, incident.families, incident.verdict_confidence)
 
 
-def verdict_of(found: Verdict, families: Iterable[str]) -> str:
-    """The same, by the families of the alerts that fired."""
-    sure = confidence_of_families(family for family in families if specs.family_of(family).blames is not None)
+def verdict_of(found: Verdict, families: Iterable[str], sure: Confidence | None = None) -> str:
+    """The same, by how sure we are of it; where that is not known by the families of the alerts that fired."""
+    sure = sure or confidence_of_families(one for one in families if specs.family_of(one).blames is not None)
     if found not in _DOUBTED or sure in _SURE:
         return VERDICTS[found]
     return _DOUBTED[found][sure == "likely"]
@@ -189,6 +194,8 @@ def verdict_in_full(incident: Incident) -> str:
 
 def verdict_reason(found: Signs) -> str:
     """What a verdict rests on, in a sentence."""
+    if found.against is not None:
+        return _taken_back(found, found.against)
     if found.verdict == "unknown":
         return _nothing([specs.family_of(alert.family).kind for alert in found.alerts])
     if found.verdict == "ruler":
@@ -196,6 +203,19 @@ def verdict_reason(found: Signs) -> str:
     signs = signs_of(found.alerts)
     one = "One sign" if len(signs) == 1 else f"{numbers.sentence_case(numbers.in_words(len(signs)))} independent signs"
     return f"{one}: {'; '.join(signs)}{_time_apart(found.apart)}."
+
+
+def _taken_back(found: Signs, run: Comparison) -> str:
+    """Why a verdict names the model no more: who was asked what again, and what is left of the signs."""
+    what = "the route's own questions" if run.items_of == "route" else "questions of the topics that moved"
+    told = (
+        f"The safety suite {run.suite} asked the model {what} again and found no change; "
+        "one as large as that of the alerts would have shown."
+    )
+    users = [one for one in found.alerts if specs.mover_of(one.family, one.signal) == "users"]
+    if not users:
+        return f"{told} So it does not seem to be the model, and nothing says that it is the users."
+    return f"{told} What is left: {'; '.join(signs_of(users))}."
 
 
 def signs_of(alerts: Iterable[Alert]) -> tuple[str, ...]:

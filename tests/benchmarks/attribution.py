@@ -270,7 +270,7 @@ def _judgement(case: Case, ending: Ending, seed: int, facts: list[Fact]) -> Judg
         if not incidents:
             continue
         incident = incidents[-1]
-        last, confidence = incident.verdict, incident.confidence
+        last, confidence = incident.verdict, incident.verdict_confidence
         if not said or said[-1] != last:
             said.append(last)
         if last in ("model", "both") and delay is None:
