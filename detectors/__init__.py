@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from detectors.events import Events
 from detectors.model_shift import ModelShift
+from detectors.novel_rate import NovelRate
 from detectors.protocol import Detector
 from detectors.rate_shift import RateShift
 from detectors.user_shift import UserShift
@@ -16,6 +17,7 @@ DETECTORS: Final[tuple[Detector[Any, Any], ...]] = (
     ModelShift(),
     UserShift(),
     RateShift(),
+    NovelRate(),
     Events(),
 )
 

@@ -34,7 +34,8 @@ class Lens:
         prompt_mean: (384,), prompt_axes: (384, q), already over the largest spread.
         response_mean: (384,), response_axes: (384, r).
         style_mean, style_sd: (s,) of the style features in `style_used`, those that vary.
-        centres: (c, 384) of the clusters of prompts; radius: distance beyond which a prompt that the baseline does not hold is novel.
+        centres: (c, 384) of the clusters of prompts; radius: distance beyond which a prompt is
+            novel that the baseline does not hold.
         known: the distinct prompts.
     """
 
@@ -72,7 +73,8 @@ class ModelShift:
     Attributes:
         prompt_axes: principal directions of the prompt that are conditioned on, at most one per `prompts_per_axis`
             unique prompts; response_axes: of the response that are watched beside its style.
-        clusters: of prompts, each with its own null; novel_quantile: of the baseline's exchanges, the share that is known, each held against the others.
+        clusters: of prompts, each with its own null; novel_quantile: share of the baseline's exchanges
+            that are known, each held against the others.
         response_prior, style_prior: prior variance of a shift as a share of the variance of the residual.
     """
 

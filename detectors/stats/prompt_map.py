@@ -36,7 +36,8 @@ class PromptMap:
 
     Attributes:
         mean: (d,) mean prompt; axes: (d, k) principal directions over the spread of the first.
-        centres: (c, d) cluster centres; radius: squared distance beyond which a prompt is novel; -1 where all are that the baseline does not hold.
+        centres: (c, d) cluster centres; radius: squared distance beyond which a prompt is novel that the
+            baseline does not hold; -1 where all such are.
         known: the distinct prompts.
     """
 
@@ -63,8 +64,7 @@ def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> P
     """
     from sklearn.cluster import KMeans  # noqa: PLC0415 -- half a second, and only a new baseline needs it
 
-    first = np.unique(prompt_keys(prompts), return_index=True)[1]
-    distinct_half = prompts[np.sort(first)]
+    distinct_half = _distinct(prompts)
     distinct = distinct_half.astype(np.float64)
     mean = prompts.astype(np.float64).mean(0)
     values, vectors = np.linalg.eigh(np.cov(prompts.astype(np.float64).T, bias=True))
@@ -73,10 +73,31 @@ def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> P
     labels = KMeans(count, n_init=1, random_state=0).fit_predict(distinct)
     centres = np.stack([distinct[labels == c].mean(0) for c in np.unique(labels)])
     known = Known.of(prompts)
-    of_row = known.find(prompt_keys(prompts))
+    keys = prompt_keys(prompts)
+    radius = known_within(_left_out(prompts, centres, known), known.find(keys), novel_share)
+    return PromptMap(mean, axes, centres, radius, known)
+
+
+def left_out_novel(prompts_map: PromptMap, prompts: Half) -> Bool:
+    """(n,) which of the exchanges that a map was made of would be novel if it had been made without each."""
+    known = prompts_map.known
+    row = known.find(prompt_keys(prompts))
+    once = np.bincount(row, minlength=len(known.keys)) == 1
+    return np.asarray((once & (_left_out(prompts, prompts_map.centres, known) > prompts_map.radius))[row])
+
+
+def _left_out(prompts: Half, centres: Float, known: Known) -> Float:
+    """(u,) squared distance of each distinct prompt, in the order of `known`, to its cluster made without it."""
+    distinct = _distinct(prompts)
     apart = np.empty(len(distinct))
-    apart[known.find(prompt_keys(distinct_half))] = _apart(distinct, centres)
-    return PromptMap(mean, axes, centres, known_within(apart, of_row, novel_share), known)
+    apart[known.find(prompt_keys(distinct))] = _apart(distinct.astype(np.float64), centres)
+    return apart
+
+
+def _distinct(prompts: Half) -> Half:
+    """The distinct prompts, in the order of their first exchange."""
+    first = np.unique(prompt_keys(prompts), return_index=True)[1]
+    return prompts[np.sort(first)]
 
 
 def _nearest(points: Float, centres: Float) -> tuple[Int, Float]:

@@ -44,9 +44,7 @@ class Crossing(NamedTuple):
         return cls(alert.ts, alert.family, alert.fingerprint, alert.signal)
 
 
-def verdict_of(
-    alerts: Iterable[Alert], crossings: Iterable[Crossing], comparisons: Sequence[Comparison] = ()
-) -> Signs:
+def verdict_of(alerts: Iterable[Alert], crossings: Iterable[Crossing], comparisons: Sequence[Comparison] = ()) -> Signs:
     """The verdict, with what it rests on.
 
     Args:
@@ -141,9 +139,7 @@ def could_see(comparison: Comparison, alert: Alert) -> bool:
     wanted = {_POOLED} if comparison.items_of == "route" else topics_of(alert)
     moved = abs(effect.after - effect.before)
     sharp = {
-        row.hazard
-        for row in comparison.hazards
-        if row.measure in measures and row.mde is not None and row.mde < moved
+        row.hazard for row in comparison.hazards if row.measure in measures and row.mde is not None and row.mde < moved
     }
     return bool(wanted) and wanted <= sharp
 

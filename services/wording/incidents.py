@@ -34,6 +34,7 @@ _DOUBTED: Final[Mapping[Verdict, tuple[str, str]]] = {
 }
 """What is said of a verdict that is only suspected, or likely."""
 _APART: Final = 24.0
+ON_NEW: Final = " on questions that the baseline does not have"
 SOMETHING: Final = "something changed"
 
 SEVERITIES: Final[Mapping[Severity, str]] = {
@@ -92,7 +93,13 @@ def _sentence(alert: Alert) -> str:
         return f"{where} {spec.does or f'moved: {spec.noun}'}"
     if alert.signal is None:
         return f"{spec.noun} on {where}"
-    return f"the {nouns.signal_noun(alert.signal)} of {where} {_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
+    told = f"the {nouns.signal_noun(alert.signal)} of {where} {_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
+    return told + _on_new(alert)
+
+
+def _on_new(alert: Alert) -> str:
+    """Where a rate moved, if it is one of new questions only."""
+    return ON_NEW if specs.family_of(alert.family).blames == "users" else ""
 
 
 def details(alert: Alert) -> str:
@@ -263,7 +270,7 @@ def _size(alert: Alert) -> Iterable[str]:
 def _sign(alert: Alert) -> str:
     spec = specs.family_of(alert.family)
     if spec.kind == "rate" and alert.signal is not None:
-        return f"the {nouns.signal_noun(alert.signal)} {_VERBS[alert.direction]}"
+        return f"the {nouns.signal_noun(alert.signal)} {_VERBS[alert.direction]}{_on_new(alert)}"
     return spec.sign or spec.noun
 
 

@@ -1,7 +1,7 @@
 """Was it the model or the users? Who is blamed on recorded streams whose mover is known, as a confusion table.
 
-`python -m tests.benchmarks.attribution` replays recorded answers that were scored once (`tests.benchmarks.recorded_scores`)
-through detect, alert and the fold of incidents with the default monitor file, and prints who moved against who was
+`python -m tests.benchmarks.attribution` replays recorded answers that were scored once
+(`tests.benchmarks.recorded_scores`) through detect, alert and the fold of incidents with the default monitor file, and prints who moved against who was
 blamed, the cases one by one, and how often a verdict of each confidence was right. Exit code 1 when a target is missed.
 A baseline is learned once a seed and every case of it goes on from there. `--only NAME` runs the cases whose name
 contains NAME, `--seeds N` baselines of each, `--json OUT` writes all of it, `--diagram OUT` draws the reliability.

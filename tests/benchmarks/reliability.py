@@ -54,7 +54,8 @@ def diagram(found: Sequence[Realised]) -> str:
     left, top, width, height = 60, 20, 110, 200
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width * len(SCALE) + 20} {top + height + 60}" '
-        'role="img" aria-label="How often verdicts of each confidence were right" font-family="sans-serif" font-size="12">'
+        'role="img" aria-label="How often verdicts of each confidence were right" '
+        'font-family="sans-serif" font-size="12">'
     ]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = top + height * (1 - share)
