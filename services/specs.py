@@ -133,6 +133,12 @@ def mover_of(family: str, signal: str | None) -> Mover | None:
     return "users" if blamed == "model" and asked else blamed
 
 
+def of_new(family: str) -> bool:
+    """Whether it is a rate of questions that the baseline does not have."""
+    spec = family_of(family)
+    return spec.kind == "rate" and spec.blames == "users"
+
+
 def know_own(own: Iterable[Spec]) -> None:
     """From now on, know these specs beside the registry's: the signals that this process's monitor file defines.
 

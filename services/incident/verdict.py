@@ -74,11 +74,15 @@ def verdict_of(alerts: Iterable[Alert], crossings: Iterable[Crossing], compariso
 def _sureness(alerts: tuple[Alert, ...], held: Sequence[Crossing], mover: Mover) -> Confidence | None:
     """How sure the signs of one mover make us that it was this one."""
     standing = {(one.family, one.fingerprint) for one in held}
-    return confidence_of(
+    signs = [
         one
         for one in alerts
         if specs.mover_of(one.family, one.signal) == mover and (one.family, one.fingerprint) in standing
-    )
+    ]
+    sure = confidence_of(signs)
+    # On questions that it was never asked before, whether the model changed as well cannot be told.
+    doubted = any(specs.of_new(one.family) for one in signs)
+    return "likely" if doubted and _least(sure) > _least("likely") else sure
 
 
 def _least(found: Confidence | None) -> int:

@@ -35,6 +35,7 @@ _DOUBTED: Final[Mapping[Verdict, tuple[str, str]]] = {
 """What is said of a verdict that is only suspected, or likely."""
 _APART: Final = 24.0
 ON_NEW: Final = " on questions that the baseline does not have"
+NOT_JUDGED: Final = " Of such questions nobody can say whether the model would have answered them otherwise before."
 SOMETHING: Final = "something changed"
 
 SEVERITIES: Final[Mapping[Severity, str]] = {
@@ -99,7 +100,7 @@ def _sentence(alert: Alert) -> str:
 
 def _on_new(alert: Alert) -> str:
     """Where a rate moved, if it is one of new questions only."""
-    return ON_NEW if specs.family_of(alert.family).blames == "users" else ""
+    return ON_NEW if specs.of_new(alert.family) else ""
 
 
 def details(alert: Alert) -> str:
@@ -209,7 +210,8 @@ def verdict_reason(found: Signs) -> str:
         return "Our own scorers changed, so what they say before and after cannot be compared."
     signs = signs_of(found.alerts)
     one = "One sign" if len(signs) == 1 else f"{numbers.sentence_case(numbers.in_words(len(signs)))} independent signs"
-    return f"{one}: {'; '.join(signs)}{_time_apart(found.apart)}."
+    doubt = NOT_JUDGED if found.verdict == "users" and any(specs.of_new(one.family) for one in found.alerts) else ""
+    return f"{one}: {'; '.join(signs)}{_time_apart(found.apart)}.{doubt}"
 
 
 def _taken_back(found: Signs, run: Comparison) -> str:

@@ -1,16 +1,19 @@
 """Was it the model or the users? Who is blamed on recorded streams whose mover is known, as a confusion table.
 
-`python -m tests.benchmarks.attribution` replays recorded answers that were scored once
-(`tests.benchmarks.recorded_scores`) through detect, alert and the fold of incidents with the default monitor file, and prints who moved against who was
-blamed, the cases one by one, and how often a verdict of each confidence was right. Exit code 1 when a target is missed.
-A baseline is learned once a seed and every case of it goes on from there. `--only NAME` runs the cases whose name
-contains NAME, `--seeds N` baselines of each, `--json OUT` writes all of it, `--diagram OUT` draws the reliability.
+`python -m tests.benchmarks.attribution` takes recorded answers that were scored once
+(`tests.benchmarks.recorded_scores`) through detect, alert and the fold of incidents with the default monitor file. It
+prints who moved against who was blamed, the cases one by one, and how often a verdict of each confidence was right.
+Exit code 1 when a target is missed. A baseline is learned once a seed, and every ending of it goes on from there.
+
+`--only PATTERN` runs the cases whose name it matches, `--seeds N` so many baselines of each, `--json OUT` writes all
+of it, `--add FILE ...` counts what other runs wrote, `--diagram OUT` draws the reliability.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -333,15 +336,17 @@ def main() -> int:
     """Run the cases and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="")
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=7)
+    parser.add_argument("--first", type=int, default=0, metavar="SEED")
+    parser.add_argument("--add", type=Path, nargs="*", default=(), help="what other runs wrote by --json")
     parser.add_argument("--verbose", action="store_true", help="print the alerts of every stream")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--diagram", type=Path)
     options = parser.parse_args()
-    found: list[Judgement] = []
+    found = [Judgement(**one) for file in options.add for one in json.loads(file.read_text())]
     for case in cases():
-        for seed in range(options.seeds if options.only in case.name else 0):
-            for one in judged(case, seed):
+        for seed in range(options.seeds if re.search(options.only, case.name) else 0):
+            for one in judged(case, options.first + seed):
                 found.append(one)
                 if options.verbose:
                     print(f"{one.case}: {one.ending} {seed}: {one.said} {' '.join(one.alerts[:12])}", flush=True)
