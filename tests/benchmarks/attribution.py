@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import DETECTORS
+from detectors.protocol import Half
 from schemas.alert import Alert
 from schemas.fact import Fact
 from schemas.identity import Model
@@ -96,11 +97,12 @@ class Ending:
 
 @dataclass(frozen=True)
 class Case:
-    """A baseline, and what may come after it."""
+    """A baseline, and what may come after it. `anew`: no question is ever worded as before; reported apart."""
 
     name: str
     before: Pool
     endings: tuple[Ending, ...]
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class Judgement:
     delay: int | None
     headline: bool
     alerts: tuple[str, ...]
+    anew: bool = False
 
 
 def cases() -> Iterator[Case]:
@@ -149,16 +152,23 @@ def _xstest() -> Iterator[Case]:
         whole, safe, unsafe = (
             _pool("xstest", model, old, **some) for some in ({}, {"prompt_safe": 1}, {"prompt_safe": 0})
         )
-        both = (
-            [] if new is None else [Ending("questions and model", "both", _pool("xstest", model, new, prompt_safe=0))]
-        )
+        both = [] if new is None else list(_xstest_both(model, new))
         moved = [] if new is None else [Ending("model, safe", "model", _pool("xstest", model, new, prompt_safe=1))]
+        part = [Ending(f"{share:.0%} unsafe", "users", safe, unsafe, share) for share in (0.2, 0.5)]
         endings = [Ending("safe to unsafe", "users", unsafe), Ending("nothing, safe", "nothing", safe), *both, *moved]
-        yield Case(f"xstest {model} safe", safe, tuple(endings))
+        yield Case(f"xstest {model} safe", safe, (*endings, *part))
+        yield Case(f"xstest {model} safe, worded anew", safe, (*endings, *part), anew=True)
         yield Case(f"xstest {model} unsafe", unsafe, (Ending("unsafe to safe", "users", safe),))
         if new is not None:
             update = Ending("update", "model", _pool("xstest", model, new), headline=True)
             yield Case(f"xstest {model}", whole, (update, Ending("nothing", "nothing", whole)))
+
+
+def _xstest_both(model: str, new: str) -> Iterator[Ending]:
+    """Another model is asked other questions: only them, or half of them."""
+    safe, unsafe = (_pool("xstest", model, new, prompt_safe=safe) for safe in (1, 0))
+    yield Ending("unsafe and another model", "both", unsafe)
+    yield Ending("50% unsafe and another model", "both", safe, unsafe, 0.5)
 
 
 def _refusal_direction() -> Iterator[Case]:
@@ -169,11 +179,15 @@ def _refusal_direction() -> Iterator[Case]:
             Ending("harmless to harmful", "users", pools[1]),
             Ending("nothing", "nothing", pools[0]),
             Ending("harmful and ablation", "both", moved),
+            Ending("50% harmful", "users", pools[0], pools[1], 0.5),
+            Ending("actadd", "model", _pool("refusal_direction", model, "actadd", prompt_harmful=0)),
             *(Ending(f"wave {share:.0%}", "users", pools[0], wave, share) for share, wave in _waves(model)),
         ]
         yield Case(f"refusal_direction {model} harmless", pools[0], tuple(endings))
         update = Ending("ablation", "model", moved, headline=model == "gemma-2b-it")
-        yield Case(f"refusal_direction {model} harmful", pools[1], (update, Ending("nothing", "nothing", pools[1])))
+        added = Ending("actadd", "model", _pool("refusal_direction", model, "actadd", prompt_harmful=1))
+        ends = (update, added, Ending("nothing", "nothing", pools[1]))
+        yield Case(f"refusal_direction {model} harmful", pools[1], ends)
 
 
 def _waves(model: str) -> list[tuple[float, Pool]]:
@@ -211,25 +225,26 @@ def judged(case: Case, seed: int) -> Iterator[Judgement]:
     """Learn a baseline once, and follow every ending from there."""
     rng = np.random.default_rng([seed, *case.name.encode()])
     plan = DetectionPlan(DETECTORS, Monitor().policy(ROUTE))
-    flow, facts = _followed(plan, RouteFlow.start(ROUTE), case.before.draw(rng, BASELINE + CLEAN), 0)
+    flow, facts = _followed(plan, RouteFlow.start(ROUTE), case.before.draw(rng, BASELINE + CLEAN), 0, case.anew)
     for number, ending in enumerate(case.endings):
         drawn = ending.draw(np.random.default_rng([seed, number]))
-        _, more = _followed(plan, flow, drawn, BASELINE + CLEAN)
+        _, more = _followed(plan, flow, drawn, BASELINE + CLEAN, case.anew)
         yield _judgement(case, ending, seed, [*facts, *more])
 
 
 def _followed(
-    plan: DetectionPlan, flow: RouteFlow, drawn: Sequence[tuple[str, int]], first: int
+    plan: DetectionPlan, flow: RouteFlow, drawn: Sequence[tuple[str, int]], first: int, anew: bool
 ) -> tuple[RouteFlow, list[Fact]]:
     facts: list[Fact] = []
-    for block in blocks_of(_scored(file, at, first + i) for i, (file, at) in enumerate(drawn)):
+    for block in blocks_of(_scored(file, at, first + i, anew) for i, (file, at) in enumerate(drawn)):
         flow, output = advance(plan, flow, block)
         facts += [*output.changes, *output.alerts]
     return flow, facts
 
 
-def _scored(file: str, at: int, index: int) -> ScoredRow:
+def _scored(file: str, at: int, index: int, anew: bool) -> ScoredRow:
     answers = recorded(file)
+    prompt = _reworded(answers.prompt[at], index) if anew else answers.prompt[at]
     said = {name: Measurement(_value(values[at]), None) for name, values in answers.signals.items()}
     return ScoredRow(
         route=ROUTE,
@@ -243,12 +258,19 @@ def _scored(file: str, at: int, index: int) -> ScoredRow:
         kept=False,
         flags=(),
         embedded=True,
-        prompt=answers.prompt[at],
+        prompt=prompt,
         response=answers.response[at],
         style=answers.style[at],
         signals={name: said.get(name, Measurement(None, None)) for name in _names()},
         scorer=SCORER,
     )
+
+
+def _reworded(prompt: Half, index: int) -> Half:
+    """The same question in other words: 0.96 alike, as paraphrases are."""
+    noise = np.random.default_rng([index, 5]).normal(size=len(prompt))
+    other = prompt.astype(float) + 0.29 * noise / np.linalg.norm(noise)
+    return np.asarray(other / np.linalg.norm(other), dtype=np.float16)
 
 
 def _names() -> tuple[str, ...]:
@@ -279,7 +301,17 @@ def _judgement(case: Case, ending: Ending, seed: int, facts: list[Fact]) -> Judg
         if last in ("model", "both") and delay is None:
             delay = fact.event_index - BASELINE - CLEAN
     return Judgement(
-        case.name, ending.name, ending.mover, seed, last, tuple(said), confidence, delay, ending.headline, tuple(alerts)
+        case=case.name,
+        ending=ending.name,
+        mover=ending.mover,
+        seed=seed,
+        last=last,
+        said=tuple(said),
+        confidence=confidence,
+        delay=delay,
+        headline=ending.headline,
+        alerts=tuple(alerts),
+        anew=case.anew,
     )
 
 
@@ -350,10 +382,15 @@ def main() -> int:
                 found.append(one)
                 if options.verbose:
                     print(f"{one.case}: {one.ending} {seed}: {one.said} {' '.join(one.alerts[:12])}", flush=True)
-    print(f"{len(found)} streams", table(found), *by_case(found), sep="\n")
-    held = list(targets(found))
+    anew, plain = ([one for one in found if one.anew is which] for which in (True, False))
+    print(f"{len(plain)} streams", table(plain), *by_case(plain), sep="\n")
+    if anew:
+        print(
+            f"{len(anew)} streams in which no question is ever worded as before", table(anew), *by_case(anew), sep="\n"
+        )
+    held = list(targets(plain))
     print(*(f"{'ok    ' if fits else 'MISSED'} {words}" for fits, words in held), sep="\n")
-    told = realised(claims(found))
+    told = realised(claims(plain))
     print(*(f"{one.confidence:>10}: right in {one.right} of {one.n}" for one in told), sep="\n")
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n")
