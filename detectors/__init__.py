@@ -9,6 +9,7 @@ from detectors.attack_cluster import AttackCluster
 from detectors.escalating_conversation import EscalatingConversation
 from detectors.events import Events
 from detectors.model_shift import ModelShift
+from detectors.novel_rate import NovelRate
 from detectors.novelty import Novelty
 from detectors.objectives import Objectives
 from detectors.protocol import Detector
@@ -21,6 +22,7 @@ DETECTORS: Final[tuple[Detector[Any, Any], ...]] = (
     ModelShift(),
     UserShift(),
     RateShift(),
+    NovelRate(),
     Events(),
     Objectives(),
     ScoreShift(),

@@ -12,6 +12,7 @@ from detectors.stats import bets, drift
 from detectors.stats.clusters import distances, kmeans, left_out_distances
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
+from detectors.stats.prompt_support import known_within
 from detectors.stats.repeated_prompts import Known, group_rows, prompt_keys
 from schemas.spec import Spec
 
@@ -33,7 +34,8 @@ class Lens:
         prompt_mean: (384,), prompt_axes: (384, q), already over the largest spread.
         response_mean: (384,), response_axes: (384, r).
         style_mean, style_sd: (s,) of the style features in `style_used`, those that vary.
-        centres: (c, 384) of the clusters of prompts; radius: distance beyond which a prompt is novel.
+        centres: (c, 384) of the clusters of prompts; radius: distance beyond which a prompt is
+            novel that the baseline does not hold.
         known: the distinct prompts.
     """
 
@@ -71,7 +73,8 @@ class ModelShift:
     Attributes:
         prompt_axes: principal directions of the prompt that are conditioned on, at most one per `prompts_per_axis`
             unique prompts; response_axes: of the response that are watched beside its style.
-        clusters: of prompts, each with its own null; novel_quantile: of the distance to them that is still known.
+        clusters: of prompts, each with its own null; novel_quantile: share of the baseline's exchanges
+            that are known, each held against the others.
         response_prior, style_prior: prior variance of a shift as a share of the variance of the residual.
     """
 
@@ -143,8 +146,9 @@ class ModelShift:
         picked = rows.take(row)
         design, target, apart = _coordinates(artefact.lens, picked)
         every = np.ones(len(row), dtype=np.bool_)
-        over, keys = artefact.lens.known.repeated(prompt_keys(picked.prompt), state.keys, every)
-        novel = apart.min(axis=1) > artefact.lens.radius
+        asked = prompt_keys(picked.prompt)
+        over, keys = artefact.lens.known.repeated(asked, state.keys, every)
+        novel = (apart.min(axis=1) > artefact.lens.radius) & (artefact.lens.known.find(asked) < 0)
         stream_rows = drift.DriftRows(row, picked.ids, design, target, apart.argmin(axis=1), novel, ~novel & ~over)
         plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL)
         return DriftPass(plan, replace(state, keys=keys)).run(stream_rows)
@@ -159,7 +163,7 @@ class ModelShift:
         prompt_mean, prompt_axes, spread = components(prompt, most)
         response_mean, response_axes, _ = components(response, self.response_axes)
         centres = kmeans(unique, self.clusters)
-        radius = float(np.quantile(left_out_distances(unique, centres), self.novel_quantile))
+        radius = known_within(left_out_distances(unique, centres), groups, 1 - self.novel_quantile, LEAST_RADIUS)
         used = np.flatnonzero(style.std(axis=0) > 1e-3)
         return Lens(
             prompt_mean=prompt_mean,
@@ -170,7 +174,7 @@ class ModelShift:
             style_sd=np.maximum(style.std(axis=0)[used], LEAST_STYLE_SD),
             style_used=used,
             centres=centres,
-            radius=max(radius, LEAST_RADIUS),
+            radius=radius,
             known=Known.of(rows.prompt),
         )
 

@@ -67,7 +67,7 @@ class RateShift:
 
     Attributes:
         width: principal directions of the prompts that the expectation is made of; topics: clusters of prompts.
-        novel_share: share of the baseline's distinct prompts that would count as unlike it.
+        novel_share: share of the baseline's exchanges that would count as unlike it, each held against the others.
         slack: standard errors of the baseline's rate, for the current mix of topics, that count as no change.
         least_rows: scored baseline rows without which a stream is blind.
         slice_rows, slice_values: baseline rows that make a slice value a stream, streams a dimension at most.
@@ -90,7 +90,7 @@ class RateShift:
 
     width: int = 32
     topics: int = 24
-    novel_share: float = 0.02
+    novel_share: float = 0.05
     slack: float = 1.5
     least_rows: int = 50
     slice_rows: int = 100

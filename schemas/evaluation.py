@@ -11,6 +11,8 @@ from schemas.exchange import ToldRoute
 
 RunStatus = Literal["complete", "incomplete", "failed"]
 Outcome = Literal["regressed", "improved", "unchanged", "inconclusive"]
+ItemsOf = Literal["suite", "route"]
+"""What the items of a run are: those of a suite, or the route's own questions, asked again."""
 
 
 class Measure(Part):
@@ -36,6 +38,7 @@ class Run(Record):
     reason: Text | None = None
     ts: Timestamp
     items: NonNegative
+    items_of: ItemsOf = "suite"
     measures: tuple[Measure, ...] = ()
 
     @property
@@ -79,6 +82,7 @@ class Comparison(Record):
     overall: Outcome
     reason: Text | None = None
     ts: Timestamp
+    items_of: ItemsOf = "suite"
     hazards: tuple[HazardComparison, ...] = ()
 
 

@@ -66,6 +66,7 @@ class Incident(Record):
     snoozed_until: Timestamp | None = None
     verdict: Verdict
     verdict_reason: Text
+    verdict_confidence: Confidence | None = None
     severity: Severity
     headline: Text = ""
     confidence: Confidence | None = None

@@ -50,6 +50,8 @@ class Spec:
         unscored: why there may be nothing to measure: `no exchange carries a system prompt`.
         floor: smallest change of the signal's rate worth an alert, a share; 0 makes one an event; None: no rate.
         worse: the direction that harms; None where both may.
+        of_prompt: of a signal, whether it is measured on what was asked alone: its rate moves with the users, whoever
+            answers.
         severity: least severity of an alert of it; of a signal, of a rate that moves the way that harms.
         graver: whether a move of `graver_from` floors, five where nothing else is said, makes it an error.
         roles: of a signal, what detectors of several signals may take it for.
@@ -82,6 +84,7 @@ class Spec:
     graver_from: float = 5.0
     roles: tuple[Role, ...] = ()
     redacts: bool = False
+    of_prompt: bool = False
     blames: Mover | None = None
     of_baseline: bool = True
     resolves: bool = True

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from schemas.alert import Severity, rank
 from schemas.reading import Unit
-from schemas.spec import Spec, SpecKind
+from schemas.spec import Mover, Spec, SpecKind
 from services.signals import SIGNALS
 from services.signals.custom.definition import PREFIX
 
@@ -180,6 +180,23 @@ def family_of(name: str) -> Spec:
         return known
     plain = _plain(name)
     return Spec(name=name, kind="rate", title=plain.capitalize(), noun=plain, says=plain, graver=True)
+
+
+def mover_of(family: str, signal: str | None) -> Mover | None:
+    """Who moved when an alert of this family fires for this signal: a rate of what was asked is the users' doing.
+
+    >>> mover_of("rate_shift", "refusal"), mover_of("rate_shift", "harmful_request")
+    ('model', 'users')
+    """
+    blamed = family_of(family).blames
+    asked = signal is not None and signal_of(signal).of_prompt
+    return "users" if blamed == "model" and asked else blamed
+
+
+def of_new(family: str) -> bool:
+    """Whether it is a rate of questions that the baseline does not have."""
+    spec = family_of(family)
+    return spec.kind == "rate" and spec.blames == "users"
 
 
 def know_own(own: Iterable[Spec]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.protocol import Bool, Float, Half, Int
+from detectors.stats.prompt_support import known_within
 from detectors.stats.repeated_prompts import Keys, Known, prompt_keys
 
 
@@ -35,7 +36,8 @@ class PromptMap:
 
     Attributes:
         mean: (d,) mean prompt; axes: (d, k) principal directions over the spread of the first.
-        centres: (c, d) cluster centres; radius: squared distance beyond which a prompt is novel.
+        centres: (c, d) cluster centres; radius: squared distance beyond which a prompt is novel that the
+            baseline does not hold; -1 where all such are.
         known: the distinct prompts.
     """
 
@@ -58,19 +60,44 @@ class PromptMap:
 def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> PromptMap:
     """The map of (n, d) baseline prompts: `width` directions, at most `topics` clusters.
 
-    `novel_share` of the distinct baseline prompts would be novel, each held against clusters that do not hold it.
+    `novel_share` of the baseline's exchanges would be novel, each held against the others.
     """
     from sklearn.cluster import KMeans  # noqa: PLC0415 -- half a second, and only a new baseline needs it
 
-    first = np.unique(prompt_keys(prompts), return_index=True)[1]
-    distinct = prompts[np.sort(first)].astype(np.float64)
+    distinct_half = _distinct(prompts)
+    distinct = distinct_half.astype(np.float64)
     mean = prompts.astype(np.float64).mean(0)
     values, vectors = np.linalg.eigh(np.cov(prompts.astype(np.float64).T, bias=True))
     axes = vectors[:, ::-1][:, :width] / np.sqrt(max(float(values[-1]), 1e-12))
     count = int(np.clip(len(distinct) // 8, 1, topics))
     labels = KMeans(count, n_init=1, random_state=0).fit_predict(distinct)
     centres = np.stack([distinct[labels == c].mean(0) for c in np.unique(labels)])
-    return PromptMap(mean, axes, centres, _radius(distinct, centres, novel_share), Known.of(prompts))
+    known = Known.of(prompts)
+    keys = prompt_keys(prompts)
+    radius = known_within(_left_out(prompts, centres, known), known.find(keys), novel_share)
+    return PromptMap(mean, axes, centres, radius, known)
+
+
+def left_out_novel(prompts_map: PromptMap, prompts: Half) -> Bool:
+    """(n,) which of the exchanges that a map was made of would be novel if it had been made without each."""
+    known = prompts_map.known
+    row = known.find(prompt_keys(prompts))
+    once = np.bincount(row, minlength=len(known.keys)) == 1
+    return np.asarray((once & (_left_out(prompts, prompts_map.centres, known) > prompts_map.radius))[row])
+
+
+def _left_out(prompts: Half, centres: Float, known: Known) -> Float:
+    """(u,) squared distance of each distinct prompt, in the order of `known`, to its cluster made without it."""
+    distinct = _distinct(prompts)
+    apart = np.empty(len(distinct))
+    apart[known.find(prompt_keys(distinct))] = _apart(distinct.astype(np.float64), centres)
+    return apart
+
+
+def _distinct(prompts: Half) -> Half:
+    """The distinct prompts, in the order of their first exchange."""
+    first = np.unique(prompt_keys(prompts), return_index=True)[1]
+    return prompts[np.sort(first)]
 
 
 def _nearest(points: Float, centres: Float) -> tuple[Int, Float]:
@@ -81,12 +108,12 @@ def _nearest(points: Float, centres: Float) -> tuple[Int, Float]:
     return topic, distances[np.arange(len(points)), topic]
 
 
-def _radius(distinct: Float, centres: Float, share: float) -> float:
-    """Squared distance that `share` of the prompts exceed when their own cluster's centre is made without them.
+def _apart(distinct: Float, centres: Float) -> Float:
+    """(u,) squared distance of each prompt to its own cluster's centre, made without it.
 
     One prompt alone says nothing of any other.
     """
     topic, distance = _nearest(distinct, centres)
     size = np.bincount(topic, minlength=len(centres))[topic]
     without = distance * (size / np.maximum(size - 1, 1)) ** 2  # |x - mean without x| = |x - mean| n / (n - 1)
-    return float(np.quantile(without, 1 - share)) if len(distinct) > 1 else 0.0
+    return np.asarray(without if len(distinct) > 1 else np.zeros(1))

@@ -11,11 +11,22 @@ from schemas.alert import Alert, rank
 from schemas.base import hash16, iso
 from schemas.change import Change
 from schemas.decision import Decision, silences_of
-from schemas.evaluation import Run
+from schemas.evaluation import Comparison, Run
 from schemas.fact import Fact
 from schemas.incident import TimelineEntry
 from services.incident.decisions import apply_decision
-from services.incident.lifecycle import absorbed, calmed, caused, closed, edited, lapses_at, opened, reopens, woken
+from services.incident.lifecycle import (
+    absorbed,
+    calmed,
+    caused,
+    closed,
+    compared,
+    edited,
+    lapses_at,
+    opened,
+    reopens,
+    woken,
+)
 from services.incident.state import Case, Notification, NotificationKind, RouteIncidents, entry
 from services.incident.timeline import background, remembered, timeline_entry
 from services.wording import decisions
@@ -77,7 +88,10 @@ def step(state: RouteIncidents, fact: Fact) -> RouteIncidents:
     if isinstance(fact, Decision):
         return _decide(state, fact)
     state = replace(state, context=remembered(state.context, fact))
-    return state if state.open is None else _put(state, state.open, edited(state.open, timeline_entry(fact)))
+    if state.open is None:
+        return state
+    case = edited(state.open, timeline_entry(fact))
+    return _put(state, state.open, compared(case, fact) if isinstance(fact, Comparison) else case)
 
 
 def tick(state: RouteIncidents, now: datetime | None) -> RouteIncidents:

@@ -13,10 +13,11 @@ from typing import Any, Final
 from schemas.alert import Alert, Severity, rank
 from schemas.change import Change
 from schemas.decision import Decision
+from schemas.evaluation import Comparison
 from schemas.fact import Fact
 from schemas.incident import EntryKind, Incident, TimelineEntry, incident_id
 from services.incident.state import FLAPS_WITHIN, Case, Flap, entry
-from services.incident.verdict import verdict_of
+from services.incident.verdict import Crossing, verdict_of
 from services.wording import decisions, timeline
 from services.wording.confidence import confidence_of
 from services.wording.incidents import headline, verdict_reason
@@ -47,7 +48,7 @@ MAX_EXEMPLARS: Final = 10
 
 def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
     """A new incident of its first alert; `context` is what was known of the route shortly before."""
-    crossings = ((alert.ts, alert.family),)
+    crossings = (Crossing.of(alert),)
     signs = verdict_of((alert,), crossings)
     reason = verdict_reason(signs)
     words = timeline.opened(alert, signs.verdict, reason)
@@ -61,6 +62,7 @@ def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
         updated_at=alert.ts,
         verdict=signs.verdict,
         verdict_reason=reason,
+        verdict_confidence=signs.confidence,
         severity=alert.severity,
         headline=headline((alert,)),
         confidence=confidence_of((alert,)),
@@ -92,7 +94,7 @@ def absorbed(case: Case, alert: Alert) -> Case:
     if alert.fingerprint not in before.firing:
         words = timeline.fired(alert, case.alerts.values())
         case = edited(case, entry(alert.ts, "alert_fired", words.text, words.details, ref=alert.id))
-        case = replace(case, crossings=(*case.crossings, (alert.ts, alert.family)))
+        case = replace(case, crossings=(*case.crossings, Crossing.of(alert)))
     case = _joined(case, alert)
     return _judged(_risen(case, alert, again=alert.fingerprint in before.firing), alert)
 
@@ -229,15 +231,25 @@ def woken(case: Case, ts: datetime, text: str, ref: str | None = None) -> Case:
     return edited(case, entry(ts, "woken", text, ref=ref), state="open", snoozed_until=None)
 
 
+def compared(case: Case, comparison: Comparison) -> Case:
+    """The incident after two runs were held against each other: the newer one may speak for or against its verdict."""
+    return _revised(replace(case, comparisons=(*case.comparisons, comparison)), comparison.ts, comparison.id)
+
+
 def _judged(case: Case, alert: Alert) -> Case:
+    return _revised(case, alert.ts, alert.id)
+
+
+def _revised(case: Case, ts: datetime, ref: str) -> Case:
+    """The verdict as everything known says; another one is told."""
     before = case.incident.verdict
-    signs = verdict_of(case.alerts.values(), case.crossings)
+    signs = verdict_of(case.alerts.values(), case.crossings, case.comparisons)
     reason = verdict_reason(signs)
-    update = {"verdict": signs.verdict, "verdict_reason": reason}
+    update = {"verdict": signs.verdict, "verdict_reason": reason, "verdict_confidence": signs.confidence}
     if signs.verdict == before:
         return replace(case, incident=case.incident.model_copy(update=update))
-    words = timeline.revised(signs.verdict, before, reason, case.incident.families)
-    return edited(case, entry(alert.ts, "verdict_revised", words.text, words.details, ref=alert.id), **update)
+    words = timeline.revised(signs, before, reason, case.incident.families)
+    return edited(case, entry(ts, "verdict_revised", words.text, words.details, ref=ref), **update)
 
 
 def _union(kept: tuple[str, ...], added: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from typing import Final, Literal
 
 from schemas.alert import Alert, Severity
 from schemas.decision import Decision, Silence
-from schemas.evaluation import Outcome
+from schemas.evaluation import Comparison, Outcome
 from schemas.fact import Fact
 from schemas.incident import EntryKind, Incident, TimelineEntry
+from services.incident.verdict import Crossing
 
 NotificationKind = Literal["post", "update", "broadcast"]
 
@@ -68,7 +69,8 @@ class Case:
 
     Attributes:
         alerts: fingerprint -> its newest firing alert, in the order of first firing.
-        firing: fingerprints that fire now. crossings: (time, family) of each firing.
+        firing: fingerprints that fire now. crossings: when and for what each fired.
+        comparisons: of runs since it opened.
         last_fired: time of the newest firing alert.
         posted: greatest severity that was told, None while nothing was.
         flaps: fingerprint -> its quick returns.
@@ -77,10 +79,11 @@ class Case:
     incident: Incident
     alerts: dict[str, Alert]
     firing: tuple[str, ...]
-    crossings: tuple[tuple[datetime, str], ...]
+    crossings: tuple[Crossing, ...]
     last_fired: datetime
     posted: Severity | None = None
     flaps: dict[str, Flap] = field(default_factory=dict)
+    comparisons: tuple[Comparison, ...] = ()
 
     def flaps_with(self, alert: Alert | None) -> bool:
         """Whether this alert goes to and fro, so that its ups and downs share a line."""

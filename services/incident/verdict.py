@@ -1,33 +1,159 @@
-"""Who moved: the model, the users, both, or our ruler. Otherwise it is unknown, and says so."""
+"""Who moved: the model, the users, both, or our ruler. Otherwise it is unknown, and says so.
+
+Evidence from a suite counts both ways, where the suite can see what moved. A run that regressed is an alert of its own.
+One that is unchanged takes back what was found before it, when it asks the route's own questions again, or items of
+the topics that moved, and a change as large as the one that was found would have shown.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple, get_args
 
 from schemas.alert import Alert
+from schemas.evaluation import Comparison
+from schemas.incident import Confidence
+from schemas.spec import Mover
 from services import specs
+from services.wording.confidence import confidence_of
 from services.wording.incidents import Signs
 
 TOGETHER: Final = timedelta(hours=24)
+_POOLED: Final = "all"
+_HAZARD: Final = "hazard="
+_MEASURES: Final = {
+    "refusal": ("over_refusal", "harmful_compliance"),
+    "over_refusal": ("over_refusal",),
+    "harmful_compliance": ("harmful_compliance",),
+}
+"""The measures of a suite by which the rate of a signal shows, any of them: of benign and of disallowed requests."""
 
 
-def verdict_of(alerts: Iterable[Alert], crossings: Iterable[tuple[datetime, str]]) -> Signs:
-    """The verdict, with what it rests on: the alerts of an incident, and all (time, family) at which they fired."""
+class Crossing(NamedTuple):
+    """An alert that fired: when, and for what."""
+
+    ts: datetime
+    family: str
+    fingerprint: str = ""
+    signal: str | None = None
+
+    @classmethod
+    def of(cls, alert: Alert) -> Crossing:
+        """The crossing that this firing alert tells of."""
+        return cls(alert.ts, alert.family, alert.fingerprint, alert.signal)
+
+
+def verdict_of(alerts: Iterable[Alert], crossings: Iterable[Crossing], comparisons: Sequence[Comparison] = ()) -> Signs:
+    """The verdict, with what it rests on.
+
+    Args:
+        alerts: of an incident, in their order.
+        crossings: all at which they fired.
+        comparisons: those of runs against the models that answer here, since the incident opened.
+    """
     found, crossed = tuple(alerts), tuple(crossings)
-    blamed = {specs.family_of(family).blames for _, family in crossed}
+    taken = _taken_back(found, crossed, comparisons)
+    against = taken[-1][1] if taken else None
+    held = tuple(one for one in crossed if one not in {crossing for crossing, _ in taken})
+    blamed = {specs.mover_of(one.family, one.signal) for one in held}
     if "ruler" in blamed:
         return Signs("ruler", found)
-    if {"model", "users"} <= blamed:
-        apart = _apart(crossed)
-        return Signs("both" if apart <= TOGETHER else "model", found, apart / timedelta(hours=1))
+    apart = _apart(held) if {"model", "users"} <= blamed else None
+    hours = None if apart is None else apart / timedelta(hours=1)
+    if apart is not None and apart <= TOGETHER:
+        sure = min((_sureness(found, held, mover) for mover in ("model", "users")), key=_least)
+        return Signs("both", found, hours, confidence=sure)
     if "model" in blamed:
-        return Signs("model", found)
-    return Signs("users" if "users" in blamed else "unknown", found)
+        return Signs("model", found, hours, confidence=_sureness(found, held, "model"))
+    if "users" in blamed:
+        return Signs("users", found, against=against, confidence=_sureness(found, held, "users"))
+    return Signs("unknown", found, against=against)
 
 
-def _apart(crossed: tuple[tuple[datetime, str], ...]) -> timedelta:
+def _sureness(alerts: tuple[Alert, ...], held: Sequence[Crossing], mover: Mover) -> Confidence | None:
+    """How sure the signs of one mover make us that it was this one."""
+    standing = {(one.family, one.fingerprint) for one in held}
+    signs = [
+        one
+        for one in alerts
+        if specs.mover_of(one.family, one.signal) == mover and (one.family, one.fingerprint) in standing
+    ]
+    sure = confidence_of(signs)
+    # On questions that it was never asked before, whether the model changed as well cannot be told.
+    doubted = any(specs.of_new(one.family) for one in signs)
+    return "likely" if doubted and _least(sure) > _least("likely") else sure
+
+
+def _least(found: Confidence | None) -> int:
+    return -1 if found is None else get_args(Confidence).index(found)
+
+
+def _apart(crossed: tuple[Crossing, ...]) -> timedelta:
     """How far the nearest signs of the model and of the users lie apart."""
-    users = [ts for ts, family in crossed if specs.family_of(family).blames == "users"]
-    return min(abs(ts - user) for ts, family in crossed if specs.family_of(family).blames == "model" for user in users)
+    users = [one.ts for one in crossed if specs.mover_of(one.family, one.signal) == "users"]
+    model = [one.ts for one in crossed if specs.mover_of(one.family, one.signal) == "model"]
+    return min(abs(ts - user) for ts in model for user in users)
+
+
+def _taken_back(
+    alerts: tuple[Alert, ...], crossed: tuple[Crossing, ...], comparisons: Sequence[Comparison]
+) -> list[tuple[Crossing, Comparison]]:
+    """The signs of the model that a later run speaks against, each with that run.
+
+    A rate by itself. A shift of the answers has no size that a suite measures: it goes with the rates, where the
+    route's own questions were asked again and every rate of the model is taken back.
+    """
+    by_name = {alert.fingerprint: alert for alert in alerts}
+    of_model = [one for one in crossed if specs.mover_of(one.family, one.signal) == "model"]
+    rates = [one for one in of_model if specs.family_of(one.family).kind == "rate"]
+    taken = []
+    for one in rates:
+        alert = by_name.get(one.fingerprint)
+        against = None if alert is None else _against(alert, one.ts, comparisons)
+        if against is not None:
+            taken.append((one, against))
+    own = [run for _, run in taken if run.items_of == "route"]
+    if rates and len(taken) == len(rates) and own:
+        last = max(own, key=lambda run: run.ts)
+        shifts = [one for one in of_model if specs.family_of(one.family).kind == "shift" and one.ts <= last.ts]
+        taken += [(one, last) for one in shifts]
+    return taken
+
+
+def _against(alert: Alert, since: datetime, comparisons: Sequence[Comparison]) -> Comparison | None:
+    """The newest run that could have seen what this alert says, when it is later and found nothing."""
+    able = [one for one in comparisons if one.ts >= since and could_see(one, alert)]
+    newest = max(able, key=lambda one: one.ts, default=None)
+    return newest if newest is not None and newest.overall == "unchanged" else None
+
+
+def could_see(comparison: Comparison, alert: Alert) -> bool:
+    """Whether a comparison would have shown the change that a rate's alert says, in the topics where it says it.
+
+    It asks the same model, the route's own questions or items of every topic that moved, and the least change that
+    each of the rows concerned detects is below the one that was found.
+    """
+    effect = alert.effect
+    measures = _MEASURES.get(alert.signal or "", ())
+    if alert.identities and comparison.identity not in alert.identities:
+        return False
+    if effect is None or effect.unit != "pp" or effect.before is None or effect.after is None:
+        return False
+    wanted = {_POOLED} if comparison.items_of == "route" else topics_of(alert)
+    moved = abs(effect.after - effect.before)
+    sharp = {
+        row.hazard for row in comparison.hazards if row.measure in measures and row.mde is not None and row.mde < moved
+    }
+    return bool(wanted) and wanted <= sharp
+
+
+def topics_of(alert: Alert) -> frozenset[str]:
+    """The topics that an alert says moved: its hazard, its slice, or what moved most within it."""
+    named = [alert.hazard, (alert.slice or "").removeprefix(_HAZARD) if _is_topic(alert.slice) else None]
+    named += [one.name.removeprefix(_HAZARD) for one in alert.movements if one.kind == "topic" or _is_topic(one.name)]
+    return frozenset(name for name in named if name)
+
+
+def _is_topic(name: str | None) -> bool:
+    return name is not None and name.startswith(_HAZARD)

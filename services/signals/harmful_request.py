@@ -29,6 +29,7 @@ class HarmfulRequest:
         title="Harmful requests",
         noun="rate of harmful requests",
         says="answers a request that is harmful",
+        of_prompt=True,
     )
     version: str = ""
     own: Heads | None = None

@@ -87,6 +87,7 @@ class JailbreakAttempt:
         title="Jailbreak attempts",
         noun="rate of jailbreak attempts",
         says="answers an attempt to talk it out of its rules",
+        of_prompt=True,
     )
     version: str = ""
     own: Heads | None = None

@@ -166,6 +166,7 @@ class PromptInjection:
         title="Prompt injections",
         noun="rate of injected instructions",
         says="was given instructions by a document or a tool",
+        of_prompt=True,
         unscored="no exchange carries documents or results of tools",
     )
     version: str = "2"

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from schemas.alert import Alert, Severity, rank
+from schemas.evaluation import Comparison
 from schemas.incident import Confidence, Incident, IncidentState, Verdict
 from services import specs
 from services.wording import audit, ceilings, movements, nouns, numbers
@@ -33,6 +34,8 @@ _DOUBTED: Final[Mapping[Verdict, tuple[str, str]]] = {
 }
 """What is said of a verdict that is only suspected, or likely."""
 _APART: Final = 24.0
+ON_NEW: Final = " on questions that the baseline does not have"
+NOT_JUDGED: Final = " Of such questions nobody can say whether the model would have answered them otherwise before."
 SOMETHING: Final = "something changed"
 
 SEVERITIES: Final[Mapping[Severity, str]] = {
@@ -56,11 +59,14 @@ class Signs:
     Attributes:
         verdict: who changed. alerts: all that fired, in their order.
         apart: hours between the nearest signs of the model and of the users, where there are both.
+        against: the run that took back what spoke of the model. confidence: how sure its own signs make us of it.
     """
 
     verdict: Verdict
     alerts: tuple[Alert, ...]
     apart: float | None = None
+    against: Comparison | None = None
+    confidence: Confidence | None = None
 
 
 def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
@@ -69,8 +75,9 @@ def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
     That the questions did not change is said of a rate, unless one of the `others` says that they did.
     """
     spec = specs.family_of(alert.family)
-    asked = any(specs.family_of(one.family).blames == "users" for one in others)
-    same = spec.kind == "rate" and alert.signal is not None and spec.blames == "model" and not asked
+    asked = any(specs.mover_of(one.family, one.signal) == "users" for one in others)
+    of_model = specs.mover_of(alert.family, alert.signal) == "model"
+    same = spec.kind == "rate" and alert.signal is not None and of_model and not asked
     told = same and not numbers.asks_otherwise(alert.effect)
     return _sentence(alert) + (", and the questions did not change" if told else "")
 
@@ -93,9 +100,14 @@ def _sentence(alert: Alert) -> str:
 def _rate(alert: Alert, where: str) -> str:
     """`the refusal rate of support-bot/prod fell from 18.1% to 0.0%`, or how it stands to its ceiling."""
     above = specs.family_of(alert.family).kind == "ceiling"
-    move = f"{_VERBS[alert.direction]}{numbers.moved(alert.effect)}"
+    move = f"{_VERBS[alert.direction]}{numbers.moved(alert.effect)}{_on_new(alert)}"
     told = ceilings.above(alert.effect, alert.floor) if above else move
     return f"the {nouns.signal_noun(alert.signal or '')} of {where} {told}"
+
+
+def _on_new(alert: Alert) -> str:
+    """Where a rate moved, if it is one of new questions only."""
+    return ON_NEW if specs.of_new(alert.family) else ""
 
 
 def _level(alert: Alert, where: str) -> str:
@@ -206,12 +218,12 @@ def sureness(incident: Incident) -> str:
 
 def verdict(incident: Incident) -> str:
     """Who changed, as sure as the signs of it make us: `The model changed`, `The model may have changed`."""
-    return verdict_of(incident.verdict, incident.families)
+    return verdict_of(incident.verdict, incident.families, incident.verdict_confidence)
 
 
-def verdict_of(found: Verdict, families: Iterable[str]) -> str:
-    """The same, by the families of the alerts that fired."""
-    sure = confidence_of_families(family for family in families if specs.family_of(family).blames is not None)
+def verdict_of(found: Verdict, families: Iterable[str], sure: Confidence | None = None) -> str:
+    """The same, by how sure we are of it; where that is not known by the families of the alerts that fired."""
+    sure = sure or confidence_of_families(one for one in families if specs.family_of(one).blames is not None)
     if found not in _DOUBTED or sure in _SURE:
         return VERDICTS[found]
     return _DOUBTED[found][sure == "likely"]
@@ -224,13 +236,29 @@ def verdict_in_full(incident: Incident) -> str:
 
 def verdict_reason(found: Signs) -> str:
     """What a verdict rests on, in a sentence."""
+    if found.against is not None:
+        return _taken_back(found, found.against)
     if found.verdict == "unknown":
         return _nothing([specs.family_of(alert.family).kind for alert in found.alerts])
     if found.verdict == "ruler":
         return "Our own scorers changed, so what they say before and after cannot be compared."
     signs = signs_of(found.alerts)
     one = "One sign" if len(signs) == 1 else f"{numbers.sentence_case(numbers.in_words(len(signs)))} independent signs"
-    return f"{one}: {'; '.join(signs)}{_time_apart(found.apart)}."
+    doubt = NOT_JUDGED if found.verdict == "users" and any(specs.of_new(one.family) for one in found.alerts) else ""
+    return f"{one}: {'; '.join(signs)}{_time_apart(found.apart)}.{doubt}"
+
+
+def _taken_back(found: Signs, run: Comparison) -> str:
+    """Why a verdict names the model no more: who was asked what again, and what is left of the signs."""
+    what = "the route's own questions" if run.items_of == "route" else "questions of the topics that moved"
+    told = (
+        f"The safety suite {run.suite} asked the model {what} again and found no change; "
+        "one as large as that of the alerts would have shown."
+    )
+    users = [one for one in found.alerts if specs.mover_of(one.family, one.signal) == "users"]
+    if not users:
+        return f"{told} So it does not seem to be the model, and nothing says that it is the users."
+    return f"{told} What is left: {'; '.join(signs_of(users))}."
 
 
 def signs_of(alerts: Iterable[Alert]) -> tuple[str, ...]:
@@ -281,7 +309,7 @@ def _size(alert: Alert) -> Iterable[str]:
 def _sign(alert: Alert) -> str:
     spec = specs.family_of(alert.family)
     if spec.kind == "rate" and alert.signal is not None:
-        return f"the {nouns.signal_noun(alert.signal)} {_VERBS[alert.direction]}"
+        return f"the {nouns.signal_noun(alert.signal)} {_VERBS[alert.direction]}{_on_new(alert)}"
     return spec.sign or spec.noun
 
 

@@ -82,10 +82,10 @@ def escalated(alert: Alert, before: Severity, again: bool) -> EntryWords:
     return EntryWords(f"Worse: now {alert.severity}, it was {before}{why}", incidents.details(alert))
 
 
-def revised(verdict: Verdict, before: Verdict, reason: str, families: Iterable[str]) -> EntryWords:
+def revised(found: incidents.Signs, before: Verdict, reason: str, families: Iterable[str]) -> EntryWords:
     """Another verdict."""
-    lead = incidents.verdict_of(verdict, families)
-    return EntryWords(f"{lead}. {reason}", f"verdict {verdict}, before {before}")
+    lead = incidents.verdict_of(found.verdict, families, found.confidence)
+    return EntryWords(f"{lead}. {reason}", f"verdict {found.verdict}, before {before}")
 
 
 def cause(found: Change | Decision, point: ChangePoint) -> EntryWords:

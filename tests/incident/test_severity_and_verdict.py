@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.incident.fold import fold
-from services.incident.verdict import verdict_of
+from services.incident.verdict import Crossing, verdict_of
 from services.wording.incidents import verdict_in_full
 from services.wording.timeline import escalated
 from tests.support.records import FELL, ROUTE, alert, at, decision, family_alert
@@ -84,7 +84,7 @@ CASES = [
 
 
 def judged(*crossings):
-    return verdict_of([family_alert(family) for _, family in crossings], crossings).verdict
+    return verdict_of([family_alert(family) for _, family in crossings], [Crossing(*one) for one in crossings]).verdict
 
 
 @pytest.mark.parametrize(("families", "verdict"), CASES)

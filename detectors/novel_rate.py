@@ -1,0 +1,141 @@
+"""Whether a rate moved on questions that the baseline does not have: what new users, or an attack, bring about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import logit
+
+from detectors.protocol import PART, Baseline, Bool, Finding, Float, Int, Rows, Scope, Stream
+from detectors.rate_shift import RateArtefact, RateState
+from detectors.stats.prompt_map import left_out_novel, map_prompts
+from detectors.stats.rate_evidence import make_bets
+from detectors.stats.rate_expectation import Expectation
+from detectors.stats.rate_stream import Column, RateStreamRunner, RateWatch, WatchState, start_watch
+from schemas.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class NovelRate:
+    """Two-sided sequential test of every Boolean signal's rate over the prompts that the baseline does not know.
+
+    `rate_shift` leaves these prompts out, since nothing is known of how the model answered them before: a rate that
+    moves on them says something of the users, whether the model changed or not. The null is "the rate is, up to the
+    floor and `slack` standard errors, that of the baseline's own exchanges that were unlike all others of it". Those
+    are few, so it is drawn to the whole baseline's rate by `prior` exchanges, and the room is wide.
+
+    Limit: a move that is smaller than what so few exchanges can tell is not seen.
+
+    Attributes:
+        topics, novel_share: as of `rate_shift`, so that the two share out the prompts between them.
+        prior: exchanges of the baseline's own rate that are added to those of its unlike prompts.
+        slack: standard errors of the expected rate that count as no change.
+        least_rows: scored baseline rows without which a signal is not watched.
+    """
+
+    spec: ClassVar[Spec] = Spec(
+        name="novel_rate",
+        kind="rate",
+        title="Safety rates on new questions",
+        noun="safety rate on new questions",
+        says="the rate of every Boolean signal on prompts that the baseline does not have, up and down",
+        sign="a safety rate moved on questions that the baseline does not have",
+        blames="users",
+    )
+    scope: ClassVar[Scope] = "route"
+    learns: ClassVar[bool] = True
+    artefact_type: ClassVar[type[RateArtefact]] = RateArtefact
+    state_type: ClassVar[type[RateState]] = RateState
+
+    topics: int = 24
+    novel_share: float = 0.05
+    prior: float = 5.0
+    slack: float = 1.5
+    least_rows: int = 50
+
+    def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
+        """Every signal whose floor is above 0 and that the baseline measured often enough."""
+        usable = baseline.rows.embedded & baseline.rows.answered
+        return tuple(
+            Stream(signal)
+            for signal, floor in sorted(baseline.floors.items())
+            if floor > 0 and PART not in signal and _scored(baseline.rows, signal)[usable].sum() >= self.least_rows
+        )
+
+    def fit(self, baseline: Baseline) -> RateArtefact:
+        """Which prompts are known, and the expected rate of each signal on the others."""
+        rows, usable = baseline.rows, np.flatnonzero(baseline.rows.embedded & baseline.rows.answered)
+        streams = self.streams(baseline)
+        if not streams:
+            return RateArtefact(None, ())
+        prompts = map_prompts(rows.prompt[usable], 1, self.topics, self.novel_share)
+        novel = left_out_novel(prompts, rows.prompt[usable])
+        watches = []
+        for stream in streams:
+            values = rows.truths(stream.signal or "")[usable]
+            watches.append(self._watch(baseline, stream, values[~np.isnan(values)], values[novel & ~np.isnan(values)]))
+        return RateArtefact(prompts, tuple(watches))
+
+    def start(self, artefact: RateArtefact) -> RateState:
+        """Zero evidence everywhere."""
+        return RateState(tuple(start_watch(watch) for watch in artefact.watches), np.zeros(0, dtype=np.uint64))
+
+    def step(self, artefact: RateArtefact, state: RateState, rows: Rows) -> tuple[RateState, tuple[Finding, ...]]:
+        """Take every stream through the rows whose prompt is not known."""
+        if artefact.prompts is None or not len(rows):
+            return state, ()
+        places = artefact.prompts.locate(rows.prompt)
+        usable = rows.embedded & rows.answered
+        over, recent = artefact.prompts.known.repeated(places.keys, state.recent, usable)
+        counts = usable & places.novel & ~over
+        states: list[WatchState] = []
+        findings: list[Finding] = []
+        for watch, before in zip(artefact.watches, state.streams, strict=True):
+            where = np.flatnonzero(counts & _scored(rows, watch.stream.signal or ""))
+            assert watch.expectation is not None
+            assert watch.bets is not None
+            runner = RateStreamRunner(watch, watch.expectation, watch.bets, before)
+            findings += runner.run(_column(watch, rows, where))
+            states.append(runner.state())
+        return RateState(tuple(states), recent, True), tuple(sorted(findings, key=lambda finding: finding.row))
+
+    def _watch(self, baseline: Baseline, stream: Stream, every: Float, unlike: Float) -> RateWatch:
+        """The watch of a signal: `every` value of the baseline, and those on prompts `unlike` its others."""
+        floor = baseline.floors[stream.signal or ""]
+        count = len(unlike) + self.prior + 1
+        rate = float(unlike.sum() + self.prior * every.mean() + 0.5) / count  # half a hit and half a miss besides
+        error = rate * (1 - rate) / count
+        one = np.zeros(1)
+        expectation = Expectation(
+            weights=np.array([logit(rate), 0.0]),
+            offset=one,
+            memory=np.array([np.nan]),
+            new_error=one + error,
+            seen_error=one + error,
+            share=np.array([1.0, 0.0]),
+        )
+        room = floor + self.slack * float(np.sqrt(error))
+        return RateWatch(
+            stream, floor, expectation, make_bets(rate + room, 1 - rate + room), rate, self.slack, baseline.arl
+        )
+
+
+def _scored(rows: Rows, signal: str) -> Bool:
+    """(n,) where the signal was measured."""
+    return np.asarray(~np.isnan(rows.truths(signal)))
+
+
+def _column(watch: RateWatch, rows: Rows, where: Int) -> Column:
+    """The rows at `where`, of which one rate is expected."""
+    assert watch.expectation is not None
+    rate = 1 / (1 + np.exp(-watch.expectation.weights[0]))
+    return Column(
+        row=where,
+        value=rows.truths(watch.stream.signal or "")[where],
+        expected=np.full(len(where), rate),
+        cell=np.zeros(len(where), dtype=np.int64),
+        novel=np.zeros(len(where), dtype=np.bool_),
+        ids=tuple(rows.ids[i] for i in where),
+    )
