@@ -1,0 +1,2 @@
+def render(f): return ""
+def write_page(f, p): pass
