@@ -150,24 +150,27 @@ def median_delay(delays: Sequence[int | None], limit: float) -> float:
     return float(np.median([limit if delay is None else delay for delay in delays])) if delays else float("nan")
 
 
-def at_rate(rates: Sequence[float], delays: Sequence[float], wanted: float) -> tuple[float, float]:
+def at_rate(points: Sequence[tuple[int, int, float]], wanted: float) -> tuple[float, float]:
     """Delay at the measured rate of false alarms `wanted`, and the rate that it is of.
 
-    Between two thresholds the logarithm of the delay is taken as linear in that of the rate. Where every threshold
-    fires more rarely the delay is that of the loosest, and the rate is its own (as is that of the strictest where all
-    fire more often).
+    Between two thresholds the logarithm of the delay is taken as linear in that of the rate; no alarm counts as half a
+    one. Where every threshold fires more rarely than wanted, the delay and rate are those of the loosest; where every
+    one fires more often, of the strictest.
 
     Args:
-        rates: false alarms per 10,000 of each threshold.
-        delays: median delay at each, in the same order.
-        wanted: false alarms per 10,000.
+        points: of each threshold the false alarms, the rows they are of, and the median delay.
+        wanted: false alarms per 10,000 rows.
+
+    >>> at_rate([(20, 10_000, 10.0), (5, 10_000, 40.0)], wanted=10.0)
+    (20.0, 10.0)
     """
-    order = np.argsort(delays, kind="stable")[::-1]
-    x = np.log(np.maximum.accumulate(np.maximum(np.asarray(rates, dtype=float)[order], 1e-3)))
-    y = np.log(np.asarray(delays, dtype=float)[order])
+    rates = np.array([1e4 * max(alarms, 0.5) / rows for alarms, rows, _ in points])
+    delays = np.array([delay for _, _, delay in points])
+    order = np.lexsort((-delays, rates))
+    x, y = np.log(rates[order]), np.log(np.minimum.accumulate(delays[order]))
+    last = np.r_[np.diff(x) > 0, True]
     goal = float(np.clip(np.log(wanted), x[0], x[-1]))
-    keep = np.r_[True, np.diff(x) > 0]
-    return float(np.exp(np.interp(goal, x[keep], y[keep]))), float(np.exp(goal))
+    return round(float(np.exp(np.interp(goal, x[last], y[last]))), 6), round(float(np.exp(goal)), 6)
 
 
 QUANTILES: Final = (0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
@@ -200,9 +203,7 @@ def _above(scores: Any, threshold: float) -> Any:
     return np.nan_to_num(scores, nan=-np.inf) > threshold
 
 
-def _peer_line(
-    update: str, name: str, setting: str, fired: Sequence[Any], change: int, window: int
-) -> dict[str, Any]:
+def _peer_line(update: str, name: str, setting: str, fired: Sequence[Any], change: int, window: int) -> dict[str, Any]:
     """One threshold of a peer. After an alarm its window refills: these rows neither count nor alarm."""
     count, rows, delays, early = 0, 0, [], 0
     for one in fired:
@@ -220,4 +221,10 @@ def _peer_line(
         late = np.flatnonzero(one[change:])
         delays.append(int(late[0]) + 1 if len(late) else None)
     named = {"update": update, "peer": name, "setting": setting}
-    return {**named, "alarms": {"clean": [count, rows]}, "delays": delays, "early": early, "limit": len(fired[0]) - change}
+    return {
+        **named,
+        "alarms": {"clean": [count, rows]},
+        "delays": delays,
+        "early": early,
+        "limit": len(fired[0]) - change,
+    }

@@ -1,8 +1,8 @@
 """What the detectors are worth on recorded updates, beside others': `python -m tests.benchmarks.detectors`.
 
-Prints tables and, with `--json OUT`, writes the figures that they are made of; `--render JSON` writes the tables of such
-a file into docs/detector-figures.md. Baselines and streams: see `recorded_updates`. Each alarm starts a detector anew.
-Measured at ARLs of 1,000 and 10,000; the default of a route, about a million, is extrapolated from them.
+Prints tables and, with `--json OUT`, writes the figures that they are made of; `--render JSON` writes the tables of
+such a file into docs/detector-figures.md. Baselines and streams: see `recorded_updates`. Each alarm starts a detector
+anew. Measured at ARLs of 1,000 and 10,000; the default of a route, about a million, is extrapolated from them.
 
 What was measured for the same code, update and seed is taken from the cache (`KEELWATCH_SCORE_CACHE`), so that a run
 that was stopped goes on, and `--full` (100 baselines an update, 10 for others' detectors) can be made in several runs.
@@ -16,6 +16,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ import numpy as np
 
 from tests.benchmarks import alarms
 from tests.benchmarks.detector_tables import render, write_page
+from tests.benchmarks.rate_power import SHIFTS, power
 from tests.benchmarks.recorded_updates import UPDATES, Answers, Drawing, Update, answers, draw, of_change
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -80,18 +82,24 @@ def _measure(task: Task, held: Answers) -> dict[str, Any]:
 
 def tasks(options: argparse.Namespace) -> list[Task]:
     """Seed by seed, so that a run that is stopped has seen every update."""
-    kinds: list[tuple[Drawing, int]] = [("population", SIZE), ("fresh", SIZE), ("population", 300), ("population", 5_000)]
+    kinds: list[tuple[Drawing, int]] = [
+        ("population", SIZE),
+        ("fresh", SIZE),
+        ("population", 300),
+        ("population", 5_000),
+    ]
     return [
         Task(update, drawing, seed, size, options.rows)
         for seed in range(options.seeds)
         for drawing, size in kinds
+        if size in options.sizes
         for update in chosen(options)
     ]
 
 
 def chosen(options: argparse.Namespace) -> list[Update]:
-    """The updates whose names contain what `--only` says."""
-    return [update for update in UPDATES if options.only in update.name]
+    """The updates whose names fit the pattern of `--only`."""
+    return [update for update in UPDATES if re.search(options.only, update.name)]
 
 
 def ours(options: argparse.Namespace, held: dict[str, Answers]) -> Iterator[tuple[Task, dict[str, Any]]]:
@@ -104,6 +112,8 @@ def ours(options: argparse.Namespace, held: dict[str, Answers]) -> Iterator[tupl
             yield task, json.loads(path.read_text())
         else:
             missing.append((task, path))
+    if options.cached:
+        return
     with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
         running = {pool.submit(_measure, task, held[task.update.name]): (task, path) for task, path in missing}
         for count, future in enumerate(as_completed(running), 1):
@@ -112,6 +122,20 @@ def ours(options: argparse.Namespace, held: dict[str, Answers]) -> Iterator[tupl
             path.write_text(json.dumps(found))
             _tell(f"{count} of {len(missing)} baselines")
             yield task, found
+
+
+def known_shifts(options: argparse.Namespace, held: dict[str, Answers]) -> list[dict[str, Any]]:
+    """What `rate_shift` sees of shifts of known size, on the prompts of AlpacaEval when they are among the updates."""
+    name = next((name for name in held if name.startswith("AlpacaEval GPT-4")), None)
+    path = _cache() / f"power-{options.power_seeds}-{_code()}.json"
+    if name is None or not options.power_seeds or (options.cached and not path.is_file()):
+        return []
+    if not path.is_file():
+        with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
+            running = [pool.submit(power, held[name], shift, options.power_seeds) for shift in SHIFTS]
+            path.write_text(json.dumps([one.result() for one in running]))
+    found: list[dict[str, Any]] = json.loads(path.read_text())
+    return found
 
 
 def others(options: argparse.Namespace, held: dict[str, Answers]) -> Iterator[tuple[Update, dict[str, Any]]]:
@@ -180,7 +204,7 @@ def collected(
         "rates": rates,
         "safety": silent,
         "ours": list(lines.values()),
-        "peers": [line for (update, name), runs in peers.items() for line in alarms.of_peer(update, name, runs, PEER_CLEAN)],
+        "peers": [line for key, runs in peers.items() for line in alarms.of_peer(*key, runs, PEER_CLEAN)],
     }  # fmt: skip
 
 
@@ -201,9 +225,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=2_000, help="rows of a stream without an update")
     parser.add_argument("--peer-seeds", type=int, default=2, help="baselines an update for others' detectors")
     parser.add_argument("--bootstraps", type=int, default=1_000, help="of MMDDriftOnline, for its own threshold")
+    parser.add_argument("--power-seeds", type=int, default=3, help="baselines a shift of known size; 0: none")
     parser.add_argument("--full", action="store_true", help="100 baselines an update, 10 for others' detectors")
-    parser.add_argument("--only", default="", help="updates whose names contain this")
-    parser.add_argument("--cached", action="store_true", help="run no others' detectors: what is cached of them")
+    parser.add_argument("--only", default="", help="updates whose names fit this pattern")
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="of the baselines")
+    parser.add_argument("--cached", action="store_true", help="measure nothing: what is in the cache")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--render", type=Path, help="measure nothing: tables of this file, also into the docs page")
@@ -226,6 +252,7 @@ def main() -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     held = {update.name: answers(update) for update in chosen(options)}
     figures = collected(options, held, ours(options, held), others(options, held))
+    figures["power"] = known_shifts(options, held)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(render(figures))

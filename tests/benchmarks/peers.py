@@ -1,10 +1,10 @@
 """What other drift detectors make of one stream; run by `tests.benchmarks.detectors` in the peers' own environment.
 
-`python peers.py FOLDER [BOOTSTRAPS]` takes every `NAME.in.npz` of the folder that has no `NAME.out.npz` yet: `baseline`
-(n, d) and `stream` (m, d), embeddings of responses. It writes, per peer that can be imported:
+`python peers.py FOLDER [BOOTSTRAPS]` takes every `NAME.in.npz` of the folder that has no `NAME.out.npz` yet:
+`baseline` (n, d) and `stream` (m, d), embeddings of responses. It writes, per peer that can be imported:
 
-- `PEER score`: (m,) its statistic over its own threshold, NaN where it computes none. Above 1 it would alarm. Nothing is
-  reset, so that other thresholds can be tried on it afterwards.
+- `PEER score`: (m,) its statistic over its own threshold, NaN where it computes none. Above 1 it would alarm. Nothing
+  is reset, so that other thresholds can be tried on it.
 - `PEER at SETTING`: (m,) whether it alarmed, for peers that have no statistic to try thresholds on.
 
 What cannot be imported is left out. Nothing here imports Keelwatch: the two environments share no package.
@@ -31,7 +31,7 @@ Arrays = dict[str, Any]
 
 def alibi(baseline: Any, stream: Any, bootstraps: int) -> Iterator[tuple[str, Any]]:
     """alibi-detect's MMDDriftOnline at an expected run time of 1,000."""
-    from alibi_detect.cd import MMDDriftOnline
+    from alibi_detect.cd import MMDDriftOnline  # noqa: PLC0415
 
     for window in WINDOWS:
         np.random.seed(0)
@@ -47,8 +47,8 @@ def alibi(baseline: Any, stream: Any, bootstraps: int) -> Iterator[tuple[str, An
 
 def evidently(baseline: Any, stream: Any, bootstraps: int) -> Iterator[tuple[str, Any]]:
     """evidently's embedding drift as it is by default: how well a classifier tells a window from the baseline."""
-    import pandas as pd
-    from evidently.legacy.metrics.data_drift.embedding_drift_methods import model
+    import pandas as pd  # noqa: PLC0415
+    from evidently.legacy.metrics.data_drift.embedding_drift_methods import model  # noqa: PLC0415
 
     method = model()
     scores = np.full(len(stream), np.nan)
@@ -61,7 +61,7 @@ def evidently(baseline: Any, stream: Any, bootstraps: int) -> Iterator[tuple[str
 
 def river(baseline: Any, stream: Any, bootstraps: int) -> Iterator[tuple[str, Any]]:
     """river's detectors on the distance to the baseline's centroid, after the baseline's own distances."""
-    from river import drift
+    from river import drift  # noqa: PLC0415
 
     centre = baseline.mean(axis=0)
     before, after = (np.linalg.norm(rows - centre, axis=1) for rows in (baseline, stream))
@@ -107,5 +107,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name, value in (("CPP_MIN_LOG_LEVEL", "3"), ("NUM_INTRAOP_THREADS", "1"), ("NUM_INTEROP_THREADS", "1")):
+        os.environ.setdefault(f"TF_{name}", value)
     main()

@@ -1,8 +1,8 @@
 """Recorded updates of models, and the baselines and streams that benchmarks draw from their answers.
 
-Two ways to draw. `population`: the recorded answers of the old version are the population, and baseline and streams are
-drawn from it with replacement. `fresh`: baseline and streams share no prompt, and a stream repeats no answer, so that it
-ends where the answers do. One finite sample held against another is itself a drift, which `fresh` has and `population`
+Two ways to draw. `population`: the recorded answers of the old version are the population, and baseline and streams
+are drawn from it with replacement. `fresh`: baseline and streams share no prompt, and a stream repeats no answer, so
+that it ends where the answers do. One finite sample held against another is itself a drift, which `fresh` has and `population`
 has not: both are shown.
 
 Streams of the old version: `clean`, drawn evenly; `topics`, narrowed to 2 of 6 clusters of its prompts; `daily`, whose
@@ -12,6 +12,7 @@ coefficient .98). The model stays in all of them. `update`: 500 exchanges of the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -58,8 +59,15 @@ _GPT35: Final = ("0301", "0613", "1106")
 def _alpaca(title: str, file: str, model: str, versions: tuple[str, ...]) -> tuple[Update, ...]:
     """Consecutive snapshots of one model."""
     return tuple(
-        Update(f"AlpacaEval {title} {old} -> {new}", file, model, old, new, safety=False if (title, new) == ("GPT-4", "0613") else None)
-        for old, new in zip(versions, versions[1:], strict=False)
+        Update(
+            f"AlpacaEval {title} {old} -> {new}",
+            file,
+            model,
+            old,
+            new,
+            safety=False if (title, new) == ("GPT-4", "0613") else None,
+        )
+        for old, new in itertools.pairwise(versions)
     )
 
 
@@ -217,9 +225,7 @@ def _taker(chance: np.random.Generator, drawing: Drawing) -> Any:
     return take
 
 
-def _mixed(
-    chance: np.random.Generator, topic: NDArray[np.int64], weights: NDArray[np.float64]
-) -> NDArray[np.int64]:
+def _mixed(chance: np.random.Generator, topic: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.int64]:
     """(n,) positions drawn with replacement, where row i weighs the topics by `weights` (n, 6) times their shares."""
     share = np.bincount(topic, minlength=TOPICS) / len(topic)
     odds = weights * share
