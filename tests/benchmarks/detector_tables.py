@@ -57,8 +57,8 @@ def _false_alarms(figures: Figures) -> Iterator[str]:
     yield "\n### False alarms\n"
     yield (
         "In 10,000 exchanges and streams, with the 95% interval of a Poisson rate. Nominal: 10 at an ARL of 1,000, 1 "
-        "at 10,000. `user_shift` is there to find changed topics: only its first column counts false alarms. A library's "
-        "detector stands at its own threshold: alibi-detect's at an expected run time of 1,000.\n"
+        "at 10,000. `user_shift` is there to find changed topics: only its first column counts false alarms. A "
+        "library's detector stands at its own threshold: alibi-detect's at an expected run time of 1,000.\n"
     )
     yield from _head("drawn", "detector", "ARL", "clean", "2 of 6 topics", "daily cycle", "AR(1) mix")
     for drawing in ("population", "fresh"):

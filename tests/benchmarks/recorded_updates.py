@@ -2,8 +2,8 @@
 
 Two ways to draw. `population`: the recorded answers of the old version are the population, and baseline and streams
 are drawn from it with replacement. `fresh`: baseline and streams share no prompt, and a stream repeats no answer, so
-that it ends where the answers do. One finite sample held against another is itself a drift, which `fresh` has and `population`
-has not: both are shown.
+that it ends where the answers do. One finite sample held against another is itself a drift, which `fresh` has and
+`population` has not: both are shown.
 
 Streams of the old version: `clean`, drawn evenly; `topics`, narrowed to 2 of 6 clusters of its prompts; `daily`, whose
 mix of the clusters goes round once in 500 exchanges; `ar1`, whose mix wanders (log weights follow an AR(1) with
