@@ -22,7 +22,7 @@ from tests.benchmarks.recorded_updates import Drawn, floors, of_change
 
 CHUNK: Final = 100
 ARLS: Final = (1_000.0, 10_000.0)
-LOWER: Final = (10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
+LOWER: Final = (20.0, 80.0, 320.0)
 """Thresholds below those in use: where alarms are counted to compare at the same measured rate."""
 CONDITIONS: Final = ("clean", "topics", "daily", "ar1")
 

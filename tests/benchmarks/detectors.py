@@ -76,10 +76,10 @@ def _measure(task: Task, held: Answers) -> dict[str, Any]:
     """Runs in a process of the pool."""
     drawn = draw(held, task.seed, task.drawing, task.size, task.length)
     whole = task.size == SIZE
-    arls = (*alarms.LOWER, *alarms.ARLS) if whole else alarms.ARLS
+    arls = {"model_shift": (*alarms.LOWER, *alarms.ARLS)} if whole else {}
     conditions = alarms.CONDITIONS if whole else ("clean", "topics")
     names = (*OURS, "always", "never") if whole and task.drawing == "population" and not task.seed else OURS
-    return {name: alarms.measured(name, drawn, arls if name in OURS else alarms.ARLS, conditions) for name in names}
+    return {name: alarms.measured(name, drawn, arls.get(name, alarms.ARLS), conditions) for name in names}
 
 
 def tasks(options: argparse.Namespace) -> list[Task]:
