@@ -177,25 +177,27 @@ QUANTILES: Final = (0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 """Of its scores on clean streams: the thresholds that are tried on a peer, beside its own (a score of 1)."""
 
 
-def of_peer(update: str, name: str, runs: Sequence[Mapping[str, Any]], change: int) -> list[dict[str, Any]]:
+def of_peer(update: str, name: str, runs: Sequence[Any], change: int) -> list[dict[str, Any]]:
     """Alarms and delays of a peer, by threshold.
 
     Args:
         update: its name.
-        name: of the peer; one without statistic has "at SETTING" in its name.
-        runs: `values` (m,) of each stream: whether it alarmed, or its score, NaN where it computed none.
+        name: as `tests.benchmarks.peers` calls what the runs hold: "PEER at SETTING", "PEER score", "PEER statistic".
+        runs: (m,) of each stream: whether it alarmed, or its score, NaN where it computed none.
         change: the first row of the new version.
     """
-    values = [np.asarray(run["values"]) for run in runs]
+    values = [np.asarray(run) for run in runs]
     if values[0].dtype == np.bool_:
         of, _, setting = name.partition(" at ")
         return [_peer_line(update, of, setting, values, change, 0)]
-    window = int(name.rpartition(" ")[2])
+    of, _, kind = name.rpartition(" ")
+    window = int(of.rpartition(" ")[2])
+    own = {"own": 1.0} if kind == "score" else {}
     clean = np.concatenate([one[:change] for one in values])
     tried = {f"quantile {q}": float(np.nanquantile(clean, q)) for q in QUANTILES}
     return [
-        _peer_line(update, name, setting, [_above(one, threshold) for one in values], change, window)
-        for setting, threshold in {"own": 1.0, **tried}.items()
+        _peer_line(update, of, setting, [_above(one, threshold) for one in values], change, window)
+        for setting, threshold in {**own, **tried}.items()
     ]
 
 

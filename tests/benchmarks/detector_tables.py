@@ -68,8 +68,10 @@ def _false_alarms(figures: Figures) -> Iterator[str]:
                 if lines and not (detector in ("always", "never") and arl > 1_000):
                     yield _row(drawing, f"`{detector}`", f"{arl:,.0f}", *(_rate(lines, c) for c in CONDITIONS))
     for peer in PEERS:
-        lines = [one for one in figures["peers"] if one["peer"] == peer and _is_own(one)]
-        yield _row("population", peer, "own", _rate(lines, "clean") if lines else "not installed", "-", "-", "-")
+        every = [one for one in figures["peers"] if one["peer"] == peer]
+        lines = [one for one in every if _is_own(one)]
+        absent = "not run (`--bootstraps`)" if every else "not installed"
+        yield _row("population", peer, "own", _rate(lines, "clean") if lines else absent, "-", "-", "-")
 
 
 def _delays(figures: Figures) -> Iterator[str]:

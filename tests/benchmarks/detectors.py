@@ -154,14 +154,26 @@ def others(options: argparse.Namespace, held: dict[str, Answers]) -> Iterator[tu
             stream = np.concatenate([drawn.streams["clean"].response[:PEER_CLEAN], after])
             np.savez(path, baseline=drawn.baseline.response, stream=stream)
     if options.peers.is_file() and not options.cached:
-        command = [str(options.peers), str(ROOT / "tests/benchmarks/peers.py"), str(folder), str(options.bootstraps)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": ""})
+        _run_peers(options, folder)
     for update, seed in asked:
         path = _stream_file(folder, update, seed, options.rows)
         found = path.with_name(path.name.replace(".in.npz", ".out.npz"))
         if found.is_file():
             with np.load(found) as arrays:
                 yield update, {name: arrays[name] for name in arrays.files}
+
+
+def _run_peers(options: argparse.Namespace, folder: Path) -> None:
+    """Every stream of the folder through the peers, in processes of their own environment."""
+    _tell("others' detectors")
+    script, env = ROOT / "tests/benchmarks/peers.py", {**os.environ, "PYTHONPATH": ""}
+    command = [str(options.peers), str(script), str(folder), str(options.bootstraps)]
+    running = [
+        subprocess.Popen([*command, str(part), str(options.processes)], stdout=subprocess.DEVNULL, env=env)
+        for part in range(options.processes)
+    ]
+    if any([process.wait() for process in running]):
+        raise SystemExit(f"{options.peers} failed; see above")
 
 
 def _stream_file(folder: Path, update: Update, seed: int, rows: int) -> Path:
@@ -190,12 +202,10 @@ def collected(
                 line["delays"].append(said["delay"])
                 line["limit"] = max(line["limit"], said["limit"])
                 line["early"] += said["early"]
-    peers: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    peers: dict[tuple[str, str], list[Any]] = {}
     for update, arrays in of_others:
         for name, values in arrays.items():
-            peers.setdefault((update.name, name.rpartition(" ")[0] if "score" in name else name), []).append(
-                {"values": values}
-            )
+            peers.setdefault((update.name, name), []).append(values)
     rates = {name: one.rates() for name, one in held.items()}
     silent = {update.name: update.safety for update in chosen(options)}
     return {
@@ -225,8 +235,8 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="baselines an update")
     parser.add_argument("--rows", type=int, default=2_000, help="rows of a stream without an update")
-    parser.add_argument("--peer-seeds", type=int, default=2, help="baselines an update for others' detectors")
-    parser.add_argument("--bootstraps", type=int, default=1_000, help="of MMDDriftOnline, for its own threshold")
+    parser.add_argument("--peer-seeds", type=int, default=1, help="baselines an update for others' detectors")
+    parser.add_argument("--bootstraps", type=int, default=0, help="of MMDDriftOnline's own threshold; 0: without one")
     parser.add_argument("--power-seeds", type=int, default=3, help="baselines a shift of known size; 0: none")
     parser.add_argument("--full", action="store_true", help="100 baselines an update, 10 for others' detectors")
     parser.add_argument("--only", default="", help="updates whose names fit this pattern")

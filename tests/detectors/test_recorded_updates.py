@@ -108,7 +108,7 @@ def test_where_no_threshold_fires_as_often_as_wanted_the_rate_reached_is_told() 
 def test_a_peer_whose_window_refills_is_not_counted_twice() -> None:
     scores = np.full(300, 0.5)
     scores[[20, 21, 22, 120, 210]] = 2.0
-    own = alarms.of_peer("u", "someone 50", [{"values": scores}], change=200)[0]
+    own = alarms.of_peer("u", "someone 50 score", [scores], change=200)[0]
     assert own["alarms"]["clean"] == [2, 21 + 50 + 29]
     assert own["delays"] == [11]
 
