@@ -24,7 +24,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos chaos-long rebalance suspended outages parity check guardrails docs licences images pin-images sbom audit format bench bench-compare bench-lean bench-live bench-pages bench-signals bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long rebalance suspended outages parity check guardrails docs licences images pin-images sbom audit format bench bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -102,6 +102,9 @@ bench: ## the benchmarks; each is a command that prints its figures
 bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, recorded updates of real models
 	$(RUN) -m tests.benchmarks.compare $(BENCH_ARGS)
 
+bench-detectors: $(STAMP) ## false alarms and delays of the detectors beside others', on recorded updates (needs recorded data)
+	@$(RUN) -m tests.benchmarks.detectors $(BENCH_ARGS)
+
 bench-lean: $(STAMP) ## what an installation and an idle `keelwatch up` take
 	@$(RUN) -m tests.benchmarks.lean --install $(BENCH_ARGS)
 
@@ -110,6 +113,8 @@ bench-live: $(STAMP) ## a page that stays open for ten minutes beside 50 listene
 
 bench-pages: $(STAMP) ## every list and page with 1,000,000 exchanges and 10,000 incidents, on both databases
 	@$(RUN) -m tests.benchmarks.pages $(BENCH_ARGS)
+
+bench-peers: build/peers/.done ## others' drift detectors in an environment of their own, for `make bench-detectors`; 4 GB
 
 bench-signals: $(STAMP) ## what signals are worth on sources they were not fitted on, and what they cost (needs recorded data)
 	@$(RUN) -m tests.benchmarks.heads $(BENCH_ARGS)
@@ -135,6 +140,11 @@ build/rails/.done: requirements/guardrails-ai.txt requirements/nemo-guardrails.t
 	@mkdir -p build/rails
 	@for one in guardrails-ai nemo-guardrails; do $(RUN) -m venv build/rails/$$one && \
 		build/rails/$$one/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/$$one.txt || exit; done
+	@touch $@
+
+build/peers/.done: tests/benchmarks/peers.txt $(CORE)
+	@$(RUN) -m venv build/peers
+	@build/peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/benchmarks/peers.txt
 	@touch $@
 
 clean: ## remove .venv and the tools' caches

@@ -65,7 +65,7 @@ class ModelShift:
     """Embedding and style of a response given its prompt, in sd of the baseline.
 
     Evidence is an e-detector over three windows; see `detectors.stats.bets` for the bets and their sources. That false
-    alarms keep to the ARL is measured (`python -m tests.benchmarks.drift`), not proven. Limits: a topic that the
+    alarms keep to the ARL is measured (`make bench-detectors`), not proven. Limits: a topic that the
     baseline lacks and that lies among its own is not stream_rows from known ones by distance, and answers to it can
     look like a changed model (user_shift then fires too); a style feature that never varied in the baseline is not
     watched; prompts that are novel, or asked again and again, are not judged at all.

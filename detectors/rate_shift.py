@@ -54,7 +54,7 @@ class RateShift:
     `slack` standard errors". The error is that of the topics asked about now, so a narrower mix of prompts gets more
     room; the unit of sampling is the prompt, not the row. A prompt that the baseline saw keeps its own answers as far
     as repeats say that they can be trusted. That the room holds is validity by measurement
-    (`python -m tests.benchmarks.rates`), not by proof.
+    (`make bench-detectors`), not by proof.
 
     The effect is what was expected of these prompts and what happened, since the change seems to have begun, the last
     500 rows at most; its 95% interval counts both errors, but not that its beginning was chosen. An alarm ends when

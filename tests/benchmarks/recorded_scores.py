@@ -87,7 +87,7 @@ def recorded(name: str) -> Recorded:
     """The scored answers of a set, from the cache or made now."""
     source = (_data() / f"{name}.jsonl").read_bytes()
     answers = read_recorded(source.splitlines())
-    scorer = wiring.scorer(load_settings(), Monitor())
+    scorer = _scorer()
     mark = hashlib.sha256(source + scorer.version.model_dump_json().encode()).hexdigest()[:16]
     path = _cache() / f"{name}-{mark}.npz"
     if not path.is_file():
@@ -108,6 +108,11 @@ def recorded(name: str) -> Recorded:
         prompts=np.array([numbers.setdefault(answer.prompt, len(numbers)) for answer in answers]),
         length=np.array([len(answer.response) for answer in answers]),
     )
+
+
+@cache
+def _scorer() -> Any:
+    return wiring.scorer(load_settings(), Monitor())
 
 
 def _scored(scorer: Any, answers: Sequence[Any]) -> dict[str, NDArray[Any]]:
