@@ -14,11 +14,10 @@ from schemas.exchange import Exchange
 from services.cli.options import ConfigOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
-from services.monitor.head_files import read_heads
+from services.monitor.own_heads import HeadedSignal, headed, read_heads
 from services.settings import load_settings
 from services.signals.heads.head import HeadError, Heads, dump_heads
 from services.signals.heads.shipped import shipped, shipped_names
-from services.signals.own_heads import HeadedSignal, headed
 from services.signals.protocol import ScoredText
 from services.wording import heads as words
 
@@ -145,8 +144,10 @@ def _lines(path: str) -> Iterator[_Line]:
 
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(words.unreadable_labels(path, str(error))) from error
+    except OSError as error:
+        raise InputError(words.unreadable_labels(path, error.strerror or "unknown error")) from error
+    except UnicodeDecodeError as error:
+        raise InputError(words.unreadable_labels(path, f"is no UTF-8 text ({error.reason})")) from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

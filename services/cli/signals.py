@@ -78,10 +78,10 @@ def try_signals(
 
     Judges are not asked; `keelwatch judge check` does. Personal values and credentials in the examples are masked.
     """
+    found, dead = read_labelled(file)
     watched = wiring.load_monitor(load_settings(), config)
     configured = wiring.configured_signals(watched)
     chosen = chosen_signals(configured, signal)
-    found, dead = read_labelled(file)
     redactor = Redactor(configured)
     tried = [_tried(one, found, redactor, examples) for one in chosen]
     write_json({"exchanges": len(found), "dead": dead, "signals": [one.told() for one in tried]}, json)

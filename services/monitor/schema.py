@@ -2,177 +2,40 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from datetime import timedelta
-from functools import cache
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from services.monitor import cron
+from services.monitor.fields import (
+    Ceiling,
+    CronFields,
+    Duration,
+    Endpoint,
+    EnvironmentName,
+    HeadFile,
+    HeadName,
+    LabelName,
+    Mention,
+    Name,
+    OwnSignalName,
+    Phrases,
+    RoutePattern,
+    Section,
+    Share,
+    SignalName,
+    SlackApp,
+    SlackGroup,
+    SlackTeam,
+    SlackUser,
+    Slice,
+    TimeZone,
+    few_signals,
+)
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
-from services.monitor.problems import suggestion
-from services.signals.custom.definition import PREFIX, Counted, Where
-from services.signals.own_heads import headed
+from services.signals.custom.definition import Counted, Where
 from services.signals.own_patterns import MAX_PATTERN
 from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
-from services.specs import FORMER, TOPIC, dimensions, signals
-
-MONITORED_SIGNALS: Final = frozenset(signals())
-"""Signals that this version scores."""
-CATEGORIES: Final = frozenset(spec.name for spec in signals().values() if spec.category)
-"""Slices that are no tag: what a signal says that an exchange is of."""
-
-T = TypeVar("T", bound=Mapping[str, Any])
-
-_DURATION: Final = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_PATTERN: Final = re.compile(r"[a-z0-9._/*?-]{1,200}", re.ASCII)
-_MENTION: Final = re.compile(r"<(?:!subteam\^[A-Z0-9]+|!here|!channel|!everyone|@[UW][A-Z0-9]+)>", re.ASCII)
-_LABEL: Final = re.compile(r"[a-z][a-z0-9_]{1,39}", re.ASCII)
-_OWN_SIGNAL: Final = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
-MOST_SIGNALS: Final = 50
-_SLICE: Final = re.compile(r"tags\.[^\s.][^\s]{0,99}")
-
-
-def _duration(value: Any) -> timedelta:
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("must be a number with s, m, h or d, for example 0m, 1h, 24h or 7d")
-    delay = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if delay > timedelta(days=365):
-        raise ValueError("must be at most 365d")
-    return delay
-
-
-def _timezone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"not an IANA time zone{_nearest_zone(name)}") from None
-    return name
-
-
-@cache
-def _nearest_zone(name: str) -> str:
-    found = suggestion(name, available_timezones())
-    return found if "did you mean" in found else ", for example Europe/Berlin"
-
-
-def _slice(name: str) -> str:
-    named = CATEGORIES | dimensions() | {TOPIC}
-    if name not in named and not _SLICE.fullmatch(name):
-        known = ", ".join(sorted(named))
-        raise ValueError(f"must be {known} or tags.NAME, for example tags.locale")
-    return name
-
-
-def _signal(name: str) -> str:
-    known = (signals().keys() | set(FORMER)) - CATEGORIES
-    if name.startswith(PREFIX) and _OWN_SIGNAL.fullmatch(name.removeprefix(PREFIX)):
-        return name  # whether the file defines it is seen when all of it is read
-    if name not in known:
-        raise ValueError(f"unknown signal{suggestion(name, known)}")
-    return name
-
-
-def _headed(name: str) -> str:
-    if name not in headed():
-        raise ValueError(f"no signal with a head of its own{suggestion(name, headed())}")
-    return name
-
-
-def _label(name: str) -> str:
-    if not _LABEL.fullmatch(name):
-        raise ValueError("must be 2-40 lower-case letters, digits and underscores, for example acme_key")
-    return name
-
-
-def _own_signal(name: str) -> str:
-    if not _OWN_SIGNAL.fullmatch(name):
-        raise ValueError(
-            "must be 1-41 lower-case letters, digits and underscores, beginning with a letter, such as competitor_named"
-        )
-    return name
-
-
-def _few(found: T) -> T:
-    if len(found) > MOST_SIGNALS:
-        raise ValueError(f"defines {len(found)} signals; at most {MOST_SIGNALS}, join keywords into one signal")
-    return found
-
-
-def _pattern(pattern: str) -> str:
-    if not _PATTERN.fullmatch(pattern):
-        raise ValueError("a route pattern is 1-200 characters of [a-z0-9._/-] with * and ?")
-    return pattern
-
-
-def _endpoint(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, credentials = parts.hostname, parts.username or parts.password
-        _ = parts.port
-    except ValueError:
-        host, credentials, parts = None, None, urlsplit("")
-    if credentials:
-        raise ValueError("must not hold user or password; name the environment variable in api_key_env")
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ValueError("must be a URL such as https://api.example.com/v1")
-    return url
-
-
-def is_mention(text: str) -> bool:
-    """Whether it is mentions as Slack writes them, with spaces between, and nothing else."""
-    words = text.split(" ")
-    return len(words) <= 5 and all(_MENTION.fullmatch(word) for word in words)
-
-
-def _mention(text: str) -> str:
-    if not is_mention(text):
-        raise ValueError("must be mentions as Slack writes them, such as <!subteam^S123>, <@U123> or <!here>")
-    return text
-
-
-def _slack_id(kinds: str, what: str, example: str) -> Callable[[str], str]:
-    """A check that a text is an id as Slack gives it, which begins with one of the capitals `kinds`."""
-    form = re.compile(rf"[{kinds}][A-Z0-9]{{1,30}}", re.ASCII)
-
-    def checked(text: str) -> str:
-        if not form.fullmatch(text):
-            raise ValueError(f"must be the id of {what} as Slack shows it, such as {example}, not its name")
-        return text
-
-    return checked
-
-
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]*$", max_length=100)]
-HeadName = Annotated[str, AfterValidator(_headed)]
-HeadFile = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-OwnSignalName = Annotated[str, AfterValidator(_own_signal)]
-Phrases = tuple[str, ...]
-LabelName = Annotated[str, AfterValidator(_label)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Ceiling = Annotated[float, Field(gt=0, le=1)]
-SignalName = Annotated[str, AfterValidator(_signal)]
-Slice = Annotated[str, AfterValidator(_slice)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-CronFields = Annotated[str, AfterValidator(cron.checked)]
-RoutePattern = Annotated[str, AfterValidator(_pattern)]
-SlackUser = Annotated[str, AfterValidator(_slack_id("UW", "a person", "U0123ABCD"))]
-SlackGroup = Annotated[str, AfterValidator(_slack_id("S", "a user group", "S0123ABCD"))]
-SlackTeam = Annotated[str, AfterValidator(_slack_id("T", "a workspace", "T0123ABCD"))]
-SlackApp = Annotated[str, AfterValidator(_slack_id("A", "an app", "A0123ABCD"))]
-
-
-class Section(BaseModel):
-    """A mapping of the monitor file: strict, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class BaselineSection(Section):
@@ -200,9 +63,7 @@ class BaselineSection(Section):
 class TargetSection(Section):
     """`target`: `settings` are handed to the endpoint as they are."""
 
-    url: Annotated[str, AfterValidator(_endpoint)] = Field(
-        description="The OpenAI-compatible endpoint, up to and with `/v1`."
-    )
+    url: Endpoint = Field(description="The OpenAI-compatible endpoint, up to and with `/v1`.")
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
         description="The model that is asked for."
     )
@@ -223,9 +84,7 @@ class ScheduleSection(Section):
 
     name: Name = Field(description="What people call it; once a route.")
     cron: CronFields = Field(description="Five fields: minute, hour, day of month, month, day of week.")
-    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
-        default="UTC", description="IANA time zone in which `cron` is read."
-    )
+    timezone: TimeZone = Field(default="UTC", description="IANA time zone in which `cron` is read.")
 
 
 class RouteSection(Section):
@@ -281,9 +140,7 @@ class SlackSection(Section):
     token_env: EnvironmentName = Field(
         description="Name of the environment variable that holds the bot's token, never the token."
     )
-    mention: Annotated[str, AfterValidator(_mention)] | None = Field(
-        default=None, description="Who is called at a rise to warning or above."
-    )
+    mention: Mention | None = Field(default=None, description="Who is called at a rise to warning or above.")
 
 
 class ReceiverSection(Section):
@@ -378,7 +235,7 @@ class JudgeSection(Section):
     question: Annotated[str, StringConstraints(min_length=1, max_length=4000)] = Field(
         description="What is asked, to be answered with yes or no; yes is what is counted."
     )
-    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+    endpoint: Endpoint = Field(
         description="An OpenAI-compatible endpoint, up to and with `/v1`; a private one stands under `allow_hosts`."
     )
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
@@ -473,7 +330,7 @@ class MonitorFile(Section):
         default_factory=dict,
         description="Signal: file of a head that `keelwatch head fit` wrote; it scores instead of the shipped one.",
     )
-    signals: Annotated[Mapping[OwnSignalName, SignalSection], AfterValidator(_few)] = Field(
+    signals: Annotated[Mapping[OwnSignalName, SignalSection], AfterValidator(few_signals)] = Field(
         default_factory=dict,
         description="Signals of your own, without code: each is measured as `custom.NAME`, with a rate as a built-in.",
     )

@@ -16,7 +16,6 @@ from services.signals.custom.judge_rule import JudgeRule
 from services.signals.custom.rules import (
     KeywordRule,
     MustContainRule,
-    MustNotContainRule,
     PatternRule,
     Rule,
     RuleRefused,
@@ -47,7 +46,7 @@ def _rule(section: SignalSection) -> Rule:
     if kind == "must_contain":
         return MustContainRule(section.must_contain or ())
     if kind == "must_not_contain":
-        return MustNotContainRule(section.must_not_contain or ())
+        return KeywordRule(section.must_not_contain or (), whole=False)
     if kind == "json_schema":
         return _schema(section)
     if section.judge is not None:

@@ -12,12 +12,11 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from services.monitor.head_files import read_heads
+from services.monitor.fields import CATEGORIES, MONITORED_SIGNALS, Section
+from services.monitor.own_heads import read_heads
 from services.monitor.policy import Monitor, RoutePolicy
 from services.monitor.problems import MonitorProblem, suggestion
 from services.monitor.schema import (
-    CATEGORIES,
-    MONITORED_SIGNALS,
     BaselineSection,
     GuardrailsSection,
     JudgeSection,
@@ -27,7 +26,6 @@ from services.monitor.schema import (
     RouteSection,
     ScheduleSection,
     SecretFormSection,
-    Section,
     SignalSection,
     SlackAccessSection,
     SlackGrantSection,

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final
 
-from services.monitor.schema import is_mention
+from services.monitor.fields import is_mention
 from services.wording.notifications import CANCEL
 
 HEADER: Final = 150

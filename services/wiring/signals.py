@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from services.errors import InputError
 from services.monitor import Monitor
-from services.monitor.head_files import read_heads
+from services.monitor.own_heads import read_heads, with_heads
 from services.score.rails.plan import plan_version
 from services.signals import SIGNALS
 from services.signals.custom.definition import CustomSignal
 from services.signals.guardrail_blocked import GuardrailBlocked
 from services.signals.guardrail_modified import GuardrailModified
 from services.signals.heads.head import HeadError, Heads
-from services.signals.own_heads import with_heads
 from services.signals.protocol import Signal
 from services.signals.secret_leak import SecretLeak
 from services.signals.sensitive_tool_argument import SensitiveToolArgument

@@ -8,7 +8,7 @@ from typing import get_args
 
 from detectors import DETECTORS
 from schemas.spec import Spec, SpecKind
-from services.monitor.schema import MONITORED_SIGNALS as MONITORED
+from services.monitor.fields import MONITORED_SIGNALS as MONITORED
 from services.signals import SIGNALS
 from services.specs import MEASURES, families, reference, signals
 from tests.support.source import ROOT, Module, modules

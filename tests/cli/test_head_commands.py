@@ -12,8 +12,8 @@ import pytest
 from services.cli import main
 from services.errors import InputError
 from services.monitor import load
-from services.monitor.head_files import read_heads
 from services.monitor.loader import MonitorError
+from services.monitor.own_heads import read_heads
 from services.wiring import adapters
 from services.wiring.signals import configured_signals
 from tests.support.scoring import SeededEmbedder
@@ -106,6 +106,13 @@ def test_a_line_that_cannot_be_used_is_named(folder, capsys, monkeypatch, text: 
     code, _, err = run(capsys, monkeypatch, "head", "fit", "f.jsonl", "--signal", "refusal")
     assert code == 2
     assert words in err
+
+
+def test_a_file_that_is_not_there_is_named_in_words(folder, capsys, monkeypatch) -> None:
+    code, _, err = run(capsys, monkeypatch, "head", "fit", "nope.jsonl", "--signal", "refusal")
+    assert code == 2
+    assert "nope.jsonl: cannot be read: No such file or directory" in err
+    assert "Errno" not in err
 
 
 @pytest.mark.parametrize("name", ["hazard", "pii_leak", "nothing"])

@@ -97,6 +97,7 @@ def test_one_signal_is_shown_alone_also_a_built_in_one(folder, capsys, monkeypat
     ("words", "said"),
     [
         (("signal", "test", "nope.jsonl", "--config", "k.yaml"), "nope.jsonl: No such file or directory"),
+        (("signal", "test", "nope.jsonl"), "nope.jsonl: No such file or directory"),
         (("signal", "test", ".", "--config", "k.yaml"), "Is a directory"),
         (("signal", "test", "k.yaml", "--config", "k.yaml"), "k.yaml: holds no exchange: line 1: not JSON"),
         (("signal", "test", "empty", "--config", "k.yaml"), "empty: holds no exchange: is empty"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.incident import Incident, TimelineEntry
 from services.incident.fold import fold
-from services.monitor.schema import is_mention
+from services.monitor.fields import is_mention
 from services.notify import message
 from services.notify.block_kit import cleaned, mention
 from services.notify.buttons import BUTTONS

@@ -14,7 +14,7 @@ from schemas.identity import Model
 from services.score.scored_text import scored_text
 from services.signals.custom.definition import CustomDefinition, CustomSignal
 from services.signals.custom.json_rule import JsonSchemaRule
-from services.signals.custom.rules import KeywordRule, MustContainRule, MustNotContainRule, PatternRule, RuleRefused
+from services.signals.custom.rules import KeywordRule, MustContainRule, PatternRule, RuleRefused
 from services.signals.protocol import ScoredText
 from tests.support.own_signals import own_signals
 from tests.support.said import said
@@ -229,7 +229,7 @@ def test_the_version_follows_the_rule_and_nothing_else() -> None:
         CustomDefinition("w", KeywordRule(("b",))),
         CustomDefinition("w", KeywordRule(("a",)), where="prompt"),
         CustomDefinition("w", KeywordRule(("a",)), value="count"),
-        CustomDefinition("w", MustNotContainRule(("a",))),
+        CustomDefinition("w", KeywordRule(("a",), whole=False)),
         CustomDefinition("w", MustContainRule(("a",))),
         CustomDefinition("w", PatternRule("a")),
     ]

@@ -8,14 +8,13 @@ from random import Random
 import numpy as np
 import pytest
 
-from services.monitor.head_files import read_heads
+from services.monitor.own_heads import headed, read_heads, with_heads
 from services.signals.heads import own
 from services.signals.heads.fitting import Labelled, auroc, calibration_error, fit_head, log_odds, threshold_at
 from services.signals.heads.grams import buckets_of, closing_of, opening_of
 from services.signals.heads.head import HeadError, HeadInputs, Heads, LinearHead, dump_heads, load_heads
 from services.signals.heads.reading import BUCKETS, is_english
 from services.signals.heads.shipped import FOLDER, shipped, shipped_digest, shipped_names
-from services.signals.own_heads import headed, with_heads
 from services.signals.refusal import Refusal
 from tests.support.said import said
 from tests.support.scoring import vector_of

@@ -73,10 +73,18 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KeywordRule:
-    """Fits where one of the words stands as a whole word, or in a script without spaces as it is."""
+    """Fits where one of the words stands, in any case: as a `whole` word, or also inside of one.
+
+    A word of a script without spaces stands there as it is.
+    """
 
     words: tuple[str, ...]
-    kind: str = "keywords"
+    whole: bool = True
+
+    @property
+    def kind(self) -> str:
+        """`keywords` of whole words, else `must_not_contain`."""
+        return "keywords" if self.whole else "must_not_contain"
 
     @property
     def told(self) -> object:
@@ -89,11 +97,14 @@ class KeywordRule:
 
     def look(self, text: str, *, cut: bool, most: int) -> Look:
         """How often they stand there; one that stands inside another counts, too."""
-        return Look(len(_literals(self.words).find(_haystack(text), whole=True, most=most)))
+        return Look(len(self._places(text, most)))
 
     def hits(self, text: str, most: int) -> tuple[Hit, ...]:
         """Where they stand."""
-        return _shown(text, _literals(self.words).find(_haystack(text), whole=True, most=most))
+        return _shown(text, self._places(text, most))
+
+    def _places(self, text: str, most: int) -> list[tuple[int, int]]:
+        return _literals(self.words).find(_haystack(text), whole=self.whole, most=most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,31 +168,6 @@ class MustContainRule:
     def hits(self, text: str, most: int) -> tuple[Hit, ...]:
         """None: what is missing stands nowhere."""
         return ()
-
-
-@dataclass(frozen=True, slots=True)
-class MustNotContainRule:
-    """Fits an answer in which one of the texts stands, also inside a word."""
-
-    texts: tuple[str, ...]
-    kind: str = "must_not_contain"
-
-    @property
-    def told(self) -> object:
-        """The texts."""
-        return [self.kind, *self.texts]
-
-    def check(self) -> None:
-        """Raises RuleRefused if a text is empty, or there are too many."""
-        _check_words(self.texts)
-
-    def look(self, text: str, *, cut: bool, most: int) -> Look:
-        """How often they stand there."""
-        return Look(len(_literals(self.texts).find(_haystack(text), whole=False, most=most)))
-
-    def hits(self, text: str, most: int) -> tuple[Hit, ...]:
-        """Where they stand."""
-        return _shown(text, _literals(self.texts).find(_haystack(text), whole=False, most=most))
 
 
 def _check_words(words: Sequence[str]) -> None:

@@ -1,13 +1,17 @@
-"""Signals that score by a deployment's own head, which its monitor file names under `heads`."""
+"""Heads that a deployment fitted itself, as `heads` of the monitor file names them.
+
+Which signals may have one, how its file is read, and the signals as they score by it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from services.signals import SIGNALS
-from services.signals.heads.head import HeadInputs, Heads
+from services.signals.heads.head import MOST_BYTES, HeadError, HeadInputs, Heads, load_heads
 from services.signals.protocol import ScoredText, Signal
 
 
@@ -24,6 +28,24 @@ class HeadedSignal(Protocol):
 def headed() -> Mapping[str, HeadedSignal]:
     """The signals whose head can be refitted, by name: of categories a file of `true` and `false` says nothing."""
     return {one.spec.name: one for one in SIGNALS if isinstance(one, HeadedSignal) and not one.spec.category}
+
+
+def read_heads(path: str, signal: str | None = None) -> Heads:
+    """The heads of a file.
+
+    Raises:
+        HeadError: if it cannot be read, holds none, or holds those of another signal than `signal`.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            heads = load_heads(file.read(MOST_BYTES + 1))
+    except OSError as error:
+        raise HeadError(f"cannot be read: {error.strerror or 'unknown error'}") from error
+    if signal is not None and heads.signal != signal:
+        raise HeadError(f"is a head of {heads.signal}, not of {signal}")
+    if heads.signal not in headed():
+        raise HeadError(f"is a head of {heads.signal}, which scores by none of a deployment's own")
+    return heads
 
 
 def with_heads(
