@@ -41,7 +41,7 @@ from services.detect.versions import VersionChange, follow_versions, seeded, wit
 from services.intake.core import Intake
 from services.intake.core import step as take_in
 from services.intake.volatile_fields import MOST_IDENTITIES, WINDOW
-from services.specs import BLIND, LEARNING, VOLATILE, family_of
+from services.specs import BLIND, LEARNING, VOLATILE, family_of, mover_of
 from services.wording import ruler
 
 KEPT_DECISIONS: Final = 64
@@ -203,7 +203,8 @@ def _watch(
     state = replace(state, watch=watch)
     for one in reported:
         fired = one.finding.status == "firing" and one.finding.transition
-        if fired and family_of(one.detector).kind != "event":
+        asked = mover_of(one.detector, one.finding.stream.signal) == "users"
+        if fired and not asked and family_of(one.detector).kind != "event":
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
     restarts = watch.restarts
