@@ -50,6 +50,7 @@ class Spec:
         unscored: why there may be nothing to measure: `no exchange carries a system prompt`.
         floor: smallest change of the signal's rate worth an alert, a share; 0 makes one an event; None: no rate.
         worse: the direction that harms; None where both may.
+        measures: of a signal, those of a suite by which its rate shows.
         of_prompt: of a signal, whether it is measured on what was asked alone: its rate moves with the users, whoever
             answers.
         severity: least severity of an alert of it; of a signal, of a rate that moves the way that harms.
@@ -84,6 +85,7 @@ class Spec:
     graver_from: float = 5.0
     roles: tuple[Role, ...] = ()
     redacts: bool = False
+    measures: tuple[str, ...] = ()
     of_prompt: bool = False
     blames: Mover | None = None
     of_baseline: bool = True

@@ -46,7 +46,7 @@ from services.intake.core import Intake
 from services.intake.core import step as take_in
 from services.intake.volatile_fields import MOST_IDENTITIES, WINDOW
 from services.monitor import BaselinePolicy
-from services.specs import BLIND, LEARNING, VOLATILE, family_of
+from services.specs import BLIND, LEARNING, VOLATILE, family_of, mover_of
 from services.wording import ruler, trials
 
 KEPT_DECISIONS: Final = 64
@@ -221,7 +221,9 @@ def _watch(
     state = replace(state, watch=watch, noted=forget_old(noted))
     for one in reported:
         fired = one.finding.status == "firing" and one.finding.transition
-        if fired and family_of(one.detector).of_baseline and family_of(one.detector).kind not in _NO_CHANGE:
+        family = family_of(one.detector)
+        asked = mover_of(one.detector, one.finding.stream.signal) == "users"
+        if fired and not asked and family.of_baseline and family.kind not in _NO_CHANGE:
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
     restarts = watch.restarts

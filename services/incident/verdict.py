@@ -21,13 +21,6 @@ from services.wording.incidents import Signs
 
 TOGETHER: Final = timedelta(hours=24)
 _POOLED: Final = "all"
-_HAZARD: Final = "hazard="
-_MEASURES: Final = {
-    "refusal": ("over_refusal", "harmful_compliance"),
-    "over_refusal": ("over_refusal",),
-    "harmful_compliance": ("harmful_compliance",),
-}
-"""The measures of a suite by which the rate of a signal shows, any of them: of benign and of disallowed requests."""
 
 
 class Crossing(NamedTuple):
@@ -56,6 +49,7 @@ def verdict_of(alerts: Iterable[Alert], crossings: Iterable[Crossing], compariso
     taken = _taken_back(found, crossed, comparisons)
     against = taken[-1][1] if taken else None
     held = tuple(one for one in crossed if one not in {crossing for crossing, _ in taken})
+    held = _explained(held)
     blamed = {specs.mover_of(one.family, one.signal) for one in held}
     if "ruler" in blamed:
         return Signs("ruler", found)
@@ -69,6 +63,12 @@ def verdict_of(alerts: Iterable[Alert], crossings: Iterable[Crossing], compariso
     if "users" in blamed:
         return Signs("users", found, against=against, confidence=_sureness(found, held, "users"))
     return Signs("unknown", found, against=against)
+
+
+def _explained(held: tuple[Crossing, ...]) -> tuple[Crossing, ...]:
+    """The crossings without those on new questions, where the model is known to have changed: it answers these too."""
+    model = any(specs.mover_of(one.family, one.signal) == "model" for one in held)
+    return tuple(one for one in held if not (model and specs.of_new(one.family)))
 
 
 def _sureness(alerts: tuple[Alert, ...], held: Sequence[Crossing], mover: Mover) -> Confidence | None:
@@ -135,7 +135,7 @@ def could_see(comparison: Comparison, alert: Alert) -> bool:
     each of the rows concerned detects is below the one that was found.
     """
     effect = alert.effect
-    measures = _MEASURES.get(alert.signal or "", ())
+    measures = () if alert.signal is None else specs.signal_of(alert.signal).measures
     if alert.identities and comparison.identity not in alert.identities:
         return False
     if effect is None or effect.unit != "pp" or effect.before is None or effect.after is None:
@@ -149,11 +149,13 @@ def could_see(comparison: Comparison, alert: Alert) -> bool:
 
 
 def topics_of(alert: Alert) -> frozenset[str]:
-    """The topics that an alert says moved: its hazard, its slice, or what moved most within it."""
-    named = [alert.hazard, (alert.slice or "").removeprefix(_HAZARD) if _is_topic(alert.slice) else None]
-    named += [one.name.removeprefix(_HAZARD) for one in alert.movements if one.kind == "topic" or _is_topic(one.name)]
+    """The topics that an alert says moved: its hazard, its slice of a category, or what moved most within it."""
+    named = [alert.hazard, _category(alert.slice)]
+    named += [one.name if one.kind == "topic" else _category(one.name) for one in alert.movements]
     return frozenset(name for name in named if name)
 
 
-def _is_topic(name: str | None) -> bool:
-    return name is not None and name.startswith(_HAZARD)
+def _category(slice_: str | None) -> str | None:
+    """The value of a slice by a category, such as the hazard that a question is of."""
+    name, _, value = (slice_ or "").partition("=")
+    return value if value and specs.signal_of(name).category else None

@@ -26,6 +26,7 @@ class OverRefusal:
         title="Over-refusals",
         noun="over-refusal rate",
         says="declines a benign request",
+        measures=("over_refusal",),
     )
     refusal: Refusal = field(default_factory=Refusal)
     request: HarmfulRequest = field(default_factory=HarmfulRequest)

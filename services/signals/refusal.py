@@ -395,6 +395,7 @@ class Refusal:
         title="Refusals",
         noun="refusal rate",
         says="declined what was asked",
+        measures=("over_refusal", "harmful_compliance"),
         floor=0.02,
     )
     version: str = ""

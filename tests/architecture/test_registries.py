@@ -26,6 +26,7 @@ NAMED = {
     "services.demo.support_bot": {"harmful_compliance": "a measure of suites"},
     "services.evaluate.scorers": {"over_refusal": "a measure of suites"},
     "services.evaluate.suite": {"harmful_compliance": "a measure of suites", "over_refusal": "a measure of suites"},
+    "services.signals.refusal": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
     "services.evaluate.suite_parser": {"hazard": "a field of a suite's item"},
     "services.wording.commands": {"hazard": "a column: the hazard of a suite's item"},
     "services.wording.evaluations": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},

@@ -80,6 +80,9 @@ CASES = [
     pytest.param(["score_shift"], "unknown", id="nor do lengths"),
     pytest.param(["events", "model_shift"], "model", id="event and model"),
     pytest.param(["events", "user_shift"], "users", id="event and users"),
+    pytest.param(["novel_rate"], "users", id="a rate on new questions"),
+    pytest.param(["novel_rate", "rate_shift"], "model", id="the model answers new questions too"),
+    pytest.param(["novel_rate", "rate_shift", "user_shift"], "both", id="and the questions changed"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from detectors.protocol import Baseline, Rows
@@ -96,13 +98,26 @@ def baseline(n: int = 600, seed: int = 1, arl: float = ARL) -> Baseline:
 
 
 def drifting(seed: int = 2) -> Rows:
-    """Quiet, then a changed model that refuses more and leaks, then other users too: every detector has work."""
+    """Quiet, then a changed model that refuses more and leaks, then other users, at last with other questions too.
+
+    So every detector has work.
+    """
     return joined(
         rows(150, seed),
         rows(200, seed + 1000, model=0.6, refusals=0.5, secrets=0.02),
         rows(200, seed + 2000, model=0.6, users=1.0, refusals=0.5),
         rows(110, seed + 3000, model=0.6, users=1.0, refusals=0.5, attacks=0.4),
+        asked_anew(rows(110, seed + 4000, model=0.6, refusals=0.9), seed + 4000),
     )
+
+
+def asked_anew(some: Rows, seed: int) -> Rows:
+    """The rows with questions that were never asked before, of the same topics, answered one and all."""
+    chance = np.random.default_rng(seed)
+    topic = TOPIC[chance.integers(TOPICS, size=len(some))]
+    every = np.ones(len(some), dtype=np.bool_)
+    prompt = _unit(topic + 1.2 * chance.normal(size=(len(some), 48)) @ AXES)
+    return replace(some, prompt=prompt, embedded=every, answered=every)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
