@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import isnan
 from typing import ClassVar
 
 import numpy as np
@@ -62,13 +63,6 @@ class CeilingState:
     unscored: int = 0
     moved: int | None = None
     shown: tuple[str, ...] = ()
-
-    @property
-    def status(self) -> ReadingStatus:
-        """Without any value nothing can be said, not even that an alarm goes on."""
-        if self.unscored >= UNSCORED:
-            return "blind"
-        return "quiet" if self.moved is None else "firing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,34 +136,41 @@ class _CeilingRunner:
     """Takes one ceiling through the rows of a batch; the frozen state goes in and comes out."""
 
     def __init__(self, watch: CeilingWatch, arl: float, state: CeilingState) -> None:
-        self.watch, self.arl, self.state = watch, arl, state
+        self.watch, self.arl = watch, arl
         self.wealth = state.wealth
         self.values = np.unpackbits(state.values)[: state.kept].tolist()
-        self.shown = list(state.shown)
+        self.n, self.unscored, self.moved, self.shown = state.n, state.unscored, state.moved, list(state.shown)
 
     def run(self, rows: Rows) -> list[Finding]:
         """The findings of the rows."""
         findings: list[Finding] = []
+        status = self._status()
         for row, value in enumerate(rows.truths(self.watch.signal).tolist()):
-            before = self.state
-            if np.isnan(value):
-                self.state = replace(before, unscored=before.unscored + 1)
-            else:
+            counts = not isnan(value)
+            if counts:
                 self._count(int(value), rows.ids[row])
-            changed = self.state.status != before.status
-            if changed or (self.state.n != before.n and self.state.n % PERIOD == 0):
-                findings.append(self._finding(row, changed))
+            else:
+                self.unscored += 1
+            before, status = status, self._status()
+            if status != before or (counts and self.n % PERIOD == 0):
+                findings.append(self._finding(row, status, status != before))
         return findings
 
     def after(self) -> CeilingState:
         """The state after the rows."""
         kept = self.values[-self.watch.window :]
         bits = np.packbits(np.array(kept, dtype=np.uint8))
-        return replace(self.state, wealth=self.wealth, values=bits, kept=len(kept), shown=tuple(self.shown))
+        return CeilingState(self.wealth, bits, len(kept), self.n, self.unscored, self.moved, tuple(self.shown))
+
+    def _status(self) -> ReadingStatus:
+        """Without any value nothing can be said, not even that an alarm goes on."""
+        if self.unscored >= UNSCORED:
+            return "blind"
+        return "quiet" if self.moved is None else "firing"
 
     def _count(self, value: int, id: str) -> None:
         """One scored row: whether an alarm starts or ends."""
-        bets, moved = self.watch.bets, self.state.moved
+        bets = self.watch.bets
         self.wealth = (self.wealth + 1.0) * (bets.win if value else bets.lose)
         total = float(bets.weight @ self.wealth)
         if total > CAP * self.arl:
@@ -177,49 +178,47 @@ class _CeilingRunner:
         self.values.append(value)
         if value:
             self.shown = [*self.shown, id][-SHOWN:]
-        n = self.state.n + 1
-        if moved is None and total >= self.arl:
+        self.n, self.unscored = self.n + 1, 0
+        if self.moved is None and total >= self.arl:
             last = np.array(self.values[-self.watch.window :], dtype=np.float64)
-            moved = n - len(last) + began_above(last, self.watch.ceiling)
-        elif moved is not None and n % PERIOD == 0 and self._is_below(n):
-            moved, self.wealth = None, np.zeros(len(self.wealth))
-        self.state = replace(self.state, n=n, unscored=0, moved=moved)
+            self.moved = self.n - len(last) + began_above(last, self.watch.ceiling)
+        elif self.moved is not None and self.n % PERIOD == 0 and self._is_below():
+            self.moved, self.wealth = None, np.zeros(len(self.wealth))
 
-    def _is_below(self, n: int) -> bool:
+    def _is_below(self) -> bool:
         """Whether the rate of the window is known to lie below the ceiling."""
-        count = min(n, len(self.values), self.watch.window)
+        count = min(self.n, len(self.values), self.watch.window)
         return count >= LEAST_ROWS and rate_bounds(self._hits(count), count)[1] < self.watch.ceiling
 
     def _hits(self, count: int) -> int:
         return sum(self.values[-count:]) if count else 0
 
-    def _finding(self, row: int, transition: bool) -> Finding:
-        state, watch = self.state, self.watch
+    def _finding(self, row: int, status: ReadingStatus, transition: bool) -> Finding:
+        watch = self.watch
         total = float(watch.bets.weight @ self.wealth)
-        ended = transition and state.status == "quiet"
+        ended = transition and status == "quiet"
         return Finding(
             row=row,
             stream=Stream(watch.signal),
-            status=state.status,
+            status=status,
             transition=transition,
-            n=state.n,
-            direction="up" if state.moved is not None or ended else None,
+            n=self.n,
+            direction="up" if self.moved is not None or ended else None,
             effect=self._effect(),
             floor=watch.ceiling,
             log_e=float(np.log(total)) if total > 0 else None,
             threshold=float(np.log(self.arl)) if np.isfinite(self.arl) else None,
-            exemplars=tuple(self.shown) if state.moved is not None else (),
-            reason="unscored" if state.status == "blind" else None,
+            exemplars=tuple(self.shown) if self.moved is not None else (),
+            reason="unscored" if status == "blind" else None,
         )
 
     def _effect(self) -> Effect | None:
         """The rate, from 0, in percent: over the rows since it seems to lie above, at most the window."""
-        state, watch = self.state, self.watch
-        since = state.n if state.moved is None else state.n - state.moved
-        count = min(since, len(self.values), watch.window)
+        since = self.n if self.moved is None else self.n - self.moved
+        count = min(since, len(self.values), self.watch.window)
         if not count:
             return None
         hits = self._hits(count)
         low, high = rate_bounds(hits, count)
-        name = f"{watch.signal.replace('_', ' ')} rate"
+        name = f"{self.watch.signal.replace('_', ' ')} rate"
         return Effect(name=name, before=0.0, after=100 * hits / count, low=100 * low, high=100 * high, unit="pp")

@@ -25,15 +25,16 @@ from detectors.stats.budget_shares import budget_weights
 from tests.benchmarks.recorded_scores import Recorded, recorded
 
 SIGNALS = ("harmful_compliance", "over_refusal", "refusal")
-FLOOR, TOPICS, BASELINE, CLEAN, NEW = 0.02, 8, 1000, 100, 400
+FLOOR, TOPICS, BASELINE, CLEAN, NEW = 0.02, 8, 1000, 100, 1000
 PAIRS = (
     ("xstest", "llama-2-70b-chat", "original system prompt", "no system prompt"),
     ("xstest", "mistral-7b-instruct-v0.1", "no system prompt", "guardrail system prompt"),
     ("xstest", "mistral-7b-instruct-v0.1", "guardrail system prompt", "no system prompt"),
     ("llmdrift_opinionqa", "gpt-4", "0314", "0613"),
 )
-A = 30_000.0
-"""Exchanges between false alarms of the whole route: a month at 1,000 a day and one false page."""
+A, SMALL_A = 30_000.0, 500.0
+"""Exchanges between false alarms of the whole route: a month at 1,000 a day and one false page. The small one is for
+streams in which nothing moves: with the great one no rule would ever alarm there."""
 Rule = Callable[[Float, Bool, float], Bool]
 
 
@@ -142,12 +143,14 @@ def trajectory(detector: RateShift, artefact: RateArtefact, rows: Rows) -> Float
     return np.array(found)
 
 
-def one_run(update: Update, topic: int | None, seed: int) -> tuple[Float, Bool, Bool]:
+def one_run(update: Update, topic: int | None, seed: int, *, still: bool = False) -> tuple[Float, Bool, Bool]:
     """Evidence of a stream, which of its K streams are of all traffic, and which are moved by more than the floor."""
     chance = np.random.default_rng([seed, 41])
     before = chance.choice(update.before, BASELINE)
     clean, new = chance.choice(update.before, CLEAN), chance.choice(update.after, NEW)
-    if topic is not None:
+    if still:
+        new = chance.choice(update.before, NEW)
+    elif topic is not None:
         old = chance.choice(update.before, NEW)
         new = np.where(
             update.topic[old] == topic, chance.choice(update.after[update.topic[update.after] == topic], NEW), old
@@ -159,7 +162,7 @@ def one_run(update: Update, topic: int | None, seed: int) -> tuple[Float, Bool, 
     moved = []
     for watch in artefact.watches:
         where = None if watch.stream.slice is None else int(watch.stream.slice.partition("=")[2])
-        reached = topic is None or where in (None, topic)
+        reached = not still and (topic is None or where in (None, topic))
         far = update.moves(watch.stream.signal or "", topic if where is None else where)
         weight = 1.0 if where is not None or topic is None else float((update.topic[update.before] == topic).mean())
         moved.append(reached and abs(far) * weight > FLOOR)
@@ -195,17 +198,16 @@ def main() -> None:
     for pair in PAIRS:
         update = Update.of(*pair)
         moves = [max(abs(update.moves(signal, topic)) for signal in SIGNALS) for topic in range(TOPICS)]
-        for topic in (None, int(np.argmax(moves))):
-            runs = [one_run(update, topic, seed) for seed in range(seeds)]
-            where = "all topics" if topic is None else f"topic {topic} alone"
+        for topic, still in ((None, False), (int(np.argmax(moves)), False), (None, True)):
+            runs = [one_run(update, topic, seed, still=still) for seed in range(seeds)]
+            where = "nothing" if still else "all topics" if topic is None else f"topic {topic} alone"
             for name, rule in RULES.items():
-                found = [judged(*run, rule, A) for run in runs]
+                found = [judged(*run, rule, SMALL_A if still else A) for run in runs]
                 k = median(len(run[1]) for run in runs)
-                named, wrong = (sum(one[i] for one in found) for i in (2, 3))
-                cells = (told([one[0] for one in found]), told([one[1] for one in found]), named / seeds, wrong / seeds)
+                named, wrong = (sum(one[i] for one in found) / seeds for i in (2, 3))
+                delays = f"{told([one[0] for one in found])} | {told([one[1] for one in found])}"
                 print(
-                    f"| {update.name} | {where} | {k:g} | {name} | " + " | ".join(str(cell) for cell in cells) + " |",
-                    flush=True,
+                    f"| {update.name} | {where} | {k:g} | {name} | {delays} | {named:.1f} | {wrong:.1f} |", flush=True
                 )
 
 

@@ -11,8 +11,9 @@ from detectors.objectives import Objectives
 from detectors.rate_shift import RateShift
 from services.alert.core import step as alert_step
 from services.alert.state import AlertState
+from services.detect.baseline import untrained_artefact
 from services.detect.readings import stream_key_parts
-from services.detect.state import DetectionPlan
+from services.detect.state import DetectionPlan, Relearned
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.specs import HELD, LEARNING
 from services.wording import incidents
@@ -156,3 +157,14 @@ def test_a_new_version_of_the_signal_leaves_its_ceiling_where_it_is():
     assert "firing" in statuses
     assert statuses[-1] == "quiet"
     assert not any(stream_key_parts(key)[0] == "objective" for key in (*state.watch.firing, *state.watch.superseded))
+
+
+def test_a_ceiling_is_held_to_the_budget_of_the_set_that_counts_now():
+    state, _, _ = run(blocks(traffic(SIZE + 10)), plan=PLAN)
+    pinned = state.pinned
+    anew = Relearned("x", {"refusal": "2"}, SIZE, 9, 4 * pinned.arl, 0.0, 0, 0, {}, {})
+    detector = PLAN.detectors[2]
+    assert untrained_artefact(detector, PLAN, pinned).arl == pinned.arl
+    assert untrained_artefact(detector, PLAN, replace(pinned, relearned=(anew,))).arl == 4 * pinned.arl
+    learning = untrained_artefact(detector, PLAN, None).arl
+    assert learning == 3 * 30 * 1000  # refusal as a rate, secret_leak as an event, the ceiling
