@@ -38,35 +38,41 @@ JudgeOption = Annotated[
     bool, typer.Option("--judge", help="Ask the judges of the monitor file; without it their signals are unscored.")
 ]
 
+RecordOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Record everything here, for example sqlite:///replay.db; with --from-scores "
+        "where the route is read, else KEELWATCH_DATABASE_URL.",
+    ),
+]
+DecisionsOption = Annotated[
+    Path | None, typer.Option("--decisions", metavar="FILE", help="JSONL of decisions, applied at their time.")
+]
+ScoresOption = Annotated[
+    str | None,
+    typer.Option("--from-scores", metavar="FILE|ROUTE", help="Score lines, or a route: what is stored of it."),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(metavar="T", help="With --from-scores: pages since then; what came before is learned from."),
+]
+AgainstOption = Annotated[
+    str | None,
+    typer.Option(metavar="CURRENT", help="With --from-scores: another monitor file; prints how pages differ."),
+]
+
 
 def replay(
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="JSONL of native exchanges, or of score lines with vectors.")
     ] = None,
     config: ConfigOption = None,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Record everything here, for example sqlite:///replay.db; with --from-scores "
-            "where the route is read, else KEELWATCH_DATABASE_URL.",
-        ),
-    ] = None,
-    decided: Annotated[
-        Path | None, typer.Option("--decisions", metavar="FILE", help="JSONL of decisions, applied at their time.")
-    ] = None,
-    scores: Annotated[
-        str | None,
-        typer.Option("--from-scores", metavar="FILE|ROUTE", help="Score lines, or a route: what is stored of it."),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="T", help="With --from-scores: pages since then; what came before is learned from."),
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="CURRENT", help="With --from-scores: another monitor file; prints how pages differ."),
-    ] = None,
+    database: RecordOption = None,
+    decided: DecisionsOption = None,
+    scores: ScoresOption = None,
+    since: SinceOption = None,
+    against: AgainstOption = None,
     judge: JudgeOption = False,
     json: JsonOption = None,
 ) -> None:
@@ -77,11 +83,7 @@ def replay(
     --against which pages it gains, loses and moves beside another one.
     """
     if scores is not None:
-        if file is not None or decided is not None or judge:
-            raise InputError("--from-scores: takes no FILE, --decisions or --judge; leave them out")
-        found = replay_of_scores(scores, config, against, since, database, json)
-        if found is not None and json != STDOUT:
-            print_replay(found)
+        _replay_scores(scores, (file, decided, judge), config, against, since, database, json)
         return
     if file is None or since is not None or against is not None:
         raise InputError("FILE: missing; name a JSONL file, or --from-scores FILE|ROUTE for --since and --against")
@@ -100,6 +102,23 @@ def replay(
     write_json(report(seen, watched.policy), json)
     if json != STDOUT:
         print_replay(seen)
+
+
+def _replay_scores(
+    scores: str,
+    others: tuple[Path | None, Path | None, bool],
+    config: str | None,
+    against: str | None,
+    since: str | None,
+    database: str | None,
+    json: str | None,
+) -> None:
+    """`--from-scores`, which takes none of the `others`: FILE, --decisions, --judge."""
+    if any(others):
+        raise InputError("--from-scores: takes no FILE, --decisions or --judge; leave them out")
+    found = replay_of_scores(scores, config, against, since, database, json)
+    if found is not None and json != STDOUT:
+        print_replay(found)
 
 
 def _warn(seen: ReplayResult) -> None:

@@ -42,18 +42,17 @@ def decode(
     Args:
         raw: one JSON object of a known format, UTF-8.
         position: its own place in its source; gives the id when it has none.
-        received: Kafka's timestamp, or that of a header; None for a line of a file. Gives `ts` when the exchange has
-            none, unless it has yet to come: then that is `now`, with flag `skew`.
+        received: Kafka's timestamp, or that of a header; None for a line of a file. Gives a missing `ts`, unless it
+            has yet to come: then that is `now`, flagged `skew`.
         now: the broker's time, or our own where the broker keeps the producer's; `received` without it. A `ts` more
             than 1 h after it is flagged `skew`.
-        previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none (flag
-            `no_ts`: this is no measured time), and a
-            `ts` more than 30 days after it is flagged `skew`, unless the file had been there before.
+        previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none (flag `no_ts`:
+            no measured time); one more than 30 days after it is flagged `skew`, unless that was there before.
         clock: in a file the latest `ts` so far that was not flagged.
         origin: where a dead letter that is replayed stood at first. Its id is made of that place, and a new dead
             letter names it, so that it stays one exchange; the fence goes by `position`.
         id: the id when it has none, of whoever gives one before it has a place.
-        formats: those that it may be of.
+        formats: those it may be of.
     """
     now = now or received
     try:

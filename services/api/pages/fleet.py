@@ -169,9 +169,7 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
             fits, found = NO_ROUTES, ()
         events = await query_store(parts.database, read_events, now - _EVENTS)
         told = {
-            "events": [
-                one for one in await query_store(parts.database, read_events, now - _EVENTS) if _sees(request, one)
-            ],
+            "moved_together": [one for one in events if _sees(request, one)],
             "cards": [route_card(entry, parts.policy) for entry in found],
             "heading": fleet_heading(every),
             "summary": fleet_summary(every),
