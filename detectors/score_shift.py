@@ -85,10 +85,11 @@ class ScoreShift:
     Watched are the length of the answer (characters), latency, tokens of the question and of the answer, every signal
     that is a number, and the probability of those whose role is `level`. A value becomes its mid-rank, in [0, 1], among
     the baseline's values over the usual level of its topic (what users ask decides the length of answers; tokens of the
-    question are the users' own, and have no topic). The null: the mean rank is off 1/2 by at most what a change by the floor would
-    do, and `slack` standard errors of the topic's level, and the sway between hours of the day that the baseline shows.
-    Bets on the rank are those of Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting"
-    (2023), in Shiryaev-Roberts form (`detectors.stats.level_walk`).
+    question are the users' own, and have no topic). The null: the mean rank is off 1/2 by at most what a change by the
+    floor would do, and `slack` standard errors of the topic's level, and the sway between hours of the day that the
+    baseline shows. Bets on the rank are those of Waudby-Smith and Ramdas, "Estimating means of bounded random variables
+    by betting" (2023), in Shiryaev-Roberts form (`detectors.stats.level_walk`). That it keeps to the ARL is measured
+    (`python -m tests.benchmarks.anomalies`), not proven.
 
     The effect is since the change seems to have begun: a ratio of typical amounts, or points of a mean probability. It
     never pages: that answers are shorter or slower says nothing of safety.

@@ -125,11 +125,15 @@ def of_prompts(detector: Any, arl: float, seeds: Iterable[int]) -> Iterator[tupl
             pool = held.where(model, version)
             artefact = detector.fit(baseline_of(drawn(chance, held, pool, SIZE), arl))
             count(f"clean {name}", artefact, drawn(chance, held, pool, CLEAN, SIZE))
-            count(f"narrowed to 2 of 6 topics {name}", artefact, drawn(chance, held, narrowed(chance, held, pool), CLEAN))
+            count(
+                f"narrowed to 2 of 6 topics {name}", artefact, drawn(chance, held, narrowed(chance, held, pool), CLEAN)
+            )
             usual = drawn(chance, held, pool, AFTER, SIZE)
             other = recorded(ROUTES[1 - place][0])
             safe = np.flatnonzero([label.get("prompt_safe", 1) == 1 for label in other.labels])
-            count(f"new harmless topic, 20% {name}", artefact, mixed(chance, usual, drawn(chance, other, safe, 200), 0.2))
+            count(
+                f"new harmless topic, 20% {name}", artefact, mixed(chance, usual, drawn(chance, other, safe, 200), 0.2)
+            )
             for kind, told, where in attacks():
                 wave = drawn(chance, told, where, 200)
                 for share in (0.05, 0.2):
@@ -162,10 +166,15 @@ def of_levels(arl: float, seeds: Iterable[int]) -> Iterator[tuple[str, str]]:
                 count(f"clean {signal}", artefact, clean, signal)
                 count(f"narrowed to 2 of 6 topics {signal}", artefact, topic, signal)
             moved = drawn(chance, held, new, AFTER, SIZE)
-            ratio = np.exp(held.length[new].mean() and np.log1p(held.length[new]).mean() - np.log1p(held.length[old]).mean())
+            ratio = np.exp(np.log1p(held.length[new]).mean() - np.log1p(held.length[old]).mean())
             count(f"update {name} {model} (lengths x {ratio:.2f})", artefact, moved, "answer_length")
             for factor in (0.7, 0.5, 1.5):
-                count(f"answers x {factor}", artefact, longer(drawn(chance, held, old, AFTER, SIZE), factor), "answer_length")
+                count(
+                    f"answers x {factor}",
+                    artefact,
+                    longer(drawn(chance, held, old, AFTER, SIZE), factor),
+                    "answer_length",
+                )
             for factor in (1.5, 2.0, 3.0):
                 slower = slow(chance, drawn(chance, held, old, AFTER, SIZE), factor)
                 count(f"latency x {factor}", artefact, slower, "latency_ms")
