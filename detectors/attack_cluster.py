@@ -296,7 +296,8 @@ def _cosines(a: Half, b: Half) -> Float:
 def _attacks(rows: Rows, signals: tuple[str, ...]) -> Bool:
     """(n,) which rows a signal of attacks is true of, and those that none was scored of."""
     told = np.stack([rows.truths(name) for name in signals]) if signals else np.full((1, len(rows)), np.nan)
-    return (told == 1).any(axis=0) | np.isnan(told).all(axis=0)
+    made: Bool = (told == 1).any(axis=0) | np.isnan(told).all(axis=0)
+    return made
 
 
 def _actors(rows: Rows) -> Int:
