@@ -123,7 +123,7 @@ class EscalatingConversation:
     artefact_type: ClassVar[type[EscalationArtefact]] = EscalationArtefact
     state_type: ClassVar[type[EscalationState]] = EscalationState
 
-    drift: float = 0.25
+    drift: float = 0.1
     least_turns: int = 3
     least_rows: int = 100
 
