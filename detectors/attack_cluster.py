@@ -17,7 +17,9 @@ from schemas.reading import ChangePoint, Effect
 from schemas.spec import Spec
 
 PERIOD: Final = 50
-WINDOW: Final = 500  # rows without one more of the cluster by which an alarm ends
+WINDOW: Final = 500  # last rows by which an alarm ends
+FULL: Final = (1 << WINDOW) - 1
+APART: Final = 200  # rows without a hit after which the next one begins another wave
 HELD: Final = 48  # last novel prompts that the next is held against
 OF_ONE: Final = 4  # of them from one user
 SHOWN: Final = 5
@@ -76,6 +78,7 @@ class ClusterState:
         evidence: that more are. since: n at the last hit. hits, began: hits, and n, since evidence was zero.
         shown: ids of the cluster's exchanges. low, high: event index and time of its first and third prompt.
         alike: rows of one client that are like its own, since the last periodic finding.
+        window: a bit for each of the last 500 rows, set where it was a hit.
     """
 
     n: int = 0
@@ -90,6 +93,7 @@ class ClusterState:
     low: tuple[int, float] = (0, 0.0)
     high: tuple[int, float] = (0, 0.0)
     alike: int = 0
+    window: int = 0
     blind: bool = False
 
 
@@ -221,12 +225,15 @@ class AttackCluster:
         hits, since, began = state.hits + int(hit), n if hit else state.since, state.began
         firing = state.firing or log_evidence(evidence) >= log(artefact.arl)
         shown = state.shown
+        window = (state.window << 1 | int(hit)) & FULL
         if hit and not state.hits:
             began = n - 1
-        if hits and n - since >= WINDOW:
+        if firing and n - began >= WINDOW and window.bit_count() <= state.expected * WINDOW:
             hits, firing, shown, evidence = 0, False, (), NONE
+        elif hits and not firing and n - since >= APART:
+            hits, shown = 0, ()
         held, expected, low, high, alike = state.held, state.expected, state.low, state.high, state.alike
-        return ClusterState(n, held, expected, evidence, firing, since, hits, began, shown, low, high, alike)
+        return ClusterState(n, held, expected, evidence, firing, since, hits, began, shown, low, high, alike, window)
 
     def _expected(self, artefact: ClusterArtefact, held: HeldPrompts) -> float:
         """The share of rows that may be hits now: what the baseline's own novel prompts would be, and the floor."""
@@ -289,7 +296,8 @@ def _cosines(a: Half, b: Half) -> Float:
 def _attacks(rows: Rows, signals: tuple[str, ...]) -> Bool:
     """(n,) which rows a signal of attacks is true of, and those that none was scored of."""
     told = np.stack([rows.truths(name) for name in signals]) if signals else np.full((1, len(rows)), np.nan)
-    return (told == 1).any(axis=0) | np.isnan(told).all(axis=0)
+    made: Bool = (told == 1).any(axis=0) | np.isnan(told).all(axis=0)
+    return made
 
 
 def _actors(rows: Rows) -> Int:

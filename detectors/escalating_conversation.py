@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from detectors.protocol import Baseline, Finding, Float, Rows, Scope, Stream
+from detectors.protocol import Baseline, Finding, Float, Int, Rows, Scope, Stream
 from schemas.base import moment
 from schemas.reading import ChangePoint, Effect, ReadingStatus
 from schemas.spec import Spec
@@ -123,7 +123,7 @@ class EscalatingConversation:
     artefact_type: ClassVar[type[EscalationArtefact]] = EscalationArtefact
     state_type: ClassVar[type[EscalationState]] = EscalationState
 
-    drift: float = 0.25
+    drift: float = 0.1
     least_turns: int = 3
     least_rows: int = 100
 
@@ -278,7 +278,7 @@ def _e_values(p: Float) -> Float:
     return made
 
 
-def _alike(steps: Float, keys: Float) -> float:
+def _alike(steps: Float, keys: Int) -> float:
     """How many turns of a conversation say what one says: 1 + (turns - 1) times their correlation, 1 at least."""
     known = keys != 0
     names, place, size = np.unique(keys[known], return_inverse=True, return_counts=True)

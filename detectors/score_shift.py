@@ -85,10 +85,11 @@ class ScoreShift:
     Watched are the length of the answer (characters), latency, tokens of the question and of the answer, every signal
     that is a number, and the probability of those whose role is `level`. A value becomes its mid-rank, in [0, 1], among
     the baseline's values over the usual level of its topic (what users ask decides the length of answers; tokens of the
-    question are the users' own, and have no topic). The null: the mean rank is off 1/2 by at most what a change by the floor would
-    do, and `slack` standard errors of the topic's level, and the sway between hours of the day that the baseline shows.
-    Bets on the rank are those of Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting"
-    (2023), in Shiryaev-Roberts form (`detectors.stats.level_walk`).
+    question are the users' own, and have no topic). The null: the mean rank is off 1/2 by at most what a change by the
+    floor would do, and `slack` standard errors of the topic's level, and the sway between hours of the day that the
+    baseline shows. Bets on the rank are those of Waudby-Smith and Ramdas, "Estimating means of bounded random variables
+    by betting" (2023), in Shiryaev-Roberts form (`detectors.stats.level_walk`). That it keeps to the ARL is measured
+    (`python -m tests.benchmarks.anomalies`), not proven.
 
     The effect is since the change seems to have begun: a ratio of typical amounts, or points of a mean probability. It
     never pages: that answers are shorter or slower says nothing of safety.
@@ -125,7 +126,7 @@ class ScoreShift:
     least_rows: int = 100
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
-        """Every number that enough of the baseline's exchanges have."""
+        """The length of answers, and every other number that enough of the baseline's exchanges have."""
         return tuple(Stream(name) for name, _ in self._names(baseline))
 
     def fit(self, baseline: Baseline) -> ScoreArtefact:
@@ -164,12 +165,16 @@ class ScoreShift:
         numbers = sorted(name for name, values in rows.signals.items() if PART not in name and _is_number(values))
         named: list[tuple[str, Form]] = [(name, "ratio") for name in (LENGTH, *MEASURES, *numbers)]
         named += [(name, "pp") for name in baseline.roles.get("level", ())]
-        return [one for one in named if (~np.isnan(_levels(*one, rows))).sum() >= self.least_rows]
+        told = [one for one in named[1:] if (~np.isnan(_levels(*one, rows))).sum() >= self.least_rows]
+        return [named[0], *told]  # every exchange has an answer: where too few had, that is said
 
     def _watch(self, name: str, form: Form, rows: Rows, topic: Int, group: Int, of_topics: int) -> LevelWatch:
         """What the baseline says of one stream."""
         level = _levels(name, form, rows)
         usable = ~np.isnan(level)
+        if usable.sum() < self.least_rows:
+            none = np.zeros(of_topics)
+            return LevelWatch(name, form, FEW_REASON, none, False, np.zeros(0), 0.0, 1.0, none, none, self.floor, 0.0)
         level, hours = level[usable], rows.ts[usable] // 3600
         by_topic = name not in OF_USERS
         topic = topic[usable] if by_topic else np.zeros(int(usable.sum()), dtype=np.int64)

@@ -36,7 +36,7 @@ from services.store.retention import RULES
 from services.wiring.api_server import Place, api_of
 
 Row = Sequence[object]
-_UNITS: Final = {"pp": "percentage points", "sd": "standard deviations", "ratio": "count"}
+_UNITS: Final = {"pp": "percentage points", "sd": "standard deviations", "ratio": "ratio or count"}
 _TYPES: Final = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
 
 

@@ -61,7 +61,8 @@ class NoveltyMap:
         whole = 1.0 - 2.0 * seen[:, -1] + self.origin[-1]  # |x - mean|^2 of a unit vector; the last axis is the mean
         apart = (self.weight - 2.0 * each_row(along, self.near)).min(axis=1)
         # Along the directions |x|^2 belongs to the distance, outside of them it is the rest: together it is the whole.
-        return np.maximum(apart + whole, 0.0).astype(np.float64)
+        made: Float = np.maximum(apart + whole, 0.0).astype(np.float64)
+        return made
 
     def p_values(self, scores: Float) -> Float:
         """(n,) share of exchanges like the baseline's that are at least as novel, in (0, 1]."""

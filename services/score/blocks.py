@@ -151,7 +151,9 @@ def _block(rows: Sequence[ScoredRow]) -> ScoreBlock:
         response_vec=_column(rows, lambda row: row.response),
         style=_column(rows, lambda row: row.style),
         signals={name: _signal(rows, name) for name in first.signals},
-        **{name: _measure(rows, name) for name in MEASURES},
+        latency_ms=_measure(rows, "latency_ms"),
+        input_tokens=_measure(rows, "input_tokens"),
+        output_tokens=_measure(rows, "output_tokens"),
     )
 
 

@@ -28,6 +28,7 @@ from tests.benchmarks.scored_turns import Turns, turns
 
 SIZE, CLEAN, AFTER = 1000, 2000, 1000
 STEP = 86.4
+CALM = 0.1
 ROUTES = (
     ("llmdrift_opinionqa", "gpt-4", "0314", "0613"),
     ("xstest", "mistral-7b-instruct-v0.1", "guardrail system prompt", "no system prompt"),
@@ -125,11 +126,15 @@ def of_prompts(detector: Any, arl: float, seeds: Iterable[int]) -> Iterator[tupl
             pool = held.where(model, version)
             artefact = detector.fit(baseline_of(drawn(chance, held, pool, SIZE), arl))
             count(f"clean {name}", artefact, drawn(chance, held, pool, CLEAN, SIZE))
-            count(f"narrowed to 2 of 6 topics {name}", artefact, drawn(chance, held, narrowed(chance, held, pool), CLEAN))
+            count(
+                f"narrowed to 2 of 6 topics {name}", artefact, drawn(chance, held, narrowed(chance, held, pool), CLEAN)
+            )
             usual = drawn(chance, held, pool, AFTER, SIZE)
             other = recorded(ROUTES[1 - place][0])
             safe = np.flatnonzero([label.get("prompt_safe", 1) == 1 for label in other.labels])
-            count(f"new harmless topic, 20% {name}", artefact, mixed(chance, usual, drawn(chance, other, safe, 200), 0.2))
+            count(
+                f"new harmless topic, 20% {name}", artefact, mixed(chance, usual, drawn(chance, other, safe, 200), 0.2)
+            )
             for kind, told, where in attacks():
                 wave = drawn(chance, told, where, 200)
                 for share in (0.05, 0.2):
@@ -162,10 +167,15 @@ def of_levels(arl: float, seeds: Iterable[int]) -> Iterator[tuple[str, str]]:
                 count(f"clean {signal}", artefact, clean, signal)
                 count(f"narrowed to 2 of 6 topics {signal}", artefact, topic, signal)
             moved = drawn(chance, held, new, AFTER, SIZE)
-            ratio = np.exp(held.length[new].mean() and np.log1p(held.length[new]).mean() - np.log1p(held.length[old]).mean())
+            ratio = np.exp(np.log1p(held.length[new]).mean() - np.log1p(held.length[old]).mean())
             count(f"update {name} {model} (lengths x {ratio:.2f})", artefact, moved, "answer_length")
             for factor in (0.7, 0.5, 1.5):
-                count(f"answers x {factor}", artefact, longer(drawn(chance, held, old, AFTER, SIZE), factor), "answer_length")
+                count(
+                    f"answers x {factor}",
+                    artefact,
+                    longer(drawn(chance, held, old, AFTER, SIZE), factor),
+                    "answer_length",
+                )
             for factor in (1.5, 2.0, 3.0):
                 slower = slow(chance, drawn(chance, held, old, AFTER, SIZE), factor)
                 count(f"latency x {factor}", artefact, slower, "latency_ms")
@@ -210,31 +220,63 @@ def spoken(told: Turns, at: Int, keys: Int) -> Rows:
     style = np.zeros((n, 30), dtype=np.float16)
     ids = tuple(map(str, range(n)))
     index = np.arange(n, dtype=np.int64)
-    return Rows(index, 60.0 * index, vectors, vectors, style, ~zero, ~zero, columns, {}, ids, conversation=keys)
+    return Rows(index, 1.7e9 + 60.0 * index, vectors, vectors, style, ~zero, ~zero, columns, {}, ids, conversation=keys)
 
 
 def of_conversations(arl: float, seeds: Iterable[int]) -> Iterator[tuple[str, str]]:
-    """What `escalating_conversation` does: harmless turns as conversations, and people who lead a model on."""
+    """What `escalating_conversation` does with harmless turns, and with people who lead a model on.
+
+    Two routes: one that is asked anything (AlpacaEval), and a calm one, of those of its turns whose greatest probability
+    of a risk is below a tenth. The long conversations are made of recorded turns that no signal is true of.
+    """
+    asked, harm = turns("alpaca_eval_gpt35"), turns("hh_harmless_test")
+    few = np.flatnonzero(np.nanmax(asked.probability, axis=1) < CALM)
+    mild = np.flatnonzero(~harm.flagged)
+    for route, plain in (("any question", asked), ("calm route", taken(asked, few))):
+        tallies: dict[str, Tally] = {}
+        for seed in seeds:
+            for name, found, n in conversations(np.random.default_rng(seed), plain, harm, mild, arl):
+                tallies[name] = tallies.get(name, Tally()).with_stream(n if found is None else found + 1, found)
+        for name, tally in tallies.items():
+            yield f"{route}: {name}", tally.false_alarms() if name == "clean" else tally.found()
+
+
+def conversations(
+    chance: np.random.Generator, plain: Turns, harm: Turns, mild: Int, arl: float
+) -> Iterator[tuple[str, int | None, int]]:
+    """Kind, first alarm and turns: of ordinary traffic, and of conversations of one baseline each."""
     detector = EscalatingConversation()
-    plain, harm = turns("alpaca_eval_gpt35"), turns("hh_harmless_test")
-    clean, seen, unflagged = Tally(), Tally(), Tally()
-    for seed in seeds:
-        chance = np.random.default_rng(seed)
-        artefact = detector.fit(baseline_of(talk(chance, plain, SIZE), arl))
-        rows = talk(chance, plain, 5 * CLEAN)
-        at = first_alarm(detector, artefact, rows)
-        clean = clean.with_stream(len(rows) if at is None else at + 1, at)
-        for key in np.unique(harm.conversation).tolist():
-            where = np.flatnonzero(harm.conversation == key)
-            if len(where) < detector.least_turns:
-                continue
-            found = first_alarm(detector, artefact, spoken(harm, where, np.full(len(where), 5, dtype=np.int64)))
-            seen = seen.with_stream(len(where), found)
-            if not harm.flagged[where].any():
-                unflagged = unflagged.with_stream(len(where), found)
-    yield "clean", clean.false_alarms()
-    yield "people who lead a model on (hh, 3 turns or more)", seen.found()
-    yield "of those, no turn of which a signal is true of", unflagged.found()
+    artefact = detector.fit(baseline_of(talk(chance, plain, SIZE), arl))
+    rows = talk(chance, plain, 5 * CLEAN)
+    yield "clean", first_alarm(detector, artefact, rows), len(rows)
+
+    def heard(where: Int) -> tuple[int | None, int]:
+        keys = np.full(len(where), 5, dtype=np.int64)
+        return first_alarm(detector, artefact, spoken(harm, where, keys)), len(where)
+
+    for key in np.unique(harm.conversation).tolist():
+        where = np.flatnonzero(harm.conversation == key)
+        if len(where) >= detector.least_turns:
+            yield "people who lead a model on, as recorded (3 to 9 turns)", *heard(where)
+    for length in (6, 12, 24):
+        for _ in range(20):
+            yield f"{length} of their turns, none of which is flagged", *heard(chance.choice(mild, size=length))
+            every = chance.integers(len(harm.conversation), size=length)
+            yield f"{length} of their turns", *heard(every)
+            yield f"{length} ordinary turns", *heard_of(detector, artefact, plain, chance, length)
+
+
+def heard_of(
+    detector: EscalatingConversation, artefact: Any, plain: Turns, chance: np.random.Generator, length: int
+) -> tuple[int | None, int]:
+    """The first alarm on one conversation of ordinary turns, and its turns."""
+    where = chance.integers(len(plain.conversation), size=length)
+    return first_alarm(detector, artefact, spoken(plain, where, np.full(length, 5, dtype=np.int64))), length
+
+
+def taken(told: Turns, where: Int) -> Turns:
+    """Some of the turns."""
+    return Turns(told.prompt[where], told.conversation[where], told.probability[where], told.flagged[where])
 
 
 PARTS: dict[str, Callable[[float, Iterable[int]], Iterator[tuple[str, str]]]] = {

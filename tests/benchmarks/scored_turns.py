@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,8 +25,8 @@ from services.monitor import Monitor
 from services.ports import Received
 from services.score.blocks import rows_of
 from services.settings import load_settings
-from tests.benchmarks.recorded_scores import _TS, _cache, _data
 from services.specs import roles
+from tests.benchmarks.recorded_scores import _TS, _cache, _data
 
 _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant): ?")
 _MOST = {"hh_harmless_test": 320, "alpaca_eval_gpt35": 700}
@@ -79,7 +80,7 @@ def _turns(name: str, source: bytes) -> Iterable[tuple[int, str, str]]:
         parts = _SPEAKER.split(answer.prompt)[1:]
         said = list(zip(parts[::2], parts[1::2], strict=True)) or [("Human", answer.prompt)]
         said.append(("Assistant", answer.response))
-        for (who, prompt), (other, response) in zip(said, said[1:], strict=False):
+        for (who, prompt), (other, response) in pairwise(said):
             if (who, other) == ("Human", "Assistant") and prompt.strip():
                 yield number + 1, prompt, response
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.identity import Model, identity_of
-from schemas.score import STYLE_WIDTH
+from schemas.score import STYLE_WIDTH, ScoreBlock, SignalColumn
 from services.intake.core import RECENT_IDS, RECREATED, IntakeState, step
 from services.store.codec import pack, unpack
 from services.vectors import to_text
@@ -189,3 +191,36 @@ def test_only_so_many_values_of_a_tag_have_a_name_until_others_are_idle():
     assert names[:70] == [f"l{i}" for i in range(64)] + ["(other)"] * 6
     assert names[-1] == "new"
     assert len(state.values["tags.locale"]) == 64
+
+
+def test_probabilities_what_publishers_counted_and_whose_it_is_reach_the_rows():
+    (one,) = blocks(rows(3), 3)
+    column = SignalColumn(
+        value=(True, False, None), probability=(0.9, 0.1, None), status=("scored", "scored", "unscored")
+    )
+    told = one.model_copy(
+        update={
+            "signals": {"toxicity": column},
+            "latency_ms": (310.0, None, 20.0),
+            "user": ("ann", None, "ann"),
+            "conversation": (None, None, None),
+        }
+    )
+    seen = run([told])[1][0].rows
+    assert seen.probabilities("toxicity").tolist()[:2] == [0.9, 0.1]
+    assert np.isnan(seen.probabilities("toxicity")[2])
+    assert np.isnan(seen.probabilities("refusal")).all()
+    assert seen.measures.keys() == {"latency_ms"}
+    assert np.isnan(seen.measures["latency_ms"][1])
+    first, nobody, again = seen.users().tolist()
+    assert (first, nobody) == (again, 0)
+    assert first
+    assert seen.conversation is None
+    assert seen.take(np.array([2, 0])).measures["latency_ms"].tolist() == [20.0, 310.0]
+
+
+def test_columns_that_no_row_has_are_not_written():
+    (one,) = blocks(rows(3), 3)
+    assert not {"latency_ms", "input_tokens", "output_tokens"} & json.loads(one.encode()).keys()
+    with pytest.raises(ValueError, match="latency_ms has 2 rows"):
+        ScoreBlock.model_validate({**dict(one), "latency_ms": (1.0, 2.0)})
