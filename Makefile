@@ -144,7 +144,7 @@ build/rails/.done: requirements/guardrails-ai.txt requirements/nemo-guardrails.t
 
 build/peers/.done: tests/benchmarks/peers.txt $(CORE)
 	@$(RUN) -m venv build/peers
-	@build/peers/bin/python -m pip install --quiet --disable-pip-version-check -r tests/benchmarks/peers.txt
+	@build/peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/benchmarks/peers.txt
 	@touch $@
 
 clean: ## remove .venv and the tools' caches

@@ -64,12 +64,8 @@ def at_arl(artefact: Any, arl: float) -> Any:
         return tuple(at_arl(one, arl) for one in artefact)
     if not is_dataclass(artefact) or isinstance(artefact, type):
         return artefact
-    changed = {
-        field.name: arl if field.name == "arl" else at_arl(getattr(artefact, field.name), arl)
-        for field in fields(artefact)
-        if field.name == "arl" or is_dataclass(getattr(artefact, field.name)) or field.name == "watches"
-    }
-    return replace(artefact, **changed)
+    held = {field.name: getattr(artefact, field.name) for field in fields(artefact)}
+    return replace(artefact, **{name: arl if name == "arl" else at_arl(value, arl) for name, value in held.items()})
 
 
 def firings(

@@ -70,7 +70,7 @@ def _false_alarms(figures: Figures) -> Iterator[str]:
     for peer in PEERS:
         every = [one for one in figures["peers"] if one["peer"] == peer]
         lines = [one for one in every if _is_own(one)]
-        absent = "not run (`--bootstraps`)" if every else "not installed"
+        absent = "not run (`--bootstraps`)" if every else _absent(figures)
         yield _row("population", peer, "own", _rate(lines, "clean") if lines else absent, "-", "-", "-")
 
 
@@ -113,7 +113,7 @@ def _same_rate(figures: Figures) -> Iterator[str]:
         if ratio is not None and ours and best:
             ratios.append(ratio)
             later += [update] if ours[0] > max(LATER * best, best + ROWS_LATER) else []
-        cells = (_at(ours), *(_at(theirs[peer]) for peer in PEERS))
+        cells = (_at(one, _absent(figures)) for one in (ours, *(theirs[peer] for peer in PEERS)))
         yield _row(update, *cells, "-" if ratio is None else f"{ratio:.2f}")
     yield from _judged(ratios, later)
 
@@ -121,7 +121,7 @@ def _same_rate(figures: Figures) -> Iterator[str]:
 def _judged(ratios: Sequence[float], later: Sequence[str]) -> Iterator[str]:
     """Whether the goals are met."""
     if not ratios:
-        yield "\nNot compared: alibi-detect is not installed (`make bench-peers`)."
+        yield "\nNot compared: alibi-detect was not run (`make bench-peers`)."
         return
     mean = math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios))
     yield (
@@ -205,6 +205,11 @@ def _ours(
     ]
 
 
+def _absent(figures: Figures) -> str:
+    """Why a peer has no figure."""
+    return "not run" if figures["protocol"]["peers_installed"] else "not installed"
+
+
 def _is_own(line: Mapping[str, Any]) -> bool:
     return bool(line["setting"] == OWN_SETTINGS.get(line["peer"], "own"))
 
@@ -257,9 +262,9 @@ def _equal(lines: Lines) -> tuple[float, float] | None:
     return at_rate(points, SAME_RATE) if points else None
 
 
-def _at(found: tuple[float, float] | None) -> str:
+def _at(found: tuple[float, float] | None, absent: str) -> str:
     if found is None:
-        return "not installed"
+        return absent
     delay, rate = found
     return f"{delay:.0f}" if abs(math.log(rate / SAME_RATE)) < 0.05 else f"{delay:.0f} @ {rate:.1f}"
 

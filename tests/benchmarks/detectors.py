@@ -172,7 +172,8 @@ def _run_peers(options: argparse.Namespace, folder: Path) -> None:
         subprocess.Popen([*command, str(part), str(options.processes)], stdout=subprocess.DEVNULL, env=env)
         for part in range(options.processes)
     ]
-    if any([process.wait() for process in running]):
+    codes = [process.wait() for process in running]
+    if any(codes):
         raise SystemExit(f"{options.peers} failed; see above")
 
 
@@ -212,12 +213,22 @@ def collected(
         "protocol": {
             "seeds": options.seeds, "rows": options.rows, "peer_seeds": options.peer_seeds,
             "bootstraps": options.bootstraps, "peer_clean": PEER_CLEAN,
+            "peers_installed": options.peers.is_file(),
         },
         "rates": rates,
         "safety": silent,
         "ours": list(lines.values()),
         "peers": [line for key, runs in peers.items() for line in alarms.of_peer(*key, runs, PEER_CLEAN)],
     }  # fmt: skip
+
+
+def as_text(figures: dict[str, Any]) -> str:
+    """JSON with a line for each figure, so that two runs can be compared line by line."""
+    parts = []
+    for name, value in figures.items():
+        lines = ",\n".join(json.dumps(one) for one in value) if isinstance(value, list) else ""
+        parts.append(json.dumps(name) + ": " + ("[\n" + lines + "\n]" if lines else json.dumps(value)))
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def _line(update: str, drawing: str, size: int, detector: str, arl: float) -> dict[str, Any]:
@@ -266,7 +277,7 @@ def main() -> int:
     figures = collected(options, held, ours(options, held), others(options, held))
     figures["power"] = known_shifts(options, held)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(as_text(figures), encoding="utf-8")
     print(render(figures))
     return 0
 

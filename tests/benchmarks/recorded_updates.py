@@ -31,6 +31,8 @@ DAY: Final = 500
 BEFORE: Final = 500
 AFTER: Final = 1000
 STREAMS: Final = ("clean", "topics", "daily", "ar1", "update")
+CHANGED_AT: Final = 1_767_225_600.0
+"""Seconds since 1970: the first of January 2026."""
 _WANDER, _NIGHT = 0.98, 0.05
 
 
@@ -186,11 +188,11 @@ def draw(held: Answers, seed: int, drawing: Drawing, baseline: int, length: int)
 
 def of_change(stream: Rows) -> int:
     """The first row after the change of an `update` or `narrowing`."""
-    return int(np.searchsorted(stream.ts, 0.0))
+    return int(np.searchsorted(stream.ts, CHANGED_AT))
 
 
 def joined(before: Rows, after: Rows) -> Rows:
-    """One stream of both; its times are negative before the change."""
+    """One stream of both, a thousand exchanges a day; the change is at `CHANGED_AT`."""
     columns = {
         name: np.concatenate([getattr(before, name), getattr(after, name)])
         for name in ("prompt", "response", "style", "embedded", "answered")
@@ -199,7 +201,7 @@ def joined(before: Rows, after: Rows) -> Rows:
     index = np.arange(n, dtype=np.int64)
     signals = {name: np.concatenate([values, after.signals[name]]) for name, values in before.signals.items()}
     return Rows(
-        index=index, ts=(index - change).astype(np.float64), **columns, signals=signals, slices={},
+        index=index, ts=CHANGED_AT + 86.4 * (index - change), **columns, signals=signals, slices={},
         ids=tuple(map(str, range(n))),
     )  # fmt: skip
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from tests.benchmarks.detector_tables import BEGIN, END, render, write_page
 from tests.benchmarks.recorded_updates import BEFORE, Answers, draw, floors, of_change
 
 PROMPTS = 120
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
@@ -113,9 +116,16 @@ def test_a_peer_whose_window_refills_is_not_counted_twice() -> None:
     assert own["delays"] == [11]
 
 
-def test_a_page_without_the_marks_is_refused_and_one_with_them_keeps_its_rest(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_page_shows_the_figures_that_were_kept() -> None:
+    """To write it anew: make bench-detectors BENCH_ARGS="--render tests/benchmarks/detector_figures.json"."""
+    figures = json.loads((ROOT / "tests/benchmarks/detector_figures.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs/detector-figures.md").read_text(encoding="utf-8")
+    assert page.partition(BEGIN)[2].partition(END)[0].strip() == render(figures).strip()
+
+
+def test_a_page_without_the_marks_is_refused_and_one_with_them_keeps_its_rest(tmp_path: Path) -> None:
     figures = {
-        "protocol": {"seeds": 1, "rows": 1, "peer_seeds": 0},
+        "protocol": {"seeds": 1, "rows": 1, "peer_seeds": 0, "peers_installed": False},
         "rates": {}, "safety": {}, "ours": [], "peers": [], "power": [],
     }  # fmt: skip
     page = tmp_path / "page.md"
