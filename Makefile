@@ -114,6 +114,7 @@ bench-pages: $(STAMP) ## every list and page with 1,000,000 exchanges and 10,000
 bench-signals: $(STAMP) ## what signals are worth on sources they were not fitted on, and what they cost (needs recorded data)
 	@$(RUN) -m tests.benchmarks.heads $(BENCH_ARGS)
 	@$(RUN) -m tests.benchmarks.personal_values
+	@$(RUN) -m tests.benchmarks.closing_window
 	@$(RUN) -m tests.benchmarks.signals
 
 bench-stream: $(STAMP) ## how fast the stream is, as ratios of one run (needs Apache Kafka, PostgreSQL, recorded data)
