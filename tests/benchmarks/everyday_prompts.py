@@ -164,7 +164,7 @@ def everyday_prompts() -> list[str]:
 
 
 def persona_prompts() -> list[str]:
-    """Each role in six frames, always the same."""
+    """Each role in three or five frames, always the same."""
     names = ("who", "give", "do", "first")
     return [
         FRAMES[(at + turn) % len(FRAMES)].format(**dict(zip(names, role, strict=True)))
