@@ -119,6 +119,7 @@ bench-peers: build/peers/.done ## others' drift detectors in an environment of t
 bench-signals: $(STAMP) ## what signals are worth on sources they were not fitted on, and what they cost (needs recorded data)
 	@$(RUN) -m tests.benchmarks.heads $(BENCH_ARGS)
 	@$(RUN) -m tests.benchmarks.personal_values
+	@$(RUN) -m tests.benchmarks.closing_window
 	@$(RUN) -m tests.benchmarks.signals
 
 bench-stream: $(STAMP) ## how fast the stream is, as ratios of one run (needs Apache Kafka, PostgreSQL, recorded data)

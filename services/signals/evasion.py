@@ -8,7 +8,7 @@ from typing import ClassVar
 from schemas.spec import Spec
 from services.signals.heads.head import HeadInputs, Heads, probability_of
 from services.signals.heads.multilingual import answer_kind
-from services.signals.heads.reading import answer_inputs, is_english
+from services.signals.heads.reading import NOT_EMBEDDED, answer_inputs, is_english
 from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
 from services.signals.refusal import Refusal
@@ -53,9 +53,11 @@ class Evasion:
         if not is_english(text.spoken or ""):
             return self._in_other_words(text)
         head = (self.own or shipped("evasion")).only
-        evades = probability_of(head.log_odds(given))
-        probability = round(evades * (1 - refused.probability), 4)
-        return Measurement(probability >= head.threshold, probability)
+        odds = head.log_odds(given)
+        if odds is None:
+            return Measurement(None, reason=NOT_EMBEDDED)
+        probability = round(probability_of(odds) * (1 - refused.probability), 4)
+        return Measurement(probability >= head.threshold_for(given), probability)
 
     def _in_other_words(self, text: ScoredText) -> Measurement:
         """In another language than English, which the head never saw: what the multilingual tier says, if anything."""

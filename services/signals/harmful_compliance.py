@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from schemas.spec import Spec
 from services.signals.harmful_request import HarmfulRequest
 from services.signals.heads.head import HeadInputs, Heads, probability_of
-from services.signals.heads.reading import answer_inputs
+from services.signals.heads.reading import NOT_EMBEDDED, answer_inputs
 from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
 from services.signals.refusal import Refusal
@@ -60,8 +60,11 @@ class HarmfulCompliance:
         if given is None:
             return Measurement(False, round(_SURE * asked.probability, 4))
         head = (self.own or shipped("harmful_compliance")).only
-        probability = round(asked.probability * probability_of(head.log_odds(given)), 4)
-        return Measurement(probability >= head.threshold, probability)
+        odds = head.log_odds(given)
+        if odds is None:
+            return Measurement(None, reason=NOT_EMBEDDED)
+        probability = round(asked.probability * probability_of(odds), 4)
+        return Measurement(probability >= head.threshold_for(given), probability)
 
     def given(self, text: ScoredText) -> HeadInputs | None:
         """What the head reads of the answer; None where nothing was said, or nobody knows whether it declined."""

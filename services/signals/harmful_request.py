@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from schemas.spec import Spec
 from services.signals.heads.head import HeadInputs, Heads, probability_of
-from services.signals.heads.reading import prompt_inputs
+from services.signals.heads.reading import NOT_EMBEDDED, prompt_inputs
 from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
 
@@ -39,7 +39,7 @@ class HarmfulRequest:
             object.__setattr__(self, "version", version_of("1", "harmful_request", self.own))
 
     def measure(self, text: ScoredText) -> Measurement:
-        """Value true or false, and the probability; unscored where nobody asked anything."""
+        """Value true or false, and the probability; unscored where nobody asked anything, or its head needs windows."""
         return text.once(f"harmful_request {self.version}", lambda: self._measured(text))
 
     def given(self, text: ScoredText) -> HeadInputs | None:
@@ -51,5 +51,8 @@ class HarmfulRequest:
         if given is None:
             return Measurement(None, reason="no_prompt")
         head = (self.own or shipped("harmful_request")).only
-        probability = probability_of(head.log_odds(given))
-        return Measurement(probability >= head.threshold, probability)
+        odds = head.log_odds(given)
+        if odds is None:
+            return Measurement(None, reason=NOT_EMBEDDED)
+        probability = probability_of(odds)
+        return Measurement(probability >= head.threshold_for(given), probability)

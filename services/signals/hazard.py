@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from schemas.spec import Spec
 from services.signals.heads.head import Heads, probability_of
-from services.signals.heads.reading import prompt_inputs
+from services.signals.heads.reading import NOT_EMBEDDED, prompt_inputs
 from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
 
@@ -37,16 +37,18 @@ class Hazard:
 
     def __post_init__(self) -> None:
         if not self.version:
-            object.__setattr__(self, "version", version_of("1", "hazard", self.own))
+            object.__setattr__(self, "version", version_of("2", "hazard", self.own))
 
     def measure(self, text: ScoredText) -> Measurement:
-        """A short name, and its probability; unscored where nobody asked anything."""
+        """A short name, and its probability; unscored where nobody asked anything, or heads need windows."""
         if not text.prompt.strip():
             return Measurement(None, reason="no_prompt")
         given, heads = prompt_inputs(text), (self.own or shipped("hazard")).by_label
-        odds = {label: head.log_odds(given) for label, head in heads.items()}
+        odds = {label: found for label, head in heads.items() if (found := head.log_odds(given)) is not None}
+        if len(odds) < len(heads):
+            return Measurement(None, reason=NOT_EMBEDDED)
         label = max(sorted(odds), key=odds.__getitem__)
         probability = probability_of(odds[label])
-        if probability < heads[label].threshold:
+        if probability < heads[label].threshold_for(given):
             return Measurement(NO_HAZARD, round(1 - probability, 4))
         return Measurement(label, probability)

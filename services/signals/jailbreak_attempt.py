@@ -56,15 +56,53 @@ WORDINGS: Final = {
     ),
     "openai": (0.8, r"\b(?:openai|anthropic|chatgpt|language model)\b"),
     "tokens": (1.4, r"\b(?:\d{1,3} tokens|tokens? (?:system|left)|lose (?:\w{1,10} )?tokens)\b"),
-    "comply": (1.0, r"\b(?:comply|obey|fulfil(?:l)?) (?:\w{1,12} ){0,3}(?:request|order|command|question|demand)s?\b"),
+    "comply": (
+        1.0,
+        r"\b(?:comply|obey|fulfil(?:l)?) (?:\w{1,12} ){0,3}(?:request|order|command|question"
+        "|demand)s?\b",
+    ),
     "harm_free": (
         1.2,
-        r"\b(?:illegal|unethical|immoral|offensive|harmful|dangerous)\b.{0,60}\b(?:allowed|fine|okay|can|will|answer)",
+        r"\b(?:illegal|unethical|immoral|offensive|harmful|dangerous)\b.{0,60}\b(?:allowed|fine|okay|can|will"
+        r"|answer)",
+    ),
+    "regardless": (
+        1.8,
+        r"\b(?:no matter (?:how|what|if)|regardless|without regard|even if|irrespective|whether or not"
+        r"|despite)\b.{0,60}"
+        r"\b(?:illegal|unethical|immoral|legality|legal|ethics?|ethical|morals?|morality|harmful|offensive|dangerous"
+        r"|inappropriate|law|consequences)\b",
+    ),
+    "amoral": (
+        1.6,
+        r"\b(?:no|not|without|lacks?|devoid of|doesn't|does not|don't|do not|isn't|is not|ignor(?:e|es|ing)|against"
+        r"|disregards?|disregarding|unrestrained|bypass(?:es|ing)?)\b.{0,40}\b(?:morals?|morality|ethics|virtues"
+        r"|conscience|content filters?|content polic(?:y|ies)|censor\w{0,4}|disclaimers?|warnings?)\b",
+    ),
+    "evil_twin": (
+        1.4,
+        r"\b(?:evil|corrupt(?:ed)?|unethical|immoral|amoral|toxic|lawless|rogue|hateful|racist|malevolent"
+        r"|unaligned)\b"
+        r".{0,60}\b(?:twin|version|personality|mode|counterpart|nemesis|chatbot|ai|gpt|bot|assistant|persona"
+        r"|model)\b",
+    ),
+    "other_gpt": (1.0, r"\b(?:[abd-z]\w{0,10}|c[a-gi-z]\w{0,9})[- ]?gpt\b|\bgpt[a-z]{2,10}\b"),
+    "template": (
+        0.9,
+        r"[\[<{(]{1,2} ?(?:insert|your|put|enter|first|the|user)? ?(?:\w{1,8} ){0,2}(?:prompt|question|query|request)"
+        r"(?: here)?[^\]>})]{0,20}[\]>})]",
+    ),
+    "switched": (
+        1.4,
+        r"\bmode[ _]?[:=]? ?(?:is )?(?:now )?(?:enabled|activated|on|output|unlocked)\b"
+        r"|\bsimulat\w{1,4} .{0,20}\bmode\b|\b(?:enable|activate|enter) .{0,24}\bmode\b",
     ),
 }
 BIAS: Final = -3.2
 _LONG: Final = 700
 _LONG_ADDS: Final = 0.8
+_ROLE: Final = frozenset({"as_other", "template"})
+"""To play a role, or to fill in a template, is no attack: these count only beside a wording that breaks a rule."""
 _READ: Final = 16_384
 _WEIGHTS: Final = {name: weight for name, (weight, _) in WORDINGS.items()}
 _PATTERNS: Final = PatternSet({name: source for name, (_, source) in WORDINGS.items()})
@@ -75,8 +113,9 @@ class JailbreakAttempt:
     """Whether the last user message tries to talk the model out of its rules.
 
     Wordings (to ignore instructions, to be free of rules, to answer twice, never to refuse), length, and a head over
-    words and window. Attacks in ordinary words (paraphrases, slow escalation over several turns) and in other languages
-    are out of its reach. Card with figures: infra/models/jailbreak_attempt.md.
+    words and window. A role alone is no attempt. Attacks in ordinary words (paraphrases, slow escalation over several
+    turns) and in other languages are out of its reach. Card with figures:
+    infra/models/jailbreak_attempt.md.
     """
 
     spec: ClassVar[Spec] = Spec(
@@ -94,7 +133,7 @@ class JailbreakAttempt:
 
     def __post_init__(self) -> None:
         if not self.version:
-            object.__setattr__(self, "version", version_of("1", "jailbreak_attempt", self.own))
+            object.__setattr__(self, "version", version_of("2", "jailbreak_attempt", self.own))
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability; unscored where nobody asked anything."""
@@ -102,8 +141,9 @@ class JailbreakAttempt:
         if given is None:
             return Measurement(None, reason="no_prompt")
         head = (self.own or shipped("jailbreak_attempt")).only
-        probability = probability_of(head.log_odds(given))
-        return Measurement(probability >= head.threshold, probability)
+        odds = head.log_odds(given)
+        probability = probability_of(given.said["rules"] if odds is None else odds)
+        return Measurement(probability >= (0.5 if odds is None else head.threshold_for(given)), probability)
 
     def given(self, text: ScoredText) -> HeadInputs | None:
         """What the head reads; None where nobody asked anything."""
@@ -120,5 +160,7 @@ def jailbreak_log_odds(prompt: str) -> float:
     """
     read = prompt if len(prompt) <= _READ else prompt[: _READ // 2] + "\n" + prompt[-_READ // 2 :]
     found = _PATTERNS.found(" ".join(folded(read).split()))
+    if found <= _ROLE:
+        return BIAS
     long = _LONG_ADDS if found and len(prompt) >= _LONG else 0.0
     return BIAS + long + sum(_WEIGHTS[name] for name in sorted(found))

@@ -114,10 +114,12 @@ class SelfHarm:
             return Measurement(None, reason="no_response")
         head = (self.own or shipped("self_harm")).only
         given = self.given(text)
-        by_head = probability_of(head.log_odds(given)) if given else 0.0
+        odds = head.log_odds(given) if given else None
+        by_head = 0.0 if odds is None else probability_of(odds)
         by_rules = probability_of(self_harm_log_odds(text.prompt, spoken))
         probability = round(1 - (1 - by_head) * (1 - by_rules), 4)
-        return Measurement(probability >= head.threshold, probability)
+        threshold = head.threshold if given is None else head.threshold_for(given)
+        return Measurement(probability >= threshold, probability)
 
     def given(self, text: ScoredText) -> HeadInputs | None:
         """What the head reads of the prompt; None where nobody asked anything."""

@@ -17,10 +17,12 @@ import numpy as np
 from scipy.sparse import vstack
 
 from services.signals.heads.fitting import (
+    RULES,
     WINDOWS,
     WORDS,
     Labelled,
     Numbers,
+    Parts,
     auroc,
     combined,
     fit_head,
@@ -30,6 +32,8 @@ from services.signals.heads.fitting import (
 )
 from services.signals.heads.head import Heads, LinearHead, dump_heads
 from services.signals.jailbreak_attempt import jailbreak_log_odds
+from services.signals.toxic_wordings import toxic_log_odds
+from tests.benchmarks.everyday_prompts import everyday_prompts, persona_prompts
 from tests.benchmarks.head_data import LICENCES, Library, Row, Source, always, flag, never, words_of
 from tests.support.said import said as exchange
 
@@ -81,31 +85,6 @@ ORDINARY: Final = (
 )
 USUAL: Final = 0.1
 """Share of harmful prompts at which `harmful_request` states its probability."""
-EVERYDAY: Final = {
-    "How do I": "reset my password?, cancel my order?, cook rice?, sort a list of names?, change my address?,"
-    " fix a flat tyre?,"
-    " write a cover letter?, get a refund?, connect the printer?, learn to swim?, export my data?, grow tomatoes?",
-    "Where is": "my order?, the nearest pharmacy?, the invoice of last month?, the settings page?, Lake Baikal?",
-    "What is": "the capital of France?, a good name for a cat?, your return policy?, the difference between"
-    " rent and lease?,"
-    " a mutex?, the boiling point of ethanol?, the meaning of this error?, 17 times 23?",
-    "Can you": "help me plan a birthday party?, explain photosynthesis?, summarise this text?, check my grammar?,"
-    " recommend a book?, track my parcel?, convert this to JSON?, tell me a joke?",
-    "Write": "a haiku about the rain in May, an email to my landlord, a function that adds two numbers, a"
-    " short story for"
-    " children, a test for this class, a polite reminder, a SQL query for the last ten orders, a poem for my mother",
-    "Translate": "this letter to my landlord into French, good morning into Polish, the menu into English,"
-    " my CV into German",
-    "Explain": "how a bill becomes a law, recursion to a child, how I write a function in Python, the rules of chess,"
-    " why the sky is blue, this contract in plain words",
-    "I want to": "book a table for two, change my delivery date, learn Spanish in a year, return these shoes,"
-    " see my balance",
-    "Please": "call me back tomorrow, send me the invoice again, make this paragraph shorter, list five ideas"
-    " for dinner",
-    "Wie": "koche ich Reis?, kann ich mein Passwort ändern?, wird das Wetter morgen?, schreibe ich eine Bewerbung?",
-    "¿Cómo": "cambio mi contraseña?, se hace una tortilla?, llego a la estación?, devuelvo un pedido?",
-    "Comment": "faire une tarte aux pommes ?, changer mon adresse ?, apprendre le piano ?",
-}
 HARMFUL: Final = (
     Source("xstest", flag("prompt_safe", "0"), "prompt"),
     Source("refusal_direction", flag("prompt_harmful"), "prompt"),
@@ -157,7 +136,7 @@ TOXIC: Final = (
     Source("surge_toxicity", flag("toxic"), "prompt"),
     Source("perspective_wiki2k", at_least("perspective_toxicity"), "prompt"),
     Source("davidson_tweets", flag("toxic"), "prompt", 3000),
-    Source("arena_hard", never, "response"),
+    Source("arena_hard", never, "response", 400),
 )
 
 
@@ -176,7 +155,7 @@ def with_rules(library: Library, source: Source) -> Labelled:
 
 def rules_of(response: str) -> float:
     """Log odds of a refusal by rules alone."""
-    from services.signals.refusal import rule_log_odds  # noqa: PLC0415
+    from services.signals.refusal_rules import rule_log_odds  # noqa: PLC0415
 
     return rule_log_odds(exchange(response).spoken or "")
 
@@ -197,15 +176,24 @@ def fit_requests(groups: Sequence[Labelled]) -> LinearHead:
 
 
 def _shifted(factors: Mapping[str, float], shift: float) -> dict[str, float]:
-    return {**factors, "bias": factors["bias"] + shift}
+    return {**factors, "bias": factors["bias"] + shift} if factors else {}
 
 
 def plain_prompts(library: Library) -> Labelled:
-    """What people ask every day, written for Keelwatch: short questions, of which recorded sets hold few."""
-    texts = [f"{start} {thing}" for start, things in EVERYDAY.items() for thing in things.split(", ")]
+    """Short questions of every day, written for Keelwatch: recorded sets hold few."""
+    return _made(library, "everyday", everyday_prompts(), 4)
+
+
+def plain_personas(library: Library) -> Labelled:
+    """Roles that break no rule, written for Keelwatch: without them a head takes any role for an attack."""
+    groups = _made(library, "personas", persona_prompts())
+    return replace(groups, said={"rules": np.array([jailbreak_log_odds(text) for text in persona_prompts()])})
+
+
+def _made(library: Library, name: str, texts: Sequence[str], times: int = 1) -> Labelled:
     labels = np.zeros(len(texts), dtype=bool)
-    made = Labelled("everyday", words_of(texts), library.windows(texts, closing=False), {}, labels)
-    return made.rows(np.tile(np.arange(len(texts)), 4))
+    made = Labelled(name, words_of(texts), library.windows(texts, closing=False), {}, labels)
+    return made.rows(np.tile(np.arange(len(texts)), times))
 
 
 def harmful_compliance(library: Library) -> Heads:
@@ -236,7 +224,7 @@ def evasion(library: Library) -> Heads:
 
 def jailbreak_attempt(library: Library) -> Heads:
     """Words, window and wordings of the prompt."""
-    groups = [with_keywords(library, source) for source in JAILBREAKS]
+    groups = [*(with_keywords(library, source) for source in JAILBREAKS), plain_personas(library)]
     return heads_of("jailbreak_attempt", {"jailbreak_attempt": fit_jailbreaks(groups)}, JAILBREAKS, groups)
 
 
@@ -256,14 +244,24 @@ def fit_jailbreaks(groups: Sequence[Labelled]) -> LinearHead:
     mixed = folds(pooled(groups), 4)
     parts = fit_parts(mixed, strength=_SHARP)
     left = [(fit_parts([one for one in mixed if one is not of], strength=_SHARP).scores(of), of) for of in mixed]
-    head = combined(parts, left)
-    level = head.full["bias"] - sum(head.full[name] * bias for name, bias in parts.bias.items())
-    found = [level + sum(head.full[name] * scores[name] for name in scores) for scores, _ in left]
+    head = combined(parts, left, {RULES: 3.0})
+    thresholds = [min(0.5, _threshold(factors, parts, left)) for factors in (head.full, head.plain)]
+    return replace(head, threshold=thresholds[0], plain_threshold=thresholds[1])
+
+
+def _threshold(
+    factors: Mapping[str, float], parts: Parts, left: Sequence[tuple[Mapping[str, Numbers], Labelled]]
+) -> float:
+    """From where on `ALARMS` of what is false would be called true, of rows that the parts had not seen."""
+    if not factors:
+        return 0.5
+    level = factors["bias"] - sum(factors.get(name, 0.0) * bias for name, bias in parts.bias.items())
+    found = [level + sum(factors.get(name, 0.0) * scores[name] for name in scores) for scores, _ in left]
     chance = 1 / (1 + np.exp(-np.concatenate(found)))
-    labels = np.concatenate([of.labels for of in mixed])
-    return replace(head, threshold=min(0.5, threshold_at(chance, labels, 0.012)))
+    return threshold_at(chance, np.concatenate([of.labels for _, of in left]), ALARMS)
 
 
+ALARMS: Final = 0.012
 _SHARP: Final = {WORDS: 10.0, WINDOWS: 3.0}
 """Long role-play without and with an attack shares most words: a loose ridge tells them apart."""
 
@@ -282,7 +280,7 @@ def pooled(groups: Sequence[Labelled]) -> Labelled:
 
 def toxicity(library: Library) -> Heads:
     """One head for toxic texts, and narrower ones that say of which kind."""
-    groups = [library.labelled(source) for source in TOXIC]
+    groups = [with_toxic_wordings(library, source) for source in TOXIC]
     by_label = {"toxicity": fit_head(groups)}
     kinds = {"hate": ("davidson_tweets", flag("hate"))}
     kinds |= {kind: ("perspective_wiki2k", at_least(f"perspective_{kind}")) for kind in ("insult", "threat")}
@@ -290,6 +288,12 @@ def toxicity(library: Library) -> Heads:
         source = Source(name, label, "prompt", 3000)
         by_label[kind] = fit_head(folds(library.labelled(source, width=NARROW), 3))
     return heads_of("toxicity", by_label, TOXIC, groups)
+
+
+def with_toxic_wordings(library: Library, source: Source) -> Labelled:
+    """A source with the log odds of the wordings of `toxicity`."""
+    rules = np.array([toxic_log_odds(row[source.reads]) for row in library.chosen(source)])
+    return replace(library.labelled(source), said={"rules": rules})
 
 
 def hazard(library: Library) -> Heads:

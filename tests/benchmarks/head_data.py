@@ -105,13 +105,13 @@ class Library:
         return np.hstack(made)
 
     def embed(self, texts: Iterable[str]) -> None:
-        """Embed what is not known yet, with the product's own embedder, and keep it."""
+        """Embed what is not known yet, in f32 on every processor, and keep it."""
         new = [text for text in dict.fromkeys(texts) if key(text) not in self._vectors]
         if not new:
             return
         from services.score.embed.openvino import OpenVinoEmbedder  # noqa: PLC0415
 
-        embedder = OpenVinoEmbedder(threads=2)
+        embedder = OpenVinoEmbedder("f32", threads=2)
         for start in range(0, len(new), 256):
             some = new[start : start + 256]
             self._vectors.update(zip(map(key, some), embedder.embed(some), strict=True))

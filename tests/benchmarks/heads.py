@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.signals import refusal as rules
+from services.signals import refusal_rules as rules
 from services.signals.heads.fitting import (
     RULES,
     Labelled,
@@ -45,8 +45,10 @@ from tests.benchmarks.fit_heads import (
     fit_jailbreaks,
     fit_requests,
     folds,
+    plain_personas,
     plain_prompts,
     with_keywords,
+    with_toxic_wordings,
 )
 from tests.benchmarks.head_data import Library, Source, flag
 from tests.support.said import said
@@ -136,7 +138,7 @@ class Bench:
 
     def jailbreaks(self) -> Iterator[Figure]:
         """Of `jailbreak_attempt`: in the wild, fitted on earlier dates; half of ordinary prompts held out."""
-        groups = [with_keywords(self.library, source) for source in JAILBREAKS]
+        groups = [*(with_keywords(self.library, source) for source in JAILBREAKS), plain_personas(self.library)]
         wild = next(one for one in groups if one.name == "inthewild_jailbreaks")
         rows = self.library.chosen(next(source for source in JAILBREAKS if source.set == wild.name))
         later = np.array([str(row.get("ts"))[:7] >= _LATER for row in rows])
@@ -155,7 +157,7 @@ class Bench:
 
     def toxicity(self) -> Iterator[Figure]:
         """Of `toxicity`: as it comes, and with 400 labels of the source."""
-        groups = [self.library.labelled(source) for source in TOXIC]
+        groups = [with_toxic_wordings(self.library, source) for source in TOXIC]
         for of in groups:
             if not of.labels.any():
                 continue
@@ -242,11 +244,11 @@ def accuracy(found: Numbers, labels: NDArray[np.bool_]) -> float:
 
 def rule_marks(spoken: str) -> list[float]:
     """Which rules of `refusal` find something in an answer, early ones again, and what turns to help."""
-    seen = rules._visible(spoken)
-    opening = rules._opening(seen)
-    found = rules._OPENING_RULES.found(opening)
-    early = rules._OPENING_RULES.found(opening[: rules._EARLY])
-    body = rules._BODY_RULES.found(seen)
+    seen = rules.visible(spoken)
+    opening = rules.opening_of(seen)
+    found = rules.OPENING_RULES.found(opening)
+    early = rules.OPENING_RULES.found(opening[: rules.EARLY])
+    body = rules.BODY_RULES.found(seen)
     turned = "turns" in found and not found & rules.OBJECTS
     marks = [rule.name in found for rule in rules.RULES] + [rule.name in early for rule in rules.RULES if rule.early]
     return [float(one) for one in (*marks, "listed" in body, "code" in body, turned)]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from services.signals import refusal
+from services.signals import refusal_rules
 from services.signals.answer_text import spoken_answer
-from services.signals.refusal import BIAS, CODE, HELP_FOLLOWS, LISTED, OBJECTS, RULES
+from services.signals.refusal_rules import BIAS, CODE, HELP_FOLLOWS, LISTED, OBJECTS, RULES
 from tests.benchmarks.signals import LABELS, Row, rows_of
 
 LABELLED = ("xstest", "llmdrift_sensitiveq", "refusal_direction")
@@ -31,12 +31,12 @@ WEIGHTS = {
 
 def features(row: Row) -> dict[str, float]:
     """Which wordings the signal finds in an answer."""
-    spoken = refusal._visible(spoken_answer(row["response"]) or "")
-    opening = refusal._opening(spoken)
-    found = refusal._OPENING_RULES.found(opening)
-    early = refusal._OPENING_RULES.found(opening[: refusal._EARLY])
+    spoken = refusal_rules.visible(spoken_answer(row["response"]) or "")
+    opening = refusal_rules.opening_of(spoken)
+    found = refusal_rules.OPENING_RULES.found(opening)
+    early = refusal_rules.OPENING_RULES.found(opening[: refusal_rules.EARLY])
     names = set(found) | {f"{name}, early" for name in early}
-    names |= refusal._BODY_RULES.found(spoken)
+    names |= refusal_rules.BODY_RULES.found(spoken)
     if "turns" in found and not found & OBJECTS:
         names.add("help follows")
     return {name: float(name in names) for name in WEIGHTS}

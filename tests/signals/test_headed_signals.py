@@ -74,7 +74,7 @@ def test_harmful_requests(prompt: str) -> None:
 )
 def test_harmless_requests(prompt: str) -> None:
     assert HarmfulRequest().measure(said("ok", prompt=prompt)).value is False
-    assert Hazard().measure(said("ok", prompt=prompt)).value == "none"
+    assert Hazard().measure(said("ok", prompt=prompt)).reason == "not_embedded"
     assert JailbreakAttempt().measure(said("ok", prompt=prompt)).value is False
     assert SelfHarm().measure(said("ok", prompt=prompt)).value is False
 

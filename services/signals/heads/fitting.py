@@ -22,6 +22,8 @@ Numbers = NDArray[np.float64]
 WORDS, WINDOWS, RULES = "words", "windows", "rules"
 STRENGTH: Final = {WORDS: 0.3, WINDOWS: 0.3, RULES: 0.5}
 """Inverse strength of the ridge of each part; chosen by left-out sources (`python -m tests.benchmarks.fit_heads`)."""
+ENOUGH: Final = 0.5
+"""Of what a head finds with windows it must find so much without them, or it says nothing of texts without."""
 _APART: Final = 0.003
 """How far the factors of a combination may move apart, in units of each part's spread: a handful of groups says little
 of which part to trust more, so that without much evidence all count alike."""
@@ -155,12 +157,29 @@ def combined(
     left: Sequence[tuple[Mapping[str, Numbers], Labelled]],
     trust: Mapping[str, float] = _ALIKE,
 ) -> LinearHead:
-    """A head of these parts; `left` holds scores of groups by parts that had not seen them."""
+    """A head of these parts; `left` holds scores of groups by parts that had not seen them.
+
+    A head that without windows finds less than half of what it finds with them says nothing without them.
+    """
     names = [name for name in left[0][0] if name != WINDOWS]
     plain = _combination(left, names, trust)
     full = _combination(left, [*names, WINDOWS], trust) if parts.windows.size else plain
     windows = parts.windows.reshape(-1, WINDOW)
-    return LinearHead(parts.words, windows, _with_bias(full, parts), _with_bias(plain, parts))
+    tells = found_share(plain, left) >= ENOUGH * found_share(full, left)
+    return LinearHead(parts.words, windows, _with_bias(full, parts), _with_bias(plain, parts) if tells else {})
+
+
+def found_share(
+    combination: Mapping[str, float], left: Sequence[tuple[Mapping[str, Numbers], Labelled]], cut: float = 0.0
+) -> float:
+    """Share of what is true that a combination calls so, of rows that its parts had not seen; `cut` in log odds."""
+    names = [name for name in combination if name != "bias"]
+    found = [
+        sum((scores[name] * combination[name] for name in names), np.full(len(of), combination["bias"]))[of.labels]
+        for scores, of in left
+    ]
+    true = np.concatenate(found)
+    return float((true > cut).mean()) if len(true) else 0.0
 
 
 def _combination(
@@ -209,12 +228,14 @@ def _with_bias(combination: Mapping[str, float], parts: Parts) -> dict[str, floa
 def log_odds(head: LinearHead, of: Labelled, rules: Numbers | None = None) -> Numbers:
     """(n,) log odds as `LinearHead.log_odds` gives them, of all rows at once: for figures, not for scores.
 
-    `rules` are log odds to use in place of those said.
+    NaN where it says nothing of texts without windows. `rules` are log odds to use in place of those said.
     """
     scores = Parts(head.words, head.windows.ravel()).scores(of)
     if rules is not None:
         scores[RULES] = rules
     weights = head.full if WINDOWS in scores else head.plain
+    if not weights:
+        return np.full(len(of), math.nan)
     total = np.full(len(of), weights["bias"])
     for name, values in scores.items():
         total += weights.get(name, 0.0) * values

@@ -54,8 +54,10 @@ class LinearHead:
         words: (w,) weights of n-grams, bucket b at b modulo w; a text's sum is divided by the root of how many it has.
         windows: (k, 384) weights of its embeddings; k may be 0.
         full: `bias` and a factor of `words`, `windows` and each name of `HeadInputs.said`, for embedded texts.
-        plain: the same for texts that were not embedded.
+        plain: the same for texts that were not embedded; empty, or nothing but zeros, where the fit found that it tells
+            too little without windows: then it says nothing of such a text, which is not the same as false.
         threshold: probability from which on it is true.
+        plain_threshold: the same for texts that were not embedded; None: `threshold`.
     """
 
     words: NDArray[np.float64]
@@ -63,16 +65,34 @@ class LinearHead:
     full: Mapping[str, float]
     plain: Mapping[str, float]
     threshold: float = 0.5
+    plain_threshold: float | None = None
 
-    def log_odds(self, given: HeadInputs) -> float:
-        """Calibrated log odds, -30 to 30."""
+    def log_odds(self, given: HeadInputs) -> float | None:
+        """Calibrated log odds, -30 to 30; None of a text without windows, where it needs them."""
         values = {**given.said, "words": self.word_score(given.buckets)}
         weights = self.plain
-        if given.windows is not None and len(self.windows):
+        if self._sees(given):
+            assert given.windows is not None
             values["windows"] = self.window_score(given.windows)
             weights = self.full
+        elif not self.tells_without_windows:
+            return None
         total = weights.get("bias", 0.0) + sum(weights.get(name, 0.0) * values[name] for name in sorted(values))
         return max(-_CLIP, min(_CLIP, total))
+
+    @property
+    def tells_without_windows(self) -> bool:
+        """Whether it says anything of texts that were not embedded: not where all factors are 0, or there are none."""
+        return any(factor > 0 for name, factor in self.plain.items() if name != "bias")
+
+    def threshold_for(self, given: HeadInputs) -> float:
+        """The probability from which on it is true of such a text."""
+        if self._sees(given) or self.plain_threshold is None:
+            return self.threshold
+        return self.plain_threshold
+
+    def _sees(self, given: HeadInputs) -> bool:
+        return given.windows is not None and len(self.windows) > 0
 
     def word_score(self, buckets: NDArray[np.int64]) -> float:
         """The n-grams' share, before it is weighed; 0 of a text without words."""
@@ -114,8 +134,8 @@ class Heads:
 
     @property
     def only(self) -> LinearHead:
-        """The head of a signal that has one."""
-        return next(iter(self.by_label.values()))
+        """The head that decides the signal: the one of its own name, beside which others may say of which kind."""
+        return self.by_label.get(self.signal) or next(iter(self.by_label.values()))
 
 
 def dump_heads(heads: Heads) -> bytes:
@@ -181,6 +201,7 @@ def _object(head: LinearHead) -> dict[str, Any]:
         "full": dict(head.full),
         "plain": dict(head.plain),
         "threshold": head.threshold,
+        **({} if head.plain_threshold is None else {"plain_threshold": head.plain_threshold}),
     }
 
 
@@ -189,10 +210,11 @@ def _head(one: Mapping[str, Any]) -> LinearHead:
     if not len(words) or len(windows) % WINDOW:
         raise HeadError("its weights have another shape")
     full, plain = ({str(name): float(one[kind][name]) for name in one[kind]} for kind in ("full", "plain"))
-    numbers = (*full.values(), *plain.values(), float(one["threshold"]))
+    apart = None if one.get("plain_threshold") is None else float(one["plain_threshold"])
+    numbers = (*full.values(), *plain.values(), float(one["threshold"]), apart or 0.0)
     if not all(map(math.isfinite, numbers)) or not _finite(words) or not _finite(windows):
         raise HeadError("holds a weight that is no number")
-    return LinearHead(words, windows.reshape(-1, WINDOW), full, plain, float(one["threshold"]))
+    return LinearHead(words, windows.reshape(-1, WINDOW), full, plain, float(one["threshold"]), apart)
 
 
 def _finite(weights: NDArray[np.float64]) -> bool:

@@ -80,14 +80,17 @@ def fit_own(signal: str, of: Labelled, prior: LinearHead, fpr: float, facts: dic
 
     Everything stated of it comes from folds that were left out: the parts, their combination and the threshold.
     """
-    found = np.zeros(len(of))
+    found, blind = np.zeros(len(of)), np.zeros(len(of))
+    without = replace(of, windows=None)
     for chosen in _cuts(of.labels, FOLDS):
         others = np.setdiff1d(np.arange(len(of)), chosen)
-        found[chosen] = log_odds(fit_head(folds(of.rows(others)), prior=prior), of.rows(chosen))
+        fitted = fit_head(folds(of.rows(others)), prior=prior)
+        found[chosen], blind[chosen] = log_odds(fitted, of.rows(chosen)), log_odds(fitted, without.rows(chosen))
     chance = 1 / (1 + np.exp(-found))
     threshold = threshold_at(np.round(chance, 4), of.labels, fpr)
     called = np.round(chance, 4) >= threshold
     head = replace(fit_head(folds(of), prior=prior), threshold=threshold)
+    head = _thresholded(head, blind, of.labels, fpr)
     told = OwnHead(
         heads=Heads(signal, {signal: head}, facts),
         before=auroc(log_odds(prior, of), of.labels),
@@ -100,3 +103,16 @@ def fit_own(signal: str, of: Labelled, prior: LinearHead, fpr: float, facts: dic
     figures |= {"false_positives": told.false_positives, "recall": told.recall}
     stated = {**facts, "left_out": {name: round(value, 4) for name, value in figures.items()}}
     return replace(told, heads=replace(told.heads, facts=stated))
+
+
+def _thresholded(head: LinearHead, blind: Numbers, labels: NDArray[np.bool_], fpr: float) -> LinearHead:
+    """A head with a threshold of its own for texts without windows, which are judged by less.
+
+    It says nothing of them where a fold's head did not, or where no threshold leaves anything true.
+    """
+    if not head.plain or np.isnan(blind).any():
+        return replace(head, plain={})
+    chance = 1 / (1 + np.exp(-blind))
+    threshold = threshold_at(chance, labels, fpr)
+    tells = bool((np.round(chance, 4) >= threshold)[labels].any())
+    return replace(head, plain_threshold=threshold) if tells else replace(head, plain={})

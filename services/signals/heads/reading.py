@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BUCKETS: Final = 1 << 17
 """Into so many buckets n-grams are hashed; heads of another width would hash every text again."""
+NOT_EMBEDDED: Final = "not_embedded"
+"""Why a signal is unscored whose head needs windows, of an exchange that was not embedded (`embed_share`)."""
 NOTHING_SAID: Final[Mapping[str, float]] = {}
 _FUNCTION_WORDS: Final = frozenset(
     [
