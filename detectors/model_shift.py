@@ -145,7 +145,18 @@ class ModelShift:
         every = np.ones(len(row), dtype=np.bool_)
         over, keys = artefact.lens.known.repeated(prompt_keys(picked.prompt), state.keys, every)
         novel = apart.min(axis=1) > artefact.lens.radius
-        stream_rows = drift.DriftRows(row, picked.ids, design, target, apart.argmin(axis=1), novel, ~novel & ~over)
+        stream_rows = drift.DriftRows(
+            row=row,
+            ids=picked.ids,
+            design=design,
+            target=target,
+            cluster=apart.argmin(axis=1),
+            novel=novel,
+            used=~novel & ~over,
+            index=picked.index,
+            ts=picked.ts,
+            moves=np.zeros((len(row), 0)),
+        )
         plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL)
         return DriftPass(plan, replace(state, keys=keys)).run(stream_rows)
 

@@ -17,7 +17,7 @@ from math import sqrt
 import numpy as np
 
 from detectors.protocol import Bool, Float, Int
-from detectors.stats.linear_algebra import ridge
+from detectors.stats.linear_algebra import ridge, row_products
 from detectors.stats.repeated_prompts import fold_of
 
 LIMIT = 6.0  # standard deviations at which one row's residual is cut
@@ -138,10 +138,8 @@ def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
 
 def whiten(fitted: Fitted, design: Float, target: Float) -> Float:
     """(n, d) turned residuals of rows of the stream, cut at `LIMIT`; a row's bits depend on that row alone."""
-    out = np.empty_like(target)
-    for i, (given, seen) in enumerate(zip(design, target, strict=True)):
-        out[i] = (seen - given @ fitted.weights[-1]) @ fitted.turns[-1]
-    return np.clip(out, -LIMIT, LIMIT)
+    rest = target - row_products(design, fitted.weights[-1])
+    return np.clip(row_products(rest, fitted.turns[-1]), -LIMIT, LIMIT)
 
 
 def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:

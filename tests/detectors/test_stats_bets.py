@@ -39,7 +39,8 @@ def walked(
 ) -> drift.DriftState:
     design, target, cluster = drawn(n, seed, shift)
     yes = np.ones(n, dtype=np.bool_)
-    rows = drift.DriftRows(np.arange(n), tuple(map(str, range(n))), design, target, cluster, ~yes, yes)
+    at, ids = np.arange(n), tuple(map(str, range(n)))
+    rows = drift.DriftRows(at, ids, design, target, cluster, ~yes, yes, at, 1.7e9 + at, np.zeros((n, 0)))
     plan = drift.DriftPlan(FITTED, RECIPE, settings, arl, "shift", "novel")
     return DriftPass(plan, drift.start(FITTED, settings)).run(rows)[0]
 
