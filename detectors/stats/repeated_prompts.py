@@ -57,7 +57,7 @@ class Known:
         return np.where(self.keys[at] == keys, at, -1)
 
     def repeated(self, keys: Keys, recent: Marks, where: Bool) -> tuple[Bool, Marks]:
-        """Which rows repeat a prompt more often than it may count, and the lower halves of the keys of the last `RECENT` rows.
+        """Which rows repeat a prompt too often to count, and the lower halves of the keys of the last `RECENT` rows.
 
         A model has one way of answering one prompt: asked again and again, a prompt that the baseline hardly knows
         says nothing about whether the model moved. Within `RECENT` rows it counts twice, plus four times as often
