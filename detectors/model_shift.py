@@ -172,7 +172,7 @@ class ModelShift:
         row = np.flatnonzero(rows.embedded & rows.answered)
         if artefact.lens is None or artefact.fitted is None:
             return drift.blinded(state, row, TOO_FEW)
-        picked = rows.take(row)
+        picked = rows if len(row) == len(rows) else rows.take(row)
         design, target, apart = _coordinates(artefact.lens, picked)
         every = np.ones(len(row), dtype=np.bool_)
         over, keys = artefact.lens.known.repeated(prompt_keys(picked.prompt), state.keys, every)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from detectors.protocol import Bool, Float, Int
 from detectors.stats.linear_algebra import ridge, row_products
 from detectors.stats.repeated_prompts import fold_of
 
-Single = NDArray[np.float32] | NDArray[np.float64]
+Single = NDArray[np.floating[Any]]
 LIMIT = 6.0  # standard deviations at which one row's residual is cut
 LEAST_NOISE = 0.9  # variance of a turned residual is never taken for less
 LEAST_NULL = 0.2  # an expected factor of a bet is never taken for less

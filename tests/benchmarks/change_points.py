@@ -164,7 +164,7 @@ def table(seeds: int, arl: float, only: str) -> Iterator[str]:
     """The lines of the table."""
     every: dict[str, list[Dated | str | None]] = {"model_shift": [], "rates": []}
     for update in UPDATES:
-        if only not in update.name:
+        if not any(word in update.name for word in only.split(",")):
             continue
         for name, seen in measured(update, seeds, arl).items():
             if sum(isinstance(one, Dated) for one in seen) * 2 < len(seen):
@@ -180,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--arl", type=float, default=100_000.0)
-    parser.add_argument("--only", default="", help="updates whose names contain this")
+    parser.add_argument("--only", default="", help="updates whose names contain one of these words, by commas")
     options = parser.parse_args()
     print(f"{options.seeds} seeds, ARL {options.arl:,.0f}, streams that fire in less than half of the seeds left out")
     for text in table(options.seeds, options.arl, options.only):
