@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import exp, log
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ EXEMPLARS: Final = 5
 DATED: Final = 160  # last rows that are kept to date a change among
 SETTLING: Final = 40  # rows before the interval without which it is refined no more
 MOVES: Final = 8  # rows of which what moved is kept together
-MOVES_KEPT: Final = 32
+MOVES_KEPT: Final = 24
 CAP: Final = 10.0  # evidence never exceeds this times the threshold, so that it can come back
 
 
@@ -118,8 +118,8 @@ def _no_times() -> Float:
     return np.zeros(0)
 
 
-def _no_moves() -> NDArray[np.float32]:
-    return np.zeros((0, 0), dtype=np.float32)
+def _no_moves() -> NDArray[np.float16]:
+    return np.zeros((0, 0), dtype=np.float16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class DriftState:
     wealth: Float
     cusum: Float
     since: Int
-    along: Float
+    along: NDArray[np.floating[Any]]
     novel: Bool
     idle: Bool
     prompts: int
@@ -161,7 +161,7 @@ class DriftState:
     index: NDArray[np.uint32] = field(default_factory=_no_index)
     ts: Float = field(default_factory=_no_times)
     onset: Onset | None = None
-    moves: NDArray[np.float32] = field(default_factory=_no_moves)
+    moves: NDArray[np.float16] = field(default_factory=_no_moves)
 
 
 def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
@@ -178,7 +178,7 @@ def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
         wealth=np.zeros(w),
         cusum=np.zeros(w),
         since=np.zeros(w, dtype=np.int64),
-        along=np.zeros(settings.recent),
+        along=np.zeros(settings.recent, dtype=np.float32),
         novel=np.zeros(settings.novel_of, dtype=np.bool_),
         idle=np.zeros(settings.idle_of, dtype=np.bool_),
         prompts=0,
@@ -203,7 +203,7 @@ class DriftPass:
         self.fitted, self.recipe, self.settings, self.arl = plan.fitted, plan.recipe, plan.settings, plan.arl
         self.plan, self.state, self.decay = plan, state, plan.settings.decay
         self.n, self.fired, self.begun, self.onset = state.n, state.fired, state.begun, state.onset
-        self.sums, self.along = state.sums.copy(), state.along.astype(np.float64)
+        self.sums, self.along = state.sums.copy(), state.along.astype(np.float32)
         self.wealth, self.cusum, self.since = state.wealth.tolist(), state.cusum.tolist(), state.since.tolist()
         self.most = CAP * plan.arl
         self.placed, self.blind = state.placed, state.blind
@@ -288,8 +288,8 @@ class DriftPass:
         self.sums += self.tallies[done]
         if self.moved.shape[1]:
             if self.n % MOVES == 0 or not self.moves:
-                self.moves.append(np.zeros(self.moved.shape[1], dtype=np.float32))
-            self.moves[-1] = self.moves[-1] + self.moved[done].astype(np.float32)
+                self.moves.append(np.zeros(self.moved.shape[1], dtype=np.float16))
+            self.moves[-1] = (self.moves[-1] + self.moved[done]).astype(np.float16)
         self.n += 1
 
     def _trust(self) -> Float:
@@ -350,7 +350,7 @@ class DriftPass:
             return ()
         begun = max(-(-self.begun // MOVES) * MOVES, (self.n - 1) // MOVES * MOVES - (MOVES_KEPT - 1) * MOVES)
         blocks = self.moves[len(self.moves) - (-(-(self.n - begun) // MOVES)) :] if self.n > begun else []
-        return self.plan.movements.told(np.sum(blocks, axis=0), self.n - begun) if blocks else ()
+        return self.plan.movements.told(np.sum(blocks, axis=0, dtype=np.float64), self.n - begun) if blocks else ()
 
     def _effect(self, distance: Distance) -> Effect:
         return Effect(
@@ -361,7 +361,7 @@ class DriftPass:
         """The distance over the rows since the shift began; while quiet, over the last rows."""
         rows = max(1, min(self.n - self.begun, len(self.along)))
         past = self.along[(self.n - rows + np.arange(rows)) % len(self.along)]
-        return distance_of(past, self.placed.spread)
+        return distance_of(past.astype(np.float64), self.placed.spread)
 
     def _exemplars(self) -> tuple[str, ...]:
         """Ids of the rows since the shift began that speak loudest for it, the loudest first."""
@@ -397,7 +397,7 @@ class DriftPass:
             index=self.index[-DATED:],
             ts=self.ts[-DATED:],
             onset=self.onset,
-            moves=np.array(self.moves[-MOVES_KEPT:], dtype=np.float32) if self.moves else _no_moves(),
+            moves=np.array(self.moves[-MOVES_KEPT:], dtype=np.float16) if self.moves else _no_moves(),
         )
 
 
