@@ -14,7 +14,9 @@ from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.prompt_support import known_within
 from detectors.stats.repeated_prompts import Known, group_rows, prompt_keys
+from schemas.reading import Movement
 from schemas.spec import Spec
+from schemas.style import STYLE_FEATURES
 
 EFFECT = "response shift"
 NOVEL = "prompts unlike the baseline"
@@ -23,6 +25,9 @@ STYLE_LIMIT = 3.0
 LEAST_STYLE_SD = 0.02
 LEAST_UNIQUE = 20
 LEAST_VARIANCE = 0.01  # added to a residual's variance: of a style feature, or a share of the usual one
+CLEARLY = 3.0  # standard errors beyond which a style feature is said to have moved
+MOST_MOVEMENTS = 5
+LEAST_MOVED = 8  # rows without which nothing is said of what moved
 LEAST_RADIUS = 0.05  # distance of two unit vectors that say the same
 
 
@@ -37,6 +42,7 @@ class Lens:
         centres: (c, 384) of the clusters of prompts; radius: distance beyond which a prompt is
             novel that the baseline does not hold.
         known: the distinct prompts.
+        style_noise: (s,) standard deviation of a style feature around what is expected of it given the prompt.
     """
 
     prompt_mean: Float
@@ -49,6 +55,29 @@ class Lens:
     centres: Float
     radius: float
     known: Known
+    style_noise: Float = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True)
+class StyleMovements:
+    """Names the style features that moved clearly, given the prompts."""
+
+    lens: Lens
+    unique: int
+
+    def told(self, sums: Float, count: int) -> tuple[Movement, ...]:
+        """At most `MOST_MOVEMENTS` of them, the clearest first; `sums` (s,) of what lay above the expected."""
+        if not len(self.lens.style_noise) or count < LEAST_MOVED:
+            return ()
+        moved = np.asarray(sums, dtype=np.float64) / count
+        clear = moved / (self.lens.style_noise * np.sqrt(1 / count + 1 / self.unique))
+        order = [j for j in np.argsort(-np.abs(clear)).tolist() if abs(clear[j]) > CLEARLY]
+        return tuple(self._movement(j, float(moved[j])) for j in order[:MOST_MOVEMENTS])
+
+    def _movement(self, j: int, moved: float) -> Movement:
+        feature, mean = STYLE_FEATURES[int(self.lens.style_used[j])], float(self.lens.style_mean[j])
+        before, after = feature.told(mean, max(mean + moved, 0.0))
+        return Movement(kind="style", name=feature.title, before=before, after=after, unit=feature.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +159,10 @@ class ModelShift:
             share=np.where(_is_style(lens), self.style_prior, self.response_prior),
             least=np.where(_is_style(lens), LEAST_VARIANCE, LEAST_VARIANCE * _middle(target[:, ~_is_style(lens)])),
         )
-        return ModelShiftArtefact(lens, bets.fit(sample, self.recipe), baseline.arl)
+        fitted = bets.fit(sample, self.recipe)
+        noise = _style_moves(lens, fitted, rows, design).std(axis=0)
+        lens = replace(lens, style_noise=np.maximum(noise, 0.02 * lens.style_sd))
+        return ModelShiftArtefact(lens, fitted, baseline.arl)
 
     def start(self, artefact: ModelShiftArtefact) -> drift.DriftState:
         """The state of zero evidence."""
@@ -143,14 +175,26 @@ class ModelShift:
         row = np.flatnonzero(rows.embedded & rows.answered)
         if artefact.lens is None or artefact.fitted is None:
             return drift.blinded(state, row, TOO_FEW)
-        picked = rows.take(row)
+        picked = rows if len(row) == len(rows) else rows.take(row)
         design, target, apart = _coordinates(artefact.lens, picked)
         every = np.ones(len(row), dtype=np.bool_)
         asked = prompt_keys(picked.prompt)
         over, keys = artefact.lens.known.repeated(asked, state.keys, every)
         novel = (apart.min(axis=1) > artefact.lens.radius) & (artefact.lens.known.find(asked) < 0)
-        stream_rows = drift.DriftRows(row, picked.ids, design, target, apart.argmin(axis=1), novel, ~novel & ~over)
-        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL)
+        stream_rows = drift.DriftRows(
+            row=row,
+            ids=picked.ids,
+            design=design,
+            target=target,
+            cluster=apart.argmin(axis=1),
+            novel=novel,
+            used=~novel & ~over,
+            index=picked.index,
+            ts=picked.ts,
+            moves=_style_moves(artefact.lens, artefact.fitted, picked, design),
+        )
+        named = StyleMovements(artefact.lens, len(artefact.lens.known.keys))
+        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL, named)
         return DriftPass(plan, replace(state, keys=keys)).run(stream_rows)
 
     def _lens(self, rows: Rows, groups: Int) -> Lens:
@@ -183,6 +227,13 @@ def _is_style(lens: Lens) -> Bool:
     """(r + s,) which columns of the target are style features."""
     column = np.arange(lens.response_axes.shape[1] + len(lens.style_used))
     return np.asarray(column >= lens.response_axes.shape[1])
+
+
+def _style_moves(lens: Lens, fitted: bets.Fitted, rows: Rows, design: Float) -> Float:
+    """(n, s) style features less what is expected of them given the prompt, in their own units."""
+    expected = row_products(design, np.ascontiguousarray(fitted.weights[-1][:, lens.response_axes.shape[1] :]))
+    style = rows.style[:, lens.style_used].astype(np.float64)
+    return np.asarray(style - lens.style_mean - lens.style_sd * expected)
 
 
 def _middle(target: Float) -> float:

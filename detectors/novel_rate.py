@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from scipy.special import logit
 
-from detectors.protocol import PART, Baseline, Bool, Finding, Float, Int, Rows, Scope, Stream
+from detectors.protocol import PART, Baseline, Bool, Finding, Float, Rows, Scope, Stream
 from detectors.rate_shift import RateArtefact, RateState
 from detectors.stats.prompt_map import left_out_novel, map_prompts
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation
-from detectors.stats.rate_stream import Column, RateStreamRunner, RateWatch, WatchState, start_watch
+from detectors.stats.rate_stream import RateBatch, RatePass, RateWatch, start_watch
 from schemas.spec import Spec
 
 
@@ -90,15 +91,9 @@ class NovelRate:
         usable = rows.embedded & rows.answered
         over, recent = artefact.prompts.known.repeated(places.keys, state.recent, usable)
         counts = usable & places.novel & ~over
-        states: list[WatchState] = []
-        findings: list[Finding] = []
-        for watch, before in zip(artefact.watches, state.streams, strict=True):
-            where = np.flatnonzero(counts & _scored(rows, watch.stream.signal or ""))
-            assert watch.expectation is not None
-            assert watch.bets is not None
-            runner = RateStreamRunner(watch, watch.expectation, watch.bets, before)
-            findings += runner.run(_column(watch, rows, where))
-            states.append(runner.state())
+        if not counts.any():
+            return RateState(state.streams, recent, True), ()
+        states, findings = RatePass(artefact.watches, state.streams).run(_batch(artefact.watches, rows, counts))
         return RateState(tuple(states), recent, True), tuple(sorted(findings, key=lambda finding: finding.row))
 
     def _watch(self, baseline: Baseline, stream: Stream, every: Float, unlike: Float) -> RateWatch:
@@ -127,15 +122,17 @@ def _scored(rows: Rows, signal: str) -> Bool:
     return np.asarray(~np.isnan(rows.truths(signal)))
 
 
-def _column(watch: RateWatch, rows: Rows, where: Int) -> Column:
-    """The rows at `where`, of which one rate is expected."""
-    assert watch.expectation is not None
-    rate = 1 / (1 + np.exp(-watch.expectation.weights[0]))
-    return Column(
-        row=where,
-        value=rows.truths(watch.stream.signal or "")[where],
-        expected=np.full(len(where), rate),
-        cell=np.zeros(len(where), dtype=np.int64),
-        novel=np.zeros(len(where), dtype=np.bool_),
-        ids=tuple(rows.ids[i] for i in where),
+def _batch(watches: Sequence[RateWatch], rows: Rows, counts: Bool) -> RateBatch:
+    """The rows as the streams see them: those that count and have a value; one rate is expected of all."""
+    value = np.stack([rows.truths(watch.stream.signal or "") for watch in watches])
+    rate = [1 / (1 + np.exp(-watch.expectation.weights[0])) for watch in watches if watch.expectation is not None]
+    return RateBatch(
+        value=value,
+        expected=np.repeat(np.array(rate)[:, None], len(rows), axis=1),
+        cell=np.zeros(value.shape, dtype=np.int64),
+        inside=counts & ~np.isnan(value),
+        novel=np.zeros(len(rows), dtype=np.bool_),
+        index=rows.index,
+        ts=rows.ts,
+        ids=rows.ids,
     )

@@ -14,9 +14,9 @@ from detectors.protocol import PART, Baseline, Bool, Finding, Float, Rows, Scope
 from detectors.stats.budget_shares import budget_weights
 from detectors.stats.prompt_map import Places, PromptMap, map_prompts
 from detectors.stats.rate_evidence import make_bets
-from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, fit_model
-from detectors.stats.rate_stream import FEW_REASON, Column, RateStreamRunner, RateWatch, WatchState, start_watch
-from detectors.stats.repeated_prompts import Keys
+from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, expect_all, fit_model
+from detectors.stats.rate_stream import FEW_REASON, RateBatch, RatePass, RateWatch, WatchState, start_watch
+from detectors.stats.repeated_prompts import Marks
 from schemas.spec import Spec
 
 
@@ -39,7 +39,7 @@ class RateState:
     """
 
     streams: tuple[WatchState, ...]
-    recent: Keys
+    recent: Marks
     begun: bool = False
 
 
@@ -127,22 +127,22 @@ class RateShift:
 
     def start(self, artefact: RateArtefact) -> RateState:
         """Zero evidence everywhere."""
-        return RateState(tuple(start_watch(watch) for watch in artefact.watches), np.zeros(0, dtype=np.uint64))
+        return RateState(tuple(start_watch(watch) for watch in artefact.watches), np.zeros(0, dtype=np.uint32))
 
     def step(self, artefact: RateArtefact, state: RateState, rows: Rows) -> tuple[RateState, tuple[Finding, ...]]:
         """Take every stream through the rows."""
         if not len(rows):
             return state, ()
-        places, recent = None, state.recent
-        if artefact.prompts is not None:
+        states, findings, recent = list(state.streams), _blind_for_good(artefact, state), state.recent
+        live = [s for s, watch in enumerate(artefact.watches) if watch.expectation is not None]
+        if artefact.prompts is not None and live:
             places = artefact.prompts.locate(rows.prompt)
             over, recent = artefact.prompts.known.repeated(places.keys, recent, rows.embedded & rows.answered)
-            places = replace(places, novel=places.novel | over)
-        states: list[WatchState] = []
-        findings: list[Finding] = []
-        for watch, before in zip(artefact.watches, state.streams, strict=True):
-            after, found = _follow(watch, before, rows, places, first=not state.begun)
-            states.append(after)
+            batch = _batch([artefact.watches[s] for s in live], rows, replace(places, novel=places.novel | over))
+            runner = RatePass([artefact.watches[s] for s in live], [states[s] for s in live])
+            after, found = runner.run(batch)
+            for s, one in zip(live, after, strict=True):
+                states[s] = one
             findings += found
         ordered = tuple(sorted(findings, key=lambda finding: finding.row))
         return RateState(tuple(states), recent, True), ordered
@@ -230,23 +230,31 @@ def _within(rows: Rows, stream: Stream) -> Bool:
     return np.array([seen == value for seen in rows.slices[dimension]], dtype=np.bool_)
 
 
-def _follow(
-    watch: RateWatch, state: WatchState, rows: Rows, places: Places | None, first: bool
-) -> tuple[WatchState, list[Finding]]:
-    """Take one stream through the rows; a stream without an expectation says once that it is blind."""
-    if watch.expectation is None or watch.bets is None or places is None:
-        blind = Finding(0, watch.stream, "blind", True, 0, floor=watch.floor, reason=FEW_REASON)
-        return state, [blind] if first else []
-    where = np.flatnonzero(_within(rows, watch.stream))
+def _blind_for_good(artefact: RateArtefact, state: RateState) -> list[Finding]:
+    """A stream without an expectation says once that it is blind."""
+    if state.begun:
+        return []
+    return [
+        Finding(0, watch.stream, "blind", True, 0, floor=watch.floor, reason=FEW_REASON)
+        for watch in artefact.watches
+        if watch.expectation is None
+    ]
+
+
+def _batch(watches: Sequence[RateWatch], rows: Rows, places: Places) -> RateBatch:
+    """The rows as these streams see them."""
     usable = rows.embedded & rows.answered
-    column = Column(
-        row=where,
-        value=np.where(usable, _column(rows, _column_name(rows, watch.stream)), np.nan)[where],
-        expected=watch.expectation.rate(places)[where],
-        cell=watch.expectation.cell(places)[where],
-        novel=places.novel[where],
-        ids=tuple(rows.ids[i] for i in where),
+    columns = {
+        name: np.where(usable, _column(rows, name), np.nan) for name in {_column_name(rows, w.stream) for w in watches}
+    }
+    rate, cell = expect_all([watch.expectation for watch in watches if watch.expectation is not None], places)
+    return RateBatch(
+        value=np.stack([columns[_column_name(rows, watch.stream)] for watch in watches]),
+        expected=rate,
+        cell=cell,
+        inside=np.stack([_within(rows, watch.stream) for watch in watches]),
+        novel=places.novel,
+        index=rows.index,
+        ts=rows.ts,
+        ids=rows.ids,
     )
-    runner = RateStreamRunner(watch, watch.expectation, watch.bets, state)
-    found = runner.run(column)
-    return runner.state(), found

@@ -102,7 +102,18 @@ class UserShift:
         target = _coordinates(artefact.lens, rows.prompt[row])
         none, every = np.zeros(len(row), dtype=np.int64), np.ones(len(row), dtype=np.bool_)
         ids = tuple(rows.ids[i] for i in row)
-        stream_rows = drift.DriftRows(row, ids, np.ones((len(row), 1)), target, none, ~every, every)
+        stream_rows = drift.DriftRows(
+            row=row,
+            ids=ids,
+            design=np.ones((len(row), 1)),
+            target=target,
+            cluster=none,
+            novel=~every,
+            used=every,
+            index=rows.index[row],
+            ts=rows.ts[row],
+            moves=np.zeros((len(row), 0)),
+        )
         plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, TOO_FEW)
         return DriftPass(plan, state).run(stream_rows)
 

@@ -13,13 +13,11 @@ from typing import Literal
 from schemas.alert import Severity
 from schemas.reading import Direction, Unit
 
-SpecKind = Literal[
-    "signal", "shift", "rate", "ceiling", "level", "anomaly", "event", "suite", "blind", "audit"
-]
+SpecKind = Literal["signal", "shift", "rate", "ceiling", "level", "anomaly", "event", "suite", "blind", "audit"]
 """`signal`: a measurement of one exchange. The others say what an alert's family is made of: `shift` of a distribution,
 `rate` of a signal, a `ceiling` that its rate must not exceed, `level` of a number, `anomaly` of a few exchanges that
-belong together, `event` that must not happen once, `suite` that regressed, `blind` where nothing can be said, `audit` of
-our own records."""
+belong together, `event` that must not happen once, `suite` that regressed, `blind` where nothing can be said, `audit`
+of our own records."""
 
 Mover = Literal["model", "users", "ruler"]
 

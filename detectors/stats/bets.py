@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.protocol import Bool, Float, Int
-from detectors.stats.linear_algebra import ridge
+from detectors.stats.linear_algebra import ridge, row_products
 from detectors.stats.repeated_prompts import fold_of
 
+Single = NDArray[np.floating[Any]]
 LIMIT = 6.0  # standard deviations at which one row's residual is cut
 LEAST_NOISE = 0.9  # variance of a turned residual is never taken for less
 LEAST_NULL = 0.2  # an expected factor of a bet is never taken for less
@@ -70,9 +73,9 @@ class Fitted:
     turns: Float
     prior: Float
     noise: Float
-    null: Float
-    even: Float
-    local: Float
+    null: Single
+    even: Single
+    local: Single
     gram: Float
 
 
@@ -133,15 +136,18 @@ def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
     spread = np.stack([part.var(axis=0) for part in parts if len(part)]).mean(axis=0)
     noise = np.maximum(spread, LEAST_NOISE)
     even, local, gram = _averages(sample, slots, recipe.shrink)
-    return Fitted(weights, turns, prior, noise, null, even, local, gram)
+    halves = (
+        null.astype(np.float32),
+        even.astype(np.float32),
+        local.astype(np.float32),
+    )  # half the memory to go through
+    return Fitted(weights, turns, prior, noise, *halves, gram)
 
 
 def whiten(fitted: Fitted, design: Float, target: Float) -> Float:
     """(n, d) turned residuals of rows of the stream, cut at `LIMIT`; a row's bits depend on that row alone."""
-    out = np.empty_like(target)
-    for i, (given, seen) in enumerate(zip(design, target, strict=True)):
-        out[i] = (seen - given @ fitted.weights[-1]) @ fitted.turns[-1]
-    return np.clip(out, -LIMIT, LIMIT)
+    rest = target - row_products(design, fitted.weights[-1])
+    return np.clip(row_products(rest, fitted.turns[-1]), -LIMIT, LIMIT)
 
 
 def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:
@@ -150,27 +156,32 @@ def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:
     `trust` (w,) weighs the windows in the direction along which the distance is measured.
     """
     q, d = fitted.weights.shape[1:]
-    given, seen, shares = np.split(sums, [q, q + d], axis=1)
+    given, seen, shares = sums[:, :q], sums[:, q : q + d], sums[:, q + d :]
     count = given[:, 0]
     moved = (seen - given @ fitted.weights) @ fitted.turns
-    slopes = moved * fitted.prior[:, None] / ((count[:, None] * fitted.prior[:, None] + 1) * fitted.noise)
-    earned = (fitted.null @ slopes[:-1].transpose(0, 2, 1)).reshape(-1, len(sums))
-    square = fitted.even @ earned**2
+    prior = fitted.prior[:, None]
+    slopes = moved * (prior / ((count[:, None] * prior + 1) * fitted.noise))
+    # Rows of the null run along the last axis, in single precision: most of the time goes into these few lines.
+    earned = slopes[:-1].astype(fitted.null.dtype) @ fitted.null.transpose(0, 2, 1)
+    earned = np.ascontiguousarray(earned.transpose(1, 0, 2)).reshape(len(sums), -1)
+    square = earned**2 @ fitted.even
     tame = np.minimum(1.0, recipe.boldest / np.sqrt(np.maximum(square, 1e-12)))
-    slopes, earned, square = slopes * tame[:, None], earned * tame, square * tame**2
-    factor = np.exp(np.clip(earned - square / 2, -recipe.bound, recipe.bound))
-    mean = fitted.even @ factor
-    sd = np.sqrt(np.maximum(fitted.even @ factor**2 - mean**2, 0.0))
+    earned *= tame[:, None]
+    square *= tame * tame
+    factor = np.exp(np.minimum(np.maximum(earned - square[:, None] / 2, -recipe.bound), recipe.bound))
+    mean = factor @ fitted.even
+    sd = np.sqrt(np.maximum(factor**2 @ fitted.even - mean**2, 0.0))
     mix = shares / np.maximum(count, 1e-9)[:, None]
-    error = np.sqrt(np.einsum("wi,ij,wj->w", mix, fitted.gram, mix))
-    expected = fitted.local @ factor + recipe.slack * sd * error + recipe.floor * np.sqrt(square)
-    aim, centre = _aim(fitted, slopes[-1], earned, trust)
-    return Placed(slopes[-1], square / 2, np.maximum(expected, LEAST_NULL), aim, centre, float(trust @ error))
+    error = np.sqrt(((mix @ fitted.gram) * mix).sum(axis=1))
+    expected = fitted.local @ factor.T + (recipe.slack * sd * error + recipe.floor * np.sqrt(square))
+    slope = slopes[-1] * tame[:, None]
+    aim, centre = _aim(fitted, slope, earned, trust)
+    return Placed(slope, square / 2, np.maximum(expected, LEAST_NULL), aim, centre, float(trust @ error))
 
 
-def _aim(fitted: Fitted, slope: Float, earned: Float, trust: Float) -> tuple[Float, Float]:
+def _aim(fitted: Fitted, slope: Float, earned: Single, trust: Float) -> tuple[Float, Float]:
     """The direction of the trusted bets with sd 1 on the null rows, and the null's mean in each cluster."""
-    along = earned @ trust
+    along = trust.astype(earned.dtype) @ earned
     mean = fitted.even @ along
     scale = sqrt(max(float(fitted.even @ along**2 - mean**2), 0.0))
     if scale < 1e-12:

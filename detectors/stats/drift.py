@@ -7,20 +7,27 @@ a block of rows that is counted from the stream's first row, so nothing depends 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from math import exp, log
+from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.protocol import Bool, Finding, Float, Int, Stream
 from detectors.stats import bets
+from detectors.stats.change_points import Onset, drift_posterior, onset_of, packed, unpacked
 from detectors.stats.intervals import Distance, distance_of
-from detectors.stats.repeated_prompts import Keys
-from schemas.reading import Effect, ReadingStatus
+from detectors.stats.repeated_prompts import Marks
+from schemas.reading import Effect, Movement, ReadingStatus
 
 EVERY: Final = 50  # rows between two periodic findings
 RECENT: Final = 48  # rows whose ids are remembered as possible exemplars
 EXEMPLARS: Final = 5
+DATED: Final = 160  # last rows that are kept to date a change among
+SETTLING: Final = 40  # rows before the interval without which it is refined no more
+MOVES: Final = 8  # rows of which what moved is kept together
+MOVES_KEPT: Final = 24
 CAP: Final = 10.0  # evidence never exceeds this times the threshold, so that it can come back
 
 
@@ -52,6 +59,13 @@ class EvidenceSettings:
         return 1 - 1 / np.array(self.windows, dtype=np.float64)[:, None]
 
 
+class Movements(Protocol):
+    """Names what moved."""
+
+    def told(self, sums: Float, count: int) -> tuple[Movement, ...]:
+        """What moved clearly, most first, given the (s,) sums of `moves` over `count` rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class DriftPlan:
     """All that a pass over rows goes by.
@@ -60,6 +74,7 @@ class DriftPlan:
         fitted, recipe, settings: the bets, how they are placed and how evidence is gathered.
         arl: mean number of rows between false alarms, the evidence at which the stream fires.
         effect: name of the distance that findings carry; blind: their reason where prompts are novel.
+        movements: what tells of `DriftRows.moves`, where they have names.
     """
 
     fitted: bets.Fitted
@@ -68,11 +83,16 @@ class DriftPlan:
     arl: float
     effect: str
     blind: str
+    movements: Movements | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DriftRows:
-    """Rows of a stream as numbers: design (n, 1 + q), target (n, d), cluster, whether novel, whether used (n,)."""
+    """Rows of a stream as numbers: design (n, 1 + q), target (n, d), cluster, whether novel, whether used (n,).
+
+    `index`, `ts` (n,): event index and time. `moves` (n, s): what each row lies above or below the expected in
+    quantities that have a name, where `DriftPlan.movements` can tell of them.
+    """
 
     row: Int
     ids: tuple[str, ...]
@@ -81,6 +101,25 @@ class DriftRows:
     cluster: Int
     novel: Bool
     used: Bool
+    index: Int
+    ts: Float
+    moves: Float
+
+
+def _no_past() -> NDArray[np.uint8]:
+    return np.zeros((0, 0), dtype=np.uint8)
+
+
+def _no_index() -> NDArray[np.uint32]:
+    return np.zeros(0, dtype=np.uint32)
+
+
+def _no_times() -> Float:
+    return np.zeros(0)
+
+
+def _no_moves() -> NDArray[np.float16]:
+    return np.zeros((0, 0), dtype=np.float16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +130,15 @@ class DriftState:
         n: rows used so far; fired: value of n at the crossing, -1 while not firing; begun: rows before the shift.
         sums: (w, 1 + q + d + c) decayed sums up to the last row; placed: the bet that stands.
         wealth: (w,) Shiryaev-Roberts evidence of each arm; cusum, since: (w,) the same started anew wherever it fell to
-            nothing, and the row of that start, which dates the shift.
+            nothing, and the row of that start, a first guess at when the shift began.
         along: (recent,) ring of distances along the bet, place n mod recent.
         novel: (novel_of,) ring of whether prompts were novel; idle: (idle_of,) of whether they were not used;
             prompts: how many there were.
         ids, scores: the last rows and their evidence, oldest first.
         keys: of the last prompts, where repetitions are left out.
+        past: (h, d / 2) turned coordinates of the last rows, packed; index, ts: (h,) event index and time of them.
+        onset: since when, while firing.
+        moves: (b, s) sums of what moved over the last blocks of `MOVES` rows, the last one still growing.
     """
 
     n: int
@@ -108,13 +150,18 @@ class DriftState:
     wealth: Float
     cusum: Float
     since: Int
-    along: Float
+    along: NDArray[np.floating[Any]]
     novel: Bool
     idle: Bool
     prompts: int
     ids: tuple[str, ...]
     scores: tuple[float, ...]
-    keys: Keys
+    keys: Marks
+    past: NDArray[np.uint8] = field(default_factory=_no_past)
+    index: NDArray[np.uint32] = field(default_factory=_no_index)
+    ts: Float = field(default_factory=_no_times)
+    onset: Onset | None = None
+    moves: NDArray[np.float16] = field(default_factory=_no_moves)
 
 
 def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
@@ -131,13 +178,13 @@ def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
         wealth=np.zeros(w),
         cusum=np.zeros(w),
         since=np.zeros(w, dtype=np.int64),
-        along=np.zeros(settings.recent),
+        along=np.zeros(settings.recent, dtype=np.float32),
         novel=np.zeros(settings.novel_of, dtype=np.bool_),
         idle=np.zeros(settings.idle_of, dtype=np.bool_),
         prompts=0,
         ids=(),
         scores=(),
-        keys=np.zeros(0, dtype=np.uint64),
+        keys=np.zeros(0, dtype=np.uint32),
     )
 
 
@@ -154,30 +201,35 @@ class DriftPass:
 
     def __init__(self, plan: DriftPlan, state: DriftState) -> None:
         self.fitted, self.recipe, self.settings, self.arl = plan.fitted, plan.recipe, plan.settings, plan.arl
-        self.plan = plan
-        self.decay = plan.settings.decay
-        self.state = state
-        self.n, self.fired, self.begun = state.n, state.fired, state.begun
-        self.blind, self.prompts = state.blind, state.prompts
-        self.sums, self.wealth, self.cusum = state.sums.copy(), state.wealth.copy(), state.cusum.copy()
-        self.since, self.along = state.since.copy(), state.along.copy()
-        self.novel, self.idle = state.novel.copy(), state.idle.copy()
-        self.placed = state.placed
+        self.plan, self.state, self.decay = plan, state, plan.settings.decay
+        self.n, self.fired, self.begun, self.onset = state.n, state.fired, state.begun, state.onset
+        self.sums, self.along = state.sums.copy(), state.along.astype(np.float32)
+        self.wealth, self.cusum, self.since = state.wealth.tolist(), state.cusum.tolist(), state.since.tolist()
+        self.most = CAP * plan.arl
+        self.placed, self.blind = state.placed, state.blind
         self.recent = list(zip(state.ids, state.scores, strict=True))
         self.findings: list[Finding] = []
 
     def run(self, rows: DriftRows) -> tuple[DriftState, tuple[Finding, ...]]:
         """Take in all rows, in order."""
-        turned = bets.whiten(self.fitted, rows.design, rows.target)
-        member = rows.cluster[:, None] == np.arange(len(self.fitted.local))
-        tallies = np.concatenate([rows.design, rows.target, member], axis=1)
-        for i, row in enumerate(rows.row):
-            before = self.status
-            used = bool(rows.used[i])
-            self._note_prompt(bool(rows.novel[i]), used)
+        if not len(rows.row):
+            return self.state, ()
+        self.rows, self.at = rows, np.flatnonzero(rows.used)
+        self.turned = bets.whiten(self.fitted, rows.design[self.at], rows.target[self.at])
+        self.cluster = rows.cluster[self.at]
+        member = self.cluster[:, None] == np.arange(len(self.fitted.local))
+        self.tallies = np.concatenate([rows.design[self.at], rows.target[self.at], member], axis=1)
+        self._remember()
+        blind = self._blindness()
+        done = 0
+        for i, used in enumerate(rows.used.tolist()):
+            before, self.blind = self.status, bool(blind[i])
             if used:
-                self._settle_bet(turned[i], int(rows.cluster[i]), tallies[i], rows.ids[i])
-            self._report(int(row), before, used)
+                if done == 0 or self.n % self.settings.block == 0:
+                    self._open_block(done)
+                self._settle_bet(done, rows.ids[i])
+                done += 1
+            self._report(int(rows.row[i]), before, used)
         return self._state_after(), tuple(self.findings)
 
     @property
@@ -187,66 +239,118 @@ class DriftPass:
             return "blind"
         return "firing" if self.fired >= 0 else "quiet"
 
-    def _note_prompt(self, novel: bool, used: bool) -> None:
-        """Note whether the prompt was unlike the baseline's, or not used; too many such make the stream blind."""
-        self.novel[self.prompts % len(self.novel)] = novel
-        self.idle[self.prompts % len(self.idle)] = not used
-        self.prompts += 1
-        strange = self.novel.sum() > self.settings.novel_share * len(self.novel)
-        self.blind = bool(strange or self.idle.sum() > self.settings.idle_share * len(self.idle))
+    def _remember(self) -> None:
+        """The last rows to date a change among, those of this batch behind those of earlier ones."""
+        state, steps = self.state, packed(self.turned)
+        self.past = np.concatenate([state.past, steps]) if len(state.past) else steps
+        self.index = np.concatenate([state.index, self.rows.index[self.at].astype(np.uint32)])
+        self.ts = np.concatenate([state.ts, self.rows.ts[self.at]])
+        self.moves = list(state.moves) if state.moves.shape[1:] == self.rows.moves.shape[1:] else []
+        self.moved = self.rows.moves[self.at]
+        self.start = state.n
 
-    def _settle_bet(self, turned: Float, cluster: int, tally: Float, id_: str) -> None:
-        """Settle the standing bet on one row, then let the row into the past."""
+    def _blindness(self) -> Bool:
+        """(n,) whether too many of the last prompts were unlike the baseline's, or not used."""
+        novel = self._unrolled(self.state.novel, self.rows.novel)
+        idle = self._unrolled(self.state.idle, ~self.rows.used)
+        self.novel, self.idle = novel, idle
+        strange = _last_sums(novel, len(self.state.novel)) > self.settings.novel_share * len(self.state.novel)
+        return strange | (_last_sums(idle, len(self.state.idle)) > self.settings.idle_share * len(self.state.idle))
+
+    def _unrolled(self, ring: Bool, new: Bool) -> Bool:
+        """What a ring holds, oldest first, and then the new."""
+        return np.concatenate([np.roll(ring, -(self.state.prompts % len(ring))), new])
+
+    def _open_block(self, done: int) -> None:
+        """Place the bet where a block begins, and see what it earns on the rows of this batch that are in the block."""
         if self.n % self.settings.block == 0:
             self.placed = bets.place(self.fitted, self.recipe, self.sums, self._trust())
+        self.first, left = done, self.settings.block - self.n % self.settings.block
+        turned, cluster = self.turned[done : done + left], self.cluster[done : done + left]
         placed, bound = self.placed, self.recipe.bound
-        log = np.clip(placed.slope @ turned - placed.offset, -bound, bound) - np.log(placed.expected[cluster])
-        factor = np.exp(log)
-        self.wealth = np.minimum((self.wealth + 1) * factor, CAP * self.arl)
-        grown = np.maximum(self.cusum, 0.0) + log
-        self.since = np.where(self.cusum <= 0, self.n, self.since)
-        self.cusum = np.minimum(grown, np.log(CAP * self.arl))
-        distance = float(placed.aim @ turned - placed.centre[cluster])
+        along = np.einsum("nd,wd->nw", turned, placed.slope) - placed.offset
+        logs = np.clip(along, -bound, bound) - np.log(placed.expected[cluster])
+        self.logs: list[list[float]] = logs.tolist()
+        distance = np.einsum("nd,d->n", turned, placed.aim) - placed.centre[cluster]
+        self.distances: list[float] = distance.tolist()
+
+    def _settle_bet(self, done: int, id_: str) -> None:
+        """Settle the standing bet on one row, then let the row into the past."""
+        distance, ceiling = self.distances[done - self.first], log(self.most)
+        for w, gain in enumerate(self.logs[done - self.first]):
+            self.wealth[w] = min((self.wealth[w] + 1) * exp(gain), self.most)
+            if self.cusum[w] <= 0:
+                self.since[w] = self.n
+            self.cusum[w] = min(max(self.cusum[w], 0.0) + gain, ceiling)
         self.along[self.n % len(self.along)] = distance
-        self.recent = [*self.recent[1 - RECENT :], (id_, distance)]
-        self.sums = self.sums * self.decay + tally
+        self.recent.append((id_, distance))
+        self.sums *= self.decay
+        self.sums += self.tallies[done]
+        if self.moved.shape[1]:
+            if self.n % MOVES == 0 or not self.moves:
+                self.moves.append(np.zeros(self.moved.shape[1], dtype=np.float16))
+            self.moves[-1] = (self.moves[-1] + self.moved[done]).astype(np.float16)
         self.n += 1
 
     def _trust(self) -> Float:
         """(w,) how much each arm's direction counts: its share of the evidence."""
-        held: Float = self.wealth + 1
-        return held / float(held.sum())
+        held = np.array(self.wealth) + 1
+        return np.asarray(held / float(held.sum()))
 
     def _report(self, row: int, before: ReadingStatus, used: bool) -> None:
         """Judge the row, and say so where the status changed or it is time for a periodic report."""
+        n, due, mean = self.n, used and self.n % EVERY == 0, sum(self.wealth) / len(self.wealth)
         distance: Distance | None = None
-        n, due = self.n, used and self.n % EVERY == 0
-        log_e = float(np.log(self.wealth.mean())) if self.wealth.any() else None
-        if used and self.fired < 0 and self.wealth.mean() >= self.arl:
-            self.fired, self.begun = self.n, int(self.since[int(self.cusum.argmax())])
-        if due and 0 <= self.fired <= self.n - self.settings.recent:
+        if used and self.fired < 0 and mean >= self.arl:
+            self.fired, self.begun = n, self.since[int(np.argmax(self.cusum))]
+        if self.fired >= 0 and (due or self.fired == n):
+            self._date()
+        if due and 0 <= self.fired <= n - self.settings.recent:
             distance = self._distance()
             if distance.high <= self.settings.floor:
                 self._return_to_quiet()
         if self.status == before and not due:
             return
-        distance = distance or self._distance()
-        self.findings.append(self._finding(row, before, n, distance, log_e))
+        log_e = log(mean) if mean > 0 else None
+        self.findings.append(self._finding(row, before, distance or self._distance(), log_e))
 
-    def _finding(self, row: int, before: ReadingStatus, n: int, distance: Distance, log_e: float | None) -> Finding:
+    def _date(self) -> None:
+        """Estimate since when, as long as enough rows from before the change are kept."""
+        last = len(self.past) - (self.start + len(self.at) - self.n)
+        first = max(last - DATED, 0)
+        if last - first < 1 or (self.onset and self.onset.least < self.n - (last - first) + SETTLING):
+            return
+        noise = self.fitted.noise
+        rows = unpacked(self.past[first:last], len(noise))
+        posterior = drift_posterior(rows, self.fitted.prior[-1] / noise, noise)
+        self.onset = onset_of(posterior, self.index[first:last], self.ts[first:last], self.n)
+        self.begun = self.onset.n
+
+    def _finding(self, row: int, before: ReadingStatus, distance: Distance, log_e: float | None) -> Finding:
+        firing = self.fired >= 0
         return Finding(
             row=row,
             stream=Stream(),
             status=self.status,
             transition=self.status != before,
-            n=n,
-            effect=self._effect(distance) if n else None,
+            n=self.n,
+            effect=self._effect(distance) if self.n else None,
             floor=self.settings.floor,
             log_e=log_e,
-            threshold=float(np.log(self.arl)),
+            threshold=log(self.arl),
             exemplars=self._exemplars() if self.status == "firing" != before else (),
+            change_point=self.onset.point() if firing and self.onset else None,
+            movements=self._movements() if self.status == "firing" else (),
             reason=self.plan.blind if self.blind else None,
         )
+
+    def _movements(self) -> tuple[Movement, ...]:
+        """What moved most, over whole blocks of rows since the change."""
+        if self.plan.movements is None:
+            return ()
+        begun = max(-(-self.begun // MOVES) * MOVES, (self.n - 1) // MOVES * MOVES - (MOVES_KEPT - 1) * MOVES)
+        blocks = self.moves[len(self.moves) - (-(-(self.n - begun) // MOVES)) :] if self.n > begun else []
+        return self.plan.movements.told(np.sum(blocks, axis=0, dtype=np.float64), self.n - begun) if blocks else ()
 
     def _effect(self, distance: Distance) -> Effect:
         return Effect(
@@ -257,20 +361,21 @@ class DriftPass:
         """The distance over the rows since the shift began; while quiet, over the last rows."""
         rows = max(1, min(self.n - self.begun, len(self.along)))
         past = self.along[(self.n - rows + np.arange(rows)) % len(self.along)]
-        return distance_of(past, self.placed.spread)
+        return distance_of(past.astype(np.float64), self.placed.spread)
 
     def _exemplars(self) -> tuple[str, ...]:
         """Ids of the rows since the shift began that speak loudest for it, the loudest first."""
-        loudest = sorted(self.recent[-max(self.n - self.begun, 1) :], key=lambda item: -item[1])[:EXEMPLARS]
+        since = min(max(self.n - self.begun, 1), RECENT)
+        loudest = sorted(self.recent[-since:], key=lambda item: -item[1])[:EXEMPLARS]
         return tuple(id_ for id_, score in loudest if score > 0)
 
     def _return_to_quiet(self) -> None:
         """The shift is over: back to quiet with zero evidence."""
-        self.fired, self.begun = -1, 0
-        self.wealth = np.zeros_like(self.wealth)
-        self.cusum = np.zeros_like(self.cusum)
+        self.fired, self.begun, self.onset = -1, 0, None
+        self.wealth, self.cusum = [0.0] * len(self.wealth), [0.0] * len(self.cusum)
 
     def _state_after(self) -> DriftState:
+        recent, prompts = self.recent[-RECENT:], self.state.prompts + len(self.rows.used)
         return replace(
             self.state,
             n=self.n,
@@ -279,13 +384,29 @@ class DriftPass:
             blind=self.blind,
             sums=self.sums,
             placed=self.placed,
-            wealth=self.wealth,
-            cusum=self.cusum,
-            since=self.since,
+            wealth=np.array(self.wealth),
+            cusum=np.array(self.cusum),
+            since=np.array(self.since, dtype=np.int64),
             along=self.along,
-            novel=self.novel,
-            idle=self.idle,
-            prompts=self.prompts,
-            ids=tuple(id_ for id_, _ in self.recent),
-            scores=tuple(score for _, score in self.recent),
+            novel=_rolled(self.novel, len(self.state.novel), prompts),
+            idle=_rolled(self.idle, len(self.state.idle), prompts),
+            prompts=prompts,
+            ids=tuple(id_ for id_, _ in recent),
+            scores=tuple(score for _, score in recent),
+            past=self.past[-DATED:],
+            index=self.index[-DATED:],
+            ts=self.ts[-DATED:],
+            onset=self.onset,
+            moves=np.array(self.moves[-MOVES_KEPT:], dtype=np.float16) if self.moves else _no_moves(),
         )
+
+
+def _last_sums(flags: Bool, last: int) -> Int:
+    """(n,) number of true ones among the `last` up to each of (last + n,) flags, from the first new one on."""
+    counted = np.concatenate([[0], np.cumsum(flags)])
+    return np.asarray(counted[last + 1 :] - counted[1 : len(counted) - last])
+
+
+def _rolled(flags: Bool, last: int, prompts: int) -> Bool:
+    """The last flags as a ring again."""
+    return np.roll(flags[-last:], prompts % last)

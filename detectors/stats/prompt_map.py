@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.protocol import Bool, Float, Half, Int
+from detectors.stats.linear_algebra import row_products
 from detectors.stats.prompt_support import known_within
 from detectors.stats.repeated_prompts import Keys, Known, prompt_keys
 
@@ -50,7 +51,7 @@ class PromptMap:
     def locate(self, prompts: Half) -> Places:
         """Place (n, d) prompts; no sum runs over rows, so a row's place does not depend on its neighbours."""
         moved = prompts.astype(np.float64) - self.mean
-        features = np.einsum("nd,dk->nk", moved, self.axes)
+        features = row_products(moved, self.axes)
         topic, distance = _nearest(moved, self.centres - self.mean)
         keys = prompt_keys(prompts)
         seen = self.known.find(keys)
@@ -103,7 +104,7 @@ def _distinct(prompts: Half) -> Half:
 def _nearest(points: Float, centres: Float) -> tuple[Int, Float]:
     """The nearest centre of each point and the squared distance to it."""
     squares = np.einsum("nd,nd->n", points, points)[:, None] + np.einsum("cd,cd->c", centres, centres)
-    distances = squares - 2 * np.einsum("nd,dc->nc", points, np.ascontiguousarray(centres.T))
+    distances = squares - 2 * row_products(points, np.ascontiguousarray(centres.T))
     topic = distances.argmin(1)
     return topic, distances[np.arange(len(points)), topic]
 

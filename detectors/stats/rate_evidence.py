@@ -6,12 +6,13 @@ random variables by betting" (2023).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
-from detectors.protocol import Float, Int
+from detectors.protocol import Bool, Float, Int
 
 Side = Literal["up", "down"]
 SMALLEST_BET = 0.1
@@ -50,17 +51,6 @@ class RateEvidence:
     run: Float
     since: Int
 
-    def log(self, bets: Bets) -> float:
-        """Natural logarithm of the mixture; minus infinity before the first row."""
-        total = float(bets.weight @ self.wealth)
-        return float(np.log(total)) if total > 0 else -np.inf
-
-    def leaning(self, bets: Bets) -> tuple[Side, int]:
-        """The direction that holds more, and the row since which its best bet has been winning."""
-        held = bets.weight * self.wealth
-        best = int(held.argmax())
-        return ("up" if held[: bets.rises].sum() >= held[bets.rises :].sum() else "down"), int(self.since[best])
-
 
 def make_bets(rise: float, fall: float) -> Bets:
     """Bets for a stream whose null probability of 1 is nearly always at most `rise`, of 0 at most `fall`.
@@ -79,29 +69,87 @@ def no_evidence(bets: Bets) -> RateEvidence:
     return RateEvidence(np.zeros(count), np.ones(count), np.zeros(count, dtype=np.int64))
 
 
-def surprise(bets: Bets, value: Float, rise: Float, fall: Float) -> Float:
-    """(n, b) factor of each bet at each row, never negative, with mean at most 1 under the null.
+@dataclass(frozen=True, slots=True)
+class BetTable:
+    """The bets of s streams side by side, padded with bets of size and weight 0.
 
-    Args:
-        bets: the bets.
-        value: (n,) what happened, 0 or 1.
-        rise: (n,) the null's largest probability of a 1.
-        fall: (n,) the null's largest probability of a 0.
+    Attributes:
+        size, weight: (s, b); rises: (s, b) whether a bet is on a rise; count: bets of each stream.
     """
-    up = _factor(bets.size[: bets.rises], value, rise)
-    down = _factor(bets.size[bets.rises :], 1.0 - value, fall)
-    return np.concatenate([up, down], axis=1)
 
+    size: Float
+    weight: Float
+    rises: Bool
+    count: tuple[int, ...]
 
-def advance(evidence: RateEvidence, bets: Bets, factor: Float, row: int, arl: float) -> RateEvidence:
-    """Evidence after the row numbered `row`, whose factors are (b,); the mixture is held at `CAP` times the ARL."""
-    wealth = (evidence.wealth + 1.0) * factor
-    total = float(bets.weight @ wealth)
-    if total > CAP * arl:
-        wealth *= CAP * arl / total
-    starts = evidence.run <= 1.0
-    run = np.minimum(np.maximum(evidence.run, 1.0) * factor, 1e300)
-    return RateEvidence(wealth, run, np.where(starts, row, evidence.since))
+    @classmethod
+    def of(cls, bets: Sequence[Bets]) -> Self:
+        """The table of these bets."""
+        count = tuple(len(one.size) for one in bets)
+        size, weight = np.zeros((len(bets), max(count))), np.zeros((len(bets), max(count)))
+        for s, one in enumerate(bets):
+            size[s, : count[s]], weight[s, : count[s]] = one.size, one.weight
+        rises = np.arange(max(count)) < np.array([one.rises for one in bets])[:, None]
+        return cls(size, weight, rises, count)
+
+    def gather(self, evidence: Sequence[RateEvidence]) -> RateEvidence:
+        """(s, b) evidence of all streams, to be changed in place."""
+        shape = self.size.shape
+        whole = RateEvidence(np.zeros(shape), np.ones(shape), np.zeros(shape, dtype=np.int64))
+        for s, one in enumerate(evidence):
+            held = slice(0, self.count[s])
+            whole.wealth[s, held], whole.run[s, held], whole.since[s, held] = one.wealth, one.run, one.since
+        return whole
+
+    def evidence_of(self, whole: RateEvidence, s: int) -> RateEvidence:
+        """A copy of one stream's evidence."""
+        held = slice(0, self.count[s])
+        return RateEvidence(whole.wealth[s, held].copy(), whole.run[s, held].copy(), whole.since[s, held].copy())
+
+    def forget(self, whole: RateEvidence, s: int) -> None:
+        """Set one stream's evidence back to that before the first row."""
+        whole.wealth[s], whole.run[s], whole.since[s] = 0.0, 1.0, 0
+
+    def surprise(self, value: Float, expected: Float, room: Float) -> Float:
+        """(n, s, b) factor of each bet at each row, never negative, with mean at most 1 under the null.
+
+        A stake is cut where losing it would leave less than nothing. Rows without a value get NaN.
+
+        Args:
+            value: (s, n) what happened, 0 or 1.
+            expected: (s, n) probability of a 1 that the baseline expects.
+            room: (s, n) by how much the null allows it to be off.
+        """
+        expected, value = expected.T[:, :, None], value.T[:, :, None]
+        null = np.where(self.rises, expected, 1.0 - expected) + room.T[:, :, None]
+        null = np.minimum(null, 1.0)
+        stake = np.minimum(self.size, BOLDNESS / np.maximum(null, 1e-3))
+        return np.asarray(1.0 + stake * (np.where(self.rises, value, 1.0 - value) - null))
+
+    def advance(self, whole: RateEvidence, factor: Float, used: Bool, rows: Int, arl: Float) -> Float:
+        """Let the streams that use a row take in its (s, b) factors; the (s,) mixtures, each held at `CAP` ARLs.
+
+        `rows`: (s,) number of the row in each stream.
+        """
+        if used.any():
+            mine = used[:, None]
+            starts = whole.run <= 1.0
+            np.copyto(whole.since, rows[:, None], where=mine & starts)
+            run = np.minimum(np.maximum(whole.run, 1.0) * factor, 1e300)
+            np.copyto(whole.run, run, where=mine)
+            np.copyto(whole.wealth, (whole.wealth + 1.0) * factor, where=mine)
+        total = np.asarray((self.weight * whole.wealth).sum(axis=1))
+        over = total > CAP * arl
+        if over.any():
+            whole.wealth[over] *= (CAP * arl[over] / total[over])[:, None]
+            total[over] = CAP * arl[over]
+        return total
+
+    def leaning(self, whole: RateEvidence, s: int) -> tuple[Side, int]:
+        """The direction that holds more in a stream, and the row since which its best bet has been winning."""
+        held = self.weight[s] * whole.wealth[s]
+        rising = float(held[self.rises[s]].sum())
+        return ("up" if rising >= held.sum() - rising else "down"), int(whole.since[s, int(held.argmax())])
 
 
 def _ladder(chance: float) -> Float:
@@ -109,9 +157,3 @@ def _ladder(chance: float) -> Float:
     largest = BOLDNESS / float(np.clip(chance, 1e-3, 1.0))
     sizes = largest / 2.0 ** np.arange(MOST_BETS)
     return np.asarray(sizes[sizes >= min(SMALLEST_BET, largest)])
-
-
-def _factor(size: Float, value: Float, null: Float) -> Float:
-    """(n, b) `1 + stake (value - null)`; a stake is cut where losing it would leave less than nothing."""
-    stake = np.minimum(size, BOLDNESS / np.maximum(null, 1e-3)[:, None])
-    return np.asarray(1.0 + stake * (value - null)[:, None])

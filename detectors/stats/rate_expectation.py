@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit
 
 from detectors.protocol import Bool, Float, Int
+from detectors.stats.linear_algebra import row_products
 from detectors.stats.prompt_map import Places
 
 FOLDS = 5
@@ -57,6 +59,21 @@ class Expectation:
     def _held(self, places: Places) -> Bool:
         """Which prompts the stream's baseline held."""
         return (places.seen >= 0) & ~np.isnan(self.memory[places.seen])
+
+
+def expect_all(expectations: Sequence[Expectation], places: Places) -> tuple[Float, Int]:
+    """(s, n) expected probability of s streams at n prompts, and the (s, n) cell of each in the stream's mix.
+
+    All must come of one baseline: they share its topics and its distinct prompts.
+    """
+    weights = np.stack([one.weights for one in expectations])
+    offset = np.stack([one.offset for one in expectations])
+    known = places.seen >= 0
+    memory = np.stack([one.memory[places.seen] for one in expectations])
+    held = known & ~np.isnan(memory)
+    score = row_products(places.features, np.ascontiguousarray(weights[:, 1:].T)) + weights[:, 0]
+    fresh = np.clip(expit(np.ascontiguousarray(score.T)) + offset[:, places.topic], 0.0, 1.0)
+    return np.where(held, memory, fresh), places.topic + np.where(held, offset.shape[1], 0)
 
 
 @dataclass(frozen=True, slots=True)

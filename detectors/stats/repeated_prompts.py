@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from detectors.protocol import Bool, Float, Half, Int
 
 Keys = NDArray[np.uint64]
+Marks = NDArray[np.uint32] | NDArray[np.uint64]  # the lower halves of keys; states kept before hold whole ones
+HALF = (1 << 32) - 1
 RECENT = 500  # rows within which a prompt that comes back is a repetition
 
 
@@ -54,8 +56,8 @@ class Known:
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return np.where(self.keys[at] == keys, at, -1)
 
-    def repeated(self, keys: Keys, recent: Keys, where: Bool) -> tuple[Bool, Keys]:
-        """Which rows repeat a prompt more often than it may count, and the keys of the last `RECENT` rows.
+    def repeated(self, keys: Keys, recent: Marks, where: Bool) -> tuple[Bool, Marks]:
+        """Which rows repeat a prompt too often to count, and the lower halves of the keys of the last `RECENT` rows.
 
         A model has one way of answering one prompt: asked again and again, a prompt that the baseline hardly knows
         says nothing about whether the model moved. Within `RECENT` rows it counts twice, plus four times as often
@@ -63,22 +65,22 @@ class Known:
 
         Args:
             keys: (n,) of the rows' prompts.
-            recent: keys of the last rows before them.
+            recent: what the call for the rows before them gave.
             where: (n,) rows that count; the others are never repeated.
         """
-        held = deque(recent.tolist(), RECENT)
+        held = deque((recent & HALF).tolist(), RECENT)
         times = Counter(held)
         seen = self.find(keys)
         allowed = np.where(seen >= 0, self.allowed[seen], 2.0)
         over = np.zeros(len(keys), dtype=np.bool_)
         for row in np.flatnonzero(where).tolist():
-            key = int(keys[row])
+            key = int(keys[row]) & HALF
             if len(held) == RECENT:
                 times[held[0]] -= 1
             held.append(key)
             times[key] += 1
             over[row] = times[key] > allowed[row]
-        return over, np.array(held, dtype=np.uint64)
+        return over, np.array(held, dtype=np.uint32)
 
 
 def prompt_keys(prompts: Half) -> Keys:

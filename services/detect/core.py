@@ -17,8 +17,8 @@ from schemas.reading import Reading
 from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
 from services.detect.ceilings import hold_back, may_accept, rates_above
-from services.detect.given_baseline import introduce
 from services.detect.counterparts import NearestNoted, forget_old, note_nearest, with_counterparts
+from services.detect.given_baseline import introduce
 from services.detect.identities import (
     forget_identity,
     merge_identities,

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from detectors.protocol import Detector, Rows
-from services.detect.counterparts import BaselineExamples
 from detectors.stats.topic_map import TopicMap
+from services.detect.counterparts import BaselineExamples
 from services.detect.relearning import budgeted
 from services.detect.state import Candidates, DetectState, Pinned, Relearned
 from services.store.codec import CodecError, pack, unpack

@@ -9,39 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.style import STYLE_FEATURES
+
 STYLE_VERSION: Final = "style-2"
-STYLE_NAMES: Final[tuple[str, ...]] = (
-    "log_chars",
-    "log_words",
-    "word_length",
-    "sentence_length",
-    "line_length",
-    "capitals",
-    "digits",
-    "non_ascii",
-    "refusals",
-    "hedges",
-    "contrasts",
-    "first_person",
-    "second_person",
-    "bullets",
-    "numbered",
-    "bold",
-    "headings",
-    "code_fences",
-    "questions",
-    "exclamations",
-    "commas",
-    "full_stops",
-    "colons",
-    "dashes",
-    "parentheses",
-    "quotes",
-    "option_letter",
-    "opens_apology",
-    "ends_sentence",
-    "ends_question",
-)
+STYLE_NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in STYLE_FEATURES)
 HEAD: Final = 16_384  # characters that are read; the length counts them all
 LINES: Final = 512  # lines whose first characters are looked at
 

@@ -48,6 +48,24 @@ def test_a_changed_model_is_found_soon_and_not_before(seed: int) -> None:
     assert sum(id_.startswith(f"x{seed + 90}-") for id_ in crossing.exemplars) >= len(crossing.exemplars) - 1
 
 
+def test_an_alarm_names_the_style_features_that_moved_most() -> None:
+    before, after = made.rows(300, 50), made.rows(300, 90)
+    style = after.style.copy()
+    style[:, 13] += np.float16(1.0)  # bullets
+    style[:, 0] -= np.float16(0.5)  # length, a logarithm
+    found = said(made.joined(before, replace(after, style=style)))
+    assert all(not finding.movements for finding in found if finding.status == "quiet")
+    last = [finding for finding in found if finding.status == "firing"][-1]
+    named = {movement.name: movement for movement in last.movements}
+    assert [movement.name for movement in last.movements[:2]] == ["bullet points", "length in characters"]
+    assert len(named) <= 5
+    mean = float(ARTEFACT.lens.style_mean[13]) if ARTEFACT.lens else 0.0
+    assert named["bullet points"].before == pytest.approx(np.expm1(mean), rel=0.01)
+    assert named["bullet points"].after == pytest.approx(np.expm1(mean + 1.0), rel=0.15)
+    assert (named["length in characters"].before, named["length in characters"].unit) == (1.0, "ratio")
+    assert named["length in characters"].after == pytest.approx(np.exp(-0.5), rel=0.1)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_changed_users_are_not_a_changed_model(seed: int) -> None:
     assert crossings(said(made.rows(2000, seed + 10, users=1.0))) == []

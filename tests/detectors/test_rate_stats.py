@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from detectors.stats.budget_shares import budget_weights
 from detectors.stats.intervals import rate_change, wilson
 from detectors.stats.prompt_map import map_prompts
-from detectors.stats.rate_evidence import CAP, advance, make_bets, no_evidence, surprise
+from detectors.stats.rate_evidence import CAP, BetTable, make_bets, no_evidence
 from detectors.stats.repeated_prompts import RECENT, Known, prompt_keys
 from tests.support.rate_streams import asked
 
@@ -19,43 +19,57 @@ share = st.floats(0.0, 1.0)
 
 
 @given(share, share, share)
-def test_no_bet_gains_on_average_under_the_null(rise: float, fall: float, chance: float) -> None:
+def test_no_bet_gains_on_average_under_the_null(expected: float, room: float, chance: float) -> None:
     """Whatever the bets were sized for: at a rate within the null's edges the mean factor is at most 1."""
-    bets = make_bets(rise, fall)
-    up, down = max(chance, rise), max(1 - chance, fall)
-    edges = np.array([up, up]), np.array([down, down])
-    no, yes = surprise(bets, np.array([0.0, 1.0]), *edges)
+    table = BetTable.of([make_bets(expected, 1 - expected), make_bets(0.5, 0.5)])
+    near = float(np.clip(chance, max(expected - room, 0.0), min(expected + room, 1.0)))
+    values = np.tile([0.0, 1.0], (2, 1))
+    no, yes = table.surprise(values, np.full((2, 2), expected), np.full((2, 2), room))
     assert (no >= 0).all()
     assert (yes >= 0).all()
-    assert (chance * yes + (1 - chance) * no <= 1 + 1e-12).all()
+    assert (near * yes + (1 - near) * no <= 1 + 1e-12).all()
+
+
+def taken(table: BetTable, values: np.ndarray, null: float, arl: float) -> list[float]:
+    """The mixture after each value of one stream."""
+    whole = table.gather([no_evidence(make_bets(null, 1 - null))])
+    factor = table.surprise(values[None], np.full((1, len(values)), null), np.zeros((1, len(values))))
+    one = np.ones(1, dtype=np.bool_)
+    return [
+        float(table.advance(whole, each, one, np.array([row]), np.array([arl]))[0]) for row, each in enumerate(factor)
+    ]
 
 
 def test_the_first_alarm_of_fair_coins_comes_no_sooner_than_promised() -> None:
     """At the edge of the null the mean of min(first alarm, 20 ARL) is at least the ARL."""
     rng, arl, null = np.random.default_rng(0), 100.0, 0.1
-    bets = make_bets(null, 1 - null)
+    table = BetTable.of([make_bets(null, 1 - null)])
     firsts = []
     for _ in range(60):
-        evidence, row = no_evidence(bets), 0
-        while row < 20 * arl:
-            value = np.array([float(rng.random() < null)])
-            factor = surprise(bets, value, np.array([null]), np.array([1 - null]))[0]
-            evidence = advance(evidence, bets, factor, row, arl)
-            row += 1
-            if evidence.log(bets) >= np.log(arl):
-                break
-        firsts.append(row)
+        held = np.array(taken(table, (rng.random(int(20 * arl)) < null).astype(float), null, arl))
+        firsts.append(int((held >= arl).argmax()) + 1 if (held >= arl).any() else len(held))
     assert np.mean(firsts) >= arl
 
 
 def test_evidence_is_capped_so_that_it_can_come_back() -> None:
     bets, arl = make_bets(0.05, 0.97), 1000.0
-    evidence = no_evidence(bets)
+    table = BetTable.of([bets])
+    whole = table.gather([no_evidence(bets)])
     for row in range(300):
-        factor = surprise(bets, np.ones(1), np.array([0.05]), np.array([0.97]))[0]
-        evidence = advance(evidence, bets, factor, row, arl)
-        assert evidence.log(bets) <= np.log(CAP * arl) + 1e-9
-    assert evidence.leaning(bets) == ("up", 0)
+        factor = table.surprise(np.ones((1, 1)), np.full((1, 1), 0.04), np.full((1, 1), 0.01))[0]
+        total = table.advance(whole, factor, np.ones(1, dtype=np.bool_), np.array([row]), np.array([arl]))
+        assert total[0] <= CAP * arl + 1e-6
+    assert table.leaning(whole, 0) == ("up", 0)
+
+
+def test_a_stream_that_does_not_use_a_row_keeps_its_evidence() -> None:
+    table = BetTable.of([make_bets(0.1, 0.9), make_bets(0.5, 0.5)])
+    whole = table.gather([no_evidence(make_bets(0.1, 0.9)), no_evidence(make_bets(0.5, 0.5))])
+    factor = table.surprise(np.array([[1.0], [np.nan]]), np.array([[0.1], [0.5]]), np.zeros((2, 1)))[0]
+    total = table.advance(whole, factor, np.array([True, False]), np.array([0, 0]), np.full(2, 1e3))
+    assert total[0] > 0
+    assert total[1] == 0
+    assert not table.evidence_of(whole, 1).wealth.any()
 
 
 @given(st.integers(0, 200), st.integers(1, 200), share, st.floats(0, 0.1))

@@ -33,7 +33,7 @@ def traffic(
     index = np.arange(first, first + n)
     has = yes if embedded is None else embedded
     ids = tuple(f"x{i}" for i in index)
-    return Rows(index, index.astype(float), prompt, prompt, style, has, yes, dict(signals), dict(slices or {}), ids)
+    return Rows(index, 1.7e9 + 60.0 * index, prompt, prompt, style, has, yes, dict(signals), dict(slices or {}), ids)
 
 
 def refusals(
