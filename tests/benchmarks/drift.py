@@ -85,7 +85,7 @@ class Library:
         prompt, response = (self._embed([row[side] for row in kept]) for side in ("prompt", "response"))
         style = np.stack([style_features(row["response"]) for row in kept]).astype(np.float16)
         ids = tuple(map(str, range(n)))
-        return Rows(np.arange(n), np.arange(n, dtype=np.float64), prompt, response, style, yes, yes, {}, {}, ids)
+        return Rows(np.arange(n), 1.7e9 + 60.0 * np.arange(n), prompt, response, style, yes, yes, {}, {}, ids)
 
     def _embed(self, texts: list[str]) -> np.ndarray:
         keys = [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24] for text in texts]
@@ -175,7 +175,7 @@ def joined(old: Rows, before: np.ndarray, new: Rows, after: np.ndarray) -> Rows:
     n = len(a) + len(b)
     yes = np.ones(n, dtype=np.bool_)
     return Rows(
-        index=np.arange(n), ts=np.arange(n, dtype=np.float64), **columns, embedded=yes, answered=yes,
+        index=np.arange(n), ts=1.7e9 + 60.0 * np.arange(n), **columns, embedded=yes, answered=yes,
         signals={}, slices={}, ids=tuple(map(str, range(n))),
     )  # fmt: skip
 

@@ -71,7 +71,7 @@ class Pool:
         ids = tuple(str(i) for i in range(n))
         signals = {"refusal": self.refusal}
         return Rows(
-            np.arange(n), np.arange(n, dtype=float), self.prompt, self.prompt, style, yes, yes, signals, {}, ids
+            np.arange(n), 1.7e9 + 60.0 * np.arange(n), self.prompt, self.prompt, style, yes, yes, signals, {}, ids
         )
 
 
