@@ -170,7 +170,7 @@ def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:
     square *= tame * tame
     factor = np.exp(np.minimum(np.maximum(earned - square[:, None] / 2, -recipe.bound), recipe.bound))
     mean = factor @ fitted.even
-    sd = np.sqrt(np.maximum(factor**2 @ fitted.even - mean**2, 0.0))
+    sd = np.sqrt((factor - mean[:, None]) ** 2 @ fitted.even)
     mix = shares / np.maximum(count, 1e-9)[:, None]
     error = np.sqrt(((mix @ fitted.gram) * mix).sum(axis=1))
     expected = fitted.local @ factor.T + (recipe.slack * sd * error + recipe.floor * np.sqrt(square))
