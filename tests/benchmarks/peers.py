@@ -1,7 +1,8 @@
 """What other drift detectors make of one stream; run by `tests.benchmarks.detectors` in the peers' own environment.
 
-`python peers.py FOLDER BOOTSTRAPS PART OF` takes every `NAME.in.npz` of its part of the folder: `baseline` (n, d) and `stream` (m, d), embeddings of responses. It writes
-`NAME.PEER.out.npz` for each peer that can be imported and has not seen it:
+`python peers.py FOLDER BOOTSTRAPS PART OF` takes every `NAME.in.npz` of its part of the folder: `baseline` (n, d)
+and `stream` (m, d), embeddings of responses. It writes `NAME.PEER.out.npz` for each peer that can be imported and has
+not seen it:
 
 - `PEER score`: (m,) its statistic over its own threshold, NaN where it computes none. Above 1 it would alarm. Nothing
   is reset, so that other thresholds can be tried on it.
