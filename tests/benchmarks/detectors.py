@@ -157,8 +157,7 @@ def others(options: argparse.Namespace, held: dict[str, Answers]) -> Iterator[tu
         _run_peers(options, folder)
     for update, seed in asked:
         path = _stream_file(folder, update, seed, options.rows)
-        found = path.with_name(path.name.replace(".in.npz", ".out.npz"))
-        if found.is_file():
+        for found in sorted(folder.glob(path.name.replace(".in.npz", ".*.out.npz"))):
             with np.load(found) as arrays:
                 yield update, {name: arrays[name] for name in arrays.files}
 

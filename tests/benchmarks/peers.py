@@ -1,8 +1,8 @@
 """What other drift detectors make of one stream; run by `tests.benchmarks.detectors` in the peers' own environment.
 
-`python peers.py FOLDER BOOTSTRAPS PART OF` takes every `NAME.in.npz` of its part of the folder that has no
-`NAME.out.npz` yet: `baseline` (n, d) and `stream` (m, d), embeddings of responses. It writes, per peer that can be
-imported:
+`python peers.py FOLDER BOOTSTRAPS PART OF` takes every `NAME.in.npz` of its part of the folder: `baseline` (n, d)
+and `stream` (m, d), embeddings of responses. It writes `NAME.PEER.out.npz` for each peer that can be imported and has
+not seen it:
 
 - `PEER score`: (m,) its statistic over its own threshold, NaN where it computes none. Above 1 it would alarm. Nothing
   is reset, so that other thresholds can be tried on it.
@@ -95,27 +95,34 @@ def river(baseline: Any, stream: Any, bootstraps: int) -> Iterator[tuple[str, An
 PEERS = (river, evidently, alibi)
 
 
+def written(path: Path, peer: str) -> Path:
+    """Where a peer's part of a stream is kept, so that a run that was stopped goes on."""
+    return path.with_name(path.name.replace(".in.npz", f".{peer}.out.npz"))
+
+
 def run(path: Path, bootstraps: int) -> None:
-    """One stream through every peer that is there."""
+    """One stream through every peer that is there and has not seen it."""
     with np.load(path) as held:
         baseline, stream = held["baseline"].astype(np.float32), held["stream"].astype(np.float32)
-    out: Arrays = {}
     for peer in PEERS:
+        out = written(path, peer.__name__)
+        if out.is_file():
+            continue
         try:
-            out.update(peer(baseline, stream, bootstraps))
+            found: Arrays = dict(peer(baseline, stream, bootstraps))
         except ImportError as missing:
             print(f"{peer.__name__}: not installed ({missing})", file=sys.stderr)
-    written = path.with_name(path.name.replace(".in.npz", ".tmp.npz"))
-    np.savez(written, **out)
-    written.rename(path.with_name(path.name.replace(".in.npz", ".out.npz")))
+            continue
+        half = out.with_name(f"half-{out.name}")
+        np.savez(half, **found)
+        half.rename(out)
 
 
 def main() -> None:
-    """Every stream of the folder that was not run yet."""
+    """Every stream of this part of the folder."""
     bootstraps, part, of = (int(word) for word in sys.argv[2:5])
     for path in sorted(Path(sys.argv[1]).glob("*.in.npz"))[part::of]:
-        if not path.with_name(path.name.replace(".in.npz", ".out.npz")).is_file():
-            run(path, bootstraps)
+        run(path, bootstraps)
 
 
 if __name__ == "__main__":
