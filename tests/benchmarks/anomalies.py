@@ -226,8 +226,8 @@ def spoken(told: Turns, at: Int, keys: Int) -> Rows:
 def of_conversations(arl: float, seeds: Iterable[int]) -> Iterator[tuple[str, str]]:
     """What `escalating_conversation` does with harmless turns, and with people who lead a model on.
 
-    Two routes: one that is asked anything (AlpacaEval), and a calm one, of those of its turns whose greatest probability
-    of a risk is below a tenth. The long conversations are made of recorded turns that no signal is true of.
+    Two routes: one that is asked anything (AlpacaEval), and a calm one, of those of its turns whose greatest
+    probability of a risk is below a tenth. The long conversations are made of recorded turns that no signal is true of.
     """
     asked, harm = turns("alpaca_eval_gpt35"), turns("hh_harmless_test")
     few = np.flatnonzero(np.nanmax(asked.probability, axis=1) < CALM)
