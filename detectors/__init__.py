@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from detectors.events import Events
 from detectors.model_shift import ModelShift
-from detectors.objectives import Objectives
+from detectors.objective import Objectives
 from detectors.protocol import Detector
 from detectors.rate_shift import RateShift
 from detectors.user_shift import UserShift
