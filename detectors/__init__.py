@@ -11,7 +11,7 @@ from detectors.events import Events
 from detectors.model_shift import ModelShift
 from detectors.novel_rate import NovelRate
 from detectors.novelty import Novelty
-from detectors.objectives import Objectives
+from detectors.objective import Objectives
 from detectors.protocol import Detector
 from detectors.rate_shift import RateShift
 from detectors.score_shift import ScoreShift

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from detectors.events import Events
-from detectors.objectives import Objectives
+from detectors.objective import Objectives
 from detectors.rate_shift import RateShift
 from services.alert.core import step as alert_step
 from services.alert.state import AlertState

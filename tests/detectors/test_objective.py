@@ -6,7 +6,7 @@ from math import log
 import numpy as np
 import pytest
 
-from detectors.objectives import LEAST_ROWS, UNSCORED, Objectives
+from detectors.objective import LEAST_ROWS, UNSCORED, Objectives
 from detectors.protocol import Baseline
 from detectors.stats.rate_ceiling import began_above, ceiling_bets, rate_bounds, window_of_ceiling
 from tests.support import rows as made
