@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import ValidationError
 
 from schemas.base import Hash16, Id, Part, Record, Text, Timestamp
 from schemas.exchange import Route
@@ -89,8 +89,12 @@ class Sample(Record):
         Raises:
             pydantic.ValidationError: if `data` is not JSON or violates the schema.
         """
-        found: Any = _ANY_VERSION.validate_json(data)
-        return cls.model_validate(found.upgraded()) if isinstance(found, FirstSample) else found
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            if not any(one["loc"] == ("schema_version",) and one.get("input") == 1 for one in error.errors()):
+                raise
+        return cls.model_validate(FirstSample.model_validate_json(data).upgraded())
 
 
 class FirstSample(Part):
@@ -114,8 +118,3 @@ class FirstSample(Part):
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         del fields["schema_version"], fields["reason"]
         return {**fields, "signals": fields["why"], "why": "kept"}
-
-
-_ANY_VERSION: Final[TypeAdapter[Sample | FirstSample]] = TypeAdapter(
-    Annotated[Sample | FirstSample, Field(discriminator="schema_version")]
-)

@@ -254,7 +254,7 @@ def _exchanges(connection: Connection, route: str, rows: int, samples: int) -> N
         ts = NOW - timedelta(days=DAYS) * i / samples
         told = {"id": id, "route": route, "source": place(i).model_dump(), "ts": ts.isoformat(), "identity": WHO[-1]}
         told |= {"schema_version": 1, "prompt": "Where is my order? " * 20, "response": "It left. " * 40}
-        payload = json.dumps({**told, "why": ["refusal"], "reason": "signal"})
+        payload = json.dumps({**told, "schema_version": 1, "why": ["refusal"], "reason": "signal"})
         kept.append({"route": route, "id": id, "ts": ts, "day": ts.toordinal(), "draw": f"0{i:06}", "payload": payload})
     connection.execute(insert(table(SampleRow)), kept)
 

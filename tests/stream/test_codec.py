@@ -46,7 +46,7 @@ def test_dead_letters_have_no_key_and_no_one_topic() -> None:
         ("keelwatch.alerts", b"[]", "record: "),
         ("keelwatch.scores", b'{"secret": 1}', "route: Field required"),
         ("keelwatch.evaluations", b'{"kind": "comparison"}', "id: Field required"),
-        ("keelwatch.samples", b'{"schema_version": 2}', "schema_version: Input should be 1"),
+        ("keelwatch.samples", b'{"schema_version": 3}', "schema_version: Input should be 2"),
     ],
 )
 def test_what_is_no_record_has_a_reason(topic: str, raw: bytes | None, reason: str) -> None:
