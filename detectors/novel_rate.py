@@ -42,7 +42,7 @@ class NovelRate:
         title="Safety rates on new questions",
         noun="safety rate on new questions",
         says="the rate of every Boolean signal on prompts that the baseline does not have, up and down",
-        sign="a safety rate moved on questions that the baseline does not have",
+        sign="a safety rate moved on questions that were not asked before",
         blames="users",
     )
     scope: ClassVar[Scope] = "route"

@@ -27,7 +27,7 @@ signals:
     floor: 0.05                  # watched: a move of its rate by 5 percentage points is an alert
   numbers:
     pattern: "[0-9]+"
-    value: count                 # how many an answer holds: shown, and never an alert
+    value: count                 # how many an answer holds: its mean is shown; a moved level pages nobody
   impolite:
     must_contain: [please]       # true where it is missing
 """

@@ -1,9 +1,10 @@
-"""Two-sided evidence that a bounded rank has another mean, vectorised over a batch, and since when it seems so."""
+"""Two-sided evidence that a bounded rank has another mean, and since when it seems so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import exp, log
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,6 @@ from detectors.protocol import Float, Int
 from schemas.reading import Direction, ReadingStatus
 
 BETS: Final = np.array([0.15, 0.4, 1.0])
-BLOCK: Final = 64  # rows at once: products of more would leave the range of numbers
 WINDOW: Final = 500
 LEAST_GAIN: Final = 0.05
 SHOWN: Final = 5
@@ -95,12 +95,12 @@ def walk(state: WalkState, lines: LevelWalk) -> tuple[WalkState, list[Mark]]:
     at = 0
     last = -1
     apart = np.flatnonzero(np.diff(lines.row) > lines.unscored // 2) + 1
-    while at < len(lines.row):  # blocks by the stream's own count: where batches are cut decides nothing
+    while at < len(lines.row):
         gap = int(lines.row[at]) - last - 1
         state, more = _absent(state, lines, last, gap)
         marks += more
         far = apart[apart > at]
-        stop = min([len(lines.row), at + BLOCK - state.n % BLOCK, *far[:1].tolist()])
+        stop = min([len(lines.row), *far[:1].tolist()])
         state, at, more = _present(state, lines, at, stop)
         marks += more
         last = int(lines.row[at - 1])
@@ -133,50 +133,42 @@ def _present(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[Wa
 
 
 def _quiet(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[WalkState, int, list[Mark]]:
-    """Evidence row by row until it is enough."""
+    """Evidence row by row until it is enough: sums and products in the order of the rows, however they are cut."""
     part = slice(at, stop)
     away = lines.rank[part] - 0.5
-    gain = np.stack([away - lines.up[part], -away - lines.down[part]])
-    e = np.maximum(1.0 + gain[:, :, None] * BETS, LEAST_GAIN)
-    product = np.cumprod(e, axis=1)
-    before = np.concatenate([np.ones_like(product[:, :1]), product[:, :-1]], axis=1)
-    grown = product * (np.array(state.processes)[:, None, :] + np.cumsum(1.0 / before, axis=1))
-    log_e = np.log(np.maximum(grown.mean(axis=2), 1.0))  # (2, rows)
-    crossed = np.flatnonzero(log_e.max(axis=0) >= lines.log_arl)
-    end = int(crossed[0]) + 1 if len(crossed) else stop - at
-    sums = _since(state, lines, at, gain)
-    marks: list[Mark] = []
-    for i in _places(state.n, end, lines.period):
-        side = int(log_e[:, i].argmax())
-        one = replace(state, n=state.n + i + 1, sums=_tuples(sums[:, i]))
-        marks.append(_mark(one, int(lines.row[at + i]), changed=False, log_e=float(log_e[side, i]), side=side))
-    after = replace(state, n=state.n + end, processes=_tuples(grown[:, end - 1]), sums=_tuples(sums[:, end - 1]))
-    after = replace(after, shown=_extreme(state, lines, at, at + end))
-    if len(crossed):
-        side = int(log_e[:, end - 1].argmax())
-        recent = 0.5 + (0.5 if side == 0 else -0.5) * 0.5
-        after = replace(after, side=side, fired=after.n, recent=recent)
-        marks = [one for one in marks if one.n != after.n]
-        mark = _mark(after, int(lines.row[at + end - 1]), changed=True, log_e=float(log_e[side, end - 1]), side=side)
-        marks.append(mark)
-    return after, at + end, marks
+    gain = np.stack([away - lines.up[part], -away - lines.down[part]], axis=1)
+    factor = np.maximum(1.0 + gain[:, :, None] * BETS, LEAST_GAIN).tolist()
+    processes, sums = [list(one) for one in state.processes], [list(one) for one in state.sums]
+    level, marks = exp(lines.log_arl) * len(BETS), list[Mark]()
+    for i, both in enumerate(gain.tolist()):
+        rest, value = float(lines.rest[at + i]), float(lines.value[at + i])
+        for side in range(2):
+            processes[side] = [(held + 1.0) * one for held, one in zip(processes[side], factor[i][side], strict=True)]
+            sums[side] = _walked(sums[side], both[side], rest, value)
+        n, side = state.n + i + 1, int(sum(processes[1]) > sum(processes[0]))
+        crossed = sum(processes[side]) >= level
+        if not crossed and n % lines.period:
+            continue
+        log_e = log(max(sum(processes[side]) / len(BETS), 1.0))
+        one = replace(state, n=n, sums=_tuples(sums))
+        if crossed:
+            shown = _extreme(state, lines, at, at + i + 1)
+            recent = 0.5 + (0.5 if side == 0 else -0.5) * 0.5
+            one = replace(one, processes=_tuples(processes), shown=shown, side=side, fired=n, recent=recent)
+        marks.append(_mark(one, int(lines.row[at + i]), changed=crossed, log_e=log_e, side=side))
+        if crossed:
+            return one, at + i + 1, marks
+    shown = _extreme(state, lines, at, stop)
+    after = replace(state, n=state.n + stop - at, processes=_tuples(processes), sums=_tuples(sums), shown=shown)
+    return after, stop, marks
 
 
-def _since(state: WalkState, lines: LevelWalk, at: int, gain: Float) -> Float:
-    """(2, rows, 5) the sums at each row: a walk that falls to 0 begins anew, and so do they (Page, 1954)."""
-    rows = slice(at, at + gain.shape[1])
-    rest, value = lines.rest[rows], lines.value[rows]
-    columns = np.stack([np.ones_like(rest), rest, rest * rest, value], axis=1)
-    made = np.empty((2, gain.shape[1], 5))
-    for side in range(2):
-        held = np.array(state.sums[side])
-        height = held[0] + np.cumsum(gain[side])
-        lowest = np.minimum.accumulate(np.minimum(height, 0.0))
-        last = np.maximum.accumulate(np.where(height <= lowest, np.arange(len(height)), -1))
-        total = held[1:] + np.cumsum(columns, axis=0)
-        made[side, :, 0] = height - lowest
-        made[side, :, 1:] = np.where(last[:, None] >= 0, total - total[last], total)
-    return made
+def _walked(sums: list[float], gain: float, rest: float, value: float) -> list[float]:
+    """The walk and what is summed since it began: where it falls to 0 it begins anew (Page, 1954)."""
+    height = sums[0] + gain
+    if height <= 0:
+        return [0.0] * len(sums)
+    return [height, sums[1] + 1, sums[2] + rest, sums[3] + rest * rest, sums[4] + value]
 
 
 def _firing(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[WalkState, int, list[Mark]]:
@@ -217,11 +209,5 @@ def _extreme(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[tu
     )
 
 
-def _places(n: int, rows: int, period: int) -> Iterator[int]:
-    """Which of the next rows are multiples of the period."""
-    first = period - n % period - 1
-    yield from range(first, rows, period)
-
-
-def _tuples(values: Float) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(one) for one in row) for row in values)
+def _tuples(values: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in values)

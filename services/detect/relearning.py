@@ -261,8 +261,9 @@ def streams_named(plan: DetectionPlan, state: DetectState, name: str) -> list[st
         for key in (*state.watch.spoken, *state.watch.firing)
         if (parts := stream_key_parts(key))[2] == name and parts[0] in learners
     }
-    rates = [one.spec.name for one in plan.detectors if one.learns and one.spec.kind == "rate"]
-    return sorted({*spoken, *("|".join((one, state.pinned.identity, name, "")) for one in rates)})
+    rates = [one for one in plan.detectors if one.learns and one.spec.kind == "rate"]
+    whole = {one.spec.name: state.pinned.identity if one.scope == "identity" else "" for one in rates}
+    return sorted({*spoken, *("|".join((detector, who, name, "")) for detector, who in whole.items())})
 
 
 def stream_readings(

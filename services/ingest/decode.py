@@ -62,12 +62,10 @@ def decode(
         arrived = received if own or received is None else _arrival(received, now)
         if not own:
             fields["ts"] = arrived or _next(previous)
-        truncated = _truncate(fields)
+        flags += ("truncated",) if _truncate(fields) else ()
         exchange = _validated(fields)
     except FormatError as error:
         return DeadLetter.of(raw, STEP, errors.shortened(str(error)), origin or position, _earlier(received, now))
-    if truncated:
-        flags += ("truncated",)
     if not own and received is None:
         flags += ("no_ts",)
     reference = _latest(previous if own else None, clock) if now is None else now

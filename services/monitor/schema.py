@@ -276,7 +276,7 @@ class SignalSection(Section):
     where: Where = Field(default="response", description="The text that it looks at.")
     value: Counted = Field(
         default="share",
-        description="`share`: yes or no, so that it has a rate; `count`: how often, which is shown and never alerts.",
+        description="`share`: yes or no, so that it has a rate; `count`: how often, which pages nobody.",
     )
     floor: Share | None = Field(
         default=None,

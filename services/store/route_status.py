@@ -16,6 +16,8 @@ from services.specs import LEARNING, family_of
 from services.store.parks import ParkedRoute
 
 WatchStatus = Literal["blind", "learning", "watching"]
+_ASIDE: Final = frozenset({"event", "anomaly", "level"})
+"""What may not be seen of a route that is watched all the same: most routes lack what one of these needs."""
 """How a route is watched. An open incident stands beside it."""
 SILENT_AFTER: Final = timedelta(hours=24)
 """A route from which nothing came for so long is not watched."""
@@ -91,19 +93,20 @@ class RouteStatus:
     @property
     def is_silent_alone(self) -> bool:
         """Whether it is blind for nothing but that nothing arrives."""
-        return self.watch == "blind" and not self.parked and all(_kind(spot) == "event" for spot in self.blind_spots)
+        return self.watch == "blind" and not self.parked and all(_kind(spot) in _ASIDE for spot in self.blind_spots)
 
 
 def status_of(facts: RouteFacts, now: datetime) -> RouteStatus:
     """How the route stands at `now`.
 
-    An event that cannot be seen is a blind spot, and does not make all of the route blind. A route that learns and
-    from which nothing comes still learns. One on which a step fails is blind, whatever else is known of it.
+    An event, an anomaly or a level that cannot be seen is a blind spot, and does not make all of the route blind. A
+    route that learns and from which nothing comes still learns. One on which a step fails is blind, whatever else is
+    known of it.
     """
     spots = [one for one in facts.streams if _is_blind_spot(one, facts)]
     silent = None if facts.clock is None or now - facts.clock < SILENT_AFTER else now - facts.clock
     watch: WatchStatus = "watching"
-    if facts.parked or any(_kind(one) != "event" for one in spots):
+    if facts.parked or any(_kind(one) not in _ASIDE for one in spots):
         watch = "blind"
     elif not facts.traffic:
         watch = "watching"

@@ -140,8 +140,9 @@ def _held(route: str, day: int) -> ColumnElement[bool]:
 
 def learnable(connection: Connection, route: str, identity: str, until: int) -> list[Mapping[str, Any]]:
     """The rows of an identity up to an event index that may have become its baseline: answered, with vectors."""
-    names = ("event_index", "ts", "id", "tags", "flags", "scorer", "signals", "prompt_vec", "response_vec", "style")
-    query = select(*(_SCORES.c[name] for name in names)).where(
+    about = ("event_index", "ts", "id", "user", "conversation", "tags", "flags", "scorer")
+    measured = ("signals", "prompt_vec", "response_vec", "style")
+    query = select(*(_SCORES.c[name] for name in (*about, *measured))).where(
         _SCORES.c.route == route,
         _SCORES.c.identity == identity,
         _SCORES.c.event_index <= until,

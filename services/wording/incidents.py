@@ -34,7 +34,7 @@ _DOUBTED: Final[Mapping[Verdict, tuple[str, str]]] = {
 }
 """What is said of a verdict that is only suspected, or likely."""
 _APART: Final = 24.0
-ON_NEW: Final = " on questions that the baseline does not have"
+ON_NEW: Final = " on questions that were not asked before"
 NOT_JUDGED: Final = " Of such questions nobody can say whether the model would have answered them otherwise before."
 SOMETHING: Final = "something changed"
 

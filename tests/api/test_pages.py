@@ -198,7 +198,7 @@ def test_eighty_hostile_texts_are_text_alone(database: Database) -> None:
     for i, payload in enumerate(PAYLOADS):
         harmless, hostile = f"bot{i}/a", f"bot{i}/b"
         clean = payload.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        plain, id = told(database, "harmless", harmless), told(database, clean, hostile)
+        plain, id = told(database, f"harmless {i}", harmless), told(database, clean, hostile)
         wanted, found = page(api, f"/incidents/{plain}"), page(api, f"/incidents/{id}")
         assert _bones(found) == _bones(wanted), payload
         assert found.text.count(clean) > 20, payload

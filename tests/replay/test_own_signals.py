@@ -88,7 +88,7 @@ def test_an_own_signal_opens_an_incident_when_its_rate_moves(monitor: Monitor) -
     assert incident["signals"] == ["custom.rivals"]
     (case,) = seen.incidents(ROUTE).incidents
     assert "the rate of answers naming a rival" in f"{incidents.title(case)} {incidents.verdict_in_full(case)}".lower()
-    assert json.dumps(told).count("custom.orders") == 0
+    assert json.dumps(told["incidents"]).count("custom.orders") == 0
 
 
 def test_without_a_move_there_is_none(monitor: Monitor) -> None:
