@@ -47,6 +47,7 @@ def test_names_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
         "PUBLIC_URL": "https://keelwatch.example",
         "TRUSTED_PROXIES": "10.0.0.7",
         "EMBEDDER": "openvino",
+        "CACHE_DIR": "cache",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"KEELWATCH_{name}", value)

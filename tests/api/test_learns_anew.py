@@ -34,8 +34,9 @@ def test_a_route_of_which_a_signal_learns_anew_says_so(database: Database) -> No
     assert seen is not None
     assert seen.open is None
     heading = heading_of(seen, POLICY, NOW)
-    assert heading.notes[0].startswith("Not monitored: refusal is measured in a new way since 2026-01-01 08:22 UTC")
-    assert heading.notes[0].endswith("learning 150 of 200")
+    [note] = [note for note in heading.notes if "measured in a new way" in note]
+    assert note.startswith("Not monitored: refusal is measured in a new way since 2026-01-01 08:22 UTC")
+    assert note.endswith("learning 150 of 200")
     rows = {(row.name, row.where): row for row in detector_rows(seen.readings, seen.models)}
     assert [row.status for (_, where), row in rows.items() if row.status == "learning" and where is None]
 
