@@ -175,17 +175,18 @@ def _joined(case: Case, alert: Alert) -> Case:
     )
 
 
-def _evidence_of(incident: Incident, alert: Alert, alerts: Iterable[Alert]) -> dict[str, Any]:
-    """The exchanges that show it, each beside its counterpart; since when, and what moved, of the gravest alert."""
+def _evidence_of(incident: Incident, alert: Alert, alerts: Collection[Alert]) -> dict[str, Any]:
+    """The exchanges that show it, each beside its counterpart; since when, as precisely as an alert says it; what moved."""
     known = dict(zip(incident.exemplars, incident.counterparts, strict=False))
     like = dict(zip(alert.exemplars, alert.counterparts, strict=False))
     exemplars = _union(incident.exemplars, alert.exemplars)[:MAX_EXEMPLARS]
     pairs = tuple(known.get(id) or like.get(id) for id in exemplars)
     gravest = sorted(alerts, key=lambda one: -rank(one.severity))
+    dated = [one.change_point for one in alerts if one.change_point is not None]
     return {
         "exemplars": exemplars,
         "counterparts": pairs if any(pairs) else (),
-        "change_point": next((one.change_point for one in gravest if one.change_point is not None), None),
+        "change_point": min(dated, key=lambda one: (one.high - one.low, one.event_index), default=None),
         "movements": next((one.movements for one in gravest if one.movements), ()),
     }
 
