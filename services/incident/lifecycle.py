@@ -176,7 +176,7 @@ def _joined(case: Case, alert: Alert) -> Case:
 
 
 def _evidence_of(incident: Incident, alert: Alert, alerts: Collection[Alert]) -> dict[str, Any]:
-    """The exchanges that show it, each beside its counterpart; since when, as precisely as an alert says it; what moved."""
+    """The exchanges that show it, each beside its counterpart; since when, as an alert says it best; what moved."""
     known = dict(zip(incident.exemplars, incident.counterparts, strict=False))
     like = dict(zip(alert.exemplars, alert.counterparts, strict=False))
     exemplars = _union(incident.exemplars, alert.exemplars)[:MAX_EXEMPLARS]
