@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, hash16
 from schemas.exchange import ToldRoute
@@ -57,6 +59,10 @@ class ChangePoint(Part):
     ts_high: Timestamp
 
 
+Figure = Annotated[float, AfterValidator(lambda value: round(value, 6) + 0.0)]
+"""A number that people compare: six digits after the point, in records as in reports."""
+
+
 class Movement(Part):
     """One thing that moved within what a stream watches: a style feature of the answers, a topic, a slice, a signal.
 
@@ -66,8 +72,8 @@ class Movement(Part):
 
     kind: Literal["style", "topic", "slice", "signal"]
     name: Text
-    before: float
-    after: float
+    before: Figure
+    after: Figure
     unit: Literal["share", "per answer", "ratio"]
 
 
