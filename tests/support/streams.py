@@ -20,6 +20,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgre
 
 from schemas.alert import Alert
 from schemas.base import plain_object
+from schemas.change import Change
 from schemas.exchange import Exchange
 from schemas.topics import Topic
 from services.flow import topics_of
@@ -188,13 +189,24 @@ def seen(url: str, route: str) -> Seen:
     """Alerts and incidents of a route in the shape of the replay's report, and how many exchanges were counted."""
     database = open_database(url, create=False)
     try:
-        facts = [fact for fact in database.query(journal.facts, route) if isinstance(fact, Alert)]
-        facts.sort(key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
+        facts = database.query(journal.facts, route)
+        alerts = [fact for fact in facts if isinstance(fact, Alert)]
+        alerts.sort(key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
         counted = sum(rate.n for rate in database.query(rollups.rates, route) if rate.signal == "")
-        opened = [plain_object(one) for one in database.query(incidents.find, route)]
-        return Seen([alert_object(alert) for alert in facts], opened, counted)
+        # That routes moved together is found beside the flow, by our own clock: a replay of them does not say it.
+        beside = {fact.id for fact in facts if isinstance(fact, Change) and fact.kind == "provider"}
+        opened = [_without(plain_object(one), beside) for one in database.query(incidents.find, route)]
+        return Seen([alert_object(alert) for alert in alerts], opened, counted)
     finally:
         database.close()
+
+
+def _without(incident: dict[str, Any], refs: set[str]) -> dict[str, Any]:
+    """An incident as it would be without the entries that refer to these."""
+    kept = [one for one in incident["timeline"] if one["ref"] not in refs]
+    if len(kept) == len(incident["timeline"]):
+        return incident
+    return {**incident, "timeline": kept, "updated_at": kept[-1]["ts"]}
 
 
 async def _admin(broker: Broker, work: Callable[[AIOKafkaAdminClient], Any]) -> Any:
