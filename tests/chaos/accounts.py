@@ -16,7 +16,6 @@ from sqlalchemy import select
 
 from detectors import DETECTORS
 from schemas.alert import Alert
-from schemas.base import plain_object
 from schemas.dead_letter import DeadLetter
 from schemas.exchange import STREAM_ROUTE
 from schemas.position import Position
@@ -29,7 +28,7 @@ from services.replay.runner import ReplayDependencies, ReplayRunner
 from services.score.core import ExchangeScorer
 from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
-from services.store import incidents, journal, routes, secret_keys
+from services.store import journal, routes, secret_keys
 from services.store.dead_letters import DeadCountRow
 from services.store.engine import Database, open_database
 from services.store.rollups import RollupRow
@@ -41,7 +40,7 @@ from services.stream.messages import decode_record
 from services.stream.stateful import DetectStateStore
 from tests.chaos.judge import Account, Row
 from tests.chaos.ledger import poison_id
-from tests.support.streams import read_all
+from tests.support.streams import incidents_of, read_all
 
 DERIVED = ("ts", "flags", "signals", "prompt_vec", "response_vec", "style", "identity", "event_index", "embedded")
 
@@ -138,5 +137,4 @@ def _row(row: Any) -> Row:
 def _told(database: Database, route: str) -> dict[str, Any]:
     alerts = [fact for fact in database.query(journal.facts, route) if isinstance(fact, Alert)]
     alerts.sort(key=lambda alert: (alert.ts, alert.fingerprint))
-    opened = [plain_object(one) for one in database.query(incidents.find, route)]
-    return {"alerts": [alert_object(alert) for alert in alerts], "incidents": opened}
+    return {"alerts": [alert_object(alert) for alert in alerts], "incidents": incidents_of(database, route)}

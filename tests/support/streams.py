@@ -26,7 +26,7 @@ from schemas.topics import Topic
 from services.flow import topics_of
 from services.replay.report import alert_object
 from services.store import incidents, journal, rollups
-from services.store.engine import open_database
+from services.store.engine import Database, open_database
 from services.stream import topics
 from services.stream.broker import Broker, options
 from services.stream.clients import ReadUntil, from_start, read_records
@@ -189,16 +189,22 @@ def seen(url: str, route: str) -> Seen:
     """Alerts and incidents of a route in the shape of the replay's report, and how many exchanges were counted."""
     database = open_database(url, create=False)
     try:
-        facts = database.query(journal.facts, route)
-        alerts = [fact for fact in facts if isinstance(fact, Alert)]
+        alerts = [fact for fact in database.query(journal.facts, route) if isinstance(fact, Alert)]
         alerts.sort(key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
         counted = sum(rate.n for rate in database.query(rollups.rates, route) if rate.signal == "")
-        # That routes moved together is found beside the flow, by our own clock: a replay of them does not say it.
-        beside = {fact.id for fact in facts if isinstance(fact, Change) and fact.kind == "provider"}
-        opened = [_without(plain_object(one), beside) for one in database.query(incidents.find, route)]
-        return Seen([alert_object(alert) for alert in alerts], opened, counted)
+        return Seen([alert_object(alert) for alert in alerts], incidents_of(database, route), counted)
     finally:
         database.close()
+
+
+def incidents_of(database: Database, route: str) -> list[dict[str, Any]]:
+    """The incidents of a route as a replay says them.
+
+    That routes moved together is found beside the flow, by our own clock: a replay of them does not say it.
+    """
+    facts = database.query(journal.facts, route)
+    beside = {fact.id for fact in facts if isinstance(fact, Change) and fact.kind == "provider"}
+    return [_without(plain_object(one), beside) for one in database.query(incidents.find, route)]
 
 
 def _without(incident: dict[str, Any], refs: set[str]) -> dict[str, Any]:
