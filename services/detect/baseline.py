@@ -16,6 +16,7 @@ from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.counterparts import choose_examples
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
 from services.detect.topics import TOPIC_MAP, fitted_topics, with_topics
+from services.detect.versions import watched_rates
 from services.monitor import BaselinePolicy
 from services.specs import roles
 
@@ -140,13 +141,8 @@ def pin_baseline(
         artefacts=artefacts if topics is None else {**artefacts, TOPIC_MAP: topics},
         versions=versions,
         trial=plan.policy.baseline.trial and state.pinned is None and len(rows) < full,
-        examples=choose_examples(rows, watched_rates(plan), plan.policy.baseline.size),
+        examples=choose_examples(rows, set(watched_rates(plan.policy)), plan.policy.baseline.size),
     )
-
-
-def watched_rates(plan: DetectionPlan) -> set[str]:
-    """The signals that are watched as rates."""
-    return {name for name, floor in plan.policy.floors.items() if floor > 0}
 
 
 def streams_of(plan: DetectionPlan, rows: Rows) -> int:
