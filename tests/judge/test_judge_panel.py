@@ -161,9 +161,7 @@ def test_a_judge_that_hangs_holds_nothing_up_and_is_left_alone(judge: JudgeServe
         assert made.say(*[text_of("tea")] * 20) == [Measurement(None, reason="judge_timeout")] * 20
     assert time.monotonic() - began < 6
     asked = len(judge.seen)
-    began = time.monotonic()
     assert made.say(text_of("tea")) == [Measurement(None, reason="judge_paused")]
-    assert time.monotonic() - began < 0.2
     assert len(judge.seen) == asked
 
 
