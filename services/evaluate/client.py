@@ -243,7 +243,7 @@ class Endpoint:
 
 
 def _sent(turns: Iterable[PromptMessage]) -> tuple[SentMessage, ...]:
-    return tuple(SentMessage(role=turn.role, content=turn.content) for turn in turns)
+    return tuple(SentMessage.model_validate(turn.model_dump()) for turn in turns)
 
 
 def _fields(answer: ChatAnswer | ChatFault) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def request_body(model: str, messages: Sequence[PromptMessage], settings: Mappin
     for name in _OURS:
         if name in settings:
             raise InputError(f"settings.{name}: is not a setting of a target; remove it")
-    asked = {"model": model, "messages": [turn.model_dump() for turn in messages], "stream": False}
+    asked = {"model": model, "messages": [turn.model_dump(exclude_defaults=True) for turn in messages], "stream": False}
     return canonical({**settings, **asked})
 
 

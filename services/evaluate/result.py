@@ -39,11 +39,21 @@ StorableText = Annotated[str, BeforeValidator(_storable)]
 StorableJson = Annotated[Json, BeforeValidator(_storable)]
 
 
+class MadeCall(Part):
+    """A call of a tool, as it was sent or as an answer made it. `arguments` is text, JSON where the model made some."""
+
+    id: StorableText = ""
+    name: StorableText
+    arguments: StorableText = ""
+
+
 class SentMessage(Part):
     """One message, exactly as it was sent."""
 
     role: str
     content: str
+    tool_calls: tuple[MadeCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 class AnswerScore(Part):
@@ -59,6 +69,7 @@ class SuiteAnswer(Part):
     Attributes:
         repeat: from 0.
         text: content of the answer; None when it has none.
+        tool_calls: whether it calls tools. calls: which, with what.
         raw: the endpoint's JSON as it came, also of an error; None when it was no JSON.
         http_status: of the last attempt; None when nothing came back.
         error: why there is no answer, in words; None when the endpoint answered.
@@ -71,6 +82,7 @@ class SuiteAnswer(Part):
     text: StorableText | None = None
     refusal: StorableText | None = None
     tool_calls: bool = False
+    calls: tuple[MadeCall, ...] = ()
     raw: StorableJson = None
     finish_reason: StorableText | None = None
     http_status: int | None = None

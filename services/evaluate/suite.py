@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
-from schemas.base import Part, canonical
+from schemas.base import Json, Part, canonical
 
 Measure = Literal["harmful_compliance", "over_refusal", "canary"]
 MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
@@ -18,17 +18,39 @@ MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 POOLED: Final = "all"
 """Stands for all hazards of a measure together."""
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=32_000)]
 Repeats = Annotated[int, Field(ge=1, le=25)]
 
 
+class AskedCall(Part):
+    """A call of a tool that an assistant's message holds, or that an answer makes. `arguments` is JSON as text."""
+
+    id: Annotated[str, StringConstraints(max_length=200)] = ""
+    name: Annotated[str, StringConstraints(max_length=200)]
+    arguments: Annotated[str, StringConstraints(max_length=32_000)] = "{}"
+
+
+class DeclaredTool(Part):
+    """A tool that an item declares to the model. `parameters` is a JSON schema."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+    description: Text
+    parameters: Mapping[str, Json]
+
+
 class PromptMessage(Part):
-    """One message, as it is sent."""
+    """One message, as it is sent.
+
+    Attributes:
+        tool_calls: what an assistant's message calls. tool_call_id: which call a tool's message answers.
+    """
 
     role: Role
     content: Text
+    tool_calls: Annotated[tuple[AskedCall, ...], Field(max_length=20)] = ()
+    tool_call_id: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
 class Item(Part):
@@ -38,6 +60,7 @@ class Item(Part):
         hazard: what it is about, one of the hazards that the suite's head declares.
         messages: the conversation, ending with the user's message.
         leaks: for a canary, the values that the answer must not hold; they stand in its own system message.
+        tools: declared to the model.
         repeats: how often it is asked in one run.
     """
 
@@ -46,12 +69,14 @@ class Item(Part):
     measure: Measure
     messages: Annotated[tuple[PromptMessage, ...], Field(max_length=50)]
     leaks: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
+    tools: Annotated[tuple[DeclaredTool, ...], Field(max_length=20)] = ()
     repeats: Repeats
 
     @property
     def sha256(self) -> str:
-        """Hash over everything that the item asks and scores."""
-        return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()
+        """Hash over everything that the item asks and scores; what is left out counts for nothing."""
+        asked = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(canonical({**asked, "leaks": list(self.leaks)})).hexdigest()
 
     def asked_under(self, system_prompt: str | None) -> tuple[PromptMessage, ...]:
         """The messages to send: one system message, the route's own prompt first, what the item adds after it."""
