@@ -65,10 +65,13 @@ def said(head: str = HEAD, items: str = lines(ASKED, KEPT)) -> list[str]:
         ({"messages": []}, "messages: must end with a user's message: that is what is answered"),
         ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content: must have at least 1 character"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content: must be text in quotes"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role: must be 'system', 'user', 'assistant' or 'tool'"),
+        (
+            {"messages": [{"role": "robot", "content": "x"}]},
+            "messages[0].role: must be 'system', 'user', 'assistant' or 'tool'",
+        ),
         ({"messages": [*ASKED["messages"], SYSTEM, *ASKED["messages"]]}, "messages: system messages must stand first"),
         ({"repeats": 0}, "repeats: must be greater than or equal to 1"),
-        ({"prompt": "x"}, "prompt: unknown; known: id, hazard, measure, messages, leaks, repeats"),
+        ({"prompt": "x"}, "prompt: unknown; known: id, hazard, measure, messages, leaks, tools, repeats"),
     ],
 )
 def test_every_mistake_of_an_item_names_line_field_and_remedy(change: dict, problem: str) -> None:
