@@ -52,7 +52,8 @@ def erase(
         table.add_row(words.thing(thing), f"{n:,}")
     if report.rows:
         OUT.print(table)
-    told = words.baselines(len(report.refitted), len(report.discarded), len(report.not_refitted))
+    became = (report.refitted, report.discarded, report.not_refitted, report.of_files)
+    told = words.baselines(*(len(ids) for ids in became))
     for line in (*told, *words.elsewhere(opened(database).engine.dialect.name, letters=not keep_dead_letters)):
         OUT.print(line, markup=False, soft_wrap=True)
 
@@ -79,5 +80,6 @@ def _object(report: ErasureReport, dry_run: bool) -> dict[str, object]:
             "refitted": report.refitted,
             "discarded": report.discarded,
             "not_refitted": report.not_refitted,
+            "of_files": report.of_files,
         },
     }

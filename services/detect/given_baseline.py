@@ -43,7 +43,7 @@ def give_baseline(before: DetectState, learned: DetectState) -> DetectState:
     )
     return replace(
         before,
-        pinned=replace(pinned, event_index=max(before.intake.count - 1, 0)),
+        pinned=replace(pinned, event_index=max(before.intake.count - 1, 0), given=True),
         candidates={},
         accepting=None,
         relearning=None,

@@ -106,6 +106,7 @@ class Pinned:
     `rates` holds the share of its exchanges for which each signal was true, `artefacts` what each detector made of it.
     `versions` are those of the signals and the vectors that it was learned by, `relearned` the streams that replace
     its own, the newest last. A `trial` one makes way for a full one. `examples` are its exchanges whose text is kept.
+    A `given` one was learned of a file: none of its exchanges is stored.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Pinned:
     relearned: tuple[Relearned, ...] = ()
     trial: bool = False
     examples: BaselineExamples | None = None
+    given: bool = False
 
 
 @dataclass(frozen=True, slots=True)

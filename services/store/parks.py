@@ -7,7 +7,7 @@ overtakes; the first of them is tried again when a person asks for it, or anothe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -127,7 +127,7 @@ class Parking:
     Attributes:
         fault: why the route is parked from now on; None where it is already.
         records: what joins the park. beyond: how many more found no room in it.
-        through: the last place that has left it. left: what is known once these are gone, None when it is to go on.
+        through: the last place that has left it.
     """
 
     fault: ParkFault | None = None
@@ -158,6 +158,9 @@ class Room:
     fitting: tuple[ParkedRecord, ...] = ()
     beyond: tuple[ParkedRecord, ...] = field(default=())
 
+
+ParkKey = tuple[str, str, int]
+"""Step, route and place of a record that waits."""
 
 _PARKS, _RECORDS = table(ParkedRouteRow), table(ParkedRecordRow)
 _NAMES: Final = tuple(ParkedRoute.__dataclass_fields__)
@@ -256,6 +259,35 @@ def write(connection: Connection, step: str, route: str, parking: Parking, now: 
             connection.execute(update(_PARKS).where(*where).values(tries=0))
     _append(connection, step, route, parking.records)
     _count(connection, step, route, (0 if row is None else row.beyond) + parking.beyond)
+
+
+def each_record(connection: Connection) -> Iterator[tuple[ParkKey, str, bytes]]:
+    """Every record that waits, one at a time: its key for `rewrite`, its topic, its bytes."""
+    columns = (_RECORDS.c[name] for name in ("step", "route", "seq", "topic"))
+    for step, route, seq, topic in connection.execute(select(*columns).order_by(*_RECORDS.primary_key)).all():
+        key = (step, route, seq)
+        value = connection.execute(select(_RECORDS.c.value).where(*_at(key))).scalar_one_or_none()
+        if value is not None:
+            yield key, topic, value
+
+
+def rewrite(connection: Connection, key: ParkKey, value: bytes | None) -> None:
+    """Put other bytes in the place of a record that waits, or take it away: after an erasure.
+
+    Its digest stays the one of the broker's record: delivered again, that joins no park a second time.
+    """
+    step, route, _ = key
+    if value is None:
+        connection.execute(delete(_RECORDS).where(*_at(key)))
+    else:
+        connection.execute(update(_RECORDS).where(*_at(key)).values(value=value, size=len(value)))
+    beyond = connection.execute(select(_PARKS.c.beyond).where(*_of(_PARKS, step, route))).scalar_one_or_none()
+    _count(connection, step, route, beyond or 0)
+
+
+def _at(key: ParkKey) -> tuple[Any, Any, Any]:
+    step, route, seq = key
+    return *_of(_RECORDS, step, route), _RECORDS.c.seq == seq
 
 
 def ask_again(connection: Connection, route: str) -> tuple[ParkedRoute, ...]:

@@ -18,9 +18,10 @@ from services.detect.serialization import pack_artefacts
 from services.detect.state import DetectionPlan, DetectState, Pinned
 from services.monitor import RoutePolicy
 from services.record.recorder import derive
-from services.store import audit_log, baselines, erasure, incidents, journal, routes, scores, secret_keys
+from services.store import audit_log, baselines, erasure, incidents, journal, parks, routes, scores, secret_keys
 from services.store.engine import Database
 from services.store.erasure import StoredPlace, Subject
+from services.stream.parked_erasure import ids_in, parked_without
 from services.stream.stateful import DetectStateStore, RouteState
 
 Policy = Callable[[str], RoutePolicy]
@@ -30,13 +31,17 @@ LEAST_ROWS = 50
 
 @dataclass(slots=True)
 class ErasureReport:
-    """What an erasure did: rows by table, and ids of baselines by what became of them."""
+    """What an erasure did: rows by table, and ids of baselines by what became of them.
+
+    `of_files` were learned of files, which nobody has here: whether those held any of it is not known.
+    """
 
     exchanges: int
     rows: Counter[str]
     refitted: list[str] = field(default_factory=list)
     discarded: list[str] = field(default_factory=list)
     not_refitted: list[str] = field(default_factory=list)
+    of_files: list[str] = field(default_factory=list)
 
 
 class _Undone(Exception):  # noqa: N818
@@ -72,13 +77,21 @@ def erase(
 
 def _erase(connection: Connection, policy: Policy, subject: Subject, now: datetime, letters: bool) -> ErasureReport:
     found = erasure.find(connection, subject)
+    for (_, route, _), topic, value in parks.each_record(connection):
+        if ids := ids_in(topic, value, subject):
+            found.ids[route] |= ids
     routes.lock(connection, found.ids)
     learned = {route: _learned(connection, policy, route, found.places) for route in sorted(found.ids)}
     report = ErasureReport(sum(len(ids) for ids in found.ids.values()), found.rows)
     erasure.erase(connection, subject, found, now)
+    _erase_parked(connection, subject, found)
     for route, ids in sorted(found.ids.items()):
         _without_rows(connection, policy, route, ids, found.places, learned[route], report)
         _discard_old(connection, route, found.places, report)
+    for route in sorted(routes.names(connection)):
+        pinned = _store().load(connection, route).now.pinned
+        if pinned is not None and pinned.given:
+            report.of_files.append(pinned.id)
     for route in sorted(found.derived):
         before = [(one.id,) for one in incidents.find(connection, route)]
         derive(connection, route, journal.facts(connection, route))
@@ -93,6 +106,16 @@ def _erase(connection: Connection, policy: Policy, subject: Subject, now: dateti
     return report
 
 
+def _erase_parked(connection: Connection, subject: Subject, found: erasure.Erased) -> None:
+    """Records that wait because a step failed on their route would bring it back when they are taken up again."""
+    ids = {id for some in found.ids.values() for id in some}
+    for key, topic, value in parks.each_record(connection):
+        left = parked_without(topic, value, subject, ids)
+        if left != value:
+            parks.rewrite(connection, key, left)
+            found.rows["parked_records"] += 1
+
+
 @dataclass(frozen=True, slots=True)
 class _Learned:
     """The baseline of a route that may hold what is erased, and the rows it was made of, where they are all stored."""
@@ -105,7 +128,7 @@ def _learned(connection: Connection, policy: Policy, route: str, places: Sequenc
     """Looked for before anything is deleted; None where the baseline cannot hold any of it."""
     state = _store().load(connection, route).now
     pinned, own = state.pinned, policy(route)
-    if pinned is None or not _may_hold(places, route, pinned.identity, pinned.event_index):
+    if pinned is None or pinned.given or not _may_hold(places, route, pinned.identity, pinned.event_index):
         return None
     stored = scores.learnable(connection, route, pinned.identity, pinned.event_index)
     scorers = scores.scorers(connection, {row["scorer"] for row in stored})

@@ -13,6 +13,7 @@ _THINGS: Final[Mapping[str, str]] = {
     "readings": "readings that named them",
     "journal": "facts that named them",
     "incidents": "incidents told again without them",
+    "parked_records": "records that wait for `keelwatch route retry`",
     "states": "running states that named them",
     "candidates": "exchanges on their way into a baseline",
     "runs": "runs of suites",
@@ -45,7 +46,7 @@ def heading(n: int, dry: bool) -> str:
     return f"{count(n, 'exchange')} {'would be' if dry else 'were' if n != 1 else 'was'} erased"
 
 
-def baselines(refitted: int, discarded: int, not_refitted: int) -> Iterator[str]:
+def baselines(refitted: int, discarded: int, not_refitted: int, of_files: int = 0) -> Iterator[str]:
     """What became of what was learned from them."""
     if refitted:
         yield f"{count(refitted, 'baseline')} learned again without them: what is held against it begins anew"
@@ -55,6 +56,11 @@ def baselines(refitted: int, discarded: int, not_refitted: int) -> Iterator[str]
         yield (
             f"{count(not_refitted, 'baseline')} could not be learned again: too few of its exchanges are stored. "
             "It holds means and directions, no text; accept a new baseline to be rid of it"
+        )
+    if of_files:
+        yield (
+            f"{count(of_files, 'baseline')} learned of a file that is not stored: if the file holds them, so does the "
+            "baseline, as means and directions; accept a new one to be rid of it"
         )
 
 
