@@ -24,7 +24,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos chaos-long rebalance suspended outages parity check guardrails docs licences images pin-images sbom audit format bench bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity check guardrails docs licences images pin-images sbom audit format bench bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -130,6 +130,9 @@ bench-updates: $(STAMP) ## silent updates found, clean and narrowing streams lef
 
 rebalance: $(STAMP) ## workers join, leave and are killed under traffic (needs Apache Kafka and PostgreSQL)
 	$(RUN) -m tests.chaos.rebalance $(REBALANCE_ARGS)
+
+fire-times: $(STAMP) ## 1,000 fire times, two replicas killed at random, clocks that are off: each is run once; 3 minutes
+	@$(RUN) -m tests.chaos.fire_times $(FIRE_ARGS)
 
 suspended: $(STAMP) ## a worker is suspended past its session, under traffic (needs Apache Kafka and PostgreSQL)
 	@$(RUN) -m tests.chaos.suspended $(SUSPENDED_ARGS)

@@ -38,7 +38,7 @@ from tests.support.traffic import ROUTES, Steady, story
 DISK_MB: Final = 48
 AHEAD: Final = "+26h"
 _INSIDE: Final = "KEELWATCH_TEST_OWN_MOUNTS"
-_FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 
 class CannotRun(Exception):  # noqa: N818
@@ -73,7 +73,7 @@ def sqlite_locked(on: Setting) -> str:
 
 def clock_skewed(on: Setting) -> str:
     """Of two workers one has a clock that is a day and two hours ahead."""
-    if not _FAKETIME.exists():
+    if not FAKETIME.exists():
         raise CannotRun("needs Debian's package faketime")
     config = configured(on.folder)
     with Fleet(on.folder, on.broker, on.url, config) as fleet:
@@ -92,11 +92,11 @@ def clock_skewed(on: Setting) -> str:
     return f"one of two clocks {AHEAD}: {len(accepted)} accepted, all in the database {drained:.1f} s later"
 
 
-def skewed_environment() -> dict[str, str]:
+def skewed_environment(ahead: str = AHEAD) -> dict[str, str]:
     """What makes a process believe in another time; how long something takes stays true (tests/support/shifted)."""
     path = os.pathsep.join((str(ROOT / "tests" / "support" / "shifted"), os.environ.get("PYTHONPATH", "")))
-    known = {"FAKETIME": AHEAD, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
-    return {"LD_PRELOAD": str(_FAKETIME), "PYTHONPATH": path, **known}
+    known = {"FAKETIME": ahead, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
+    return {"LD_PRELOAD": str(FAKETIME), "PYTHONPATH": path, **known}
 
 
 def topic_made_anew(on: Setting) -> str:
