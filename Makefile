@@ -49,8 +49,7 @@ test-fast: $(STAMP) ## run what needs no broker, PostgreSQL, browser, process of
 # left out: they have no clock, which tests/architecture/test_purity holds.
 test-later: $(STAMP) ## run the same as if it were 400 days later (needs Debian's package faketime)
 	@PYTHONPATH='$(CURDIR)/tests/support/shifted' FAKETIME_FORCE_MONOTONIC_FIX=0 \
-		faketime -m --exclude-monotonic -f +400d $(RUN) -m pytest -n $(JOBS) -m fast \
-		--ignore tests/detectors --ignore tests/signals $(PYTEST_ARGS)
+		faketime -m --exclude-monotonic -f +400d $(RUN) -m pytest -n $(JOBS) -m later $(PYTEST_ARGS)
 
 chaos: $(STAMP) ## kill and suspend workers, restart broker and database, full disk, wrong clock, topic made anew: SEED="1 2 3"; minutes a seed
 	@for seed in $(SEED); do $(RUN) -m tests.chaos.run --seed $$seed $(CHAOS_ARGS) || exit; done

@@ -14,7 +14,9 @@ import pytest
 
 SUBSTITUTED = pytest.StashKey[str]()
 DESELECTED = pytest.StashKey[int]()
+RUN_BEFORE = pytest.StashKey[int]()
 _NAMES = {"substituted": SUBSTITUTED, "deselected": DESELECTED}
+_TOLD = _NAMES | {"run_before": RUN_BEFORE}
 
 
 def pytest_deselected(items: Iterable[pytest.Item]) -> None:
@@ -29,7 +31,7 @@ def pytest_deselected(items: Iterable[pytest.Item]) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """Take over what a process of tests says when it ends."""
     told, stash = getattr(node, "workeroutput", {}), node.config.stash
-    for name, key in _NAMES.items():
+    for name, key in _TOLD.items():
         if name in told:
             stash[key] = told[name]  # all collect the same
 
@@ -39,7 +41,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """With KEELWATCH_REQUIRE_ALL=1 a run that left something out has failed."""
     stash = session.config.stash
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput |= {name: stash[key] for name, key in _NAMES.items() if key in stash}
+        session.config.workeroutput |= {name: stash[key] for name, key in _TOLD.items() if key in stash}
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or session.exitstatus != pytest.ExitCode.OK:
@@ -59,6 +61,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(line)
     if deselected:
         terminalreporter.write_line(f"{deselected} x deselected by -k, -m or --deselect")
+    if before := stash.get(RUN_BEFORE, 0):
+        terminalreporter.write_line(f"{before} x run before this one, as KEELWATCH_RUN_BEFORE says")
     if substituted:
         terminalreporter.write_line(f"tests of the stream: {substituted}")
     if not skipped and not deselected and not substituted:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.account import RUN_BEFORE
 
 HEAVY = {
     "kafka": "starts a broker: Apache Kafka or the embedded one",
@@ -26,6 +29,7 @@ HEAVY = {
 }
 OTHERS = {
     "fast": "given by itself: none of " + ", ".join(HEAVY),
+    "later": "given by itself: fast, and may read a clock; `make test-later` runs these on another day",
     "serial": "measures time or memory: no other test runs beside it",
 }
 FIXTURES = {
@@ -39,6 +43,9 @@ PROGRAMS |= {"chromium": "browser", "node": "browser"}
 MODULES = {"services.cli": "processes", "tests.support.supervised": "kafka"}
 # Longest first: a file that starts late and takes minutes would have the others wait for it.
 ORDER = ("kafka", "browser", "postgres", "processes", "slow", "embedding")
+
+TIMELESS = ("detectors", "signals")
+"""Folders of tests of what has no clock, which tests/architecture/test_purity holds."""
 
 _ALLOWED = pytest.StashKey[set[str]]()
 _now: list[set[str]] = []
@@ -54,13 +61,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its markers; files that wait for much come first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each test its markers; files that wait for much come first.
+
+    With KEELWATCH_RUN_BEFORE=later the tests of that marker are none of this run: another one has run them.
+    """
     for item in items:
         for name in sorted(_started_by_fixtures(item)):
             item.add_marker(name)
         if not _heavy(item):
             item.add_marker("fast")
+            if not set(TIMELESS) & set(item.path.relative_to(config.rootpath).parts):
+                item.add_marker("later")
+    if before := os.environ.get("KEELWATCH_RUN_BEFORE"):
+        left = [item for item in items if item.get_closest_marker(before) is None]
+        config.stash[RUN_BEFORE] = len(items) - len(left)
+        items[:] = left
     first = {item.path: len(ORDER) for item in items}
     for item in items:
         first[item.path] = min(first[item.path], *(ORDER.index(name) for name in _heavy(item)), len(ORDER))
