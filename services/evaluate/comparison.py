@@ -14,7 +14,7 @@ from typing import Any, Final
 from schemas.base import hash16
 from schemas.evaluation import Comparison, HazardComparison, Outcome
 from services.evaluate.paired_statistics import TAIL, detectable, holm, interval, tail
-from services.evaluate.result import AskedItem, RunResult
+from services.evaluate.result import AskedItem, RunResult, items_of
 from services.evaluate.suite import MEASURES, POOLED, Measure
 from services.wording import runs
 from services.wording.evaluations import move_text
@@ -128,6 +128,7 @@ def comparison_record(
         before_run=earlier,
         after_run=after.id,
         suite=after.suite.name,
+        items_of=items_of(after.suite.name),
         overall=compared.overall,
         reason=compared.reason,
         ts=ts,

@@ -20,12 +20,14 @@ from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, endpoint_settings
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
+from services.evaluate.own_questions import AskLater, first_asked, questions
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
 from services.evaluate.schedule import ScheduleLoop
+from services.evaluate.suite import OWN_TRAFFIC, Suite
 from services.evaluate.triggers import target_name
 from services.store import evaluation_queue, routes, runs
-from services.store.evaluation_queue import DONE, FAILED, RAN, ClaimedRun, ClaimLost
+from services.store.evaluation_queue import DONE, FAILED, RAN, ClaimedRun, ClaimLost, DueRun
 from services.wording import runs as reasons
 
 LOG: Final = logging.getLogger("keelwatch.evaluate")
@@ -84,10 +86,13 @@ class Executor:
             for route, policy in policies.items()
             if policy.target is not None
         }
+        again = {route: target for route, (_, target) in wanted.items() if policies[route].reask is not None}
         now = self.tools.clock()
-        rows = (
-            await self.tools.read(lambda connection: persistence.first_runs(connection, wanted, now)) if wanted else []
-        )
+
+        def missing(connection: Connection) -> list[DueRun]:
+            return [*persistence.first_runs(connection, wanted, now), *first_asked(connection, again, now)]
+
+        rows = await self.tools.read(missing) if wanted else []
         if rows:
             await self.tools.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
 
@@ -108,6 +113,9 @@ class Executor:
             await (work if work.done() else beat)
         except ClaimLost:
             LOG.warning("run %s was taken over by another process", claimed.what.id)
+        except AskLater as wait:
+            LOG.info("run %s of %s waits: %s", claimed.what.id, claimed.what.route, wait)
+            until = wait.until
         except Exception:
             LOG.exception("run %s did not come to its end; it is tried again", claimed.what.id)
             until = self.tools.clock() + _AGAIN
@@ -148,7 +156,7 @@ class Executor:
         if claimed.token > _MOST_CLAIMS:
             return reasons.given_up(_MOST_CLAIMS)
         try:
-            suite = await asyncio.to_thread(tools.suites, what.suite)
+            suite = await self._suite(claimed)
         except InputError as error:
             return str(error)
         model, kept = await tools.read(lambda connection: _known(connection, claimed))
@@ -164,6 +172,13 @@ class Executor:
                 return await run(order, endpoint, run_tools)
         except InputError as error:
             return not_run(order, AskedTarget(url=target.url, model=target.model), run_tools, str(error))
+
+    async def _suite(self, claimed: ClaimedRun) -> Suite:
+        name, tools = claimed.what.suite, self.tools
+        if name != OWN_TRAFFIC:
+            return await asyncio.to_thread(tools.suites, name)
+        reask, now = tools.monitor.policy(claimed.what.route).reask, tools.clock()
+        return await tools.transact(lambda connection: questions(connection, claimed, reask, now))
 
     async def _keep(self, claimed: ClaimedRun, answer: SuiteAnswer) -> None:
         if not answered(answer):

@@ -13,12 +13,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from schemas.base import Hash16, Json, NonNegative, Part, Record, Timestamp
+from schemas.evaluation import ItemsOf, Run, RunStatus
 from schemas.evaluation import Measure as Measured
-from schemas.evaluation import Run, RunStatus
 from schemas.exchange import Route
 from schemas.identity import Model
 from services.errors import InputError
-from services.evaluate.suite import Measure, Repeats, Suite, suite_sha256
+from services.evaluate.suite import OWN_TRAFFIC, Measure, Repeats, Suite, suite_sha256
 from services.wording import runs
 
 _UNSTORABLE = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
@@ -134,6 +134,11 @@ class AskedSuite(Part):
         )
         return cls(name=suite.name, version=suite.version, sha256=suite.sha256, margin=suite.margin, items=tuple(items))
 
+    def of_items(self, items: tuple[AskedItem, ...]) -> AskedSuite:
+        """The same suite with these of its items alone."""
+        sha256 = suite_sha256(self.name, self.version, self.margin, [item.sha256 for item in items])
+        return self.model_copy(update={"items": items, "sha256": sha256})
+
 
 class AskedTarget(Part):
     """Which endpoint was asked, and under which system prompt."""
@@ -225,11 +230,17 @@ def to_record(result: RunResult) -> Run:
         reason=result.reason,
         ts=result.ended,
         items=len(result.suite.items),
+        items_of=items_of(result.suite.name),
         measures=tuple(
             Measured(hazard=hazard, measure=measure, n=n, events=count)
             for (hazard, measure), (n, count) in sorted(counts.items())
         ),
     )
+
+
+def items_of(suite: str) -> ItemsOf:
+    """Whether a suite is a route's own questions."""
+    return "route" if suite == OWN_TRAFFIC else "suite"
 
 
 def answered(answer: SuiteAnswer) -> bool:

@@ -15,6 +15,9 @@ Measure = Literal["harmful_compliance", "over_refusal", "canary"]
 MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 """What an event is: a disallowed request answered, a benign request refused, a canary leaked. Fewer is better."""
 
+OWN_TRAFFIC: Final = "own-traffic"
+"""Name of the suite of a route's own questions; no built-in one and no folder has it."""
+
 POOLED: Final = "all"
 """Stands for all hazards of a measure together."""
 

@@ -8,6 +8,7 @@ from typing import Final
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.identity import identity_of
+from services.evaluate.suite import OWN_TRAFFIC
 from services.monitor import RoutePolicy, Target
 from services.store.evaluation_queue import DueRun, Moment
 
@@ -20,10 +21,13 @@ def due_runs(policy: RoutePolicy, cause: Change | Decision) -> tuple[DueRun, ...
     The first sight of a route and a pinned baseline ask for one run at once: it is what later runs are compared with,
     and after a silent update the old model cannot be asked any more. A change, suspected or announced ones too, asks
     for one run after each delay of `after_change`. Of decisions only `announce` asks for any.
+
+    A route's own questions, where it asks them again, are a suite like the others as soon as it has a baseline.
     """
     moment = _moment(cause)
     if moment is None or policy.target is None:
         return ()
+    own = () if policy.reask is None or moment == "first_seen" else (OWN_TRAFFIC,)
     delays = AT_ONCE if moment in ("first_seen", "pinned") else policy.after_change
     return tuple(
         DueRun(
@@ -36,7 +40,7 @@ def due_runs(policy: RoutePolicy, cause: Change | Decision) -> tuple[DueRun, ...
             delay=int(delay.total_seconds()),
             due=cause.ts + delay,
         )
-        for suite in dict.fromkeys(policy.suites)
+        for suite in dict.fromkeys((*policy.suites, *own))
         for delay in sorted(set(delays))
     )
 

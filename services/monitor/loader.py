@@ -16,6 +16,7 @@ from services.monitor.policy import (
     GuardrailPolicy,
     Monitor,
     RailPolicy,
+    ReaskPolicy,
     ReceiverPolicy,
     RoutePolicy,
     SchedulePolicy,
@@ -37,7 +38,7 @@ MAX_BYTES: Final = 1024 * 1024
 _TAKEN_OVER: Final = tuple(
     field.name
     for field in fields(RoutePolicy)
-    if field.name not in {"baseline", "floors", "objectives", "target", "schedules", "shadow_signals"}
+    if field.name not in {"baseline", "floors", "objectives", "target", "schedules", "shadow_signals", "reask"}
 )
 
 
@@ -173,6 +174,8 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
         prompt = section.target.system_prompt_file
         where = None if prompt is None else str(folder / prompt)
         changes["target"] = Target(**{**section.target.model_dump(), "system_prompt_file": where})
+    if section.reask is not None:
+        changes["reask"] = ReaskPolicy(**section.reask.model_dump())
     if section.schedules is not None:
         changes["schedules"] = tuple(SchedulePolicy(**schedule.model_dump()) for schedule in section.schedules)
     if section.shadow_signals is not None:

@@ -85,6 +85,20 @@ class ReceiverPolicy:
     slack: SlackReceiver
 
 
+@dataclass(frozen=True, slots=True)
+class ReaskPolicy:
+    """That a route's own questions are asked again.
+
+    Attributes:
+        share: of the baseline's exchanges, in (0, 1]; max_items: so many at most.
+        daily_budget: questions of a route's own that may be asked on one day (UTC), all runs together.
+    """
+
+    share: float = 0.05
+    max_items: int = 200
+    daily_budget: int = 400
+
+
 PersonRole = Literal["viewer", "operator", "admin"]
 
 
@@ -163,6 +177,7 @@ class RoutePolicy:
         objectives: signal -> rate that it must not exceed, in (0, 1], whatever is normal.
         false_pages_per_month: the budget B of the route.
         embed_share: share of exchanges that are embedded, in (0, 1].
+        reask: whether, and how many of, the route's own questions are asked again; None: not.
         after_change: delays after a change at which suites are run; at once when the file names none.
         notify: names of receivers.
         shadow: whether all alerts of the route are made and shown without telling anybody; shadow_signals: those of
@@ -180,6 +195,7 @@ class RoutePolicy:
     target: Target | None = None
     schedules: tuple[SchedulePolicy, ...] = ()
     after_change: tuple[timedelta, ...] = (timedelta(0),)
+    reask: ReaskPolicy | None = None
     notify: tuple[str, ...] = ()
     shadow: bool = False
     shadow_signals: tuple[str, ...] = ()

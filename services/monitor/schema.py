@@ -87,6 +87,18 @@ class ScheduleSection(Section):
     timezone: TimeZone = Field(default="UTC", description="IANA time zone in which `cron` is read.")
 
 
+class ReaskSection(Section):
+    """`reask`: kept questions of the baseline are asked through the target, at its start and after a change."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.05, description="Share of the baseline's exchanges whose questions are asked again; 20 at least."
+    )
+    max_items: Annotated[int, Field(ge=20, le=200)] = Field(default=200, description="So many at most.")
+    daily_budget: Annotated[int, Field(ge=20, le=100_000)] = Field(
+        default=400, description="Own questions that may be asked on one day (UTC), in all runs of the route together."
+    )
+
+
 class RouteSection(Section):
     """An entry of `routes`, and `defaults`. What is left out comes from the defaults."""
 
@@ -121,6 +133,10 @@ class RouteSection(Section):
     schedules: tuple[ScheduleSection, ...] | None = Field(default=None, description="When suites run by the clock.")
     after_change: tuple[Duration, ...] | None = Field(
         default=None, description="How long after a change suites run; several delays run several times."
+    )
+    reask: ReaskSection | None = Field(
+        default=None,
+        description="Ask the target what users really asked, once the baseline is pinned and again after a change.",
     )
     notify: tuple[Name, ...] | None = Field(default=None, description="Names of receivers.")
     shadow: bool | None = Field(

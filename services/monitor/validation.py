@@ -189,6 +189,8 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         for i, name in enumerate(names):
             if name in names[:i]:
                 yield Remark((*path, "schedules", i, "name"), f"a second schedule {name}; names must differ")
+        if section.reask is not None and policy.keep_text == "none":
+            yield Remark((*path, "reask"), "needs kept text, and keep_text is none; remove one of the two")
         if policy.baseline.min_size > policy.baseline.size:
             sizes = f"{policy.baseline.min_size} is above size {policy.baseline.size}"
             yield Remark((*path, "baseline", "min_size"), f"{sizes}; lower min_size or raise size")
@@ -266,6 +268,8 @@ def find_warnings(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         yield from _unprovided(path, section)
         if (section.schedules or section.after_change) and policy.target is None:
             yield Remark((*path, "schedules" if section.schedules else "after_change"), "needs a target to run suites")
+        if section.reask is not None and policy.target is None:
+            yield Remark((*path, "reask"), "needs a target to ask")
         if section.target and (why := _refused(section.target.url, monitor.allow_hosts)):
             yield Remark((*path, "target", "url"), why)
 

@@ -24,7 +24,7 @@ from services.store import decisions
 from services.store.decisions import DecisionFilter, RecordedDecision
 from services.store.dialect import upsert
 from services.store.engine import Conflict
-from services.store.journal import JournalRow
+from services.store.journal import JournalRow, told
 from services.store.readings import learning_of
 from services.store.routes import RouteRow
 from services.store.tables import EVERYTHING, WRITTEN, Base, TimeCursor, older_than, table, visible
@@ -206,7 +206,7 @@ def pinning_of(connection: Connection, id: str) -> Change | None:
     """The pinning of one baseline, by the baseline's id."""
     route = select(_BASELINES.c.route).where(_BASELINES.c.id == id)
     name = connection.execute(route).scalar_one_or_none()
-    query = _pinning_query().where(_JOURNAL.c.payload.contains(f'"baseline":"{id}"', autoescape=True))
+    query = _pinning_query().where(told().contains(f'"baseline":"{id}"', autoescape=True))
     if name is not None:
         query = query.where(_JOURNAL.c.route == name)
     return next((change for change in _decoded_pinnings(connection, query) if change.baseline == id), None)
@@ -227,8 +227,8 @@ def counted_rates(pinned: Change | None) -> dict[str, float]:
 
 
 def _pinning_query() -> Select[Any]:
-    says_pinned = _JOURNAL.c.payload.contains('"kind":"pinned"', autoescape=True)
-    return select(_JOURNAL.c.payload).where(_JOURNAL.c.kind == "change", says_pinned)
+    says_pinned = told().contains('"kind":"pinned"', autoescape=True)
+    return select(told()).where(_JOURNAL.c.kind == "change", says_pinned)
 
 
 def _decoded_pinnings(connection: Connection, query: Select[Any]) -> tuple[Change, ...]:

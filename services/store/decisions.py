@@ -28,7 +28,7 @@ from sqlmodel import Field
 
 from schemas.decision import Decision, DecisionKind
 from services.store import audit_log, routes
-from services.store.journal import JournalRow
+from services.store.journal import JournalRow, told
 from services.store.tables import EVERYTHING, Base, TimeCursor, UtcDateTime, older_than, table, visible
 
 
@@ -201,16 +201,12 @@ def _applied(
     ts, fact = _JOURNAL.c.ts, _JOURNAL.c.fact
     keys: Select[Any] = select(_JOURNAL.c.route, _JOURNAL.c.seq)
     keys = keys.where(_JOURNAL.c.kind == "decision", older_than(after, ts, fact))
-    keys = _narrowed(keys, _JOURNAL.c.route, _JOURNAL.c.payload, wanted).order_by(ts.desc(), fact.desc()).limit(most)
+    keys = _narrowed(keys, _JOURNAL.c.route, told(), wanted).order_by(ts.desc(), fact.desc()).limit(most)
     if wanted.id is not None:
         keys = keys.where(fact == wanted.id)
     some = keys.subquery()
-    query = select(fact, _JOURNAL.c.payload).join(
-        some, and_(_JOURNAL.c.route == some.c.route, _JOURNAL.c.seq == some.c.seq)
-    )
-    return [
-        RecordedDecision(Decision.decode(row.payload.encode()), row.fact, True) for row in connection.execute(query)
-    ]
+    query = select(fact, told()).join(some, and_(_JOURNAL.c.route == some.c.route, _JOURNAL.c.seq == some.c.seq))
+    return [RecordedDecision(Decision.decode(text.encode()), id, True) for id, text in connection.execute(query)]
 
 
 def _pending(connection: Connection, wanted: DecisionFilter, after: TimeCursor | None) -> list[RecordedDecision]:

@@ -191,6 +191,11 @@ def first_seen_suites(connection: Connection) -> set[tuple[str, str]]:
     return {(row.route, row.suite) for row in rows}
 
 
+def is_known(connection: Connection, what: DueRun) -> bool:
+    """Whether the run was asked for before."""
+    return connection.execute(select(_EVALUATIONS.c.id).where(_EVALUATIONS.c.id == what.id)).one_or_none() is not None
+
+
 def find(connection: Connection, route: str | None = None) -> tuple[QueuedRun, ...]:
     """The runs of one route or of all, in the order in which they are due."""
     names = tuple(DueRun.__dataclass_fields__)

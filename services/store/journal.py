@@ -8,7 +8,7 @@ later entry of kind `erasure` says so: without one, a missing payload is tamperi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -18,14 +18,17 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     LargeBinary,
+    String,
     Text,
     and_,
+    func,
     insert,
     or_,
     select,
     true,
     update,
 )
+from sqlalchemy import cast as sql_cast
 from sqlmodel import Field, UniqueConstraint
 
 from schemas.alert import Alert
@@ -282,6 +285,21 @@ def erase_facts(connection: Connection, route: str, replacements: Mapping[int, F
     _write(connection, route, written)
 
 
+def told() -> ColumnElement[str]:
+    """The payload of a fact as it counts: of an erased one what its erasure put in its place, NULL where that is none.
+
+    Whoever reads facts by a query of their own reads this one.
+    """
+    later = _JOURNAL.alias()
+    of = (later.c.route == _JOURNAL.c.route, later.c.kind == ERASURE, later.c.payload.is_not(None))
+    this = later.c.fact.startswith(sql_cast(_JOURNAL.c.seq, String) + "/")
+    replaced = select(func.max(later.c.payload)).where(*of, this).correlate(_JOURNAL).scalar_subquery()
+    # It stands behind the name of its kind and the end of a line.
+    content = func.nullif(func.substr(replaced, func.length(_JOURNAL.c.kind) + 2), "")
+    payload: ColumnElement[str] = func.coalesce(_JOURNAL.c.payload, content)
+    return payload
+
+
 ANNOUNCED: Final = "announced"
 _ROUTES = table(RouteRow)
 
@@ -295,9 +313,9 @@ def changes(
 ) -> tuple[Change | Decision, ...]:
     """At most so many changes of these kinds, newest first, that follow the one with this time and id.
 
-    A change that was announced is the decision that says so. What was erased is left out.
+    A change that was announced is the decision that says so. What was erased whole is left out.
     """
-    kind = json_text(connection, _JOURNAL.c.payload, "kind")
+    kind = json_text(connection, told(), "kind")
     change, announced = _JOURNAL.c.kind == "change", and_(_JOURNAL.c.kind == "decision", kind == "announce")
     if kinds is not None:
         change = and_(change, kind.in_(sorted(kinds)))
@@ -317,7 +335,7 @@ def comparisons(
 def comparison(connection: Connection, id: str) -> Comparison | None:
     """One comparison."""
     one = _JOURNAL.c
-    query = select(one.payload).where(_of_routes(EVERYTHING), one.kind == "comparison", one.fact == id)
+    query = select(told()).where(_of_routes(EVERYTHING), one.kind == "comparison", one.fact == id)
     payload = connection.execute(query).scalars().first()
     return None if payload is None else Comparison.decode(payload.encode())
 
@@ -327,7 +345,7 @@ def comparisons_by_run(
 ) -> dict[str, Comparison]:
     """Id of a later run -> its comparison, of runs that ended at these times: a comparison bears that time."""
     one = _JOURNAL.c
-    query = select(one.payload).where(_of_routes(globs), one.kind == "comparison", one.ts.in_(sorted(ended)))
+    query = select(told()).where(_of_routes(globs), one.kind == "comparison", one.ts.in_(sorted(ended)))
     found = (Comparison.decode(text.encode()) for text in connection.execute(query).scalars() if text is not None)
     return {fact.after_run: fact for fact in found if fact.after_run is not None}
 
@@ -341,11 +359,12 @@ def _facts_page(
     most: int,
 ) -> list[Any]:
     one = _JOURNAL.c
-    query = select(one.kind, one.payload).where(
-        _of_routes(globs), one.kind.in_(kinds), wanted, one.payload.is_not(None), older_than(after, one.ts, one.fact)
+    payload = told()
+    query = select(one.kind, payload).where(
+        _of_routes(globs), one.kind.in_(kinds), wanted, payload.is_not(None), older_than(after, one.ts, one.fact)
     )
     rows = connection.execute(query.order_by(one.ts.desc(), one.fact.desc()).limit(most)).all()
-    return [KINDS[row.kind].decode(row.payload.encode()) for row in rows]
+    return [KINDS[kind].decode(text.encode()) for kind, text in rows]
 
 
 def _of_routes(globs: Sequence[str]) -> ColumnElement[bool]:
@@ -368,18 +387,8 @@ def facts_within(
 ) -> tuple[Fact, ...]:
     """Facts of these kinds in [since, until), in order; of an erased one what was put in its place."""
     since, until = since or _EARLIEST, until or _LATEST
-    one = _JOURNAL.c
-    query = select(one.kind, one.payload).where(one.route == route, one.kind.in_(kinds), one.payload.is_not(None))
+    one, payload = _JOURNAL.c, told()
+    query = select(one.kind, payload).where(one.route == route, one.kind.in_(kinds), payload.is_not(None))
     within = query.where(one.ts >= since, one.ts < until).order_by(one.seq.desc()).limit(most)
-    found = [KINDS[kind].decode(payload.encode()) for kind, payload in connection.execute(within)]
-    found += [fact for fact in _replaced(connection, route, kinds, most) if since <= fact.ts < until]
+    found = [KINDS[kind].decode(text.encode()) for kind, text in connection.execute(within)]
     return tuple(sorted(found, key=lambda fact: fact.ts))
-
-
-def _replaced(connection: Connection, route: str, kinds: Sequence[str], most: int) -> Iterator[Fact]:
-    one = _JOURNAL.c
-    query = select(one.payload).where(one.route == route, one.kind == ERASURE, one.payload.is_not(None))
-    for stored in connection.execute(query.order_by(one.seq.desc()).limit(most)).scalars():
-        kind, _, payload = stored.partition("\n")
-        if kind in kinds:
-            yield KINDS[kind].decode(payload.encode())

@@ -18,6 +18,7 @@ from services.store import (
     audit_log,
     deliveries,
     evaluation_queue,
+    own_questions,
     readings,
     rollups,
     samples,
@@ -38,6 +39,7 @@ from services.store.evaluation_queue import EvaluationRow
 from services.store.fleet import PinRow
 from services.store.incidents import IncidentRow
 from services.store.journal import JournalRow
+from services.store.own_questions import OwnAskedRow, OwnSuiteRow
 from services.store.parks import ParkedRecordRow, ParkedRouteRow
 from services.store.pictures import PictureRow
 from services.store.readings import ReadingRow, StreamRow
@@ -176,6 +178,13 @@ def _old_baseline(at: SweepContext) -> ColumnElement[bool]:
     own = or_(_BASELINES.c.id == _PINS.c.baseline, _BASELINES.c.id.startswith(_PINS.c.baseline + "+"))
     pin = and_(_PINS.c.route == _BASELINES.c.route, not_(own))
     return and_(_BASELINES.c.written < at.day - KEPT_BASELINE_DAYS, exists().where(pin))
+
+
+def _old_questions(at: SweepContext) -> ColumnElement[bool]:
+    """Those of a baseline that another took the place of."""
+    row = table(OwnSuiteRow).c
+    counts = exists().where(_PINS.c.route == row.route, _PINS.c.baseline == row.baseline)
+    return and_(row.written < at.day - KEPT_BASELINE_DAYS, not_(counts))
 
 
 def _compact_told(connection: Connection, at: SweepContext, most: int) -> int:
@@ -374,6 +383,20 @@ RULES: Final = (
         "what became of the run",
         "a run that was interrupted goes on from them",
         _rows(RunAnswerRow, _old_answer),
+    ),
+    RetentionRule(
+        OwnSuiteRow,
+        f"that of the baseline that counts; earlier ones {KEPT_BASELINE_DAYS} days",
+        DAY,
+        "it is text of people, which the route asked to be asked again",
+        _rows(OwnSuiteRow, _old_questions),
+    ),
+    RetentionRule(
+        OwnAskedRow,
+        f"{own_questions.ASKED_DAYS} days",
+        DAY,
+        "a day has its budget",
+        _rows(OwnAskedRow, lambda at: table(OwnAskedRow).c.day < at.day - own_questions.ASKED_DAYS),
     ),
     RetentionRule(ScheduleRow, "until it is removed", NOTHING, "a person wrote it"),
     RetentionRule(

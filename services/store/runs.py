@@ -114,6 +114,20 @@ def kept_answers(connection: Connection, run: str) -> tuple[str, ...]:
     return tuple(connection.execute(query).scalars())
 
 
+def payloads(connection: Connection, route: str, suite: str) -> tuple[tuple[str, str], ...]:
+    """Id and JSON of every run of a suite on a route."""
+    query = select(_RUNS.c.id, _RUNS.c.payload).where(_RUNS.c.route == route, _RUNS.c.suite == suite)
+    return tuple((row.id, row.payload) for row in connection.execute(query.order_by(_RUNS.c.id)))
+
+
+def drop_answers(connection: Connection, route: str, suite: str, items: Sequence[str]) -> int:
+    """Delete the kept answers to some items of the suite's runs that are under way on a route; how many."""
+    one = _EVALUATIONS.c
+    of = select(one.id).where(one.route == route, one.suite == suite)
+    gone = delete(_ANSWERS).where(_ANSWERS.c.run.in_(of), _ANSWERS.c.item.in_(sorted(items)))
+    return int(connection.execute(gone).rowcount)
+
+
 def reference_run(connection: Connection, route: str, suite: str, before: datetime) -> str | None:
     """Id of the run that shows the route's baseline as it was at a time; None when it was not run until then.
 

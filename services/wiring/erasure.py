@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -16,9 +16,24 @@ from detectors.protocol import Rows
 from services.detect import refit
 from services.detect.serialization import pack_artefacts
 from services.detect.state import DetectionPlan, DetectState, Pinned
+from services.evaluate.own_traffic import item_id, result_without, suite_of, suite_text, suite_without
+from services.evaluate.result import RunResult
+from services.evaluate.suite import OWN_TRAFFIC
 from services.monitor import RoutePolicy
 from services.record.recorder import derive
-from services.store import audit_log, baselines, erasure, incidents, journal, parks, routes, scores, secret_keys
+from services.store import (
+    audit_log,
+    baselines,
+    erasure,
+    incidents,
+    journal,
+    own_questions,
+    parks,
+    routes,
+    runs,
+    scores,
+    secret_keys,
+)
 from services.store.engine import Database
 from services.store.erasure import StoredPlace, Subject
 from services.stream.parked_erasure import ids_in, parked_without
@@ -80,11 +95,15 @@ def _erase(connection: Connection, policy: Policy, subject: Subject, now: dateti
     for (_, route, _), topic, value in parks.each_record(connection):
         if ids := ids_in(topic, value, subject):
             found.ids[route] |= ids
+    for suite in own_questions.every(connection):
+        if ids := {one.id for one in suite.origins.values() if getattr(one, subject.kind) in subject.names}:
+            found.ids[suite.route] |= ids
     routes.lock(connection, found.ids)
     learned = {route: _learned(connection, policy, route, found.places) for route in sorted(found.ids)}
     report = ErasureReport(sum(len(ids) for ids in found.ids.values()), found.rows)
     erasure.erase(connection, subject, found, now)
     _erase_parked(connection, subject, found)
+    _erase_questions(connection, subject, found)
     for route, ids in sorted(found.ids.items()):
         _without_rows(connection, policy, route, ids, found.places, learned[route], report)
         _discard_old(connection, route, found.places, report)
@@ -104,6 +123,25 @@ def _erase(connection: Connection, policy: Policy, subject: Subject, now: dateti
     told |= {"discarded": report.discarded, "not_refitted": report.not_refitted}
     audit_log.act(connection, audit_log.ERASURES, [now.isoformat()], told)
     return report
+
+
+def _erase_questions(connection: Connection, subject: Subject, found: erasure.Erased) -> None:
+    """What the subject asked is asked no more, and what was answered to it is gone of every run that asked it."""
+    for suite in own_questions.every(connection):
+        ids = found.ids.get(suite.route, set())
+        gone = {item for item, one in suite.origins.items() if one.id in ids}
+        if gone:
+            left = suite_text(suite_without(suite_of(suite.payload), ids))
+            origins = {item: one for item, one in suite.origins.items() if item not in gone}
+            own_questions.rewrite(connection, replace(suite, payload=left, origins=origins))
+            found.rows["own_suites"] += 1
+    for route, ids in sorted(found.ids.items()):
+        for run, payload in runs.payloads(connection, route, OWN_TRAFFIC):
+            result = RunResult.decode(payload.encode())
+            if (left_of := result_without(result, ids)) is not result:
+                erasure.rewrite_run(connection, run, left_of.encode().decode())
+                found.rows["runs"] += 1
+        found.rows["run_answers"] += runs.drop_answers(connection, route, OWN_TRAFFIC, [item_id(id) for id in ids])
 
 
 def _erase_parked(connection: Connection, subject: Subject, found: erasure.Erased) -> None:

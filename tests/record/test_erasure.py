@@ -20,6 +20,7 @@ from schemas.alert import Alert
 from schemas.base import Record
 from schemas.change import Change
 from schemas.dead_letter import DeadLetter
+from schemas.decision import Decision
 from schemas.position import Position
 from schemas.reading import Reading
 from schemas.sample import Sample
@@ -31,11 +32,12 @@ from services.detect.state import DetectionPlan
 from services.flow import RouteFlow, advance
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.record.recorder import Recorder
-from services.store import baselines, incidents, journal, parks, samples, scores, secret_keys
+from services.store import baselines, decisions, incidents, journal, parks, samples, scores, secret_keys
 from services.store.audit_check import check
 from services.store.codec import pack, unpack
+from services.store.decisions import DecisionFilter
 from services.store.engine import Conflict, Database, open_database
-from services.store.erasure import Subject
+from services.store.erasure import ERASED, Subject
 from services.store.parks import ParkedRecord, ParkFault, Parking
 from services.store.tables import all_metadata
 from services.stream.letter_keys import ensure
@@ -474,3 +476,38 @@ def test_a_baseline_of_a_file_is_named_and_stays(database: Database) -> None:
         store.save(connection, ROUTE, RouteState(given, kept.saved, kept.version))
     report = erased(database, user=ERIKA)
     assert (report.of_files, report.refitted, report.not_refitted) == ([flow.detect.pinned.id], [], [])
+
+
+def test_a_baseline_and_a_decision_stay_listed_without_what_was_erased_of_them(database: Database) -> None:
+    flow = told(database)
+    assert flow.detect.pinned is not None
+    pinned = flow.detect.pinned.id
+    with database.read() as connection:
+        (change,) = [
+            one for one in journal.facts(connection, ROUTE) if isinstance(one, Change) and one.kind == "pinned"
+        ]
+    assert change.pinning is not None
+    named = change.model_copy(update={"pinning": change.pinning.model_copy(update={"examples": ("exchange-00010",)})})
+    said = Decision(kind="acknowledge", route=ROUTE, incident="1" * 16, actor=ERIKA, reason="seen", ts=START)
+    with database.write() as connection:
+        seq = next(seq for seq, one in journal.numbered_facts(connection, ROUTE).items() if one == change)
+        journal.erase(connection, ROUTE, seq, NOW, named)
+        journal.append(connection, ROUTE, [said])
+    for _ in range(2):
+        erased(database, user=ERIKA)
+        with database.read() as connection:
+            listed = baselines.pinnings(connection, [ROUTE], None, 10)
+            assert [(one.id, one.baseline) for one in listed] == [(change.id, pinned)]
+            assert listed[0].pinning is not None
+            assert listed[0].pinning.examples == ()
+            assert baselines.pinning_of(connection, pinned) == listed[0]
+            assert baselines.current_pinnings(connection, [ROUTE]) == {ROUTE: listed[0]}
+            changes = journal.changes(connection, [ROUTE], ["pinned"], None, 10)
+            assert [one.id for one in changes] == [change.id]
+            within = journal.facts_within(connection, ROUTE, ["decision"], None, None)
+            told_of = [one.decision for one in decisions.page(connection, DecisionFilter(), None, 10)]
+            assert (
+                [(one.id, one.actor) for one in told_of]
+                == [(said.id, ERASED)]
+                == [(one.id, one.actor) for one in within if isinstance(one, Decision)]
+            )

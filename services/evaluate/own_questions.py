@@ -1,0 +1,92 @@
+"""Which of a route's own questions a run asks: taken of the baseline's texts once, and within the day's budget."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from schemas.change import Change
+from schemas.sample import BASELINE_TEXTS
+from services.errors import InputError
+from services.evaluate.own_traffic import FEWEST, item_id, own_suite, suite_of, suite_text, why_left_out
+from services.evaluate.suite import OWN_TRAFFIC, Suite
+from services.monitor import ReaskPolicy
+from services.store import baselines, evaluation_queue, own_questions, routes, samples
+from services.store.evaluation_queue import ClaimedRun, DueRun
+from services.store.own_questions import Origin, OwnSuite
+from services.wording import own_traffic as words
+
+TEXTS_COME_WITHIN: Final = timedelta(minutes=2)
+"""A baseline is told of by another way than the texts of its exchanges."""
+_LOOK_AGAIN: Final = timedelta(seconds=15)
+
+
+class AskLater(Exception):  # noqa: N818
+    """Nothing can be asked now; it can `until` then."""
+
+    def __init__(self, reason: str, until: datetime) -> None:
+        self.until = until
+        super().__init__(reason)
+
+
+def questions(connection: Connection, claimed: ClaimedRun, policy: ReaskPolicy | None, now: datetime) -> Suite:
+    """The route's own questions that the run is to ask.
+
+    Raises:
+        AskLater: while the texts of a new baseline may be on their way, and when the day's budget is used up.
+        InputError: if there is nothing to ask, or nothing that the answers could be held against; it says why.
+    """
+    what = claimed.what
+    if policy is None:
+        raise InputError(words.OFF)
+    routes.lock(connection, [what.route])
+    pinned = baselines.current_pinnings(connection, [what.route]).get(what.route)
+    if pinned is None or pinned.baseline is None:
+        raise InputError(words.NO_BASELINE)
+    if what.moment == "pinned" and what.cause != pinned.id:
+        raise InputError(words.ANOTHER_BASELINE)
+    stored = own_questions.load(connection, what.route, pinned.baseline)
+    if stored is not None:
+        suite = suite_of(stored.payload)
+    elif what.moment == "pinned":
+        suite = _taken(connection, claimed, pinned, policy, now)
+    else:
+        raise InputError(words.NOT_OF_BASELINE)
+    if len(suite.items) < FEWEST:
+        raise InputError(words.too_few(len(suite.items), FEWEST))
+    if not own_questions.grant(connection, what.route, what.id, suite.answers, policy.daily_budget):
+        midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        raise AskLater(words.tomorrow(policy.daily_budget), midnight)
+    return suite
+
+
+def _taken(connection: Connection, claimed: ClaimedRun, pinned: Change, policy: ReaskPolicy, now: datetime) -> Suite:
+    assert pinned.baseline is not None
+    kept = samples.of_baseline(connection, pinned.route, pinned.baseline, BASELINE_TEXTS)
+    of = 0 if pinned.pinning is None else pinned.pinning.n
+    most = min(policy.max_items, policy.daily_budget, max(FEWEST, math.ceil(policy.share * of)))
+    wanted = 0 if pinned.pinning is None else len(pinned.pinning.examples)
+    if len(kept) < wanted and now < claimed.created + TEXTS_COME_WITHIN:
+        raise AskLater(words.TEXT_UNDER_WAY, now + _LOOK_AGAIN)
+    suite = own_suite(pinned.route, pinned.baseline, kept, most)
+    if suite is None:
+        raise InputError(words.too_few(sum(why_left_out(one) is None for one in kept), FEWEST))
+    asked = {item.id for item in suite.items}
+    origins = {item_id(one.id): Origin(one.id, one.user, one.conversation) for one in kept}
+    origins = {item: of for item, of in origins.items() if item in asked}
+    own_questions.put(connection, OwnSuite(pinned.route, pinned.baseline, suite_text(suite), origins))
+    return suite
+
+
+def first_asked(connection: Connection, wanted: dict[str, str], now: datetime) -> list[DueRun]:
+    """The runs of routes that ask their own questions again since after their baseline was pinned: route -> target."""
+    rows = []
+    pins = baselines.current_pinnings(connection, sorted(wanted)) if wanted else {}
+    for route, pinned in pins.items():
+        due = DueRun(route, pinned.id, "pinned", pinned.to_identity, OWN_TRAFFIC, wanted[route], 0, now)
+        if not evaluation_queue.is_known(connection, due):
+            rows.append(due)
+    return rows
