@@ -478,7 +478,7 @@ def test_a_baseline_of_a_file_is_named_and_stays(database: Database) -> None:
     assert (report.of_files, report.refitted, report.not_refitted) == ([flow.detect.pinned.id], [], [])
 
 
-def test_a_baseline_and_a_decision_stay_decisionwithout_what_was_erased_of_them(database: Database) -> None:
+def test_a_baseline_and_a_decision_stay_listed_without_what_was_erased_of_them(database: Database) -> None:
     flow = told(database)
     assert flow.detect.pinned is not None
     pinned = flow.detect.pinned.id
