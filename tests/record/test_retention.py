@@ -227,7 +227,7 @@ def test_idle_unlisted_routes_give_way_and_listed_ones_never(database: Database)
     for n, name in enumerate(names):
         sink.apply(blocks([Row(f"e{n}", n, 0.0)], 1, name))
         with database.write() as connection:
-            routes.note_arrival(connection, [name], datetime.now(UTC) - timedelta(hours=10 - n))
+            routes.set_times(connection, {name: (None, datetime.now(UTC) - timedelta(hours=10 - n))})
     sink.apply([alert("r1", "rate_shift", 3)])
     bound = RouteBound(lambda route: route == "r0", 3)
     assert swept(database, 0, bound) == {}, "none is idle"
