@@ -57,7 +57,7 @@ def rollup_rows(parts: Sequence[Sums]) -> list[RollupAddition]:
         for key, (n, scored, value) in part.items():
             before = total.get(key, (0, 0, 0.0))
             total[key] = (before[0] + n, before[1] + scored, before[2] + value)
-    return [RollupAddition(*key, *sums) for key, sums in sorted(total.items())]
+    return [(*key, *sums) for key, sums in sorted(total.items())]
 
 
 def scorer_id(scorer: Scorer) -> str:

@@ -73,6 +73,7 @@ class _Batch:
     clocks: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     folded: set[str] = field(default_factory=set)
+    unresolved: frozenset[str] = frozenset()
     scorers: frozenset[str] = frozenset()
     ring_bytes: int = 0
 
@@ -190,7 +191,9 @@ class Recorder:
 
     def _derive(self, connection: Connection, batch: _Batch) -> None:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
-        for route in sorted(batch.changed | incidents.unresolved(connection, batch.clocks)):
+        concerned = batch.clocks | {one.route for one in batch.samples}
+        batch.unresolved = incidents.unresolved(connection, concerned)
+        for route in sorted(batch.changed | (batch.clocks & batch.unresolved)):
             one = _fold(connection, route, batch.memory[route].folded)
             state = tick(one.checkpoint.state, routes.clock(connection, route))
             if state is not one.written:
@@ -203,7 +206,7 @@ class Recorder:
         """Texts that came, and what of those that are stored stays with an incident, a baseline or a reading."""
         new = [one for one in batch.samples if not _is_erased(vars(one), batch.erased)]
         concerned = sorted(batch.folded | {one.route for one in new})
-        unresolved = incidents.unresolved(connection, concerned)
+        unresolved = incidents.unresolved(connection, concerned) if batch.folded else batch.unresolved
         holders: dict[str, Holders] = {}
         for route in concerned:
             memory, known = batch.memory[route], batch.memory[route].named

@@ -24,6 +24,8 @@ MESSAGE_BYTES: Final = 32 * 1024
 CALL_CHARACTERS: Final = 16 * 1024
 MOST_CALLS: Final = 32
 _MOST_MESSAGES: Final = 256
+SAMPLE_CHARACTERS: Final = 640 * 1024
+"""Of one sample. Names of people may be so long that its conversation, and its calls, find no room beside them."""
 BLOCK_CHARACTERS: Final = 512 * 1024
 """Of text in one block, unless a single sample has more: at 6 bytes of JSON a character it stays under 4 MiB."""
 _NAME_CHARACTERS: Final = 200
@@ -39,7 +41,7 @@ def sample_of(text: ScoredText, spans: Sequence[Span], row: ScoredRow, why: Why,
     """The sample of an exchange: each text is masked, then cut. `spans` are those of its prompt and response."""
     messages, calls = _around(text, redactor)
     reason = text.answer.finish_reason
-    return Sample(
+    made = Sample(
         id=row.id,
         route=row.route,
         source=row.position,
@@ -55,6 +57,9 @@ def sample_of(text: ScoredText, spans: Sequence[Span], row: ScoredRow, why: Why,
         signals=tuple(name for name, measurement in row.signals.items() if measurement.value is True),
         why=why,
     )
+    if text_characters(made) > SAMPLE_CHARACTERS:
+        return made.model_copy(update={"messages": (), "tool_calls": ()})
+    return made
 
 
 def sample_blocks(samples: Iterable[Sample]) -> Iterator[SampleBlock]:

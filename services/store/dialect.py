@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from sqlalchemy import (
@@ -11,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Dialect,
     Engine,
     Table,
     bindparam,
@@ -153,35 +155,50 @@ def add_up(
     """
     if not rows:
         return
-    statement = _insert(connection, table)
-    keys = [column.name for column in table.primary_key]
-    added = {name: table.c[name] + statement.excluded[name] for name in sums}
-    added |= {name: statement.excluded[name] for name in replaced}
-    updating = {"index_elements": keys, "set_": added}
     if connection.dialect.name == "sqlite":
-        _execute_many(connection, table, statement.on_conflict_do_update(**updating), rows)
+        sql, prepare = _prepared(connection.dialect, table, tuple(sums), tuple(replaced))
+        connection.exec_driver_sql(sql, prepare(rows))
         return
     names = list(table.c.keys())
     arrays = [bindparam(name, type_=postgresql.ARRAY(table.c[name].type)) for name in names]
     columns = func.unnest(*arrays).table_valued(*(column(name, table.c[name].type) for name in names)).render_derived()
-    whole = statement.from_select(names, select(*(columns.c[name] for name in names)))
+    whole = postgresql.insert(table).from_select(names, select(*(columns.c[name] for name in names)))
     values = {name: [row[place] for row in rows] for place, name in enumerate(names)}
-    connection.execute(whole.on_conflict_do_update(**updating), values)
+    connection.execute(_adding(whole, table, sums, replaced), values)
 
 
-def _execute_many(connection: Connection, table: Table, statement: Any, rows: Sequence[Sequence[Any]]) -> None:
-    """Execute an insertion of whole rows by the driver alone; each value is prepared once however often it stands."""
-    compiled = statement.compile(dialect=connection.dialect, column_keys=list(table.c.keys()))
-    places = [table.c.keys().index(name) for name in compiled.positiontup]
-    columns = []
-    for place in places:
-        values: Sequence[Any] = [row[place] for row in rows]
-        prepare = list(table.c)[place].type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
-        if prepare is not None:
-            prepared = {value: prepare(value) for value in set(values)}
-            values = [prepared[value] for value in values]
-        columns.append(values)
-    connection.exec_driver_sql(str(compiled), list(zip(*columns, strict=True)))
+def _adding(statement: Any, table: Table, sums: Sequence[str], replaced: Sequence[str]) -> Any:
+    """The insertion, which adds where the key is there already."""
+    added = {name: table.c[name] + statement.excluded[name] for name in sums}
+    added |= {name: statement.excluded[name] for name in replaced}
+    keys = [column.name for column in table.primary_key]
+    return statement.on_conflict_do_update(index_elements=keys, set_=added)
+
+
+Prepare = Callable[[Sequence[Sequence[Any]]], list[tuple[Any, ...]]]
+"""Rows of values -> the same as the driver takes them."""
+
+
+@lru_cache(maxsize=64)
+def _prepared(dialect: Dialect, table: Table, sums: tuple[str, ...], replaced: tuple[str, ...]) -> tuple[str, Prepare]:
+    """The text of SQLite's insertion of whole rows; a value is prepared once, however many rows hold it."""
+    names = list(table.c.keys())
+    compiled = _adding(sqlite.insert(table), table, sums, replaced).compile(dialect=dialect, column_keys=names)
+    places = [names.index(name) for name in compiled.positiontup]
+    types = [list(table.c)[place].type.dialect_impl(dialect) for place in places]
+    by_place = list(zip(places, [one.bind_processor(dialect) for one in types], strict=True))
+
+    def prepare(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        columns = []
+        for place, prepared in by_place:
+            values: Sequence[Any] = [row[place] for row in rows]
+            if prepared is not None:
+                known = {value: prepared(value) for value in set(values)}
+                values = [known[value] for value in values]
+            columns.append(values)
+        return list(zip(*columns, strict=True))
+
+    return str(compiled), prepare
 
 
 def seconds_of(connection: Connection, time: ColumnElement[Any]) -> ColumnElement[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -77,17 +77,8 @@ _ROLLUPS = table(RollupRow)
 _HOURLY = table(HourlyRollupRow)
 
 
-class RollupAddition(NamedTuple):
-    """What is added to one signal in one minute (or hour): the columns of `RollupRow` but the day."""
-
-    route: str
-    minute: datetime
-    identity: str
-    slice: str
-    signal: str
-    n: int
-    scored: int
-    sum: float
+RollupAddition = tuple[str, datetime, str, str, str, int, int, float]
+"""What is added to one signal in one minute (or hour): the columns of `RollupRow` but the day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +114,9 @@ class RollupPoint:
 
 def add(connection: Connection, rows: Sequence[RollupAddition]) -> None:
     """Add the rows, each key once, to what is stored, by minute and by hour."""
+    day = (today(),)
     for some, added in ((_ROLLUPS, rows), (_HOURLY, _by_hour(rows))):
-        add_up(connection, some, [(*row, today()) for row in added], _SUMS, ("written",))
+        add_up(connection, some, [row + day for row in added], _SUMS, ("written",))
 
 
 def rates(
@@ -223,4 +215,4 @@ def _by_hour(rows: Iterable[RollupAddition]) -> list[RollupAddition]:
         before = total.get(key)
         after = (n, scored, value) if before is None else (before[0] + n, before[1] + scored, before[2] + value)
         total[key] = after
-    return [RollupAddition(*key, *sums) for key, sums in total.items()]
+    return [(*key, *sums) for key, sums in total.items()]

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from services.store import rollups
 from services.store.engine import Database
-from services.store.rollups import RollupAddition
 from tests.support.records import IDENTITY, ROUTE, at
 
 
@@ -23,6 +22,6 @@ def minutes(
         if silent[0] <= n / 12 < silent[1]:
             continue
         refused = 0 if n / 12 >= moved_at else 1 + 2 * (n % 2)
-        one = RollupAddition(route, at() + timedelta(minutes=5 * n), IDENTITY, "", "", 12, 12, 0.0)
-        rows += [one, one._replace(signal="refusal", sum=float(refused))]
+        key = (route, at() + timedelta(minutes=5 * n), IDENTITY, "")
+        rows += [(*key, "", 12, 12, 0.0), (*key, "refusal", 12, 12, float(refused))]
     database.transact(lambda connection: rollups.add(connection, rows))
