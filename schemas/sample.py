@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from schemas.base import Hash16, Id, Part, Record, Text, Timestamp
 from schemas.exchange import Route
@@ -17,6 +17,8 @@ until something names it. `baseline`: drawn to be read beside later exchanges, s
 
 BASELINE_TEXTS: Final = 200
 """So many exchanges of a baseline keep their text."""
+MOST_SAMPLES: Final = 128
+"""Samples of one block."""
 _BITS: Final = 64
 
 
@@ -95,6 +97,38 @@ class Sample(Record):
             if not any(one["loc"] == ("schema_version",) and one.get("input") == 1 for one in error.errors()):
                 raise
         return cls.model_validate(FirstSample.model_validate_json(data).upgraded())
+
+
+class SampleBlock(Record):
+    """Samples of one route, as they travel: of one batch, at most 128, in the order of its exchanges.
+
+    What stands in a database is each sample by itself.
+    """
+
+    route: Route
+    samples: Annotated[tuple[Sample, ...], Field(min_length=1, max_length=MOST_SAMPLES)]
+
+    @model_validator(mode="after")
+    def _is_of_one_route(self) -> Self:
+        for place, sample in enumerate(self.samples):
+            if sample.route != self.route:
+                raise ValueError(f"samples.{place} is not of the route of the block")
+        return self
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read what `encode` wrote, or a sample that travelled alone, as those of before did: a block of one.
+
+        Raises:
+            pydantic.ValidationError: if `data` is not JSON or violates the schema.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            if not any(one["loc"] == ("samples",) and one["type"] == "missing" for one in error.errors()):
+                raise
+        sample = Sample.decode(data)
+        return cls(route=sample.route, samples=(sample,))
 
 
 class FirstSample(Part):

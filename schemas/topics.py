@@ -33,7 +33,7 @@ class Topic:
 
 EXCHANGES: Final = Topic("keelwatch.exchanges", ("exchange",), PUBLISHERS, ("score",))
 SCORES: Final = Topic("keelwatch.scores", ("score",), "score", ("detect", "record"))
-SAMPLES: Final = Topic("keelwatch.samples", ("sample",), "score", ("record",))
+SAMPLES: Final = Topic("keelwatch.samples", ("sample_block",), "score", ("record",))
 READINGS: Final = Topic("keelwatch.readings", ("reading",), "detect", ("alert", "record"))
 CHANGES: Final = Topic("keelwatch.changes", ("change",), "detect", ("evaluate", "alert", "record"))
 DECISIONS: Final = Topic("keelwatch.decisions", ("decision",), "api", ("detect", "evaluate", "alert", "record"))

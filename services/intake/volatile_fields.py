@@ -7,7 +7,7 @@ suspicious, and nearly every exchange a new identity: so combinations count as v
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.identity import IDENTITY_FIELDS, Model, identity_of
@@ -95,7 +95,7 @@ def observe(state: Volatility, model: Model, index: int, ts: float) -> tuple[Vol
     fields = (*state.fields, *found)
     known = _merged(state.identities, fields) if found else dict(state.identities)
     known[identity_of(model, fields)] = KnownIdentity(without_volatile(model, fields), index)
-    while len(recent := _recent(known, index)) > MOST_VALUES:
+    while len(known) > MOST_VALUES and len(recent := _recent(known, index)) > MOST_VALUES:
         name = _least_telling(recent, fields)
         found.append(name)
         history.pop(name, None)
@@ -140,15 +140,17 @@ def _least_telling(models: Collection[Model], fields: Collection[str]) -> str:
 def _seen(past: FieldHistory, value: str, index: int, ts: float) -> FieldHistory:
     last = {**past.last, value: index}
     if value in past.last or not past.last:
-        return replace(past, last=last)
+        return FieldHistory(last, past.day, past.running)
     if len(last) > _REMEMBERED:
         del last[min(last, key=last.__getitem__)]
     day = int(ts // _DAY_SECONDS)
     if day == past.day:
-        return replace(past, last=last)
+        return FieldHistory(last, past.day, past.running)
     return FieldHistory(last, day, past.running + 1 if day == past.day + 1 else 1)
 
 
 def _is_volatile(past: FieldHistory, index: int) -> bool:
-    recent = sum(seen > index - WINDOW for seen in past.last.values())
-    return recent > MOST_VALUES or past.running >= DAYS_RUNNING
+    if past.running >= DAYS_RUNNING:
+        return True
+    # Nearly all fields have fewer values than that at all: which of them are recent need not be counted.
+    return len(past.last) > MOST_VALUES and sum(seen > index - WINDOW for seen in past.last.values()) > MOST_VALUES

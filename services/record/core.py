@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from math import isnan
 from typing import Any
 
@@ -16,11 +17,12 @@ from schemas.score import ScoreBlock, Scorer
 from services.incident.state import Notification, RouteIncidents
 from services.intake.core import Intake
 from services.store.deliveries import OutboxNotification
+from services.store.rollups import RollupAddition
 from services.store.tables import key_if_any, key_of
 
 EXCHANGES = ""  # the rollup of the exchanges themselves: `scored` and `sum` count those that were answered
 
-Sums = dict[tuple[Any, ...], tuple[int, int, float]]
+Sums = dict[tuple[str, datetime, str, str, str], tuple[int, int, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +50,25 @@ def additions(block: ScoreBlock, intake: Intake) -> Additions:
     return made
 
 
-def rollup_rows(parts: Iterable[Sums]) -> list[dict[str, Any]]:
+def rollup_rows(parts: Sequence[Sums]) -> list[RollupAddition]:
     """Rollup rows, each key once, in the order of their keys."""
-    total: Sums = {}
-    for part in parts:
+    total = dict(parts[0]) if parts else {}
+    for part in parts[1:]:
         for key, (n, scored, value) in part.items():
             before = total.get(key, (0, 0, 0.0))
             total[key] = (before[0] + n, before[1] + scored, before[2] + value)
-    names = ("route", "minute", "identity", "slice", "signal")
-    return [
-        {**dict(zip(names, key, strict=True)), "n": n, "scored": scored, "sum": value}
-        for key, (n, scored, value) in sorted(total.items())
-    ]
+    return [(*key, *sums) for key, sums in sorted(total.items())]
 
 
 def scorer_id(scorer: Scorer) -> str:
     """16 hex of what produced the numbers."""
-    return hash16(scorer.model_dump(mode="json"))
+    return _hashed(scorer.engine, scorer.precision, tuple(sorted(scorer.signals.items())))
+
+
+@lru_cache(maxsize=256)
+def _hashed(engine: str, precision: str, signals: tuple[tuple[str, str], ...]) -> str:
+    """Blocks are many, scorers few."""
+    return hash16({"engine": engine, "precision": precision, "signals": dict(signals)})
 
 
 def outbox_row(notification: Notification) -> OutboxNotification:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -15,18 +14,20 @@ from schemas.change import Change
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from schemas.fact import Fact
+from schemas.identity import Model
 from schemas.incident import Incident
 from schemas.reading import Reading
-from schemas.sample import Sample
+from schemas.sample import Sample, SampleBlock
 from schemas.score import ScoreBlock
 from services.failpoints import reach
-from services.incident.fold import FoldCheckpoint, fold, folded, resumed, tick
+from services.incident.fold import fold, folded, resumed, tick
 from services.incident.state import RouteIncidents
 from services.intake.core import IntakeState
 from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
 from services.ports import Clock
 from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id, standing, unheard
+from services.record.memory import IDENTITIES, FoldedJournal, Memories, NamedTexts, RouteMemory, SavedIntake
 from services.store import (
     arrivals,
     baselines,
@@ -46,45 +47,15 @@ from services.store import (
 )
 from services.store.codec import pack, unpack
 from services.store.engine import Conflict, Database
-from services.store.samples import Holders
+from services.store.routes import RouteHead
+from services.store.samples import Holders, TextTurnover
+from services.store.tables import today
 
 STEP: Final = "record"
-_ROUTES_IN_MEMORY: Final = 256
+PRUNED_EVERY: Final = 128
+"""Score rows of an identity: so many may come before those that are too many are looked for again."""
 _SHED_EVERY: Final = 4 * 1024 * 1024
 """After so many bytes of text that came, what all routes hold is measured again."""
-
-V = TypeVar("V")
-
-
-@dataclass(frozen=True, slots=True)
-class _Saved:
-    """A route's intake state as the database holds it."""
-
-    version: int
-    blob: bytes
-    state: IntakeState
-
-
-@dataclass(frozen=True, slots=True)
-class _Folded:
-    """What the journal of a route was folded into, up to entry `seq` of this hash.
-
-    `written` is what of it stands in the database: where time alone changed nothing, nothing is written again.
-    """
-
-    seq: int
-    head: str
-    checkpoint: FoldCheckpoint
-    false_alarms: frozenset[str]
-    written: RouteIncidents | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """Whose texts stay, as the journal of a route says up to this head: with its baseline, and with its incidents."""
-
-    head: str
-    holders: Holders
 
 
 @dataclass(slots=True)
@@ -96,12 +67,14 @@ class _Batch:
     readings: list[Reading] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     facts: dict[str, list[Fact]] = field(default_factory=dict)
-    saved: dict[str, _Saved] = field(default_factory=dict)
-    identities: dict[str, set[str]] = field(default_factory=dict)
+    heads: dict[str, RouteHead] = field(default_factory=dict)
+    memory: dict[str, RouteMemory] = field(default_factory=dict)
+    erased: erasure.ErasedTest | None = None
     clocks: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
-    folded: dict[str, _Folded] = field(default_factory=dict)
-    named: dict[str, _Named] = field(default_factory=dict)
+    folded: set[str] = field(default_factory=set)
+    unresolved: frozenset[str] = frozenset()
+    scorers: frozenset[str] = frozenset()
     ring_bytes: int = 0
 
     def routes(self) -> set[str]:
@@ -129,9 +102,8 @@ class Recorder:
         self._database = database
         self._tick = tick
         self._policy = policy
-        self._known: OrderedDict[str, _Saved] = OrderedDict()
-        self._folded: OrderedDict[str, _Folded] = OrderedDict()
-        self._named: OrderedDict[str, _Named] = OrderedDict()
+        self._memories = Memories()
+        self._scorers: frozenset[str] = frozenset()
         self._ring_bytes = 0
 
     def apply(self, records: Sequence[Record]) -> None:
@@ -146,20 +118,18 @@ class Recorder:
         except Conflict:
             # What is in memory may be old: another process had the route in between. The database knows better, and
             # the routes stay locked from the load to the commit.
-            self._known.clear()
-            self._named.clear()
+            self._memories.forget()
             applied = self._database.transact(lambda connection: self._apply(connection, records))
-        for route, saved in applied.saved.items():
-            _remember(self._known, route, saved)
-        for route, one in applied.folded.items():
-            _remember(self._folded, route, one)
-        for route, named in applied.named.items():
-            _remember(self._named, route, named)
+        self._memories.keep(applied.memory)
+        self._scorers = applied.scorers
         self._ring_bytes = applied.ring_bytes
 
     def _apply(self, connection: Connection, records: Sequence[Record]) -> _Batch:
         batch = _by_kind(records)
-        routes.lock(connection, batch.routes())
+        batch.heads = routes.lock(connection, batch.routes())
+        batch.memory = {route: self._memories.of(route) for route in batch.heads}
+        if batch.blocks or batch.samples:
+            batch.erased = erasure.still_erased(connection)
         self._take_scores(connection, batch)
         self._take_the_rest(connection, batch)
         self._derive(connection, batch)
@@ -171,43 +141,44 @@ class Recorder:
     def _take_scores(self, connection: Connection, batch: _Batch) -> None:
         """Score rows, rollups and fence of the blocks, through the one core that counts exchanges."""
         parts: list[Additions] = []
-        erased = erasure.still_erased(connection)
         places: dict[str, tuple[str, int]] = {}
+        states: dict[str, IntakeState] = {}
         for route, blocks in _by_route(batch.blocks).items():
-            before = self._load(connection, route)
-            state = before.state
+            before = batch.memory[route].saved or _loaded(connection, route)
+            batch.memory[route].saved, states[route] = before, before.state
+            models: dict[str, Model] = {}
             for block in blocks:
-                state, intake = take_in(state, block, self._policy(route).slices)
+                states[route], intake = take_in(states[route], block, self._policy(route).slices)
                 parts.append(additions(block, intake))
                 if len(intake.source_rows):
                     places[route] = (block.topic, block.partition[-1])
-                routes.add_identities(connection, route, intake.models)
-                batch.identities.setdefault(route, set()).update(intake.models)
+                models |= intake.models
                 self._tick()
-            self._save(connection, batch, before, state)
-        arrivals.note(connection, places, self._clock())
-        scores.add_scorers(connection, {scorer_id(block.scorer): block.scorer for block in batch.blocks})
-        scores.add(connection, [row for part in parts for row in part.rows if not _is_erased(row, erased)])
-        rollups.add(connection, rollup_rows(part.sums for part in parts))
+            _note_identities(connection, route, batch.memory[route], models)
+        _save(connection, batch, states)
+        self._note_times(connection, batch, places)
+        made_by = {scorer_id(block.scorer): block.scorer for block in batch.blocks}
+        scores.add_scorers(connection, {id: one for id, one in made_by.items() if id not in self._scorers})
+        batch.scorers = self._scorers | made_by.keys()
+        rows = [row for part in parts for row in part.rows if not _is_erased(row, batch.erased)]
+        scores.add(connection, rows)
+        for row in rows:
+            known = batch.memory[row["route"]].rows
+            known[row["identity"]] = known.get(row["identity"], PRUNED_EVERY) + 1
+        rollups.add(connection, rollup_rows([part.sums for part in parts]))
 
-    def _load(self, connection: Connection, route: str) -> _Saved:
-        if route in self._known:
-            return self._known[route]
-        found = step_states.load(connection, STEP, route)
-        if found is None:
-            return _Saved(0, b"", IntakeState.start(route))
-        return _Saved(*found, unpack(IntakeState, found[1]))
-
-    def _save(self, connection: Connection, batch: _Batch, before: _Saved, state: IntakeState) -> None:
-        blob = pack(state)
-        if blob == before.blob:
-            step_states.confirm(connection, STEP, state.route, before.version)
-            return
-        version = step_states.save(connection, STEP, state.route, before.version, blob)
-        batch.saved[state.route] = _Saved(version, blob, state)
-        if state.clock is not None and state.clock != before.state.clock:
-            routes.set_clock(connection, state.route, moment(state.clock))
-            batch.clocks.add(state.route)
+    def _note_times(self, connection: Connection, batch: _Batch, places: Mapping[str, tuple[str, int]]) -> None:
+        """Where the clocks of the routes stand now, and that exchanges of these have come."""
+        now = self._clock()
+        known = {route: one for route in places if (one := batch.memory[route].arrival) is not None}
+        for route, arrival in arrivals.note(connection, places, now, known).items():
+            batch.memory[route].arrival = arrival
+        times = {}
+        for route in places.keys() | batch.clocks:
+            saved, head = batch.memory[route].saved, batch.heads[route]
+            clock = moment(saved.state.clock) if saved and saved.state.clock is not None else head.clock
+            times[route] = (clock, now if route in places else head.arrived)
+        routes.set_times(connection, times)
 
     def _take_the_rest(self, connection: Connection, batch: _Batch) -> None:
         readings.add(connection, batch.readings)
@@ -220,29 +191,32 @@ class Recorder:
 
     def _derive(self, connection: Connection, batch: _Batch) -> None:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
-        waiting = {route for route in batch.clocks if incidents.has_unresolved(connection, route)}
-        for route in sorted(batch.changed | waiting):
-            one = self._fold(connection, route)
+        concerned = batch.clocks | {one.route for one in batch.samples}
+        batch.unresolved = incidents.unresolved(connection, concerned)
+        for route in sorted(batch.changed | (batch.clocks & batch.unresolved)):
+            one = _fold(connection, route, batch.memory[route].folded)
             state = tick(one.checkpoint.state, routes.clock(connection, route))
             if state is not one.written:
                 _write(connection, route, state, one.false_alarms)
-            batch.folded[route] = replace(one, written=state)
+            batch.memory[route].folded = replace(one, written=state)
+            batch.folded.add(route)
             self._tick()
 
     def _keep_texts(self, connection: Connection, batch: _Batch) -> None:
         """Texts that came, and what of those that are stored stays with an incident, a baseline or a reading."""
-        erased = erasure.still_erased(connection) if batch.samples else None
-        new = [one for one in batch.samples if not _is_erased(vars(one), erased)]
+        new = [one for one in batch.samples if not _is_erased(vars(one), batch.erased)]
+        concerned = sorted(batch.folded | {one.route for one in new})
+        unresolved = incidents.unresolved(connection, concerned) if batch.folded else batch.unresolved
         holders: dict[str, Holders] = {}
-        for route in sorted(batch.changed | set(batch.folded) | {one.route for one in new}):
-            named = self._named_in(connection, route, batch)
-            batch.named[route] = named
-            learns = named.holders.baseline is None or incidents.has_unresolved(connection, route)
+        for route in concerned:
+            memory, known = batch.memory[route], batch.memory[route].named
+            memory.named = named = _named_in(connection, route, batch)
+            learns = named.holders.baseline is None or route in unresolved
             holders[route] = replace(named.holders, learns=learns)
-            known = self._named.get(route)
             if route in batch.folded and (known is None or known.holders != named.holders or not learns):
                 samples.hold(connection, route, holders[route])
-        came = samples.add(connection, new, holders)
+                memory.texts = TextTurnover()
+        came = samples.add(connection, new, holders, {route: batch.memory[route].texts for route in concerned})
         for reading in batch.readings:
             if reading.status == "firing" and reading.exemplars:
                 samples.name(connection, reading.route, filter(None, (*reading.exemplars, *reading.counterparts)))
@@ -251,39 +225,69 @@ class Recorder:
             samples.shed(connection)
             batch.ring_bytes = 0
 
-    def _named_in(self, connection: Connection, route: str, batch: _Batch) -> _Named:
-        """Whose texts stay, by the journal as it stands; read anew where it has grown."""
-        _, head = routes.head(connection, route)
-        known = self._named.get(route)
-        if known is not None and known.head == head and route not in batch.folded:
-            return known
-        one = batch.folded.get(route)
-        told = incidents.find(connection, route) if one is None or one.written is None else one.written.incidents
-        pinned = baselines.current_pinnings(connection, [route]).get(route)
-        by_incident = {id: incident.id for incident in told for id in named_by(incident)}
-        examples = frozenset(() if pinned is None or pinned.pinning is None else pinned.pinning.examples)
-        baseline = None if pinned is None else pinned.baseline
-        return _Named(head, Holders(True, baseline, examples, by_incident))
 
-    def _fold(self, connection: Connection, route: str) -> _Folded:
-        """What the route's journal says: what is new there on top of what was folded before, where that can be."""
-        seq, head = routes.head(connection, route)
-        known = self._folded.get(route)
-        if known is not None and known.head == head:
-            return known
-        if known is not None:
-            new = journal.facts_after(connection, route, known.seq, known.head)
-            checkpoint = None if new is None else resumed(known.checkpoint, new)
-            if new is not None and checkpoint is not None:
-                return replace(
-                    known,
-                    seq=seq,
-                    head=head,
-                    checkpoint=checkpoint,
-                    false_alarms=known.false_alarms | _false_alarms(new),
-                )
-        facts = journal.facts(connection, route)
-        return _Folded(seq, head, folded(route, facts), frozenset(_false_alarms(facts)))
+def _loaded(connection: Connection, route: str) -> SavedIntake:
+    found = step_states.load(connection, STEP, route)
+    return (
+        SavedIntake(0, b"", IntakeState.start(route))
+        if found is None
+        else SavedIntake(*found, unpack(IntakeState, found[1]))
+    )
+
+
+def _save(connection: Connection, batch: _Batch, states: Mapping[str, IntakeState]) -> None:
+    """The intake states of these routes, where they changed; nobody may have saved one in between."""
+    changed: dict[str, tuple[int, bytes]] = {}
+    for route, state in states.items():
+        before, blob = batch.memory[route].saved, pack(state)
+        assert before is not None
+        if blob == before.blob:
+            step_states.confirm(connection, STEP, route, before.version)
+            continue
+        changed[route] = (before.version, blob)
+        if state.clock is not None and state.clock != before.state.clock:
+            batch.clocks.add(route)
+    for route, version in step_states.save_all(connection, STEP, changed).items():
+        batch.memory[route].saved = SavedIntake(version, changed[route][1], states[route])
+
+
+def _note_identities(connection: Connection, route: str, memory: RouteMemory, models: Mapping[str, Model]) -> None:
+    """What stands behind the identities of a route, and the day on which they answered last: once a day."""
+    day = today()
+    new = {identity: model for identity, model in models.items() if not memory.is_noted(identity, day)}
+    if new:
+        routes.add_identities(connection, route, new)
+        memory.note(frozenset(new), day)
+
+
+def _named_in(connection: Connection, route: str, batch: _Batch) -> NamedTexts:
+    """Whose texts stay, by the journal as it stands; read anew where it has grown."""
+    head = routes.head(connection, route)[1] if route in batch.changed else batch.heads[route].hash
+    known, one = batch.memory[route].named, batch.memory[route].folded
+    if known is not None and known.head == head and route not in batch.folded:
+        return known
+    fresh = one if route in batch.folded else None
+    told = incidents.find(connection, route) if fresh is None or fresh.written is None else fresh.written.incidents
+    pinned = baselines.current_pinnings(connection, [route]).get(route)
+    by_incident = {id: incident.id for incident in told for id in named_by(incident)}
+    examples = frozenset(() if pinned is None or pinned.pinning is None else pinned.pinning.examples)
+    baseline = None if pinned is None else pinned.baseline
+    return NamedTexts(head, Holders(True, baseline, examples, by_incident))
+
+
+def _fold(connection: Connection, route: str, known: FoldedJournal | None) -> FoldedJournal:
+    """What the route's journal says: what is new there on top of what was folded before, where that can be."""
+    seq, head = routes.head(connection, route)
+    if known is not None and known.head == head:
+        return known
+    if known is not None:
+        new = journal.facts_after(connection, route, known.seq, known.head)
+        checkpoint = None if new is None else resumed(known.checkpoint, new)
+        if new is not None and checkpoint is not None:
+            false_alarms = known.false_alarms | _false_alarms(new)
+            return replace(known, seq=seq, head=head, checkpoint=checkpoint, false_alarms=false_alarms)
+    facts = journal.facts(connection, route)
+    return FoldedJournal(seq, head, folded(route, facts), frozenset(_false_alarms(facts)))
 
 
 def _is_erased(names: Mapping[str, Any], erased: erasure.ErasedTest | None) -> bool:
@@ -312,8 +316,11 @@ def _write(connection: Connection, route: str, state: RouteIncidents, false_alar
 
 def _retain(connection: Connection, batch: _Batch) -> None:
     """Delete what a route has too many of; last, since incidents hold rows. What is too old goes by a timer."""
-    for route, identities in batch.identities.items():
-        scores.prune(connection, route, identities)
+    for route, memory in batch.memory.items():
+        crowded = [identity for identity, n in memory.rows.items() if n >= PRUNED_EVERY]
+        if crowded:
+            scores.prune(connection, route, crowded)
+            memory.rows = {**memory.rows, **dict.fromkeys(crowded, 0)} if len(memory.rows) <= IDENTITIES else {}
 
 
 def _by_kind(records: Iterable[Record]) -> _Batch:
@@ -321,6 +328,8 @@ def _by_kind(records: Iterable[Record]) -> _Batch:
     for record in records:
         if isinstance(record, ScoreBlock):
             batch.blocks.append(record)
+        elif isinstance(record, SampleBlock):
+            batch.samples += record.samples
         elif isinstance(record, Sample):
             batch.samples.append(record)
         elif isinstance(record, Reading):
@@ -343,11 +352,3 @@ def _by_route(blocks: Iterable[ScoreBlock]) -> dict[str, list[ScoreBlock]]:
     for block in blocks:
         found.setdefault(block.route, []).append(block)
     return found
-
-
-def _remember(memory: OrderedDict[str, V], route: str, value: V) -> None:
-    """Put it in, newest last; the longest unused of too many goes."""
-    memory[route] = value
-    memory.move_to_end(route)
-    while len(memory) > _ROUTES_IN_MEMORY:
-        memory.popitem(last=False)

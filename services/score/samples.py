@@ -7,12 +7,12 @@ those state (a patient's id, an access code) is masked wherever it is repeated.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from schemas.exchange import Exchange
-from schemas.sample import Sample, SampleCall, SampleMessage, Why
+from schemas.sample import MOST_SAMPLES, Sample, SampleBlock, SampleCall, SampleMessage, Why
 from services.score.blocks import ScoredRow
 from services.score.redaction import Redactor, redact, spans_between, spans_of
 from services.score.scored_text import SYSTEM_ROLES, USER_ROLE
@@ -24,6 +24,10 @@ MESSAGE_BYTES: Final = 32 * 1024
 CALL_CHARACTERS: Final = 16 * 1024
 MOST_CALLS: Final = 32
 _MOST_MESSAGES: Final = 256
+SAMPLE_CHARACTERS: Final = 640 * 1024
+"""Of one sample. Names of people may be so long that its conversation, and its calls, find no room beside them."""
+BLOCK_CHARACTERS: Final = 512 * 1024
+"""Of text in one block, unless a single sample has more: at 6 bytes of JSON a character it stays under 4 MiB."""
 _NAME_CHARACTERS: Final = 200
 _MARGIN: Final = 4 * 1024
 """What is cut is cut so far before the end of what was looked through: no value may stand there in part."""
@@ -37,7 +41,7 @@ def sample_of(text: ScoredText, spans: Sequence[Span], row: ScoredRow, why: Why,
     """The sample of an exchange: each text is masked, then cut. `spans` are those of its prompt and response."""
     messages, calls = _around(text, redactor)
     reason = text.answer.finish_reason
-    return Sample(
+    made = Sample(
         id=row.id,
         route=row.route,
         source=row.position,
@@ -53,6 +57,39 @@ def sample_of(text: ScoredText, spans: Sequence[Span], row: ScoredRow, why: Why,
         signals=tuple(name for name, measurement in row.signals.items() if measurement.value is True),
         why=why,
     )
+    if text_characters(made) > SAMPLE_CHARACTERS:
+        return made.model_copy(update={"messages": (), "tool_calls": ()})
+    return made
+
+
+def sample_blocks(samples: Iterable[Sample]) -> Iterator[SampleBlock]:
+    """The samples as they travel: those of a route together, in their order, cut where a block would get too large."""
+    routes: dict[str, list[Sample]] = {}
+    for sample in samples:
+        routes.setdefault(sample.route, []).append(sample)
+    for route, of_route in routes.items():
+        for part in _parts(of_route):
+            yield SampleBlock(route=route, samples=tuple(part))
+
+
+def _parts(samples: Sequence[Sample]) -> Iterator[Sequence[Sample]]:
+    part, characters = list[Sample](), 0
+    for sample in samples:
+        more = text_characters(sample)
+        if part and (len(part) == MOST_SAMPLES or characters + more > BLOCK_CHARACTERS):
+            yield part
+            part, characters = [], 0
+        part.append(sample)
+        characters += more
+    yield part
+
+
+def text_characters(sample: Sample) -> int:
+    """Characters of what publishers may write at any length, of what a sample holds."""
+    names = (sample.id, sample.user, sample.conversation, sample.finish_reason, *sample.signals)
+    said = [text for one in sample.messages for text in (one.role, one.text)]
+    called = [text for one in sample.tool_calls for text in (one.name, one.arguments)]
+    return sum(len(text) for text in (*names, sample.prompt, sample.response, *said, *called) if text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 from sqlalchemy import BigInteger, Connection, func, select
 from sqlmodel import Field
 
-from services.store import routes
 from services.store.dead_letters import DeadLetterRow
 from services.store.dialect import upsert
 from services.store.readings import StreamRow
@@ -51,6 +50,7 @@ class PartitionRow(Base, table=True):
 _ARRIVALS, _PARTITIONS = table(ArrivalRow), table(PartitionRow)
 _ROUTES = table(RouteRow)
 _LETTERS, _STREAMS, _SCORES = table(DeadLetterRow), table(StreamRow), table(ScoreRow)
+_STORED: Final = tuple(ArrivalRow.model_fields)
 SCORE: Final = "score"
 
 
@@ -101,25 +101,39 @@ def after(before: Arrival | None, now: datetime, place: tuple[str, int], since: 
     if before is None:
         return None
     longest, usual = before.longest, before.usual
-    gap = (now - before.arrived).total_seconds()
+    gap = _gap(before, now)
     if since is not None and since <= before.arrived and gap > 0:
         longest, usual, _ = sorted((longest, usual, gap), reverse=True)
     return Arrival(before.route, now, *place, longest, usual)
 
 
-def note(connection: Connection, places: dict[str, tuple[str, int]], now: datetime) -> None:
-    """Exchanges of these routes have arrived, each from a topic and partition."""
-    if not places:
-        return
-    known = {one.route: one for one in arrivals(connection, places)}
-    watched = {(one.topic, one.partition): one.since for one in watches(connection) if one.step == SCORE}
-    rows = [
-        after(known.get(route), now, place, watched.get(place)) or Arrival(route, now, *place)
-        for route, place in sorted(places.items())
-    ]
-    kept = _ARRIVALS.c.keys()
-    upsert(connection, _ARRIVALS, [{name: getattr(one, name) for name in kept} for one in rows])
-    routes.note_arrival(connection, places, now)
+def note(
+    connection: Connection, places: Mapping[str, tuple[str, int]], now: datetime, known: Mapping[str, Arrival]
+) -> dict[str, Arrival]:
+    """Exchanges of these routes have arrived, each from a topic and partition; what is known of them then.
+
+    `known` is what is known before; what it lacks is read. When that was is noted with the routes themselves.
+    """
+    missing = [route for route in places if route not in known]
+    known = {**known, **{one.route: one for one in (arrivals(connection, missing) if missing else ())}}
+    longer = any(route in known and _gap(known[route], now) > known[route].usual for route in places)
+    looked = watches(connection) if longer else ()
+    watched = {(one.topic, one.partition): one.since for one in looked if one.step == SCORE}
+    found = {
+        route: after(known.get(route), now, place, watched.get(place)) or Arrival(route, now, *place)
+        for route, place in places.items()
+    }
+    changed = [one for route, one in sorted(found.items()) if not _is_stored(known.get(route), one)]
+    upsert(connection, _ARRIVALS, [{name: getattr(one, name) for name in _STORED} for one in changed])
+    return found
+
+
+def _gap(before: Arrival, now: datetime) -> float:
+    return (now - before.arrived).total_seconds()
+
+
+def _is_stored(before: Arrival | None, one: Arrival) -> bool:
+    return before is not None and all(getattr(before, name) == getattr(one, name) for name in _STORED)
 
 
 def arrivals(connection: Connection, names: Collection[str] | None = None) -> tuple[Arrival, ...]:

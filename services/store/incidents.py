@@ -112,6 +112,14 @@ def has_unresolved(connection: Connection, route: str) -> bool:
     return bool(connection.execute(select(unresolved)).scalar())
 
 
+def unresolved(connection: Connection, names: Collection[str]) -> frozenset[str]:
+    """Those of the routes of which time alone can still change an incident."""
+    if not names:
+        return frozenset()
+    query = select(_INCIDENTS.c.route).where(_INCIDENTS.c.route.in_(sorted(names)), _INCIDENTS.c.state != "resolved")
+    return frozenset(connection.execute(query.distinct()).scalars())
+
+
 def find(connection: Connection, route: str | None = None, states: Sequence[str] | None = None) -> tuple[Incident, ...]:
     """The incidents of one route or of all, in these states or all, in the order of their opening."""
     query = select(_INCIDENTS.c.payload).order_by(_INCIDENTS.c.opened_at, _INCIDENTS.c.id)

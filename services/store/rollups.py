@@ -77,6 +77,10 @@ _ROLLUPS = table(RollupRow)
 _HOURLY = table(HourlyRollupRow)
 
 
+RollupAddition = tuple[str, datetime, str, str, str, int, int, float]
+"""What is added to one signal in one minute (or hour): the columns of `RollupRow` but the day."""
+
+
 @dataclass(frozen=True, slots=True)
 class RollupRate:
     """One signal over a span of time: `n` exchanges, `scored` of them, the `sum` of their values.
@@ -108,11 +112,11 @@ class RollupPoint:
     sum: float
 
 
-def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Add the rows (dicts of the columns of `RollupRow`, each key once) to what is stored, by minute and by hour."""
-    written = {"written": today()}
-    add_up(connection, _ROLLUPS, [{**row, **written} for row in rows], _SUMS, tuple(written))
-    add_up(connection, _HOURLY, [{**row, **written} for row in _by_hour(rows)], _SUMS, tuple(written))
+def add(connection: Connection, rows: Sequence[RollupAddition]) -> None:
+    """Add the rows, each key once, to what is stored, by minute and by hour."""
+    day = (today(),)
+    for some, added in ((_ROLLUPS, rows), (_HOURLY, _by_hour(rows))):
+        add_up(connection, some, [row + day for row in added], _SUMS, ("written",))
 
 
 def rates(
@@ -200,13 +204,15 @@ def _spans(since: datetime | None, until: datetime | None) -> Iterator[tuple[Tab
         yield _ROLLUPS, last, until
 
 
-def _by_hour(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _by_hour(rows: Iterable[RollupAddition]) -> list[RollupAddition]:
     """Rows of minutes, added up by hour: each key once, in the order of the rows."""
-    total: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in rows:
-        hour = row["minute"].replace(minute=0)
-        key = (row["route"], hour, row["identity"], row["slice"], row["signal"])
-        kept = total.setdefault(key, {**dict(zip(_HOURLY.c.keys(), key, strict=False)), **dict.fromkeys(_SUMS, 0)})
-        for name in _SUMS:
-            kept[name] += row[name]
-    return list(total.values())
+    hours: dict[datetime, datetime] = {}
+    total: dict[tuple[str, datetime, str, str, str], tuple[int, int, float]] = {}
+    for route, minute, identity, label, signal, n, scored, value in rows:
+        if (hour := hours.get(minute)) is None:
+            hour = hours[minute] = minute.replace(minute=0)
+        key = (route, hour, identity, label, signal)
+        before = total.get(key)
+        after = (n, scored, value) if before is None else (before[0] + n, before[1] + scored, before[2] + value)
+        total[key] = after
+    return [(*key, *sums) for key, sums in total.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -10,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Text,
+    bindparam,
     func,
     select,
     update,
@@ -46,8 +48,19 @@ class IdentityRow(Base, table=True):
     written: int = Field(default=0, sa_column_kwargs=WRITTEN)
 
 
+@dataclass(frozen=True, slots=True)
+class RouteHead:
+    """A route's clock, the last entry of its journal ((0, "") before the first), and when it was heard of last."""
+
+    clock: datetime | None
+    seq: int
+    hash: str
+    arrived: datetime | None
+
+
 _LOCK_ATTEMPTS: Final = 5
 _ROUTES, _IDENTITIES = table(RouteRow), table(IdentityRow)
+_HEAD: Final = (_ROUTES.c.clock, _ROUTES.c.journal_seq, _ROUTES.c.journal_hash, _ROUTES.c.arrived)
 
 
 def add_identities(connection: Connection, route: str, models: Mapping[str, Model]) -> None:
@@ -72,17 +85,19 @@ def ensure(connection: Connection, *names: str) -> None:
     insert_new(connection, _ROUTES, [{"route": name, **new} for name in sorted(names)])
 
 
-def lock(connection: Connection, names: Iterable[str]) -> None:
+def lock(connection: Connection, names: Iterable[str]) -> dict[str, RouteHead]:
     """Wait for, and keep until the end of the transaction, what one transaction at a time may change of the routes.
 
     A route's journal, incidents and retention are read, derived and written: another writer must not come between.
+    Returns them as they are then.
     """
     wanted = sorted(set(names))
-    rows = select(_ROUTES.c.route).where(_ROUTES.c.route.in_(wanted)).order_by(_ROUTES.c.route)
+    rows = select(_ROUTES.c.route, *_HEAD).where(_ROUTES.c.route.in_(wanted)).order_by(_ROUTES.c.route)
     for _ in range(_LOCK_ATTEMPTS):
-        ensure(connection, *wanted)
-        if len(connection.execute(rows.with_for_update()).all()) == len(wanted):
-            return
+        found = {row.route: RouteHead(*row[1:]) for row in connection.execute(rows.with_for_update())}
+        if len(found) == len(wanted):
+            return found
+        ensure(connection, *(name for name in wanted if name not in found))
     # Each time one of them was deleted while we waited for it.
     raise Conflict(f"{', '.join(wanted)[:200]}: deleted again and again; load it and repeat")
 
@@ -97,20 +112,16 @@ def exists(connection: Connection, route: str) -> bool:
     return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
 
 
-def note_arrival(connection: Connection, names: Iterable[str], now: datetime) -> None:
-    """Exchanges of these routes have come."""
-    connection.execute(update(_ROUTES).where(_ROUTES.c.route.in_(sorted(names))).values(arrived=now))
-
-
 def arrivals(connection: Connection) -> dict[str, datetime | None]:
     """Route -> when its last exchange came, by our own clock; of all routes."""
     return {row.route: row.arrived for row in connection.execute(select(_ROUTES.c.route, _ROUTES.c.arrived))}
 
 
-def set_clock(connection: Connection, route: str, now: datetime) -> None:
-    """Move the route's clock."""
-    ensure(connection, route)
-    connection.execute(update(_ROUTES).where(_ROUTES.c.route == route).values(clock=now))
+def set_times(connection: Connection, times: Mapping[str, tuple[datetime | None, datetime | None]]) -> None:
+    """Move the clocks of routes that are there, and when each was heard of last."""
+    if times:
+        rows = [{"named": route, "clock": clock, "arrived": at} for route, (clock, at) in sorted(times.items())]
+        connection.execute(update(_ROUTES).where(_ROUTES.c.route == bindparam("named")), rows)
 
 
 def head(connection: Connection, route: str) -> tuple[int, str]:

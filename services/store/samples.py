@@ -1,8 +1,8 @@
 """Redacted text of exchanges: what is kept for itself, the last of each route, what baseline and incident name.
 
 What an incident names stays with it, and what a baseline names stays with that; otherwise text that was kept for itself
-stays 30 days, at most 2,000 a day and route, and the ring of each route its last 500 for 24 hours. All by our clock:
-what exchanges say of their time deletes none.
+stays 30 days, at most 2,000 a day and route, and the ring of each route its last 500 for 24 hours; up to 50 more of
+each until they are thinned out. All by our clock: what exchanges say of their time deletes none.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ RING: Final = 500
 RING_HOURS: Final = 24
 RING_BYTES: Final = 64 * 1024 * 1024
 """Of the rings of all routes together; as much again for what may become one of a baseline."""
+THINNED_EVERY: Final = 50
+"""Texts of a route: so many may come before those that are too many are looked for again."""
 LEARNED_DAYS: Final = 8
 """A day more than a baseline may take to be complete."""
 LEARNED_FIRST: Final = BASELINE_TEXTS + 60
@@ -97,16 +99,73 @@ class Holders:
     incidents: Mapping[str, str] = field(default_factory=dict)
 
 
-def add(connection: Connection, samples: Sequence[Sample], holders: Mapping[str, Holders] | None = None) -> int:
-    """Insert the samples whose id the route does not hold yet, and thin out what is too many; bytes that came."""
-    holders = holders or {}
-    rows = []
+@dataclass(slots=True)
+class WaitingTexts:
+    """Texts of a route that wait to become those of a baseline: their ids, and how many are of an identity and an hour.
+
+    `hour` is that by our own clock in which they were read: some go without a word, and so are read again each hour.
+    """
+
+    hour: int
+    ids: set[str]
+    counts: Counter[Any]
+
+    def take(self, sample: Sample) -> bool:
+        """Whether it is to wait too: it is new, and among the first of its identity, or of a clock hour of it."""
+        hour = (sample.identity, _hour_of(sample.ts))
+        first = self.counts[sample.identity] < LEARNED_FIRST or self.counts[hour] < LEARNED_AN_HOUR
+        if sample.id in self.ids or not first:
+            return False
+        self.ids.add(sample.id)
+        self.counts.update((sample.identity, hour))
+        return True
+
+
+@dataclass(slots=True)
+class TextTurnover:
+    """What of a route's texts is remembered between two batches, so that the database need not be asked each time.
+
+    Attributes:
+        kept, ring: how many came since they were thinned out last; None: they are, as soon as any comes.
+        waiting: what waits for a baseline; None: it is read when it is asked for.
+    """
+
+    kept: int | None = None
+    ring: int | None = None
+    waiting: WaitingTexts | None = None
+
+    def copy(self) -> TextTurnover:
+        """One that can be changed without changing this."""
+        waiting = self.waiting
+        if waiting is not None:
+            waiting = WaitingTexts(waiting.hour, set(waiting.ids), waiting.counts.copy())
+        return TextTurnover(self.kept, self.ring, waiting)
+
+
+def add(
+    connection: Connection,
+    samples: Sequence[Sample],
+    holders: Mapping[str, Holders] | None = None,
+    turnover: Mapping[str, TextTurnover] | None = None,
+) -> int:
+    """Insert the samples whose id the route does not hold yet, and thin out what is too many; bytes that came.
+
+    What `turnover` remembers of a route is brought up to date; of one that it lacks nothing is remembered.
+    """
+    holders, turnover = holders or {}, turnover or {}
+    rows: list[dict[str, Any]] = []
+    came: dict[str, TextTurnover] = {}
     for route, some in _by_route(samples).items():
-        rows += _held_rows(connection, some, holders.get(route, Holders()))
+        memory = came[route] = turnover.get(route) or TextTurnover()
+        new = _held_rows(connection, some, holders.get(route, Holders()), memory)
+        kept = sum(row["held"] == "kept" for row in new)
+        ring = sum(row["held"] == "ring" for row in new)
+        memory.kept = memory.kept + kept if memory.kept is not None else THINNED_EVERY if kept else None
+        memory.ring = memory.ring + ring if memory.ring is not None else THINNED_EVERY if ring else None
+        rows += new
     insert_new(connection, _SAMPLES, rows)
-    for route in sorted({sample.route for sample in samples}):
-        _thin_day(connection, route, today())
-        _thin_ring(connection, route)
+    for route, memory in sorted(came.items()):
+        _thin(connection, route, memory)
     return sum(row["size"] for row in rows if row["held"] != "kept")
 
 
@@ -201,34 +260,39 @@ def _claims(id: str, holders: Holders) -> tuple[str | None, str | None]:
     return holders.baseline if id in holders.examples else None, holders.incidents.get(id)
 
 
-def _held_rows(connection: Connection, samples: Sequence[Sample], holders: Holders) -> list[dict[str, Any]]:
+def _held_rows(
+    connection: Connection, samples: Sequence[Sample], holders: Holders, memory: TextTurnover
+) -> list[dict[str, Any]]:
     """The rows of one route's samples; of those drawn for a baseline only the first ones are held for it."""
+    held: set[str] = set()
     drawn = [one for one in samples if one.why == "baseline"]
-    held = _first_drawn(connection, drawn) if drawn and holders.learns else set()
+    if drawn and holders.learns:
+        if memory.waiting is None or memory.waiting.hour != this_hour():
+            memory.waiting = _waiting(connection, drawn[0].route)
+        held.update(one.id for one in drawn if memory.waiting.take(one))
     return [_row(one, "ring" if one.why == "baseline" and one.id not in held else one.why, holders) for one in samples]
 
 
-def _first_drawn(connection: Connection, drawn: Sequence[Sample]) -> set[str]:
-    """Those among the first of their identity, or of a clock hour of it, by what is held already."""
-    of = (_SAMPLES.c.route == drawn[0].route, _SAMPLES.c.held == "baseline", _SAMPLES.c.baseline.is_(None))
-    query = select(_SAMPLES.c.identity, _SAMPLES.c.ts, _SAMPLES.c.id).where(*of)
-    stored = connection.execute(query).all()
-    known = {row.id for row in stored}
+def _waiting(connection: Connection, route: str) -> WaitingTexts:
+    of = (_SAMPLES.c.route == route, _SAMPLES.c.held == "baseline", _SAMPLES.c.baseline.is_(None))
+    stored = connection.execute(select(_SAMPLES.c.identity, _SAMPLES.c.ts, _SAMPLES.c.id).where(*of)).all()
     counts = Counter[Any](row.identity for row in stored)
     counts.update((row.identity, _hour_of(row.ts)) for row in stored)
-    held: set[str] = set()
-    for one in drawn:
-        hour = (one.identity, _hour_of(one.ts))
-        first = counts[one.identity] < LEARNED_FIRST or counts[hour] < LEARNED_AN_HOUR
-        if one.id in known or one.id in held or not first:
-            continue
-        held.add(one.id)
-        counts.update((one.identity, hour))
-    return held
+    return WaitingTexts(this_hour(), {row.id for row in stored}, counts)
 
 
 def _hour_of(ts: datetime) -> int:
     return int(ts.timestamp() // HOUR_SECONDS)
+
+
+def _thin(connection: Connection, route: str, memory: TextTurnover) -> None:
+    """Thin out what is too many, once enough has come since the last time."""
+    if memory.kept is not None and memory.kept >= THINNED_EVERY:
+        _thin_day(connection, route, today())
+        memory.kept = 0
+    if memory.ring is not None and memory.ring >= THINNED_EVERY:
+        _thin_ring(connection, route)
+        memory.ring = 0
 
 
 def _thin_day(connection: Connection, route: str, day: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import (
     BigInteger,
     Connection,
     LargeBinary,
+    bindparam,
     select,
     update,
 )
@@ -70,6 +72,27 @@ def save(connection: Connection, step: str, route: str, version: int, blob: byte
     if not saved:
         raise Conflict(f"another process saved the state of {step} for {route}; load it and repeat")
     return after
+
+
+def save_all(connection: Connection, step: str, states: Mapping[str, tuple[int, bytes]]) -> dict[str, int]:
+    """Save the states of routes, each made from a version; their new versions, see `save`.
+
+    Raises:
+        Conflict: if somebody else saved one in between. The transaction must be given up.
+    """
+    after = {route: save(connection, step, route, 0, blob) for route, (version, blob) in states.items() if not version}
+    later = {route: one for route, one in sorted(states.items()) if one[0]}
+    if later:
+        where = (
+            _STATES.c.step == step,
+            _STATES.c.route == bindparam("named"),
+            _STATES.c.version == bindparam("before"),
+        )
+        rows = [{"named": name, "before": n, "version": n + 1, "blob": blob} for name, (n, blob) in later.items()]
+        changed = update(_STATES).where(*where).execution_options(preserve_rowcount=True)
+        if connection.execute(changed, rows).rowcount != len(rows):
+            raise Conflict(f"another process saved a state of {step} for one of {len(rows)} routes; load and repeat")
+    return after | {route: version + 1 for route, (version, _) in later.items()}
 
 
 def touch(connection: Connection, step: str, route: str, version: int) -> int:

@@ -11,8 +11,9 @@ from aiokafka.structs import ConsumerRecord
 from pydantic import ValidationError
 
 from schemas.position import Position
+from schemas.sample import SampleBlock
 from schemas.score import ScoreBlock
-from schemas.topics import EXCHANGES, SCORES, TOPICS, dead_topics
+from schemas.topics import EXCHANGES, SAMPLES, SCORES, TOPICS, dead_topics
 from services.errors import InputError
 from services.ingest.decode import decode
 from services.ports import Received
@@ -73,6 +74,8 @@ def lines_of(record: ConsumerRecord, cluster: str) -> Iterator[str]:
             return
         for line in block_lines(block, vectors=True):
             yield _json(line)
+    elif kind == SAMPLES.name:
+        yield from _samples(raw)
     elif kind == EXCHANGES.name:
         yield _exchange(record, raw, cluster)
     else:
@@ -90,6 +93,17 @@ def _kind(topic: str, raw: bytes) -> str:
     if isinstance(value, dict) and value.keys() >= _BLOCK:
         return SCORES.name
     return EXCHANGES.name if isinstance(value, dict) and "schema_version" not in value else topic
+
+
+def _samples(raw: bytes) -> Iterator[str]:
+    """The samples of a block, each by itself."""
+    try:
+        block = SampleBlock.decode(raw)
+    except ValidationError:
+        yield _as_it_is(raw)
+        return
+    for sample in block.samples:
+        yield sample.encode().decode()
 
 
 def _exchange(record: ConsumerRecord, raw: bytes, cluster: str) -> str:

@@ -39,6 +39,7 @@ from services.monitor.route_limit import RouteLimit
 from services.offload import Offload
 from services.ports import Clock, Received
 from services.score.core import ScoredBatch
+from services.score.samples import sample_blocks
 from services.store import evaluation_queue
 from services.stream.letter_keys import in_clear
 from services.stream.messages import (
@@ -133,7 +134,7 @@ class ScoreHandler(_Stateless):
                 letters.append((item, message.topic))
         scored = self._score(received)
         letters += [(letter, messages[0].topic) for letter in scored.dead]
-        return [outgoing(record) for record in (*scored.blocks, *scored.samples)], letters
+        return [outgoing(record) for record in (*scored.blocks, *sample_blocks(scored.samples))], letters
 
     def _admitted(self, item: Received, message: TopicMessage, now: datetime) -> Received | DeadLetter:
         """The exchange, or its dead letter if its route may not be new."""

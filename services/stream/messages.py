@@ -19,7 +19,7 @@ from schemas.evaluation import Comparison, Run
 from schemas.exchange import Exchange
 from schemas.position import Position
 from schemas.reading import Reading
-from schemas.sample import Sample
+from schemas.sample import SampleBlock
 from schemas.score import ScoreBlock
 from schemas.topics import TOPICS, Topic, dead_topics
 from services.failpoints import reach
@@ -37,7 +37,7 @@ _KIND: Final = re.compile(rb'"kind"\s*:\s*"comparison"')
 RECORDS: Final[Mapping[str, type[Record]]] = {
     "exchange": Exchange,
     "score": ScoreBlock,
-    "sample": Sample,
+    "sample_block": SampleBlock,
     "reading": Reading,
     "change": Change,
     "decision": Decision,

@@ -31,7 +31,7 @@ def api(database: Database) -> Api:
     recorded(database, pinned, firing, again, ACCEPTED, *alerts)
     with database.write() as connection:
         step_states.save(connection, "alert", ROUTE, 0, pack(state))
-        routes.set_clock(connection, ROUTE, NOW)
+        routes.set_times(connection, {ROUTE: (NOW, None)})
     return api_on(database, Wire())
 
 

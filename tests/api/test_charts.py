@@ -57,7 +57,7 @@ def test_its_baseline_is_the_counted_rate_that_every_page_shows(database: Databa
     pinning = Pinning(n=1000, streams=4, arl=1e6, rates={"refusal": 0.2})
     pinned = change("pinned", 900, to_identity=IDENTITY, baseline=BASELINE, pinning=pinning)
     recorded(database, pinned, alert(index=990))
-    database.transact(lambda connection: routes.set_clock(connection, ROUTE, at() + timedelta(hours=24)))
+    database.transact(lambda connection: routes.set_times(connection, {ROUTE: (at() + timedelta(hours=24), None)}))
     api = api_on(database, Wire())
     [one] = asked(api, "GET", "/v1/incidents").json()["items"]
     svg = asked(api, "GET", f"/incidents/{one['id']}/chart.svg").text

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 
 from schemas.base import Record
-from schemas.sample import Sample, Why
+from schemas.sample import Sample, SampleBlock, Why
 from services.monitor import RoutePolicy
 from services.record.recorder import Recorder
 from services.store.engine import open_database
@@ -37,7 +37,12 @@ def batches(n: int) -> Iterator[list[Record]]:
     for k, block in enumerate(blocks(rows, 128, ROUTE)):
         samples = [_sample(k * 128 + i, ts) for i, ts in enumerate(block.ts)]
         readings = [reading(ROUTE, k * 128 + j) for j in range(20)]
-        yield [block, *samples, *readings, *([alert(ROUTE, "rate_shift", k)] if k % 5 == 0 else [])]
+        yield [
+            block,
+            SampleBlock(route=ROUTE, samples=tuple(samples)),
+            *readings,
+            *([alert(ROUTE, "rate_shift", k)] if k % 5 == 0 else []),
+        ]
 
 
 def _sample(n: int, ts: datetime) -> Sample:

@@ -30,7 +30,7 @@ from tests.support.postgres import Server
 from tests.support.streams import make_topics, remove_topics
 from tests.support.traffic import ROUTES, Steady, story
 
-RATE = 50.0
+RATE = 100.0
 ENOUGH = len(ROUTES) * (SCRIPT.before + 150)
 DRAINED_SECONDS = 120.0
 

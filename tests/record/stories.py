@@ -17,7 +17,7 @@ from schemas.evaluation import Comparison, Run
 from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.reading import Evidence, Reading, reading_id
-from schemas.sample import Sample, Why
+from schemas.sample import Sample, SampleBlock, Why
 from tests.support.blocks import START, Row, blocks
 
 ROUTES = ("support-bot/prod", "search/eu")
@@ -100,6 +100,11 @@ def sample(route: str, n: int, reason: str = "sampled", why: Why = "kept") -> Sa
         signals=("refusal",) if reason == "signal" else (),
         why=why,
     )
+
+
+def travelling(record: Record) -> Record:
+    """A record as it is on its topic."""
+    return SampleBlock(route=record.route, samples=(record,)) if isinstance(record, Sample) else record
 
 
 def reading(route: str, n: int, status: str = "quiet") -> Reading:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,15 +10,17 @@ import pytest
 from sqlalchemy import select, update
 
 from schemas.change import Pinning
-from schemas.sample import Sample, Why
+from schemas.sample import Sample, SampleBlock, Why
 from services.monitor import RoutePolicy
 from services.record.recorder import Recorder
-from services.store import incidents, retention, samples
+from services.store import arrivals, incidents, retention, route_deletion, routes, samples, scores
 from services.store.engine import Database
 from services.store.retention import SweepContext
-from services.store.samples import RING, SampleRow
+from services.store.samples import RING, THINNED_EVERY, SampleRow
 from services.store.tables import table
-from tests.record.stories import ROUTES, A, alert, change, decision, reading, sample
+from tests.record.stories import ROUTES, A, alert, change, decision, exchanges, reading, sample
+from tests.support.blocks import blocks
+from tests.support.databases import opened
 
 ROUTE = ROUTES[0]
 ROWS = table(SampleRow)
@@ -119,6 +121,52 @@ def test_texts_of_a_busy_hour_do_not_wait_without_bound(database: Database) -> N
     sink.apply(ring(range(3600, 5000), "baseline"))
     waiting = [row for row in stored(database).values() if row.held == "baseline"]
     assert len(waiting) == samples.LEARNED_FIRST + samples.LEARNED_AN_HOUR
+
+
+def test_texts_that_come_a_few_at_a_time_are_thinned_out_now_and_then(database: Database) -> None:
+    sink = recorder(database)
+    for start in range(0, 700, 10):
+        sink.apply([SampleBlock(route=ROUTE, samples=tuple(ring(range(start, start + 10))))])
+        assert len(stored(database)) < RING + THINNED_EVERY
+    assert stored(database).keys() >= {f"e{n}" for n in range(200, 700)}
+
+
+def test_what_waits_for_a_baseline_is_the_same_however_its_texts_come(new_url: Callable[[], str]) -> None:
+    drawn = [*ring(range(0, 300), "baseline"), *ring(range(3600, 3800), "baseline")]
+    found = []
+    for size in (7, 100, 1_000):
+        with opened(new_url()) as (database,):
+            sink = recorder(database)
+            for start in range(0, len(drawn), size):
+                sink.apply(drawn[start : start + size])
+                sink.apply(drawn[start : start + size])
+            found.append({id for id, row in stored(database).items() if row.held == "baseline"})
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == samples.LEARNED_FIRST + samples.LEARNED_AN_HOUR
+
+
+def test_what_a_failed_batch_brought_is_not_remembered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = recorder(database)
+    sink.apply(ring([1], "baseline"))
+    with monkeypatch.context() as broken:
+        broken.setattr(samples, "_thin", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sink.apply(ring([2], "baseline"))
+    sink.apply(ring([2], "baseline"))
+    assert {id: row.held for id, row in stored(database).items()} == {"e1": "baseline", "e2": "baseline"}
+
+
+def test_a_route_that_was_deleted_meanwhile_begins_anew(database: Database) -> None:
+    sink, some = recorder(database), exchanges(30)
+    sink.apply([*blocks(some[:20], 10, ROUTE), *ring(range(3))])
+    with database.write() as connection:
+        assert route_deletion.delete_route(connection, ROUTE)["score_rows"] == 20
+    sink.apply([*blocks(some[20:], 10, ROUTE), *ring(range(3, 6))])
+    assert stored(database).keys() == {"e3", "e4", "e5"}
+    with database.read() as connection:
+        assert len(routes.identities(connection, ROUTE)) == 1
+        assert [one.route for one in arrivals.arrivals(connection)] == [ROUTE]
+        assert [row["event_index"] for row in scores.of_route(connection, ROUTE)] == list(range(10))
 
 
 def test_all_routes_together_hold_a_bounded_number_of_bytes_the_oldest_go(database: Database) -> None:

@@ -21,7 +21,7 @@ from schemas.exchange import Exchange
 from schemas.identity import identity_of
 from schemas.incident import Incident, incident_id
 from schemas.reading import Reading, reading_id
-from schemas.sample import Sample
+from schemas.sample import MOST_SAMPLES, Sample, SampleBlock
 from schemas.score import ScoreBlock
 from tests.support.contract import EXAMPLES, RECORDS, examples_of
 
@@ -62,6 +62,24 @@ def test_a_sample_of_the_first_version_is_still_read() -> None:
         assert {name: new[name] for name in kept} == {name: old[name] for name in kept}
     with pytest.raises(ValidationError, match="schema_version"):
         Sample.decode(path.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 3'))
+
+
+def test_a_sample_that_travelled_alone_is_read_as_a_block_of_one() -> None:
+    """Those of before an update lie on the topic for a week."""
+    for path in sorted((EXAMPLES / "sample").glob("*/*.json")):
+        alone = Sample.decode(path.read_bytes())
+        assert SampleBlock.decode(path.read_bytes()) == SampleBlock(route=alone.route, samples=(alone,))
+
+
+def test_a_block_holds_samples_of_its_own_route_and_no_more_than_128() -> None:
+    block = SampleBlock.decode((EXAMPLES / "sample_block" / "1" / "single.json").read_bytes())
+    with pytest.raises(ValidationError, match=r"samples\.0 is not of the route of the block"):
+        SampleBlock(route="other/prod", samples=block.samples)
+    for samples in ((), block.samples * (MOST_SAMPLES + 1)):
+        with pytest.raises(ValidationError, match="samples"):
+            SampleBlock.decode(block.model_copy(update={"samples": samples}).encode())
+    with pytest.raises(ValidationError, match=r"samples\.0\.prompt"):
+        SampleBlock.decode(block.encode().replace(b'"prompt"', b'"prmpt"'))
 
 
 @pytest.mark.parametrize("kind", ["run", "comparison"])

@@ -34,7 +34,7 @@ from services.stream.messages import TopicMessage, decode_record, topic_of
 from services.stream.parking import NO_ROOM
 from services.stream.stateful import HandlerResources, Threads
 from services.stream.step_loop import StepLimits, StepLoop
-from tests.record.stories import story
+from tests.record.stories import story, travelling
 from tests.support.blocks import Row, blocks
 from tests.support.databases import database, dump, new_url, opened
 
@@ -424,7 +424,8 @@ def test_an_alert_stage_that_raises_parks_its_route(database: Database, undistur
 def test_a_fold_that_raises_parks_its_route_and_the_others_are_recorded(
     new_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records = [one for one in (*story("calm/prod"), *story(POISONED)) if not isinstance(one, DeadLetter)]
+    told = (*story("calm/prod"), *story(POISONED))
+    records = [travelling(one) for one in told if not isinstance(one, DeadLetter)]
     messages = [TopicMessage(topic_of(one).name, 0, place, one.encode(), NOW) for place, one in enumerate(records)]
     folded = recorder.folded
 

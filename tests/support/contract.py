@@ -23,13 +23,14 @@ from schemas.evaluation import Comparison, Run
 from schemas.exchange import Exchange
 from schemas.incident import Incident
 from schemas.reading import Reading
-from schemas.sample import Sample
+from schemas.sample import Sample, SampleBlock
 from schemas.score import CATEGORY, LONGEST_CATEGORY, STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock, SignalColumn
 
 RECORDS: Final[Mapping[str, type[Record]]] = {
     "exchange": Exchange,
     "score": ScoreBlock,
     "sample": Sample,
+    "sample_block": SampleBlock,
     "reading": Reading,
     "change": Change,
     "decision": Decision,
@@ -77,7 +78,17 @@ def examples_of(name: str) -> list[Path]:
 
 def random_records(record: type[Record]) -> st.SearchStrategy[Record]:
     """Any record of this type that the schema allows."""
+    if record is SampleBlock:
+        return sample_blocks()
     return score_blocks() if record is ScoreBlock else _of_model(record)
+
+
+@st.composite
+def sample_blocks(draw: Callable[[st.SearchStrategy[Any]], Any]) -> SampleBlock:
+    """Blocks of 1 to 3 samples of one route."""
+    samples = draw(st.lists(_of_model(Sample), min_size=1, max_size=3))
+    route = samples[0].route
+    return SampleBlock(route=route, samples=tuple(one.model_copy(update={"route": route}) for one in samples))
 
 
 @st.composite

@@ -22,7 +22,6 @@ def minutes(
         if silent[0] <= n / 12 < silent[1]:
             continue
         refused = 0 if n / 12 >= moved_at else 1 + 2 * (n % 2)
-        one = {"route": route, "minute": at() + timedelta(minutes=5 * n), "identity": IDENTITY, "slice": ""}
-        rows += [{**one, "signal": "", "n": 12, "scored": 12, "sum": 0.0}]
-        rows += [{**one, "signal": "refusal", "n": 12, "scored": 12, "sum": float(refused)}]
+        key = (route, at() + timedelta(minutes=5 * n), IDENTITY, "")
+        rows += [(*key, "", 12, 12, 0.0), (*key, "refusal", 12, 12, float(refused))]
     database.transact(lambda connection: rollups.add(connection, rows))
