@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from schemas.sample import Sample
+from schemas.sample import Sample, SampleBlock
 from schemas.score import ScoreBlock
 from services.store.erasure import Subject, without
 from services.stream.messages import Undecodable, decode_record
@@ -21,8 +21,8 @@ def ids_in(topic: str, value: bytes, subject: Subject) -> set[str]:
     if isinstance(record, ScoreBlock):
         rows = zip(record.id, getattr(record, subject.kind), strict=True)
         return {id for id, name in rows if name in subject.names}
-    if isinstance(record, Sample) and getattr(record, subject.kind) in subject.names:
-        return {record.id}
+    if isinstance(record, SampleBlock):
+        return {one.id for one in record.samples if getattr(one, subject.kind) in subject.names}
     return set()
 
 
@@ -36,10 +36,17 @@ def parked_without(topic: str, value: bytes, subject: Subject, ids: Collection[s
         return None if any(name.encode() in value for name in (*subject.names, *ids)) else value
     if isinstance(record, ScoreBlock):
         return _block_without(value, record, subject, ids)
-    if isinstance(record, Sample):
-        return None if record.id in ids or getattr(record, subject.kind) in subject.names else value
+    if isinstance(record, SampleBlock):
+        left = [one for one in record.samples if one.id not in ids and getattr(one, subject.kind) not in subject.names]
+        return _samples_left(value, record, left)
     new = without(value.decode(), {*subject.names, *ids})
     return value if new is None else new.encode()
+
+
+def _samples_left(value: bytes, block: SampleBlock, left: Sequence[Sample]) -> bytes | None:
+    if len(left) == len(block.samples):
+        return value
+    return block.model_copy(update={"samples": tuple(left)}).encode() if left else None
 
 
 def _block_without(value: bytes, block: ScoreBlock, subject: Subject, ids: Collection[str]) -> bytes | None:

@@ -23,7 +23,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from schemas.position import Position
 from schemas.reading import Reading
-from schemas.sample import Sample
+from schemas.sample import Sample, SampleBlock
 from schemas.score import ScoreBlock
 from services.detect import refit
 from services.detect.core import step
@@ -439,7 +439,9 @@ def test_nothing_of_a_user_waits_in_a_park_and_what_is_of_others_waits_as_it_was
     only = whole.model_copy(update={"user": (ERIKA,) * len(whole.id)})
     made = usual()[1]
     readings = [one for records in made for one in records if isinstance(one, Reading | Alert | Change)]
-    parked(database, [only, *mixed, *(sample(mixed[0], i) for i in range(len(mixed[0].id))), *readings])
+    texts = SampleBlock(route=ROUTE, samples=tuple(sample(mixed[0], i) for i in range(len(mixed[0].id))))
+    hers_alone = SampleBlock(route=ROUTE, samples=tuple(one for one in texts.samples if one.user == ERIKA))
+    parked(database, [only, *mixed, texts, hers_alone, *readings])
     report = erased(database, user=ERIKA)
     assert report.rows["parked_records"] > len(mixed)
     after = everything(database)
@@ -451,7 +453,8 @@ def test_nothing_of_a_user_waits_in_a_park_and_what_is_of_others_waits_as_it_was
         assert new.id == tuple(old.id[i] for i in others)
         assert new.signals["refusal"].value == tuple(old.signals["refusal"].value[i] for i in others)
         assert np.array_equal(vectors(new.style, len(others)), vectors(old.style, len(old.id))[others])
-    assert [one.id for one in left if isinstance(one, Sample)] == [id for id in mixed[0].id if not is_hers(id)]
+    (rest,) = [one for one in left if isinstance(one, SampleBlock)]
+    assert [one.id for one in rest.samples] == [id for id in mixed[0].id if not is_hers(id)]
     assert sum(isinstance(one, Reading | Alert | Change) for one in left) == len(readings)
 
 
