@@ -24,9 +24,10 @@ from services.detect.identities import (
     merge_identities,
     observe_identity,
     pinned_change,
+    suspected_again,
     suspected_change,
 )
-from services.detect.readings import reading_of, status_reading
+from services.detect.readings import again_reading, reading_of, status_reading
 from services.detect.relearning import (
     Place,
     kept_at_pin,
@@ -39,6 +40,7 @@ from services.detect.relearning import (
 )
 from services.detect.ruler_change import take_version
 from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors, tells_change
+from services.detect.second_reference import begun_anew, look_again, still_firing
 from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState, joined_rows
 from services.detect.trial import extension_of, is_extending, learning_plan
 from services.detect.versions import VersionChange, follow_versions, seeded, without_uncounted
@@ -206,7 +208,7 @@ def _watch(
     plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int
 ) -> tuple[DetectState, DetectOutput]:
     changes: list[Change] = []
-    since = state.watch.since
+    before, since = state, state.watch.since
     for row in range(start, stop):
         state, observed = observe_identity(state, intake, row)
         changes += observed
@@ -226,9 +228,15 @@ def _watch(
         if fired and not asked and family.of_baseline and family.kind not in _NO_CHANGE:
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
+    second, again = look_again(plan, before, intake, start, stop, reported)
+    state = replace(state, second=second)
+    for one in again:
+        state, suspected = suspected_again(state, intake, one)
+        changes += suspected
     restarts = watch.restarts
-    readings = tuple(
-        reading_of(one, state.route, intake, state.pinned, restarts.get(one.state_key, 0)) for one in reported
+    readings = (
+        *(reading_of(one, state.route, intake, state.pinned, restarts.get(one.state_key, 0)) for one in reported),
+        *(again_reading(one, state.route, intake) for one in again),
     )
     changes.sort(key=lambda change: change.event_index)
     return _after_crossing(plan, state, intake, start, stop, since), DetectOutput(readings, tuple(changes))
@@ -289,6 +297,7 @@ def _pin(
         relearning=late,
         above={},
         noted=NearestNoted(),
+        second={},
     )
     return after, DetectOutput(changes=(change,))
 
@@ -301,7 +310,11 @@ def _decide(plan: DetectionPlan, state: DetectState, decision: Decision) -> tupl
         watch = reset_evidence(state.watch, state.route, state.intake.count, decision.fingerprint)
         watched = state.pinned is not None and state.accepting is None
         ended = watched and not watch.firing and not is_extending(state)
-        return replace(state, watch=watch, candidates={} if ended else state.candidates), DetectOutput()
+        after = replace(state, watch=watch, candidates={} if ended else state.candidates)
+        return still_firing(plan, after), DetectOutput()
+    if decision.kind == "roll_back":  # what comes from here on is the earlier model's, or is about to be
+        ts = max(state.intake.clock or 0.0, decision.ts.timestamp())
+        return begun_anew(state, max(state.intake.count - 1, 0), ts), DetectOutput()
     if decision.kind == "accept_baseline" and may_accept(state):
         return _accept(plan, state, decision)
     return state, DetectOutput()
@@ -312,7 +325,7 @@ def _accept(plan: DetectionPlan, state: DetectState, decision: Decision) -> tupl
     full, plan = plan.policy.baseline, learning_plan(plan, state)
     identity = _accepted(state, decision)
     kept = {identity: state.candidates[identity]} if identity in state.candidates else {}
-    state = replace(state, candidates=kept, accepting=identity)
+    state = replace(state, candidates=kept, accepting=identity, second={})
     ts = max(state.intake.clock or 0.0, decision.ts.timestamp())
     held = state.pinned is None and bool(state.above) and kept[identity].n >= plan.policy.baseline.min_size
     if not held and completed_identity(kept, ts, plan.policy.baseline) is None:

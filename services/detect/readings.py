@@ -9,8 +9,8 @@ from typing import Final
 from detectors.protocol import Finding, Stream
 from schemas.base import moment
 from schemas.position import Position
-from schemas.reading import Effect, Evidence, Reading, ReadingStatus, reading_id
-from services.detect.state import Pinned, Relearned
+from schemas.reading import ChangedAgain, Effect, Evidence, Reading, ReadingStatus, reading_id
+from services.detect.state import Pinned, Relearned, SecondReference
 from services.intake.core import Intake
 from services.specs import family_of
 
@@ -21,7 +21,8 @@ EVERY_SECONDS: Final = 60.0
 class StreamFinding:
     """A finding at row `row` of an intake, of `detector` on `identity` (None: on the whole route).
 
-    `judge` is what was learned anew beside the baseline and says this; None: the baseline itself.
+    `judge` is what was learned anew beside the baseline and says this; None: the baseline itself. `again` is what it is
+    held against where it tells of a further change while an alarm stands.
     """
 
     row: int
@@ -29,6 +30,7 @@ class StreamFinding:
     identity: str | None
     finding: Finding
     judge: Relearned | None = None
+    again: SecondReference | None = None
 
     @property
     def key(self) -> str:
@@ -108,6 +110,45 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
         change_point=finding.change_point,
         movements=finding.movements,
         reason=finding.reason,
+    )
+
+
+def again_reading(found: StreamFinding, route: str, intake: Intake) -> Reading:
+    """The reading of a finding that behaviour changed again: nothing of it is held against the baseline."""
+    finding, stream, held = found.finding, found.finding.stream, found.again
+    assert held is not None
+    assert held.id is not None
+    told = (found.identity, found.detector, stream.signal, stream.slice)
+    evidence = Evidence(log_e=finding.log_e, threshold=finding.threshold, n=finding.n, baseline=held.id)
+    return Reading(
+        id=reading_id(route, *told, finding.direction, held.id, finding.n, finding.status),
+        route=route,
+        identity=found.identity,
+        detector=found.detector,
+        signal=stream.signal,
+        slice=stream.slice,
+        direction=finding.direction,
+        status=finding.status,
+        evidence=evidence,
+        event_index=int(intake.rows.index[found.row]),
+        ts=moment(float(intake.rows.ts[found.row])),
+        source=intake.positions[found.row],
+        exemplars=finding.exemplars,
+        again=ChangedAgain(
+            reference=held.id,
+            after=held.after,
+            ts_after=moment(held.ts),
+            n=held.n,
+            detector=found.detector,
+            signal=stream.signal,
+            slice=stream.slice,
+            direction=finding.direction,
+            effect=finding.effect,
+            floor=finding.floor,
+            evidence=evidence,
+            change_point=finding.change_point,
+            movements=finding.movements,
+        ),
     )
 
 

@@ -220,7 +220,7 @@ class Recorder:
 
     def _derive(self, connection: Connection, batch: _Batch) -> None:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
-        waiting = {route for route in batch.clocks if incidents.has_unresolved(connection, route)}
+        waiting = {route for route in batch.clocks if _awaits_time(connection, route)}
         for route in sorted(batch.changed | waiting):
             one = self._fold(connection, route)
             state = tick(one.checkpoint.state, routes.clock(connection, route))
@@ -284,6 +284,11 @@ class Recorder:
                 )
         facts = journal.facts(connection, route)
         return _Folded(seq, head, folded(route, facts), frozenset(_false_alarms(facts)))
+
+
+def _awaits_time(connection: Connection, route: str) -> bool:
+    clock = routes.clock(connection, route)
+    return clock is not None and incidents.awaits_time(connection, route, clock)
 
 
 def _is_erased(names: Mapping[str, Any], erased: erasure.ErasedTest | None) -> bool:

@@ -70,6 +70,8 @@ class IncidentRow(Base, table=True):
 
 
 _INCIDENTS = table(IncidentRow)
+_MAY_LAST: Final = timedelta(days=14)
+"""For so long it is asked of an incident that closed by itself whether what it tells of goes on."""
 
 
 def open_within(
@@ -107,9 +109,17 @@ def replace(
 
 
 def has_unresolved(connection: Connection, route: str) -> bool:
-    """Whether time alone can still change an incident of the route."""
+    """Whether an incident of the route is open."""
     unresolved = exists().where(_INCIDENTS.c.route == route, _INCIDENTS.c.state != "resolved")
     return bool(connection.execute(select(unresolved)).scalar())
+
+
+def awaits_time(connection: Connection, route: str, clock: datetime) -> bool:
+    """Whether time alone can still change an incident of the route: one that is open, or that closed by itself."""
+    one = _INCIDENTS.c
+    recent = (one.severity == "info") & (one.opened_at > clock - _MAY_LAST)
+    waits = exists().where(one.route == route, (one.state != "resolved") | recent)
+    return bool(connection.execute(select(waits)).scalar())
 
 
 def find(connection: Connection, route: str | None = None, states: Sequence[str] | None = None) -> tuple[Incident, ...]:

@@ -23,6 +23,8 @@ KINDS: Final[Mapping[EntryKind, str]] = {
     "opened": "incident opened",
     "alert_fired": "found",
     "alert_resolved": "over",
+    "changed_again": "changed again",
+    "lasting": "still so",
     "escalated": "got worse",
     "verdict_revised": "who changed",
     "cause": "likely cause",
