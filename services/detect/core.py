@@ -18,6 +18,7 @@ from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
 from services.detect.ceilings import hold_back, may_accept, rates_above
 from services.detect.counterparts import NearestNoted, forget_old, note_nearest, with_counterparts
+from services.detect.floods import USUAL_PROMPTS, follow_floods
 from services.detect.given_baseline import introduce
 from services.detect.identities import (
     forget_identity,
@@ -27,7 +28,7 @@ from services.detect.identities import (
     suspected_again,
     suspected_change,
 )
-from services.detect.readings import again_reading, reading_of, status_reading
+from services.detect.readings import again_reading, flood_reading, reading_of, status_reading, with_note
 from services.detect.relearning import (
     Place,
     kept_at_pin,
@@ -212,7 +213,9 @@ def _watch(
     for row in range(start, stop):
         state, observed = observe_identity(state, intake, row)
         changes += observed
-    watch, findings = run_detectors(plan, state, intake, start, stop)
+    usual = None if state.pinned is None else state.pinned.artefacts.get(USUAL_PROMPTS)
+    flood = follow_floods(state.flood, usual, intake.rows, start, stop)
+    watch, findings = run_detectors(plan, state, intake, start, stop, flood.left_out)
     watch, reported = apply_findings(watch, findings, intake.rows)
     examples = None if state.pinned is None else state.pinned.examples
     noted = note_nearest(state.noted, examples, intake.rows.take(np.arange(start, stop)))
@@ -220,7 +223,7 @@ def _watch(
         replace(one, finding=with_counterparts(one.finding, noted, examples, int(intake.rows.index[one.row])))
         for one in reported
     )
-    state = replace(state, watch=watch, noted=forget_old(noted))
+    state = replace(state, watch=watch, noted=forget_old(noted), flood=flood.state)
     for one in reported:
         fired = one.finding.status == "firing" and one.finding.transition
         family = family_of(one.detector)
@@ -228,14 +231,21 @@ def _watch(
         if fired and not asked and family.of_baseline and family.kind not in _NO_CHANGE:
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
-    second, again = look_again(plan, before, intake, start, stop, reported)
+    second, again = look_again(plan, before, intake, start, stop, reported, flood.left_out)
     state = replace(state, second=second)
     for one in again:
         state, suspected = suspected_again(state, intake, one)
         changes += suspected
     restarts = watch.restarts
     readings = (
-        *(reading_of(one, state.route, intake, state.pinned, restarts.get(one.state_key, 0)) for one in reported),
+        *(flood_reading(state.route, one, _place(intake, one.row)) for one in flood.findings),
+        *(
+            with_note(
+                reading_of(one, state.route, intake, state.pinned, restarts.get(one.state_key, 0)),
+                flood.note_at(one.row, before.flood),
+            )
+            for one in reported
+        ),
         *(again_reading(one, state.route, intake) for one in again),
     )
     changes.sort(key=lambda change: change.event_index)

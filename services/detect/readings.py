@@ -10,9 +10,11 @@ from detectors.protocol import Finding, Stream
 from schemas.base import moment
 from schemas.position import Position
 from schemas.reading import ChangedAgain, Effect, Evidence, Reading, ReadingStatus, reading_id
+from services.detect.floods import FLOOD, LAST, FloodFinding
 from services.detect.state import Pinned, Relearned, SecondReference
 from services.intake.core import Intake
 from services.specs import family_of
+from services.wording import floods
 
 EVERY_SECONDS: Final = 60.0
 
@@ -150,6 +152,21 @@ def again_reading(found: StreamFinding, route: str, intake: Intake) -> Reading:
             movements=finding.movements,
         ),
     )
+
+
+def with_note(reading: Reading, note: str | None) -> Reading:
+    """The reading with what stands out of the traffic, where it says that something moved or cannot be judged."""
+    family = family_of(reading.detector)
+    told = family.of_baseline and family.kind in ("shift", "rate") and reading.status in ("firing", "blind")
+    if note is None or not told:
+        return reading
+    return reading.model_copy(update={"reason": note if reading.reason is None else f"{reading.reason}; {note}"})
+
+
+def flood_reading(route: str, found: FloodFinding, place: tuple[int, float, Position]) -> Reading:
+    """The reading that one user or one prompt is much of the traffic, or no more."""
+    status: ReadingStatus = "blind" if found.blind else "quiet"
+    return status_reading(route, FLOOD, status, place, found.note or floods.OVER, n=LAST)
 
 
 def _beside_counted(

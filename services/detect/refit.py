@@ -16,6 +16,7 @@ from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
 from services.detect.counterparts import BaselineExamples, NearestNoted
+from services.detect.floods import USUAL_PROMPTS, usual_prompts
 from services.detect.second_reference import begun_anew
 from services.detect.state import (
     UNVERSIONED,
@@ -250,7 +251,7 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if one.learns}
     keys = [key for key in state.watch.running if key.partition("/")[0] in made]
-    kept = {} if topics is None else {TOPIC_MAP: topics}
+    kept: dict[str, Any] = {USUAL_PROMPTS: usual_prompts(rows)} | ({} if topics is None else {TOPIC_MAP: topics})
     watch = state.watch
     began = {**watch.restarts, **dict.fromkeys(keys, state.intake.count)}
     firing = tuple(key for key in watch.firing if key.partition("|")[0] not in made)

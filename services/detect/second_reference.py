@@ -122,11 +122,18 @@ class _SecondLook:
 
 
 def look_again(
-    plan: DetectionPlan, before: DetectState, intake: Intake, start: int, stop: int, reported: Iterable[StreamFinding]
+    plan: DetectionPlan,
+    before: DetectState,
+    intake: Intake,
+    start: int,
+    stop: int,
+    reported: Iterable[StreamFinding],
+    left_out: NDArray[np.bool_],
 ) -> tuple[dict[str, SecondReference], tuple[StreamFinding, ...]]:
     """The references after rows `start` to `stop` of an intake, and at which of them behaviour changed again.
 
-    `before` is the state before these rows, `reported` what was found in them against the baseline.
+    `before` is the state before these rows, `reported` what was found in them against the baseline; rows that are
+    `left_out` repeat too much to say anything about the model.
     """
     turns = _turns(plan, before, reported)
     if before.pinned is None or not (turns or before.second):
@@ -139,7 +146,7 @@ def look_again(
     at = start
     for row, who, fires in (*turns, (stop - 1, "", False)):
         for look in looks.values():
-            look.through([i for i in range(at, row + 1) if intake.identity[i] == look.who])
+            look.through([i for i in range(at, row + 1) if intake.identity[i] == look.who and not left_out[i]])
         at = row + 1
         if who:
             room = sum(look.reference is not None for look in looks.values()) < MOST

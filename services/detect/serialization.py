@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from detectors.protocol import Detector, Rows
+from detectors.stats.near_repeats import UsualPrompts
 from detectors.stats.topic_map import TopicMap
 from services.detect.counterparts import BaselineExamples
 from services.detect.relearning import budgeted
@@ -148,7 +149,7 @@ def _artefacts(detectors: Detectors, id: str, artefact: Callable[[str], bytes | 
     data = artefact(id)
     if data is None:
         raise CodecError(f"baseline {id} is pinned, but its artefact is not stored")
-    return unpack(Artefacts, data, [*(one.artefact_type for one in detectors), TopicMap])
+    return unpack(Artefacts, data, [*(one.artefact_type for one in detectors), TopicMap, UsualPrompts])
 
 
 def _restored(

@@ -12,6 +12,7 @@ from schemas.change import Change
 from schemas.identity import Model
 from schemas.reading import Reading, ReadingStatus
 from services.detect.counterparts import BaselineExamples, NearestNoted
+from services.detect.floods import FloodState
 from services.intake.core import IntakeState
 from services.monitor import RoutePolicy
 from services.specs import family_of
@@ -205,6 +206,7 @@ class DetectState:
         untold: whether the baseline was given to the route (`keelwatch baseline build`), and nobody was told yet.
         noted: the last exchanges, with the nearest ones of the baseline.
         second: identity whose alarm stands -> what its next change is held against.
+        flood: who and what was asked last, to tell one user or one prompt from all.
     """
 
     route: str
@@ -225,6 +227,7 @@ class DetectState:
     untold: bool = False
     noted: NearestNoted = field(default_factory=NearestNoted)
     second: dict[str, SecondReference] = field(default_factory=dict)
+    flood: FloodState = field(default_factory=FloodState)
 
     @property
     def status(self) -> ReadingStatus:
@@ -235,7 +238,9 @@ class DetectState:
         """
         if self.watch.firing:
             return "firing"
-        if any(family_of(key.partition("|")[0]).kind in ("shift", "rate") for key in self.watch.blind):
+        if self.flood.blind or any(
+            family_of(key.partition("|")[0]).kind in ("shift", "rate") for key in self.watch.blind
+        ):
             return "blind"
         return "learning" if self.pinned is None else "quiet"
 

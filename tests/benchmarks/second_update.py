@@ -1,6 +1,8 @@
 """Whether the second of two updates is seen while the alarm of the first stands.
 
-`python -m tests.benchmarks.second_update [--seeds N] [--only TEXT]` prints the table of docs/detectors.md. A route learns 1,000 exchanges of version A; after 200 more of it, B answers 900, and then C. Answers are drawn with
+`python -m tests.benchmarks.second_update [--seeds N] [--only TEXT]` prints the table of docs/detectors.md.
+
+A route learns 1,000 exchanges of version A; after 200 more of it, B answers 900, and then C. Answers are drawn with
 replacement from what was recorded, all detectors run with the default budget, and nobody decides anything. Told are, in
 exchanges after the second update: the first new alarm against the baseline, which is all that there was before the
 second look, and the first word that behaviour changed again. `stays` is the same without C: how often the second look

@@ -76,7 +76,9 @@ def test_it_is_told_in_place_and_calls_nobody():
 
 
 def test_after_an_incident_closed_by_itself_it_opens_a_new_one_that_says_so():
-    first, again = alerts_of(shift("model_shift", "firing", 1000), further(5000, detector="model_shift", signal=None, direction=None))
+    first, again = alerts_of(
+        shift("model_shift", "firing", 1000), further(5000, detector="model_shift", signal=None, direction=None)
+    )
     incidents = fold(ROUTE, [first, again]).incidents
     assert [one.state for one in incidents] == ["resolved", "open"]
     assert kinds(incidents[1])[-2:] == ["opened", "changed_again"]
@@ -144,7 +146,12 @@ def test_a_new_incident_of_what_never_ended_counts_on():
 
 
 def test_folding_on_says_the_same_as_folding_anew():
-    facts = [alert(index=600), change(index=900), *alerts_of(shift("model_shift", "firing", 1000)), change("suspected", index=20_000)]
+    facts = [
+        alert(index=600),
+        change(index=900),
+        *alerts_of(shift("model_shift", "firing", 1000)),
+        change("suspected", index=20_000),
+    ]
     for cut in range(len(facts) + 1):
         checkpoint = resumed(folded(ROUTE, facts[:cut]), facts[cut:])
         assert checkpoint is not None
