@@ -38,7 +38,7 @@ LEARNED, FIRST, STAYS, LAST = 1000, 200, 900, 500
 SECOND: Final = LEARNED + FIRST + STAYS
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _MODEL = Model(requested="recorded")
-_BLOCK = 64
+BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -137,11 +137,12 @@ def _blocks(update: TwoUpdates, seed: int, stays: bool) -> Iterator[ScoreBlock]:
     a, b, c = (held.where(model, version) for model, version in update.versions)
     parts = [(a, LEARNED + FIRST), (b, STAYS), (b if stays else c, LAST)]
     rows = held.rows(np.concatenate([pool[chance.integers(len(pool), size=n)] for pool, n in parts]))
-    for start in range(0, len(rows), _BLOCK):
-        yield _block(rows, start, min(start + _BLOCK, len(rows)))
+    for start in range(0, len(rows), BLOCK):
+        yield block_of(rows, start, min(start + BLOCK, len(rows)))
 
 
-def _block(rows: Rows, start: int, stop: int) -> ScoreBlock:
+def block_of(rows: Rows, start: int, stop: int, users: Sequence[str] | None = None) -> ScoreBlock:
+    """Rows `start` to `stop` as a block of scores, 1,000 exchanges a day."""
     n, who = stop - start, identity_of(_MODEL)
     kept = [name for name in rows.signals if name in default_floors()]
     return ScoreBlock(
@@ -157,7 +158,7 @@ def _block(rows: Rows, start: int, stop: int) -> ScoreBlock:
         identity=(who,) * n,
         fingerprint=(None,) * n,
         conversation=(None,) * n,
-        user=(None,) * n,
+        user=(None,) * n if users is None else tuple(users),
         tags=({},) * n,
         kept=(False,) * n,
         flags=((),) * n,
