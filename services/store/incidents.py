@@ -296,12 +296,16 @@ def _questions(
 
 
 def _alerts(incident: Incident, facts: tuple[Fact, ...]) -> tuple[Alert, ...]:
-    """Of each fingerprint the newest alert within the incident's life that has something to show."""
+    """Of each fingerprint the newest alert within the incident's life that has something to show.
+
+    One that tells of a further change says nothing new of the baseline, and stands only where there is no other.
+    """
     end = incident.resolved_at or incident.updated_at
     found: dict[str, Alert] = {}
     for fact in sorted(
         (f for f in facts if isinstance(f, Alert) and not f.shadow), key=lambda alert: (alert.ts, alert.event_index)
     ):
-        if fact.fingerprint in incident.fingerprints and incident.opened_at <= fact.ts <= end:
+        of_it = fact.fingerprint in incident.fingerprints and incident.opened_at <= fact.ts <= end
+        if of_it and (fact.again is None or fact.fingerprint not in found):
             found[fact.fingerprint] = fact
     return tuple(found.values())
