@@ -20,6 +20,8 @@ from detectors.stats.repeated_prompts import RECENT
 Sketches = NDArray[np.uint64]
 ALIKE: Final = 9
 """Of 64 signs at most so many differ: a cosine of .95 differs in 6.5 +- 2.4 of them, one of .7 in 16 +- 3.5."""
+LATEST: Final = 60
+MANY: Final = 6
 _BITS: Final = 64
 
 
@@ -42,14 +44,18 @@ class UsualPrompts:
         most = np.unique(known, return_counts=True)[1].max(initial=0) if len(known) else 0
         return cls(sketches_of(prompts), float(most) / max(len(users), 1))
 
-    def allowed(self, sketches: Sketches) -> Float:
-        """(n,) how often each prompt, and those like it, may count in `RECENT` exchanges.
+    def repeats(self, before: Sketches, new: Sketches) -> Bool:
+        """(n,) which prompts repeat too much, by those that were asked before them, oldest first.
 
-        Twice, and four times as often as in the baseline: the rule of `repeated_prompts`, for prompts that are alike.
+        Beyond twice, and four times as often as in the baseline, within `RECENT` prompts: the rule of
+        `repeated_prompts`, for prompts that are alike. But not before there are `MANY` of the last `LATEST`: users who
+        narrow their questions to a few topics ask more that is alike, and are no flood.
         """
         if not len(self.sketches):
-            return np.full(len(sketches), np.inf)
-        return np.asarray(2.0 + 4.0 * RECENT * _alike(sketches, self.sketches).mean(axis=1))
+            return np.zeros(len(new), dtype=np.bool_)
+        allowed = 2.0 + 4.0 * RECENT * _alike(new, self.sketches).mean(axis=1)
+        recent, latest = _counts(before, new)
+        return np.asarray((recent > allowed) & (latest >= MANY))
 
 
 def sketches_of(prompts: Half) -> Sketches:
@@ -58,12 +64,12 @@ def sketches_of(prompts: Half) -> Sketches:
     return np.packbits(signs, axis=1).view(np.uint64)[:, 0] if len(prompts) else np.zeros(0, dtype=np.uint64)
 
 
-def counts_of_alike(before: Sketches, new: Sketches) -> Int:
-    """(n,) how many of the last `RECENT` prompts up to each of the new ones, itself among them, are like it."""
+def _counts(before: Sketches, new: Sketches) -> tuple[Int, Int]:
+    """(n,) how many of the last `RECENT`, and `LATEST`, prompts up to each, itself among them, are like it."""
     every = np.concatenate([before, new])
-    place = len(before) + np.arange(len(new))
-    distance = place[:, None] - np.arange(len(every))[None, :]
-    return np.asarray((_alike(new, every) & (distance >= 0) & (distance < RECENT)).sum(axis=1))
+    back = len(before) + np.arange(len(new))[:, None] - np.arange(len(every))[None, :]
+    alike = _alike(new, every) & (back >= 0)
+    return (alike & (back < RECENT)).sum(axis=1), (alike & (back < LATEST)).sum(axis=1)
 
 
 def largest_share(sketches: Sketches) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.protocol import Bool, Detector, Rows
-from detectors.stats.near_repeats import Sketches, UsualPrompts, counts_of_alike, largest_share, sketches_of
+from detectors.stats.near_repeats import Sketches, UsualPrompts, largest_share, sketches_of
 from detectors.stats.repeated_prompts import RECENT
 from services.wording import floods as words
 
@@ -105,7 +105,7 @@ def follow_floods(state: FloodState, usual: UsualPrompts | None, rows: Rows, sta
     if usual is None or not len(where):
         return FollowedFlood(state, left_out)
     sketches = sketches_of(rows.prompt[where])
-    over = counts_of_alike(state.sketches, sketches) > usual.allowed(sketches)
+    over = usual.repeats(state.sketches, sketches)
     left_out[where] = over
     held = np.concatenate([state.sketches, sketches])
     users = np.concatenate([state.users, rows.users()[where]])
@@ -141,6 +141,11 @@ def _judged(
     if not (one_user or blind):
         return None, False
     told = [words.one_user(by_user, len(users))] if one_user else []
-    told += [words.one_prompt(largest_share(sketches), len(users))] if left >= LITTLE else []
+    told += [_question(sketches)] if left >= LITTLE else []
     text = " and ".join(told)
     return words.not_judged(text, left) if blind else text, blind
+
+
+def _question(sketches: Sketches) -> str:
+    share = largest_share(sketches)
+    return words.one_prompt(share, len(sketches)) if share >= LITTLE else words.few_prompts(len(sketches))

@@ -28,6 +28,15 @@ def one_prompt(share: float, of: int) -> str:
     return f"{what} is {numbers.percent(share)} of the last {numbers.count(of, 'exchange')}"
 
 
+def few_prompts(of: int) -> str:
+    """That no single question is most of it.
+
+    >>> few_prompts(200)
+    'a few questions, word for word or nearly, are many of the last 200 exchanges'
+    """
+    return f"a few questions, word for word or nearly, are many of the last {numbers.count(of, 'exchange')}"
+
+
 def not_judged(told: str, share: float) -> str:
     """That most of what is asked says nothing about the model, and why.
 
