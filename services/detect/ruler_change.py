@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from schemas.base import moment
 from schemas.reading import Reading, ReadingStatus
+from services.detect.floods import FloodState
 from services.detect.readings import status_reading, stream_key_parts
 from services.detect.relearning import (
     Place,
@@ -91,9 +92,8 @@ def _new_vectors(
         running = {key: one for key, one in watch.running.items() if key.partition("/")[0] not in _learners(plan)}
         watch = replace(watch, running=running, blind={**blind, **dict.fromkeys(keys, reason)}, superseded={})
     said.append(status_reading(state.route, LEARNING, "learning", place, reason, n=0))
-    return replace(state, pinned=None, candidates={}, accepting=None, relearning=None, watch=watch, second={}), tuple(
-        said
-    )
+    fresh = replace(state, pinned=None, candidates={}, accepting=None, relearning=None, watch=watch)
+    return replace(fresh, second={}, flood=FloodState()), tuple(said)
 
 
 def _told(state: DetectState, name: str, reason: str, fired: list[str], place: Place) -> Reading:
