@@ -36,7 +36,7 @@ SETS: Final = {"OpinionQA GPT-4 0314": ("llmdrift_opinionqa", "gpt-4", "0314")}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FloodOutcome:
     """What was said while the flood lasted.
 
     Attributes:
@@ -50,7 +50,7 @@ class Outcome:
     told: int | None
 
 
-def outcome(held: Recorded, at: NDArray[np.int64], kind: str, share: float, seed: int, *, before: bool) -> Outcome:
+def outcome(held: Recorded, at: NDArray[np.int64], kind: str, share: float, seed: int, *, before: bool) -> FloodOutcome:
     """The outcome of one stream of the answers at these positions."""
     rows, users = _stream(held, at, kind, share, np.random.default_rng([17, seed]))
     plan = DetectionPlan(DETECTORS, RoutePolicy(floors=default_floors()))
@@ -66,7 +66,7 @@ def outcome(held: Recorded, at: NDArray[np.int64], kind: str, share: float, seed
     fired = {(one.detector, one.signal, one.direction) for one in late if one.status == "firing" and one.again is None}
     told = [one.event_index - BEGINS for one in late if one.detector == FLOOD]
     of_model = [one for one in fired if one[0] in ("model_shift", "rate_shift")]
-    return Outcome(
+    return FloodOutcome(
         model=len(of_model),
         other=len(fired) - len(of_model) - sum(one[0] == "user_shift" for one in fired),
         blind=any(key.partition("|")[0] in ("model_shift", "rate_shift") for key in state.watch.blind),

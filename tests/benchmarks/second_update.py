@@ -27,7 +27,7 @@ from detectors import DETECTORS
 from detectors.protocol import Rows
 from schemas.identity import Model, identity_of
 from schemas.reading import Reading
-from schemas.score import ScoreBlock, Scorer, SignalColumn
+from schemas.score import ScoreBlock, Scorer, SignalColumn, Status
 from services.detect.core import step
 from services.detect.state import DetectionPlan, DetectState
 from services.monitor import RoutePolicy
@@ -81,7 +81,7 @@ PAIRS: Final = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TwoUpdatesOutcome:
     """What one stream told, in exchanges after the second update, and how often it was wrong before that.
 
     Attributes:
@@ -97,7 +97,7 @@ class Outcome:
     watched: int
 
 
-def outcome(update: TwoUpdates, seed: int, *, stays: bool = False) -> Outcome:
+def outcome(update: TwoUpdates, seed: int, *, stays: bool = False) -> TwoUpdatesOutcome:
     """The outcome of one stream; with `stays` version B answers to the end."""
     plan = DetectionPlan(DETECTORS, RoutePolicy(floors=default_floors()))
     state, fired, again, watched = DetectState.start("recorded"), list[Reading](), list[Reading](), 0
@@ -110,7 +110,7 @@ def outcome(update: TwoUpdates, seed: int, *, stays: bool = False) -> Outcome:
     crossed = _crossings(fired)
     end = SECOND + LAST if stays else SECOND
     late = [one.event_index - SECOND for one in again if one.event_index >= SECOND and not stays]
-    return Outcome(
+    return TwoUpdatesOutcome(
         first=min((i - LEARNED - FIRST for i in crossed if LEARNED + FIRST <= i < SECOND), default=None),
         old=min((i - SECOND for i in crossed if i >= SECOND), default=None),
         again=min(late, default=None),
@@ -176,8 +176,8 @@ def _encoded(vectors: NDArray[np.float16]) -> str:
 
 def _column(values: NDArray[np.float64]) -> SignalColumn:
     told = tuple(None if np.isnan(one) else bool(one) for one in values)
-    status = tuple("unscored" if one is None else "scored" for one in told)
-    return SignalColumn(value=told, probability=(None,) * len(told), status=status)
+    status: list[Status] = ["unscored" if one is None else "scored" for one in told]
+    return SignalColumn(value=told, probability=(None,) * len(told), status=tuple(status))
 
 
 def main() -> None:
