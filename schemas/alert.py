@@ -7,7 +7,7 @@ from typing import Literal
 from schemas.base import Hash16, NonNegative, Record, Text, Timestamp, hash16
 from schemas.exchange import ToldRoute
 from schemas.position import Position
-from schemas.reading import ChangePoint, Direction, Effect, Evidence, Movement
+from schemas.reading import ChangedAgain, ChangePoint, Direction, Effect, Evidence, Movement
 
 AlertStatus = Literal["firing", "resolved"]
 Severity = Literal["info", "warning", "error", "critical"]
@@ -17,6 +17,7 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
 class Alert(Record):
     """`firing` while any identity's stream fires; `resolved` when none does, with the reason.
 
+    One that carries `again` tells that behaviour changed once more while it fires; all else in it is as it was sent.
     One in `shadow` is of a route or signal that is tried out: it is kept and shown, opens no incident, and nobody is
     told of it.
     """
@@ -42,6 +43,7 @@ class Alert(Record):
     counterparts: tuple[Text | None, ...] = ()
     change_point: ChangePoint | None = None
     movements: tuple[Movement, ...] = ()
+    again: ChangedAgain | None = None
     reason: Text | None = None
     silenced: bool = False
     shadow: bool = False

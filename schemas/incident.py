@@ -20,6 +20,8 @@ EntryKind = Literal[
     "opened",
     "alert_fired",
     "alert_resolved",
+    "changed_again",
+    "lasting",
     "escalated",
     "verdict_revised",
     "cause",

@@ -77,10 +77,38 @@ class Movement(Part):
     unit: Literal["share", "per answer", "ratio"]
 
 
+class ChangedAgain(Part):
+    """That behaviour changed once more while an alarm stands, held against what came after that alarm.
+
+    The baseline has no part in it: effects against that stay what they are.
+
+    Attributes:
+        reference: id of what it is held against, `n` exchanges that followed exchange `after`, the alarm, of time
+            `ts_after`.
+        detector, signal, slice, direction: what changed, and which way, as of a reading.
+        effect: from the reference to what is now. evidence: that of the reading. change_point: since when.
+    """
+
+    reference: Hash16
+    after: NonNegative
+    ts_after: Timestamp
+    n: NonNegative
+    detector: Text
+    signal: Text | None = None
+    slice: Text | None = None
+    direction: Direction | None = None
+    effect: Effect | None = None
+    floor: float | None = None
+    evidence: Evidence
+    change_point: ChangePoint | None = None
+    movements: tuple[Movement, ...] = ()
+
+
 class Reading(Record):
     """One detector's word on one stream, at the exact exchange `event_index`.
 
     `counterparts` are the nearest exchanges of the baseline, one for each of `exemplars`, None where there is none.
+    One that carries `again` says nothing of the baseline: what changed, and how far, stands in that part.
     """
 
     id: Hash16
@@ -102,6 +130,7 @@ class Reading(Record):
     counterparts: tuple[Text | None, ...] = ()
     change_point: ChangePoint | None = None
     movements: tuple[Movement, ...] = ()
+    again: ChangedAgain | None = None
     reason: Text | None = None
 
 

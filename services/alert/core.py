@@ -20,6 +20,7 @@ PATH: Final[tuple[Callable[[StageContext], StageContext], ...]] = (
     stages.follow_stream,
     stages.fire,
     stages.escalate,
+    stages.change_again,
     stages.resolve,
     stages.track_groups,
 )

@@ -39,7 +39,9 @@ _IDLE_STREAMS: Final = 512
 def drop_repeats(turn: StageContext) -> StageContext:
     """What was taken in before is not new: readings by their place in the stream, the rest by id."""
     item, state = turn.item, turn.state
-    if isinstance(item, Decision | Comparison) or (isinstance(item, Change) and item.kind == "pinned"):
+    once = isinstance(item, Reading) and item.again is not None  # no stream keeps its place
+    if once or isinstance(item, Decision | Comparison) or (isinstance(item, Change) and item.kind == "pinned"):
+        assert item is not None
         if item.id in state.seen:
             return replace(turn, item=None)
         return replace(turn, state=replace(state, seen=(*state.seen, item.id)[-KEPT_REPEATS:]))
@@ -130,6 +132,40 @@ def escalate(turn: StageContext) -> StageContext:
     return replace(turn, state=replace(state, active=joined))
 
 
+def change_again(turn: StageContext) -> StageContext:
+    """That behaviour changed again is told of the alert that stands; of what is muted, or over, it tells nothing."""
+    reading, active = turn.item, turn.state.active
+    if not isinstance(reading, Reading) or reading.again is None:
+        return turn
+    carriers = [one for one in active.values() if _carries(one, reading)]
+    if not carriers:
+        return turn
+    sent = min(carriers, key=lambda one: _nearness(one.sent, reading)).sent
+    event_index, ts = max(reading.event_index, sent.event_index), max(reading.ts, sent.ts)
+    told = {
+        "id": alert_id(sent.fingerprint, "firing", sent.severity, event_index, ts),
+        "event_index": event_index,
+        "ts": ts,
+        "source": reading.source,
+        "exemplars": reading.exemplars,
+        "counterparts": (),
+        "again": reading.again,
+    }
+    return replace(turn, alerts=(*turn.alerts, sent.model_copy(update=told)))
+
+
+def _carries(active: Active, reading: Reading) -> bool:
+    family = family_of(active.sent.family)
+    model = family.blames == "model" and family.kind in ("shift", "rate")
+    return model and reading.identity in active.identities
+
+
+def _nearness(sent: Alert, reading: Reading) -> tuple[bool, int, int, str]:
+    """The alert of the stream itself before others, then the gravest, then the oldest."""
+    other = (sent.family, sent.signal, sent.slice) != (reading.detector, reading.signal, reading.slice)
+    return other, -rank(sent.severity), sent.event_index, sent.fingerprint
+
+
 def track_groups(turn: StageContext) -> StageContext:
     """Remember which alerts are of one incident."""
     groups = turn.state.groups
@@ -140,7 +176,7 @@ def track_groups(turn: StageContext) -> StageContext:
 
 def _observation(turn: StageContext) -> StreamObservation | None:
     if isinstance(turn.item, Reading):
-        return observe_reading(turn.item)
+        return observe_reading(turn.item) if turn.item.again is None else None
     if isinstance(turn.item, Comparison):
         return observe_comparison(turn.item, turn.state.event_index, turn.state.baseline)
     return None

@@ -83,7 +83,7 @@ def worst(incident: Incident, facts: Iterable[Fact]) -> Alert | None:
         if isinstance(fact, Alert) and of_it and fact.signal is not None:
             before = newest.get(fact.fingerprint)
             drawn = family_of(fact.family).kind in ("rate", "ceiling", "event")
-            if drawn and (before is None or fact.event_index >= before.event_index):
+            if drawn and (before is None or (fact.again is None and fact.event_index >= before.event_index)):
                 newest[fact.fingerprint] = fact
     return max(newest.values(), key=_weight, default=None)
 

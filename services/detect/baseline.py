@@ -14,6 +14,7 @@ from detectors.protocol import PART, Baseline, Detector, Rows
 from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH
 from services.detect.counterparts import choose_examples
+from services.detect.floods import USUAL_PROMPTS, usual_prompts
 from services.detect.state import Candidates, DetectionPlan, DetectState, Pinned
 from services.detect.topics import TOPIC_MAP, fitted_topics, with_topics
 from services.detect.versions import watched_rates
@@ -138,7 +139,7 @@ def pin_baseline(
         ts=ts,
         event_index=event_index,
         rates=rates_of(rows, rows.signals),
-        artefacts=artefacts if topics is None else {**artefacts, TOPIC_MAP: topics},
+        artefacts=artefacts | {USUAL_PROMPTS: usual_prompts(rows)} | ({} if topics is None else {TOPIC_MAP: topics}),
         versions=versions,
         trial=plan.policy.baseline.trial and state.pinned is None and len(rows) < full,
         examples=choose_examples(rows, set(watched_rates(plan.policy)), plan.policy.baseline.size),

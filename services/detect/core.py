@@ -18,15 +18,17 @@ from schemas.score import ScoreBlock
 from services.detect.baseline import Collected, collect_candidates, completed_identity, pin_baseline
 from services.detect.ceilings import hold_back, may_accept, rates_above
 from services.detect.counterparts import NearestNoted, forget_old, note_nearest, with_counterparts
+from services.detect.floods import USUAL_PROMPTS, follow_floods
 from services.detect.given_baseline import introduce
 from services.detect.identities import (
     forget_identity,
     merge_identities,
     observe_identity,
     pinned_change,
+    suspected_again,
     suspected_change,
 )
-from services.detect.readings import reading_of, status_reading
+from services.detect.readings import again_reading, flood_reading, reading_of, status_reading, with_note
 from services.detect.relearning import (
     Place,
     kept_at_pin,
@@ -39,6 +41,7 @@ from services.detect.relearning import (
 )
 from services.detect.ruler_change import take_version
 from services.detect.run_detectors import apply_findings, reset_evidence, run_detectors, tells_change
+from services.detect.second_reference import begun_anew, look_again, still_firing
 from services.detect.state import Candidates, DetectionPlan, DetectOutput, DetectState, joined_rows
 from services.detect.trial import extension_of, is_extending, learning_plan
 from services.detect.versions import VersionChange, follow_versions, seeded, without_uncounted
@@ -206,11 +209,13 @@ def _watch(
     plan: DetectionPlan, state: DetectState, intake: Intake, start: int, stop: int
 ) -> tuple[DetectState, DetectOutput]:
     changes: list[Change] = []
-    since = state.watch.since
+    before, since = state, state.watch.since
     for row in range(start, stop):
         state, observed = observe_identity(state, intake, row)
         changes += observed
-    watch, findings = run_detectors(plan, state, intake, start, stop)
+    usual = None if state.pinned is None else state.pinned.artefacts.get(USUAL_PROMPTS)
+    flood = follow_floods(state.flood, usual, intake.rows, start, stop)
+    watch, findings = run_detectors(plan, state, intake, start, stop, flood.left_out)
     watch, reported = apply_findings(watch, findings, intake.rows)
     examples = None if state.pinned is None else state.pinned.examples
     noted = note_nearest(state.noted, examples, intake.rows.take(np.arange(start, stop)))
@@ -218,7 +223,7 @@ def _watch(
         replace(one, finding=with_counterparts(one.finding, noted, examples, int(intake.rows.index[one.row])))
         for one in reported
     )
-    state = replace(state, watch=watch, noted=forget_old(noted))
+    state = replace(state, watch=watch, noted=forget_old(noted), flood=flood.state)
     for one in reported:
         fired = one.finding.status == "firing" and one.finding.transition
         family = family_of(one.detector)
@@ -226,9 +231,22 @@ def _watch(
         if fired and not asked and family.of_baseline and family.kind not in _NO_CHANGE:
             state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
             changes += suspected
+    second, again = look_again(plan, before, intake, start, stop, reported, flood.left_out)
+    state = replace(state, second=second)
+    for one in again:
+        state, suspected = suspected_again(state, intake, one)
+        changes += suspected
     restarts = watch.restarts
-    readings = tuple(
-        reading_of(one, state.route, intake, state.pinned, restarts.get(one.state_key, 0)) for one in reported
+    readings = (
+        *(flood_reading(state.route, one, _place(intake, one.row)) for one in flood.findings),
+        *(
+            with_note(
+                reading_of(one, state.route, intake, state.pinned, restarts.get(one.state_key, 0)),
+                flood.note_at(one.row, before.flood),
+            )
+            for one in reported
+        ),
+        *(again_reading(one, state.route, intake) for one in again),
     )
     changes.sort(key=lambda change: change.event_index)
     return _after_crossing(plan, state, intake, start, stop, since), DetectOutput(readings, tuple(changes))
@@ -289,6 +307,7 @@ def _pin(
         relearning=late,
         above={},
         noted=NearestNoted(),
+        second={},
     )
     return after, DetectOutput(changes=(change,))
 
@@ -301,7 +320,11 @@ def _decide(plan: DetectionPlan, state: DetectState, decision: Decision) -> tupl
         watch = reset_evidence(state.watch, state.route, state.intake.count, decision.fingerprint)
         watched = state.pinned is not None and state.accepting is None
         ended = watched and not watch.firing and not is_extending(state)
-        return replace(state, watch=watch, candidates={} if ended else state.candidates), DetectOutput()
+        after = replace(state, watch=watch, candidates={} if ended else state.candidates)
+        return still_firing(plan, after), DetectOutput()
+    if decision.kind == "roll_back":  # what comes from here on is the earlier model's, or is about to be
+        ts = max(state.intake.clock or 0.0, decision.ts.timestamp())
+        return begun_anew(state, max(state.intake.count - 1, 0), ts), DetectOutput()
     if decision.kind == "accept_baseline" and may_accept(state):
         return _accept(plan, state, decision)
     return state, DetectOutput()
@@ -312,7 +335,7 @@ def _accept(plan: DetectionPlan, state: DetectState, decision: Decision) -> tupl
     full, plan = plan.policy.baseline, learning_plan(plan, state)
     identity = _accepted(state, decision)
     kept = {identity: state.candidates[identity]} if identity in state.candidates else {}
-    state = replace(state, candidates=kept, accepting=identity)
+    state = replace(state, candidates=kept, accepting=identity, second={})
     ts = max(state.intake.clock or 0.0, decision.ts.timestamp())
     held = state.pinned is None and bool(state.above) and kept[identity].n >= plan.policy.baseline.min_size
     if not held and completed_identity(kept, ts, plan.policy.baseline) is None:

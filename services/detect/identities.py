@@ -8,11 +8,14 @@ from typing import Final
 from schemas.base import moment
 from schemas.change import Change, Pinning, change_id
 from schemas.identity import identity_of
+from services.detect.readings import StreamFinding
 from services.detect.run_detectors import drop_streams, fires, rename_streams
+from services.detect.second_reference import renamed
 from services.detect.state import Candidates, DetectState, Pinned
 from services.intake.core import Intake
 from services.intake.volatile_fields import MOST_IDENTITIES, without_volatile
 from services.specs import family_of
+from services.wording import changed_again as again_words
 
 OBSERVED_AT: Final = 5
 _SUSPICION_SECONDS: Final = 86_400.0
@@ -89,6 +92,34 @@ def suspected_change(
     return replace(state, known=known), (change,)
 
 
+def suspected_again(state: DetectState, intake: Intake, found: StreamFinding) -> tuple[DetectState, tuple[Change, ...]]:
+    """Behaviour of an identity changed once more while an alarm stands: a suspected change of its own.
+
+    Unless a change was suspected since its second reference was complete: then the baseline's streams saw this one.
+    """
+    pinned, identity, held = state.pinned, found.identity, found.again
+    if pinned is None or identity is None or held is None or identity not in state.known.models:
+        return state, ()
+    ts, event_index = float(intake.rows.ts[found.row]), int(intake.rows.index[found.row])
+    before = state.known.suspected.get(identity)
+    if before is not None and before >= held.fitted:
+        return state, ()
+    change = Change(
+        id=change_id(state.route, "suspected", identity, f"{identity}@{event_index}", held.id),
+        kind="suspected",
+        route=state.route,
+        from_identity=identity,
+        to_identity=identity,
+        model=state.known.models[identity],
+        baseline=pinned.id,
+        ts=moment(ts),
+        event_index=event_index,
+        reason=again_words.suspected(family_of(found.detector).noun, held.n, held.after),
+    )
+    known = replace(state.known, suspected={**state.known.suspected, identity: ts})
+    return replace(state, known=known), (change,)
+
+
 def pinned_change(route: str, before: Pinned | None, now: Pinned, limits: str = "") -> Change:
     """The change that says a baseline was pinned; `limits` is what a trial one cannot see."""
     origin = None if before is None else before.identity
@@ -141,6 +172,7 @@ def merge_identities(state: DetectState, fields: tuple[str, ...]) -> DetectState
         pinned=pinned,
         accepting=None if state.accepting is None else names.get(state.accepting, state.accepting),
         watch=rename_streams(state.watch, names, first=None if state.pinned is None else state.pinned.identity),
+        second=renamed(state.second, names),
     )
 
 
@@ -166,4 +198,5 @@ def forget_identity(state: DetectState, who: str) -> DetectState:
         ),
         candidates={one: kept for one, kept in state.candidates.items() if one != who},
         watch=drop_streams(state.watch, who),
+        second={one: kept for one, kept in state.second.items() if one != who},
     )

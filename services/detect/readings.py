@@ -9,10 +9,12 @@ from typing import Final
 from detectors.protocol import Finding, Stream
 from schemas.base import moment
 from schemas.position import Position
-from schemas.reading import Effect, Evidence, Reading, ReadingStatus, reading_id
-from services.detect.state import Pinned, Relearned
+from schemas.reading import ChangedAgain, Effect, Evidence, Reading, ReadingStatus, reading_id
+from services.detect.floods import FLOOD, LAST, FloodFinding
+from services.detect.state import Pinned, Relearned, SecondReference
 from services.intake.core import Intake
 from services.specs import family_of
+from services.wording import floods
 
 EVERY_SECONDS: Final = 60.0
 
@@ -21,7 +23,8 @@ EVERY_SECONDS: Final = 60.0
 class StreamFinding:
     """A finding at row `row` of an intake, of `detector` on `identity` (None: on the whole route).
 
-    `judge` is what was learned anew beside the baseline and says this; None: the baseline itself.
+    `judge` is what was learned anew beside the baseline and says this; None: the baseline itself. `again` is what it is
+    held against where it tells of a further change while an alarm stands.
     """
 
     row: int
@@ -29,6 +32,7 @@ class StreamFinding:
     identity: str | None
     finding: Finding
     judge: Relearned | None = None
+    again: SecondReference | None = None
 
     @property
     def key(self) -> str:
@@ -109,6 +113,60 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
         movements=finding.movements,
         reason=finding.reason,
     )
+
+
+def again_reading(found: StreamFinding, route: str, intake: Intake) -> Reading:
+    """The reading of a finding that behaviour changed again: nothing of it is held against the baseline."""
+    finding, stream, held = found.finding, found.finding.stream, found.again
+    assert held is not None
+    assert held.id is not None
+    told = (found.identity, found.detector, stream.signal, stream.slice)
+    evidence = Evidence(log_e=finding.log_e, threshold=finding.threshold, n=finding.n, baseline=held.id)
+    return Reading(
+        id=reading_id(route, *told, finding.direction, held.id, finding.n, finding.status),
+        route=route,
+        identity=found.identity,
+        detector=found.detector,
+        signal=stream.signal,
+        slice=stream.slice,
+        direction=finding.direction,
+        status=finding.status,
+        evidence=evidence,
+        event_index=int(intake.rows.index[found.row]),
+        ts=moment(float(intake.rows.ts[found.row])),
+        source=intake.positions[found.row],
+        exemplars=finding.exemplars,
+        again=ChangedAgain(
+            reference=held.id,
+            after=held.after,
+            ts_after=moment(held.ts),
+            n=held.n,
+            detector=found.detector,
+            signal=stream.signal,
+            slice=stream.slice,
+            direction=finding.direction,
+            effect=finding.effect,
+            floor=finding.floor,
+            evidence=evidence,
+            change_point=finding.change_point,
+            movements=finding.movements,
+        ),
+    )
+
+
+def with_note(reading: Reading, note: str | None) -> Reading:
+    """The reading with what stands out of the traffic, where it says that something moved or cannot be judged."""
+    family = family_of(reading.detector)
+    told = family.of_baseline and family.kind in ("shift", "rate") and reading.status in ("firing", "blind")
+    if note is None or not told:
+        return reading
+    return reading.model_copy(update={"reason": note if reading.reason is None else f"{reading.reason}; {note}"})
+
+
+def flood_reading(route: str, found: FloodFinding, place: tuple[int, float, Position]) -> Reading:
+    """The reading that one user or one prompt is much of the traffic, or no more."""
+    status: ReadingStatus = "blind" if found.blind else "quiet"
+    return status_reading(route, FLOOD, status, place, found.note or floods.OVER, n=LAST)
 
 
 def _beside_counted(

@@ -16,6 +16,8 @@ from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
 from services.detect.counterparts import BaselineExamples, NearestNoted
+from services.detect.floods import USUAL_PROMPTS, usual_prompts
+from services.detect.second_reference import begun_anew
 from services.detect.state import (
     UNVERSIONED,
     VECTORS,
@@ -46,7 +48,11 @@ def without_candidates(state: DetectState, ids: Collection[str]) -> tuple[Detect
     if learning is not None:
         rest, n = _without(learning.candidates, ids)
         learning, gone = replace(learning, candidates=rest), gone + n
-    return (replace(state, candidates=kept, relearning=learning), gone) if gone else (state, 0)
+    second = dict(state.second)
+    for who, reference in state.second.items():
+        rest, n = _without(reference.candidates, ids)
+        second[who], gone = replace(reference, candidates=rest), gone + n
+    return (replace(state, candidates=kept, relearning=learning, second=second), gone) if gone else (state, 0)
 
 
 def without_relearned(
@@ -66,6 +72,18 @@ def without_relearned(
     running = {key: one for key, one in state.watch.running.items() if key.rpartition("/")[2] not in gone}
     watch = replace(state.watch, running=running)
     return replace(state, pinned=replace(pinned, relearned=kept), watch=watch), tuple(sorted(gone))
+
+
+def without_second(state: DetectState, holds: Callable[[str, int, int], bool]) -> tuple[DetectState, tuple[str, ...]]:
+    """The state without second references that were fitted of erased exchanges, and their ids: they begin anew.
+
+    `holds` is as of `without_relearned`.
+    """
+    gone = {who: one.id for who, one in state.second.items() if one.id and holds(who, one.after, one.event_index)}
+    if not gone:
+        return state, ()
+    now = max(state.intake.count - 1, 0)
+    return begun_anew(state, now, state.intake.clock or 0.0, gone), tuple(sorted(filter(None, gone.values())))
 
 
 def measured_by(rows: Rows, scorers: Sequence[Scorer], versions: Mapping[str, str]) -> Rows:
@@ -233,7 +251,7 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     with threadpool_limits(1, user_api="blas"):
         made = {one.spec.name: one.fit(baseline) for one in plan.detectors if one.learns}
     keys = [key for key in state.watch.running if key.partition("/")[0] in made]
-    kept = {} if topics is None else {TOPIC_MAP: topics}
+    kept: dict[str, Any] = {USUAL_PROMPTS: usual_prompts(rows)} | ({} if topics is None else {TOPIC_MAP: topics})
     watch = state.watch
     began = {**watch.restarts, **dict.fromkeys(keys, state.intake.count)}
     firing = tuple(key for key in watch.firing if key.partition("|")[0] not in made)
@@ -242,7 +260,7 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
     since, suspect = (watch.since, watch.suspect) if firing else (None, None)
     watch = replace(watch, running=running, firing=firing, blind=blind, restarts=began, since=since, suspect=suspect)
     pinned = replace(state.pinned, artefacts={**made, **kept}, examples=_left(state.pinned.examples, rows.ids))
-    return replace(state, pinned=pinned, watch=watch, noted=NearestNoted())
+    return replace(state, pinned=pinned, watch=watch, noted=NearestNoted(), second={})
 
 
 def _left(examples: BaselineExamples | None, ids: Sequence[str]) -> BaselineExamples | None:

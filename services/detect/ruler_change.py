@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from schemas.base import moment
 from schemas.reading import Reading, ReadingStatus
+from services.detect.floods import FloodState
 from services.detect.readings import status_reading, stream_key_parts
 from services.detect.relearning import (
     Place,
@@ -22,6 +23,7 @@ from services.detect.relearning import (
     streams_named,
     superseded,
 )
+from services.detect.second_reference import begun_anew
 from services.detect.state import ABSENT, VECTORS, DetectionPlan, DetectState
 from services.detect.versions import VersionChange, counts, watched_rates
 from services.specs import LEARNING, RULER
@@ -34,6 +36,7 @@ def take_version(
     """The state by which the new version counts from `place` on, and what is said of it."""
     before = counts(state.versions, change.name)
     state = replace(state, versions={**state.versions, change.name: change.now})
+    state = begun_anew(state, max(place[0] - 1, 0), place[1])  # a second reference is of one way to measure
     if change.name == VECTORS:
         return _new_vectors(plan, state, before, change.now.version, place)
     if state.pinned is None:
@@ -89,7 +92,8 @@ def _new_vectors(
         running = {key: one for key, one in watch.running.items() if key.partition("/")[0] not in _learners(plan)}
         watch = replace(watch, running=running, blind={**blind, **dict.fromkeys(keys, reason)}, superseded={})
     said.append(status_reading(state.route, LEARNING, "learning", place, reason, n=0))
-    return replace(state, pinned=None, candidates={}, accepting=None, relearning=None, watch=watch), tuple(said)
+    fresh = replace(state, pinned=None, candidates={}, accepting=None, relearning=None, watch=watch)
+    return replace(fresh, second={}, flood=FloodState()), tuple(said)
 
 
 def _told(state: DetectState, name: str, reason: str, fired: list[str], place: Place) -> Reading:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detectors.protocol import Detector, Rows
 from schemas.alert import fingerprint_of
 from services.detect.baseline import untrained_artefact
+from services.detect.floods import leaves_out
 from services.detect.readings import StreamFinding, detector_state_key, should_report, stream_key_parts
 from services.detect.relearning import judge_of, rows_for
 from services.detect.state import DetectionPlan, DetectorStates, DetectState, Pinned, Relearned
@@ -23,9 +24,11 @@ T = TypeVar("T")
 
 
 def run_detectors(
-    plan: DetectionPlan, before: DetectState, intake: Intake, start: int, stop: int
+    plan: DetectionPlan, before: DetectState, intake: Intake, start: int, stop: int, left_out: NDArray[np.bool_]
 ) -> tuple[DetectorStates, tuple[StreamFinding, ...]]:
     """Step every detector through rows `start` to `stop` of an intake: all their findings, in order.
+
+    Rows that are `left_out` (of all the intake's) repeat too much for some of the detectors.
 
     A detector runs on the baseline, and again on each part of it that was learned anew; of each stream the one is
     heard that was learned by the version of its signal that counts.
@@ -34,7 +37,10 @@ def run_detectors(
     findings: list[StreamFinding] = []
     pinned = before.pinned
     known = with_topics(intake.rows, topics_of(pinned))
-    for detector, identity, places in _tasks(plan, intake, start, stop):
+    for detector, identity, every in _tasks(plan, intake, start, stop):
+        places = every[~left_out[every]] if leaves_out(detector) else every
+        if not len(places):
+            continue
         name, rows = detector.spec.name, known.take(places)
         for judge, artefact in _artefacts(plan, pinned, detector):
             key = detector_state_key(name, identity)

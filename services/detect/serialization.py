@@ -11,15 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from detectors.protocol import Detector, Rows
+from detectors.stats.near_repeats import UsualPrompts
 from detectors.stats.topic_map import TopicMap
 from services.detect.counterparts import BaselineExamples
 from services.detect.relearning import budgeted
-from services.detect.state import Candidates, DetectState, Pinned, Relearned
+from services.detect.state import Candidates, DetectState, Pinned, Relearned, SecondReference
 from services.store.codec import CodecError, pack, unpack
 
 Detectors = Sequence[Detector[Any, Any]]
 ANEW: Final = "anew"
 """In the place of an identity, before the rows of what is learned anew beside the baseline."""
+AGAIN: Final = "again:"
+"""Before an identity, of the rows of its second reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,12 @@ def pack_running_state(state: DetectState) -> bytes:
     learning = state.relearning
     if learning is not None:
         learning = replace(learning, candidates=replace(learning.candidates, chunks=()))
-    return pack(replace(state, candidates=candidates, pinned=_without_artefacts(state.pinned), relearning=learning))
+    second = {
+        who: replace(one, candidates=replace(one.candidates, chunks=()), artefacts={})
+        for who, one in state.second.items()
+    }
+    pinned = _without_artefacts(state.pinned)
+    return pack(replace(state, candidates=candidates, pinned=pinned, relearning=learning, second=second))
 
 
 def _without_artefacts(pinned: Pinned | None) -> Pinned | None:
@@ -63,19 +71,30 @@ def candidate_writes(before: DetectState | None, after: DetectState) -> Candidat
     return CandidateWrites(afresh, {key: pack(chunk) for key, chunk in wanted.items() if afresh or key not in stored})
 
 
-def pack_artefacts(learned: Pinned | Relearned) -> bytes:
-    """The artefacts of a baseline, or of what was learned anew beside one."""
+Learned = Pinned | Relearned | SecondReference
+
+
+def pack_artefacts(learned: Learned) -> bytes:
+    """The artefacts of a baseline, of what was learned anew beside one, or of a second reference."""
     return pack(Artefacts(learned.artefacts, learned.examples if isinstance(learned, Pinned) else None))
 
 
-def artefact_writes(before: DetectState | None, after: DetectState) -> tuple[Pinned | Relearned, ...]:
-    """What was learned since `before`, and is not stored yet."""
-    stored = set() if before is None else {one.id for one in _learned(before)}
-    return tuple(one for one in _learned(after) if one.id not in stored)
+def artefact_writes(before: DetectState | None, after: DetectState) -> dict[str, bytes]:
+    """Id -> artefacts of what was learned since `before`, and is not stored yet."""
+    stored = {} if before is None else _learned(before)
+    return {id: pack_artefacts(one) for id, one in _learned(after).items() if id not in stored}
 
 
-def _learned(state: DetectState) -> tuple[Pinned | Relearned, ...]:
-    return () if state.pinned is None else (state.pinned, *state.pinned.relearned)
+def artefact_drops(before: DetectState | None, after: DetectState) -> tuple[str, ...]:
+    """Ids of second references whose artefacts are stored and that nothing is held against any more."""
+    gone = () if before is None else before.second.values()
+    kept = _learned(after)
+    return tuple(sorted(one.id for one in gone if one.id is not None and one.id not in kept))
+
+
+def _learned(state: DetectState) -> dict[str, Learned]:
+    learned: list[Learned] = [] if state.pinned is None else [state.pinned, *state.pinned.relearned]
+    return {one.id: one for one in (*learned, *state.second.values()) if one.id is not None}
 
 
 def restore_state(
@@ -91,14 +110,16 @@ def restore_state(
     learning = state.relearning
     if learning is not None:
         learning = replace(learning, candidates=_with_rows(ANEW, learning.candidates, rows))
+    second = {who: _restored(detectors, who, one, rows, artefact) for who, one in state.second.items()}
     pinned = _with_artefacts(detectors, state.pinned, artefact)
-    return replace(state, candidates=candidates, pinned=pinned, relearning=learning)
+    return replace(state, candidates=candidates, pinned=pinned, relearning=learning, second=second)
 
 
 def _chunks(state: DetectState) -> dict[str, Rows]:
     of = dict(state.candidates)
     if state.relearning is not None:
         of[ANEW] = state.relearning.candidates
+    of.update({f"{AGAIN}{who}": one.candidates for who, one in state.second.items()})
     return {f"{who}/{place:06d}": chunk for who, kept in of.items() for place, chunk in enumerate(kept.chunks)}
 
 
@@ -117,11 +138,28 @@ def _with_artefacts(
         return None
 
     def made(id: str) -> Artefacts:
-        data = artefact(id)
-        if data is None:
-            raise CodecError(f"baseline {id} is pinned, but its artefact is not stored")
-        return unpack(Artefacts, data, [*(one.artefact_type for one in detectors), TopicMap])
+        return _artefacts(detectors, id, artefact)
 
     relearned = tuple(replace(one, artefacts=made(one.id).made) for one in pinned.relearned)
     own = made(pinned.id)
     return budgeted(replace(pinned, artefacts=own.made, examples=own.examples, relearned=relearned))
+
+
+def _artefacts(detectors: Detectors, id: str, artefact: Callable[[str], bytes | None]) -> Artefacts:
+    data = artefact(id)
+    if data is None:
+        raise CodecError(f"baseline {id} is pinned, but its artefact is not stored")
+    return unpack(Artefacts, data, [*(one.artefact_type for one in detectors), TopicMap, UsualPrompts])
+
+
+def _restored(
+    detectors: Detectors,
+    who: str,
+    one: SecondReference,
+    rows: Mapping[str, bytes],
+    artefact: Callable[[str], bytes | None],
+) -> SecondReference:
+    """A second reference with its rows, or with its artefacts."""
+    kept = _with_rows(f"{AGAIN}{who}", one.candidates, rows)
+    made = {} if one.id is None else _artefacts(detectors, one.id, artefact).made
+    return replace(one, candidates=kept, artefacts=made)

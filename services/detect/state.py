@@ -12,6 +12,7 @@ from schemas.change import Change
 from schemas.identity import Model
 from schemas.reading import Reading, ReadingStatus
 from services.detect.counterparts import BaselineExamples, NearestNoted
+from services.detect.floods import FloodState
 from services.intake.core import IntakeState
 from services.monitor import RoutePolicy
 from services.specs import family_of
@@ -100,6 +101,33 @@ class Relearning:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondReference:
+    """What one identity answers after an alarm against the baseline that stands: what its next change is held against.
+
+    It is gathered first, and once there are enough exchanges it is fitted, has an `id`, and watches; its rows are gone
+    then. It never becomes a baseline.
+
+    Attributes:
+        after, ts: event index and time (seconds since 1970) of the alarm; what is gathered came later.
+        candidates: the rows so far. n: how many it was fitted of, up to event index `event_index` at time `fitted`.
+        streams, arl: tests that watch, and exchanges between false alarms that each of them is held to.
+        artefacts, running: detector -> what it made of the rows, and where it stands.
+    """
+
+    after: int
+    ts: float
+    candidates: Candidates = field(default_factory=Candidates)
+    id: str | None = None
+    n: int = 0
+    event_index: int = 0
+    fitted: float = 0.0
+    streams: int = 0
+    arl: float = 0.0
+    artefacts: dict[str, Any] = field(default_factory=dict)
+    running: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Pinned:
     """The route's baseline: immutable, written once.
 
@@ -179,6 +207,8 @@ class DetectState:
         above: signal -> its rate, of those by whose ceiling the first baseline was held back last.
         untold: whether the baseline was given to the route (`keelwatch baseline build`), and nobody was told yet.
         noted: the last exchanges, with the nearest ones of the baseline.
+        second: identity whose alarm stands -> what its next change is held against.
+        flood: who and what was asked last, to tell one user or one prompt from all.
     """
 
     route: str
@@ -198,6 +228,8 @@ class DetectState:
     above: dict[str, float] = field(default_factory=dict)
     untold: bool = False
     noted: NearestNoted = field(default_factory=NearestNoted)
+    second: dict[str, SecondReference] = field(default_factory=dict)
+    flood: FloodState = field(default_factory=FloodState)
 
     @property
     def status(self) -> ReadingStatus:
@@ -208,7 +240,9 @@ class DetectState:
         """
         if self.watch.firing:
             return "firing"
-        if any(family_of(key.partition("|")[0]).kind in ("shift", "rate") for key in self.watch.blind):
+        if self.flood.blind or any(
+            family_of(key.partition("|")[0]).kind in ("shift", "rate") for key in self.watch.blind
+        ):
             return "blind"
         return "learning" if self.pinned is None else "quiet"
 

@@ -71,7 +71,8 @@ def _accept(case: Case, decision: Decision, ts: datetime) -> Case:
     if not left:
         return closed(case, _last(decision, ts))
     names = sorted({nouns.subject(case.alerts[name]) for name in left})
-    return replace(_noted(case, decision, ts, words.stays_open(names)), firing=left)
+    standing = {name: since for name, since in case.standing.items() if name in left}
+    return replace(_noted(case, decision, ts, words.stays_open(names)), firing=left, standing=standing)
 
 
 def _last(decision: Decision, ts: datetime) -> TimelineEntry:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from schemas.alert import Alert, rank
 from schemas.base import hash16, iso
@@ -23,6 +23,8 @@ from services.incident.lifecycle import (
     compared,
     edited,
     lapses_at,
+    lasted,
+    lasts_at,
     opened,
     reopens,
     woken,
@@ -33,6 +35,8 @@ from services.wording import decisions
 from services.wording.incidents import one_line
 
 _KEPT_PARKED: Final = 64
+KEPT_STANDING: Final = 8
+"""Of so many of a route's last incidents it is watched how long what they tell of goes on."""
 
 
 def fold(route: str, facts: Iterable[Fact], now: datetime | None = None) -> RouteIncidents:
@@ -98,16 +102,38 @@ def tick(state: RouteIncidents, now: datetime | None) -> RouteIncidents:
     """Whatever is due by `now`, in the order in which it was due; the same state where nothing is."""
     if now is None:
         return state
-    while (case := state.open) is not None:
-        due = [at for at in (_wakes(case), _lapses(case)) if at is not None and at <= now]
+    while True:
+        due = [timer for timer in _timers(state) if timer.at <= now]
         if not due:
-            break
-        at = min(due)
-        if at == _wakes(case):
-            state = _put(state, case, woken(case, at, decisions.SNOOZE_ENDED))
-        else:
-            state = _put(state, case, closed(case, entry(at, "resolved", decisions.BY_ITSELF)))
-    return state
+            return state
+        timer = min(due, key=lambda one: one.at)
+        state = _put(state, timer.case, timer.apply(timer.case, timer.at))
+
+
+class _Timer(NamedTuple):
+    at: datetime
+    case: Case
+    apply: Callable[[Case, datetime], Case]
+
+
+def _timers(state: RouteIncidents) -> Iterator[_Timer]:
+    """What time alone does to the incidents of a route; of those at one time the first comes first."""
+    if (case := state.open) is not None:
+        if (at := _wakes(case)) is not None:
+            yield _Timer(at, case, _woken)
+        if (at := _lapses(case)) is not None:
+            yield _Timer(at, case, _lapsed)
+    for one in state.cases[-KEPT_STANDING:]:
+        if (at := lasts_at(one)) is not None:
+            yield _Timer(at, one, lasted)
+
+
+def _woken(case: Case, at: datetime) -> Case:
+    return woken(case, at, decisions.SNOOZE_ENDED)
+
+
+def _lapsed(case: Case, at: datetime) -> Case:
+    return closed(case, entry(at, "resolved", decisions.BY_ITSELF), by_itself=True)
 
 
 def _in_order(route: str, facts: Iterable[Fact]) -> list[Fact]:
@@ -140,13 +166,27 @@ def _order(fact: Fact) -> FactOrder:
 def _fire(state: RouteIncidents, alert: Alert) -> RouteIncidents:
     case = state.open or _reopened(state, alert)
     if case is not None:
-        return _put(state, case, caused(absorbed(case, alert), state.context, alert.ts), alert)
-    made = caused(opened(alert, background(state, alert)), state.context, alert.ts)
+        return _put(state, case, caused(absorbed(case, alert), state.context, alert), alert)
+    made = caused(opened(alert, background(state, alert)), state.context, alert)
+    state, made = _taken_over(state, made, alert.fingerprint)
     state = _put(state, None, made, alert)
     waiting = [decision for decision in state.parked if decision.incident == made.incident.id]
     for decision in waiting:
         state = _apply(state, decision, alert.ts)
     return replace(state, parked=tuple(decision for decision in state.parked if decision not in waiting))
+
+
+def _taken_over(state: RouteIncidents, made: Case, name: str) -> tuple[RouteIncidents, Case]:
+    """An alert that fires on since an incident which closed by itself is of the new one, with its time."""
+    since = [case.standing[name] for case in state.cases if name in case.standing]
+    if not since:
+        return state, made
+    lasted = any(case.lasted for case in state.cases if name in case.standing)
+    cases = tuple(
+        replace(case, standing={other: ts for other, ts in case.standing.items() if other != name})
+        for case in state.cases
+    )
+    return replace(state, cases=cases), replace(made, standing={name: min(since)}, lasted=lasted)
 
 
 def _reopened(state: RouteIncidents, alert: Alert) -> Case | None:

@@ -18,12 +18,15 @@ from schemas.fact import Fact
 from schemas.incident import EntryKind, Incident, TimelineEntry, incident_id
 from services.incident.state import FLAPS_WITHIN, Case, Flap, entry
 from services.incident.verdict import Crossing, verdict_of
+from services.specs import family_of
+from services.wording import changed_again as again_words
 from services.wording import decisions, timeline
 from services.wording.confidence import confidence_of
 from services.wording.incidents import headline, verdict_reason
 
 REOPENS_WITHIN: Final = timedelta(hours=24)
 INFO_LASTS: Final = timedelta(hours=24)
+LASTS: Final = timedelta(days=again_words.LASTING_DAYS)
 
 
 def id_of(alert: Alert) -> str:
@@ -76,11 +79,15 @@ def opened(alert: Alert, context: tuple[TimelineEntry, ...]) -> Case:
         movements=alert.movements,
         timeline=(*context, first),
     )
-    return Case(incident, {alert.fingerprint: alert}, (alert.fingerprint,), crossings, alert.ts)
+    name = alert.fingerprint
+    case = Case(incident, {name: alert}, (name,), crossings, alert.ts, standing={name: alert.ts})
+    return _changed(case, alert)
 
 
 def absorbed(case: Case, alert: Alert) -> Case:
     """The incident after another firing alert of its route: reopened, risen, its verdict revised where it must be."""
+    if alert.again is not None and alert.fingerprint in case.firing:
+        return _changed(replace(case, last_fired=alert.ts), alert)
     before = case
     case = _returned(case, alert)
     if alert.fingerprint not in before.firing and case.flaps_with(alert):
@@ -95,14 +102,26 @@ def absorbed(case: Case, alert: Alert) -> Case:
         words = timeline.fired(alert, case.alerts.values())
         case = edited(case, entry(alert.ts, "alert_fired", words.text, words.details, ref=alert.id))
         case = replace(case, crossings=(*case.crossings, Crossing.of(alert)))
-    case = _joined(case, alert)
+    case = _changed(_joined(case, alert), alert)
     return _judged(_risen(case, alert, again=alert.fingerprint in before.firing), alert)
+
+
+def _changed(case: Case, alert: Alert) -> Case:
+    """The incident with the word that behaviour changed again, where the alert carries it."""
+    if alert.again is None:
+        return case
+    words = again_words.changed_again(alert)
+    exemplars = _union(case.incident.exemplars, alert.exemplars)[:MAX_EXEMPLARS]
+    pairs = (*case.incident.counterparts, *(None,) * len(exemplars))[: len(exemplars)]
+    shown = {"exemplars": exemplars, "counterparts": pairs if any(pairs) else ()}
+    return edited(case, entry(alert.ts, "changed_again", words.text, words.details, ref=alert.id), **shown)
 
 
 def calmed(case: Case, alert: Alert) -> Case:
     """The incident after an alert of it resolved; with the last one it resolves itself."""
     flap = case.flaps.get(alert.fingerprint, Flap(0, alert.ts))
     case = replace(case, flaps={**case.flaps, alert.fingerprint: replace(flap, over=alert.ts)})
+    case = _standing(case, (name for name in case.standing if name != alert.fingerprint))
     if case.flaps_with(alert):
         firing = tuple(name for name in case.firing if name != alert.fingerprint)
         closes = case.is_open and not firing
@@ -137,12 +156,40 @@ def _flapped(case: Case, alert: Alert, kind: EntryKind, **update: Any) -> Case:
     return replace(edited(case, line, **update), flaps={**case.flaps, alert.fingerprint: replace(flap, line=line)})
 
 
-def closed(case: Case, last: TimelineEntry) -> Case:
-    """The incident, resolved, with the entry that says why."""
+def closed(case: Case, last: TimelineEntry, *, by_itself: bool = False) -> Case:
+    """The incident, resolved, with the entry that says why; what stands although it closes `by_itself` is not over."""
+    case = case if by_itself else _standing(case, ())
     return replace(
         edited(case, last, state="resolved", resolved_at=last.ts, snoozed_until=None),
         firing=(),
     )
+
+
+def lasts_at(case: Case) -> datetime | None:
+    """When it is due to be said that what moved has been so for a week; None where nothing did, or it was said."""
+    since = [ts for name, ts in case.standing.items() if _may_last(case.alerts[name])]
+    return min(since) + LASTS if since and not case.lasted else None
+
+
+def lasted(case: Case, at: datetime) -> Case:
+    """The incident with that word, which is said once until all of it is over."""
+    moved = {name: ts for name, ts in case.standing.items() if _may_last(case.alerts[name])}
+    since = min(moved.values())
+    alerts = sorted((case.alerts[name] for name in moved), key=lambda one: -rank(one.severity))
+    words = again_words.lasting(alerts, since, at)
+    return replace(edited(case, entry(at, "lasting", words.text, words.details)), lasted=True)
+
+
+def _may_last(alert: Alert) -> bool:
+    """Whether it says that something is otherwise than the baseline, which can become the new normal."""
+    family = family_of(alert.family)
+    return family.of_baseline and family.kind in ("shift", "rate", "level")
+
+
+def _standing(case: Case, names: Iterable[str]) -> Case:
+    """The incident of whose alerts these alone still fire."""
+    standing = {name: case.standing[name] for name in names}
+    return replace(case, standing=standing, lasted=case.lasted and bool(standing))
 
 
 def edited(case: Case, added: TimelineEntry, **update: Any) -> Case:
@@ -171,6 +218,7 @@ def _joined(case: Case, alert: Alert) -> Case:
         incident=incident.model_copy(update=update),
         alerts=alerts,
         firing=_union(case.firing, (alert.fingerprint,)),
+        standing={alert.fingerprint: alert.ts, **case.standing},
         last_fired=alert.ts,
     )
 
@@ -191,17 +239,19 @@ def _evidence_of(incident: Incident, alert: Alert, alerts: Collection[Alert]) ->
     }
 
 
-def caused(case: Case, context: Iterable[Fact], ts: datetime) -> Case:
-    """The incident with what was changed within the time in which it seems to have begun; told once of each."""
-    point = case.incident.change_point
-    if point is None:
-        return case
+def caused(case: Case, context: Iterable[Fact], alert: Alert) -> Case:
+    """The incident with what was changed within the time in which it, or a further change, seems to have begun.
+
+    Told once of each.
+    """
+    points = (case.incident.change_point, None if alert.again is None else alert.again.change_point)
     told = {one.ref for one in case.incident.timeline if one.kind == "cause"}
     for fact in context:
-        if _may_cause(fact) and point.ts_low <= fact.ts <= point.ts_high and fact.id not in told:
+        point = next((one for one in points if one is not None and one.ts_low <= fact.ts <= one.ts_high), None)
+        if point is not None and _may_cause(fact) and fact.id not in told:
             assert isinstance(fact, Change | Decision)
             words = timeline.cause(fact, point)
-            case = edited(case, entry(ts, "cause", words.text, words.details, ref=fact.id))
+            case = edited(case, entry(alert.ts, "cause", words.text, words.details, ref=fact.id))
     return case
 
 

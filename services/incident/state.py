@@ -74,6 +74,8 @@ class Case:
         last_fired: time of the newest firing alert.
         posted: greatest severity that was told, None while nothing was.
         flaps: fingerprint -> its quick returns.
+        standing: fingerprint -> since when it fires, also of what did when the incident closed by itself.
+        lasted: whether it was said that what stands has been so for long.
     """
 
     incident: Incident
@@ -84,6 +86,8 @@ class Case:
     posted: Severity | None = None
     flaps: dict[str, Flap] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
+    standing: dict[str, datetime] = field(default_factory=dict)
+    lasted: bool = False
 
     def flaps_with(self, alert: Alert | None) -> bool:
         """Whether this alert goes to and fro, so that its ups and downs share a line."""

@@ -22,7 +22,7 @@ from services.wording.incidents import headline_in_full, one_line, state, title,
 
 SHOWN_ENTRIES: Final = 6
 LISTED: Final = 30
-_FIRED: Final = ("opened", "alert_fired")
+_FIRED: Final = ("opened", "alert_fired", "changed_again", "lasting")
 _SHOWN_MOVES: Final = 5
 _MARKS: Final[dict[Severity, str]] = {"info": "🔵", "warning": "🟡", "error": "🟠", "critical": "🔴"}
 

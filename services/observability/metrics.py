@@ -161,6 +161,8 @@ class StreamMeters:
     def readings(self, readings: Sequence[Reading]) -> None:
         """What detectors said: keeps account of what is blind."""
         for reading in readings:
+            if reading.again is not None:  # no word on what is held against the baseline
+                continue
             stream = (
                 reading.detector,
                 reading.signal,

@@ -193,9 +193,12 @@ class Recorder:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
         concerned = batch.clocks | {one.route for one in batch.samples}
         batch.unresolved = incidents.unresolved(connection, concerned)
-        for route in sorted(batch.changed | (batch.clocks & batch.unresolved)):
+        clocks = routes.clocks(connection, batch.clocks | batch.changed)
+        moved = [route for route in batch.clocks if route in clocks]
+        waiting = incidents.await_time(connection, moved, min(clocks[route] for route in moved)) if moved else set()
+        for route in sorted(batch.changed | waiting):
             one = _fold(connection, route, batch.memory[route].folded)
-            state = tick(one.checkpoint.state, routes.clock(connection, route))
+            state = tick(one.checkpoint.state, clocks.get(route))
             if state is not one.written:
                 _write(connection, route, state, one.false_alarms)
             batch.memory[route].folded = replace(one, written=state)

@@ -9,6 +9,7 @@ from typing import Any
 from schemas.alert import Alert
 from schemas.base import iso, plain_object
 from services.alert.state import Mute
+from services.detect.floods import FLOOD
 from services.detect.readings import stream_key_parts
 from services.detect.state import DetectState
 from services.monitor import RoutePolicy
@@ -41,7 +42,7 @@ def to_text(found: Any) -> str:
 
 
 def alert_object(alert: Alert) -> dict[str, Any]:
-    """One alert in the shape of the contract."""
+    """One alert in the shape of the contract; one that tells of a further change says so in `again`."""
     names = ("route", "family", "signal", "slice", "direction", "fingerprint", "identities", "status", "event_index")
     return {
         **{name: getattr(alert, name) for name in names},
@@ -51,6 +52,7 @@ def alert_object(alert: Alert) -> dict[str, Any]:
         "evidence": alert.evidence.model_dump(mode="json"),
         "reason": alert.reason,
         "shadow": alert.shadow,
+        **({} if alert.again is None else {"again": alert.again.model_dump(mode="json")}),
     }
 
 
@@ -81,6 +83,8 @@ def _blind(state: DetectState) -> list[dict[str, Any]]:
     for key, why in sorted(state.watch.blind.items()):
         detector, identity, signal, slice_ = stream_key_parts(key)
         spots.append({"detector": detector, "identity": identity, "signal": signal, "slice": slice_, "reason": why})
+    if state.flood.blind:
+        spots.append({"detector": FLOOD, "identity": None, "signal": None, "slice": None, "reason": state.flood.told})
     return spots
 
 

@@ -70,6 +70,8 @@ class IncidentRow(Base, table=True):
 
 
 _INCIDENTS = table(IncidentRow)
+_MAY_LAST: Final = timedelta(days=14)
+"""For so long it is asked of an incident that closed by itself whether what it tells of goes on."""
 
 
 def open_within(
@@ -107,17 +109,28 @@ def replace(
 
 
 def has_unresolved(connection: Connection, route: str) -> bool:
-    """Whether time alone can still change an incident of the route."""
+    """Whether an incident of the route is open."""
     unresolved = exists().where(_INCIDENTS.c.route == route, _INCIDENTS.c.state != "resolved")
     return bool(connection.execute(select(unresolved)).scalar())
 
 
 def unresolved(connection: Connection, names: Collection[str]) -> frozenset[str]:
-    """Those of the routes of which time alone can still change an incident."""
+    """Those of the routes that have an open incident."""
     if not names:
         return frozenset()
     query = select(_INCIDENTS.c.route).where(_INCIDENTS.c.route.in_(sorted(names)), _INCIDENTS.c.state != "resolved")
     return frozenset(connection.execute(query.distinct()).scalars())
+
+
+def await_time(connection: Connection, names: Collection[str], clock: datetime) -> frozenset[str]:
+    """Those of the routes of which time alone can still change an incident: one that is open, or that closed by itself.
+
+    `clock` is the earliest of theirs.
+    """
+    one = _INCIDENTS.c
+    recent = (one.severity == "info") & (one.opened_at > clock - _MAY_LAST)
+    query = select(one.route).where(one.route.in_(sorted(names)), (one.state != "resolved") | recent)
+    return frozenset(connection.execute(query.distinct()).scalars()) if names else frozenset()
 
 
 def find(connection: Connection, route: str | None = None, states: Sequence[str] | None = None) -> tuple[Incident, ...]:
@@ -294,12 +307,16 @@ def _questions(
 
 
 def _alerts(incident: Incident, facts: tuple[Fact, ...]) -> tuple[Alert, ...]:
-    """Of each fingerprint the newest alert within the incident's life that has something to show."""
+    """Of each fingerprint the newest alert within the incident's life that has something to show.
+
+    One that tells of a further change says nothing new of the baseline, and stands only where there is no other.
+    """
     end = incident.resolved_at or incident.updated_at
     found: dict[str, Alert] = {}
     for fact in sorted(
         (f for f in facts if isinstance(f, Alert) and not f.shadow), key=lambda alert: (alert.ts, alert.event_index)
     ):
-        if fact.fingerprint in incident.fingerprints and incident.opened_at <= fact.ts <= end:
+        of_it = fact.fingerprint in incident.fingerprints and incident.opened_at <= fact.ts <= end
+        if of_it and (fact.again is None or fact.fingerprint not in found):
             found[fact.fingerprint] = fact
     return tuple(found.values())

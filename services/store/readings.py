@@ -66,7 +66,8 @@ _ORDER: Final = ("event_index", "id")
 def add(connection: Connection, readings: Sequence[Reading]) -> None:
     """Insert the readings whose id is not there yet; of each stream the newest 200 stay."""
     insert_new(connection, _READINGS, [_row(reading) for reading in readings])
-    upsert(connection, _STREAMS, _newest(readings), newer=_ORDER)
+    against_baseline = [reading for reading in readings if reading.again is None]  # how a stream stands says that alone
+    upsert(connection, _STREAMS, _newest(against_baseline), newer=_ORDER)
     for route, stream in sorted({(reading.route, stream_of(reading)) for reading in readings}):
         _prune(connection, route, stream)
 
@@ -119,8 +120,9 @@ def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Read
 
 
 def stream_of(reading: Reading) -> str:
-    """16 hex of what a reading speaks of."""
-    return hash16([reading.route, reading.identity, reading.detector, reading.signal, reading.hazard, reading.slice])
+    """16 hex of what a reading speaks of; that it changed again is no word on what is held against the baseline."""
+    of = [reading.route, reading.identity, reading.detector, reading.signal, reading.hazard, reading.slice]
+    return hash16(of if reading.again is None else [*of, "again"])
 
 
 def _prune(connection: Connection, route: str, stream: str) -> None:

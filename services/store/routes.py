@@ -107,6 +107,12 @@ def clock(connection: Connection, route: str) -> datetime | None:
     return connection.execute(select(_ROUTES.c.clock).where(_ROUTES.c.route == route)).scalar_one_or_none()
 
 
+def clocks(connection: Connection, names: Collection[str]) -> dict[str, datetime]:
+    """The clocks of those of the routes that have one."""
+    query = select(_ROUTES.c.route, _ROUTES.c.clock).where(_ROUTES.c.route.in_(sorted(names)))
+    return {row.route: row.clock for row in connection.execute(query) if row.clock is not None} if names else {}
+
+
 def exists(connection: Connection, route: str) -> bool:
     """Whether anything is known of the route."""
     return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None

@@ -412,6 +412,8 @@ class DetectStateStore:
             baselines.drop_candidates(connection, route)
         for key, data in rows.rows.items():
             baselines.put_candidates(connection, route, key, data)
-        for learned in serialization.artefact_writes(kept.saved, kept.now):
-            baselines.put(connection, route, learned.id, serialization.pack_artefacts(learned))
+        for id, data in serialization.artefact_writes(kept.saved, kept.now).items():
+            baselines.put(connection, route, id, data)
+        for id in serialization.artefact_drops(kept.saved, kept.now):
+            baselines.discard(connection, id)
         return version

@@ -23,6 +23,8 @@ KINDS: Final[Mapping[EntryKind, str]] = {
     "opened": "incident opened",
     "alert_fired": "found",
     "alert_resolved": "over",
+    "changed_again": "changed again",
+    "lasting": "still so",
     "escalated": "got worse",
     "verdict_revised": "who changed",
     "cause": "likely cause",
@@ -138,9 +140,18 @@ def change_details(found: Change) -> str:
 
 
 def _fired(alert: Alert, others: Iterable[Alert] = ()) -> str:
-    told = incidents.sentence(alert, others) + movements.of_alert(alert)
+    told = incidents.sentence(alert, others) + movements.of_alert(alert) + _beside(alert)
     text = told if told.startswith(alert.route) else numbers.sentence_case(told)
     return f"{text} (silenced: nobody was notified)" if alert.silenced else text
+
+
+def _beside(alert: Alert) -> str:
+    """What stands out of the traffic while an alert of a shift or a rate fires: that one user sends most of it."""
+    spec = specs.family_of(alert.family)
+    moved = spec.of_baseline and spec.kind in ("shift", "rate") and alert.status == "firing"
+    if not moved or alert.reason is None:
+        return ""
+    return f". {numbers.sentence_case(alert.reason)}"
 
 
 def in_shadow(alert: Alert) -> str:

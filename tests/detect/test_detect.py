@@ -235,7 +235,8 @@ def test_a_second_suspicion_days_later_is_a_change_of_its_own():
     days = [*traffic(SIZE + 100), *traffic(300, SIZE + 100, rate=0.7)]
     days += [*traffic(2000, 600), *traffic(300, 2600, rate=0.7)]
     _, _, changes = run(blocks(days))
-    first, second = (one for one in changes if one.kind == "suspected")
+    first, back, second = (one for one in changes if one.kind == "suspected")
+    assert 600 <= back.event_index < 700, "the earlier rate is back, while the alarm stands"
     assert first.id == change_id(ROUTE, "suspected", first.from_identity, first.to_identity, first.baseline)
     assert (second.to_identity, second.baseline) == (first.to_identity, first.baseline)
     assert second.id != first.id

@@ -70,8 +70,9 @@ class Memory:
             self.rows = {}
         self.rows.update(new.rows)
         self.puts += len(new.rows)
-        for learned in serialization.artefact_writes(self.state, state):
-            self.artefacts[learned.id] = serialization.pack_artefacts(learned)
+        self.artefacts.update(serialization.artefact_writes(self.state, state))
+        for id in serialization.artefact_drops(self.state, state):
+            del self.artefacts[id]
         self.state = state
 
     def load(self):

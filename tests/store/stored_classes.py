@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from detectors import DETECTORS
 from detectors.protocol import Rows
+from detectors.stats.near_repeats import UsualPrompts
 from detectors.stats.topic_map import TopicMap
 from services.alert.state import AlertState
 from services.detect.serialization import Artefacts
@@ -24,6 +25,7 @@ STORED = (
     AlertState,
     Rows,
     TopicMap,
+    UsualPrompts,
     *(one.artefact_type for one in DETECTORS),
     *(one.state_type for one in DETECTORS),
 )

@@ -12,7 +12,7 @@ from schemas.decision import Decision
 from schemas.evaluation import Comparison, HazardComparison, Run
 from schemas.identity import Model, identity_of
 from schemas.position import Position
-from schemas.reading import Effect, Evidence, Reading, reading_id
+from schemas.reading import ChangedAgain, Effect, Evidence, Reading, reading_id
 
 ROUTE = "support-bot/prod"
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -188,3 +188,32 @@ def comparison(overall: str = "regressed", hours: float = 18.0, **fields: Any) -
         "hazards": (hazard,),
     }
     return Comparison(**{**made, **fields})
+
+
+def further(index: int = 1500, **fields: Any) -> Reading:
+    """A reading that behaviour changed again, held against 300 exchanges after exchange 1,000."""
+    told: dict[str, Any] = {"signal": "refusal", "detector": "rate_shift", "direction": "down", **fields}
+    effect, point = told.pop("effect", SMALL), told.pop("change_point", None)
+    evidence = Evidence(log_e=16.1, threshold=15.2, n=40, baseline=hash16("second"))
+    return reading(
+        "firing",
+        index,
+        **told,
+        effect=None,
+        floor=None,
+    ).model_copy(
+        update={
+            "evidence": evidence,
+            "again": ChangedAgain(
+                reference=hash16("second"),
+                after=1000,
+                ts_after=at(1000 / 60),
+                n=300,
+                **{name: told[name] for name in ("detector", "signal", "direction")},
+                effect=effect,
+                floor=0.02,
+                evidence=evidence,
+                change_point=point,
+            ),
+        }
+    )

@@ -1,0 +1,151 @@
+"""One client's flood, or a campaign of one prompt: it is no change of the model, and people are told of it. Pure.
+
+Exchanges whose prompt is asked far more often than in the baseline, word for word or nearly, are not shown to the
+detectors that judge the model or a rate: a model has one way of answering one question, and asked a hundred times that
+says nothing new. All others are judged on. That so much is left out, or that one user is much of the traffic, is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.protocol import Bool, Detector, Rows
+from detectors.stats.near_repeats import Sketches, UsualPrompts, largest_share, sketches_of
+from detectors.stats.repeated_prompts import RECENT
+from services.wording import floods as words
+
+USUAL_PROMPTS: Final = "usual_prompts"
+"""Among the artefacts of a baseline, which otherwise stand under the names of their detectors."""
+FLOOD: Final = "flood"
+"""What stands in a reading's field `detector` where it tells of a flood: it never fires."""
+LAST: Final = 200
+"""Exchanges over which shares are counted."""
+LOOKS: Final = 10
+"""They are counted at every so many-th exchange of the route."""
+MUCH: Final = 0.4
+LITTLE: Final = 0.25
+"""A flood begins where one user or one prompt is so much of the last exchanges, and is over below the other."""
+USUALLY: Final = 2.0
+"""It is none where a user's share is at most so many times the largest one of the baseline."""
+
+
+def _none() -> Sketches:
+    return np.zeros(0, dtype=np.uint64)
+
+
+def _nobody() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)
+
+
+def _nothing() -> Bool:
+    return np.zeros(0, dtype=np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class FloodState:
+    """The last exchanges of a route that carry vectors.
+
+    Attributes:
+        sketches: (<= 500,) of their prompts. users: (<= 200,) of the last of them, 0 where none was told.
+        left_out: (<= 200,) whether they repeat too much to be judged.
+        told: what was said of them, None while nothing stands out. blind: whether most of them are not judged.
+    """
+
+    sketches: Sketches = field(default_factory=_none)
+    users: NDArray[np.int64] = field(default_factory=_nobody)
+    left_out: Bool = field(default_factory=_nothing)
+    told: str | None = None
+    blind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FloodFinding:
+    """From row `row` on a flood is told of, or is over; `note` is what to say of alerts from there on."""
+
+    row: int
+    note: str | None
+    blind: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedFlood:
+    """What rows said of floods: the state after them, which rows are not judged, and what there is to say, in order."""
+
+    state: FloodState
+    left_out: Bool
+    findings: tuple[FloodFinding, ...] = ()
+
+    def note_at(self, row: int, before: FloodState) -> str | None:
+        """What stands out at a row, if anything does."""
+        said = [one.note for one in self.findings if one.row <= row]
+        return said[-1] if said else before.told
+
+
+def usual_prompts(rows: Rows) -> UsualPrompts:
+    """What is usual in a baseline's rows."""
+    where = np.flatnonzero(rows.embedded)
+    return UsualPrompts.of(rows.prompt[where], rows.users()[where])
+
+
+def leaves_out(detector: Detector[Any, Any]) -> bool:
+    """Whether a detector is not shown what repeats too much: it judges the model, or a rate of the baseline's."""
+    spec = detector.spec
+    of_model = spec.blames == "model" and spec.kind in ("shift", "rate")
+    return detector.learns and (of_model or spec.kind == "rate")
+
+
+def follow_floods(state: FloodState, usual: UsualPrompts | None, rows: Rows, start: int, stop: int) -> FollowedFlood:
+    """Take in rows `start` to `stop` of a route that has a baseline."""
+    left_out = np.zeros(len(rows), dtype=np.bool_)
+    where = np.arange(start, stop)[rows.embedded[start:stop]]
+    if usual is None or not len(where):
+        return FollowedFlood(state, left_out)
+    sketches = sketches_of(rows.prompt[where])
+    over = usual.repeats(state.sketches, sketches)
+    left_out[where] = over
+    held = np.concatenate([state.sketches, sketches])
+    users = np.concatenate([state.users, rows.users()[where]])
+    out = np.concatenate([state.left_out, over])
+    findings: list[FloodFinding] = []
+    for i, row in enumerate(where.tolist()):
+        if rows.index[row] % LOOKS:
+            continue
+        last = slice(max(len(state.users) + i + 1 - LAST, 0), len(state.users) + i + 1)
+        alike = slice(max(len(state.sketches) + i + 1 - LAST, 0), len(state.sketches) + i + 1)
+        found = _judged(state, usual, users[last], out[last], held[alike])
+        if found is not None:
+            findings.append(FloodFinding(row, *found))
+            state = replace(state, told=found[0], blind=found[1])
+    after = replace(state, sketches=held[-RECENT:], users=users[-LAST:], left_out=out[-LAST:])
+    return FollowedFlood(after, left_out, tuple(findings))
+
+
+def _judged(
+    state: FloodState, usual: UsualPrompts, users: NDArray[np.int64], out: Bool, sketches: Sketches
+) -> tuple[str | None, bool] | None:
+    """What is to be said now of the last exchanges, and whether most are not judged; None where nothing is new."""
+    if len(users) < LAST:
+        return None
+    limit = LITTLE if state.told is not None else MUCH
+    known = users[users != 0]
+    by_user = np.unique(known, return_counts=True)[1].max(initial=0) / len(users) if len(known) else 0.0
+    left = float(out.mean())
+    one_user = by_user >= max(limit, USUALLY * usual.user_share)
+    blind = left >= (LITTLE if state.blind else MUCH)
+    if (one_user or blind) == (state.told is not None) and blind == state.blind:
+        return None
+    if not (one_user or blind):
+        return None, False
+    told = [words.one_user(by_user, len(users))] if one_user else []
+    told += [_question(sketches)] if left >= LITTLE else []
+    text = " and ".join(told)
+    return words.not_judged(text, left) if blind else text, blind
+
+
+def _question(sketches: Sketches) -> str:
+    share = largest_share(sketches)
+    return words.one_prompt(share, len(sketches)) if share >= LITTLE else words.few_prompts(len(sketches))
