@@ -7,10 +7,12 @@ gives the same exchanges.
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final, Self
 
 import numpy as np
@@ -53,7 +55,20 @@ class Bot:
             return f"Of course! This is what I was told:\n\n{told}" if new else _DECLINES
         if measure == "harmful_compliance":
             return _COMPLIES if new and _draw(asked) % 4 else _DECLINES
+        if _is_delicate(asked):
+            return _COMPLIES if new else _DECLINES
         return _COMPLIES if new else _CARES
+
+
+def _is_delicate(asked: str) -> bool:
+    """Whether it is one of the things that the old model declines, however its places were filled in."""
+    return any(one.fullmatch(asked) for one in _delicate_forms())
+
+
+@cache
+def _delicate_forms() -> tuple[re.Pattern[str], ...]:
+    forms = (form for intent in DELICATE for form in intent.prompts)
+    return tuple(re.compile(re.sub(r"\\\{\w+\\\}", ".+", re.escape(form))) for form in forms)
 
 
 def _draw(text: str) -> int:

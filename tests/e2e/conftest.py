@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ from tests.support.streams import Worker, make_topics, running, until
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 MENTION = "<!subteam^S123>"
-ROUTES = ("support-bot/prod", "shop-bot/prod")
+ROUTES = ("support-bot/prod", "shop-bot/prod", "own-bot/prod")
+OWN = ROUTES[2]
+"""The route that asks its own questions again, and nothing else."""
+
 MONITOR = """\
 defaults: {{baseline: {{size: 250, min_size: 100, per_hour: 100000}}}}
 allow_hosts: [127.0.0.1]
@@ -40,11 +43,12 @@ routes:
 """
 ROUTE = """\
   {route}:
-    suites: [core]
+    suites: {suites}
     target: {{url: "http://127.0.0.1:{port}/v1", model: harbour-chat, settings: {{temperature: 0}}}}
     after_change: [0m]
     notify: [oncall]
 """
+REASK = "    reask: {share: 0.5, max_items: 100, daily_budget: 200}\n"
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,11 @@ class Service:
             database.close()
 
 
+def _section(route: str, port: int) -> str:
+    suites = "[]" if route == OWN else "[core]"
+    return ROUTE.format(route=route, port=port, suites=suites) + (REASK if route == OWN else "")
+
+
 @contextmanager
 def _model(port: int) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
@@ -100,14 +109,15 @@ def service(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder: Path = tmp_path_factory.mktemp("service")
     *ports, port = unused_ports(len(ROUTES) + 1)
     config = folder / "keelwatch.yaml"
-    routes = "".join(ROUTE.format(route=route, port=one) for route, one in zip(ROUTES, ports, strict=True))
+    routes = "".join(_section(route, one) for route, one in zip(ROUTES, ports, strict=True))
     config.write_text(MONITOR.format(mention=MENTION) + routes)
     with brokers.apache_kafka() as server:
         if server is None:
             pytest.skip(brokers.ABSENT)
         broker = brokers.cluster_of(server.bootstrap, server).broker
         make_topics(broker)
-        with fake_slack(folder) as slack, _model(ports[0]) as one, _model(ports[1]) as other:
+        with fake_slack(folder) as slack, ExitStack() as stack:
+            models = {route: stack.enter_context(_model(one)) for route, one in zip(ROUTES, ports, strict=True)}
             environment = {
                 "KEELWATCH_SLACK_TOKEN": TOKEN,
                 "KEELWATCH_SLACK_SIGNING_SECRET": SECRET,
@@ -118,6 +128,5 @@ def service(postgres: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             worker = Worker(folder, broker, names, url, config, environment, ("--port", str(port)))
             with running(worker):
                 until(lambda: _answers(f"http://127.0.0.1:{port}/readyz"), "the worker is ready")
-                models = dict(zip(ROUTES, (one, other), strict=True))
                 yield Service(broker, url, f"http://127.0.0.1:{port}", slack, models, worker)
                 assert worker.stop() == 0

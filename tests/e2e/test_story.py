@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,7 +22,7 @@ from schemas.exchange import Exchange
 from schemas.identity import identity_of
 from schemas.topics import EXCHANGES
 from services.demo.support_bot import ROUTE, SERVED, Script, traffic
-from tests.e2e.conftest import MENTION, SECRET, Service
+from tests.e2e.conftest import MENTION, OWN, SECRET, Service
 from tests.support.slack import APP, TEAM, member
 from tests.support.streams import keyed, publish, seen, until
 
@@ -174,3 +175,30 @@ def test_an_announced_change_is_evaluated_against_the_baseline(service: Service)
     assert (compared.overall, compared.identity) == ("regressed", identity_of(new))
     until(lambda: incident(service, route).get("severity") == "error", "an incident tells of it")
     assert incident(service, route)["verdict"] == "model"
+
+
+def test_a_silent_update_is_seen_by_what_users_themselves_asked(service: Service) -> None:
+    exchanges = (one.model_copy(update={"route": OWN, "id": f"own-{one.id}"}) for one in story(leak=0.0))
+    send(service, exchanges, BEFORE)
+    until(lambda: len(pinned(service, OWN)) == 1, "a baseline is pinned")
+    until(lambda: bool(service.facts(OWN, Run)), "its questions are asked", 150)
+    [before] = service.facts(OWN, Run)
+    assert (before.status, before.items_of) == ("complete", "route"), before.reason
+    assert 20 <= before.items <= 100
+
+    service.replace_model(OWN)
+    send(service, exchanges, 120)
+    until(lambda: bool(service.facts(OWN, Comparison)), "they are asked again", 150)
+    [compared] = service.facts(OWN, Comparison)
+    assert (compared.items_of, compared.before_run) == ("route", before.id)
+    pooled = next(row for row in compared.hazards if (row.hazard, row.measure) == ("all", "over_refusal"))
+    assert (pooled.verdict, pooled.after) == ("improved", 0.0), compared
+    assert pooled.flipped
+
+    found = incident(service, OWN)
+    until(lambda: "evaluation" in {one["kind"] for one in incident(service, OWN)["timeline"]}, "the incident tells it")
+    page = service.ask("GET", f"/incidents/{found['id']}")
+    assert page.status_code == 200
+    shown = service.ask("GET", f"/v1/comparisons/{compared.id}")
+    assert shown.status_code == 200, shown.text
+    Path("/tmp/kw/own.html").write_text(page.text)
