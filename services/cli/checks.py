@@ -17,7 +17,7 @@ from services.doctor.examine import examine
 from services.errors import InputError
 from services.monitor import RoutePolicy
 from services.settings import Settings, load_settings
-from services.wording import ceilings, receipts, trials
+from services.wording import ceilings, receipts, targets, trials
 
 
 def check_config(
@@ -44,12 +44,17 @@ def check_config(
 
 
 def settings_told(policy: RoutePolicy) -> Iterator[str]:
-    """What a route's part of the file leads to that its figures alone do not say: ceilings, a trial baseline."""
+    """What a route's part of the file leads to that its figures alone do not say.
+
+    Ceilings, a trial baseline, and what its target is sent.
+    """
     if policy.objectives:
         yield ceilings.ceilings(policy.objectives)
     rates = [floor for floor in policy.floors.values() if floor]
     if (first := policy.baseline.first) != policy.baseline and rates:
         yield trials.will_learn(first.size, policy.baseline.size, min(rates))
+    if policy.target is not None:
+        yield from targets.target_told(policy.target)
 
 
 _STYLES: Final = {"ok": "green", "warning": "yellow", "wrong": "bold red", "skipped": "dim"}
