@@ -95,8 +95,9 @@ def _values(option: str, given: Sequence[str], checked: Callable[[str], str]) ->
         try:
             sent = checked_value({"env": value[1:]} if value.startswith("$") else value)
             found[checked(name)] = sent
+            few_values(found)
         except ValueError as error:
             raise InputError(f"{option} {name[:100]}: {error}") from None
-        if any(find_secrets(value, ("target", "headers", name))):
+        if any(find_secrets(sent, ("target", "headers", name))):
             raise InputError(f"{option} {name}: a key does not belong on a command line; write {name}=$VARIABLE")
-    return few_values(found)
+    return found
