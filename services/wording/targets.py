@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from services.monitor.policy import Target
 from services.monitor.sent_values import SentValue
 from services.monitor.target_api import TARGET_APIS, base_url
 
-_NOTHING: Final = "no key"
+_LONGEST: Final = 60
 
 
 def target_told(target: Target) -> Iterator[str]:
@@ -20,23 +21,36 @@ def target_told(target: Target) -> Iterator[str]:
     >>> told[0]
     'asks m by OpenAI Chat Completions: POST https://api.example.com/v1/chat/completions'
     >>> told[1]
-    'sends: the key in THE_KEY as Authorization: Bearer; settings temperature'
+    'sends the key in THE_KEY as Authorization: Bearer; settings temperature=0'
     """
     api = TARGET_APIS[target.api]
     yield f"asks {target.model} by {api.title}: POST {base_url(target.api, target.url)}{api.path}{_query(target.query)}"
-    key = _NOTHING if target.api_key_env is None else f"the key in {target.api_key_env} as {_key_place(target)}"
     named = {name.lower() for name in target.headers}
     usual = {name: value for name, value in api.headers.items() if name.lower() not in named}
     headers = [f"{name}: {_value(value)}" for name, value in {**usual, **target.headers}.items()]
     prompt = [f"the system prompt of {target.system_prompt_file}"] if target.system_prompt_file else []
-    settings = sorted({**api.defaults, **target.settings})
-    sent = [key, *headers, *prompt, *([f"settings {', '.join(settings)}"] if settings else [])]
-    yield f"sends: {'; '.join(sent)}"
+    settings = ", ".join(_setting(*one) for one in sorted({**api.defaults, **target.settings}.items()))
+    yield f"sends {'; '.join([*_key(target), *headers, *prompt, *([f'settings {settings}'] if settings else [])])}"
 
 
-def _key_place(target: Target) -> str:
+def not_from_here(why: str) -> str:
+    """That a target lacks something on this machine: it may be there where suites run."""
+    return f"cannot be asked from this environment: {why}"
+
+
+def _key(target: Target) -> list[str]:
+    """With which key, or that there is none."""
     api = TARGET_APIS[target.api]
-    return f"{api.key_header}: {api.key_prefix.strip()}" if api.key_prefix else api.key_header
+    if target.api_key_env is not None:
+        place = f"{api.key_header}: {api.key_prefix.strip()}" if api.key_prefix else api.key_header
+        return [f"the key in {target.api_key_env} as {place}"]
+    hidden = any(not isinstance(value, str) for value in (*target.headers.values(), *target.query.values()))
+    return [] if hidden else ["no key"]
+
+
+def _setting(name: str, value: object) -> str:
+    told = json.dumps(value, ensure_ascii=False, default=str)
+    return f"{name}={told if len(told) <= _LONGEST else f'{told[: _LONGEST - 1]}…'}"
 
 
 def _value(value: SentValue) -> str:
