@@ -300,7 +300,11 @@ def test_no_beginning_of_a_stream_is_an_answer(api: ApiName) -> None:
     assert isinstance(joined(events, api), EndpointAnswer)
 
 
-NAMES = ["choices", "message", "content", "delta", "error", "output", "type", "text", "tool_calls", "function", "index", "stop_reason", "status", "response", "item", "usage", "model", "finish_reason", "incomplete_details", "content_block", "role", "name", "arguments", "refusal", "stop_details", "function_call", "prompt_filter_results", "a", "b"]
+NAMES = [
+    *("choices", "message", "content", "delta", "error", "output", "type", "text", "tool_calls", "function", "index"),
+    *("stop_reason", "status", "response", "item", "usage", "model", "finish_reason", "incomplete_details", "role"),
+    *("content_block", "name", "arguments", "refusal", "stop_details", "function_call", "prompt_filter_results", "a"),
+]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
     SCALARS | st.text(max_size=8),
