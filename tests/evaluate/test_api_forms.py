@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from services.errors import InputError
 from services.evaluate.client import EndpointSettings, endpoint_settings
+from services.evaluate.endpoints import API_FORMS
+from services.evaluate.endpoints.protocol import EndpointFault
+from services.evaluate.endpoints.replies import parse_reply
 from services.evaluate.result import MadeCall
 from services.evaluate.suite import AskedCall, DeclaredTool, Item, PromptMessage, Suite
 from services.monitor import Target
 from services.monitor.sent_values import FromEnvironment
 from services.monitor.target_api import MAX_TOKENS, TARGET_APIS, ApiName
-from tests.support.asking import events, ran, suite
+from services.outbound import HttpReply
+from tests.support.asking import events, now, ran, suite
 from tests.support.endpoint import HELP, KEY, SERVED, Endpoint
+from tests.support.endpoint_forms import whole
+from tests.support.misbehaving import API_FILTERS
 
 APIS: tuple[ApiName, ...] = tuple(TARGET_APIS)
 SMALL = suite(repeats=1)
@@ -80,6 +88,35 @@ def test_a_stream_that_ended_early_is_no_answer_in_any_api(endpoint: Endpoint, a
         result = ran(endpoint.url(mode), SMALL, asking=settings_of(api), failures=4)
         assert result.status == "failed"
         assert words in (result.reason or "")
+
+
+@pytest.mark.parametrize("mode", API_FILTERS)
+def test_a_filters_word_is_a_refusal_in_each_api(endpoint: Endpoint, mode: str) -> None:
+    forbidden = suite("forbidden", benign=0, forbidden=4, canaries=0, repeats=1)
+    asking = replace(EndpointSettings("", "fake-1"), api=API_FILTERS[mode][0])
+    result = ran(endpoint.url(mode, mode), forbidden, asking=asking)
+    assert (result.status, result.reason) == ("complete", None)
+    assert {event for found in events(result.answers).values() for event in found} == {False}
+    assert len(endpoint.seen(mode)) == forbidden.answers
+
+
+@pytest.mark.parametrize("api", ["responses", "messages"])
+@pytest.mark.parametrize("mode", ["html-502", "cut-chunk", "ten-megabytes", "quota", "top-error", "number", "shape"])
+def test_what_is_no_answer_is_none_in_each_api(endpoint: Endpoint, api: ApiName, mode: str) -> None:
+    result = ran(endpoint.url(mode), SMALL, asking=settings_of(api), failures=4)
+    assert result.status == "failed"
+    assert "the endpoint answers " in (result.reason or "")
+    assert {event for found in events(result.answers).values() for event in found} == {None}
+
+
+@pytest.mark.parametrize("asked", APIS)
+def test_an_answer_of_another_api_names_it(endpoint: Endpoint, asked: ApiName) -> None:
+    for other in set(APIS) - {asked}:
+        told = whole(TARGET_APIS[other].path, SERVED, HELP)
+        reply = HttpReply(200, {"content-type": "application/json"}, json.dumps(told).encode())
+        found = parse_reply(API_FORMS[asked], reply, now())
+        assert isinstance(found, EndpointFault)
+        assert f"but one of {TARGET_APIS[other].title}; correct the target's api or url" in found.words
 
 
 def test_the_key_stands_where_each_api_has_it(endpoint: Endpoint) -> None:

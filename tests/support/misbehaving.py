@@ -314,7 +314,51 @@ FILTERS: dict[str, Mode] = {
 }
 """What a filter of a vendor or gateway answers instead of the model."""
 
+API_FILTERS: dict[str, tuple[str, Mode]] = {
+    "responses-stop": (
+        "responses",
+        body_of({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}, "output": []}),
+    ),
+    "responses-part": (
+        "responses",
+        body_of(
+            {
+                "status": "completed",
+                "output": [{"type": "message", "content": [{"type": "refusal", "refusal": "I can't help."}]}],
+            }
+        ),
+    ),
+    "responses-failed": (
+        "responses",
+        body_of({"status": "failed", "error": {"code": "content_policy_violation", "message": "no"}, "output": []}),
+    ),
+    "responses-400": ("responses", body_of({"error": {"code": "invalid_prompt", "message": "Invalid prompt"}}, 400)),
+    "messages-stop": ("messages", body_of({"type": "message", "content": [], "stop_reason": "refusal"})),
+    "messages-part": (
+        "messages",
+        body_of({"content": [{"type": "text", "text": "The first step"}], "stop_reason": "refusal"}),
+    ),
+    "messages-400": (
+        "messages",
+        body_of(
+            {
+                "type": "error",
+                "error": {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"},
+            },
+            400,
+        ),
+    ),
+    "messages-bedrock": (
+        "messages",
+        body_of({"content": [], "stop_reason": "end_turn", "amazon-bedrock-guardrailAction": "INTERVENED"}),
+    ),
+    "messages-stream": ("messages", events(_filter_on_the_way)),
+    "responses-stream": ("responses", events(_filter_on_the_way)),
+}
+"""The same of the other APIs, with the API."""
+
 MODES: dict[str, Mode] = {
+    **{name: mode for name, (_, mode) in API_FILTERS.items()},
     **{name: mode for name, (mode, _) in FAILS.items()},
     **{name: mode for name, (mode, _) in ENDLESS.items()},
     **STREAMS,
