@@ -204,6 +204,28 @@ def test_a_spent_quota_is_not_waited_for() -> None:
     assert (found.words, found.tries) == ("the endpoint answers 429 with application/json (insufficient_quota)", 1)
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"error": {"code": "model_not_found", "message": "no"}}, " (model_not_found)"),
+        ({"error": {"code": 400, "type": "invalid_request_error"}}, " (invalid_request_error)"),
+        ({"error": {"code": "unsupported_parameter", "param": "max_tokens"}}, " (unsupported_parameter: max_tokens)"),
+        ({"type": "error", "error": {"type": "not_found_error"}}, " (not_found_error)"),
+        ({"error": "overloaded"}, " (overloaded)"),
+        ({"error": "You are not allowed to see this page"}, ""),
+        ({"__type": "ValidationException"}, " (ValidationException)"),
+        ({"error": {"status": "INVALID_ARGUMENT", "code": 400}}, " (INVALID_ARGUMENT)"),
+        ({"error": {"code": "<script>", "type": ["a"], "param": "a b"}}, ""),
+        ([], ""),
+        (b"<html>", ""),
+    ],
+)
+def test_an_error_is_named_by_its_code_and_never_by_its_sentences(body: Any, told: str) -> None:
+    found = read(body, status=400)
+    assert isinstance(found, EndpointFault)
+    assert found.words == f"the endpoint answers 400 with application/json{told}"
+
+
 def test_a_body_may_begin_with_a_byte_order_mark() -> None:
     body = b"\xef\xbb\xbf" + json.dumps(whole("/chat/completions", "m", "a")).encode()
     assert isinstance(read(body), EndpointAnswer)

@@ -21,6 +21,7 @@ _SPENT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "
 """Codes of a 429 that no waiting helps."""
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{0,9})?", re.ASCII)
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{2,60}", re.ASCII)
+_PARAMETER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]-]{1,60}", re.ASCII)
 _OTHER_SHAPE: Final = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 _LONGEST_TEXT: Final = 512 * 1024
 
@@ -63,7 +64,7 @@ def _refused(reply: HttpReply, raw: Any, now: datetime) -> EndpointFault:
     if is_filter_error(raw):
         return EndpointFault(runs.filtered_with(reply.told), raw=raw)
     code = _code_of(raw)
-    passes = (reply.status in _AGAIN or reply.status >= 500) and code not in _SPENT
+    passes = (reply.status in _AGAIN or reply.status >= 500) and (code or "").partition(":")[0] not in _SPENT
     tries = MANY if passes else 1
     return EndpointFault(runs.answers_with(reply.status, reply.told, code), tries, _after(reply.headers, raw, now), raw)
 
@@ -106,11 +107,14 @@ def _broken(error: Any, raw: Any, told: str) -> EndpointFault:
 
 
 def _code_of(raw: Any) -> str | None:
-    """The code by which the endpoint names its error, if it is one word."""
+    """The code by which the endpoint names its error, and the field that it names; its sentences may repeat texts."""
     inner = raw.get("error", raw) if isinstance(raw, dict) else None
     found = inner if isinstance(inner, dict) else {"code": inner}
     codes = (found.get(name) for name in ("code", "type", "status", "__type"))
-    return next((code for code in codes if isinstance(code, str) and _CODE.fullmatch(code)), None)
+    code = next((code for code in codes if isinstance(code, str) and _CODE.fullmatch(code)), None)
+    param = found.get("param")
+    named = isinstance(param, str) and _PARAMETER.fullmatch(param) is not None
+    return f"{code}: {param}" if code and named else code
 
 
 _KEYS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (

@@ -71,7 +71,10 @@ def _items(message: PromptMessage) -> Iterator[dict[str, Any]]:
     if message.role == "tool":
         yield {"type": "function_call_output", "call_id": message.tool_call_id, "output": message.content}
         return
-    yield {"role": message.role, "content": message.content}
+    if message.role == "assistant":  # a text alone would do for OpenAI, and not for all that speak its API
+        yield {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": message.content}]}
+    else:
+        yield {"type": "message", "role": message.role, "content": message.content}
     for call in message.tool_calls:
         yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
 
