@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -50,6 +50,11 @@ def settings_of(api: ApiName, **more: Any) -> EndpointSettings:
     return endpoint_settings(
         Target(**{name: getattr(target, name) for name in Target.__slots__} | {"api": api}), {"THE_KEY": KEY}.get
     )
+
+
+def test_every_api_of_the_monitor_file_has_a_form() -> None:
+    assert set(API_FORMS) == set(TARGET_APIS) == set(get_args(ApiName))
+    assert all(form.api is TARGET_APIS[name] for name, form in API_FORMS.items())
 
 
 @pytest.mark.parametrize("api", APIS)

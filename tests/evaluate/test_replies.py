@@ -215,6 +215,7 @@ def test_a_spent_quota_is_not_waited_for() -> None:
         ({"error": "You are not allowed to see this page"}, ""),
         ({"__type": "ValidationException"}, " (ValidationException)"),
         ({"error": {"status": "INVALID_ARGUMENT", "code": 400}}, " (INVALID_ARGUMENT)"),
+        ([{"error": {"status": "RESOURCE_EXHAUSTED", "code": 429}}], " (RESOURCE_EXHAUSTED)"),
         ({"error": {"code": "<script>", "type": ["a"], "param": "a b"}}, ""),
         ([], ""),
         (b"<html>", ""),
@@ -328,11 +329,14 @@ NAMES = [
     *("content_block", "name", "arguments", "refusal", "stop_details", "function_call", "prompt_filter_results", "a"),
 ]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-JSON = st.recursive(
-    SCALARS | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
-    max_leaves=14,
-)
+LEAVES = SCALARS | st.text(max_size=8)
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
+
+
+JSON = LEAVES | nested(LEAVES | nested(LEAVES | nested(LEAVES | nested(LEAVES))))
 EVENT = st.dictionaries(st.sampled_from(["choices", "response", "message", "delta", "index", "item"]), JSON)
 KINDS = st.sampled_from(
     ["message_start", "content_block_start", "content_block_delta", "message_delta", "response.completed", "error", "x"]

@@ -177,6 +177,15 @@ FAILS: dict[str, tuple[Mode, str]] = {
         body_of({"choices": [{"message": {"content": None}, "finish_reason": "malformed_function_call"}]}),
         "the answer broke off (malformed_function_call)",
     ),
+    "error-beside": (
+        body_of(
+            {
+                "choices": [{"message": {"content": "I'm sorry, but"}, "finish_reason": "stop"}],
+                "error": {"code": "upstream_reset", "message": "died"},
+            }
+        ),
+        "broke off with an error (upstream_reset)",
+    ),
     "top-error": (body_of({"error": {"code": 502, "message": "Provider returned error"}}), "broke off with an error"),
     **{f"redirect-{status}": (redirects(status), f"answers {status} with") for status in (301, 302, 303, 307, 308)},
 }
@@ -211,6 +220,10 @@ ENDLESS: dict[str, tuple[Mode, str]] = {
 STREAMS: dict[str, Mode] = {
     "stream-whole": events(lambda path: streamed(path, SERVED, HELP)),
     "stream-unnamed": events(lambda path: streamed(path, SERVED, HELP), "application/json"),
+    "stream-mislabelled": body_of(
+        {"model": SERVED, "choices": [{"message": {"content": HELP}, "finish_reason": "stop"}]},
+        content_type="text/event-stream",
+    ),
     "stream-crlf": events(lambda path: [one.replace(b"\n", b"\r\n") for one in streamed(path, SERVED, HELP)]),
     "stream-undone": events(lambda path: streamed(path, SERVED, HELP)[:-1]),
     "stream-calls": events(lambda path: streamed(path, SERVED, HELP, calls=True)),
@@ -304,6 +317,9 @@ FILTERS: dict[str, Mode] = {
     "gemini-prompt": body_of({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "modelVersion": "g"}),
     "gemini-answer": body_of({"candidates": [{"finishReason": "SAFETY", "index": 0}]}),
     "gemini-openai": body_of({"choices": [{"message": {}, "finish_reason": "content_filter: RECITATION"}]}),
+    "gemini-list": body_of(
+        [{"error": {"code": 400, "message": "Request blocked for safety.", "details": [{"reason": "SAFETY"}]}}], 400
+    ),
     "dashscope-native": body_of(
         {"code": "DataInspectionFailed", "message": "Input data may contain inappropriate content."}, 400
     ),

@@ -29,15 +29,12 @@ class ChatCompletions:
         return {"messages": [_sent(one) for one in asked.messages], **declared(asked, [_tool(t) for t in asked.tools])}
 
     def error(self, raw: Any) -> Any:
-        """A choice's own error, or the answer's where it has no usable choice."""
-        choices = raw.get("choices") if isinstance(raw, dict) else None
+        """A choice's own error, or the one beside the choices: what there is of an answer then is a fragment."""
+        if not isinstance(raw, dict):
+            return None
+        choices = raw.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict):
-            return (raw.get("error") or None) if isinstance(raw, dict) else None
-        if choice.get("error"):
-            return choice["error"]
-        failed = choice.get("finish_reason") == "error" or not isinstance(choice.get("message"), dict)
-        return (raw.get("error") or None) if failed else None
+        return (choice.get("error") if isinstance(choice, dict) else None) or raw.get("error") or None
 
     def answer(self, raw: Any) -> EndpointAnswer:
         """The first choice."""

@@ -19,8 +19,10 @@ _DONE: Final = "[DONE]"
 
 
 def is_event_stream(content_type: str, text: str) -> bool:
-    """Whether a body is one, also where its type says something else."""
-    return content_type == EVENT_STREAM or _BEGINS.match(text) is not None
+    """Whether a body is one, whatever its type says: both are mislabelled."""
+    if _BEGINS.match(text) is not None:
+        return True
+    return content_type == EVENT_STREAM and not text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
 
 
 def read_events(text: str) -> tuple[list[Mapping[str, Any]], bool]:

@@ -61,6 +61,7 @@ def _body(form: ApiForm, reply: HttpReply) -> tuple[Any, EndpointFault | None]:
 
 def _refused(reply: HttpReply, raw: Any, now: datetime) -> EndpointFault:
     """What an answer of another status than 200 means: a filter's is final, one that may pass is asked again."""
+    raw = raw[0] if isinstance(raw, list) and len(raw) == 1 else raw  # as Google sends errors
     if is_filter_error(raw):
         return EndpointFault(runs.filtered_with(reply.told), raw=raw)
     code = _code_of(raw)
@@ -161,8 +162,7 @@ def _retry_after(header: str, now: datetime) -> float:
 
 def _retry_info(raw: Any) -> float:
     """Seconds of `retryDelay` among the details of an error, such as `17s`."""
-    one = raw[0] if isinstance(raw, list) and raw else raw
-    error = one.get("error") if isinstance(one, dict) else None
+    error = raw.get("error") if isinstance(raw, dict) else None
     details = error.get("details") if isinstance(error, dict) else None
     for detail in details if isinstance(details, list) else ():
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
