@@ -227,6 +227,15 @@ def test_an_error_is_named_by_its_code_and_never_by_its_sentences(body: Any, tol
     assert found.words == f"the endpoint answers 400 with application/json{told}"
 
 
+def test_what_says_nothing_may_have_an_odd_form() -> None:
+    message = {"content": "a", "refusal": False, "tool_calls": None}
+    odd = {"system_fingerprint": 7, "model": "", "usage": {"total_tokens": "7", "prompt_tokens": True}, "error": {}}
+    found = read({"choices": [{"message": message}], **odd})
+    assert isinstance(found, EndpointAnswer)
+    assert (found.text, found.refusal, found.calls, found.fingerprint) == ("a", None, (), None)
+    assert (found.served, found.tokens) == (None, None)
+
+
 def test_a_body_may_begin_with_a_byte_order_mark() -> None:
     body = b"\xef\xbb\xbf" + json.dumps(whole("/chat/completions", "m", "a")).encode()
     assert isinstance(read(body), EndpointAnswer)

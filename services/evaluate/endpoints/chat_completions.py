@@ -49,7 +49,7 @@ class ChatCompletions:
             calls_of(content, **fields),
             string_of(choice.get("finish_reason")),
             string_of(raw.get("model")) or None,
-            string_of(raw.get("system_fingerprint")),
+            fingerprint if isinstance(fingerprint := raw.get("system_fingerprint"), str) else None,
             tokens_of(raw.get("usage"), "total_tokens", "prompt_tokens", "completion_tokens"),
         )
 

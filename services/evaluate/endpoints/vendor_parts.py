@@ -31,7 +31,7 @@ def _part_text(part: Any) -> str | None:
 def refusal_of(content: Any, field: Any) -> str | None:
     """What the model says in a field `refusal`, or in a part of that type."""
     parts = tuple(_mapping(part) for part in content if not isinstance(part, str)) if isinstance(content, list) else ()
-    return Answer.model_construct(content=parts, refusal=string_of(field) or None).declined
+    return Answer.model_construct(content=parts, refusal=string_of(field or None)).declined
 
 
 def calls_of(content: Any, **fields: Any) -> tuple[MadeCall, ...]:
