@@ -117,6 +117,13 @@ _FILTER_MESSAGE: Final = re.compile(
     r"|violate\w{0,2} (?:\w{1,20}(?:'s)? ){0,3}responsible ai",
     re.IGNORECASE,
 )
+_CLOSED: Final = re.compile(
+    r"\b(?:account|organi[sz]ation|subscription|api[ _-]?key|consumer|tenant|workspace)\b[^.]{0,60}"
+    r"\b(?:has|have|was|were|is|are)(?: been)? (?:\w{1,20} ){0,2}"
+    r"(?:deactivated|disabled|suspended|terminated|banned|blocked|revoked|closed|locked|restricted)",
+    re.IGNORECASE,
+)
+"""Who asks was shut out, be it for a policy's sake: nothing of the question was looked at, and no model refused it."""
 _LONGEST_MESSAGE: Final = 4000
 _QUOTED_CODE: Final = re.compile(
     r"""\\{0,3}["'](?:error_?code|code|type|reason|block_?reason|finish_?reason|stop_?reason)\\{0,3}["']\s{0,4}:\s{0,4}"""
@@ -239,12 +246,18 @@ def _says_filter(part: Any) -> bool:
     codes = [part.get(name) for name in _CODE_FIELDS]
     if any(_key(str(code)) in _FILTER_CODES for code in codes if isinstance(code, (str, int))):
         return True
-    if part.get("flagged_input") or (part.get("reasons") and isinstance(part["reasons"], (list, tuple))):
+    if part.get("flagged_input") or _was_moderated(part.get("metadata")):
         return True
     if any(_is_withheld(part.get(name)) for name in _ERROR_STOP_FIELDS) or _was_blocked(part):
         return True
     message = part.get("message")
     return isinstance(message, str) and _tells_of_filter(message)
+
+
+def _was_moderated(metadata: Any) -> bool:
+    """Whether OpenRouter says for which reasons; elsewhere reasons are of any kind, such as a right that is missing."""
+    reasons = metadata.get("reasons") if isinstance(metadata, Mapping) else None
+    return isinstance(reasons, (list, tuple)) and bool(reasons)
 
 
 def _is_withheld(reason: Any) -> bool:
@@ -255,6 +268,8 @@ def _is_withheld(reason: Any) -> bool:
 def _tells_of_filter(message: str) -> bool:
     """Whether a message says so in a sentence, or holds the code of a filter."""
     read = message[:_LONGEST_MESSAGE]
+    if _CLOSED.search(read) is not None:
+        return False
     codes = islice(_QUOTED_CODE.finditer(read), _MOST_CODES)
     return _FILTER_MESSAGE.search(read) is not None or any(_key(code[1]) in _FILTER_CODES for code in codes)
 

@@ -154,6 +154,18 @@ FAILS: dict[str, tuple[Mode, str]] = {
     "busy-seconds": (busy(Retry_After="3600"), "asks to be left alone for 3,600 s"),
     "busy-date": (busy(Retry_After="Fri, 31 Dec 2100 23:59:59 GMT"), "asks to be left alone for"),
     "busy-nonsense": (busy(Retry_After="in a while"), "answers 429 with application/json"),
+    "account-closed": (
+        body_of(
+            {
+                "error": {
+                    "code": "account_deactivated",
+                    "message": "Your account has been deactivated for violating our usage policies.",
+                }
+            },
+            403,
+        ),
+        "answers 403 with application/json (account_deactivated): the key",
+    ),
     "quota": (body_of({"error": {"code": "insufficient_quota"}}, 429), "(insufficient_quota)"),
     "stream-cut": (events(_cut), "a stream that ended before the answer was whole"),
     "stream-empty": (events(lambda path: [b": keep-alive\n\n"]), "ended before the answer was whole"),
