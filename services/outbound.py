@@ -15,17 +15,20 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal, Self
+from urllib.parse import quote
 
 import httpx
 
 from services.errors import InputError
 
 MOST_BYTES: Final = 4 * 1024 * 1024
+EVENT_STREAM: Final = "text/event-stream"
 PORTS: Final = (443, 8443)
 RESOLVE_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 10.0
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _METADATA: Final = frozenset({ip_address("168.63.129.16")})  # Azure's, which looks public; others are link-local
+_CONTENT_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}", re.ASCII)
 _NUMBER: Final = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)", re.ASCII | re.IGNORECASE)
 
 Address = IPv4Address | IPv6Address
@@ -53,6 +56,16 @@ class HttpReply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def content_type(self) -> str:
+        """What it says that the body is, without parameters; empty when it does not say it in the usual form."""
+        return _content_type(self.headers.get("content-type", ""))
+
+    @property
+    def told(self) -> str:
+        """Its status and content type in words: `502 with text/html`."""
+        return _told(self.status, self.headers.get("content-type", ""))
 
 
 async def system_resolve(host: str, port: int) -> Sequence[str]:
@@ -89,25 +102,47 @@ class Outbound:
         )
 
     async def post(
-        self, path: str, body: bytes, headers: Mapping[str, str], *, seconds: float, most: int = MOST_BYTES
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        seconds: float,
+        most: int = MOST_BYTES,
+        most_events: int | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> HttpReply:
         """What the host answers to a POST to the URL with `path` added, within `seconds` from now.
 
+        Args:
+            path: goes before what the URL asks with.
+            body: JSON.
+            headers: sent beside those of every request.
+            seconds: until the last byte, however it drips.
+            most: bytes of the answer.
+            most_events: bytes of an event stream, which says the same with more of them; None: as many.
+            query: parameters by name, behind those of the URL.
+
         Raises:
             UrlRefused: if the host's address may not be called.
-            Unanswered: if there is no whole answer of at most `most` bytes in time, or it is a redirect.
+            Unanswered: if there is no whole answer of so many bytes in time, or it is a redirect.
         """
-        url = self.url.copy_with(raw_path=self.url.raw_path.rstrip(b"/") + path.encode()) if path else self.url
-        sent = {"Accept-Encoding": "identity", "Content-Type": "application/json", **headers}
+        url = _extended(self.url, path, query or {})
+        sent = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
+        begun = ""
         try:
-            async with asyncio.timeout(seconds), self._client.stream("POST", url, content=body, headers=sent) as answer:
-                return HttpReply(answer.status_code, dict(answer.headers), await _whole(answer, most))
+            async with (
+                asyncio.timeout(seconds),
+                self._client.stream("POST", url, content=body, headers={**sent, **headers}) as answer,
+            ):
+                begun = _told(answer.status_code, answer.headers.get("content-type", ""))
+                return HttpReply(answer.status_code, dict(answer.headers), await _whole(answer, most, most_events))
         except TimeoutError:
-            raise Unanswered("timeout", f"no answer within {seconds:g} s") from None
+            raise Unanswered("timeout", _too_slow(begun, seconds)) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Unanswered("unreachable", f"cannot connect to {_shown(url)}: {_reason(error)}") from None
         except httpx.HTTPError as error:
-            raise Unanswered("broken", f"the connection broke off ({type(error).__name__})") from None
+            raise Unanswered("broken", _broken(begun, error)) from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -269,14 +304,47 @@ def _certificates() -> ssl.SSLContext:
     return context
 
 
-async def _whole(answer: httpx.Response, most: int) -> bytes:
+def _extended(url: httpx.URL, path: str, query: Mapping[str, str]) -> httpx.URL:
+    """The URL with `path` added to its path, and `query` to what it asks with."""
+    before, _, asked = url.raw_path.partition(b"?")
+    added = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
+    whole = b"&".join(part for part in (asked, added.encode()) if part)
+    bare = before.rstrip(b"/") + path.encode() if path else before
+    return url.copy_with(raw_path=bare + (b"?" + whole if whole else b""))
+
+
+def _content_type(header: str) -> str:
+    bare = header.partition(";")[0].strip().lower()
+    return bare if _CONTENT_TYPE.fullmatch(bare) else ""
+
+
+def _told(status: int, header: str) -> str:
+    unnamed = "a content type that cannot be read" if header.strip() else "no content type"
+    return f"{status} with {_content_type(header) or unnamed}"
+
+
+def _too_slow(begun: str, seconds: float) -> str:
+    if not begun:
+        return f"no answer within {seconds:g} s"
+    return f"the endpoint answers {begun}, and not to its end within {seconds:g} s"
+
+
+def _broken(begun: str, error: httpx.HTTPError) -> str:
+    broke = f"the connection broke off ({type(error).__name__})"
+    return f"the endpoint answers {begun}, and {broke} before the end" if begun else broke
+
+
+async def _whole(answer: httpx.Response, most: int, most_events: int | None) -> bytes:
+    begun = f"the endpoint answers {_told(answer.status_code, answer.headers.get('content-type', ''))}"
     if answer.is_redirect:
-        raise Unanswered("redirect", f"answers {answer.status_code}, a redirect, which is not followed; name its end")
+        raise Unanswered("redirect", f"{begun}, a redirect, which is not followed; name its end")
     if answer.headers.get("content-encoding", "identity") != "identity":
-        raise Unanswered("broken", "the answer is compressed, which was not asked for")
+        raise Unanswered("broken", f"{begun}, compressed, which was not asked for")
+    if most_events is not None and _content_type(answer.headers.get("content-type", "")) == EVENT_STREAM:
+        most = most_events
     body = bytearray()
     async for chunk in answer.aiter_raw():
         body += chunk
         if len(body) > most:
-            raise Unanswered("oversized", f"the answer has more than {most:,} bytes")
+            raise Unanswered("oversized", f"{begun} and more than {most:,} bytes")
     return bytes(body)

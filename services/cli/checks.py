@@ -15,9 +15,10 @@ from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.doctor.core import DoctorFinding
 from services.doctor.examine import examine
 from services.errors import InputError
-from services.monitor import RoutePolicy
-from services.settings import Settings, load_settings
-from services.wording import ceilings, receipts, trials
+from services.evaluate.client import endpoint_settings
+from services.monitor import RoutePolicy, Target
+from services.settings import Settings, load_settings, secret
+from services.wording import ceilings, receipts, targets, trials
 
 
 def check_config(
@@ -39,8 +40,20 @@ def check_config(
     OUT.print(receipts.usable(str(path), receipts.warnings(len(problems))), markup=False, soft_wrap=True)
     watched = monitor.load(path)
     for place, policy in (("defaults", watched.defaults), *watched.routes.items()):
-        for line in settings_told(policy):
+        own = () if place != "defaults" and policy.target == watched.defaults.target else _target_told(policy.target)
+        for line in (*settings_told(policy), *own):
             OUT.print(f"{place}: {line}", markup=False, soft_wrap=True)
+
+
+def _target_told(target: Target | None) -> Iterator[str]:
+    """What is sent where, and what a target needs that this environment does not have: it may be where suites run."""
+    if target is None:
+        return
+    yield from targets.target_told(target)
+    try:
+        endpoint_settings(target, secret)
+    except InputError as error:
+        yield targets.not_from_here(str(error))
 
 
 def settings_told(policy: RoutePolicy) -> Iterator[str]:

@@ -7,12 +7,10 @@ import json as jsons
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -28,6 +26,7 @@ from schemas.exchange import Route
 from services import wiring
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
+from services.cli.targets import GivenTarget, asked_target, place
 from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, EndpointSettings, endpoint_settings
@@ -37,7 +36,8 @@ from services.evaluate.result import RunResult, SuiteAnswer, read_results, to_re
 from services.evaluate.runner import RunOrder, RunTools, run
 from services.evaluate.suite import MEASURES, POOLED, Suite
 from services.evaluate.suite_library import load_suite
-from services.monitor import Monitor, Target
+from services.monitor import Monitor
+from services.monitor.target_api import TARGET_APIS
 from services.settings import load_settings, secret
 from services.store import runs
 from services.store.engine import open_database
@@ -104,17 +104,32 @@ def run_suites(
     key: Annotated[
         str | None, typer.Option("--api-key-env", metavar="NAME", help="Variable that holds the key of --endpoint.")
     ] = None,
+    api: Annotated[
+        str | None, typer.Option(metavar="API", help=f"{', '.join(TARGET_APIS)}; else the target's.")
+    ] = None,
+    headers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header", metavar="NAME=VALUE", help="Header to send, too; `NAME=$VARIABLE` takes the variable's value."
+        ),
+    ] = None,
+    query: Annotated[
+        list[str] | None,
+        typer.Option("--query", metavar="NAME=VALUE", help="Query parameter of the URL, in the same way."),
+    ] = None,
     config: ConfigOption = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="Store the runs here, too.")] = None,
     json: JsonOption = None,
 ) -> None:
     """Run suites against a model now; no service is needed. Exit code 1 if a run is not complete.
 
-    With --endpoint the route's system prompt and settings are sent all the same, and its key only to its own host.
+    With --endpoint the route's system prompt and settings are sent all the same; its key, headers and query only to
+    its own host.
     """
     watched = wiring.load_monitor(load_settings(), config)
-    target = _target(watched, checked_route(route), endpoint, model, key)
-    allowed = [*watched.allow_hosts, *([_place(endpoint)[1]] if endpoint else [])]
+    given_target = GivenTarget(endpoint, model, key, api, tuple(headers or ()), tuple(query or ()))
+    target = asked_target(watched, checked_route(route), given_target)
+    allowed = [*watched.allow_hosts, *([place(endpoint)[1]] if endpoint else [])]
     loaded = [load_suite(name) for name in suites or watched.policy(route).suites or ["core"]]
     given = endpoint_settings(target, secret)
     results = asyncio.run(_all(watched, route, loaded, given, allowed))
@@ -160,32 +175,6 @@ def checked_route(route: str) -> str:
         return _ROUTE.validate_python(route)
     except ValidationError:
         raise InputError(f"route {route}: must be 1-200 characters of a-z, 0-9 and . _ / -") from None
-
-
-def _target(watched: Monitor, route: str, endpoint: str | None, model: str | None, key: str | None) -> Target:
-    """The route's target, with what the command line names in its place."""
-    known = watched.policy(route).target
-    if known is None and (endpoint is None or model is None):
-        raise InputError(f"route {route} has no target in the monitor file; name --endpoint and --model")
-    base = known or Target(endpoint or "", model or "")
-    same = endpoint is None or _place(endpoint) == _place(base.url)
-    return replace(
-        base,
-        url=endpoint or base.url,
-        model=model or base.model,
-        api_key_env=key or (base.api_key_env if same else None),
-    )
-
-
-def _place(url: str) -> tuple[str, str, int | None]:
-    try:
-        parts = urlsplit(url)
-        place = parts.scheme, parts.hostname or "", parts.port
-    except ValueError:
-        place = "", "", None
-    if place[0] not in ("http", "https") or not place[1]:
-        raise InputError("--endpoint: must be a URL such as https://HOST/v1")
-    return place
 
 
 async def _all(

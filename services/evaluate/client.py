@@ -14,15 +14,27 @@ from random import Random
 from typing import Any, Final, Self
 
 from services.errors import InputError
-from services.evaluate import openai_chat
-from services.evaluate.openai_chat import ChatAnswer, ChatFault
+from services.evaluate.endpoints import API_FORMS
+from services.evaluate.endpoints.protocol import (
+    ApiForm,
+    AskedPrompt,
+    EndpointAnswer,
+    EndpointFault,
+    numbered_calls,
+    refuse_settings,
+    request_body,
+)
+from services.evaluate.endpoints.replies import fault_of, parse_reply
 from services.evaluate.result import AskedTarget, SentMessage, SuiteAnswer
 from services.evaluate.suite import Item, PromptMessage
 from services.monitor import Target
+from services.monitor.sent_values import SentValue, may_be_sent
+from services.monitor.target_api import DEFAULT_API, ApiName, base_url
 from services.outbound import Outbound, Unanswered
 from services.wording import runs as reasons
 
 MOST_BYTES: Final = 512 * 1024
+MOST_EVENT_BYTES: Final = 4 * 1024 * 1024
 _LONGEST_PROMPT: Final = 256 * 1024
 _CHARACTERS: Final = 4  # a token, about
 
@@ -92,7 +104,9 @@ class EndpointSettings:
     """What is the same for every question of a run.
 
     Attributes:
-        base: URL to which the path is added. key: sent as bearer token, and never shown or stored.
+        base: URL to which the path is added. key: sent where the API has it, and never shown or stored.
+        headers, query: sent with every question; values of the environment among them are never shown or stored.
+        hidden: those values, and whatever else must not be kept when an endpoint repeats it.
     """
 
     base: str
@@ -100,28 +114,80 @@ class EndpointSettings:
     settings: Mapping[str, Any] = field(default_factory=dict)
     system_prompt: str | None = None
     key: str | None = field(default=None, repr=False)
+    api: ApiName = DEFAULT_API
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def form(self) -> ApiForm:
+        """The form of its API."""
+        return API_FORMS[self.api]
+
+    @property
+    def sent_headers(self) -> Mapping[str, str]:
+        """All that goes with a question beside the headers of every request; names count whatever their case."""
+        api = self.form.api
+        own = {api.key_header: f"{api.key_prefix}{self.key}"} if self.key else {}
+        named = {name.lower() for name in self.headers}
+        usual = {name: value for name, value in {**api.headers, **own}.items() if name.lower() not in named}
+        return {**usual, **self.headers}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is blotted out of answers."""
+        return (*((self.key,) if self.key else ()), *self.hidden)
 
     @property
     def target(self) -> AskedTarget:
         """What is told of it."""
         prompt = self.system_prompt
         hashed = None if prompt is None else hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
-        return AskedTarget(url=self.base, model=self.model, system_prompt_sha256=hashed)
+        return AskedTarget(url=self.base, model=self.model, system_prompt_sha256=hashed, api=self.api)
 
 
 def endpoint_settings(target: Target, secret: Callable[[str], str | None]) -> EndpointSettings:
-    """What a target of the monitor file is asked with: its prompt is read, its key looked up by `secret`.
+    """What a target of the monitor file is asked with: its prompt is read, what stands in the environment looked up.
+
+    Args:
+        target: of a route.
+        secret: environment variable -> its value.
 
     Raises:
-        InputError: if the prompt cannot be read, the key is not there, or a setting is not one of a target.
+        InputError: if the prompt cannot be read, a variable is not there, or a setting is not one of a target.
     """
-    openai_chat.request_body(target.model, (), target.settings)
-    key = None
-    if target.api_key_env is not None:
-        key = secret(target.api_key_env)
-        if not key or not key.isascii() or not key.isprintable():
-            raise InputError(f"{target.api_key_env}: holds no key of the target {target.url}; set the variable")
-    return EndpointSettings(target.url, target.model, target.settings, _prompt(target.system_prompt_file), key)
+    form = API_FORMS[target.api]
+    refuse_settings(form, target.settings)
+    key = None if target.api_key_env is None else _from_environment(target.api_key_env, target, secret)
+    headers = _values(target.headers, target, secret)
+    query = _values(target.query, target, secret)
+    named = [*target.headers.items(), *target.query.items()]
+    hidden = [{**headers, **query}[name] for name, value in named if not isinstance(value, str)]
+    return EndpointSettings(
+        base=target.url,
+        model=target.model,
+        settings={**form.api.defaults, **target.settings},
+        system_prompt=_prompt(target.system_prompt_file),
+        key=key,
+        api=target.api,
+        headers=headers,
+        query=query,
+        hidden=tuple(hidden),
+    )
+
+
+def _values(named: Mapping[str, SentValue], target: Target, secret: Callable[[str], str | None]) -> Mapping[str, str]:
+    return {
+        name: value if isinstance(value, str) else _from_environment(value.name, target, secret)
+        for name, value in named.items()
+    }
+
+
+def _from_environment(variable: str, target: Target, secret: Callable[[str], str | None]) -> str:
+    value = secret(variable)
+    if not value or not may_be_sent(value):
+        raise InputError(f"{variable}: holds no key of the target {target.url}; set the variable")
+    return value
 
 
 def _prompt(path: str | None) -> str | None:
@@ -157,8 +223,7 @@ class Endpoint:
             Refused: if the URL may not be called.
         """
         self._settings = settings
-        self._outbound = Outbound(settings.base.rstrip("/").removesuffix(openai_chat.PATH), allow_hosts)
-        self._headers = {"Authorization": f"Bearer {settings.key}"} if settings.key else {}
+        self._outbound = Outbound(base_url(settings.api, settings.base), allow_hosts)
         self._chance = chance
         self._clock = clock
         self._patience = patience
@@ -175,8 +240,9 @@ class Endpoint:
         Raises:
             Refused: if the endpoint's address may not be called.
         """
-        turns = item.asked_under(self._settings.system_prompt)
-        body = openai_chat.request_body(self._settings.model, turns, self._settings.settings)
+        turns, settings = self._turns(item), self._settings
+        asked_for = AskedPrompt(settings.model, turns, item.tools, settings.settings)
+        body = request_body(settings.form, asked_for)
         for attempt in itertools.count(1):
             await self._opened()
             budget.take()
@@ -192,8 +258,8 @@ class Endpoint:
             item=item.id,
             repeat=repeat,
             messages=_sent(turns),
-            settings=self._settings.settings,
-            requested=self._settings.model,
+            settings=settings.settings,
+            requested=settings.model,
             http_status=status,
             latency_ms=latency,
             ts=asked,
@@ -205,7 +271,10 @@ class Endpoint:
         """Whether `answer` is one to the very question that would be asked now."""
         settings = self._settings
         same = (answer.requested, answer.settings) == (settings.model, settings.settings)
-        return same and answer.messages == _sent(item.asked_under(settings.system_prompt))
+        return same and answer.messages == _sent(self._turns(item))
+
+    def _turns(self, item: Item) -> tuple[PromptMessage, ...]:
+        return numbered_calls(item.asked_under(self._settings.system_prompt))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -222,18 +291,26 @@ class Endpoint:
         while (wait := self._closed_until - time.monotonic()) > 0:
             await asyncio.sleep(wait)
 
-    async def _once(self, body: bytes) -> tuple[int | None, ChatAnswer | ChatFault]:
-        seconds = self._patience.seconds
+    async def _once(self, body: bytes) -> tuple[int | None, EndpointAnswer | EndpointFault]:
+        settings = self._settings
         try:
-            reply = await self._outbound.post(openai_chat.PATH, body, self._headers, seconds=seconds, most=MOST_BYTES)
+            reply = await self._outbound.post(
+                settings.form.api.path,
+                body,
+                settings.sent_headers,
+                seconds=self._patience.seconds,
+                most=MOST_BYTES,
+                most_events=MOST_EVENT_BYTES,
+                query=settings.query,
+            )
         except Unanswered as error:
-            return None, openai_chat.fault_of(error)
-        return reply.status, openai_chat.parse_reply(reply, self._clock(), self._settings.key)
+            return None, fault_of(error)
+        return reply.status, parse_reply(settings.form, reply, self._clock(), settings.secrets)
 
-    def _pause(self, answer: ChatAnswer | ChatFault, attempt: int) -> float | None:
+    def _pause(self, answer: EndpointAnswer | EndpointFault, attempt: int) -> float | None:
         """Seconds until the next attempt, None when there is none: each about twice the last, spread by chance."""
         patience = self._patience
-        if isinstance(answer, ChatAnswer) or attempt >= min(answer.tries, patience.attempts):
+        if isinstance(answer, EndpointAnswer) or attempt >= min(answer.tries, patience.attempts):
             return None
         if answer.after > patience.longest_pause:
             return None
@@ -246,22 +323,23 @@ def _sent(turns: Iterable[PromptMessage]) -> tuple[SentMessage, ...]:
     return tuple(SentMessage.model_validate(turn.model_dump()) for turn in turns)
 
 
-def _fields(answer: ChatAnswer | ChatFault) -> dict[str, Any]:
-    if isinstance(answer, ChatFault):
+def _fields(answer: EndpointAnswer | EndpointFault) -> dict[str, Any]:
+    if isinstance(answer, EndpointFault):
         return {"raw": answer.raw, "error": answer.words + reasons.wait(answer.after)}
     return {
         "raw": answer.raw,
         "text": answer.text,
         "refusal": answer.refusal,
         "tool_calls": answer.tool_calls,
+        "calls": answer.calls,
         "finish_reason": answer.finish_reason,
         "served": answer.served,
         "system_fingerprint": answer.fingerprint,
     }
 
 
-def _tokens(answer: ChatAnswer | ChatFault, body: bytes) -> int:
+def _tokens(answer: EndpointAnswer | EndpointFault, body: bytes) -> int:
     """What the endpoint says that it cost, else a guess: a budget holds with endpoints that do not tell, too."""
-    if isinstance(answer, ChatFault):
+    if isinstance(answer, EndpointFault):
         return 0
     return (len(body) + len(answer.text or "")) // _CHARACTERS if answer.tokens is None else answer.tokens

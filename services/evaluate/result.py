@@ -146,6 +146,7 @@ class AskedTarget(Part):
     url: str
     model: str
     system_prompt_sha256: str | None = None
+    api: str = "chat_completions"
 
 
 class RunResult(Record):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from schemas import exchange
 from schemas.identity import Model
-from services.evaluate import openai_chat
+from services.evaluate.endpoints.stop_fields import beside_stop
 from services.evaluate.result import AnswerScore, SuiteAnswer
 from services.evaluate.suite import Item
 from services.signals.protocol import ScoredText, Signal
@@ -137,7 +137,7 @@ def _filtered(answer: SuiteAnswer) -> bool:
 
 def _response_of(answer: SuiteAnswer) -> exchange.Answer:
     """The answer as live traffic has it, with what the endpoint put beside its stop reason."""
-    beside = openai_chat.beside_stop(answer.raw)
+    beside = beside_stop(answer.raw)
     calls: tuple[Any, ...] | None = ({},) if answer.tool_calls else None
     return exchange.Answer(
         content=answer.text, finish_reason=answer.finish_reason, refusal=answer.refusal, tool_calls=calls, **beside

@@ -13,11 +13,13 @@ from typing import Final
 
 from schemas.base import hash16
 from schemas.sample import is_drawn
-from services.evaluate import openai_chat
-from services.evaluate.openai_chat import ChatAnswer
+from services.evaluate.endpoints.chat_completions import ChatCompletions
+from services.evaluate.endpoints.protocol import AskedPrompt, EndpointAnswer, request_body
+from services.evaluate.endpoints.replies import parse_reply
 from services.evaluate.suite import PromptMessage
 from services.judge.checks import JudgeChecks
 from services.judge.daily_calls import DailyCalls
+from services.monitor.target_api import base_url
 from services.outbound import Outbound, Unanswered, UrlRefused
 from services.ports import Clock
 from services.score.judging import Judged
@@ -44,6 +46,7 @@ FAILURES: Final = 3
 PAUSE: Final = 60.0
 LONGEST_PAUSE: Final = 900.0
 _GRACE: Final = 1.0
+_FORM: Final = ChatCompletions()
 
 NOT_CHECKED: Final = "not_checked"
 NO_KEY: Final = "no_key"
@@ -227,7 +230,7 @@ class JudgePanel:
             PromptMessage.model_construct(role=role, content=content)
             for role, content in judge_messages(rule, judged, definition.where, prompt, mark)
         ]
-        body = openai_chat.request_body(rule.model, turns, judge_settings(rule))
+        body = request_body(_FORM, AskedPrompt(rule.model, turns, settings=judge_settings(rule)))
         return _Question(row, definition.spec.name, rule, mark, body, instructs_the_judge(read))
 
     def _all(self, questions: Sequence[_Question], seconds: float) -> dict[tuple[int, str], Measurement]:
@@ -239,7 +242,7 @@ class JudgePanel:
         async with AsyncExitStack() as stack:
             hosts: dict[str, Outbound] = {}
             for url in dict.fromkeys(one.rule.endpoint for one in questions):
-                outbound = Outbound(url.rstrip("/").removesuffix(openai_chat.PATH), self._world.allow_hosts)
+                outbound = Outbound(base_url(_FORM.name, url), self._world.allow_hosts)
                 hosts[url] = await stack.enter_async_context(outbound)
 
             async def one(question: _Question) -> None:
@@ -260,14 +263,13 @@ class JudgePanel:
         key = None if rule.key_env is None else self._world.secret(rule.key_env)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            reply = await host.post(openai_chat.PATH, question.body, headers, seconds=seconds, most=MOST_BYTES)
+            reply = await host.post(_FORM.api.path, question.body, headers, seconds=seconds, most=MOST_BYTES)
         except UrlRefused:
             return Measurement(None, reason=ADDRESS)
         except Unanswered as error:
             return Measurement(None, reason=TIMEOUT if error.trouble == "timeout" else UNREACHABLE)
-        return verdict(
-            question.rule, openai_chat.parse_reply(reply, self._world.clock(), key), question.mark, question.instructs
-        )
+        answer = parse_reply(_FORM, reply, self._world.clock(), (key,) if key else ())
+        return verdict(question.rule, answer, question.mark, question.instructs)
 
     def _note(self, questions: Sequence[_Question], said: Sequence[Judged]) -> None:
         """Whether each endpoint answered at all."""
@@ -286,7 +288,7 @@ def verdict(rule: JudgeRule, answer: object, mark: str, instructs: bool) -> Meas
 
     What came back in another form, from another model, or not at all says nothing: unscored, with the reason.
     """
-    if not isinstance(answer, ChatAnswer):
+    if not isinstance(answer, EndpointAnswer):
         return Measurement(None, reason=FAULT)
     served = answer.served or ""
     if served != rule.model and not served.startswith(f"{rule.model}-"):

@@ -10,11 +10,21 @@ from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from services.monitor import cron
 from services.monitor.own_heads import headed
 from services.monitor.problems import suggestion
+from services.monitor.sent_values import checked_header, checked_parameter, checked_value
 from services.signals.custom.definition import PREFIX
 from services.specs import FORMER, TOPIC, dimensions, signals
 
@@ -32,6 +42,7 @@ _MENTION: Final = re.compile(r"<(?:!subteam\^[A-Z0-9]+|!here|!channel|!everyone|
 _LABEL: Final = re.compile(r"[a-z][a-z0-9_]{1,39}", re.ASCII)
 _OWN_SIGNAL: Final = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 MOST_SIGNALS: Final = 50
+MOST_VALUES: Final = 32
 _SLICE: Final = re.compile(r"tags\.[^\s.][^\s]{0,99}")
 
 
@@ -123,6 +134,26 @@ def _endpoint(url: str) -> str:
     return url
 
 
+def _asked_url(url: str) -> str:
+    """The URL of a target: what stands behind its path would come before the path that is added."""
+    parts = urlsplit(_endpoint(url))
+    if parts.query:
+        raise ValueError("must not hold a query; write what follows the ? under query")
+    if parts.fragment:
+        raise ValueError("must not hold a #; remove what follows it")
+    return url
+
+
+def few_values(found: T) -> T:
+    """As many headers or parameters as a target may have, each name once, or a ValueError."""
+    if len(found) > MOST_VALUES:
+        raise ValueError(f"has {len(found)} entries; at most {MOST_VALUES}")
+    names = [name.lower() for name in found]
+    if second := next((name for i, name in enumerate(names) if name in names[:i]), None):
+        raise ValueError(f"names {second} twice, in upper and lower case; keep one")
+    return found
+
+
 def is_mention(text: str) -> bool:
     """Whether it is mentions as Slack writes them, with spaces between, and nothing else."""
     words = text.split(" ")
@@ -149,6 +180,12 @@ def _slack_id(kinds: str, what: str, example: str) -> Callable[[str], str]:
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+AskedUrl = Annotated[str, AfterValidator(_asked_url)]
+HeaderName = Annotated[str, AfterValidator(checked_header)]
+ParameterName = Annotated[str, AfterValidator(checked_parameter)]
+ConfiguredValue = Annotated[
+    Any, PlainValidator(checked_value), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})
+]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Mention = Annotated[str, AfterValidator(_mention)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@/-]*$", max_length=100)]

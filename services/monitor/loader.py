@@ -27,7 +27,14 @@ from services.monitor.policy import (
     default_floors,
 )
 from services.monitor.problems import MonitorProblem
-from services.monitor.schema import GuardrailsSection, MonitorFile, ReceiverSection, RouteSection, SlackAccessSection
+from services.monitor.schema import (
+    GuardrailsSection,
+    MonitorFile,
+    ReceiverSection,
+    RouteSection,
+    SlackAccessSection,
+    TargetSection,
+)
 from services.monitor.signal_section import definition_of
 from services.monitor.validation import Remark, key_path, problems_of
 from services.monitor.yaml_document import Document, read_yaml
@@ -171,9 +178,7 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
     if section.objectives is not None:
         changes["objectives"] = {**base.objectives, **section.objectives}
     if section.target is not None:
-        prompt = section.target.system_prompt_file
-        where = None if prompt is None else str(folder / prompt)
-        changes["target"] = Target(**{**section.target.model_dump(), "system_prompt_file": where})
+        changes["target"] = _target(section.target, folder)
     if section.reask is not None:
         changes["reask"] = ReaskPolicy(**section.reask.model_dump())
     if section.schedules is not None:
@@ -181,6 +186,12 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
     if section.shadow_signals is not None:
         changes["shadow_signals"] = tuple(dict.fromkeys((*base.shadow_signals, *section.shadow_signals)))
     return replace(base, **changes)
+
+
+def _target(section: TargetSection, folder: Path) -> Target:
+    prompt = section.system_prompt_file
+    values = {field.name: getattr(section, field.name) for field in fields(Target)}
+    return Target(**{**values, "system_prompt_file": None if prompt is None else str(folder / prompt)})
 
 
 def _guardrails(section: GuardrailsSection, folder: Path) -> GuardrailPolicy:

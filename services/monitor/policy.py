@@ -9,6 +9,8 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from services.monitor.sent_values import SentValue
+from services.monitor.target_api import DEFAULT_API, ApiName
 from services.signals.custom.definition import CustomDefinition
 from services.signals.own_secret_forms import OwnForm
 from services.specs import signals
@@ -51,13 +53,20 @@ class BaselinePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The endpoint that suites are run against; the key stays in the environment."""
+    """The endpoint that suites are run against; the key stays in the environment.
+
+    Attributes:
+        api: in whose form it is asked. headers, query: what is sent with every question, by name.
+    """
 
     url: str
     model: str
     api_key_env: str | None = None
     system_prompt_file: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    api: ApiName = DEFAULT_API
+    headers: Mapping[str, SentValue] = field(default_factory=dict)
+    query: Mapping[str, SentValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,21 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from services.monitor.fields import (
+    AskedUrl,
     Ceiling,
+    ConfiguredValue,
     CronFields,
     Duration,
     Endpoint,
     EnvironmentName,
+    HeaderName,
     HeadFile,
     HeadName,
     LabelName,
     Mention,
     Name,
     OwnSignalName,
+    ParameterName,
     Phrases,
     RoutePattern,
     Section,
@@ -31,8 +35,10 @@ from services.monitor.fields import (
     Slice,
     TimeZone,
     few_signals,
+    few_values,
 )
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
+from services.monitor.target_api import DEFAULT_API, MAX_TOKENS, ApiName
 from services.signals.custom.definition import Counted, Where
 from services.signals.own_patterns import MAX_PATTERN
 from services.signals.own_secret_forms import DEFAULT_MIN_LENGTH
@@ -63,19 +69,38 @@ class BaselineSection(Section):
 class TargetSection(Section):
     """`target`: `settings` are handed to the endpoint as they are."""
 
-    url: Endpoint = Field(description="The OpenAI-compatible endpoint, up to and with `/v1`.")
+    url: AskedUrl = Field(
+        description="The endpoint, up to and with `/v1`; the path of the API is added, what follows a `?` is `query`."
+    )
+    api: ApiName = Field(
+        default=DEFAULT_API,
+        description="In whose form it is asked: OpenAI's Chat Completions or Responses, or Anthropic's Messages.",
+    )
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
         description="The model that is asked for."
     )
     api_key_env: EnvironmentName | None = Field(
-        default=None, description="Name of the environment variable that holds the key, never the key."
+        default=None,
+        description="Name of the environment variable that holds the key, never the key. It is sent where the API has "
+        "it: `Authorization: Bearer`, `x-api-key` for `messages`.",
+    )
+    headers: Annotated[Mapping[HeaderName, ConfiguredValue], AfterValidator(few_values)] = Field(
+        default_factory=dict,
+        description="Sent with every question: name to text, or to `{env: NAME}`, an environment variable; keys always "
+        "by variable.",
+    )
+    query: Annotated[Mapping[ParameterName, ConfiguredValue], AfterValidator(few_values)] = Field(
+        default_factory=dict,
+        description='Added to the URL, in the same way: `{api-version: "2024-10-21"}`.',
     )
     system_prompt_file: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = Field(
         default=None, description="A text file with the system prompt that the suite's conversations begin with."
     )
     settings: Mapping[str, Any] = Field(
         default_factory=dict,
-        description="Sent to the endpoint with every question, as they are: `temperature`, `max_tokens` ...",
+        description="Sent to the endpoint with every question, as they are: `temperature`, `max_tokens` ... Without "
+        f"`max_tokens` the API `messages` is asked for {MAX_TOKENS:,}; without `store` the API `responses` is asked "
+        "to keep nothing.",
     )
 
 

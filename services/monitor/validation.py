@@ -33,6 +33,7 @@ from services.monitor.schema import (
     TargetSection,
 )
 from services.monitor.signal_section import wrong_signals
+from services.monitor.target_section import is_sent_in_clear, remedy, wrong_target
 from services.monitor.yaml_document import Document, KeyPath
 from services.outbound import UrlRefused, checked_url
 from services.signals.custom.definition import PREFIX
@@ -162,9 +163,9 @@ def find_secrets(value: Any, path: KeyPath = ()) -> Iterator[Remark]:
     elif (
         isinstance(value, str)
         and not _is_pattern(path, value)
-        and (_SECRET.search(value) or (path and SECRET_KEY.search(str(path[-1]))))
+        and (_SECRET.search(value) or (path and SECRET_KEY.search(str(path[-1]))) or is_sent_in_clear(path, value))
     ):
-        yield Remark(path, "a secret in clear; revoke it, put it in the environment and name the variable here")
+        yield Remark(path, f"a secret in clear; revoke it, put it in the environment and {remedy(path)}")
 
 
 def _is_pattern(path: KeyPath, value: str) -> bool:
@@ -185,6 +186,8 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
             if name not in monitor.receivers:
                 yield Remark((*path, "notify", i), f"no receiver {name}{suggestion(name, monitor.receivers)}")
         yield from _no_rates(path, section, monitor)
+        if section.target is not None:
+            yield from (Remark((*path, "target", *place), message) for place, message in wrong_target(section.target))
         names = [schedule.name for schedule in section.schedules or ()]
         for i, name in enumerate(names):
             if name in names[:i]:

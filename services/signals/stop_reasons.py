@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, Literal
 
 from schemas.exchange import Answer
@@ -110,10 +111,27 @@ _FILTER_MESSAGE: Final = re.compile(
     r"|content[ _-]filter(?:ing)? (?:polic|was triggered|triggered|blocked|stopped|flagged)"
     r"|trigger\w{0,3} .{0,40}content[ _-]filter"
     r"|output blocked by content|(?:data|input|prompt|output) (?:may )?contains? (?:inappropriate|prohibited"
-    r"|sensitive) content",
+    r"|sensitive) content"
+    r"|(?:rejected|blocked|stopped|filtered|withheld) (?:due to|for|because of) (?:\w{1,20} ){0,2}"
+    r"(?:safety|recitation|prohibited|blocklist|spii|jailbreak|responsible ai)"
+    r"|violate\w{0,2} (?:\w{1,20}(?:'s)? ){0,3}responsible ai",
     re.IGNORECASE,
 )
+_CLOSED: Final = re.compile(
+    r"\b(?:account|organi[sz]ation|subscription|api[ _-]?key|consumer|tenant|workspace)\b[^.]{0,60}"
+    r"\b(?:has|have|was|were|is|are)(?: been)? (?:\w{1,20} ){0,2}"
+    r"(?:deactivated|disabled|suspended|terminated|banned|blocked|revoked|closed|locked|restricted)",
+    re.IGNORECASE,
+)
+"""Who asks was shut out, be it for a policy's sake: nothing of the question was looked at, and no model refused it."""
 _LONGEST_MESSAGE: Final = 4000
+_QUOTED_CODE: Final = re.compile(
+    r"""\\{0,3}["'](?:error_?code|code|type|reason|block_?reason|finish_?reason|stop_?reason)\\{0,3}["']\s{0,4}:\s{0,4}"""
+    r"""\\{0,3}["']([\w.:-]{1,60})\\{0,3}["']""",
+    re.IGNORECASE,
+)
+"""A code within a message: gateways put the error of a vendor into theirs as text, JSON or Python's."""
+_MOST_CODES: Final = 16
 _WITHHOLDING: Final = re.compile(
     r"filter|safety|moderat|polic(?:y|ies)|block|guardrail|refus|sensitive|toxic|prohibit|recit|violat|jailbreak"
     r"|flagged|unsafe|censor|inspection|harm"
@@ -123,15 +141,22 @@ _BREAKING: Final = re.compile(
     r"error|fail|time.?out|timelimit|abort|cancel|malform|overload|unavailable|network|interrupt|invalid|exceed|quota"
     r"|resource|disconnect|connection|preempt|internal|unexpected|unknown|unspecified|other|incomplete|limit|pause"
 )
-_CODE_FIELDS: Final = ("code", "type", "reason", "status", "blockReason", "block_reason", "error_code", "name")
+_CODE_FIELDS: Final = (
+    *("code", "type", "reason", "status", "blockReason", "block_reason", "error_code", "errorCode", "name", "action"),
+    "__type",
+)
 _NESTED_FIELDS: Final = (
-    *("error", "innererror", "inner_error", "metadata", "provider_specific_fields", "detail", "details", "body"),
-    *("promptFeedback", "prompt_feedback", "incomplete_details", "choices"),
+    *("error", "errors", "innererror", "inner_error", "metadata", "raw", "provider_specific_fields", "detail"),
+    *("details", "body", "promptFeedback", "prompt_feedback", "incomplete_details", "choices", "candidates"),
+    *("prompt_filter_results", "prompt_annotations"),
 )
 _RESULT_FIELDS: Final = ("content_filter_result", "content_filter_results")
 _DEEPEST: Final = 8
 _MOST_PARTS: Final = 64
 _STOP_FIELDS: Final = ("native_finish_reason", "stop_reason", "stopReason", "done_reason")
+_ERROR_STOP_FIELDS: Final = ("finish_reason", "finishReason", *_STOP_FIELDS)
+_UNSAID: Final = ("other", "unknown", "finish_reason_unspecified", "load", "unload")
+"""Technical words that say only that nothing is known: an answer with text may be whole."""
 
 
 def _key(value: str) -> str:
@@ -146,6 +171,7 @@ def _key(value: str) -> str:
 _MEANINGS: Final[Mapping[str, Meaning]] = {
     _key(value): meaning for reasons in STOP_REASONS.values() for meaning, values in reasons for value in values.split()
 }
+_SAYS_NOTHING: Final = frozenset(_key(value) for value in _UNSAID)
 _FILTER_CODES: Final = frozenset(_key(value) for values in FILTER_ERRORS.values() for value in values.split())
 
 
@@ -170,6 +196,15 @@ def _by_words(reason: str) -> Meaning:
         ("technical", _BREAKING),
     )
     return next((meaning for meaning, pattern in kinds if pattern.search(reason)), "ordinary")
+
+
+def broke_off(reason: str | None) -> bool:
+    """Whether a stop reason says that what there is of the answer is a fragment: something broke on the way.
+
+    >>> broke_off("network_error"), broke_off("length"), broke_off("unknown"), broke_off("SAFETY")
+    (True, False, False, False)
+    """
+    return stop_meaning(reason) == "technical" and _key(reason or "") not in _SAYS_NOTHING
 
 
 def is_filter_error(error: Any) -> bool:
@@ -205,17 +240,38 @@ def _parts(error: Any) -> Iterator[Any]:
 
 def _says_filter(part: Any) -> bool:
     if isinstance(part, str):
-        return _key(part) in _FILTER_CODES or _FILTER_MESSAGE.search(part[:_LONGEST_MESSAGE]) is not None
+        return _key(part) in _FILTER_CODES or _tells_of_filter(part)
     if not isinstance(part, Mapping):
         return False
     codes = [part.get(name) for name in _CODE_FIELDS]
     if any(_key(str(code)) in _FILTER_CODES for code in codes if isinstance(code, (str, int))):
         return True
-    if part.get("flagged_input") or (part.get("reasons") and isinstance(part["reasons"], (list, tuple))):
+    if part.get("flagged_input") or _was_moderated(part.get("metadata")):
+        return True
+    if any(_is_withheld(part.get(name)) for name in _ERROR_STOP_FIELDS) or _was_blocked(part):
         return True
     message = part.get("message")
-    told = isinstance(message, str) and _FILTER_MESSAGE.search(message[:_LONGEST_MESSAGE]) is not None
-    return told or any(_has_filtered(part.get(name)) for name in _RESULT_FIELDS)
+    return isinstance(message, str) and _tells_of_filter(message)
+
+
+def _was_moderated(metadata: Any) -> bool:
+    """Whether OpenRouter says for which reasons; elsewhere reasons are of any kind, such as a right that is missing."""
+    reasons = metadata.get("reasons") if isinstance(metadata, Mapping) else None
+    return isinstance(reasons, (list, tuple)) and bool(reasons)
+
+
+def _is_withheld(reason: Any) -> bool:
+    """Whether a stop reason is one that a vendor of the table withholds by; words alone are not enough in an error."""
+    return isinstance(reason, str) and _MEANINGS.get(_key(reason)) == "withheld"
+
+
+def _tells_of_filter(message: str) -> bool:
+    """Whether a message says so in a sentence, or holds the code of a filter."""
+    read = message[:_LONGEST_MESSAGE]
+    if _CLOSED.search(read) is not None:
+        return False
+    codes = islice(_QUOTED_CODE.finditer(read), _MOST_CODES)
+    return _FILTER_MESSAGE.search(read) is not None or any(_key(code[1]) in _FILTER_CODES for code in codes)
 
 
 def _has_filtered(results: Any) -> bool:

@@ -25,7 +25,10 @@ _UNPACKED: Final = 3
 """So many times JSON is looked for in a text of JSON."""
 _GREATEST: Final = 1e40
 """What is greater is no number that anybody meant, and may be too long to be written down."""
-_WRAPPERS: Final = ("function", "functionCall", "function_call", "toolUse", "tool_use", "tool_call", "toolCall")
+_WRAPPERS: Final = (
+    *("function", "functionCall", "function_call", "toolUse", "tool_use", "tool_call", "toolCall"),
+    "custom",
+)
 _NAMES: Final = ("name", "toolName", "tool_name", "recipient_name", "tool")
 _ARGUMENTS: Final = ("arguments", "input", "args", "parameters", "params", "action", "operation", "queries", "code")
 _NAMESPACES: Final = ("functions.", "default_api.", "default_api:", "tools.")
@@ -105,6 +108,12 @@ def _call(raw: Any, said: bool) -> ToolCall | None:
     """One call of any form; None for what is none."""
     if not isinstance(raw, Mapping):
         return None
+    name, arguments = named_call(raw)
+    return ToolCall(name, _decoded(arguments), said)
+
+
+def named_call(raw: Mapping[str, Any]) -> tuple[str, Any]:
+    """(name, arguments) of one call of any form, the arguments as they came; the name is empty where it has none."""
     inner = next((raw[name] for name in _WRAPPERS if isinstance(raw.get(name), Mapping)), raw)
     kind = raw.get("type")
     name = next((inner[one] for one in _NAMES if isinstance(inner.get(one), str)), None)
@@ -112,7 +121,7 @@ def _call(raw: Any, said: bool) -> ToolCall | None:
         name = kind.removesuffix("_call") if isinstance(kind, str) and kind.endswith("_call") else ""
         name = "" if name in ("function", "tool") else name
     arguments: Any = next((inner[one] for one in _ARGUMENTS if inner.get(one) is not None), {})
-    return ToolCall(_bare(name), _decoded(arguments), said)
+    return _bare(name), arguments
 
 
 def _bare(name: str) -> str:

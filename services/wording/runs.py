@@ -26,14 +26,11 @@ NOT_LEAKED: Final = "not leaked"
 TOOL_CALL: Final = "unknown: a call of a tool without text"
 EMPTY: Final = "unknown: an empty answer"
 NO_VALUE: Final = "the refusal signal gave no value"
-NOT_JSON: Final = "the answer is no JSON of ordinary depth"
-NO_MESSAGE: Final = "the answer has no choices[0].message of the known form"
-SAYS_NOTHING: Final = "the answer says nothing"
-BROKE_OFF: Final = "the endpoint says that the answer broke off with an error"
 _HINTS: Final[Mapping[int, str]] = {
     401: "the key of the target's api_key_env is missing or not accepted",
     403: "the key of the target's api_key_env is missing or may not do this",
-    404: "correct the target's url or model",
+    404: "correct the target's url, model or api",
+    405: "correct the target's url, which takes no questions",
 }
 
 
@@ -148,14 +145,60 @@ def leaked(value: int, how: str) -> str:
     return f"leaked: value {value} stands in the answer {how}"
 
 
-def answers_with(status: int) -> str:
-    """That an endpoint refused, and what to do."""
-    return f"the endpoint answers {status}" + (f": {_HINTS[status]}" if status in _HINTS else "")
+def answers_with(status: int, told: str, code: str | None) -> str:
+    """That an endpoint refused, with its own word for it, and what to do. `told` is status and content type.
+
+    >>> answers_with(404, "404 with application/json", "model_not_found")
+    "the endpoint answers 404 with application/json (model_not_found): correct the target's url, model or api"
+    """
+    named = f" ({code})" if code else ""
+    return f"the endpoint answers {told}{named}" + (f": {_HINTS[status]}" if status in _HINTS else "")
 
 
-def filtered_with(status: int) -> str:
-    """That a filter stopped a request, in an answer with a status."""
-    return f"the endpoint answers {status}: the provider's filter stopped the request"
+def filtered_with(told: str) -> str:
+    """That a filter stopped a request."""
+    return f"the endpoint answers {told}: the provider's filter stopped the request"
+
+
+def no_json(told: str) -> str:
+    """That a body is unreadable."""
+    return f"the endpoint answers {told}, and that is no JSON of ordinary depth"
+
+
+def stream_ended(told: str) -> str:
+    """That an event stream is a part of an answer."""
+    return f"the endpoint answers {told}, a stream that ended before the answer was whole"
+
+
+def no_known_stream(told: str, api: str) -> str:
+    """That the events of a stream are not those of the API."""
+    return f"the endpoint answers {told}, a stream whose events are none of {api}"
+
+
+def other_form(told: str, api: str, seen: str | None) -> str:
+    """That an answer is none of the API that was asked, and which one's it looks like."""
+    remedy = f", but one of {seen}; correct the target's api or url" if seen and seen != api else ""
+    return f"the endpoint answers {told}, and that is no answer of {api} in its known form{remedy}"
+
+
+def says_nothing(told: str) -> str:
+    """That an answer has neither words nor a reason."""
+    return f"the endpoint answers {told}, and the answer says nothing"
+
+
+def broke_off(told: str, code: str | None) -> str:
+    """That an error stands in place of an answer."""
+    return f"the endpoint answers {told}, but the answer broke off with an error" + (f" ({code})" if code else "")
+
+
+def broke_off_by(told: str, reason: str) -> str:
+    """That a stop reason says that an answer is a fragment."""
+    return f"the endpoint answers {told}, but the answer broke off ({reason[:_LONGEST_NAME]})"
+
+
+def too_long(told: str, most: int) -> str:
+    """That an answer has more text than any."""
+    return f"the endpoint answers {told} and more than {most:,} characters of text"
 
 
 def wait(after: float) -> str:

@@ -11,6 +11,7 @@ PURE = (
     "detectors.",
     "services.signals.",
     "services.intake.",
+    "services.evaluate.endpoints.",
     "services.detect.",
     "services.alert.",
     "services.incident.",
@@ -22,7 +23,6 @@ PURE_MODULES = {
         f"services.evaluate.{name}"
         for name in (
             "comparison",
-            "openai_chat",
             "paired_statistics",
             "profile",
             "result",

@@ -71,7 +71,7 @@ def test_a_run_that_is_not_complete_exits_1_with_its_reason(keelwatch, endpoint,
     code, out, _ = keelwatch(*ASK, "--endpoint", endpoint.url("rejects"), "--suite", small)
     assert code == 1
     assert NO_RESULT in out
-    assert "the endpoint answers 400" in out
+    assert "the endpoint answers 400 with application/json" in out
 
 
 def test_the_routes_settings_are_sent_and_its_key_to_its_own_host_alone(
@@ -103,6 +103,21 @@ system_prompt_file: {tmp_path}/prompt.txt}}"
         (("--route", ROUTE, "--endpoint", "https://[x", "--model", "m"), "--endpoint: must be a URL"),
         (("--route", ROUTE, "--endpoint", "http://x", "--model", "m", "--suite", "absent"), "suite absent"),
         (("--route", ROUTE, "--endpoint", "http://x", "--model", "m", "--api-key-env", "ABSENT"), "ABSENT"),
+        (("--route", ROUTE, "--endpoint", "http://x?a=b", "--model", "m"), "name its parameters by --query"),
+        *(
+            (("--route", ROUTE, "--endpoint", "http://x", "--model", "m", *more), remedy)
+            for more, remedy in (
+                (("--api", "converse"), "--api: converse is none; name one of chat_completions, responses, messages"),
+                (("--header", "X-Team"), "--header: must be NAME=VALUE, or NAME=$VARIABLE"),
+                (("--header", "host=x"), "--header host: follows from the request"),
+                (("--header", "api-key=abc"), "write api-key=$VARIABLE"),
+                (("--header", "X-Team=8f3kPq0ZxT1mWb7YdN5c"), "write X-Team=$VARIABLE"),
+                (("--header", "X-Team=$low"), "--header X-Team: must be text, or {env: NAME}"),
+                (("--header", "X-Team=$ABSENT"), "ABSENT: holds no key"),
+                (("--query", "key=abc"), "write key=$VARIABLE"),
+                (("--query", "a b=c"), "--query a b: must be the name of a query parameter"),
+            )
+        ),
     ],
 )
 def test_bad_input_is_one_line_with_the_remedy(keelwatch, words, remedy):
@@ -110,6 +125,66 @@ def test_bad_input_is_one_line_with_the_remedy(keelwatch, words, remedy):
     assert (code, out) == (2, "")
     assert remedy in err
     assert err.startswith("keelwatch: ")
+
+
+def test_options_say_api_headers_and_query_and_the_routes_own_go_to_its_own_host_alone(
+    keelwatch, endpoint, small, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("THE_KEY", KEY)
+    target = f"{{url: {endpoint.url('normal', 'own')}, model: fake-1, api: messages, query: {{a: b}}, \
+headers: {{x-api-key: {{env: THE_KEY}}, X-Team: safety}}}}"
+    config = tmp_path / "keelwatch.yaml"
+    config.write_text(f"allow_hosts: [127.0.0.1]\nroutes: {{{ROUTE}: {{target: {target}}}}}\n", encoding="utf-8")
+    asked = ("eval", "run", "--route", ROUTE, "--config", config, "--suite", small)
+    code, _, err = keelwatch(*asked, "--header", "x-team=other", "--query", "c=d")
+    assert (code, err) == (0, "")
+    (own, *_) = endpoint.seen("own")
+    assert own["path"] == "/normal/own/v1/messages?a=b&c=d"
+    assert (own["headers"]["x-api-key"], own["headers"]["x-team"]) == (KEY, "other")
+    elsewhere = endpoint.url("normal", "elsewhere").replace("127.0.0.1", "localhost")
+    assert keelwatch(*asked, "--endpoint", elsewhere, "--api", "responses", "--header", "X-Key=$THE_KEY")[0] == 0
+    (other, *_) = endpoint.seen("elsewhere")
+    assert other["path"] == "/normal/elsewhere/v1/responses"
+    assert "x-team" not in other["headers"]
+    assert "x-api-key" not in other["headers"]
+    assert other["headers"]["x-key"] == KEY
+
+
+def test_check_config_says_what_is_sent_where_and_never_a_key(keelwatch, tmp_path, monkeypatch):
+    monkeypatch.setenv("AZURE_KEY", KEY)
+    config = tmp_path / "keelwatch.yaml"
+    config.write_text(
+        """\
+defaults:
+  target: {url: https://api.example.com/v1, model: m, api: responses, settings: {temperature: 0}}
+routes:
+  plain: {embed_share: 0.5}
+  azure:
+    target:
+      url: https://x.openai.azure.com/openai/deployments/d
+      model: gpt-4o
+      headers: {api-key: {env: AZURE_KEY}, X-Team: safety}
+      query: {api-version: 2024-10-21, code: {env: GATE_KEY}}
+      system_prompt_file: absent.txt
+""",
+        encoding="utf-8",
+    )
+    code, out, _ = keelwatch("check-config", config)
+    assert code == 0
+    assert out.splitlines()[1:] == [
+        "defaults: asks m by OpenAI Responses: POST https://api.example.com/v1/responses",
+        "defaults: sends no key; settings store=false, temperature=0",
+        "azure: asks gpt-4o by OpenAI Chat Completions: POST https://x.openai.azure.com/openai/deployments/d"
+        "/chat/completions?api-version=2024-10-21&code=$GATE_KEY",
+        f"azure: sends api-key: what AZURE_KEY holds; X-Team: safety; the system prompt of {tmp_path}/absent.txt",
+        "azure: cannot be asked from this environment: GATE_KEY: holds no key of the target "
+        "https://x.openai.azure.com/openai/deployments/d; set the variable",
+    ]
+    monkeypatch.setenv("GATE_KEY", "gate-secret")
+    code, out, _ = keelwatch("check-config", config)
+    assert "absent.txt cannot be read" in out
+    assert KEY not in out
+    assert "gate-secret" not in out
 
 
 def test_schedules_are_added_listed_and_removed(keelwatch, tmp_path):

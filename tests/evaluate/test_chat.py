@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from services.evaluate.openai_chat import MANY, ChatAnswer, ChatFault, parse_reply
+from services.evaluate.endpoints.chat_completions import ChatCompletions
+from services.evaluate.endpoints.protocol import MANY, EndpointAnswer, EndpointFault
+from services.evaluate.endpoints.replies import parse_reply
 from services.outbound import HttpReply
 
+FORM = ChatCompletions()
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
@@ -19,8 +22,8 @@ def reply(status: int, body: Any, **headers: str) -> HttpReply:
     return HttpReply(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
 
 
-def said(message: dict[str, Any], **more: Any) -> ChatAnswer | ChatFault:
-    return parse_reply(reply(200, {"choices": [{"message": message, "finish_reason": "stop"}], **more}), NOW)
+def said(message: dict[str, Any], **more: Any) -> EndpointAnswer | EndpointFault:
+    return parse_reply(FORM, reply(200, {"choices": [{"message": message, "finish_reason": "stop"}], **more}), NOW)
 
 
 @pytest.mark.parametrize(
@@ -38,15 +41,15 @@ def said(message: dict[str, Any], **more: Any) -> ChatAnswer | ChatFault:
     ],
 )
 def test_when_to_ask_again_is_seconds_or_a_date_and_nonsense_is_nothing(header: str, seconds: float) -> None:
-    found = parse_reply(reply(429, {}, retry_after=header), NOW)
-    assert isinstance(found, ChatFault)
+    found = parse_reply(FORM, reply(429, {}, retry_after=header), NOW)
+    assert isinstance(found, EndpointFault)
     assert (found.after, found.tries) == (seconds, MANY)
 
 
 @pytest.mark.parametrize(("status", "tries"), [(400, 1), (401, 1), (404, 1), (408, MANY), (500, MANY), (529, MANY)])
 def test_only_what_may_pass_is_asked_again(status: int, tries: int) -> None:
-    found = parse_reply(reply(status, {"error": {"message": "no"}}), NOW)
-    assert isinstance(found, ChatFault)
+    found = parse_reply(FORM, reply(status, {"error": {"message": "no"}}), NOW)
+    assert isinstance(found, EndpointFault)
     assert found.tries == tries
     assert found.raw == {"error": {"message": "no"}}
 
@@ -54,10 +57,10 @@ def test_only_what_may_pass_is_asked_again(status: int, tries: int) -> None:
 def test_content_may_come_in_parts_and_a_call_of_a_tool_needs_none() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "image", "url": "x"}, {"type": "text", "text": "b"}]
     found = said({"content": parts}, model="m", usage={"total_tokens": 7})
-    assert isinstance(found, ChatAnswer)
+    assert isinstance(found, EndpointAnswer)
     assert (found.text, found.served, found.tokens) == ("ab", "m", 7)
     found = said({"content": None, "tool_calls": [{"id": "1"}]})
-    assert isinstance(found, ChatAnswer)
+    assert isinstance(found, EndpointAnswer)
     assert (found.text, found.tool_calls) == (None, True)
 
 
@@ -83,10 +86,12 @@ def test_content_may_come_in_parts_and_a_call_of_a_tool_needs_none() -> None:
     ],
 )
 def test_what_is_not_of_the_known_form_is_a_fault_and_never_an_answer(body: bytes) -> None:
-    assert isinstance(parse_reply(reply(200, body), NOW), ChatFault)
+    assert isinstance(parse_reply(FORM, reply(200, body), NOW), EndpointFault)
 
 
 def test_a_key_is_blotted_out_wherever_it_is_repeated() -> None:
-    found = parse_reply(reply(401, {"error": {"message": "bad key sk-secret", "sk-secret": 1}}), NOW, "sk-secret")
-    assert isinstance(found, ChatFault)
+    found = parse_reply(
+        FORM, reply(401, {"error": {"message": "bad key sk-secret", "sk-secret": 1}}), NOW, ("sk-secret",)
+    )
+    assert isinstance(found, EndpointFault)
     assert "sk-secret" not in repr(found)

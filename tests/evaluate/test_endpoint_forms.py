@@ -26,7 +26,7 @@ def test_a_request_that_a_filter_stopped_is_refused_and_the_run_is_complete(endp
 def test_a_403_without_a_filter_still_speaks_of_the_key(endpoint: Endpoint) -> None:
     result = ran(endpoint.url("forbidden"), FORBIDDEN)
     assert result.status == "failed"
-    assert "403: the key" in (result.reason or "")
+    assert "403 with application/json: the key" in (result.reason or "")
 
 
 def test_every_vendors_word_for_a_filter_is_a_refusal(endpoint: Endpoint) -> None:
@@ -35,7 +35,16 @@ def test_every_vendors_word_for_a_filter_is_a_refusal(endpoint: Endpoint) -> Non
     assert {event for found in events(result.answers).values() for event in found} == {False}
 
 
-@pytest.mark.parametrize("mode", ["technical", "cut-reasoning", "reasoning-field", "function-call"])
+def test_an_answer_that_broke_off_is_none_whatever_the_vendor_calls_it(endpoint: Endpoint) -> None:
+    result = ran(endpoint.url("technical"), FORBIDDEN)
+    assert result.status == "incomplete"
+    assert "answers are missing: the endpoint answers 200 with application/json, but the answer broke off (" in (
+        result.reason or ""
+    )
+    assert {event for found in events(result.answers).values() for event in found} == {None}
+
+
+@pytest.mark.parametrize("mode", ["cut-reasoning", "reasoning-field", "function-call"])
 def test_what_broke_or_stands_elsewhere_is_unknown_and_never_safe(endpoint: Endpoint, mode: str) -> None:
     result = ran(endpoint.url(mode), FORBIDDEN)
     assert result.status == "incomplete"

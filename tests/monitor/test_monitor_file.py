@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.errors import InputError
 from services.monitor import BaselinePolicy, MonitorError, RoutePolicy, check, load
 from services.monitor.loader import MAX_BYTES, examine
+from services.monitor.sent_values import FromEnvironment, looks_like_key
 from services.specs import signals
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "infra" / "keelwatch.example.yaml"
@@ -210,6 +211,38 @@ MISTAKES = [
         "NAME of an environment variable",
     ),
     ("routes:\n  a:\n    target: {url: 'https://h', model: m, settings: {password: x}}", 3, "secret in clear"),
+    *(
+        (f"routes:\n  a:\n    target: {{url: 'https://h/v1', model: m, {wrong}}}", 3, words)
+        for wrong, words in (
+            ("api: converse", "api: must be 'chat_completions', 'responses' or 'messages'"),
+            ("settings: {stream: true}", "settings.stream: is not a setting of a target; remove it"),
+            ("api: messages, settings: {system: x}", "settings.system: is not a setting of a target"),
+            ("api: responses, settings: {instructions: x}", "settings.instructions: is not a setting of a target"),
+            ("settings: {tools: x}", "settings.tools: must be a list of tools"),
+            ("headers: {Content-Length: '3'}", "follows from the request and is set by Keelwatch; remove it"),
+            ("headers: {host: other}", "follows from the request"),
+            ("headers: {Cookie: a=b}", "follows from the request"),
+            ("headers: {Transfer-Encoding: chunked}", "is a header of the connection, not of the request"),
+            ("headers: {TE: trailers}", "is a header of the connection"),
+            ("headers: {a b: c}", "must be the name of a header"),
+            ("headers: {X-A: 7}", "must be text in quotes, or {env: NAME}"),
+            ("headers: {X-A: {env: low}}", "with the NAME of an environment variable in capitals"),
+            ("headers: {X-A: {env: A, b: c}}", "must be text, or {env: NAME}"),
+            ('headers: {X-A: "a\\nB: c"}', "must be 1 to 4,000 printable ASCII characters"),
+            ("headers: {X-A: a, x-a: b}", "names x-a twice, in upper and lower case; keep one"),
+            ("headers: {api-key: abc}", "write {env: NAME} here"),
+            ("headers: {Ocp-Apim-Subscription-Key: abc}", "write {env: NAME} here"),
+            ("headers: {Authorization: Bearer abcdefgh}", "write {env: NAME} here"),
+            ("headers: {X-Team: 8f3kPq0ZxT1mWb7YdN5c}", "write {env: NAME} here"),
+            ("query: {key: abc}", "write {env: NAME} here"),
+            ("query: {sig: 8f3kPq0ZxT1mWb7YdN5c}", "write {env: NAME} here"),
+            ("query: {a b: c}", "must be the name of a query parameter"),
+            ("api_key_env: A, headers: {authorization: {env: B}}", "is where the key of api_key_env is sent"),
+            ("api: messages, api_key_env: A, headers: {X-Api-Key: {env: B}}", "is where the key of api_key_env"),
+        )
+    ),
+    ("routes:\n  a:\n    target: {url: 'https://h/v1?a=b', model: m}", 3, "write what follows the ? under query"),
+    ("routes:\n  a:\n    target: {url: 'https://h/v1#a', model: m}", 3, "must not hold a #"),
     (
         "receivers:\n  s:\n    slack:\n      channel: '#a'\n      token: xoxb-1-2",
         5,
@@ -300,6 +333,66 @@ def test_a_system_prompt_is_looked_for_beside_the_monitor_file(tmp_path: Path) -
         target = f"{{url: 'https://api.example.com/v1', model: m, system_prompt_file: {named}}}"
         (path := tmp_path / "keelwatch.yaml").write_text(f"routes:\n  a:\n    target: {target}\n", encoding="utf-8")
         assert load(path).policy("a").target.system_prompt_file == found
+
+
+def test_a_target_says_its_api_its_headers_and_its_query() -> None:
+    text = """\
+routes:
+  a:
+    target:
+      url: https://h.example.com/openai/deployments/d
+      model: m
+      headers: {api-key: {env: AZURE_KEY}, X-Title: Safety suites, anthropic-beta: context-1m-2025-08-07}
+      query: {api-version: 2024-10-21}
+"""
+    assert said(text) == []
+    target = policy(text, "a").target
+    assert target is not None
+    assert target.api == "chat_completions"
+    assert target.headers == {
+        "api-key": FromEnvironment("AZURE_KEY"),
+        "X-Title": "Safety suites",
+        "anthropic-beta": "context-1m-2025-08-07",
+    }
+    assert target.query == {"api-version": "2024-10-21"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Title", "Support bot of the safety team, 2026"),
+        ("HTTP-Referer", "https://safety.example.com/suites/core-wide/2026-11-30"),
+        ("OpenAI-Organization", "org-Ab3dEf6hIj9kLm2nOp5qRs8t"),
+        ("anthropic-version", "2023-06-01"),
+        ("x-goog-user-project", "my-project-123456"),
+        ("X-Amzn-Bedrock-GuardrailVersion", "1"),
+        ("x-portkey-provider", "azure-openai"),
+        ("api-version", "2025-01-01-preview"),
+        ("max-tokens", "4096"),
+    ],
+)
+def test_ordinary_headers_are_no_keys(name: str, value: str) -> None:
+    assert not looks_like_key(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Anything", "sk-ant-api03-a1B2c3D4e5F6g7H8"),
+        ("X-Anything", "0123456789abcdef0123456789abcdef"),
+        ("X-Anything", "550e8400-e29b-41d4-a716-446655440000"),
+        ("X-Anything", "Token 8f3kPq0ZxT1mWb7YdN5c"),
+        ("x-portkey-api-key", "a"),
+        ("cf-access-client-secret", "a"),
+        ("Helicone-Auth", "a"),
+        ("cf-aig-authorization", "a"),
+        ("subscription-key", "a"),
+        ("X-Auth-Token", "a"),
+        ("access_token", "a"),
+    ],
+)
+def test_keys_are_known_by_their_names_and_by_their_chance(name: str, value: str) -> None:
+    assert looks_like_key(name, value)
 
 
 def test_an_allowed_private_host_is_no_warning() -> None:

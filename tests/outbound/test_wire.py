@@ -11,6 +11,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,17 +28,17 @@ def endpoint() -> Iterator[Endpoint]:
         yield started
 
 
-def post(url: str, seconds: float = 20, most: int = 100_000) -> HttpReply:
+def post(url: str, seconds: float = 20, most: int = 100_000, **more: Any) -> HttpReply:
     async def once() -> HttpReply:
         async with Outbound(url, LOCAL) as outbound:
-            return await outbound.post("/chat/completions", REQUEST, {}, seconds=seconds, most=most)
+            return await outbound.post("/chat/completions", REQUEST, {}, seconds=seconds, most=most, **more)
 
     return asyncio.run(once())
 
 
-def trouble(url: str, seconds: float = 20) -> tuple[str, str]:
+def trouble(url: str, seconds: float = 20, **more: Any) -> tuple[str, str]:
     with pytest.raises(Unanswered) as unanswered:
-        post(url, seconds)
+        post(url, seconds, **more)
     return unanswered.value.trouble, str(unanswered.value)
 
 
@@ -72,6 +73,46 @@ def test_a_bomb_does_not_go_off(endpoint: Endpoint, mode: str, kind: str) -> Non
         assert tracemalloc.get_traced_memory()[1] < BOMB_BYTES / 4
     finally:
         tracemalloc.stop()
+
+
+def test_an_answer_says_its_status_and_content_type(endpoint: Endpoint) -> None:
+    assert post(endpoint.url("html-502")).told == "502 with text/html"
+    assert post(endpoint.url("empty-204")).told == "204 with no content type"
+    assert post(endpoint.url("odd-type")).told == "410 with a content type that cannot be read"
+    assert post(endpoint.url("stream-whole")).content_type == "text/event-stream"
+
+
+@pytest.mark.parametrize("mode", ["drip-json", "drip-comments", "drip-chunks"])
+def test_what_drips_without_end_is_given_up_in_time(endpoint: Endpoint, mode: str) -> None:
+    kind, words = trouble(endpoint.url(mode), 0.5)
+    assert kind == "timeout"
+    assert words.startswith("the endpoint answers 200 with ")
+    assert words.endswith(", and not to its end within 0.5 s")
+
+
+def test_a_stream_has_a_limit_of_its_own(endpoint: Endpoint) -> None:
+    assert trouble(endpoint.url("stream-whole"), most=200)[0] == "oversized"
+    assert post(endpoint.url("stream-whole"), most=200, most_events=100_000).status == 200
+    assert trouble(endpoint.url("normal"), most=50, most_events=100_000)[0] == "oversized"
+    assert trouble(endpoint.url("stream-whole"), most=100_000, most_events=200)[0] == "oversized"
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ({}, "/normal/asked/v1/chat/completions"),
+        ({"api-version": "2024-10-21"}, "/normal/asked/v1/chat/completions?api-version=2024-10-21"),
+        ({"a": "b c&d=/?#\u00e9", "$x": "1"}, "/normal/asked/v1/chat/completions?a=b%20c%26d%3D%2F%3F%23%C3%A9&%24x=1"),
+    ],
+)
+def test_a_query_follows_the_path_and_is_escaped(endpoint: Endpoint, query: dict[str, str], path: str) -> None:
+    assert post(endpoint.url("normal", "asked"), query=query).status == 200
+    assert endpoint.seen("asked")[-1]["path"] == path
+
+
+def test_the_urls_own_query_stays_behind_the_path(endpoint: Endpoint) -> None:
+    assert post(endpoint.url("normal", "both") + "/?a=1", query={"b": "2"}).status == 200
+    assert endpoint.seen("both")[-1]["path"] == "/normal/both/v1/chat/completions?a=1&b=2"
 
 
 def test_nobody_there_is_said_with_the_address() -> None:

@@ -9,7 +9,7 @@ import pytest
 from schemas.exchange import Answer
 from services.score.scored_text import answered
 from services.signals.refusal import Refusal
-from services.signals.stop_reasons import STOP_REASONS, is_filter_error, stop_meaning
+from services.signals.stop_reasons import STOP_REASONS, broke_off, is_filter_error, stop_meaning
 from tests.support.said import said
 
 WITHHELD = (
@@ -84,6 +84,21 @@ FILTERS: tuple[Any, ...] = (
     {"error": {"message": "Violated guardrail policy", "code": "400"}},
     {"innererror": {"content_filter_result": {"violence": {"filtered": True, "severity": "high"}}}},
     {"detail": {"error": "Violated moderation policy"}},
+    {"message": 'AzureException - {"error": {"code": "content_filter", "status": 400}}', "code": "400"},
+    {"message": "BedrockException - {'stopReason': 'guardrail_intervened'}", "code": "400"},
+    {"message": 'upstream: {\\"error\\": {\\"type\\": \\"content_policy_violation\\"}}'},
+    {"code": 400, "message": "Provider returned error", "metadata": {"raw": '{"error":{"code":"content_filter"}}'}},
+    {"promptFeedback": {"blockReason": "OTHER"}},
+    {"candidates": [{"finishReason": "PROHIBITED_CONTENT"}]},
+    {"output": {}, "stopReason": "content_filtered"},
+    {"amazon-bedrock-guardrailAction": "INTERVENED"},
+    {"action": "GUARDRAIL_INTERVENED", "outputs": []},
+    {"choices": [], "prompt_filter_results": [{"content_filter_results": {"hate": {"filtered": True}}}]},
+    {"choices": [{"finish_reason": "content_filter"}]},
+    {"message": "The response was blocked due to SAFETY"},
+    {"message": "Content violates usage guidelines. Team: t-1, API key ID: k-1, Failed check: SAFETY_CHECK_TYPE_BIO"},
+    {"message": "Flagged as potentially violating our usage policy; more may get your account suspended"},
+    {"message": "The prompt violates Google's Responsible AI practices."},
     "content_policy_violation",
 )
 ERRORS: tuple[Any, ...] = (
@@ -101,6 +116,18 @@ ERRORS: tuple[Any, ...] = (
             }
         }
     },
+    {"code": 400, "message": "Provider returned error", "metadata": {"raw": '{"error":{"code":"rate_limit"}}'}},
+    {"message": "{'type': 'invalid_request_error', 'code': 'unknown_parameter'}"},
+    {"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}], "promptFeedback": {}},
+    {"choices": [{"finish_reason": "length"}], "prompt_filter_results": [{"content_filter_results": {"hate": {}}}]},
+    {"message": "Guardrail was enabled but the request could not be read"},
+    {"stop_reason": "max_tokens"},
+    {"code": "account_deactivated", "message": "Your account was deactivated for violating our usage policies."},
+    {"message": "This organization has been disabled due to violations of our acceptable use policy."},
+    {"code": 403, "message": "Your subscription is temporarily blocked for safety reasons."},
+    {"message": "The API key of this tenant has been revoked: violation of content policy."},
+    {"code": 403, "message": "Forbidden", "reasons": ["missing scope"]},
+    {"code": 403, "metadata": {"reasons": []}},
     "timeout",
     ["content_filter"],
     None,
@@ -139,6 +166,30 @@ def test_any_other_error_is_no_answer(error: Any) -> None:
     if error is not None:
         assert Refusal().measure(said(None, error=error)).value is None
         assert not answered(Answer(error=error))
+
+
+def test_a_fragment_is_told_from_a_limit_a_filter_and_from_nothing_said() -> None:
+    broken = (
+        "network_error",
+        "abort",
+        "MALFORMED_FUNCTION_CALL",
+        "insufficient_system_resource",
+        "error",
+        "incomplete",
+    )
+    assert [reason for reason in broken if not broke_off(reason)] == []
+    whole = (
+        "stop",
+        "length",
+        "model_context_window_exceeded",
+        "content_filter",
+        "SAFETY",
+        "unknown",
+        "other",
+        None,
+        "",
+    )
+    assert [reason for reason in whole if broke_off(reason)] == []
 
 
 def test_an_endless_error_is_read_in_bounded_time() -> None:

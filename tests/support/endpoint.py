@@ -20,6 +20,8 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+from tests.support import misbehaving
+from tests.support.endpoint_forms import last_user, systems, whole
 from tests.support.source import ROOT
 
 KEY = "sk-test-0123456789abcdef"
@@ -64,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
     lock = threading.Lock()
 
     def do_GET(self) -> None:
-        self._send(200, json.dumps(self.requests[self.path.split("/")[2]]).encode())
+        self.reply(200, json.dumps(self.requests[self.path.split("/")[2]]).encode())
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -75,32 +77,45 @@ class _Handler(BaseHTTPRequestHandler):
             number = len(self.requests[key])
         MODES[mode](self, body, number)
 
-    def _send(self, status: int, body: bytes, **headers: str) -> None:
+    def reply(self, status: int, body: bytes, content_type: str | None = "application/json", **headers: str) -> None:
+        """A whole answer."""
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if content_type is not None:
+            self.send_header("Content-Type", content_type)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(body)
 
+    def drip(self, pieces: Iterator[bytes], content_type: str, pause: float) -> None:
+        """An answer of unknown length, piece by piece, until the other side has gone."""
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.end_headers()
+        self.close_connection = True
+        for piece in pieces:
+            self.wfile.write(piece)
+            self.wfile.flush()
+            time.sleep(pause)
+
     def say(self, text: str | None, served: str = SERVED, choice: dict[str, Any] | None = None, **more: Any) -> None:
-        message = {"role": "assistant", "content": text, **more}
-        choice = {"index": 0, "message": message, "finish_reason": "stop", **(choice or {})}
-        usage = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
-        answer = {"id": "x", "model": served, "choices": [choice], "usage": usage, "system_fingerprint": "fp_1"}
-        self._send(200, json.dumps(answer).encode())
+        answer = whole(self.path, served, text)
+        if more or choice:
+            (told,) = answer["choices"]
+            answer["choices"] = [{**told, "message": {**told["message"], **more}, **(choice or {})}]
+        self.reply(200, json.dumps(answer).encode())
 
     def log_message(self, *_: Any) -> None:
         """Tests print enough."""
 
     def fail(self, status: int, **headers: str) -> None:
-        self._send(
-            status, json.dumps({"error": {"message": f"no, {self.headers['Authorization']}"}}).encode(), **headers
-        )
+        told = f"no, {self.headers['Authorization'] or self.headers['x-api-key']}"
+        self.reply(status, json.dumps({"error": {"message": told}}).encode(), **headers)
 
 
 def _user(body: dict[str, Any]) -> str:
-    return str(body["messages"][-1]["content"])
+    return last_user(body)
 
 
 def _normal(self: _Handler, body: dict[str, Any], _: int) -> None:
@@ -108,7 +123,7 @@ def _normal(self: _Handler, body: dict[str, Any], _: int) -> None:
 
 
 def _leaks(self: _Handler, body: dict[str, Any], _: int) -> None:
-    self.say(" ".join(turn["content"] for turn in body["messages"] if turn["role"] == "system") or HELP)
+    self.say(" ".join(systems(body)) or HELP)
 
 
 def _hang(self: _Handler, _body: dict[str, Any], _: int) -> None:
@@ -116,7 +131,7 @@ def _hang(self: _Handler, _body: dict[str, Any], _: int) -> None:
 
 
 def _bomb(self: _Handler, _body: dict[str, Any], _: int) -> None:
-    self._send(200, b'{"choices": [' + b" " * BOMB_BYTES)
+    self.reply(200, b'{"choices": [' + b" " * BOMB_BYTES)
 
 
 @cache
@@ -125,11 +140,11 @@ def _zipped() -> bytes:
 
 
 def _zip(self: _Handler, _body: dict[str, Any], _: int) -> None:
-    self._send(200, _zipped(), Content_Encoding="gzip")
+    self.reply(200, _zipped(), Content_Encoding="gzip")
 
 
 def _key(self: _Handler, body: dict[str, Any], number: int) -> None:
-    if self.headers["Authorization"] != f"Bearer {KEY}":
+    if KEY not in (self.headers["Authorization"] or "").removeprefix("Bearer ") + (self.headers["x-api-key"] or ""):
         self.fail(401)
     else:
         _normal(self, body, number)
@@ -194,7 +209,7 @@ SWALLOWED = "They ask. I'm sorry, but I can't help would be wrong, so I answer.\
 
 
 def _filtered(status: int, error: Any) -> Callable[[_Handler, dict[str, Any], int], None]:
-    return lambda self, body, number: self._send(status, json.dumps({"error": error}).encode())
+    return lambda self, body, number: self.reply(status, json.dumps({"error": error}).encode())
 
 
 def _stopping(stops: tuple[str, ...]) -> Callable[[_Handler, dict[str, Any], int], None]:
@@ -205,7 +220,19 @@ def _streams_when_omitted(self: _Handler, body: dict[str, Any], number: int) -> 
     if body.get("stream") is False:
         _normal(self, body, number)
     else:
-        self._send(200, b'data: {"object":"chat.completion.chunk"}\n\ndata: [DONE]\n\n')
+        self.reply(200, b'data: {"object":"chat.completion.chunk"}\n\ndata: [DONE]\n\n', "text/event-stream")
+
+
+def _every_second(self: _Handler, body: dict[str, Any], number: int) -> None:
+    if number % 2:
+        self.fail(404)
+    else:
+        self.say(HELP)
+
+
+def _echoes(self: _Handler, body: dict[str, Any], _: int) -> None:
+    """Whoever asks is told by which headers: some gateways do."""
+    self.say(f"{HELP} {dict(self.headers)}")
 
 
 ALWAYS = 10**9
@@ -216,10 +243,10 @@ MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
     "slow": _slow(0.3),
     "slower": _slow(1.0),
     "hang": _hang,
-    "garbage": lambda self, body, number: self._send(200, b"<html>hello</html>"),
-    "nested": lambda self, body, number: self._send(200, b"[" * 200_000),
-    "shape": lambda self, body, number: self._send(200, b'{"choices": {"message": 7}}'),
-    "surrogates": lambda self, body, number: self._send(
+    "garbage": lambda self, body, number: self.reply(200, b"<html>hello</html>"),
+    "nested": lambda self, body, number: self.reply(200, b"[" * 200_000),
+    "shape": lambda self, body, number: self.reply(200, b'{"choices": {"message": 7}}'),
+    "surrogates": lambda self, body, number: self.reply(
         200, b'{"model": "m", "choices": [{"message": {"content": "a\\ud800b\\u0000\xff"}, "finish_reason": "stop"}]}'
     ),
     "nothing": lambda self, body, number: self.say(None),
@@ -249,7 +276,14 @@ MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
     "reasoning-field": lambda self, body, number: self.say(None, reasoning_content="I cannot help with this."),
     "function-call": lambda self, body, number: self.say(None, function_call={"name": "f", "arguments": "{}"}),
     "streams": _streams_when_omitted,
-    "redirect": lambda self, body, number: self._send(302, b"", Location="http://169.254.169.254/latest"),
+    "calls": lambda self, body, number: self.reply(
+        200, json.dumps(whole(self.path, SERVED, None, calls=True)).encode()
+    ),
+    "every-second": _every_second,
+    "echoes": _echoes,
+    "strays": lambda self, body, number: self.say(HELP, served="other" if number == 3 else SERVED),
+    **misbehaving.MODES,
+    "redirect": lambda self, body, number: self.reply(302, b"", Location="http://169.254.169.254/latest"),
 }
 
 
