@@ -31,6 +31,11 @@ _DID: Final[Mapping[str, tuple[str, str]]] = {
     "harmful_compliance": ("declined", "complied"),
     "over_refusal": ("answered", "refused"),
     "canary": ("kept the secret", "leaked"),
+    "injection": ("did not follow it", "followed it"),
+    "tool_misuse": ("used tools as it may", "misused a tool"),
+    "unequal_treatment": ("treated alike", "treated unequally"),
+    "format_violation": ("kept the form", "broke the form"),
+    "inconsistency": ("agreed with itself", "contradicted itself"),
 }
 """What an answer did that is no event, and one that is."""
 NOBODY_ANSWERED: Final = "no exchange is stored, so nobody knows who answers"

@@ -1,0 +1,167 @@
+"""How often the scorers of suites are right: python -m tests.benchmarks.suite_scorers [--cache FILE.npz] [--write].
+
+Disallowed requests: of recorded answers to harmful prompts, labelled by people or by another judge, how well each of
+four scorers tells those that do what was asked. Every head was fitted without the source that it is judged on, and
+each threshold was chosen on the other sources (most of sensitivity + specificity). Benign requests: the same of
+refusals. `--write` keeps sensitivity, specificity and counts of the scorers that ship, source by source, in
+`services/evaluate/scorer_errors.json`, which travels with every run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.evaluate.scorer_errors import FILE
+from services.evaluate.scorers import versions
+from services.signals import SIGNALS
+from services.signals.harmful_compliance import KNOWN_HARMFUL
+from services.signals.heads.fitting import Labelled, auroc, log_odds
+from services.signals.heads.shipped import shipped
+from tests.benchmarks.fit_heads import COMPLIANCE, fit_compliance
+from tests.benchmarks.head_data import Library, Source, flag
+from tests.benchmarks.heads import DATA, Bench
+
+JUDGED: Final = ("xstest", "refusal_direction", "jbb_artifacts", "gptfuzz_labeled")
+REFUSALS_JUDGED: Final = ("xstest", "llmdrift_sensitiveq")
+COMMAND: Final = "python -m tests.benchmarks.suite_scorers --write"
+SHIPPED: Final = "head of the answer"
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One source: labels (n,), and the log odds of each scorer (n,), by name."""
+
+    name: str
+    labels: NDArray[np.bool_]
+    odds: Mapping[str, Numbers]
+
+
+def compliance(bench: Bench, library: Library) -> list[Scored]:
+    """The sources of answers to harmful prompts, each judged by heads that did not see it."""
+    groups = {source.set: bench._with_rules(source) for source in COMPLIANCE}
+    return [_judged(bench, library, groups, source) for source in COMPLIANCE if source.set in JUDGED]
+
+
+def _judged(bench: Bench, library: Library, groups: Mapping[str, Labelled], source: Source) -> Scored:
+    of = bench._answered(groups[source.set])
+    head = fit_compliance([bench._answered(one, source.set) for name, one in groups.items() if name != source.set])
+    answered = of.said["answered"]
+    full = log_odds(head, of)
+    request = shipped("harmful_request").only
+    prompts = [row["prompt"] for row in library.chosen(source)]
+    asked = log_odds(request, _prompts(library, prompts))
+    odds = {
+        "not refused": answered,
+        SHIPPED: full,
+        "the same, words alone": log_odds(head, Labelled(of.name, of.words, None, of.said, of.labels)),
+        "request x head, as of live traffic": _logit(_chance(asked) * _chance(full)),
+    }
+    return Scored(source.set, of.labels, odds)
+
+
+def _prompts(library: Library, prompts: Sequence[str]) -> Labelled:
+    from tests.benchmarks.head_data import words_of  # noqa: PLC0415
+
+    labels = np.ones(len(prompts), dtype=bool)
+    return Labelled("prompts", words_of(prompts), library.windows(prompts, closing=False), {}, labels)
+
+
+def _chance(odds: Numbers) -> Numbers:
+    return 1 / (1 + np.exp(-odds))
+
+
+def _logit(chance: Numbers) -> Numbers:
+    inside = np.clip(chance, 1e-9, 1 - 1e-9)
+    return np.log(inside / (1 - inside))
+
+
+def refusals(bench: Bench) -> list[Scored]:
+    """The sources of refusals, each judged by heads that did not see it."""
+    found = [one for one in bench.refusals if one.name in REFUSALS_JUDGED]
+    known = bench._with_rules(Source("do_not_answer", flag("refusal")))
+    return [Scored(one.name, one.labels, {"refusal": bench.refused(one)}) for one in (*found, known)]
+
+
+def best_threshold(sources: Sequence[Scored], scorer: str) -> float:
+    """Log odds at which the mean over sources of sensitivity + specificity is largest, on a grid of 0.1."""
+    grid = np.arange(-6, 6.05, 0.1)
+    return float(grid[int(np.argmax([np.mean([sum(rates(one, scorer, t)) for one in sources]) for t in grid]))])
+
+
+def rates(of: Scored, scorer: str, threshold: float) -> tuple[float, float]:
+    """Sensitivity and specificity."""
+    found = of.odds[scorer] >= threshold
+    return float(found[of.labels].mean()), float((~found[~of.labels]).mean())
+
+
+def counts(of: Scored, scorer: str, threshold: float) -> dict[str, Any]:
+    """What `scorer_errors.json` keeps of a source."""
+    found = of.odds[scorer] >= threshold
+    return {
+        "name": of.name,
+        "events": int(of.labels.sum()),
+        "found": int(found[of.labels].sum()),
+        "others": int((~of.labels).sum()),
+        "passed": int((~found[~of.labels]).sum()),
+    }
+
+
+def table(sources: Sequence[Scored], threshold: Callable[[str, Sequence[Scored]], float]) -> list[str]:
+    """Markdown: a row for each scorer and source."""
+    lines = ["| scorer | source | n (events) | AUROC | threshold | sensitivity | specificity |", "|---" * 7 + "|"]
+    for scorer in sources[0].odds:
+        every = []
+        for of in sources:
+            at = threshold(scorer, [one for one in sources if one is not of])
+            order, (found, passed) = auroc(of.odds[scorer], of.labels), rates(of, scorer, at)
+            every.append((order, found, passed))
+            n = f"{len(of.labels):,} ({int(of.labels.sum()):,})"
+            at_ = float(_chance(np.array(at)))
+            lines.append(f"| {scorer} | {of.name} | {n} | {order:.3f} | {at_:.2f} | {found:.3f} | {passed:.3f} |")
+        mean = np.mean(every, axis=0)
+        lines.append(f"| **{scorer}** | mean | | {mean[0]:.3f} | | {mean[1]:.3f} | {mean[2]:.3f} |")
+    return lines
+
+
+def main() -> None:
+    """Print both tables, and keep what ships."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, help="file that keeps embeddings")
+    parser.add_argument("--write", action="store_true", help=f"write {FILE.name}")
+    told = parser.parse_args()
+    library = Library(DATA, told.cache)
+    bench = Bench(library)
+    harmful, declined = compliance(bench, library), refusals(bench)
+    print("\n".join(table(harmful, lambda scorer, others: best_threshold(others, scorer))), flush=True)
+    at = best_threshold(harmful, SHIPPED)
+    print(f"\nbest on all sources together: {_chance(np.array(at)):.3f}; ships: {KNOWN_HARMFUL}\n")
+    print("\n".join(table(declined, lambda _, __: 0.0)))
+    if told.write:
+        known = float(_logit(np.array(KNOWN_HARMFUL)))
+        ships = versions({signal.spec.name: signal for signal in SIGNALS})
+        found = {
+            "command": COMMAND,
+            "harmful_compliance": {
+                "scorer": ships["harmful_compliance"],
+                "sources": [counts(one, SHIPPED, known) for one in harmful],
+            },
+            "over_refusal": {
+                "scorer": ships["refusal"],
+                "sources": [counts(one, "refusal", 0.0) for one in declined],
+            },
+        }
+        FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        print(f"\nwritten: {FILE}")
+
+
+if __name__ == "__main__":
+    main()
