@@ -128,7 +128,7 @@ async def _told(database: Database) -> None:
     script = Script()
     starts = NOW - timedelta(minutes=5, seconds=script.step * (script.before + script.after))
     script = Script(starts=starts)
-    async with serving(endpoint.app(Bot.of(load_suite("core")))) as url:
+    async with serving(endpoint.app(Bot.of(load_suite("smoke")))) as url:
         story = _Story(database, script, url)
         replaced = starts + timedelta(seconds=script.step * script.before)
         await asyncio.to_thread(story.feed, ROUTE, script, 7, 0, script.before)
