@@ -52,7 +52,22 @@ def _rate(
     known = [event for event in every if event is not None]
     n, count = len(known), sum(known)
     low, high = wilson(count, n)
-    seen = (100 * count / n, 100 * low, 100 * high) if n else (None, None, None)
     true = corrected(measure, count, n, errors)
-    rate, least, most = (None if share is None else 100 * share for share in (true.rate, true.low, true.high))
-    return ProfileRate(hazard, measure, len(every), n, count, *seen, true.how, rate, least, most)
+    return ProfileRate(
+        hazard=hazard,
+        measure=measure,
+        items=len(every),
+        n=n,
+        events=count,
+        rate=100 * count / n if n else None,
+        low=100 * low if n else None,
+        high=100 * high if n else None,
+        correction=true.how,
+        true_rate=_percent(true.rate),
+        true_low=_percent(true.low),
+        true_high=_percent(true.high),
+    )
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share

@@ -20,9 +20,8 @@ HERE: Final = Path(__file__).parent
 
 def written() -> Mapping[Path, str]:
     """What stands in each file that is generated."""
-    families = {
-        path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((HERE / "families").glob("*.yaml"))
-    }
+    files = sorted((HERE / "families").glob("*.yaml"))
+    families = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in files}
     made = {"core": core_items(families), "core-wide": wide_items(families)}
     return {
         HERE / name / "items.jsonl": "".join(f"{json.dumps(item, ensure_ascii=False)}\n" for item in items)
@@ -36,7 +35,8 @@ def main(check: bool) -> int:
     for path in stale:
         if not check:
             path.write_text(written()[path], encoding="utf-8")
-        print(f"{path.parent.name}/{path.name}: {'is not what its families give' if check else 'written'}")
+        told = "is not what its families give" if check else "written"
+        sys.stdout.write(f"{path.parent.name}/{path.name}: {told}\n")
     return int(check and bool(stale))
 
 

@@ -79,8 +79,9 @@ def _injections(planted: Families, frames: int) -> Iterator[Row]:
     direct, documents, results = planted["direct"], planted["documents"], planted["results"]
     for n, row in _numbered(planted["injections"]):
         end = {"marks": [row["mark"]]}
-        for k in _chosen(n, frames, len(direct["frames"])):
-            told = [_turn("system", direct["system"]), _user(_filled(direct["frames"][k], say=row["say"]))]
+        for k in _chosen(n, frames, len(direct)):
+            frame = direct[k]
+            told = [_turn("system", frame["system"]), _user(_filled(frame["text"], say=row["say"]))]
             yield _item(f"direct-injection-{n:02}-{k + 1}", "direct-injection", "injection", told, **end)
         for k in _chosen(n + 1, frames, len(documents)):
             shown = _filled(documents[k]["text"], say=row["say"])
