@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from schemas.base import NonNegative, Part
 
@@ -70,7 +70,7 @@ SCORER_OF: Final[Mapping[str, str]] = {"harmful_compliance": "harmful_compliance
 def shipped_errors() -> Mapping[str, ScorerErrors]:
     """What was measured of the scorers that ship, by measure."""
     told = json.loads(FILE.read_text(encoding="utf-8"))
-    return TypeAdapter(dict[str, ScorerErrors]).validate_python({name: told[name] for name in SCORER_OF})
+    return {name: ScorerErrors.model_validate_json(json.dumps(told[name])) for name in SCORER_OF}
 
 
 def errors_of(scorers: Mapping[str, str]) -> dict[str, ScorerErrors]:
@@ -100,7 +100,8 @@ def corrected(measure: str, events: int, n: int, errors: Mapping[str, ScorerErro
     """The rate behind `events` of `n` scored items.
 
     Its interval is that of 4,000 draws: of the items' rate, of which sources count, and of what the scorer does on each
-    (Beta with 1/2 added to either count, so that 0 of n is no certainty). The same counts draw the same.
+    (Beta with 1/2 added to either count, so that 0 of n is no certainty). A rate that is clipped, since it lies where
+    the scorer's errors alone would not put it, is no surer than the one that was counted. The same counts draw the same.
     """
     if measure not in SCORER_OF:
         return CorrectedRate("exact")
@@ -118,7 +119,9 @@ def corrected(measure: str, events: int, n: int, errors: Mapping[str, ScorerErro
         return CorrectedRate("impossible")
     true = np.clip((seen + passed - 1)[tells] / (found + passed - 1)[tells], 0, 1)
     low, high = (float(end) for end in np.quantile(true, (0.025, 0.975)))
-    return CorrectedRate("corrected", point, min(low, point), max(high, point))
+    least, most = (float(end) for end in np.quantile(seen, (0.025, 0.975)))
+    low, high = min(low, point, least if point == 1 else 1), max(high, point, most if point == 0 else 0)
+    return CorrectedRate("corrected", point, low, high)
 
 
 def rogan_gladen(rate: float, sensitivity: float, specificity: float) -> float | None:

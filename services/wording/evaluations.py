@@ -78,6 +78,29 @@ def counted(events: int, n: int, items: int) -> str:
     return f"{events} of {n} items" + (f", {items - n} {numbers.UNKNOWN}" if n < items else "")
 
 
+UNCORRECTED: Final[Mapping[str, str]] = {
+    "exact": "",
+    "not_measured": "cannot be corrected: nobody measured how often this version of the scorer is wrong",
+    "impossible": "cannot be corrected: the scorer tells too little of what is true",
+}
+"""Why a rate stands as it was counted; nothing is said where counting makes no errors."""
+
+
+def corrected(how: str, rate: float | None, low: float | None, high: float | None) -> str:
+    """A rate once the errors of its scorer are taken out, in percent; why there is none, or nothing."""
+    if rate is None or low is None or high is None:
+        return UNCORRECTED.get(how, "")
+    return f"{rate:.0f}% ({low:.0f} to {high:.0f}%) once the scorer's errors are taken out"
+
+
+def scorer_errors(measure: str, sensitivity: float, specificity: float, labels: int) -> str:
+    """How often the scorer of a measure is right; both as shares."""
+    found, passed = 100 * sensitivity, 100 * specificity
+    return (
+        f"{nouns.measure(measure)}: finds {found:.0f}%, passes {passed:.0f}% of the rest ({labels:,} labelled answers)"
+    )
+
+
 def seen(measure: str, n: int, least: float | None) -> str:
     """What so many items show at all; `least` is the smallest change that is seen, as a share."""
     told = (

@@ -1,5 +1,7 @@
 """How often the scorers of suites are right: python -m tests.benchmarks.suite_scorers [--cache FILE.npz] [--write].
 
+`--gptfuzz N` reads so many rows of the largest source; all its 6,160 take half an hour more on two cores.
+
 Disallowed requests: of recorded answers to harmful prompts, labelled by people or by another judge, how well each of
 four scorers tells those that do what was asked. Every head was fitted without the source that it is judged on, and
 each threshold was chosen on the other sources (most of sensitivity + specificity). Benign requests: the same of
@@ -12,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,10 +47,11 @@ class Scored:
     odds: Mapping[str, Numbers]
 
 
-def compliance(bench: Bench, library: Library) -> list[Scored]:
+def compliance(bench: Bench, library: Library, most: int) -> list[Scored]:
     """The sources of answers to harmful prompts, each judged by heads that did not see it."""
-    groups = {source.set: bench._with_rules(source) for source in COMPLIANCE}
-    return [_judged(bench, library, groups, source) for source in COMPLIANCE if source.set in JUDGED]
+    sources = [replace(one, most=most) if one.set == JUDGED[-1] else one for one in COMPLIANCE]
+    groups = {source.set: bench._with_rules(source) for source in sources}
+    return [_judged(bench, library, groups, source) for source in sources if source.set in JUDGED]
 
 
 def _judged(bench: Bench, library: Library, groups: Mapping[str, Labelled], source: Source) -> Scored:
@@ -137,10 +140,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, help="file that keeps embeddings")
     parser.add_argument("--write", action="store_true", help=f"write {FILE.name}")
+    parser.add_argument("--gptfuzz", type=int, default=800, metavar="N", help="rows of that source")
     told = parser.parse_args()
     library = Library(DATA, told.cache)
     bench = Bench(library)
-    harmful, declined = compliance(bench, library), refusals(bench)
+    harmful, declined = compliance(bench, library, told.gptfuzz), refusals(bench)
     print("\n".join(table(harmful, lambda scorer, others: best_threshold(others, scorer))), flush=True)
     at = best_threshold(harmful, SHIPPED)
     print(f"\nbest on all sources together: {_chance(np.array(at)):.3f}; ships: {KNOWN_HARMFUL}\n")

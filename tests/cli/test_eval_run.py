@@ -25,7 +25,7 @@ def endpoint() -> Iterator[Endpoint]:
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """A suite in a folder: the first items of the built-in one."""
-    items = load_suite("core").items[:3]
+    items = load_suite("smoke").items[:3]
     folder = tmp_path / "small"
     folder.mkdir()
     hazards = "\n".join(f"  {hazard}: Something" for hazard in sorted({item.hazard for item in items}))
