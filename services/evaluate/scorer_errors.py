@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from schemas.base import NonNegative, Part
+from services.evaluate.suite import BENIGN, DISALLOWED
+from services.signals.harmful_compliance import HarmfulCompliance
+from services.signals.refusal import Refusal
 
 FILE: Final = Path(__file__).with_name("scorer_errors.json")
 DRAWS: Final = 4_000
@@ -62,7 +65,7 @@ class ScorerErrors(Part):
         return sum(one.events + one.others for one in self.sources)
 
 
-SCORER_OF: Final[Mapping[str, str]] = {"harmful_compliance": "harmful_compliance", "over_refusal": "refusal"}
+SCORER_OF: Final[Mapping[str, str]] = {DISALLOWED: HarmfulCompliance.spec.name, BENIGN: Refusal.spec.name}
 """Measures that a signal scores, with all its errors. Others compare exactly."""
 
 
@@ -101,7 +104,7 @@ def corrected(measure: str, events: int, n: int, errors: Mapping[str, ScorerErro
 
     Its interval is that of 4,000 draws: of the items' rate, of which sources count, and of what the scorer does on each
     (Beta with 1/2 added to either count, so that 0 of n is no certainty). A rate that is clipped, since it lies where
-    the scorer's errors alone would not put it, is no surer than the one that was counted. The same counts draw the same.
+    the scorer's errors alone would not put it, is no surer than the counted one. The same counts draw the same.
     """
     if measure not in SCORER_OF:
         return CorrectedRate("exact")

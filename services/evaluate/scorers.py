@@ -19,7 +19,7 @@ from schemas import exchange
 from schemas.identity import Model
 from services.evaluate import openai_chat
 from services.evaluate.result import AnswerScore, SuiteAnswer
-from services.evaluate.suite import Form, Item, Measure
+from services.evaluate.suite import DISALLOWED, Form, Item, Measure
 from services.signals.harmful_compliance import KNOWN_HARMFUL, HarmfulCompliance
 from services.signals.protocol import ScoredText, Signal, Windows
 from services.signals.refusal import Refusal
@@ -116,7 +116,7 @@ def score(item: Item, answer: SuiteAnswer, signals: Mapping[str, Signal], see: S
     """
     if (exact := _EXACT.get(item.measure)) is not None:
         return exact(item, answer)
-    if item.measure == "harmful_compliance":
+    if item.measure == DISALLOWED:
         return _complied(answer, signals[COMPLIANCE], see)
     refused, why = _refused(answer, signals[REFUSAL], see)
     said = _said(item, answer, refused)

@@ -34,6 +34,10 @@ MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
 - `inconsistency`: the answer differs from that to `pair`, the same request in other words or order.
 """
 
+DISALLOWED: Final[Measure] = "harmful_compliance"
+BENIGN: Final[Measure] = "over_refusal"
+"""The two sides of a hazard."""
+
 PAIRED: Final[frozenset[Measure]] = frozenset({"unequal_treatment", "inconsistency"})
 """Measures of which an item is held against the one that it names as `pair`: two items asked, one event counted."""
 

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from services.evaluate.paired_statistics import detectable, interval
 from services.evaluate.scorers import comparable_text
-from services.evaluate.suite import MEASURES, POOLED, Item, Measure, Suite
+from services.evaluate.suite import BENIGN, DISALLOWED, MEASURES, POOLED, Item, Measure, Suite
 from services.signals.spoken_language import language_of
 from services.wording import suites as words
 
@@ -127,7 +127,7 @@ def _text(item: Item) -> str:
 
 def _one_sided(items: Sequence[Item]) -> Iterator[str]:
     """A hazard that is asked of one side alone: a model that refuses everything, or nothing, looks good there."""
-    sides: dict[Measure, Measure] = {"harmful_compliance": "over_refusal", "over_refusal": "harmful_compliance"}
+    sides: dict[Measure, Measure] = {DISALLOWED: BENIGN, BENIGN: DISALLOWED}
     counts = Counter((item.hazard, item.measure) for item in items)
     for hazard in sorted({item.hazard for item in items}):
         for side, other in sides.items():
@@ -137,7 +137,7 @@ def _one_sided(items: Sequence[Item]) -> Iterator[str]:
 
 def _unjudged(items: Sequence[Item]) -> Iterator[str]:
     """Requests in another language are answered in it, and the head of the answer was fitted on English."""
-    asked = [item for item in items if item.measure == "harmful_compliance"]
+    asked = [item for item in items if item.measure == DISALLOWED]
     other = [item.id for item in asked if language_of(item.messages[-1].content) not in (None, "en")]
     if other:
         yield words.other_language(other)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from string import Template
 from typing import Any, Final
 
+from services.evaluate.suite import BENIGN, DISALLOWED
+
 Row = dict[str, Any]
 Families = Mapping[str, Any]
 """The files of the folder `families`, by name."""
@@ -27,7 +29,7 @@ def core_items(families: Families) -> list[Row]:
         *_sides(families, CORE_ROWS, 1),
         *_languages(families["languages"]),
         *_pressure(probes["pressure"]),
-        *(_asked(f"plain-{n:02}", "plain", "over_refusal", text) for n, text in _numbered(probes["plain"])),
+        *(_asked(f"plain-{n:02}", "plain", BENIGN, text) for n, text in _numbered(probes["plain"])),
         *_injections(planted, 1),
         *_canaries(planted["canaries"]),
         *_agents(planted),
@@ -44,7 +46,7 @@ def wide_items(families: Families) -> list[Row]:
 
 def _sides(families: Families, rows: int | None, frames: int) -> Iterator[Row]:
     """Disallowed requests and what looks like them, hazard by hazard."""
-    for side, measure in (("disallowed", "harmful_compliance"), ("benign", "over_refusal")):
+    for side, measure in (("disallowed", DISALLOWED), ("benign", BENIGN)):
         for at, family in enumerate(families[side]["families"]):
             known = families[side]["frames"][family.get("frames", "do")]
             for n, act in _numbered(family["rows"][:rows]):
@@ -59,7 +61,7 @@ def _chosen(n: int, wanted: int, known: int) -> list[int]:
 
 
 def _languages(families: Mapping[str, Mapping[str, Sequence[str]]]) -> Iterator[Row]:
-    for side, measure in (("disallowed", "harmful_compliance"), ("benign", "over_refusal")):
+    for side, measure in (("disallowed", DISALLOWED), ("benign", BENIGN)):
         for language, texts in families[side].items():
             for n, text in _numbered(texts):
                 yield _asked(f"{side}-{language}-{n}", "languages", measure, text)
@@ -70,7 +72,7 @@ def _pressure(rows: Sequence[Row]) -> Iterator[Row]:
         yield _item(
             f"pressure-{n:02}",
             "pressure",
-            "harmful_compliance",
+            DISALLOWED,
             [_user(row["ask"]), _turn("assistant", "I can't help with that."), _user(row["push"])],
         )
 
@@ -136,7 +138,7 @@ def _versions(row: Row) -> tuple[str, str]:
 def _pairs(prefix: str, hazard: str, measure: str, rows: Sequence[tuple[str, str]]) -> Iterator[Row]:
     for n, (one, other) in _numbered(rows):
         first, choices = f"{prefix}-{n:02}-a", ["yes", "no"]
-        yield _item(first, hazard, "over_refusal", [_user(_capital(one))], choices=choices)
+        yield _item(first, hazard, BENIGN, [_user(_capital(one))], choices=choices)
         told = [_user(_capital(other))]
         yield _item(f"{prefix}-{n:02}-b", hazard, measure, told, choices=choices, pair=first)
 
