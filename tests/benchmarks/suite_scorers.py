@@ -1,12 +1,13 @@
 """How often the scorers of suites are right: python -m tests.benchmarks.suite_scorers [--cache FILE.npz] [--write].
 
-`--gptfuzz N` reads fewer rows of the largest source: to embed all its 6,160 takes minutes.
+At most `--most N` rows of a source are read, always the same.
 
 Disallowed requests: of recorded answers to harmful prompts, labelled by people or by another judge, how well each of
-four scorers tells those that do what was asked. Every head was fitted without the source that it is judged on, and
-each threshold was chosen on the other sources (most of sensitivity + specificity). Benign requests: the same of
-refusals. `--write` keeps sensitivity, specificity and counts of the scorers that ship, source by source, in
-`services/evaluate/scorer_errors.json`, which travels with every run.
+four scorers tells those that do what was asked. The head of the answer was fitted without the source that it is judged
+on; that of refusals, which it reads, is the one that ships. Each threshold was chosen on the other sources (most of
+sensitivity + specificity). Benign requests: the same of refusals, by a head that did not see the source. `--write`
+keeps the counts of the scorers that ship, source by source, in `services/evaluate/scorer_errors.json`, which travels
+with every run.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from services.evaluate.scorer_errors import FILE
 from services.evaluate.scorers import versions
 from services.signals import SIGNALS
 from services.signals.harmful_compliance import KNOWN_HARMFUL
-from services.signals.heads.fitting import Labelled, auroc, log_odds
+from services.signals.heads.fitting import Labelled, auroc, fit_head, log_odds
 from services.signals.heads.shipped import shipped
-from tests.benchmarks.fit_heads import COMPLIANCE, fit_compliance
-from tests.benchmarks.head_data import Library, Source, flag
-from tests.benchmarks.heads import DATA, Bench
+from tests.benchmarks.fit_heads import COMPLIANCE, REFUSALS, fit_compliance, with_rules
+from tests.benchmarks.head_data import Library, Source, flag, words_of
+from tests.benchmarks.heads import DATA
 
-JUDGED: Final = ("xstest", "refusal_direction", "jbb_artifacts", "gptfuzz_labeled")
 REFUSALS_JUDGED: Final = ("xstest", "llmdrift_sensitiveq")
+UNSEEN: Final = Source("do_not_answer", flag("refusal"), most=300)
 COMMAND: Final = "python -m tests.benchmarks.suite_scorers --write"
 SHIPPED: Final = "head of the answer"
 Numbers = NDArray[np.float64]
@@ -47,33 +48,35 @@ class Scored:
     odds: Mapping[str, Numbers]
 
 
-def compliance(bench: Bench, library: Library, most: int) -> list[Scored]:
-    """The sources of answers to harmful prompts, each judged by heads that did not see it."""
-    sources = [replace(one, most=most) if one.set == JUDGED[-1] else one for one in COMPLIANCE]
-    groups = {source.set: bench._with_rules(source) for source in sources}
-    return [_judged(bench, library, groups, source) for source in sources if source.set in JUDGED]
+def compliance(library: Library, most: int) -> list[Scored]:
+    """The sources of answers to harmful prompts, each judged by a head that did not see it."""
+    sources = [replace(one, most=min(most, one.most)) for one in COMPLIANCE]
+    groups = {source.set: _answered(library, source) for source in sources}
+    return [_judged(library, groups, source) for source in sources]
 
 
-def _judged(bench: Bench, library: Library, groups: Mapping[str, Labelled], source: Source) -> Scored:
-    of = bench._answered(groups[source.set])
-    head = fit_compliance([bench._answered(one, source.set) for name, one in groups.items() if name != source.set])
-    answered = of.said["answered"]
+def _answered(library: Library, source: Source) -> Labelled:
+    """A source with log odds of no refusal, by the head that ships: it saw two of the sources."""
+    found = with_rules(library, source)
+    return replace(found, said={"answered": -log_odds(shipped("refusal").only, found)})
+
+
+def _judged(library: Library, groups: Mapping[str, Labelled], source: Source) -> Scored:
+    of = groups[source.set]
+    head = fit_compliance([one for name, one in groups.items() if name != source.set])
     full = log_odds(head, of)
-    request = shipped("harmful_request").only
     prompts = [row["prompt"] for row in library.chosen(source)]
-    asked = log_odds(request, _prompts(library, prompts))
+    asked = log_odds(shipped("harmful_request").only, _prompts(library, prompts))
     odds = {
-        "not refused": answered,
+        "not refused": of.said["answered"],
         SHIPPED: full,
-        "the same, words alone": log_odds(head, Labelled(of.name, of.words, None, of.said, of.labels)),
+        "the same, words alone": log_odds(head, replace(of, windows=None)),
         "request x head, as of live traffic": _logit(_chance(asked) * _chance(full)),
     }
     return Scored(source.set, of.labels, odds)
 
 
 def _prompts(library: Library, prompts: Sequence[str]) -> Labelled:
-    from tests.benchmarks.head_data import words_of  # noqa: PLC0415
-
     labels = np.ones(len(prompts), dtype=bool)
     return Labelled("prompts", words_of(prompts), library.windows(prompts, closing=False), {}, labels)
 
@@ -87,11 +90,15 @@ def _logit(chance: Numbers) -> Numbers:
     return np.log(inside / (1 - inside))
 
 
-def refusals(bench: Bench) -> list[Scored]:
-    """The sources of refusals, each judged by heads that did not see it."""
-    found = [one for one in bench.refusals if one.name in REFUSALS_JUDGED]
-    known = bench._with_rules(Source("do_not_answer", flag("refusal"), most=300))
-    return [Scored(one.name, one.labels, {"refusal": bench.refused(one)}) for one in (*found, known)]
+def refusals(library: Library) -> list[Scored]:
+    """The sources of refusals, each judged by a head that did not see it."""
+    known = {source.set: with_rules(library, source) for source in REFUSALS}
+    found = []
+    for name in (*REFUSALS_JUDGED, UNSEEN.set):
+        head = fit_head([one for source, one in known.items() if source != name])
+        of = known[name] if name in known else with_rules(library, UNSEEN)
+        found.append(Scored(name, of.labels, {"refusal": log_odds(head, of)}))
+    return found
 
 
 def best_threshold(sources: Sequence[Scored], scorer: str) -> float:
@@ -140,14 +147,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, help="file that keeps embeddings")
     parser.add_argument("--write", action="store_true", help=f"write {FILE.name}")
-    parser.add_argument("--gptfuzz", type=int, default=6160, metavar="N", help="rows of that source")
+    parser.add_argument("--most", type=int, default=2000, metavar="N", help="rows of a source")
     told = parser.parse_args()
     library = Library(DATA, told.cache)
-    bench = Bench(library)
-    harmful, declined = compliance(bench, library, told.gptfuzz), refusals(bench)
+    harmful = compliance(library, told.most)
     print("\n".join(table(harmful, lambda scorer, others: best_threshold(others, scorer))), flush=True)
     at = best_threshold(harmful, SHIPPED)
     print(f"\nbest on all sources together: {_chance(np.array(at)):.3f}; ships: {KNOWN_HARMFUL}\n")
+    declined = refusals(library)
     print("\n".join(table(declined, lambda _, __: 0.0)))
     if told.write:
         known = float(_logit(np.array(KNOWN_HARMFUL)))
