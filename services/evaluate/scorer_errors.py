@@ -130,8 +130,8 @@ def corrected(measure: str, events: int, n: int, errors: Mapping[str, ScorerErro
 def rogan_gladen(rate: float, sensitivity: float, specificity: float) -> float | None:
     """The true rate, clipped to 0 and 1; None of a scorer that is no better than chance.
 
-    >>> rogan_gladen(0.3, 0.8, 0.9), rogan_gladen(0.05, 0.8, 0.9), rogan_gladen(0.5, 0.5, 0.5)
-    (0.2857142857142857, 0.0, None)
+    >>> rogan_gladen(0.5, 0.75, 0.75), rogan_gladen(0.05, 0.8, 0.9), rogan_gladen(0.5, 0.5, 0.5)
+    (0.5, 0.0, None)
     """
     if sensitivity + specificity <= 1:
         return None
