@@ -40,7 +40,7 @@ routes:
 """
 ROUTE = """\
   {route}:
-    suites: [core]
+    suites: [smoke]
     target: {{url: "http://127.0.0.1:{port}/v1", model: harbour-chat, settings: {{temperature: 0}}}}
     after_change: [0m]
     notify: [oncall]
