@@ -5,9 +5,9 @@ At most `--most N` rows of a source are read, always the same.
 Disallowed requests: of recorded answers to harmful prompts, labelled by people or by another judge, how well each of
 four scorers tells those that do what was asked. The head of the answer was fitted without the source that it is judged
 on; that of refusals, which it reads, is the one that ships. Each threshold was chosen on the other sources (most of
-sensitivity + specificity). Benign requests: the same of refusals, by a head that did not see the source. `--write`
-keeps the counts of the scorers that ship, source by source, in `services/evaluate/scorer_errors.json`, which travels
-with every run.
+sensitivity + specificity). Benign requests: the same of refusals, of answers to the safe prompts of XSTest by a head
+that did not see it, each model and version a source. `--write` keeps the counts of the scorers that ship, source by
+source, in `services/evaluate/scorer_errors.json`, which travels with every run.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from services.signals.harmful_compliance import KNOWN_HARMFUL
 from services.signals.heads.fitting import Labelled, auroc, fit_head, log_odds
 from services.signals.heads.shipped import shipped
 from tests.benchmarks.fit_heads import COMPLIANCE, REFUSALS, fit_compliance, with_rules
-from tests.benchmarks.head_data import Library, Source, flag, words_of
+from tests.benchmarks.head_data import Library, Source, words_of
 from tests.benchmarks.heads import DATA
 
-REFUSALS_JUDGED: Final = ("xstest", "llmdrift_sensitiveq")
-UNSEEN: Final = Source("do_not_answer", flag("refusal"), most=300)
+BENIGN_SET: Final = "xstest"
+FEWEST: Final = 10
+"""A source of fewer refusals says nothing of how many are found."""
 COMMAND: Final = "python -m tests.benchmarks.suite_scorers --write"
 SHIPPED: Final = "head of the answer"
 Numbers = NDArray[np.float64]
@@ -91,14 +92,19 @@ def _logit(chance: Numbers) -> Numbers:
 
 
 def refusals(library: Library) -> list[Scored]:
-    """The sources of refusals, each judged by a head that did not see it."""
+    """Answers to the safe prompts of XSTest, each model and version a source, by a head that did not see XSTest."""
     known = {source.set: with_rules(library, source) for source in REFUSALS}
-    found = []
-    for name in (*REFUSALS_JUDGED, UNSEEN.set):
-        head = fit_head([one for source, one in known.items() if source != name])
-        of = known[name] if name in known else with_rules(library, UNSEEN)
-        found.append(Scored(name, of.labels, {"refusal": log_odds(head, of)}))
-    return found
+    of = known.pop(BENIGN_SET)
+    found = log_odds(fit_head(list(known.values())), of)
+    rows = library.chosen(next(source for source in REFUSALS if source.set == BENIGN_SET))
+    names = np.array([f"{row['model']}, {row['version']}" for row in rows])
+    safe = np.array([str(row["labels"]["prompt_safe"]) == "1" for row in rows])
+    chosen = {name: safe & (names == name) for name in sorted(set(names))}
+    return [
+        Scored(name, of.labels[at], {"refusal": found[at]})
+        for name, at in chosen.items()
+        if of.labels[at].sum() >= FEWEST
+    ]
 
 
 def best_threshold(sources: Sequence[Scored], scorer: str) -> float:
@@ -148,30 +154,26 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="file that keeps embeddings")
     parser.add_argument("--write", action="store_true", help=f"write {FILE.name}")
     parser.add_argument("--most", type=int, default=2000, metavar="N", help="rows of a source")
+    parser.add_argument("--only", choices=("harmful_compliance", "over_refusal"), help="measure one, keep the other")
     told = parser.parse_args()
-    library = Library(DATA, told.cache)
-    harmful = compliance(library, told.most)
-    print("\n".join(table(harmful, lambda scorer, others: best_threshold(others, scorer))), flush=True)
-    at = best_threshold(harmful, SHIPPED)
-    print(f"\nbest on all sources together: {_chance(np.array(at)):.3f}; ships: {KNOWN_HARMFUL}\n")
-    declined = refusals(library)
-    print("\n".join(table(declined, lambda _, __: 0.0)))
-    if told.write:
+    library, kept = Library(DATA, told.cache), json.loads(FILE.read_text(encoding="utf-8"))
+    ships = versions({signal.spec.name: signal for signal in SIGNALS})
+    if told.only != "over_refusal":
+        harmful = compliance(library, told.most)
+        print("\n".join(table(harmful, lambda scorer, others: best_threshold(others, scorer))), flush=True)
+        at = best_threshold(harmful, SHIPPED)
+        print(f"\nbest on all sources together: {_chance(np.array(at)):.3f}; ships: {KNOWN_HARMFUL}\n")
         known = float(_logit(np.array(KNOWN_HARMFUL)))
-        ships = versions({signal.spec.name: signal for signal in SIGNALS})
-        found = {
-            "command": COMMAND,
-            "harmful_compliance": {
-                "scorer": ships["harmful_compliance"],
-                "sources": [counts(one, SHIPPED, known) for one in harmful],
-            },
-            "over_refusal": {
-                "scorer": ships["refusal"],
-                "sources": [counts(one, "refusal", 0.0) for one in declined],
-            },
-        }
-        FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        print(f"\nwritten: {FILE}")
+        found = [counts(one, SHIPPED, known) for one in harmful]
+        kept["harmful_compliance"] = {"scorer": ships["harmful_compliance"], "sources": found}
+    if told.only != "harmful_compliance":
+        declined = refusals(library)
+        print("\n".join(table(declined, lambda _, __: 0.0)))
+        found = [counts(one, "refusal", 0.0) for one in declined]
+        kept["over_refusal"] = {"scorer": ships["refusal"], "sources": found}
+    if told.write:
+        FILE.write_text(json.dumps({**kept, "command": COMMAND}, indent=1) + "\n", encoding="utf-8")
+        print(f"\nwritten: {FILE.name}")
 
 
 if __name__ == "__main__":

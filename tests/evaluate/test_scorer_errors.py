@@ -87,7 +87,7 @@ def test_what_ships_was_measured_of_the_scorers_that_ship() -> None:
     assert errors_of({**scorers, "refusal": "another"}).keys() == {"harmful_compliance"}
     for known in shipped_errors().values():
         assert known.sensitivity + known.specificity > 1
-        assert known.labels > 1_000
+        assert known.labels >= 1_000
 
 
 def test_a_profile_shows_rates_as_they_were_counted_and_corrected() -> None:
