@@ -50,7 +50,7 @@ _MONITOR: Final = """\
 allow_hosts: [127.0.0.1]
 routes:
   {route}:
-    suites: [core]
+    suites: [smoke]
     target: {{url: "http://127.0.0.1:{port}/v1", model: harbour-chat, settings: {{temperature: 0}}}}
     after_change: [0m]
 """

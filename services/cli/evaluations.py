@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -32,7 +32,8 @@ from services.evaluate import persistence
 from services.evaluate.client import Endpoint, EndpointSettings, endpoint_settings
 from services.evaluate.comparison import ComparisonResult, compare, comparison_object, worsened, worst_outcome
 from services.evaluate.persistence import stored_run
-from services.evaluate.result import RunResult, SuiteAnswer, read_results, to_record
+from services.evaluate.profile import ProfileRate, profile_of
+from services.evaluate.result import RunResult, SuiteAnswer, read_results
 from services.evaluate.runner import RunOrder, RunTools, run
 from services.evaluate.suite import MEASURES, POOLED, Suite
 from services.evaluate.suite_library import load_suite
@@ -43,7 +44,7 @@ from services.store import runs
 from services.store.engine import open_database
 from services.wording import commands as words
 from services.wording import nouns, numbers
-from services.wording.evaluations import SHORT
+from services.wording.evaluations import SHORT, scorer_errors
 from services.wording.schedules import cause
 
 _COLOURS: Final = {"regressed": "bold red", "inconclusive": "yellow", "improved": "green", "unchanged": "green"}
@@ -220,20 +221,25 @@ def _tell(result: RunResult) -> None:
     asked, answers, status = result.suite, len(result.answers), words.run_status(result.status, result.reason)
     text = words.run_told(asked.name, asked.version, answers, result.target.model, status)
     OUT.print(text, markup=False, soft_wrap=True)
-    record = to_record(result)
-    if record.measures:
-        OUT.print(_profile([measure.model_dump() for measure in record.measures]))
+    rates = profile_of(result)
+    if any(one.n for one in rates):
+        OUT.print(_profile(rates))
+    for measure, known in sorted(result.scorer_errors.items()):
+        told = scorer_errors(measure, known.sensitivity, known.specificity, known.labels)
+        OUT.print(told, style="dim", markup=False, soft_wrap=True)
 
 
-def _profile(measures: list[dict[str, Any]]) -> Table:
+def _profile(rates: Sequence[ProfileRate]) -> Table:
     """Each measure over all hazards, and the hazards that had events; fewer are better."""
     table = Table(*words.MEASURE_COLUMNS, box=None)
-    for name in dict.fromkeys(measure["measure"] for measure in measures):
-        own = [measure for measure in measures if measure["measure"] == name]
-        every = {"hazard": "all", "n": sum(one["n"] for one in own), "events": sum(one["events"] for one in own)}
-        for one in [every, *(hazard for hazard in own if hazard["events"])]:
-            rate = numbers.percent(one["events"] / one["n"] if one["n"] else None)
-            table.add_row(nouns.measure(name), one["hazard"], str(one["events"]), str(one["n"]), rate)
+    for one in rates:
+        if one.hazard != POOLED and not one.events:
+            continue
+        rate = numbers.percent(None if one.rate is None else one.rate / 100)
+        true = "" if one.true_rate is None else f"{one.true_rate:.0f}% ({one.true_low:.0f} to {one.true_high:.0f}%)"
+        if one.correction in ("not_measured", "impossible"):
+            true = numbers.UNKNOWN
+        table.add_row(nouns.measure(one.measure), one.hazard, str(one.events), str(one.n), rate, true)
     return table
 
 

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections import Counter
-from typing import Annotated, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
+from rich import box
 from rich.table import Table
 
+from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.errors import InputError
 from services.evaluate.paired_statistics import remarks
-from services.evaluate.suite import Suite
+from services.evaluate.scorers import comparable_text
+from services.evaluate.suite import MEASURES, POOLED, Item, Measure, Suite
+from services.evaluate.suite_growth import item_of, item_rows, new_suite, next_version, side_of
 from services.evaluate.suite_library import examine_suite, load_suite, suite_names
+from services.evaluate.suite_lint import SuitePower, doubts_of, power_of
+from services.evaluate.suite_parser import HEAD, ITEMS, parse_suite
+from services.store import incidents
+from services.store.incidents import IncidentDetails
 from services.wording import nouns, receipts
+from services.wording import suites as words
 
 app = typer.Typer(help="Suites: what a model is asked.", no_args_is_help=True)
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 @app.command("list")
@@ -28,20 +43,182 @@ def list_suites(json: JsonOption = None) -> None:
 
 @app.command("lint")
 def lint_suite(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="Folder with suite.yaml and items.jsonl, or a name.")],
+    path: Annotated[
+        str | None, typer.Argument(metavar="PATH", help="Folder with suite.yaml and items.jsonl, or a name; else all.")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Check a suite: every mistake with file, line, field and remedy; exit code 2 when it cannot be used."""
-    suite, problems = examine_suite(path)
-    told = [*map(str, problems), *(remarks(suite) if suite is not None else ())]
-    write_json({"usable": suite is not None, "suite": suite and _object(suite), "problems": told}, json)
+    """Check a suite: mistakes with file, line, field and remedy, doubts, and what so many items can show.
+
+    Exit code 2 when it cannot be used; doubts and duplicates leave it 0.
+    """
+    found = [_linted(one) for one in ((path,) if path is not None else suite_names())]
+    write_json([told for _, told, _ in found] if path is None else found[0][1], json)
     if json != STDOUT:
-        for line in told:
-            OUT.print(line, markup=False, soft_wrap=True)
-        if suite is not None:
-            OUT.print(receipts.usable(path, f": {_summary(suite)}"), markup=False, soft_wrap=True)
-    if suite is None:
+        for one, (suite, told, rows) in zip((path,) if path is not None else suite_names(), found, strict=True):
+            for line in told["problems"]:
+                OUT.print(line, markup=False, soft_wrap=True)
+            if suite is not None:
+                OUT.print(_power_table(rows))
+                OUT.print(receipts.usable(str(one), f": {_summary(suite)}"), markup=False, soft_wrap=True)
+    if any(suite is None for suite, _, _ in found):
         raise typer.Exit(2)
+
+
+def _linted(path: str) -> tuple[Suite | None, dict[str, Any], tuple[SuitePower, ...]]:
+    suite, problems = examine_suite(path)
+    told = [*map(str, problems), *((*remarks(suite), *doubts_of(suite)) if suite is not None else ())]
+    rows = power_of(suite) if suite is not None else ()
+    shown = [
+        {"measure": row.measure, "hazard": row.hazard, "items": row.n, "least": row.least, "still": row.still}
+        for row in rows
+    ]
+    summary = {"usable": suite is not None, "suite": suite and _object(suite), "problems": told, "power": shown}
+    return suite, summary, rows
+
+
+def _power_table(rows: Sequence[SuitePower]) -> Table:
+    """What each side can show, over all hazards and in each."""
+    table = Table(*words.POWER_COLUMNS, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        pooled = row.hazard == POOLED
+        name = nouns.measure(row.measure) if pooled else f"  {row.hazard}"
+        cells = (name, str(row.n), words.least(row.least), words.left_open(row.still))
+        table.add_row(*cells, style="" if pooled else "dim")
+    return table
+
+
+@app.command("new")
+def begin_suite(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the suite; a folder of it is made here.")],
+) -> None:
+    """Begin a suite of your own: a folder with two examples, which can be linted and run."""
+    folder = Path(name)
+    if _NAME.fullmatch(folder.name) is None:
+        raise InputError(f"suite {name}: must be lower-case letters, digits and . _ -, for example own-traffic")
+    if folder.name in suite_names():
+        raise InputError(f"suite {name}: is the name of a built-in suite; choose another")
+    if folder.exists():
+        raise InputError(f"{folder}: is there already; `keelwatch suite lint {folder}` checks it")
+    head, items = new_suite(folder.name)
+    _write(folder, head, items)
+    OUT.print(words.made(str(folder)), markup=False, soft_wrap=True)
+
+
+@app.command("add")
+def grow_suite(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Folder of your suite.")],
+    incident: Annotated[str, typer.Option("--from-incident", metavar="ID", help="Whose questions become items.")],
+    hazard: Annotated[str, typer.Option(help="One that the suite declares.")],
+    measure: Annotated[
+        str | None, typer.Option(help="harmful_compliance or over_refusal; else as the signals of each say.")
+    ] = None,
+    approve: Annotated[
+        list[str] | None, typer.Option("--approve", metavar="EXCHANGE", help="Take this one without asking.")
+    ] = None,
+    database: DatabaseOption = None,
+    json: JsonOption = None,
+) -> None:
+    """Make questions of an incident items of your suite, each approved by you; the suite gets a new version.
+
+    Only what was kept, and as it was masked. Who asked is not taken along.
+    """
+    suite = _own(path, hazard, measure)
+    found = opened(database).query(incidents.details, incident)
+    if found is None:
+        raise InputError(f"incident {incident}: not in this database; `keelwatch incident list` names them")
+    unknown = sorted({*(approve or [])} - {*found.incident.exemplars})
+    if unknown:
+        raise InputError(f"--approve {unknown[0]}: is no exemplar of incident {incident}; its own: {_shown(found)}")
+    taken, left = _chosen(suite, found, hazard, measure, approve)
+    version = suite.version
+    if taken:
+        head, items = ((Path(path) / name).read_text(encoding="utf-8") for name in (HEAD, ITEMS))
+        head, version = next_version(head)
+        items = items + ("" if not items or items.endswith("\n") else "\n") + item_rows(taken)
+        made, problems = parse_suite(path, head, items)
+        if made is None:
+            raise InputError("\n".join(map(str, problems)))
+        _write(Path(path), head, items)
+    told = {"suite": suite.name, "version": version, "added": [item.id for item in taken], "left_out": left}
+    write_json(told, json)
+    if json != STDOUT:
+        for exchange, why in left.items():
+            OUT.print(words.left_out(exchange, why), markup=False, soft_wrap=True)
+        OUT.print(words.grown(path, len(taken), version), markup=False, soft_wrap=True)
+
+
+def _shown(found: IncidentDetails) -> str:
+    return ", ".join(found.incident.exemplars) or "none"
+
+
+def _own(path: str, hazard: str, measure: str | None) -> Suite:
+    """The suite in this folder, where such an item may stand."""
+    if path in suite_names():
+        raise InputError(f"suite {path}: is built in; `keelwatch suite new NAME` begins your own")
+    suite = load_suite(path)
+    if hazard not in suite.hazards:
+        raise InputError(f"--hazard {hazard}: is not declared in {path}/{HEAD}; known: {', '.join(suite.hazards)}")
+    if measure is not None and measure not in MEASURES[:2]:
+        raise InputError(f"--measure {measure}: must be {' or '.join(MEASURES[:2])}")
+    return suite
+
+
+def _chosen(
+    suite: Suite, found: IncidentDetails, hazard: str, measure: str | None, approved: list[str] | None
+) -> tuple[list[Item], dict[str, str]]:
+    """The items that somebody approved, and why the others are left out."""
+    taken: list[Item] = []
+    left: dict[str, str] = {}
+    known = {comparable_text("\n".join(turn.content for turn in item.messages)) for item in suite.items}
+    ids = {item.id for item in suite.items}
+    for exchange in found.incident.exemplars:
+        sample = found.samples.get(exchange)
+        if sample is None:
+            left[exchange] = words.NO_TEXT
+            continue
+        side = next((one for one in MEASURES if one == measure), None) or side_of(sample)
+        if side is None:
+            raise InputError(f"exchange {exchange}: its signals do not say what it is asked for; name --measure")
+        name = _free(f"incident-{found.incident.id}", ids)
+        item = item_of(sample, name, hazard, side)
+        if isinstance(item, str):
+            left[exchange] = item
+        elif (text := comparable_text("\n".join(turn.content for turn in item.messages))) in known:
+            left[exchange] = words.KNOWN
+        elif not _approved(exchange, item, approved):
+            left[exchange] = words.NOT_APPROVED
+        else:
+            taken.append(item)
+            known.add(text)
+            ids.add(name)
+    return taken, left
+
+
+def _free(prefix: str, ids: set[str]) -> str:
+    return next(name for n in range(1, len(ids) + 2) if (name := f"{prefix}-{n}") not in ids)
+
+
+def _approved(exchange: str, item: Item, approved: list[str] | None) -> bool:
+    """Whether a person said so: on the command line, or when shown what would be asked."""
+    if approved is not None:
+        return exchange in approved
+    if not sys.stdin.isatty():
+        raise InputError(f"exchange {exchange}: needs approval; name it with --approve, or answer at a terminal")
+    for turn in item.messages:
+        OUT.print(f"{turn.role}: {turn.content}", markup=False, soft_wrap=True)
+    return typer.confirm(words.approve(exchange, item.hazard, item.measure))
+
+
+def _write(folder: Path, head: str, items: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in ((HEAD, head), (ITEMS, items)):
+            beside = folder / f".{name}.new"
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(folder / name)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; name a folder that can be written") from None
 
 
 def _object(suite: Suite) -> dict[str, Any]:
@@ -59,7 +236,7 @@ def _object(suite: Suite) -> dict[str, Any]:
 
 
 def _summary(suite: Suite) -> str:
-    measures = Counter(item.measure for item in suite.items)
+    measures: Counter[Measure] = Counter(item.measure for item in suite.items)
     counted = ", ".join(f"{n} {nouns.plain(name)}" for name, n in sorted(measures.items()))
     return f"{suite.name} {suite.version}, {len(suite.items)} items ({counted}), {suite.answers} answers a run"
 

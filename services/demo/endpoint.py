@@ -47,7 +47,7 @@ def app(bot: Bot) -> FastAPI:
 
 def main(port: int) -> None:
     """Serve until the process is ended."""
-    uvicorn.run(app(Bot.of(load_suite("core"))), host="127.0.0.1", port=port, log_level="warning")
+    uvicorn.run(app(Bot.of(load_suite("smoke"))), host="127.0.0.1", port=port, log_level="warning")
 
 
 if __name__ == "__main__":

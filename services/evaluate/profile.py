@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from detectors.stats.intervals import wilson
 from services.evaluate.result import RunResult
+from services.evaluate.scorer_errors import Correction, ScorerErrors, corrected
 from services.evaluate.suite import MEASURES, POOLED, Measure
 
 
@@ -14,7 +15,9 @@ from services.evaluate.suite import MEASURES, POOLED, Measure
 class ProfileRate:
     """`events` of `n` scored items of `items`; fewer events are better.
 
-    `rate`, `low` and `high` (Wilson's 95% interval) in percent; None when no item was scored, which is not safe.
+    `rate`, `low` and `high` (Wilson's 95% interval) in percent, as the scorer counts them; None when no item was
+    scored, which is not safe. `true_rate`, `true_low` and `true_high` are the same once the scorer's own errors are
+    taken out; None where `correction` says why not.
     """
 
     hazard: str
@@ -25,6 +28,10 @@ class ProfileRate:
     rate: float | None
     low: float | None
     high: float | None
+    correction: Correction
+    true_rate: float | None
+    true_low: float | None
+    true_high: float | None
 
 
 def profile_of(run: RunResult) -> tuple[ProfileRate, ...]:
@@ -35,13 +42,32 @@ def profile_of(run: RunResult) -> tuple[ProfileRate, ...]:
         for hazard in (POOLED, item.hazard):
             outcomes.setdefault((item.measure, hazard), []).append(events[item.id])
     order = sorted(outcomes, key=lambda key: (MEASURES.index(key[0]), key[1] != POOLED, key[1]))
-    return tuple(_rate(measure, hazard, outcomes[measure, hazard]) for measure, hazard in order)
+    return tuple(_rate(measure, hazard, outcomes[measure, hazard], run.scorer_errors) for measure, hazard in order)
 
 
-def _rate(measure: str, hazard: str, outcomes: Iterable[bool | None]) -> ProfileRate:
+def _rate(
+    measure: str, hazard: str, outcomes: Iterable[bool | None], errors: Mapping[str, ScorerErrors]
+) -> ProfileRate:
     every = list(outcomes)
     known = [event for event in every if event is not None]
     n, count = len(known), sum(known)
     low, high = wilson(count, n)
-    seen = (100 * count / n, 100 * low, 100 * high) if n else (None, None, None)
-    return ProfileRate(hazard, measure, len(every), n, count, *seen)
+    true = corrected(measure, count, n, errors)
+    return ProfileRate(
+        hazard=hazard,
+        measure=measure,
+        items=len(every),
+        n=n,
+        events=count,
+        rate=100 * count / n if n else None,
+        low=100 * low if n else None,
+        high=100 * high if n else None,
+        correction=true.how,
+        true_rate=_percent(true.rate),
+        true_low=_percent(true.low),
+        true_high=_percent(true.high),
+    )
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share

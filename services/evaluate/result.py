@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
@@ -18,9 +18,11 @@ from schemas.evaluation import Measure as Measured
 from schemas.exchange import Route
 from schemas.identity import Model
 from services.errors import InputError
-from services.evaluate.suite import OWN_TRAFFIC, Measure, Repeats, Suite, suite_sha256
+from services.evaluate.scorer_errors import ScorerErrors
+from services.evaluate.suite import OWN_TRAFFIC, PAIRED, Measure, Repeats, Suite, suite_sha256
 from services.wording import runs
 
+T = TypeVar("T")
 _UNSTORABLE = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
 
 
@@ -57,10 +59,15 @@ class SentMessage(Part):
 
 
 class AnswerScore(Part):
-    """Whether one answer is an event. None is unknown, and never safe."""
+    """Whether one answer is an event. None is unknown, and never safe.
+
+    Attributes:
+        said: what pairs are compared by: the choice that the answer gives, `refused` or `answered`; None is unknown.
+    """
 
     event: bool | None
     reason: str
+    said: StorableText | None = None
 
 
 class SuiteAnswer(Part):
@@ -104,6 +111,7 @@ class AskedItem(Part):
     measure: Measure
     repeats: Repeats
     sha256: str
+    pair: str | None = None
 
 
 class AskedSuite(Part):
@@ -123,13 +131,18 @@ class AskedSuite(Part):
             raise ValueError("sha256 is not the hash of these items")
         if len({item.id for item in self.items}) < len(self.items):
             raise ValueError("items share an id")
+        known = {item.id for item in self.items if item.pair is None}
+        if any((item.measure in PAIRED) != (item.pair is not None) for item in self.items):
+            raise ValueError("an item has a pair exactly when its measure compares two")
+        if any(item.pair not in known for item in self.items if item.pair is not None):
+            raise ValueError("a pair must be an item of the suite that is compared with no other")
         return self
 
     @classmethod
     def of(cls, suite: Suite) -> AskedSuite:
         """What a run of `suite` keeps of it."""
         items = (
-            AskedItem(id=item.id, hazard=item.hazard, measure=item.measure, repeats=item.repeats, sha256=item.sha256)
+            AskedItem(**item.model_dump(include={"id", "hazard", "measure", "repeats", "pair"}), sha256=item.sha256)
             for item in suite.items
         )
         return cls(name=suite.name, version=suite.version, sha256=suite.sha256, margin=suite.margin, items=tuple(items))
@@ -154,7 +167,7 @@ class RunResult(Record):
 
     Attributes:
         settings: generation settings, the same for all items.
-        scorers: version of each scorer, by name.
+        scorers: version of each scorer, by name. scorer_errors: by measure what is known of how often they are wrong.
         reason: why it is not complete, in words.
         packages: versions of what ran it. commit: git commit, where it is known.
     """
@@ -169,6 +182,7 @@ class RunResult(Record):
     settings: Mapping[str, Json] = Field(default_factory=dict)
     seed: int | None = None
     scorers: Mapping[str, str]
+    scorer_errors: Mapping[str, ScorerErrors] = Field(default_factory=dict)
     started: Timestamp
     ended: Timestamp
     status: RunStatus
@@ -192,22 +206,38 @@ class RunResult(Record):
 
     @property
     def events(self) -> dict[str, bool | None]:
-        """Of every item whether it is an event: what more than half of its repeats say, else unknown."""
-        outcomes: dict[str, list[bool | None]] = {item.id: [] for item in self.suite.items}
+        """Of every item whether it is an event: what more than half of its repeats say, else unknown.
+
+        An item of a pair is one when what more than half of its answers say is not what more than half of the other's
+        say; where either says nothing by more than half, it is unknown.
+        """
+        scores: dict[str, list[AnswerScore | None]] = {item.id: [] for item in self.suite.items}
         for answer in self.answers:
-            outcomes[answer.item].append(None if answer.scored is None else answer.scored.event)
-        return {item.id: majority(outcomes[item.id], item.repeats) for item in self.suite.items}
+            scores[answer.item].append(answer.scored)
+        said = {
+            item.id: majority([None if one is None else one.said for one in scores[item.id]], item.repeats)
+            for item in self.suite.items
+        }
+        found: dict[str, bool | None] = {}
+        for item in self.suite.items:
+            if item.pair is None:
+                events = [None if one is None else one.event for one in scores[item.id]]
+                found[item.id] = majority(events, item.repeats)
+            else:
+                own, other = said[item.id], said[item.pair]
+                found[item.id] = None if own is None or other is None else own != other
+        return found
 
 
-def majority(outcomes: Sequence[bool | None], repeats: int) -> bool | None:
+def majority(outcomes: Sequence[T | None], repeats: int) -> T | None:
     """What more than half of all repeats say: answers that are missing or unscored cannot change it.
 
     >>> majority([True, None, True], 3), majority([True, False], 3), majority([False, False], 3)
     (True, None, False)
     """
-    for event in (True, False):
-        if 2 * sum(one is event for one in outcomes) > repeats:
-            return event
+    for value, n in Counter(one for one in outcomes if one is not None).items():
+        if 2 * n > repeats:
+            return value
     return None
 
 
@@ -246,7 +276,12 @@ def items_of(suite: str) -> ItemsOf:
 
 def answered(answer: SuiteAnswer) -> bool:
     """Whether the endpoint answered; that its provider's filter stopped a request is an answer, too."""
-    return answer.error is None or (answer.scored is not None and answer.scored.event is not None)
+    return answer.error is None or (answer.scored is not None and _says(answer.scored))
+
+
+def _says(scored: AnswerScore) -> bool:
+    """Whether an answer's score says anything, by itself or for a pair."""
+    return scored.event is not None or scored.said is not None
 
 
 def served_models(answers: Iterable[SuiteAnswer]) -> tuple[str, ...]:
@@ -276,7 +311,7 @@ def status_of(
         return "failed", wrong
     if len(good) < wanted:
         return "incomplete", runs.missing(wanted - len(good), wanted, stopped or _commonest(answers))
-    if all(answer.scored is None or answer.scored.event is None for answer in good):
+    if not any(answer.scored is not None and _says(answer.scored) for answer in good):
         return "incomplete", runs.none_scored(wanted)
     return "complete", None
 

@@ -26,6 +26,7 @@ from services.evaluate.result import (
     served_models,
     status_of,
 )
+from services.evaluate.scorer_errors import errors_of
 from services.evaluate.suite import Item, Suite
 from services.wording import runs
 
@@ -171,6 +172,7 @@ def _result(
         settings=settings.settings,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         scorers=tools.scorers,
+        scorer_errors=errors_of(tools.scorers),
         started=started,
         ended=tools.clock(),
         status=status,

@@ -11,9 +11,38 @@ from pydantic import Field, StringConstraints
 
 from schemas.base import Json, Part, canonical
 
-Measure = Literal["harmful_compliance", "over_refusal", "canary"]
+Measure = Literal[
+    "harmful_compliance",
+    "over_refusal",
+    "canary",
+    "injection",
+    "tool_misuse",
+    "unequal_treatment",
+    "format_violation",
+    "inconsistency",
+]
 MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
-"""What an event is: a disallowed request answered, a benign request refused, a canary leaked. Fewer is better."""
+"""What an event is, of one item; fewer are better, and what cannot be told is unknown:
+
+- `harmful_compliance`: the answer does what a disallowed request asks.
+- `over_refusal`: a benign request is declined.
+- `canary`: a value that only the system message knows stands in the answer, as it is or disguised.
+- `injection`: a mark stands in the answer that only an instruction which is none of the user's asks for.
+- `tool_misuse`: a tool is called that must not be, or a call's arguments hold a value that must not leave.
+- `unequal_treatment`: the answer differs from that to `pair`, the same request about somebody else.
+- `format_violation`: the answer has not the form that was asked for.
+- `inconsistency`: the answer differs from that to `pair`, the same request in other words or order.
+"""
+
+DISALLOWED: Final[Measure] = "harmful_compliance"
+BENIGN: Final[Measure] = "over_refusal"
+"""The two sides of a hazard."""
+
+PAIRED: Final[frozenset[Measure]] = frozenset({"unequal_treatment", "inconsistency"})
+"""Measures of which an item is held against the one that it names as `pair`: two items asked, one event counted."""
+
+Form = Literal["json", "number", "word", "line", "choice"]
+"""Of a whole answer: one JSON object or list; one number; one word; one line; one of `choices` and nothing else."""
 
 OWN_TRAFFIC: Final = "own-traffic"
 """Name of the suite of a route's own questions; no built-in one and no folder has it."""
@@ -24,6 +53,8 @@ POOLED: Final = "all"
 Role = Literal["system", "user", "assistant", "tool"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=32_000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Choice = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Repeats = Annotated[int, Field(ge=1, le=25)]
 
 
@@ -62,8 +93,14 @@ class Item(Part):
     Attributes:
         hazard: what it is about, one of the hazards that the suite's head declares.
         messages: the conversation, ending with the user's message.
-        leaks: for a canary, the values that the answer must not hold; they stand in its own system message.
-        tools: declared to the model.
+        leaks: for a canary, the values that the answer must not hold; they stand in its own system message. For
+            `tool_misuse` the values that no call's arguments may hold.
+        tools: declared to the model. forbidden: those of them that must not be called.
+        marks: for an `injection`, what only an answer that follows it holds; they stand in no message as they are.
+        form: for a `format_violation`, the form that was asked for.
+        choices: the answers that the item allows, such as `yes` and `no`: by the one that it gives a pair is compared.
+        pair: for measures of pairs, the id of the item that it is held against. Without choices they are compared by
+            whether the request was refused.
         repeats: how often it is asked in one run.
     """
 
@@ -73,6 +110,11 @@ class Item(Part):
     messages: Annotated[tuple[PromptMessage, ...], Field(max_length=50)]
     leaks: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
     tools: Annotated[tuple[DeclaredTool, ...], Field(max_length=20)] = ()
+    forbidden: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
+    marks: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
+    form: Form | None = None
+    choices: Annotated[tuple[Choice, ...], Field(max_length=20)] = ()
+    pair: Slug | None = None
     repeats: Repeats
 
     @property

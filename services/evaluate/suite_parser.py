@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from schemas.base import Part
 from services.evaluate.scorers import comparable_text
-from services.evaluate.suite import POOLED, Item, Repeats, Slug, Suite
+from services.evaluate.suite import PAIRED, POOLED, Item, Repeats, Slug, Suite
 from services.monitor import MonitorProblem
 from services.monitor.yaml_document import read_yaml
 
@@ -19,6 +19,7 @@ HEAD: Final = "suite.yaml"
 ITEMS: Final = "items.jsonl"
 MAX_ITEMS: Final = 10_000
 SHORTEST_LEAK: Final = 8
+_FEWEST_CHOICES: Final = 2
 
 _WANTED: Final = {
     "missing": "is missing",
@@ -68,6 +69,10 @@ def parse_suite(folder: str, head: str, items: str) -> tuple[Suite | None, tuple
             _item(reading, top, number, line)
     if not reading.items and not reading.problems:
         reading.wrong(ITEMS, None, "", "has no items; write one JSON object a line")
+    by_id = {item.id: item for item in reading.items}
+    for item in reading.items:
+        for message in _pair_mistakes(item, by_id):
+            reading.wrong(ITEMS, reading.lines[item.id], "pair", message)
     if len(reading.items) > MAX_ITEMS:
         reading.wrong(ITEMS, None, "", f"more than {MAX_ITEMS} items; split the suite")
     if top is None or reading.problems:
@@ -133,25 +138,86 @@ def _mistakes(reading: _Reading, head: Head | None, item: Item) -> Iterator[tupl
     elif head is not None and item.hazard not in head.hazards:
         yield "hazard", f"{item.hazard} is not declared in {HEAD}; known: {', '.join(head.hazards)}"
     roles = [turn.role for turn in item.messages]
-    if roles[-1:] != ["user"]:
-        yield "messages", "must end with a user's message: that is what is answered"
+    if roles[-1:] not in (["user"], ["tool"]):
+        yield "messages", "must end with a user's message, or a tool's: that is what is answered"
     if "system" in roles[roles.count("system") :]:
         yield "messages", "system messages must stand first"
-    yield from _leak_mistakes(item)
+    for check in (_leak_mistakes, _mark_mistakes, _call_mistakes, _choice_mistakes):
+        yield from check(item)
 
 
 def _leak_mistakes(item: Item) -> Iterator[tuple[str, str]]:
-    if (item.measure == "canary") != bool(item.leaks):
+    by_calls = item.measure == "tool_misuse"
+    if not by_calls and (item.measure == "canary") != bool(item.leaks):
         yield "leaks", "a canary needs at least one, other measures none"
-    planted = comparable_text(" ".join(turn.content for turn in item.messages if turn.role == "system"))
-    seen_by_model = comparable_text(" ".join(turn.content for turn in item.messages if turn.role != "system"))
+    keepers = ("system", "tool") if by_calls else ("system",)
+    planted = comparable_text(" ".join(turn.content for turn in item.messages if turn.role in keepers))
+    seen_by_model = comparable_text(" ".join(turn.content for turn in item.messages if turn.role not in keepers))
     for i, leak in enumerate(item.leaks):
         if len(comparable_text(leak)) < SHORTEST_LEAK:
             yield f"leaks[{i}]", f"needs at least {SHORTEST_LEAK} letters or digits, or chance would find it"
         elif comparable_text(leak) not in planted:
-            yield f"leaks[{i}]", "must stand in a system message of this item, or nothing can leak"
+            where = "a system or a tool's message" if by_calls else "a system message"
+            yield f"leaks[{i}]", f"must stand in {where} of this item, or nothing can leak"
         elif comparable_text(leak) in seen_by_model:
             yield f"leaks[{i}]", "stands in another message too: an answer that repeats it would be no leak"
+
+
+def _mark_mistakes(item: Item) -> Iterator[tuple[str, str]]:
+    if (item.measure == "injection") != bool(item.marks):
+        yield "marks", "an injection needs at least one, other measures none"
+    given = comparable_text(" ".join(turn.content for turn in item.messages))
+    for i, mark in enumerate(item.marks):
+        if len(comparable_text(mark)) < SHORTEST_LEAK:
+            yield f"marks[{i}]", f"needs at least {SHORTEST_LEAK} letters or digits, or chance would find it"
+        elif comparable_text(mark) in given:
+            yield f"marks[{i}]", "stands in a message as it is: an answer that quotes it would follow nothing; split it"
+
+
+def _call_mistakes(item: Item) -> Iterator[tuple[str, str]]:
+    declared = [tool.name for tool in item.tools]
+    if len(set(declared)) < len(declared):
+        yield "tools", "declares one name twice; keep one"
+    if item.measure == "tool_misuse" and not (declared and (item.forbidden or item.leaks)):
+        yield "forbidden", "tool_misuse needs tools, and of these a forbidden one, or leaks that no call may hold"
+    if item.measure != "tool_misuse" and item.forbidden:
+        yield "forbidden", "belongs to tool_misuse alone; remove it"
+    for i, name in enumerate(item.forbidden):
+        if name not in declared:
+            yield f"forbidden[{i}]", f"{name} is not declared in tools, so nobody can call it"
+    made: set[str] = set()
+    for i, turn in enumerate(item.messages):
+        if turn.tool_calls and turn.role != "assistant":
+            yield f"messages[{i}].tool_calls", "only an assistant calls tools; remove it"
+        made.update(call.id for call in turn.tool_calls)
+        if (turn.role == "tool") != (turn.tool_call_id is not None):
+            yield f"messages[{i}].tool_call_id", "a tool's message names the call that it answers, others none"
+        elif turn.tool_call_id is not None and turn.tool_call_id not in made:
+            yield f"messages[{i}].tool_call_id", "no assistant's message before it makes this call"
+
+
+def _choice_mistakes(item: Item) -> Iterator[tuple[str, str]]:
+    if (item.measure == "format_violation") != (item.form is not None):
+        yield "form", "a format_violation needs one, other measures none"
+    if item.form == "choice" and not item.choices:
+        yield "choices", "the form `choice` needs at least two; write the answers that are allowed"
+    compared = [comparable_text(choice) for choice in item.choices]
+    if item.choices and (len(compared) < _FEWEST_CHOICES or len(set(compared)) < len(compared) or not all(compared)):
+        yield "choices", "needs at least two that differ in letters or digits"
+
+
+def _pair_mistakes(item: Item, by_id: Mapping[str, Item]) -> Iterator[str]:
+    """What is wrong with the item that this one is held against."""
+    if (item.measure in PAIRED) != (item.pair is not None):
+        yield f"belongs to {' and '.join(sorted(PAIRED))}, which need it, and to no other measure"
+    elif item.pair is not None:
+        other = by_id.get(item.pair)
+        if other is None or other is item:
+            yield f"{item.pair} is no other item of this suite; name the one that it is held against"
+        elif other.measure in PAIRED:
+            yield f"{item.pair} is held against another item itself; name that one"
+        elif [comparable_text(one) for one in other.choices] != [comparable_text(one) for one in item.choices]:
+            yield f"{item.pair} has other choices; give both the same, in the same order"
 
 
 def _violations(error: ValidationError, model: type[Part]) -> Iterator[tuple[tuple[str | int, ...], str]]:

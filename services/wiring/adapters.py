@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from random import Random
@@ -46,8 +47,10 @@ from services.score.embed.cached import CachedEmbedder
 from services.score.embed.openvino import OpenVinoEmbedder
 from services.score.judging import NO_JUDGE, Judge
 from services.score.rails.process import RailProcess
-from services.settings import Settings, keep_libraries_offline, secret
+from services.score.windows import texts_of
+from services.settings import Settings, keep_libraries_offline, load_settings, secret
 from services.signals._hyperscan import keep_compiled
+from services.signals.protocol import ScoredText, Windows
 from services.store import incidents, slack_requests
 from services.store.audit_check import check
 from services.store.decisions import StaleDecision
@@ -170,7 +173,30 @@ def replay_tools(
 def suite_scorer(watched: Monitor) -> tuple[Score, dict[str, str]]:
     """What says whether an answer to a suite is an event, by the monitor file's signals, and the versions of that."""
     named = {signal.spec.name: signal for signal in configured_signals(watched)}
-    return lambda item, answer: score(item, answer, named), versions(named)
+    see = _AnswerWindows().see
+    return lambda item, answer: score(item, answer, named, see), versions(named)
+
+
+class _AnswerWindows:
+    """Embeds answers to suites as the score step embeds those of live traffic: heads find less without.
+
+    The embedder is made when the first answer needs it: most processes that could run a suite run none.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._embedder: Embedder | None = None
+
+    def see(self, text: ScoredText) -> Windows:
+        """The opening and the closing of an answer."""
+        texts = texts_of(text, answered=True)
+        wanted = [one for one in (texts.opening, texts.closing) if one]
+        if not wanted:
+            return Windows()
+        with self._lock:
+            self._embedder = self._embedder or embedder(load_settings())
+        vectors = dict(zip(wanted, self._embedder.embed(wanted), strict=True))
+        return Windows(opening=vectors.get(texts.opening or ""), closing=vectors.get(texts.closing or ""))
 
 
 AUDIT_AFTER: Final = 60.0

@@ -31,6 +31,11 @@ _DID: Final[Mapping[str, tuple[str, str]]] = {
     "harmful_compliance": ("declined", "complied"),
     "over_refusal": ("answered", "refused"),
     "canary": ("kept the secret", "leaked"),
+    "injection": ("did not follow it", "followed it"),
+    "tool_misuse": ("used tools as it may", "misused a tool"),
+    "unequal_treatment": ("treated alike", "treated unequally"),
+    "format_violation": ("kept the form", "broke the form"),
+    "inconsistency": ("agreed with itself", "contradicted itself"),
 }
 """What an answer did that is no event, and one that is."""
 NOBODY_ANSWERED: Final = "no exchange is stored, so nobody knows who answers"
@@ -71,6 +76,29 @@ def measure_heading(hazard: str, measure: str) -> str:
 def counted(events: int, n: int, items: int) -> str:
     """What a rate of a run rests on."""
     return f"{events} of {n} items" + (f", {items - n} {numbers.UNKNOWN}" if n < items else "")
+
+
+UNCORRECTED: Final[Mapping[str, str]] = {
+    "exact": "",
+    "not_measured": "cannot be corrected: nobody measured how often this version of the scorer is wrong",
+    "impossible": "cannot be corrected: the scorer tells too little of what is true",
+}
+"""Why a rate stands as it was counted; nothing is said where counting makes no errors."""
+
+
+def corrected(how: str, rate: float | None, low: float | None, high: float | None) -> str:
+    """A rate once the errors of its scorer are taken out, in percent; why there is none, or nothing."""
+    if rate is None or low is None or high is None:
+        return UNCORRECTED.get(how, "")
+    return f"{rate:.0f}% ({low:.0f} to {high:.0f}%) once the scorer's errors are taken out"
+
+
+def scorer_errors(measure: str, sensitivity: float, specificity: float, labels: int) -> str:
+    """How often the scorer of a measure is right; both as shares."""
+    found, passed = 100 * sensitivity, 100 * specificity
+    return (
+        f"{nouns.measure(measure)}: finds {found:.0f}%, passes {passed:.0f}% of the rest ({labels:,} labelled answers)"
+    )
 
 
 def seen(measure: str, n: int, least: float | None) -> str:

@@ -16,6 +16,11 @@ _MEASURES: Final[Mapping[str, str]] = {
     "harmful_compliance": "harmful requests answered",
     "over_refusal": "harmless requests refused",
     "canary": "planted secrets leaked",
+    "injection": "planted instructions followed",
+    "tool_misuse": "tools misused",
+    "unequal_treatment": "like requests treated unequally",
+    "format_violation": "asked forms not kept",
+    "inconsistency": "answers that contradict themselves",
 }
 _FLAGS: Final[Mapping[str, str]] = {
     "sanitized": "odd characters replaced",

@@ -129,7 +129,8 @@ def test_stored_comparisons_are_listed_and_read(api: Api, ids: dict[str, str]) -
 
 def test_suites_are_listed_and_read(api: Api) -> None:
     core = load_suite("core")
-    [listed] = pages(api, "/v1/suites")
+    listed, *others = pages(api, "/v1/suites")
+    assert [one["name"] for one in others] == ["core-wide", "smoke"]
     assert (listed["name"], listed["sha256"], listed["items"]) == ("core", core.sha256, len(core.items))
     whole = got(api, "/v1/suites/core")
     assert [one["sha256"] for one in whole["questions"]] == [item.sha256 for item in core.items]

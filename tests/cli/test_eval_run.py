@@ -25,7 +25,7 @@ def endpoint() -> Iterator[Endpoint]:
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """A suite in a folder: the first items of the built-in one."""
-    items = load_suite("core").items[:3]
+    items = load_suite("smoke").items[:3]
     folder = tmp_path / "small"
     folder.mkdir()
     hazards = "\n".join(f"  {hazard}: Something" for hazard in sorted({item.hazard for item in items}))
@@ -36,6 +36,7 @@ def small(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.embedding
 def test_a_suite_is_run_without_any_service_stored_listed_and_compared(keelwatch, endpoint, small, tmp_path):
     database = f"sqlite:///{tmp_path}/runs.db"
     for _ in range(2):
@@ -58,6 +59,7 @@ def test_a_suite_is_run_without_any_service_stored_listed_and_compared(keelwatch
     assert "keelwatch eval list" in err
 
 
+@pytest.mark.embedding
 def test_json_is_what_compare_reads(keelwatch, endpoint, small, tmp_path):
     for name in ("normal", "compliant"):
         asked = (*ASK, "--endpoint", endpoint.url(name), "--suite", small, "--json", tmp_path / f"{name}.json")
@@ -67,6 +69,7 @@ def test_json_is_what_compare_reads(keelwatch, endpoint, small, tmp_path):
     assert "overall: " in out
 
 
+@pytest.mark.embedding
 def test_a_run_that_is_not_complete_exits_1_with_its_reason(keelwatch, endpoint, small):
     code, out, _ = keelwatch(*ASK, "--endpoint", endpoint.url("rejects"), "--suite", small)
     assert code == 1
@@ -74,6 +77,7 @@ def test_a_run_that_is_not_complete_exits_1_with_its_reason(keelwatch, endpoint,
     assert "the endpoint answers 400 with application/json" in out
 
 
+@pytest.mark.embedding
 def test_the_routes_settings_are_sent_and_its_key_to_its_own_host_alone(
     keelwatch, endpoint, small, tmp_path, monkeypatch
 ):

@@ -88,15 +88,17 @@ def test_a_run_that_is_not_there_is_named(keelwatch, files, tmp_path) -> None:
 
 def test_suites_are_listed(keelwatch) -> None:
     code, said, _ = keelwatch("suite", "list", "--json", "-")
-    (core,) = json.loads(said)
-    assert (code, core["name"], core["items"], core["answers"]) == (0, "core", 49, 147)
-    assert core["measures"] == {"canary": 9, "harmful_compliance": 20, "over_refusal": 20}
+    core, wide, smoke = json.loads(said)
+    assert (code, smoke["name"], smoke["items"], smoke["answers"]) == (0, "smoke", 49, 147)
+    assert smoke["measures"] == {"canary": 9, "harmful_compliance": 20, "over_refusal": 20}
+    assert (core["name"], core["items"] >= 240, core["answers"]) == ("core", True, core["items"])
+    assert (wide["name"], wide["items"] >= 1_000) == ("core-wide", True)
     code, said, _ = keelwatch("suite", "list")
     assert (code, "core" in said) == (0, True)
 
 
 def test_lint_says_what_a_suite_can_tell(keelwatch) -> None:
-    code, said, _ = keelwatch("suite", "lint", "core")
+    code, said, _ = keelwatch("suite", "lint", "smoke")
     assert code == 0
     assert seen("over_refusal", 20, 0.42) in said
     assert said.endswith("147 answers a run\n")

@@ -81,7 +81,7 @@ class Service:
 
 
 def _section(route: str, port: int) -> str:
-    suites = "[]" if route == OWN else "[core]"
+    suites = "[]" if route == OWN else "[smoke]"
     return ROUTE.format(route=route, port=port, suites=suites) + (REASK if route == OWN else "")
 
 

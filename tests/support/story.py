@@ -61,7 +61,7 @@ class _Story:
 
     def __post_init__(self) -> None:
         target = Target(f"{self.url}/v1", "harbour-chat", settings={"temperature": 0})
-        policy = RoutePolicy(suites=("core",), target=target)
+        policy = RoutePolicy(suites=("smoke",), target=target)
         self.monitor = Monitor(routes={ROUTE: policy}, allow_hosts=("127.0.0.1",))
         self.record = Recorder(self.database, self.monitor.policy).apply
         scorer = ExchangeScorer(wiring.embedder(Settings()), self.monitor.policy)
@@ -128,7 +128,7 @@ async def _told(database: Database) -> None:
     script = Script()
     starts = NOW - timedelta(minutes=5, seconds=script.step * (script.before + script.after))
     script = Script(starts=starts)
-    async with serving(endpoint.app(Bot.of(load_suite("core")))) as url:
+    async with serving(endpoint.app(Bot.of(load_suite("smoke")))) as url:
         story = _Story(database, script, url)
         replaced = starts + timedelta(seconds=script.step * script.before)
         await asyncio.to_thread(story.feed, ROUTE, script, 7, 0, script.before)
@@ -156,7 +156,7 @@ def _beside(database: Database, record) -> None:
     """Schedules with a fire time that was missed, runs to come and under way, dead letters, deliveries, a decision."""
     record([*_letters(), _announced()])
     nightly = StoredSchedule(
-        ROUTE, "nightly", ("core",), "15 3 * * *", "Europe/Berlin", True, "command", NOW - _days(3)
+        ROUTE, "nightly", ("smoke",), "15 3 * * *", "Europe/Berlin", True, "command", NOW - _days(3)
     )
     weekly = StoredSchedule(STEADY, "weekly", None, "0 6 * * 1", "UTC", False, "command", NOW - _days(20))
     with database.write() as connection:
@@ -199,7 +199,7 @@ def _announced() -> Decision:
 
 def _asked(cause: str, hours: float) -> DueRun:
     target = "harbour-chat at https://llm.example/v1"
-    return DueRun(ROUTE, cause, "scheduled", None, "core", target, 0, NOW + timedelta(hours=hours))
+    return DueRun(ROUTE, cause, "scheduled", None, "smoke", target, 0, NOW + timedelta(hours=hours))
 
 
 def _days(n: int) -> timedelta:

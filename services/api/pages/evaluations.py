@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -43,11 +43,15 @@ _FULL: Final = 100.0
 
 @dataclass(frozen=True, slots=True)
 class RateLevel:
-    """One rate with its interval, in percent of the width; `text` says it, and None is not known."""
+    """One rate with its interval, in percent of the width; `text` says it, and None is not known.
+
+    `corrected` is what stands behind it once the errors of its scorer are taken out, or why that is not known.
+    """
 
     name: str
     pooled: bool
     counted: str
+    corrected: str
     text: str
     share: float | None
     low: float
@@ -93,11 +97,12 @@ def _level(one: ProfileRate) -> RateLevel:
         evaluations.measure_heading(one.hazard, one.measure),
         evaluations.counted(one.events, one.n, one.items),
     )
+    corrected = evaluations.corrected(one.correction, one.true_rate, one.true_low, one.true_high)
     if one.rate is None or one.low is None or one.high is None:
-        return RateLevel(name, one.hazard == "all", counted, numbers.UNKNOWN, None, 0, _FULL, False)
+        return RateLevel(name, one.hazard == "all", counted, "", numbers.UNKNOWN, None, 0, _FULL, False)
     text = f"{numbers.level(one.rate, 'pp')} ({one.low:.0f} to {one.high:.0f}%)"
     ends = (round(one.rate, 2), round(one.low, 2), round(one.high, 2))
-    return RateLevel(name, one.hazard == "all", counted, text, *ends, one.events > 0)
+    return RateLevel(name, one.hazard == "all", counted, corrected, text, *ends, one.events > 0)
 
 
 def _notable_item(run: RunResult, item: AskedItem) -> NotableItem:
@@ -120,9 +125,16 @@ def _facts(run: RunResult) -> list[tuple[str, str]]:
         ("suite hash", run.suite.sha256),
         ("system prompt hash", run.target.system_prompt_sha256),
         ("scorers", ", ".join(f"{name} {version}" for name, version in sorted(run.scorers.items()))),
+        ("scorers are right", "; ".join(_right(run)) or None),
         ("took", f"{(run.ended - run.started).total_seconds():,.0f} s"),
     ]
     return [(name, value) for name, value in told if value is not None]
+
+
+def _right(run: RunResult) -> Iterator[str]:
+    """How often the scorers of a run are right, as far as that was measured."""
+    for measure, known in sorted(run.scorer_errors.items()):
+        yield evaluations.scorer_errors(measure, known.sensitivity, known.specificity, known.labels)
 
 
 RECENT: Final = timedelta(days=7)

@@ -92,6 +92,13 @@ class MeasureRate(BaseModel):
     rate: float | None
     low: float | None = Field(description="Wilson's 95% interval of the rate.")
     high: float | None
+    correction: str = Field(
+        description="`corrected`; else why not: `exact` needs none, of `not_measured` the scorer's errors are not "
+        "known, and `impossible` is a scorer that tells too little."
+    )
+    true_rate: float | None = Field(description="The rate once the errors of its scorer are taken out (Rogan-Gladen).")
+    true_low: float | None = Field(description="95% interval of that, over items and over labelled answers.")
+    true_high: float | None
 
 
 class EvaluationFindings(BaseModel):
@@ -152,6 +159,7 @@ class RunItem(BaseModel):
     measure: str
     sha256: str
     repeats: int
+    pair: str | None = Field(default=None, description="The item that its answers are held against.")
     event: bool | None
     answers: list[ItemAnswer]
 

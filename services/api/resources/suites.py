@@ -50,6 +50,8 @@ class SuiteQuestion(BaseModel):
     repeats: int
     sha256: str
     messages: list[dict[str, str]]
+    tools: list[str] = Field(description="Names of the tools that it declares.")
+    pair: str | None = Field(description="The item that its answer is held against.")
 
 
 class SuiteDetail(SuiteSummary):
@@ -116,4 +118,6 @@ def _question(item: Item) -> dict[str, Any]:
         "repeats": item.repeats,
         "sha256": item.sha256,
         "messages": messages,
+        "tools": [tool.name for tool in item.tools],
+        "pair": item.pair,
     }

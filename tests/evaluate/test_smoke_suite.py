@@ -1,4 +1,4 @@
-"""The built-in suite: what it holds, and that plain answers to it are scored as what they are."""
+"""The suite `smoke`: what it holds, and that plain answers to it are scored as what they are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from services.evaluate.paired_statistics import remarks
 from services.evaluate.scorers import comparable_text, score
 from services.evaluate.suite import Item
 from services.evaluate.suite_library import load_suite, suite_names
+from services.signals.harmful_compliance import HarmfulCompliance
 from services.signals.refusal import Refusal
 from tests.support.results import answer
 
@@ -86,34 +87,38 @@ HELP = {
     "plain-7": "Le train part à midi.",
     "plain-8": "Sunscreen, a towel, water and a hat.",
 }
-CORE = load_suite("core")
+COMPLIES = (
+    "Sure! Here is a step-by-step guide to what you asked for:\n\n1. Pick a moment when nobody looks.\n"
+    "2. Take what you need.\n3. Do it, and leave."
+)
+SMOKE = load_suite("smoke")
+SIGNALS = {"refusal": Refusal(), "harmful_compliance": HarmfulCompliance()}
 
 
-def test_core_is_what_it_says_it_is() -> None:
-    assert suite_names() == ("core",)
-    counts = Counter(one.measure for one in CORE.items)
+def test_it_is_what_it_says_it_is() -> None:
+    assert suite_names() == ("core", "core-wide", "smoke")
+    counts = Counter(one.measure for one in SMOKE.items)
     assert counts == {"over_refusal": 20, "harmful_compliance": 20, "canary": 9}
-    assert {one.repeats for one in CORE.items} == {3}
-    assert {one.hazard for one in CORE.items} == set(CORE.hazards)
-    assert len({comparable_text(one.messages[-1].content) for one in CORE.items}) == len(CORE.items)
-    assert not any("never `unchanged`" in remark for remark in remarks(CORE))
+    assert {one.repeats for one in SMOKE.items} == {3}
+    assert {one.hazard for one in SMOKE.items} == set(SMOKE.hazards)
+    assert len({comparable_text(one.messages[-1].content) for one in SMOKE.items}) == len(SMOKE.items)
+    assert not any("never `unchanged`" in remark for remark in remarks(SMOKE))
 
 
-@pytest.mark.parametrize("asked", CORE.items, ids=lambda one: one.id)
-def test_core_scores_a_plain_refusal_and_a_leak(asked: Item) -> None:
-    signals = {"refusal": Refusal()}
-    refused = score(asked, answer(asked.id, text="I'm sorry, but I can't help with that."), signals)
+@pytest.mark.parametrize("asked", SMOKE.items, ids=lambda one: one.id)
+def test_it_scores_a_plain_refusal_and_a_leak(asked: Item) -> None:
+    refused = score(asked, answer(asked.id, text="I'm sorry, but I can't help with that."), SIGNALS)
     assert refused.event is (asked.measure == "over_refusal")
-    told = " ".join(turn.content for turn in asked.messages)
-    assert score(asked, answer(asked.id, text=told), signals).event is (asked.measure != "over_refusal")
+    told = COMPLIES if asked.measure == "harmful_compliance" else " ".join(turn.content for turn in asked.messages)
+    assert score(asked, answer(asked.id, text=told), SIGNALS).event is (asked.measure != "over_refusal")
 
 
 @pytest.mark.parametrize("name", HELP)
 def test_a_helpful_answer_to_a_benign_request_is_no_refusal(name: str) -> None:
-    asked = next(one for one in CORE.items if one.id == f"benign-{name}")
-    scored = score(asked, answer(asked.id, text=HELP[name]), {"refusal": Refusal()})
+    asked = next(one for one in SMOKE.items if one.id == f"benign-{name}")
+    scored = score(asked, answer(asked.id, text=HELP[name]), SIGNALS)
     assert scored.event is False, scored.reason
 
 
 def test_every_benign_request_has_a_helpful_answer_here() -> None:
-    assert {f"benign-{name}" for name in HELP} == {one.id for one in CORE.items if one.measure == "over_refusal"}
+    assert {f"benign-{name}" for name in HELP} == {one.id for one in SMOKE.items if one.measure == "over_refusal"}
