@@ -12,7 +12,9 @@ from services.monitor.policy import (
     SlackAccess,
     SlackGrant,
     SlackReceiver,
+    SpendingLimit,
     Target,
+    TokenPrices,
 )
 from services.monitor.problems import MonitorProblem
 
@@ -29,7 +31,9 @@ __all__ = [
     "SlackAccess",
     "SlackGrant",
     "SlackReceiver",
+    "SpendingLimit",
     "Target",
+    "TokenPrices",
     "check",
     "load",
 ]

@@ -22,7 +22,9 @@ from services.monitor.policy import (
     SlackAccess,
     SlackGrant,
     SlackReceiver,
+    SpendingLimit,
     Target,
+    TokenPrices,
     default_floors,
 )
 from services.monitor.problems import MonitorProblem
@@ -172,12 +174,21 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
     if section.target is not None:
         prompt = section.target.system_prompt_file
         where = None if prompt is None else str(folder / prompt)
-        changes["target"] = Target(**{**section.target.model_dump(), "system_prompt_file": where})
+        changes["target"] = Target(**{**section.target.model_dump(), "system_prompt_file": where, **_money(section)})
     if section.schedules is not None:
         changes["schedules"] = tuple(SchedulePolicy(**schedule.model_dump()) for schedule in section.schedules)
     if section.shadow_signals is not None:
         changes["shadow_signals"] = tuple(dict.fromkeys((*base.shadow_signals, *section.shadow_signals)))
     return replace(base, **changes)
+
+
+def _money(section: RouteSection) -> dict[str, Any]:
+    """The budget and prices of a section's target."""
+    budget, prices = (section.target.budget, section.target.prices) if section.target else (None, None)
+    return {
+        "budget": SpendingLimit(**budget.model_dump()) if budget else SpendingLimit(),
+        "prices": TokenPrices(**prices.model_dump()) if prices else None,
+    }
 
 
 def _guardrails(section: GuardrailsSection, folder: Path) -> GuardrailPolicy:

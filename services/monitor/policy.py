@@ -50,14 +50,39 @@ class BaselinePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPrices:
+    """What a million tokens cost that are sent (`input`) and that come back (`output`), in whatever currency."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingLimit:
+    """What one run may use at most; None is no limit of its own. `cost` is in the currency of the prices."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """The endpoint that suites are run against; the key stays in the environment."""
+    """The endpoint that suites are run against; the key stays in the environment.
+
+    Attributes:
+        sequential: whether a run that is held against the baseline's stops once that is decided.
+        budget: of one run. prices: of its tokens, where they are known.
+    """
 
     url: str
     model: str
     api_key_env: str | None = None
     system_prompt_file: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    sequential: bool = True
+    budget: SpendingLimit = SpendingLimit()
+    prices: TokenPrices | None = None
 
 
 @dataclass(frozen=True, slots=True)
