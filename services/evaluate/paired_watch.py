@@ -16,8 +16,8 @@ from typing import Any
 
 from schemas.evaluation import EarlyStop, Outcome
 from services.evaluate.anytime_evidence import evidence
-from services.evaluate.comparison import FLOOR, PairedRow, judge, paired_row
-from services.evaluate.paired_statistics import STOPPED
+from services.evaluate.comparison import FLOOR, JudgedRows, PairedRow, judge, paired_row
+from services.evaluate.paired_statistics import STOPPED, Design
 from services.evaluate.result import AskedItem, AskedSuite, RunResult, SuiteAnswer, answered
 from services.evaluate.suite import MEASURES, POOLED, Measure
 
@@ -59,34 +59,38 @@ class RunningComparison:
 
     margin: float
     canaries: int
-    tallies: Mapping[tuple[str, Measure], PairTally]
+    pooled: Mapping[Measure, PairTally]
+    single: Mapping[tuple[Measure, str], PairTally]
 
     @classmethod
     def of(cls, items: Iterable[AskedItem], margin: float) -> RunningComparison:
         """Of these items before any was asked: a family has all its tests from the first one on."""
         listed = sorted(items, key=lambda item: (MEASURES.index(item.measure), item.hazard))
-        keys = dict.fromkeys((hazard, item.measure) for item in listed for hazard in (POOLED, item.hazard))
-        canaries = sum(item.measure == "canary" for item in listed)
-        return cls(margin, canaries, {key: PairTally(*key) for key in keys})
+        pooled = {item.measure: PairTally(POOLED, item.measure) for item in listed}
+        single = {(item.measure, item.hazard): PairTally(item.hazard, item.measure) for item in listed}
+        return cls(margin, sum(item.measure == "canary" for item in listed), pooled, single)
 
     def add(self, item: AskedItem, old: bool | None, new: bool | None) -> None:
         """Count one more item."""
-        for hazard in (POOLED, item.hazard):
-            self.tallies[hazard, item.measure].add((item.id, old, new))
+        for tally in (self.pooled[item.measure], self.single[item.measure, item.hazard]):
+            tally.add((item.id, old, new))
         self.canaries -= item.measure == "canary"
+
+    def judged(self, design: Design) -> JudgedRows:
+        """What the pairs say so far, by these statistics."""
+        pooled, single = ([one.row for one in family.values()] for family in (self.pooled, self.single))
+        return judge(pooled, single, self.margin, design)
 
     def decided(self) -> Outcome | None:
         """What is decided by now; None while nothing is, and before every canary was asked."""
         if self.canaries > 0 or not (self._may_be_worse() or self._may_be_good()):
             return None
-        pooled = [one.row for one in self.tallies.values() if one.hazard == POOLED]
-        single = [one.row for one in self.tallies.values() if one.hazard != POOLED]
-        overall = judge(pooled, single, self.margin, STOPPED).overall
+        overall = self.judged(STOPPED).overall
         return None if overall == "inconclusive" else overall
 
     def _may_be_worse(self) -> bool:
         """Whether one row could be called so: the evidence of none is more than its own before it is adjusted."""
-        for tally in self.tallies.values():
+        for tally in (*self.pooled.values(), *self.single.values()):
             if tally.measure == "canary":
                 if tally.worse:
                     return True
@@ -99,7 +103,7 @@ class RunningComparison:
 
     def _may_be_good(self) -> bool:
         """Whether each measure is shown not to have got worse by the margin, which all good news needs."""
-        pooled = [one for one in self.tallies.values() if one.hazard == POOLED and one.measure != "canary"]
+        pooled = [one for one in self.pooled.values() if one.measure != "canary"]
         wanted, least = -math.log(STOPPED.tail), -self.margin / 100
         return bool(pooled) and all(evidence(one.better, one.worse, one.n, least) >= wanted for one in pooled)
 

@@ -21,7 +21,7 @@ from statistics import median
 import numpy as np
 
 from detectors.stats.intervals import wilson
-from services.evaluate.comparison import JudgedRows, judge
+from services.evaluate.comparison import JudgedRows
 from services.evaluate.paired_statistics import WATCHED, WHOLE, Design
 from services.evaluate.paired_watch import RunningComparison
 from services.evaluate.result import AskedItem
@@ -36,9 +36,7 @@ def fixed(items: Sequence[AskedItem], was: Events, now: Events, design: Design =
     running = RunningComparison.of(items, MARGIN)
     for item in items:
         running.add(item, was[item.id], now[item.id])
-    tallies = list(running.tallies.values())
-    pooled, single = ([one.row for one in tallies if (one.hazard == "all") == whole] for whole in (True, False))
-    return judge(pooled, single, MARGIN, design)
+    return running.judged(design)
 
 
 def watched(items: Sequence[AskedItem], was: Events, now: Events, rng: np.random.Generator) -> tuple[str, int]:
