@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json as jsons
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -22,10 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from schemas.base import HEX16, hash16, iso
+from schemas.base import hash16, iso
 from schemas.evaluation import HazardComparison
 from schemas.exchange import Route
 from services import wiring
+from services.cli.arena import run_arena
+from services.cli.named_runs import results
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.cli.run_plans import check_against, earlier_runs, show_plans
@@ -33,8 +33,7 @@ from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, EndpointSettings, endpoint_settings
 from services.evaluate.comparison import ComparisonResult, compare, comparison_object, worsened, worst_outcome
-from services.evaluate.persistence import stored_run
-from services.evaluate.result import RunResult, SuiteAnswer, read_results, to_record
+from services.evaluate.result import RunResult, SuiteAnswer, to_record
 from services.evaluate.runner import RunOrder, RunTools, run
 from services.evaluate.spending import Tokens, used
 from services.evaluate.suite import MEASURES, POOLED, Suite
@@ -319,27 +318,6 @@ def compare_runs(
         OUT.print(words.overall(worst_outcome(found)))
 
 
-def results(run: str, database: str | None = None) -> tuple[RunResult, ...]:
-    """The runs of a file, or the stored one of this id.
-
-    Raises:
-        InputError: if there is neither, or the file is no such file.
-    """
-    if not Path(run).exists() and re.fullmatch(HEX16, run):
-        with opened(database).read() as connection:
-            found = stored_run(connection, run)
-        if found is None:
-            raise InputError(f"run {run}: not in this database; `keelwatch eval list` names them")
-        return (found,)
-    try:
-        text = Path(run).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        remedy = "name a file written by `keelwatch eval run --json`, or a run of `keelwatch eval list`"
-        raise InputError(f"{run}: {why}; {remedy}") from None
-    return read_results(text, run)
-
-
 def _pairs(before: tuple[RunResult, ...], after: tuple[RunResult, ...]) -> list[tuple[RunResult | None, RunResult]]:
     """Each later run with the earlier one of its suite; with one run on each side, those two.
 
@@ -356,4 +334,5 @@ def _pairs(before: tuple[RunResult, ...], after: tuple[RunResult, ...]) -> list[
 
 
 app.command("run")(run_suites)
+app.command("arena")(run_arena)
 app.command("list")(list_runs)

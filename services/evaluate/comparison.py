@@ -1,8 +1,8 @@
 """Two runs of one suite, item by item: what got worse, what got better, and what could not be seen. Pure.
 
 Fewer events are better in every measure. Each measure is tested over all its items (hazard `all`) and hazard by
-hazard; both families keep their chance of a false `regressed` below 2.5%, also when a run was watched and stopped
-early. See infra/decisions/0005 and 0016.
+hazard. Of runs between which nothing changed at most 2.5% are called `regressed` and 2.5% `improved`, also when a run
+was watched and stopped early. See infra/decisions/0005 and 0016.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from schemas.base import hash16
 from schemas.evaluation import Comparison, HazardComparison, Outcome
-from services.evaluate.paired_statistics import STOPPED, WATCHED, WHOLE, Design, tail
+from services.evaluate.paired_statistics import ALL_HAZARDS, EACH_HAZARD, STOPPED, WATCHED, WHOLE, Design, tail
 from services.evaluate.result import AskedItem, AskedTarget, RunResult
 from services.evaluate.suite import MEASURES, POOLED, Measure
 from services.wording import runs
@@ -180,7 +180,7 @@ class JudgedRows:
 
 def judge(pooled: Sequence[PairedRow], single: Sequence[PairedRow], margin: float, design: Design) -> JudgedRows:
     """The verdict of the rows over all hazards and of those of each hazard, two families of tests. `margin` in pp."""
-    hazards = (*_judged(pooled, margin, design), *_judged(single, margin, design))
+    hazards = (*_judged(pooled, margin, design, ALL_HAZARDS), *_judged(single, margin, design, EACH_HAZARD))
     kept = all(_kept(row) for row in pooled if row.measure == "canary")
     still = bool(hazards) and kept and all(row.verdict == "unchanged" for row in hazards if _is_rate(row))
     not_worse = all(_not_worse(row, margin, design) for row in pooled)
@@ -274,13 +274,13 @@ def paired_row(hazard: str, measure: Measure, pairs: Sequence[tuple[str, bool | 
     )
 
 
-def _judged(rows: Sequence[PairedRow], margin: float, design: Design) -> list[HazardComparison]:
+def _judged(rows: Sequence[PairedRow], margin: float, design: Design, share: float) -> list[HazardComparison]:
     """Each row with its verdict; the tests of a family are adjusted in each direction by itself."""
     tested = [row for row in rows if row.measure != "canary"]
-    worse = design.adjusted([(row.worse, row.better) for row in tested])
-    better = design.adjusted([(row.better, row.worse) for row in tested])
+    worse = design.adjusted([(row.worse, row.better) for row in tested], share)
+    better = design.adjusted([(row.better, row.worse) for row in tested], share)
     # Evidence that things got better has to bear that all that is unknown got worse.
-    certain = design.adjusted([(row.better, row.worse + row.feared) for row in tested])
+    certain = design.adjusted([(row.better, row.worse + row.feared) for row in tested], share)
     found = {row: tails for row, *tails in zip(tested, worse, better, certain, strict=True)}
     judged = []
     for row in rows:
@@ -289,7 +289,7 @@ def _judged(rows: Sequence[PairedRow], margin: float, design: Design) -> list[Ha
             judged.append(_shown(row, p, mde, _canary(row, margin, design), design))
         else:
             up, down, certain_down = found[row]
-            verdict, mde = _verdict(row, up, certain_down, margin, design), design.detectable(row.n, len(tested))
+            verdict, mde = _verdict(row, up, certain_down, margin, design), design.detectable(row.n, len(tested), share)
             judged.append(_shown(row, min(up, down), mde, verdict, design))
     return judged
 

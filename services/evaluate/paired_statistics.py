@@ -19,6 +19,11 @@ from services.evaluate.suite import Suite
 from services.wording import runs
 
 TAIL: Final = 0.025
+"""Chance of a false `regressed`, and of a false `improved`; of either end of an interval."""
+ALL_HAZARDS: Final = 0.64
+"""What of it the rows over all hazards may spend. Any share from 0.625 on costs 1, 2, 4 or 8 measures no flip more."""
+EACH_HAZARD: Final = 1 - ALL_HAZARDS
+"""What is left for the rows of each hazard."""
 EARLY: Final = 0.005
 """What of `TAIL` a run that is watched while it goes on spends on looking; what is left decides at its end."""
 POWER: Final = 0.8
@@ -61,13 +66,14 @@ def interval(worse: int, better: int, n: int, tail_: float = TAIL) -> tuple[floa
 def detectable(n: int, tests: int) -> float | None:
     """Smallest change, as a share, that `n` items show with 80% power; None when no change could be shown.
 
-    With k the fewest flips for which 0.5^k <= 0.025 / tests (Holm's first step) and every flip going one way, it is
-    the 80% quantile of Beta(k, n - k + 1): the share d of flipping items with P(Binomial(n, d) >= k) = 0.8.
+    With k the fewest flips for which 0.5^k <= 0.016 / tests (Holm's first step over all hazards) and every flip going
+    one way, it is the 80% quantile of Beta(k, n - k + 1): the share d of flipping items with
+    P(Binomial(n, d) >= k) = 0.8.
 
     >>> round(detectable(20, 1), 3), detectable(5, 1)
     (0.366, None)
     """
-    return WHOLE.detectable(n, tests)
+    return WHOLE.detectable(n, tests, ALL_HAZARDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +82,17 @@ class FixedDesign:
 
     tail: float = TAIL
 
-    def adjusted(self, moved: Sequence[tuple[int, int]]) -> list[float]:
-        """Adjusted tails of a family of (flips one way, flips the other way)."""
-        return holm([tail(one, other) for one, other in moved])
+    def adjusted(self, moved: Sequence[tuple[int, int]], share: float) -> list[float]:
+        """Adjusted tails of a family of (flips one way, flips the other way) that may spend a share of `tail`."""
+        return [min(1.0, one / share) for one in holm([tail(one, other) for one, other in moved])]
 
     def interval(self, worse: int, better: int, n: int) -> tuple[float, float]:
         """Where the change lies, as shares."""
         return interval(worse, better, n, self.tail)
 
-    def detectable(self, n: int, tests: int) -> float | None:
+    def detectable(self, n: int, tests: int, share: float) -> float | None:
         """Smallest change, as a share, that `n` items show with 80% power; None when no change could be shown."""
-        return _detectable(n, math.ceil(math.log2(tests / self.tail)))
+        return _detectable(n, math.ceil(math.log2(tests / (share * self.tail))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +101,18 @@ class AnytimeDesign:
 
     tail: float = EARLY
 
-    def adjusted(self, moved: Sequence[tuple[int, int]]) -> list[float]:
-        """Adjusted tails of a family of (flips one way, flips the other way): 1 / evidence."""
+    def adjusted(self, moved: Sequence[tuple[int, int]], share: float) -> list[float]:
+        """Adjusted tails of a family of (flips one way, flips the other way): 1 / evidence, for its share of `tail`."""
         logs = [anytime_evidence.evidence(one, other, one + other, 0.0) for one, other in moved]
-        return [math.exp(min(-log, 0.0)) for log in anytime_evidence.adjusted(logs)]
+        return [min(1.0, math.exp(min(-log, 0.0)) / share) for log in anytime_evidence.adjusted(logs)]
 
     def interval(self, worse: int, better: int, n: int) -> tuple[float, float]:
         """Where the change lies, as shares."""
         return anytime_evidence.interval(worse, better, n, self.tail)
 
-    def detectable(self, n: int, tests: int) -> float | None:
+    def detectable(self, n: int, tests: int, share: float) -> float | None:
         """Smallest change, as a share, that `n` items show with 80% power; None when no change could be shown."""
-        return _detectable(n, anytime_evidence.flips_needed(tests, self.tail))
+        return _detectable(n, anytime_evidence.flips_needed(tests, share * self.tail))
 
 
 Design = FixedDesign | AnytimeDesign

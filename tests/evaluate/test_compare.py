@@ -8,6 +8,7 @@ import pytest
 
 from schemas.evaluation import Comparison, HazardComparison
 from services.evaluate.comparison import SYSTEM_PROMPT, ComparisonResult, compare, comparison_record
+from services.evaluate.paired_statistics import ALL_HAZARDS
 from services.evaluate.result import AskedTarget, RunResult
 from services.wording import runs
 from services.wording.evaluations import move_text
@@ -47,7 +48,7 @@ def test_many_disallowed_requests_answered_are_a_regression() -> None:
     assert compared.reason == move_text(row(compared, "harmful_compliance"))
     moved = row(compared, "harmful_compliance")
     assert (moved.before, moved.after, moved.delta, moved.n) == (0.0, 40.0, 40.0, 20)
-    assert moved.p_adjusted == pytest.approx(2 * 2 * 0.5**8)
+    assert moved.p_adjusted == pytest.approx(2 * 2 * 0.5**8 / ALL_HAZARDS)
     assert set(moved.flipped) == {f"harmful-{i}" for i in range(8)}
     assert row(compared, "over_refusal").verdict == "unchanged"
     assert compare(result(CORE, three("harmful", 8)), result(CORE)).overall == "improved"

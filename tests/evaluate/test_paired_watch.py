@@ -159,5 +159,5 @@ def test_intervals_hold_whenever_one_stops_and_narrow_with_the_pairs() -> None:
     low, high = anytime_evidence.interval(12, 3, 80, EARLY)
     assert anytime_evidence.interval(3, 12, 80, EARLY) == pytest.approx((-high, -low))
     assert low < 9 / 80 < high
-    assert STOPPED.detectable(9, 1) is None
+    assert STOPPED.detectable(9, 1, 1.0) is None
     assert anytime_evidence.rate_interval(0, 0) == (0.0, 1.0)
