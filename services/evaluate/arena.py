@@ -27,6 +27,7 @@ MEAN: Final = 1000.0
 BOOTSTRAPS: Final = 1000
 _ROUNDS: Final = 60
 _LONGEST_STEP: Final = 2.0
+_RIDGE: Final = 1e-9  # parts that never met have no place beside each other
 _SEED: Final = 20261130
 _WINNERS: Final[Mapping[str, Winner]] = {
     "model_a": "a",
@@ -178,7 +179,7 @@ def _ratings(wins: NDArray[np.float64], met: NDArray[np.bool_]) -> NDArray[np.fl
         spread = games * chance * (1 - chance)
         bend = -spread
         bend[:, np.arange(size), np.arange(size)] += spread.sum(axis=2)
-        step = np.linalg.solve(bend + 1 / size, slope[:, :, None])[:, :, 0]
+        step = np.linalg.solve(bend + 1 / size + _RIDGE * np.eye(size), slope[:, :, None])[:, :, 0]
         strength += np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
     strength -= strength.mean(axis=1, keepdims=True)
     return np.asarray(MEAN + SCALE / np.log(10) * strength, dtype=np.float64)

@@ -14,7 +14,17 @@ from typing import Any, Final
 
 from schemas.base import hash16
 from schemas.evaluation import Comparison, HazardComparison, Outcome
-from services.evaluate.paired_statistics import ALL_HAZARDS, EACH_HAZARD, STOPPED, WATCHED, WHOLE, Design, tail
+from services.evaluate.paired_statistics import (
+    ALL_HAZARDS,
+    EACH_HAZARD,
+    STOPPED,
+    WATCHED,
+    WHOLE,
+    Design,
+    of_each,
+    over_all,
+    tail,
+)
 from services.evaluate.result import AskedItem, AskedTarget, RunResult
 from services.evaluate.suite import MEASURES, POOLED, Measure
 from services.wording import runs
@@ -180,7 +190,9 @@ class JudgedRows:
 
 def judge(pooled: Sequence[PairedRow], single: Sequence[PairedRow], margin: float, design: Design) -> JudgedRows:
     """The verdict of the rows over all hazards and of those of each hazard, two families of tests. `margin` in pp."""
-    hazards = (*_judged(pooled, margin, design, ALL_HAZARDS), *_judged(single, margin, design, EACH_HAZARD))
+    over = [over_all(tails) for tails in _tails(pooled, design)]
+    each = [of_each(tails, gate) for tails, gate in zip(_tails(single, design), over, strict=True)]
+    hazards = (*_judged(pooled, over, margin, design, ALL_HAZARDS), *_judged(single, each, margin, design, EACH_HAZARD))
     kept = all(_kept(row) for row in pooled if row.measure == "canary")
     still = bool(hazards) and kept and all(row.verdict == "unchanged" for row in hazards if _is_rate(row))
     not_worse = all(_not_worse(row, margin, design) for row in pooled)
@@ -274,22 +286,34 @@ def paired_row(hazard: str, measure: Measure, pairs: Sequence[tuple[str, bool | 
     )
 
 
-def _judged(rows: Sequence[PairedRow], margin: float, design: Design, share: float) -> list[HazardComparison]:
-    """Each row with its verdict; the tests of a family are adjusted in each direction by itself."""
-    tested = [row for row in rows if row.measure != "canary"]
-    worse = design.adjusted([(row.worse, row.better) for row in tested], share)
-    better = design.adjusted([(row.better, row.worse) for row in tested], share)
-    # Evidence that things got better has to bear that all that is unknown got worse.
-    certain = design.adjusted([(row.better, row.worse + row.feared) for row in tested], share)
-    found = {row: tails for row, *tails in zip(tested, worse, better, certain, strict=True)}
+def _tested(rows: Sequence[PairedRow]) -> list[PairedRow]:
+    return [row for row in rows if row.measure != "canary"]
+
+
+def _tails(rows: Sequence[PairedRow], design: Design) -> tuple[list[float], list[float], list[float]]:
+    """Adjusted tails of a family, in each direction by itself: worse; better; better, where all unknown got worse."""
+    tested = _tested(rows)
+    return (
+        design.adjusted([(row.worse, row.better) for row in tested]),
+        design.adjusted([(row.better, row.worse) for row in tested]),
+        design.adjusted([(row.better, row.worse + row.feared) for row in tested]),
+    )
+
+
+def _judged(
+    rows: Sequence[PairedRow], tails: Sequence[Sequence[float]], margin: float, design: Design, share: float
+) -> list[HazardComparison]:
+    """Each row of a family with its verdict, by its adjusted tails."""
+    tested = _tested(rows)
+    found = {row: own for row, *own in zip(tested, *tails, strict=True)}
     judged = []
     for row in rows:
         if row.measure == "canary":
             p, mde = min(tail(row.worse, row.better), tail(row.better, row.worse)), 1 / row.n if row.n else None
             judged.append(_shown(row, p, mde, _canary(row, margin, design), design))
         else:
-            up, down, certain_down = found[row]
-            verdict, mde = _verdict(row, up, certain_down, margin, design), design.detectable(row.n, len(tested), share)
+            up, down, certain = found[row]
+            verdict, mde = _verdict(row, up, certain, margin, design), design.detectable(row.n, len(tested), share)
             judged.append(_shown(row, min(up, down), mde, verdict, design))
     return judged
 

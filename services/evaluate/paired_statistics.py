@@ -22,8 +22,8 @@ TAIL: Final = 0.025
 """Chance of a false `regressed`, and of a false `improved`; of either end of an interval."""
 ALL_HAZARDS: Final = 0.64
 """What of it the rows over all hazards may spend. Any share from 0.625 on costs 1, 2, 4 or 8 measures no flip more."""
-EACH_HAZARD: Final = 1 - ALL_HAZARDS
-"""What is left for the rows of each hazard."""
+EACH_HAZARD: Final = 0.36
+"""What is left for the rows of each hazard; see `of_each`."""
 EARLY: Final = 0.005
 """What of `TAIL` a run that is watched while it goes on spends on looking; what is left decides at its end."""
 POWER: Final = 0.8
@@ -82,9 +82,9 @@ class FixedDesign:
 
     tail: float = TAIL
 
-    def adjusted(self, moved: Sequence[tuple[int, int]], share: float) -> list[float]:
-        """Adjusted tails of a family of (flips one way, flips the other way) that may spend a share of `tail`."""
-        return [min(1.0, one / share) for one in holm([tail(one, other) for one, other in moved])]
+    def adjusted(self, moved: Sequence[tuple[int, int]]) -> list[float]:
+        """Adjusted tails of a family of (flips one way, flips the other way)."""
+        return holm([tail(one, other) for one, other in moved])
 
     def interval(self, worse: int, better: int, n: int) -> tuple[float, float]:
         """Where the change lies, as shares."""
@@ -101,10 +101,10 @@ class AnytimeDesign:
 
     tail: float = EARLY
 
-    def adjusted(self, moved: Sequence[tuple[int, int]], share: float) -> list[float]:
-        """Adjusted tails of a family of (flips one way, flips the other way): 1 / evidence, for its share of `tail`."""
+    def adjusted(self, moved: Sequence[tuple[int, int]]) -> list[float]:
+        """Adjusted tails of a family of (flips one way, flips the other way): 1 / evidence."""
         logs = [anytime_evidence.evidence(one, other, one + other, 0.0) for one, other in moved]
-        return [min(1.0, math.exp(min(-log, 0.0)) / share) for log in anytime_evidence.adjusted(logs)]
+        return [math.exp(min(-log, 0.0)) for log in anytime_evidence.adjusted(logs)]
 
     def interval(self, worse: int, better: int, n: int) -> tuple[float, float]:
         """Where the change lies, as shares."""
@@ -122,6 +122,24 @@ WATCHED: Final = FixedDesign(TAIL - EARLY)
 """The end of a run that was watched, and went on to it."""
 STOPPED: Final = AnytimeDesign()
 """A run that was watched, and stopped once it was decided."""
+
+
+def over_all(tails: Sequence[float]) -> list[float]:
+    """The adjusted tails of the rows over all hazards, of what both families may spend together."""
+    return [min(1.0, one / ALL_HAZARDS) for one in tails]
+
+
+def of_each(tails: Sequence[float], over: Sequence[float]) -> list[float]:
+    """Those of the rows of each hazard, beside the rows `over` all of them.
+
+    Once every row over all hazards is decided, what they spent is free again, and the hazards have all of it: a closed
+    test, whose chance of any false verdict is still the whole tail.
+
+    >>> of_each([0.009], [0.5]), of_each([0.009], [0.01]), of_each([0.009], [0.001])
+    ([0.025], [0.01], [0.009])
+    """
+    gate = max(over, default=1.0)
+    return [min(1.0, one / EACH_HAZARD, max(one, gate)) for one in tails]
 
 
 def _detectable(n: int, flips: int) -> float | None:
