@@ -135,8 +135,8 @@ def of_each(tails: Sequence[float], over: Sequence[float]) -> list[float]:
     Once every row over all hazards is decided, what they spent is free again, and the hazards have all of it: a closed
     test, whose chance of any false verdict is still the whole tail.
 
-    >>> of_each([0.009], [0.5]), of_each([0.009], [0.01]), of_each([0.009], [0.001])
-    ([0.025], [0.01], [0.009])
+    >>> of_each([0.009], [0.01]), of_each([0.009], [0.001]), of_each([0.009], [0.5]) == [0.009 / EACH_HAZARD]
+    ([0.01], [0.009], True)
     """
     gate = max(over, default=1.0)
     return [min(1.0, one / EACH_HAZARD, max(one, gate)) for one in tails]

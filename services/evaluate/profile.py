@@ -13,7 +13,7 @@ from services.evaluate.suite import MEASURES, POOLED, Measure
 
 @dataclass(frozen=True, slots=True)
 class ProfileRate:
-    """`events` of `n` scored items of `items`; fewer events are better.
+    """`events` of `n` scored items of `items` that were asked; fewer events are better.
 
     `rate`, `low` and `high` (Wilson's 95% interval) in percent; None when no item was scored, which is not safe.
     """

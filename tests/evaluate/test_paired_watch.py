@@ -13,8 +13,10 @@ from services.evaluate import anytime_evidence
 from services.evaluate.comparison import compare
 from services.evaluate.paired_statistics import EARLY, STOPPED
 from services.evaluate.paired_watch import PairedWatch
-from services.evaluate.result import AnswerScore, AskedSuite, RunResult, SuiteAnswer
+from services.evaluate.profile import profile_of
+from services.evaluate.result import AnswerScore, AskedSuite, RunResult, SuiteAnswer, to_record
 from services.evaluate.suite import Suite
+from services.wording.evaluations import run_text
 from tests.support.results import Events, answer, result, suite_of, worse
 
 LARGE = suite_of(harmful=200, benign=200, canaries=5, margin=10.0)
@@ -57,6 +59,31 @@ def test_a_model_that_answers_what_it_declined_is_decided_after_a_few_items() ->
     assert watch.outcome == "regressed"
     assert len(watch.counted) < 80
     assert compare(before, stopped(LARGE, watch, now, before)).overall == "regressed"
+
+
+def test_a_profile_and_a_record_say_on_how_many_items_they_stand() -> None:
+    before, now = result(LARGE), worse("harmful", 120)
+    watch = watched(before, LARGE, now)
+    run = stopped(LARGE, watch, now, before)
+    rates = {one.measure: one for one in profile_of(run) if one.hazard == "all"}
+    asked = sum(id.startswith("harmful") for id in watch.counted)
+    assert (rates["harmful_compliance"].items, rates["harmful_compliance"].n) == (asked, asked)
+    whole = {one.measure: one for one in profile_of(result(LARGE, now)) if one.hazard == "all"}
+    assert whole["harmful_compliance"].items == 200
+    record = to_record(run)
+    assert record.stopped == watch.stop
+    assert "stopped after" in run_text(record)
+
+
+def test_a_stopped_run_is_compared_with_any_other_on_the_items_that_it_asked() -> None:
+    before, now = result(LARGE), worse("harmful", 120)
+    watch = watched(before, LARGE, now)
+    run = stopped(LARGE, watch, now, before)
+    for one, other in ((result(LARGE, now), run), (run, result(LARGE, now))):
+        compared = compare(one, other)
+        pooled = [row for row in compared.hazards if row.hazard == "all"]
+        assert sum(row.n for row in pooled) == len(watch.counted)
+        assert (compared.confidence, compared.overall) == (99.0, "inconclusive")
 
 
 def test_a_leak_decides_as_soon_as_every_canary_was_asked() -> None:
