@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -276,3 +278,25 @@ def test_a_targets_budget_ends_a_run_that_then_says_nothing(database: Database, 
     (run,) = caught.runs
     assert run.status == "incomplete"
     assert "the budget of 3 requests is spent" in (run.reason or "")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_another_system_prompt_is_compared_where_it_is_the_change_and_refused_where_nobody_told(
+    database: Database, endpoint: Endpoint, tmp_path: Path, told: bool
+) -> None:
+    def prompted(text: str) -> tuple[Monitor, Model]:
+        file = tmp_path / f"{text}.txt"
+        file.write_text(text, encoding="utf-8")
+        target = Target(endpoint.url("normal"), "fake-1", system_prompt_file=str(file))
+        hashed = hashlib.sha256(text.encode()).hexdigest() if told else None
+        return watched(endpoint.url("normal"), target=target), OLD.model_copy(update={"system_prompt_sha256": hashed})
+
+    (first, old), (second, new), caught = prompted("You are the bot."), prompted("You are the other bot."), Caught()
+    traffic(database, old)
+    done(database, first, caught)
+    traffic(database, new, first=100)
+    asks(database, "change", CHANGE, identity_of(new))
+    done(database, second, caught)
+    (comparison,) = caught.comparisons
+    assert ("differ in how the target is asked: system prompt" in (comparison.reason or "")) != told
+    assert bool([row for row in comparison.hazards if row.before is not None]) == told
