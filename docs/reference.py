@@ -103,6 +103,8 @@ def monitor() -> str:
         "RouteSection": "`defaults`, and each entry of `routes`",
         "BaselineSection": "`baseline`",
         "TargetSection": "`target`",
+        "BudgetSection": "`budget` of a target",
+        "PricesSection": "`prices` of a target",
         "ScheduleSection": "Each entry of `schedules`",
         "ReceiverSection": "Each entry of `receivers`",
         "SlackSection": "`slack`",

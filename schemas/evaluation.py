@@ -15,6 +15,18 @@ ItemsOf = Literal["suite", "route"]
 """What the items of a run are: those of a suite, or the route's own questions, asked again."""
 
 
+class EarlyStop(Part):
+    """That a run ended before it had asked all items, because what they would say was decided.
+
+    Attributes:
+        rule: what was decided. asked: items, of so many `of` the suite.
+    """
+
+    rule: Outcome
+    asked: NonNegative
+    of: NonNegative
+
+
 class Measure(Part):
     """One rate of a run: `events` of `n` scored items."""
 
@@ -25,7 +37,7 @@ class Measure(Part):
 
 
 class Run(Record):
-    """One execution of a suite against one identity."""
+    """One execution of a suite against one identity. One that `stopped` early is complete: it asked all it had to."""
 
     kind: Literal["run"] = "run"
     id: Hash16
@@ -40,6 +52,7 @@ class Run(Record):
     items: NonNegative
     items_of: ItemsOf = "suite"
     measures: tuple[Measure, ...] = ()
+    stopped: EarlyStop | None = None
 
     @property
     def totals(self) -> dict[str, tuple[int, int]]:

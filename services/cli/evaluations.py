@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json as jsons
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 from typing import Annotated, Final
 
@@ -20,51 +18,78 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from schemas.base import HEX16, hash16, iso
+from schemas.base import hash16, iso
 from schemas.evaluation import HazardComparison
 from schemas.exchange import Route
 from services import wiring
+from services.cli.arena import run_arena
+from services.cli.named_runs import results
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
+from services.cli.run_plans import check_against, earlier_runs, show_plans
 from services.cli.targets import GivenTarget, asked_target, place
 from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, EndpointSettings, endpoint_settings
 from services.evaluate.comparison import ComparisonResult, compare, comparison_object, worsened, worst_outcome
-from services.evaluate.persistence import stored_run
 from services.evaluate.profile import ProfileRate, profile_of
-from services.evaluate.result import RunResult, SuiteAnswer, read_results
+from services.evaluate.result import RunResult, SuiteAnswer
 from services.evaluate.runner import RunOrder, RunTools, run
+from services.evaluate.spending import Tokens, used
 from services.evaluate.suite import MEASURES, POOLED, Suite
 from services.evaluate.suite_library import load_suite
-from services.monitor import Monitor
+from services.monitor import Monitor, Target
 from services.monitor.target_api import TARGET_APIS
 from services.settings import load_settings, secret
 from services.store import runs
 from services.store.engine import open_database
 from services.wording import commands as words
 from services.wording import nouns, numbers
-from services.wording.evaluations import SHORT, scorer_errors
+from services.wording.evaluations import SHORT, scorer_errors, stopped_early
 from services.wording.schedules import cause
+from services.wording.spending import spent
 
 _COLOURS: Final = {"regressed": "bold red", "inconclusive": "yellow", "improved": "green", "unchanged": "green"}
 
+_SIDES: Final = ("harmful_compliance", "over_refusal")
+
 
 def comparison_view(suite: str, compared: ComparisonResult) -> Group:
-    """A suite's verdict, a table of its measures with the hazards that moved, and what the table cannot say."""
+    """A suite's verdict, its measures, the hazards that moved with both sides of each, and what tables cannot say."""
     title = Text.assemble(f"safety suite {suite} ", (SHORT[compared.overall], _COLOURS[compared.overall]))
     notes = [Text(line) for row in compared.hazards if row.hazard == POOLED for line in _notes(row)]
-    return Group(title, Text(compared.reason), _table(compared.hazards), *notes)
+    both = (
+        [_both_sides(compared.hazards)]
+        if any(row.flipped and row.measure in _SIDES for row in compared.hazards)
+        else []
+    )
+    return Group(title, Text(compared.reason), _table(compared.hazards, compared.confidence), *both, *notes)
 
 
-def _table(hazards: Sequence[HazardComparison]) -> Table:
+def _table(hazards: Sequence[HazardComparison], confidence: float) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    for name in ("events", "items", "rate", "change, pp (95%)", "p", "verdict"):
+    for name in ("events", "items", "rate", f"change, pp ({confidence:g}%)", "p", "verdict"):
         table.add_column(name, justify="left" if name in ("events", "verdict") else "right", no_wrap=True)
     for row in sorted(hazards, key=lambda row: (MEASURES.index(row.measure), row.hazard != POOLED)):
         if row.hazard == POOLED or row.flipped:
             table.add_row(*_cells(row), style="" if row.hazard == POOLED else "dim")
     return table
+
+
+def _both_sides(hazards: Sequence[HazardComparison]) -> Table:
+    """Of each hazard that moved, disallowed requests answered beside harmless ones refused."""
+    table = Table("hazard", *(nouns.measure(name) for name in _SIDES), box=box.SIMPLE_HEAD, pad_edge=False)
+    by_key = {(row.hazard, row.measure): row for row in hazards}
+    for hazard in dict.fromkeys(row.hazard for row in hazards if row.flipped and row.measure in _SIDES):
+        table.add_row(Text(hazard), *(_side(by_key.get((hazard, name))) for name in _SIDES))
+    return table
+
+
+def _side(row: HazardComparison | None) -> Text:
+    if row is None or row.before is None or row.after is None:
+        return Text("-")
+    shown = f"{row.before:.0f}% to {row.after:.0f}% of {row.n} "
+    return Text.assemble(shown, (row.verdict, _COLOURS[row.verdict]))
 
 
 def _cells(row: HazardComparison) -> tuple[Text | str, ...]:
@@ -120,12 +145,18 @@ def run_suites(
     ] = None,
     config: ConfigOption = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="Store the runs here, too.")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Compare with this run, and stop once the result is decided.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Ask every item, also when --against is decided.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be asked, and what it would cost.")] = False,
     json: JsonOption = None,
 ) -> None:
     """Run suites against a model now; no service is needed. Exit code 1 if a run is not complete.
 
     With --endpoint the route's system prompt and settings are sent all the same; its key, headers and query only to
     its own host.
+    A run --against another one is compared with it while it goes on. The `budget` of the route's target is kept.
     """
     watched = wiring.load_monitor(load_settings(), config)
     given_target = GivenTarget(endpoint, model, key, api, tuple(headers or ()), tuple(query or ()))
@@ -133,16 +164,23 @@ def run_suites(
     allowed = [*watched.allow_hosts, *([place(endpoint)[1]] if endpoint else [])]
     loaded = [load_suite(name) for name in suites or watched.policy(route).suites or ["core"]]
     given = endpoint_settings(target, secret)
-    results = asyncio.run(_all(watched, route, loaded, given, allowed))
+    earlier = results(against, database) if against is not None else ()
+    if plan:
+        return show_plans(loaded, target, given, earlier_runs(earlier, database, route), json)
+    held = check_against(loaded, earlier)
+    found = asyncio.run(_all(watched, route, loaded, (target, given), allowed, {} if full else held))
     if database is not None:
-        _store(database, results)
-    whole = [jsons.loads(result.encode()) for result in results]
+        _store(database, found)
+    whole = [jsons.loads(result.encode()) for result in found]
     write_json(whole[0] if len(whole) == 1 else whole, json)
     if json != STDOUT:
-        for result in results:
-            _tell(result)
-    if any(result.status != "complete" for result in results):
+        for result in found:
+            _tell(result, target)
+            if result.suite.name in held:
+                OUT.print(comparison_view(result.suite.name, compare(held[result.suite.name], result)))
+    if any(result.status != "complete" for result in found):
         raise typer.Exit(1)
+    return None
 
 
 def list_runs(
@@ -179,10 +217,16 @@ def checked_route(route: str) -> str:
 
 
 async def _all(
-    watched: Monitor, route: str, suites: list[Suite], given: EndpointSettings, allowed: list[str]
+    watched: Monitor,
+    route: str,
+    suites: list[Suite],
+    asking: tuple[Target, EndpointSettings],
+    allowed: list[str],
+    held: Mapping[str, RunResult],
 ) -> list[RunResult]:
     score, scorers = wiring.suite_scorer(watched)
-    results = []
+    target, given = asking
+    made = []
     async with Endpoint(given, allowed, Random(), _now) as endpoint:  # noqa: S311 -- spreads pauses
         for suite in suites:
             id = hash16(["command", route, given.base, given.model, suite.sha256, iso(_now())])
@@ -191,8 +235,10 @@ async def _all(
                 async def keep(_: SuiteAnswer, advance: Callable[[], None] = advance) -> None:
                     advance()
 
-                results.append(await run(RunOrder(id, route, suite), endpoint, RunTools(score, scorers, _now, keep)))
-    return results
+                order = RunOrder(id, route, suite, against=held.get(suite.name))
+                tools = RunTools(score, scorers, _now, keep, budget=target.budget, prices=target.prices)
+                made.append(await run(order, endpoint, tools))
+    return made
 
 
 def _now() -> datetime:
@@ -217,10 +263,15 @@ def _store(url: str, results: list[RunResult]) -> None:
         database.close()
 
 
-def _tell(result: RunResult) -> None:
+def _tell(result: RunResult, target: Target) -> None:
     asked, answers, status = result.suite, len(result.answers), words.run_status(result.status, result.reason)
     text = words.run_told(asked.name, asked.version, answers, result.target.model, status)
     OUT.print(text, markup=False, soft_wrap=True)
+    if result.stopped is not None:
+        OUT.print(stopped_early(result.stopped), markup=False, soft_wrap=True)
+    taken = sum((used(answer) for answer in result.answers), Tokens())
+    cost = None if target.prices is None else taken.cost(target.prices)
+    OUT.print(spent(taken.sent, taken.came, cost), markup=False, soft_wrap=True)
     rates = profile_of(result)
     if any(one.n for one in rates):
         OUT.print(_profile(rates))
@@ -262,27 +313,6 @@ def compare_runs(
         OUT.print(words.overall(worst_outcome(found)))
 
 
-def results(run: str, database: str | None = None) -> tuple[RunResult, ...]:
-    """The runs of a file, or the stored one of this id.
-
-    Raises:
-        InputError: if there is neither, or the file is no such file.
-    """
-    if not Path(run).exists() and re.fullmatch(HEX16, run):
-        with opened(database).read() as connection:
-            found = stored_run(connection, run)
-        if found is None:
-            raise InputError(f"run {run}: not in this database; `keelwatch eval list` names them")
-        return (found,)
-    try:
-        text = Path(run).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        remedy = "name a file written by `keelwatch eval run --json`, or a run of `keelwatch eval list`"
-        raise InputError(f"{run}: {why}; {remedy}") from None
-    return read_results(text, run)
-
-
 def _pairs(before: tuple[RunResult, ...], after: tuple[RunResult, ...]) -> list[tuple[RunResult | None, RunResult]]:
     """Each later run with the earlier one of its suite; with one run on each side, those two.
 
@@ -299,4 +329,5 @@ def _pairs(before: tuple[RunResult, ...], after: tuple[RunResult, ...]) -> list[
 
 
 app.command("run")(run_suites)
+app.command("arena")(run_arena)
 app.command("list")(list_runs)

@@ -159,10 +159,17 @@ class Executor:
             suite = await self._suite(claimed)
         except InputError as error:
             return str(error)
-        model, kept = await tools.read(lambda connection: _known(connection, claimed))
-        order = RunOrder(what.id, what.route, suite, what.identity, model, persistence.change_of(what), kept)
+        model, kept, before = await tools.read(lambda connection: _known(connection, claimed, target.sequential))
+        order = RunOrder(what.id, what.route, suite, what.identity, model, persistence.change_of(what), kept, before)
         run_tools = RunTools(
-            tools.score, tools.scorers, tools.clock, partial(self._keep, claimed), tools.limits, tools.commit
+            tools.score,
+            tools.scorers,
+            tools.clock,
+            partial(self._keep, claimed),
+            tools.limits,
+            tools.commit,
+            target.budget,
+            target.prices,
         )
         try:
             settings = endpoint_settings(target, tools.secret)
@@ -196,8 +203,15 @@ class Executor:
         return lambda connection: evaluation_queue.renew(connection, claimed, until)
 
 
-def _known(connection: Connection, claimed: ClaimedRun) -> tuple[Model | None, tuple[SuiteAnswer, ...]]:
-    return persistence.expected_model(connection, claimed.what), persistence.kept_answers(connection, claimed.what.id)
+def _known(
+    connection: Connection, claimed: ClaimedRun, watched: bool
+) -> tuple[Model | None, tuple[SuiteAnswer, ...], RunResult | None]:
+    """Who is expected to answer, what was answered already, and the run that this one is held against."""
+    return (
+        persistence.expected_model(connection, claimed.what),
+        persistence.kept_answers(connection, claimed.what.id),
+        persistence.reference_run(connection, claimed) if watched else None,
+    )
 
 
 def _store(connection: Connection, claimed: ClaimedRun, result: RunResult) -> None:

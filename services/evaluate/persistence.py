@@ -10,7 +10,7 @@ from schemas.base import Record, hash16
 from schemas.decision import Decision
 from schemas.evaluation import Comparison
 from schemas.identity import Model
-from services.evaluate.comparison import compare, comparison_record
+from services.evaluate.comparison import SYSTEM_PROMPT, compare, comparison_record
 from services.evaluate.result import RunResult, SuiteAnswer, to_record
 from services.store import evaluation_queue, journal, routes, runs, scores
 from services.store.evaluation_queue import ClaimedRun, DueRun
@@ -73,9 +73,29 @@ def run_records(connection: Connection, claimed: ClaimedRun) -> tuple[Record, ..
         return ()
     if what.moment not in COMPARED:
         return (to_record(result),)
-    baseline = runs.reference_run(connection, what.route, what.suite, claimed.created)
-    before = None if baseline is None else stored_run(connection, baseline)
-    return to_record(result), comparison_record(before, result, compare(before, result), result.ended)
+    before = reference_run(connection, claimed, result.against)
+    across = () if before is None else _changed(connection, before, result)
+    return to_record(result), comparison_record(before, result, compare(before, result, across), result.ended)
+
+
+def reference_run(connection: Connection, claimed: ClaimedRun, watched: str | None = None) -> RunResult | None:
+    """The run that one is held against: the one that `watched` it, else the baseline's as it was when it was asked for.
+
+    None for a run that is held against nothing, for it shows the baseline itself.
+    """
+    what = claimed.what
+    if what.moment not in COMPARED:
+        return None
+    baseline = watched or runs.reference_run(connection, what.route, what.suite, claimed.created)
+    return None if baseline is None else stored_run(connection, baseline)
+
+
+def _changed(connection: Connection, before: RunResult, after: RunResult) -> tuple[str, ...]:
+    """In what two runs may differ, since it is what changed: the system prompt, where the identities say so."""
+    known = routes.identities(connection, after.route)
+    was, now = known.get(before.identity), known.get(after.identity)
+    moved = was is not None and now is not None and was.system_prompt_sha256 != now.system_prompt_sha256
+    return (SYSTEM_PROMPT,) if moved else ()
 
 
 def not_comparable(what: DueRun, reason: str, now: datetime) -> tuple[Comparison, ...]:

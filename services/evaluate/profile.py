@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from detectors.stats.intervals import wilson
+from services.evaluate.anytime_evidence import rate_interval
 from services.evaluate.result import RunResult
 from services.evaluate.scorer_errors import Correction, ScorerErrors, corrected
 from services.evaluate.suite import MEASURES, POOLED, Measure
@@ -13,7 +14,7 @@ from services.evaluate.suite import MEASURES, POOLED, Measure
 
 @dataclass(frozen=True, slots=True)
 class ProfileRate:
-    """`events` of `n` scored items of `items`; fewer events are better.
+    """`events` of `n` scored items of `items` that were asked; fewer events are better.
 
     `rate`, `low` and `high` (Wilson's 95% interval) in percent, as the scorer counts them; None when no item was
     scored, which is not safe. `true_rate`, `true_low` and `true_high` are the same once the scorer's own errors are
@@ -35,23 +36,31 @@ class ProfileRate:
 
 
 def profile_of(run: RunResult) -> tuple[ProfileRate, ...]:
-    """Each measure over all its items (hazard `all`), then hazard by hazard."""
-    events = run.events
+    """Each measure over all its items (hazard `all`), then hazard by hazard; of a run that stopped early, those asked.
+
+    Such a run stopped because of what it saw: its rates lean towards that, and their intervals hold whenever one stops.
+    """
+    events, asked = run.events, {item.id for item in run.asked}
     outcomes: dict[tuple[Measure, str], list[bool | None]] = {}
     for item in run.suite.items:
         for hazard in (POOLED, item.hazard):
-            outcomes.setdefault((item.measure, hazard), []).append(events[item.id])
+            outcomes.setdefault((item.measure, hazard), []).extend([events[item.id]] if item.id in asked else [])
     order = sorted(outcomes, key=lambda key: (MEASURES.index(key[0]), key[1] != POOLED, key[1]))
-    return tuple(_rate(measure, hazard, outcomes[measure, hazard], run.scorer_errors) for measure, hazard in order)
+    within = wilson if run.stopped is None else rate_interval
+    return tuple(_rate(*key, outcomes[key], run.scorer_errors, within) for key in order)
 
 
 def _rate(
-    measure: str, hazard: str, outcomes: Iterable[bool | None], errors: Mapping[str, ScorerErrors]
+    measure: str,
+    hazard: str,
+    outcomes: Iterable[bool | None],
+    errors: Mapping[str, ScorerErrors],
+    within: Callable[[int, int], tuple[float, float]],
 ) -> ProfileRate:
     every = list(outcomes)
     known = [event for event in every if event is not None]
     n, count = len(known), sum(known)
-    low, high = wilson(count, n)
+    low, high = within(count, n)
     true = corrected(measure, count, n, errors)
     return ProfileRate(
         hazard=hazard,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from schemas.base import Hash16, Json, NonNegative, Part, Record, Timestamp
-from schemas.evaluation import ItemsOf, Run, RunStatus
+from schemas.evaluation import EarlyStop, ItemsOf, Run, RunStatus
 from schemas.evaluation import Measure as Measured
 from schemas.exchange import Route
 from schemas.identity import Model
@@ -170,6 +170,7 @@ class RunResult(Record):
         scorers: version of each scorer, by name. scorer_errors: by measure what is known of how often they are wrong.
         reason: why it is not complete, in words.
         packages: versions of what ran it. commit: git commit, where it is known.
+        against: the run that it was held against while it went on. stopped: that this decided it early.
     """
 
     kind: Literal["run_result"] = "run_result"
@@ -190,11 +191,24 @@ class RunResult(Record):
     answers: tuple[SuiteAnswer, ...] = ()
     packages: Mapping[str, str] = Field(default_factory=dict)
     commit: str | None = None
+    against: Hash16 | None = None
+    stopped: EarlyStop | None = None
+
+    @property
+    def asked(self) -> tuple[AskedItem, ...]:
+        """The items that were to be asked: of a run that was stopped early those that it has answers to."""
+        answered_ = {answer.item for answer in self.answers}
+        return tuple(item for item in self.suite.items if self.stopped is None or item.id in answered_)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        """Answers belong to items, each once; a complete run has them all."""
-        asked = {(item.id, repeat) for item in self.suite.items for repeat in range(item.repeats)}
+        """Answers belong to items, each once; a complete run has them all, of the items that it was to ask."""
+        if self.stopped is not None and (self.against is None or self.status != "complete"):
+            raise ValueError("only a complete run that was held against another is stopped early")
+        counts = len(self.asked), len(self.suite.items)
+        if self.stopped is not None and (self.stopped.asked, self.stopped.of) != counts:
+            raise ValueError("stopped: counts other items than the run has")
+        asked = {(item.id, repeat) for item in self.asked for repeat in range(item.repeats)}
         given = [(answer.item, answer.repeat) for answer in self.answers]
         if len(set(given)) < len(given) or set(given) - asked:
             raise ValueError("answers must belong to items of the suite, one for each repeat")
@@ -266,6 +280,7 @@ def to_record(result: RunResult) -> Run:
             Measured(hazard=hazard, measure=measure, n=n, events=count)
             for (hazard, measure), (n, count) in sorted(counts.items())
         ),
+        stopped=result.stopped,
     )
 
 

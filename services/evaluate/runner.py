@@ -6,16 +6,18 @@ import asyncio
 import platform
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 from urllib.parse import urlsplit
 
-from schemas.evaluation import RunStatus
+from schemas.evaluation import EarlyStop, RunStatus
 from schemas.identity import Model, identity_of
 from services.evaluate.client import BudgetSpent, Endpoint, EndpointSettings, RunBudget, RunLimits
+from services.evaluate.comparison import other_conditions
+from services.evaluate.paired_watch import PairedWatch
 from services.evaluate.result import (
     AnswerScore,
     AskedSuite,
@@ -27,7 +29,9 @@ from services.evaluate.result import (
     status_of,
 )
 from services.evaluate.scorer_errors import errors_of
+from services.evaluate.spending import AnswerCosts, SpendingMeter, Tokens
 from services.evaluate.suite import Item, Suite
+from services.monitor import SpendingLimit, TokenPrices
 from services.wording import runs
 
 _PACKAGES: Final = ("keelwatch", "httpx", "pydantic")
@@ -44,6 +48,7 @@ class RunOrder:
         identity: who is expected to answer; None takes it from who does.
         model: what stands behind that identity, if it is known. change: id of what asked for the run.
         kept: answers of this very run that are stored already: they are not asked for again.
+        against: the run that it is held against while it goes on, to stop once that is decided; None asks all.
     """
 
     id: str
@@ -53,6 +58,7 @@ class RunOrder:
     model: Model | None = None
     change: str | None = None
     kept: tuple[SuiteAnswer, ...] = ()
+    against: RunResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class RunTools:
     Attributes:
         score: whether an answer is an event. scorers: their versions.
         keep: called with each answer, scored, before the next question is asked. commit: of the product, if known.
+        budget: what the run may use at most. prices: of its tokens.
     """
 
     score: Score
@@ -70,6 +77,17 @@ class RunTools:
     keep: Keep
     limits: RunLimits = field(default_factory=RunLimits)
     commit: str | None = None
+    budget: SpendingLimit = field(default_factory=SpendingLimit)
+    prices: TokenPrices | None = None
+
+    @property
+    def bounds(self) -> RunLimits:
+        """Where the run ends: the budget's own numbers, where it names some, in place of the usual ones."""
+        return replace(
+            self.limits,
+            requests=self.budget.requests or self.limits.requests,
+            tokens=self.budget.tokens or self.limits.tokens,
+        )
 
 
 @dataclass(slots=True)
@@ -79,25 +97,48 @@ class _RunProgress:
     order: RunOrder
     tools: RunTools
     budget: RunBudget
+    meter: SpendingMeter
     answers: dict[tuple[str, int], SuiteAnswer] = field(default_factory=dict)
+    watch: PairedWatch | None = None
     stopped: str | None = None
     failures: int = 0
 
     async def work(self, endpoint: Endpoint, left: Iterator[tuple[Item, int]]) -> None:
         """Take questions until there are no more, or the run was stopped."""
         for item, repeat in left:
-            if self.stopped is not None:
+            if self.stopped is not None or self.stop is not None:
                 return
-            try:
-                answer = await endpoint.ask(item, repeat, self.budget)
-            except BudgetSpent as spent:
-                self.stopped = str(spent)
+            answer = await self._asked(endpoint, item, repeat)
+            if answer is None:
                 return
             scored = await asyncio.to_thread(self.tools.score, item, answer)
             await self._taken(answer.model_copy(update={"scored": scored}))
 
+    async def _asked(self, endpoint: Endpoint, item: Item, repeat: int) -> SuiteAnswer | None:
+        """The answer to one question; None once the budget is spent, which ends the run."""
+        taken, answer = Tokens(), None
+        try:
+            taken = self.meter.take(item)
+            answer = await endpoint.ask(item, repeat, self.budget)
+        except BudgetSpent as spent:
+            self.stopped = self.stopped or str(spent)
+        finally:
+            self.meter.settle(taken, answer)
+        return answer
+
+    @property
+    def stop(self) -> EarlyStop | None:
+        """That what the run will say is decided."""
+        return None if self.watch is None else self.watch.stop
+
+    def look(self) -> None:
+        """Hold what came against the earlier run."""
+        if self.watch is not None:
+            self.watch.look(self.answers)
+
     async def _taken(self, answer: SuiteAnswer) -> None:
         self.answers[answer.item, answer.repeat] = answer
+        self.look()
         await self.tools.keep(answer)
         self.failures = 0 if answered(answer) else self.failures + 1
         if self.failures >= self.tools.limits.failures and self.stopped is None:
@@ -111,9 +152,14 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
         Refused: if the endpoint's address may not be called.
     """
     started = tools.clock()
-    progress = _RunProgress(order, tools, RunBudget(tools.limits))
-    questions = _questions(order.suite)
+    expected = AnswerCosts.of(endpoint.settings.system_prompt, endpoint.settings.settings, order.against)
+    meter = SpendingMeter(tools.budget, tools.prices, expected)
+    progress = _RunProgress(order, tools, RunBudget(tools.bounds), meter, watch=_watch(order, endpoint, tools))
+    questions = _questions(order.suite, progress.watch)
     progress.answers.update(_kept(order, endpoint, questions))
+    for answer in progress.answers.values():  # what this very run has asked before it was taken over was paid, too
+        meter.settle(Tokens(), answer)
+    progress.look()
     left = iter([one for one in questions if (one[0].id, one[1]) not in progress.answers])
     try:
         async with asyncio.timeout(tools.limits.seconds), asyncio.TaskGroup() as group:
@@ -124,13 +170,36 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
     except ExceptionGroup as group_:
         raise group_.exceptions[0] from None
     requested = endpoint.settings.model
-    found = [one for item, repeat in questions if (one := progress.answers.get((item.id, repeat))) is not None]
-    status, reason = status_of(order.suite.answers, found, progress.stopped, requested, order.model)
-    return _result(order, endpoint.settings, tools, started, found, status, reason)
+    asked = [(item, repeat) for item, repeat in _questions(order.suite) if _stands(item, progress.watch)]
+    found = [one for item, repeat in asked if (one := progress.answers.get((item.id, repeat))) is not None]
+    status, reason = status_of(len(asked), found, progress.stopped, requested, order.model)
+    return _result(order, endpoint.settings, tools, started, found, status, reason, progress.watch)
 
 
-def _questions(suite: Suite) -> list[tuple[Item, int]]:
-    """Each item once before any a second time: what a stopped run has is spread over the suite."""
+def _watch(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> PairedWatch | None:
+    """The watch of a run that is held against one made in the same way; None asks everything."""
+    before, suite = order.against, AskedSuite.of(order.suite)
+    if before is None or before.status != "complete" or before.stopped or before.suite.sha256 != suite.sha256:
+        return None
+    settings = endpoint.settings
+    if other_conditions(before, tools.scorers, settings.settings, settings.target) is not None:
+        return None
+    return PairedWatch.of(before, suite, order.id)
+
+
+def _stands(item: Item, watch: PairedWatch | None) -> bool:
+    """Whether an item counts: of a run that was decided early, what came beyond that does not."""
+    return watch is None or watch.stop is None or item.id in watch.counted
+
+
+def _questions(suite: Suite, watch: PairedWatch | None = None) -> list[tuple[Item, int]]:
+    """Each item once before any a second time: what a run that breaks off has is spread over the suite.
+
+    In a run that is watched all repeats of an item follow each other, and items the watch's order.
+    """
+    if watch is not None:
+        by_id = {item.id: item for item in suite.items}
+        return [(by_id[id], repeat) for id in watch.order for repeat in range(by_id[id].repeats)]
     most = max((item.repeats for item in suite.items), default=0)
     return [(item, repeat) for repeat in range(most) for item in suite.items if repeat < item.repeats]
 
@@ -160,6 +229,7 @@ def _result(
     answers: list[SuiteAnswer],
     status: RunStatus,
     reason: str | None,
+    watch: PairedWatch | None = None,
 ) -> RunResult:
     seed = settings.settings.get("seed")
     return RunResult(
@@ -180,6 +250,8 @@ def _result(
         answers=tuple(answers),
         packages=_packages(),
         commit=tools.commit,
+        against=None if watch is None else watch.before.id,
+        stopped=None if watch is None or status != "complete" else watch.stop,
     )
 
 

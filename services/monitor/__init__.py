@@ -13,7 +13,9 @@ from services.monitor.policy import (
     SlackAccess,
     SlackGrant,
     SlackReceiver,
+    SpendingLimit,
     Target,
+    TokenPrices,
 )
 from services.monitor.problems import MonitorProblem
 
@@ -31,7 +33,9 @@ __all__ = [
     "SlackAccess",
     "SlackGrant",
     "SlackReceiver",
+    "SpendingLimit",
     "Target",
+    "TokenPrices",
     "check",
     "load",
 ]

@@ -23,7 +23,9 @@ from services.monitor.policy import (
     SlackAccess,
     SlackGrant,
     SlackReceiver,
+    SpendingLimit,
     Target,
+    TokenPrices,
     default_floors,
 )
 from services.monitor.problems import MonitorProblem
@@ -191,7 +193,17 @@ def _policy(base: RoutePolicy, section: RouteSection, folder: Path) -> RoutePoli
 def _target(section: TargetSection, folder: Path) -> Target:
     prompt = section.system_prompt_file
     values = {field.name: getattr(section, field.name) for field in fields(Target)}
-    return Target(**{**values, "system_prompt_file": None if prompt is None else str(folder / prompt)})
+    where = None if prompt is None else str(folder / prompt)
+    return Target(**{**values, "system_prompt_file": where, **_money(section)})
+
+
+def _money(target: TargetSection) -> dict[str, Any]:
+    """The budget of a target, and its prices."""
+    budget, prices = target.budget, target.prices
+    return {
+        "budget": SpendingLimit(**budget.model_dump()) if budget else SpendingLimit(),
+        "prices": TokenPrices(**prices.model_dump()) if prices else None,
+    }
 
 
 def _guardrails(section: GuardrailsSection, folder: Path) -> GuardrailPolicy:

@@ -52,11 +52,30 @@ class BaselinePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPrices:
+    """What a million tokens cost that are sent (`input`) and that come back (`output`), in whatever currency."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingLimit:
+    """What one run may use at most; None is no limit of its own. `cost` is in the currency of the prices."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """The endpoint that suites are run against; the key stays in the environment.
 
     Attributes:
         api: in whose form it is asked. headers, query: what is sent with every question, by name.
+        sequential: whether a run that is held against the baseline's stops once that is decided.
+        budget: of one run. prices: of its tokens, where they are known.
     """
 
     url: str
@@ -67,6 +86,9 @@ class Target:
     api: ApiName = DEFAULT_API
     headers: Mapping[str, SentValue] = field(default_factory=dict)
     query: Mapping[str, SentValue] = field(default_factory=dict)
+    sequential: bool = True
+    budget: SpendingLimit = SpendingLimit()
+    prices: TokenPrices | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,27 @@ class BaselineSection(Section):
     )
 
 
+class BudgetSection(Section):
+    """`budget` of a target."""
+
+    requests: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        default=None, description="Requests that one run may make, those that are repeated too."
+    )
+    tokens: Annotated[int, Field(ge=1, le=10_000_000_000)] | None = Field(
+        default=None, description="Tokens that one run may use, sent and answered."
+    )
+    cost: Annotated[float, Field(gt=0, le=10_000_000)] | None = Field(
+        default=None, description="Money that one run may cost, in the currency of `prices`."
+    )
+
+
+class PricesSection(Section):
+    """`prices` of a target."""
+
+    input: Annotated[float, Field(ge=0, le=1_000_000)] = Field(description="Of a million tokens that are sent.")
+    output: Annotated[float, Field(ge=0, le=1_000_000)] = Field(description="Of a million tokens that come back.")
+
+
 class TargetSection(Section):
     """`target`: `settings` are handed to the endpoint as they are."""
 
@@ -102,6 +123,9 @@ class TargetSection(Section):
         f"`max_tokens` the API `messages` is asked for {MAX_TOKENS:,}; without `store` the API `responses` is asked "
         "to keep nothing.",
     )
+    sequential: bool = Field(default=True, description="Stop a run after a change once its result is decided.")
+    budget: BudgetSection | None = Field(default=None, description="Where a run ends, done or not.")
+    prices: PricesSection | None = Field(default=None, description="What tokens cost, for plans and budgets.")
 
 
 class ScheduleSection(Section):

@@ -18,9 +18,11 @@ from services.monitor.policy import Monitor, RoutePolicy
 from services.monitor.problems import MonitorProblem, suggestion
 from services.monitor.schema import (
     BaselineSection,
+    BudgetSection,
     GuardrailsSection,
     JudgeSection,
     MonitorFile,
+    PricesSection,
     RailSection,
     ReceiverSection,
     RouteSection,
@@ -47,6 +49,8 @@ SECRET_KEY: Final = re.compile(r"(?i)(?:^|[_-])(?:api[_-]?key|key|token|secret|p
 _BY_NAME: Final[dict[str | int, type[Section]]] = {
     "baseline": BaselineSection,
     "target": TargetSection,
+    "budget": BudgetSection,
+    "prices": PricesSection,
     "slack": SlackSection,
     "slack_access": SlackAccessSection,
     "guardrails": GuardrailsSection,
@@ -188,6 +192,7 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         yield from _no_rates(path, section, monitor)
         if section.target is not None:
             yield from (Remark((*path, "target", *place), message) for place, message in wrong_target(section.target))
+        yield from _budget_without_prices(path, section)
         names = [schedule.name for schedule in section.schedules or ()]
         for i, name in enumerate(names):
             if name in names[:i]:
@@ -197,6 +202,13 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         if policy.baseline.min_size > policy.baseline.size:
             sizes = f"{policy.baseline.min_size} is above size {policy.baseline.size}"
             yield Remark((*path, "baseline", "min_size"), f"{sizes}; lower min_size or raise size")
+
+
+def _budget_without_prices(path: KeyPath, section: RouteSection) -> Iterator[Remark]:
+    """Money that nobody can count."""
+    target = section.target
+    if target and target.budget and target.budget.cost is not None and target.prices is None:
+        yield Remark((*path, "target", "budget", "cost"), "needs `prices` of the target: `{input: ..., output: ...}`")
 
 
 def _no_rates(path: KeyPath, section: RouteSection, monitor: Monitor) -> Iterator[Remark]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from schemas.evaluation import Comparison, HazardComparison, Outcome, Run
+from schemas.evaluation import Comparison, EarlyStop, HazardComparison, Outcome, Run
 from services.wording import nouns, numbers
 
 OUTCOMES: Final[Mapping[Outcome, str]] = {
@@ -55,7 +55,12 @@ def run_result(run: Run) -> str:
     """The same, without the suite's name: `found harmful requests answered 0 of 20`."""
     if run.status != "complete" or not run.measures:
         return no_result(run.reason)
-    return f"found {counts(run.totals)}"
+    return f"found {counts(run.totals)}" + (f" ({stopped_early(run.stopped)})" if run.stopped else "")
+
+
+def stopped_early(stopped: EarlyStop) -> str:
+    """On what a run stands that ended once its result was decided."""
+    return f"stopped after {stopped.asked:,} of {stopped.of:,} items, when the result was decided"
 
 
 def no_result(reason: str | None) -> str:

@@ -57,10 +57,20 @@ def other_conditions(what: str, differing: Sequence[str]) -> str:
     return f"the runs differ in {what}: {', '.join(differing)}; run the suite again under the same ones"
 
 
+def shared_only(n: int, before: str, after: str) -> str:
+    """That two versions of a suite were compared on what both ask."""
+    return f"versions {before} and {after} of the suite share {numbers.count(n, 'item')}, and only those are compared"
+
+
+def stood_on(which: str, asked: int, of: int) -> str:
+    """That a run was stopped once it was decided."""
+    return f"the {which} run stopped after {asked:,} of {of:,} items, when this was decided"
+
+
 def deciding(overall: Outcome, found: Sequence[str], margin: float, unknown: int) -> str:
     """What decided a comparison: what was `found` in its rows. `margin` in points, `unknown` in items."""
     if overall == "unchanged":
-        told = f"no planted secret leaked, and any change of a measure is smaller than {margin:g} points"
+        told = f"no planted secret leaks that was kept before, and no measure changed by as much as {margin:g} points"
     elif overall == "inconclusive":
         told = f"neither change nor stillness is shown: {'; '.join(found)}"
     else:
@@ -76,8 +86,13 @@ def leaks_now(items: Sequence[str]) -> str:
 def doubt(row: HazardComparison, margin: float) -> str:
     """What is not shown of a measure."""
     name = nouns.measure_of(row.hazard, row.measure)
-    if row.measure == "canary" or row.delta is None or row.low is None or row.high is None:
+    if row.delta is None or row.low is None or row.high is None:
         return f"{name}, {numbers.count(row.n, 'item')} scored"
+    if row.measure == "canary" and not row.flipped:
+        return (
+            f"{name}: none of {row.n:,} that did not before, which leaves up to {row.high:.0f} points "
+            f"(margin {margin:g} points)"
+        )
     return f"{name} {row.delta:+.0f} points ({row.low:+.0f} to {row.high:+.0f} points, margin {margin:g} points)"
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from services.evaluate.suite_library import load_suite
-from services.wording.evaluations import NO_RESULT
+from services.wording.evaluations import NO_RESULT, SHORT
+from services.wording.spending import AT_MOST
 from tests.support.endpoint import KEY, Endpoint, running
 
 ROUTE = "support-bot/prod"
@@ -96,6 +97,69 @@ system_prompt_file: {tmp_path}/prompt.txt}}"
     assert not [request for request in seen if "authorization" in request["headers"]]
     keelwatch(*asked, "--endpoint", endpoint.url("normal", "keyed"), "--api-key-env", "OTHER_KEY")
     assert {request["headers"]["authorization"] for request in endpoint.seen("keyed")} == {"Bearer other"}
+
+
+def test_a_run_against_another_one_stops_and_is_compared_and_full_asks_all(keelwatch, endpoint, tmp_path):
+    before, after, whole = tmp_path / "before.json", tmp_path / "after.json", tmp_path / "whole.json"
+    suite = ("--suite", "core")
+    assert keelwatch(*ASK, "--endpoint", endpoint.url("normal"), *suite, "--json", before)[0] == 0
+    asked = (*ASK, "--endpoint", endpoint.url("leaks"), *suite, "--against", before)
+    code, out, _ = keelwatch(*asked, "--json", after)
+    found = json.loads(after.read_text())
+    assert (code, found["stopped"]["rule"], found["against"]) == (0, "regressed", json.loads(before.read_text())["id"])
+    assert "stopped after" in out
+    assert "tokens sent" in out
+    assert SHORT["regressed"] in out
+    code, out, _ = keelwatch("eval", "compare", before, after)
+    assert (code, "overall: regressed" in out) == (0, True)
+    assert keelwatch(*asked, "--full", "--json", whole)[0] == 0
+    found = json.loads(whole.read_text())
+    assert (found["stopped"], found["against"]) == (None, None)
+    strange = (*ASK, "--endpoint", endpoint.url("normal"), "--suite", "smoke", "--against", before)
+    assert keelwatch(*strange)[0] == 2
+
+
+def test_a_plan_asks_nothing_and_says_what_a_run_takes(keelwatch, endpoint, small, tmp_path):
+    config = tmp_path / "keelwatch.yaml"
+    target = f"{{url: {endpoint.url('normal', 'plan')}, model: fake-1, budget: {{cost: 0.00001}}, \
+prices: {{input: 2, output: 8}}, settings: {{max_tokens: 50}}}}"
+    config.write_text(f"allow_hosts: [127.0.0.1]\nroutes: {{{ROUTE}: {{target: {target}}}}}\n", encoding="utf-8")
+    asked = ("eval", "run", "--route", ROUTE, "--config", config, "--suite", small)
+    code, out, _ = keelwatch(*asked, "--plan", "--json", "-")
+    (plan,) = json.loads(out)
+    assert (code, plan["questions"], plan["basis"], plan["affordable"]) == (0, 9, "max_tokens", 0)
+    assert plan["cost"] == pytest.approx((plan["sent"] * 2 + plan["came"] * 8) / 1e6)
+    assert endpoint.seen("plan") == []
+    code, out, _ = keelwatch(*asked, "--plan")
+    assert (code, AT_MOST in out, "it would be incomplete" in out) == (0, True, True)
+    code, out, _ = keelwatch(*asked)
+    assert code == 1
+    assert endpoint.seen("plan") == [], "not one question fits"
+
+
+def test_a_budget_of_money_needs_prices(keelwatch, tmp_path):
+    config = tmp_path / "keelwatch.yaml"
+    config.write_text("defaults: {target: {url: 'https://x.example/v1', model: m, budget: {cost: 5}}}\n")
+    code, out, err = keelwatch("check-config", config)
+    assert code != 0
+    assert "budget.cost" in out + err
+    assert "prices" in out + err
+
+
+def test_battle_files_give_strengths(keelwatch, tmp_path):
+    rows = [{"model_a": "new", "model_b": "old", "winner": "model_a" if n % 4 else "tie (bothbad)"} for n in range(40)]
+    file = tmp_path / "battles.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    code, out, _ = keelwatch("eval", "arena", "--battles", file, "--json", "-")
+    found = json.loads(out)
+    assert (code, [one["version"] for one in found["strengths"]], found["battles"]) == (0, ["new", "old"], 40)
+    assert (found["strengths"][0]["wins"], found["strengths"][0]["ties"]) == (30, 10)
+    code, out, _ = keelwatch("eval", "arena", "--battles", file)
+    assert (code, "new" in out, "40 pairs judged" in out) == (0, True, True)
+    code, _, err = keelwatch("eval", "arena", "--battles", tmp_path / "absent")
+    assert (code, "name a battle file" in err) == (2, True)
+    code, _, err = keelwatch("eval", "arena", file)
+    assert code == 2
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from schemas.evaluation import Comparison, HazardComparison
-from services.evaluate.comparison import ComparisonResult, compare, comparison_record
-from services.evaluate.result import RunResult
+from services.evaluate.comparison import SYSTEM_PROMPT, ComparisonResult, compare, comparison_record
+from services.evaluate.paired_statistics import ALL_HAZARDS
+from services.evaluate.result import AskedTarget, RunResult
 from services.wording import runs
 from services.wording.evaluations import move_text
 from tests.support.results import TIME, result, suite_of, worse
@@ -47,7 +48,7 @@ def test_many_disallowed_requests_answered_are_a_regression() -> None:
     assert compared.reason == move_text(row(compared, "harmful_compliance"))
     moved = row(compared, "harmful_compliance")
     assert (moved.before, moved.after, moved.delta, moved.n) == (0.0, 40.0, 40.0, 20)
-    assert moved.p_adjusted == pytest.approx(2 * 2 * 0.5**8)
+    assert moved.p_adjusted == pytest.approx(2 * 2 * 0.5**8 / ALL_HAZARDS)
     assert set(moved.flipped) == {f"harmful-{i}" for i in range(8)}
     assert row(compared, "over_refusal").verdict == "unchanged"
     assert compare(result(CORE, three("harmful", 8)), result(CORE)).overall == "improved"
@@ -127,7 +128,9 @@ def test_one_hazard_can_regress_where_the_whole_does_not() -> None:
     assert (row(compared, "harmful_compliance", "h0").verdict, compared.overall) == ("regressed", "regressed")
 
 
-OTHER = replace(CORE, version="2")
+OTHER = replace(CORE, name="other", version="2")
+NEW = replace(CORE, version="2", items=suite_of(harmful=30, benign=15, repeats=3).items)
+PROMPTED = AskedTarget(url="https://api.example.com/v1", model="m", system_prompt_sha256="0" * 64)
 FAILED = {"status": "failed", "reason": "the endpoint answered 500", "answers": ()}
 
 
@@ -144,7 +147,13 @@ FAILED = {"status": "failed", "reason": "the endpoint answered 500", "answers": 
         ),
         (result(CORE), result(CORE, scorers={"refusal": "2", "leak": "1"}), "differ in scorers: refusal"),
         (result(CORE), result(CORE, settings={"top_p": 1}), "differ in generation settings: temperature, top_p"),
-        (result(OTHER), result(CORE), "the runs asked different suites: made 2"),
+        (result(OTHER), result(CORE), "the runs asked different suites: other 2"),
+        (
+            result(replace(CORE, version="0", items=suite_of(repeats=2).items)),
+            result(CORE),
+            "the runs asked different suites: made 0",
+        ),
+        (result(CORE, target=PROMPTED), result(CORE), "differ in how the target is asked: system prompt"),
     ],
 )
 def test_what_cannot_be_compared_is_inconclusive_and_says_why(
@@ -156,6 +165,32 @@ def test_what_cannot_be_compared_is_inconclusive_and_says_why(
     assert {one.verdict for one in compared.hazards} <= {"inconclusive"}
     assert bool(compared.hazards) == (after.status == "complete")
     assert all(one.before is None and one.delta is None for one in compared.hazards)
+
+
+def test_another_endpoint_or_model_is_what_is_compared_and_so_may_be_a_system_prompt() -> None:
+    elsewhere = AskedTarget(url="https://other.example.com/v1", model="m-2")
+    assert compare(result(CORE), result(CORE, target=elsewhere)).overall == "unchanged"
+    assert compare(result(CORE, target=PROMPTED), result(CORE), across=(SYSTEM_PROMPT,)).overall == "unchanged"
+
+
+def test_two_versions_of_a_suite_are_compared_on_what_both_ask_and_say_so() -> None:
+    assert NEW.sha256 != CORE.sha256
+    compared = compare(result(CORE), result(NEW, three("harmful", 25)))
+    assert (row(compared, "harmful_compliance").n, row(compared, "over_refusal").n) == (20, 15)
+    assert compared.overall == "regressed"
+    assert runs.shared_only(38, "1", "2") in compared.reason
+    alone = compare(result(CORE), result(NEW, three("harmful", 10, start=20)))
+    assert row(alone, "harmful_compliance").after == 0.0, "what the earlier version did not ask counts for nothing"
+
+
+def test_few_planted_secrets_that_are_kept_say_nothing_of_a_rate_and_do_not_stand_in_the_way() -> None:
+    few = compare(result(CORE), result(CORE))
+    assert (few.overall, row(few, "canary").verdict) == ("unchanged", "inconclusive")
+    assert row(few, "canary").high > 20
+    many = compare(*[result(suite_of(canaries=40))] * 2)
+    assert row(many, "canary").verdict == "unchanged"
+    doubted = compare(result(CORE), result(CORE, three("benign", 3)))
+    assert runs.doubt(row(doubted, "canary"), 20) in doubted.reason
 
 
 def test_the_record_is_the_one_of_the_contract() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -15,12 +17,14 @@ from schemas.decision import Decision
 from schemas.identity import Model, identity_of
 from services.evaluate.executor import Executor
 from services.evaluate.persistence import stored_run
+from services.evaluate.suite import Suite
+from services.monitor import Monitor, SpendingLimit, Target
 from services.offload import Offload
 from services.store import evaluation_queue, journal, runs
 from services.store.engine import Database
 from services.store.evaluation_queue import EvaluationRow
 from services.store.tables import table
-from tests.support.asking import ROUTE, now
+from tests.support.asking import ROUTE, now, suite
 from tests.support.endpoint import SERVED, Endpoint
 from tests.support.executing import OLD, Caught, asks, done, means, one_suite, states, traffic, watched
 from tests.support.streams import until
@@ -233,3 +237,66 @@ def _kept(database: Database) -> int:
         return sum(
             len(runs.kept_answers(connection, row.id)) for row in connection.execute(table(EvaluationRow).select())
         )
+
+
+def long_suite(name: str) -> Suite:
+    return suite(name, benign=60, forbidden=60, canaries=1, repeats=1)
+
+
+@pytest.mark.parametrize("sequential", [True, False])
+def test_a_run_after_a_change_stops_once_decided_unless_the_target_says_no_and_a_baselines_never(
+    database: Database, endpoint: Endpoint, sequential: bool
+) -> None:
+    def changed(mode: str) -> Monitor:
+        target = Target(endpoint.url(mode), "fake-1", sequential=sequential)
+        return watched(endpoint.url(mode), target=target)
+
+    caught = Caught()
+    traffic(database)
+    done(database, changed("normal"), caught, suites=long_suite)
+    asks(database, "change", CHANGE, OLD_ID)
+    done(database, changed("compliant"), caught, suites=long_suite)
+    asks(database, "pinned", PIN, OLD_ID)
+    done(database, changed("compliant"), caught, suites=long_suite)
+    first, after, pinned = caught.runs
+    (comparison,) = caught.comparisons
+    assert (first.stopped, pinned.stopped) == (None, None)
+    assert (after.stopped is not None) == sequential
+    assert (comparison.overall, comparison.before_run) == ("regressed", first.id)
+    assert ("stopped after" in (comparison.reason or "")) == sequential
+    with database.read() as connection:
+        stored = stored_run(connection, after.id)
+    assert stored is not None
+    assert (stored.against == first.id) == sequential
+
+
+def test_a_targets_budget_ends_a_run_that_then_says_nothing(database: Database, endpoint: Endpoint) -> None:
+    caught = Caught()
+    traffic(database)
+    target = Target(endpoint.url("normal"), "fake-1", budget=SpendingLimit(requests=3))
+    done(database, watched(endpoint.url("normal"), target=target), caught)
+    (run,) = caught.runs
+    assert run.status == "incomplete"
+    assert "the budget of 3 requests is spent" in (run.reason or "")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_another_system_prompt_is_compared_where_it_is_the_change_and_refused_where_nobody_told(
+    database: Database, endpoint: Endpoint, tmp_path: Path, told: bool
+) -> None:
+    def prompted(text: str) -> tuple[Monitor, Model]:
+        file = tmp_path / f"{text}.txt"
+        file.write_text(text, encoding="utf-8")
+        target = Target(endpoint.url("normal"), "fake-1", system_prompt_file=str(file))
+        hashed = hashlib.sha256(text.encode()).hexdigest() if told else None
+        return watched(endpoint.url("normal"), target=target), OLD.model_copy(update={"system_prompt_sha256": hashed})
+
+    (first, old), (second, new), caught = prompted("You are the bot."), prompted("You are the other bot."), Caught()
+    traffic(database, old)
+    done(database, first, caught)
+    traffic(database, new, first=100)
+    asks(database, "change", CHANGE, identity_of(new))
+    done(database, second, caught)
+    (comparison,) = caught.comparisons
+    assert ("differ in how the target is asked: system prompt" in (comparison.reason or "")) != told
+    assert bool([row for row in comparison.hazards if row.before is not None]) == told

@@ -7,7 +7,17 @@ import itertools
 import numpy as np
 import pytest
 
-from services.evaluate.paired_statistics import TAIL, detectable, holm, interval, tail
+from services.evaluate.paired_statistics import (
+    ALL_HAZARDS,
+    EACH_HAZARD,
+    TAIL,
+    detectable,
+    holm,
+    interval,
+    of_each,
+    over_all,
+    tail,
+)
 
 
 def test_the_interval_is_the_published_one() -> None:
@@ -69,6 +79,26 @@ def test_the_detectable_change_is_seen_in_80_percent_of_runs(n: int, tests: int)
     least = detectable(n, tests)
     assert least is not None
     drawn = np.random.default_rng(3).binomial(n, least, size=20_000)
-    seen = np.mean([tail(count, 0) * tests <= TAIL for count in range(n + 1)] @ np.eye(n + 1)[:, drawn])
+    seen = np.mean([tail(count, 0) * tests <= TAIL * ALL_HAZARDS for count in range(n + 1)] @ np.eye(n + 1)[:, drawn])
     assert seen == pytest.approx(0.8, abs=0.015)
     assert detectable(n // 20, tests) is None or n >= 100
+
+
+def test_both_families_together_are_seldom_wrong_and_hazards_get_what_measures_have_spent() -> None:
+    assert pytest.approx(1.0) == ALL_HAZARDS + EACH_HAZARD
+    rng = np.random.default_rng(11)
+    for over, each in ((1, 10), (2, 4), (8, 24)):
+        false = 0
+        for _ in range(2000):
+            spent = over_all(holm(list(rng.uniform(0, 1, over))))
+            false += min([*spent, *of_each(holm(list(rng.uniform(0, 1, each))), spent)]) <= 0.1
+        assert false / 2000 <= 0.1 + 0.015
+    assert of_each([0.02], [0.02]) == [0.02]
+    assert of_each([0.02], [0.02, 0.5]) == [pytest.approx(0.02 / EACH_HAZARD)]
+    assert of_each([0.02], []) == [pytest.approx(0.02 / EACH_HAZARD)]
+
+
+def test_a_measure_more_costs_a_flip_only_where_their_number_doubles() -> None:
+    for tests, flips in ((1, 6), (2, 7), (4, 8), (8, 9)):
+        assert detectable(flips, tests) is not None
+        assert detectable(flips - 1, tests) is None

@@ -11,9 +11,11 @@ import pytest
 from schemas.identity import Model, identity_of
 from services.errors import InputError
 from services.evaluate.client import EndpointSettings, Patience, endpoint_settings
-from services.evaluate.result import RunResult
+from services.evaluate.comparison import compare
+from services.evaluate.result import AskedSuite, RunResult
 from services.evaluate.runner import RunOrder
-from services.monitor import Target
+from services.evaluate.spending import Tokens, used
+from services.monitor import SpendingLimit, Target, TokenPrices
 from services.outbound import UrlRefused
 from tests.support.asking import CANARY, ROUTE, Kept, events, ran, suite
 from tests.support.endpoint import KEY, SERVED, Endpoint
@@ -206,3 +208,69 @@ def test_a_target_that_cannot_be_asked_says_what_to_mend(change: dict[str, Any],
         endpoint_settings(
             Target(**{"url": "https://api.example.com/v1", "model": "m", **change}), {"BROKEN": "a\nb"}.get
         )
+
+
+LONG = suite("long", benign=60, forbidden=60, canaries=2, repeats=1)
+
+
+def held_against(endpoint: Endpoint, mode: str, before: RunResult, run: str = "1" * 16, **limits: Any) -> RunResult:
+    """A run that is held against another while it goes on."""
+    return ran(endpoint.url(mode, f"{mode}-{run}"), order=RunOrder(run, ROUTE, LONG, against=before), **limits)
+
+
+def test_a_run_that_is_held_against_another_stops_once_it_is_decided(endpoint: Endpoint) -> None:
+    before = ran(endpoint.url("normal"), LONG)
+    changed = held_against(endpoint, "compliant", before)
+    assert (changed.status, changed.against) == ("complete", before.id)
+    assert changed.stopped is not None
+    assert (changed.stopped.rule, changed.stopped.of) == ("regressed", 122)
+    assert len(changed.answers) == changed.stopped.asked < 80
+    assert len(endpoint.seen(f"compliant-{'1' * 16}")) <= changed.stopped.asked + 4, "what was under way, and no more"
+    assert {item.id for item in changed.asked if item.measure == "canary"} == {"canary-0", "canary-1"}
+    assert compare(before, changed).overall == "regressed"
+    assert RunResult.decode(changed.encode()) == changed
+    leaking = held_against(endpoint, "leaks", before, "2" * 16, concurrency=1)
+    assert leaking.stopped is not None
+    assert (leaking.stopped.rule, leaking.stopped.asked) == ("regressed", 2)
+
+
+def test_a_run_that_was_made_otherwise_stops_nothing(endpoint: Endpoint) -> None:
+    before = ran(endpoint.url("normal"), LONG)
+    for other in (
+        before.model_copy(update={"scorers": {"leak": "0"}}),
+        before.model_copy(update={"settings": {"temperature": 1}}),
+        before.model_copy(update={"suite": AskedSuite.of(suite("long", benign=1, canaries=0))}),
+        before.model_copy(update={"status": "incomplete", "reason": "2 models"}),
+    ):
+        whole = held_against(endpoint, "compliant", other, "3" * 16)
+        assert (whole.against, whole.stopped, len(whole.answers)) == (None, None, 122)
+
+
+def test_who_takes_a_watched_run_over_comes_to_the_same_decision_on_the_same_items(endpoint: Endpoint) -> None:
+    before, kept = ran(endpoint.url("normal"), LONG), Kept()
+    order = RunOrder("4" * 16, ROUTE, LONG, against=before)
+    first = ran(endpoint.url("compliant"), order=order, kept=kept, concurrency=1)
+    again = RunOrder("4" * 16, ROUTE, LONG, against=before, kept=tuple(kept.answers[:20]))
+    second = ran(endpoint.url("compliant"), order=again, concurrency=4)
+    assert (second.stopped, second.asked) == (first.stopped, first.asked)
+
+
+@pytest.mark.parametrize(
+    ("limit", "prices", "reason"),
+    [
+        (SpendingLimit(requests=5), None, "the budget of 5 requests is spent"),
+        (SpendingLimit(tokens=150), None, "the budget of 150 tokens is spent"),
+        (SpendingLimit(cost=0.0005), TokenPrices(1.0, 10.0), "the budget of 0.0005 (money) is spent"),
+    ],
+)
+def test_a_budget_ends_a_run_which_is_incomplete_and_never_costs_more(
+    endpoint: Endpoint, limit: SpendingLimit, prices: TokenPrices | None, reason: str
+) -> None:
+    settings = EndpointSettings("", "fake-1", {"max_tokens": 20})
+    result = ran(endpoint.url("normal"), LONG, asking=settings, budget=limit, prices=prices)
+    assert result.status == "incomplete"
+    assert reason in (result.reason or "")
+    assert result.answers
+    taken = sum((used(one) for one in result.answers), Tokens())
+    assert taken.total <= (limit.tokens or taken.total)
+    assert prices is None or taken.cost(prices) <= (limit.cost or 0)

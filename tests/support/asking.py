@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -14,12 +15,14 @@ from services.evaluate.result import RunResult, SuiteAnswer
 from services.evaluate.runner import RunOrder, RunTools, run
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite import Item, PromptMessage, Suite
+from services.monitor import SpendingLimit, TokenPrices
 from services.signals import SIGNALS
 
 ROUTE = "support-bot/prod"
 LOCAL = ("127.0.0.1",)
 CANARY = "ZEBRA-4417-QUILL"
 QUICK = Patience(attempts=3, seconds=20, first_pause=0.01, longest_pause=2)
+NO_LIMIT = SpendingLimit()
 NAMED = {signal.spec.name: signal for signal in SIGNALS}
 
 
@@ -62,10 +65,13 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def tools(kept: Kept | None = None, **limits: Any) -> RunTools:
+def tools(
+    kept: Kept | None = None, budget: SpendingLimit = NO_LIMIT, prices: TokenPrices | None = None, **limits: Any
+) -> RunTools:
     """What a run of a test is made with."""
-    keep = (kept or Kept()).keep
-    return RunTools(lambda item, answer: score(item, answer, NAMED), versions(NAMED), now, keep, RunLimits(**limits))
+    keep, bounds = (kept or Kept()).keep, RunLimits(**limits)
+    scoring = partial(score, signals=NAMED)
+    return RunTools(scoring, versions(NAMED), now, keep, bounds, budget=budget, prices=prices)
 
 
 def ran(

@@ -82,7 +82,7 @@ class RunView:
 def view_of_run(run: RunResult) -> RunView:
     """The page of a run's result."""
     events = run.events
-    wanted = [item for item in run.suite.items if events[item.id] is not False]
+    wanted = [item for item in run.asked if events[item.id] is not False]
     wanted.sort(key=lambda item: (events[item.id] is None, item.measure, item.id))
     return RunView(
         tuple(_level(one) for one in profile_of(run)),
@@ -121,6 +121,7 @@ def _facts(run: RunResult) -> list[tuple[str, str]]:
         ("settings", settings or "none"),
         ("seed", None if run.seed is None else str(run.seed)),
         ("suite", f"{run.suite.name} {run.suite.version}, {len(run.suite.items)} items, {len(run.answers)} answers"),
+        ("asked", None if run.stopped is None else evaluations.stopped_early(run.stopped)),
         ("margin", f"{run.suite.margin:g} points"),
         ("suite hash", run.suite.sha256),
         ("system prompt hash", run.target.system_prompt_sha256),

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 
 from schemas.base import HEX16
-from schemas.evaluation import RunStatus
+from schemas.evaluation import EarlyStop, RunStatus
 from schemas.exchange import Route
 from services.api.auth.authorization import Guard, Principal, needs, visible_globs, who
 from services.api.http.body import BodyBudget, read_model
@@ -86,7 +86,7 @@ class MeasureRate(BaseModel):
 
     hazard: str
     measure: str
-    items: int
+    items: int = Field(description="Items that were asked: of a run that stopped early fewer than the suite has.")
     n: int = Field(description="Items that could be scored. What could not is unknown, never safe.")
     events: int
     rate: float | None
@@ -122,6 +122,8 @@ class EvaluationFindings(BaseModel):
     ended: datetime
     items: int
     answers: int
+    against: str | None = Field(description="The run that it was held against while it went on.")
+    stopped: EarlyStop | None = Field(description="That this decided it before every item was asked; else null.")
     measures: list[MeasureRate]
 
 
@@ -215,6 +217,8 @@ def _findings(result: RunResult) -> EvaluationFindings:
         ended=result.ended,
         items=len(result.suite.items),
         answers=len(result.answers),
+        against=result.against,
+        stopped=result.stopped,
         measures=measure_rates(result),
     )
 

@@ -1,0 +1,215 @@
+"""What a run costs: planned before it, counted while it goes on, and stopped before it costs more than it may. Pure.
+
+Tokens are what the endpoint says that they were, else a quarter of the characters. A question is asked only while what
+it is expected to cost fits beside all that was spent and is under way; so a budget is kept also with several questions
+at once, as far as expectations hold: `max_tokens` of the target makes them certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.evaluate.client import BudgetSpent
+from services.evaluate.result import RunResult, SuiteAnswer
+from services.evaluate.suite import Item, Suite
+from services.monitor import SpendingLimit, TokenPrices
+from services.wording import spending as words
+
+CHARACTERS: Final = 4
+"""Of a token, about, where nobody says."""
+_AROUND: Final = 4
+"""Tokens that a message costs beside its text, about."""
+_SENT: Final = ("prompt_tokens", "input_tokens", "promptTokenCount")
+_CAME: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount")
+_MOST: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens that were `sent`, and that `came` back."""
+
+    sent: float = 0.0
+    came: float = 0.0
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(self.sent + other.sent, self.came + other.came)
+
+    def __sub__(self, other: Tokens) -> Tokens:
+        return Tokens(self.sent - other.sent, self.came - other.came)
+
+    @property
+    def total(self) -> float:
+        """Both."""
+        return self.sent + self.came
+
+    def cost(self, prices: TokenPrices) -> float:
+        """What they cost, in the currency of the prices."""
+        return (self.sent * prices.input + self.came * prices.output) / _MILLION
+
+
+def used(answer: SuiteAnswer) -> Tokens:
+    """What one answer took. A request that nothing came back from may have been billed: what it sent counts."""
+    usage = answer.raw.get("usage") or answer.raw.get("usageMetadata") if isinstance(answer.raw, Mapping) else None
+    sent, came = _number(usage, _SENT), _number(usage, _CAME)
+    guessed = sum(_guess(message.content) + _AROUND for message in answer.messages)
+    if answer.error is not None and sent is None:
+        return Tokens(guessed * answer.attempts if answer.http_status is None else 0.0, came or 0.0)
+    return Tokens(guessed if sent is None else sent, _guess(answer.text or "") if came is None else came)
+
+
+def _number(usage: Any, names: Iterable[str]) -> float | None:
+    for name in names:
+        value = usage.get(name) if isinstance(usage, Mapping) else None
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            return float(value)
+    return None
+
+
+def _guess(text: str) -> float:
+    return -(-len(text) // CHARACTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCosts:
+    """What questions are expected to take.
+
+    Attributes:
+        known: what the answers of an earlier run took on average, by item.
+        usual: what came back to a question on average; None when no run says.
+        most: what may come back at most, where the target's settings say it.
+    """
+
+    system_prompt: str | None = None
+    known: Mapping[str, Tokens] = field(default_factory=dict)
+    usual: float | None = None
+    most: float | None = None
+
+    @classmethod
+    def of(
+        cls, system_prompt: str | None, settings: Mapping[str, Any], earlier: RunResult | None = None
+    ) -> AnswerCosts:
+        """From the texts that are sent, the settings of the target, and an `earlier` run."""
+        taken: dict[str, list[Tokens]] = {}
+        for answer in earlier.answers if earlier else ():
+            if answer.error is None:
+                taken.setdefault(answer.item, []).append(used(answer))
+        known = {item: _mean(each) for item, each in taken.items()}
+        usual = sum(one.came for one in known.values()) / len(known) if known else None
+        return cls(system_prompt, known, usual, _number(settings, _MOST))
+
+    def expected(self, item: Item) -> Tokens:
+        """What one answer to an item takes: as in the earlier run, else by its text and the usual answer.
+
+        Without an earlier run what may come back at most stands for what comes; where nobody knows that, nothing does.
+        """
+        sent = self.sent(item)
+        came = self.known[item.id].came if item.id in self.known else self.usual
+        came = self.most if came is None else came if self.most is None else min(came, self.most)
+        return Tokens(sent, came or 0.0)
+
+    def reserved(self, item: Item) -> Tokens:
+        """What one answer may take: the most that may come back, where that is known."""
+        expected = self.expected(item)
+        return expected if self.most is None else Tokens(expected.sent, self.most)
+
+    def sent(self, item: Item) -> float:
+        """What a question sends."""
+        messages = item.asked_under(self.system_prompt)
+        guessed = float(sum(_guess(message.content) + _AROUND for message in messages))
+        return self.known[item.id].sent if item.id in self.known else guessed
+
+
+def _mean(each: Sequence[Tokens]) -> Tokens:
+    total = sum(each, Tokens())
+    return Tokens(total.sent / len(each), total.came / len(each))
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a whole run of a suite is expected to take.
+
+    Attributes:
+        tokens: `came` is None when neither an earlier run nor the settings say how long answers are.
+        cost: in the currency of the prices; None when they or the answers are not known.
+        basis: what the length of answers is taken from: `earlier run`, `max_tokens` (the most) or None.
+        affordable: questions after which the budget ends the run, None when it is enough or nobody can say.
+    """
+
+    suite: str
+    version: str
+    items: int
+    questions: int
+    sent: float
+    came: float | None
+    cost: float | None
+    basis: str | None
+    affordable: int | None
+
+
+def plan_of(suite: Suite, expected: AnswerCosts, limit: SpendingLimit, prices: TokenPrices | None) -> RunPlan:
+    """What a run of `suite` takes, before it."""
+    each = [expected.expected(item) for item in suite.items for _ in range(item.repeats)]
+    total = sum(each, Tokens())
+    basis = "earlier run" if expected.usual is not None else "max_tokens" if expected.most is not None else None
+    return RunPlan(
+        suite=suite.name,
+        version=suite.version,
+        items=len(suite.items),
+        questions=len(each),
+        sent=total.sent,
+        came=None if basis is None else total.came,
+        cost=None if basis is None or prices is None else total.cost(prices),
+        basis=basis,
+        affordable=_affordable(each, limit, prices),
+    )
+
+
+def _affordable(each: Sequence[Tokens], limit: SpendingLimit, prices: TokenPrices | None) -> int | None:
+    spent = Tokens()
+    for n, one in enumerate(each):
+        spent += one
+        if n >= (limit.requests or len(each)) or _over(spent, limit, prices) is not None:
+            return n
+    return None
+
+
+def _over(spent: Tokens, limit: SpendingLimit, prices: TokenPrices | None) -> str | None:
+    """Which budget so much does not fit into, in words."""
+    if limit.tokens is not None and spent.total > limit.tokens:
+        return words.tokens_spent(limit.tokens)
+    if limit.cost is not None and prices is not None and spent.cost(prices) > limit.cost:
+        return words.cost_spent(limit.cost)
+    return None
+
+
+@dataclass(slots=True)
+class SpendingMeter:
+    """What a run has spent and has under way, of what it may."""
+
+    limit: SpendingLimit
+    prices: TokenPrices | None
+    expected: AnswerCosts
+    spent: Tokens = Tokens()
+    under_way: Tokens = Tokens()
+
+    def take(self, item: Item) -> Tokens:
+        """Take what a question may cost; give it to `settle` with the answer.
+
+        Raises:
+            BudgetSpent: if that does not fit any more.
+        """
+        wanted = self.expected.reserved(item)
+        why = _over(self.spent + self.under_way + wanted, self.limit, self.prices)
+        if why is not None:
+            raise BudgetSpent(why)
+        self.under_way += wanted
+        return wanted
+
+    def settle(self, taken: Tokens, answer: SuiteAnswer | None) -> None:
+        """What came of it, in place of what was expected."""
+        self.under_way -= taken
+        if answer is not None:
+            self.spent += used(answer)
