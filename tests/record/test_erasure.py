@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from detectors import DETECTORS
 from detectors.protocol import Baseline
+from detectors.stats.near_repeats import UsualPrompts
 from schemas.base import Record
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
@@ -194,7 +195,7 @@ def test_its_baseline_is_learned_again_without_it_and_a_worker_goes_on(database:
         blob = baselines.load(connection, pinned.id)
         state = DetectStateStore(DETECTORS).load(connection, ROUTE).now
     assert blob is not None
-    made = unpack(Artefacts, blob, [one.artefact_type for one in DETECTORS]).made
+    made = unpack(Artefacts, blob, [*(one.artefact_type for one in DETECTORS), UsualPrompts]).made
     assert pack(Artefacts(made)) != pack(Artefacts(pinned.artefacts))
     assert state.pinned is not None
     assert (state.pinned.id, state.pinned.n, pack(state.intake)) == (pinned.id, pinned.n, pack(flow.detect.intake))
