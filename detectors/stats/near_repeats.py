@@ -57,6 +57,15 @@ class UsualPrompts:
         recent, latest = _counts(before, new)
         return np.asarray((recent > allowed) & (latest >= MANY))
 
+    def standing_out(self, sketches: Sketches) -> float:
+        """Of these prompts, the share that is like one question; 0 where that is at most twice its usual share."""
+        share = _alike(sketches, sketches).mean(axis=1)
+        if not len(share) or not len(self.sketches):
+            return 0.0
+        most = int(share.argmax())
+        usual = float(_alike(sketches[most : most + 1], self.sketches).mean())
+        return float(share[most]) if share[most] > 2 * usual else 0.0
+
 
 def sketches_of(prompts: Half) -> Sketches:
     """(n,) sketches of (n, d) prompt vectors."""

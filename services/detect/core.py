@@ -242,7 +242,7 @@ def _watch(
         *(
             with_note(
                 reading_of(one, state.route, intake, state.pinned, restarts.get(one.state_key, 0)),
-                flood.note_at(one.row, before.flood),
+                flood.note_at(one.row) if one.finding.status in ("firing", "blind") else None,
             )
             for one in reported
         ),

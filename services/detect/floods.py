@@ -29,6 +29,8 @@ LOOKS: Final = 10
 MUCH: Final = 0.4
 LITTLE: Final = 0.25
 """A flood begins where one user or one prompt is so much of the last exchanges, and is over below the other."""
+SOON: Final = 25
+"""An alarm comes earlier than so many exchanges were counted: what stands out of these last ones is said with it."""
 USUALLY: Final = 2.0
 """It is none where a user's share is at most so many times the largest one of the baseline."""
 
@@ -73,16 +75,35 @@ class FloodFinding:
 
 @dataclass(frozen=True, slots=True)
 class FollowedFlood:
-    """What rows said of floods: the state after them, which rows are not judged, and what there is to say, in order."""
+    """What rows said of floods: the state after them, which rows are not judged, and what there is to say, in order.
+
+    `before` is the state before them; `where`, `sketches` and `users` are those rows of them that carry vectors.
+    """
 
     state: FloodState
     left_out: Bool
     findings: tuple[FloodFinding, ...] = ()
+    before: FloodState = field(default_factory=FloodState)
+    usual: UsualPrompts = field(default_factory=UsualPrompts)
+    where: NDArray[np.int64] = field(default_factory=_nobody)
+    sketches: Sketches = field(default_factory=_none)
+    users: NDArray[np.int64] = field(default_factory=_nobody)
 
-    def note_at(self, row: int, before: FloodState) -> str | None:
-        """What stands out at a row, if anything does."""
+    def note_at(self, row: int) -> str | None:
+        """What to say at a row beside what fires or is blind there: what was told, or stands out of the last few."""
         said = [one.note for one in self.findings if one.row <= row]
-        return said[-1] if said else before.told
+        told = said[-1] if said else self.before.told
+        if told is not None:
+            return told
+        n = int(np.searchsorted(self.where, row, side="right"))
+        users = np.concatenate([self.before.users, self.users[:n]])[-SOON:]
+        sketches = np.concatenate([self.before.sketches, self.sketches[:n]])[-SOON:]
+        if len(users) < SOON:
+            return None
+        by_user, alike = _largest(users), self.usual.standing_out(sketches)
+        parts = [words.one_user(by_user, SOON)] if by_user >= max(MUCH, USUALLY * self.usual.user_share) else []
+        parts += [words.one_prompt(alike, SOON)] if alike >= MUCH else []
+        return " and ".join(parts) or None
 
 
 def usual_prompts(rows: Rows) -> UsualPrompts:
@@ -92,10 +113,10 @@ def usual_prompts(rows: Rows) -> UsualPrompts:
 
 
 def leaves_out(detector: Detector[Any, Any]) -> bool:
-    """Whether a detector is not shown what repeats too much: it judges the model, or a rate of the baseline's."""
+    """Whether a detector is not shown what repeats too much: it judges the model, or a rate or level of answers."""
     spec = detector.spec
-    of_model = spec.blames == "model" and spec.kind in ("shift", "rate")
-    return detector.learns and (of_model or spec.kind == "rate")
+    of_model = spec.blames == "model" and spec.kind == "shift"
+    return detector.learns and (of_model or spec.kind in ("rate", "level"))
 
 
 def follow_floods(state: FloodState, usual: UsualPrompts | None, rows: Rows, start: int, stop: int) -> FollowedFlood:
@@ -103,12 +124,14 @@ def follow_floods(state: FloodState, usual: UsualPrompts | None, rows: Rows, sta
     left_out = np.zeros(len(rows), dtype=np.bool_)
     where = np.arange(start, stop)[rows.embedded[start:stop]]
     if usual is None or not len(where):
-        return FollowedFlood(state, left_out)
+        return FollowedFlood(state, left_out, before=state, usual=usual or UsualPrompts())
+    before = state
     sketches = sketches_of(rows.prompt[where])
     over = usual.repeats(state.sketches, sketches)
     left_out[where] = over
     held = np.concatenate([state.sketches, sketches])
-    users = np.concatenate([state.users, rows.users()[where]])
+    whose = rows.users()[where]
+    users = np.concatenate([state.users, whose])
     out = np.concatenate([state.left_out, over])
     findings: list[FloodFinding] = []
     for i, row in enumerate(where.tolist()):
@@ -121,7 +144,7 @@ def follow_floods(state: FloodState, usual: UsualPrompts | None, rows: Rows, sta
             findings.append(FloodFinding(row, *found))
             state = replace(state, told=found[0], blind=found[1])
     after = replace(state, sketches=held[-RECENT:], users=users[-LAST:], left_out=out[-LAST:])
-    return FollowedFlood(after, left_out, tuple(findings))
+    return FollowedFlood(after, left_out, tuple(findings), before, usual, where, sketches, whose)
 
 
 def _judged(
@@ -131,8 +154,7 @@ def _judged(
     if len(users) < LAST:
         return None
     limit = LITTLE if state.told is not None else MUCH
-    known = users[users != 0]
-    by_user = np.unique(known, return_counts=True)[1].max(initial=0) / len(users) if len(known) else 0.0
+    by_user = _largest(users)
     left = float(out.mean())
     one_user = by_user >= max(limit, USUALLY * usual.user_share)
     blind = left >= (LITTLE if state.blind else MUCH)
@@ -144,6 +166,12 @@ def _judged(
     told += [_question(sketches)] if left >= LITTLE else []
     text = " and ".join(told)
     return words.not_judged(text, left) if blind else text, blind
+
+
+def _largest(users: NDArray[np.int64]) -> float:
+    """The share of the user who sent most; 0 where none is known."""
+    known = users[users != 0]
+    return float(np.unique(known, return_counts=True)[1].max()) / len(users) if len(known) else 0.0
 
 
 def _question(sketches: Sketches) -> str:

@@ -157,7 +157,7 @@ def again_reading(found: StreamFinding, route: str, intake: Intake) -> Reading:
 def with_note(reading: Reading, note: str | None) -> Reading:
     """The reading with what stands out of the traffic, where it says that something moved or cannot be judged."""
     family = family_of(reading.detector)
-    told = family.of_baseline and family.kind in ("shift", "rate") and reading.status in ("firing", "blind")
+    told = family.of_baseline and family.kind in ("shift", "rate", "level") and reading.status in ("firing", "blind")
     if note is None or not told:
         return reading
     return reading.model_copy(update={"reason": note if reading.reason is None else f"{reading.reason}; {note}"})

@@ -16,7 +16,7 @@ from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
 from services.detect.counterparts import BaselineExamples, NearestNoted
-from services.detect.floods import USUAL_PROMPTS, usual_prompts
+from services.detect.floods import USUAL_PROMPTS, FloodState, usual_prompts
 from services.detect.second_reference import begun_anew
 from services.detect.state import (
     UNVERSIONED,
@@ -266,6 +266,11 @@ def refitted(plan: DetectionPlan, state: DetectState, rows: Rows) -> DetectState
 def _left(examples: BaselineExamples | None, ids: Sequence[str]) -> BaselineExamples | None:
     """The examples that are still among a baseline's exchanges."""
     return None if examples is None else examples.without(set(examples.ids) - set(ids))
+
+
+def without_flood(state: DetectState) -> DetectState:
+    """The state that has forgotten what was asked last, and by whom: nobody can say which of it is erased."""
+    return replace(state, flood=FloodState()) if len(state.flood.sketches) else state
 
 
 def without_examples(state: DetectState, ids: Collection[str]) -> DetectState:

@@ -193,6 +193,7 @@ def _without_rows(
         report.rows["candidates"] += n
     state, anew = refit.without_relearned(state, partial(_were_erased, places, route))
     state, second = refit.without_second(state, partial(_were_erased, places, route))
+    state = refit.without_flood(state)
     report.discarded.extend(second)  # the store deletes them with the state that has them no more
     refits = False
     if learned is not None:

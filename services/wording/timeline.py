@@ -148,7 +148,7 @@ def _fired(alert: Alert, others: Iterable[Alert] = ()) -> str:
 def _beside(alert: Alert) -> str:
     """What stands out of the traffic while an alert of a shift or a rate fires: that one user sends most of it."""
     spec = specs.family_of(alert.family)
-    moved = spec.of_baseline and spec.kind in ("shift", "rate") and alert.status == "firing"
+    moved = spec.of_baseline and spec.kind in ("shift", "rate", "level") and alert.status == "firing"
     if not moved or alert.reason is None:
         return ""
     return f". {numbers.sentence_case(alert.reason)}"

@@ -123,7 +123,9 @@ def told(cut: int, restored: bool = False) -> tuple[DetectState, list[Reading]]:
 def saved(state: DetectState) -> DetectState:
     assert state.pinned is not None
     artefact = pack_artefacts(state.pinned)
-    return restore_state(DETECTORS, pack_running_state(replace(state, candidates={})), {}, lambda _: artefact)
+    return restore_state(
+        DETECTORS, pack_running_state(replace(state, candidates={}, second={})), {}, lambda _: artefact
+    )
 
 
 def test_firing_readings_name_counterparts_however_the_batches_are_cut_and_after_a_restart() -> None:

@@ -105,10 +105,16 @@ def test_a_flood_neither_pages_nor_blinds_without_saying_so(kind, refuses):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_fires_or_is_blind_meanwhile_names_the_flood(kind):
     _, readings = run(scored(kind, traffic(kind, share=0.8)))
-    (first, *_) = [one for one in readings if one.detector == FLOOD]
-    for one in readings:
-        if one.event_index > first.event_index and one.detector in ("user_shift", "model_shift", "rate_shift"):
-            assert one.status not in ("firing", "blind") or "one user sent" in (one.reason or "")
+    told = [
+        one
+        for one in readings
+        if one.event_index > SIZE + CALM + 25
+        and one.detector in ("user_shift", "model_shift", "rate_shift", "score_shift")
+        and one.status in ("firing", "blind")
+    ]
+    assert told or kind == "ordinary prompts"
+    for one in told:
+        assert "one user sent" in (one.reason or ""), (one.detector, one.event_index)
 
 
 def test_while_it_lasts_the_others_exchanges_are_judged():

@@ -24,6 +24,7 @@ from tests.support.records import (
     reading,
     shift,
 )
+from tests.wording.test_plain import STATISTICS
 
 WEEK = 7 * 24.0
 
@@ -56,6 +57,11 @@ def test_the_open_incident_absorbs_it_and_says_so_in_words():
     assert {k: v for k, v in vars(after).items() if k not in same} == {
         k: v for k, v in vars(before).items() if k not in same
     }
+
+
+def test_its_first_line_holds_no_statistic():
+    _, again = alerts_of(reading("firing", 1000), further(1500))
+    assert STATISTICS.search(words.changed_again(again).text) is None
 
 
 def test_what_was_changed_within_its_time_is_named():

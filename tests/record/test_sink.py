@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -167,6 +168,17 @@ def test_an_incident_is_what_its_facts_give_at_the_routes_clock(database: Databa
     assert found == fold(ROUTES[0], facts, START + (rows[-1].seconds - rows[0].seconds) * SECOND).incidents
     assert database.query(incidents.get, found[0].id) == found[0]
     assert database.query(incidents.get, "0" * 16) is None
+
+
+def test_a_week_later_a_resolved_incident_tells_that_it_is_still_so(database: Database) -> None:
+    sink, rows = recorder(database), exchanges(40)
+    sink.apply([*blocks(rows[:20], 16, ROUTES[0]), alert(ROUTES[0], "model_shift", 3)])
+    for days in (2, 6, 8, 9):
+        later = [replace(row, id=f"{row.id}-{days}", offset=row.offset + 1000 * days) for row in rows[:5]]
+        sink.apply(blocks([replace(row, seconds=row.seconds + days * 86_400) for row in later], 16, ROUTES[0]))
+        (incident,) = database.query(incidents.find)
+        assert incident.state == "resolved"
+        assert sum(entry.kind == "lasting" for entry in incident.timeline) == (days >= 8)
 
 
 SECOND = (START.replace(second=1)) - START
