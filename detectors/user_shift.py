@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.protocol import Baseline, Finding, Float, Half, Rows, Scope, Stream
+from detectors.protocol import Baseline, Finding, Float, Rows, Scope, Stream
 from detectors.stats import bets, drift
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
@@ -82,7 +82,7 @@ class UserShift:
             return UserShiftArtefact(None, None, baseline.arl)
         mean, axes, spread = components(prompt.astype(np.float64), self.axes)
         lens = PromptLens(mean, axes / spread.max())
-        target = _coordinates(lens, prompt)
+        target = _coordinates(lens, prompt.astype(np.float64))
         design, cluster = np.ones((len(target), 1)), np.zeros(len(target), dtype=np.int64)
         share, least = np.full(target.shape[1], self.prior), 0.01 * np.full(target.shape[1], target.var(axis=0).max())
         sample = bets.BaselineSample(design, target, groups, cluster, 1, share, least)
@@ -99,9 +99,9 @@ class UserShift:
         row = np.flatnonzero(rows.embedded)
         if artefact.lens is None or artefact.fitted is None:
             return drift.blinded(state, row, TOO_FEW)
-        target = _coordinates(artefact.lens, rows.prompt[row])
+        target = _coordinates(artefact.lens, rows.wide_prompts())[row]
         none, every = np.zeros(len(row), dtype=np.int64), np.ones(len(row), dtype=np.bool_)
-        ids = tuple(rows.ids[i] for i in row)
+        ids = tuple([rows.ids[i] for i in row.tolist()])
         stream_rows = drift.DriftRows(
             row=row,
             ids=ids,
@@ -118,6 +118,6 @@ class UserShift:
         return DriftPass(plan, state).run(stream_rows)
 
 
-def _coordinates(lens: PromptLens, prompt: Half) -> Float:
+def _coordinates(lens: PromptLens, prompt: Float) -> Float:
     """(n, q): the prompts along the axes."""
-    return row_products(prompt.astype(np.float64) - lens.mean, lens.axes)
+    return row_products(prompt - lens.mean, lens.axes)

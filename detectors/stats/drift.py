@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import exp, log
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from detectors.stats.linear_algebra import faded_sums
 from detectors.stats.repeated_prompts import Marks
 from schemas.reading import Effect, Movement, ReadingStatus
 
+Ring = TypeVar("Ring", bound=NDArray[Any])
 EVERY: Final = 50  # rows between two periodic findings
 RECENT: Final = 48  # rows whose ids are remembered as possible exemplars
 EXEMPLARS: Final = 5
@@ -261,7 +262,7 @@ class DriftPass:
         self.ts = np.concatenate([state.ts, self.rows.ts[self.at]])
         self.ids = [*state.ids, *(self.rows.ids[i] for i in self.at.tolist())]
         ring = state.along.astype(np.float16)
-        self.ring = np.roll(ring, -(self.start % len(ring)))
+        self.ring = _turned(ring, self.start % len(ring))
 
     def _blindness(self) -> Bool:
         """(n,) whether too many of the last prompts were unlike the baseline's, or not used."""
@@ -273,7 +274,7 @@ class DriftPass:
 
     def _unrolled(self, ring: Bool, new: Bool) -> Bool:
         """What a ring holds, oldest first, and then the new."""
-        return np.concatenate([np.roll(ring, -(self.state.prompts % len(ring))), new])
+        return np.concatenate([_turned(ring, self.state.prompts % len(ring)), new])
 
     def _bet(self) -> None:
         """The bet of every block that begins here, and what each bet earns on its rows."""
@@ -296,7 +297,8 @@ class DriftPass:
         bound = self.recipe.bound
         self.logs = np.clip(along, -bound, bound) - np.log(expected[self.block, self.cluster])
         windows = len(self.settings.windows)
-        self.held, self.sank, self.began = ([[0.0] * count for _ in range(windows)] for _ in range(3))
+        self.held = [[0.0] * count for _ in range(windows)]
+        self.walked = list(zip(self.cusum, self.since, strict=True))
         self.trust = np.zeros((len(self.starts), windows))
 
     def _faded(self) -> NDArray[np.float32]:
@@ -311,22 +313,32 @@ class DriftPass:
 
     def _settle(self, first: int) -> None:
         """Settle the bets on the rows from `first` on, and measure those along the bets that are trusted then."""
-        self.first, ceiling = first, log(self.most)
-        for w, gains in enumerate(self.logs[first:].T.tolist()):
-            wealth, cusum, since = self.wealth[w], self.cusum[w], self.since[w]
-            held, sank, began = [], [], []
-            for n, gain in enumerate(gains, self.start + first):
-                wealth = min((wealth + 1) * exp(gain), self.most)
-                if cusum <= 0:
-                    since, cusum = n, 0.0
-                cusum = min(cusum + gain, ceiling)
+        self.first, most = first, self.most
+        for w, gains in enumerate(np.exp(self.logs[first:]).T.tolist()):
+            wealth, held = self.wealth[w], []
+            for gain in gains:
+                wealth = (wealth + 1) * gain
+                if wealth > most:
+                    wealth = most
                 held.append(wealth)
-                sank.append(cusum)
-                began.append(since)
-            self.held[w][first:], self.sank[w][first:], self.began[w][first:] = held, sank, began
-        held = np.array(self.held)
-        self.means = sum(held[1:], held[0]) / len(held)
-        self._measure(np.concatenate([np.array(self.wealth)[:, None], held[:, first:]], axis=1).T + 1, first)
+            self.held[w][first:] = held
+        held_by_all = np.array(self.held)
+        self.means = sum(held_by_all[1:], held_by_all[0]) / len(held_by_all)
+        before = np.array(self.wealth)[:, None]
+        self._measure(np.concatenate([before, held_by_all[:, first:]], axis=1).T + 1, first)
+
+    def _walk(self, done: int) -> None:
+        """Take the walks from `first` up to the first `done` rows: each begins anew where it fell to nothing."""
+        ceiling = log(self.most)
+        for w, gains in enumerate(self.logs[self.first : done].T.tolist()):
+            height, since = self.cusum[w], self.since[w]
+            for n, gain in enumerate(gains, self.start + self.first):
+                if height <= 0:
+                    height, since = 0.0, n
+                height += gain
+                if height > ceiling:
+                    height = ceiling
+            self.walked[w] = height, since
 
     def _measure(self, held: Float, first: int) -> None:
         """(m,) distances of the rows along the bets; `held` (1 + n, w) is what each arm holds from `first` on."""
@@ -358,8 +370,8 @@ class DriftPass:
         crossed = used and self.fired < 0 and mean >= self.arl
         distance: Distance | None = None
         if crossed:
-            sank = [one[self.done - 1] for one in self.sank]
-            self.fired, self.begun = n, int(self.began[int(np.argmax(sank))][self.done - 1])
+            self._walk(self.done)
+            self.fired, self.begun = n, max(self.walked, key=lambda walk: walk[0])[1]
         if self.fired >= 0 and (due or crossed):
             self._date()
         if due and 0 <= self.fired <= n - self.settings.recent:
@@ -456,37 +468,39 @@ class DriftPass:
     def _return_to_quiet(self) -> None:
         """The shift is over: back to quiet with zero evidence."""
         self.fired, self.begun, self.onset = -1, 0, None
+        self._walk(self.done)
+        self.since = [since for _, since in self.walked]
         self.wealth, self.cusum = [0.0] * len(self.wealth), [0.0] * len(self.cusum)
-        self.since = [one[self.done - 1] for one in self.began]
         self._settle(self.done)
 
     def _state_after(self) -> DriftState:
         state, prompts, ring = self.state, self.state.prompts + len(self.rows.used), len(self.ring)
         moves = self._moves(self.done)[-MOVES_KEPT:]
-        after = replace(
-            state,
+        self._walk(self.done)
+        wealth = [one[-1] for one in self.held] if self.done > self.first else self.wealth
+        return DriftState(
             n=self.n,
             fired=self.fired,
             begun=self.begun,
             blind=self.blind,
             sums=self.sums,
-            along=np.roll(self.along[-ring:], self.n % ring),
+            placed=self._standing(),
+            wealth=np.array(wealth),
+            cusum=np.array([height for height, _ in self.walked]),
+            since=np.array([since for _, since in self.walked], dtype=np.int64),
+            along=_turned(self.along[-ring:], -self.n % ring),
             novel=_rolled(self.novel, len(state.novel), prompts),
             idle=_rolled(self.idle, len(state.idle), prompts),
             prompts=prompts,
             ids=tuple(self.ids[-RECENT:]),
             scores=tuple(self.scores[-RECENT:]),
+            keys=state.keys,
             past=self.past[-DATED:].copy(),
             index=self.index[-DATED:].copy(),
             ts=self.ts[-DATED:].copy(),
             onset=self.onset,
             moves=np.array(moves, dtype=np.float16) if moves else _no_moves(),
         )
-        if self.done > self.first:
-            self.wealth = [one[-1] for one in self.held]
-            self.cusum, self.since = [one[-1] for one in self.sank], [one[-1] for one in self.began]
-        wealth, cusum, since = np.array(self.wealth), np.array(self.cusum), np.array(self.since, dtype=np.int64)
-        return replace(after, wealth=wealth, cusum=cusum, since=since, placed=self._standing())
 
     def _standing(self) -> bets.Placed:
         """The bet that stands after the last row."""
@@ -505,4 +519,9 @@ def _last_sums(flags: Bool, last: int) -> Int:
 
 def _rolled(flags: Bool, last: int, prompts: int) -> Bool:
     """The last flags as a ring again."""
-    return np.roll(flags[-last:], prompts % last)
+    return _turned(flags[-last:], -prompts % last)
+
+
+def _turned(ring: Ring, to: int) -> Ring:
+    """The ring with the place `to` first."""
+    return np.concatenate([ring[to:], ring[:to]])
