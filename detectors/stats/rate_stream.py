@@ -198,9 +198,8 @@ class RatePass:
         """Take in rows, and do what some of them call for."""
         trace = self.bets.trace(self.evidence, factor, used, numbers, self.level)
         over = used & (trace.total >= self.level)
-        for row in range(len(used)):
-            if not attend[row] and not over[row].any():
-                continue
+        row = -1
+        while (row := self._next(row, attend, over)) < len(used):
             crossed = over[row] & ~self.firing
             for s in self._attend(rows.start + row, row, streams, crossed, trace):
                 one, later = np.array([s]), slice(row + 1, None)
@@ -211,6 +210,12 @@ class RatePass:
                 trace.put(s, row + 1, again)
                 over[later, s] = used[later, s] & (trace.total[later, s] >= self.level[s])
         self.evidence = trace.after(len(used))
+
+    def _next(self, row: int, attend: Bool, over: Bool) -> int:
+        """The next row that calls for something: for that of a stream, or one at which the evidence is enough."""
+        later = slice(row + 1, None)
+        calls = (attend[later] | (over[later] & ~self.firing).any(axis=1)).nonzero()[0]
+        return row + 1 + int(calls[0]) if len(calls) else len(attend)
 
     def _attend(
         self, row: int, place: int, streams: Sequence[StreamPass], crossed: Bool, trace: EvidenceTrace
@@ -242,7 +247,9 @@ class StreamRows:
         batch: the rows. used: (s, n) whether a stream uses a row. numbers: (s, n + 1) rows that each stream has used
             before the first row, and after each. errors: (s, n) error of the mean expectation after each row.
         unscored: (s, n) rows of the stream's slice without a value. due: (s, n) where a periodic finding is due.
-        rises, falls: (s, n) rows that show a movement.
+        rises, falls: (s, n) rows that show a movement. values, expected, index: the same as states keep them.
+        scored: (s, n) rows of the stream's slice with a value. missing, strange: (s,) rows without one, and those with
+            one whose prompt is novel.
     """
 
     batch: RateBatch
@@ -253,6 +260,12 @@ class StreamRows:
     due: Bool
     rises: Bool
     falls: Bool
+    values: NDArray[np.int8]
+    expected: NDArray[np.float16]
+    index: NDArray[np.uint32]
+    scored: Bool
+    missing: list[int]
+    strange: list[int]
 
     @classmethod
     def of(
@@ -260,15 +273,23 @@ class StreamRows:
     ) -> StreamRows:
         """What streams share of these rows."""
         high = np.array([[watch.high] for watch in watches])
+        absent = np.isnan(batch.value)
+        unscored, scored = batch.inside & absent, batch.inside & ~absent
         return cls(
             batch=batch,
             used=used,
             numbers=numbers,
             errors=errors,
-            unscored=batch.inside & np.isnan(batch.value),
+            unscored=unscored,
             due=used & (numbers[:, 1:] % PERIOD == 0),
             rises=used & (batch.value > 0),
             falls=used & (batch.value == 0) & (batch.expected >= high),
+            values=np.where(absent, 0, batch.value).astype(np.int8),
+            expected=batch.expected.astype(np.float16),
+            index=batch.index.astype(np.uint32),
+            scored=scored,
+            missing=unscored.sum(axis=1).tolist(),
+            strange=(scored & batch.novel).sum(axis=1).tolist(),
         )
 
 
@@ -281,11 +302,11 @@ class StreamPass:
         self.numbers = rows.numbers[s].tolist()  # rows used before each row, and after all
         self.firing, self.onset, self.moved, self.ended = state.firing, state.onset, state.moved, False
         self.due, self.changes = rows.due[s], self._blindness()
-        self.at = np.flatnonzero(self.used)
-        self.values = np.concatenate([state.values, self.batch.value[s, self.at].astype(np.int8)])
-        self.expected = np.concatenate([state.expected, self.batch.expected[s, self.at].astype(np.float16)])
-        self.index = np.concatenate([state.index, self.batch.index[self.at].astype(np.uint32)])
-        self.ts = np.concatenate([state.ts, self.batch.ts[self.at]])
+        at = self.used.nonzero()[0]
+        self.values = np.concatenate([state.values, rows.values[s, at]])
+        self.expected = np.concatenate([state.expected, rows.expected[s, at]])
+        self.index = np.concatenate([state.index, rows.index[at]])
+        self.ts = np.concatenate([state.ts, self.batch.ts[at]])
 
     def attends(self, row: int) -> bool:
         """Whether the row calls for something."""
@@ -334,39 +355,37 @@ class StreamPass:
     def _shown(self, shows: Bool, ids: Sequence[str], numbers: Sequence[int]) -> list[tuple[str, int]]:
         """Ids and numbers of the rows that show a movement, those of earlier batches first."""
         held = list(zip(ids, numbers or (0,) * len(ids), strict=True))
-        return [*held, *((self.batch.ids[i], self.numbers[i]) for i in np.flatnonzero(shows).tolist())]
+        return [*held, *[(self.batch.ids[i], self.numbers[i]) for i in shows.nonzero()[0].tolist()]]
 
     def _blindness(self) -> Bool | None:
         """The rows at which it changes why nothing can be said; None where it stays as it was.
 
         `blind` is why, before the first row and after each.
         """
-        inside, unscored = self.batch.inside[self.s], self.rows.unscored[self.s]
-        scored = np.flatnonzero(inside & ~unscored)
-        strange = self.batch.novel[scored]
-        missing, odd = int(np.count_nonzero(unscored)), int(np.count_nonzero(strange))
-        state = self.before
-        if state.blind is None and state.unscored + missing < UNSCORED and state.strange.bit_count() + odd < STRANGE_ON:
-            last = scored[-1] if len(scored) else -1
-            late = missing if last < 0 else int(np.count_nonzero(unscored[last:]))
-            self.unscored = state.unscored + late if last < 0 else late
-            self.strange = state.strange << len(scored)
-            for place in np.flatnonzero(strange).tolist():
-                self.strange |= 1 << (len(scored) - 1 - place)
-            self.strange &= (1 << STRANGE) - 1
-            self.blind: Sequence[str | None] = (None,) * (len(inside) + 1)
-            return None
-        self.unscored, self.strange = state.unscored, state.strange
-        self.blind = self._followed(inside, unscored)
-        return np.array([a != b for a, b in pairwise(self.blind)], dtype=np.bool_)
+        state, s = self.before, self.s
+        missing, strange = self.rows.missing[s], self.rows.strange[s]
+        if state.blind or state.unscored + missing >= UNSCORED or state.strange.bit_count() + strange >= STRANGE_ON:
+            self.unscored, self.strange = state.unscored, state.strange
+            self.blind: Sequence[str | None] = self._followed()
+            return np.array([a != b for a, b in pairwise(self.blind)], dtype=np.bool_)
+        self.blind = (None,) * len(self.numbers)
+        scored = self.rows.scored[s].nonzero()[0]
+        count = len(scored)
+        late = int(self.rows.unscored[s, scored[-1] :].sum()) if count and missing else missing
+        self.unscored = late if count else state.unscored + late
+        bits = state.strange << count
+        if strange:
+            for place in self.batch.novel[scored].nonzero()[0].tolist():
+                bits |= 1 << (count - 1 - place)
+        self.strange = bits & ((1 << STRANGE) - 1)
+        return None
 
-    def _followed(self, inside: Bool, unscored: Bool) -> list[str | None]:
+    def _followed(self) -> list[str | None]:
         """Why nothing can be said, before the first row and after each, row by row."""
         blind = self.before.blind
         said = [blind]
-        for missing, novel, here in zip(
-            unscored.tolist(), self.batch.novel.tolist(), inside.tolist(), strict=True
-        ):
+        unscored, inside = self.rows.unscored[self.s], self.batch.inside[self.s]
+        for missing, novel, here in zip(unscored.tolist(), self.batch.novel.tolist(), inside.tolist(), strict=True):
             if here and missing:
                 self.unscored += 1
                 blind = UNSCORED_REASON if self.unscored >= UNSCORED else blind
