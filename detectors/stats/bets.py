@@ -292,7 +292,9 @@ def _together(k: int, m: int, d: int, q: int, c: int, windows: int, recipe: Reci
     trust = np.abs(chance.normal(size=(TOGETHER, windows)))
     known = _bits(tried, recipe, sums, trust)
     turned = all(
-        (_bits(tried, recipe, np.roll(sums, at, axis=0), np.roll(trust, at, axis=0)) == np.roll(known, at, axis=0)).all()
+        (
+            _bits(tried, recipe, np.roll(sums, at, axis=0), np.roll(trust, at, axis=0)) == np.roll(known, at, axis=0)
+        ).all()
         for at in range(1, TOGETHER)
     )
     alone = _bits(tried, recipe, sums[-1:], trust[-1:])

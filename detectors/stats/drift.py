@@ -8,7 +8,8 @@ a block of rows that is counted from the stream's first row, so nothing depends 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import exp, log
+from heapq import heappop, heappush
+from math import log
 from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
@@ -136,7 +137,8 @@ class DriftState:
         along: (recent,) ring of distances along the bet, place n mod recent.
         novel: (novel_of,) ring of whether prompts were novel; idle: (idle_of,) of whether they were not used;
             prompts: how many there were.
-        ids, scores: the last rows and their evidence, oldest first.
+        ids, scores, places: of the last rows that an alarm may name, oldest first: how loudly each speaks for a shift, and
+            its number in the stream (states kept before have every row, and no numbers).
         keys: of the last prompts, where repetitions are left out.
         past: (h, d / 2) turned coordinates of the last rows, packed; index, ts: (h,) event index and time of them.
         onset: since when, while firing.
@@ -164,6 +166,7 @@ class DriftState:
     ts: Float = field(default_factory=_no_times)
     onset: Onset | None = None
     moves: NDArray[np.float16] = field(default_factory=_no_moves)
+    places: tuple[int, ...] = ()
 
 
 def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
@@ -260,7 +263,9 @@ class DriftPass:
         self.past = np.concatenate([state.past, steps]) if len(state.past) else steps
         self.index = np.concatenate([state.index, self.rows.index[self.at].astype(np.uint32)])
         self.ts = np.concatenate([state.ts, self.rows.ts[self.at]])
-        self.ids = [*state.ids, *(self.rows.ids[i] for i in self.at.tolist())]
+        self.ids = [*state.ids, *[self.rows.ids[i] for i in self.at.tolist()]]
+        before = state.places or range(state.n - len(state.ids), state.n)
+        self.places = [*before, *range(state.n, state.n + len(self.at))]
         ring = state.along.astype(np.float16)
         self.ring = _turned(ring, self.start % len(ring))
 
@@ -318,8 +323,7 @@ class DriftPass:
             wealth, held = self.wealth[w], []
             for gain in gains:
                 wealth = (wealth + 1) * gain
-                if wealth > most:
-                    wealth = most
+                wealth = min(wealth, most)
                 held.append(wealth)
             self.held[w][first:] = held
         held_by_all = np.array(self.held)
@@ -336,8 +340,7 @@ class DriftPass:
                 if height <= 0:
                     height, since = 0.0, n
                 height += gain
-                if height > ceiling:
-                    height = ceiling
+                height = min(height, ceiling)
             self.walked[w] = height, since
 
     def _measure(self, held: Float, first: int) -> None:
@@ -460,10 +463,25 @@ class DriftPass:
 
     def _exemplars(self) -> tuple[str, ...]:
         """Ids of the rows since the shift began that speak loudest for it, the loudest first."""
-        stop = len(self.state.ids) + self.done
-        since = slice(max(stop - min(max(self.n - self.begun, 1), RECENT), 0), stop)
-        loudest = sorted(zip(self.ids[since], self.scores[since], strict=True), key=lambda item: -item[1])
-        return tuple(id_ for id_, score in loudest[:EXEMPLARS] if score > 0)
+        stop, since = len(self.state.ids) + self.done, self.n - min(max(self.n - self.begun, 1), RECENT)
+        rows = zip(self.ids[:stop], self.scores[:stop], self.places[:stop], strict=True)
+        loudest = sorted((row for row in rows if row[2] >= since and row[1] > 0), key=lambda row: -row[1])
+        return tuple(id_ for id_, _, _ in loudest[:EXEMPLARS])
+
+    def _nameable(self) -> list[int]:
+        """Those of the last rows that an alarm may name yet: fewer than it names have come later and speak louder."""
+        kept, louder = list[int](), list[float]()
+        for i in range(len(self.ids) - 1, -1, -1):
+            score = self.scores[i]
+            if self.places[i] < self.n - RECENT:
+                break
+            if score <= 0 or (len(louder) == EXEMPLARS and louder[0] > score):
+                continue
+            kept.append(i)
+            heappush(louder, score)
+            if len(louder) > EXEMPLARS:
+                heappop(louder)
+        return kept[::-1]
 
     def _return_to_quiet(self) -> None:
         """The shift is over: back to quiet with zero evidence."""
@@ -475,7 +493,7 @@ class DriftPass:
 
     def _state_after(self) -> DriftState:
         state, prompts, ring = self.state, self.state.prompts + len(self.rows.used), len(self.ring)
-        moves = self._moves(self.done)[-MOVES_KEPT:]
+        moves, kept = self._moves(self.done)[-MOVES_KEPT:], self._nameable()
         self._walk(self.done)
         wealth = [one[-1] for one in self.held] if self.done > self.first else self.wealth
         return DriftState(
@@ -492,8 +510,9 @@ class DriftPass:
             novel=_rolled(self.novel, len(state.novel), prompts),
             idle=_rolled(self.idle, len(state.idle), prompts),
             prompts=prompts,
-            ids=tuple(self.ids[-RECENT:]),
-            scores=tuple(self.scores[-RECENT:]),
+            ids=tuple([self.ids[i] for i in kept]),
+            scores=tuple([self.scores[i] for i in kept]),
+            places=tuple([self.places[i] for i in kept]),
             keys=state.keys,
             past=self.past[-DATED:].copy(),
             index=self.index[-DATED:].copy(),

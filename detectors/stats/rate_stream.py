@@ -268,9 +268,7 @@ class StreamRows:
     strange: list[int]
 
     @classmethod
-    def of(
-        cls, watches: Sequence[RateWatch], batch: RateBatch, used: Bool, numbers: Int, errors: Float
-    ) -> StreamRows:
+    def of(cls, watches: Sequence[RateWatch], batch: RateBatch, used: Bool, numbers: Int, errors: Float) -> StreamRows:
         """What streams share of these rows."""
         high = np.array([[watch.high] for watch in watches])
         absent = np.isnan(batch.value)

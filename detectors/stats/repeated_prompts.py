@@ -54,9 +54,7 @@ class Known:
 
     def equals(self, other: Known) -> bool:
         """Whether it knows the same prompts, as well."""
-        return self is other or (
-            np.array_equal(self.keys, other.keys) and np.array_equal(self.allowed, other.allowed)
-        )
+        return self is other or (np.array_equal(self.keys, other.keys) and np.array_equal(self.allowed, other.allowed))
 
     def find(self, keys: Keys) -> Int:
         """(n,) position of each key among the distinct prompts, -1 where the baseline did not hold it."""

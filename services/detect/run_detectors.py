@@ -34,8 +34,12 @@ def run_detectors(
     findings: list[StreamFinding] = []
     pinned = before.pinned
     known = with_topics(intake.rows, topics_of(pinned))
+    taken = dict[str | None, Rows]()  # detectors that get the same rows share what they work out of them
     for detector, identity, places in _tasks(plan, intake, start, stop):
-        name, rows = detector.spec.name, known.take(places)
+        whose = None if len(places) == stop - start else identity
+        if whose not in taken:
+            taken[whose] = known.take(places)
+        name, rows = detector.spec.name, taken[whose]
         for judge, artefact in _artefacts(plan, pinned, detector):
             key = detector_state_key(name, identity)
             key = f"{key}/{judge.id}" if identity is not None and isinstance(judge, Relearned) else key

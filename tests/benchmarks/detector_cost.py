@@ -15,17 +15,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from detectors import DETECTORS
 from detectors.model_shift import ModelShift
@@ -128,9 +125,7 @@ def costs(size: int, batches: Sequence[int], tries: int) -> list[dict[str, Any]]
         fit = spent(lambda: detector.fit(replace(own, rows=replace(own.rows))), min(tries, 3))  # noqa: B023
         artefact = stored_artefact(detector, detector.fit(own))
         artefacts[detector.spec.name] = artefact
-        steps = {
-            batch: _step_cost(detector, artefact, cuts[batch], tries) / len(stream) * 1e6 for batch in batches
-        }
+        steps = {batch: _step_cost(detector, artefact, cuts[batch], tries) / len(stream) * 1e6 for batch in batches}
         state = walked(detector, artefact, fresh(cuts[batches[0]]))
         lines.append(
             {
@@ -231,6 +226,12 @@ def main() -> None:
 
         watched(options.routes)
         return
+    with threadpool_limits(1, user_api="blas"):
+        measure(options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Print what the options ask for."""
     one, other = np.ones((64, 384)), np.ones((384, 64))
     yardstick = spent(lambda: [one @ other for _ in range(200)], 5) / 200 * 1e6
     print(f"yardstick: {yardstick:.0f} us a product")
