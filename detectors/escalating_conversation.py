@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import exp, log
+from math import exp, isnan, log
 from typing import ClassVar, Final
 
 import numpy as np
@@ -79,8 +79,8 @@ class EscalationState:
     """Where the stream stands.
 
     Attributes:
-        n: turns used. walks: conversations by their pseudonym, the one that spoke last at the end, `LIVE` at most; live:
-            the same in states kept before.
+        n: turns used. walks: conversations by their pseudonym, the one that spoke last at the end, `LIVE` at most.
+        live: the same in states kept before.
         firing: whether one escalated lately. since: n when the last one did; found: that conversation as it was then.
         missing: rows in a row without what is needed. count: conversations that escalated since it fires.
     """
@@ -203,7 +203,7 @@ class _TurnRunner:
         status = self._status()
         for row, (step, key, index, ts) in enumerate(turns):
             due = False
-            if step != step:  # NaN
+            if isnan(step):
                 self.missing = min(self.missing + 1, UNSCORED)
             else:
                 self._add(step, key, (index, ts), rows.ids[row])

@@ -102,8 +102,10 @@ def _follow(signal: str, state: EventState, rows: Rows) -> tuple[EventState, lis
     if missing.all() and (state.status == "blind" or state.unscored + len(rows) < UNSCORED):
         return replace(state, unscored=state.unscored + len(rows)), findings
     if not missing.any() and not told.any() and state.status != "blind":
-        due = range(-state.n % PERIOD or PERIOD, len(rows) + 1, PERIOD)
-        findings = [_finding(after - 1, signal, replace(state, n=state.n + after, unscored=0), False) for after in due]
+        turns = range(-state.n % PERIOD or PERIOD, len(rows) + 1, PERIOD)
+        findings = [
+            _finding(after - 1, signal, replace(state, n=state.n + after, unscored=0), False) for after in turns
+        ]
         return replace(state, n=state.n + len(rows), unscored=0), findings
     for row, value in enumerate(told.tolist()):
         before, state = state, _count(state, value, rows.ids[row])

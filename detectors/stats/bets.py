@@ -170,7 +170,8 @@ def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
 def whiten(fitted: Fitted, design: Float, target: Float) -> Float:
     """(n, d) turned residuals of rows of the stream, cut at `LIMIT`; a row's bits depend on that row alone."""
     rest = target - row_products(design, fitted.weights[-1])
-    return np.clip(row_products(rest, fitted.turns[-1]), -LIMIT, LIMIT)
+    turned: Float = np.clip(row_products(rest, fitted.turns[-1]), -LIMIT, LIMIT)
+    return turned
 
 
 def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:

@@ -137,8 +137,8 @@ class DriftState:
         along: (recent,) ring of distances along the bet, place n mod recent.
         novel: (novel_of,) ring of whether prompts were novel; idle: (idle_of,) of whether they were not used;
             prompts: how many there were.
-        ids, scores, places: of the last rows that an alarm may name, oldest first: how loudly each speaks for a shift, and
-            its number in the stream (states kept before have every row, and no numbers).
+        ids, scores, places: of the last rows that an alarm may name, oldest first: how loudly each speaks for a shift,
+            and its number in the stream (states kept before have every row, and no numbers).
         keys: of the last prompts, where repetitions are left out.
         past: (h, d / 2) turned coordinates of the last rows, packed; index, ts: (h,) event index and time of them.
         onset: since when, while firing.
@@ -543,4 +543,5 @@ def _rolled(flags: Bool, last: int, prompts: int) -> Bool:
 
 def _turned(ring: Ring, to: int) -> Ring:
     """The ring with the place `to` first."""
-    return np.concatenate([ring[to:], ring[:to]])
+    turned: Ring = np.concatenate([ring[to:], ring[:to]])  # type: ignore[assignment]  # of the same kind
+    return turned

@@ -25,11 +25,14 @@ def row_products(rows: AnyFloat, matrix: AnyFloat) -> AnyFloat:
     n, wide = rows.shape[0], matrix.shape[1]
     together = TOGETHER if _keeps_rows_apart(*matrix.shape, matrix.dtype) else 1
     blocks = -(-n // together)
+    filled: NDArray[Any] = rows
     if n != blocks * together:
         filled = np.zeros((blocks * together, rows.shape[1]), dtype=rows.dtype)
         filled[:n] = rows
-        rows = filled
-    return np.matmul(rows.reshape(blocks, together, rows.shape[1]), matrix).reshape(blocks * together, wide)[:n]
+    made: AnyFloat = np.matmul(filled.reshape(blocks, together, rows.shape[1]), matrix).reshape(
+        blocks * together, wide
+    )[:n]
+    return made
 
 
 @cache
@@ -55,7 +58,7 @@ def faded_sums(start: AnyFloat, keep: AnyFloat, rows: AnyFloat) -> AnyFloat:
         keep: (n, ...) factors of each row, that can be broadcast to `start`.
         rows: (n, ...) what each row adds, that can be broadcast to `start`.
     """
-    sums = np.empty((len(rows) + 1, *start.shape), dtype=start.dtype)
+    sums: AnyFloat = np.empty((len(rows) + 1, *start.shape), dtype=start.dtype)  # type: ignore[assignment]  # as given
     sums[0] = start
     for before, after, fade, row in zip(sums[:-1], sums[1:], keep, rows, strict=True):
         np.multiply(before, fade, out=after)

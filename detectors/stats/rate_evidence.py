@@ -76,8 +76,8 @@ class EvidenceTrace:
 
     Attributes:
         wealth, run: (n + 1, s, b) as of `RateEvidence`; since: (s, b) as it was before the first row.
-        total: (n, s) mixtures after each row. used: (n, s) whether a stream uses the row; numbers: (n, s) rows that each
-            used before it.
+        total: (n, s) mixtures after each row.
+        used: (n, s) whether a stream uses the row; numbers: (n, s) rows that each used before it.
     """
 
     wealth: Float

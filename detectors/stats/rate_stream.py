@@ -169,7 +169,7 @@ class RatePass:
         numbers = np.concatenate([before, before + np.cumsum(used, axis=1)], axis=1)
         shared = StreamRows.of(self.watches, batch, used, numbers, errors)
         streams = [StreamPass(self.watches[s], state, s, shared) for s, state in enumerate(self.states)]
-        attend = shared.due.any(axis=0)
+        attend: Bool = np.asarray(shared.due.any(axis=0))
         for stream in streams:
             if stream.changes is not None:
                 attend |= stream.changes

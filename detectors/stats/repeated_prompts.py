@@ -73,17 +73,17 @@ class Known:
             recent: what the call for the rows before them gave.
             where: (n,) rows that count; the others are never repeated.
         """
-        where = np.flatnonzero(where)
-        marks = (keys[where] & HALF).astype(np.uint32)
+        at = np.flatnonzero(where)
+        marks = (keys[at] & HALF).astype(np.uint32)
         held = np.concatenate([(recent[-RECENT:] & HALF).astype(np.uint32), marks])
         over = np.zeros(len(keys), dtype=np.bool_)
         ordered = np.sort(held)
         thrice = ordered[2:] == ordered[:-2]
         if thrice.any():  # every prompt may count twice
             often = np.flatnonzero(np.isin(marks, ordered[2:][thrice]))
-            seen = self.find(keys[where[often]])
+            seen = self.find(keys[at[often]])
             allowed = np.where(seen >= 0, self.allowed[seen], 2.0)
-            over[where[often]] = _times(held, often + len(held) - len(marks)) > allowed
+            over[at[often]] = _times(held, often + len(held) - len(marks)) > allowed
         return over, held[-RECENT:].copy()
 
 

@@ -1,11 +1,12 @@
 """What detectors cost: `python -m tests.benchmarks.detector_cost`.
 
 Processor time of this thread (not the clock: other work may share the machine) with one thread of linear algebra, the
-least of `--tries` (of a step: batch by batch): of `fit`, and of `step` in batches of 64 and of 8. A route is watched as the defaults say: every
-detector, the signals that have a floor, and topics as slices. Rows are recorded answers drawn with replacement; what a
-recording lacks is made up beside them: latency, tokens, probabilities, users and conversations. Beside it stand the
-bytes of artefact and state as they are stored, after the last row, and a yardstick of the same process, one product of
-64 x 384 by 384 x 64, so that machines can be compared. `--json OUT` writes the figures.
+least of `--tries` (of a step: batch by batch): of `fit`, and of `step` in batches of 64 and of 8. A route is watched as
+the defaults say: every detector, the signals that have a floor, topics as slices, and one ceiling. Rows are recorded
+answers drawn with replacement; what a recording lacks is made up beside them: latency, tokens, probabilities, users and
+conversations. Beside it stand the bytes of artefact and state as they are stored, after the last row, and a yardstick
+of the same process, one product of 64 x 384 by 384 x 64, so that machines can be compared. `--json OUT` writes the
+figures.
 
 `--blocks`: model_shift with bets that stand for 4, 8 and 16 rows, and how many exchanges each needs after three
 recorded updates. `--routes N`: how much memory a worker takes that watches N routes (see `many_routes`).
