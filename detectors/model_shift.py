@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from detectors.protocol import Baseline, Bool, Finding, Float, Half, Int, Rows, Scope, Stream
-from detectors.stats import bets, drift
+from detectors.stats import bets, drift_state
 from detectors.stats.clusters import distances, kmeans, left_out_distances
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
@@ -122,7 +122,7 @@ class ModelShift:
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = True
     artefact_type: ClassVar[type[ModelShiftArtefact]] = ModelShiftArtefact
-    state_type: ClassVar[type[drift.DriftState]] = drift.DriftState
+    state_type: ClassVar[type[drift_state.DriftState]] = drift_state.DriftState
 
     prompt_axes: int = 64
     prompts_per_axis: int = 4
@@ -132,7 +132,7 @@ class ModelShift:
     response_prior: float = 0.02
     style_prior: float = 0.5
     recipe: bets.Recipe = field(default_factory=bets.Recipe)
-    evidence: drift.EvidenceSettings = field(default_factory=drift.EvidenceSettings)
+    evidence: drift_state.EvidenceSettings = field(default_factory=drift_state.EvidenceSettings)
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """One: the whole response."""
@@ -164,22 +164,22 @@ class ModelShift:
         lens = replace(lens, style_noise=np.maximum(noise, 0.02 * lens.style_sd))
         return ModelShiftArtefact(lens, fitted, baseline.arl)
 
-    def start(self, artefact: ModelShiftArtefact) -> drift.DriftState:
+    def start(self, artefact: ModelShiftArtefact) -> drift_state.DriftState:
         """The state of zero evidence."""
-        return drift.start(artefact.fitted, self.evidence)
+        return drift_state.start(artefact.fitted, self.evidence)
 
     def step(
-        self, artefact: ModelShiftArtefact, state: drift.DriftState, rows: Rows
-    ) -> tuple[drift.DriftState, tuple[Finding, ...]]:
+        self, artefact: ModelShiftArtefact, state: drift_state.DriftState, rows: Rows
+    ) -> tuple[drift_state.DriftState, tuple[Finding, ...]]:
         """Bet against "the answers are as before" on each row that is answered and embedded."""
         row = np.flatnonzero(rows.embedded & rows.answered)
         if artefact.lens is None or artefact.fitted is None:
-            return drift.blinded(state, row, TOO_FEW)
+            return drift_state.blinded(state, row, TOO_FEW)
         lens, fitted = artefact.lens, artefact.fitted
         design, target, apart = (part[row] for part in _coordinates(lens, rows))
         over, keys = repeated_in(rows, lens.known, state.keys)
         novel = (apart.min(axis=1) > lens.radius) & (lens.known.find(keys_in(rows)[row]) < 0)
-        stream_rows = drift.DriftRows(
+        stream_rows = drift_state.DriftRows(
             row=row,
             ids=tuple([rows.ids[i] for i in row.tolist()]),
             design=design,
@@ -192,7 +192,7 @@ class ModelShift:
             moves=_style_moves(lens, fitted, rows.style[row], design),
         )
         named = StyleMovements(artefact.lens, len(artefact.lens.known.keys))
-        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL, named)
+        plan = drift_state.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL, named)
         return DriftPass(plan, replace(state, keys=keys)).run(stream_rows)
 
     def _lens(self, rows: Rows, groups: Int) -> Lens:

@@ -22,8 +22,7 @@ from services.store.codec import pack, unpack
 from services.stream.route_memory import MIB, RouteMemory
 from tests.benchmarks.detector_cost import cut, default_baseline, route_rows, stored_artefact, walked
 
-TURNS: Final = 12_000
-"""Batches that come, of routes by chance: every route comes about once."""
+BATCH: Final = 8
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def watched(routes: int) -> None:
     states = {one.spec.name: walked(one, artefacts[one.spec.name], cut(stream, 64)) for one in DETECTORS}
     artefact_bytes = {name: pack(made) for name, made in artefacts.items()}
     state_bytes = {name: pack(state) for name, state in states.items()}
-    part, size = stream.take(np.arange(64)), sum(map(len, state_bytes.values()))
+    part, size = stream.take(np.arange(BATCH)), sum(map(len, state_bytes.values()))
     del artefacts, states, baseline, rows
     memory: RouteMemory[LoadedRoute] = RouteMemory()
     whole = sum(map(len, artefact_bytes.values()))
@@ -60,7 +59,7 @@ def watched(routes: int) -> None:
         flush=True,
     )
     start, loads, most = time.thread_time(), 0, 0
-    order = np.random.default_rng(0).permutation(np.arange(max(TURNS, routes)) % routes)
+    order = np.random.default_rng(0).permutation(np.arange(routes + routes // 10) % routes)
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder)
         for turn, number in enumerate(order.tolist()):
@@ -76,7 +75,7 @@ def watched(routes: int) -> None:
     took = time.thread_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(
-        f"{routes:,} routes, {len(order):,} batches of 64: {peak / MIB:.0f} MiB at most, {_now() / MIB:.0f} MiB at the "
+        f"{routes:,} routes, {len(order):,} batches of {BATCH}: {peak / MIB:.0f} MiB at most, {_now() / MIB:.0f} MiB at the "
         f"end; up to {most} routes in memory ({memory.weight / MIB:.0f} MiB), {loads:,} loads; "
         f"{took / len(order) * 1e3:.1f} ms a batch with loading and saving"
     )
