@@ -34,12 +34,10 @@ def run_detectors(
     findings: list[StreamFinding] = []
     pinned = before.pinned
     known = with_topics(intake.rows, topics_of(pinned))
-    taken = dict[str | None, Rows]()  # detectors that get the same rows share what they work out of them
+    taken = dict[bytes, Rows]()  # detectors that get the same rows share what they work out of them
     for detector, identity, places in _tasks(plan, intake, start, stop):
-        whose = None if len(places) == stop - start else identity
-        if whose not in taken:
-            taken[whose] = known.take(places)
-        name, rows = detector.spec.name, taken[whose]
+        name, same = detector.spec.name, places.tobytes()
+        rows = taken[same] if same in taken else taken.setdefault(same, known.take(places))
         for judge, artefact in _artefacts(plan, pinned, detector):
             key = detector_state_key(name, identity)
             key = f"{key}/{judge.id}" if identity is not None and isinstance(judge, Relearned) else key

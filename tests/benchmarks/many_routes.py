@@ -58,27 +58,27 @@ def watched(routes: int) -> None:
         f"the process before the first: {_now() / MIB:.0f} MiB",
         flush=True,
     )
-    start, loads, most = time.thread_time(), 0, 0
-    order = np.random.default_rng(0).permutation(np.arange(routes + routes // 10) % routes)
+    start, loads = time.thread_time(), 0
+    order = np.random.default_rng(0).permutation(routes).tolist()
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder)
-        for turn, number in enumerate(order.tolist()):
+        for turn, number in enumerate([*order, *order[: routes // 100]], 1):
             name = f"route-{number}/prod"
             loaded = memory.get(name)
             if loaded is None:
                 loads += 1
                 loaded = _load(kept / f"{number}", artefact_bytes, state_bytes)
             memory.use({name: _stepped(loaded.now, part)})
-            if memory.is_crowded or turn % 64 == 63:
+            if memory.is_crowded or turn % 64 == 0:
                 memory.saved({route: _saved(kept, route, one) for route, one in memory.items() if one.is_dirty})
-            most = max(most, len(memory.items()))
-    took = time.thread_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(
-        f"{routes:,} routes, {len(order):,} batches of {BATCH}: {peak / MIB:.0f} MiB at most, {_now() / MIB:.0f} MiB at the "
-        f"end; up to {most} routes in memory ({memory.weight / MIB:.0f} MiB), {loads:,} loads; "
-        f"{took / len(order) * 1e3:.1f} ms a batch with loading and saving"
-    )
+            if turn % max(routes // 10, 1) == 0:
+                took = (time.thread_time() - start) / turn * 1e3
+                print(
+                    f"{min(turn, routes):6,} routes: {_peak() / MIB:.0f} MiB at most, {_now() / MIB:.0f} MiB now, of "
+                    f"which {memory.weight / MIB:.0f} MiB are {len(memory.items())} routes in memory; {loads:,} loads; "
+                    f"{took:.1f} ms a batch of {BATCH} with loading and saving",
+                    flush=True,
+                )
 
 
 def _load(path: Path, artefacts: dict[str, bytes], states: dict[str, bytes]) -> LoadedRoute:
@@ -103,6 +103,11 @@ def _saved(folder: Path, route: str, loaded: LoadedRoute) -> LoadedRoute:
     number = route.partition("/")[0].rpartition("-")[2]
     (folder / number).write_bytes(pack({name: pack(state) for name, state in loaded.now.states.items()}))
     return LoadedRoute(loaded.now, is_dirty=False)
+
+
+def _peak() -> int:
+    """The most bytes of this process that lay in memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _now() -> int:
