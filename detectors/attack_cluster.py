@@ -11,7 +11,7 @@ import numpy as np
 from detectors.protocol import Baseline, Bool, Finding, Float, Half, Int, Rows, Scope, Stream
 from detectors.stats.intervals import wilson
 from detectors.stats.novelty import SKETCH, NoveltyMap, fit_novelty
-from detectors.stats.share_evidence import NONE, Processes, grown, log_evidence
+from detectors.stats.share_evidence import NONE, Processes, factors, grown, has_reached, log_evidence
 from schemas.base import moment
 from schemas.reading import ChangePoint, Effect
 from schemas.spec import Spec
@@ -172,17 +172,25 @@ class AttackCluster:
         if artefact.prompts is None:
             blind = Finding(int(where[0]), Stream(), "blind", True, 0, reason=TOO_FEW)
             return replace(state, blind=True), () if state.blind else (blind,)
-        novel = artefact.prompts.p_values(artefact.prompts.scores(rows.prompt[where])) <= self.level
+        novel = artefact.prompts.p_values_in(rows)[where] <= self.level
         novel &= _attacks(rows, artefact.signals)[where]
         sketches, actors = artefact.prompts.turned(rows.prompt[where[novel]]), _actors(rows)
         turn = iter(sketches)
         findings: list[Finding] = []
-        for row, is_novel in zip(where.tolist(), novel.tolist(), strict=True):
-            before = state
-            if is_novel:
+        turns = np.flatnonzero(novel | ((state.n + 1 + np.arange(len(where))) % PERIOD == 0)).tolist()
+        done = 0
+        while done < len(where):
+            if not state.firing and not state.hits:  # rows that are not novel only let the evidence fall
+                due = next((due for due in turns if due >= done), len(where))
+                state, done = _fallen(artefact, state, due - done), due
+                if done == len(where):
+                    break
+            before, row = state, int(where[done])
+            if novel[done]:
                 state = self._held_against(artefact, state, next(turn), int(actors[row]), rows, row)
             else:
                 state = self._counted(artefact, state, hit=False)
+            done += 1
             changed = before.firing != state.firing
             if changed or state.n % PERIOD == 0:
                 findings.append(self._finding(artefact, state, row, changed))
@@ -223,7 +231,7 @@ class AttackCluster:
         n = state.n + 1
         evidence = grown(state.evidence, float(hit), state.expected, artefact.arl)
         hits, since, began = state.hits + int(hit), n if hit else state.since, state.began
-        firing = state.firing or log_evidence(evidence) >= log(artefact.arl)
+        firing = state.firing or has_reached(evidence, artefact.arl)
         shown = state.shown
         window = (state.window << 1 | int(hit)) & FULL
         if hit and not state.hits:
@@ -272,6 +280,17 @@ class AttackCluster:
             change_point=_since(state) if state.firing else None,
             reason=flood if state.alike >= FLOOD and not state.firing else None,
         )
+
+
+def _fallen(artefact: ClusterArtefact, state: ClusterState, rows: int) -> ClusterState:
+    """The state after rows that are no hits, while nothing fires and there was no hit."""
+    if not rows:
+        return state
+    small, middle, large = factors(0.0, state.expected)
+    a, b, c = state.evidence
+    for _ in range(rows):
+        a, b, c = (a + 1.0) * small, (b + 1.0) * middle, (c + 1.0) * large
+    return replace(state, n=state.n + rows, evidence=(a, b, c), window=state.window << rows & FULL)
 
 
 def _since(state: ClusterState) -> ChangePoint:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import exp, log
+from dataclasses import dataclass, field, replace
+from math import exp, isnan, log
 from typing import ClassVar, Final
 
 import numpy as np
@@ -17,6 +17,7 @@ PERIOD: Final = 50
 WINDOW: Final = 500  # rows without one more such conversation by which an alarm ends
 LIVE: Final = 128  # conversations that are remembered
 SHOWN: Final = 4  # of each the last turns
+SHOWN_BYTES: Final = 2600  # of all their ids; beyond it those of the conversation that is silent longest go first
 UNSCORED: Final = 200  # rows in a row without a conversation or a probability before the stream is blind
 FARTHEST: Final = 12.0  # log-odds beyond which a probability says no more
 TAIL: Final = 0.1
@@ -66,12 +67,20 @@ class LiveConversation:
     shown: tuple[str, ...] = ()
 
 
+Walk = tuple[float, int, int, float, tuple[str, ...]]
+"""Evidence, turns, event index and time of the first of them, ids of the last: as of a `LiveConversation`."""
+
+
+NO_WALK: Final[Walk] = (0.0, 0, 0, 0.0, ())
+
+
 @dataclass(frozen=True, slots=True)
 class EscalationState:
     """Where the stream stands.
 
     Attributes:
-        n: turns used. live: conversations, the one that spoke last at the end, `LIVE` at most.
+        n: turns used. walks: conversations by their pseudonym, the one that spoke last at the end, `LIVE` at most.
+        live: the same in states kept before.
         firing: whether one escalated lately. since: n when the last one did; found: that conversation as it was then.
         missing: rows in a row without what is needed. count: conversations that escalated since it fires.
     """
@@ -83,6 +92,7 @@ class EscalationState:
     found: LiveConversation | None = None
     missing: int = 0
     count: int = 0
+    walks: dict[int, Walk] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,59 +179,85 @@ class EscalatingConversation:
             p = _p_values(artefact, _risk(odds[usable], artefact.middle, artefact.scale))
             most = log(artefact.arl) / self.least_turns
             steps[usable] = np.minimum(np.log(_e_values(p)) / artefact.alike - self.drift, most)
-        live = {one.key: one for one in state.live}
-        findings: list[Finding] = []
-        for row, step in enumerate(steps.tolist()):
-            before = state
-            state = _after(artefact, state, live, rows, row, step)
-            status, was = _status(state), _status(before)
-            if status != was or (state.n != before.n and state.n % PERIOD == 0):
-                most = max((one.evidence for one in live.values()), default=0.0)
-                findings.append(_finding(artefact, state, row, status != was, most))
-        return replace(state, live=tuple(live.values())), tuple(findings)
+        runner = _TurnRunner(artefact, state, rows)
+        runner.run(steps)
+        return runner.after(), tuple(runner.findings)
 
 
-def _after(
-    artefact: EscalationArtefact,
-    state: EscalationState,
-    live: dict[int, LiveConversation],
-    rows: Rows,
-    row: int,
-    step: float,
-) -> EscalationState:
-    """The state after one row; `live` is changed."""
-    if np.isnan(step):
-        return replace(state, missing=min(state.missing + 1, UNSCORED))
-    key, n, index = int(rows.conversations()[row]), state.n + 1, int(rows.index[row])
-    one = _walked(live.pop(key, LiveConversation(key)), step, index, float(rows.ts[row]), rows.ids[row])
-    crossed = one.evidence >= log(artefact.arl)
-    live[key] = LiveConversation(key, last=index) if crossed else one
-    if len(live) > LIVE:
-        del live[next(iter(live))]
-    if crossed:
-        return replace(state, n=n, firing=True, since=n, found=one, missing=0, count=state.count + 1)
-    over = state.firing and n - state.since >= WINDOW
-    count, found = (0, None) if over else (state.count, state.found)
-    return replace(state, n=n, firing=state.firing and not over, missing=0, count=count, found=found)
+class _TurnRunner:
+    """Takes the conversations through the rows of a batch; the frozen state goes in and comes out."""
+
+    def __init__(self, artefact: EscalationArtefact, state: EscalationState, rows: Rows) -> None:
+        self.artefact, self.rows, self.level = artefact, rows, log(artefact.arl)
+        self.n, self.firing, self.since, self.found = state.n, state.firing, state.since, state.found
+        self.missing, self.count = state.missing, state.count
+        before = {one.key: (one.evidence, one.turns, *one.began, one.shown) for one in state.live}
+        self.walks: dict[int, Walk] = {**before, **state.walks}
+        self.shown = sum(len(id) for walk in self.walks.values() for id in walk[-1])
+        self.findings: list[Finding] = []
+
+    def run(self, steps: Float) -> None:
+        """Add each step to its conversation; rows without one are missing."""
+        rows = self.rows
+        turns = zip(steps.tolist(), rows.conversations().tolist(), rows.index.tolist(), rows.ts.tolist(), strict=True)
+        status = self._status()
+        for row, (step, key, index, ts) in enumerate(turns):
+            due = False
+            if isnan(step):
+                self.missing = min(self.missing + 1, UNSCORED)
+            else:
+                self._add(step, key, (index, ts), rows.ids[row])
+                due = self.n % PERIOD == 0
+            before, status = status, self._status()
+            if due or status != before:
+                most = max((walk[0] for walk in self.walks.values()), default=0.0)
+                self.findings.append(_finding(self.artefact, self.after(), row, status != before, most))
+
+    def after(self) -> EscalationState:
+        """The state after the rows."""
+        since, found, count = self.since, self.found, self.count
+        return EscalationState(self.n, (), self.firing, since, found, self.missing, count, dict(self.walks))
+
+    def _status(self) -> ReadingStatus:
+        return _status_of(self.missing, firing=self.firing)
+
+    def _add(self, step: float, key: int, at: tuple[int, float], id: str) -> None:
+        """One turn; a walk that falls to nothing begins anew."""
+        evidence, turns, began, ts, shown = self.walks.pop(key, NO_WALK)
+        self.shown -= sum(map(len, shown))
+        self.n, self.missing, evidence = self.n + 1, 0, max(evidence + step, 0.0)
+        walk = NO_WALK
+        if evidence > 0.0:
+            began, ts = (began, ts) if turns else at
+            walk = (evidence, turns + 1, began, ts, (*shown, id)[-SHOWN:])
+        if evidence >= self.level:
+            self.found = LiveConversation(key, evidence, walk[1], at[0], (walk[2], walk[3]), walk[4])
+            self.firing, self.since, self.count, walk = True, self.n, self.count + 1, NO_WALK
+        elif self.firing and self.n - self.since >= WINDOW:
+            self.firing, self.count, self.found = False, 0, None
+        self._keep(key, walk)
+
+    def _keep(self, key: int, walk: Walk) -> None:
+        """The conversation spoke last; what there is no room for goes."""
+        walks = self.walks
+        walks[key] = walk
+        self.shown += sum(map(len, walk[-1]))
+        if len(walks) > LIVE:
+            self.shown -= sum(map(len, walks.pop(next(iter(walks)))[-1]))
+        while self.shown > SHOWN_BYTES:
+            silent = next(key for key, one in walks.items() if one[-1])
+            self.shown -= sum(map(len, walks[silent][-1]))
+            walks[silent] = (*walks[silent][:-1], ())
 
 
-def _walked(one: LiveConversation, step: float, index: int, ts: float, id: str) -> LiveConversation:
-    """The conversation after a turn; what falls to nothing begins anew."""
-    evidence = max(one.evidence + step, 0.0)
-    if evidence == 0.0:
-        return LiveConversation(one.key, last=index)
-    began = one.began if one.turns else (index, ts)
-    return LiveConversation(one.key, evidence, one.turns + 1, index, began, (*one.shown, id)[-SHOWN:])
-
-
-def _status(state: EscalationState) -> ReadingStatus:
-    if state.missing >= UNSCORED and not state.firing:
+def _status_of(missing: int, *, firing: bool) -> ReadingStatus:
+    if missing >= UNSCORED and not firing:
         return "blind"
-    return "firing" if state.firing else "quiet"
+    return "firing" if firing else "quiet"
 
 
 def _finding(artefact: EscalationArtefact, state: EscalationState, row: int, changed: bool, most: float) -> Finding:
-    status, found = _status(state), state.found
+    status, found = _status_of(state.missing, firing=state.firing), state.found
     reason = None
     if status == "blind":
         reason = FEW_REASON if not artefact.learned else EscalatingConversation.spec.unscored

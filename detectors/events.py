@@ -97,8 +97,17 @@ class Events:
 def _follow(signal: str, state: EventState, rows: Rows) -> tuple[EventState, list[Finding]]:
     """One signal's state after the rows, and the findings on the way."""
     findings: list[Finding] = []
-    values = rows.truths(signal).tolist()
-    for row, value in enumerate(values):
+    told = rows.truths(signal)
+    missing = np.isnan(told)
+    if missing.all() and (state.status == "blind" or state.unscored + len(rows) < UNSCORED):
+        return replace(state, unscored=state.unscored + len(rows)), findings
+    if not missing.any() and not told.any() and state.status != "blind":
+        turns = range(-state.n % PERIOD or PERIOD, len(rows) + 1, PERIOD)
+        findings = [
+            _finding(after - 1, signal, replace(state, n=state.n + after, unscored=0), False) for after in turns
+        ]
+        return replace(state, n=state.n + len(rows), unscored=0), findings
+    for row, value in enumerate(told.tolist()):
         before, state = state, _count(state, value, rows.ids[row])
         changed = state.status != before.status
         due = state.n != before.n and state.n % PERIOD == 0

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.protocol import Baseline, Bool, Finding, Float, Int, Rows, Scope, Stream
-from detectors.stats import bets, drift
+from detectors.protocol import Baseline, Bool, Finding, Float, Half, Int, Rows, Scope, Stream
+from detectors.stats import bets, drift_state
 from detectors.stats.clusters import distances, kmeans, left_out_distances
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.prompt_support import known_within
-from detectors.stats.repeated_prompts import Known, group_rows, prompt_keys
+from detectors.stats.repeated_prompts import Known, group_rows, keys_in, repeated_in
 from schemas.reading import Movement
 from schemas.spec import Spec
 from schemas.style import STYLE_FEATURES
@@ -122,7 +122,7 @@ class ModelShift:
     scope: ClassVar[Scope] = "identity"
     learns: ClassVar[bool] = True
     artefact_type: ClassVar[type[ModelShiftArtefact]] = ModelShiftArtefact
-    state_type: ClassVar[type[drift.DriftState]] = drift.DriftState
+    state_type: ClassVar[type[drift_state.DriftState]] = drift_state.DriftState
 
     prompt_axes: int = 64
     prompts_per_axis: int = 4
@@ -132,7 +132,7 @@ class ModelShift:
     response_prior: float = 0.02
     style_prior: float = 0.5
     recipe: bets.Recipe = field(default_factory=bets.Recipe)
-    evidence: drift.EvidenceSettings = field(default_factory=drift.EvidenceSettings)
+    evidence: drift_state.EvidenceSettings = field(default_factory=drift_state.EvidenceSettings)
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """One: the whole response."""
@@ -160,41 +160,39 @@ class ModelShift:
             least=np.where(_is_style(lens), LEAST_VARIANCE, LEAST_VARIANCE * _middle(target[:, ~_is_style(lens)])),
         )
         fitted = bets.fit(sample, self.recipe)
-        noise = _style_moves(lens, fitted, rows, design).std(axis=0)
+        noise = _style_moves(lens, fitted, rows.style, design).std(axis=0)
         lens = replace(lens, style_noise=np.maximum(noise, 0.02 * lens.style_sd))
         return ModelShiftArtefact(lens, fitted, baseline.arl)
 
-    def start(self, artefact: ModelShiftArtefact) -> drift.DriftState:
+    def start(self, artefact: ModelShiftArtefact) -> drift_state.DriftState:
         """The state of zero evidence."""
-        return drift.start(artefact.fitted, self.evidence)
+        return drift_state.start(artefact.fitted, self.evidence)
 
     def step(
-        self, artefact: ModelShiftArtefact, state: drift.DriftState, rows: Rows
-    ) -> tuple[drift.DriftState, tuple[Finding, ...]]:
+        self, artefact: ModelShiftArtefact, state: drift_state.DriftState, rows: Rows
+    ) -> tuple[drift_state.DriftState, tuple[Finding, ...]]:
         """Bet against "the answers are as before" on each row that is answered and embedded."""
         row = np.flatnonzero(rows.embedded & rows.answered)
         if artefact.lens is None or artefact.fitted is None:
-            return drift.blinded(state, row, TOO_FEW)
-        picked = rows if len(row) == len(rows) else rows.take(row)
-        design, target, apart = _coordinates(artefact.lens, picked)
-        every = np.ones(len(row), dtype=np.bool_)
-        asked = prompt_keys(picked.prompt)
-        over, keys = artefact.lens.known.repeated(asked, state.keys, every)
-        novel = (apart.min(axis=1) > artefact.lens.radius) & (artefact.lens.known.find(asked) < 0)
-        stream_rows = drift.DriftRows(
+            return drift_state.blinded(state, row, TOO_FEW)
+        lens, fitted = artefact.lens, artefact.fitted
+        design, target, apart = (part[row] for part in _coordinates(lens, rows))
+        over, keys = repeated_in(rows, lens.known, state.keys)
+        novel = (apart.min(axis=1) > lens.radius) & (lens.known.find(keys_in(rows)[row]) < 0)
+        stream_rows = drift_state.DriftRows(
             row=row,
-            ids=picked.ids,
+            ids=tuple([rows.ids[i] for i in row.tolist()]),
             design=design,
             target=target,
             cluster=apart.argmin(axis=1),
             novel=novel,
-            used=~novel & ~over,
-            index=picked.index,
-            ts=picked.ts,
-            moves=_style_moves(artefact.lens, artefact.fitted, picked, design),
+            used=~novel & ~over[row],
+            index=rows.index[row],
+            ts=rows.ts[row],
+            moves=_style_moves(lens, fitted, rows.style[row], design),
         )
         named = StyleMovements(artefact.lens, len(artefact.lens.known.keys))
-        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL, named)
+        plan = drift_state.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL, named)
         return DriftPass(plan, replace(state, keys=keys)).run(stream_rows)
 
     def _lens(self, rows: Rows, groups: Int) -> Lens:
@@ -229,11 +227,11 @@ def _is_style(lens: Lens) -> Bool:
     return np.asarray(column >= lens.response_axes.shape[1])
 
 
-def _style_moves(lens: Lens, fitted: bets.Fitted, rows: Rows, design: Float) -> Float:
+def _style_moves(lens: Lens, fitted: bets.Fitted, style: Half, design: Float) -> Float:
     """(n, s) style features less what is expected of them given the prompt, in their own units."""
     expected = row_products(design, np.ascontiguousarray(fitted.weights[-1][:, lens.response_axes.shape[1] :]))
-    style = rows.style[:, lens.style_used].astype(np.float64)
-    return np.asarray(style - lens.style_mean - lens.style_sd * expected)
+    shown = style[:, lens.style_used].astype(np.float64)
+    return np.asarray(shown - lens.style_mean - lens.style_sd * expected)
 
 
 def _middle(target: Float) -> float:
@@ -243,7 +241,7 @@ def _middle(target: Float) -> float:
 
 def _coordinates(lens: Lens, rows: Rows) -> tuple[Float, Float, Float]:
     """Design (n, 1 + q), target (n, r + s) and distances to the clusters' centres (n, c) of rows."""
-    prompt, response = rows.prompt.astype(np.float64), rows.response.astype(np.float64)
+    prompt, response = rows.wide_prompts(), rows.response.astype(np.float64)
     asked = row_products(prompt - lens.prompt_mean, lens.prompt_axes)
     answered = row_products(response - lens.response_mean, lens.response_axes)
     style = (rows.style[:, lens.style_used].astype(np.float64) - lens.style_mean) / lens.style_sd

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from detectors.stats.prompt_map import left_out_novel, map_prompts
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation
 from detectors.stats.rate_stream import RateBatch, RatePass, RateWatch, start_watch
+from detectors.stats.repeated_prompts import repeated_in
 from schemas.spec import Spec
 
 
@@ -87,13 +88,13 @@ class NovelRate:
         """Take every stream through the rows whose prompt is not known."""
         if artefact.prompts is None or not len(rows):
             return state, ()
-        places = artefact.prompts.locate(rows.prompt)
-        usable = rows.embedded & rows.answered
-        over, recent = artefact.prompts.known.repeated(places.keys, state.recent, usable)
-        counts = usable & places.novel & ~over
-        if not counts.any():
+        places = artefact.prompts.locate_in(rows)
+        over, recent = repeated_in(rows, artefact.prompts.known, state.recent)
+        counts = np.flatnonzero(rows.embedded & rows.answered & places.novel & ~over)
+        if not len(counts):
             return RateState(state.streams, recent, True), ()
-        states, findings = RatePass(artefact.watches, state.streams).run(_batch(artefact.watches, rows, counts))
+        states, findings = RatePass(artefact.watches, state.streams).run(_batch(artefact.watches, rows.take(counts)))
+        findings = [replace(finding, row=int(counts[finding.row])) for finding in findings]
         return RateState(tuple(states), recent, True), tuple(sorted(findings, key=lambda finding: finding.row))
 
     def _watch(self, baseline: Baseline, stream: Stream, every: Float, unlike: Float) -> RateWatch:
@@ -122,15 +123,15 @@ def _scored(rows: Rows, signal: str) -> Bool:
     return np.asarray(~np.isnan(rows.truths(signal)))
 
 
-def _batch(watches: Sequence[RateWatch], rows: Rows, counts: Bool) -> RateBatch:
-    """The rows as the streams see them: those that count and have a value; one rate is expected of all."""
+def _batch(watches: Sequence[RateWatch], rows: Rows) -> RateBatch:
+    """Rows with prompts that are not known as the streams see them: where they have a value; one rate is expected."""
     value = np.stack([rows.truths(watch.stream.signal or "") for watch in watches])
     rate = [1 / (1 + np.exp(-watch.expectation.weights[0])) for watch in watches if watch.expectation is not None]
     return RateBatch(
         value=value,
         expected=np.repeat(np.array(rate)[:, None], len(rows), axis=1),
         cell=np.zeros(value.shape, dtype=np.int64),
-        inside=counts & ~np.isnan(value),
+        inside=~np.isnan(value),
         novel=np.zeros(len(rows), dtype=np.bool_),
         index=rows.index,
         ts=rows.ts,

@@ -9,10 +9,10 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from detectors.protocol import Baseline, Finding, Int, Rows, Scope, Stream
+from detectors.protocol import Baseline, Finding, Half, Int, Rows, Scope, Stream
 from detectors.stats.intervals import wilson
 from detectors.stats.novelty import NoveltyMap, fit_novelty, repeats
-from detectors.stats.share_evidence import NONE, Processes, grown, log_evidence
+from detectors.stats.share_evidence import NONE, Processes, factors, grown, has_reached, log_evidence
 from schemas.reading import Effect, ReadingStatus
 from schemas.spec import Spec
 
@@ -123,14 +123,22 @@ class Novelty:
         if artefact.prompts is None:
             blind = Finding(int(where[0]), Stream(), "blind", True, 0, reason=TOO_FEW)
             return replace(state, blind=True), () if state.blind else (blind,)
-        prompts = rows.prompt[where]
-        keys = np.array([zlib.crc32(one.tobytes()) for one in prompts], dtype=np.int64)
+        keys = np.array([zlib.crc32(one) for one in _bytes_of(rows.prompt[where])], dtype=np.int64)
         again, recent = repeats(keys, state.recent, np.ones(len(where), dtype=np.bool_), RECENT)
-        p = artefact.prompts.p_values(artefact.prompts.scores(prompts))
+        at = where[~again]
+        p = artefact.prompts.p_values_in(rows)[at]
         findings: list[Finding] = []
-        for place in np.flatnonzero(~again).tolist():
-            row = int(where[place])
-            before, state = state, self._after(artefact, state, float(p[place]), rows.ids[row])
+        turns = np.flatnonzero((p <= self.level) | ((state.n + 1 + np.arange(len(at))) % PERIOD == 0)).tolist()
+        done = 0
+        while done < len(at):
+            if not state.firing:  # rows that are not novel only let the evidence fall
+                turn = next((turn for turn in turns if turn >= done), len(at))
+                state, done = _fallen(artefact, state, turn - done), turn
+                if done == len(at):
+                    break
+            row = int(at[done])
+            before, state = state, self._after(artefact, state, float(p[done]), rows.ids[row])
+            done += 1
             changed = before.firing != state.firing
             if changed or state.n % PERIOD == 0:
                 findings.append(self._finding(artefact, state, row, changed))
@@ -143,7 +151,7 @@ class Novelty:
         novel = p <= self.level
         n, window = state.n + 1, (state.window << 1 | int(novel)) & FULL
         evidence = grown(state.evidence, float(novel), artefact.expected, artefact.arl)
-        firing = state.firing or log_evidence(evidence) >= log(artefact.arl)
+        firing = state.firing or has_reached(evidence, artefact.arl)
         if state.firing and n >= WINDOW and wilson(window.bit_count(), WINDOW)[1] <= artefact.expected:
             firing, evidence = False, NONE
         place = (n - 1) % EPOCH + 1
@@ -178,6 +186,26 @@ class Novelty:
             threshold=log(artefact.arl),
             exemplars=state.shown,
         )
+
+
+def _fallen(artefact: NoveltyArtefact, state: NoveltyState, rows: int) -> NoveltyState:
+    """The state after rows that are not novel, while nothing fires."""
+    if not rows:
+        return state
+    small, middle, large = factors(0.0, artefact.expected)
+    a, b, c = state.evidence
+    for _ in range(rows):
+        a, b, c = (a + 1.0) * small, (b + 1.0) * middle, (c + 1.0) * large
+    n = state.n + rows
+    found = () if (n - 1) // EPOCH != (state.n - 1) // EPOCH else state.discoveries
+    return replace(state, n=n, evidence=(a, b, c), window=state.window << rows & FULL, discoveries=found)
+
+
+def _bytes_of(prompts: Half) -> list[bytes]:
+    """The bytes of each prompt."""
+    raw = np.ascontiguousarray(prompts).tobytes()
+    wide = len(raw) // len(prompts)
+    return [raw[at : at + wide] for at in range(0, len(raw), wide)]
 
 
 def lord_level(place: int, found: tuple[int, ...], fdr: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
 
@@ -17,6 +17,7 @@ Half = NDArray[np.float16]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 Scope = Literal["identity", "route"]
+T = TypeVar("T")
 
 
 _PROBABILITY: Final = "probability"
@@ -71,6 +72,7 @@ class Rows:
             `output_tokens`; NaN where it was not told.
         user, conversation: (n,) whose exchange it is, as 64 bits of a pseudonym; 0 where it was not told, None where no
             row has one.
+        derived: what was worked out of these very rows, see `derive`; neither stored nor compared.
     """
 
     index: Int
@@ -86,9 +88,24 @@ class Rows:
     measures: Mapping[str, Float] = field(default_factory=dict)
     user: Int | None = None
     conversation: Int | None = None
+    derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def derive(self, name: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for these rows: several detectors ask for the same of one batch.
+
+        `name` must say all that `make` depends on besides the rows.
+        """
+        if name not in self.derived:
+            self.derived[name] = make()
+        made: T = self.derived[name]
+        return made
+
+    def wide_prompts(self) -> Float:
+        """(n, 384) the prompts in double precision; not to be written to."""
+        return self.derive("prompts", lambda: self.prompt.astype(np.float64))
 
     def users(self) -> Int:
         """(n,) pseudonyms of the users, 0 where none was told."""
@@ -114,6 +131,8 @@ class Rows:
         """The rows at the positions `where`, in that order."""
         picked: dict[str, Any] = {}
         for one in fields(self):
+            if not one.init:
+                continue
             column = getattr(self, one.name)
             if one.name in ("signals", "measures"):
                 picked[one.name] = {name: values[where] for name, values in column.items()}

@@ -16,7 +16,7 @@ from detectors.stats.prompt_map import Places, PromptMap, map_prompts
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, expect_all, fit_model
 from detectors.stats.rate_stream import FEW_REASON, RateBatch, RatePass, RateWatch, WatchState, start_watch
-from detectors.stats.repeated_prompts import Marks
+from detectors.stats.repeated_prompts import Marks, repeated_in
 from schemas.spec import Spec
 
 
@@ -136,8 +136,8 @@ class RateShift:
         states, findings, recent = list(state.streams), _blind_for_good(artefact, state), state.recent
         live = [s for s, watch in enumerate(artefact.watches) if watch.expectation is not None]
         if artefact.prompts is not None and live:
-            places = artefact.prompts.locate(rows.prompt)
-            over, recent = artefact.prompts.known.repeated(places.keys, recent, rows.embedded & rows.answered)
+            places = artefact.prompts.locate_in(rows)
+            over, recent = repeated_in(rows, artefact.prompts.known, recent)
             batch = _batch([artefact.watches[s] for s in live], rows, replace(places, novel=places.novel | over))
             runner = RatePass([artefact.watches[s] for s in live], [states[s] for s in live])
             after, found = runner.run(batch)
@@ -244,15 +244,19 @@ def _blind_for_good(artefact: RateArtefact, state: RateState) -> list[Finding]:
 def _batch(watches: Sequence[RateWatch], rows: Rows, places: Places) -> RateBatch:
     """The rows as these streams see them."""
     usable = rows.embedded & rows.answered
-    columns = {
-        name: np.where(usable, _column(rows, name), np.nan) for name in {_column_name(rows, w.stream) for w in watches}
-    }
+    names = [_column_name(rows, watch.stream) for watch in watches]
+    columns = {name: np.where(usable, _column(rows, name), np.nan) for name in dict.fromkeys(names)}
+    inside = dict[str | Stream | None, Bool]()  # a slice is the same for every signal, a part is the signal's own
+    keys = [watch.stream if _is_part(rows, watch.stream) else watch.stream.slice for watch in watches]
+    for key, watch in zip(keys, watches, strict=True):
+        if key not in inside:
+            inside[key] = _within(rows, watch.stream)
     rate, cell = expect_all([watch.expectation for watch in watches if watch.expectation is not None], places)
     return RateBatch(
-        value=np.stack([columns[_column_name(rows, watch.stream)] for watch in watches]),
+        value=np.stack([columns[name] for name in names]),
         expected=rate,
         cell=cell,
-        inside=np.stack([_within(rows, watch.stream) for watch in watches]),
+        inside=np.stack([inside[key] for key in keys]),
         novel=places.novel,
         index=rows.index,
         ts=rows.ts,

@@ -12,7 +12,8 @@ from detectors.protocol import PART, Baseline, Finding, Float, Int, Rows, Scope,
 from detectors.stats.clusters import kmeans
 from detectors.stats.intervals import NORMAL95
 from detectors.stats.level_walk import LevelWalk, WalkState, walk
-from detectors.stats.novelty import Single, each_row
+from detectors.stats.linear_algebra import row_products
+from detectors.stats.novelty import Single
 from detectors.stats.repeated_prompts import group_rows
 from schemas.reading import Direction, Effect, Movement
 from schemas.spec import Spec
@@ -238,7 +239,7 @@ def _values(form: Form, level: Float) -> Float:
 
 def _topics(centres: Single, half: Single, rows: Rows) -> Int:
     """(n,) the nearest topic of each prompt; 0 without vectors."""
-    near = each_row(rows.prompt.astype(np.float32), centres) - half
+    near = row_products(rows.wide_prompts().astype(np.float32), centres) - half
     return np.where(rows.embedded, near.argmax(axis=1), 0)
 
 

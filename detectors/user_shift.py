@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from detectors.protocol import Baseline, Finding, Float, Half, Rows, Scope, Stream
-from detectors.stats import bets, drift
+from detectors.protocol import Baseline, Finding, Float, Rows, Scope, Stream
+from detectors.stats import bets, drift_state
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.repeated_prompts import group_rows
@@ -63,12 +63,12 @@ class UserShift:
     scope: ClassVar[Scope] = "route"
     learns: ClassVar[bool] = True
     artefact_type: ClassVar[type[UserShiftArtefact]] = UserShiftArtefact
-    state_type: ClassVar[type[drift.DriftState]] = drift.DriftState
+    state_type: ClassVar[type[drift_state.DriftState]] = drift_state.DriftState
 
     axes: int = 32
     prior: float = 0.05
     recipe: bets.Recipe = field(default_factory=lambda: bets.Recipe(slack=2.0))
-    evidence: drift.EvidenceSettings = field(default_factory=drift.EvidenceSettings)
+    evidence: drift_state.EvidenceSettings = field(default_factory=drift_state.EvidenceSettings)
 
     def streams(self, baseline: Baseline) -> tuple[Stream, ...]:
         """One: all prompts of the route."""
@@ -82,27 +82,27 @@ class UserShift:
             return UserShiftArtefact(None, None, baseline.arl)
         mean, axes, spread = components(prompt.astype(np.float64), self.axes)
         lens = PromptLens(mean, axes / spread.max())
-        target = _coordinates(lens, prompt)
+        target = _coordinates(lens, prompt.astype(np.float64))
         design, cluster = np.ones((len(target), 1)), np.zeros(len(target), dtype=np.int64)
         share, least = np.full(target.shape[1], self.prior), 0.01 * np.full(target.shape[1], target.var(axis=0).max())
         sample = bets.BaselineSample(design, target, groups, cluster, 1, share, least)
         return UserShiftArtefact(lens, bets.fit(sample, self.recipe), baseline.arl)
 
-    def start(self, artefact: UserShiftArtefact) -> drift.DriftState:
+    def start(self, artefact: UserShiftArtefact) -> drift_state.DriftState:
         """The state of zero evidence."""
-        return drift.start(artefact.fitted, self.evidence)
+        return drift_state.start(artefact.fitted, self.evidence)
 
     def step(
-        self, artefact: UserShiftArtefact, state: drift.DriftState, rows: Rows
-    ) -> tuple[drift.DriftState, tuple[Finding, ...]]:
+        self, artefact: UserShiftArtefact, state: drift_state.DriftState, rows: Rows
+    ) -> tuple[drift_state.DriftState, tuple[Finding, ...]]:
         """Bet against "the prompts are as before" on each row that is embedded."""
         row = np.flatnonzero(rows.embedded)
         if artefact.lens is None or artefact.fitted is None:
-            return drift.blinded(state, row, TOO_FEW)
-        target = _coordinates(artefact.lens, rows.prompt[row])
+            return drift_state.blinded(state, row, TOO_FEW)
+        target = _coordinates(artefact.lens, rows.wide_prompts())[row]
         none, every = np.zeros(len(row), dtype=np.int64), np.ones(len(row), dtype=np.bool_)
-        ids = tuple(rows.ids[i] for i in row)
-        stream_rows = drift.DriftRows(
+        ids = tuple([rows.ids[i] for i in row.tolist()])
+        stream_rows = drift_state.DriftRows(
             row=row,
             ids=ids,
             design=np.ones((len(row), 1)),
@@ -114,10 +114,10 @@ class UserShift:
             ts=rows.ts[row],
             moves=np.zeros((len(row), 0)),
         )
-        plan = drift.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, TOO_FEW)
+        plan = drift_state.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, TOO_FEW)
         return DriftPass(plan, state).run(stream_rows)
 
 
-def _coordinates(lens: PromptLens, prompt: Half) -> Float:
+def _coordinates(lens: PromptLens, prompt: Float) -> Float:
     """(n, q): the prompts along the axes."""
-    return row_products(prompt.astype(np.float64) - lens.mean, lens.axes)
+    return row_products(prompt - lens.mean, lens.axes)

@@ -12,8 +12,8 @@ al., "Double/debiased machine learning" (2018) for the folds. That the null is m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ Single = NDArray[np.floating[Any]]
 LIMIT = 6.0  # standard deviations at which one row's residual is cut
 LEAST_NOISE = 0.9  # variance of a turned residual is never taken for less
 LEAST_NULL = 0.2  # an expected factor of a bet is never taken for less
+TOGETHER: Final = 4  # blocks whose bets are worked out in one product
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ class Fitted:
     local: Single
     gram: Float
 
+    def __post_init__(self) -> None:
+        """Lay the null out with its rows along memory: most of a bet's time goes through them."""
+        along = np.ascontiguousarray(self.null.transpose(0, 2, 1))
+        object.__setattr__(self, "null", along.transpose(0, 2, 1))
+
 
 @dataclass(frozen=True, slots=True)
 class BaselineSample:
@@ -107,7 +113,7 @@ class BaselineSample:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A bet that stands for the next rows, over w windows.
+    """A bet that stands for the next rows, over w windows; in single precision, as it is stored.
 
     Attributes:
         slope: (w, d) and offset: (w,): the log factor of a turned residual u is slope . u - offset.
@@ -116,12 +122,29 @@ class Placed:
         spread: standard error of the centre that the baseline's size leaves.
     """
 
-    slope: Float
-    offset: Float
-    expected: Float
-    aim: Float
-    centre: Float
+    slope: Single
+    offset: Single
+    expected: Single
+    aim: Single
+    centre: Single
     spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class BetBook:
+    """Bets of b blocks: all of them but the direction along which the distance is measured.
+
+    Attributes:
+        slope: (b, w, d), offset: (b, w), expected: (b, c, w): as of `Placed`.
+        error: (b, w) standard error of what is expected, along each bet.
+        earned: (tiles, together, w, k * m) what each bet earns on the null rows, blocks in tiles, the last one padded.
+    """
+
+    slope: Single
+    offset: Single
+    expected: Single
+    error: Float
+    earned: Single
 
 
 def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
@@ -147,7 +170,8 @@ def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
 def whiten(fitted: Fitted, design: Float, target: Float) -> Float:
     """(n, d) turned residuals of rows of the stream, cut at `LIMIT`; a row's bits depend on that row alone."""
     rest = target - row_products(design, fitted.weights[-1])
-    return np.clip(row_products(rest, fitted.turns[-1]), -LIMIT, LIMIT)
+    turned: Float = np.clip(row_products(rest, fitted.turns[-1]), -LIMIT, LIMIT)
+    return turned
 
 
 def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:
@@ -155,38 +179,134 @@ def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:
 
     `trust` (w,) weighs the windows in the direction along which the distance is measured.
     """
+    book = place_all(fitted, recipe, sums[None])
+    aim, centre, spread = aims(fitted, book, trust[None])
+    return Placed(book.slope[0], book.offset[0], book.expected[0], aim[0], centre[0], float(spread[0]))
+
+
+def place_all(fitted: Fitted, recipe: Recipe, sums: Float) -> BetBook:
+    """Bets on the shifts that the decayed `sums` (b, w, 1 + q + d + c) before each of b blocks show.
+
+    Blocks are worked out `_together` at a time, in products of one shape, so that the bits of a block do not depend on
+    how many others come with it.
+    """
+    q, c = fitted.weights.shape[1], len(fitted.local)
+    return _placed(fitted, recipe, sums, _together(*fitted.null.shape, q, c, sums.shape[1], recipe))
+
+
+def aims(fitted: Fitted, book: BetBook, trust: Float) -> tuple[Single, Single, Float]:
+    """Directions (b, d) of the trusted bets with sd 1 on the null rows, the null's means (b, c), their errors (b,).
+
+    `trust` (b, w) weighs the windows of each block.
+    """
+    tiles, together, windows, _ = book.earned.shape
+    weighed = np.zeros((tiles * together, windows), dtype=np.float32)
+    weighed[: len(trust)] = trust
+    weighed = weighed.reshape(tiles, together, windows, 1)
+    along = weighed[:, :, 0] * book.earned[:, :, 0]
+    for w in range(1, windows):
+        along += weighed[:, :, w] * book.earned[:, :, w]
+    mean = _by_row(along @ fitted.even, len(trust))
+    square = _by_row((along * along) @ fitted.even, len(trust))
+    scale = np.sqrt(np.maximum(square - mean * mean, 0.0))
+    flat = scale < 1e-12
+    scale = np.where(flat, 1.0, scale)[:, None]
+    aim = np.einsum("bw,bwd->bd", trust, book.slope.astype(np.float64)) / scale
+    centre = _by_row(along @ fitted.local.T, len(trust)) / scale
+    aim[flat], centre[flat] = 0.0, 0.0
+    return aim.astype(np.float32), centre.astype(np.float32), (trust * book.error).sum(axis=1)
+
+
+def _by_row(tiled: Single, blocks: int) -> Float:
+    """(b, ...) in double precision of what was worked out in tiles."""
+    return tiled.reshape(-1, *tiled.shape[2:])[:blocks].astype(np.float64)
+
+
+def _placed(fitted: Fitted, recipe: Recipe, sums: Float, together: int) -> BetBook:
+    """The book, with `together` blocks to a tile."""
     q, d = fitted.weights.shape[1:]
-    given, seen, shares = sums[:, :q], sums[:, q : q + d], sums[:, q + d :]
-    count = given[:, 0]
-    moved = (seen - given @ fitted.weights) @ fitted.turns
+    blocks, windows, wide = sums.shape
+    tiles = -(-blocks // together)
+    padded = np.zeros((tiles * together * windows, wide))
+    padded[: blocks * windows] = sums.reshape(-1, wide)
+    padded = padded.reshape(tiles, 1, together * windows, wide)
+    given, seen, shares = padded[..., :q], padded[..., q : q + d], padded[:, 0, :, q + d :]
+    count = given[..., :1]
+    slopes = (seen - given @ fitted.weights) @ fitted.turns
     prior = fitted.prior[:, None]
-    slopes = moved * (prior / ((count[:, None] * prior + 1) * fitted.noise))
+    slopes *= prior / ((count * prior + 1) * fitted.noise)
     # Rows of the null run along the last axis, in single precision: most of the time goes into these few lines.
-    earned = slopes[:-1].astype(fitted.null.dtype) @ fitted.null.transpose(0, 2, 1)
-    earned = np.ascontiguousarray(earned.transpose(1, 0, 2)).reshape(len(sums), -1)
-    square = earned**2 @ fitted.even
+    k, m, _ = fitted.null.shape
+    earned = np.empty((tiles, together * windows, k, m), dtype=fitted.null.dtype)
+    turned = fitted.null.transpose(0, 2, 1)
+    np.matmul(slopes[:, :-1].astype(fitted.null.dtype), turned, out=earned.transpose(0, 2, 1, 3))
+    earned = earned.reshape(tiles, together * windows, k * m)
+    square = (earned * earned) @ fitted.even
     tame = np.minimum(1.0, recipe.boldest / np.sqrt(np.maximum(square, 1e-12)))
-    earned *= tame[:, None]
+    earned *= tame[..., None]
     square *= tame * tame
-    factor = np.exp(np.minimum(np.maximum(earned - square[:, None] / 2, -recipe.bound), recipe.bound))
+    factor = earned - square[..., None] / 2
+    np.clip(factor, -recipe.bound, recipe.bound, out=factor)
+    np.exp(factor, out=factor)
+    expected = factor @ fitted.local.T
     mean = factor @ fitted.even
-    sd = np.sqrt((factor - mean[:, None]) ** 2 @ fitted.even)
-    mix = shares / np.maximum(count, 1e-9)[:, None]
-    error = np.sqrt(((mix @ fitted.gram) * mix).sum(axis=1))
-    expected = fitted.local @ factor.T + (recipe.slack * sd * error + recipe.floor * np.sqrt(square))
-    slope = slopes[-1] * tame[:, None]
-    aim, centre = _aim(fitted, slope, earned, trust)
-    return Placed(slope, square / 2, np.maximum(expected, LEAST_NULL), aim, centre, float(trust @ error))
+    factor -= mean[..., None]
+    np.multiply(factor, factor, out=factor)
+    sd = np.sqrt(factor @ fitted.even).astype(np.float64)
+    mix = shares / np.maximum(count[:, 0], 1e-9)
+    error = np.sqrt(((mix @ fitted.gram) * mix).sum(axis=-1))
+    expected = expected + (recipe.slack * sd * error + recipe.floor * np.sqrt(square))[..., None]
+    slope = slopes[:, -1] * tame[..., None]
+    return BetBook(
+        slope=_by_block(slope, blocks, windows),
+        offset=_by_block(square / 2, blocks, windows),
+        expected=_by_block(np.maximum(expected, LEAST_NULL), blocks, windows).transpose(0, 2, 1),
+        error=error.reshape(-1, windows)[:blocks],
+        earned=earned.reshape(tiles, together, windows, k * m),
+    )
 
 
-def _aim(fitted: Fitted, slope: Float, earned: Single, trust: Float) -> tuple[Float, Float]:
-    """The direction of the trusted bets with sd 1 on the null rows, and the null's mean in each cluster."""
-    along = trust.astype(earned.dtype) @ earned
-    mean = fitted.even @ along
-    scale = sqrt(max(float(fitted.even @ along**2 - mean**2), 0.0))
-    if scale < 1e-12:
-        return np.zeros(slope.shape[1]), np.zeros(len(fitted.local))
-    return trust @ slope / scale, fitted.local @ along / scale
+def _by_block(tiled: NDArray[np.floating[Any]], blocks: int, windows: int) -> Single:
+    """(b, w, ...) in single precision of what was worked out in tiles."""
+    return tiled.reshape(-1, windows, *tiled.shape[2:])[:blocks].astype(np.float32)
+
+
+@cache
+def _together(k: int, m: int, d: int, q: int, c: int, windows: int, recipe: Recipe) -> int:
+    """Blocks to a tile: `TOGETHER` where a block then has the same bits at each place, beside others and beside none.
+
+    It is tried once a shape; a machine whose BLAS does not keep to that works them out one by one.
+    """
+    chance = np.random.default_rng(5)
+    even = np.full(k * m, 1 / (k * m), dtype=np.float32)
+    tried = Fitted(
+        weights=chance.normal(size=(k + 1, q, d)),
+        turns=chance.normal(size=(k + 1, d, d)),
+        prior=np.abs(chance.normal(size=(k + 1, d))),
+        noise=np.ones(d),
+        null=chance.normal(size=(k, m, d)).astype(np.float32),
+        even=even,
+        local=np.abs(chance.normal(size=(c, k * m))).astype(np.float32),
+        gram=np.eye(c),
+    )
+    sums = np.abs(chance.normal(size=(TOGETHER, windows, q + d + c))) + 1.0
+    trust = np.abs(chance.normal(size=(TOGETHER, windows)))
+    known = _bits(tried, recipe, sums, trust)
+    turned = all(
+        (
+            _bits(tried, recipe, np.roll(sums, at, axis=0), np.roll(trust, at, axis=0)) == np.roll(known, at, axis=0)
+        ).all()
+        for at in range(1, TOGETHER)
+    )
+    alone = _bits(tried, recipe, sums[-1:], trust[-1:])
+    return TOGETHER if turned and (alone[0] == known[-1]).all() else 1
+
+
+def _bits(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Float:
+    """(b, ...) all numbers of the blocks' bets."""
+    book = _placed(fitted, recipe, sums, TOGETHER)
+    parts = [book.slope, book.offset, book.expected, book.error, *aims(fitted, book, trust)]
+    return np.concatenate([part.reshape(len(sums), -1) for part in parts], axis=1)
 
 
 def _fit_one(sample: BaselineSample, keep: Bool, recipe: Recipe) -> tuple[Float, Float, Float]:

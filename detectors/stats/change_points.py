@@ -131,9 +131,8 @@ def drift_posterior(rows: Float, prior: Float, noise: Float) -> Float:
 
 def packed(rows: Float) -> NDArray[np.uint8]:
     """(n, d) coordinates in standard deviations as (n, d / 2) bytes, two to a byte; rounding adds 6% of noise."""
-    steps = (np.clip(np.rint(rows / STEP), -7, 7) + 8).astype(np.uint8)
-    if steps.shape[1] % 2:
-        steps = np.pad(steps, ((0, 0), (0, 1)))
+    steps = np.zeros((len(rows), rows.shape[1] + rows.shape[1] % 2), dtype=np.uint8)
+    steps[:, : rows.shape[1]] = np.clip(np.rint(rows / STEP), -7, 7) + 8
     return np.asarray(steps[:, ::2] << 4 | steps[:, 1::2], dtype=np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""One stream of the embedding detectors: its settings, its state, and a pass over rows that makes findings.
+"""One stream of the embedding detectors: a pass over rows that makes findings.
 
 The evidence of each window is a Shiryaev-Roberts e-detector, M = (M + 1) * factor, and the stream fires when their mean
 reaches the ARL: Shin, Ramdas and Rinaldo, "E-detectors" (2023, arXiv 2203.03532), section 2.3. A bet stands for
@@ -7,20 +7,22 @@ a block of rows that is counted from the stream's first row, so nothing depends 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from math import exp, log
-from typing import Any, Final, Protocol
+from heapq import heappop, heappush
+from math import log
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.protocol import Bool, Finding, Float, Int, Stream
 from detectors.stats import bets
-from detectors.stats.change_points import Onset, drift_posterior, onset_of, packed, unpacked
+from detectors.stats.change_points import drift_posterior, onset_of, packed, unpacked
+from detectors.stats.drift_state import DriftPlan, DriftRows, DriftState, no_moves
 from detectors.stats.intervals import Distance, distance_of
-from detectors.stats.repeated_prompts import Marks
+from detectors.stats.linear_algebra import faded_sums
 from schemas.reading import Effect, Movement, ReadingStatus
 
+Ring = TypeVar("Ring", bound=NDArray[Any])
 EVERY: Final = 50  # rows between two periodic findings
 RECENT: Final = 48  # rows whose ids are remembered as possible exemplars
 EXEMPLARS: Final = 5
@@ -31,183 +33,20 @@ MOVES_KEPT: Final = 24
 CAP: Final = 10.0  # evidence never exceeds this times the threshold, so that it can come back
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceSettings:
-    """How evidence is gathered: the hyper-parameters that are not of the bet itself.
-
-    Attributes:
-        windows: rows over which each arm of the mixture remembers.
-        block: rows for which a bet stands.
-        recent: rows over which the distance is measured.
-        floor: distance in sd inside which a firing stream comes to rest.
-        novel_share: share of the last `novel_of` prompts above which the stream is blind; idle_share, idle_of: the
-            same of prompts that were not used at all, novel or asked again and again.
-    """
-
-    windows: tuple[int, ...] = (12, 48, 192)
-    block: int = 4
-    recent: int = 500
-    floor: float = 0.25
-    novel_share: float = 0.35
-    novel_of: int = 25
-    idle_share: float = 0.5
-    idle_of: int = 50
-
-    @property
-    def decay(self) -> Float:
-        """(w, 1) factor by which the sums fade at each row."""
-        return 1 - 1 / np.array(self.windows, dtype=np.float64)[:, None]
-
-
-class Movements(Protocol):
-    """Names what moved."""
-
-    def told(self, sums: Float, count: int) -> tuple[Movement, ...]:
-        """What moved clearly, most first, given the (s,) sums of `moves` over `count` rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class DriftPlan:
-    """All that a pass over rows goes by.
-
-    Attributes:
-        fitted, recipe, settings: the bets, how they are placed and how evidence is gathered.
-        arl: mean number of rows between false alarms, the evidence at which the stream fires.
-        effect: name of the distance that findings carry; blind: their reason where prompts are novel.
-        movements: what tells of `DriftRows.moves`, where they have names.
-    """
-
-    fitted: bets.Fitted
-    recipe: bets.Recipe
-    settings: EvidenceSettings
-    arl: float
-    effect: str
-    blind: str
-    movements: Movements | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DriftRows:
-    """Rows of a stream as numbers: design (n, 1 + q), target (n, d), cluster, whether novel, whether used (n,).
-
-    `index`, `ts` (n,): event index and time. `moves` (n, s): what each row lies above or below the expected in
-    quantities that have a name, where `DriftPlan.movements` can tell of them.
-    """
-
-    row: Int
-    ids: tuple[str, ...]
-    design: Float
-    target: Float
-    cluster: Int
-    novel: Bool
-    used: Bool
-    index: Int
-    ts: Float
-    moves: Float
-
-
-def _no_past() -> NDArray[np.uint8]:
-    return np.zeros((0, 0), dtype=np.uint8)
-
-
-def _no_index() -> NDArray[np.uint32]:
-    return np.zeros(0, dtype=np.uint32)
-
-
-def _no_times() -> Float:
-    return np.zeros(0)
-
-
-def _no_moves() -> NDArray[np.float16]:
-    return np.zeros((0, 0), dtype=np.float16)
-
-
-@dataclass(frozen=True, slots=True)
-class DriftState:
-    """Running state of one stream.
-
-    Attributes:
-        n: rows used so far; fired: value of n at the crossing, -1 while not firing; begun: rows before the shift.
-        sums: (w, 1 + q + d + c) decayed sums up to the last row; placed: the bet that stands.
-        wealth: (w,) Shiryaev-Roberts evidence of each arm; cusum, since: (w,) the same started anew wherever it fell to
-            nothing, and the row of that start, a first guess at when the shift began.
-        along: (recent,) ring of distances along the bet, place n mod recent.
-        novel: (novel_of,) ring of whether prompts were novel; idle: (idle_of,) of whether they were not used;
-            prompts: how many there were.
-        ids, scores: the last rows and their evidence, oldest first.
-        keys: of the last prompts, where repetitions are left out.
-        past: (h, d / 2) turned coordinates of the last rows, packed; index, ts: (h,) event index and time of them.
-        onset: since when, while firing.
-        moves: (b, s) sums of what moved over the last blocks of `MOVES` rows, the last one still growing.
-    """
-
-    n: int
-    fired: int
-    begun: int
-    blind: bool
-    sums: Float
-    placed: bets.Placed
-    wealth: Float
-    cusum: Float
-    since: Int
-    along: NDArray[np.floating[Any]]
-    novel: Bool
-    idle: Bool
-    prompts: int
-    ids: tuple[str, ...]
-    scores: tuple[float, ...]
-    keys: Marks
-    past: NDArray[np.uint8] = field(default_factory=_no_past)
-    index: NDArray[np.uint32] = field(default_factory=_no_index)
-    ts: Float = field(default_factory=_no_times)
-    onset: Onset | None = None
-    moves: NDArray[np.float16] = field(default_factory=_no_moves)
-
-
-def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
-    """The state of zero evidence; without bets there is nothing to remember."""
-    q, d = fitted.weights.shape[1:] if fitted else (0, 0)
-    w, c = len(settings.windows), len(fitted.local) if fitted else 0
-    return DriftState(
-        n=0,
-        fired=-1,
-        begun=0,
-        blind=False,
-        sums=np.zeros((w, q + d + c)),
-        placed=bets.Placed(np.zeros((w, d)), np.zeros(w), np.ones((c, w)), np.zeros(d), np.zeros(c), 0.0),
-        wealth=np.zeros(w),
-        cusum=np.zeros(w),
-        since=np.zeros(w, dtype=np.int64),
-        along=np.zeros(settings.recent, dtype=np.float32),
-        novel=np.zeros(settings.novel_of, dtype=np.bool_),
-        idle=np.zeros(settings.idle_of, dtype=np.bool_),
-        prompts=0,
-        ids=(),
-        scores=(),
-        keys=np.zeros(0, dtype=np.uint32),
-    )
-
-
-def blinded(state: DriftState, rows: Int, reason: str) -> tuple[DriftState, tuple[Finding, ...]]:
-    """A stream that cannot be judged is blind, from its first row on."""
-    if state.blind or not len(rows):
-        return state, ()
-    finding = Finding(row=int(rows[0]), stream=Stream(), status="blind", transition=True, n=0, reason=reason)
-    return replace(state, blind=True), (finding,)
-
-
 class DriftPass:
-    """One pass over rows: takes a state, changes copies of its arrays, gives the state after the last row."""
+    """One pass over rows: takes a state, gives the state after the last row, and findings.
+
+    Bets depend on the rows alone, so those of all blocks are worked out at once. Evidence runs row by row, as plain
+    numbers. Whatever else there is to do is done at the few rows that call for it: where the status changes, and where
+    a periodic report is due.
+    """
 
     def __init__(self, plan: DriftPlan, state: DriftState) -> None:
         self.fitted, self.recipe, self.settings, self.arl = plan.fitted, plan.recipe, plan.settings, plan.arl
-        self.plan, self.state, self.decay = plan, state, plan.settings.decay
+        self.plan, self.state, self.start = plan, state, state.n
         self.n, self.fired, self.begun, self.onset = state.n, state.fired, state.begun, state.onset
-        self.sums, self.along = state.sums.copy(), state.along.astype(np.float32)
         self.wealth, self.cusum, self.since = state.wealth.tolist(), state.cusum.tolist(), state.since.tolist()
-        self.most = CAP * plan.arl
-        self.placed, self.blind = state.placed, state.blind
-        self.recent = list(zip(state.ids, state.scores, strict=True))
+        self.most, self.blind = CAP * plan.arl, state.blind
         self.findings: list[Finding] = []
 
     def run(self, rows: DriftRows) -> tuple[DriftState, tuple[Finding, ...]]:
@@ -217,19 +56,17 @@ class DriftPass:
         self.rows, self.at = rows, np.flatnonzero(rows.used)
         self.turned = bets.whiten(self.fitted, rows.design[self.at], rows.target[self.at])
         self.cluster = rows.cluster[self.at]
-        member = self.cluster[:, None] == np.arange(len(self.fitted.local))
-        self.tallies = np.concatenate([rows.design[self.at], rows.target[self.at], member], axis=1)
         self._remember()
-        blind = self._blindness()
-        done = 0
-        for i, used in enumerate(rows.used.tolist()):
-            before, self.blind = self.status, bool(blind[i])
-            if used:
-                if done == 0 or self.n % self.settings.block == 0:
-                    self._open_block(done)
-                self._settle_bet(done, rows.ids[i])
-                done += 1
-            self._report(int(rows.row[i]), before, used)
+        self._bet()
+        self._settle(0)
+        blind, numbers = self._blindness(), self.start + np.cumsum(rows.used)
+        due = rows.used & (numbers % EVERY == 0)
+        turns = np.flatnonzero(due | (blind != np.concatenate([[self.blind], blind[:-1]]))).tolist()
+        last = -1
+        while (row := min([*(i for i in turns if i > last), *self._crossings(last)], default=-1)) >= 0:
+            self._report(row, int(numbers[row]), bool(blind[row]))
+            last = row
+        self.n = int(numbers[-1])
         return self._state_after(), tuple(self.findings)
 
     @property
@@ -239,15 +76,22 @@ class DriftPass:
             return "blind"
         return "firing" if self.fired >= 0 else "quiet"
 
+    @property
+    def done(self) -> int:
+        """Rows of this batch that were used."""
+        return self.n - self.start
+
     def _remember(self) -> None:
         """The last rows to date a change among, those of this batch behind those of earlier ones."""
         state, steps = self.state, packed(self.turned)
         self.past = np.concatenate([state.past, steps]) if len(state.past) else steps
         self.index = np.concatenate([state.index, self.rows.index[self.at].astype(np.uint32)])
         self.ts = np.concatenate([state.ts, self.rows.ts[self.at]])
-        self.moves = list(state.moves) if state.moves.shape[1:] == self.rows.moves.shape[1:] else []
-        self.moved = self.rows.moves[self.at]
-        self.start = state.n
+        self.ids = [*state.ids, *[self.rows.ids[i] for i in self.at.tolist()]]
+        before = state.places or range(state.n - len(state.ids), state.n)
+        self.places = [*before, *range(state.n, state.n + len(self.at))]
+        ring = state.along.astype(np.float16)
+        self.ring = _turned(ring, self.start % len(ring))
 
     def _blindness(self) -> Bool:
         """(n,) whether too many of the last prompts were unlike the baseline's, or not used."""
@@ -259,51 +103,103 @@ class DriftPass:
 
     def _unrolled(self, ring: Bool, new: Bool) -> Bool:
         """What a ring holds, oldest first, and then the new."""
-        return np.concatenate([np.roll(ring, -(self.state.prompts % len(ring))), new])
+        return np.concatenate([_turned(ring, self.state.prompts % len(ring)), new])
 
-    def _open_block(self, done: int) -> None:
-        """Place the bet where a block begins, and see what it earns on the rows of this batch that are in the block."""
-        if self.n % self.settings.block == 0:
-            self.placed = bets.place(self.fitted, self.recipe, self.sums, self._trust())
-        self.first, left = done, self.settings.block - self.n % self.settings.block
-        turned, cluster = self.turned[done : done + left], self.cluster[done : done + left]
-        placed, bound = self.placed, self.recipe.bound
-        along = np.einsum("nd,wd->nw", turned, placed.slope) - placed.offset
-        logs = np.clip(along, -bound, bound) - np.log(placed.expected[cluster])
-        self.logs: list[list[float]] = logs.tolist()
-        distance = np.einsum("nd,d->n", turned, placed.aim) - placed.centre[cluster]
-        self.distances: list[float] = distance.tolist()
+    def _bet(self) -> None:
+        """The bet of every block that begins here, and what each bet earns on its rows."""
+        block, count, placed = self.settings.block, len(self.at), self.state.placed
+        lead = min(-self.start % block, count)
+        self.starts = np.arange(lead, count, block)
+        self.block = np.maximum((np.arange(count) - lead) // block + 1, 0)  # 0 is the block that stood before
+        sums = self._faded()
+        self.sums = sums[-1].copy()
+        self.book = bets.place_all(self.fitted, self.recipe, sums[self.starts].astype(np.float64))
+        slope, offset, expected = (
+            np.concatenate([before[None], new]).astype(np.float64)
+            for before, new in (
+                (placed.slope, self.book.slope),
+                (placed.offset, self.book.offset),
+                (placed.expected, self.book.expected),
+            )
+        )
+        along = np.einsum("nd,nwd->nw", self.turned, slope[self.block]) - offset[self.block]
+        bound = self.recipe.bound
+        self.logs = np.clip(along, -bound, bound) - np.log(expected[self.block, self.cluster])
+        windows = len(self.settings.windows)
+        self.held = [[0.0] * count for _ in range(windows)]
+        self.walked = list(zip(self.cusum, self.since, strict=True))
+        self.trust = np.zeros((len(self.starts), windows))
 
-    def _settle_bet(self, done: int, id_: str) -> None:
-        """Settle the standing bet on one row, then let the row into the past."""
-        distance, ceiling = self.distances[done - self.first], log(self.most)
-        for w, gain in enumerate(self.logs[done - self.first]):
-            self.wealth[w] = min((self.wealth[w] + 1) * exp(gain), self.most)
-            if self.cusum[w] <= 0:
-                self.since[w] = self.n
-            self.cusum[w] = min(max(self.cusum[w], 0.0) + gain, ceiling)
-        self.along[self.n % len(self.along)] = distance
-        self.recent.append((id_, distance))
-        self.sums *= self.decay
-        self.sums += self.tallies[done]
-        if self.moved.shape[1]:
-            if self.n % MOVES == 0 or not self.moves:
-                self.moves.append(np.zeros(self.moved.shape[1], dtype=np.float16))
-            self.moves[-1] = (self.moves[-1] + self.moved[done]).astype(np.float16)
-        self.n += 1
+    def _faded(self) -> NDArray[np.float32]:
+        """(m + 1, w, 1 + q + d + c) decayed sums before the first row that is used, and after each."""
+        tallies = np.zeros((len(self.at), 1, self.state.sums.shape[1]), dtype=np.float32)
+        q, d = self.fitted.weights.shape[1:]
+        tallies[:, 0, :q], tallies[:, 0, q : q + d] = self.rows.design[self.at], self.rows.target[self.at]
+        tallies[np.arange(len(self.at)), 0, q + d + self.cluster] = 1.0
+        keep = np.repeat(self.settings.decay, tallies.shape[2], axis=1).astype(np.float32)
+        every = np.broadcast_to(keep, (len(self.at), *keep.shape))
+        return faded_sums(self.state.sums.astype(np.float32), every, tallies)
 
-    def _trust(self) -> Float:
-        """(w,) how much each arm's direction counts: its share of the evidence."""
-        held = np.array(self.wealth) + 1
-        return np.asarray(held / float(held.sum()))
+    def _settle(self, first: int) -> None:
+        """Settle the bets on the rows from `first` on, and measure those along the bets that are trusted then."""
+        self.first, most = first, self.most
+        for w, gains in enumerate(np.exp(self.logs[first:]).T.tolist()):
+            wealth, held = self.wealth[w], []
+            for gain in gains:
+                wealth = (wealth + 1) * gain
+                wealth = min(wealth, most)
+                held.append(wealth)
+            self.held[w][first:] = held
+        held_by_all = np.array(self.held)
+        self.means = sum(held_by_all[1:], held_by_all[0]) / len(held_by_all)
+        before = np.array(self.wealth)[:, None]
+        self._measure(np.concatenate([before, held_by_all[:, first:]], axis=1).T + 1, first)
 
-    def _report(self, row: int, before: ReadingStatus, used: bool) -> None:
-        """Judge the row, and say so where the status changed or it is time for a periodic report."""
-        n, due, mean = self.n, used and self.n % EVERY == 0, sum(self.wealth) / len(self.wealth)
+    def _walk(self, done: int) -> None:
+        """Take the walks from `first` up to the first `done` rows: each begins anew where it fell to nothing."""
+        ceiling = log(self.most)
+        for w, gains in enumerate(self.logs[self.first : done].T.tolist()):
+            height, since = self.cusum[w], self.since[w]
+            for n, gain in enumerate(gains, self.start + self.first):
+                if height <= 0:
+                    height, since = 0.0, n
+                height += gain
+                height = min(height, ceiling)
+            self.walked[w] = height, since
+
+    def _measure(self, held: Float, first: int) -> None:
+        """(m,) distances of the rows along the bets; `held` (1 + n, w) is what each arm holds from `first` on."""
+        placed, later = self.state.placed, self.starts >= first
+        self.trust[later] = held[self.starts[later] - first]
+        self.trust[later] /= self.trust[later].sum(axis=1, keepdims=True)
+        aim, centre, spread = bets.aims(self.fitted, self.book, self.trust)
+        aim = np.concatenate([placed.aim[None], aim]).astype(np.float64)
+        centre = np.concatenate([placed.centre[None], centre]).astype(np.float64)
+        self.spread = np.concatenate([[placed.spread], spread])
+        self.aim, self.centre = aim[-1].astype(np.float32), centre[-1].astype(np.float32)
+        distance = np.einsum("nd,nd->n", self.turned, aim[self.block]) - centre[self.block, self.cluster]
+        self.along = np.concatenate([self.ring, distance.astype(np.float16)])
+        self.scores = [*self.state.scores, *distance.tolist()]
+
+    def _crossings(self, last: int) -> list[int]:
+        """The first row after the row `last` at which the evidence is enough, while nothing fires."""
+        if self.fired >= 0:
+            return []
+        used = int(np.searchsorted(self.at, last, side="right"))
+        over = np.flatnonzero(self.means[used:] >= self.arl)
+        return [int(self.at[used + over[0]])] if len(over) else []
+
+    def _report(self, i: int, n: int, blind: bool) -> None:
+        """Judge a row, and say so where the status changed or it is time for a periodic report."""
+        before, used = self.status, bool(self.rows.used[i])
+        self.n, self.blind = n, blind
+        due, mean = used and n % EVERY == 0, self._mean()
+        crossed = used and self.fired < 0 and mean >= self.arl
         distance: Distance | None = None
-        if used and self.fired < 0 and mean >= self.arl:
-            self.fired, self.begun = n, self.since[int(np.argmax(self.cusum))]
-        if self.fired >= 0 and (due or self.fired == n):
+        if crossed:
+            self._walk(self.done)
+            self.fired, self.begun = n, max(self.walked, key=lambda walk: walk[0])[1]
+        if self.fired >= 0 and (due or crossed):
             self._date()
         if due and 0 <= self.fired <= n - self.settings.recent:
             distance = self._distance()
@@ -312,7 +208,13 @@ class DriftPass:
         if self.status == before and not due:
             return
         log_e = log(mean) if mean > 0 else None
-        self.findings.append(self._finding(row, before, distance or self._distance(), log_e))
+        self.findings.append(self._finding(int(self.rows.row[i]), before, distance or self._distance(), log_e))
+
+    def _mean(self) -> float:
+        """The evidence after the last row that was used."""
+        if self.done == self.first:
+            return float(sum(self.wealth) / len(self.wealth))
+        return float(self.means[self.done - 1])
 
     def _date(self) -> None:
         """Estimate since when, as long as enough rows from before the change are kept."""
@@ -348,9 +250,28 @@ class DriftPass:
         """What moved most, over whole blocks of rows since the change."""
         if self.plan.movements is None:
             return ()
+        moves = self._moves(self.done)
         begun = max(-(-self.begun // MOVES) * MOVES, (self.n - 1) // MOVES * MOVES - (MOVES_KEPT - 1) * MOVES)
-        blocks = self.moves[len(self.moves) - (-(-(self.n - begun) // MOVES)) :] if self.n > begun else []
+        blocks = moves[len(moves) - (-(-(self.n - begun) // MOVES)) :] if self.n > begun else []
         return self.plan.movements.told(np.sum(blocks, axis=0, dtype=np.float64), self.n - begun) if blocks else ()
+
+    def _moves(self, done: int) -> list[NDArray[np.float16]]:
+        """Sums of what moved over blocks of `MOVES` rows, after the first `done` rows of the batch."""
+        moved, state = self.rows.moves[self.at[:done]], self.state
+        wide = moved.shape[1]
+        held = list(state.moves) if state.moves.shape[1:] == (wide,) else []
+        if not wide or not done:
+            return held
+        into = self.start % MOVES
+        grows = bool(into and held)
+        blocks = np.zeros((-(-(into + done) // MOVES), MOVES, wide))
+        blocks.reshape(-1, wide)[into : into + done] = moved
+        sums = np.zeros((len(blocks), wide), dtype=np.float16)
+        if grows:
+            sums[0] = held[-1]
+        for place in range(MOVES):  # row by row, rounded each time, but all blocks at once
+            sums = (sums + blocks[:, place]).astype(np.float16)
+        return [*held[: len(held) - grows], *sums]
 
     def _effect(self, distance: Distance) -> Effect:
         return Effect(
@@ -359,46 +280,78 @@ class DriftPass:
 
     def _distance(self) -> Distance:
         """The distance over the rows since the shift began; while quiet, over the last rows."""
-        rows = max(1, min(self.n - self.begun, len(self.along)))
-        past = self.along[(self.n - rows + np.arange(rows)) % len(self.along)]
-        return distance_of(past.astype(np.float64), self.placed.spread)
+        rows = max(1, min(self.n - self.begun, len(self.ring)))
+        stop = len(self.ring) + self.done
+        spread = float(self.spread[self.block[self.done - 1]]) if self.done else self.state.placed.spread
+        return distance_of(self.along[stop - rows : stop].astype(np.float64), spread)
 
     def _exemplars(self) -> tuple[str, ...]:
         """Ids of the rows since the shift began that speak loudest for it, the loudest first."""
-        since = min(max(self.n - self.begun, 1), RECENT)
-        loudest = sorted(self.recent[-since:], key=lambda item: -item[1])[:EXEMPLARS]
-        return tuple(id_ for id_, score in loudest if score > 0)
+        stop, since = len(self.state.ids) + self.done, self.n - min(max(self.n - self.begun, 1), RECENT)
+        rows = zip(self.ids[:stop], self.scores[:stop], self.places[:stop], strict=True)
+        loudest = sorted((row for row in rows if row[2] >= since and row[1] > 0), key=lambda row: -row[1])
+        return tuple(id_ for id_, _, _ in loudest[:EXEMPLARS])
+
+    def _nameable(self) -> list[int]:
+        """Those of the last rows that an alarm may name yet: fewer than it names have come later and speak louder."""
+        kept, louder = list[int](), list[float]()
+        for i in range(len(self.ids) - 1, -1, -1):
+            score = self.scores[i]
+            if self.places[i] < self.n - RECENT:
+                break
+            if score <= 0 or (len(louder) == EXEMPLARS and louder[0] > score):
+                continue
+            kept.append(i)
+            heappush(louder, score)
+            if len(louder) > EXEMPLARS:
+                heappop(louder)
+        return kept[::-1]
 
     def _return_to_quiet(self) -> None:
         """The shift is over: back to quiet with zero evidence."""
         self.fired, self.begun, self.onset = -1, 0, None
+        self._walk(self.done)
+        self.since = [since for _, since in self.walked]
         self.wealth, self.cusum = [0.0] * len(self.wealth), [0.0] * len(self.cusum)
+        self._settle(self.done)
 
     def _state_after(self) -> DriftState:
-        recent, prompts = self.recent[-RECENT:], self.state.prompts + len(self.rows.used)
-        return replace(
-            self.state,
+        state, prompts, ring = self.state, self.state.prompts + len(self.rows.used), len(self.ring)
+        moves, kept = self._moves(self.done)[-MOVES_KEPT:], self._nameable()
+        self._walk(self.done)
+        wealth = [one[-1] for one in self.held] if self.done > self.first else self.wealth
+        return DriftState(
             n=self.n,
             fired=self.fired,
             begun=self.begun,
             blind=self.blind,
             sums=self.sums,
-            placed=self.placed,
-            wealth=np.array(self.wealth),
-            cusum=np.array(self.cusum),
-            since=np.array(self.since, dtype=np.int64),
-            along=self.along,
-            novel=_rolled(self.novel, len(self.state.novel), prompts),
-            idle=_rolled(self.idle, len(self.state.idle), prompts),
+            placed=self._standing(),
+            wealth=np.array(wealth),
+            cusum=np.array([height for height, _ in self.walked]),
+            since=np.array([since for _, since in self.walked], dtype=np.int64),
+            along=_turned(self.along[-ring:], -self.n % ring),
+            novel=_rolled(self.novel, len(state.novel), prompts),
+            idle=_rolled(self.idle, len(state.idle), prompts),
             prompts=prompts,
-            ids=tuple(id_ for id_, _ in recent),
-            scores=tuple(score for _, score in recent),
-            past=self.past[-DATED:],
-            index=self.index[-DATED:],
-            ts=self.ts[-DATED:],
+            ids=tuple([self.ids[i] for i in kept]),
+            scores=tuple([self.scores[i] for i in kept]),
+            places=tuple([self.places[i] for i in kept]),
+            keys=state.keys,
+            past=self.past[-DATED:].copy(),
+            index=self.index[-DATED:].copy(),
+            ts=self.ts[-DATED:].copy(),
             onset=self.onset,
-            moves=np.array(self.moves[-MOVES_KEPT:], dtype=np.float16) if self.moves else _no_moves(),
+            moves=np.array(moves, dtype=np.float16) if moves else no_moves(),
         )
+
+    def _standing(self) -> bets.Placed:
+        """The bet that stands after the last row."""
+        if not len(self.starts):
+            return self.state.placed
+        book = self.book
+        last = book.slope[-1].copy(), book.offset[-1].copy(), book.expected[-1].copy()
+        return bets.Placed(*last, self.aim, self.centre, float(self.spread[-1]))
 
 
 def _last_sums(flags: Bool, last: int) -> Int:
@@ -409,4 +362,10 @@ def _last_sums(flags: Bool, last: int) -> Int:
 
 def _rolled(flags: Bool, last: int, prompts: int) -> Bool:
     """The last flags as a ring again."""
-    return np.roll(flags[-last:], prompts % last)
+    return _turned(flags[-last:], -prompts % last)
+
+
+def _turned(ring: Ring, to: int) -> Ring:
+    """The ring with the place `to` first."""
+    turned: Ring = np.concatenate([ring[to:], ring[:to]])  # type: ignore[assignment]  # of the same kind
+    return turned

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import exp, log
 from typing import Final
@@ -138,37 +137,53 @@ def _quiet(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[Walk
     away = lines.rank[part] - 0.5
     gain = np.stack([away - lines.up[part], -away - lines.down[part]], axis=1)
     factor = np.maximum(1.0 + gain[:, :, None] * BETS, LEAST_GAIN).tolist()
-    processes, sums = [list(one) for one in state.processes], [list(one) for one in state.sums]
     level, marks = exp(lines.log_arl) * len(BETS), list[Mark]()
-    for i, both in enumerate(gain.tolist()):
-        rest, value = float(lines.rest[at + i]), float(lines.value[at + i])
-        for side in range(2):
-            processes[side] = [(held + 1.0) * one for held, one in zip(processes[side], factor[i][side], strict=True)]
-            sums[side] = _walked(sums[side], both[side], rest, value)
-        n, side = state.n + i + 1, int(sum(processes[1]) > sum(processes[0]))
-        crossed = sum(processes[side]) >= level
+    (a, b, c), (d, e, f) = state.processes
+    up, down = list(state.sums[0]), list(state.sums[1])
+    rows = zip(gain.tolist(), factor, lines.rest[part].tolist(), lines.value[part].tolist(), strict=True)
+    for i, ((rise, fall), ((r, s, t), (u, v, w)), rest, value) in enumerate(rows):
+        a, b, c = (a + 1.0) * r, (b + 1.0) * s, (c + 1.0) * t
+        d, e, f = (d + 1.0) * u, (e + 1.0) * v, (f + 1.0) * w
+        _walk_on(up, rise, rest, value)
+        _walk_on(down, fall, rest, value)
+        risen, fallen, n = a + b + c, d + e + f, state.n + i + 1
+        side = int(fallen > risen)
+        most = fallen if side else risen
+        crossed = most >= level
         if not crossed and n % lines.period:
             continue
-        log_e = log(max(sum(processes[side]) / len(BETS), 1.0))
-        one = replace(state, n=n, sums=_tuples(sums))
+        log_e = log(max(most / len(BETS), 1.0))
+        one = replace(state, n=n, sums=(tuple(up), tuple(down)))
         if crossed:
             shown = _extreme(state, lines, at, at + i + 1)
             recent = 0.5 + (0.5 if side == 0 else -0.5) * 0.5
-            one = replace(one, processes=_tuples(processes), shown=shown, side=side, fired=n, recent=recent)
+            processes = (a, b, c), (d, e, f)
+            one = replace(one, processes=processes, shown=shown, side=side, fired=n, recent=recent)
         marks.append(_mark(one, int(lines.row[at + i]), changed=crossed, log_e=log_e, side=side))
         if crossed:
             return one, at + i + 1, marks
     shown = _extreme(state, lines, at, stop)
-    after = replace(state, n=state.n + stop - at, processes=_tuples(processes), sums=_tuples(sums), shown=shown)
+    after = replace(
+        state,
+        n=state.n + stop - at,
+        processes=((a, b, c), (d, e, f)),
+        sums=(tuple(up), tuple(down)),
+        shown=shown,
+    )
     return after, stop, marks
 
 
-def _walked(sums: list[float], gain: float, rest: float, value: float) -> list[float]:
+def _walk_on(sums: list[float], gain: float, rest: float, value: float) -> None:
     """The walk and what is summed since it began: where it falls to 0 it begins anew (Page, 1954)."""
     height = sums[0] + gain
     if height <= 0:
-        return [0.0] * len(sums)
-    return [height, sums[1] + 1, sums[2] + rest, sums[3] + rest * rest, sums[4] + value]
+        sums[:] = (0.0, 0.0, 0.0, 0.0, 0.0)
+        return
+    sums[0] = height
+    sums[1] += 1
+    sums[2] += rest
+    sums[3] += rest * rest
+    sums[4] += value
 
 
 def _firing(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[WalkState, int, list[Mark]]:
@@ -207,7 +222,3 @@ def _extreme(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[tu
         (*before, *(lines.ids[at + i] for i in some[-SHOWN:]))[-SHOWN:]
         for before, some in zip(state.shown, found, strict=True)
     )
-
-
-def _tuples(values: Iterable[Iterable[float]]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in values)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.protocol import Float
 
+AnyFloat = TypeVar("AnyFloat", bound=NDArray[np.floating[Any]])
 TOGETHER: Final = 8  # rows of one product
 
 
-def row_products(rows: Float, matrix: Float) -> Float:
+def row_products(rows: AnyFloat, matrix: AnyFloat) -> AnyFloat:
     """`rows @ matrix`, (n, a) by (a, b), in products of exactly `TOGETHER` rows, the last one filled up with zeros.
 
     BLAS picks its kernel by the shape, so a row of a big product differs in its last bits from the same row of a
@@ -21,30 +23,47 @@ def row_products(rows: Float, matrix: Float) -> Float:
     shape), each row is a product of its own.
     """
     n, wide = rows.shape[0], matrix.shape[1]
-    if not _keeps_rows_apart(*matrix.shape):
-        out = np.empty((n, wide))
-        for i, row in enumerate(rows):
-            np.dot(row, matrix, out=out[i])
-        return out
-    blocks = -(-n // TOGETHER)
-    filled = np.zeros((blocks * TOGETHER, rows.shape[1]))
-    filled[:n] = rows
-    out = np.empty((len(filled), wide))
-    for start in range(0, len(filled), TOGETHER):
-        np.dot(filled[start : start + TOGETHER], matrix, out=out[start : start + TOGETHER])
-    return out[:n]
+    together = TOGETHER if _keeps_rows_apart(*matrix.shape, matrix.dtype) else 1
+    blocks = -(-n // together)
+    filled: NDArray[Any] = rows
+    if n != blocks * together:
+        filled = np.zeros((blocks * together, rows.shape[1]), dtype=rows.dtype)
+        filled[:n] = rows
+    made: AnyFloat = np.matmul(filled.reshape(blocks, together, rows.shape[1]), matrix).reshape(
+        blocks * together, wide
+    )[:n]
+    return made
 
 
 @cache
-def _keeps_rows_apart(deep: int, wide: int) -> bool:
+def _keeps_rows_apart(deep: int, wide: int, kind: np.dtype[Any]) -> bool:
     """Whether a row has the same bits at each place of a product of this shape, beside other rows and beside zeros."""
     chance = np.random.default_rng(3)
-    rows, matrix = chance.normal(size=(TOGETHER, deep)), chance.normal(size=(deep, wide))
+    rows = chance.normal(size=(TOGETHER, deep)).astype(kind)
+    matrix = chance.normal(size=(deep, wide)).astype(kind)
     known = np.dot(rows, matrix)
     turned = all((np.dot(np.roll(rows, k, axis=0), matrix) == np.roll(known, k, axis=0)).all() for k in range(TOGETHER))
     alone = np.zeros_like(rows)
     alone[0] = rows[-1]
     return bool(turned and (np.dot(alone, matrix)[0] == known[-1]).all())
+
+
+def faded_sums(start: AnyFloat, keep: AnyFloat, rows: AnyFloat) -> AnyFloat:
+    """(n + 1, ...) sums before the first row and after each: what stood there times `keep`, and the row.
+
+    Row by row, so that the bits do not depend on where the rows are cut.
+
+    Args:
+        start: (...) sums so far.
+        keep: (n, ...) factors of each row, that can be broadcast to `start`.
+        rows: (n, ...) what each row adds, that can be broadcast to `start`.
+    """
+    sums: AnyFloat = np.empty((len(rows) + 1, *start.shape), dtype=start.dtype)  # type: ignore[assignment]  # as given
+    sums[0] = start
+    for before, after, fade, row in zip(sums[:-1], sums[1:], keep, rows, strict=True):
+        np.multiply(before, fade, out=after)
+        np.add(after, row, out=after)
+    return sums
 
 
 def ridge(design: Float, target: Float, penalty: float) -> tuple[Float, float]:

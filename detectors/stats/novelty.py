@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.protocol import Bool, Float, Half, Int
+from detectors.protocol import Bool, Float, Half, Int, Rows
+from detectors.stats.linear_algebra import row_products
 from detectors.stats.repeated_prompts import group_rows
 
 Single = NDArray[np.float32]
@@ -19,12 +21,6 @@ REFERENCES: Final = 200
 TAIL: Final = 0.1  # share of the held-out scores from which the tail of p-values is drawn
 LEAST_SPREAD: Final = 1e-3
 LEAST_P: Final = 1e-9
-
-
-def each_row(rows: Single, matrix: Single) -> Single:
-    """`rows @ matrix` with one product a row, so that a row's bits do not depend on its neighbours."""
-    made: Single = np.matmul(rows[:, None, :], matrix)[:, 0, :]
-    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +52,33 @@ class NoveltyMap:
 
     def scores(self, prompts: Half) -> Float:
         """(n,) novelty of (n, d) prompts of unit length, squared distances: 0 to 4."""
-        seen = each_row(prompts.astype(np.float32), self.axes)
+        return self._scored(prompts.astype(np.float32))
+
+    def _scored(self, prompts: Single) -> Float:
+        seen = row_products(prompts, self.axes)
         along = seen[:, :-1] - self.origin[:-1]
         whole = 1.0 - 2.0 * seen[:, -1] + self.origin[-1]  # |x - mean|^2 of a unit vector; the last axis is the mean
-        apart = (self.weight - 2.0 * each_row(along, self.near)).min(axis=1)
+        apart = (self.weight - 2.0 * row_products(along, self.near)).min(axis=1)
         # Along the directions |x|^2 belongs to the distance, outside of them it is the rest: together it is the whole.
         made: Float = np.maximum(apart + whole, 0.0).astype(np.float64)
         return made
+
+    def p_values_in(self, rows: Rows) -> Float:
+        """(n,) p-values of the rows' prompts; two maps of the same prompts share the work."""
+        for other, found in rows.derive("novelty", list[tuple[NoveltyMap, Float]]):
+            if other is self or other._is_alike(self):
+                return found
+        found = self.p_values(self._scored(rows.wide_prompts().astype(np.float32)))
+        rows.derived["novelty"].append((self, found))
+        return found
+
+    def _is_alike(self, other: NoveltyMap) -> bool:
+        """Whether it gives the same p-values."""
+        mine, others = (
+            (one.held, one.weight, one.origin, one.near, one.axes, np.array([one.edge, one.spread]))
+            for one in (self, other)
+        )
+        return all(np.array_equal(a, b) for a, b in zip(mine, others, strict=True))
 
     def p_values(self, scores: Float) -> Float:
         """(n,) share of exchanges like the baseline's that are at least as novel, in (0, 1]."""
@@ -73,7 +89,7 @@ class NoveltyMap:
 
     def turned(self, prompts: Half) -> Half:
         """(n, SKETCH) the prompts' sketches, unit length."""
-        moved = each_row(prompts.astype(np.float32), self.sketch) - self.centre
+        moved = row_products(prompts.astype(np.float32), self.sketch) - self.centre
         length = np.sqrt((moved * moved).sum(axis=1))[:, None]
         made: Half = (moved / np.maximum(length, 1e-6)).astype(np.float16)
         return made
@@ -113,11 +129,15 @@ def fit_novelty(prompts: Half) -> tuple[NoveltyMap, Int] | None:
 
 def repeats(keys: Int, recent: Int, where: Bool, most: int) -> tuple[Bool, Int]:
     """Which of the rows `where` hold a prompt that stood among the last `most` such rows, and the keys of those."""
-    held = recent.tolist()
+    held = deque(recent.tolist())
+    known = set(held)
     seen = np.zeros(len(keys), dtype=np.bool_)
-    for row in np.flatnonzero(where).tolist():
-        key = int(keys[row])
-        seen[row] = key in held
-        if not seen[row]:
-            held = [*held[-(most - 1) :], key]
+    for row, key in zip(np.flatnonzero(where).tolist(), keys[where].tolist(), strict=True):
+        if key in known:
+            seen[row] = True
+            continue
+        if len(held) >= most:
+            known.discard(held.popleft())
+        held.append(key)
+        known.add(key)
     return seen, np.array(held, dtype=np.int64)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.protocol import Bool, Float, Half, Int
+from detectors.protocol import Bool, Float, Half, Int, Rows
 from detectors.stats.linear_algebra import row_products
 from detectors.stats.prompt_support import known_within
-from detectors.stats.repeated_prompts import Keys, Known, prompt_keys
+from detectors.stats.repeated_prompts import Keys, Known, keys_in, prompt_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,36 @@ class PromptMap:
 
     def locate(self, prompts: Half) -> Places:
         """Place (n, d) prompts; no sum runs over rows, so a row's place does not depend on its neighbours."""
-        moved = prompts.astype(np.float64) - self.mean
-        features = row_products(moved, self.axes)
+        return self._placed(prompts.astype(np.float64) - self.mean, prompt_keys(prompts))
+
+    def locate_in(self, rows: Rows) -> Places:
+        """Place the prompts of rows; two maps of the same prompts share the work."""
+        for other, topic, seen, novel in rows.derive("places", list[tuple[PromptMap, Int, Int, Bool]]):
+            if other is self or other._is_alike(self):
+                return Places(self._features(rows), topic, seen, novel, keys_in(rows))
+        found = self._placed(rows.wide_prompts() - self.mean, keys_in(rows))
+        rows.derived["places"].append((self, found.topic, found.seen, found.novel))
+        return found
+
+    def _features(self, rows: Rows) -> Float:
+        """(n, k) coordinates of the rows' prompts."""
+        return row_products(rows.wide_prompts() - self.mean, self.axes)
+
+    def _placed(self, moved: Float, keys: Keys) -> Places:
+        """The places of prompts, of which the mean was taken away."""
         topic, distance = _nearest(moved, self.centres - self.mean)
-        keys = prompt_keys(prompts)
         seen = self.known.find(keys)
-        return Places(features, topic, seen, (distance > self.radius) & (seen < 0), keys)
+        novel = (distance > self.radius) & (seen < 0)
+        return Places(row_products(moved, self.axes), topic, seen, novel, keys)
+
+    def _is_alike(self, other: PromptMap) -> bool:
+        """Whether it finds the same topics, and the same prompts novel."""
+        return (
+            self.radius == other.radius
+            and self.known.equals(other.known)
+            and np.array_equal(self.mean, other.mean)
+            and np.array_equal(self.centres, other.centres)
+        )
 
 
 def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> PromptMap:

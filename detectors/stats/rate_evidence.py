@@ -18,6 +18,7 @@ Side = Literal["up", "down"]
 SMALLEST_BET = 0.1
 MOST_BETS = 8
 BOLDNESS = 0.9  # of the bet that would lose everything at once
+MOST_RUN = 1e300
 CAP = 10.0  # times the ARL: how far evidence may run ahead, so that it can come back
 
 
@@ -67,6 +68,40 @@ def no_evidence(bets: Bets) -> RateEvidence:
     """Evidence before the first row."""
     count = len(bets.size)
     return RateEvidence(np.zeros(count), np.ones(count), np.zeros(count, dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTrace:
+    """The evidence of s streams before the first of n rows and after each.
+
+    Attributes:
+        wealth, run: (n + 1, s, b) as of `RateEvidence`; since: (s, b) as it was before the first row.
+        total: (n, s) mixtures after each row.
+        used: (n, s) whether a stream uses the row; numbers: (n, s) rows that each used before it.
+    """
+
+    wealth: Float
+    run: Float
+    since: Int
+    total: Float
+    used: Bool
+    numbers: Int
+
+    def after(self, rows: int) -> RateEvidence:
+        """(s, b) evidence after the first `rows` of the rows; its arrays are its own."""
+        if not rows:
+            return RateEvidence(self.wealth[0].copy(), self.run[0].copy(), self.since.copy())
+        starts = (self.run[:rows] <= 1.0) & self.used[:rows, :, None]
+        last = rows - 1 - starts[::-1].argmax(axis=0)
+        began = self.numbers[last, np.arange(len(last))[:, None]]
+        since = np.where(starts.any(axis=0), began, self.since)
+        return RateEvidence(self.wealth[rows].copy(), self.run[rows].copy(), since)
+
+    def put(self, s: int, first: int, other: EvidenceTrace) -> None:
+        """Let the trace of stream `s` alone take its place from row `first` on."""
+        self.wealth[first:, s], self.run[first:, s] = other.wealth[:, 0], other.run[:, 0]
+        self.total[first:, s] = other.total[:, 0]
+        self.since[s] = other.since[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +155,15 @@ class BetTable:
             expected: (s, n) probability of a 1 that the baseline expects.
             room: (s, n) by how much the null allows it to be off.
         """
-        expected, value = expected.T[:, :, None], value.T[:, :, None]
-        null = np.where(self.rises, expected, 1.0 - expected) + room.T[:, :, None]
-        null = np.minimum(null, 1.0)
-        stake = np.minimum(self.size, BOLDNESS / np.maximum(null, 1e-3))
-        return np.asarray(1.0 + stake * (np.where(self.rises, value, 1.0 - value) - null))
+        expected, value, room = expected.T, value.T, room.T
+        risen, fallen = np.minimum(expected + room, 1.0), np.minimum(1.0 - expected + room, 1.0)
+        edges = [(BOLDNESS / np.maximum(null, 1e-3))[:, :, None] for null in (risen, fallen)]
+        gains = [gain[:, :, None] for gain in (value - risen, 1.0 - value - fallen)]
+        stake = np.where(self.rises, *edges)
+        np.minimum(stake, self.size, out=stake)
+        stake *= np.where(self.rises, *gains)
+        stake += 1.0
+        return stake
 
     def advance(self, whole: RateEvidence, factor: Float, used: Bool, rows: Int, arl: Float) -> Float:
         """Let the streams that use a row take in its (s, b) factors; the (s,) mixtures, each held at `CAP` ARLs.
@@ -135,7 +174,7 @@ class BetTable:
             mine = used[:, None]
             starts = whole.run <= 1.0
             np.copyto(whole.since, rows[:, None], where=mine & starts)
-            run = np.minimum(np.maximum(whole.run, 1.0) * factor, 1e300)
+            run = np.minimum(np.maximum(whole.run, 1.0) * factor, MOST_RUN)
             np.copyto(whole.run, run, where=mine)
             np.copyto(whole.wealth, (whole.wealth + 1.0) * factor, where=mine)
         total = np.asarray((self.weight * whole.wealth).sum(axis=1))
@@ -144,6 +183,52 @@ class BetTable:
             whole.wealth[over] *= (CAP * arl[over] / total[over])[:, None]
             total[over] = CAP * arl[over]
         return total
+
+    def only(self, streams: Int) -> Self:
+        """The table of some of the streams."""
+        count = tuple(self.count[s] for s in streams.tolist())
+        return type(self)(self.size[streams], self.weight[streams], self.rises[streams], count)
+
+    def trace(self, whole: RateEvidence, factor: Float, used: Bool, numbers: Int, arl: Float) -> EvidenceTrace:
+        """What `advance` would make of n rows at once: the evidence after each.
+
+        Args:
+            whole: (s, b) evidence before the rows; it stays as it is.
+            factor: (n, s, b) of each bet at each row.
+            used: (n, s) whether a stream uses the row.
+            numbers: (n, s) rows that each stream used before it.
+            arl: (s,) mean number of rows between false alarms that each is held to.
+        """
+        held = np.where(used[:, :, None], factor, 1.0)
+        grown = np.empty((2, len(used) + 1, *whole.run.shape))
+        grown[0, 0], grown[1, 0] = whole.wealth, whole.run
+        now, adds, least = grown[:, 0].copy(), used.astype(np.float64)[:, :, None], np.ones_like(whole.run)
+        wealth, run = now
+        for row, (add, by) in enumerate(zip(adds, held, strict=True), 1):
+            np.add(wealth, add, out=wealth)
+            np.maximum(run, least, out=run)
+            np.multiply(now, by, out=now)
+            grown[:, row] = now
+        np.minimum(grown[1], MOST_RUN, out=grown[1])
+        total = (self.weight * grown[0, 1:]).sum(axis=2)
+        made = EvidenceTrace(grown[0], grown[1], whole.since, total, used, numbers)
+        beyond = np.flatnonzero((total > CAP * arl).any(axis=0))
+        if len(beyond):
+            self._hold(made, beyond, held, arl)
+        return made
+
+    def _hold(self, made: EvidenceTrace, streams: Int, factor: Float, arl: Float) -> None:
+        """Trace the streams row by row whose evidence runs ahead too far."""
+        few, most = self.only(streams), CAP * arl[streams]
+        wealth = made.wealth[0, streams]
+        for row, mine in enumerate(made.used[:, streams]):
+            wealth = np.where(mine[:, None], (wealth + 1.0) * factor[row, streams], wealth)
+            total = (few.weight * wealth).sum(axis=1)
+            over = total > most
+            if over.any():
+                wealth[over] *= (most[over] / total[over])[:, None]
+                total[over] = most[over]
+            made.wealth[row + 1, streams], made.total[row, streams] = wealth, total
 
     def leaning(self, whole: RateEvidence, s: int) -> tuple[Side, int]:
         """The direction that holds more in a stream, and the row since which its best bet has been winning."""

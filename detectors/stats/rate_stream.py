@@ -7,7 +7,8 @@ report, an alarm) is done a stream at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from detectors.protocol import Bool, Finding, Float, Int, Stream
 from detectors.stats.change_points import Onset, onset_of, rate_posterior
 from detectors.stats.intervals import rate_change
-from detectors.stats.rate_evidence import Bets, BetTable, RateEvidence, Side, no_evidence
+from detectors.stats.linear_algebra import faded_sums
+from detectors.stats.rate_evidence import Bets, BetTable, EvidenceTrace, RateEvidence, Side, no_evidence
 from detectors.stats.rate_expectation import Expectation
 from schemas.reading import Effect, ReadingStatus
 
@@ -28,6 +30,7 @@ UNSCORED = 200  # rows in a row without a value before the stream is blind
 STRANGE = 50  # last prompts that are asked whether they are unlike the baseline
 STRANGE_ON, STRANGE_OFF = 25, 15
 SHOWN = 5
+TRACED = 256  # rows whose evidence is worked out together
 FADE = 1 / 256  # weight of one row in the running mix of topics
 REACH = 1.25  # an interval that is wider than the floor lies "inside" within this many of its half-widths
 
@@ -162,78 +165,150 @@ class RatePass:
         used = batch.inside & ~np.isnan(batch.value) & ~batch.novel
         errors, rooms = self._errors(batch.cell, used)
         factor = self.bets.surprise(batch.value, batch.expected, rooms)
-        streams = [
-            StreamPass(watch, state, s, batch, used[s], errors[s])
-            for s, (watch, state) in enumerate(zip(self.watches, self.states, strict=True))
-        ]
-        numbers = np.array([stream.numbers for stream in streams], dtype=np.int64).T
-        for row, attend in enumerate(np.any([stream.attend for stream in streams], axis=0)):
-            mine = used[:, row]
-            total = self.bets.advance(self.evidence, factor[row], mine, numbers[row], self.level)
-            crossed = mine & ~self.firing & (total >= self.level)
-            if attend or crossed.any():
-                self._attend(row, streams, crossed, total)
-        states = [self._state(s, stream) for s, stream in enumerate(streams)]
-        return states, self.findings
+        before = np.array([[state.n] for state in self.states], dtype=np.int64)
+        numbers = np.concatenate([before, before + np.cumsum(used, axis=1)], axis=1)
+        shared = StreamRows.of(self.watches, batch, used, numbers, errors)
+        streams = [StreamPass(self.watches[s], state, s, shared) for s, state in enumerate(self.states)]
+        attend: Bool = np.asarray(shared.due.any(axis=0))
+        for stream in streams:
+            if stream.changes is not None:
+                attend |= stream.changes
+        for start in range(0, used.shape[1], TRACED):
+            rows = slice(start, start + TRACED)
+            self._follow(rows, streams, attend[rows], factor[rows], used.T[rows], numbers[:, :-1].T[rows])
+        return [self._state(s, stream) for s, stream in enumerate(streams)], self.findings
 
     def _errors(self, cell: Int, used: Bool) -> tuple[Float, Float]:
         """(s, n) error of the mean expectation after each row, and the null's room at it; only rows used move it."""
-        errors, rooms = np.empty(used.shape), np.empty(used.shape)
-        error = self._error()
-        keep = np.where(used, 1 - FADE, 1.0)
-        at = cell + self.share.shape[1] * np.arange(len(cell))[:, None]
-        flat = self.share.reshape(-1)
-        for row in range(used.shape[1]):
-            rooms[:, row] = error
-            mine = used[:, row]
-            if mine.any():
-                self.share *= keep[:, row, None]
-                flat[at[mine, row]] += FADE
-                error = self._error()
-            errors[:, row] = error
-        return errors, self.floor[:, None] + self.slack[:, None] * rooms
+        count, cells = used.shape[1], self.share.shape[1]
+        keep = np.where(used.T[:, :, None], 1 - FADE, 1.0)
+        adds = np.zeros((count, len(used), cells))
+        s, row = np.nonzero(used)
+        adds[row, s, cell[s, row]] = FADE
+        mixes = faded_sums(self.share, keep, adds)
+        self.share = mixes[-1].copy()
+        mixes *= mixes
+        mixes *= self.errors
+        errors = np.sqrt(mixes.sum(axis=2)).T
+        return errors[:, 1:], self.floor[:, None] + self.slack[:, None] * errors[:, :-1]
 
-    def _error(self) -> Float:
-        """(s,) the errors at the mix as it stands."""
-        return np.asarray(np.sqrt(np.einsum("sc,sc,sc->s", self.share, self.share, self.errors)))
+    def _follow(
+        self, rows: slice, streams: Sequence[StreamPass], attend: Bool, factor: Float, used: Bool, numbers: Int
+    ) -> None:
+        """Take in rows, and do what some of them call for."""
+        trace = self.bets.trace(self.evidence, factor, used, numbers, self.level)
+        over = used & (trace.total >= self.level)
+        row = -1
+        while (row := self._next(row, attend, over)) < len(used):
+            crossed = over[row] & ~self.firing
+            for s in self._attend(rows.start + row, row, streams, crossed, trace):
+                one, later = np.array([s]), slice(row + 1, None)
+                nothing = self.bets.only(one).gather([])
+                again = self.bets.only(one).trace(
+                    nothing, factor[later][:, one], used[later][:, one], numbers[later][:, one], self.level[one]
+                )
+                trace.put(s, row + 1, again)
+                over[later, s] = used[later, s] & (trace.total[later, s] >= self.level[s])
+        self.evidence = trace.after(len(used))
 
-    def _attend(self, row: int, streams: Sequence[StreamPass], crossed: Bool, total: Float) -> None:
-        """Do what a row calls for: alarms that start or end, and findings."""
+    def _next(self, row: int, attend: Bool, over: Bool) -> int:
+        """The next row that calls for something: for that of a stream, or one at which the evidence is enough."""
+        later = slice(row + 1, None)
+        calls = (attend[later] | (over[later] & ~self.firing).any(axis=1)).nonzero()[0]
+        return row + 1 + int(calls[0]) if len(calls) else len(attend)
+
+    def _attend(
+        self, row: int, place: int, streams: Sequence[StreamPass], crossed: Bool, trace: EvidenceTrace
+    ) -> list[int]:
+        """Do what a row calls for, alarms that start or end and findings: the streams whose evidence is forgotten."""
+        ended = []
+        evidence = trace.after(place + 1) if crossed.any() else None
         for s, stream in enumerate(streams):
-            if not (crossed[s] or stream.attend[row]):
+            if not (crossed[s] or stream.attends(row)):
                 continue
-            side, since = self.bets.leaning(self.evidence, s) if crossed[s] else (None, 0)
-            finding = stream.judge(row, side, since, float(total[s]))
+            side, since = self.bets.leaning(evidence, s) if crossed[s] and evidence is not None else (None, 0)
+            finding = stream.judge(row, side, since, float(trace.total[place, s]))
             self.firing[s] = stream.firing is not None
             if stream.ended:
-                self.bets.forget(self.evidence, s)
+                ended.append(s)
             if finding is not None:
                 self.findings.append(finding)
+        return ended
 
     def _state(self, s: int, stream: StreamPass) -> WatchState:
         return stream.state(self.bets.evidence_of(self.evidence, s), self.share[s].copy())
 
 
+@dataclass(frozen=True, slots=True)
+class StreamRows:
+    """The rows of a batch as streams share them.
+
+    Attributes:
+        batch: the rows. used: (s, n) whether a stream uses a row. numbers: (s, n + 1) rows that each stream has used
+            before the first row, and after each. errors: (s, n) error of the mean expectation after each row.
+        unscored: (s, n) rows of the stream's slice without a value. due: (s, n) where a periodic finding is due.
+        rises, falls: (s, n) rows that show a movement. values, expected, index: the same as states keep them.
+        scored: (s, n) rows of the stream's slice with a value. missing, strange: (s,) rows without one, and those with
+            one whose prompt is novel.
+    """
+
+    batch: RateBatch
+    used: Bool
+    numbers: Int
+    errors: Float
+    unscored: Bool
+    due: Bool
+    rises: Bool
+    falls: Bool
+    values: NDArray[np.int8]
+    expected: NDArray[np.float16]
+    index: NDArray[np.uint32]
+    scored: Bool
+    missing: list[int]
+    strange: list[int]
+
+    @classmethod
+    def of(cls, watches: Sequence[RateWatch], batch: RateBatch, used: Bool, numbers: Int, errors: Float) -> StreamRows:
+        """What streams share of these rows."""
+        high = np.array([[watch.high] for watch in watches])
+        absent = np.isnan(batch.value)
+        unscored, scored = batch.inside & absent, batch.inside & ~absent
+        return cls(
+            batch=batch,
+            used=used,
+            numbers=numbers,
+            errors=errors,
+            unscored=unscored,
+            due=used & (numbers[:, 1:] % PERIOD == 0),
+            rises=used & (batch.value > 0),
+            falls=used & (batch.value == 0) & (batch.expected >= high),
+            values=np.where(absent, 0, batch.value).astype(np.int8),
+            expected=batch.expected.astype(np.float16),
+            index=batch.index.astype(np.uint32),
+            scored=scored,
+            missing=unscored.sum(axis=1).tolist(),
+            strange=(scored & batch.novel).sum(axis=1).tolist(),
+        )
+
+
 class StreamPass:
     """One stream of a pass: its last rows, whether it is blind, and its alarm."""
 
-    def __init__(self, watch: RateWatch, state: WatchState, s: int, batch: RateBatch, used: Bool, error: Float) -> None:
-        self.watch, self.before, self.batch, self.used, self.error = watch, state, batch, used, error
-        self.numbers = [state.n, *(state.n + np.cumsum(used)).tolist()]  # rows used before each row, and after all
-        at = np.flatnonzero(used)
-        self.values = np.concatenate([state.values, batch.value[s, at].astype(np.int8)])
-        self.expected = np.concatenate([state.expected, batch.expected[s, at]]).astype(np.float16)
-        self.index = np.concatenate([state.index, batch.index[at].astype(np.uint32)])
-        self.ts = np.concatenate([state.ts, batch.ts[at]])
+    def __init__(self, watch: RateWatch, state: WatchState, s: int, rows: StreamRows) -> None:
+        self.watch, self.before, self.s, self.rows, self.batch = watch, state, s, rows, rows.batch
+        self.used, self.error = rows.used[s], rows.errors[s]
+        self.numbers = rows.numbers[s].tolist()  # rows used before each row, and after all
         self.firing, self.onset, self.moved, self.ended = state.firing, state.onset, state.moved, False
-        self.unscored, self.strange = state.unscored, state.strange
-        self.blind = self._blindness(batch.value[s], batch.inside[s])
-        due = used & (np.array(self.numbers[1:]) % PERIOD == 0)
-        changes = [a != b for a, b in zip(self.blind, self.blind[1:], strict=False)]
-        self.attend: Bool = due | np.array(changes, dtype=np.bool_)
-        self.rises = self._shown(at, batch.value[s, at] > 0, state.ones, state.ones_at)
-        falls = (batch.value[s, at] == 0) & (batch.expected[s, at] >= watch.high)
-        self.falls = self._shown(at, falls, state.zeros, state.zeros_at)
+        self.due, self.changes = rows.due[s], self._blindness()
+        at = self.used.nonzero()[0]
+        self.values = np.concatenate([state.values, rows.values[s, at]])
+        self.expected = np.concatenate([state.expected, rows.expected[s, at]])
+        self.index = np.concatenate([state.index, rows.index[at]])
+        self.ts = np.concatenate([state.ts, self.batch.ts[at]])
+
+    def attends(self, row: int) -> bool:
+        """Whether the row calls for something."""
+        return bool(self.due[row]) or (self.changes is not None and bool(self.changes[row]))
 
     def judge(self, row: int, side: Side | None, since: int, total: float) -> Finding | None:
         """Start or end an alarm at a row that calls for it, and say what there is to say; `since` is a first guess."""
@@ -253,41 +328,63 @@ class StreamPass:
 
     def state(self, evidence: RateEvidence, share: Float) -> WatchState:
         """The state after the rows."""
-        keep = SHOWN
-        return replace(
-            self.before,
+        rises = self._shown(self.rows.rises[self.s], self.before.ones, self.before.ones_at)[-SHOWN:]
+        falls = self._shown(self.rows.falls[self.s], self.before.zeros, self.before.zeros_at)[-SHOWN:]
+        return WatchState(
             evidence=evidence,
             share=share,
+            values=self.values[-WINDOW:].copy(),
+            expected=self.expected[-WINDOW:].copy(),
             n=self.numbers[-1],
-            values=self.values[-WINDOW:],
-            expected=self.expected[-WINDOW:],
             unscored=self.unscored,
             strange=self.strange,
             firing=self.firing,
             moved=self.moved,
             blind=self.blind[-1],
-            ones=tuple(id_ for id_, _ in self.rises[-keep:]),
-            zeros=tuple(id_ for id_, _ in self.falls[-keep:]),
-            ones_at=tuple(at for _, at in self.rises[-keep:]),
-            zeros_at=tuple(at for _, at in self.falls[-keep:]),
-            index=self.index[-DATED:],
-            ts=self.ts[-DATED:],
+            ones=tuple([id_ for id_, _ in rises]),
+            zeros=tuple([id_ for id_, _ in falls]),
+            ones_at=tuple([at for _, at in rises]),
+            zeros_at=tuple([at for _, at in falls]),
+            index=self.index[-DATED:].copy(),
+            ts=self.ts[-DATED:].copy(),
             onset=self.onset,
         )
 
-    def _shown(self, at: Int, shows: Bool, ids: Sequence[str], numbers: Sequence[int]) -> list[tuple[str, int]]:
+    def _shown(self, shows: Bool, ids: Sequence[str], numbers: Sequence[int]) -> list[tuple[str, int]]:
         """Ids and numbers of the rows that show a movement, those of earlier batches first."""
         held = list(zip(ids, numbers or (0,) * len(ids), strict=True))
-        return [*held, *((self.batch.ids[i], self.numbers[i]) for i in at[shows].tolist())]
+        return [*held, *[(self.batch.ids[i], self.numbers[i]) for i in shows.nonzero()[0].tolist()]]
 
-    def _blindness(self, value: Float, inside: Bool) -> list[str | None]:
-        """Why nothing can be said, before the first row and after each."""
+    def _blindness(self) -> Bool | None:
+        """The rows at which it changes why nothing can be said; None where it stays as it was.
+
+        `blind` is why, before the first row and after each.
+        """
+        state, s = self.before, self.s
+        missing, strange = self.rows.missing[s], self.rows.strange[s]
+        if state.blind or state.unscored + missing >= UNSCORED or state.strange.bit_count() + strange >= STRANGE_ON:
+            self.unscored, self.strange = state.unscored, state.strange
+            self.blind: Sequence[str | None] = self._followed()
+            return np.array([a != b for a, b in pairwise(self.blind)], dtype=np.bool_)
+        self.blind = (None,) * len(self.numbers)
+        scored = self.rows.scored[s].nonzero()[0]
+        count = len(scored)
+        late = int(self.rows.unscored[s, scored[-1] :].sum()) if count and missing else missing
+        self.unscored = late if count else state.unscored + late
+        bits = state.strange << count
+        if strange:
+            for place in self.batch.novel[scored].nonzero()[0].tolist():
+                bits |= 1 << (count - 1 - place)
+        self.strange = bits & ((1 << STRANGE) - 1)
+        return None
+
+    def _followed(self) -> list[str | None]:
+        """Why nothing can be said, before the first row and after each, row by row."""
         blind = self.before.blind
         said = [blind]
-        for unscored, novel, here in zip(
-            np.isnan(value).tolist(), self.batch.novel.tolist(), inside.tolist(), strict=True
-        ):
-            if here and unscored:
+        unscored, inside = self.rows.unscored[self.s], self.batch.inside[self.s]
+        for missing, novel, here in zip(unscored.tolist(), self.batch.novel.tolist(), inside.tolist(), strict=True):
+            if here and missing:
                 self.unscored += 1
                 blind = UNSCORED_REASON if self.unscored >= UNSCORED else blind
             elif here:
@@ -339,7 +436,11 @@ class StreamPass:
 
     def _exemplars(self, n: int) -> tuple[str, ...]:
         """The last rows since the change that show it."""
-        shown = self.rises if self.firing == "up" else self.falls
+        rows, state = self.rows, self.before
+        if self.firing == "up":
+            shown = self._shown(rows.rises[self.s], state.ones, state.ones_at)
+        else:
+            shown = self._shown(rows.falls[self.s], state.zeros, state.zeros_at)
         return tuple(id_ for id_, at in shown if self.moved <= at < n)[-SHOWN:]
 
     def _finding(self, row: int, status: ReadingStatus, transition: bool, fired: Side | None, total: float) -> Finding:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.protocol import Bool, Float, Half, Int
+from detectors.protocol import Bool, Float, Half, Int, Rows
 
 Keys = NDArray[np.uint64]
 Marks = NDArray[np.uint32] | NDArray[np.uint64]  # the lower halves of keys; states kept before hold whole ones
 HALF = (1 << 32) - 1
+FEW = 16  # places at which counting one by one takes less time than counting all
 RECENT = 500  # rows within which a prompt that comes back is a repetition
 
 
@@ -51,6 +52,10 @@ class Known:
         keys, times = np.unique(prompt_keys(prompts), return_counts=True)
         return cls(keys, 2.0 + 4.0 * times * RECENT / len(prompts))
 
+    def equals(self, other: Known) -> bool:
+        """Whether it knows the same prompts, as well."""
+        return self is other or (np.array_equal(self.keys, other.keys) and np.array_equal(self.allowed, other.allowed))
+
     def find(self, keys: Keys) -> Int:
         """(n,) position of each key among the distinct prompts, -1 where the baseline did not hold it."""
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -68,23 +73,56 @@ class Known:
             recent: what the call for the rows before them gave.
             where: (n,) rows that count; the others are never repeated.
         """
-        held = deque((recent & HALF).tolist(), RECENT)
-        times = Counter(held)
-        seen = self.find(keys)
-        allowed = np.where(seen >= 0, self.allowed[seen], 2.0)
+        at = np.flatnonzero(where)
+        marks = (keys[at] & HALF).astype(np.uint32)
+        held = np.concatenate([(recent[-RECENT:] & HALF).astype(np.uint32), marks])
         over = np.zeros(len(keys), dtype=np.bool_)
-        for row in np.flatnonzero(where).tolist():
-            key = int(keys[row]) & HALF
-            if len(held) == RECENT:
-                times[held[0]] -= 1
-            held.append(key)
-            times[key] += 1
-            over[row] = times[key] > allowed[row]
-        return over, np.array(held, dtype=np.uint32)
+        ordered = np.sort(held)
+        thrice = ordered[2:] == ordered[:-2]
+        if thrice.any():  # every prompt may count twice
+            often = np.flatnonzero(np.isin(marks, ordered[2:][thrice]))
+            seen = self.find(keys[at[often]])
+            allowed = np.where(seen >= 0, self.allowed[seen], 2.0)
+            over[at[often]] = _times(held, often + len(held) - len(marks)) > allowed
+        return over, held[-RECENT:].copy()
+
+
+def _times(marks: NDArray[np.uint32], places: Int) -> Int:
+    """(n,) how often the mark at each place stands among the `RECENT` up to and with it."""
+    if len(places) < FEW:
+        counted = [np.count_nonzero(marks[max(at + 1 - RECENT, 0) : at + 1] == marks[at]) for at in places.tolist()]
+        return np.array(counted, dtype=np.int64)
+    times, told, wanted = Counter[int](), list[int](), set(places.tolist())
+    every = marks.tolist()
+    for at, mark in enumerate(every):
+        if at >= RECENT:
+            times[every[at - RECENT]] -= 1
+        times[mark] += 1
+        if at in wanted:
+            told.append(times[mark])
+    return np.array(told, dtype=np.int64)
+
+
+def repeated_in(rows: Rows, known: Known, recent: Marks) -> tuple[Bool, Marks]:
+    """`Known.repeated` of the answered and embedded rows; detectors with the same baseline and past share it."""
+    where = rows.embedded & rows.answered
+    for of, past, found in rows.derive("repeated", list[tuple[Known, Marks, tuple[Bool, Marks]]]):
+        if np.array_equal(past, recent) and of.equals(known):
+            return found
+    found = known.repeated(keys_in(rows), recent, where)
+    rows.derived["repeated"].append((known, recent, found))
+    return found
+
+
+def keys_in(rows: Rows) -> Keys:
+    """(n,) keys of the rows' prompts, made once."""
+    return rows.derive("keys", lambda: prompt_keys(rows.prompt))
 
 
 def prompt_keys(prompts: Half) -> Keys:
     """(n,) 64-bit keys of prompt vectors: the same vector, the same key."""
-    raw = np.ascontiguousarray(prompts)
-    digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in raw)
+    raw = np.ascontiguousarray(prompts).tobytes()
+    wide = max(len(raw) // max(len(prompts), 1), 1)
+    hashed = hashlib.blake2b
+    digests = b"".join([hashed(raw[at : at + wide], digest_size=8).digest() for at in range(0, len(raw), wide)])
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)

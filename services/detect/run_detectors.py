@@ -37,11 +37,13 @@ def run_detectors(
     findings: list[StreamFinding] = []
     pinned = before.pinned
     known = with_topics(intake.rows, topics_of(pinned))
+    taken = dict[bytes, Rows]()  # detectors that get the same rows share what they work out of them
     for detector, identity, every in _tasks(plan, intake, start, stop):
         places = every[~left_out[every]] if leaves_out(detector) else every
         if not len(places):
             continue
-        name, rows = detector.spec.name, known.take(places)
+        name, same = detector.spec.name, places.tobytes()
+        rows = taken[same] if same in taken else taken.setdefault(same, known.take(places))
         for judge, artefact in _artefacts(plan, pinned, detector):
             key = detector_state_key(name, identity)
             key = f"{key}/{judge.id}" if identity is not None and isinstance(judge, Relearned) else key

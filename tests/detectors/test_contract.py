@@ -114,6 +114,37 @@ def test_batch_cuts_change_nothing(detector: AnyDetector, cut: int) -> None:
     assert_same(told(detector, STREAM, [cut]), told(detector, STREAM, [len(STREAM)]))
 
 
+WHOLE: dict[str, Any] = {}
+LONG = made.joined(STREAM, made.rows(500, 31, model=0.3), made.rows(240, 32, users=1.0, refusals=0.3))
+
+
+@pytest.mark.parametrize("cut", [1, 7, 64, 1000])
+def test_not_a_bit_depends_on_how_rows_are_cut(detector: AnyDetector, cut: int) -> None:
+    """Findings and state to the bit, over more rows than are worked out in one product."""
+    if detector.spec.name not in WHOLE:
+        WHOLE[detector.spec.name] = told(detector, LONG, [len(LONG)])
+    assert_same(told(detector, LONG, [cut]), WHOLE[detector.spec.name], 0.0)
+
+
+STATE_BYTES = 8_000
+ROOM = {"model_shift": 16_000, "attack_cluster": 10_000}  # docs/detectors.md says of what
+
+
+def test_a_stream_keeps_a_small_state(detector: AnyDetector) -> None:
+    """Ids as long as those of most routes, conversations more than are remembered, and each ever riskier."""
+    rows = replace(
+        LONG,
+        ids=tuple(f"3f2b8c1e-5a40-4d7e-9c61-{i:012d}" for i in range(len(LONG))),
+        conversation=1 + np.arange(len(LONG), dtype=np.int64) % 200 + (1 << 60),
+    )
+    artefact = fitted(detector)
+    state = detector.start(artefact)
+    streams = max(len(detector.streams(baseline_of(detector))), 1)
+    for at in range(0, len(rows), 64):
+        state, _ = detector.step(artefact, state, rows.take(np.arange(at, min(at + 64, len(rows)))))
+        assert len(pack(state)) <= ROOM.get(detector.spec.name, STATE_BYTES) * streams
+
+
 @settings(max_examples=6, deadline=None)
 @given(cuts=st.lists(st.integers(1, 200), min_size=1, max_size=6))
 def test_any_cuts_change_nothing(detector: AnyDetector, cuts: list[int]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.stats import bets, drift
+from detectors.stats import bets, drift_state
 from detectors.stats.drift import CAP, DriftPass
 
 D, Q, CLUSTERS = 8, 4, 3
 CHANCE = np.random.default_rng(5)
 WEIGHTS = CHANCE.normal(size=(Q + 1, D))
-SETTINGS = drift.EvidenceSettings()
+SETTINGS = drift_state.EvidenceSettings()
 RECIPE = bets.Recipe()
 
 
@@ -35,14 +35,14 @@ FITTED = fitted()
 
 
 def walked(
-    n: int, seed: int, arl: float, shift: float = 0.0, settings: drift.EvidenceSettings = SETTINGS
-) -> drift.DriftState:
+    n: int, seed: int, arl: float, shift: float = 0.0, settings: drift_state.EvidenceSettings = SETTINGS
+) -> drift_state.DriftState:
     design, target, cluster = drawn(n, seed, shift)
     yes = np.ones(n, dtype=np.bool_)
     at, ids = np.arange(n), tuple(map(str, range(n)))
-    rows = drift.DriftRows(at, ids, design, target, cluster, ~yes, yes, at, 1.7e9 + at, np.zeros((n, 0)))
-    plan = drift.DriftPlan(FITTED, RECIPE, settings, arl, "shift", "novel")
-    return DriftPass(plan, drift.start(FITTED, settings)).run(rows)[0]
+    rows = drift_state.DriftRows(at, ids, design, target, cluster, ~yes, yes, at, 1.7e9 + at, np.zeros((n, 0)))
+    plan = drift_state.DriftPlan(FITTED, RECIPE, settings, arl, "shift", "novel")
+    return DriftPass(plan, drift_state.start(FITTED, settings)).run(rows)[0]
 
 
 def tallies(n: int, seed: int, shift: float) -> np.ndarray:
