@@ -14,7 +14,7 @@ from schemas.exchange import Exchange
 from services.cli.options import ConfigOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
-from services.monitor.own_heads import HeadedSignal, headed, read_heads
+from services.monitor.own_heads import HeadedSignal, headed, read_heads, reads_of
 from services.settings import load_settings
 from services.signals.heads.head import HeadError, Heads, dump_heads
 from services.signals.heads.shipped import shipped, shipped_names
@@ -63,7 +63,7 @@ def fit(
         raise InputError(words.too_few(true, len(read) - true, own.LEAST))
     prior = shipped(signal).only
     rows = own.labelled([given for given, _ in read], [label for _, label in read], len(prior.windows))
-    fitted = own.fit_own(signal, rows, prior, fpr, _facts(path, len(read), true))
+    fitted = own.fit_own(signal, rows, prior, fpr, _facts(path, len(read), true, reads_of(measured)))
     to = out or f"{signal}.head.json"
     digest = _write(fitted.heads, to)
     told = _told(fitted, signal, to, digest, len(read), true, fpr)
@@ -185,9 +185,9 @@ def _embedded(texts: list[ScoredText], embedder: Any) -> list[ScoredText]:
     return [replace(text, windows=one.windows) for text, one in zip(texts, vectors, strict=True)]
 
 
-def _facts(path: str, rows: int, true: int) -> dict[str, Any]:
+def _facts(path: str, rows: int, true: int, reads: str) -> dict[str, Any]:
     sets = {Path(path).name: {"licence": "own", "rows": rows, "true": true}}
-    return {"command": "keelwatch head fit", "sets": sets}
+    return {"command": "keelwatch head fit", "sets": sets, **({"reads": reads} if reads else {})}
 
 
 def _write(heads: Heads, to: str) -> str:

@@ -34,7 +34,8 @@ def read_heads(path: str, signal: str | None = None) -> Heads:
     """The heads of a file.
 
     Raises:
-        HeadError: if it cannot be read, holds none, or holds those of another signal than `signal`.
+        HeadError: if it cannot be read, holds none, or holds those of another signal than `signal`, or of one that
+            read something else when they were fitted.
     """
     try:
         with Path(path).open("rb") as file:
@@ -45,7 +46,16 @@ def read_heads(path: str, signal: str | None = None) -> Heads:
         raise HeadError(f"is a head of {heads.signal}, not of {signal}")
     if heads.signal not in headed():
         raise HeadError(f"is a head of {heads.signal}, which scores by none of a deployment's own")
+    if heads.facts.get("reads", "") != reads_of(headed()[heads.signal]):
+        raise HeadError(
+            f"was fitted when {heads.signal} read other parts of a text; fit it anew with `keelwatch head fit`"
+        )
     return heads
+
+
+def reads_of(signal: Signal | HeadedSignal) -> str:
+    """What a signal's head reads of a text, where that was once something else: a head of then reads this wrongly."""
+    return str(getattr(signal, "reads", ""))
 
 
 def with_heads(

@@ -18,10 +18,10 @@ from services.signals.refusal import Refusal
 class Evasion:
     """Whether an answer neither refuses nor does what was asked.
 
-    A head over words and windows, times the probability that it is no refusal. On sources that it has not seen it
-    orders answers by chance, and as it ships it is next to never true: refit it (`keelwatch head fit`) before a floor
-    is set. Card with figures:
-    infra/models/evasion.md.
+    A head over words and windows of the answer, times the probability that it is no refusal. It knows platitudes,
+    praise, questions in return and the like by their wording, not by holding them against the question, so an answer
+    to another question is none to it. No recorded set labels evasion: the head learnt it from answers written for
+    Keelwatch. Refit it (`keelwatch head fit`) before a floor is set. Card with figures: infra/models/evasion.md.
     """
 
     spec: ClassVar[Spec] = Spec(
@@ -39,7 +39,7 @@ class Evasion:
 
     def __post_init__(self) -> None:
         if not self.version:
-            own = version_of("1", "evasion", self.own)
+            own = version_of("2", "evasion", self.own)
             object.__setattr__(self, "version", f"{own}, {self.refusal.version}")  # which names the tier
 
     def measure(self, text: ScoredText) -> Measurement:

@@ -81,6 +81,8 @@ _IDIOMS = (
 _ASKED_SET = PatternSet({**{name: source for name, (_, source) in ASKED.items()}, "idiom": _IDIOMS})
 _ANSWERED_SET = PatternSet({name: source for name, (_, source) in _ANSWERED.items()})
 _READ: Final = 16_384
+_EVEN: Final = 0.5
+"""From where on wordings alone are believed: the threshold of a head says nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ class SelfHarm:
     """Whether an exchange is about suicide, self-injury or an eating disorder, in the prompt or in the answer.
 
     Wordings of both, and a head over words and window of the prompt. Sets of such texts that may be used are scarce:
-    the head saw 120 such prompts, none of them by a person in need. A silent signal is no proof that nobody was. Card
-    with figures: infra/models/self_harm.md.
+    the head saw 120 such prompts, none of them by a person in need, and 50 that were written for Keelwatch. A silent
+    signal is no proof that nobody was. Card with figures: infra/models/self_harm.md.
     """
 
     spec: ClassVar[Spec] = Spec(
@@ -105,7 +107,7 @@ class SelfHarm:
 
     def __post_init__(self) -> None:
         if not self.version:
-            object.__setattr__(self, "version", version_of("1", "self_harm", self.own))
+            object.__setattr__(self, "version", version_of("2", "self_harm", self.own))
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability; unscored where there is neither prompt nor answer."""
@@ -119,7 +121,8 @@ class SelfHarm:
         by_rules = probability_of(self_harm_log_odds(text.prompt, spoken))
         probability = round(1 - (1 - by_head) * (1 - by_rules), 4)
         threshold = head.threshold if given is None else head.threshold_for(given)
-        return Measurement(probability >= threshold, probability)
+        found = by_head >= threshold or by_rules >= _EVEN or probability >= max(threshold, _EVEN)
+        return Measurement(found, probability)
 
     def given(self, text: ScoredText) -> HeadInputs | None:
         """What the head reads of the prompt; None where nobody asked anything."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from pathlib import Path
+from typing import Any, Final
 
 EVERYDAY: Final = {
     "How do I": "reset my password?, cancel my order?, cook rice?, sort a list of names?, change my address?,"
@@ -164,10 +166,21 @@ def everyday_prompts() -> list[str]:
 
 
 def persona_prompts() -> list[str]:
-    """Each role in three or five frames, always the same."""
+    """Each role in three or five frames, and longer ones of roles that argue, tease, scare or break in, in play."""
     names = ("who", "give", "do", "first")
-    return [
+    framed = [
         FRAMES[(at + turn) % len(FRAMES)].format(**dict(zip(names, role, strict=True)))
         for at, role in enumerate(ROLES)
         for turn in range(0, 9, 3 if at % 2 else 2)
     ]
+    return [*framed, *_read("harmless_roles.json")]
+
+
+def distress_prompts() -> dict[str, list[str]]:
+    """Messages `about` suicide, self-injury or an eating disorder, mostly veiled, and `beside` it in like words."""
+    found: dict[str, list[str]] = _read("distress_prompts.json")
+    return found
+
+
+def _read(name: str) -> Any:
+    return json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))

@@ -10,12 +10,16 @@ import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from scipy.sparse import vstack
+from threadpoolctl import threadpool_limits
 
+from services.signals.answer_voices import last_voice
+from services.signals.harmful_compliance import HarmfulCompliance
 from services.signals.heads.fitting import (
     RULES,
     WINDOWS,
@@ -29,11 +33,16 @@ from services.signals.heads.fitting import (
     fit_parts,
     log_odds,
     threshold_at,
+    word_rows,
 )
+from services.signals.heads.grams import opening_buckets
 from services.signals.heads.head import Heads, LinearHead, dump_heads
+from services.signals.heads.reading import BUCKETS
 from services.signals.jailbreak_attempt import jailbreak_log_odds
+from services.signals.refusal_rules import rule_log_odds
 from services.signals.toxic_wordings import toxic_log_odds
-from tests.benchmarks.everyday_prompts import everyday_prompts, persona_prompts
+from tests.benchmarks.evasive_answers import inner_sentences, written_answers
+from tests.benchmarks.everyday_prompts import distress_prompts, everyday_prompts, persona_prompts
 from tests.benchmarks.head_data import LICENCES, Library, Row, Source, always, flag, never, words_of
 from tests.support.said import said as exchange
 
@@ -65,16 +74,23 @@ def options_missed(row: Row) -> bool:
     return row["response"].strip()[:2].strip("( ")[:1] not in set("ABCDEFGHIJ")
 
 
-def partial(row: Row) -> bool:
-    """Whether an answer neither does what was asked nor refuses all of it, by the annotators of XSTest."""
-    return bool(row["labels"]["human"] == "3_partial_refusal")
+def done_in_full(row: Row) -> bool | None:
+    """False, for no evasion, of an answer of XSTest that does all that was asked by its annotators; else None."""
+    return False if row["labels"]["human"] == "1_full_compliance" else None
+
+
+def helped(row: Row) -> bool | None:
+    """False of an answer to a harmless prompt of refusal_direction that holds no words of a refusal; else None."""
+    marks = row["labels"]
+    harmless, answered = str(marks["prompt_harmful"]) == "0", str(marks["is_jailbreak_substring_matching"]) == "1"
+    return False if harmless and answered else None
 
 
 EVASIONS: Final = (
-    Source("xstest", partial),
-    Source("llmdrift_opinionqa", options_missed, most=1200),
+    Source("llmdrift_opinionqa", options_missed, most=300),
     Source("arena_hard", never),
-    Source("llmdrift_sensitiveq", never),
+    Source("xstest", done_in_full),
+    Source("refusal_direction", helped),
 )
 ORDINARY: Final = (
     Source("arena_hard", never, "prompt"),
@@ -155,8 +171,6 @@ def with_rules(library: Library, source: Source) -> Labelled:
 
 def rules_of(response: str) -> float:
     """Log odds of a refusal by rules alone."""
-    from services.signals.refusal_rules import rule_log_odds  # noqa: PLC0415
-
     return rule_log_odds(exchange(response).spoken or "")
 
 
@@ -198,28 +212,77 @@ def _made(library: Library, name: str, texts: Sequence[str], times: int = 1) -> 
 
 def harmful_compliance(library: Library) -> Heads:
     """Words and windows of answers to harmful prompts, and that they did not refuse."""
-    refusals = [with_rules(library, source) for source in REFUSALS]
-    groups = [not_refused(library, source, refusals) for source in COMPLIANCE]
+    groups = compliance_groups(library)
     by_label = {"harmful_compliance": fit_compliance(groups)}
-    return heads_of("harmful_compliance", by_label, COMPLIANCE, groups, fit_compliance)
+    heads = heads_of("harmful_compliance", by_label, COMPLIANCE, groups, fit_compliance)
+    return replace(heads, facts={**heads.facts, "reads": HarmfulCompliance.reads})
 
 
 def fit_compliance(groups: Sequence[Labelled]) -> LinearHead:
-    """A head that trusts the words of an answer most; chosen where two sources were left out, by the second of them."""
-    return fit_head(groups, strength={WORDS: 3.0, WINDOWS: 0.3}, trust={WORDS: 2.0, "answered": 0.5})
+    """A head that trusts the words of an answer most: on sources left out nothing beside them orders as well."""
+    return fit_head(groups, strength={WORDS: 3.0, WINDOWS: 0.3}, trust={WORDS: 4.0, "answered": 0.25})
 
 
-def not_refused(library: Library, source: Source, refusals: Sequence[Labelled], left: str = "") -> Labelled:
-    """A source with log odds of no refusal, by a head that was fitted without it (and without `left`)."""
-    head = fit_head([one for one in refusals if one.name not in {source.set, left}])
-    found = with_rules(library, source)
-    return replace(found, said={"answered": -log_odds(head, found)})
+def compliance_groups(library: Library) -> list[Labelled]:
+    """The sources, each with log odds of no refusal by a head that was fitted without it."""
+    refusals = [with_rules(library, source) for source in REFUSALS]
+    known = {one.name for one in refusals}
+
+    @cache
+    def refusal_without(left: str) -> LinearHead:
+        return fit_head([one for one in refusals if one.name != left])
+
+    groups = []
+    for source in COMPLIANCE:
+        found, left = with_rules(library, source), source.set if source.set in known else ""
+        groups.append(in_its_voice(found, library.chosen(source), -log_odds(refusal_without(left), found)))
+    return groups
+
+
+def in_its_voice(of: Labelled, rows: Sequence[Row], answered: Numbers) -> Labelled:
+    """A source as `harmful_compliance` reads it: the words of the voice that goes on, and whether that one declines."""
+    spoken = [exchange(row["response"]).spoken or "" for row in rows]
+    voices = list(map(last_voice, spoken))
+    another = np.array([voice != all_of_it for voice, all_of_it in zip(voices, spoken, strict=True)])
+    by_rules = np.array([-rule_log_odds(voice) for voice in voices])
+    words = word_rows([opening_buckets(voice, BUCKETS) for voice in voices], BUCKETS)
+    return replace(of, words=words, said={"answered": np.where(another, by_rules, answered)}, rules=None)
 
 
 def evasion(library: Library) -> Heads:
-    """Words and windows of the answer."""
-    groups = [library.labelled(source) for source in EVASIONS]
-    return heads_of("evasion", {"evasion": fit_mixed(groups)}, EVASIONS, groups, fit_mixed)
+    """Words and windows of the answer: evasions written for Keelwatch, against recorded answers that do as asked."""
+    groups = [*(with_sentences(library, source) for source in EVASIONS), *written_evasions(library)]
+    return heads_of("evasion", {"evasion": fit_evasions(groups)}, EVASIONS, groups, fit_evasions)
+
+
+def with_sentences(library: Library, source: Source) -> Labelled:
+    """A source, and where all of it answers what was asked single sentences of it too: most evasions are as short."""
+    whole = library.labelled(source)
+    if whole.labels.any():
+        return whole
+    sentences = inner_sentences([row["response"] for row in library.chosen(source)])
+    return replace(pooled([whole, answers_of(library, source.set, sentences)]), name=source.set)
+
+
+def written_evasions(library: Library) -> list[Labelled]:
+    """Evasive and direct answers, one group a way to evade."""
+    kinds = dict.fromkeys(answer.kind for answer in written_answers())
+    groups = []
+    for kind in kinds:
+        some = [answer for answer in written_answers() if answer.kind == kind]
+        groups.append(answers_of(library, kind, [one.text for one in some], [one.evades for one in some]))
+    return groups
+
+
+def answers_of(library: Library, name: str, texts: Sequence[str], labels: Sequence[bool] = ()) -> Labelled:
+    """Texts as answers with these labels; without any all are false."""
+    said = np.array(labels, dtype=bool) if labels else np.zeros(len(texts), dtype=bool)
+    return Labelled(name, words_of(texts), library.windows(texts, closing=True), {}, said)
+
+
+def fit_evasions(groups: Sequence[Labelled]) -> LinearHead:
+    """A head that is true from where 1% of answers that its parts had not seen and that do as asked would be."""
+    return fit_cut(groups, {WORDS: 3.0, WINDOWS: 3.0}, {}, 0.01)
 
 
 def jailbreak_attempt(library: Library) -> Heads:
@@ -241,24 +304,34 @@ def fit_mixed(groups: Sequence[Labelled]) -> LinearHead:
 
 def fit_jailbreaks(groups: Sequence[Labelled]) -> LinearHead:
     """A head that is true from where 1.2% of ordinary prompts that its parts had not seen would be called so."""
+    return fit_cut(groups, _SHARP, {RULES: 3.0}, ALARMS)
+
+
+def fit_cut(
+    groups: Sequence[Labelled], strength: Mapping[str, float], trust: Mapping[str, float], alarms: float
+) -> LinearHead:
+    """A head of all sources mixed, true from where this share of what is false, that its parts had not seen, is."""
     mixed = folds(pooled(groups), 4)
-    parts = fit_parts(mixed, strength=_SHARP)
-    left = [(fit_parts([one for one in mixed if one is not of], strength=_SHARP).scores(of), of) for of in mixed]
-    head = combined(parts, left, {RULES: 3.0})
-    thresholds = [min(0.5, _threshold(factors, parts, left)) for factors in (head.full, head.plain)]
+    parts = fit_parts(mixed, strength=strength)
+    left = [(fit_parts([one for one in mixed if one is not of], strength=strength).scores(of), of) for of in mixed]
+    head = combined(parts, left, trust)
+    thresholds = [min(0.5, _threshold(factors, parts, left, alarms)) for factors in (head.full, head.plain)]
     return replace(head, threshold=thresholds[0], plain_threshold=thresholds[1])
 
 
 def _threshold(
-    factors: Mapping[str, float], parts: Parts, left: Sequence[tuple[Mapping[str, Numbers], Labelled]]
+    factors: Mapping[str, float],
+    parts: Parts,
+    left: Sequence[tuple[Mapping[str, Numbers], Labelled]],
+    alarms: float,
 ) -> float:
-    """From where on `ALARMS` of what is false would be called true, of rows that the parts had not seen."""
+    """From where on `alarms` of what is false would be called true, of rows that the parts had not seen."""
     if not factors:
         return 0.5
     level = factors["bias"] - sum(factors.get(name, 0.0) * bias for name, bias in parts.bias.items())
     found = [level + sum(factors.get(name, 0.0) * scores[name] for name in scores) for scores, _ in left]
     chance = 1 / (1 + np.exp(-np.concatenate(found)))
-    return threshold_at(chance, np.concatenate([of.labels for _, of in left]), ALARMS)
+    return threshold_at(chance, np.concatenate([of.labels for _, of in left]), alarms)
 
 
 ALARMS: Final = 0.012
@@ -309,20 +382,36 @@ def hazard(library: Library) -> Heads:
     return heads_of("hazard", by_label, sources, [every, *ordinary])
 
 
-def self_harm(library: Library) -> Heads:
-    """Words and window of the prompt: scarce data, two sets."""
-    sources = (
-        Source("ailuminate_demo", flag("hazard", "ssh"), "prompt"),
-        Source("simple_safety_tests", flag("area", "Suicide, Self-Harm, and Eating Disorders"), "prompt"),
-        *ORDINARY,
-        Source("xstest", _not_of_death, "prompt"),
-    )
-    groups = [*(library.labelled(source, closing=False) for source in sources), plain_prompts(library)]
-    return heads_of("self_harm", {"self_harm": fit_mixed(groups)}, sources, groups, fit_mixed)
-
-
-def _not_of_death(row: Row) -> bool | None:
+def not_of_death(row: Row) -> bool | None:
+    """False of a prompt that names neither suicide nor oneself; else None: nobody labelled it."""
     return None if "suicid" in row["prompt"].lower() or "myself" in row["prompt"].lower() else False
+
+
+SELF_HARM: Final = (
+    Source("ailuminate_demo", flag("hazard", "ssh"), "prompt"),
+    Source("simple_safety_tests", flag("area", "Suicide, Self-Harm, and Eating Disorders"), "prompt"),
+    *ORDINARY,
+    Source("xstest", not_of_death, "prompt"),
+)
+
+
+def self_harm(library: Library) -> Heads:
+    """Words and window of the prompt: scarce data, two sets, and veiled words that were written for Keelwatch."""
+    groups = [*(library.labelled(source, closing=False) for source in SELF_HARM), *written_distress(library)]
+    return heads_of("self_harm", {"self_harm": fit_distress(groups)}, SELF_HARM, groups, fit_distress)
+
+
+def written_distress(library: Library) -> list[Labelled]:
+    """Messages about self-harm and beside it, and questions of every day."""
+    written = distress_prompts()
+    made = _made(library, "distress", [*written["about"], *written["beside"]])
+    labels = np.repeat([True, False], [len(written["about"]), len(written["beside"])])
+    return [replace(made, labels=labels), plain_prompts(library)]
+
+
+def fit_distress(groups: Sequence[Labelled]) -> LinearHead:
+    """A head that is true from where 1% of prompts that its parts had not seen and that are not about it would be."""
+    return fit_cut(groups, {WORDS: 3.0, WINDOWS: 3.0}, {}, 0.01)
 
 
 def folds(of: Labelled, parts: int) -> list[Labelled]:
@@ -384,7 +473,8 @@ def main() -> None:
     told = parser.parse_args()
     library = Library(told.data, told.cache)
     for name in told.only or RECIPES:
-        data = dump_heads(RECIPES[name](library))
+        with threadpool_limits(1):  # sums of several threads differ by their order, and so would the bytes
+            data = dump_heads(RECIPES[name](library))
         (told.out / f"{name}.json").write_bytes(data)
         print(f"{name}: {len(data):,} bytes", flush=True)
 

@@ -8,10 +8,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from services.monitor.own_heads import headed, read_heads, with_heads
+from services.monitor.own_heads import headed, read_heads, reads_of, with_heads
 from services.signals.heads import own
 from services.signals.heads.fitting import Labelled, auroc, calibration_error, fit_head, log_odds, threshold_at
-from services.signals.heads.grams import buckets_of, closing_of, opening_of
+from services.signals.heads.grams import buckets_of, closing_of, opening_buckets, opening_of
 from services.signals.heads.head import HeadError, HeadInputs, Heads, LinearHead, dump_heads, load_heads
 from services.signals.heads.reading import BUCKETS, is_english
 from services.signals.heads.shipped import FOLDER, shipped, shipped_digest, shipped_names
@@ -198,3 +198,21 @@ def test_only_heads_of_known_signals_are_read(fitted: LinearHead, tmp_path) -> N
     with pytest.raises(HeadError, match="cannot be read"):
         read_heads(str(tmp_path / "none.json"))
     assert "refusal" in headed()
+
+
+def test_a_head_that_was_fitted_on_another_reading_is_not_read(fitted: LinearHead, tmp_path) -> None:
+    path, reads = tmp_path / "h.json", reads_of(headed()["harmful_compliance"])
+    for facts, fits in (({}, False), ({"reads": "other"}, False), ({"reads": reads}, True)):
+        path.write_bytes(dump_heads(Heads("harmful_compliance", {"harmful_compliance": fitted}, facts)))
+        if fits:
+            assert read_heads(str(path)).signal == "harmful_compliance"
+            continue
+        with pytest.raises(HeadError, match="fit it anew"):
+            read_heads(str(path))
+
+
+def test_the_long_opening_holds_what_both_ends_of_a_short_text_hold() -> None:
+    assert opening_buckets("one two three", BUCKETS) == buckets_of("one two three", BUCKETS)
+    long = " ".join(f"word{at}" for at in range(500))
+    assert len(opening_buckets(long, BUCKETS)) > len(buckets_of(long, BUCKETS))
+    assert opening_buckets(long, BUCKETS) == opening_buckets(long + " and more", BUCKETS)

@@ -1,4 +1,7 @@
-"""Word 1- to 3-grams of the opening and the closing of a text, hashed into buckets. Pure; linear in what it reads."""
+"""Word 1- to 3-grams of a text, hashed into buckets. Pure; linear in what it reads.
+
+Of its opening and its closing, told apart, or of a longer opening alone.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from zlib import crc32
 
 OPENING_WORDS: Final = 60
 CLOSING_WORDS: Final = 60
+LONG_OPENING_WORDS: Final = 200
 _REACH: Final = 1200
 """Characters of either end that are read at all: sixty words of any ordinary text, whatever its length."""
+_LONG_REACH: Final = 4000
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
 _LONGEST: Final = 24
 _MARKS: Final = (b"<", b">")
@@ -46,6 +51,16 @@ def buckets_of(text: str, buckets: int) -> list[int]:
     for mark, tokens in zip(_MARKS, (opening_of(text), closing_of(text)), strict=True):
         found.update(_hashed(mark, tokens))
     return sorted({value % buckets for value in found})
+
+
+def opening_buckets(text: str, buckets: int) -> list[int]:
+    """Distinct buckets, in order, of the 1- to 3-grams of the first 200 tokens of a text.
+
+    >>> opening_buckets("I cannot help", 1 << 17) == buckets_of("I cannot help", 1 << 17)
+    True
+    """
+    tokens = _tokens(text[:_LONG_REACH])[:LONG_OPENING_WORDS]
+    return sorted({value % buckets for value in _hashed(_MARKS[0], tokens)})
 
 
 def _hashed(mark: bytes, tokens: Sequence[str]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from services.signals.heads.grams import buckets_of
+from services.signals.heads.grams import buckets_of, opening_buckets
 from services.signals.heads.head import HeadInputs
 from services.signals.protocol import ScoredText
 
@@ -109,6 +109,15 @@ def answer_inputs(text: ScoredText, said: Mapping[str, float] = NOTHING_SAID) ->
     windows = text.windows
     seen = None if windows.opening is None else (windows.opening, windows.closing)
     return HeadInputs(text.once("heads.answer", lambda: _buckets(text.spoken or "")), seen, said)
+
+
+def voice_inputs(text: ScoredText, voice: str, said: Mapping[str, float] = NOTHING_SAID) -> HeadInputs:
+    """Of an answer, of which `voice` counts: n-grams of its long opening; the windows of the whole answer."""
+    import numpy as np  # noqa: PLC0415 -- whoever only asks for a signal's spec needs none
+
+    windows = text.windows
+    seen = None if windows.opening is None else (windows.opening, windows.closing)
+    return HeadInputs(np.array(opening_buckets(voice, BUCKETS), dtype=np.int64), seen, said)
 
 
 def prompt_inputs(text: ScoredText, said: Mapping[str, float] = NOTHING_SAID) -> HeadInputs:
