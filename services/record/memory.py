@@ -55,7 +55,7 @@ class NamedTexts:
 
 @dataclass(slots=True)
 class RouteMemory:
-    """What is remembered of one route. Values are replaced, never changed in place, but for `rows`.
+    """What is remembered of one route. `rows` and `texts` are changed in place, all else is replaced.
 
     Attributes:
         noted: the identities that were noted on the day `day` of ours.

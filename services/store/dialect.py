@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Final, Literal
 
 import msgspec
@@ -161,7 +162,19 @@ def add_up(
         connection.exec_driver_sql(sql, prepare(rows))
         return
     statement = _from_json(table, tuple(sums), tuple(replaced))
-    connection.execute(statement, {"rows": msgspec.json.encode(rows).decode()})
+    connection.execute(statement, {"rows": _json_of(rows)})
+
+
+def _json_of(rows: Sequence[Sequence[Any]]) -> str:
+    """The rows as JSON, which knows no infinite number: one is text there, as PostgreSQL reads it."""
+    said = msgspec.json.encode(rows)
+    if b"null" in said:
+        said = msgspec.json.encode([[_finite(value) for value in row] for row in rows])
+    return said.decode()
+
+
+def _finite(value: Any) -> Any:
+    return value if not isinstance(value, float) or isfinite(value) else str(value)
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Connection, Index, Text, and_, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Index,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlmodel import Field
 
 from schemas.base import hash16
@@ -178,11 +192,13 @@ def hold(connection: Connection, route: str, holders: Holders) -> None:
     claimed = query.where(or_(_SAMPLES.c.baseline.is_not(None), _SAMPLES.c.incident.is_not(None)))
     for found in [claimed, *(query.where(_SAMPLES.c.id.in_(some)) for some in _parts(names))]:
         stored.update({row.id: (row.baseline, row.incident) for row in connection.execute(found)})
-    for id, before in sorted(stored.items()):
-        after = _claims(id, holders)
-        if after != before:
-            changed = update(_SAMPLES).where(of_route, _SAMPLES.c.id == id)
-            connection.execute(changed.values(baseline=after[0], incident=after[1]))
+    claims = {id: _claims(id, holders) for id in sorted(stored)}
+    changed = [
+        {"named_id": id, "of": claims[id][0], "told": claims[id][1]} for id in claims if claims[id] != stored[id]
+    ]
+    if changed:
+        claiming = update(_SAMPLES).where(of_route, _SAMPLES.c.id == bindparam("named_id"))
+        connection.execute(claiming.values(baseline=bindparam("of"), incident=bindparam("told")), changed)
     if not holders.learns:
         waiting = (of_route, _SAMPLES.c.held == "baseline", _SAMPLES.c.baseline.is_(None))
         connection.execute(update(_SAMPLES).where(*waiting).values(held="ring"))

@@ -53,6 +53,19 @@ def test_a_save_that_was_given_up_does_not_stand_in_the_way(new_url: Callable[[]
         assert version(first) == (saved, b"late")
 
 
+def test_of_states_that_are_saved_together_one_that_somebody_else_saved_gives_all_up(database: Database) -> None:
+    with database.write() as connection:
+        first = step_states.save_all(connection, "detect", {ROUTE: (0, b"1"), "a/b": (0, b"1")})
+    with database.write() as connection:
+        again = {ROUTE: (first[ROUTE], b"2"), "a/b": (first["a/b"], b"2"), "c/d": (0, b"1")}
+        second = step_states.save_all(connection, "detect", again)
+        assert second == {ROUTE: first[ROUTE] + 1, "a/b": first["a/b"] + 1, "c/d": second["c/d"]}
+    stale = {ROUTE: (second[ROUTE], b"3"), "a/b": (first["a/b"], b"3")}
+    with pytest.raises(Conflict, match="load and repeat"), database.write() as connection:
+        step_states.save_all(connection, "detect", stale)
+    assert version(database) == (second[ROUTE], b"2")
+
+
 def _save(database: Database, before: int) -> int:
     with database.write() as connection:
         return step_states.save(connection, "detect", ROUTE, before, b"late")
