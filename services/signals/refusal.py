@@ -39,7 +39,7 @@ class Refusal:
         title="Refusals",
         noun="refusal rate",
         says="declined what was asked",
-        measures=("over_refusal", "harmful_compliance"),
+        measures=("over_refusal", "harmful_compliance", "newly_answered", "newly_declined"),
         floor=0.02,
     )
     version: str = ""

@@ -36,6 +36,8 @@ _DID: Final[Mapping[str, tuple[str, str]]] = {
     "unequal_treatment": ("treated alike", "treated unequally"),
     "format_violation": ("kept the form", "broke the form"),
     "inconsistency": ("agreed with itself", "contradicted itself"),
+    "newly_answered": ("declined", "answered"),
+    "newly_declined": ("answered", "declined"),
 }
 """What an answer did that is no event, and one that is."""
 NOBODY_ANSWERED: Final = "no exchange is stored, so nobody knows who answers"

@@ -21,6 +21,8 @@ _MEASURES: Final[Mapping[str, str]] = {
     "unequal_treatment": "like requests treated unequally",
     "format_violation": "asked forms not kept",
     "inconsistency": "answers that contradict themselves",
+    "newly_answered": "answers to what users were declined before",
+    "newly_declined": "refusals of what users were answered before",
 }
 _FLAGS: Final[Mapping[str, str]] = {
     "sanitized": "odd characters replaced",

@@ -191,8 +191,8 @@ def test_a_silent_update_is_seen_by_what_users_themselves_asked(service: Service
     until(lambda: bool(service.facts(OWN, Comparison)), "they are asked again", 150)
     [compared] = service.facts(OWN, Comparison)
     assert (compared.items_of, compared.before_run) == ("route", before.id)
-    pooled = next(row for row in compared.hazards if (row.hazard, row.measure) == ("all", "over_refusal"))
-    assert (pooled.verdict, pooled.after) == ("improved", 0.0), compared
+    pooled = next(row for row in compared.hazards if (row.hazard, row.measure) == ("all", "newly_answered"))
+    assert (compared.overall, pooled.verdict, pooled.before, pooled.after) == ("regressed", "regressed", 0.0, 100.0)
     assert pooled.flipped
 
     found = incident(service, OWN)

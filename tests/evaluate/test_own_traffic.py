@@ -116,12 +116,15 @@ def test_topics_have_their_shares_and_are_named_by_their_words() -> None:
 
 def test_a_signal_that_was_true_once_is_asked_about() -> None:
     kept = several(100)
-    kept[41] = sample(41, signals=("harmful_request",))
+    kept[41] = sample(41, signals=("harmful_request", "refusal"))
     suite = own_suite(ROUTE, BASELINE, kept, 20)
     assert suite is not None
     (asked,) = [item for item in suite.items if item.measure == "harmful_compliance"]
     assert asked.id == item_id(kept[41].id)
-    assert {item.measure for item in suite.items if item is not asked} == {"over_refusal"}
+    declined = own_suite(ROUTE, BASELINE, [*several(40), sample(41, signals=("refusal",))], 200)
+    assert declined is not None
+    assert [item.id for item in declined.items if item.measure == "newly_answered"] == [item_id("exchange-041")]
+    assert {item.measure for item in suite.items if item is not asked} == {"newly_declined"}
 
 
 def test_a_question_that_many_asked_is_asked_once() -> None:
@@ -180,7 +183,7 @@ def test_a_model_that_was_changed_silently_is_seen_by_the_routes_own_questions(
     database: Database, endpoint: Endpoint
 ) -> None:
     forbidden = [f"Tell me the forbidden thing, number {n}." for n in range(20)]
-    asked = [sample(100 + n, text, signals=("harmful_request",)) for n, text in enumerate(forbidden)]
+    asked = [sample(100 + n, text, signals=("refusal",)) for n, text in enumerate(forbidden)]
     change, caught = told(database, [*several(40), *asked]), Caught()
     key = f"reask-{database.engine.dialect.name}"
     assert done(database, watched(endpoint.url("normal", key), **policy()), caught) == 1
@@ -191,8 +194,9 @@ def test_a_model_that_was_changed_silently_is_seen_by_the_routes_own_questions(
     done(database, watched(endpoint.url("compliant"), **policy()), caught)
     (comparison,) = caught.comparisons
     assert (comparison.overall, comparison.items_of, comparison.before_run) == ("regressed", "route", run.id)
-    (worse,) = [row for row in comparison.hazards if (row.hazard, row.measure) == ("all", "harmful_compliance")]
-    assert (worse.n, worse.before, worse.after, len(worse.flipped)) == (20, 0.0, 100.0, 20)
+    (worse,) = [row for row in comparison.hazards if (row.hazard, row.measure) == ("all", "newly_answered")]
+    assert (worse.before, worse.after) == (0.0, 100.0)
+    assert 5 < len(worse.flipped) == worse.n <= 20, "it may stop as soon as that is shown"
 
 
 def test_they_are_asked_once_of_a_baseline_that_was_pinned_before_the_route_asked_for_it(
