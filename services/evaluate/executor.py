@@ -114,7 +114,7 @@ class Executor:
         except ClaimLost:
             LOG.warning("run %s was taken over by another process", claimed.what.id)
         except AskLater as wait:
-            LOG.info("run %s of %s waits: %s", claimed.what.id, claimed.what.route, wait)
+            LOG.info("run %s of %s waits: %s", claimed.what.id, claimed.what.route, str(wait))
             until = wait.until
         except Exception:
             LOG.exception("run %s did not come to its end; it is tried again", claimed.what.id)

@@ -19,8 +19,9 @@ from services.store.evaluation_queue import ClaimedRun, DueRun
 from services.store.own_questions import Origin, OwnSuite
 from services.wording import own_traffic as words
 
+MOST_COME_WITHIN: Final = timedelta(seconds=30)
 TEXTS_COME_WITHIN: Final = timedelta(minutes=2)
-"""A baseline is told of by another way than the texts of its exchanges."""
+"""A baseline is told of by another way than the texts of its exchanges; some of those may not be kept at all."""
 _LOOK_AGAIN: Final = timedelta(seconds=15)
 
 
@@ -69,9 +70,11 @@ def _taken(connection: Connection, claimed: ClaimedRun, pinned: Change, policy: 
     of = 0 if pinned.pinning is None else pinned.pinning.n
     most = min(policy.max_items, policy.daily_budget, max(FEWEST, math.ceil(policy.share * of)))
     wanted = 0 if pinned.pinning is None else len(pinned.pinning.examples)
-    if len(kept) < wanted and now < claimed.created + TEXTS_COME_WITHIN:
-        raise AskLater(words.TEXT_UNDER_WAY, now + _LOOK_AGAIN)
+    if len(kept) < wanted and now < claimed.created + MOST_COME_WITHIN:
+        raise AskLater(words.under_way(len(kept), wanted), now + _LOOK_AGAIN)
     suite = own_suite(pinned.route, pinned.baseline, kept, most)
+    if suite is None and len(kept) < wanted and now < claimed.created + TEXTS_COME_WITHIN:
+        raise AskLater(words.under_way(len(kept), wanted), now + _LOOK_AGAIN)
     if suite is None:
         raise InputError(words.too_few(sum(why_left_out(one) is None for one in kept), FEWEST))
     asked = {item.id for item in suite.items}

@@ -18,7 +18,6 @@ NOT_OF_BASELINE: Final = (
     "against; they are asked from the next baseline on"
 )
 ANOTHER_BASELINE: Final = "another baseline was pinned since; its questions are asked in a run of their own"
-TEXT_UNDER_WAY: Final = "the texts of the baseline are not all stored yet"
 
 
 def title(route: str, n: int) -> str:
@@ -29,6 +28,11 @@ def title(route: str, n: int) -> str:
 def topic(words: Sequence[str]) -> str:
     """Of what a part of the questions is, by the words that set it apart."""
     return f"Questions about {', '.join(words)}" if words else "Other questions"
+
+
+def under_way(n: int, wanted: int) -> str:
+    """Why they are asked a little later."""
+    return f"{n} of {count(wanted, 'text')} of the baseline are stored yet"
 
 
 def too_few(n: int, fewest: int) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -201,4 +200,3 @@ def test_a_silent_update_is_seen_by_what_users_themselves_asked(service: Service
     assert page.status_code == 200
     shown = service.ask("GET", f"/v1/comparisons/{compared.id}")
     assert shown.status_code == 200, shown.text
-    Path("/tmp/kw/own.html").write_text(page.text)
