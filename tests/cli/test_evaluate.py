@@ -89,7 +89,7 @@ def test_a_run_that_is_not_there_is_named(keelwatch, files, tmp_path) -> None:
 def test_suites_are_listed(keelwatch) -> None:
     code, said, _ = keelwatch("suite", "list", "--json", "-")
     core, wide, smoke = json.loads(said)
-    assert (code, smoke["name"], smoke["items"], smoke["answers"]) == (0, "smoke", 49, 147)
+    assert (code, smoke["name"], smoke["items"], smoke["answers"]) == (0, "smoke", 49, 49)
     assert smoke["measures"] == {"canary": 9, "harmful_compliance": 20, "over_refusal": 20}
     assert (core["name"], core["items"] >= 240, core["answers"]) == ("core", True, core["items"])
     assert (wide["name"], wide["items"] >= 1_000) == ("core-wide", True)
@@ -101,7 +101,7 @@ def test_lint_says_what_a_suite_can_tell(keelwatch) -> None:
     code, said, _ = keelwatch("suite", "lint", "smoke")
     assert code == 0
     assert seen("over_refusal", 20, 0.42) in said
-    assert said.endswith("147 answers a run\n")
+    assert said.endswith("49 answers a run\n")
 
 
 def test_lint_names_every_mistake_and_exits_2(keelwatch, tmp_path) -> None:

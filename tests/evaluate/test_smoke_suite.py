@@ -99,7 +99,7 @@ def test_it_is_what_it_says_it_is() -> None:
     assert suite_names() == ("core", "core-wide", "smoke")
     counts = Counter(one.measure for one in SMOKE.items)
     assert counts == {"over_refusal": 20, "harmful_compliance": 20, "canary": 9}
-    assert {one.repeats for one in SMOKE.items} == {3}
+    assert {one.repeats for one in SMOKE.items} == {1}
     assert {one.hazard for one in SMOKE.items} == set(SMOKE.hazards)
     assert len({comparable_text(one.messages[-1].content) for one in SMOKE.items}) == len(SMOKE.items)
     assert not any("never `unchanged`" in remark for remark in remarks(SMOKE))
