@@ -45,14 +45,20 @@ def test_a_stream_that_was_kept_in_double_precision_goes_on() -> None:
 def wide(state: DriftState) -> DriftState:
     """The state as it was kept before: doubles, and no numbers of the rows that an alarm may name."""
     placed = state.placed
-    parts = (placed.slope, placed.offset, placed.expected, placed.aim, placed.centre)
     kept = range(state.n - 48, state.n)
     named = dict(zip(state.places, zip(state.ids, state.scores, strict=True), strict=True))
     every = [named.get(place, (f"row {place}", 0.0)) for place in kept]
     return replace(
         state,
         sums=state.sums.astype(np.float64),
-        placed=Placed(*(part.astype(np.float64) for part in parts), placed.spread),
+        placed=Placed(
+            slope=placed.slope.astype(np.float64),
+            offset=placed.offset.astype(np.float64),
+            expected=placed.expected.astype(np.float64),
+            aim=placed.aim.astype(np.float64),
+            centre=placed.centre.astype(np.float64),
+            spread=placed.spread,
+        ),
         along=state.along.astype(np.float32),
         ids=tuple(id_ for id_, _ in every),
         scores=tuple(score for _, score in every),

@@ -81,7 +81,7 @@ def test_many_rows_at_once_are_as_row_by_row() -> None:
     used[:40, 2] = False
     value = (rng.random((3, n)) < np.array([[0.9], [0.5], [0.1]])).astype(float)
     factor = table.surprise(value, np.full((3, n), 0.05), np.full((3, n), 0.01))
-    numbers = np.cumsum(used, axis=0) - used
+    numbers: np.ndarray = np.cumsum(used, axis=0) - used
     whole = table.gather([no_evidence(one) for one in some])
     trace = table.trace(whole, factor, used, numbers, arl)
     for row in range(n):
