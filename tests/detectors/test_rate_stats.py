@@ -94,6 +94,17 @@ def test_many_rows_at_once_are_as_row_by_row() -> None:
     assert (trace.total[:, 0] == CAP * 50.0).any()
 
 
+def test_evidence_without_end_stays_a_number() -> None:
+    """A signal that was never true, and is now always: each row multiplies by hundreds."""
+    table, n = BetTable.of([make_bets(0.001, 1.0)]), 300
+    factor = table.surprise(np.ones((1, n)), np.full((1, n), 0.001), np.zeros((1, n)))
+    numbers, arl = np.arange(n)[:, None], np.array([1e6])
+    whole = table.gather([no_evidence(make_bets(0.001, 1.0))])
+    trace = table.trace(whole, factor, np.ones((n, 1), dtype=np.bool_), numbers, arl)
+    assert np.isfinite(trace.run).all()
+    assert trace.total.max() == pytest.approx(CAP * 1e6)
+
+
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=80), st.integers(0, 60))
 def test_repetitions_are_counted_as_one_by_one(asked_for: list[int], cut: int) -> None:
     base = asked(np.random.default_rng(4), 13)[0]
