@@ -208,8 +208,8 @@ class BetTable:
             np.add(wealth, add, out=wealth)
             np.maximum(run, least, out=run)
             np.multiply(now, by, out=now)
+            np.minimum(now, MOST_RUN, out=now)
             grown[:, row] = now
-        np.minimum(grown[1], MOST_RUN, out=grown[1])
         total = (self.weight * grown[0, 1:]).sum(axis=2)
         made = EvidenceTrace(grown[0], grown[1], whole.since, total, used, numbers)
         beyond = np.flatnonzero((total > CAP * arl).any(axis=0))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -115,11 +115,10 @@ def streams_of(detector: Any, artefact: Any, baseline: Baseline) -> int:
     return max(sum(watch.expectation is not None for watch in live), 1)
 
 
-def costs(size: int, batches: Sequence[int], tries: int) -> list[dict[str, Any]]:
+def costs(size: int, batches: Sequence[int], tries: int) -> Iterator[dict[str, Any]]:
     """A line a detector, and one of the whole route."""
     rows, stream = route_rows(size)
     baseline, artefacts = default_baseline(rows), dict[str, Any]()
-    lines: list[dict[str, Any]] = []
     cuts = {batch: cut(stream, batch) for batch in batches}
     for detector in DETECTORS:
         own = baseline if detector.learns else replace(baseline, rows=rows.take(np.arange(0)))
@@ -128,20 +127,17 @@ def costs(size: int, batches: Sequence[int], tries: int) -> list[dict[str, Any]]
         artefacts[detector.spec.name] = artefact
         steps = {batch: _step_cost(detector, artefact, cuts[batch], tries) / len(stream) * 1e6 for batch in batches}
         state = walked(detector, artefact, fresh(cuts[batches[0]]))
-        lines.append(
-            {
-                "baseline": size,
-                "detector": detector.spec.name,
-                "streams": streams_of(detector, artefact, own),
-                "fit_s": fit,
-                "step_us": steps,
-                "artefact_bytes": len(pack(artefact)),
-                "state_bytes": len(pack(state)),
-            }
-        )
+        yield {
+            "baseline": size,
+            "detector": detector.spec.name,
+            "streams": streams_of(detector, artefact, own),
+            "fit_s": fit,
+            "step_us": steps,
+            "artefact_bytes": len(pack(artefact)),
+            "state_bytes": len(pack(state)),
+        }
     whole = {batch: _route_cost(artefacts, cuts[batch], tries) / len(stream) * 1e6 for batch in batches}
-    lines.append({"baseline": size, "detector": "the route", "step_us": whole})
-    return lines
+    yield {"baseline": size, "detector": "the route", "step_us": whole}
 
 
 def _step_cost(detector: Any, artefact: Any, batches: list[Rows], tries: int) -> float:
@@ -173,9 +169,9 @@ def _least(timed: Callable[[], list[float]], tries: int) -> float:
 def told(line: dict[str, Any]) -> str:
     """A line of the table."""
     steps = "  ".join(f"{cost:6.1f} us in batches of {batch}" for batch, cost in line["step_us"].items())
-    head = f"baseline {line['baseline']:5}  {line['detector']:23}"
+    head = f"baseline {line['baseline']:5}  {line['detector']:24}"
     if "streams" not in line:
-        return f"{head}{'':27}{steps}"
+        return f"{head}{'':26}{steps}"
     return (
         f"{head}streams {line['streams']:2}  fit {line['fit_s']:5.2f} s  {steps}  "
         f"artefact {line['artefact_bytes'] / 1e6:5.2f} MB  state {line['state_bytes'] / 1e3:5.1f} kB, "

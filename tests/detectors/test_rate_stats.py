@@ -72,6 +72,51 @@ def test_a_stream_that_does_not_use_a_row_keeps_its_evidence() -> None:
     assert not table.evidence_of(whole, 1).wealth.any()
 
 
+def test_many_rows_at_once_are_as_row_by_row() -> None:
+    """Also where a stream does not use a row, and where evidence runs ahead so far that it is held."""
+    rng, arl = np.random.default_rng(6), np.array([50.0, 1e6, 1e6])
+    some = [make_bets(0.05, 0.97), make_bets(0.5, 0.5), make_bets(0.1, 0.9)]
+    table, n = BetTable.of(some), 120
+    used = rng.random((n, 3)) < 0.8
+    used[:40, 2] = False
+    value = (rng.random((3, n)) < np.array([[0.9], [0.5], [0.1]])).astype(float)
+    factor = table.surprise(value, np.full((3, n), 0.05), np.full((3, n), 0.01))
+    numbers: np.ndarray = np.cumsum(used, axis=0) - used
+    whole = table.gather([no_evidence(one) for one in some])
+    trace = table.trace(whole, factor, used, numbers, arl)
+    for row in range(n):
+        total = table.advance(whole, factor[row], used[row], numbers[row], arl)
+        np.testing.assert_allclose(trace.total[row], total, rtol=1e-12)
+        after = trace.after(row + 1)
+        np.testing.assert_allclose(after.wealth, whole.wealth, rtol=1e-12)
+        best = (table.weight * whole.wealth).argmax(axis=1)
+        assert (after.since[[0, 1, 2], best] == whole.since[[0, 1, 2], best]).all()
+    assert (trace.total[:, 0] == CAP * 50.0).any()
+
+
+def test_evidence_without_end_stays_a_number() -> None:
+    """A signal that was never true, and is now always: each row multiplies by hundreds."""
+    table, n = BetTable.of([make_bets(0.001, 1.0)]), 300
+    factor = table.surprise(np.ones((1, n)), np.full((1, n), 0.001), np.zeros((1, n)))
+    numbers, arl = np.arange(n)[:, None], np.array([1e6])
+    whole = table.gather([no_evidence(make_bets(0.001, 1.0))])
+    trace = table.trace(whole, factor, np.ones((n, 1), dtype=np.bool_), numbers, arl)
+    assert np.isfinite(trace.run).all()
+    assert trace.total.max() == pytest.approx(CAP * 1e6)
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=80), st.integers(0, 60))
+def test_repetitions_are_counted_as_one_by_one(asked_for: list[int], cut: int) -> None:
+    base = asked(np.random.default_rng(4), 13)[0]
+    known, rows = Known.of(base[:6]), base[asked_for]
+    keys, every = prompt_keys(rows), np.ones(len(rows), dtype=np.bool_)
+    over, _ = known.repeated(keys, np.zeros(0, dtype=np.uint32), every)
+    allowed = [2 + 4 * RECENT / 6 if which < 6 else 2 for which in asked_for]
+    assert over.tolist() == [asked_for[: i + 1].count(asked_for[i]) > allowed[i] for i in range(len(rows))]
+    first, recent = known.repeated(keys[:cut], np.zeros(0, dtype=np.uint32), every[:cut])
+    assert [*first, *known.repeated(keys[cut:], recent, every[cut:])[0]] == over.tolist()
+
+
 @given(st.integers(0, 200), st.integers(1, 200), share, st.floats(0, 0.1))
 def test_an_interval_of_a_change_holds_its_estimate(hits: int, n: int, expected: float, error: float) -> None:
     hits = min(hits, n)

@@ -50,6 +50,20 @@ def tallies(n: int, seed: int, shift: float) -> np.ndarray:
     return np.c_[design, target, np.eye(CLUSTERS)[cluster]].sum(axis=0)[None]
 
 
+def test_a_bet_has_the_same_bits_beside_any_others() -> None:
+    sums = np.stack([np.concatenate([tallies(n, n, 0.3)] * 3) for n in (4, 9, 30, 64, 5, 200, 17)])
+    trust = np.abs(CHANCE.normal(size=(len(sums), 3)))
+    book = bets.place_all(FITTED, RECIPE, sums)
+    aim, centre, spread = bets.aims(FITTED, book, trust)
+    for k in range(len(sums)):
+        alone = bets.place(FITTED, RECIPE, sums[k], trust[k])
+        for one, of_all in ((alone.slope, book.slope), (alone.offset, book.offset), (alone.expected, book.expected)):
+            assert (one == of_all[k]).all()
+        assert (alone.aim == aim[k]).all()
+        assert (alone.centre == centre[k]).all()
+        assert alone.spread == spread[k]
+
+
 def test_held_out_noise_is_about_the_identity() -> None:
     design, target, _ = drawn(4000, 2)
     turned = bets.whiten(FITTED, design, target)

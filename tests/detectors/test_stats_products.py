@@ -24,6 +24,8 @@ def test_a_rows_bits_do_not_depend_on_its_neighbours(start: int, length: int) ->
     part = slice(start, start + length)
     assert (row_products(ROWS[part], MATRIX) == row_products(ROWS, MATRIX)[part]).all()
     assert (distances(ROWS[part], MATRIX.T) == distances(ROWS, MATRIX.T)[part]).all()
+    rows, matrix = ROWS.astype(np.float32), MATRIX.astype(np.float32)
+    assert (row_products(rows[part], matrix) == row_products(rows, matrix)[part]).all()
 
 
 def test_products_are_those_of_blas() -> None:
