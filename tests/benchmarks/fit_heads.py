@@ -303,7 +303,7 @@ def fit_mixed(groups: Sequence[Labelled]) -> LinearHead:
 
 
 def fit_jailbreaks(groups: Sequence[Labelled]) -> LinearHead:
-    """A head that is true from where 1.2% of ordinary prompts that its parts had not seen would be called so."""
+    """A head that is true from where 1.3% of ordinary prompts that its parts had not seen would be called so."""
     return fit_cut(groups, _SHARP, {RULES: 3.0}, ALARMS)
 
 
@@ -334,7 +334,7 @@ def _threshold(
     return threshold_at(chance, np.concatenate([of.labels for _, of in left]), alarms)
 
 
-ALARMS: Final = 0.012
+ALARMS: Final = 0.013
 _SHARP: Final = {WORDS: 10.0, WINDOWS: 3.0}
 """Long role-play without and with an attack shares most words: a loose ridge tells them apart."""
 
