@@ -52,10 +52,10 @@ class IdentityRow(Base, table=True):
 class RouteHead:
     """A route's clock, the last entry of its journal ((0, "") before the first), and when it was heard of last."""
 
-    clock: datetime | None
-    seq: int
-    hash: str
-    arrived: datetime | None
+    clock: datetime | None = None
+    seq: int = 0
+    hash: str = ""
+    arrived: datetime | None = None
 
 
 _LOCK_ATTEMPTS: Final = 5
@@ -117,10 +117,10 @@ def arrivals(connection: Connection) -> dict[str, datetime | None]:
     return {row.route: row.arrived for row in connection.execute(select(_ROUTES.c.route, _ROUTES.c.arrived))}
 
 
-def set_times(connection: Connection, times: Mapping[str, tuple[datetime | None, datetime | None]]) -> None:
+def set_times(connection: Connection, heads: Mapping[str, RouteHead]) -> None:
     """Move the clocks of routes that are there, and when each was heard of last."""
-    if times:
-        rows = [{"named": route, "clock": clock, "arrived": at} for route, (clock, at) in sorted(times.items())]
+    if heads:
+        rows = [{"named": route, "clock": one.clock, "arrived": one.arrived} for route, one in sorted(heads.items())]
         connection.execute(update(_ROUTES).where(_ROUTES.c.route == bindparam("named")), rows)
 
 
