@@ -72,7 +72,7 @@ class _Batch:
     erased: erasure.ErasedTest | None = None
     clocks: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
-    folded: set[str] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)
     unresolved: frozenset[str] = frozenset()
     scorers: frozenset[str] = frozenset()
     ring_bytes: int = 0
@@ -173,12 +173,12 @@ class Recorder:
         known = {route: one for route in places if (one := batch.memory[route].arrival) is not None}
         for route, arrival in arrivals.note(connection, places, now, known).items():
             batch.memory[route].arrival = arrival
-        times = {}
-        for route in places.keys() | batch.clocks:
+        moved = places.keys() | batch.clocks
+        for route in moved:
             saved, head = batch.memory[route].saved, batch.heads[route]
             clock = moment(saved.state.clock) if saved and saved.state.clock is not None else head.clock
-            times[route] = (clock, now if route in places else head.arrived)
-        routes.set_times(connection, times)
+            batch.heads[route] = replace(head, clock=clock, arrived=now if route in places else head.arrived)
+        routes.set_times(connection, {route: batch.heads[route] for route in moved})
 
     def _take_the_rest(self, connection: Connection, batch: _Batch) -> None:
         readings.add(connection, batch.readings)
@@ -187,36 +187,37 @@ class Recorder:
             fleet.note_pins(connection, [fact for fact in facts if isinstance(fact, Change)])
             if journal.append(connection, route, facts):
                 batch.changed.add(route)
+                seq, hash_ = routes.head(connection, route)
+                batch.heads[route] = replace(batch.heads[route], seq=seq, hash=hash_)
             self._tick()
 
     def _derive(self, connection: Connection, batch: _Batch) -> None:
         """Incidents and notifications again, of routes with new facts or whose clock may have run a timer out."""
         concerned = batch.clocks | {one.route for one in batch.samples}
         batch.unresolved = incidents.unresolved(connection, concerned)
-        clocks = routes.clocks(connection, batch.clocks | batch.changed)
-        moved = [route for route in batch.clocks if route in clocks]
-        waiting = incidents.await_time(connection, moved, min(clocks[route] for route in moved)) if moved else set()
+        moved = {route: clock for route in batch.clocks if (clock := batch.heads[route].clock) is not None}
+        waiting = incidents.await_time(connection, moved, min(moved.values())) if moved else frozenset()
         for route in sorted(batch.changed | waiting):
-            one = _fold(connection, route, batch.memory[route].folded)
-            state = tick(one.checkpoint.state, clocks.get(route))
+            one = _fold(connection, route, batch)
+            state = tick(one.checkpoint.state, batch.heads[route].clock)
             if state is not one.written:
                 _write(connection, route, state, one.false_alarms)
+                batch.written.add(route)
             batch.memory[route].folded = replace(one, written=state)
-            batch.folded.add(route)
             self._tick()
 
     def _keep_texts(self, connection: Connection, batch: _Batch) -> None:
         """Texts that came, and what of those that are stored stays with an incident, a baseline or a reading."""
         new = [one for one in batch.samples if not _is_erased(vars(one), batch.erased)]
-        concerned = sorted(batch.folded | {one.route for one in new})
-        unresolved = incidents.unresolved(connection, concerned) if batch.folded else batch.unresolved
+        concerned = sorted(batch.written | {one.route for one in new})
+        unresolved = incidents.unresolved(connection, concerned) if batch.written else batch.unresolved
         holders: dict[str, Holders] = {}
         for route in concerned:
             memory, known = batch.memory[route], batch.memory[route].named
             memory.named = named = _named_in(connection, route, batch)
             learns = named.holders.baseline is None or route in unresolved
             holders[route] = replace(named.holders, learns=learns)
-            if route in batch.folded and (known is None or known.holders != named.holders or not learns):
+            if route in batch.written and (known is None or known.holders != named.holders or not learns):
                 samples.hold(connection, route, holders[route])
                 memory.texts = TextTurnover()
         came = samples.add(connection, new, holders, {route: batch.memory[route].texts for route in concerned})
@@ -231,11 +232,9 @@ class Recorder:
 
 def _loaded(connection: Connection, route: str) -> SavedIntake:
     found = step_states.load(connection, STEP, route)
-    return (
-        SavedIntake(0, b"", IntakeState.start(route))
-        if found is None
-        else SavedIntake(*found, unpack(IntakeState, found[1]))
-    )
+    if found is None:
+        return SavedIntake(0, b"", IntakeState.start(route))
+    return SavedIntake(*found, unpack(IntakeState, found[1]))
 
 
 def _save(connection: Connection, batch: _Batch, states: Mapping[str, IntakeState]) -> None:
@@ -265,12 +264,11 @@ def _note_identities(connection: Connection, route: str, memory: RouteMemory, mo
 
 def _named_in(connection: Connection, route: str, batch: _Batch) -> NamedTexts:
     """Whose texts stay, by the journal as it stands; read anew where it has grown."""
-    head = routes.head(connection, route)[1] if route in batch.changed else batch.heads[route].hash
-    known, one = batch.memory[route].named, batch.memory[route].folded
-    if known is not None and known.head == head and route not in batch.folded:
+    head, known = batch.heads[route].hash, batch.memory[route].named
+    if known is not None and known.head == head and route not in batch.written:
         return known
-    fresh = one if route in batch.folded else None
-    told = incidents.find(connection, route) if fresh is None or fresh.written is None else fresh.written.incidents
+    state = one.written if route in batch.written and (one := batch.memory[route].folded) else None
+    told = incidents.find(connection, route) if state is None else state.incidents
     pinned = baselines.current_pinnings(connection, [route]).get(route)
     by_incident = {id: incident.id for incident in told for id in named_by(incident)}
     examples = frozenset(() if pinned is None or pinned.pinning is None else pinned.pinning.examples)
@@ -278,9 +276,10 @@ def _named_in(connection: Connection, route: str, batch: _Batch) -> NamedTexts:
     return NamedTexts(head, Holders(True, baseline, examples, by_incident))
 
 
-def _fold(connection: Connection, route: str, known: FoldedJournal | None) -> FoldedJournal:
+def _fold(connection: Connection, route: str, batch: _Batch) -> FoldedJournal:
     """What the route's journal says: what is new there on top of what was folded before, where that can be."""
-    seq, head = routes.head(connection, route)
+    known = batch.memory[route].folded
+    seq, head = batch.heads[route].seq, batch.heads[route].hash
     if known is not None and known.head == head:
         return known
     if known is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -52,10 +52,10 @@ class IdentityRow(Base, table=True):
 class RouteHead:
     """A route's clock, the last entry of its journal ((0, "") before the first), and when it was heard of last."""
 
-    clock: datetime | None
-    seq: int
-    hash: str
-    arrived: datetime | None
+    clock: datetime | None = None
+    seq: int = 0
+    hash: str = ""
+    arrived: datetime | None = None
 
 
 _LOCK_ATTEMPTS: Final = 5
@@ -107,12 +107,6 @@ def clock(connection: Connection, route: str) -> datetime | None:
     return connection.execute(select(_ROUTES.c.clock).where(_ROUTES.c.route == route)).scalar_one_or_none()
 
 
-def clocks(connection: Connection, names: Collection[str]) -> dict[str, datetime]:
-    """The clocks of those of the routes that have one."""
-    query = select(_ROUTES.c.route, _ROUTES.c.clock).where(_ROUTES.c.route.in_(sorted(names)))
-    return {row.route: row.clock for row in connection.execute(query) if row.clock is not None} if names else {}
-
-
 def exists(connection: Connection, route: str) -> bool:
     """Whether anything is known of the route."""
     return connection.execute(select(_ROUTES.c.route).where(_ROUTES.c.route == route)).first() is not None
@@ -123,10 +117,10 @@ def arrivals(connection: Connection) -> dict[str, datetime | None]:
     return {row.route: row.arrived for row in connection.execute(select(_ROUTES.c.route, _ROUTES.c.arrived))}
 
 
-def set_times(connection: Connection, times: Mapping[str, tuple[datetime | None, datetime | None]]) -> None:
+def set_times(connection: Connection, heads: Mapping[str, RouteHead]) -> None:
     """Move the clocks of routes that are there, and when each was heard of last."""
-    if times:
-        rows = [{"named": route, "clock": clock, "arrived": at} for route, (clock, at) in sorted(times.items())]
+    if heads:
+        rows = [{"named": route, "clock": one.clock, "arrived": one.arrived} for route, one in sorted(heads.items())]
         connection.execute(update(_ROUTES).where(_ROUTES.c.route == bindparam("named")), rows)
 
 

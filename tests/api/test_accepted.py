@@ -15,6 +15,7 @@ from services.notify.message import MessageOptions, of_incident, plain_lines
 from services.store import incidents, routes, step_states
 from services.store.codec import pack
 from services.store.engine import Database
+from services.store.routes import RouteHead
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.records import BASELINE, IDENTITY, ROUTE, at, change, decision, reading
 
@@ -31,7 +32,7 @@ def api(database: Database) -> Api:
     recorded(database, pinned, firing, again, ACCEPTED, *alerts)
     with database.write() as connection:
         step_states.save(connection, "alert", ROUTE, 0, pack(state))
-        routes.set_times(connection, {ROUTE: (NOW, None)})
+        routes.set_times(connection, {ROUTE: RouteHead(clock=NOW)})
     return api_on(database, Wire())
 
 

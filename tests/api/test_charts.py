@@ -11,6 +11,7 @@ from schemas.change import Pinning
 from services.api.auth.authorization import Principal
 from services.store import incidents, routes
 from services.store.engine import Database
+from services.store.routes import RouteHead
 from services.wording import charts
 from services.wording import incidents as words
 from services.wording.timeline import change_mark
@@ -57,7 +58,7 @@ def test_its_baseline_is_the_counted_rate_that_every_page_shows(database: Databa
     pinning = Pinning(n=1000, streams=4, arl=1e6, rates={"refusal": 0.2})
     pinned = change("pinned", 900, to_identity=IDENTITY, baseline=BASELINE, pinning=pinning)
     recorded(database, pinned, alert(index=990))
-    database.transact(lambda connection: routes.set_times(connection, {ROUTE: (at() + timedelta(hours=24), None)}))
+    database.transact(lambda connection: routes.set_times(connection, {ROUTE: RouteHead(at() + timedelta(hours=24))}))
     api = api_on(database, Wire())
     [one] = asked(api, "GET", "/v1/incidents").json()["items"]
     svg = asked(api, "GET", f"/incidents/{one['id']}/chart.svg").text

@@ -35,6 +35,7 @@ from services.store.readings import ReadingRow
 from services.store.retention import KEPT_IDENTITIES, RULES
 from services.store.rollups import RollupRow
 from services.store.route_deletion import RouteBound
+from services.store.routes import RouteHead
 from services.store.runs import RunSummary
 from services.store.schedules import StoredSchedule
 from services.store.scores import ScoreRow
@@ -229,7 +230,7 @@ def test_idle_unlisted_routes_give_way_and_listed_ones_never(database: Database)
     for n, name in enumerate(names):
         sink.apply(blocks([Row(f"e{n}", n, 0.0)], 1, name))
         with database.write() as connection:
-            routes.set_times(connection, {name: (None, datetime.now(UTC) - timedelta(hours=10 - n))})
+            routes.set_times(connection, {name: RouteHead(arrived=datetime.now(UTC) - timedelta(hours=10 - n))})
     sink.apply([alert("r1", "rate_shift", 3)])
     bound = RouteBound(lambda route: route == "r0", 3)
     assert swept(database, 0, bound) == {}, "none is idle"
