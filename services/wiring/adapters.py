@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from random import Random
 from typing import Final
 
@@ -76,11 +77,17 @@ def embedder(settings: Settings) -> Embedder:
     Raises:
         InputError: if there is no embedder of that name, or it needs the extra and that is not installed.
     """
-    name, _, model = (settings.embedder or EMBEDDERS[0]).partition(":")
+    return _embedder(settings.embedder or EMBEDDERS[0])
+
+
+@cache
+def _embedder(named: str) -> Embedder:
+    """One for all of a process: live traffic and suites are embedded by the same, which takes one thread at a time."""
+    name, _, model = named.partition(":")
     if name == EXTRA:
         return CachedEmbedder(_any_model(model or None))
     if name not in EMBEDDERS or model:
-        raise InputError(f"KEELWATCH_EMBEDDER={settings.embedder}: must be one of {', '.join(EMBEDDERS)}")
+        raise InputError(f"KEELWATCH_EMBEDDER={named}: must be one of {', '.join(EMBEDDERS)}")
     return CachedEmbedder(OpenVinoEmbedder(precision="f32" if name.endswith("f32") else "auto"))
 
 
