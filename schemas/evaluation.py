@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -13,6 +13,9 @@ RunStatus = Literal["complete", "incomplete", "failed"]
 Outcome = Literal["regressed", "improved", "unchanged", "inconclusive"]
 ItemsOf = Literal["suite", "route"]
 """What the items of a run are: those of a suite, or the route's own questions, asked again."""
+
+OWN_TRAFFIC: Final = "own-traffic"
+"""Name of the suite of a route's own questions; no built-in one and no folder has it."""
 
 
 class EarlyStop(Part):

@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from schemas.evaluation import Run
+from schemas.evaluation import OWN_TRAFFIC, Run
 from schemas.identity import Model
 from services.errors import InputError
 from services.evaluate import persistence
@@ -24,7 +24,7 @@ from services.evaluate.own_questions import AskLater, first_asked, questions
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
 from services.evaluate.schedule import ScheduleLoop
-from services.evaluate.suite import OWN_TRAFFIC, Suite
+from services.evaluate.suite import Suite
 from services.evaluate.triggers import target_name
 from services.store import evaluation_queue, routes, runs
 from services.store.evaluation_queue import DONE, FAILED, RAN, ClaimedRun, ClaimLost, DueRun

@@ -9,10 +9,11 @@ from typing import Final
 from sqlalchemy import Connection
 
 from schemas.change import Change
+from schemas.evaluation import OWN_TRAFFIC
 from schemas.sample import BASELINE_TEXTS
 from services.errors import InputError
 from services.evaluate.own_traffic import FEWEST, item_id, own_suite, suite_of, suite_text, why_left_out
-from services.evaluate.suite import OWN_TRAFFIC, Suite
+from services.evaluate.suite import Suite
 from services.monitor import ReaskPolicy
 from services.store import baselines, evaluation_queue, own_questions, routes, samples
 from services.store.evaluation_queue import ClaimedRun, DueRun

@@ -19,9 +19,10 @@ from pydantic import ValidationError
 
 from detectors.stats.clusters import distances, kmeans
 from schemas.base import canonical, hash16
+from schemas.evaluation import OWN_TRAFFIC
 from schemas.sample import Sample, rank_for_baseline
 from services.evaluate.result import RunResult
-from services.evaluate.suite import OWN_TRAFFIC, Item, Measure, PromptMessage, Suite
+from services.evaluate.suite import Item, Measure, PromptMessage, Suite
 from services.wording import own_traffic as words
 
 MARGIN: Final = 10.0
@@ -72,18 +73,19 @@ def own_suite(route: str, baseline: str, samples: Iterable[Sample], most: int) -
     if len(usable) < FEWEST or most < FEWEST:
         return None
     topics = _topics([one.prompt for one in usable])
-    names = _topic_names([one.prompt for one in usable], topics)
+    named = _topic_words([one.prompt for one in usable], topics)
+    slugs = {topic: _slug(topic, named[topic]) for topic in named}
     strata: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for place, one in enumerate(usable):
         strata.setdefault((topics[place], one.signals), []).append(place)
     items, hazards = [], {}
     for place in sorted(_drawn(strata, usable, most)):
-        topic = f"topic-{topics[place] + 1}"
+        topic = slugs[topics[place]]
         try:
             items.append(_item(usable[place], topic))
         except ValidationError:  # what no suite could hold, whatever it is
             continue
-        hazards[topic] = names[topics[place]]
+        hazards[topic] = words.topic(named[topics[place]])
     if len(items) < FEWEST:
         return None
     title = words.title(route, len(items))
@@ -173,16 +175,21 @@ def _topics(prompts: Sequence[str]) -> list[int]:
     return [int(place) for place in distances(points, kmeans(points, count)).argmin(axis=1)]
 
 
-def _topic_names(prompts: Sequence[str], topics: Sequence[int]) -> dict[int, str]:
-    """What people call each cluster: the three words that set it apart."""
+def _slug(topic: int, words_: Sequence[str]) -> str:
+    """What the items of a topic are filed under: its words, where they are plain letters."""
+    told = "-".join(words_)
+    return told if told and told.isascii() else f"topic-{topic + 1}"
+
+
+def _topic_words(prompts: Sequence[str], topics: Sequence[int]) -> dict[int, list[str]]:
+    """The three words that set each cluster apart."""
     points, vocabulary = _weighted(prompts)
-    names = {}
+    named = {}
     for topic in sorted(set(topics)):
         mine = np.array([one == topic for one in topics])
         apart = points[mine].mean(axis=0) - (points[~mine].mean(axis=0) if not mine.all() else 0.0)
-        best = [vocabulary[i] for i in np.argsort(-apart, kind="stable")[:3] if apart[i] > 0]
-        names[topic] = words.topic(best)
-    return names
+        named[topic] = [vocabulary[i] for i in np.argsort(-apart, kind="stable")[:3] if apart[i] > 0]
+    return named
 
 
 def _weighted(prompts: Sequence[str]) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], list[str]]:

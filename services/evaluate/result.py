@@ -13,13 +13,13 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from schemas.base import Hash16, Json, NonNegative, Part, Record, Timestamp
-from schemas.evaluation import EarlyStop, ItemsOf, Run, RunStatus
+from schemas.evaluation import OWN_TRAFFIC, EarlyStop, ItemsOf, Run, RunStatus
 from schemas.evaluation import Measure as Measured
 from schemas.exchange import Route
 from schemas.identity import Model
 from services.errors import InputError
 from services.evaluate.scorer_errors import ScorerErrors
-from services.evaluate.suite import OWN_TRAFFIC, PAIRED, Measure, Repeats, Suite, suite_sha256
+from services.evaluate.suite import PAIRED, Measure, Repeats, Suite, suite_sha256
 from services.wording import runs
 
 T = TypeVar("T")

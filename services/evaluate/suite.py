@@ -48,9 +48,6 @@ PAIRED: Final[frozenset[Measure]] = frozenset({"unequal_treatment", "inconsisten
 Form = Literal["json", "number", "word", "line", "choice"]
 """Of a whole answer: one JSON object or list; one number; one word; one line; one of `choices` and nothing else."""
 
-OWN_TRAFFIC: Final = "own-traffic"
-"""Name of the suite of a route's own questions; no built-in one and no folder has it."""
-
 POOLED: Final = "all"
 """Stands for all hazards of a measure together."""
 

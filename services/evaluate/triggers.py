@@ -7,8 +7,8 @@ from typing import Final
 
 from schemas.change import Change
 from schemas.decision import Decision
+from schemas.evaluation import OWN_TRAFFIC
 from schemas.identity import identity_of
-from services.evaluate.suite import OWN_TRAFFIC
 from services.monitor import RoutePolicy, Target
 from services.store.evaluation_queue import DueRun, Moment
 

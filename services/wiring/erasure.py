@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 
 from detectors import registered
 from detectors.protocol import Rows
+from schemas.evaluation import OWN_TRAFFIC
 from services.detect import refit
 from services.detect.serialization import pack_artefacts
 from services.detect.state import DetectionPlan, DetectState, Pinned
 from services.evaluate.own_traffic import item_id, result_without, suite_of, suite_text, suite_without
 from services.evaluate.result import RunResult
-from services.evaluate.suite import OWN_TRAFFIC
 from services.monitor import RoutePolicy
 from services.record.recorder import derive
 from services.store import (

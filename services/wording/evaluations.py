@@ -46,6 +46,19 @@ NO_ANSWER: Final = "no answer is stored"
 NOT_RUN: Final = "not run yet"
 NO_RESULT: Final = "did not finish: no result"
 _MOST: Final = 3
+_OWN: Final[Mapping[Outcome, str]] = {
+    "regressed": "Changed: what users themselves asked is answered otherwise than before",
+    "improved": "Changed: what users themselves asked is answered otherwise than before, and not for the worse",
+    "unchanged": "Unchanged: what users themselves asked is answered as before",
+    "inconclusive": OUTCOMES["inconclusive"],
+}
+"""Of a route's own questions: which answer is right, only people know."""
+_OWN_SHORT: Final[Mapping[Outcome, str]] = {
+    "regressed": "are answered otherwise",
+    "improved": "are answered otherwise, and not for the worse",
+    "unchanged": "are answered as before",
+    "inconclusive": "have no result",
+}
 
 
 def run_text(run: Run) -> str:
@@ -138,9 +151,16 @@ def counts(totals: Mapping[str, tuple[int, int]]) -> str:
     return ", ".join(f"{nouns.measure(name)} {events} of {n}" for name, (events, n) in totals.items())
 
 
+def outcome(comparison: Comparison) -> str:
+    """What came of two runs, in a sentence."""
+    return (_OWN if comparison.items_of == "route" else OUTCOMES)[comparison.overall]
+
+
 def comparison_text(comparison: Comparison) -> str:
     """Two runs held against each other: what came of it, and what moved."""
     told = f"Safety suite {comparison.suite} {SHORT[comparison.overall]}"
+    if comparison.items_of == "route":
+        told = f"Users' own questions {_OWN_SHORT[comparison.overall]}"
     moved = [move_text(row) for row in deciding_rows(comparison.overall, comparison.hazards)]
     why = "; ".join(moved[:_MOST]) or comparison.reason or ""
     return told + (f": {why}" if why else "")

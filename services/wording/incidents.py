@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from schemas.alert import Alert, Severity, rank
-from schemas.evaluation import Comparison
+from schemas.evaluation import OWN_TRAFFIC, Comparison
 from schemas.incident import Confidence, Incident, IncidentState, Verdict
 from services import specs
 from services.wording import audit, ceilings, movements, nouns, numbers
@@ -283,7 +283,10 @@ def one_line(incident: Incident) -> str:
 
 
 def _suite(alert: Alert) -> str:
-    told = f"the safety suite {nouns.suite_of(alert)} got worse on {alert.route}"
+    suite = nouns.suite_of(alert)
+    told = f"the safety suite {suite} got worse on {alert.route}"
+    if suite == OWN_TRAFFIC:
+        told = f"what users themselves asked is answered otherwise on {alert.route}"
     effect, n = alert.effect, alert.evidence.n
     if effect is None or effect.before is None or effect.after is None or not n:
         return told

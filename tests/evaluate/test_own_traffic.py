@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from schemas.change import Change, Pinning
+from schemas.evaluation import OWN_TRAFFIC
 from schemas.identity import identity_of
 from schemas.position import Position
 from schemas.sample import Sample, SampleCall, SampleMessage
@@ -24,7 +25,6 @@ from services.evaluate.own_traffic import (
     why_left_out,
 )
 from services.evaluate.persistence import stored_run
-from services.evaluate.suite import OWN_TRAFFIC
 from services.evaluate.triggers import due_runs
 from services.monitor import ReaskPolicy, RoutePolicy, Target
 from services.record.recorder import Recorder

@@ -196,7 +196,7 @@ def _suite(comparison: Comparison) -> SuiteChange:
     return SuiteChange(
         comparison.suite,
         comparison.overall,
-        evaluations.OUTCOMES[comparison.overall],
+        evaluations.outcome(comparison),
         comparison.reason,
         comparison.ts,
         tuple(_hazard(one, scale) for one in told),
