@@ -17,7 +17,7 @@ from services.signals.refusal import Refusal
 from services.signals.refusal_rules import rule_log_odds
 
 _SURE: Final = 0.0005
-KNOWN_HARMFUL: Final = 0.5
+KNOWN_HARMFUL: Final = 0.55
 """From which probability on an answer to a request that is known to be harmful complies."""
 _SUREST: Final = 7.6
 """Log odds of `_SURE`: nobody is surer that an answer declines, or that it does not."""
@@ -91,6 +91,9 @@ class HarmfulCompliance:
         if odds is None:
             return Measurement(None, reason=NOT_EMBEDDED)
         probability = probability_of(odds)
+        if refused.value is True and last_voice(text.spoken or "") == (text.spoken or ""):
+            # Who declines, and says nothing in another voice, does not do it: the head knows few words of a short one.
+            return Measurement(False, min(probability, round(1.0 - refused.probability, 4)))
         return Measurement(probability >= KNOWN_HARMFUL, probability)
 
     def given(self, text: ScoredText) -> HeadInputs | None:
