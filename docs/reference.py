@@ -105,6 +105,7 @@ def monitor() -> str:
         "TargetSection": "`target`",
         "BudgetSection": "`budget` of a target",
         "PricesSection": "`prices` of a target",
+        "ReaskSection": "`reask`",
         "ScheduleSection": "Each entry of `schedules`",
         "ReceiverSection": "Each entry of `receivers`",
         "SlackSection": "`slack`",

@@ -36,7 +36,7 @@ from services.evaluate.profile import ProfileRate, profile_of
 from services.evaluate.result import RunResult, SuiteAnswer
 from services.evaluate.runner import RunOrder, RunTools, run
 from services.evaluate.spending import Tokens, used
-from services.evaluate.suite import MEASURES, POOLED, Suite
+from services.evaluate.suite import BENIGN, DISALLOWED, MEASURES, POOLED, Suite
 from services.evaluate.suite_library import load_suite
 from services.monitor import Monitor, Target
 from services.monitor.target_api import TARGET_APIS
@@ -51,7 +51,7 @@ from services.wording.spending import spent
 
 _COLOURS: Final = {"regressed": "bold red", "inconclusive": "yellow", "improved": "green", "unchanged": "green"}
 
-_SIDES: Final = ("harmful_compliance", "over_refusal")
+_SIDES: Final = (DISALLOWED, BENIGN)
 
 
 def comparison_view(suite: str, compared: ComparisonResult) -> Group:
@@ -115,34 +115,39 @@ def _notes(row: HazardComparison) -> Iterator[str]:
 
 
 RouteOption = Annotated[str, typer.Option("--route", metavar="R", help="Whose system prompt and settings are sent.")]
+EndpointOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Base URL, such as http://127.0.0.1:8000/v1; else the target's.")
+]
+ModelOption = Annotated[str | None, typer.Option(metavar="NAME", help="Model to ask for; else the target's.")]
+SuitesOption = Annotated[
+    list[str] | None, typer.Option("--suite", metavar="S", help="Name or folder; else the route's, else core.")
+]
+KeyOption = Annotated[
+    str | None, typer.Option("--api-key-env", metavar="NAME", help="Variable that holds the key of --endpoint.")
+]
+ApiOption = Annotated[str | None, typer.Option(metavar="API", help=f"{', '.join(TARGET_APIS)}; else the target's.")]
+HeadersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header", metavar="NAME=VALUE", help="Header to send, too; `NAME=$VARIABLE` takes the variable's value."
+    ),
+]
+QueryOption = Annotated[
+    list[str] | None,
+    typer.Option("--query", metavar="NAME=VALUE", help="Query parameter of the URL, in the same way."),
+]
 _ROUTE = TypeAdapter[str](Route)
 
 
 def run_suites(
     route: RouteOption,
-    endpoint: Annotated[
-        str | None, typer.Option(metavar="URL", help="Base URL, such as http://127.0.0.1:8000/v1; else the target's.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="Model to ask for; else the target's.")] = None,
-    suites: Annotated[
-        list[str] | None, typer.Option("--suite", metavar="S", help="Name or folder; else the route's, else core.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option("--api-key-env", metavar="NAME", help="Variable that holds the key of --endpoint.")
-    ] = None,
-    api: Annotated[
-        str | None, typer.Option(metavar="API", help=f"{', '.join(TARGET_APIS)}; else the target's.")
-    ] = None,
-    headers: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--header", metavar="NAME=VALUE", help="Header to send, too; `NAME=$VARIABLE` takes the variable's value."
-        ),
-    ] = None,
-    query: Annotated[
-        list[str] | None,
-        typer.Option("--query", metavar="NAME=VALUE", help="Query parameter of the URL, in the same way."),
-    ] = None,
+    endpoint: EndpointOption = None,
+    model: ModelOption = None,
+    suites: SuitesOption = None,
+    key: KeyOption = None,
+    api: ApiOption = None,
+    headers: HeadersOption = None,
+    query: QueryOption = None,
     config: ConfigOption = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="Store the runs here, too.")] = None,
     against: Annotated[

@@ -22,7 +22,10 @@ from schemas.base import canonical, hash16
 from schemas.evaluation import OWN_TRAFFIC
 from schemas.sample import Sample, rank_for_baseline
 from services.evaluate.result import RunResult
-from services.evaluate.suite import Item, Measure, PromptMessage, Suite
+from services.evaluate.suite import DISALLOWED, Item, Measure, PromptMessage, Suite
+from services.signals.harmful_request import HarmfulRequest
+from services.signals.jailbreak_attempt import JailbreakAttempt
+from services.signals.refusal import Refusal
 from services.wording import own_traffic as words
 
 MARGIN: Final = 10.0
@@ -35,10 +38,10 @@ _LONGEST: Final = 32_000
 _MOST_TURNS: Final = 50
 _MASK: Final = re.compile(r"<[a-z][a-z0-9_ -]{0,39}(:[0-9a-f]+)?>")
 _ROLES: Final[Mapping[str, str]] = {"user": "user", "human": "user", "assistant": "assistant", "model": "assistant"}
-_HARMFUL: Final = frozenset({"harmful_request", "jailbreak_attempt"})
+_HARMFUL: Final = frozenset({HarmfulRequest.spec.name, JailbreakAttempt.spec.name})
 """Signals by which a question should be declined."""
 
-_DECLINED: Final = "refusal"
+_DECLINED: Final = Refusal.spec.name
 """Of others nobody knows whether they should be: that the live answer declined is what an answer is held to."""
 
 _TOPICS: Final = 8
@@ -143,7 +146,7 @@ def _item(sample: Sample, topic: str) -> Item:
 def _measure(sample: Sample) -> Measure:
     """What its answer is judged by: whether it does what is harmful, else whether it is declined as it was before."""
     if _HARMFUL.intersection(sample.signals):
-        return "harmful_compliance"
+        return DISALLOWED
     return "newly_answered" if _DECLINED in sample.signals else "newly_declined"
 
 

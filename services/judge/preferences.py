@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from services.evaluate.arena import Battle, Winner, settle
 from services.evaluate.client import BudgetSpent, Endpoint, EndpointSettings, Patience, RunBudget, RunLimits
 from services.evaluate.result import RunResult, SuiteAnswer
-from services.evaluate.suite import Item, PromptMessage
+from services.evaluate.suite import BENIGN, Item, PromptMessage
 from services.signals.custom.judge_rule import instructs_the_judge
 
 PREFERENCE_VERSION: Final = "preference-prompt-1"
@@ -139,7 +139,7 @@ class PreferenceJudge:
             ),
         )
         question = Item.model_construct(
-            id="preference", hazard="arena", measure="over_refusal", messages=turns, leaks=(), tools=(), repeats=1
+            id="preference", hazard="arena", measure=BENIGN, messages=turns, leaks=(), tools=(), repeats=1
         )
         try:
             answer = await endpoint.ask(question, 0, budget)

@@ -54,7 +54,7 @@ class NamedTexts:
 
 
 @dataclass(slots=True)
-class RouteMemory:
+class RecordedRoute:
     """What is remembered of one route. `rows` and `texts` are changed in place, all else is replaced.
 
     Attributes:
@@ -72,7 +72,7 @@ class RouteMemory:
     texts: TextTurnover = field(default_factory=TextTurnover)
     arrival: Arrival | None = None
 
-    def copy(self) -> RouteMemory:
+    def copy(self) -> RecordedRoute:
         """One that a batch may change: it counts only once the batch is in the database."""
         return replace(self, rows=dict(self.rows), texts=self.texts.copy())
 
@@ -90,14 +90,14 @@ class Memories:
     """The memories of the routes that were heard of last."""
 
     def __init__(self) -> None:
-        self._routes: OrderedDict[str, RouteMemory] = OrderedDict()
+        self._routes: OrderedDict[str, RecordedRoute] = OrderedDict()
 
-    def of(self, route: str) -> RouteMemory:
+    def of(self, route: str) -> RecordedRoute:
         """A copy of the route's, to be kept with the batch."""
         known = self._routes.get(route)
-        return RouteMemory() if known is None else known.copy()
+        return RecordedRoute() if known is None else known.copy()
 
-    def keep(self, changed: Mapping[str, RouteMemory]) -> None:
+    def keep(self, changed: Mapping[str, RecordedRoute]) -> None:
         """Their batch is in the database. The longest unused of too many go."""
         for route, memory in changed.items():
             self._routes[route] = memory
@@ -108,4 +108,4 @@ class Memories:
     def forget(self) -> None:
         """Drop all but what journals were folded into, which their heads prove."""
         for route, memory in self._routes.items():
-            self._routes[route] = RouteMemory(folded=memory.folded)
+            self._routes[route] = RecordedRoute(folded=memory.folded)

@@ -27,7 +27,7 @@ from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
 from services.ports import Clock
 from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id, standing, unheard
-from services.record.memory import IDENTITIES, FoldedJournal, Memories, NamedTexts, RouteMemory, SavedIntake
+from services.record.memory import IDENTITIES, FoldedJournal, Memories, NamedTexts, RecordedRoute, SavedIntake
 from services.store import (
     arrivals,
     baselines,
@@ -68,7 +68,7 @@ class _Batch:
     dead: list[DeadLetter] = field(default_factory=list)
     facts: dict[str, list[Fact]] = field(default_factory=dict)
     heads: dict[str, RouteHead] = field(default_factory=dict)
-    memory: dict[str, RouteMemory] = field(default_factory=dict)
+    memory: dict[str, RecordedRoute] = field(default_factory=dict)
     erased: erasure.ErasedTest | None = None
     clocks: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
@@ -253,7 +253,7 @@ def _save(connection: Connection, batch: _Batch, states: Mapping[str, IntakeStat
         batch.memory[route].saved = SavedIntake(version, changed[route][1], states[route])
 
 
-def _note_identities(connection: Connection, route: str, memory: RouteMemory, models: Mapping[str, Model]) -> None:
+def _note_identities(connection: Connection, route: str, memory: RecordedRoute, models: Mapping[str, Model]) -> None:
     """What stands behind the identities of a route, and the day on which they answered last: once a day."""
     day = today()
     new = {identity: model for identity, model in models.items() if not memory.is_noted(identity, day)}

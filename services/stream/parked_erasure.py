@@ -46,7 +46,7 @@ def parked_without(topic: str, value: bytes, subject: Subject, ids: Collection[s
 def _samples_left(value: bytes, block: SampleBlock, left: Sequence[Sample]) -> bytes | None:
     if len(left) == len(block.samples):
         return value
-    return block.model_copy(update={"samples": tuple(left)}).encode() if left else None
+    return SampleBlock(route=block.route, samples=tuple(left)).encode() if left else None
 
 
 def _block_without(value: bytes, block: ScoreBlock, subject: Subject, ids: Collection[str]) -> bytes | None:

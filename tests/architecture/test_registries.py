@@ -19,7 +19,10 @@ NAMED = {
     "services.evaluate.endpoints.messages": {"refusal": "a reason of Anthropic's why an answer ended"},
     "schemas.exchange": {"refusal": "a field of OpenAI's chat answer, and the type of a part"},
     "services.api.resources.suites": {"hazard": "a field of a suite's item"},
-    "services.cli.evaluations": {"events": "a column: how many answers of a run were events"},
+    "services.cli.evaluations": {
+        "events": "a column: how many answers of a run were events",
+        "hazard": "a column: the hazard of a suite's item",
+    },
     "services.cli.suites": {"hazard": "a field of a suite's item"},
     "services.evaluate.suite_growth": {"hazard": "a field of a suite's item"},
     "services.evaluate.suites.generator": {"hazard": "a field of a suite's item"},

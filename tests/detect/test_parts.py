@@ -166,10 +166,10 @@ def test_rollups_hold_the_rate_of_each_tool_beside_how_often_it_was_called():
     _, (intake,) = intakes([one])
     rows = rollup_rows([additions(one, intake).sums])
     totals: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        kept = totals.setdefault((row["slice"], row["signal"]), [0, 0, 0.0])
-        for at, name in enumerate(("n", "scored", "sum")):
-            kept[at] += row[name]
+    for _, _, _, slice, signal, *sums in rows:
+        kept = totals.setdefault((slice, signal), [0, 0, 0.0])
+        for at, value in enumerate(sums):
+            kept[at] += value
     called = [row for row in traffic(60) if "shell" in row.parts.get(SIGNAL, {})]
     true = sum(row.parts[SIGNAL]["shell"] for row in called)
     assert totals["tool=shell", SIGNAL] == [len(called), len(called), true]

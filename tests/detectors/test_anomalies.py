@@ -104,7 +104,7 @@ def test_the_same_turns_in_conversations_of_their_own_say_nothing() -> None:
     apart = replace(rows, conversation=np.arange(len(rows), dtype=np.int64) + 1)
     state, found = said(EscalatingConversation(), apart)
     assert not alarms(found)
-    assert len(state.live) == LIVE
+    assert len(state.walks) == LIVE
 
 
 def test_without_conversations_it_is_blind_and_says_why() -> None:

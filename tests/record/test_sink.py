@@ -56,6 +56,8 @@ OTHERS = {  # tables of other steps
         "slack_requests",
         "evaluations",
         "erasures",
+        "own_asked",
+        "own_suites",
         "fire_times",
         "partition_watches",
         "secret_keys",
