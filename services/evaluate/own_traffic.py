@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from detectors.stats.clusters import distances, kmeans
 from schemas.base import canonical, hash16
-from schemas.evaluation import OWN_TRAFFIC
+from schemas.evaluation import OWN_TRAFFIC, EarlyStop
 from schemas.sample import Sample, rank_for_baseline
 from services.evaluate.result import RunResult
 from services.evaluate.suite import Item, Measure, PromptMessage, Suite
@@ -117,7 +117,11 @@ def result_without(result: RunResult, exchanges: Collection[str]) -> RunResult:
     left = tuple(item for item in result.suite.items if item.id not in gone)
     suite = result.suite.of_items(left)
     answers = tuple(answer for answer in result.answers if answer.item not in gone)
-    return RunResult.model_validate({**dict(result), "suite": suite, "answers": answers})
+    stopped = result.stopped
+    if stopped is not None:
+        asked = {answer.item for answer in answers}
+        stopped = EarlyStop(rule=stopped.rule, asked=len(asked), of=len(left))
+    return RunResult.model_validate({**dict(result), "suite": suite, "answers": answers, "stopped": stopped})
 
 
 def suite_text(suite: Suite) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from schemas.change import Change, Pinning
-from schemas.evaluation import OWN_TRAFFIC
+from schemas.evaluation import OWN_TRAFFIC, EarlyStop
 from schemas.identity import identity_of
 from schemas.position import Position
 from schemas.sample import Sample, SampleCall, SampleMessage
@@ -19,6 +19,7 @@ from services.evaluate.own_traffic import (
     FEWEST,
     item_id,
     own_suite,
+    result_without,
     suite_of,
     suite_text,
     suite_without,
@@ -36,6 +37,7 @@ from tests.support.asking import ROUTE, now
 from tests.support.blocks import block, rows
 from tests.support.endpoint import Endpoint
 from tests.support.executing import OLD, Caught, asks, done, states, watched
+from tests.support.results import answer, result
 
 TOPICS = (
     "my parcel that was shipped on Monday",
@@ -276,3 +278,20 @@ def test_what_is_left_of_a_run_is_a_run() -> None:
     left = suite_without(suite, ["exchange-003", "nothing"])
     assert len(left.items) == len(suite.items) - 1
     assert left.sha256 != suite.sha256
+
+
+@pytest.mark.parametrize(
+    "gone", [["exchange-003"], ["exchange-003", "exchange-050"], [f"exchange-{n:03d}" for n in range(60)]]
+)
+def test_what_is_left_of_a_run_that_was_stopped_early_is_one(gone: list[str]) -> None:
+    suite = own_suite(ROUTE, BASELINE, several(), 200)
+    assert suite is not None
+    asked = [item_id(f"exchange-{n:03d}") for n in range(25)]
+    stop = EarlyStop(rule="regressed", asked=len(asked), of=len(suite.items))
+    run = result(suite, answers=tuple(answer(id) for id in asked), against="a" * 16, stopped=stop)
+    left = result_without(run, gone)
+    assert left.stopped is not None
+    assert left.stopped.rule == "regressed"
+    assert left.stopped.of == len(suite.items) - len(gone) == len(left.suite.items)
+    assert left.stopped.asked == len(left.answers) == len(set(asked) - {item_id(id) for id in gone})
+    assert result_without(left, gone) is left
