@@ -20,7 +20,8 @@ from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, endpoint_settings
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
-from services.evaluate.own_questions import AskLater, first_asked, questions
+from services.evaluate.own_questions import AskLater, first_asked, questions, standing
+from services.evaluate.own_traffic import result_of_items
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
 from services.evaluate.schedule import ScheduleLoop
@@ -165,7 +166,7 @@ class Executor:
             tools.score,
             tools.scorers,
             tools.clock,
-            partial(self._keep, claimed),
+            partial(self._keep, claimed, suite.version),
             tools.limits,
             tools.commit,
             target.budget,
@@ -187,12 +188,15 @@ class Executor:
         reask, now = tools.monitor.policy(claimed.what.route).reask, tools.clock()
         return await tools.transact(lambda connection: questions(connection, claimed, reask, now))
 
-    async def _keep(self, claimed: ClaimedRun, answer: SuiteAnswer) -> None:
+    async def _keep(self, claimed: ClaimedRun, version: str, answer: SuiteAnswer) -> None:
         if not answered(answer):
             return
         longer, json = self._longer(claimed), answer.model_dump_json()
 
         def keep(connection: Connection) -> None:
+            own = claimed.what.suite == OWN_TRAFFIC
+            if own and answer.item not in standing(connection, claimed.what.route, version):
+                return
             longer(connection)
             runs.keep_answers(connection, claimed.what.id, [(answer.item, answer.repeat, json)])
 
@@ -215,6 +219,8 @@ def _known(
 
 
 def _store(connection: Connection, claimed: ClaimedRun, result: RunResult) -> None:
+    if result.suite.name == OWN_TRAFFIC:
+        result = result_of_items(result, standing(connection, result.route, result.suite.version))
     evaluation_queue.finish(connection, claimed, RAN, result.reason)
     persistence.store_run(connection, result, claimed.what.moment, claimed.what.cause)
 

@@ -85,6 +85,17 @@ def _taken(connection: Connection, claimed: ClaimedRun, pinned: Change, policy: 
     return suite
 
 
+def standing(connection: Connection, route: str, baseline: str) -> frozenset[str]:
+    """The items of the baseline's own questions that stand now, while the route is kept from others.
+
+    A run loads its questions once; who asked one of them may be erased while it goes on. What is then written of it
+    would bring that back.
+    """
+    routes.lock(connection, [route])
+    stored = own_questions.load(connection, route, baseline)
+    return frozenset() if stored is None else frozenset(stored.origins)
+
+
 def first_asked(connection: Connection, wanted: dict[str, str], now: datetime) -> list[DueRun]:
     """The runs of routes that ask their own questions again since after their baseline was pinned: route -> target."""
     rows = []

@@ -112,11 +112,16 @@ def suite_without(suite: Suite, exchanges: Collection[str]) -> Suite:
 def result_without(result: RunResult, exchanges: Collection[str]) -> RunResult:
     """A run of the suite without the questions of these exchanges, and without what was answered to them."""
     gone = {item_id(id) for id in exchanges}
-    if not gone.intersection(item.id for item in result.suite.items):
+    return result_of_items(result, {item.id for item in result.suite.items} - gone)
+
+
+def result_of_items(result: RunResult, items: Collection[str]) -> RunResult:
+    """A run of the suite with these of its questions alone; the same one when those are all."""
+    left = tuple(item for item in result.suite.items if item.id in items)
+    if len(left) == len(result.suite.items):
         return result
-    left = tuple(item for item in result.suite.items if item.id not in gone)
     suite = result.suite.of_items(left)
-    answers = tuple(answer for answer in result.answers if answer.item not in gone)
+    answers = tuple(answer for answer in result.answers if answer.item in items)
     stopped = result.stopped
     if stopped is not None:
         asked = {answer.item for answer in answers}

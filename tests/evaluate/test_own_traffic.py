@@ -15,6 +15,7 @@ from schemas.evaluation import OWN_TRAFFIC, EarlyStop
 from schemas.identity import identity_of
 from schemas.position import Position
 from schemas.sample import Sample, SampleCall, SampleMessage
+from services.evaluate.executor import Executor
 from services.evaluate.own_traffic import (
     FEWEST,
     item_id,
@@ -270,6 +271,43 @@ def test_what_an_erased_user_asked_is_asked_no_more_and_stands_nowhere(database:
     (comparison,) = caught.comparisons
     assert comparison.before_run == result.id
     assert next((row.n, row.before, row.after) for row in comparison.hazards) == (40 - len(hers), 0.0, 0.0)
+
+
+def test_who_is_erased_while_a_run_goes_on_does_not_come_back_with_it(
+    database: Database, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = several(40)
+    told(database, kept)
+    erased: list[int] = []
+    hers = {item_id(one.id) for one in kept if one.user == "user-3"}
+    keep = runs.keep_answers
+
+    def after_some(connection: Any, run: str, answers: Any) -> None:
+        answers = list(answers)
+        written.extend(item for item, _, _ in answers)
+        keep(connection, run, answers)
+
+    async def erasing(self: Executor, claimed: Any, version: str, one: Any) -> None:
+        if not erased and len(written) >= 5:
+            erased.append(1)
+            erase(database, lambda _: RoutePolicy(), Subject("user", ("user-3",)), now())
+            written.clear()
+        await kept_by(self, claimed, version, one)
+
+    written: list[str] = []
+    kept_by = Executor._keep
+    monkeypatch.setattr(runs, "keep_answers", after_some)
+    monkeypatch.setattr(Executor, "_keep", erasing)
+    done(database, watched(endpoint.url("normal"), **policy()), Caught())
+    assert erased
+    assert hers.isdisjoint(written)
+    with database.read() as connection:
+        (run,) = runs.find(connection)
+        result = stored_run(connection, run.id)
+    assert result is not None
+    assert result.status == "complete"
+    assert {item.id for item in result.suite.items} == {item_id(one.id) for one in kept} - hers
+    assert hers.isdisjoint(one.item for one in result.answers)
 
 
 def test_what_is_left_of_a_run_is_a_run() -> None:
