@@ -15,7 +15,7 @@ from services.errors import InputError
 from services.evaluate.own_traffic import FEWEST, item_id, own_suite, suite_of, suite_text, why_left_out
 from services.evaluate.suite import Suite
 from services.monitor import ReaskPolicy
-from services.store import baselines, evaluation_queue, own_questions, routes, samples
+from services.store import baselines, evaluation_queue, incidents, own_questions, routes, runs, samples, scores
 from services.store.evaluation_queue import ClaimedRun, DueRun
 from services.store.own_questions import Origin, OwnSuite
 from services.wording import own_traffic as words
@@ -23,6 +23,9 @@ from services.wording import own_traffic as words
 MOST_COME_WITHIN: Final = timedelta(seconds=30)
 TEXTS_COME_WITHIN: Final = timedelta(minutes=2)
 """A baseline is told of by another way than the texts of its exchanges; some of those may not be kept at all."""
+MOST_AGAIN: Final = 3
+AGAIN_AFTER: Final = timedelta(hours=1)
+"""A baseline whose questions were not answered is asked them again so often, and not before."""
 _LOOK_AGAIN: Final = timedelta(seconds=15)
 
 
@@ -50,7 +53,11 @@ def questions(connection: Connection, claimed: ClaimedRun, policy: ReaskPolicy |
         raise InputError(words.NO_BASELINE)
     if what.moment == "pinned" and what.cause != pinned.id:
         raise InputError(words.ANOTHER_BASELINE)
+    if what.moment == "pinned" and incidents.has_unresolved(connection, what.route):
+        raise InputError(words.DURING_INCIDENT)
     stored = own_questions.load(connection, what.route, pinned.baseline)
+    if what.moment != "pinned" and runs.reference_run(connection, what.route, OWN_TRAFFIC, claimed.created) is None:
+        raise InputError(words.NOT_OF_BASELINE)
     if stored is not None:
         suite = suite_of(stored.payload)
     elif what.moment == "pinned":
@@ -97,11 +104,28 @@ def standing(connection: Connection, route: str, baseline: str) -> frozenset[str
 
 
 def first_asked(connection: Connection, wanted: dict[str, str], now: datetime) -> list[DueRun]:
-    """The runs of routes that ask their own questions again since after their baseline was pinned: route -> target."""
-    rows = []
+    """The runs that are to show the baseline of routes that ask their own questions again: route -> target.
+
+    One for each baseline, whatever endpoint it asks, and one more an hour after one that was not complete. Nothing
+    is asked while the model may be another: during an incident, and when another identity answers.
+    """
     pins = baselines.current_pinnings(connection, sorted(wanted)) if wanted else {}
-    for route, pinned in pins.items():
-        due = DueRun(route, pinned.id, "pinned", pinned.to_identity, OWN_TRAFFIC, wanted[route], 0, now)
-        if not evaluation_queue.is_known(connection, due):
-            rows.append(due)
-    return rows
+    moved = incidents.unresolved(connection, pins)
+    return [
+        DueRun(route, pinned.id, "pinned", pinned.to_identity, OWN_TRAFFIC, wanted[route], attempt, now)
+        for route, pinned in pins.items()
+        if route not in moved
+        and (attempt := _attempt(connection, pinned, now)) is not None
+        and scores.latest_identity(connection, route) == pinned.to_identity
+    ]
+
+
+def _attempt(connection: Connection, pinned: Change, now: datetime) -> int | None:
+    """How often its questions were asked without a complete run; None when they are not to be asked now."""
+    before = evaluation_queue.attempts(connection, pinned.route, pinned.id, OWN_TRAFFIC)
+    if before is None:
+        return 0
+    again = not before.open and before.many <= MOST_AGAIN and before.last + AGAIN_AFTER <= now
+    if not again or runs.reference_run(connection, pinned.route, OWN_TRAFFIC, now) is not None:
+        return None
+    return before.many

@@ -17,6 +17,10 @@ NOT_OF_BASELINE: Final = (
     "the route's own questions were not asked when its baseline was pinned: there is nothing to hold the answers "
     "against; they are asked from the next baseline on"
 )
+DURING_INCIDENT: Final = (
+    "the route has an open incident: the model that answers now may not be the one of the baseline; its own questions "
+    "are asked once the incident is resolved"
+)
 ANOTHER_BASELINE: Final = "another baseline was pinned since; its questions are asked in a run of their own"
 
 

@@ -9,10 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from schemas.change import Change, Pinning
 from schemas.evaluation import OWN_TRAFFIC, EarlyStop
-from schemas.identity import identity_of
+from schemas.identity import Model, identity_of
+from schemas.incident import Incident
 from schemas.position import Position
 from schemas.sample import Sample, SampleCall, SampleMessage
 from services.evaluate.executor import Executor
@@ -30,9 +32,11 @@ from services.evaluate.persistence import stored_run
 from services.evaluate.triggers import due_runs
 from services.monitor import ReaskPolicy, RoutePolicy, Target
 from services.record.recorder import Recorder
-from services.store import own_questions, runs
+from services.store import incidents, own_questions, runs
 from services.store.engine import Database
 from services.store.erasure import Subject
+from services.store.evaluation_queue import EvaluationRow
+from services.store.tables import table
 from services.wiring.erasure import erase
 from tests.support.asking import ROUTE, now
 from tests.support.blocks import block, rows
@@ -210,6 +214,66 @@ def test_they_are_asked_once_of_a_baseline_that_was_pinned_before_the_route_aske
     assert done(database, watched(url, suites=()), caught) == 0
     assert done(database, watched(url, **policy()), caught) == 1
     assert done(database, watched(url, **policy()), caught) == 0
+
+
+def test_a_baseline_is_asked_once_whatever_endpoint_is_named_later(database: Database, endpoint: Endpoint) -> None:
+    told(database, several())
+    caught = Caught()
+    assert done(database, watched(endpoint.url("normal"), **policy()), caught) == 1
+    assert done(database, watched(endpoint.url("compliant"), **policy()), caught) == 0
+    assert len(caught.runs) == 1
+
+
+def troubled(database: Database, state: str = "open") -> None:
+    """The route has an incident."""
+    one = Incident(
+        id="a" * 16, route=ROUTE, state=state, opened_event_index=5, opened_at=now(), updated_at=now(),
+        verdict="model", verdict_reason="It moved.", severity="warning", families=(), signals=(), identities=(),
+        fingerprints=(), exemplars=(), timeline=(), resolved_at=now() if state == "resolved" else None,
+    )  # fmt: skip
+    with database.write() as connection:
+        incidents.replace(connection, ROUTE, [one])
+
+
+def test_during_an_incident_no_baseline_is_asked_for_the_model_may_be_another(
+    database: Database, endpoint: Endpoint
+) -> None:
+    change, key = told(database, several()), f"incident-{database.engine.dialect.name}"
+    monitor = watched(endpoint.url("normal", key), **policy())
+    troubled(database)
+    assert done(database, monitor, Caught()) == 0
+    asks(database, "pinned", change.id, change.to_identity, OWN_TRAFFIC)
+    assert done(database, monitor, Caught()) == 1
+    ((_, state, reason),) = states(database)
+    assert (state, "open incident" in (reason or "")) == ("failed", True)
+    assert endpoint.seen(key) == []
+
+
+def test_a_baseline_is_not_asked_while_another_identity_answers(database: Database, endpoint: Endpoint) -> None:
+    told(database, several())
+    other = Model(requested="fake-2")
+    Recorder(database, lambda _: RoutePolicy()).apply([block(rows(3, 3, model=other), ROUTE)])
+    assert done(database, watched(endpoint.url("normal"), **policy()), Caught()) == 0
+
+
+def test_a_baseline_that_was_not_answered_is_asked_again_an_hour_later_and_a_few_times(
+    database: Database, endpoint: Endpoint
+) -> None:
+    change, caught = told(database, several()), Caught()
+    monitor = watched(endpoint.url("broken"), **policy(daily_budget=1000))
+    assert [done(database, monitor, caught) for _ in range(2)] == [1, 0]
+    queue = table(EvaluationRow)
+    for again in range(1, 6):
+        with database.write() as connection:
+            connection.execute(update(queue).values(created=now() - timedelta(minutes=61)))
+        assert done(database, monitor, caught) == (1 if again <= 3 else 0)
+        assert done(database, monitor, caught) == 0
+    assert {run.status for run in caught.runs} == {"failed"}
+    key = f"unasked-{database.engine.dialect.name}"
+    asks(database, "change", "c" * 16, change.to_identity, OWN_TRAFFIC)
+    done(database, watched(endpoint.url("normal", key), **policy(daily_budget=1000)), caught)
+    assert endpoint.seen(key) == [], "there is nothing to hold the answers against"
+    assert "not asked when its baseline was pinned" in (caught.comparisons[0].reason or "")
 
 
 def test_a_day_has_its_budget_and_what_is_beyond_waits(database: Database, endpoint: Endpoint) -> None:
