@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Self
+from urllib.parse import quote, quote_plus
 
 from services.errors import InputError
 from services.evaluate.endpoints import API_FORMS
@@ -37,6 +38,9 @@ MOST_BYTES: Final = 512 * 1024
 MOST_EVENT_BYTES: Final = 4 * 1024 * 1024
 _LONGEST_PROMPT: Final = 256 * 1024
 _CHARACTERS: Final = 4  # a token, about
+_SHORTEST_WORD: Final = 6
+_SCHEMES: Final = frozenset({"bearer", "basic", "digest", "token", "apikey", "negotiate"})
+"""What stands before a key in a header: no secret, and a word like others in an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ class EndpointSettings:
         base: URL to which the path is added. key: sent where the API has it, and never shown or stored.
         headers, query: sent with every question; values of the environment among them are never shown or stored.
         hidden: those values, and whatever else must not be kept when an endpoint repeats it.
+        told_headers, told_query: the same without those values: `env:NAME` in their place.
     """
 
     base: str
@@ -118,6 +123,8 @@ class EndpointSettings:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    told_headers: Mapping[str, str] = field(default_factory=dict)
+    told_query: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def form(self) -> ApiForm:
@@ -143,7 +150,14 @@ class EndpointSettings:
         """What is told of it."""
         prompt = self.system_prompt
         hashed = None if prompt is None else hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
-        return AskedTarget(url=self.base, model=self.model, system_prompt_sha256=hashed, api=self.api)
+        return AskedTarget(
+            url=self.base,
+            model=self.model,
+            system_prompt_sha256=hashed,
+            api=self.api,
+            headers=self.told_headers,
+            query=self.told_query,
+        )
 
 
 def endpoint_settings(target: Target, secret: Callable[[str], str | None]) -> EndpointSettings:
@@ -161,8 +175,8 @@ def endpoint_settings(target: Target, secret: Callable[[str], str | None]) -> En
     key = None if target.api_key_env is None else _from_environment(target.api_key_env, target, secret)
     headers = _values(target.headers, target, secret)
     query = _values(target.query, target, secret)
-    named = [*target.headers.items(), *target.query.items()]
-    hidden = [{**headers, **query}[name] for name, value in named if not isinstance(value, str)]
+    pairs = ((target.headers, headers), (target.query, query))
+    secrets = [found[name] for named, found in pairs for name, one in named.items() if not isinstance(one, str)]
     return EndpointSettings(
         base=target.url,
         model=target.model,
@@ -172,8 +186,28 @@ def endpoint_settings(target: Target, secret: Callable[[str], str | None]) -> En
         api=target.api,
         headers=headers,
         query=query,
-        hidden=tuple(hidden),
+        hidden=_repeated([*([key] if key else []), *secrets]),
+        told_headers={name.lower(): value for name, value in _told(target.headers).items()},
+        told_query=_told(target.query),
     )
+
+
+def _repeated(secrets: Iterable[str]) -> tuple[str, ...]:
+    """What an endpoint may repeat of secret values: each whole, its words, and both as URLs have them; longest first.
+
+    A value may be `Bearer KEY`, of which an endpoint repeats the key alone.
+    """
+    found = set()
+    for value in secrets:
+        words = [one for one in value.split() if len(one) >= _SHORTEST_WORD and one.lower() not in _SCHEMES]
+        for one in (value, value.strip(), *words):
+            found |= {one, quote(one, safe=""), quote(one), quote_plus(one)}
+    return tuple(sorted(found, key=lambda one: (-len(one), one)))
+
+
+def _told(named: Mapping[str, SentValue]) -> Mapping[str, str]:
+    """What may be told of values: of one that stands in the environment, where."""
+    return {name: value if isinstance(value, str) else f"env:{value.name}" for name, value in named.items()}
 
 
 def _values(named: Mapping[str, SentValue], target: Target, secret: Callable[[str], str | None]) -> Mapping[str, str]:
