@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -49,14 +49,31 @@ class RunLimits:
 
     Attributes:
         concurrency: questions that are under way at once.
-        seconds, requests, tokens: of the whole run. failures: questions without an answer, running.
+        seconds, requests, tokens: of the whole run; None leaves it to the size of the suite.
+        failures: questions without an answer, running.
     """
 
     concurrency: int = 4
-    seconds: float = 1800.0
-    requests: int = 5_000
-    tokens: int = 2_000_000
+    seconds: float | None = None
+    requests: int | None = None
+    tokens: int | None = None
     failures: int = 8
+
+    def of(self, answers: int) -> RunLimits:
+        """Those of a run of so many answers: a large suite needs more than a small one, and no run is without end."""
+        seconds, requests, tokens = (max(least, each * answers) for least, each in (_SECONDS, _REQUESTS, _TOKENS))
+        return replace(
+            self,
+            seconds=float(seconds) if self.seconds is None else self.seconds,
+            requests=requests if self.requests is None else self.requests,
+            tokens=tokens if self.tokens is None else self.tokens,
+        )
+
+
+_SECONDS: Final = (1_800, 12)
+_REQUESTS: Final = (5_000, 8)
+_TOKENS: Final = (2_000_000, 8_000)
+"""(at least, for each answer): long before what an endpoint in good health needs, where nobody set a bound."""
 
 
 class BudgetSpent(Exception):  # noqa: N818
@@ -77,14 +94,19 @@ class RunBudget:
         Raises:
             BudgetSpent: if there is none left.
         """
-        if self.requests >= self.limits.requests:
+        if self.limits.requests is not None and self.requests >= self.limits.requests:
             raise BudgetSpent(reasons.budget_spent(self.limits.requests, "requests"))
-        if self.tokens >= self.limits.tokens:
+        if self.limits.tokens is not None and self.tokens >= self.limits.tokens:
             raise BudgetSpent(reasons.budget_spent(self.limits.tokens, "tokens"))
         self.requests += 1
 
     def spend(self, tokens: int) -> None:
         """What a request has cost."""
+        self.tokens += tokens
+
+    def taken_over(self, requests: int, tokens: int) -> None:
+        """What the same run had used before."""
+        self.requests += requests
         self.tokens += tokens
 
 

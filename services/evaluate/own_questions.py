@@ -64,12 +64,19 @@ def questions(connection: Connection, claimed: ClaimedRun, policy: ReaskPolicy |
         suite = _taken(connection, claimed, pinned, policy, now)
     else:
         raise InputError(words.NOT_OF_BASELINE)
+    _grant(connection, what, suite, policy, now)
+    return suite
+
+
+def _grant(connection: Connection, what: DueRun, suite: Suite, policy: ReaskPolicy, now: datetime) -> None:
+    """Take what the suite asks from the day's budget."""
     if len(suite.items) < FEWEST:
         raise InputError(words.too_few(len(suite.items), FEWEST))
+    if suite.answers > policy.daily_budget:
+        raise InputError(words.over_budget(suite.answers, policy.daily_budget))
     if not own_questions.grant(connection, what.route, what.id, suite.answers, policy.daily_budget):
         midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
         raise AskLater(words.tomorrow(policy.daily_budget), midnight)
-    return suite
 
 
 def _taken(connection: Connection, claimed: ClaimedRun, pinned: Change, policy: ReaskPolicy, now: datetime) -> Suite:

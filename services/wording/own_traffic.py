@@ -51,3 +51,11 @@ def too_few(n: int, fewest: int) -> str:
 def tomorrow(budget: int) -> str:
     """Why they are asked later."""
     return f"the day's budget of {count(budget, 'question')} is used up; they are asked tomorrow"
+
+
+def over_budget(n: int, budget: int) -> str:
+    """Why they are never asked."""
+    return (
+        f"the {count(n, 'question')} of the baseline are more than the day's budget of {budget:,}; raise "
+        f"`daily_budget` under `reask` to {n:,} at least"
+    )

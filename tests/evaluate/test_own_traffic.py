@@ -224,7 +224,7 @@ def test_a_baseline_is_asked_once_whatever_endpoint_is_named_later(database: Dat
     assert len(caught.runs) == 1
 
 
-def troubled(database: Database, state: str = "open") -> None:
+def troubled(database: Database, state: Any = "open") -> None:
     """The route has an incident."""
     one = Incident(
         id="a" * 16, route=ROUTE, state=state, opened_event_index=5, opened_at=now(), updated_at=now(),
@@ -287,6 +287,19 @@ def test_a_day_has_its_budget_and_what_is_beyond_waits(database: Database, endpo
     assert len(endpoint.seen(key)) == 50
     assert [state for moment, state, _ in states(database) if moment == "change"] == ["running"], "kept for tomorrow"
     assert caught.comparisons == []
+
+
+def test_a_budget_below_what_the_baseline_asks_says_so_and_waits_for_nothing(
+    database: Database, endpoint: Endpoint
+) -> None:
+    change, caught = told(database, several()), Caught()
+    done(database, watched(endpoint.url("normal"), **policy()), caught)
+    asks(database, "change", "c" * 16, change.to_identity, OWN_TRAFFIC)
+    done(database, watched(endpoint.url("normal"), **policy(daily_budget=50)), caught)
+    ((_, state, reason),) = [one for one in states(database) if one[0] == "change"]
+    assert state == "failed"
+    assert "60 questions" in (reason or "")
+    assert "budget of 50; raise `daily_budget` under `reask` to 60" in (reason or "")
 
 
 def test_a_change_of_a_baseline_that_was_not_asked_says_so(database: Database, endpoint: Endpoint) -> None:
