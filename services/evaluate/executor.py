@@ -20,8 +20,8 @@ from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, endpoint_settings
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
-from services.evaluate.own_questions import AskLater, first_asked, questions, standing
-from services.evaluate.own_traffic import result_of_items
+from services.evaluate.own_questions import AskLater, first_asked, questions, standing, stands
+from services.evaluate.own_traffic import result_as
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
 from services.evaluate.schedule import ScheduleLoop
@@ -195,7 +195,7 @@ class Executor:
 
         def keep(connection: Connection) -> None:
             own = claimed.what.suite == OWN_TRAFFIC
-            if own and answer.item not in standing(connection, claimed.what.route, version):
+            if own and not stands(connection, claimed.what.route, version, answer.item):
                 return
             longer(connection)
             runs.keep_answers(connection, claimed.what.id, [(answer.item, answer.repeat, json)])
@@ -220,7 +220,7 @@ def _known(
 
 def _store(connection: Connection, claimed: ClaimedRun, result: RunResult) -> None:
     if result.suite.name == OWN_TRAFFIC:
-        result = result_of_items(result, standing(connection, result.route, result.suite.version))
+        result = result_as(result, standing(connection, result.route, result.suite.version))
     evaluation_queue.finish(connection, claimed, RAN, result.reason)
     persistence.store_run(connection, result, claimed.what.moment, claimed.what.cause)
 

@@ -99,15 +99,22 @@ def _taken(connection: Connection, claimed: ClaimedRun, pinned: Change, policy: 
     return suite
 
 
-def standing(connection: Connection, route: str, baseline: str) -> frozenset[str]:
-    """The items of the baseline's own questions that stand now, while the route is kept from others.
+def standing(connection: Connection, route: str, baseline: str) -> Suite | None:
+    """The baseline's own questions that stand now, while the route is kept from others; None when it has none.
 
     A run loads its questions once; who asked one of them may be erased while it goes on. What is then written of it
     would bring that back.
     """
     routes.lock(connection, [route])
     stored = own_questions.load(connection, route, baseline)
-    return frozenset() if stored is None else frozenset(stored.origins)
+    return None if stored is None else suite_of(stored.payload)
+
+
+def stands(connection: Connection, route: str, baseline: str, item: str) -> bool:
+    """Whether one of them does."""
+    routes.lock(connection, [route])
+    stored = own_questions.load(connection, route, baseline)
+    return stored is not None and item in stored.origins
 
 
 def first_asked(connection: Connection, wanted: dict[str, str], now: datetime) -> list[DueRun]:

@@ -21,7 +21,7 @@ from detectors.stats.clusters import distances, kmeans
 from schemas.base import canonical, hash16
 from schemas.evaluation import OWN_TRAFFIC, EarlyStop
 from schemas.sample import Sample, rank_for_baseline
-from services.evaluate.result import RunResult
+from services.evaluate.result import AskedItem, AskedSuite, RunResult
 from services.evaluate.suite import Item, Measure, PromptMessage, Suite
 from services.wording import own_traffic as words
 
@@ -103,25 +103,41 @@ def question_of(sample: Sample) -> str:
 
 
 def suite_without(suite: Suite, exchanges: Collection[str]) -> Suite:
-    """The suite without the questions of these exchanges: it may be left with none."""
+    """The suite without the questions of these exchanges: it may be left with none.
+
+    A topic that lost one loses its name as well, which may be made of what stood in it.
+    """
     gone = {item_id(id) for id in exchanges}
-    kept = tuple(item for item in suite.items if item.id not in gone)
-    return Suite(suite.name, suite.version, suite.title, suite.hazards, suite.margin, kept)
+    lost = {item.hazard for item in suite.items if item.id in gone}
+    left = [item for item in suite.items if item.id not in gone]
+    names, hazards = {}, {}
+    for place, (slug, title) in enumerate(suite.hazards.items(), 1):
+        if any(item.hazard == slug for item in left):
+            names[slug] = f"unnamed-{place}" if slug in lost else slug
+            hazards[names[slug]] = words.unnamed_topic(place) if slug in lost else title
+    items = tuple(item.model_copy(update={"hazard": names[item.hazard]}) for item in left)
+    return Suite(suite.name, suite.version, suite.title, hazards, suite.margin, items)
 
 
 def result_without(result: RunResult, exchanges: Collection[str]) -> RunResult:
     """A run of the suite without the questions of these exchanges, and without what was answered to them."""
     gone = {item_id(id) for id in exchanges}
-    return result_of_items(result, {item.id for item in result.suite.items} - gone)
+    return _result_of(result, [item for item in result.suite.items if item.id not in gone])
 
 
-def result_of_items(result: RunResult, items: Collection[str]) -> RunResult:
-    """A run of the suite with these of its questions alone; the same one when those are all."""
-    left = tuple(item for item in result.suite.items if item.id in items)
-    if len(left) == len(result.suite.items):
+def result_as(result: RunResult, suite: Suite | None) -> RunResult:
+    """A run as one of what is left of its suite (None: nothing); the same one when that is all of it."""
+    asked = {item.id for item in result.suite.items}
+    left = () if suite is None else AskedSuite.of(suite).items
+    return _result_of(result, [item for item in left if item.id in asked])
+
+
+def _result_of(result: RunResult, left: Sequence[AskedItem]) -> RunResult:
+    if tuple(left) == result.suite.items:
         return result
-    suite = result.suite.of_items(left)
-    answers = tuple(answer for answer in result.answers if answer.item in items)
+    ids = {item.id for item in left}
+    suite = result.suite.of_items(tuple(left))
+    answers = tuple(answer for answer in result.answers if answer.item in ids)
     stopped = result.stopped
     if stopped is not None:
         asked = {answer.item for answer in answers}

@@ -34,6 +34,11 @@ def topic(words: Sequence[str]) -> str:
     return f"Questions about {', '.join(words)}" if words else "Other questions"
 
 
+def unnamed_topic(place: int) -> str:
+    """Of a part of the questions whose words are not told."""
+    return f"Topic {place} of the questions"
+
+
 def under_way(n: int, wanted: int) -> str:
     """Why they are asked a little later."""
     return f"{n} of {count(wanted, 'text')} of the baseline are stored yet"

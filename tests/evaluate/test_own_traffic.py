@@ -22,6 +22,7 @@ from services.evaluate.own_traffic import (
     FEWEST,
     item_id,
     own_suite,
+    result_as,
     result_without,
     suite_of,
     suite_text,
@@ -29,6 +30,7 @@ from services.evaluate.own_traffic import (
     why_left_out,
 )
 from services.evaluate.persistence import stored_run
+from services.evaluate.result import AskedSuite
 from services.evaluate.triggers import due_runs
 from services.monitor import ReaskPolicy, RoutePolicy, Target
 from services.record.recorder import Recorder
@@ -385,6 +387,25 @@ def test_who_is_erased_while_a_run_goes_on_does_not_come_back_with_it(
     assert result.status == "complete"
     assert {item.id for item in result.suite.items} == {item_id(one.id) for one in kept} - hers
     assert hers.isdisjoint(one.item for one in result.answers)
+
+
+def test_a_topic_that_lost_a_question_loses_the_words_that_it_was_named_by() -> None:
+    suite = own_suite(ROUTE, BASELINE, several(90), 90)
+    assert suite is not None
+    gone = [f"exchange-{n:03d}" for n in range(0, 90, 9)]  # of one topic
+    lost = {item.hazard for item in suite.items if item.id in {item_id(id) for id in gone}}
+    assert 0 < len(lost) < len(suite.hazards)
+    left = suite_without(suite, gone)
+    assert lost.isdisjoint(left.hazards)
+    told = suite_text(left)
+    assert not any(slug in told or suite.hazards[slug] in told for slug in lost)
+    assert set(suite.hazards) - lost <= set(left.hazards)
+    assert {item.hazard for item in left.items} == set(left.hazards)
+    run = result_as(result(suite), left)
+    assert run.suite == AskedSuite.of(suite_of(suite_text(left)))
+    assert lost.isdisjoint(item.hazard for item in run.suite.items)
+    assert result_as(run, left) is run
+    assert result_as(run, None).suite.items == ()
 
 
 def test_what_is_left_of_a_run_is_a_run() -> None:
