@@ -314,7 +314,7 @@ def test_a_change_of_a_baseline_that_was_not_asked_says_so(database: Database, e
     reasons = {moment: reason or "" for moment, _, reason in states(database)}
     assert "only 5 exchanges of the baseline" in reasons["pinned"]
     assert "not asked when its baseline was pinned" in reasons["change"]
-    assert [one.overall for one in caught.comparisons] == ["inconclusive"]
+    assert [(one.overall, one.items_of) for one in caught.comparisons] == [("inconclusive", "route")]
 
 
 def test_a_new_baseline_has_questions_of_its_own(database: Database, endpoint: Endpoint) -> None:
@@ -431,3 +431,11 @@ def test_what_is_left_of_a_run_that_was_stopped_early_is_one(gone: list[str]) ->
     assert left.stopped.of == len(suite.items) - len(gone) == len(left.suite.items)
     assert left.stopped.asked == len(left.answers) == len(set(asked) - {item_id(id) for id in gone})
     assert result_without(left, gone) is left
+
+
+def test_answers_of_any_number_of_questions_are_dropped(database: Database) -> None:
+    due = asks(database, "change", "c" * 16, None, OWN_TRAFFIC)
+    with database.write() as connection:
+        runs.keep_answers(connection, due.id, [(f"x-{n}", 0, "{}") for n in range(3)])
+        dropped = runs.drop_answers(connection, ROUTE, OWN_TRAFFIC, [f"x-{n}" for n in range(1, 70_000)])
+        assert (dropped, len(runs.kept_answers(connection, due.id))) == (2, 1)

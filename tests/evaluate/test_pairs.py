@@ -16,6 +16,7 @@ from tests.support.results import answer, result
 
 ASKED = (PromptMessage(role="user", content="Yes or no?"),)
 CHOICES = ("yes", "no")
+KIND = ("inconsistency", "all")
 Said = Sequence[str | None]
 
 
@@ -68,6 +69,12 @@ def test_a_pair_counts_once_and_the_first_item_for_itself() -> None:
     assert rows == {("inconsistency", 10): 4, ("over_refusal", 10): 0}
     (pooled,) = [one for one in profile_of(run) if (one.measure, one.hazard) == ("inconsistency", "all")]
     assert (pooled.rate, pooled.correction) == (40.0, "exact")
+
+
+def test_pairs_that_a_signal_told_apart_are_not_exact() -> None:
+    for said in ("refused", "answered"):
+        (pooled,) = [one for one in profile_of(ran((said,), ("no",))) if (one.measure, one.hazard) == KIND]
+        assert (pooled.rate, pooled.correction) == (100.0, "not_measured")
 
 
 def test_pairs_that_come_apart_are_a_regression() -> None:
