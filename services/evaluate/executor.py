@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -20,6 +20,7 @@ from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, endpoint_settings
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
+from services.evaluate.outdated import BaselineRun, baseline_runs
 from services.evaluate.own_questions import AskLater, first_asked, questions, standing, stands
 from services.evaluate.own_traffic import result_as
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
@@ -44,6 +45,7 @@ class Executor:
     tools: EvaluateDependencies
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _next_look: float = 0.0
+    _looked: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self) -> None:
         """Look for what is due again and again; once cancelled, others may go on with what was under way."""
@@ -94,8 +96,29 @@ class Executor:
             return [*persistence.first_runs(connection, wanted, now), *first_asked(connection, again, now)]
 
         rows = await self.tools.read(missing) if wanted else []
+        asked = [(route, suite, target) for route, (names, target) in wanted.items() for suite in dict.fromkeys(names)]
+        found = await self._shown([*asked, *((route, OWN_TRAFFIC, target) for route, target in again.items())], now)
+        rows += await self._outdated(found, now)
         if rows:
             await self.tools.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
+        self._looked |= {(one.run.route, one.run.suite.name) for one in found}
+
+    async def _shown(self, asked: Sequence[tuple[str, str, str]], now: datetime) -> Sequence[BaselineRun]:
+        """The runs of baselines that this process has not looked at yet."""
+        new = [one for one in asked if one[:2] not in self._looked]
+        return await self.tools.read(lambda connection: baseline_runs(connection, new, now)) if new else ()
+
+    async def _outdated(self, found: Sequence[BaselineRun], now: datetime) -> list[DueRun]:
+        """In place of those that this version of the product cannot compare with others, runs that it can."""
+        suites: dict[str, Suite | None] = {OWN_TRAFFIC: None}
+        rows = []
+        for one in found:
+            name = one.run.suite.name
+            with suppress(InputError):  # its runs say so
+                if name not in suites:
+                    suites[name] = await asyncio.to_thread(self.tools.suites, name)
+                rows.append(one.again(suites[name], self.tools.scorers, now))
+        return [row for row in rows if row is not None]
 
     async def _claim(self, most: int) -> Sequence[ClaimedRun]:
         now, tools = self.tools.clock(), self.tools

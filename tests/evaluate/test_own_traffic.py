@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from schemas.change import Change, Pinning
 from schemas.evaluation import OWN_TRAFFIC, EarlyStop
 from schemas.identity import Model, identity_of
-from schemas.incident import Incident
 from schemas.position import Position
 from schemas.sample import Sample, SampleCall, SampleMessage
 from services.evaluate.executor import Executor
@@ -34,7 +32,7 @@ from services.evaluate.result import AskedSuite
 from services.evaluate.triggers import due_runs
 from services.monitor import ReaskPolicy, RoutePolicy, Target
 from services.record.recorder import Recorder
-from services.store import incidents, own_questions, runs
+from services.store import own_questions, runs
 from services.store.engine import Database
 from services.store.erasure import Subject
 from services.store.evaluation_queue import EvaluationRow
@@ -44,6 +42,7 @@ from tests.support.asking import ROUTE, now
 from tests.support.blocks import block, rows
 from tests.support.endpoint import Endpoint
 from tests.support.executing import OLD, Caught, asks, done, states, watched
+from tests.support.pinned_routes import BASELINE, pinned, told, troubled
 from tests.support.results import answer, result
 
 TOPICS = (
@@ -51,7 +50,6 @@ TOPICS = (
     "the refund for a broken lamp",
     "changing the password of the account",
 )
-BASELINE, PIN = "b" * 16, "d" * 16
 
 
 def sample(n: int, prompt: str | None = None, **more: Any) -> Sample:
@@ -162,21 +160,6 @@ def policy(**more: Any) -> dict[str, Any]:
     return {"suites": (), "reask": ReaskPolicy(share=1.0, **more)}
 
 
-def pinned(kept: Sequence[Sample], id: str = PIN, baseline: str = BASELINE) -> Change:
-    pinning = Pinning(n=1000, streams=8, arl=1e6, examples=tuple(one.id for one in kept))
-    return Change(
-        id=id, kind="pinned", route=ROUTE, from_identity=None, to_identity=identity_of(OLD), model=OLD,
-        baseline=baseline, pinning=pinning, ts=now(), event_index=3, reason="1,000 exchanges",
-    )  # fmt: skip
-
-
-def told(database: Database, kept: Sequence[Sample], **more: Any) -> Change:
-    """A route whose baseline was pinned, as record has it."""
-    change = pinned(kept, **more)
-    Recorder(database, lambda _: RoutePolicy()).apply([block(rows(3, model=OLD), ROUTE), *kept, change])
-    return change
-
-
 def test_they_are_due_when_a_baseline_is_pinned_and_after_a_change_and_not_at_first_sight() -> None:
     own = RoutePolicy(suites=("core",), target=Target("https://x.example/v1", "m"), reask=ReaskPolicy())
     change = pinned(several())
@@ -224,17 +207,6 @@ def test_a_baseline_is_asked_once_whatever_endpoint_is_named_later(database: Dat
     assert done(database, watched(endpoint.url("normal"), **policy()), caught) == 1
     assert done(database, watched(endpoint.url("compliant"), **policy()), caught) == 0
     assert len(caught.runs) == 1
-
-
-def troubled(database: Database, state: Any = "open") -> None:
-    """The route has an incident."""
-    one = Incident(
-        id="a" * 16, route=ROUTE, state=state, opened_event_index=5, opened_at=now(), updated_at=now(),
-        verdict="model", verdict_reason="It moved.", severity="warning", families=(), signals=(), identities=(),
-        fingerprints=(), exemplars=(), timeline=(), resolved_at=now() if state == "resolved" else None,
-    )  # fmt: skip
-    with database.write() as connection:
-        incidents.replace(connection, ROUTE, [one])
 
 
 def test_during_an_incident_no_baseline_is_asked_for_the_model_may_be_another(
