@@ -131,6 +131,7 @@ def _judge(
     world = wiring.judge_world(settings, watched)
     granted = world.calls.take(name, calls, rule.daily_calls, datetime.now(UTC).date())
     if granted < calls:
+        world.calls.give_back(name, granted)
         raise InputError(f"judge {name}: {calls:,} calls are needed, {granted:,} are left today; raise `daily_calls`")
     asking = EndpointSettings(rule.endpoint, rule.model, judge_settings(rule), key=key)
     redactor = Redactor(wiring.configured_signals(watched))

@@ -53,6 +53,8 @@ def _remarks(plans: Sequence[RunPlan], target: Target) -> Iterator[str]:
     for plan in plans:
         if plan.affordable is not None:
             yield words.ends_at(plan.suite, plan.affordable, plan.questions)
+        if plan.most_requests and plan.most_tokens and plan.most_seconds:
+            yield words.ends_at_latest(plan.suite, plan.most_requests, plan.most_tokens, plan.most_seconds)
         if plan.basis != "earlier run":
             yield words.NOTHING_KNOWN if plan.basis is None else words.AT_MOST
     if target.prices is None:

@@ -5,7 +5,8 @@ that met stands one tie beside what was seen, so that a version that won every b
 are told as Elo does (400 points for odds of 10 to 1, mean 1000). Intervals: bootstrap over the items, since battles of
 one item are not independent. Bradley and Terry, "Rank analysis of incomplete block designs" (Biometrika 39, 1952).
 
-FastChat's battle files are read: JSON or JSONL with `model_a`, `model_b` and `winner`.
+FastChat's battle files are read: JSON or JSONL with `model_a`, `model_b` and `winner`; so are those that are written
+here, in which a winner may be `inconclusive`: no result.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _WINNERS: Final[Mapping[str, Winner]] = {
     "tie (both bad)": "tie",
     "bothbad": "tie",
     "both_bad": "tie",
+    "inconclusive": "inconclusive",
 }
 
 

@@ -7,11 +7,12 @@ import hashlib
 import itertools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Self
+from urllib.parse import quote, quote_plus
 
 from services.errors import InputError
 from services.evaluate.endpoints import API_FORMS
@@ -37,6 +38,9 @@ MOST_BYTES: Final = 512 * 1024
 MOST_EVENT_BYTES: Final = 4 * 1024 * 1024
 _LONGEST_PROMPT: Final = 256 * 1024
 _CHARACTERS: Final = 4  # a token, about
+_SHORTEST_WORD: Final = 6
+_SCHEMES: Final = frozenset({"bearer", "basic", "digest", "token", "apikey", "negotiate"})
+"""What stands before a key in a header: no secret, and a word like others in an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,31 @@ class RunLimits:
 
     Attributes:
         concurrency: questions that are under way at once.
-        seconds, requests, tokens: of the whole run. failures: questions without an answer, running.
+        seconds, requests, tokens: of the whole run; None leaves it to the size of the suite.
+        failures: questions without an answer, running.
     """
 
     concurrency: int = 4
-    seconds: float = 1800.0
-    requests: int = 5_000
-    tokens: int = 2_000_000
+    seconds: float | None = None
+    requests: int | None = None
+    tokens: int | None = None
     failures: int = 8
+
+    def of(self, answers: int) -> RunLimits:
+        """Those of a run of so many answers: a large suite needs more than a small one, and no run is without end."""
+        seconds, requests, tokens = (max(least, each * answers) for least, each in (_SECONDS, _REQUESTS, _TOKENS))
+        return replace(
+            self,
+            seconds=float(seconds) if self.seconds is None else self.seconds,
+            requests=requests if self.requests is None else self.requests,
+            tokens=tokens if self.tokens is None else self.tokens,
+        )
+
+
+_SECONDS: Final = (1_800, 12)
+_REQUESTS: Final = (5_000, 8)
+_TOKENS: Final = (2_000_000, 8_000)
+"""(at least, for each answer): long before what an endpoint in good health needs, where nobody set a bound."""
 
 
 class BudgetSpent(Exception):  # noqa: N818
@@ -73,14 +94,19 @@ class RunBudget:
         Raises:
             BudgetSpent: if there is none left.
         """
-        if self.requests >= self.limits.requests:
+        if self.limits.requests is not None and self.requests >= self.limits.requests:
             raise BudgetSpent(reasons.budget_spent(self.limits.requests, "requests"))
-        if self.tokens >= self.limits.tokens:
+        if self.limits.tokens is not None and self.tokens >= self.limits.tokens:
             raise BudgetSpent(reasons.budget_spent(self.limits.tokens, "tokens"))
         self.requests += 1
 
     def spend(self, tokens: int) -> None:
         """What a request has cost."""
+        self.tokens += tokens
+
+    def taken_over(self, requests: int, tokens: int) -> None:
+        """What the same run had used before."""
+        self.requests += requests
         self.tokens += tokens
 
 
@@ -107,6 +133,7 @@ class EndpointSettings:
         base: URL to which the path is added. key: sent where the API has it, and never shown or stored.
         headers, query: sent with every question; values of the environment among them are never shown or stored.
         hidden: those values, and whatever else must not be kept when an endpoint repeats it.
+        told_headers, told_query: the same without those values: `env:NAME` in their place.
     """
 
     base: str
@@ -118,6 +145,8 @@ class EndpointSettings:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    told_headers: Mapping[str, str] = field(default_factory=dict)
+    told_query: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def form(self) -> ApiForm:
@@ -143,7 +172,14 @@ class EndpointSettings:
         """What is told of it."""
         prompt = self.system_prompt
         hashed = None if prompt is None else hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
-        return AskedTarget(url=self.base, model=self.model, system_prompt_sha256=hashed, api=self.api)
+        return AskedTarget(
+            url=self.base,
+            model=self.model,
+            system_prompt_sha256=hashed,
+            api=self.api,
+            headers=self.told_headers,
+            query=self.told_query,
+        )
 
 
 def endpoint_settings(target: Target, secret: Callable[[str], str | None]) -> EndpointSettings:
@@ -161,8 +197,8 @@ def endpoint_settings(target: Target, secret: Callable[[str], str | None]) -> En
     key = None if target.api_key_env is None else _from_environment(target.api_key_env, target, secret)
     headers = _values(target.headers, target, secret)
     query = _values(target.query, target, secret)
-    named = [*target.headers.items(), *target.query.items()]
-    hidden = [{**headers, **query}[name] for name, value in named if not isinstance(value, str)]
+    pairs = ((target.headers, headers), (target.query, query))
+    secrets = [found[name] for named, found in pairs for name, one in named.items() if not isinstance(one, str)]
     return EndpointSettings(
         base=target.url,
         model=target.model,
@@ -172,8 +208,28 @@ def endpoint_settings(target: Target, secret: Callable[[str], str | None]) -> En
         api=target.api,
         headers=headers,
         query=query,
-        hidden=tuple(hidden),
+        hidden=_repeated([*([key] if key else []), *secrets]),
+        told_headers={name.lower(): value for name, value in _told(target.headers).items()},
+        told_query=_told(target.query),
     )
+
+
+def _repeated(secrets: Iterable[str]) -> tuple[str, ...]:
+    """What an endpoint may repeat of secret values: each whole, its words, and both as URLs have them; longest first.
+
+    A value may be `Bearer KEY`, of which an endpoint repeats the key alone.
+    """
+    found = set()
+    for value in secrets:
+        words = [one for one in value.split() if len(one) >= _SHORTEST_WORD and one.lower() not in _SCHEMES]
+        for one in (value, value.strip(), *words):
+            found |= {one, quote(one, safe=""), quote(one), quote_plus(one)}
+    return tuple(sorted(found, key=lambda one: (-len(one), one)))
+
+
+def _told(named: Mapping[str, SentValue]) -> Mapping[str, str]:
+    """What may be told of values: of one that stands in the environment, where."""
+    return {name: value if isinstance(value, str) else f"env:{value.name}" for name, value in named.items()}
 
 
 def _values(named: Mapping[str, SentValue], target: Target, secret: Callable[[str], str | None]) -> Mapping[str, str]:

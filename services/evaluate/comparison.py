@@ -74,9 +74,20 @@ def _manner(target: AskedTarget, across: Collection[str]) -> dict[str, Any]:
 
 
 def shared_items(before: RunResult, after: RunResult) -> tuple[AskedItem, ...]:
-    """The items that both runs asked, by their hashes: of two versions of a suite those that stand in both."""
-    known = {item.sha256 for item in before.asked}
-    return tuple(item for item in after.asked if item.sha256 in known)
+    """The items that both runs asked, by their hashes: of two versions of a suite those that stand in both.
+
+    An item of a pair stands in both only if what it is held against does, too.
+    """
+    known, was, now = {item.sha256 for item in before.asked}, _hashes(before), _hashes(after)
+    return tuple(item for item in after.asked if item.sha256 in known and _same_pair(item, was, now))
+
+
+def _hashes(run: RunResult) -> dict[str | None, str]:
+    return {item.id: item.sha256 for item in run.suite.items}
+
+
+def _same_pair(item: AskedItem, was: Mapping[str | None, str], now: Mapping[str | None, str]) -> bool:
+    return was.get(item.pair) == now.get(item.pair)
 
 
 def design_of(before: RunResult, after: RunResult) -> Design:
@@ -245,11 +256,12 @@ def _rows(before: RunResult, after: RunResult) -> tuple[list[PairedRow], list[Pa
     """
     was, now = before.events, after.events
     both = {item.id for item in shared_items(before, after)}
-    standing = {item.sha256 for item in before.suite.items}
+    first, second = _hashes(before), _hashes(after)
+    standing = set(first.values())
     pooled: dict[tuple[str, Measure], list[AskedItem]] = {}
     single: dict[tuple[str, Measure], list[AskedItem]] = {}
     for item in sorted(after.suite.items, key=lambda item: (MEASURES.index(item.measure), item.hazard, item.id)):
-        if item.sha256 in standing:
+        if item.sha256 in standing and _same_pair(item, first, second):
             own = [item] if item.id in both else []
             pooled.setdefault((POOLED, item.measure), []).extend(own)
             single.setdefault((item.hazard, item.measure), []).extend(own)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -20,7 +20,9 @@ from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, endpoint_settings
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
-from services.evaluate.own_questions import AskLater, first_asked, questions
+from services.evaluate.outdated import BaselineRun, baseline_runs
+from services.evaluate.own_questions import AskLater, first_asked, questions, standing, stands
+from services.evaluate.own_traffic import result_as
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
 from services.evaluate.schedule import ScheduleLoop
@@ -43,6 +45,7 @@ class Executor:
     tools: EvaluateDependencies
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _next_look: float = 0.0
+    _looked: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self) -> None:
         """Look for what is due again and again; once cancelled, others may go on with what was under way."""
@@ -93,8 +96,29 @@ class Executor:
             return [*persistence.first_runs(connection, wanted, now), *first_asked(connection, again, now)]
 
         rows = await self.tools.read(missing) if wanted else []
+        asked = [(route, suite, target) for route, (names, target) in wanted.items() for suite in dict.fromkeys(names)]
+        found = await self._shown([*asked, *((route, OWN_TRAFFIC, target) for route, target in again.items())], now)
+        rows += await self._outdated(found, now)
         if rows:
             await self.tools.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
+        self._looked |= {(one.run.route, one.run.suite.name) for one in found}
+
+    async def _shown(self, asked: Sequence[tuple[str, str, str]], now: datetime) -> Sequence[BaselineRun]:
+        """The runs of baselines that this process has not looked at yet."""
+        new = [one for one in asked if one[:2] not in self._looked]
+        return await self.tools.read(lambda connection: baseline_runs(connection, new, now)) if new else ()
+
+    async def _outdated(self, found: Sequence[BaselineRun], now: datetime) -> list[DueRun]:
+        """In place of those that this version of the product cannot compare with others, runs that it can."""
+        suites: dict[str, Suite | None] = {OWN_TRAFFIC: None}
+        rows = []
+        for one in found:
+            name = one.run.suite.name
+            with suppress(InputError):  # its runs say so
+                if name not in suites:
+                    suites[name] = await asyncio.to_thread(self.tools.suites, name)
+                rows.append(one.again(suites[name], self.tools.scorers, now))
+        return [row for row in rows if row is not None]
 
     async def _claim(self, most: int) -> Sequence[ClaimedRun]:
         now, tools = self.tools.clock(), self.tools
@@ -165,7 +189,7 @@ class Executor:
             tools.score,
             tools.scorers,
             tools.clock,
-            partial(self._keep, claimed),
+            partial(self._keep, claimed, suite.version),
             tools.limits,
             tools.commit,
             target.budget,
@@ -187,12 +211,15 @@ class Executor:
         reask, now = tools.monitor.policy(claimed.what.route).reask, tools.clock()
         return await tools.transact(lambda connection: questions(connection, claimed, reask, now))
 
-    async def _keep(self, claimed: ClaimedRun, answer: SuiteAnswer) -> None:
+    async def _keep(self, claimed: ClaimedRun, version: str, answer: SuiteAnswer) -> None:
         if not answered(answer):
             return
         longer, json = self._longer(claimed), answer.model_dump_json()
 
         def keep(connection: Connection) -> None:
+            own = claimed.what.suite == OWN_TRAFFIC
+            if own and not stands(connection, claimed.what.route, version, answer.item):
+                return
             longer(connection)
             runs.keep_answers(connection, claimed.what.id, [(answer.item, answer.repeat, json)])
 
@@ -215,6 +242,8 @@ def _known(
 
 
 def _store(connection: Connection, claimed: ClaimedRun, result: RunResult) -> None:
+    if result.suite.name == OWN_TRAFFIC:
+        result = result_as(result, standing(connection, result.route, result.suite.version))
     evaluation_queue.finish(connection, claimed, RAN, result.reason)
     persistence.store_run(connection, result, claimed.what.moment, claimed.what.cause)
 

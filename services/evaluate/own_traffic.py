@@ -19,9 +19,9 @@ from pydantic import ValidationError
 
 from detectors.stats.clusters import distances, kmeans
 from schemas.base import canonical, hash16
-from schemas.evaluation import OWN_TRAFFIC
+from schemas.evaluation import OWN_TRAFFIC, EarlyStop
 from schemas.sample import Sample, rank_for_baseline
-from services.evaluate.result import RunResult
+from services.evaluate.result import AskedItem, AskedSuite, RunResult
 from services.evaluate.suite import DISALLOWED, Item, Measure, PromptMessage, Suite
 from services.signals.harmful_request import HarmfulRequest
 from services.signals.jailbreak_attempt import JailbreakAttempt
@@ -106,21 +106,46 @@ def question_of(sample: Sample) -> str:
 
 
 def suite_without(suite: Suite, exchanges: Collection[str]) -> Suite:
-    """The suite without the questions of these exchanges: it may be left with none."""
+    """The suite without the questions of these exchanges: it may be left with none.
+
+    A topic that lost one loses its name as well, which may be made of what stood in it.
+    """
     gone = {item_id(id) for id in exchanges}
-    kept = tuple(item for item in suite.items if item.id not in gone)
-    return Suite(suite.name, suite.version, suite.title, suite.hazards, suite.margin, kept)
+    lost = {item.hazard for item in suite.items if item.id in gone}
+    left = [item for item in suite.items if item.id not in gone]
+    names, hazards = {}, {}
+    for place, (slug, title) in enumerate(suite.hazards.items(), 1):
+        if any(item.hazard == slug for item in left):
+            names[slug] = f"unnamed-{place}" if slug in lost else slug
+            hazards[names[slug]] = words.unnamed_topic(place) if slug in lost else title
+    items = tuple(item.model_copy(update={"hazard": names[item.hazard]}) for item in left)
+    return Suite(suite.name, suite.version, suite.title, hazards, suite.margin, items)
 
 
 def result_without(result: RunResult, exchanges: Collection[str]) -> RunResult:
     """A run of the suite without the questions of these exchanges, and without what was answered to them."""
     gone = {item_id(id) for id in exchanges}
-    if not gone.intersection(item.id for item in result.suite.items):
+    return _result_of(result, [item for item in result.suite.items if item.id not in gone])
+
+
+def result_as(result: RunResult, suite: Suite | None) -> RunResult:
+    """A run as one of what is left of its suite (None: nothing); the same one when that is all of it."""
+    asked = {item.id for item in result.suite.items}
+    left = () if suite is None else AskedSuite.of(suite).items
+    return _result_of(result, [item for item in left if item.id in asked])
+
+
+def _result_of(result: RunResult, left: Sequence[AskedItem]) -> RunResult:
+    if tuple(left) == result.suite.items:
         return result
-    left = tuple(item for item in result.suite.items if item.id not in gone)
-    suite = result.suite.of_items(left)
-    answers = tuple(answer for answer in result.answers if answer.item not in gone)
-    return RunResult.model_validate({**dict(result), "suite": suite, "answers": answers})
+    ids = {item.id for item in left}
+    suite = result.suite.of_items(tuple(left))
+    answers = tuple(answer for answer in result.answers if answer.item in ids)
+    stopped = result.stopped
+    if stopped is not None:
+        asked = {answer.item for answer in answers}
+        stopped = EarlyStop(rule=stopped.rule, asked=len(asked), of=len(left))
+    return RunResult.model_validate({**dict(result), "suite": suite, "answers": answers, "stopped": stopped})
 
 
 def suite_text(suite: Suite) -> str:

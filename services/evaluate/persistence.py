@@ -11,7 +11,7 @@ from schemas.decision import Decision
 from schemas.evaluation import Comparison
 from schemas.identity import Model
 from services.evaluate.comparison import SYSTEM_PROMPT, compare, comparison_record
-from services.evaluate.result import RunResult, SuiteAnswer, to_record
+from services.evaluate.result import RunResult, SuiteAnswer, items_of, to_record
 from services.store import evaluation_queue, journal, routes, runs, scores
 from services.store.evaluation_queue import ClaimedRun, DueRun
 from services.store.runs import RunSummary
@@ -109,6 +109,7 @@ def not_comparable(what: DueRun, reason: str, now: datetime) -> tuple[Comparison
             identity=what.identity,
             change=change_of(what),
             suite=what.suite,
+            items_of=items_of(what.suite),
             overall="inconclusive",
             reason=reason,
             ts=now,

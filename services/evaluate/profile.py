@@ -9,6 +9,7 @@ from detectors.stats.intervals import wilson
 from services.evaluate.anytime_evidence import rate_interval
 from services.evaluate.result import RunResult
 from services.evaluate.scorer_errors import Correction, ScorerErrors, corrected
+from services.evaluate.scorers import ANSWERED, REFUSED
 from services.evaluate.suite import MEASURES, POOLED, Measure
 
 
@@ -41,13 +42,17 @@ def profile_of(run: RunResult) -> tuple[ProfileRate, ...]:
     Such a run stopped because of what it saw: its rates lean towards that, and their intervals hold whenever one stops.
     """
     events, asked = run.events, {item.id for item in run.asked}
+    signal = {one.item for one in run.answers if one.scored is not None and one.scored.said in (REFUSED, ANSWERED)}
     outcomes: dict[tuple[Measure, str], list[bool | None]] = {}
+    judged: set[tuple[Measure, str]] = set()
     for item in run.suite.items:
         for hazard in (POOLED, item.hazard):
             outcomes.setdefault((item.measure, hazard), []).extend([events[item.id]] if item.id in asked else [])
+            if item.pair is not None and signal.intersection((item.id, item.pair)):
+                judged.add((item.measure, hazard))
     order = sorted(outcomes, key=lambda key: (MEASURES.index(key[0]), key[1] != POOLED, key[1]))
     within = wilson if run.stopped is None else rate_interval
-    return tuple(_rate(*key, outcomes[key], run.scorer_errors, within) for key in order)
+    return tuple(_rate(*key, outcomes[key], run.scorer_errors, within, key in judged) for key in order)
 
 
 def _rate(
@@ -56,12 +61,13 @@ def _rate(
     outcomes: Iterable[bool | None],
     errors: Mapping[str, ScorerErrors],
     within: Callable[[int, int], tuple[float, float]],
+    judged: bool,
 ) -> ProfileRate:
     every = list(outcomes)
     known = [event for event in every if event is not None]
     n, count = len(known), sum(known)
     low, high = within(count, n)
-    true = corrected(measure, count, n, errors)
+    true = corrected(measure, count, n, errors, judged)
     return ProfileRate(
         hazard=hazard,
         measure=measure,

@@ -154,12 +154,18 @@ class AskedSuite(Part):
 
 
 class AskedTarget(Part):
-    """Which endpoint was asked, and under which system prompt."""
+    """Which endpoint was asked, under which system prompt, and with what beside the question.
+
+    Attributes:
+        headers, query: what was sent with each question, by name; `env:NAME` for what stands in the environment.
+    """
 
     url: str
     model: str
     system_prompt_sha256: str | None = None
     api: str = "chat_completions"
+    headers: Mapping[str, str] = Field(default_factory=dict)
+    query: Mapping[str, str] = Field(default_factory=dict)
 
 
 class RunResult(Record):

@@ -6,7 +6,7 @@ import asyncio
 import platform
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +29,7 @@ from services.evaluate.result import (
     status_of,
 )
 from services.evaluate.scorer_errors import errors_of
-from services.evaluate.spending import AnswerCosts, SpendingMeter, Tokens
+from services.evaluate.spending import AnswerCosts, SpendingMeter, Tokens, bounds_of, used
 from services.evaluate.suite import Item, Suite
 from services.monitor import SpendingLimit, TokenPrices
 from services.wording import runs
@@ -80,14 +80,9 @@ class RunTools:
     budget: SpendingLimit = field(default_factory=SpendingLimit)
     prices: TokenPrices | None = None
 
-    @property
-    def bounds(self) -> RunLimits:
-        """Where the run ends: the budget's own numbers, where it names some, in place of the usual ones."""
-        return replace(
-            self.limits,
-            requests=self.budget.requests or self.limits.requests,
-            tokens=self.budget.tokens or self.limits.tokens,
-        )
+    def bounds(self, suite: Suite) -> RunLimits:
+        """Where a run of the suite ends: the budget's own numbers, where it names some, in place of the usual ones."""
+        return bounds_of(self.limits, self.budget, suite.answers)
 
 
 @dataclass(slots=True)
@@ -102,6 +97,7 @@ class _RunProgress:
     watch: PairedWatch | None = None
     stopped: str | None = None
     failures: int = 0
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self, endpoint: Endpoint, left: Iterator[tuple[Item, int]]) -> None:
         """Take questions until there are no more, or the run was stopped."""
@@ -115,16 +111,32 @@ class _RunProgress:
             await self._taken(answer.model_copy(update={"scored": scored}))
 
     async def _asked(self, endpoint: Endpoint, item: Item, repeat: int) -> SuiteAnswer | None:
-        """The answer to one question; None once the budget is spent, which ends the run."""
-        taken, answer = Tokens(), None
+        """The answer to one question; None once the run has ended, which a budget that is spent does."""
+        answer = None
         try:
-            taken = self.meter.take(item)
-            answer = await endpoint.ask(item, repeat, self.budget)
+            taken = await self._reserved(item)
+            if taken is None:
+                return None
+            try:
+                answer = await endpoint.ask(item, repeat, self.budget)
+            finally:
+                self.meter.settle(taken, answer)
+                self.settled.set()
         except BudgetSpent as spent:
             self.stopped = self.stopped or str(spent)
-        finally:
-            self.meter.settle(taken, answer)
         return answer
+
+    async def _reserved(self, item: Item) -> Tokens | None:
+        """What a question may cost, once that fits; None when the run has ended meanwhile.
+
+        What others have under way may come out cheaper than it might: nothing has ended before that is known.
+        """
+        while (taken := self.meter.take(item)) is None:
+            self.settled.clear()
+            await self.settled.wait()
+            if self.stopped is not None or self.stop is not None:
+                return None
+        return taken
 
     @property
     def stop(self) -> EarlyStop | None:
@@ -154,19 +166,21 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
     started = tools.clock()
     expected = AnswerCosts.of(endpoint.settings.system_prompt, endpoint.settings.settings, order.against)
     meter = SpendingMeter(tools.budget, tools.prices, expected)
-    progress = _RunProgress(order, tools, RunBudget(tools.bounds), meter, watch=_watch(order, endpoint, tools))
+    bounds = tools.bounds(order.suite)
+    progress = _RunProgress(order, tools, RunBudget(bounds), meter, watch=_watch(order, endpoint, tools))
     questions = _questions(order.suite, progress.watch)
     progress.answers.update(_kept(order, endpoint, questions))
     for answer in progress.answers.values():  # what this very run has asked before it was taken over was paid, too
-        meter.settle(Tokens(), answer)
+        meter.count(answer)
+        progress.budget.taken_over(answer.attempts, round(used(answer).total))
     progress.look()
     left = iter([one for one in questions if (one[0].id, one[1]) not in progress.answers])
     try:
-        async with asyncio.timeout(tools.limits.seconds), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
             for _ in range(tools.limits.concurrency):
                 group.create_task(progress.work(endpoint, left))
     except TimeoutError:
-        progress.stopped = runs.deadline(tools.limits.seconds)
+        progress.stopped = runs.deadline(bounds.seconds or 0.0)
     except ExceptionGroup as group_:
         raise group_.exceptions[0] from None
     requested = endpoint.settings.model

@@ -8,10 +8,10 @@ at once, as far as expectations hold: `max_tokens` of the target makes them cert
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from services.evaluate.client import BudgetSpent
+from services.evaluate.client import BudgetSpent, RunLimits
 from services.evaluate.result import RunResult, SuiteAnswer
 from services.evaluate.suite import Item, Suite
 from services.monitor import SpendingLimit, TokenPrices
@@ -24,6 +24,8 @@ _AROUND: Final = 4
 _SENT: Final = ("prompt_tokens", "input_tokens", "promptTokenCount")
 _CAME: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount")
 _MOST: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_MOST_TOKENS: Final = 10**12
+"""No answer takes more: an endpoint that says so says nothing."""
 _MILLION: Final = 1_000_000
 
 
@@ -36,9 +38,6 @@ class Tokens:
 
     def __add__(self, other: Tokens) -> Tokens:
         return Tokens(self.sent + other.sent, self.came + other.came)
-
-    def __sub__(self, other: Tokens) -> Tokens:
-        return Tokens(self.sent - other.sent, self.came - other.came)
 
     @property
     def total(self) -> float:
@@ -63,7 +62,7 @@ def used(answer: SuiteAnswer) -> Tokens:
 def _number(usage: Any, names: Iterable[str]) -> float | None:
     for name in names:
         value = usage.get(name) if isinstance(usage, Mapping) else None
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS:
             return float(value)
     return None
 
@@ -127,6 +126,12 @@ def _mean(each: Sequence[Tokens]) -> Tokens:
     return Tokens(total.sent / len(each), total.came / len(each))
 
 
+def bounds_of(limits: RunLimits, budget: SpendingLimit, answers: int) -> RunLimits:
+    """Where a run of so many answers ends: by the budget, where it says so, else by its size."""
+    own = replace(limits, requests=budget.requests or limits.requests, tokens=budget.tokens or limits.tokens)
+    return own.of(answers)
+
+
 @dataclass(frozen=True, slots=True)
 class RunPlan:
     """What a whole run of a suite is expected to take.
@@ -136,6 +141,7 @@ class RunPlan:
         cost: in the currency of the prices; None when they or the answers are not known.
         basis: what the length of answers is taken from: `earlier run`, `max_tokens` (the most) or None.
         affordable: questions after which the budget ends the run, None when it is enough or nobody can say.
+        most_requests, most_tokens, most_seconds: where the run ends at the latest.
     """
 
     suite: str
@@ -147,12 +153,17 @@ class RunPlan:
     cost: float | None
     basis: str | None
     affordable: int | None
+    most_requests: int | None
+    most_tokens: int | None
+    most_seconds: float | None
 
 
 def plan_of(suite: Suite, expected: AnswerCosts, limit: SpendingLimit, prices: TokenPrices | None) -> RunPlan:
     """What a run of `suite` takes, before it."""
     each = [expected.expected(item) for item in suite.items for _ in range(item.repeats)]
     total = sum(each, Tokens())
+    bounds = bounds_of(RunLimits(), limit, suite.answers)
+    within = replace(limit, requests=bounds.requests, tokens=bounds.tokens)
     basis = "earlier run" if expected.usual is not None else "max_tokens" if expected.most is not None else None
     return RunPlan(
         suite=suite.name,
@@ -163,7 +174,10 @@ def plan_of(suite: Suite, expected: AnswerCosts, limit: SpendingLimit, prices: T
         came=None if basis is None else total.came,
         cost=None if basis is None or prices is None else total.cost(prices),
         basis=basis,
-        affordable=_affordable(each, limit, prices),
+        affordable=_affordable(each, within, prices),
+        most_requests=bounds.requests,
+        most_tokens=bounds.tokens,
+        most_seconds=bounds.seconds,
     )
 
 
@@ -193,23 +207,29 @@ class SpendingMeter:
     prices: TokenPrices | None
     expected: AnswerCosts
     spent: Tokens = Tokens()
-    under_way: Tokens = Tokens()
+    under_way: list[Tokens] = field(default_factory=list)
 
-    def take(self, item: Item) -> Tokens:
-        """Take what a question may cost; give it to `settle` with the answer.
+    def take(self, item: Item) -> Tokens | None:
+        """Take what a question may cost, to be given to `settle`; None while it fits only if others cost less.
 
         Raises:
-            BudgetSpent: if that does not fit any more.
+            BudgetSpent: if that does not fit any more, whatever those under way come to.
         """
         wanted = self.expected.reserved(item)
-        why = _over(self.spent + self.under_way + wanted, self.limit, self.prices)
+        why = _over(self.spent + wanted, self.limit, self.prices)
         if why is not None:
             raise BudgetSpent(why)
-        self.under_way += wanted
+        if self.under_way and _over(sum(self.under_way, self.spent + wanted), self.limit, self.prices) is not None:
+            return None
+        self.under_way.append(wanted)
         return wanted
 
     def settle(self, taken: Tokens, answer: SuiteAnswer | None) -> None:
         """What came of it, in place of what was expected."""
-        self.under_way -= taken
+        self.under_way.remove(taken)
         if answer is not None:
-            self.spent += used(answer)
+            self.count(answer)
+
+    def count(self, answer: SuiteAnswer) -> None:
+        """What an answer took."""
+        self.spent += used(answer)

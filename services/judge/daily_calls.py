@@ -55,6 +55,17 @@ class DailyCalls:
             return 0
         return granted
 
+    def give_back(self, name: str, unused: int) -> None:
+        """Calls of `name` that were granted last and are not made after all: they may be made by others."""
+        try:
+            with _locked(self.path):
+                kept = _read(self.path)
+                day, made = kept[name]
+                kept[name] = [day, max(made - unused, 0)]
+                _write(self.path, kept)
+        except (OSError, ValueError, TypeError, KeyError) as error:  # they stay counted, which asks too little
+            LOG.warning("calls of %s stay counted: %s cannot be used (%s)", name, self.path, type(error).__name__)
+
 
 def _read(path: Path) -> dict[str, Any]:
     try:

@@ -191,9 +191,24 @@ def first_seen_suites(connection: Connection) -> set[tuple[str, str]]:
     return {(row.route, row.suite) for row in rows}
 
 
-def is_known(connection: Connection, what: DueRun) -> bool:
-    """Whether the run was asked for before."""
-    return connection.execute(select(_EVALUATIONS.c.id).where(_EVALUATIONS.c.id == what.id)).one_or_none() is not None
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Runs of one suite for one cause, whatever they asked: how `many`, the `last` one, and whether it is `open`."""
+
+    many: int
+    last: datetime
+    open: bool
+
+
+def attempts(connection: Connection, route: str, cause: str, suite: str) -> Attempts | None:
+    """The runs of a suite that a cause has asked for, by the clock on the wall; None when it asked for none."""
+    one = _EVALUATIONS.c
+    asked = (one.route == route, one.cause == cause, one.suite == suite)
+    rows = connection.execute(select(one.state, one.created, one.due).where(*asked))
+    found = [(row.created or row.due, row.state in (PENDING, RUNNING, RAN)) for row in rows]
+    if not found:
+        return None
+    return Attempts(len(found), max(last for last, _ in found), any(open for _, open in found))
 
 
 def find(connection: Connection, route: str | None = None) -> tuple[QueuedRun, ...]:

@@ -61,6 +61,8 @@ class RunAnswerRow(Base, table=True):
 
 COMMAND: Final = "command"
 """Moment of a run that a person made by hand."""
+_AT_ONCE: Final = 500
+"""Ids of one statement: a database takes only so many."""
 _RUNS = table(RunRow)
 _ANSWERS = table(RunAnswerRow)
 _EVALUATIONS = table(EvaluationRow)
@@ -124,8 +126,11 @@ def drop_answers(connection: Connection, route: str, suite: str, items: Sequence
     """Delete the kept answers to some items of the suite's runs that are under way on a route; how many."""
     one = _EVALUATIONS.c
     of = select(one.id).where(one.route == route, one.suite == suite)
-    gone = delete(_ANSWERS).where(_ANSWERS.c.run.in_(of), _ANSWERS.c.item.in_(sorted(items)))
-    return int(connection.execute(gone).rowcount)
+    named, dropped = sorted(items), 0
+    for first in range(0, len(named), _AT_ONCE):
+        some = _ANSWERS.c.item.in_(named[first : first + _AT_ONCE])
+        dropped += int(connection.execute(delete(_ANSWERS).where(_ANSWERS.c.run.in_(of), some)).rowcount)
+    return dropped
 
 
 def reference_run(connection: Connection, route: str, suite: str, before: datetime) -> str | None:

@@ -17,8 +17,16 @@ from schemas.evaluation import OWN_TRAFFIC
 from services.detect import refit
 from services.detect.serialization import pack_artefacts
 from services.detect.state import DetectionPlan, DetectState, Pinned
-from services.evaluate.own_traffic import item_id, result_without, suite_of, suite_text, suite_without
+from services.evaluate.own_traffic import (
+    item_id,
+    result_as,
+    result_without,
+    suite_of,
+    suite_text,
+    suite_without,
+)
 from services.evaluate.result import RunResult
+from services.evaluate.suite import Suite
 from services.monitor import RoutePolicy
 from services.record.recorder import derive
 from services.store import (
@@ -127,18 +135,21 @@ def _erase(connection: Connection, policy: Policy, subject: Subject, now: dateti
 
 def _erase_questions(connection: Connection, subject: Subject, found: erasure.Erased) -> None:
     """What the subject asked is asked no more, and what was answered to it is gone of every run that asked it."""
+    rest: dict[tuple[str, str], Suite] = {}
     for suite in own_questions.every(connection):
         ids = found.ids.get(suite.route, set())
         gone = {item for item, one in suite.origins.items() if one.id in ids}
         if gone:
-            left = suite_text(suite_without(suite_of(suite.payload), ids))
+            left = rest[suite.route, suite.baseline] = suite_without(suite_of(suite.payload), ids)
             origins = {item: one for item, one in suite.origins.items() if item not in gone}
-            own_questions.rewrite(connection, replace(suite, payload=left, origins=origins))
+            own_questions.rewrite(connection, replace(suite, payload=suite_text(left), origins=origins))
             found.rows["own_suites"] += 1
     for route, ids in sorted(found.ids.items()):
         for run, payload in runs.payloads(connection, route, OWN_TRAFFIC):
             result = RunResult.decode(payload.encode())
-            if (left_of := result_without(result, ids)) is not result:
+            known = rest.get((route, result.suite.version))
+            left_of = result_without(result, ids) if known is None else result_as(result, known)
+            if left_of is not result:
                 erasure.rewrite_run(connection, run, left_of.encode().decode())
                 found.rows["runs"] += 1
         found.rows["run_answers"] += runs.drop_answers(connection, route, OWN_TRAFFIC, [item_id(id) for id in ids])

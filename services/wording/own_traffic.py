@@ -17,6 +17,10 @@ NOT_OF_BASELINE: Final = (
     "the route's own questions were not asked when its baseline was pinned: there is nothing to hold the answers "
     "against; they are asked from the next baseline on"
 )
+DURING_INCIDENT: Final = (
+    "the route has an open incident: the model that answers now may not be the one of the baseline; its own questions "
+    "are asked once the incident is resolved"
+)
 ANOTHER_BASELINE: Final = "another baseline was pinned since; its questions are asked in a run of their own"
 
 
@@ -28,6 +32,11 @@ def title(route: str, n: int) -> str:
 def topic(words: Sequence[str]) -> str:
     """Of what a part of the questions is, by the words that set it apart."""
     return f"Questions about {', '.join(words)}" if words else "Other questions"
+
+
+def unnamed_topic(place: int) -> str:
+    """Of a part of the questions whose words are not told."""
+    return f"Topic {place} of the questions"
 
 
 def under_way(n: int, wanted: int) -> str:
@@ -47,3 +56,11 @@ def too_few(n: int, fewest: int) -> str:
 def tomorrow(budget: int) -> str:
     """Why they are asked later."""
     return f"the day's budget of {count(budget, 'question')} is used up; they are asked tomorrow"
+
+
+def over_budget(n: int, budget: int) -> str:
+    """Why they are never asked."""
+    return (
+        f"the {count(n, 'question')} of the baseline are more than the day's budget of {budget:,}; raise "
+        f"`daily_budget` under `reask` to {n:,} at least"
+    )

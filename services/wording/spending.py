@@ -29,6 +29,14 @@ def ends_at(suite: str, affordable: int, questions: int) -> str:
     return f"The budget ends {suite} after about {affordable:,} of {questions:,} questions: it would be incomplete."
 
 
+def ends_at_latest(suite: str, requests: int, tokens_: int, seconds: float) -> str:
+    """Where a run ends, complete or not."""
+    return (
+        f"A run of {suite} ends at the latest after {requests:,} requests, {tokens_:,} tokens or "
+        f"{seconds / 60:,.0f} minutes; `budget` of the route's target sets the first two."
+    )
+
+
 def money(cost: float | None) -> str:
     """A sum, in the currency of the prices."""
     if cost is None:

@@ -13,7 +13,8 @@ from services.evaluate.client import EndpointSettings, endpoint_settings
 from services.evaluate.endpoints import API_FORMS
 from services.evaluate.endpoints.protocol import EndpointFault
 from services.evaluate.endpoints.replies import parse_reply
-from services.evaluate.result import MadeCall
+from services.evaluate.endpoints.strict_json import blotted
+from services.evaluate.result import AskedTarget, MadeCall
 from services.evaluate.suite import AskedCall, DeclaredTool, Item, PromptMessage, Suite
 from services.monitor import Target
 from services.monitor.sent_values import FromEnvironment
@@ -235,6 +236,32 @@ def test_headers_and_query_are_sent_and_what_the_environment_holds_is_not_kept(e
     assert "<api key>" in stored
     assert "azure-secret-1" not in stored + repr(given)
     assert secrets["GATE_KEY"] not in repr(given)
+
+
+def test_every_form_in_which_an_endpoint_may_repeat_a_secret_is_blotted_out() -> None:
+    target = Target(
+        "https://x.example.com/v1",
+        "fake-1",
+        headers={"Authorization": FromEnvironment("BEARER"), "code": FromEnvironment("ONE"), "X-Team": "safety"},
+        query={"code": FromEnvironment("OTHER"), "v": "2"},
+    )
+    secrets = {"BEARER": "Bearer sk-abc/d+ef0123", "ONE": "first-secret-1", "OTHER": "second secret=2"}
+    given = endpoint_settings(target, secrets.get)
+    said = [
+        "sk-abc/d+ef0123 is no key",
+        "got Bearer sk-abc/d+ef0123",
+        "?code=second%20secret%3D2&x=1 or second+secret%3D2 or second secret=2",
+        "code: first-secret-1, sk-abc%2Fd%2Bef0123",
+    ]
+    stored = " ".join(blotted(said, given.secrets))
+    for part in ("abc", "secret-1", "secret=2", "secret%3D2", "ef0123"):
+        assert part not in stored
+    assert "is no key" in stored
+    assert blotted("The Bearer of bad news", given.secrets) == "The Bearer of bad news"
+    told = given.target
+    assert told.headers == {"authorization": "env:BEARER", "code": "env:ONE", "x-team": "safety"}
+    assert told.query == {"code": "env:OTHER", "v": "2"}
+    assert AskedTarget.model_validate({"url": "https://x", "model": "m"}).headers == {}
 
 
 def test_a_header_of_the_target_takes_the_place_of_a_usual_one(endpoint: Endpoint) -> None:

@@ -25,10 +25,10 @@ def test_two_orders_that_disagree_are_a_tie_and_silence_is_no_verdict() -> None:
 def test_battle_files_of_fastchat_are_read(lines: bool) -> None:
     rows = [
         {"question_id": 81, "model_a": "x", "model_b": "y", "winner": winner, "judge": "arena_user", "turn": 1}
-        for winner in ("model_a", "model_b", "tie", "tie (bothbad)")
+        for winner in ("model_a", "model_b", "tie", "tie (bothbad)", "inconclusive")
     ]
     text = "\n".join(json.dumps(row) for row in rows) if lines else json.dumps(rows, indent=1)
-    assert [one.winner for one in read_battles(text, "f")] == ["a", "b", "tie", "tie"]
+    assert [one.winner for one in read_battles(text, "f")] == ["a", "b", "tie", "tie", "inconclusive"]
     assert {one.item for one in read_battles(text, "f")} == {"81"}
 
 

@@ -131,6 +131,7 @@ def test_one_hazard_can_regress_where_the_whole_does_not() -> None:
 OTHER = replace(CORE, name="other", version="2")
 NEW = replace(CORE, version="2", items=suite_of(harmful=30, benign=15, repeats=3).items)
 PROMPTED = AskedTarget(url="https://api.example.com/v1", model="m", system_prompt_sha256="0" * 64)
+SENT = AskedTarget(url="https://a.example", model="m", headers={"x-filter": "off"}, query={"api-version": "2"})
 FAILED = {"status": "failed", "reason": "the endpoint answered 500", "answers": ()}
 
 
@@ -154,6 +155,7 @@ FAILED = {"status": "failed", "reason": "the endpoint answered 500", "answers": 
             "the runs asked different suites: made 0",
         ),
         (result(CORE, target=PROMPTED), result(CORE), "differ in how the target is asked: system prompt"),
+        (result(CORE), result(CORE, target=SENT), "differ in how the target is asked: headers, query"),
     ],
 )
 def test_what_cannot_be_compared_is_inconclusive_and_says_why(

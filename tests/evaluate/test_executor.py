@@ -27,6 +27,7 @@ from services.store.tables import table
 from tests.support.asking import ROUTE, now, suite
 from tests.support.endpoint import SERVED, Endpoint
 from tests.support.executing import OLD, Caught, asks, done, means, one_suite, states, traffic, watched
+from tests.support.pinned_routes import told, troubled
 from tests.support.streams import until
 
 OLD_ID = identity_of(OLD)
@@ -77,6 +78,42 @@ def test_a_model_that_refuses_less_is_regressed_against_the_baselines_run(
     again = caught.comparisons[1]
     assert (again.before_run, again.change) == (pinned.id, "e" * 16)
     assert again.overall != "regressed"
+
+
+def larger(name: str) -> Suite:
+    """Another version of the suite of these tests, with no item of the first one."""
+    return replace(suite(name, benign=1, forbidden=8, canaries=1, repeats=3), version="2")
+
+
+@pytest.mark.parametrize("updated", ["suite", "scorers"])
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_baseline_that_an_update_has_outdated_is_asked_once_more(
+    database: Database, endpoint: Endpoint, updated: str, pinned: bool
+) -> None:
+    caught, monitor = Caught(), watched(endpoint.url("normal"))
+    if pinned:
+        told(database, [])
+        asks(database, "pinned", PIN, OLD_ID)
+    else:
+        traffic(database)
+    first = done(database, monitor, caught)
+
+    def once() -> int:
+        with closing(Offload("database")) as thread:
+            given = means(database, monitor, caught, thread, larger if updated == "suite" else one_suite)
+            if updated == "scorers":
+                given = replace(given, scorers={**given.scorers, "form": "another"})
+            return asyncio.run(Executor(given).once())
+
+    troubled(database)
+    assert once() == 0, "the model may be another"
+    troubled(database, "resolved")
+    assert [once(), once()] == [1, 0]
+    asks(database, "change", CHANGE, OLD_ID)
+    assert once() == 1
+    (comparison,) = caught.comparisons
+    assert comparison.before_run == caught.runs[first].id
+    assert not any(word in (comparison.reason or "") for word in ("differ", "different", "no run"))
 
 
 def test_a_leaked_canary_is_regressed_by_itself(database: Database, endpoint: Endpoint) -> None:

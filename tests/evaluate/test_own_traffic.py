@@ -9,40 +9,47 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from schemas.change import Change, Pinning
-from schemas.evaluation import OWN_TRAFFIC
-from schemas.identity import identity_of
+from schemas.evaluation import OWN_TRAFFIC, EarlyStop
+from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.sample import Sample, SampleCall, SampleMessage
+from services.evaluate.executor import Executor
 from services.evaluate.own_traffic import (
     FEWEST,
     item_id,
     own_suite,
+    result_as,
+    result_without,
     suite_of,
     suite_text,
     suite_without,
     why_left_out,
 )
 from services.evaluate.persistence import stored_run
+from services.evaluate.result import AskedSuite
 from services.evaluate.triggers import due_runs
 from services.monitor import ReaskPolicy, RoutePolicy, Target
 from services.record.recorder import Recorder
 from services.store import own_questions, runs
 from services.store.engine import Database
 from services.store.erasure import Subject
+from services.store.evaluation_queue import EvaluationRow
+from services.store.tables import table
 from services.wiring.erasure import erase
 from tests.support.asking import ROUTE, now
 from tests.support.blocks import block, rows
 from tests.support.endpoint import Endpoint
 from tests.support.executing import OLD, Caught, asks, done, states, watched
+from tests.support.pinned_routes import BASELINE, pinned, told, troubled
+from tests.support.results import answer, result
 
 TOPICS = (
     "my parcel that was shipped on Monday",
     "the refund for a broken lamp",
     "changing the password of the account",
 )
-BASELINE, PIN = "b" * 16, "d" * 16
 
 
 def sample(n: int, prompt: str | None = None, **more: Any) -> Sample:
@@ -153,21 +160,6 @@ def policy(**more: Any) -> dict[str, Any]:
     return {"suites": (), "reask": ReaskPolicy(share=1.0, **more)}
 
 
-def pinned(kept: Sequence[Sample], id: str = PIN, baseline: str = BASELINE) -> Change:
-    pinning = Pinning(n=1000, streams=8, arl=1e6, examples=tuple(one.id for one in kept))
-    return Change(
-        id=id, kind="pinned", route=ROUTE, from_identity=None, to_identity=identity_of(OLD), model=OLD,
-        baseline=baseline, pinning=pinning, ts=now(), event_index=3, reason="1,000 exchanges",
-    )  # fmt: skip
-
-
-def told(database: Database, kept: Sequence[Sample], **more: Any) -> Change:
-    """A route whose baseline was pinned, as record has it."""
-    change = pinned(kept, **more)
-    Recorder(database, lambda _: RoutePolicy()).apply([block(rows(3, model=OLD), ROUTE), *kept, change])
-    return change
-
-
 def test_they_are_due_when_a_baseline_is_pinned_and_after_a_change_and_not_at_first_sight() -> None:
     own = RoutePolicy(suites=("core",), target=Target("https://x.example/v1", "m"), reask=ReaskPolicy())
     change = pinned(several())
@@ -209,6 +201,55 @@ def test_they_are_asked_once_of_a_baseline_that_was_pinned_before_the_route_aske
     assert done(database, watched(url, **policy()), caught) == 0
 
 
+def test_a_baseline_is_asked_once_whatever_endpoint_is_named_later(database: Database, endpoint: Endpoint) -> None:
+    told(database, several())
+    caught = Caught()
+    assert done(database, watched(endpoint.url("normal"), **policy()), caught) == 1
+    assert done(database, watched(endpoint.url("compliant"), **policy()), caught) == 0
+    assert len(caught.runs) == 1
+
+
+def test_during_an_incident_no_baseline_is_asked_for_the_model_may_be_another(
+    database: Database, endpoint: Endpoint
+) -> None:
+    change, key = told(database, several()), f"incident-{database.engine.dialect.name}"
+    monitor = watched(endpoint.url("normal", key), **policy())
+    troubled(database)
+    assert done(database, monitor, Caught()) == 0
+    asks(database, "pinned", change.id, change.to_identity, OWN_TRAFFIC)
+    assert done(database, monitor, Caught()) == 1
+    ((_, state, reason),) = states(database)
+    assert (state, "open incident" in (reason or "")) == ("failed", True)
+    assert endpoint.seen(key) == []
+
+
+def test_a_baseline_is_not_asked_while_another_identity_answers(database: Database, endpoint: Endpoint) -> None:
+    told(database, several())
+    other = Model(requested="fake-2")
+    Recorder(database, lambda _: RoutePolicy()).apply([block(rows(3, 3, model=other), ROUTE)])
+    assert done(database, watched(endpoint.url("normal"), **policy()), Caught()) == 0
+
+
+def test_a_baseline_that_was_not_answered_is_asked_again_an_hour_later_and_a_few_times(
+    database: Database, endpoint: Endpoint
+) -> None:
+    change, caught = told(database, several()), Caught()
+    monitor = watched(endpoint.url("broken"), **policy(daily_budget=1000))
+    assert [done(database, monitor, caught) for _ in range(2)] == [1, 0]
+    queue = table(EvaluationRow)
+    for again in range(1, 6):
+        with database.write() as connection:
+            connection.execute(update(queue).values(created=now() - timedelta(minutes=61)))
+        assert done(database, monitor, caught) == (1 if again <= 3 else 0)
+        assert done(database, monitor, caught) == 0
+    assert {run.status for run in caught.runs} == {"failed"}
+    key = f"unasked-{database.engine.dialect.name}"
+    asks(database, "change", "c" * 16, change.to_identity, OWN_TRAFFIC)
+    done(database, watched(endpoint.url("normal", key), **policy(daily_budget=1000)), caught)
+    assert endpoint.seen(key) == [], "there is nothing to hold the answers against"
+    assert "not asked when its baseline was pinned" in (caught.comparisons[0].reason or "")
+
+
 def test_a_day_has_its_budget_and_what_is_beyond_waits(database: Database, endpoint: Endpoint) -> None:
     change = told(database, several())
     key = f"budget-{database.engine.dialect.name}"
@@ -222,6 +263,19 @@ def test_a_day_has_its_budget_and_what_is_beyond_waits(database: Database, endpo
     assert caught.comparisons == []
 
 
+def test_a_budget_below_what_the_baseline_asks_says_so_and_waits_for_nothing(
+    database: Database, endpoint: Endpoint
+) -> None:
+    change, caught = told(database, several()), Caught()
+    done(database, watched(endpoint.url("normal"), **policy()), caught)
+    asks(database, "change", "c" * 16, change.to_identity, OWN_TRAFFIC)
+    done(database, watched(endpoint.url("normal"), **policy(daily_budget=50)), caught)
+    ((_, state, reason),) = [one for one in states(database) if one[0] == "change"]
+    assert state == "failed"
+    assert "60 questions" in (reason or "")
+    assert "budget of 50; raise `daily_budget` under `reask` to 60" in (reason or "")
+
+
 def test_a_change_of_a_baseline_that_was_not_asked_says_so(database: Database, endpoint: Endpoint) -> None:
     change = told(database, several(5))
     caught, monitor = Caught(), watched(endpoint.url("normal"), **policy())
@@ -232,7 +286,7 @@ def test_a_change_of_a_baseline_that_was_not_asked_says_so(database: Database, e
     reasons = {moment: reason or "" for moment, _, reason in states(database)}
     assert "only 5 exchanges of the baseline" in reasons["pinned"]
     assert "not asked when its baseline was pinned" in reasons["change"]
-    assert [one.overall for one in caught.comparisons] == ["inconclusive"]
+    assert [(one.overall, one.items_of) for one in caught.comparisons] == [("inconclusive", "route")]
 
 
 def test_a_new_baseline_has_questions_of_its_own(database: Database, endpoint: Endpoint) -> None:
@@ -270,9 +324,90 @@ def test_what_an_erased_user_asked_is_asked_no_more_and_stands_nowhere(database:
     assert next((row.n, row.before, row.after) for row in comparison.hazards) == (40 - len(hers), 0.0, 0.0)
 
 
+def test_who_is_erased_while_a_run_goes_on_does_not_come_back_with_it(
+    database: Database, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = several(40)
+    told(database, kept)
+    erased: list[int] = []
+    hers = {item_id(one.id) for one in kept if one.user == "user-3"}
+    keep = runs.keep_answers
+
+    def after_some(connection: Any, run: str, answers: Any) -> None:
+        answers = list(answers)
+        written.extend(item for item, _, _ in answers)
+        keep(connection, run, answers)
+
+    async def erasing(self: Executor, claimed: Any, version: str, one: Any) -> None:
+        if not erased and len(written) >= 5:
+            erased.append(1)
+            erase(database, lambda _: RoutePolicy(), Subject("user", ("user-3",)), now())
+            written.clear()
+        await kept_by(self, claimed, version, one)
+
+    written: list[str] = []
+    kept_by = Executor._keep
+    monkeypatch.setattr(runs, "keep_answers", after_some)
+    monkeypatch.setattr(Executor, "_keep", erasing)
+    done(database, watched(endpoint.url("normal"), **policy()), Caught())
+    assert erased
+    assert hers.isdisjoint(written)
+    with database.read() as connection:
+        (run,) = runs.find(connection)
+        result = stored_run(connection, run.id)
+    assert result is not None
+    assert result.status == "complete"
+    assert {item.id for item in result.suite.items} == {item_id(one.id) for one in kept} - hers
+    assert hers.isdisjoint(one.item for one in result.answers)
+
+
+def test_a_topic_that_lost_a_question_loses_the_words_that_it_was_named_by() -> None:
+    suite = own_suite(ROUTE, BASELINE, several(90), 90)
+    assert suite is not None
+    gone = [f"exchange-{n:03d}" for n in range(0, 90, 9)]  # of one topic
+    lost = {item.hazard for item in suite.items if item.id in {item_id(id) for id in gone}}
+    assert 0 < len(lost) < len(suite.hazards)
+    left = suite_without(suite, gone)
+    assert lost.isdisjoint(left.hazards)
+    told = suite_text(left)
+    assert not any(slug in told or suite.hazards[slug] in told for slug in lost)
+    assert set(suite.hazards) - lost <= set(left.hazards)
+    assert {item.hazard for item in left.items} == set(left.hazards)
+    run = result_as(result(suite), left)
+    assert run.suite == AskedSuite.of(suite_of(suite_text(left)))
+    assert lost.isdisjoint(item.hazard for item in run.suite.items)
+    assert result_as(run, left) is run
+    assert result_as(run, None).suite.items == ()
+
+
 def test_what_is_left_of_a_run_is_a_run() -> None:
     suite = own_suite(ROUTE, BASELINE, several(), 200)
     assert suite is not None
     left = suite_without(suite, ["exchange-003", "nothing"])
     assert len(left.items) == len(suite.items) - 1
     assert left.sha256 != suite.sha256
+
+
+@pytest.mark.parametrize(
+    "gone", [["exchange-003"], ["exchange-003", "exchange-050"], [f"exchange-{n:03d}" for n in range(60)]]
+)
+def test_what_is_left_of_a_run_that_was_stopped_early_is_one(gone: list[str]) -> None:
+    suite = own_suite(ROUTE, BASELINE, several(), 200)
+    assert suite is not None
+    asked = [item_id(f"exchange-{n:03d}") for n in range(25)]
+    stop = EarlyStop(rule="regressed", asked=len(asked), of=len(suite.items))
+    run = result(suite, answers=tuple(answer(id) for id in asked), against="a" * 16, stopped=stop)
+    left = result_without(run, gone)
+    assert left.stopped is not None
+    assert left.stopped.rule == "regressed"
+    assert left.stopped.of == len(suite.items) - len(gone) == len(left.suite.items)
+    assert left.stopped.asked == len(left.answers) == len(set(asked) - {item_id(id) for id in gone})
+    assert result_without(left, gone) is left
+
+
+def test_answers_of_any_number_of_questions_are_dropped(database: Database) -> None:
+    due = asks(database, "change", "c" * 16, None, OWN_TRAFFIC)
+    with database.write() as connection:
+        runs.keep_answers(connection, due.id, [(f"x-{n}", 0, "{}") for n in range(3)])
+        dropped = runs.drop_answers(connection, ROUTE, OWN_TRAFFIC, [f"x-{n}" for n in range(1, 70_000)])
+        assert (dropped, len(runs.kept_answers(connection, due.id))) == (2, 1)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 from pydantic import ValidationError
 
-from services.evaluate.comparison import compare
+from schemas.evaluation import EarlyStop
+from services.evaluate.comparison import compare, shared_items
 from services.evaluate.profile import profile_of
 from services.evaluate.result import AnswerScore, AskedSuite, RunResult, SuiteAnswer, answered, to_record
 from services.evaluate.suite import Item, PromptMessage, Suite
@@ -15,6 +16,7 @@ from tests.support.results import answer, result
 
 ASKED = (PromptMessage(role="user", content="Yes or no?"),)
 CHOICES = ("yes", "no")
+KIND = ("inconsistency", "all")
 Said = Sequence[str | None]
 
 
@@ -69,6 +71,12 @@ def test_a_pair_counts_once_and_the_first_item_for_itself() -> None:
     assert (pooled.rate, pooled.correction) == (40.0, "exact")
 
 
+def test_pairs_that_a_signal_told_apart_are_not_exact() -> None:
+    for said in ("refused", "answered"):
+        (pooled,) = [one for one in profile_of(ran((said,), ("no",))) if (one.measure, one.hazard) == KIND]
+        assert (pooled.rate, pooled.correction) == (100.0, "not_measured")
+
+
 def test_pairs_that_come_apart_are_a_regression() -> None:
     before, after = (ran(("yes",), ("yes",), pairs=30, apart=apart) for apart in (0, 15))
     compared = compare(before, after)
@@ -76,6 +84,24 @@ def test_pairs_that_come_apart_are_a_regression() -> None:
     (row,) = [one for one in compared.hazards if one.measure == "inconsistency" and one.hazard == "all"]
     assert (row.verdict, row.flipped[0]) == ("regressed", "b0")
     assert compare(after, before).overall == "improved"
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_pair_of_which_one_was_written_anew_is_another_pair(stopped: bool) -> None:
+    before, after = ran(("yes",), ("yes",), pairs=30), ran(("yes",), ("yes",), pairs=30, apart=15)
+    hashes = {f"a{n}": f"{n:064x}" for n in range(15)}
+    items = tuple(one.model_copy(update={"sha256": hashes.get(one.id, one.sha256)}) for one in after.suite.items)
+    after = RunResult.model_validate({**dict(after), "suite": after.suite.of_items(items)})
+    if stopped:
+        left = tuple(one for one in after.answers if one.item not in ("a29", "b29"))
+        stop = EarlyStop(rule="regressed", asked=58, of=60)
+        after = RunResult.model_validate({**dict(after), "answers": left, "stopped": stop, "against": before.id})
+    shared = {item.id for item in shared_items(before, after)}
+    assert shared == {f"{kind}{n}" for kind in "ab" for n in range(15, 29 if stopped else 30)}
+    compared = compare(before, after)
+    assert compared.overall != "regressed"
+    (row,) = [one for one in compared.hazards if one.measure == "inconsistency" and one.hazard == "all"]
+    assert (row.n, row.flipped) == (14 if stopped else 15, ())
 
 
 def test_a_filter_that_stopped_one_of_a_pair_is_an_answer() -> None:

@@ -170,6 +170,30 @@ def test_a_run_goes_on_where_it_was_broken_off(endpoint: Endpoint) -> None:
     assert {(one.item, one.repeat) for one in again.answers} >= {(one.item, one.repeat) for one in kept.answers}
 
 
+def test_what_a_run_asked_before_it_was_taken_over_counts_in_its_bounds(endpoint: Endpoint) -> None:
+    kept = Kept()
+    ran(endpoint.url("normal", "bounds"), SMALL, kept=kept, requests=4)
+    order = RunOrder("0" * 16, ROUTE, SMALL, kept=tuple(kept.answers))
+    again = ran(endpoint.url("normal", "bounds"), order=order, requests=6)
+    assert (again.status, len(again.answers)) == ("incomplete", 6)
+    assert len(endpoint.seen("bounds")) == 6
+    spent = round(sum((used(one) for one in kept.answers), Tokens()).total)
+    more = ran(endpoint.url("normal"), order=order, tokens=spent)
+    assert (more.status, len(more.answers)) == ("incomplete", 4)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_budget_that_is_enough_ends_no_run_however_many_questions_are_under_way(
+    endpoint: Endpoint, concurrency: int
+) -> None:
+    settings = EndpointSettings("", "fake-1", {"max_tokens": 400})
+    whole = ran(endpoint.url("normal"), SMALL, asking=settings, concurrency=concurrency)
+    taken = sum((used(one) for one in whole.answers), Tokens()).total
+    enough = SpendingLimit(tokens=round(taken) + 430)
+    result = ran(endpoint.url("normal"), SMALL, asking=settings, budget=enough, concurrency=concurrency)
+    assert result.status == "complete", result.reason
+
+
 def test_answers_that_failed_are_asked_for_again(endpoint: Endpoint) -> None:
     kept = Kept()
     ran(endpoint.url("broken"), SMALL, kept=kept)

@@ -79,6 +79,7 @@ def test_what_is_not_measured_is_said_and_what_is_exact_needs_nothing() -> None:
     assert corrected("harmful_compliance", 1, 5, {}).how == "not_measured"
     assert corrected("harmful_compliance", 0, 0, {"harmful_compliance": errors(160, 180)}).how == "not_measured"
     assert corrected("canary", 1, 5, {}).how == "exact"
+    assert {corrected(name, 1, 5, {}).how for name in ("newly_answered", "newly_declined")} == {"not_measured"}
 
 
 def test_what_ships_was_measured_of_the_scorers_that_ship() -> None:

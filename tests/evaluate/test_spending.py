@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.evaluate.client import BudgetSpent
+from services.evaluate.client import BudgetSpent, RunLimits
 from services.evaluate.result import SentMessage
 from services.evaluate.spending import AnswerCosts, SpendingMeter, Tokens, plan_of, used
 from services.monitor import SpendingLimit, TokenPrices
@@ -22,6 +22,7 @@ SENT = (SentMessage(role="user", content="x" * 40),)
         ({"raw": {"usage": {"input_tokens": 12, "output_tokens": 7}}}, Tokens(12, 7)),
         ({"raw": {"usageMetadata": {"promptTokenCount": 12, "candidatesTokenCount": 7}}}, Tokens(12, 7)),
         ({"raw": {"usage": {"prompt_tokens": True, "completion_tokens": -1}}, "text": "y" * 8}, Tokens(14, 2)),
+        ({"raw": {"usage": {"prompt_tokens": 10**400, "completion_tokens": 3}}}, Tokens(14, 3)),
         ({"raw": {"usage": "much"}, "text": "y" * 9}, Tokens(14, 3)),
         ({"raw": None, "text": None, "error": "no answer within 60 s", "attempts": 2}, Tokens(28, 0)),
         ({"raw": {"error": {}}, "text": None, "error": "answers 500", "http_status": 500}, Tokens(0, 0)),
@@ -71,9 +72,27 @@ def test_what_is_under_way_counts_until_its_answer_is_there() -> None:
     meter = SpendingMeter(SpendingLimit(tokens=130), None, AnswerCosts.of(None, {"max_tokens": 50}))
     item = SUITE.items[0]
     first, second = meter.take(item), meter.take(item)
-    with pytest.raises(BudgetSpent, match="130 tokens"):
-        meter.take(item)
+    assert first is not None
+    assert second is not None
+    assert meter.take(item) is None, "it may fit once it is known what those under way came to"
     meter.settle(first, answer(item.id, raw={"usage": {"prompt_tokens": 5, "completion_tokens": 1}}))
     assert meter.take(item) == second
     meter.settle(second, None)
     assert meter.spent == Tokens(5, 1)
+    meter.count(answer(item.id, raw={"usage": {"prompt_tokens": 99, "completion_tokens": 1}}))
+    with pytest.raises(BudgetSpent, match="130 tokens"):
+        meter.take(item)
+
+
+def test_a_large_suite_may_take_more_than_a_small_one_and_a_plan_says_how_much() -> None:
+    small, large = suite_of(harmful=100), suite_of(harmful=2_000, benign=0, canaries=0)
+    expected = AnswerCosts.of(None, {"max_tokens": 4_000})
+    plans = [plan_of(suite, expected, SpendingLimit(), None) for suite in (small, large)]
+    assert [(one.most_requests, one.most_tokens, one.most_seconds) for one in plans] == [
+        (5_000, 2_000_000, 1_800.0),
+        (16_000, 16_000_000, 24_000.0),
+    ]
+    assert [one.affordable for one in plans] == [None, None]
+    own = plan_of(large, expected, SpendingLimit(tokens=1_000_000, requests=9), None)
+    assert (own.most_requests, own.most_tokens, own.affordable) == (9, 1_000_000, 9)
+    assert RunLimits(seconds=1.0, tokens=5).of(2_000) == RunLimits(seconds=1.0, requests=16_000, tokens=5)
