@@ -168,7 +168,12 @@ def _restored(
     rows: Mapping[str, bytes],
     artefact: Callable[[str], bytes | None],
 ) -> SecondReference:
-    """A second reference with its rows, or with its artefacts."""
+    """A second reference with its rows, or with its artefacts.
+
+    Those of one that stood for long are deleted like an old baseline's: it is gathered anew, the baseline goes on.
+    """
     kept = _with_rows(f"{AGAIN}{who}", one.candidates, rows)
+    if one.id is not None and artefact(one.id) is None:
+        return SecondReference(one.after, one.ts)
     made = {} if one.id is None else _artefacts(detectors, one.id, artefact).made
     return replace(one, candidates=kept, artefacts=made)

@@ -233,6 +233,22 @@ def test_stored_and_loaded_it_goes_on_to_the_last_bit(places):
     assert said[0] == said[1]
 
 
+def test_one_whose_artefacts_were_deleted_meanwhile_is_gathered_anew():
+    half, _, _ = run(blocks(TWICE[:SECOND]))
+    (reference,) = half.second.values()
+    artefacts = serialization.artefact_writes(None, half)
+    del artefacts[reference.id]
+    stored = serialization.pack_running_state(half)
+    rows = serialization.candidate_writes(None, half).rows
+    state = serialization.restore_state(PLAN.detectors, stored, rows, artefacts.get)
+    (left,) = state.second.values()
+    assert (left.id, left.after, left.candidates.n) == (None, reference.after, 0)
+    later = [replace(row, id=f"l{row.offset}") for row in story((SECOND, A), (200, B), (150, C))[SECOND:]]
+    state, readings, _ = run(blocks(later), state)
+    (found,) = again(readings)
+    assert SECOND + 200 <= found.event_index < SECOND + 260
+
+
 def test_it_keeps_running_what_the_same_detectors_keep_of_the_baseline():
     state, _, _ = run(blocks(TWICE[:SECOND]), plan=DetectionPlan(DETECTORS, POLICY))
     (reference,) = state.second.values()
