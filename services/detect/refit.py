@@ -16,7 +16,7 @@ from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
 from services.detect.counterparts import BaselineExamples, NearestNoted
-from services.detect.floods import USUAL_PROMPTS, FloodState, usual_prompts
+from services.detect.floods import USUAL_PROMPTS, usual_prompts
 from services.detect.second_reference import begun_anew
 from services.detect.state import (
     UNVERSIONED,
@@ -270,7 +270,7 @@ def _left(examples: BaselineExamples | None, ids: Sequence[str]) -> BaselineExam
 
 def without_flood(state: DetectState) -> DetectState:
     """The state that has forgotten what was asked last, and by whom: nobody can say which of it is erased."""
-    return replace(state, flood=FloodState()) if len(state.flood.sketches) else state
+    return replace(state, flood=state.flood.counted_anew()) if len(state.flood.sketches) else state
 
 
 def without_examples(state: DetectState, ids: Collection[str]) -> DetectState:
