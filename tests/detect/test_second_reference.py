@@ -211,6 +211,22 @@ def test_cutting_blocks_otherwise_gives_the_same(twice, cuts):
     assert one.evidence.log_e == pytest.approx(other.evidence.log_e, abs=1e-9)
 
 
+LATE = story((FIRST, A), (1300, (0.1, 0.5)), (60, (0.6, 1.2)))
+"""More than a day after the first alarm both looks see the next change, one soon after the other."""
+
+
+def suspected_of(cut):
+    _, _, changes = run(blocks(LATE, cut))
+    return [(one.event_index, one.id) for one in changes if one.kind == "suspected"]
+
+
+def test_which_changes_are_suspected_does_not_depend_on_where_blocks_are_cut():
+    one_by_one = suspected_of(1)
+    assert len(one_by_one) == 2
+    for cut in (7, 64, 128):
+        assert suspected_of(cut) == one_by_one
+
+
 @settings(max_examples=4, deadline=None)
 @given(places=st.sets(st.integers(3, len(TWICE) // 50), min_size=1, max_size=4))
 def test_stored_and_loaded_it_goes_on_to_the_last_bit(places):
