@@ -159,7 +159,8 @@ def _rank(fact: Fact) -> int:
 
 def _order(fact: Fact) -> FactOrder:
     if isinstance(fact, Alert):
-        return fact.ts, _rank(fact), fact.event_index, fact.status == "resolved", fact.id
+        later = f"{fact.again is not None:d}{fact.id}"  # a further change comes after the alert that carries it
+        return fact.ts, _rank(fact), fact.event_index, fact.status == "resolved", later
     return fact.ts, _rank(fact), 0, isinstance(fact, Decision) and fact.kind == "end_silence", fact.id
 
 

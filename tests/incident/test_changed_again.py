@@ -59,6 +59,13 @@ def test_the_open_incident_absorbs_it_and_says_so_in_words():
     }
 
 
+def test_at_the_very_exchange_of_its_alert_it_comes_after_it():
+    facts = alerts_of(reading("firing", 1000, effect=FELL), further(1000))
+    (incident,) = fold(ROUTE, facts).incidents
+    assert kinds(incident)[-2:] == ["opened", "changed_again"]
+    assert incident.timeline[-2].ref == facts[0].id
+
+
 def test_its_first_line_holds_no_statistic():
     _, again = alerts_of(reading("firing", 1000), further(1500))
     assert STATISTICS.search(words.changed_again(again).text) is None
