@@ -283,3 +283,36 @@ def test_no_more_than_a_few_identities_have_one():
     state, _, _ = run(blocks([*some, *late]))
     assert len(state.watch.firing) > 4
     assert len(state.second) == 4
+
+
+@pytest.mark.parametrize("cut", [1, 7, 64])
+def test_an_alarm_that_stood_before_there_was_a_second_look_gets_one(cut):
+    """As after an upgrade: the state that was stored knows of the alarm alone."""
+    state, _, _ = run(blocks(TWICE[: FIRST + 100]))
+    assert state.watch.firing
+    _, readings, _ = run(blocks(TWICE[FIRST + 100 :], cut), replace(state, second={}))
+    (found,) = again(readings)
+    assert (found.again.after, found.again.n) == (FIRST + 100, LEAST)
+    assert SECOND <= found.event_index < SECOND + 60
+
+
+def test_while_a_new_baseline_is_accepted_none_begins():
+    state, _, _ = run([*blocks(TWICE[: FIRST + 60]), decide("accept_baseline", FIRST + 60)])
+    assert state.accepting is not None
+    state, _, _ = run(blocks(TWICE[FIRST + 60 : FIRST + 80]), state)
+    assert state.second == {}
+
+
+def test_those_that_answer_no_more_give_way_to_one_that_waits():
+    some = traffic(SIZE + 20, 0, A)
+    models = [Model(requested="gpt-4", served=f"m{i}") for i in range(5)]
+    end = SIZE + 20
+    retired = [replace(row, model=models[i % 4]) for i, row in enumerate(traffic(400, end, B))]
+    late = [replace(row, model=models[4]) for row in traffic(1_300, end + 400, B)]
+    state, _, _ = run(blocks([*some, *retired]))
+    assert set(state.second) == {identity_of(one) for one in models[:4]}
+    waits, _, _ = run(blocks(late[:800]), state)
+    assert set(waits.second) == set(state.second)
+    told = [run(blocks(late, cut), state)[0].second for cut in (7, 64)]
+    assert [set(one) for one in told] == [{identity_of(one) for one in models[1:]}] * 2
+    assert len({one[identity_of(models[4])].after for one in told}) == 1
