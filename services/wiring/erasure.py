@@ -186,7 +186,7 @@ def _learned(connection: Connection, policy: Policy, route: str, places: Sequenc
     """Looked for before anything is deleted; None where the baseline cannot hold any of it."""
     state = _store().load(connection, route).now
     pinned, own = state.pinned, policy(route)
-    if pinned is None or pinned.given or not _may_hold(places, route, pinned.identity, pinned.event_index):
+    if pinned is None or pinned.given or not _were_erased(places, route, 0, pinned.event_index):
         return None
     stored = scores.learnable(connection, route, pinned.identity, pinned.event_index)
     scorers = scores.scorers(connection, {row["scorer"] for row in stored})
@@ -251,18 +251,13 @@ def _discard_old(connection: Connection, route: str, places: Sequence[StoredPlac
     for change in baselines.pinnings(connection, [route], None, 10_000):
         if change.baseline is None or (current is not None and change.baseline == current.id):
             continue
-        if _may_hold(places, route, change.to_identity, change.event_index) and baselines.discard(
-            connection, change.baseline
-        ):
+        if _were_erased(places, route, 0, change.event_index) and baselines.discard(connection, change.baseline):
             report.discarded.append(change.baseline)
 
 
-def _were_erased(places: Sequence[StoredPlace], route: str, identity: str, since: int, until: int) -> bool:
-    return any(one.route == route and one.identity == identity and since <= one.event_index <= until for one in places)
-
-
-def _may_hold(places: Sequence[StoredPlace], route: str, identity: str, until: int) -> bool:
-    return any(one.route == route and one.identity == identity and one.event_index <= until for one in places)
+def _were_erased(places: Sequence[StoredPlace], route: str, since: int, until: int) -> bool:
+    """Whether anything of the route went there, whoever answered: identities may have become one under another name."""
+    return any(one.route == route and since <= one.event_index <= until for one in places)
 
 
 def _store() -> DetectStateStore:

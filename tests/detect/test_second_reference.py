@@ -189,7 +189,7 @@ def test_of_erased_exchanges_nothing_is_left():
     assert left.candidates.n == gathered.candidates.n - len(names)
     whole, _, _ = run(blocks(TWICE[:SECOND]))
     (reference,) = whole.second.values()
-    after, gone = refit.without_second(whole, lambda who, since, until: since < SECOND - 100 < until)
+    after, gone = refit.without_second(whole, lambda since, until: since < SECOND - 100 < until)
     assert gone == ((reference.id,) if reference.event_index > SECOND - 100 else ())
     assert refit.without_second(whole, lambda *_: True)[1] == (reference.id,)
 
