@@ -143,7 +143,7 @@ def change_again(turn: StageContext) -> StageContext:
     sent = min(carriers, key=lambda one: _nearness(one.sent, reading)).sent
     event_index, ts = max(reading.event_index, sent.event_index), max(reading.ts, sent.ts)
     told = {
-        "id": alert_id(sent.fingerprint, "firing", sent.severity, event_index, ts),
+        "id": alert_id(sent.fingerprint, "firing", sent.severity, event_index, ts, reading.again.reference),
         "event_index": event_index,
         "ts": ts,
         "source": reading.source,

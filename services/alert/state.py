@@ -253,9 +253,14 @@ def observe_comparison(comparison: Comparison, event_index: int, baseline: str |
     return StreamObservation(key, comparison.id, alert, status, inside=status == "quiet", calms=False)
 
 
-def alert_id(fingerprint: str, status: AlertStatus, severity: Severity, event_index: int, ts: datetime) -> str:
-    """The id of an alert, made of its inputs: a redelivered one is an upsert."""
-    return hash16([fingerprint, status, severity, event_index, iso(ts)])
+def alert_id(
+    fingerprint: str, status: AlertStatus, severity: Severity, event_index: int, ts: datetime, again: str | None = None
+) -> str:
+    """The id of an alert, made of its inputs: a redelivered one is an upsert.
+
+    `again` is what a further change was held against: the alert itself may have been sent at the same exchange.
+    """
+    return hash16([fingerprint, status, severity, event_index, iso(ts), *([] if again is None else [again])])
 
 
 def _stream_key(alert: Alert, identity: str | None) -> str:

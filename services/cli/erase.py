@@ -52,7 +52,7 @@ def erase(
         table.add_row(words.thing(thing), f"{n:,}")
     if report.rows:
         OUT.print(table)
-    became = (report.refitted, report.discarded, report.not_refitted, report.of_files)
+    became = (report.refitted, report.discarded, report.not_refitted, report.of_files, report.unread)
     told = words.baselines(*(len(ids) for ids in became))
     for line in (*told, *words.elsewhere(opened(database).engine.dialect.name, letters=not keep_dead_letters)):
         OUT.print(line, markup=False, soft_wrap=True)
@@ -82,4 +82,5 @@ def _object(report: ErasureReport, dry_run: bool) -> dict[str, object]:
             "not_refitted": report.not_refitted,
             "of_files": report.of_files,
         },
+        "unread_routes": report.unread,
     }

@@ -28,7 +28,14 @@ from services.detect.identities import (
     suspected_again,
     suspected_change,
 )
-from services.detect.readings import again_reading, flood_reading, reading_of, status_reading, with_note
+from services.detect.readings import (
+    StreamFinding,
+    again_reading,
+    flood_reading,
+    reading_of,
+    status_reading,
+    with_note,
+)
 from services.detect.relearning import (
     Place,
     kept_at_pin,
@@ -224,18 +231,9 @@ def _watch(
         for one in reported
     )
     state = replace(state, watch=watch, noted=forget_old(noted), flood=flood.state)
-    for one in reported:
-        fired = one.finding.status == "firing" and one.finding.transition
-        family = family_of(one.detector)
-        asked = mover_of(one.detector, one.finding.stream.signal) == "users"
-        if fired and not asked and family.of_baseline and family.kind not in _NO_CHANGE:
-            state, suspected = suspected_change(state, intake, one.row, one.identity, one.detector)
-            changes += suspected
     second, again = look_again(plan, before, intake, start, stop, reported, flood.left_out)
-    state = replace(state, second=second)
-    for one in again:
-        state, suspected = suspected_again(state, intake, one)
-        changes += suspected
+    state, suspected = _suspected(replace(state, second=second), intake, (*reported, *again))
+    changes += suspected
     restarts = watch.restarts
     readings = (
         *(flood_reading(state.route, one, _place(intake, one.row)) for one in flood.findings),
@@ -250,6 +248,29 @@ def _watch(
     )
     changes.sort(key=lambda change: change.event_index)
     return _after_crossing(plan, state, intake, start, stop, since), DetectOutput(readings, tuple(changes))
+
+
+def _suspected(
+    state: DetectState, intake: Intake, findings: Sequence[StreamFinding]
+) -> tuple[DetectState, list[Change]]:
+    """What is suspected of the model, row by row: one suspicion keeps later ones back, whichever look it came of."""
+    changes: list[Change] = []
+    for one in sorted(findings, key=lambda one: one.row):  # of one row those against the baseline stay first
+        if one.again is not None:
+            state, more = suspected_again(state, intake, one)
+        elif _tells_of_model(one):
+            state, more = suspected_change(state, intake, one.row, one.identity, one.detector)
+        else:
+            continue
+        changes += more
+    return state, changes
+
+
+def _tells_of_model(one: StreamFinding) -> bool:
+    fired = one.finding.status == "firing" and one.finding.transition
+    asked = mover_of(one.detector, one.finding.stream.signal) == "users"
+    family = family_of(one.detector)
+    return fired and not asked and family.of_baseline and family.kind not in _NO_CHANGE
 
 
 def _after_crossing(

@@ -63,6 +63,10 @@ class FloodState:
     told: str | None = None
     blind: bool = False
 
+    def counted_anew(self) -> FloodState:
+        """One that has forgotten the exchanges, not what was said: people hear of it when that is over."""
+        return FloodState(told=self.told, blind=self.blind)
+
 
 @dataclass(frozen=True, slots=True)
 class FloodFinding:

@@ -16,7 +16,7 @@ from schemas.base import hash16
 from schemas.score import STYLE_WIDTH, VECTOR_WIDTH, Scorer
 from services.detect.baseline import collect_candidates
 from services.detect.counterparts import BaselineExamples, NearestNoted
-from services.detect.floods import USUAL_PROMPTS, FloodState, usual_prompts
+from services.detect.floods import USUAL_PROMPTS, usual_prompts
 from services.detect.second_reference import begun_anew
 from services.detect.state import (
     UNVERSIONED,
@@ -55,17 +55,15 @@ def without_candidates(state: DetectState, ids: Collection[str]) -> tuple[Detect
     return (replace(state, candidates=kept, relearning=learning, second=second), gone) if gone else (state, 0)
 
 
-def without_relearned(
-    state: DetectState, holds: Callable[[str, int, int], bool]
-) -> tuple[DetectState, tuple[str, ...]]:
+def without_relearned(state: DetectState, holds: Callable[[int, int], bool]) -> tuple[DetectState, tuple[str, ...]]:
     """The state without what was learned anew of erased exchanges, and its ids: those streams learn once more.
 
-    `holds` says whether exchanges of an identity between two event indexes were erased.
+    `holds` says whether exchanges of the route between two event indexes were erased.
     """
     pinned = state.pinned
     if pinned is None:
         return state, ()
-    gone = {one.id for one in pinned.relearned if holds(pinned.identity, one.since, one.event_index)}
+    gone = {one.id for one in pinned.relearned if holds(one.since, one.event_index)}
     if not gone:
         return state, ()
     kept = tuple(one for one in pinned.relearned if one.id not in gone)
@@ -74,12 +72,12 @@ def without_relearned(
     return replace(state, pinned=replace(pinned, relearned=kept), watch=watch), tuple(sorted(gone))
 
 
-def without_second(state: DetectState, holds: Callable[[str, int, int], bool]) -> tuple[DetectState, tuple[str, ...]]:
+def without_second(state: DetectState, holds: Callable[[int, int], bool]) -> tuple[DetectState, tuple[str, ...]]:
     """The state without second references that were fitted of erased exchanges, and their ids: they begin anew.
 
     `holds` is as of `without_relearned`.
     """
-    gone = {who: one.id for who, one in state.second.items() if one.id and holds(who, one.after, one.event_index)}
+    gone = {who: one.id for who, one in state.second.items() if one.id and holds(one.after, one.event_index)}
     if not gone:
         return state, ()
     now = max(state.intake.count - 1, 0)
@@ -270,7 +268,7 @@ def _left(examples: BaselineExamples | None, ids: Sequence[str]) -> BaselineExam
 
 def without_flood(state: DetectState) -> DetectState:
     """The state that has forgotten what was asked last, and by whom: nobody can say which of it is erased."""
-    return replace(state, flood=FloodState()) if len(state.flood.sketches) else state
+    return replace(state, flood=state.flood.counted_anew()) if len(state.flood.sketches) else state
 
 
 def without_examples(state: DetectState, ids: Collection[str]) -> DetectState:

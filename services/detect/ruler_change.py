@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from schemas.base import moment
 from schemas.reading import Reading, ReadingStatus
-from services.detect.floods import FloodState
 from services.detect.readings import status_reading, stream_key_parts
 from services.detect.relearning import (
     Place,
@@ -93,7 +92,7 @@ def _new_vectors(
         watch = replace(watch, running=running, blind={**blind, **dict.fromkeys(keys, reason)}, superseded={})
     said.append(status_reading(state.route, LEARNING, "learning", place, reason, n=0))
     fresh = replace(state, pinned=None, candidates={}, accepting=None, relearning=None, watch=watch)
-    return replace(fresh, second={}, flood=FloodState()), tuple(said)
+    return replace(fresh, second={}, flood=state.flood.counted_anew()), tuple(said)
 
 
 def _told(state: DetectState, name: str, reason: str, fired: list[str], place: Place) -> Reading:

@@ -15,7 +15,7 @@ stands. All tests of the second look have that one share: each of K is held to K
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -34,7 +34,9 @@ from services.monitor import BaselinePolicy
 from services.specs import roles
 
 MOST: Final = 4
-"""Identities of a route that have a second look at once; one whose alarm comes while there are so many has none."""
+"""Identities of a route that have a second look at once; one whose alarm comes while there are so many waits."""
+IDLE: Final = 1_000
+"""One that did not answer for so many exchanges of the route gives way to one that waits."""
 _WATCHED: Final = ("shift", "rate")
 
 
@@ -67,6 +69,8 @@ class _SecondLook:
         left = list(places)
         while left and self.reference is not None:
             left = self._gather(left) if self.reference.id is None else self._watch(left)
+        if places and self.reference is not None:
+            self.reference = replace(self.reference, last=int(self.rows.index[places[-1]]))
 
     def _gather(self, places: list[int]) -> list[int]:
         """Rows towards the reference: the places after the one that completed it."""
@@ -136,24 +140,74 @@ def look_again(
     `left_out` repeat too much to say anything about the model.
     """
     turns = _turns(plan, before, reported)
-    if before.pinned is None or not (turns or before.second):
+    standing = set() if before.accepting is not None else {who for _, who in _fired(plan, before.watch.firing)}
+    if before.pinned is None or not (turns or standing or before.second):
         return before.second, ()
     rows = with_topics(intake.rows, topics_of(before.pinned))
     looks = {
         who: _SecondLook(plan, before, who, rows, intake.untimed, before.second.get(who))
-        for who in dict.fromkeys((*before.second, *(who for _, who, _ in turns)))
+        for who in dict.fromkeys((*before.second, *sorted(standing), *(who for _, who, _ in turns)))
     }
+    shown = [(i, intake.identity[i]) for i in range(start, stop) if not left_out[i] and intake.identity[i] in looks]
     at = start
     for row, who, fires in (*turns, (stop - 1, "", False)):
-        for look in looks.values():
-            look.through([i for i in range(at, row + 1) if intake.identity[i] == look.who and not left_out[i]])
-        at = row + 1
+        at = _through(looks, standing, rows, [one for one in shown if at <= one[0] <= row], row)
         if who:
-            room = sum(look.reference is not None for look in looks.values()) < MOST
-            looks[who].reference = _begun(rows, row) if fires and room else None
+            (standing.add if fires and before.accepting is None else standing.discard)(who)
+            looks[who].reference = _begun(rows, row) if fires and _holders(looks) < MOST else None
     second = {who: look.reference for who, look in looks.items() if look.reference is not None}
     findings = [one for look in looks.values() for one in look.findings]
     return second, tuple(sorted(findings, key=lambda one: one.order))
+
+
+def _through(
+    looks: Mapping[str, _SecondLook], standing: Collection[str], rows: Rows, shown: Sequence[tuple[int, str]], end: int
+) -> int:
+    """Take all looks through these rows, (place, identity) each, up to `end`: the place after it.
+
+    One whose alarm stands without a reference begins one as soon as it answers and there is room.
+    """
+    left = list(shown)
+    while True:
+        begins = _beginning(looks, standing, rows, left)
+        before = [one for one in left if begins is None or one[0] < begins[0]]
+        for who, look in looks.items():
+            look.through([i for i, whose in before if whose == who])
+        if begins is None:
+            return end + 1
+        row, who, gives_way = begins
+        if gives_way is not None:
+            looks[gives_way].reference = None
+        looks[who].reference = _begun(rows, row)
+        left = [one for one in left if one[0] > row]
+
+
+def _beginning(
+    looks: Mapping[str, _SecondLook], standing: Collection[str], rows: Rows, shown: Sequence[tuple[int, str]]
+) -> tuple[int, str, str | None] | None:
+    """The first row at which one of the standing begins its reference, whose, and who gives way; None: there is none.
+
+    The identity that answered longest ago gives way, if it has not answered for so long that it may have retired.
+    """
+    waiting = {who for who in standing if looks[who].reference is None}
+    if not waiting:
+        return None
+    last = {who: max(one.after, one.last) for who, look in looks.items() if (one := look.reference) is not None}
+    for row, who in shown:
+        index = int(rows.index[row])
+        if who in last:
+            last[who] = index
+        elif who in waiting:
+            longest = min(last, key=lambda one: (last[one], one), default="")
+            if len(last) < MOST:
+                return row, who, None
+            if index - last[longest] >= IDLE:
+                return row, who, longest
+    return None
+
+
+def _holders(looks: Mapping[str, _SecondLook]) -> int:
+    return sum(look.reference is not None for look in looks.values())
 
 
 def fitted(

@@ -97,6 +97,15 @@ def _learned(state: DetectState) -> dict[str, Learned]:
     return {one.id: one for one in (*learned, *state.second.values()) if one.id is not None}
 
 
+def running_state(detectors: Detectors, stored: bytes) -> DetectState:
+    """The state of these bytes without its rows and artefacts.
+
+    Raises:
+        CodecError: if the bytes are damaged.
+    """
+    return unpack(DetectState, stored, [detector.state_type for detector in detectors])
+
+
 def restore_state(
     detectors: Detectors, stored: bytes, rows: Mapping[str, bytes], artefact: Callable[[str], bytes | None]
 ) -> DetectState:
@@ -105,7 +114,7 @@ def restore_state(
     Raises:
         CodecError: if the bytes are damaged, or a part of the state is missing.
     """
-    state = unpack(DetectState, stored, [detector.state_type for detector in detectors])
+    state = running_state(detectors, stored)
     candidates = {who: _with_rows(who, kept, rows) for who, kept in state.candidates.items()}
     learning = state.relearning
     if learning is not None:
@@ -159,7 +168,12 @@ def _restored(
     rows: Mapping[str, bytes],
     artefact: Callable[[str], bytes | None],
 ) -> SecondReference:
-    """A second reference with its rows, or with its artefacts."""
+    """A second reference with its rows, or with its artefacts.
+
+    Those of one that stood for long are deleted like an old baseline's: it is gathered anew, the baseline goes on.
+    """
     kept = _with_rows(f"{AGAIN}{who}", one.candidates, rows)
+    if one.id is not None and artefact(one.id) is None:
+        return SecondReference(one.after, one.ts)
     made = {} if one.id is None else _artefacts(detectors, one.id, artefact).made
     return replace(one, candidates=kept, artefacts=made)

@@ -112,6 +112,7 @@ class SecondReference:
         candidates: the rows so far. n: how many it was fitted of, up to event index `event_index` at time `fitted`.
         streams, arl: tests that watch, and exchanges between false alarms that each of them is held to.
         artefacts, running: detector -> what it made of the rows, and where it stands.
+        last: event index of the last exchange of the identity that was judged.
     """
 
     after: int
@@ -125,6 +126,7 @@ class SecondReference:
     arl: float = 0.0
     artefacts: dict[str, Any] = field(default_factory=dict)
     running: dict[str, Any] = field(default_factory=dict)
+    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)

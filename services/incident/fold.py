@@ -159,16 +159,18 @@ def _rank(fact: Fact) -> int:
 
 def _order(fact: Fact) -> FactOrder:
     if isinstance(fact, Alert):
-        return fact.ts, _rank(fact), fact.event_index, fact.status == "resolved", fact.id
+        later = f"{fact.again is not None:d}{fact.id}"  # a further change comes after the alert that carries it
+        return fact.ts, _rank(fact), fact.event_index, fact.status == "resolved", later
     return fact.ts, _rank(fact), 0, isinstance(fact, Decision) and fact.kind == "end_silence", fact.id
 
 
 def _fire(state: RouteIncidents, alert: Alert) -> RouteIncidents:
     case = state.open or _reopened(state, alert)
     if case is not None:
-        return _put(state, case, caused(absorbed(case, alert), state.context, alert), alert)
+        state, after = _taken_over(state, case, absorbed(case, alert), alert.fingerprint)
+        return _put(state, case, caused(after, state.context, alert), alert)
     made = caused(opened(alert, background(state, alert)), state.context, alert)
-    state, made = _taken_over(state, made, alert.fingerprint)
+    state, made = _taken_over(state, None, made, alert.fingerprint)
     state = _put(state, None, made, alert)
     waiting = [decision for decision in state.parked if decision.incident == made.incident.id]
     for decision in waiting:
@@ -176,17 +178,28 @@ def _fire(state: RouteIncidents, alert: Alert) -> RouteIncidents:
     return replace(state, parked=tuple(decision for decision in state.parked if decision not in waiting))
 
 
-def _taken_over(state: RouteIncidents, made: Case, name: str) -> tuple[RouteIncidents, Case]:
-    """An alert that fires on since an incident which closed by itself is of the new one, with its time."""
-    since = [case.standing[name] for case in state.cases if name in case.standing]
-    if not since:
+def _taken_over(state: RouteIncidents, was: Case | None, made: Case, name: str) -> tuple[RouteIncidents, Case]:
+    """An alert that fires on since an incident which closed by itself is of this one, with its time.
+
+    `was` is the incident as it stands among all; None: it is new.
+    """
+    others = [case for case in state.cases if case is not was and name in case.standing]
+    if not others:
         return state, made
-    lasted = any(case.lasted for case in state.cases if name in case.standing)
+    since = min(case.standing[name] for case in others)
+    lasted = made.lasted or any(case.lasted for case in others)
+    return _over_elsewhere(state, was, name), replace(made, standing={**made.standing, name: since}, lasted=lasted)
+
+
+def _over_elsewhere(state: RouteIncidents, owner: Case | None, name: str) -> RouteIncidents:
+    """The alert of this name stands in no incident but its owner's."""
     cases = tuple(
         replace(case, standing={other: ts for other, ts in case.standing.items() if other != name})
+        if case is not owner and name in case.standing
+        else case
         for case in state.cases
     )
-    return replace(state, cases=cases), replace(made, standing={name: min(since)}, lasted=lasted)
+    return replace(state, cases=cases)
 
 
 def _reopened(state: RouteIncidents, alert: Alert) -> Case | None:
@@ -204,6 +217,7 @@ def _calm(state: RouteIncidents, alert: Alert) -> RouteIncidents:
     if not owners:
         return state
     owner = next((case for case in owners if case.is_open), owners[-1])
+    state = _over_elsewhere(state, owner, alert.fingerprint)
     return _put(state, owner, calmed(owner, alert), alert)
 
 

@@ -199,7 +199,8 @@ class Recorder:
         waiting = incidents.await_time(connection, moved, min(moved.values())) if moved else frozenset()
         for route in sorted(batch.changed | waiting):
             one = _fold(connection, route, batch)
-            state = tick(one.checkpoint.state, batch.heads[route].clock)
+            stands = one.written if one is batch.memory[route].folded else None  # no fact came: on from what is written
+            state = tick(stands or one.checkpoint.state, batch.heads[route].clock)
             if state is not one.written:
                 _write(connection, route, state, one.false_alarms)
                 batch.written.add(route)

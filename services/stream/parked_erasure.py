@@ -7,12 +7,18 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+from schemas.base import hash16
 from schemas.sample import Sample, SampleBlock
-from schemas.score import ScoreBlock
+from schemas.score import MEASURES, ScoreBlock
 from services.store.erasure import Subject, without
 from services.stream.messages import Undecodable, decode_record
 
 _VECTORS: Final = ("prompt_vec", "response_vec", "style")
+_OF_ROWS: Final = ("id", "user", "conversation", "tags", "embedded", *MEASURES)
+_OF_SIGNALS: Final = ("value", "probability", "status", "parts")
+_BLANKS: Final[dict[str, Any]] = {"tags": {}, "embedded": False, "status": "unscored", "parts": {}}
+"""What stands in a column where nothing is known; in all others null."""
+_ERASED_ID: Final = "erased:"
 
 
 def ids_in(topic: str, value: bytes, subject: Subject) -> set[str]:
@@ -27,7 +33,7 @@ def ids_in(topic: str, value: bytes, subject: Subject) -> set[str]:
 
 
 def parked_without(topic: str, value: bytes, subject: Subject, ids: Collection[str]) -> bytes | None:
-    """The record without the subject's rows, text and names; None where nothing of it is left.
+    """The record without the subject's text and names, its score rows blank; None where nothing of it is left.
 
     `ids` are those of the subject's exchanges.
     """
@@ -49,31 +55,46 @@ def _samples_left(value: bytes, block: SampleBlock, left: Sequence[Sample]) -> b
     return SampleBlock(route=block.route, samples=tuple(left)).encode() if left else None
 
 
-def _block_without(value: bytes, block: ScoreBlock, subject: Subject, ids: Collection[str]) -> bytes | None:
+def _block_without(value: bytes, block: ScoreBlock, subject: Subject, ids: Collection[str]) -> bytes:
+    """The block with the subject's rows blank. They stay: record has counted them, and detect counts them later.
+
+    An event index then means the same exchange to both, and to every fact that names one.
+    """
     names = getattr(block, subject.kind)
-    kept = [i for i, id in enumerate(block.id) if id not in ids and names[i] not in subject.names]
-    if len(kept) == len(block.id):
+    gone = [i for i, id in enumerate(block.id) if id in ids or names[i] in subject.names]
+    if not gone:
         return value
-    if not kept:
-        return None
     tree = json.loads(value)
     for name in _VECTORS:
-        tree[name] = _vectors(tree[name], len(block.id), kept)
-    for name, column in tree.items():
-        if isinstance(column, list):
-            tree[name] = _rows(column, kept)
+        tree[name] = _zeroed(tree[name], len(block.id), gone)
+    for name in _OF_ROWS:
+        _blank(tree, name, gone)
     for column in tree["signals"].values():
-        column |= {name: _rows(one, kept) for name, one in column.items() if isinstance(one, list)}
-    held = set(tree["identity"])
-    tree["identities"] = {name: model for name, model in tree["identities"].items() if name in held}
+        for name in _OF_SIGNALS:
+            _blank(column, name, gone)
+        if not any(column.get("parts", ())):
+            column.pop("parts", None)
+    for name in MEASURES:
+        if all(number is None for number in tree.get(name, ())):
+            tree.pop(name, None)
     return ScoreBlock.decode(json.dumps(tree, ensure_ascii=False).encode()).encode()
 
 
-def _rows(column: list[Any], kept: list[int]) -> list[Any]:
-    return [column[i] for i in kept] if column else column
+def _blank(tree: dict[str, Any], name: str, gone: list[int]) -> None:
+    """What the column says of these rows is what it says of one of which nothing is known."""
+    column = tree.get(name)
+    for i in gone if column else ():
+        column[i] = erased_id(column[i]) if name == "id" else _BLANKS.get(name)
 
 
-def _vectors(text: str, n: int, kept: list[int]) -> str:
-    raw = base64.b64decode(text)
+def erased_id(id: str) -> str:
+    """What stands for the id of an erased exchange where its row has to stay: the same for the same id."""
+    return f"{_ERASED_ID}{hash16([id])}"
+
+
+def _zeroed(text: str, n: int, gone: list[int]) -> str:
+    raw = bytearray(base64.b64decode(text))
     width = len(raw) // n
-    return base64.b64encode(b"".join(raw[i * width : (i + 1) * width] for i in kept)).decode()
+    for i in gone:
+        raw[i * width : (i + 1) * width] = bytes(width)
+    return base64.b64encode(raw).decode()

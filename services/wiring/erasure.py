@@ -15,7 +15,7 @@ from detectors import registered
 from detectors.protocol import Rows
 from schemas.evaluation import OWN_TRAFFIC
 from services.detect import refit
-from services.detect.serialization import pack_artefacts
+from services.detect.serialization import pack_artefacts, running_state
 from services.detect.state import DetectionPlan, DetectState, Pinned
 from services.evaluate.own_traffic import (
     item_id,
@@ -41,11 +41,13 @@ from services.store import (
     runs,
     scores,
     secret_keys,
+    step_states,
 )
+from services.store.codec import CodecError
 from services.store.engine import Database
 from services.store.erasure import StoredPlace, Subject
 from services.stream.parked_erasure import ids_in, parked_without
-from services.stream.stateful import DetectStateStore, RouteState
+from services.stream.stateful import DETECT, DetectStateStore, RouteState
 
 Policy = Callable[[str], RoutePolicy]
 LEAST_ROWS = 50
@@ -56,7 +58,8 @@ LEAST_ROWS = 50
 class ErasureReport:
     """What an erasure did: rows by table, and ids of baselines by what became of them.
 
-    `of_files` were learned of files, which nobody has here: whether those held any of it is not known.
+    `of_files` were learned of files, which nobody has here: whether those held any of it is not known. `unread` are
+    routes of which that could not be read.
     """
 
     exchanges: int
@@ -65,6 +68,7 @@ class ErasureReport:
     discarded: list[str] = field(default_factory=list)
     not_refitted: list[str] = field(default_factory=list)
     of_files: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 class _Undone(Exception):  # noqa: N818
@@ -84,9 +88,11 @@ def erase(
         StoreError: if a reader kept the files from being written anew; what was erased is erased, run it again.
     """
     made: list[ErasureReport] = []
+    of_files, unread = database.query(_of_files)
 
     def work(connection: Connection) -> None:
-        made.append(_erase(connection, policy, subject, now, letters))
+        report = _erase(connection, policy, subject, now, letters)
+        made.append(replace(report, of_files=of_files, unread=unread))
         if dry:
             raise _Undone
 
@@ -96,6 +102,24 @@ def erase(
         return made[-1]
     database.scrub()
     return made[-1]
+
+
+def _of_files(connection: Connection) -> tuple[list[str], list[str]]:
+    """Ids of the baselines that were learned of files, and the routes whose state cannot be read.
+
+    Of the running states alone, before anything is locked: one route that is damaged stops no erasure.
+    """
+    of_files: list[str] = []
+    unread: list[str] = []
+    for route, (_, stored) in step_states.all_of(connection, DETECT).items():
+        try:
+            pinned = running_state(registered(), stored).pinned
+        except CodecError:
+            unread.append(route)
+            continue
+        if pinned is not None and pinned.given:
+            of_files.append(pinned.id)
+    return of_files, unread
 
 
 def _erase(connection: Connection, policy: Policy, subject: Subject, now: datetime, letters: bool) -> ErasureReport:
@@ -115,10 +139,6 @@ def _erase(connection: Connection, policy: Policy, subject: Subject, now: dateti
     for route, ids in sorted(found.ids.items()):
         _without_rows(connection, policy, route, ids, found.places, learned[route], report)
         _discard_old(connection, route, found.places, report)
-    for route in sorted(routes.names(connection)):
-        pinned = _store().load(connection, route).now.pinned
-        if pinned is not None and pinned.given:
-            report.of_files.append(pinned.id)
     for route in sorted(found.derived):
         before = [(one.id,) for one in incidents.find(connection, route)]
         derive(connection, route, journal.facts(connection, route))
@@ -177,7 +197,7 @@ def _learned(connection: Connection, policy: Policy, route: str, places: Sequenc
     """Looked for before anything is deleted; None where the baseline cannot hold any of it."""
     state = _store().load(connection, route).now
     pinned, own = state.pinned, policy(route)
-    if pinned is None or pinned.given or not _may_hold(places, route, pinned.identity, pinned.event_index):
+    if pinned is None or pinned.given or not _were_erased(places, route, 0, pinned.event_index):
         return None
     stored = scores.learnable(connection, route, pinned.identity, pinned.event_index)
     scorers = scores.scorers(connection, {row["scorer"] for row in stored})
@@ -242,18 +262,13 @@ def _discard_old(connection: Connection, route: str, places: Sequence[StoredPlac
     for change in baselines.pinnings(connection, [route], None, 10_000):
         if change.baseline is None or (current is not None and change.baseline == current.id):
             continue
-        if _may_hold(places, route, change.to_identity, change.event_index) and baselines.discard(
-            connection, change.baseline
-        ):
+        if _were_erased(places, route, 0, change.event_index) and baselines.discard(connection, change.baseline):
             report.discarded.append(change.baseline)
 
 
-def _were_erased(places: Sequence[StoredPlace], route: str, identity: str, since: int, until: int) -> bool:
-    return any(one.route == route and one.identity == identity and since <= one.event_index <= until for one in places)
-
-
-def _may_hold(places: Sequence[StoredPlace], route: str, identity: str, until: int) -> bool:
-    return any(one.route == route and one.identity == identity and one.event_index <= until for one in places)
+def _were_erased(places: Sequence[StoredPlace], route: str, since: int, until: int) -> bool:
+    """Whether anything of the route went there, whoever answered: identities may have become one under another name."""
+    return any(one.route == route and since <= one.event_index <= until for one in places)
 
 
 def _store() -> DetectStateStore:

@@ -46,7 +46,7 @@ def heading(n: int, dry: bool) -> str:
     return f"{count(n, 'exchange')} {'would be' if dry else 'were' if n != 1 else 'was'} erased"
 
 
-def baselines(refitted: int, discarded: int, not_refitted: int, of_files: int = 0) -> Iterator[str]:
+def baselines(refitted: int, discarded: int, not_refitted: int, of_files: int = 0, unread: int = 0) -> Iterator[str]:
     """What became of what was learned from them."""
     if refitted:
         yield f"{count(refitted, 'baseline')} learned again without them: what is held against it begins anew"
@@ -61,6 +61,11 @@ def baselines(refitted: int, discarded: int, not_refitted: int, of_files: int = 
         yield (
             f"{count(of_files, 'baseline')} learned of a file that is not stored: if the file holds them, so does the "
             "baseline, as means and directions; accept a new one to be rid of it"
+        )
+    if unread:
+        yield (
+            f"the state of {count(unread, 'route')} cannot be read, so it is not known whether a baseline there was "
+            "learned of a file; run `keelwatch doctor` to see what is wrong there"
         )
 
 

@@ -32,6 +32,15 @@ def test_it_is_told_once():
     assert len(follow(FIRING, further(1500), FIRING, further(1500), further(2100))[1]) == 3
 
 
+def test_at_the_very_exchange_of_its_alert_it_is_another_fact():
+    _, alerts = follow(FIRING, further(1000))
+    assert len({one.id for one in alerts}) == len(alerts) == 2
+    other = further(1000)
+    held = other.again.model_copy(update={"reference": hash16("third")})
+    _, more = follow(FIRING, further(1000), other.model_copy(update={"again": held, "id": hash16("other")}))
+    assert len({one.id for one in more}) == len(more)
+
+
 def test_a_rate_that_moves_back_is_of_the_alert_of_its_stream_whichever_way_that_moved():
     up = further(1500, direction="up", effect=Effect(name="refusal", before=2.0, after=19.0, unit="pp"))
     _, (first, again) = follow(FIRING, up)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import DETECTORS
+from services.detect import refit
 from services.detect.core import step
 from services.detect.floods import FLOOD
 from services.detect.state import DetectionPlan, DetectState
@@ -135,13 +136,44 @@ def test_an_ordinary_route_tells_of_no_flood():
     assert [one for one in readings if one.detector == FLOOD] == []
 
 
-def test_when_it_is_over_that_is_said():
-    rows = traffic("one new prompt")
+def calm_after(rows):
     end = len(rows)
-    calm = [
+    return [
         (replace(row, id=f"c{row.offset}", offset=row.offset + end, seconds=(row.offset + end) * 86.4), False)
         for row, _ in traffic("ordinary prompts", share=0.0, seed=4)
     ]
+
+
+def test_what_was_said_of_one_is_taken_back_when_it_is_counted_anew_in_its_midst():
+    rows = traffic("one new prompt")
+    state, _ = run(scored("one new prompt", rows))
+    assert state.flood.blind
+    erased = refit.without_flood(state)
+    assert (len(erased.flood.sketches), erased.flood.told) == (0, state.flood.told)
+    told = []
+    for item in scored("one new prompt", calm_after(rows)):
+        erased, out = step(PLAN, erased, [item])
+        told += [one for one in out.readings if one.detector == FLOOD]
+    assert (told[-1].status, told[-1].reason) == ("quiet", words.OVER)
+    assert not erased.flood.blind
+
+
+def test_under_another_embedder_too():
+    rows = traffic("one new prompt")
+    state, _ = run(scored("one new prompt", rows))
+    told, later = [], calm_after(rows)
+    more = [(replace(row, id=f"m{row.offset}", offset=row.offset + 3_000), False) for row, _ in later]
+    for item in scored("one new prompt", [*later, *more]):
+        scorer = item.scorer.model_copy(update={"engine": "another"})
+        state, out = step(PLAN, state, [item.model_copy(update={"scorer": scorer})])
+        told += [one for one in out.readings if one.detector == FLOOD]
+    assert (told[-1].status, told[-1].reason) == ("quiet", words.OVER)
+    assert not state.flood.blind
+
+
+def test_when_it_is_over_that_is_said():
+    rows = traffic("one new prompt")
+    calm = calm_after(rows)
     state, readings = run(scored("one new prompt", [*rows, *calm]))
     told = [one for one in readings if one.detector == FLOOD]
     assert (told[-1].status, told[-1].reason) == ("quiet", words.OVER)

@@ -189,7 +189,7 @@ def test_of_erased_exchanges_nothing_is_left():
     assert left.candidates.n == gathered.candidates.n - len(names)
     whole, _, _ = run(blocks(TWICE[:SECOND]))
     (reference,) = whole.second.values()
-    after, gone = refit.without_second(whole, lambda who, since, until: since < SECOND - 100 < until)
+    after, gone = refit.without_second(whole, lambda since, until: since < SECOND - 100 < until)
     assert gone == ((reference.id,) if reference.event_index > SECOND - 100 else ())
     assert refit.without_second(whole, lambda *_: True)[1] == (reference.id,)
 
@@ -209,6 +209,22 @@ def test_cutting_blocks_otherwise_gives_the_same(twice, cuts):
     assert [one.id for one in changes] == [one.id for one in twice[2]]
     (one,), (other,) = again(readings), again(twice[1])
     assert one.evidence.log_e == pytest.approx(other.evidence.log_e, abs=1e-9)
+
+
+LATE = story((FIRST, A), (1300, (0.1, 0.5)), (60, (0.6, 1.2)))
+"""More than a day after the first alarm both looks see the next change, one soon after the other."""
+
+
+def suspected_of(cut):
+    _, _, changes = run(blocks(LATE, cut))
+    return [(one.event_index, one.id) for one in changes if one.kind == "suspected"]
+
+
+def test_which_changes_are_suspected_does_not_depend_on_where_blocks_are_cut():
+    one_by_one = suspected_of(1)
+    assert len(one_by_one) == 2
+    for cut in (7, 64, 128):
+        assert suspected_of(cut) == one_by_one
 
 
 @settings(max_examples=4, deadline=None)
@@ -233,6 +249,22 @@ def test_stored_and_loaded_it_goes_on_to_the_last_bit(places):
     assert said[0] == said[1]
 
 
+def test_one_whose_artefacts_were_deleted_meanwhile_is_gathered_anew():
+    half, _, _ = run(blocks(TWICE[:SECOND]))
+    (reference,) = half.second.values()
+    artefacts = serialization.artefact_writes(None, half)
+    del artefacts[reference.id]
+    stored = serialization.pack_running_state(half)
+    rows = serialization.candidate_writes(None, half).rows
+    state = serialization.restore_state(PLAN.detectors, stored, rows, artefacts.get)
+    (left,) = state.second.values()
+    assert (left.id, left.after, left.candidates.n) == (None, reference.after, 0)
+    later = [replace(row, id=f"l{row.offset}") for row in story((SECOND, A), (200, B), (150, C))[SECOND:]]
+    state, readings, _ = run(blocks(later), state)
+    (found,) = again(readings)
+    assert SECOND + 200 <= found.event_index < SECOND + 260
+
+
 def test_it_keeps_running_what_the_same_detectors_keep_of_the_baseline():
     state, _, _ = run(blocks(TWICE[:SECOND]), plan=DetectionPlan(DETECTORS, POLICY))
     (reference,) = state.second.values()
@@ -251,3 +283,36 @@ def test_no_more_than_a_few_identities_have_one():
     state, _, _ = run(blocks([*some, *late]))
     assert len(state.watch.firing) > 4
     assert len(state.second) == 4
+
+
+@pytest.mark.parametrize("cut", [1, 7, 64])
+def test_an_alarm_that_stood_before_there_was_a_second_look_gets_one(cut):
+    """As after an upgrade: the state that was stored knows of the alarm alone."""
+    state, _, _ = run(blocks(TWICE[: FIRST + 100]))
+    assert state.watch.firing
+    _, readings, _ = run(blocks(TWICE[FIRST + 100 :], cut), replace(state, second={}))
+    (found,) = again(readings)
+    assert (found.again.after, found.again.n) == (FIRST + 100, LEAST)
+    assert SECOND <= found.event_index < SECOND + 60
+
+
+def test_while_a_new_baseline_is_accepted_none_begins():
+    state, _, _ = run([*blocks(TWICE[: FIRST + 60]), decide("accept_baseline", FIRST + 60)])
+    assert state.accepting is not None
+    state, _, _ = run(blocks(TWICE[FIRST + 60 : FIRST + 80]), state)
+    assert state.second == {}
+
+
+def test_those_that_answer_no_more_give_way_to_one_that_waits():
+    some = traffic(SIZE + 20, 0, A)
+    models = [Model(requested="gpt-4", served=f"m{i}") for i in range(5)]
+    end = SIZE + 20
+    retired = [replace(row, model=models[i % 4]) for i, row in enumerate(traffic(400, end, B))]
+    late = [replace(row, model=models[4]) for row in traffic(1_300, end + 400, B)]
+    state, _, _ = run(blocks([*some, *retired]))
+    assert set(state.second) == {identity_of(one) for one in models[:4]}
+    waits, _, _ = run(blocks(late[:800]), state)
+    assert set(waits.second) == set(state.second)
+    told = [run(blocks(late, cut), state)[0].second for cut in (7, 64)]
+    assert [set(one) for one in told] == [{identity_of(one) for one in models[1:]}] * 2
+    assert len({one[identity_of(models[4])].after for one in told}) == 1

@@ -59,6 +59,13 @@ def test_the_open_incident_absorbs_it_and_says_so_in_words():
     }
 
 
+def test_at_the_very_exchange_of_its_alert_it_comes_after_it():
+    facts = alerts_of(reading("firing", 1000, effect=FELL), further(1000))
+    (incident,) = fold(ROUTE, facts).incidents
+    assert kinds(incident)[-2:] == ["opened", "changed_again"]
+    assert incident.timeline[-2].ref == facts[0].id
+
+
 def test_its_first_line_holds_no_statistic():
     _, again = alerts_of(reading("firing", 1000), further(1500))
     assert STATISTICS.search(words.changed_again(again).text) is None
@@ -149,6 +156,35 @@ def test_a_new_incident_of_what_never_ended_counts_on():
     incidents = fold(ROUTE, [first, worse], first.ts + timedelta(days=8)).incidents
     assert ["lasting" in kinds(one) for one in incidents] == [False, True]
     assert lasting(fold(ROUTE, [first, worse], at(4 * WEEK)))[0].ts == first.ts + timedelta(days=7)
+
+
+DAY = 60 * 24
+
+
+def absorbed_while_it_stands():
+    """A shift closes by itself, a rate opens another incident, and the shift that goes on joins that one."""
+    further_on = further(3 * DAY, detector="model_shift", signal=None, direction=None)
+    state, told = step(
+        AlertState.start(ROUTE), [shift("model_shift", "firing", 0), reading("firing", 2 * DAY), further_on]
+    )
+    over = step(state, [shift("model_shift", "quiet", 4 * DAY)])[1]
+    return [*told, *over]
+
+
+def test_what_another_incident_took_up_and_saw_end_does_not_last():
+    facts = absorbed_while_it_stands()
+    assert [one.status for one in facts] == ["firing", "firing", "firing", "resolved"]
+    incidents = fold(ROUTE, facts, at(8 * 24.0)).incidents
+    assert ["lasting" in kinds(one) for one in incidents] == [False, False]
+    (entry,) = lasting(fold(ROUTE, facts, at(10 * 24.0)))
+    assert entry.ts == facts[1].ts + timedelta(days=7), "of the rate, which goes on"
+
+
+def test_what_another_incident_took_up_and_goes_on_is_told_there_with_its_time():
+    facts = absorbed_while_it_stands()[:3]
+    incidents = fold(ROUTE, facts, at(8 * 24.0)).incidents
+    assert ["lasting" in kinds(one) for one in incidents] == [False, True]
+    assert lasting(fold(ROUTE, facts, at(8 * 24.0)))[0].ts == facts[0].ts + timedelta(days=7)
 
 
 def test_folding_on_says_the_same_as_folding_anew():

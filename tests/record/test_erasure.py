@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -17,14 +16,12 @@ from sqlalchemy import select
 from detectors import DETECTORS
 from detectors.protocol import Baseline
 from detectors.stats.near_repeats import UsualPrompts
-from schemas.alert import Alert
 from schemas.base import Record
 from schemas.change import Change
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from schemas.position import Position
-from schemas.reading import Reading
-from schemas.sample import Sample, SampleBlock
+from schemas.sample import Sample
 from schemas.score import ScoreBlock
 from services.detect import refit
 from services.detect.core import step
@@ -33,17 +30,15 @@ from services.detect.state import DetectionPlan
 from services.flow import RouteFlow, advance
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.record.recorder import Recorder
-from services.store import baselines, decisions, incidents, journal, parks, samples, scores, secret_keys
+from services.store import baselines, decisions, incidents, journal, samples, scores, secret_keys
 from services.store.audit_check import check
 from services.store.codec import pack, unpack
 from services.store.decisions import DecisionFilter
 from services.store.engine import Conflict, Database, open_database
 from services.store.erasure import ERASED, Subject
-from services.store.parks import ParkedRecord, ParkFault, Parking
 from services.store.tables import all_metadata
 from services.stream.letter_keys import ensure
 from services.stream.letter_seal import opened, sealed
-from services.stream.messages import decode_record, topic_of
 from services.stream.stateful import AlertStateStore, DetectStateStore, RouteState
 from services.wiring.erasure import ErasureReport, erase
 from tests.support.blocks import ROUTE, START, Row, blocks
@@ -411,63 +406,6 @@ def test_dead_letters_of_all_are_unreadable_after_it_unless_they_are_to_stay(dat
     assert readable() == 0
     assert ensure(database, days, NOW) != keys, "what is sealed from now on has another key"
     assert readable() == 0
-
-
-def parked(database: Database, records: Sequence[Record]) -> None:
-    """Records that wait at detect, as the broker had them."""
-    waiting = tuple(
-        ParkedRecord(topic_of(one).name, 0, offset, NOW, one.encode()) for offset, one in enumerate(records)
-    )
-    with database.write() as connection:
-        parks.write(connection, "detect", ROUTE, Parking(ParkFault("ValueError", "1"), waiting), NOW)
-
-
-def waiting(database: Database) -> list[Record]:
-    with database.read() as connection:
-        park = parks.standing(connection, "detect", [ROUTE]).get(ROUTE)
-        if park is None:
-            return []
-        held = parks.waiting(connection, park, 10_000, 2**40)
-    assert (park.n, park.size) == (len(held.records), sum(len(one.value) for _, one in held.records))
-    found = [decode_record(one.topic, one.value) for _, one in held.records]
-    assert all(isinstance(one, Record) for one in found), found
-    return [one for one in found if isinstance(one, Record)]
-
-
-def test_nothing_of_a_user_waits_in_a_park_and_what_is_of_others_waits_as_it_was(database: Database) -> None:
-    given = traffic()
-    whole, mixed = given[0], given[1:4]
-    only = whole.model_copy(update={"user": (ERIKA,) * len(whole.id)})
-    made = usual()[1]
-    readings = [one for records in made for one in records if isinstance(one, Reading | Alert | Change)]
-    texts = SampleBlock(route=ROUTE, samples=tuple(sample(mixed[0], i) for i in range(len(mixed[0].id))))
-    hers_alone = SampleBlock(route=ROUTE, samples=tuple(one for one in texts.samples if one.user == ERIKA))
-    parked(database, [only, *mixed, texts, hers_alone, *readings])
-    report = erased(database, user=ERIKA)
-    assert report.rows["parked_records"] > len(mixed)
-    after = everything(database)
-    names = [*only.id, *(id for block in mixed for id in block.id if is_hers(id))]
-    assert [name for name in (ERIKA, TEXT, *names) if name.encode() in after] == []
-    left = waiting(database)
-    for old, new in zip(mixed, (one for one in left if isinstance(one, ScoreBlock)), strict=True):
-        others = [i for i, id in enumerate(old.id) if not is_hers(id)]
-        assert new.id == tuple(old.id[i] for i in others)
-        assert new.signals["refusal"].value == tuple(old.signals["refusal"].value[i] for i in others)
-        assert np.array_equal(vectors(new.style, len(others)), vectors(old.style, len(old.id))[others])
-    (rest,) = [one for one in left if isinstance(one, SampleBlock)]
-    assert [one.id for one in rest.samples] == [id for id in mixed[0].id if not is_hers(id)]
-    assert sum(isinstance(one, Reading | Alert | Change) for one in left) == len(readings)
-
-
-def vectors(column: str, n: int) -> Any:
-    return np.frombuffer(base64.b64decode(column), "<f2").reshape(n, -1)
-
-
-def test_a_park_of_which_nothing_is_left_is_gone(database: Database) -> None:
-    block = traffic()[0]
-    parked(database, [block.model_copy(update={"conversation": ("talk-9",) * len(block.id)})])
-    assert erased(database, conversation="talk-9").exchanges == len(block.id)
-    assert waiting(database) == []
 
 
 def test_a_baseline_of_a_file_is_named_and_stays(database: Database) -> None:
