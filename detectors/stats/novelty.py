@@ -110,7 +110,8 @@ def fit_novelty(prompts: Half) -> tuple[NoveltyMap, Int] | None:
     moved = known - mean
     _, _, directions = np.linalg.svd(moved.astype(np.float64), full_matrices=False)
     most = min(WIDTH, len(one) // 3)
-    axes = np.concatenate([directions[:most].T, mean[:, None]], axis=1).astype(np.float32)
+    # In the order in which it is stored: products of another order of memory differ in their last bits.
+    axes = np.ascontiguousarray(np.concatenate([directions[:most].T, mean[:, None]], axis=1), dtype=np.float32)
     picked = moved[:REFERENCES]
     near = np.ascontiguousarray((picked @ axes[:, :-1]).T)
     # Each reference's squared length along the directions and outside of them together is its whole squared length.

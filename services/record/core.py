@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from math import isnan
 from typing import Any
@@ -21,6 +21,8 @@ from services.store.rollups import RollupAddition
 from services.store.tables import key_if_any, key_of
 
 EXCHANGES = ""  # the rollup of the exchanges themselves: `scored` and `sum` count those that were answered
+
+OVERDUE = timedelta(days=2)
 
 Sums = dict[tuple[str, datetime, str, str, str], tuple[int, int, float]]
 
@@ -173,3 +175,19 @@ def standing(derived: RouteIncidents) -> frozenset[str]:
 def unheard(derived: RouteIncidents) -> frozenset[str]:
     """The ids of the notifications of alerts that a silence of before kept from people."""
     return frozenset(one.id for one in derived.notifications if one.silenced)
+
+
+def overdue(derived: RouteIncidents, clock: datetime | None) -> frozenset[str]:
+    """The ids of the words that something has been so for long which nobody needs any more: it was long ago.
+
+    They come of time alone, so those of old incidents are all due at once where an earlier version did not know them.
+    """
+    if clock is None:
+        return frozenset()
+    of_time = {
+        (incident.id, one.ts, one.text)
+        for incident in derived.incidents
+        for one in incident.timeline
+        if one.kind == "lasting" and one.ts < clock - OVERDUE
+    }
+    return frozenset(one.id for one in derived.notifications if (one.incident, one.ts, one.text) in of_time)

@@ -26,7 +26,7 @@ from services.intake.core import IntakeState
 from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
 from services.ports import Clock
-from services.record.core import Additions, additions, outbox_row, rollup_rows, scorer_id, standing, unheard
+from services.record.core import Additions, additions, outbox_row, overdue, rollup_rows, scorer_id, standing, unheard
 from services.record.memory import IDENTITIES, FoldedJournal, Memories, NamedTexts, RecordedRoute, SavedIntake
 from services.store import (
     arrivals,
@@ -202,7 +202,7 @@ class Recorder:
             stands = one.written if one is batch.memory[route].folded else None  # no fact came: on from what is written
             state = tick(stands or one.checkpoint.state, batch.heads[route].clock)
             if state is not one.written:
-                _write(connection, route, state, one.false_alarms)
+                _write(connection, route, state, one.false_alarms, batch.heads[route].clock)
                 batch.written.add(route)
             batch.memory[route].folded = replace(one, written=state)
             self._tick()
@@ -307,14 +307,17 @@ def named_by(incident: Incident) -> frozenset[str]:
 
 def derive(connection: Connection, route: str, facts: Sequence[Fact]) -> None:
     """Make the route's incidents and notifications those of these facts, which are all that its journal holds."""
-    _write(connection, route, fold(route, facts, routes.clock(connection, route)), _false_alarms(facts))
+    clock = routes.clock(connection, route)
+    _write(connection, route, fold(route, facts, clock), _false_alarms(facts), clock)
 
 
-def _write(connection: Connection, route: str, state: RouteIncidents, false_alarms: Collection[str]) -> None:
+def _write(
+    connection: Connection, route: str, state: RouteIncidents, false_alarms: Collection[str], clock: datetime | None
+) -> None:
     incidents.replace(connection, route, state.incidents, false_alarms)
     silences.put(connection, state.silences)
     wanted = [outbox_row(one) for one in state.notifications]
-    deliveries.reconcile(connection, route, wanted, standing(state), unheard(state))
+    deliveries.reconcile(connection, route, wanted, standing(state), unheard(state), overdue(state, clock))
 
 
 def _retain(connection: Connection, batch: _Batch) -> None:

@@ -112,12 +112,13 @@ def reconcile(
     wanted: Sequence[OutboxNotification],
     standing: Collection[str] = (),
     unheard: Collection[str] = (),
+    overdue: Collection[str] = (),
 ) -> None:
     """Make the route's pending notifications those of `wanted` that were not sent or given up.
 
     Of those that a silence keeps, what is not among the `standing` has passed. The new ones of `unheard` are kept:
-    a silence of before covered them. Those of an incident whose rows were replaced by one that says `told` are not
-    new up to the time of that row.
+    a silence of before covered them. The new ones of `overdue` are sent to nobody. Those of an incident whose rows were
+    replaced by one that says `told` are not new up to the time of that row.
     """
     told = _told(connection, route)
     by_id = {item.id: item for item in wanted if item.incident not in told or item.created > told[item.incident]}
@@ -130,7 +131,7 @@ def reconcile(
         if id in known and known[id] != item:
             connection.execute(update(_OUTBOX).where(_OUTBOX.c.id == id, waits).values(**asdict(item)))
     new = [
-        {**asdict(item), "state": KEPT if id in unheard else PENDING, "attempts": 0}
+        {**asdict(item), "state": KEPT if id in unheard else PASSED if id in overdue else PENDING, "attempts": 0}
         for id, item in by_id.items()
         if id not in known
     ]

@@ -121,8 +121,18 @@ def learning_of(connection: Connection, routes: Sequence[str]) -> dict[str, Read
 
 def stream_of(reading: Reading) -> str:
     """16 hex of what a reading speaks of; that it changed again is no word on what is held against the baseline."""
-    of = [reading.route, reading.identity, reading.detector, reading.signal, reading.hazard, reading.slice]
-    return hash16(of if reading.again is None else [*of, "again"])
+    return hash16(_spoken_of(reading) if reading.again is None else [*_spoken_of(reading), "again"])
+
+
+def further_streams(connection: Connection, route: str, streams: Sequence[str]) -> list[str]:
+    """Where it is told that behaviour changed again, of those among these streams of which it can be told."""
+    query = select(_READINGS.c.payload).join(_STREAMS, _STREAMS.c.id == _READINGS.c.id)
+    newest = _decoded(connection, query.where(_STREAMS.c.route == route, _STREAMS.c.stream.in_(streams)))
+    return [hash16([*_spoken_of(one), "again"]) for one in newest]
+
+
+def _spoken_of(reading: Reading) -> list[str | None]:
+    return [reading.route, reading.identity, reading.detector, reading.signal, reading.hazard, reading.slice]
 
 
 def _prune(connection: Connection, route: str, stream: str) -> None:

@@ -165,8 +165,9 @@ def _forget_streams(connection: Connection, _at: SweepContext, most: int) -> int
     order = (_STREAMS.c.event_index.desc(), _STREAMS.c.stream)
     query = select(_STREAMS.c.stream).where(*of_route).order_by(*order).offset(KEPT_STREAMS).limit(most)
     gone = connection.execute(query).scalars().all()
+    further = readings.further_streams(connection, route, gone)
     for one in (_READINGS, _STREAMS):
-        connection.execute(delete(one).where(one.c.route == route, one.c.stream.in_(gone)))
+        connection.execute(delete(one).where(one.c.route == route, one.c.stream.in_([*gone, *further])))
     return len(gone)
 
 

@@ -82,7 +82,7 @@ def _block_without(value: bytes, block: ScoreBlock, subject: Subject, ids: Colle
 
 def _blank(tree: dict[str, Any], name: str, gone: list[int]) -> None:
     """What the column says of these rows is what it says of one of which nothing is known."""
-    column: list[Any] = tree.get(name, [])
+    column: list[Any] = tree.get(name) or []
     for i in gone if column else ():
         column[i] = erased_id(column[i]) if name == "id" else _BLANKS.get(name)
 

@@ -65,7 +65,7 @@ def baselines(refitted: int, discarded: int, not_refitted: int, of_files: int = 
     if unread:
         yield (
             f"the state of {count(unread, 'route')} cannot be read, so it is not known whether a baseline there was "
-            "learned of a file; run `keelwatch doctor` to see what is wrong there"
+            "learned of a file; the step that reads it parks the route, and says why"
         )
 
 

@@ -155,6 +155,25 @@ def test_artefact_and_state_survive_storage(detector: AnyDetector) -> None:
     assert_same(told(detector, STREAM, [128], through_bytes=True), told(detector, STREAM, [128]), 0.0)
 
 
+def test_not_a_bit_depends_on_whether_the_artefact_was_stored(detector: AnyDetector) -> None:
+    """Products of another order of memory have other bits: the process that fitted has the order of those that load."""
+    artefact = fitted(detector)
+    stored = unpack(detector.artefact_type, pack(artefact))
+    assert [one.strides for one in arrays(artefact)] == [one.strides for one in arrays(stored)]
+    (state, found), (other, known) = (detector.step(one, detector.start(one), STREAM) for one in (artefact, stored))
+    assert (pack(state), found) == (pack(other), known)
+
+
+def arrays(value: Any) -> list[Any]:
+    if isinstance(value, np.ndarray):
+        return [value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [part for field in fields(value) for part in arrays(getattr(value, field.name))]
+    if isinstance(value, dict):
+        return [part for inner in value.values() for part in arrays(inner)]
+    return [part for inner in value for part in arrays(inner)] if isinstance(value, tuple | list) else []
+
+
 def test_a_shifted_window_scores_above_a_clean_one(detector: AnyDetector) -> None:
     _, clean = told(detector, made.rows(len(STREAM), 5), [128])
     _, moved = told(detector, STREAM, [128])

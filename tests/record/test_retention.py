@@ -7,6 +7,7 @@ import random
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import Connection, func, insert, select, update
 
 from schemas.identity import Model
@@ -21,6 +22,7 @@ from services.store import (
     incidents,
     pictures,
     readings,
+    retention,
     rollups,
     routes,
     runs,
@@ -42,6 +44,7 @@ from services.store.scores import ScoreRow
 from services.store.tables import all_metadata, table
 from tests.record.stories import ROUTES, A, alert, decision, exchanges, letter, reading, sample
 from tests.support.blocks import START, Row, blocks, rows
+from tests.support.records import further
 
 ROUTE = ROUTES[0]
 ROWS = table(ScoreRow)
@@ -252,6 +255,21 @@ def test_of_each_stream_the_newest_200_readings_stay(database: Database) -> None
         assert readings.latest(connection, ROUTES[1]) == (other,)
         stored = connection.execute(select(READINGS.c.route, READINGS.c.event_index)).all()
     assert sorted(stored) == [(ROUTES[1], 0), *((ROUTE, n) for n in range(50, 250))]
+
+
+def test_with_a_stream_goes_what_was_told_of_further_changes_of_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "KEPT_STREAMS", 1)
+    old = further(3)
+    stands = reading(ROUTE, 5)
+    base = old.model_copy(update={"id": "b" * 16, "again": None, "status": "quiet", "route": ROUTE})
+    again = old.model_copy(update={"route": ROUTE})
+    with database.write() as connection:
+        readings.add(connection, [base, again, stands])
+    swept(database, 0)
+    with database.read() as connection:
+        assert connection.execute(select(READINGS.c.id)).scalars().all() == [stands.id]
 
 
 def test_a_dead_letter_is_counted_once_even_when_it_is_no_longer_remembered(database: Database) -> None:

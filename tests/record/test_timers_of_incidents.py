@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from schemas.base import Record
 from services.incident.fold import fold
 from services.record.recorder import Recorder
 from services.store import incidents, routes
+from services.store.deliveries import OutboxRow
 from services.store.engine import Database
+from services.store.tables import table
 from tests.record.stories import ROUTES, alert, decision, exchanges
 from tests.record.test_sink import recorder
 from tests.support.blocks import blocks
@@ -66,3 +69,23 @@ def test_a_fact_of_before_the_timer_counts_all_the_same(database: Database, writ
     sink.apply(later(3))
     assert written == [ROUTE] * 3
     assert database.query(incidents.find) == fold(ROUTE, facts, database.query(routes.clock, ROUTE)).incidents
+
+
+def lasting_states(database: Database) -> list[str]:
+    rows = table(OutboxRow).c
+    with database.read() as connection:
+        found = connection.execute(select(rows.state, rows.payload)).all()
+    return [row.state for row in found if "It has been so for 7 days" in row.payload]
+
+
+@pytest.mark.parametrize(("days", "state"), [(8, "pending"), (30, "passed")])
+def test_that_it_lasts_is_not_told_long_after_it_was_due(database: Database, days: float, state: str) -> None:
+    """As after an upgrade, of whose incidents nobody was told that they last."""
+    sink = recorder(database)
+    clocked(sink, [alert(ROUTE, "model_shift", 3)])
+    sink.apply(later(days))
+    assert lasting_states(database) == [state]
+    sink.apply([*later(days + 30), decision(ROUTE, "acknowledge", 5)])
+    assert lasting_states(database) == [state]
+    (incident,) = database.query(incidents.find)
+    assert any(one.kind == "lasting" for one in incident.timeline), "its page tells it"
