@@ -78,7 +78,7 @@ class NoveltyMap:
             (one.held, one.weight, one.origin, one.near, one.axes, np.array([one.edge, one.spread]))
             for one in (self, other)
         )
-        return all(np.array_equal(a, b) for a, b in zip(mine, others, strict=True))
+        return all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(mine, others, strict=True))
 
     def p_values(self, scores: Float) -> Float:
         """(n,) share of exchanges like the baseline's that are at least as novel, in (0, 1]."""
