@@ -27,6 +27,7 @@ NAMED = {
     "services.evaluate.suite_growth": {"hazard": "a field of a suite's item"},
     "services.evaluate.suites.generator": {"hazard": "a field of a suite's item"},
     "services.evaluate.result": {"hazard": "a field of a suite's item"},
+    "services.evaluate.own_traffic": {"hazard": "a field of a suite's item"},
     "services.specs": {"novelty": "a floor that monitor files may still name"},
     "services.demo.support_bot": {"harmful_compliance": "a measure of suites"},
     "services.evaluate.suite": {"harmful_compliance": "a measure of suites", "over_refusal": "a measure of suites"},
