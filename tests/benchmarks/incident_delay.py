@@ -1,8 +1,10 @@
-"""How long an incident takes: from the acknowledgement of the exchange that crossed to the row in the database."""
+"""How long an incident takes: from the acknowledgement of the exchange that crossed to the row, and on to Slack."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -22,6 +24,8 @@ from services.store.incidents import IncidentRow
 from services.store.tables import table
 from services.stream.broker import Broker, options
 from services.stream.messages import decode_record
+from tests.support.fake_slack import TOKEN
+from tests.support.slack import FakeSlack, fake_slack
 from tests.support.stage import Stage
 from tests.support.streams import keyed, lag, publish, read_all, until
 
@@ -32,6 +36,7 @@ STEPS = ("score", "detect", "evaluate", "alert", "record")
 PER_SECOND = 100
 MONITOR = "defaults: {baseline: {size: 250, min_size: 100}}\n"
 _LOOK = 0.02
+_ROUTE = re.compile(r"delay/\d+")
 
 Place = tuple[str, int]
 """Route and event index."""
@@ -39,10 +44,14 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True)
 class Delay:
-    """One incident, in seconds since the exchange that crossed was acknowledged, and in exchanges since the change."""
+    """One incident, in seconds since the exchange that crossed was acknowledged, and in exchanges since the change.
+
+    `slack`: seconds from its row in the database to the message about it that Slack accepted.
+    """
 
     seconds: float
     exchanges: int
+    slack: float
     sent: tuple[float, ...]
     """When what became of the exchange was sent: its scores, the reading that fires, the alert."""
 
@@ -53,18 +62,36 @@ def delays(on: Stage) -> list[Delay]:
     learned = [one for route in routes for one in route[:LEARNED]]
     rest = [(i + STAGGER * place, one) for place, route in enumerate(routes) for i, one in enumerate(route[LEARNED:])]
     publish(on.broker, EXCHANGES.name, keyed(learned))
-    with on.worker(",".join(STEPS)):
+    with fake_slack(on.folder) as slack, on.worker(",".join((*STEPS, "notify")), **_told(slack)):
         until(lambda: on.recorded() == len(learned), "what is learned is recorded", 120.0)
         with _Watch(on.database) as watch:
             acknowledged = asyncio.run(_publish(on.broker, [one for _, one in sorted(rest, key=lambda pair: pair[0])]))
             until(lambda: lag(on.broker, STEPS) == 0, "every step has committed everything", 60.0)
+            until(lambda: watch.seen.keys() <= _accepted(slack).keys(), "Slack has heard of every incident", 120.0)
+        accepted = _accepted(slack)
     sent = _sent(on)
     found = []
     for route, (moment, index) in watch.seen.items():
         change, place = LEARNED + 10 + STAGGER * int(route.rpartition("/")[2]), (route, index)
         if index >= change:
             begin = acknowledged[place]
-            found.append(Delay(moment - begin, index - change, tuple(one[place] - begin for one in sent)))
+            hops = tuple(one[place] - begin for one in sent)
+            found.append(Delay(moment - begin, index - change, accepted[route] - moment, hops))
+    return found
+
+
+def _told(slack: FakeSlack) -> dict[str, str]:
+    channel = {"KEELWATCH_SLACK_TOKEN": TOKEN, "KEELWATCH_SLACK_CHANNEL": "#llm-safety"}
+    return {"KEELWATCH_SLACK_API_URL": slack.url, **channel}
+
+
+def _accepted(slack: FakeSlack) -> dict[str, float]:
+    """Route -> when the first message about it was accepted."""
+    found: dict[str, float] = {}
+    for call in slack.calls():
+        if call["accepted"] and call["method"] == "chat.postMessage":
+            for route in _ROUTE.findall(json.dumps(call["body"])):
+                found.setdefault(route, call["at"])
     return found
 
 

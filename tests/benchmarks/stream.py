@@ -185,6 +185,10 @@ def incidents(staged: Staged) -> Iterator[Figure]:
         f"publish to incident row, p95 of {len(found)} (of {ROUTES} routes), s", f"{p95:.2f}", "< 2", p95 < 2 and enough
     )
     yield Figure("  median, longest, s", f"{np.median(seconds):.2f}, {max(seconds):.2f}")
+    slack = [one.slack for one in found]
+    p95 = float(np.quantile(slack, 0.95))
+    yield Figure("  incident row to Slack's acceptance, p95, s", f"{p95:.2f}", "< 10", p95 < 10 and enough)
+    yield Figure("  median, longest, s", f"{np.median(slack):.2f}, {max(slack):.2f}")
     hops = ", ".join(f"{one:.2f}" for one in np.median([one.sent for one in found], axis=0))
     yield Figure("  median until its scores, reading and alert were sent, s", hops)
     late = [one.exchanges for one in found]

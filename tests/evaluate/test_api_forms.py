@@ -11,9 +11,9 @@ import pytest
 from services.errors import InputError
 from services.evaluate.client import EndpointSettings, endpoint_settings
 from services.evaluate.endpoints import API_FORMS
+from services.evaluate.endpoints.blotting import blotted
 from services.evaluate.endpoints.protocol import EndpointFault
 from services.evaluate.endpoints.replies import parse_reply
-from services.evaluate.endpoints.strict_json import blotted
 from services.evaluate.result import AskedTarget, MadeCall
 from services.evaluate.suite import AskedCall, DeclaredTool, Item, PromptMessage, Suite
 from services.monitor import Target

@@ -59,13 +59,13 @@ class Stage:
     config: Path | None = None
 
     @contextmanager
-    def worker(self, only: str, instance: str = "first") -> Iterator[Probed]:
+    def worker(self, only: str, instance: str = "first", **environment: str) -> Iterator[Probed]:
         """A worker of these steps, under a name that no other goes by; stopped cleanly at the end."""
         own = self.folder / f"{instance}-{only.replace(',', '-')}"
         own.mkdir(exist_ok=True)
         (port,) = unused_ports(1)
-        name, options = {"KEELWATCH_INSTANCE": instance}, ("--port", str(port))
-        one = Worker(own, self.broker, only, self.database, self.config, environment=name, options=options)
+        given, options = {"KEELWATCH_INSTANCE": instance, **environment}, ("--port", str(port))
+        one = Worker(own, self.broker, only, self.database, self.config, environment=given, options=options)
         with running(one):
             yield Probed(one, port)
             assert one.stop() == 0, one.log.read_text()[-3000:]

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from services.evaluate.endpoints.strict_json import read_json
 from services.outbound import EVENT_STREAM
+from services.strict_json import read_json
 
 _LINES: Final = re.compile(r"\r\n|\n|\r")
 _BEGINS: Final = re.compile(r"\ufeff?\s{0,20}(?:data|event|id|retry)?:")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from services.evaluate.endpoints.protocol import AskedPrompt, EndpointAnswer, StreamEnded, declared
-from services.evaluate.endpoints.strict_json import read_json
 from services.evaluate.endpoints.vendor_parts import calls_of, refusal_of, string_of, text_of, tokens_of
 from services.evaluate.suite import AskedCall, DeclaredTool, PromptMessage
 from services.monitor.target_api import TARGET_APIS, ApiName, TargetApi
+from services.strict_json import read_json
 
 _COUNTED: Final = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _TEXTS: Final[Mapping[str, str]] = {

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from services.evaluate.endpoints.blotting import blotted
 from services.evaluate.endpoints.event_stream import is_event_stream, read_events
 from services.evaluate.endpoints.protocol import MANY, ApiForm, EndpointAnswer, EndpointFault, StreamEnded
 from services.evaluate.endpoints.stop_fields import beside_stop
-from services.evaluate.endpoints.strict_json import blotted, read_json
 from services.outbound import HttpReply, Unanswered
 from services.signals.stop_reasons import broke_off, is_filter_error
+from services.strict_json import read_json
 from services.wording import runs
 
 _AGAIN: Final = frozenset({408, 409, 425, 429})

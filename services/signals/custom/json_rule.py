@@ -7,7 +7,6 @@ before: a `$ref` that leads back to itself, or references that multiply.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 from services.signals.custom.rules import CUT, Hit, Look, RuleRefused
+from services.strict_json import TooDeepError, read_json
 
 LONGEST_SCHEMA: Final = 64 * 1024
 MOST_PARTS: Final = 5_000
 """Parts of a schema with every reference written out."""
-DEEPEST: Final = 64
 TOO_DEEP: Final = "nested_too_deep"
 NO_JSON: Final = "no_json"
 SEVERAL: Final = "several_json_blocks"
@@ -111,32 +110,11 @@ def _blocks(text: str) -> Iterator[str]:
 
 def _parsed(text: str) -> tuple[Any, str | None]:
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    except RecursionError:
+        return read_json(text), None
+    except TooDeepError:
         return None, TOO_DEEP
     except ValueError:
         return None, NO_JSON
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [inner for one in level if isinstance(one, (dict, list)) for inner in _inner(one)]
-        if not level:
-            return value, None
-    return None, TOO_DEEP
-
-
-def _inner(value: dict[str, Any] | list[Any]) -> list[Any]:
-    return list(value.values()) if isinstance(value, dict) else value
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError("a number without an end")
-    return value
 
 
 @lru_cache(maxsize=64)
