@@ -20,6 +20,7 @@ from services.api.annotations import AnnotationKind as Kind
 from services.api.auth.authorization import needs, who
 from services.api.http.problems import Problem, query_store
 from services.api.pages.render import PageContext, page
+from services.api.resources.coverage import coverage_of
 from services.api.resources.route_rates import RatePoint, SignalRate, answered, series, signal_rates
 from services.api.route_snapshot import RouteSnapshot
 from services.api.route_status import StatusHeading, heading_of
@@ -311,8 +312,10 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
         )
         if found is None:
             raise Problem(404, "there is no such route; the fleet shows those that there are")
-        shown = view_of_route(found, hours, slice, parts.policy(route), now)
-        return page(request, "route.html", {"view": shown, "now": now})
+        policy = parts.policy(route)
+        shown = view_of_route(found, hours, slice, policy, now)
+        asked = await query_store(parts.database, coverage_of, route, policy)
+        return page(request, "route.html", {"view": shown, "asked": asked, "now": now})
 
     return (made,)
 
