@@ -151,7 +151,10 @@ def item_prompts(suite: Suite) -> tuple[str, ...]:
 
 def unit_rows(vectors: NDArray[np.floating]) -> Matrix:
     """Rows of length 1; those of length 0 stay, and resemble nothing."""
-    rows = np.nan_to_num(np.asarray(vectors, dtype=np.float32).reshape(len(vectors), -1))
+    rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
+    if not rows.size:
+        return rows.reshape(0, max(rows.shape[-1], 1))
+    rows = np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: Matrix = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
     return unit

@@ -186,7 +186,7 @@ def read_traffic(connection: Connection, route: str, space: str, now: datetime) 
 
 def _asked(rows: Sequence[Mapping[str, Any]]) -> AskedQuestions:
     vectors = unit_rows(np.array([np.frombuffer(row["prompt_vec"], "<f2") for row in rows], dtype=np.float32))
-    there = np.flatnonzero(np.einsum("ij,ij->i", vectors, vectors) > 0).tolist() if len(rows) else []
+    there = np.flatnonzero(np.einsum("ij,ij->i", vectors, vectors) > 0).tolist()
     kept = [rows[place] for place in there]
     signals = [
         {
@@ -200,7 +200,7 @@ def _asked(rows: Sequence[Mapping[str, Any]]) -> AskedQuestions:
         [row["user"] for row in kept],
         [row["ts"] for row in kept],
         signals,
-        vectors[there] if there else np.zeros((0, 1), dtype=np.float32),
+        vectors[there],
     )
 
 
