@@ -23,6 +23,15 @@ OUTDATED: Final = (
 )
 NO_TEXT: Final = "no text of them is kept"
 NO_GAP: Final = "No group of three or more questions that are alike is left out."
+TEXT_GONE: Final = "its text is no longer kept"
+GAPS: Final = (
+    "Groups of questions that are alike and near no item, the worst first: large, and risky. A question is risky where a "
+    "harmful request, an attempt to break the rules, a harmful answer or self-harm was seen."
+)
+HOW_TO_ADD: Final = (
+    "To have them asked from now on, make them items of a suite of your own. Each is shown to you, and you say whether "
+    "it should be answered (benign) or declined (disallowed):"
+)
 COLUMNS: Final = ("no.", "about", "questions", "risky", "declined", "example")
 EACH_ONCE: Final = "Each question counts once, and no user's questions are more than a twentieth."
 
@@ -47,7 +56,7 @@ def sentence(share: float, gap: str | None) -> str:
     >>> sentence(0.62, None)
     "62% of last week's questions resemble a suite item."
     """
-    return f"{headline(share)}{'' if gap is None else f'; largest gap: {gap}'}."
+    return f"{headline(share)}{'' if gap is None else f'; worst gap: {gap}'}."
 
 
 def gap(place: int, words: Sequence[str], share: float, risky: float | None, declined: float | None) -> str:
@@ -64,6 +73,16 @@ def gap(place: int, words: Sequence[str], share: float, risky: float | None, dec
 def name(place: int, words: Sequence[str]) -> str:
     """What a cluster is called: by the words that mark it, in quotes, for they are users' words."""
     return f'"{", ".join(words)}"' if words else f"group {place}"
+
+
+def facts(share: float, risky: float | None, declined: float | None, questions: int, exchanges: int) -> str:
+    """What is known of a cluster, in a line.
+
+    >>> facts(0.09, None, 0.04, 12, 15)
+    '9% of the questions · risky not known · declined 4% · 12 questions in 15 exchanges'
+    """
+    of = f"{numbers.count(questions, 'question')} in {numbers.count(exchanges, 'exchange')}"
+    return f"{_whole(share)} of the questions · risky {rate(risky)} · declined {rate(declined)} · {of}"
 
 
 def rate(share: float | None) -> str:
@@ -93,7 +112,7 @@ def measured(ts: datetime) -> str:
 
 def scattered(share: float) -> str:
     """What is left out, and like nothing else."""
-    return f"{_whole(share)} more are near no item, and in no group of three or more that is shown."
+    return f"{_whole(share)} more are near no item, and in no group that is shown (three or more questions, 1% of all)."
 
 
 def to_add(route: str, place: int) -> str:
