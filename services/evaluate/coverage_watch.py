@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from schemas.base import hash16
+from schemas.position import Position
+from schemas.reading import Effect, Evidence, Reading, ReadingStatus, reading_id
 from schemas.score import Scorer
 from services.errors import InputError
 from services.evaluate.coverage import (
@@ -31,9 +33,11 @@ from services.evaluate.coverage import (
 )
 from services.evaluate.suite import Suite
 from services.monitor import RoutePolicy
+from services.specs import COVERAGE_GAP
 from services.store import coverage, erasure, routes, samples, scores
 from services.store.coverage import StoredCoverage
 from services.store.engine import Database
+from services.wording import coverage as words
 
 WEEK: Final = timedelta(days=7)
 AGAIN_AFTER: Final = timedelta(days=1)
@@ -69,6 +73,14 @@ class RouteTraffic:
     erasures: object
 
 
+@dataclass(frozen=True, slots=True)
+class ExaminedRoute:
+    """What was measured of a route, and the erasures of which it knows."""
+
+    report: CoverageReport
+    erasures: object
+
+
 @dataclass(slots=True)
 class CoverageWatch:
     """Measures routes over a database; `embedder` is made when the first route needs it."""
@@ -80,28 +92,35 @@ class CoverageWatch:
     clock: Callable[[], datetime]
     _items: dict[tuple[str, str], Matrix] = field(default_factory=dict)
 
+    def routes(self) -> tuple[str, ...]:
+        """The routes on which suites are run."""
+        return tuple(sorted(name for name in self.database.query(routes.names) if _asks(self.policy(name))))
+
     def look(self) -> int:
         """Measure every route of which that may have changed; how many."""
-        names = self.database.query(routes.names)
-        return sum(self.measure(route) is not None for route in sorted(names))
+        return sum(self.measure(route) is not None for route in self.routes())
 
     def measure(self, route: str) -> CoverageReport | None:
         """Measure one route and store it; None where it is as it was, or nothing runs on it."""
+        found = self.examine(route)
+        return found.report if found is not None and self.keep(found) else None
+
+    def examine(self, route: str) -> ExaminedRoute | None:
+        """Measure one route; None where it is as it was, or nothing runs on it."""
         policy = self.policy(route)
-        if policy.target is None or not policy.suites:
-            return None
         index, last = self.database.query(lambda one: (scores.newest_index(one, route), coverage.newest(one, route)))
-        if index is None:
+        if index is None or not _asks(policy):
             return None
-        suites = self._loaded(policy.suites)
-        embedder = self.embedder()
+        suites, embedder, now = self._loaded(policy.suites), self.embedder(), self.clock()
         key = hash16([[[one.name, one.sha256] for one in suites or ()], list(policy.suites), embedder.space])
-        now = self.clock()
         if last is not None and last.key == key and not _is_old(last, index, now):
             return None
         traffic = self.database.query(read_traffic, route, embedder.space, now)
-        report = self._report(route, key, suites, embedder, traffic, now)
-        return report if self.database.transact(lambda one: _stored(one, report, traffic.erasures)) else None
+        return ExaminedRoute(self._report(route, key, suites, embedder, traffic, now), traffic.erasures)
+
+    def keep(self, found: ExaminedRoute) -> bool:
+        """Store it; False where somebody was erased since what it is made of was read, or the route is gone."""
+        return self.database.transact(lambda one: _stored(one, found.report, found.erasures))
 
     def _loaded(self, names: Sequence[str]) -> list[Suite] | None:
         """The suites that are run; None where one cannot be read: a part of them is not what is run."""
@@ -159,6 +178,34 @@ class CoverageWatch:
                 self._items[suite.sha256, embedder.space] = known
             made.append(known)
         return np.concatenate(made)
+
+
+def gap_reading(report: CoverageReport) -> Reading:
+    """What is told of it on the readings' topic: which share no suite asks. It names no word of a question.
+
+    It never fires; while nothing is known it is learning.
+    """
+    known = report.share is not None
+    status: ReadingStatus = "quiet" if known else "learning"
+    effect = None
+    if report.share is not None:
+        effect = Effect(name="share of questions near no item", after=100 * (1 - report.share), unit="pp")
+    return Reading(
+        id=reading_id(report.route, None, COVERAGE_GAP, None, None, None, report.key, report.event_index, status),
+        route=report.route,
+        detector=COVERAGE_GAP,
+        status=status,
+        effect=effect,
+        evidence=Evidence(n=report.questions),
+        event_index=report.event_index,
+        ts=report.until or report.measured,
+        source=Position(cluster="coverage", topic="suites", partition=0, offset=report.event_index),
+        reason=words.headline(report.share) if report.share is not None else words.unknown(report.unknown or ""),
+    )
+
+
+def _asks(policy: RoutePolicy) -> bool:
+    return policy.target is not None and bool(policy.suites)
 
 
 def _why_unknown(suites: list[Suite] | None, traffic: RouteTraffic) -> Unknown | None:

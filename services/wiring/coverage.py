@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from schemas.score import Scorer
-from services.evaluate.coverage_watch import CoverageWatch, PromptEmbedder, space_of
+from services.evaluate.coverage_watch import CoverageWatch, PromptEmbedder, gap_reading, space_of
 from services.evaluate.suite_library import load_suite
 from services.monitor import Monitor
 from services.ports import Publish
@@ -41,16 +41,30 @@ def coverage_companion(
     """
     watch = coverage_watch(settings, watched, database)
 
-    async def companion(_publish: Publish) -> None:
+    async def companion(publish: Publish) -> None:
         wait = after
         while True:
             await asyncio.sleep(wait)
             wait = COVERAGE_EVERY
             try:
-                n = await asyncio.to_thread(watch.look)
-            except Exception as error:  # the database is away, or the embedder: tried again
+                n = await measure_all(watch, publish)
+            except Exception as error:  # the database is away, or the embedder or the broker: tried again
                 LOG.warning("coverage was not measured: %s", type(error).__name__)
                 continue
             LOG.info("coverage: %d routes measured", n)
 
     return companion
+
+
+async def measure_all(watch: CoverageWatch, publish: Publish) -> int:
+    """Measure every route of which the answer may be another; how many.
+
+    It is kept only after the reading is with the broker: a process that ends in between says it again.
+    """
+    done = 0
+    for route in await asyncio.to_thread(watch.routes):
+        found = await asyncio.to_thread(watch.examine, route)
+        if found is not None:
+            await publish([gap_reading(found.report)])
+            done += await asyncio.to_thread(watch.keep, found)
+    return done

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from schemas.base import Record
+from schemas.reading import Reading
+from services.alert.core import step
+from services.alert.state import AlertState
 from services.api.resources.coverage import coverage_of
 from services.evaluate.coverage import MOST_EXAMPLES, CoverageReport
-from services.evaluate.coverage_watch import NEW_EXCHANGES, stored_report
-from services.store import coverage, route_deletion
+from services.evaluate.coverage_watch import NEW_EXCHANGES, gap_reading, stored_report
+from services.specs import COVERAGE_GAP
+from services.store import coverage, incidents, readings, route_deletion
 from services.store.coverage import KEPT_COVERAGES, StoredCoverage
 from services.store.engine import Database
 from services.store.erasure import Subject
 from services.store.retention import RULES, SweepContext
 from services.store.tables import DAY_SECONDS, today
+from services.wiring.coverage import measure_all
 from services.wiring.erasure import erase
 from services.wording import coverage as words
 from tests.support.api import NOW, recorded
@@ -184,3 +192,37 @@ def test_what_was_read_before_an_erasure_is_not_written_after_it(database: Datab
     assert slow.look() == 0
     assert database.query(coverage.newest, ROUTE) is None
     assert watch.look() == 1
+
+
+def test_the_reading_of_a_gap_informs_fires_nothing_and_holds_no_word_of_a_question(
+    database: Database, own: str
+) -> None:
+    asked_of(database)
+    sent: list[Record] = []
+
+    async def publish(records: Sequence[Record]) -> None:
+        assert database.query(coverage.newest, ROUTE) is None, "it is kept once the broker has the reading"
+        sent.extend(records)
+
+    assert asyncio.run(measure_all(watch_on(database, own), publish)) == 1
+    (told,) = sent
+    assert isinstance(told, Reading)
+    assert (told.detector, told.status, told.evidence.n) == (COVERAGE_GAP, "quiet", len(QUESTIONS))
+    assert told.effect is not None
+    assert told.effect.after == pytest.approx(100 * len(DOSES) / len(QUESTIONS))
+    assert "dose" not in told.encode().decode()
+    assert step(AlertState(route=ROUTE), [told], NOW)[1] == ()
+    recorded(database, told, told)
+    [kept_reading] = database.query(readings.latest, ROUTE)
+    assert kept_reading == told
+    assert database.query(incidents.find, ROUTE) == ()
+
+
+def test_the_reading_of_what_is_not_known_is_no_share(database: Database, own: str) -> None:
+    recorded(database, *scored(PARCELS[:10]))
+    report = watch_on(database, own).measure(ROUTE)
+    assert report is not None
+    told = gap_reading(report)
+    assert (told.status, told.effect) == ("learning", None)
+    assert step(AlertState(route=ROUTE), [told], NOW)[1] == ()
+    assert told.id == gap_reading(report).id

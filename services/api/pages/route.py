@@ -27,7 +27,7 @@ from services.api.route_status import StatusHeading, heading_of
 from services.api.time_window import HOURS
 from services.charts import Band, Chart, ChartMark, ChartPoint, ChartShare, MarkKind, Rates, rates_chart, shares
 from services.monitor import RoutePolicy
-from services.specs import signal_of
+from services.specs import COVERAGE_GAP, signal_of
 from services.store.baselines import counted_rates
 from services.store.scores import StoredExchange
 from services.store.tables import LONGEST_KEY
@@ -134,7 +134,8 @@ def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePoli
     marks, unmarked = _marks(file.marks)
     columns = tuple(sorted({one.signal for one in rates}))
     slices = _slices(file, rates, columns, hours, slice)
-    streams = route_status.detector_rows(file.readings, file.models)
+    watched = [one for one in file.readings if one.detector != COVERAGE_GAP]  # it has a section of its own
+    streams = route_status.detector_rows(watched, file.models)
     return RouteView(
         route=file.route,
         href=_href(file.route, hours, slice),
