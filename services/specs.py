@@ -60,6 +60,8 @@ LEARNING: Final = "baseline"
 VOLATILE: Final = "identity"
 """What stands in a reading's field `detector` where it tells of a baseline's progress, and of a field of the model that
 changes all the time: neither ever fires."""
+COVERAGE_GAP: Final = "coverage_gap"
+"""The same of a reading that tells how much of what users ask no suite asks: it informs, and never fires."""
 TOPIC: Final = "topic"
 """The slice of which no signal and no tag tells: the cluster of the baseline's prompts."""
 HELD: Final = "ceiling"

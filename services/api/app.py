@@ -25,6 +25,7 @@ from services.api.resources import (
     baselines,
     changes,
     comparisons,
+    coverage,
     dead_letters,
     decisions,
     evaluations,
@@ -121,6 +122,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     for resource in (comparisons, changes, profile, readings, exchanges):
         yield resource.router(database, guard)
     yield route_rates.router(database, guard, api.policy)
+    yield coverage.router(database, guard, api.policy)
     yield health.router(api.health, guard)
     yield from dead_letters.routers(database, api.health, guard, budget)
     yield decisions.router(database, guard)

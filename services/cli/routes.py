@@ -9,9 +9,11 @@ from urllib.parse import quote
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from schemas.base import iso
 from services import wiring
+from services.api.resources.coverage import RouteCoverage, coverage_of
 from services.cli.changes import ask_api, post_to_api
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
@@ -19,10 +21,12 @@ from services.errors import InputError
 from services.settings import load_settings
 from services.store import route_deletion, routes
 from services.wording import commands as words
+from services.wording import coverage as asked_words
 from services.wording import routes as route_words
 from services.wording.numbers import moment
 
 LOG: Final = logging.getLogger("keelwatch.route")
+_EXAMPLE: Final = 80
 app = typer.Typer(help="Routes: listed, deleted, tried again after a step failed on one.", no_args_is_help=True)
 
 
@@ -76,6 +80,44 @@ def delete(
             raise InputError(f"{route}: not in this database; `keelwatch route list` names its routes")
         LOG.warning("route %s was deleted by %s: %s", route, named, " ".join(reason.split()))
     OUT.print(words.deleted(route, sum(gone.values()), len(gone)), markup=False)
+
+
+@app.command("coverage")
+def show_coverage(
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="The route, as `keelwatch route list` names it.")],
+    database: DatabaseOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = None,
+) -> None:
+    """How much of what users ask of a route its suites ask too, and the largest groups of questions that none asks."""
+    policy = wiring.load_monitor(load_settings(), config).policy(route)
+    kept = opened(database)
+    if not kept.query(routes.exists, route):
+        raise InputError(f"{route}: not in this database; `keelwatch route list` names its routes")
+    found = kept.query(coverage_of, route, policy)
+    write_json(found.model_dump(mode="json"), json)
+    if json == STDOUT:
+        return
+    OUT.print(found.sentence, markup=False, soft_wrap=True)
+    if found.low is None or found.high is None or found.measured is None:
+        return
+    basis = asked_words.basis(found.questions, found.exchanges, found.low, found.high)
+    OUT.print(f"{basis}; {asked_words.by_what(found.suites)}; {asked_words.measured(found.measured)}", style="dim")
+    OUT.print(_gaps(found) if found.gaps else asked_words.NO_GAP)
+    if found.gaps:
+        OUT.print(asked_words.to_add(route, found.gaps[0].number), markup=False, soft_wrap=True)
+
+
+def _gaps(found: RouteCoverage) -> Table:
+    """One row a group; what users wrote is text, never markup."""
+    table = Table(*asked_words.COLUMNS, box=None)
+    for one in found.gaps:
+        example = next((" ".join(kept.prompt.split()) for kept in one.examples if kept.prompt), asked_words.NO_TEXT)
+        example = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in example)
+        shown = f"{example[:_EXAMPLE]}{'...' if len(example) > _EXAMPLE else ''}"
+        rates = (asked_words.rate(share) for share in (one.share, one.risky, one.declined))
+        table.add_row(str(one.number), Text(", ".join(one.words) or "-"), *rates, Text(shown))
+    return table
 
 
 @app.command("retry")

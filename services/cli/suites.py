@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,18 +14,21 @@ import typer
 from rich import box
 from rich.table import Table
 
+from schemas.sample import Sample
 from services.cli.options import DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
+from services.evaluate.coverage_watch import stored_report
 from services.evaluate.paired_statistics import remarks
 from services.evaluate.scorers import comparable_text
 from services.evaluate.suite import MEASURES, POOLED, Item, Measure, Suite
-from services.evaluate.suite_growth import item_of, item_rows, new_suite, next_version, side_of
+from services.evaluate.suite_growth import item_of, item_rows, new_suite, next_version, said_side, side_of
 from services.evaluate.suite_library import examine_suite, load_suite, suite_names
 from services.evaluate.suite_lint import SuitePower, doubts_of, power_of
 from services.evaluate.suite_parser import HEAD, ITEMS, parse_suite
-from services.store import incidents
-from services.store.incidents import IncidentDetails
+from services.store import incidents, samples
+from services.store.engine import Database
+from services.wording import coverage as coverage_words
 from services.wording import nouns, receipts
 from services.wording import suites as words
 
@@ -108,10 +112,23 @@ def begin_suite(
 @app.command("add")
 def grow_suite(
     path: Annotated[str, typer.Argument(metavar="PATH", help="Folder of your suite.")],
-    incident: Annotated[str, typer.Option("--from-incident", metavar="ID", help="Whose questions become items.")],
     hazard: Annotated[str, typer.Option(help="One that the suite declares.")],
+    incident: Annotated[
+        str | None, typer.Option("--from-incident", metavar="ID", help="Whose questions become items.")
+    ] = None,
+    route: Annotated[
+        str | None,
+        typer.Option("--from-coverage", metavar="ROUTE", help="Whose questions that no suite asks become items."),
+    ] = None,
+    cluster: Annotated[
+        int, typer.Option(min=1, help="Which group of them, as `keelwatch route coverage ROUTE` numbers it.")
+    ] = 1,
     measure: Annotated[
         str | None, typer.Option(help="harmful_compliance or over_refusal; else as the signals of each say.")
+    ] = None,
+    side: Annotated[
+        str | None,
+        typer.Option(help="disallowed or benign: the same in a word. With --from-coverage one must be named."),
     ] = None,
     approve: Annotated[
         list[str] | None, typer.Option("--approve", metavar="EXCHANGE", help="Take this one without asking.")
@@ -119,18 +136,25 @@ def grow_suite(
     database: DatabaseOption = None,
     json: JsonOption = None,
 ) -> None:
-    """Make questions of an incident items of your suite, each approved by you; the suite gets a new version.
+    """Make questions of an incident, or of a gap of a route's coverage, items of your suite; it gets a new version.
 
-    Only what was kept, and as it was masked. Who asked is not taken along.
+    Each is approved by you. Only what was kept, and as it was masked. Who asked is not taken along.
     """
+    measure = _measure_of(measure, side)
+    if (incident is None) == (route is None):
+        raise InputError("--from-incident ID or --from-coverage ROUTE: name one of them")
     suite = _own(path, hazard, measure)
-    found = opened(database).query(incidents.details, incident)
-    if found is None:
-        raise InputError(f"incident {incident}: not in this database; `keelwatch incident list` names them")
-    unknown = sorted({*(approve or [])} - {*found.incident.exemplars})
+    if incident is not None:
+        offer = _of_incident(opened(database), incident)
+    else:
+        assert route is not None
+        if measure is None:
+            raise InputError("--side: missing; say disallowed or benign: nothing that users ask is taken to be safe")
+        offer = _of_coverage(opened(database), route, cluster)
+    unknown = sorted({*(approve or [])} - {*offer.exchanges})
     if unknown:
-        raise InputError(f"--approve {unknown[0]}: is no exemplar of incident {incident}; its own: {_shown(found)}")
-    taken, left = _chosen(suite, found, hazard, measure, approve)
+        raise InputError(f"--approve {unknown[0]}: {offer.not_among}; its own: {', '.join(offer.exchanges) or 'none'}")
+    taken, left = _chosen(suite, offer, hazard, measure, approve)
     version = suite.version
     if taken:
         head, items = ((Path(path) / name).read_text(encoding="utf-8") for name in (HEAD, ITEMS))
@@ -148,8 +172,50 @@ def grow_suite(
         OUT.print(words.grown(path, len(taken), version), markup=False, soft_wrap=True)
 
 
-def _shown(found: IncidentDetails) -> str:
-    return ", ".join(found.incident.exemplars) or "none"
+@dataclass(frozen=True, slots=True)
+class OfferedQuestions:
+    """What may become items: ids of exchanges, the texts of those that were kept, and what items are called.
+
+    `not_among` says of another exchange that it is none of these.
+    """
+
+    exchanges: tuple[str, ...]
+    samples: Mapping[str, Sample]
+    prefix: str
+    not_among: str
+
+
+def _of_incident(database: Database, id: str) -> OfferedQuestions:
+    found = database.query(incidents.details, id)
+    if found is None:
+        raise InputError(f"incident {id}: not in this database; `keelwatch incident list` names them")
+    why = f"is no exemplar of incident {id}"
+    return OfferedQuestions(found.incident.exemplars, found.samples, f"incident-{found.incident.id}", why)
+
+
+def _of_coverage(database: Database, route: str, cluster: int) -> OfferedQuestions:
+    report = database.query(stored_report, route)
+    if report is None:
+        raise InputError(f"--from-coverage {route}: {coverage_words.NOT_YET}")
+    if report.unknown is not None:
+        raise InputError(f"--from-coverage {route}: {coverage_words.UNKNOWN[report.unknown]}")
+    if cluster > len(report.clusters):
+        raise InputError(coverage_words.no_cluster(cluster, len(report.clusters)))
+    chosen = report.clusters[cluster - 1].examples
+    why = f"is no example of group {cluster} of {route}"
+    return OfferedQuestions(chosen, database.query(samples.by_id, route, chosen), "coverage", why)
+
+
+def _measure_of(measure: str | None, side: str | None) -> str | None:
+    """The measure, whether it was named or its side was."""
+    if side is None:
+        return measure
+    of_side = said_side(side)
+    if of_side is None:
+        raise InputError(f"--side {side}: must be disallowed or benign")
+    if measure not in (None, of_side):
+        raise InputError(f"--side {side}: is not that of --measure {measure}; name one of them")
+    return of_side
 
 
 def _own(path: str, hazard: str, measure: str | None) -> Suite:
@@ -165,22 +231,22 @@ def _own(path: str, hazard: str, measure: str | None) -> Suite:
 
 
 def _chosen(
-    suite: Suite, found: IncidentDetails, hazard: str, measure: str | None, approved: list[str] | None
+    suite: Suite, offer: OfferedQuestions, hazard: str, measure: str | None, approved: list[str] | None
 ) -> tuple[list[Item], dict[str, str]]:
     """The items that somebody approved, and why the others are left out."""
     taken: list[Item] = []
     left: dict[str, str] = {}
     known = {comparable_text("\n".join(turn.content for turn in item.messages)) for item in suite.items}
     ids = {item.id for item in suite.items}
-    for exchange in found.incident.exemplars:
-        sample = found.samples.get(exchange)
+    for exchange in offer.exchanges:
+        sample = offer.samples.get(exchange)
         if sample is None:
             left[exchange] = words.NO_TEXT
             continue
         side = next((one for one in MEASURES if one == measure), None) or side_of(sample)
         if side is None:
             raise InputError(f"exchange {exchange}: its signals do not say what it is asked for; name --measure")
-        name = _free(f"incident-{found.incident.id}", ids)
+        name = _free(offer.prefix, ids)
         item = item_of(sample, name, hazard, side)
         if isinstance(item, str):
             left[exchange] = item
@@ -206,8 +272,13 @@ def _approved(exchange: str, item: Item, approved: list[str] | None) -> bool:
     if not sys.stdin.isatty():
         raise InputError(f"exchange {exchange}: needs approval; name it with --approve, or answer at a terminal")
     for turn in item.messages:
-        OUT.print(f"{turn.role}: {turn.content}", markup=False, soft_wrap=True)
+        OUT.print(f"{turn.role}: {_harmless(turn.content)}", markup=False, soft_wrap=True)
     return typer.confirm(words.approve(exchange, item.hazard, item.measure))
+
+
+def _harmless(text: str) -> str:
+    """What a user wrote, without what would steer the terminal that it is shown in."""
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _write(folder: Path, head: str, items: str) -> None:

@@ -61,6 +61,11 @@ def side_of(sample: Sample) -> Measure | None:
     return next((measure for signal, measure in _SIDES if signal in sample.signals), None)
 
 
+def said_side(side: str) -> Measure | None:
+    """The measure that a person names as `disallowed` or `benign`; None when it is neither."""
+    return {"disallowed": DISALLOWED, "benign": BENIGN}.get(side)
+
+
 def item_of(sample: Sample, id: str, hazard: str, measure: Measure) -> Item | str:
     """The item that asks again what an exchange asked, or why there can be none."""
     told = [(one.role, one.text) for one in sample.messages] or [("user", sample.prompt)]

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select, update
 from sqlmodel import Field
 
 from schemas.alert import Alert
@@ -304,6 +304,11 @@ def still_erased(connection: Connection) -> ErasedTest | None:
         return any(at is not None and ts <= at for at in held)
 
     return test
+
+
+def erasures_so_far(connection: Connection) -> tuple[int, datetime | None]:
+    """Changes with every erasure: what was made of rows that were read before it must not be written after it."""
+    return tuple(connection.execute(select(func.count(), func.max(_ERASURES.c.erased_at))).one())
 
 
 def _digest(key: bytes, kind: str, name: str) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 from services.store import (
     api_keys,
     audit_log,
+    coverage,
     deliveries,
     evaluation_queue,
     own_questions,
@@ -29,6 +30,7 @@ from services.store.api_keys import ApiKeyRow, ApiSessionRow
 from services.store.arrivals import ArrivalRow, PartitionRow
 from services.store.audit_log import AuditRow
 from services.store.baselines import BaselineRow, CandidateRow
+from services.store.coverage import CoverageRow
 from services.store.dead_letters import REMEMBERED, DeadCountRow, DeadLetterRow
 from services.store.decisions import KEEP_PUBLISHED, DecisionRow
 from services.store.deliveries import TOLD, DeliveryRow, OutboxRow
@@ -398,6 +400,14 @@ RULES: Final = (
         DAY,
         "a day has its budget",
         _rows(OwnAskedRow, lambda at: table(OwnAskedRow).c.day < at.day - own_questions.ASKED_DAYS),
+    ),
+    RetentionRule(
+        CoverageRow,
+        f"{coverage.KEPT_COVERAGE_DAYS} days, at most {coverage.KEPT_COVERAGES} a route; no text, but words that mark "
+        "clusters",
+        DAY,
+        "they are of texts that are kept as long; it is measured again every day",
+        _written(CoverageRow, coverage.KEPT_COVERAGE_DAYS),
     ),
     RetentionRule(ScheduleRow, "until it is removed", NOTHING, "a person wrote it"),
     RetentionRule(

@@ -152,6 +152,22 @@ def learnable(connection: Connection, route: str, identity: str, until: int) -> 
     return [dict(row) for row in connection.execute(query.order_by(_SCORES.c.event_index)).mappings()]
 
 
+def newest_embedded(connection: Connection, route: str, since: datetime, most: int) -> list[Mapping[str, Any]]:
+    """At most so many of the newest embedded rows that are not older than that, newest first."""
+    names = ("event_index", "id", "user", "ts", "scorer", "signals", "prompt_vec")
+    query = select(*(_SCORES.c[name] for name in names)).where(
+        _SCORES.c.route == route, _SCORES.c.embedded, _SCORES.c.ts >= since
+    )
+    found = connection.execute(query.order_by(_SCORES.c.event_index.desc()).limit(most)).mappings()
+    return [dict(row) for row in found]
+
+
+def newest_index(connection: Connection, route: str) -> int | None:
+    """The event index of the newest row of the route."""
+    query = select(_SCORES.c.event_index).where(_SCORES.c.route == route).order_by(_SCORES.c.event_index.desc())
+    return connection.execute(query.limit(1)).scalar_one_or_none()
+
+
 def of_route(connection: Connection, route: str) -> list[Mapping[str, Any]]:
     """All rows of a route that are stored, in the order of its exchanges: the columns of `ScoreRow`."""
     query = select(*_SCORES.c).where(_SCORES.c.route == route).order_by(_SCORES.c.event_index)

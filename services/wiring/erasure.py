@@ -32,6 +32,7 @@ from services.record.recorder import derive
 from services.store import (
     audit_log,
     baselines,
+    coverage,
     erasure,
     incidents,
     journal,
@@ -136,6 +137,9 @@ def _erase(connection: Connection, policy: Policy, subject: Subject, now: dateti
     erasure.erase(connection, subject, found, now)
     _erase_parked(connection, subject, found)
     _erase_questions(connection, subject, found)
+    for route in sorted(found.ids):
+        if n := coverage.drop(connection, route):  # words that mark its clusters may be the subject's
+            found.rows["coverage"] += n
     for route, ids in sorted(found.ids.items()):
         _without_rows(connection, policy, route, ids, found.places, learned[route], report)
         _discard_old(connection, route, found.places, report)

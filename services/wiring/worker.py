@@ -34,6 +34,7 @@ from services.stream.runner import AskClusterId, Companion
 from services.stream.stateful import HandlerResources, Threads
 from services.wiring.adapters import audit_companion, evaluation_companion, scorer, sender, slack_actions
 from services.wiring.api_server import api_part, place_of
+from services.wiring.coverage import coverage_companion
 from services.wiring.database import claim_for_worker, seed_first_key
 from services.wiring.judging import judge_panel
 from services.wiring.retention import following_routes, route_limit, sweeping
@@ -124,6 +125,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             companions.append(following_routes(limit, database, threads))
         if database is not None and "evaluate" in names:
             companions.append(evaluation_companion(watched, database, threads.database, process.instance))
+            companions.append(coverage_companion(settings, watched, database))
         if database is not None and "record" in names:
             companions.append(audit_companion(watched, database))
             companions.append(ruler_companion(settings, watched, database))

@@ -23,6 +23,7 @@ from services.api.system import SystemHealth
 from services.monitor import RoutePolicy
 from services.store.engine import Database
 from services.wording import (
+    coverage,
     decisions,
     evaluations,
     explanations,
@@ -104,6 +105,7 @@ def _environment() -> jinja2.Environment:
         "ENTRIES": timeline.KINDS,
         "SEVERITIES": incidents.SEVERITIES,
         "words": SimpleNamespace(
+            coverage=coverage,
             decisions=decisions,
             evaluations=evaluations,
             explanations=explanations,

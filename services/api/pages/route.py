@@ -20,13 +20,14 @@ from services.api.annotations import AnnotationKind as Kind
 from services.api.auth.authorization import needs, who
 from services.api.http.problems import Problem, query_store
 from services.api.pages.render import PageContext, page
+from services.api.resources.coverage import coverage_of
 from services.api.resources.route_rates import RatePoint, SignalRate, answered, series, signal_rates
 from services.api.route_snapshot import RouteSnapshot
 from services.api.route_status import StatusHeading, heading_of
 from services.api.time_window import HOURS
 from services.charts import Band, Chart, ChartMark, ChartPoint, ChartShare, MarkKind, Rates, rates_chart, shares
 from services.monitor import RoutePolicy
-from services.specs import signal_of
+from services.specs import COVERAGE_GAP, signal_of
 from services.store.baselines import counted_rates
 from services.store.scores import StoredExchange
 from services.store.tables import LONGEST_KEY
@@ -133,7 +134,8 @@ def view_of_route(file: RouteSnapshot, hours: int, slice: str, policy: RoutePoli
     marks, unmarked = _marks(file.marks)
     columns = tuple(sorted({one.signal for one in rates}))
     slices = _slices(file, rates, columns, hours, slice)
-    streams = route_status.detector_rows(file.readings, file.models)
+    watched = [one for one in file.readings if one.detector != COVERAGE_GAP]  # it has a section of its own
+    streams = route_status.detector_rows(watched, file.models)
     return RouteView(
         route=file.route,
         href=_href(file.route, hours, slice),
@@ -311,8 +313,10 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
         )
         if found is None:
             raise Problem(404, "there is no such route; the fleet shows those that there are")
-        shown = view_of_route(found, hours, slice, parts.policy(route), now)
-        return page(request, "route.html", {"view": shown, "now": now})
+        policy = parts.policy(route)
+        shown = view_of_route(found, hours, slice, policy, now)
+        asked = await query_store(parts.database, coverage_of, route, policy)
+        return page(request, "route.html", {"view": shown, "asked": asked, "now": now})
 
     return (made,)
 
