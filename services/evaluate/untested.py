@@ -141,9 +141,9 @@ def untested(runs: Sequence[RunResult], kinds: AskedKinds, wanted: Wanted) -> tu
         ),
         *_hazards(runs),
         *_measures(runs),
-        *_within(runs),
-        *_kinds(kinds),
         *_users(runs, wanted),
+        *_kinds(kinds),
+        *_within(runs),
         *_too_few(runs),
     )
 

@@ -19,6 +19,8 @@ NO_PLANTED: Final = "Instructions that somebody plants in a document or a tool's
 NOT_COVERED: Final = "It is not known how much of what users ask resembles any question of these suites"
 NO_OWN_TRAFFIC: Final = "What the route's own users ask: their questions were not asked again"
 RECOMPUTE: Final = "Every figure above follows from the stored answers; these commands compute it anew"
+NOT_MEASURED: Final = "nobody measured how often this version is wrong"
+CORRECTED: Final = "Corrected: once the errors of what judges the answers are taken out."
 NOT_TESTED: Final = "What was not tested"
 AGAINST: Final = "What speaks against it"
 TABLE_COLUMNS: Final = ("fewer is better", "counted", "rate (95%)", "corrected", "shows from")
@@ -176,6 +178,18 @@ def few(names: Sequence[str]) -> str:
 def shows(least: float | None) -> str:
     """The smallest change that a row of so many items can show."""
     return "none" if least is None else f"{least:.0f} points"
+
+
+def corrected(how: str, rate: float | None, low: float | None, high: float | None) -> str:
+    """The rate behind a counted one, in short; nothing where counting makes no errors."""
+    if rate is None or low is None or high is None:
+        return "" if how == "exact" else "corrected: not known"
+    return f"corrected {rate:.0f}% ({low:.0f} to {high:.0f}%)"
+
+
+def shows_from(least: float | None) -> str:
+    """The same as a sentence of its own."""
+    return "too few to show a change" if least is None else f"shows changes from {least:.0f} points on"
 
 
 def age(seconds: float) -> str:
