@@ -20,7 +20,7 @@ from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import OWN_TRAFFIC, EarlyStop, HazardComparison, Outcome
 from schemas.identity import Model
-from services.evaluate.comparison import SYSTEM_PROMPT, compare
+from services.evaluate.comparison import compare
 from services.evaluate.profile import ProfileRate, profile_of
 from services.evaluate.result import RunResult, served_models
 from services.evaluate.run_seal import answers_sha256
@@ -151,10 +151,10 @@ class RouteProfile(Part):
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """A run that a label's run is held against, and whether the system prompt is what changed between them."""
+    """A run that a label's run is held against, and `across` what the two may differ in, since it is what changed."""
 
     run: RunResult
-    prompt_changed: bool = False
+    across: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +303,7 @@ def _previous(sources: ProfileSources) -> Iterator[VersionDelta]:
         found = sources.earlier.get(run.suite.name)
         if found is not None:
             before = found.run
-            compared = compare(before, run, (SYSTEM_PROMPT,) if found.prompt_changed else ())
+            compared = compare(before, run, found.across)
             yield VersionDelta(
                 suite=run.suite.name,
                 identity=before.identity,

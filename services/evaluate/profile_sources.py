@@ -12,9 +12,8 @@ from sqlalchemy import Connection
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import OWN_TRAFFIC
-from schemas.identity import Model
 from services.errors import InputError
-from services.evaluate.persistence import stored_run
+from services.evaluate.persistence import changed_conditions, stored_run
 from services.evaluate.profile_label import EarlierRun, ProfileSources, RouteProfile, profile_label
 from services.evaluate.result import RunResult
 from services.evaluate.suite_library import load_suite, suite_names
@@ -52,7 +51,7 @@ def _sources(connection: Connection, route: str, policy: RoutePolicy, identity: 
         models=models,
         latest=latest,
         runs=found,
-        earlier=_earlier(connection, complete, newest, models),
+        earlier=_earlier(connection, complete, newest, {run.suite.name: run for run in found}),
         failed=[
             (one.id, one.suite, one.status, one.reason, one.ts) for one in _failed(listed, whom) if _later(one, newest)
         ],
@@ -76,7 +75,7 @@ def _earlier(
     connection: Connection,
     complete: Sequence[RunSummary],
     newest: Mapping[str, RunSummary],
-    models: Mapping[str, Model],
+    results: Mapping[str, RunResult],
 ) -> dict[str, EarlierRun]:
     """Of each suite the newest run of another identity that ended before the label's."""
     found = {}
@@ -84,9 +83,8 @@ def _earlier(
         before = [one for one in complete if (one.suite, one.identity != mine.identity) == (suite, True)]
         last = next((one for one in reversed(before) if (one.ts, one.id) < (mine.ts, mine.id)), None)
         if last is not None:
-            was, now = models.get(last.identity), models.get(mine.identity)
-            moved = was is not None and now is not None and was.system_prompt_sha256 != now.system_prompt_sha256
-            found[suite] = EarlierRun(_result(connection, last.id), moved)
+            before_run = _result(connection, last.id)
+            found[suite] = EarlierRun(before_run, changed_conditions(connection, before_run, results[suite]))
     return found
 
 
