@@ -119,8 +119,9 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield incidents.router(database, guard)
     yield incidents.timeline_router(database, guard)
     yield incidents.pairs_router(database, guard)
-    for resource in (comparisons, changes, profile, readings, exchanges):
+    for resource in (comparisons, changes, readings, exchanges):
         yield resource.router(database, guard)
+    yield profile.router(database, guard, api.policy, api.decisions.clock)
     yield route_rates.router(database, guard, api.policy)
     yield coverage.router(database, guard, api.policy)
     yield health.router(api.health, guard)

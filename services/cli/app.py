@@ -105,6 +105,11 @@ class Commands(LazyGroup):
         Later("key", "services.cli.keys:app", "API keys. While there is none the API answers on this machine alone."),
         Later("eval", "services.cli.evaluations:app", "Run suites against a model, and compare runs."),
         Later("route", "services.cli.routes:app", "Routes: listed, deleted, tried again after a step failed on one."),
+        Later(
+            "profile",
+            "services.cli.profiles:profile",
+            "Show what suites say of a route's model, what they did not test, and what speaks against it.",
+        ),
         Later("schedule", "services.cli.schedules:app", "Schedules: when suites are run by the clock."),
         Later("signal", "services.cli.signals:app", "Signals: listed, and tried on a file before they go live."),
         Later("judge", "services.cli.judges:app", "Judges: held against labels before they are used."),

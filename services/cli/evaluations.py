@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json as jsons
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,6 +33,7 @@ from services.evaluate.client import Endpoint, EndpointSettings, endpoint_settin
 from services.evaluate.comparison import ComparisonResult, compare, comparison_object, worsened, worst_outcome
 from services.evaluate.profile import ProfileRate, profile_of
 from services.evaluate.result import RunResult, SuiteAnswer
+from services.evaluate.run_seal import exported_run
 from services.evaluate.runner import RunOrder, RunTools, run
 from services.evaluate.spending import Tokens, used
 from services.evaluate.suite import BENIGN, DISALLOWED, MEASURES, POOLED, Suite
@@ -176,8 +176,8 @@ def run_suites(
     found = asyncio.run(_all(watched, route, loaded, (target, given), allowed, {} if full else held))
     if database is not None:
         _store(database, found)
-    whole = [jsons.loads(result.encode()) for result in found]
-    write_json(whole[0] if len(whole) == 1 else whole, json)
+    whole = [exported_run(result) for result in found]
+    write_json(whole[0] if len(whole) == 1 else whole, json, exact=True)
     if json != STDOUT:
         for result in found:
             _tell(result, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
 from schemas.base import HEX16
 from services.cli.options import opened
@@ -24,10 +25,28 @@ def results(run: str, database: str | None = None) -> tuple[RunResult, ...]:
         if found is None:
             raise InputError(f"run {run}: not in this database; `keelwatch eval list` names them")
         return (found,)
+    return read_results(run_text(run), run)
+
+
+MOST_BYTES: Final = 128 * 1024 * 1024
+"""A file of a run is no larger: `core-wide`, five times each with answers of 10 KB, has 100 MB."""
+
+
+def run_text(path: str) -> str:
+    """The text of a file that a person named.
+
+    Raises:
+        InputError: if there is none, or it is too large, or no text; it names the remedy.
+    """
+    remedy = "name a file written by `keelwatch eval run --json`, or a run of `keelwatch eval list`"
     try:
-        text = Path(run).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        remedy = "name a file written by `keelwatch eval run --json`, or a run of `keelwatch eval list`"
-        raise InputError(f"{run}: {why}; {remedy}") from None
-    return read_results(text, run)
+        with Path(path).open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; {remedy}") from None
+    if len(raw) > MOST_BYTES:
+        raise InputError(f"{path}: larger than {MOST_BYTES // 2**20} MiB; {remedy}")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start:,}; {remedy}") from None

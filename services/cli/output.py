@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ STDOUT: Final = "-"
 JsonOption = Annotated[str | None, typer.Option("--json", metavar="OUT", help="Write JSON to this file; - is stdout.")]
 
 
-def write_json(found: Any, to: str | None) -> None:
-    """Write `found` as JSON where `--json` says; nothing without it.
+def write_json(found: Any, to: str | None, *, exact: bool = False) -> None:
+    """Write `found` as JSON where `--json` says; nothing without it. Numbers have six decimals unless `exact`.
 
     Raises:
         InputError: if the file cannot be written.
@@ -31,11 +32,12 @@ def write_json(found: Any, to: str | None) -> None:
         return
     from services.replay.report import to_text  # noqa: PLC0415 -- brings all detectors, and few commands write JSON
 
+    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n" if exact else to_text(found)
     if to == STDOUT:
-        sys.stdout.write(to_text(found))
+        sys.stdout.write(text)
         return
     try:
-        Path(to).write_text(to_text(found), encoding="utf-8")
+        Path(to).write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"--json {to}: {error.strerror}; name a file that can be written, or - for stdout") from None
 

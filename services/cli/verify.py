@@ -9,6 +9,7 @@ import typer
 from schemas.base import iso
 from services.cli.options import DatabaseOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
+from services.cli.verify_runs import verify_run
 from services.settings import load_settings
 from services.store.audit_check import AuditReport, check
 from services.store.engine import audit_head, open_database
@@ -70,3 +71,6 @@ def _object(report: AuditReport, path: str) -> dict[str, object]:
         "head": {"path": path, "entry": report.outside},
         "problems": found,
     }
+
+
+app.command("run")(verify_run)

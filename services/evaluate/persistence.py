@@ -74,7 +74,7 @@ def run_records(connection: Connection, claimed: ClaimedRun) -> tuple[Record, ..
     if what.moment not in COMPARED:
         return (to_record(result),)
     before = reference_run(connection, claimed, result.against)
-    across = () if before is None else _changed(connection, before, result)
+    across = () if before is None else changed_conditions(connection, before, result)
     return to_record(result), comparison_record(before, result, compare(before, result, across), result.ended)
 
 
@@ -90,7 +90,7 @@ def reference_run(connection: Connection, claimed: ClaimedRun, watched: str | No
     return None if baseline is None else stored_run(connection, baseline)
 
 
-def _changed(connection: Connection, before: RunResult, after: RunResult) -> tuple[str, ...]:
+def changed_conditions(connection: Connection, before: RunResult, after: RunResult) -> tuple[str, ...]:
     """In what two runs may differ, since it is what changed: the system prompt, where the identities say so."""
     known = routes.identities(connection, after.route)
     was, now = known.get(before.identity), known.get(after.identity)

@@ -354,6 +354,9 @@ def _commonest(answers: Iterable[SuiteAnswer]) -> str | None:
 
 
 _FILE_REMEDY: Final = "name a file written by `keelwatch eval run --json`"
+RATES: Final = "rates"
+SEAL: Final = "seal"
+"""What a file holds beside the run: what follows from it, and hashes of it (`services.evaluate.run_seal`)."""
 
 
 def read_results(text: str, name: str) -> tuple[RunResult, ...]:
@@ -377,6 +380,8 @@ def read_results(text: str, name: str) -> tuple[RunResult, ...]:
 
 
 def _parse_result(value: object, name: str) -> RunResult:
+    if isinstance(value, dict):
+        value = {key: one for key, one in value.items() if key not in (RATES, SEAL)}
     try:
         return RunResult.decode(json.dumps(value).encode())
     except ValidationError as error:

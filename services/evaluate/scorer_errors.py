@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import NonNegative, Part
 from services.evaluate.suite import BENIGN, DISALLOWED
@@ -41,6 +41,13 @@ class LabelledSource(Part):
     found: NonNegative
     others: Annotated[int, Field(ge=1)]
     passed: NonNegative
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        """No more is found than there is."""
+        if self.found > self.events or self.passed > self.others:
+            raise ValueError("found must not exceed events, nor passed others")
+        return self
 
 
 class ScorerErrors(Part):

@@ -142,6 +142,17 @@ def act(connection: Connection, thing: str, subject: Sequence[Any], content: Map
     _append(connection, [(thing, _subject(subject), "act", payload, payload)])
 
 
+def state_of(connection: Connection, thing: str, key: Key) -> Literal["as written", "changed", "removed"] | None:
+    """Whether the row with this primary key is as it was noted last; None if it never was noted."""
+    entry = _last(connection, thing, [_subject(key)]).get(_subject(key))
+    row = next(iter(rows_of(connection, thing, [key])), None)
+    if entry is None:
+        return None
+    if row is None:
+        return "removed"
+    return "as written" if entry.action != "removed" and holds(entry, content_of(thing, row)) else "changed"
+
+
 def begin(connection: Connection) -> None:
     """Begin the log of a database that has none: what stands there is taken as it is, and watched from here on."""
     if connection.execute(select(_LOG.c.seq).limit(1)).first() is not None:

@@ -17,6 +17,7 @@ from services.api.pages import (
     incidents,
     live,
     login,
+    profile,
     render,
     route,
 )
@@ -27,7 +28,7 @@ __all__ = ["PageContext", "failed", "install"]
 
 def install(app: FastAPI, parts: PageContext) -> None:
     """Add the pages, their style and their script to `app`."""
-    for page in (fleet, incidents, baselines, charts, health, route, evaluations, compare, live, login):
+    for page in (fleet, incidents, baselines, charts, health, profile, route, evaluations, compare, live, login):
         for router in page.routers(parts):
             app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

@@ -30,6 +30,7 @@ from services.api.schedules import (
     unknown_route,
 )
 from services.evaluate.profile import ProfileRate, profile_of
+from services.evaluate.profile_label import LabelRate
 from services.evaluate.result import AskedItem, RunResult
 from services.evaluate.suite_library import suite_names
 from services.store import journal, runs
@@ -85,14 +86,15 @@ def view_of_run(run: RunResult) -> RunView:
     wanted = [item for item in run.asked if events[item.id] is not False]
     wanted.sort(key=lambda item: (events[item.id] is None, item.measure, item.id))
     return RunView(
-        tuple(_level(one) for one in profile_of(run)),
+        tuple(rate_level(one) for one in profile_of(run)),
         tuple(_notable_item(run, item) for item in wanted[:MOST_ITEMS]),
         max(len(wanted) - MOST_ITEMS, 0),
         tuple(_facts(run)),
     )
 
 
-def _level(one: ProfileRate) -> RateLevel:
+def rate_level(one: ProfileRate | LabelRate) -> RateLevel:
+    """One rate of a run, or of a profile."""
     name, counted = (
         evaluations.measure_heading(one.hazard, one.measure),
         evaluations.counted(one.events, one.n, one.items),

@@ -1,54 +1,43 @@
-"""`GET /v1/routes/{route}/profile`: the suite-based label of who answers a route now."""
+"""`GET /v1/routes/{route}/profile`: the suite-based label of who answers a route, and the schema of such labels."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import StringConstraints
 from sqlalchemy import Connection
 
+from schemas.base import HEX16, canonical
 from schemas.exchange import Route
-from schemas.identity import Model
 from services.api.auth.authorization import Guard, needs, who
-from services.api.http.etags import tagged
+from services.api.http.etags import etag_of, unchanged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.problems import ProblemBody, query_store
-from services.api.resources.evaluations import MeasureRate, measure_rates
-from services.api.schedules import check_route_exists, unknown_route
-from services.evaluate.persistence import stored_run
-from services.store import routes, runs, scores
+from services.api.schedules import unknown_route
+from services.evaluate.profile_label import RouteProfile, label_object
+from services.evaluate.profile_schema import published_schema
+from services.evaluate.profile_sources import route_profile
+from services.monitor import RoutePolicy
 from services.store.engine import Database
-from services.wording import evaluations, numbers
 
-NOT_KNOWN: Final = numbers.UNKNOWN
-
-
-class SuiteLabel(BaseModel):
-    """What the newest complete run of one suite says of the identity."""
-
-    suite: str
-    suite_sha256: str
-    run: str
-    ts: datetime
-    measures: list[MeasureRate]
+Clock = Callable[[], datetime]
+Policy = Callable[[str], RoutePolicy]
+ProfileRoute = Annotated[Route, Path(description="The route.", examples=["support-bot/prod"])]
+ProfileIdentity = Annotated[
+    Annotated[str, StringConstraints(pattern=HEX16)] | None,
+    Query(description="Of this identity; else of who answers now.", examples=["b2a6b1e24b1c0c5e"]),
+]
+_SCHEMA: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The schema.", "content": {"application/schema+json": {"schema": {"type": "object"}}}}
+}
 
 
-class RouteProfile(BaseModel):
-    """The label of who answers now. Without a complete run of exactly this identity it is not known, never safe."""
-
-    route: str
-    identity: str | None = Field(description="Who answered the newest exchange; null when none is stored.")
-    model: Model | None
-    label: str = Field(description="`known`, or `not known` when no complete run of this identity is stored.")
-    reason: str | None = Field(description="Why it is not known.")
-    suites: list[SuiteLabel]
-
-
-def router(database: Database, guard: Guard) -> APIRouter:
-    """The path, for those whom `guard` lets view."""
+def router(database: Database, guard: Guard, policy: Policy, clock: Clock) -> APIRouter:
+    """The paths, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["routes"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
@@ -61,47 +50,38 @@ def router(database: Database, guard: Guard) -> APIRouter:
             **FAULTS,
         },
     )
-    async def profile(
-        request: Request, route: Annotated[Route, Path(description="The route.", examples=["support-bot/prod"])]
-    ) -> Response:
-        """What suites say of the model that answers now: events by measure and hazard, with intervals."""
+    async def profile(request: Request, route: ProfileRoute, identity: ProfileIdentity = None) -> Response:
+        """What suites say of a model, exactly how it was asked, what was not tested, and what speaks against it.
+
+        Canonical JSON: it changes only with what it says, but for `made`. Its schema is at `/v1/schemas/profile.json`.
+        """
         if not who(request).sees(route):
             raise unknown_route()
-        found = await query_store(database, profile_of, route)
-        return tagged(request, found.model_dump(mode="json"))
+        found = await query_store(database, profile_in, route, policy(route), clock(), identity)
+        headers = etag_of(found.sha256.encode())
+        return unchanged(request, headers) or Response(
+            canonical(label_object(found)), media_type="application/json", headers=headers
+        )
+
+    @made.get("/schemas/profile.json", summary="Read the schema of profiles", responses={**_SCHEMA, **UNCHANGED})
+    async def schema(request: Request) -> Response:
+        """The JSON schema (2020-12) of a route's profile; `schema_version` of a profile says which one it is."""
+        text = published_schema()
+        headers = etag_of(text)
+        return unchanged(request, headers) or Response(text, media_type="application/schema+json", headers=headers)
 
     return made
 
 
-def profile_of(connection: Connection, route: str) -> RouteProfile:
+def profile_in(
+    connection: Connection, route: str, policy: RoutePolicy, now: datetime, identity: str | None
+) -> RouteProfile:
     """The profile of a route.
 
     Raises:
         Problem: 404 if there is no such route.
     """
-    check_route_exists(connection, route)
-    identity = scores.latest_identity(connection, route)
-    if identity is None:
-        reason = evaluations.NOBODY_ANSWERED
-        return RouteProfile(route=route, identity=None, model=None, label=NOT_KNOWN, reason=reason, suites=[])
-    found = []
-    for id in runs.newest_complete(connection, route, identity):
-        result = stored_run(connection, id)
-        assert result is not None
-        found.append(
-            SuiteLabel(
-                suite=result.suite.name,
-                suite_sha256=result.suite.sha256,
-                run=result.id,
-                ts=result.ended,
-                measures=measure_rates(result),
-            )
-        )
-    return RouteProfile(
-        route=route,
-        identity=identity,
-        model=routes.identities(connection, route).get(identity),
-        label="known" if found else NOT_KNOWN,
-        reason=None if found else evaluations.NEVER_ASKED,
-        suites=found,
-    )
+    found = route_profile(connection, route, policy, now, identity)
+    if found is None:
+        raise unknown_route()
+    return found
