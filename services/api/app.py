@@ -43,8 +43,7 @@ from services.api.resources import (
 from services.api.schedules import EvaluationPlanner, NewRun, NewSchedule
 from services.api.sse import LiveUpdates
 from services.api.system import MetricsMiddleware, SystemHealth
-from services.monitor import RoutePolicy
-from services.monitor.policy import default_policy
+from services.monitor import Monitor, RoutePolicy
 from services.store import change_marks
 from services.store.engine import Database
 
@@ -72,7 +71,7 @@ class Api:
         relay: publishes what people decide; whoever runs the API runs it.
         health: how Keelwatch itself is; whoever runs the API runs its survey.
         door: who asks. guard: who may do what.
-        policy: what the monitor file says of a route.
+        watched: the monitor file.
         front: what stands before it.
         live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
@@ -85,9 +84,14 @@ class Api:
     door: Authenticator
     guard: Guard = by_role
     budget: BodyBudget = field(default_factory=BodyBudget)
-    policy: Callable[[str], RoutePolicy] = default_policy
+    watched: Monitor = field(default_factory=Monitor)
     live: LiveUpdates | None = None
     front: Front = Front()
+
+    @property
+    def policy(self) -> Callable[[str], RoutePolicy]:
+        """What the monitor file says of a route."""
+        return self.watched.policy
 
 
 def install(app: FastAPI, api: Api) -> None:
@@ -112,7 +116,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     """What lies below /v1, in the order in which paths are looked up."""
     database, guard, budget = api.database, api.guard, api.budget
     yield exchanges.ingest_router(api.gateway, guard, budget)
-    yield decisions.posting_router(api.decisions, database, guard, budget)
+    yield decisions.posting_router(api.decisions, database, guard, budget, api.watched)
     asking = (database, guard, EvaluationPlanner(database, api.decisions.clock), budget)
     yield from (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(guard))
     yield incidents.router(database, guard)

@@ -32,6 +32,7 @@ def announce(
     actor: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who announces it; else the key's name, or the user's.")
     ] = None,
+    new: Annotated[bool, typer.Option("--new", help="The route is a new one: nothing of it was ever seen.")] = False,
 ) -> None:
     """Announce that another model will answer on a route, to the running service at KEELWATCH_API_URL."""
     named = {"requested": model, "served": served, "provider": provider}
@@ -41,6 +42,7 @@ def announce(
         "model": {name: value for name, value in named.items() if value is not None},
         "reason": reason,
         "actor": actor or (getpass.getuser() if settings.api_key is None else None),
+        "new": new,
     }
     told = post_to_api(settings, "/v1/changes", body)
     OUT.print(f"announced: {told['id']}", markup=False)

@@ -22,7 +22,7 @@ from services.api.decision_outbox import DecisionPublisher, DecisionWriter
 from services.api.exchange_publisher import ExchangePublisher, Send
 from services.api.sse import LiveUpdates
 from services.api.system import BrokerOperations, ProcessProbes, SystemHealth
-from services.monitor import Monitor, RoutePolicy
+from services.monitor import Monitor
 from services.observability.health import Check, HealthProbes, in_thread
 from services.observability.log import Log, install, open_log
 from services.observability.metrics import StreamMeters
@@ -58,7 +58,7 @@ def api_service(settings: Settings, watched: Monitor, broker: Broker, host: str,
         database = open_available_database(stack, settings)
         check_host(host, keys=seed_first_key(settings, database))
         place, presses = place_of(settings, host), slack_actions(settings, watched)
-        yield ApiService(broker, database, settings.database, place, port, watched.policy, presses)
+        yield ApiService(broker, database, settings.database, place, port, watched, presses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class ApiService:
 
     Attributes:
         database: the open database, and `url` where it is, for the probe's own connection.
-        policy: what the monitor file says of a route.
+        watched: the monitor file.
         extend: adds further paths (the actions of Slack) to the application.
     """
 
@@ -76,7 +76,7 @@ class ApiService:
     url: str
     place: Place
     port: int
-    policy: Callable[[str], RoutePolicy]
+    watched: Monitor
     extend: Callable[[FastAPI, Api], None] | None = None
     log: Log = field(default_factory=open_log)
 
@@ -95,15 +95,13 @@ def place_of(settings: Settings, host: str) -> Place:
     return Place(host, Front(https, settings.proxies))
 
 
-def api_of(
-    database: Database, policy: Callable[[str], RoutePolicy], send: Send, system: SystemHealth, place: Place
-) -> Api:
+def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealth, place: Place) -> Api:
     """The API on a database, at a `place`, with `send` to publish what comes in and what people decide."""
     relay, live = DecisionPublisher(database, send), LiveUpdates(lambda: database.query(change_marks.read))
     decisions = DecisionWriter(database, relay.wake)
     door = Authenticator(database, LOOPBACK if place.host in LOOPBACK else ())
     gateway = ExchangePublisher(send)
-    return Api(database, gateway, decisions, relay, system, door, policy=policy, live=live, front=place.front)
+    return Api(database, gateway, decisions, relay, system, door, watched=watched, live=live, front=place.front)
 
 
 def operations(broker: Broker, lags: GroupLags, database: Database) -> BrokerOperations:
@@ -133,7 +131,7 @@ class ApiPart:
 
 def api_part(
     database: Database,
-    policy: Callable[[str], RoutePolicy],
+    watched: Monitor,
     broker: Broker,
     place: Place,
     registry: CollectorRegistry,
@@ -142,7 +140,7 @@ def api_part(
     """The API on the database of a worker that listens at a `place`, and counts in `registry`; `extend` adds paths."""
     uplink, lags = ConnectingProducer(broker), GroupLags(broker)
     system = SystemHealth(database, operations(broker, lags, database), registry)
-    api = api_of(database, policy, uplink.send, system, place)
+    api = api_of(database, watched, uplink.send, system, place)
 
     async def companion(_publish: Publish) -> None:
         async with uplink.connecting(), _closing(lags), running(system.survey.run, "survey"):
@@ -170,7 +168,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
     system = SystemHealth(service.database, operations(service.broker, lags, service.database), meters.registry)
-    api = api_of(service.database, service.policy, uplink.send, system, service.place)
+    api = api_of(service.database, service.watched, uplink.send, system, service.place)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,

@@ -138,7 +138,7 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             return
         check_host(process.host, keys=seed_first_key(settings, database))
         place, presses = place_of(settings, process.host), slack_actions(settings, watched)
-        part = api_part(database, watched.policy, process.broker, place, process.registry, presses)
+        part = api_part(database, watched, process.broker, place, process.registry, presses)
         yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks, known)
 
 

@@ -20,6 +20,8 @@ from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
 from services.api.http.problems import Problem, ProblemBody, problem_of_violation, query_store
+from services.api.known_routes import check_route_known
+from services.monitor import Monitor
 from services.store import decisions as decision_store
 from services.store import incidents
 from services.store.decisions import DecisionFilter, RecordedDecision, StaleDecision
@@ -36,13 +38,17 @@ ActorName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip
 
 
 class ChangeAnnouncement(Part):
-    """A change of the model that is announced. Who announces it is the key's name, where there are keys."""
+    """A change of the model that is announced. Who announces it is the key's name, where there are keys.
+
+    A route that was never seen is refused unless it is said to be `new`.
+    """
 
     route: ToldRoute
     model: Model
     reason: Reason
     actor: ActorName | None = None
     ts: Timestamp | None = None
+    new: bool = False
 
 
 class DecisionDraft(Part):
@@ -50,7 +56,8 @@ class DecisionDraft(Part):
 
     `actor` is the key's name where it is left out; another one that is given is kept as `given via key's name`. A
     snooze or a silence without `expires` lasts 24 hours. An `end_silence` ends the `silence` that it names, at once or
-    at `expires`; without one all of the route.
+    at `expires`; without one all of the route. An `announce` of a route that was never seen is refused unless it is
+    said to be `new`.
     """
 
     kind: DecisionKind
@@ -63,6 +70,7 @@ class DecisionDraft(Part):
     reason: Reason
     ts: Timestamp | None = None
     expires: Timestamp | None = None
+    new: bool = False
 
 
 class DecisionReceipt(BaseModel):
@@ -72,11 +80,16 @@ class DecisionReceipt(BaseModel):
     ts: str = Field(description="When it was taken.", examples=["2026-11-24T18:00:00Z"])
 
 
-def posting_router(decisions: DecisionWriter, database: Database, guard: Guard, budget: BodyBudget) -> APIRouter:
+def posting_router(
+    decisions: DecisionWriter, database: Database, guard: Guard, budget: BodyBudget, watched: Monitor
+) -> APIRouter:
     """The paths, for those whom `guard` lets operate."""
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
 
     async def written(draft: DecisionDraft, caller: Principal) -> Response:
+        check_may_write(caller, draft.route)
+        if draft.kind == "announce" and not draft.new:
+            await check_route_known(database, watched, caller, draft.route)
         return await write_draft(decisions, database, draft, caller)
 
     @made.post(
@@ -177,7 +190,8 @@ def completed(draft: DecisionDraft, now: datetime) -> Decision:
             "expires", f"lies more than {LONGEST_QUIET.days} days ahead; send an earlier time, and look again then"
         )
     try:
-        return Decision(**{**dict(draft), "ts": ts})
+        told = {name: value for name, value in dict(draft).items() if name != "new"}
+        return Decision(**{**told, "ts": ts})
     except ValidationError as error:
         raise problem_of_violation(error) from None
 
