@@ -199,6 +199,10 @@ class GuardrailPolicy:
     share: float = 1.0
 
 
+DEFAULT_SUITES: Final = ("core",)
+"""What a target is asked that names no suite."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
     """All that the monitor file decides about one route.
@@ -208,6 +212,7 @@ class RoutePolicy:
         objectives: signal -> rate that it must not exceed, in (0, 1], whatever is normal.
         false_pages_per_month: the budget B of the route.
         embed_share: share of exchanges that are embedded, in (0, 1].
+        suites: what the target is asked, `core` when the file names none; empty: nothing.
         reask: whether, and how many of, the route's own questions are asked again; None: not.
         after_change: delays after a change at which suites are run; at once when the file names none.
         notify: names of receivers.
@@ -222,7 +227,7 @@ class RoutePolicy:
     keep_text: KeepText = "default"
     embed_share: float = 1.0
     slices: tuple[str, ...] = ()
-    suites: tuple[str, ...] = ()
+    suites: tuple[str, ...] = DEFAULT_SUITES
     target: Target | None = None
     schedules: tuple[SchedulePolicy, ...] = ()
     after_change: tuple[timedelta, ...] = (timedelta(0),)
