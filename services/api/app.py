@@ -39,6 +39,7 @@ from services.api.resources import (
     schedules,
     silences,
     suites,
+    webhooks,
 )
 from services.api.schedules import EvaluationPlanner, NewRun, NewSchedule
 from services.api.sse import LiveUpdates
@@ -72,7 +73,7 @@ class Api:
         health: how Keelwatch itself is; whoever runs the API runs its survey.
         door: who asks. guard: who may do what.
         watched: the monitor file.
-        front: what stands before it.
+        front: what stands before it. github_secret: by which GitHub signs the deploys that it tells of.
         live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
 
@@ -87,6 +88,7 @@ class Api:
     watched: Monitor = field(default_factory=Monitor)
     live: LiveUpdates | None = None
     front: Front = Front()
+    github_secret: str | None = field(default=None, repr=False)
 
     @property
     def policy(self) -> Callable[[str], RoutePolicy]:
@@ -117,6 +119,9 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     database, guard, budget = api.database, api.guard, api.budget
     yield exchanges.ingest_router(api.gateway, guard, budget)
     yield decisions.posting_router(api.decisions, database, guard, budget, api.watched)
+    hooks = webhooks.Webhooks(api.decisions, database, api.watched, api.github_secret)
+    yield webhooks.router(hooks, guard, budget)
+    yield webhooks.github_router(hooks, budget)
     asking = (database, guard, EvaluationPlanner(database, api.decisions.clock), budget)
     yield from (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(guard))
     yield incidents.router(database, guard)
@@ -158,6 +163,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
             route_retries.RouteRetry,
             silences.NewSilence,
             silences.SilenceEnd,
+            webhooks.DeployNotice,
         )
         bodies = [(model, "validation") for model in read_by_hand]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]

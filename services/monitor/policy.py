@@ -9,6 +9,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from services.monitor.deployments import DeployRule
 from services.monitor.sent_values import SentValue
 from services.monitor.target_api import DEFAULT_API, ApiName
 from services.signals.custom.definition import CustomDefinition
@@ -255,6 +256,7 @@ class Monitor:
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
         heads: signal -> file of the head by which it scores.
         signals: those of one's own; their floors stand in every policy.
+        deployments: which deploys are changes of which route. github_secret_env: variable with the webhook's secret.
     """
 
     defaults: RoutePolicy = RoutePolicy()
@@ -269,6 +271,8 @@ class Monitor:
     secret_forms: tuple[OwnForm, ...] = ()
     heads: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[CustomDefinition, ...] = ()
+    deployments: tuple[DeployRule, ...] = ()
+    github_secret_env: str | None = None
 
     def lists(self, route: str) -> bool:
         """Whether a pattern of the file fits the route."""

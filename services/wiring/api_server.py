@@ -28,7 +28,7 @@ from services.observability.log import Log, install, open_log
 from services.observability.metrics import StreamMeters
 from services.offload import running
 from services.ports import Publish
-from services.settings import Settings
+from services.settings import Settings, secret
 from services.store import change_marks, deployment, secret_keys
 from services.store.engine import Database
 from services.stream import dead_letters
@@ -57,7 +57,7 @@ def api_service(settings: Settings, watched: Monitor, broker: Broker, host: str,
     with ExitStack() as stack:
         database = open_available_database(stack, settings)
         check_host(host, keys=seed_first_key(settings, database))
-        place, presses = place_of(settings, host), slack_actions(settings, watched)
+        place, presses = place_of(settings, watched, host), slack_actions(settings, watched)
         yield ApiService(broker, database, settings.database, place, port, watched, presses)
 
 
@@ -83,16 +83,19 @@ class ApiService:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the API listens, and what stands before it."""
+    """Where the API listens, what stands before it, and by which secret deliveries of GitHub are known."""
 
     host: str
     front: Front = field(default_factory=Front)
+    github_secret: str | None = field(default=None, repr=False)
 
 
-def place_of(settings: Settings, host: str) -> Place:
-    """The place that the settings describe."""
+def place_of(settings: Settings, watched: Monitor, host: str) -> Place:
+    """The place that settings and monitor file describe."""
     https = settings.public_url is not None and settings.public_url.startswith("https://")
-    return Place(host, Front(https, settings.proxies))
+    named, given = watched.github_secret_env, settings.webhook_github_secret
+    github = (secret(named) if named else None) or (given.get_secret_value() if given else None)
+    return Place(host, Front(https, settings.proxies), github)
 
 
 def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealth, place: Place) -> Api:
@@ -101,7 +104,18 @@ def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealt
     decisions = DecisionWriter(database, relay.wake)
     door = Authenticator(database, LOOPBACK if place.host in LOOPBACK else ())
     gateway = ExchangePublisher(send)
-    return Api(database, gateway, decisions, relay, system, door, watched=watched, live=live, front=place.front)
+    return Api(
+        database,
+        gateway,
+        decisions,
+        relay,
+        system,
+        door,
+        watched=watched,
+        live=live,
+        front=place.front,
+        github_secret=place.github_secret,
+    )
 
 
 def operations(broker: Broker, lags: GroupLags, database: Database) -> BrokerOperations:

@@ -34,13 +34,15 @@ LONGEST_BEHIND: Final = timedelta(days=366)
 LONGEST_QUIET: Final = timedelta(days=30)
 """How long a silence or a snooze may last; whoever wants more takes another one, and so looks at it again."""
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON_CHARS, strip_whitespace=True)]
+Share = Annotated[float, Field(gt=0, le=1, description="Share of the route's exchanges; null is all of them.")]
 ActorName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
 
 class ChangeAnnouncement(Part):
     """A change of the model that is announced. Who announces it is the key's name, where there are keys.
 
-    A route that was never seen is refused unless it is said to be `new`.
+    With a `share` it is a canary: the model is to answer that part of the route's exchanges. A route that was never
+    seen is refused unless it is said to be `new`.
     """
 
     route: ToldRoute
@@ -48,6 +50,7 @@ class ChangeAnnouncement(Part):
     reason: Reason
     actor: ActorName | None = None
     ts: Timestamp | None = None
+    share: Share | None = None
     new: bool = False
 
 
@@ -70,6 +73,7 @@ class DecisionDraft(Part):
     reason: Reason
     ts: Timestamp | None = None
     expires: Timestamp | None = None
+    share: Share | None = None
     new: bool = False
 
 
@@ -170,8 +174,8 @@ def actor_of(given: str | None, caller: Principal) -> str:
     return caller.name if given in (None, caller.name) else f"{given} via {caller.name}"
 
 
-def completed(draft: DecisionDraft, now: datetime) -> Decision:
-    """The decision of a draft, taken `now` when it does not say.
+def completed(draft: DecisionDraft, now: datetime, named: bool = True) -> Decision:
+    """The decision of a draft, taken `now` when it does not say. Whether an announcement must have its model `named`.
 
     Raises:
         Problem: 422 names what is missing for its kind, or the time that cannot be.
@@ -181,8 +185,10 @@ def completed(draft: DecisionDraft, now: datetime) -> Decision:
         raise Problem.of_field("ts", "lies in the future; leave it out to decide now")
     if now - ts > LONGEST_BEHIND:
         raise Problem.of_field("ts", f"lies more than {LONGEST_BEHIND.days} days back; send the time at which it was")
-    if draft.kind == "announce" and draft.model is None:
+    if draft.kind == "announce" and draft.model is None and named:
         raise Problem(422, "model: an announcement names the model that will answer")
+    if draft.share is not None and draft.kind != "announce":
+        raise Problem.of_field("share", "is of an announcement alone; leave it out")
     if draft.expires is not None and draft.expires <= ts:
         raise Problem.of_field("expires", "lies before the decision; send a later time")
     if draft.kind in TIMED_KINDS and draft.expires is not None and draft.expires - max(ts, now) > LONGEST_QUIET:
