@@ -107,6 +107,8 @@ def monitor() -> str:
         "PricesSection": "`prices` of a target",
         "ReaskSection": "`reask`",
         "ScheduleSection": "Each entry of `schedules`",
+        "DeploymentSection": "Each entry of `deployments`",
+        "DeployMatchSection": "`match` of an entry of `deployments`",
         "ReceiverSection": "Each entry of `receivers`",
         "SlackSection": "`slack`",
         "SlackAccessSection": "`slack_access`",
@@ -142,7 +144,7 @@ def _plain(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"`{name}: {_number(one)}`" for name, one in value.items())
     if isinstance(value, tuple):
-        return "at once"
+        return ", ".join(f"`{one}`" if isinstance(one, str) else "at once" for one in value)
     return f"`{_number(value)}`"
 
 

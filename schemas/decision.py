@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from schemas.base import Hash16, Record, Text, Timestamp, hash16
 from schemas.exchange import ToldRoute
@@ -31,7 +33,8 @@ class Decision(Record):
     """A person's decision on a route or one of its incidents, with the reason and who took it.
 
     `silence` is the id of the silence that an `end_silence` ends, or shortens to `expires`; without one it ends those
-    of its `fingerprint`, and without that one all of the route.
+    of its `fingerprint`, and without that one all of the route. `share` is of an `announce`: the share of the route's
+    exchanges that the model is to answer; None is all of them.
     """
 
     kind: DecisionKind
@@ -44,13 +47,15 @@ class Decision(Record):
     reason: Text
     ts: Timestamp
     expires: Timestamp | None = None
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @property
     def id(self) -> str:
         """Made of the content: the same decision, delivered twice, is one."""
         content = self.model_dump(mode="json")
-        if self.silence is None:  # the ids of decisions from before there was the field
-            del content["silence"]
+        for later in ("silence", "share"):  # the ids of decisions from before there was the field
+            if content[later] is None:
+                del content[later]
         return hash16(content)
 
     @property

@@ -121,6 +121,10 @@ class Settings(BaseSettings):
     )
     slack_api_url: HttpUrl | None = Field(default=None, description="Another address than Slack's, for tests.")
 
+    webhook_github_secret: SecretStr | None = Field(
+        default=None, description="By which deliveries of GitHub's webhook are known to come from GitHub."
+    )
+
     api_url: HttpUrl | None = Field(default=None, description="Where commands find the API.")
     public_url: HttpUrl | None = Field(
         default=None,

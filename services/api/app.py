@@ -40,12 +40,12 @@ from services.api.resources import (
     schedules,
     silences,
     suites,
+    webhooks,
 )
 from services.api.schedules import EvaluationPlanner, NewRun, NewSchedule
 from services.api.sse import LiveUpdates
 from services.api.system import MetricsMiddleware, SystemHealth
-from services.monitor import RoutePolicy
-from services.monitor.policy import default_policy
+from services.monitor import Monitor, RoutePolicy
 from services.store import change_marks
 from services.store.engine import Database
 
@@ -73,8 +73,8 @@ class Api:
         relay: publishes what people decide; whoever runs the API runs it.
         health: how Keelwatch itself is; whoever runs the API runs its survey.
         door: who asks. guard: who may do what.
-        policy: what the monitor file says of a route.
-        front: what stands before it.
+        watched: the monitor file.
+        front: what stands before it. github_secret: by which GitHub signs the deploys that it tells of.
         live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
 
@@ -86,9 +86,15 @@ class Api:
     door: Authenticator
     guard: Guard = by_role
     budget: BodyBudget = field(default_factory=BodyBudget)
-    policy: Callable[[str], RoutePolicy] = default_policy
+    watched: Monitor = field(default_factory=Monitor)
     live: LiveUpdates | None = None
     front: Front = Front()
+    github_secret: str | None = field(default=None, repr=False)
+
+    @property
+    def policy(self) -> Callable[[str], RoutePolicy]:
+        """What the monitor file says of a route."""
+        return self.watched.policy
 
 
 def install(app: FastAPI, api: Api) -> None:
@@ -113,7 +119,10 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     """What lies below /v1, in the order in which paths are looked up."""
     database, guard, budget = api.database, api.guard, api.budget
     yield exchanges.ingest_router(api.gateway, guard, budget)
-    yield decisions.posting_router(api.decisions, database, guard, budget)
+    yield decisions.posting_router(api.decisions, database, guard, budget, api.watched)
+    hooks = webhooks.Webhooks(api.decisions, database, api.watched, api.github_secret)
+    yield webhooks.router(hooks, guard, budget)
+    yield webhooks.github_router(hooks, budget)
     asking = (database, guard, EvaluationPlanner(database, api.decisions.clock), budget)
     yield from (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(guard))
     yield incidents.router(database, guard)
@@ -157,6 +166,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
             route_retries.RouteRetry,
             silences.NewSilence,
             silences.SilenceEnd,
+            webhooks.DeployNotice,
         )
         bodies = [(model, "validation") for model in read_by_hand]
         _, definitions = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]

@@ -113,7 +113,8 @@ def _same_before(decision: Decision, known: DecisionContext) -> str | None:
 
 def _covers(one: Decision, decision: Decision, known: DecisionContext) -> bool:
     """Whether the earlier one does all that a decision of its kind would do."""
-    if (one.fingerprint, one.model) != (decision.fingerprint, decision.model) or not _is_of(one, known):
+    about = (decision.fingerprint, decision.model, decision.share)
+    if (one.fingerprint, one.model, one.share) != about or not _is_of(one, known):
         return False
     if one.kind == "snooze":
         return one.id not in known.applied and abs(one.until - decision.until) < AGAIN

@@ -32,6 +32,10 @@ def announce(
     actor: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who announces it; else the key's name, or the user's.")
     ] = None,
+    share: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Of a canary: the share of exchanges it answers, such as 5%.")
+    ] = None,
+    new: Annotated[bool, typer.Option("--new", help="The route is a new one: nothing of it was ever seen.")] = False,
 ) -> None:
     """Announce that another model will answer on a route, to the running service at KEELWATCH_API_URL."""
     named = {"requested": model, "served": served, "provider": provider}
@@ -41,9 +45,23 @@ def announce(
         "model": {name: value for name, value in named.items() if value is not None},
         "reason": reason,
         "actor": actor or (getpass.getuser() if settings.api_key is None else None),
+        "share": None if share is None else _share(share),
+        "new": new,
     }
     told = post_to_api(settings, "/v1/changes", body)
     OUT.print(f"announced: {told['id']}", markup=False)
+
+
+def _share(text: str) -> float:
+    """A share as people write it: `5%` or `0.05`."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = 0.0
+    if rest or not 0 < value <= 1:
+        raise InputError("--share: must be above 0% and at most 100%, such as 5% or 0.05")
+    return value
 
 
 def post_to_api(settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from random import Random
 from typing import Annotated, Final
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich import box
 from rich.console import Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,9 +18,10 @@ from rich.text import Text
 
 from schemas.base import hash16, iso
 from schemas.evaluation import HazardComparison
-from schemas.exchange import Route
 from services import wiring
 from services.cli.arena import run_arena
+from services.cli.comparison_gate import FailOnOption, SummaryOption, end_gate, failing_outcomes
+from services.cli.named_routes import NewOption, check_named
 from services.cli.named_runs import results
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
@@ -136,7 +136,6 @@ QueryOption = Annotated[
     list[str] | None,
     typer.Option("--query", metavar="NAME=VALUE", help="Query parameter of the URL, in the same way."),
 ]
-_ROUTE = TypeAdapter[str](Route)
 
 
 def run_suites(
@@ -148,6 +147,7 @@ def run_suites(
     api: ApiOption = None,
     headers: HeadersOption = None,
     query: QueryOption = None,
+    new: NewOption = False,
     config: ConfigOption = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="Store the runs here, too.")] = None,
     against: Annotated[
@@ -165,7 +165,7 @@ def run_suites(
     """
     watched = wiring.load_monitor(load_settings(), config)
     given_target = GivenTarget(endpoint, model, key, api, tuple(headers or ()), tuple(query or ()))
-    target = asked_target(watched, checked_route(route), given_target)
+    target = asked_target(watched, check_named(route, watched, database, new), given_target)
     allowed = [*watched.allow_hosts, *([place(endpoint)[1]] if endpoint else [])]
     loaded = [load_suite(name) for name in suites or watched.policy(route).suites or ["core"]]
     given = endpoint_settings(target, secret)
@@ -207,18 +207,6 @@ def list_runs(
         status = words.run_status(one.status, one.reason)
         table.add_row(one.id, one.route, one.suite, cause(one.moment), numbers.moment(one.ts), status)
     OUT.print(table if found else words.NO_RUN)
-
-
-def checked_route(route: str) -> str:
-    """The route itself.
-
-    Raises:
-        InputError: if it is none.
-    """
-    try:
-        return _ROUTE.validate_python(route)
-    except ValidationError:
-        raise InputError(f"route {route}: must be 1-200 characters of a-z, 0-9 and . _ / -") from None
 
 
 async def _all(
@@ -306,9 +294,15 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a stored 
 
 @app.command("compare")
 def compare_runs(
-    before: RunArgument, after: RunArgument, database: DatabaseOption = None, json: JsonOption = None
+    before: RunArgument,
+    after: RunArgument,
+    fail_on: FailOnOption = None,
+    summary: SummaryOption = None,
+    database: DatabaseOption = None,
+    json: JsonOption = None,
 ) -> None:
-    """Compare two runs item by item: regressed, improved, unchanged or inconclusive. Exit code 0 for each of them."""
+    """Compare two runs item by item: regressed, improved, unchanged or inconclusive. Exit code 0 unless --fail-on."""
+    failing = failing_outcomes(fail_on)
     pairs = _pairs(results(before, database), results(after, database))
     found = [(later.suite.name, compare(earlier, later)) for earlier, later in pairs]
     write_json(comparison_object(found), json)
@@ -316,6 +310,7 @@ def compare_runs(
         for suite, one in found:
             OUT.print(comparison_view(suite, one))
         OUT.print(words.overall(worst_outcome(found)))
+    end_gate(found, failing, summary)
 
 
 def _pairs(before: tuple[RunResult, ...], after: tuple[RunResult, ...]) -> list[tuple[RunResult | None, RunResult]]:

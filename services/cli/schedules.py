@@ -10,14 +10,15 @@ from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
 from schemas.base import iso
-from services.cli.evaluations import checked_route
-from services.cli.options import DatabaseOption, opened
+from services import wiring
+from services.cli.named_routes import NewOption, checked_route, refuse_unknown
+from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
 from services.evaluate.suite_library import load_suite
 from services.monitor.schema import ScheduleSection
 from services.settings import load_settings
-from services.store import schedules
+from services.store import routes, schedules
 from services.store.engine import open_database
 from services.store.schedules import StoredSchedule
 from services.wording import receipts
@@ -37,6 +38,8 @@ def add(
     cron: Annotated[str, typer.Option(help='Five fields, such as "0 6 * * 1"; weekdays count from Sunday = 0.')],
     timezone: Annotated[str, typer.Option(help="IANA name, such as Europe/Berlin.")] = "UTC",
     suites: Annotated[list[str] | None, typer.Option("--suite", help="Else the route's suites.")] = None,
+    new: NewOption = False,
+    config: ConfigOption = None,
     database: DatabaseOption = None,
 ) -> None:
     """Run suites of a route at these times; its target stands in the monitor file."""
@@ -54,7 +57,10 @@ def add(
         checked_route(route), section.name, chosen, section.cron, section.timezone, True, "command", now
     )
     settings = load_settings()
+    watched = wiring.load_monitor(settings, config)
     with open_database(database or settings.database, heads=settings.data_dir).write() as connection:
+        if not new:
+            refuse_unknown(route, routes.names(connection), watched)
         if not schedules.add(connection, planned):
             raise InputError(f"{route} has a schedule {name}; remove it, or choose another NAME")
     OUT.print(receipts.scheduled(route, chosen, cron, timezone), markup=False)

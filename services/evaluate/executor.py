@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, endpoint_settings
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
-from services.evaluate.outdated import BaselineRun, baseline_runs
+from services.evaluate.outdated import NEW_VERSION, BaselineRun, baseline_runs, check_version, new_versions
 from services.evaluate.own_questions import AskLater, first_asked, questions, standing, stands
 from services.evaluate.own_traffic import result_as
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
@@ -36,6 +36,7 @@ LOG: Final = logging.getLogger("keelwatch.evaluate")
 _AGAIN: Final = timedelta(seconds=10)
 _MOST_CLAIMS: Final = 20
 _ROUTES_EVERY: Final = 5.0
+_VERSIONS_EVERY: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Executor:
     tools: EvaluateDependencies
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _next_look: float = 0.0
+    _next_versions: float = 0.0
     _looked: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -99,6 +101,9 @@ class Executor:
         asked = [(route, suite, target) for route, (names, target) in wanted.items() for suite in dict.fromkeys(names)]
         found = await self._shown([*asked, *((route, OWN_TRAFFIC, target) for route, target in again.items())], now)
         rows += await self._outdated(found, now)
+        if time.monotonic() >= self._next_versions:
+            rows += await self._new_versions(asked, {(row.route, row.suite) for row in rows}, now)
+            self._next_versions = time.monotonic() + _VERSIONS_EVERY
         if rows:
             await self.tools.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
         self._looked |= {(one.run.route, one.run.suite.name) for one in found}
@@ -107,6 +112,17 @@ class Executor:
         """The runs of baselines that this process has not looked at yet."""
         new = [one for one in asked if one[:2] not in self._looked]
         return await self.tools.read(lambda connection: baseline_runs(connection, new, now)) if new else ()
+
+    async def _new_versions(
+        self, asked: Sequence[tuple[str, str, str]], due: Set[tuple[str, str]], now: datetime
+    ) -> list[DueRun]:
+        """Runs of suites that are others than their last runs asked; `due` are those that are asked for already."""
+        wanted = [one for one in asked if one[:2] not in due]
+        versions = {}
+        for name in sorted({suite for _, suite, _ in wanted}):
+            with suppress(InputError):  # its runs say so
+                versions[name] = (await asyncio.to_thread(self.tools.suites, name)).sha256
+        return await self.tools.read(lambda connection: new_versions(connection, wanted, versions, now))
 
     async def _outdated(self, found: Sequence[BaselineRun], now: datetime) -> list[DueRun]:
         """In place of those that this version of the product cannot compare with others, runs that it can."""
@@ -181,9 +197,11 @@ class Executor:
             return reasons.given_up(_MOST_CLAIMS)
         try:
             suite = await self._suite(claimed)
+            check_version(claimed, suite, tools.clock())
         except InputError as error:
             return str(error)
-        model, kept, before = await tools.read(lambda connection: _known(connection, claimed, target.sequential))
+        watched = target.sequential and what.moment != NEW_VERSION  # what is new in the suite is asked to the end
+        model, kept, before = await tools.read(lambda connection: _known(connection, claimed, watched))
         order = RunOrder(what.id, what.route, suite, what.identity, model, persistence.change_of(what), kept, before)
         run_tools = RunTools(
             tools.score,

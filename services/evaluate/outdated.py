@@ -1,28 +1,38 @@
-"""Runs that were to show a route's baseline, and that an update has outdated: they are made once more.
+"""Runs that an update has outdated: those that were to show a route's baseline, and those of a suite's last version.
 
-Answers that other scorers judged, and items that a suite asks no more, are held against nothing: without a run of its
-own every later one would be inconclusive until the next baseline. It is made while the model may be taken for the one
-of the baseline: no incident is open, and the baseline's identity answers.
+A new version of a suite, by a release or in its folder, is a threat that its routes were never asked about: a run is
+due, and is held against the one before it on the items that both versions ask.
+
+Of a baseline's run: answers that other scorers judged, and items that a suite asks no more, are held against nothing.
+Without a run of its own every later one would be inconclusive until the next baseline. It is made while the model may
+be taken for the one of the baseline: no incident is open, and the baseline's identity answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
 
 from schemas.base import hash16
+from services.errors import InputError
+from services.evaluate.own_questions import AskLater
 from services.evaluate.persistence import stored_run
 from services.evaluate.result import RunResult
 from services.evaluate.suite import Suite
-from services.store import baselines, incidents, runs, scores
-from services.store.evaluation_queue import DueRun, Moment
+from services.store import baselines, evaluation_queue, incidents, runs, scores
+from services.store.evaluation_queue import ClaimedRun, DueRun, Moment
+from services.wording import runs as reasons
 
 MOST: Final = 10
 """Runs that are looked at together: each is read whole."""
+NEW_VERSION: Final = "suite"
+"""Moment of a run for a new version of its suite."""
+_WAITS: Final = timedelta(minutes=5)
+_LONGEST_WAIT: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +79,47 @@ def baseline_runs(
         if len(found) == MOST:
             break
     return tuple(found)
+
+
+def new_versions(
+    connection: Connection, wanted: Iterable[tuple[str, str, str]], versions: Mapping[str, str], now: datetime
+) -> list[DueRun]:
+    """Of (route, suite, target) the runs whose suite is another one than their last complete run asked.
+
+    `versions` are hashes of the suites of today, by name; a suite that cannot be read is left out. Asked for once a day
+    for each version, however many replicas look, and not while another run of the suite is under way: it may be of
+    this version.
+    """
+    every = [one for one in wanted if one[1] in versions]
+    last = runs.last_versions(connection, sorted({route for route, _, _ in every})) if every else {}
+    moved = [one for one in every if last.get(one[:2], versions[one[1]]) != versions[one[1]]]
+    busy = evaluation_queue.under_way(connection, now) if moved else set()
+    return [
+        _of_version(connection, route, suite, target, versions[suite], now)
+        for route, suite, target in moved
+        if (route, suite) not in busy
+    ]
+
+
+def _of_version(connection: Connection, route: str, suite: str, target: str, sha256: str, now: datetime) -> DueRun:
+    cause = hash16([NEW_VERSION, route, suite, sha256, now.date().isoformat()])
+    identity = scores.latest_identity(connection, route)
+    return DueRun(route, cause, NEW_VERSION, identity, suite, target, _number(sha256), now)
+
+
+def check_version(claimed: ClaimedRun, suite: Suite, now: datetime) -> None:
+    """That this process has the version of the suite that a run was asked for: in an upgrade another one may have it.
+
+    Raises:
+        AskLater: if it has not. InputError: if nobody had it for an hour.
+    """
+    if claimed.what.moment != NEW_VERSION or claimed.what.delay == _number(suite.sha256):
+        return
+    if now - claimed.created > _LONGEST_WAIT:
+        raise InputError(reasons.VERSION_GONE)
+    raise AskLater(reasons.OTHER_VERSION, now + _WAITS)
+
+
+def _number(sha256: str) -> int:
+    """In place of a delay: it makes runs of different versions different ones."""
+    return int(sha256[:7], 16)

@@ -16,7 +16,7 @@ from services.store import evaluation_queue, journal, routes, runs, scores
 from services.store.evaluation_queue import ClaimedRun, DueRun
 from services.store.runs import RunSummary
 
-COMPARED = ("change", "announced", "scheduled", "requested")
+COMPARED = ("change", "announced", "scheduled", "requested", "suite")
 """Moments whose runs are held against the baseline's; the others are what runs are held against."""
 _OF_CHANGES = ("change", "announced")
 
@@ -81,12 +81,14 @@ def run_records(connection: Connection, claimed: ClaimedRun) -> tuple[Record, ..
 def reference_run(connection: Connection, claimed: ClaimedRun, watched: str | None = None) -> RunResult | None:
     """The run that one is held against: the one that `watched` it, else the baseline's as it was when it was asked for.
 
-    None for a run that is held against nothing, for it shows the baseline itself.
+    A run for a new version of its suite is held against the one before it, of the version before. None for a run that
+    is held against nothing, for it shows the baseline itself.
     """
     what = claimed.what
     if what.moment not in COMPARED:
         return None
-    baseline = watched or runs.reference_run(connection, what.route, what.suite, claimed.created)
+    find = runs.previous_run if what.moment == "suite" else runs.reference_run
+    baseline = watched or find(connection, what.route, what.suite, claimed.created)
     return None if baseline is None else stored_run(connection, baseline)
 
 

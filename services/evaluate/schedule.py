@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -78,18 +78,17 @@ class OnceInAutumn(BaseTrigger):  # type: ignore[misc]
         return found
 
 
+def following_fires(trigger: BaseTrigger, after: datetime) -> Iterator[datetime]:
+    """The fire times after `after`, in UTC, one after the other."""
+    last = after
+    while (fire := trigger.get_next_fire_time(None, last + timedelta(microseconds=1))) is not None:
+        last = fire.astimezone(UTC)
+        yield last
+
+
 def fire_times(trigger: BaseTrigger, after: datetime, until: datetime) -> list[datetime]:
     """The fire times in (after, until], in UTC; at most the first 10,000."""
-
-    def following() -> Any:
-        last = after
-        while (fire := trigger.get_next_fire_time(None, last + timedelta(microseconds=1))) is not None:
-            last = fire.astimezone(UTC)
-            if last > until:
-                return
-            yield last
-
-    return list(islice(following(), _MOST))
+    return list(islice(takewhile(lambda fire: fire <= until, following_fires(trigger, after)), _MOST))
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from services.errors import InputError
 from services.monitor import validation
+from services.monitor.deployments import deploy_rule
 from services.monitor.policy import (
     GuardrailPolicy,
     Monitor,
@@ -162,6 +163,8 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         secret_forms=tuple(OwnForm(**form.model_dump()) for form in file.secret_forms),
         heads={name: str(folder / path) for name, path in file.heads.items()},
         signals=own,
+        deployments=tuple(map(deploy_rule, file.deployments)),
+        github_secret_env=file.github_secret_env,
     )
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from services.monitor.deployments import DeployRule
 from services.monitor.sent_values import SentValue
 from services.monitor.target_api import DEFAULT_API, ApiName
 from services.signals.custom.definition import CustomDefinition
@@ -199,6 +200,10 @@ class GuardrailPolicy:
     share: float = 1.0
 
 
+DEFAULT_SUITES: Final = ("core",)
+"""What a target is asked that names no suite."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
     """All that the monitor file decides about one route.
@@ -208,6 +213,7 @@ class RoutePolicy:
         objectives: signal -> rate that it must not exceed, in (0, 1], whatever is normal.
         false_pages_per_month: the budget B of the route.
         embed_share: share of exchanges that are embedded, in (0, 1].
+        suites: what the target is asked, `core` when the file names none; empty: nothing.
         reask: whether, and how many of, the route's own questions are asked again; None: not.
         after_change: delays after a change at which suites are run; at once when the file names none.
         notify: names of receivers.
@@ -222,7 +228,7 @@ class RoutePolicy:
     keep_text: KeepText = "default"
     embed_share: float = 1.0
     slices: tuple[str, ...] = ()
-    suites: tuple[str, ...] = ()
+    suites: tuple[str, ...] = DEFAULT_SUITES
     target: Target | None = None
     schedules: tuple[SchedulePolicy, ...] = ()
     after_change: tuple[timedelta, ...] = (timedelta(0),)
@@ -250,6 +256,7 @@ class Monitor:
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
         heads: signal -> file of the head by which it scores.
         signals: those of one's own; their floors stand in every policy.
+        deployments: which deploys are changes of which route. github_secret_env: variable with the webhook's secret.
     """
 
     defaults: RoutePolicy = RoutePolicy()
@@ -264,6 +271,8 @@ class Monitor:
     secret_forms: tuple[OwnForm, ...] = ()
     heads: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[CustomDefinition, ...] = ()
+    deployments: tuple[DeployRule, ...] = ()
+    github_secret_env: str | None = None
 
     def lists(self, route: str) -> bool:
         """Whether a pattern of the file fits the route."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from services.monitor.deployments import MOST_RULES, DeploymentSection
 from services.monitor.fields import (
     AskedUrl,
     Ceiling,
@@ -176,7 +177,9 @@ class RouteSection(Section):
         "`tool` and `guardrail` for the signals that speak of each of those.",
     )
     suites: tuple[Name, ...] | None = Field(
-        default=None, description="Safety suites that the target is asked: built-in ones by name, others by folder."
+        default=None,
+        description="Safety suites that the target is asked: built-in ones by name, others by folder; else `core`. "
+        "`[]` asks none.",
     )
     target: TargetSection | None = Field(default=None, description="The endpoint that is asked.")
     schedules: tuple[ScheduleSection, ...] | None = Field(default=None, description="When suites run by the clock.")
@@ -378,6 +381,13 @@ class MonitorFile(Section):
     routes: Mapping[RoutePattern, RouteSection] = Field(
         default_factory=dict,
         description="Pattern: what is different there. Of the patterns that fit, the most specific counts alone.",
+    )
+    deployments: Annotated[tuple[DeploymentSection, ...], Field(max_length=MOST_RULES)] = Field(
+        default=(), description="Which deploys, told to the webhooks, are changes of which route."
+    )
+    github_secret_env: EnvironmentName | None = Field(
+        default=None,
+        description="Environment variable with the secret of GitHub's webhook; else KEELWATCH_WEBHOOK_GITHUB_SECRET.",
     )
     receivers: Mapping[Name, ReceiverSection] = Field(default_factory=dict, description="Name: who is told.")
     slack_access: SlackAccessSection | None = Field(default=None, description="Who may decide by buttons in Slack.")

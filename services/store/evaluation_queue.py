@@ -61,7 +61,7 @@ DONE: Final = "done"
 FAILED: Final = "failed"
 _EVALUATIONS = table(EvaluationRow)
 
-Moment = Literal["first_seen", "pinned", "change", "announced", "scheduled", "requested"]
+Moment = Literal["first_seen", "pinned", "change", "announced", "scheduled", "requested", "suite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +188,14 @@ def first_seen_suites(connection: Connection) -> set[tuple[str, str]]:
     """(route, suite) of every run that was asked for when a route was first seen."""
     one = _EVALUATIONS.c
     rows = connection.execute(select(one.route, one.suite).where(one.moment == "first_seen").distinct())
+    return {(row.route, row.suite) for row in rows}
+
+
+def under_way(connection: Connection, now: datetime) -> set[tuple[str, str]]:
+    """(route, suite) of every run that is due and not done."""
+    one = _EVALUATIONS.c
+    waits = and_(one.state == PENDING, one.due <= now)
+    rows = connection.execute(select(one.route, one.suite).where(or_(waits, one.state.in_((RUNNING, RAN)))).distinct())
     return {(row.route, row.suite) for row in rows}
 
 

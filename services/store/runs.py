@@ -65,6 +65,8 @@ _AT_ONCE: Final = 500
 """Ids of one statement: a database takes only so many."""
 _RUNS = table(RunRow)
 _ANSWERS = table(RunAnswerRow)
+_OF_SERVICE: Final = (_RUNS.c.status == "complete", _RUNS.c.moment != COMMAND)
+"""Runs that Keelwatch made itself, with all their answers."""
 _EVALUATIONS = table(EvaluationRow)
 
 
@@ -152,6 +154,27 @@ def reference_run(connection: Connection, route: str, suite: str, before: dateti
         if run.moment == "pinned" and pinned and run.cause == pinned[-1][1]:
             return str(run.id)
     return None
+
+
+def previous_run(connection: Connection, route: str, suite: str, before: datetime) -> str | None:
+    """Id of the newest complete run of a suite on a route that ended until then, those by hand aside."""
+    where = (_RUNS.c.route == route, _RUNS.c.suite == suite, _RUNS.c.ts <= before, *_OF_SERVICE)
+    newest = select(_RUNS.c.id).where(*where).order_by(_RUNS.c.ts.desc(), _RUNS.c.id).limit(1)
+    found: str | None = connection.execute(newest).scalar_one_or_none()
+    return found
+
+
+def last_versions(connection: Connection, routes: Sequence[str]) -> dict[tuple[str, str], str]:
+    """(route, suite) -> hash of the suite as its newest complete run asked it, those by hand aside."""
+    found: dict[tuple[str, str], str] = {}
+    for first in range(0, len(routes), _AT_ONCE):
+        some = (_RUNS.c.route.in_(routes[first : first + _AT_ONCE]), *_OF_SERVICE)
+        latest = select(_RUNS.c.route, _RUNS.c.suite, func.max(_RUNS.c.ts).label("ts")).where(*some)
+        newest = latest.group_by(_RUNS.c.route, _RUNS.c.suite).subquery()
+        same = and_(*(_RUNS.c[name] == newest.c[name] for name in ("route", "suite", "ts")))
+        query = select(_RUNS.c.route, _RUNS.c.suite, _RUNS.c.suite_sha256).join(newest, same).where(*_OF_SERVICE)
+        found |= {(row.route, row.suite): row.suite_sha256 for row in connection.execute(query.order_by(_RUNS.c.id))}
+    return found
 
 
 def newest_complete(connection: Connection, route: str, identity: str) -> tuple[str, ...]:

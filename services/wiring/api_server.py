@@ -22,13 +22,13 @@ from services.api.decision_outbox import DecisionPublisher, DecisionWriter
 from services.api.exchange_publisher import ExchangePublisher, Send
 from services.api.sse import LiveUpdates
 from services.api.system import BrokerOperations, ProcessProbes, SystemHealth
-from services.monitor import Monitor, RoutePolicy
+from services.monitor import Monitor
 from services.observability.health import Check, HealthProbes, in_thread
 from services.observability.log import Log, install, open_log
 from services.observability.metrics import StreamMeters
 from services.offload import running
 from services.ports import Publish
-from services.settings import Settings
+from services.settings import Settings, secret
 from services.store import change_marks, deployment, secret_keys
 from services.store.engine import Database
 from services.stream import dead_letters
@@ -57,8 +57,8 @@ def api_service(settings: Settings, watched: Monitor, broker: Broker, host: str,
     with ExitStack() as stack:
         database = open_available_database(stack, settings)
         check_host(host, keys=seed_first_key(settings, database))
-        place, presses = place_of(settings, host), slack_actions(settings, watched)
-        yield ApiService(broker, database, settings.database, place, port, watched.policy, presses)
+        place, presses = place_of(settings, watched, host), slack_actions(settings, watched)
+        yield ApiService(broker, database, settings.database, place, port, watched, presses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class ApiService:
 
     Attributes:
         database: the open database, and `url` where it is, for the probe's own connection.
-        policy: what the monitor file says of a route.
+        watched: the monitor file.
         extend: adds further paths (the actions of Slack) to the application.
     """
 
@@ -76,34 +76,46 @@ class ApiService:
     url: str
     place: Place
     port: int
-    policy: Callable[[str], RoutePolicy]
+    watched: Monitor
     extend: Callable[[FastAPI, Api], None] | None = None
     log: Log = field(default_factory=open_log)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the API listens, and what stands before it."""
+    """Where the API listens, what stands before it, and by which secret deliveries of GitHub are known."""
 
     host: str
     front: Front = field(default_factory=Front)
+    github_secret: str | None = field(default=None, repr=False)
 
 
-def place_of(settings: Settings, host: str) -> Place:
-    """The place that the settings describe."""
+def place_of(settings: Settings, watched: Monitor, host: str) -> Place:
+    """The place that settings and monitor file describe."""
     https = settings.public_url is not None and settings.public_url.startswith("https://")
-    return Place(host, Front(https, settings.proxies))
+    named, given = watched.github_secret_env, settings.webhook_github_secret
+    github = (secret(named) if named else None) or (given.get_secret_value() if given else None)
+    return Place(host, Front(https, settings.proxies), github)
 
 
-def api_of(
-    database: Database, policy: Callable[[str], RoutePolicy], send: Send, system: SystemHealth, place: Place
-) -> Api:
+def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealth, place: Place) -> Api:
     """The API on a database, at a `place`, with `send` to publish what comes in and what people decide."""
     relay, live = DecisionPublisher(database, send), LiveUpdates(lambda: database.query(change_marks.read))
     decisions = DecisionWriter(database, relay.wake)
     door = Authenticator(database, LOOPBACK if place.host in LOOPBACK else ())
     gateway = ExchangePublisher(send)
-    return Api(database, gateway, decisions, relay, system, door, policy=policy, live=live, front=place.front)
+    return Api(
+        database,
+        gateway,
+        decisions,
+        relay,
+        system,
+        door,
+        watched=watched,
+        live=live,
+        front=place.front,
+        github_secret=place.github_secret,
+    )
 
 
 def operations(broker: Broker, lags: GroupLags, database: Database) -> BrokerOperations:
@@ -133,7 +145,7 @@ class ApiPart:
 
 def api_part(
     database: Database,
-    policy: Callable[[str], RoutePolicy],
+    watched: Monitor,
     broker: Broker,
     place: Place,
     registry: CollectorRegistry,
@@ -142,7 +154,7 @@ def api_part(
     """The API on the database of a worker that listens at a `place`, and counts in `registry`; `extend` adds paths."""
     uplink, lags = ConnectingProducer(broker), GroupLags(broker)
     system = SystemHealth(database, operations(broker, lags, database), registry)
-    api = api_of(database, policy, uplink.send, system, place)
+    api = api_of(database, watched, uplink.send, system, place)
 
     async def companion(_publish: Publish) -> None:
         async with uplink.connecting(), _closing(lags), running(system.survey.run, "survey"):
@@ -170,7 +182,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
     uplink, cluster = ConnectingProducer(service.broker), BrokerCheck(service.broker, {EXCHANGES.name, DECISIONS.name})
     store, lags, meters = DatabaseCheck(service.url), GroupLags(service.broker), StreamMeters()
     system = SystemHealth(service.database, operations(service.broker, lags, service.database), meters.registry)
-    api = api_of(service.database, service.policy, uplink.send, system, service.place)
+    api = api_of(service.database, service.watched, uplink.send, system, service.place)
     checks: dict[str, Check] = {
         "broker": cluster.check,
         "topics": cluster.topics,

@@ -139,8 +139,8 @@ def worker_setup(settings: Settings, watched: Monitor, process: WorkerProcess) -
             yield WorkerSetup(made, companions, deployment=known)
             return
         check_host(process.host, keys=seed_first_key(settings, database))
-        place, presses = place_of(settings, process.host), slack_actions(settings, watched)
-        part = api_part(database, watched.policy, process.broker, place, process.registry, presses)
+        place, presses = place_of(settings, watched, process.host), slack_actions(settings, watched)
+        part = api_part(database, watched, process.broker, place, process.registry, presses)
         yield WorkerSetup(made, [*companions, part.companion], part.extend, part.checks, known)
 
 

@@ -147,7 +147,8 @@ def decided(decision: Decision) -> str:
 def _done(decision: Decision) -> str:
     what = DECISIONS[decision.kind].done
     if decision.kind == "announce" and decision.model is not None:
-        return f"Change to {nouns.model_name(decision.model)} announced"
+        part = "" if decision.share is None else f" for {numbers.percent(decision.share)} of the exchanges"
+        return f"Change to {nouns.model_name(decision.model)}{part} announced"
     if decision.kind == "end_silence":
         return what if decision.expires is None else f"Silence shortened to {numbers.moment(decision.until)}"
     return f"{what} until {numbers.moment(decision.until)}" if decision.kind in ("snooze", "silence") else what

@@ -136,7 +136,8 @@ def cause(found: Change | Decision, point: ChangePoint) -> str:
 def _event(found: Change | Decision) -> str:
     if isinstance(found, Decision):
         name = "" if found.model is None else f" to {nouns.model_name(found.model)}"
-        return f"the change{name} that {found.actor} announced"
+        part = "" if found.share is None else f", for {numbers.percent(found.share)} of the exchanges,"
+        return f"the change{name}{part} that {found.actor} announced"
     if found.kind == "pinned":
         return "a new normal was set"
     if found.fingerprint is not None and found.from_identity == found.to_identity:

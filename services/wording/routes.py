@@ -222,3 +222,17 @@ def rate_of(n: int, scored: int, unscored: float | None) -> str:
 
 def _are(n: int, word: str) -> str:
     return f"{n:,} {'is' if n == 1 else 'are'} {word}" if n else ""
+
+
+def never_seen(route: str, near: Sequence[str]) -> str:
+    """That a route was never heard of, which one may be meant, and what to do if it is a new one.
+
+    >>> never_seen("support/prd", ["support/prod"])
+    'support/prd was never seen, and the monitor file does not list it: did you mean support/prod? For a new route say \
+so: --new, or in the API new: true'
+    """
+    meant = f": did you mean {' or '.join(near)}?" if near else "."
+    return (
+        f"{route} was never seen, and the monitor file does not list it{meant} For a new route say so: --new, or in "
+        "the API new: true"
+    )

@@ -24,6 +24,7 @@ _CAUSES: Final[Mapping[str, str]] = {
     "announced": "announced change",
     "scheduled": "schedule",
     "requested": "asked for by a person",
+    "suite": "new version of the suite",
     "command": "run by hand",
 }
 _LAST: Final[Mapping[str, str]] = {

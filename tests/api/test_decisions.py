@@ -10,10 +10,12 @@ import pytest
 from schemas.decision import Decision
 from schemas.incident import Incident
 from services.api.app import Api
-from services.store import decisions, incidents
+from services.monitor import Monitor, RoutePolicy
+from services.store import decisions, incidents, routes
 from services.store.engine import Database
 from services.wording.decisions import already, decided_already, ended_already
-from tests.support.api import NOW, Wire, all_asked, api_on, asked, later, recorded
+from tests.support.access import bearer, key
+from tests.support.api import NOW, Wire, all_asked, api_on, application, asked, later, recorded
 from tests.support.records import ROUTE, alert, decision
 
 PATH = "/v1/decisions"
@@ -114,7 +116,7 @@ def test_an_incident_that_opens_again_takes_decisions_again(api: Api, incident: 
 
 def test_a_change_is_announced_without_an_incident(database: Database) -> None:
     api = api_on(database, Wire())
-    body = {**SAID, "model": {"requested": "gpt-4", "served": "gpt-4-0613"}}
+    body = {**SAID, "model": {"requested": "gpt-4", "served": "gpt-4-0613"}, "new": True}
     answer = asked(api, "POST", "/v1/changes", json=body)
     assert answer.status_code == 202
     with database.read() as connection:
@@ -187,3 +189,31 @@ def test_another_sites_page_cannot_decide(api: Api, incident: Incident) -> None:
 def test_probes_and_what_is_signed_are_answered_under_any_name(api: Api) -> None:
     for path in ("/readyz", "/metrics", "/slack/actions"):  # not of this application, and not refused for the name
         assert asked(api, "POST", path, headers={"host": "keelwatch.example"}).status_code == 404
+
+
+def test_an_announcement_on_a_route_never_seen_is_refused_with_near_names_unless_it_is_new(database: Database) -> None:
+    api = api_on(database, Wire(), watched=Monitor(routes={"listed/*": RoutePolicy()}))
+    with database.write() as connection:
+        routes.ensure(connection, "support/prod")
+    body = {"model": {"requested": "m"}, "reason": "deploy", "actor": "mara"}
+    for path, kind in (("/v1/changes", {}), (PATH, {"kind": "announce"})):
+        sent = {**body, **kind, "route": "support/prd"}
+        answer = asked(api, "POST", path, json=sent)
+        assert answer.status_code == 422
+        assert [one["field"] for one in answer.json()["errors"]] == ["route"]
+        assert "did you mean support/prod?" in answer.json()["detail"]
+    with database.read() as connection:
+        assert routes.names(connection) == ("support/prod",), "nothing is left of what was refused"
+    for route, more in (("support/prod", {}), ("listed/one", {}), ("support/prd", {"new": True}), ("support/prd", {})):
+        sent = {**body, "route": route, "model": {"requested": f"m{len(more)}"}, **more}
+        assert asked(api, "POST", "/v1/changes", json=sent).status_code == 202, route
+
+
+def test_near_names_are_told_only_of_routes_that_the_key_sees(database: Database) -> None:
+    with database.write() as connection:
+        routes.ensure(connection, "mine/prod", "mina/prod")
+    app = application(api_on(database, Wire()))
+    headers = bearer(key(database, "operator", "mine/*"))
+    body = {"model": {"requested": "m"}, "reason": "deploy", "route": "mine/prd"}
+    told = asked(app, "POST", "/v1/changes", json=body, headers=headers).json()["detail"]
+    assert ("mine/prod" in told, "mina/prod" in told) == (True, False)

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from services.api.app import Front, make
 from services.api.auth.authentication import BURST
+from services.monitor import Monitor
 from services.observability.health import HealthProbes
 from services.observability.metrics import StreamMeters
 from services.settings import Settings, SettingsError, load_settings
@@ -45,9 +46,18 @@ def test_the_setting_says_so() -> None:
     told = Settings(
         public_url="https://keelwatch.example/", api_url="http://10.0.0.1:8400", trusted_proxies="10.0.0.7, ::1"
     )
-    assert place_of(told, "127.0.0.1").front == Front(True, ("10.0.0.7", "::1"))
+    assert place_of(told, Monitor(), "127.0.0.1").front == Front(True, ("10.0.0.7", "::1"))
     assert message_look(told).api_url == "https://keelwatch.example"
-    assert place_of(Settings(public_url="http://k.example"), "h").front == Front()
+    assert place_of(Settings(public_url="http://k.example"), Monitor(), "h").front == Front()
+
+
+def test_githubs_secret_is_that_of_the_settings_or_of_the_variable_that_the_monitor_file_names(monkeypatch) -> None:
+    monkeypatch.setenv("OUR_SECRET", "named")
+    given = Settings(webhook_github_secret="given")
+    assert place_of(given, Monitor(), "h").github_secret == "given"
+    assert place_of(given, Monitor(github_secret_env="OUR_SECRET"), "h").github_secret == "named"
+    assert "named" not in repr(place_of(given, Monitor(github_secret_env="OUR_SECRET"), "h"))
+    assert place_of(Settings(), Monitor(), "h").github_secret is None
 
 
 @pytest.mark.parametrize("text", ["*", "proxy.example", "10.0.0.0/33", "10.0.0.1/8", "127.0.0.1,"])

@@ -9,7 +9,7 @@ import pytest
 from schemas.change import Pinning
 from services.api.app import Api
 from services.api.auth.authorization import Principal
-from services.monitor import BaselinePolicy, RoutePolicy
+from services.monitor import BaselinePolicy, Monitor, RoutePolicy
 from services.store.engine import Database
 from services.wording import routes
 from tests.record.stories import scores
@@ -35,7 +35,7 @@ def api(database: Database) -> Api:
         reading("blind", 1200, route="a/b/two", reason="unscored", slice="tags.x=secret"),
         *scores("c/one"),
     )
-    return api_on(database, Wire(), policy=lambda _: POLICY)
+    return api_on(database, Wire(), watched=Monitor(defaults=POLICY))
 
 
 def listed(api: Api, **params: Any) -> list[str]:
@@ -46,7 +46,7 @@ def scoped(api: Api, *globs: str) -> Api:
     async def guard(_request: object, _role: object) -> Principal:
         return Principal("mara", "viewer", globs)
 
-    return api_on(api.database, Wire(), policy=lambda _: POLICY, guard=guard)
+    return api_on(api.database, Wire(), watched=Monitor(defaults=POLICY), guard=guard)
 
 
 def test_a_route_says_how_it_stands(api: Api) -> None:

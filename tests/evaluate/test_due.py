@@ -71,7 +71,13 @@ def test_no_other_decision_asks_for_a_run(kind: str) -> None:
 @pytest.mark.parametrize("cause", CAUSES)
 def test_a_route_without_a_target_or_a_suite_has_nothing_to_run(cause: Change | Decision) -> None:
     assert asked(cause, RoutePolicy(suites=("core",), after_change=DELAYS)) == []
-    assert asked(cause, RoutePolicy(target=TARGET, after_change=DELAYS)) == []
+    assert asked(cause, RoutePolicy(target=TARGET, suites=(), after_change=DELAYS)) == []
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_target_without_suites_is_asked_core(cause: Change | Decision) -> None:
+    by_default = asked(cause, RoutePolicy(target=TARGET, after_change=DELAYS))
+    assert by_default == asked(cause, RoutePolicy(target=TARGET, suites=("core",), after_change=DELAYS)) != []
 
 
 def test_a_file_that_names_no_delay_means_at_once_and_an_empty_list_means_never() -> None:

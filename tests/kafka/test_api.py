@@ -107,7 +107,9 @@ def test_an_announcement_of_the_command_line_is_written(keelwatch, monkeypatch, 
     with served(tmp_path, f"127.0.0.1:{nobody}", f"sqlite:///{tmp_path}/kw.db") as api:
         until(api.alive, "the API answers", 60)
         monkeypatch.setenv("KEELWATCH_API_URL", api.url)
-        code, said, _ = keelwatch(*words, "--served", "gpt-5-0101")
+        code, _, said = keelwatch(*words)
+        assert (code, "bot/prod was never seen" in said, "--new" in said) == (2, True, True)
+        code, said, _ = keelwatch(*words, "--served", "gpt-5-0101", "--new")
         assert (code, said.startswith("announced: ")) == (0, True)
         code, _, said = keelwatch("change", "announce", "BOT", "--model", "m", "--reason", "x")
         assert (code, said.startswith("keelwatch: route: ")) == (2, True)

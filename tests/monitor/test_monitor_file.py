@@ -276,6 +276,13 @@ MISTAKES = [
         5,
         "a second schedule w; names must differ",
     ),
+    ("deployments:\n  - {route: a, match: {}}", 2, "deployments[0].match: name at least one of repository"),
+    ("deployments:\n  - {route: A, match: {environment: p}}", 2, "deployments[0].route"),
+    ("deployments:\n  - {match: {environment: p}}", 2, "deployments[0].route: is missing here"),
+    ("deployments:\n  - {route: a, match: {repository: bot}}", 2, "deployments[0].match.repository"),
+    ("deployments:\n  - {route: a, match: {environment: p}, at: done}", 2, "deployments[0].at"),
+    ("deployments:\n  - {route: a, match: {enviroment: p}}", 2, "did you mean environment"),
+    ("github_secret_env: my-secret", 1, "github_secret_env"),
     ("a: [", 1, "not YAML"),
     ("routes:\n\ta: 1", 2, "not YAML"),
     ("a: 1\n---\nb: 2", 2, "not YAML"),
@@ -448,3 +455,22 @@ def test_a_mutated_file_is_a_monitor_or_problems(data: st.DataObject) -> None:
     monitor, problems = examine(text, "k.yaml")
     assert (monitor is None) == any(problem.severity == "error" for problem in problems)
     assert all(problem.line is None or 1 <= problem.line <= text.count("\n") + 1 for problem in problems)
+
+
+def test_deployments_say_which_deploys_are_changes_of_which_route() -> None:
+    text = """\
+deployments:
+  - {match: {repository: acme/bot, environment: production}, route: bot/prod, model: gpt-4}
+  - {match: {task: deploy:canary}, route: bot/canary, at: created}
+github_secret_env: GITHUB_SECRET
+"""
+    monitor, problems = examine(text, "k.yaml")
+    assert (problems, monitor is not None) == ((), True)
+    assert monitor is not None
+    first, second = monitor.deployments
+    assert (first.route, first.model, first.at) == ("bot/prod", "gpt-4", "success")
+    assert first.fits("ACME/Bot", "Production", "deploy")
+    assert not first.fits("acme/bot", "staging", "deploy")
+    assert not first.fits("acme/bot", None, None)
+    assert (second.fits(None, None, "deploy:canary"), second.at) == (True, "created")
+    assert monitor.github_secret_env == "GITHUB_SECRET"

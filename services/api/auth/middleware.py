@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.api.auth.authentication import Authenticator
 from services.api.http.problems import Problem, problem_response
 
-OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/slack/actions"})
+OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/slack/actions", "/v1/webhooks/github"})
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECURITY_HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
@@ -114,5 +114,5 @@ class AuthenticationMiddleware:
 
 
 def needs_no_key(path: str) -> bool:
-    """Probes, what Slack signs, and what a browser needs to sign in."""
+    """Probes, what Slack and GitHub sign, and what a browser needs to sign in."""
     return path in OPEN_PATHS or path == LOGIN or path.startswith(STATIC)

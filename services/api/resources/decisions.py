@@ -20,6 +20,8 @@ from services.api.http.etags import tagged
 from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.paging import MOST, PAGE, cursor_of, is_id, place_of
 from services.api.http.problems import Problem, ProblemBody, problem_of_violation, query_store
+from services.api.known_routes import check_route_known
+from services.monitor import Monitor
 from services.store import decisions as decision_store
 from services.store import incidents
 from services.store.decisions import DecisionFilter, RecordedDecision, StaleDecision
@@ -32,17 +34,24 @@ LONGEST_BEHIND: Final = timedelta(days=366)
 LONGEST_QUIET: Final = timedelta(days=30)
 """How long a silence or a snooze may last; whoever wants more takes another one, and so looks at it again."""
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=MOST_REASON_CHARS, strip_whitespace=True)]
+Share = Annotated[float, Field(gt=0, le=1, description="Share of the route's exchanges; null is all of them.")]
 ActorName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
 
 class ChangeAnnouncement(Part):
-    """A change of the model that is announced. Who announces it is the key's name, where there are keys."""
+    """A change of the model that is announced. Who announces it is the key's name, where there are keys.
+
+    With a `share` it is a canary: the model is to answer that part of the route's exchanges. A route that was never
+    seen is refused unless it is said to be `new`.
+    """
 
     route: ToldRoute
     model: Model
     reason: Reason
     actor: ActorName | None = None
     ts: Timestamp | None = None
+    share: Share | None = None
+    new: bool = False
 
 
 class DecisionDraft(Part):
@@ -50,7 +59,8 @@ class DecisionDraft(Part):
 
     `actor` is the key's name where it is left out; another one that is given is kept as `given via key's name`. A
     snooze or a silence without `expires` lasts 24 hours. An `end_silence` ends the `silence` that it names, at once or
-    at `expires`; without one all of the route.
+    at `expires`; without one all of the route. An `announce` of a route that was never seen is refused unless it is
+    said to be `new`.
     """
 
     kind: DecisionKind
@@ -63,6 +73,8 @@ class DecisionDraft(Part):
     reason: Reason
     ts: Timestamp | None = None
     expires: Timestamp | None = None
+    share: Share | None = None
+    new: bool = False
 
 
 class DecisionReceipt(BaseModel):
@@ -72,11 +84,16 @@ class DecisionReceipt(BaseModel):
     ts: str = Field(description="When it was taken.", examples=["2026-11-24T18:00:00Z"])
 
 
-def posting_router(decisions: DecisionWriter, database: Database, guard: Guard, budget: BodyBudget) -> APIRouter:
+def posting_router(
+    decisions: DecisionWriter, database: Database, guard: Guard, budget: BodyBudget, watched: Monitor
+) -> APIRouter:
     """The paths, for those whom `guard` lets operate."""
     made = APIRouter(prefix="/v1", tags=["decisions"], dependencies=[needs(guard, "operator")])
 
     async def written(draft: DecisionDraft, caller: Principal) -> Response:
+        check_may_write(caller, draft.route)
+        if draft.kind == "announce" and not draft.new:
+            await check_route_known(database, watched, caller, draft.route)
         return await write_draft(decisions, database, draft, caller)
 
     @made.post(
@@ -157,8 +174,8 @@ def actor_of(given: str | None, caller: Principal) -> str:
     return caller.name if given in (None, caller.name) else f"{given} via {caller.name}"
 
 
-def completed(draft: DecisionDraft, now: datetime) -> Decision:
-    """The decision of a draft, taken `now` when it does not say.
+def completed(draft: DecisionDraft, now: datetime, named: bool = True) -> Decision:
+    """The decision of a draft, taken `now` when it does not say. Whether an announcement must have its model `named`.
 
     Raises:
         Problem: 422 names what is missing for its kind, or the time that cannot be.
@@ -168,8 +185,10 @@ def completed(draft: DecisionDraft, now: datetime) -> Decision:
         raise Problem.of_field("ts", "lies in the future; leave it out to decide now")
     if now - ts > LONGEST_BEHIND:
         raise Problem.of_field("ts", f"lies more than {LONGEST_BEHIND.days} days back; send the time at which it was")
-    if draft.kind == "announce" and draft.model is None:
+    if draft.kind == "announce" and draft.model is None and named:
         raise Problem(422, "model: an announcement names the model that will answer")
+    if draft.share is not None and draft.kind != "announce":
+        raise Problem.of_field("share", "is of an announcement alone; leave it out")
     if draft.expires is not None and draft.expires <= ts:
         raise Problem.of_field("expires", "lies before the decision; send a later time")
     if draft.kind in TIMED_KINDS and draft.expires is not None and draft.expires - max(ts, now) > LONGEST_QUIET:
@@ -177,7 +196,8 @@ def completed(draft: DecisionDraft, now: datetime) -> Decision:
             "expires", f"lies more than {LONGEST_QUIET.days} days ahead; send an earlier time, and look again then"
         )
     try:
-        return Decision(**{**dict(draft), "ts": ts})
+        told = {name: value for name, value in dict(draft).items() if name != "new"}
+        return Decision(**{**told, "ts": ts})
     except ValidationError as error:
         raise problem_of_violation(error) from None
 

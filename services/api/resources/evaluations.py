@@ -65,7 +65,9 @@ class EvaluationSummary(BaseModel):
     state: RunState
     status: RunStatus | None = Field(description="Once it ran: whether every answer came. Only `complete` compares.")
     reason: str | None = Field(description="Why it was missed, failed, or is not complete.")
-    moment: str = Field(description="What asked for it: scheduled, change, pinned, first_seen, requested, command ...")
+    moment: str = Field(
+        description="What asked for it: scheduled, change, pinned, first_seen, requested, suite, command ..."
+    )
     cause: str | None = Field(description="Id of the change, decision or fire time that asked for it.")
     schedule: str | None = Field(description="Of a missed fire time: which schedule.")
     identity: str | None = Field(description="Who answered, else who was expected to; null when nobody knows.")

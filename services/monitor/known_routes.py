@@ -1,0 +1,35 @@
+"""Whether a route was ever seen, and which names are near one that was not: a slip must not look like a quiet route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from itertools import chain, islice
+from typing import Final
+
+from services.monitor.policy import Monitor
+
+_MOST_NAMES: Final = 5_000
+_SUGGESTED: Final = 3
+_ALIKE: Final = 0.7
+_WILD: Final = frozenset("*?[")
+
+
+def is_known(route: str, seen: Iterable[str], watched: Monitor) -> bool:
+    """Whether exchanges of the route arrived, or the monitor file lists it by name or by a pattern."""
+    return watched.lists(route) or route in seen
+
+
+def near_routes(
+    route: str, seen: Iterable[str], watched: Monitor, may_see: Callable[[str], bool] = lambda _: True
+) -> tuple[str, ...]:
+    """At most three routes with a similar name, the most similar first, of those seen and those that the file names.
+
+    `may_see` says which of them may be told of.
+
+    >>> near_routes("support/prd", ["support/prod", "billing"], Monitor())
+    ('support/prod',)
+    """
+    named = (pattern for pattern in watched.routes if _WILD.isdisjoint(pattern))
+    names = sorted(set(islice(filter(may_see, chain(named, seen)), _MOST_NAMES)))
+    return tuple(get_close_matches(route, names, _SUGGESTED, _ALIKE))
