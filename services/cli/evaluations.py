@@ -120,7 +120,8 @@ EndpointOption = Annotated[
 ]
 ModelOption = Annotated[str | None, typer.Option(metavar="NAME", help="Model to ask for; else the target's.")]
 SuitesOption = Annotated[
-    list[str] | None, typer.Option("--suite", metavar="S", help="Name or folder; else the route's, else core.")
+    list[str] | None,
+    typer.Option("--suite", metavar="S", help="Name, folder or file of prompts; else the route's, else core."),
 ]
 KeyOption = Annotated[
     str | None, typer.Option("--api-key-env", metavar="NAME", help="Variable that holds the key of --endpoint.")
