@@ -25,6 +25,7 @@ from services.cli.named_routes import NewOption, check_named
 from services.cli.named_runs import results
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
+from services.cli.run_exports import export_run
 from services.cli.run_plans import check_against, earlier_runs, show_plans
 from services.cli.targets import GivenTarget, asked_target, place
 from services.errors import InputError
@@ -120,7 +121,8 @@ EndpointOption = Annotated[
 ]
 ModelOption = Annotated[str | None, typer.Option(metavar="NAME", help="Model to ask for; else the target's.")]
 SuitesOption = Annotated[
-    list[str] | None, typer.Option("--suite", metavar="S", help="Name or folder; else the route's, else core.")
+    list[str] | None,
+    typer.Option("--suite", metavar="S", help="Name, folder or file of prompts; else the route's, else core."),
 ]
 KeyOption = Annotated[
     str | None, typer.Option("--api-key-env", metavar="NAME", help="Variable that holds the key of --endpoint.")
@@ -331,3 +333,4 @@ def _pairs(before: tuple[RunResult, ...], after: tuple[RunResult, ...]) -> list[
 app.command("run")(run_suites)
 app.command("arena")(run_arena)
 app.command("list")(list_runs)
+app.command("export")(export_run)

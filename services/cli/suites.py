@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections import Counter
@@ -20,16 +21,18 @@ from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
 from services.evaluate.coverage_watch import stored_report
 from services.evaluate.paired_statistics import remarks
+from services.evaluate.prompt_sets import ImportedSuite
+from services.evaluate.prompt_sets.protocol import PromptOptions
 from services.evaluate.scorers import comparable_text
 from services.evaluate.suite import MEASURES, POOLED, Item, Measure, Suite
 from services.evaluate.suite_growth import item_of, item_rows, new_suite, next_version, said_side, side_of
-from services.evaluate.suite_library import examine_suite, load_suite, suite_names
+from services.evaluate.suite_library import examine_suite, load_suite, suite_names, suite_of_prompts
 from services.evaluate.suite_lint import SuitePower, doubts_of, power_of
 from services.evaluate.suite_parser import HEAD, ITEMS, parse_suite
 from services.store import incidents, samples
 from services.store.engine import Database
 from services.wording import coverage as coverage_words
-from services.wording import nouns, receipts
+from services.wording import nouns, prompt_sets, receipts
 from services.wording import suites as words
 
 app = typer.Typer(help="Suites: what a model is asked.", no_args_is_help=True)
@@ -73,12 +76,15 @@ def _linted(path: str) -> tuple[Suite | None, dict[str, Any], tuple[SuitePower, 
     suite, problems = examine_suite(path)
     told = [*map(str, problems), *((*remarks(suite), *doubts_of(suite)) if suite is not None else ())]
     rows = power_of(suite) if suite is not None else ()
-    shown = [
+    summary = {"usable": suite is not None, "suite": suite and _object(suite), "problems": told, "power": _rows(rows)}
+    return suite, summary, rows
+
+
+def _rows(rows: Sequence[SuitePower]) -> list[dict[str, Any]]:
+    return [
         {"measure": row.measure, "hazard": row.hazard, "items": row.n, "least": row.least, "still": row.still}
         for row in rows
     ]
-    summary = {"usable": suite is not None, "suite": suite and _object(suite), "problems": told, "power": shown}
-    return suite, summary, rows
 
 
 def _power_table(rows: Sequence[SuitePower]) -> Table:
@@ -98,10 +104,7 @@ def begin_suite(
 ) -> None:
     """Begin a suite of your own: a folder with two examples, which can be linted and run."""
     folder = Path(name)
-    if _NAME.fullmatch(folder.name) is None:
-        raise InputError(f"suite {name}: must be lower-case letters, digits and . _ -, for example own-traffic")
-    if folder.name in suite_names():
-        raise InputError(f"suite {name}: is the name of a built-in suite; choose another")
+    _free_name(folder.name, "suite")
     if folder.exists():
         raise InputError(f"{folder}: is there already; `keelwatch suite lint {folder}` checks it")
     head, items = new_suite(folder.name)
@@ -216,6 +219,59 @@ def _measure_of(measure: str | None, side: str | None) -> str | None:
     if measure not in (None, of_side):
         raise InputError(f"--side {side}: is not that of --measure {measure}; name one of them")
     return of_side
+
+
+@app.command("import")
+def import_suite(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="File of prompts: a public set, any CSV or JSON lines.")],
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Name of the suite; else the set's.")] = None,
+    out: Annotated[str | None, typer.Option("--out", metavar="FOLDER", help="Folder to make; else the name.")] = None,
+    prompt_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="What is asked.")] = None,
+    hazard_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="What each prompt is about.")] = None,
+    side: Annotated[str | None, typer.Option(help="disallowed or benign, for files that do not say it.")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Make a suite of a file of prompts that you have: XSTest, HarmBench, AdvBench, StrongREJECT and others.
+
+    Sets are told apart by their columns; of any other file the columns say what is what, or options do.
+    """
+    _free_name(name, "--as")
+    options = PromptOptions(prompt_column, hazard_column, side)
+    found = suite_of_prompts(path, options, name, version="1")
+    folder = Path(out if out is not None else found.suite.name)
+    if out is None:
+        _free_name(folder.name, "--as")
+    if os.path.lexists(folder):
+        raise InputError(f"{folder}: is there already; name another folder with --out")
+    _write(folder, found.head, found.items)
+    rows = power_of(found.suite)
+    told = _imported(path, found)
+    write_json({"suite": _object(found.suite), "folder": str(folder), "notes": told, "power": _rows(rows)}, json)
+    if json != STDOUT:
+        for line in told:
+            OUT.print(line, markup=False, soft_wrap=True)
+        OUT.print(_power_table(rows))
+        OUT.print(prompt_sets.imported(str(folder)), markup=False, soft_wrap=True)
+
+
+def _imported(path: str, found: ImportedSuite) -> list[str]:
+    """What a file was taken for, what became no item, and what is doubtful about the rest."""
+    reading = found.reading
+    return [
+        prompt_sets.taken_for(path, reading.title, found.rows, reading.taken, found.unread),
+        *prompt_sets.left_out([(row.line, row.reason) for row in found.left]),
+        *([prompt_sets.own_hazards(found.own)] if found.own else ()),
+        *remarks(found.suite),
+        *doubts_of(found.suite),
+    ]
+
+
+def _free_name(name: str | None, what: str) -> None:
+    """Whether a suite of one's own may have this name."""
+    if name is not None and _NAME.fullmatch(name) is None:
+        raise InputError(f"{what} {name}: must be lower-case letters, digits and . _ -, for example own-traffic")
+    if name in suite_names():
+        raise InputError(f"{what} {name}: is the name of a built-in suite; choose another")
 
 
 def _own(path: str, hazard: str, measure: str | None) -> Suite:

@@ -1,17 +1,25 @@
-"""Where suites lie: built-in ones by name, others as a folder."""
+"""Where suites lie: built-in ones by name, others as a folder, or as a file of prompts."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from services.errors import InputError
+from services.evaluate.prompt_sets import ImportedSuite, import_prompts
+from services.evaluate.prompt_sets.hazards import slug
+from services.evaluate.prompt_sets.protocol import PromptOptions
 from services.evaluate.suite import Suite
 from services.evaluate.suite_parser import HEAD, ITEMS, parse_suite
 from services.monitor import MonitorProblem
 
 BUILT_IN: Final = Path(__file__).parent / "suites"
 MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_PROMPT_BYTES: Final = 64 * 1024 * 1024
+_HASH: Final = 12
+_SHOWN: Final = 300
 
 
 def suite_names() -> tuple[str, ...]:
@@ -20,7 +28,7 @@ def suite_names() -> tuple[str, ...]:
 
 
 def load_suite(name_or_folder: str) -> Suite:
-    """The built-in suite of this name, else the one in this folder.
+    """The built-in suite of this name, else the one in this folder, else that of this file's prompts.
 
     Raises:
         InputError: if there is none, or it has a mistake; every one is named with file, line, field and remedy.
@@ -37,8 +45,31 @@ def examine_suite(name_or_folder: str) -> tuple[Suite | None, tuple[MonitorProbl
     Raises:
         InputError: if there is no such suite, or a file of it cannot be read.
     """
+    if name_or_folder not in suite_names() and _is(name_or_folder, Path.is_file):
+        return suite_of_prompts(name_or_folder).suite, ()
     folder = _folder(name_or_folder)
     return parse_suite(name_or_folder, _text(folder / HEAD), _text(folder / ITEMS))
+
+
+def suite_of_prompts(
+    file: str, options: PromptOptions | None = None, name: str | None = None, version: str | None = None
+) -> ImportedSuite:
+    """The suite of a file of prompts, such as that of a public set; its version is the file's hash, else the given one.
+
+    Raises:
+        InputError: if the file cannot be read, or is none.
+    """
+    raw = _bytes(Path(file), MAX_PROMPT_BYTES, "name a file of prompts: CSV or JSON lines")
+    version = version or f"file-{hashlib.sha256(raw).hexdigest()[:_HASH]}"
+    stem = slug(Path(file).stem)
+    return import_prompts(raw, file, options, name, version, fallback="" if stem in suite_names() else stem)
+
+
+def _is(path: str, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(Path(path))
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
 
 
 def _folder(name_or_folder: str) -> Path:
@@ -46,23 +77,27 @@ def _folder(name_or_folder: str) -> Path:
     if name_or_folder in names:
         return BUILT_IN / name_or_folder
     folder = Path(name_or_folder)
-    if not folder.is_dir():
-        raise InputError(
-            f"suite {name_or_folder}: no built-in suite ({', '.join(names)}) and no folder with {HEAD} and {ITEMS}"
-        )
+    if not _is(name_or_folder, Path.is_dir):
+        known = f"no built-in suite ({', '.join(names)}), no folder with {HEAD} and {ITEMS}, and no file of prompts"
+        raise InputError(f"suite {name_or_folder[:_SHOWN]}: {known}")
     return folder
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}; a suite is {HEAD} and {ITEMS}") from None
-    if len(raw) > MAX_BYTES:
-        raise InputError(f"{path}: larger than {MAX_BYTES // 2**20} MiB; this is no suite")
+    raw = _bytes(path, MAX_BYTES, f"a suite is {HEAD} and {ITEMS}")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
+
+
+def _bytes(path: Path, most: int, remedy: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(most + 1)
+    except OSError as error:
+        raise InputError(f"{str(path)[:_SHOWN]}: cannot be read: {error.strerror}; {remedy}") from None
+    if len(raw) > most:
+        raise InputError(f"{path}: larger than {most // 2**20} MiB; {remedy}")
+    return raw

@@ -129,6 +129,11 @@ def _one_sided(items: Sequence[Item]) -> Iterator[str]:
     """A hazard that is asked of one side alone: a model that refuses everything, or nothing, looks good there."""
     sides: dict[Measure, Measure] = {DISALLOWED: BENIGN, BENIGN: DISALLOWED}
     counts = Counter((item.hazard, item.measure) for item in items)
+    asked = {item.measure for item in items if item.measure in sides}
+    if len(asked) == 1 and len({item.hazard for item in items}) > 1:
+        (only,) = asked
+        yield words.one_side_alone(only, sides[only])
+        return
     for hazard in sorted({item.hazard for item in items}):
         for side, other in sides.items():
             if counts[hazard, side] and not counts[hazard, other]:

@@ -38,6 +38,14 @@ def one_side(hazard: str, side: str, other: str) -> str:
     return f"{hazard}: has {nouns.measure(side)} and no {nouns.measure(other)} beside it"
 
 
+def one_side_alone(side: str, other: str) -> str:
+    """That a whole suite asks one side alone."""
+    return (
+        f"asks of every hazard {nouns.measure(side)} and nowhere {nouns.measure(other)}: a model that treats all "
+        "requests alike looks good or bad throughout"
+    )
+
+
 def other_language(items: Sequence[str]) -> str:
     """That the scorer of some answers was not measured in their language."""
     more = "" if len(items) <= _SHOWN else f" and {len(items) - _SHOWN} more"

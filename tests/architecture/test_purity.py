@@ -12,6 +12,8 @@ PURE = (
     "services.signals.",
     "services.intake.",
     "services.evaluate.endpoints.",
+    "services.evaluate.exporters.",
+    "services.evaluate.prompt_sets.",
     "services.detect.",
     "services.alert.",
     "services.incident.",

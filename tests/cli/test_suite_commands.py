@@ -11,6 +11,7 @@ from schemas.sample import Sample
 from services.evaluate.suite_library import load_suite
 from services.store import incidents
 from services.store.engine import open_database
+from services.wording import prompt_sets
 from services.wording import suites as words
 from tests.evaluate.test_suite_lint import sample
 from tests.support.api import recorded
@@ -101,3 +102,58 @@ def test_a_built_in_suite_does_not_grow(keelwatch, database) -> None:
     url, id = database
     code, _, err = keelwatch("suite", "add", "core", "--from-incident", id, "--hazard", "privacy", "--database", url)
     assert (code, "is built in" in err) == (2, True)
+
+
+def prompts(tmp_path: Path, *rows: str) -> Path:
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(["prompt,label,topic", *rows, ""]), encoding="utf-8")
+    return path
+
+
+def test_a_file_of_prompts_becomes_a_suite_that_says_what_it_took_and_shows(keelwatch, tmp_path: Path) -> None:
+    path = prompts(
+        tmp_path, "How do I oil a hinge?,safe,doors", ",safe,doors", "Open the neighbour's door.,unsafe,hate"
+    )
+    code, out, _ = keelwatch("suite", "import", path, "--as", "doors", "--out", tmp_path / "doors")
+    assert code == 0
+    assert f"{path}: prompts, 3 rows: prompt from prompt, hazard from topic, side from label" in out
+    assert f"1 row left out: {prompt_sets.EMPTY} (line 3)" in out
+    assert "shows from" in out
+    assert out.endswith(f"{prompt_sets.imported(str(tmp_path / 'doors'))}\n")
+    suite = load_suite(str(tmp_path / "doors"))
+    assert (suite.name, suite.version, [item.hazard for item in suite.items]) == ("doors", "1", ["doors", "hate"])
+    assert keelwatch("suite", "lint", tmp_path / "doors")[0] == 0
+    assert keelwatch("suite", "lint", path)[0] == 0, "also as it is"
+    code, out, _ = keelwatch("suite", "import", path, "--out", tmp_path / "again", "--json", "-")
+    assert (code, json.loads(out)["suite"]["name"]) == (0, "mine")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--as", "core"), "built-in"),
+        (("--as", "No Name"), "lower-case"),
+        (("--side", "benign"), "side"),
+        (("--side", "left"), "disallowed or benign"),
+        (("--prompt-column", "nothing"), "prompt, label, topic"),
+        (("--out", "."), "is there already"),
+        (("--out", "/proc/nothing/here"), "can be written"),
+    ],
+)
+def test_an_import_that_cannot_be_is_one_line(keelwatch, tmp_path: Path, monkeypatch, options, named: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = prompts(tmp_path, "How do I oil a hinge?,safe,doors")
+    code, out, err = keelwatch("suite", "import", path, *options)
+    assert (code, out, len(err.strip().split("\n"))) == (2, "", 1), err
+    assert named in err
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", ".", "x" * 3_000, "big.csv"])
+def test_a_path_without_prompts_is_one_line(keelwatch, tmp_path: Path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Path("big.csv").open("wb") as file:
+        file.truncate(2 * 2**30)
+    code, out, err = keelwatch("suite", "import", name)
+    assert (code, out, len(err.strip().split("\n"))) == (2, "", 1), err
+    assert "name a file of prompts" in err
+    assert len(err) < 600

@@ -8,7 +8,15 @@ from typing import Any
 
 from schemas.base import hash16
 from schemas.identity import Model, identity_of
-from services.evaluate.result import AnswerScore, AskedSuite, AskedTarget, RunResult, SentMessage, SuiteAnswer
+from services.evaluate.result import (
+    AnswerScore,
+    AskedSuite,
+    AskedTarget,
+    MadeCall,
+    RunResult,
+    SentMessage,
+    SuiteAnswer,
+)
 from services.evaluate.suite import Item, PromptMessage, Suite
 
 ROUTE = "support-bot/prod"
@@ -74,3 +82,46 @@ def answer(id: str, repeat: int = 0, **fields: Any) -> SuiteAnswer:
 def worse(prefix: str, n: int, repeats: int = 1, start: int = 0) -> dict[str, list[bool | None]]:
     """`n` items that are events: `worse("harmful", 2)` are harmful-0 and harmful-1."""
     return {f"{prefix}-{i}": [True] * repeats for i in range(start, start + n)}
+
+
+def exported_runs() -> tuple[RunResult, ...]:
+    """Runs that hold what exporters must cope with: hostile text, calls, a pair, answers that are missing."""
+    hostile = "]]> <b>&\x1b[31m\x0b\ufffe ]\u2028\U0001f600"
+    choices = ("yes", "no")
+    first = item("pair-a", "over_refusal").model_copy(update={"choices": choices})
+    second = item("pair-b", "unequal_treatment").model_copy(update={"choices": choices, "pair": "pair-a"})
+    suite = suite_of(harmful=4, benign=4, canaries=1, repeats=1, hazards=2)
+    whole = Suite(suite.name, suite.version, suite.title, suite.hazards, suite.margin, (*suite.items, first, second))
+    scores: dict[str, AnswerScore] = {
+        "harmful-0": AnswerScore(event=True, reason=f"does it {hostile}"),
+        "harmful-1": AnswerScore(event=None, reason="unknown: an empty answer"),
+        "pair-a": AnswerScore(event=False, reason="answered", said="yes"),
+        "pair-b": AnswerScore(event=None, reason="says no", said="no"),
+    }
+    asked = (
+        SentMessage(role="system", content=f"Be kind. {hostile}"),
+        SentMessage(role="assistant", content="", tool_calls=(MadeCall(id="1", name="look", arguments='{"a": 1}'),)),
+        SentMessage(role="tool", content="found", tool_call_id="1"),
+        SentMessage(role="user", content=f"Question {hostile}"),
+    )
+    answers = [
+        answer(
+            one.id,
+            messages=asked,
+            text=None if one.id == "harmful-1" else f"Answer {hostile}",
+            latency_ms=12.5,
+            raw={"id": f"chat-{one.id}", "usage": {"prompt_tokens": 7, "completion_tokens": 3}},
+            calls=(MadeCall(id="2", name="send", arguments="[no"),) if one.id == "harmful-0" else (),
+            scored=scores.get(one.id, AnswerScore(event=False, reason="made")),
+        )
+        for one in whole.items
+    ]
+    lost = answer("benign-1", error="the endpoint answers 502 with text/html", text=None, http_status=502)
+    answers[5] = lost.model_copy(update={"scored": AnswerScore(event=None, reason="unknown: the endpoint answers 502")})
+    reason = "1 of 11 answers is missing"
+    return (
+        result(whole, {"harmful-0": [True]}),
+        result(whole, status="incomplete", reason=reason, answers=tuple(answers[:-3])),
+        result(whole, status="incomplete", reason=reason, answers=tuple(answers)),
+        result(whole, status="failed", reason=f"nothing came {hostile}", answers=()),
+    )

@@ -1,0 +1,84 @@
+"""`eval export`: what a person names, where it goes, and one line for what cannot be."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from random import Random
+from xml.etree import ElementTree
+
+import pytest
+
+from services.cli.run_exports import export_run
+from services.errors import InputError
+from services.wording import exports as words
+from tests.support.results import result, suite_of, worse
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> tuple[Path, Path]:
+    """A file of one run, and one of two."""
+    suite = suite_of(harmful=20, benign=20, canaries=0)
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    one.write_bytes(result(suite).encode())
+    later, other = result(suite, worse("harmful", 18)), result(suite_of(name="other"))
+    two.write_text(f"[{later.encode().decode()}, {other.encode().decode()}]", encoding="utf-8")
+    return one, two
+
+
+@pytest.mark.parametrize("kind", ["inspect", "junit", "otel"])
+def test_a_run_is_written_where_it_is_wanted(keelwatch, runs, tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "out"
+    code, said, _ = keelwatch("eval", "export", runs[0], "--to", kind, "--out", out)
+    assert (code, said) == (0, f"{words.written(str(out), 1, kind)}\n")
+    assert zipfile.is_zipfile(out) == (kind == "inspect")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_changed_is_a_test_case_for_each_hazard(keelwatch, runs, tmp_path: Path) -> None:
+    out = tmp_path / "changes.xml"
+    one, two = runs
+    code, _, _ = keelwatch("eval", "export", two, "--suite", "made", "--against", one, "--to", "junit", "--out", out)
+    root = ElementTree.fromstring(out.read_bytes())
+    assert code == 0
+    assert int(root.attrib["failures"]) >= 1
+    code, _, _ = keelwatch("eval", "export", two, "--against", one, "--to", "junit", "--out", out)
+    assert ElementTree.fromstring(out.read_bytes()).attrib["errors"] == "1", "the other suite has no earlier run"
+
+
+@pytest.mark.parametrize(
+    ("which", "options", "named"),
+    [
+        (0, ("--to", "csv", "--out", "x"), "inspect, junit or otel"),
+        (1, ("--to", "inspect", "--out", "x"), "--suite made|other"),
+        (1, ("--to", "inspect", "--out", "x", "--suite", "third"), "it has made, other"),
+        (0, ("--to", "otel", "--out", "x", "--against", "one.json"), "--to junit"),
+        (0, ("--to", "junit", "--out", "."), "--out ."),
+        (0, ("--to", "junit", "--out", "no/such/folder/x"), "--out no/such"),
+        (0, ("--to", "junit", "--out", "x" * 3_000), "--out x"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(keelwatch, runs, monkeypatch, which, options, named) -> None:
+    monkeypatch.chdir(runs[0].parent)
+    code, out, err = keelwatch("eval", "export", runs[which], *options)
+    assert (code, out, len(err.strip().split("\n"))) == (2, "", 1), err
+    assert named in err
+    assert sorted(path.name for path in Path().iterdir()) == ["one.json", "two.json"]
+
+
+@pytest.mark.parametrize("kind", ["inspect", "junit", "otel"])
+def test_a_changed_file_is_exported_or_refused_in_one_line(runs, tmp_path: Path, kind: str) -> None:
+    chance, raw, path = Random(11), json.dumps(json.loads(runs[0].read_text())).encode(), tmp_path / "changed.json"
+    refused: list[str] = []
+    for _ in range(40):
+        changed = bytearray(raw)
+        at = chance.randrange(len(changed))
+        changed[at : at + chance.randint(0, 3)] = chance.choice([b"", b"\\u0000", b"9", b'"', b"\xff", b"../", b"]]>"])
+        path.write_bytes(changed)
+        try:
+            export_run(str(path), kind, str(tmp_path / "out"), None, None, None)
+        except InputError as error:
+            refused.append(str(error))
+    assert refused
+    assert not any("\n" in said for said in refused)
