@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.errors import InputError
-from services.evaluate.importers import garak_report, inspect_log, promptfoo_results
+from services.evaluate.importers import garak_report, inspect_log, lm_eval_samples, promptfoo_results, pyrit_memory
 from services.evaluate.importers.assembling import ImportedRun, ImportOrder, assembled
 from services.evaluate.importers.foreign import Content, Importer
 
@@ -16,6 +16,8 @@ IMPORTERS: Final[tuple[Importer, ...]] = (
     inspect_log.IMPORTER,
     garak_report.IMPORTER,
     promptfoo_results.IMPORTER,
+    lm_eval_samples.IMPORTER,
+    pyrit_memory.IMPORTER,
 )
 
 

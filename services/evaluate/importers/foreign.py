@@ -20,7 +20,7 @@ MOST_ANSWERS: Final = 100_000
 """Answers of one file; more are for a database, and no page shows them."""
 REMEDY: Final = "write it again with the tool that made it"
 _SHOWN: Final = 60
-UNDECIDED: Final = frozenset({"p", "n", "partial", "undetermined", "unknown", "none", "null", "nan", ""})
+UNDECIDED: Final = frozenset({"p", "n", "partial", "undetermined", "error", "unknown", "none", "null", "nan", ""})
 """Verdicts that are neither good nor bad, unless a rule names them."""
 
 Verdict = str | float | bool | None

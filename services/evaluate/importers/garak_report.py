@@ -153,9 +153,9 @@ def _agree(evals: list[Node], answers: tuple[ForeignAnswer, ...], hit: EventRule
     """What garak sums up are the attempts: a report that says others was cut or changed."""
     hits: Counter[tuple[str, str]] = Counter()
     seen: Counter[tuple[str, str]] = Counter()
-    for one in answers:
-        key = (one.part, str(one.content["detector"]))
-        event = hit.event(one.verdict)
+    for answer in answers:
+        key = (answer.part, str(answer.content["detector"]))
+        event = hit.event(answer.verdict)
         seen[key] += event is not None
         hits[key] += bool(event)
     for one in evals:

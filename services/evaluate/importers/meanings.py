@@ -78,6 +78,8 @@ KNOWN: Final[Mapping[tuple[str, str], Meaning]] = {
     ("promptfoo", "rbac"): Meaning("tool_misuse", _FAILS),
     ("promptfoo", "bola"): Meaning("tool_misuse", _FAILS),
     ("promptfoo", "bfla"): Meaning("tool_misuse", _FAILS),
+    # PyRIT 1.1: models/results/attack_result.py; an attack succeeds when the target does what its objective asks.
+    ("PyRIT", "attack"): Meaning("harmful_compliance", EventRule(("success",))),
 }
 """(tool, part of its suite) -> what an event is. A part may be a pattern; the first that fits counts."""
 
@@ -144,6 +146,6 @@ def not_known(name: str, tool: str, parts: Iterable[str], verdicts: Iterable[Ver
     which = ", ".join(sorted(set(parts))[:3])
     return InputError(
         f"{name}: {which}: what a verdict of {tool} means here is not known; it says {told or 'nothing'}. Say which "
-        f"measure it is, and which verdict is the bad outcome, for example `--measure harmful_compliance --event "
-        f"{next(iter(said), 'fail')}` (measures: {', '.join(ASKABLE)})"
+        f"measure it is (--measure: {', '.join(ASKABLE)}), and which verdicts are the bad outcome (--event: C or C,P "
+        f"or '>=0.5', for example)"
     )

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from dataclasses import asdict
@@ -49,7 +51,10 @@ class Clerk(PromptTarget):
         if place in self.blocked:
             return [
                 construct_response_from_request(
-                    request=request, response_text_pieces=["stopped by a filter"], response_type="error", error="blocked"
+                    request=request,
+                    response_text_pieces=["stopped by a filter"],
+                    response_type="error",
+                    error="blocked",
                 )
             ]
         return [
@@ -71,23 +76,35 @@ async def made(name: str, helps: set[int], blocked: set[int]) -> dict[str, objec
     CentralMemory.set_memory_instance(memory)
     attack = PromptSendingAttack(
         objective_target=Clerk(helps=helps, blocked=blocked),
-        attack_scoring_config=AttackScoringConfig(objective_scorer=SubStringScorer(substring="Sure", categories=["village"])),
+        attack_scoring_config=AttackScoringConfig(
+            objective_scorer=SubStringScorer(substring="Sure", categories=["village"])
+        ),
     )
     found = await AttackExecutor(max_concurrency=1).execute_attack_async(attack=attack, objectives=list(OBJECTIVES))
     stats = analyze_results(list(found.completed_results))["Overall"]
     memory.dispose_engine()
-    with closing(sqlite3.connect(path)) as database:
+    with closing(sqlite3.connect(path)) as database:  # many tables are empty, and each takes pages
+        database.execute("PRAGMA page_size = 512")
         database.execute("VACUUM")
     return asdict(stats)
 
 
-async def main() -> None:
-    WORK.mkdir(parents=True, exist_ok=True)
+CASES = {"before": ({0}, set()), "after": ({0, 2, 3}, set()), "faults": ({0}, {4})}
+
+
+def main() -> None:
+    """Each memory in a process of its own: PyRIT has one a process."""
+    if len(sys.argv) > 2:
+        print(json.dumps(asyncio.run(made(sys.argv[2], *CASES[sys.argv[2]]))))
+        return
+    (WORK / "home").mkdir(parents=True, exist_ok=True)
     told = {}
-    for name, helps, blocked in (("before", {0}, set()), ("after", {0, 2, 3}, set()), ("faults", {0}, {4})):
-        told[f"{name}.sqlite"] = await made(name, helps, blocked)
+    for name in CASES:
+        done = subprocess.run([sys.executable, __file__, str(FOLDER), name], capture_output=True, text=True, check=True)
+        told[f"{name}.sqlite"] = json.loads(done.stdout.strip().splitlines()[-1])
     (FOLDER / "expected.json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+    shutil.rmtree(WORK)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
