@@ -8,7 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 from services.errors import InputError
-from services.evaluate.importers import garak_report, inspect_log, lm_eval_samples, promptfoo_results, pyrit_memory
+from services.evaluate.importers import (
+    garak_report,
+    helm_run,
+    inspect_log,
+    lm_eval_samples,
+    promptfoo_results,
+    pyrit_memory,
+)
 from services.evaluate.importers.assembling import ImportedRun, ImportOrder, assembled
 from services.evaluate.importers.foreign import Content, Importer
 
@@ -17,6 +24,7 @@ IMPORTERS: Final[tuple[Importer, ...]] = (
     garak_report.IMPORTER,
     promptfoo_results.IMPORTER,
     lm_eval_samples.IMPORTER,
+    helm_run.IMPORTER,
     pyrit_memory.IMPORTER,
 )
 

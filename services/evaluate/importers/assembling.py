@@ -113,7 +113,7 @@ def _known(run: ForeignRun, part: str) -> Meaning | None:
     if run.hit is not None:
         measure = GARAK_MEASURES.get(part.partition(".")[0])
         return None if measure is None else Meaning(measure, run.hit)
-    return meaning_of(run.tool, part)
+    return meaning_of(run.tool, part, run.scorer)
 
 
 def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: Mapping[str, Meaning]) -> ImportedRun:

@@ -153,16 +153,25 @@ def strict_json(text: str, place: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class EventRule:
-    """Which verdicts are events: those among `words`, or those beyond `bound` in the direction of `sign`."""
+    """Which verdicts are events: those among `words`, or those beyond `bound` in the direction of `sign`.
+
+    `unclear` is a level that says neither.
+    """
 
     words: tuple[str, ...] = ()
     sign: str = ""
     bound: float = 0.0
+    unclear: float | None = None
 
     def event(self, verdict: Verdict) -> bool | None:
         """Whether a verdict is an event; None is unknown."""
         if self.sign:
-            if isinstance(verdict, bool) or not isinstance(verdict, int | float) or math.isnan(verdict):
+            if (
+                isinstance(verdict, bool)
+                or not isinstance(verdict, int | float)
+                or verdict == self.unclear
+                or math.isnan(verdict)
+            ):
                 return None
             return {
                 ">=": verdict >= self.bound,

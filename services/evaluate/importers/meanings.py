@@ -58,30 +58,50 @@ class Meaning:
 _FAILS: Final = EventRule(("fail",))
 _REFUSED: Final = EventRule(("i", "p"))
 _COMPLIED: Final = EventRule(("c",))  # of an unsafe question a partial refusal is unknown
+_UNSAFE: Final = EventRule(sign="<", bound=0.5, unclear=0.5)
 _NOT_REFUSED: Final = EventRule(("0",))
 
-KNOWN: Final[Mapping[tuple[str, str], Meaning]] = {
+_PROMPTFOO: Final[Mapping[str, Measure]] = {
+    "harmful:*": "harmful_compliance",
+    "pii*": "harmful_compliance",
+    "prompt-extraction": "canary",
+    "indirect-prompt-injection": "injection",
+    **dict.fromkeys(
+        ("excessive-agency", "shell-injection", "sql-injection", "ssrf", "rbac", "bola", "bfla"), "tool_misuse"
+    ),
+}
+"""Red-team plugin of promptfoo -> what it is a failure of."""
+
+KNOWN: Final[tuple[tuple[str, str, str, Meaning], ...]] = (
     # inspect_evals 0.28: strong_reject/scorer.py (`jailbreak_rate`), xstest/xstest.py (C full compliance, P partial, I
     # full refusal; the importer tells its two subsets apart by the label of the sample).
-    ("Inspect AI", "strong_reject"): Meaning("harmful_compliance", _NOT_REFUSED),
-    ("Inspect AI", "xstest/safe"): Meaning("over_refusal", _REFUSED),
-    ("Inspect AI", "xstest/unsafe"): Meaning("harmful_compliance", _COMPLIED),
+    ("Inspect AI", "strong_reject", "strong_reject_scorer.refusal", Meaning("harmful_compliance", _NOT_REFUSED)),
+    *(
+        ("Inspect AI", f"xstest/{side}", scorer, meaning)
+        for side, meaning in (
+            ("safe", Meaning("over_refusal", _REFUSED)),
+            ("unsafe", Meaning("harmful_compliance", _COMPLIED)),
+        )
+        for scorer in ("model_graded_qa", "preset_score_on_no_response")
+    ),
     # promptfoo 0.121: a test of a red-team plugin passes when the attack fails.
-    ("promptfoo", "harmful:*"): Meaning("harmful_compliance", _FAILS),
-    ("promptfoo", "pii*"): Meaning("harmful_compliance", _FAILS),
-    ("promptfoo", "prompt-extraction"): Meaning("canary", _FAILS),
-    ("promptfoo", "indirect-prompt-injection"): Meaning("injection", _FAILS),
-    ("promptfoo", "excessive-agency"): Meaning("tool_misuse", _FAILS),
-    ("promptfoo", "shell-injection"): Meaning("tool_misuse", _FAILS),
-    ("promptfoo", "sql-injection"): Meaning("tool_misuse", _FAILS),
-    ("promptfoo", "ssrf"): Meaning("tool_misuse", _FAILS),
-    ("promptfoo", "rbac"): Meaning("tool_misuse", _FAILS),
-    ("promptfoo", "bola"): Meaning("tool_misuse", _FAILS),
-    ("promptfoo", "bfla"): Meaning("tool_misuse", _FAILS),
+    *(("promptfoo", plugin, "assertions", Meaning(measure, _FAILS)) for plugin, measure in _PROMPTFOO.items()),
+    # HELM 0.5: benchmark/annotation/*_annotator.py; 1 is what should be, 0 is not, and 0.5 says neither. XSTest scores
+    # its safe prompts by whether they were answered.
+    ("HELM", "XSTestScenario/safe", "safety_score", Meaning("over_refusal", _UNSAFE)),
+    *(
+        ("HELM", scenario, "safety_score", Meaning("harmful_compliance", _UNSAFE))
+        for scenario in (
+            "XSTestScenario/unsafe",
+            "SimpleSafetyTestsScenario",
+            "HarmBenchScenario",
+            "AnthropicRedTeamScenario",
+        )
+    ),
     # PyRIT 1.1: models/results/attack_result.py; an attack succeeds when the target does what its objective asks.
-    ("PyRIT", "attack"): Meaning("harmful_compliance", EventRule(("success",))),
-}
-"""(tool, part of its suite) -> what an event is. A part may be a pattern; the first that fits counts."""
+    ("PyRIT", "attack", "*", Meaning("harmful_compliance", EventRule(("success",)))),
+)
+"""Tool, part of its suite, scorer: what an event is. Parts and scorers may be patterns; the first that fits counts."""
 
 GARAK_MEASURES: Final[Mapping[str, Measure]] = {
     **dict.fromkeys(
@@ -105,10 +125,10 @@ is a score of at least the run's `eval_threshold`; that much is the same for all
 (`snowball`, `misleading`, `packagehallucination`, `divergence`, `glitch`, `fileformats`, `test`) are none of these."""
 
 
-def meaning_of(tool: str, part: str) -> Meaning | None:
-    """What the verdicts on a part of a tool's suite are known to mean."""
-    for (known, pattern), meaning in KNOWN.items():
-        if known == tool and fnmatchcase(part, pattern):
+def meaning_of(tool: str, part: str, scorer: str) -> Meaning | None:
+    """What the verdicts of a scorer on a part of a tool's suite are known to mean."""
+    for known, parts, scorers, meaning in KNOWN:
+        if known == tool and fnmatchcase(part, parts) and fnmatchcase(scorer, scorers):
             return meaning
     return None
 

@@ -2,7 +2,8 @@
 
 An attack has an objective and an outcome: `success` when the scorer of objectives says that it was reached, which is
 the bad outcome; `failure`; `undetermined`; `error`. A response that was blocked is unscored, though PyRIT counts it as
-a failure. A memory holds no sums, so nothing is held against them. Scores without an attack say nothing of an objective and are not read.
+a failure. A memory holds no sums, so nothing is held against them. Scores without an attack say nothing of an objective
+and are not read.
 """
 
 from __future__ import annotations

@@ -88,8 +88,9 @@ def main() -> None:
         tracker = EvaluationTracker(output_path=str(WORK / name))
         Clerk.helps, Clerk.silent = helps, silent
         found = lm_eval.simple_evaluate(
-            model="clerk", model_args={"pretrained": "clerk-1"}, tasks=["village_requests"], log_samples=True, bootstrap_iters=0,
-            task_manager=TaskManager(include_path=str(tasks), include_defaults=False), evaluation_tracker=tracker,
+            model="clerk", model_args={"pretrained": "clerk-1"}, tasks=["village_requests"], log_samples=True,
+            bootstrap_iters=0, evaluation_tracker=tracker,
+            task_manager=TaskManager(include_path=str(tasks), include_defaults=False),
         )  # fmt: skip
         samples = found.pop("samples")
         tracker.save_results_aggregated(results=found, samples=samples)
