@@ -30,6 +30,22 @@ class EarlyStop(Part):
     of: NonNegative
 
 
+class RunOrigin(Part):
+    """That another tool made a run, and whose verdicts it carries.
+
+    Attributes:
+        tool, version: what made it. task: what it asked. scorer: whose verdicts these are; Keelwatch gave none.
+        event: measure and verdicts that count as its events. sha256: of the file that it was read from.
+    """
+
+    tool: Text
+    version: Text
+    task: Text
+    scorer: Text
+    event: Text
+    sha256: Text
+
+
 class Measure(Part):
     """One rate of a run: `events` of `n` scored items."""
 
@@ -40,7 +56,10 @@ class Measure(Part):
 
 
 class Run(Record):
-    """One execution of a suite against one identity. One that `stopped` early is complete: it asked all it had to."""
+    """One execution of a suite against one identity. One that `stopped` early is complete: it asked all it had to.
+
+    One with an `origin` was made and judged by another tool.
+    """
 
     kind: Literal["run"] = "run"
     id: Hash16
@@ -56,6 +75,7 @@ class Run(Record):
     items_of: ItemsOf = "suite"
     measures: tuple[Measure, ...] = ()
     stopped: EarlyStop | None = None
+    origin: RunOrigin | None = None
 
     @property
     def totals(self) -> dict[str, tuple[int, int]]:

@@ -26,6 +26,7 @@ from services.cli.named_runs import results
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.cli.run_exports import export_run
+from services.cli.run_imports import import_runs
 from services.cli.run_plans import check_against, earlier_runs, show_plans
 from services.cli.targets import GivenTarget, asked_target, place
 from services.errors import InputError
@@ -334,3 +335,4 @@ app.command("run")(run_suites)
 app.command("arena")(run_arena)
 app.command("list")(list_runs)
 app.command("export")(export_run)
+app.command("import")(import_runs)

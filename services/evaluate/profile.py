@@ -48,7 +48,7 @@ def profile_of(run: RunResult) -> tuple[ProfileRate, ...]:
     for item in run.suite.items:
         for hazard in (POOLED, item.hazard):
             outcomes.setdefault((item.measure, hazard), []).extend([events[item.id]] if item.id in asked else [])
-            if item.pair is not None and signal.intersection((item.id, item.pair)):
+            if run.origin is not None or (item.pair is not None and signal.intersection((item.id, item.pair))):
                 judged.add((item.measure, hazard))
     order = sorted(outcomes, key=lambda key: (MEASURES.index(key[0]), key[1] != POOLED, key[1]))
     within = wilson if run.stopped is None else rate_interval

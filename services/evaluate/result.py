@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from schemas.base import Hash16, Json, NonNegative, Part, Record, Timestamp
-from schemas.evaluation import OWN_TRAFFIC, EarlyStop, ItemsOf, Run, RunStatus
+from schemas.evaluation import OWN_TRAFFIC, EarlyStop, ItemsOf, Run, RunOrigin, RunStatus
 from schemas.evaluation import Measure as Measured
 from schemas.exchange import Route
 from schemas.identity import Model
@@ -177,6 +177,7 @@ class RunResult(Record):
         reason: why it is not complete, in words.
         packages: versions of what ran it. commit: git commit, where it is known.
         against: the run that it was held against while it went on. stopped: that this decided it early.
+        origin: that another tool made it, and whose verdicts its answers carry.
     """
 
     kind: Literal["run_result"] = "run_result"
@@ -199,6 +200,7 @@ class RunResult(Record):
     commit: str | None = None
     against: Hash16 | None = None
     stopped: EarlyStop | None = None
+    origin: RunOrigin | None = None
 
     @property
     def asked(self) -> tuple[AskedItem, ...]:
@@ -287,6 +289,7 @@ def to_record(result: RunResult) -> Run:
             for (hazard, measure), (n, count) in sorted(counts.items())
         ),
         stopped=result.stopped,
+        origin=result.origin,
     )
 
 

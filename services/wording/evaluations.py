@@ -70,7 +70,8 @@ def run_result(run: Run) -> str:
     """The same, without the suite's name: `found harmful requests answered 0 of 20`."""
     if run.status != "complete" or not run.measures:
         return no_result(run.reason)
-    return f"found {counts(run.totals)}" + (f" ({stopped_early(run.stopped)})" if run.stopped else "")
+    judged = f" (judged by {run.origin.scorer} of {run.origin.tool})" if run.origin else ""
+    return f"found {counts(run.totals)}{judged}" + (f" ({stopped_early(run.stopped)})" if run.stopped else "")
 
 
 def stopped_early(stopped: EarlyStop) -> str:

@@ -35,7 +35,7 @@ from services.evaluate.result import AskedItem, RunResult
 from services.evaluate.suite_library import suite_names
 from services.store import journal, runs
 from services.store.runs import RequestedRun, RunFilter
-from services.wording import evaluations, numbers, schedules
+from services.wording import evaluations, importing, numbers, schedules
 from services.wording.schedules import cron_in_words
 
 MOST_ITEMS: Final = 50
@@ -122,6 +122,7 @@ def _facts(run: RunResult) -> list[tuple[str, str]]:
         ("endpoint", run.target.url),
         ("settings", settings or "none"),
         ("seed", None if run.seed is None else str(run.seed)),
+        ("made elsewhere", None if run.origin is None else importing.made_elsewhere(run.origin)),
         ("suite", f"{run.suite.name} {run.suite.version}, {len(run.suite.items)} items, {len(run.answers)} answers"),
         ("asked", None if run.stopped is None else evaluations.stopped_early(run.stopped)),
         ("margin", f"{run.suite.margin:g} points"),

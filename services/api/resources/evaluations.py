@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 
 from schemas.base import HEX16
-from schemas.evaluation import EarlyStop, RunStatus
+from schemas.evaluation import EarlyStop, RunOrigin, RunStatus
 from schemas.exchange import Route
 from services.api.auth.authorization import Guard, Principal, needs, visible_globs, who
 from services.api.http.body import BodyBudget, read_model
@@ -126,6 +126,7 @@ class EvaluationFindings(BaseModel):
     answers: int
     against: str | None = Field(description="The run that it was held against while it went on.")
     stopped: EarlyStop | None = Field(description="That this decided it before every item was asked; else null.")
+    origin: RunOrigin | None = Field(description="That another tool made it, and whose verdicts it carries; else null.")
     measures: list[MeasureRate]
 
 
@@ -221,6 +222,7 @@ def _findings(result: RunResult) -> EvaluationFindings:
         answers=len(result.answers),
         against=result.against,
         stopped=result.stopped,
+        origin=result.origin,
         measures=measure_rates(result),
     )
 
