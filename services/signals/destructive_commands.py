@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from services.signals.folding import lowered
+
 _LONGEST: Final = 2000
 """Characters of one command that are looked at."""
 _BEGINS: Final = re.compile(
@@ -146,16 +148,12 @@ _STATEMENTS: Final = _any_of(*_SQL.values())
 _ROW_STATEMENTS: Final = _any_of(_ROWS)
 _CALLS: Final = re.compile("|".join(f"(?:{one})" for one in _PROGRAMS.values()), re.MULTILINE)
 _HINTS: Final = re.compile(
-    r"rm\b|rmdir|mkfs|wipefs|shred|blkdiscard|diskutil|\bdd\b|/dev/|format|disk|cipher|vssadmin|wbadmin|wevtutil"
-    r"|\bdel\b|erase|\brd\b|reg\b"
-    r"|recurse|:\s?\(|find|chmod|chown|kill|crontab|iptables|user|group|trunc|git\b|unpublish|yank|\bgh\b|destroy"
-    r"|\brm\b|delete|drain"
-    r"|uninstall|scale|prune|down|terminate|purge|remove|drop|flush|reset|fresh|wipe|refresh|downgrade|clean|absent"
-    r"|--mirror"
-    r"|revoke|grant|alter|update|rmtree|rimraf|empty|\brb\b|deregister|volume|trash|srm",
-    re.IGNORECASE,
+    r"rm\b|rmdir|mkfs|wipefs|shred|blkdiscard|disk|/dev/|format|cipher|vssadmin|wbadmin|wevtutil|erase|reg\b"
+    r"|recurse|:\s?\(|find|chmod|chown|kill|crontab|iptables|user|group|trunc|git\b|unpublish|yank|destroy|delete|drain"
+    r"|uninstall|scale|prune|down|terminate|purge|remove|drop|flush|reset|fresh|wipe|clean|absent|--mirror"
+    r"|revoke|grant|alter|update|rmtree|rimraf|empty|deregister|volume|trash|srm|\b(?:dd|del|rd|gh|rb)\b"
 )
-"""One of these words stands in every such command: without any, nothing else is looked for."""
+"""One of these words stands in every such command: without any, nothing else is looked for. In lower case."""
 
 
 def destroys(text: str) -> bool:
@@ -166,7 +164,7 @@ def destroys(text: str) -> bool:
     >>> destroys("DELETE FROM users"), destroys("DELETE FROM users WHERE id = 7"), destroys("SELECT 'DROP TABLE a'")
     (True, False, False)
     """
-    if _HINTS.search(text) is None:
+    if _HINTS.search(lowered(text)) is None:
         return False
     if _CALLS.search(text) or any(_begins_command(text, at) for at in _beginnings(text)):
         return True

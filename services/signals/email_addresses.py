@@ -9,10 +9,17 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from services.signals.folding import lowered
+
 EMAIL: Final = re.compile(
-    r"(?<![^\W_])(?<![.%+@-])([^\W_][\w.%+-]{0,63}(?:(?<=[^\W\d_])'[^\W\d_][\w.%+-]{0,63})?)@((?:[\w-]{1,63}\.){1,5}([^\W\d_]{2,24}))(?![^\W_]|@"
-    r")"
+    r"[^\W_](?<![^\W_][^\W_])(?<![.%+@-][^\W_])[\w.%+-]{0,63}+(?:(?<=[^\W\d_])'[^\W\d_][\w.%+-]{0,63}+)?"
+    r"@((?:[\w-]{1,63}\.){1,5}([^\W\d_]{2,24}))(?![^\W_]|@)"
 )
+"""What may stand before it is looked at behind its first character: `re` then leaps to these.
+
+The local part is never given back piece by piece: what follows it, an apostrophe or the at sign, is none of its
+characters.
+"""
 SAMPLE_DOMAIN: Final = re.compile(
     r"(?:^|\.)(?:example|test|invalid|localhost|local|tld)$|(?:^|[.-])example\."
     r"|^(?:(?:your|my|our|the|some|any|mein|ihre|deine|votre|mon|tu|su|mi|tuo|mio|seu|meu|uw|mijn)-?"
@@ -169,11 +176,11 @@ _NOT_TOP_LEVEL: Final = frozenset(
 """Files, units of systemd, attributes in code, names inside a network."""
 _AFTER = re.compile(r"\(|:(?:[/~]|[0-9]{2,5}(?![0-9.])|[\w.-]{1,60}/)|[ :]~[\]$#/]")
 """A call, a path or port of a remote host, a shell's prompt."""
-_AFTERS: Final = frozenset("(: ")
+_AFTERS: Final = ("(", ":", " ~")
 _VERSIONS: Final = frozenset("0123456789vV")
 _USER_INFO = re.compile(r"://[^\s/?#@]{0,160}$")
 _COMMANDS: Final = frozenset({"ssh", "scp", "sftp", "rsync", "mosh", "sshfs", "ssh-copy-id", "autossh", "ftp", "clone"})
-_HAS_COMMAND = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|sshfs|autossh|ftp|clone)\b", re.IGNORECASE)
+_HAS_COMMAND = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|sshfs|autossh|ftp|clone)\b")
 _BETWEEN: Final = frozenset(
     {"to", "into", "in", "as", "with", "via", "onto", "user", "run", "sudo", "the", "from", "and"}
 )
@@ -185,24 +192,24 @@ _QUOTES = "\"'`*(<[{,"
 
 def addresses(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, address) of each e-mail address, an office's or an example as well."""
-    commands = _HAS_COMMAND.search(text) is not None
-    urls = "://" in text
+    commands: bool | None = None
+    url, following_url = -1, text.find("://")
     for match in EMAIL.finditer(text):
         start, end = match.span()
-        _, domain, top_level = match.groups()
-        if top_level in _NOT_TOP_LEVEL or (text[end : end + 1] in _AFTERS and _AFTER.match(text, end)):
+        domain, top_level = match.groups()
+        if top_level in _NOT_TOP_LEVEL or (text.startswith(_AFTERS, end) and _AFTER.match(text, end)):
             continue
         if domain[0] in _VERSIONS and _NO_DOMAIN.match(domain):
             continue
-        if (
-            urls
-            and (at := text.rfind("://", max(start - _LOOK_BACK, 0), start)) > 0
-            and _USER_INFO.match(text, at, start)
-        ):
+        while 0 <= following_url <= start - 3:
+            url, following_url = following_url, text.find("://", following_url + 1)
+        if url > 0 and url >= start - _LOOK_BACK and _USER_INFO.match(text, url, start):
             continue
+        if commands is None:
+            commands = _HAS_COMMAND.search(lowered(text)) is not None
         if commands and _is_target(text[max(start - _LOOK_BACK, 0) : start]):
             continue
-        yield start, end, match[0]
+        yield start, end, text[start:end]
 
 
 def _is_target(before: str) -> bool:

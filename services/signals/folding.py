@@ -120,6 +120,21 @@ def fold(text: str) -> Folded:
     return Folded(_text(plain[kept]), np.flatnonzero(kept), written or text)
 
 
+def lowered(text: str) -> str:
+    """The text in lower case, of the same length: what lower-case patterns find in it is what `re.IGNORECASE` finds.
+
+    Patterns without that flag are several times as fast, since `re` then leaps over what no alternative begins with.
+    The flag also takes three letters for `i` and `s` that have another lower case or are lower case themselves.
+    Holds for patterns of ASCII and Latin-1 letters.
+
+    >>> lowered("Never SAY"), len(lowered("\u0130\u017f"))
+    ('never say', 2)
+    """
+    if not text.isascii():
+        text = text.replace("\u0130", "i").replace("\u0131", "i").replace("\u017f", "s")
+    return text.lower()
+
+
 def code_points(text: str) -> _Codes:
     """The code points of a text; a lone surrogate is read as the replacement character."""
     import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Final
+
+from services.signals.folding import lowered
 
 _DAY = r"(?:0?[1-9]|[12][0-9]|3[01])"
 _MONTH = r"(?:0?[1-9]|1[0-2])"
@@ -52,15 +55,46 @@ _LOOK_BACK = 48
 
 _STRETCH = re.compile(r"[0-9](?:[^0-9]{0,64}[0-9])*+")
 _REACH = 64
+_BEHIND = 2
+"""Characters behind the last digit that patterns look ahead at."""
 
 
-def near_digits(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Matches of a pattern that leads to digits within 64 characters, looked for only where digits are."""
-    reached = 0
-    for stretch in _STRETCH.finditer(text):
-        start, end = max(stretch.start() - _REACH, reached), min(stretch.end() + 1, len(text))
-        yield from pattern.finditer(text, start, end)
-        reached = end
+class DigitText:
+    """A text that is read for numbers: its patterns are looked for only where digits are.
+
+    Every form of number asks for one text, so where its digits are, and its lower case, is found once for all.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def low(self) -> str:
+        """The text in lower case (`folding.lowered`)."""
+        return lowered(self.text)
+
+    @cached_property
+    def _stretches(self) -> list[tuple[int, int]]:
+        """Where digits stand, no two of one stretch more than 64 characters apart."""
+        return [match.span() for match in _STRETCH.finditer(self.text)]
+
+    def matches(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """All matches of a pattern that begins at most 64 characters before a digit and ends with one.
+
+        Nor may it bridge more than 64 characters without a digit, or look further than two behind its last one.
+        """
+        return self._near(pattern, self.text)
+
+    def matches_in_lower_case(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """The same of the text in lower case; places are those of the text."""
+        return self._near(pattern, self.low)
+
+    def _near(self, pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+        reached = 0
+        for first, last in self._stretches:
+            end = last + _BEHIND
+            yield from pattern.finditer(text, max(first - _REACH, reached), end)
+            reached = end
 
 
 def is_date(number: str) -> bool:

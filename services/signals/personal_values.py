@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from services.signals import email_addresses, phone_numbers
 from services.signals._pattern_set import PatternSet
 from services.signals.folding import Folded, fold
-from services.signals.number_context import near_digits, of_a_thing
+from services.signals.number_context import DigitText, of_a_thing
 from services.signals.unspaced_scripts import set_apart
 
 SAMPLE_CARDS: Final = frozenset(
@@ -44,7 +45,8 @@ IBAN_LENGTH: Final = {
 }
 """Country to the length of its IBAN (the SWIFT registry)."""
 
-_CARD = r"[1-6][0-9]{3}(?:[ -]?[0-9]){8,15}"
+_CARD_AFTER = r"[0-9]{3}(?:[ -]?[0-9]){8,15}"
+_CARD = rf"[1-6]{_CARD_AFTER}"
 _CARD_WORD = (
     r"(?:card|cc|visa|mastercard|maestro|amex|american express|kreditkarte|kreditkartennummer|karte|kartennummer"
     r"|carte|carte bancaire|tarjeta|carta|cart\u00e3o|creditcard|kaart)"
@@ -53,16 +55,16 @@ _ANY_CARD = r"([0-9](?:[ -]?[0-9]){11,18})"
 _SSN_NAME = r"(?:social[ _-]?security|s\.? ?s\.? ?n\.?|ss ?#|soc\.? sec\.?)"
 _ANY_SSN = r"([0-9]{3})([ .-]?)([0-9]{2})([ .-]?)([0-9]{4})"
 
-IBAN: Final = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})[ -]?[0-9]{2}(?=[ -]?[A-Za-z0-9])")
-CARD: Final = re.compile(rf"(?<![\w.+-]){_CARD}(?![\w-]|\.[0-9])")
-NAMED_CARD: Final = re.compile(
-    rf"(?=[acmvkt])(?<![^\W_]){_CARD_WORD}(?![^\W_])[^0-9\n]{{0,24}}{_ANY_CARD}(?![0-9])", re.IGNORECASE
-)
-"""The look ahead at the first letter spares trying every word at every place."""
-SSN: Final = re.compile(r"(?<![\w-])([0-9]{3})-([0-9]{2})-([0-9]{4})(?![\w-])")
+IBAN: Final = re.compile(r"([A-Za-z](?<![A-Za-z0-9][A-Za-z])[A-Za-z])[ -]?[0-9]{2}(?=[ -]?[A-Za-z0-9])")
+CARD: Final = re.compile(rf"[1-6](?<![\w.+-][1-6]){_CARD_AFTER}(?![\w-]|\.[0-9])")
+SSN: Final = re.compile(r"([0-9](?<![\w-][0-9])[0-9]{2})-([0-9]{2})-([0-9]{4})(?![\w-])")
+"""What may stand before them is looked at behind their first character: `re` then leaps to those."""
+NAMED_CARD: Final = re.compile(rf"(?=[acmvkt])(?<![^\W_]){_CARD_WORD}(?![^\W_])[^0-9\n]{{0,24}}{_ANY_CARD}(?![0-9])")
+"""Of a text in lower case. The look ahead at the first letter spares trying every word at every place."""
 NAMED_SSN: Final = re.compile(
-    rf"(?=[s])(?<![^\W_]){_SSN_NAME}(?![^\W_])[^0-9\n]{{0,30}}(?<![0-9]){_ANY_SSN}(?![0-9]|-[0-9])", re.IGNORECASE
+    rf"(?=[s])(?<![^\W_]){_SSN_NAME}(?![^\W_])[^0-9\n]{{0,30}}(?<![0-9]){_ANY_SSN}(?![0-9]|-[0-9])"
 )
+"""Of a text in lower case."""
 
 
 class PersonalValue(NamedTuple):
@@ -90,14 +92,14 @@ def luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
-_AS_NUMBER: Final = {ord(letter): str(int(letter, 36)) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+_AS_NUMBER: Final = {one: str(int(one, 36)) for one in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 def iban_valid(value: str) -> bool:
     """Whether an IBAN has its country's length and leaves 1 modulo 97 (ISO 13616)."""
     if len(value) != IBAN_LENGTH.get(value[:2]):
         return False
-    return int((value[4:] + value[:4]).translate(_AS_NUMBER)) % 97 == 1
+    return int("".join([_AS_NUMBER[one] for one in value[4:] + value[:4]])) % 97 == 1
 
 
 def squeeze(value: str) -> str:
@@ -119,13 +121,13 @@ def values_of(folded: Folded) -> tuple[PersonalValue, ...]:
     Where two forms overlap (a card number also reads as a phone number), what the first of `_FORMS` says holds,
     for all that either covers.
     """
-    text = set_apart(folded.text)
+    digits = DigitText(text := set_apart(folded.text))
     found = _SCAN.found(text)
     values = [
         PersonalValue(form.kind, start, end, key)
         for form in _FORMS
         if form.name in found
-        for start, end, key in form.find(text)
+        for start, end, key in form.find(digits)
     ]
     if len(found) > 1:
         values = _disjoint(sorted(values, key=_START))
@@ -154,12 +156,17 @@ def _disjoint(values: list[PersonalValue]) -> list[PersonalValue]:
     return merged
 
 
-def _ibans(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in IBAN.finditer(text):
+def _bare(number: str) -> str:
+    """A number whose groups are parted by spaces and hyphens alone, without them."""
+    return number.replace(" ", "").replace("-", "")
+
+
+def _ibans(digits: DigitText) -> Iterator[tuple[int, int, str]]:
+    for match in digits.matches(IBAN):
         length = IBAN_LENGTH.get(match[1].upper())
-        whole = _of_length(length).match(text, match.start()) if length else None
-        key = squeeze(whole[0]) if whole else ""
-        if whole and key.isascii() and iban_valid(key):
+        whole = _of_length(length).match(digits.text, match.start()) if length else None
+        key = _bare(whole[0]).upper() if whole else ""
+        if whole and iban_valid(key):
             yield *whole.span(), key
 
 
@@ -169,11 +176,14 @@ def _of_length(length: int) -> re.Pattern[str]:
     return re.compile(rf"[A-Za-z0-9](?:[ -]?[A-Za-z0-9]){{{length - 1}}}(?![A-Za-z0-9])")
 
 
-def _cards(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in CARD.finditer(text):
+def _cards(digits: DigitText) -> Iterator[tuple[int, int, str]]:
+    text = digits.text
+    for match in digits.matches(CARD):
         start, end = match.span()
-        for stop in (end, *_shorter(match[0], start)):
-            key = squeeze(text[start:stop])
+        for stop in chain((end,), _shorter(match[0], start)):
+            key = _bare(text[start:stop])
+            if len(key) < _SHORTEST_CARD:
+                break
             if _card_prefix(key) and luhn(key):
                 if not _in_a_row(text, start, stop) and not of_a_thing(text, start):
                     yield start, stop, key
@@ -181,6 +191,9 @@ def _cards(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 _MOST_AFTER = 5
+_SHORTEST_CARD = 14
+_LONGEST_CARD = 16
+"""Of those that `_card_prefix` knows."""
 
 
 def _shorter(groups: str, start: int) -> Iterator[int]:
@@ -210,9 +223,9 @@ _ROW_BEFORE = re.compile(rf"(?:^|\n|[A-Za-z]:? ?){_ROW}[ |]{{0,3}}\n(?:[a-z]:)?[
 _ROW_AFTER = re.compile(rf"[ |]{{0,3}}\n(?:[A-Za-z]{{1,6}}:?)?[ |]{{0,3}}{_ROW}[ |]{{0,3}}(?:\n|$)")
 
 
-def _named_cards(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in near_digits(NAMED_CARD, text):
-        key = squeeze(match[1])
+def _named_cards(digits: DigitText) -> Iterator[tuple[int, int, str]]:
+    for match in digits.matches_in_lower_case(NAMED_CARD):
+        key = _bare(match[1])
         if luhn(key):
             yield *match.span(1), key
 
@@ -221,13 +234,20 @@ def _sample_card(key: str) -> bool:
     return key in SAMPLE_CARDS or len(set(key)) < 4 or "00000000" in key
 
 
+def _addresses(digits: DigitText) -> Iterator[tuple[int, int, str]]:
+    return email_addresses.addresses(digits.text)
+
+
 def _card_prefix(key: str) -> bool:
     """Whether start and length are those of Visa, Mastercard, Amex, Diners, JCB, Discover or Maestro.
 
     Visa's 13 digits and all of 17 to 19 count only after a card's word: most such numbers are bar codes, times or
     keys of a database.
     """
-    size, head = len(key), int(key[:4])
+    size = len(key)
+    if not _SHORTEST_CARD <= size <= _LONGEST_CARD:
+        return False
+    head = int(key[:4])
     return (
         (key[0] in "46" and size == 16)
         or ((5100 <= head <= 5599 or 2221 <= head <= 2720 or key[:2] == "35") and size == 16)
@@ -237,14 +257,14 @@ def _card_prefix(key: str) -> bool:
     )
 
 
-def _social_security(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in SSN.finditer(text):
-        if _ssn_valid(*match.groups()) and not of_a_thing(text, match.start()):
+def _social_security(digits: DigitText) -> Iterator[tuple[int, int, str]]:
+    for match in digits.matches(SSN):
+        if _ssn_valid(*match.groups()) and not of_a_thing(digits.text, match.start()):
             yield *match.span(), "".join(match.groups())
 
 
-def _named_social_security(text: str) -> Iterator[tuple[int, int, str]]:
-    for match in near_digits(NAMED_SSN, text):
+def _named_social_security(digits: DigitText) -> Iterator[tuple[int, int, str]]:
+    for match in digits.matches_in_lower_case(NAMED_SSN):
         area, first, group, second, serial = match.groups()
         if first == second and _ssn_valid(area, group, serial):
             yield match.start(1), match.end(), area + group + serial
@@ -274,11 +294,11 @@ class _Form:
     name: str
     kind: str
     wide: str
-    find: Callable[[str], Iterator[tuple[int, int, str]]]
+    find: Callable[[DigitText], Iterator[tuple[int, int, str]]]
 
 
 _FORMS: Final = (
-    _Form("email", "email", r"[^\s]@[^\s]{1,200}\.[^\s]", email_addresses.addresses),
+    _Form("email", "email", r"[^\s]@[^\s]{1,200}\.[^\s]", _addresses),
     _Form("iban", "iban", r"[A-Z]{2}[ -]?[0-9]{2}(?:[ -]?[A-Z0-9]){11}", _ibans),
     _Form("card", "card", _CARD, _cards),
     _Form("named_card", "card", rf"{_CARD_WORD}[^0-9\n]{{0,96}}{_ANY_CARD}", _named_cards),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from services.signals import unspaced_scripts
-from services.signals.number_context import is_date, near_digits, of_a_thing
+from services.signals.number_context import DigitText, is_date, of_a_thing
 
 TOLL_FREE: Final = frozenset({"800", "833", "844", "855", "866", "877", "888", "900"})
 COUNTRY_CODE: Final = re.compile(
@@ -23,8 +23,10 @@ _WORLD = r"[1-9][0-9]{0,2}(?:[ .()/-]{0,3}[0-9]){6,13}"
 _US = r"(?:\(([2-9][0-9]{2})\)[ ]?|([2-9][0-9]{2})([ .-]))([2-9][0-9]{2})([ .-])([0-9]{4})"
 _EXTENSION = r"(?: ?(?:x|ext\.? ?)[0-9]{1,5})?"
 WORLD_PHONE: Final = re.compile(
-    rf"(?<![\w+.])(?:\+|(?<![0-9][ .-])00(?=[1-9][0-9]{{1,2}}[ ./-])){_WORLD}(?![0-9])(?:x[0-9]{{1,5}})?"
+    r"[+0](?<![\w+.][+0])(?:(?<=\+)|(?<=0)(?<![0-9][ .-]0)0(?=[1-9][0-9]{1,2}[ ./-]))"
+    rf"{_WORLD}(?![0-9])(?:x[0-9]{{1,5}})?"
 )
+"""What may stand before it is looked at behind its first character: `re` then leaps to those."""
 US_PHONE: Final = re.compile(rf"(?<![\w.+/-])(?:001-|1[ .-])?{_US}{_EXTENSION}(?![\w-]|[ .][0-9])")
 
 _NOUNS = (
@@ -53,9 +55,9 @@ _FIRST: Final = "".join(sorted({word[0] for word in PHONE_WORDS.split("|")}))
 _NUMBER = r"([+(]?[0-9](?:[ ./()-]{0,2}[0-9]){6,14})"
 NAMED_PHONE: Final = re.compile(
     rf"(?=[{_FIRST}])(?<![^\W_])(?:({_grouped(_NOUNS)})"
-    rf"|{_grouped(_VERBS)})(?![^\W_])([^0-9\n+(]{{0,30}}\n?){_NUMBER}(?![0-9])",
-    re.IGNORECASE,
+    rf"|{_grouped(_VERBS)})(?![^\W_])([^0-9\n+(]{{0,30}}\n?){_NUMBER}(?![0-9])"
 )
+"""Of a text in lower case."""
 _AROUND = re.compile(rf"(?<![^\W_])(?:{PHONE_WORDS})(?![^\W_])([^0-9\n]{{0,30}})$", re.IGNORECASE)
 WIDE_WORLD: Final = rf"(?:\+|00){_WORLD}"
 WIDE_US: Final = _US
@@ -118,9 +120,10 @@ _BEFORE_DIGITS: Final = " :=|\"'*`#\n\t"
 _IN_A_ROW = re.compile(r"[ ,;|\t][0-9]{3}[ ,;|\t][0-9]{3}[ ,;|\t][0-9]{3,4}(?![0-9])")
 
 
-def world_phones(text: str) -> Iterator[tuple[int, int, str]]:
+def world_phones(digits: DigitText) -> Iterator[tuple[int, int, str]]:
     """(start, end, digits) of each number with a country code."""
-    for match in WORLD_PHONE.finditer(text):
+    text = digits.text
+    for match in digits.matches(WORLD_PHONE):
         key = digits_of(match[0].partition("x")[0])
         national = key.removeprefix("00") if match[0][0] == "0" else key
         if match[0][0] == "0" and (_FOURS.fullmatch(match[0]) or of_a_thing(text, match.start())):
@@ -130,9 +133,10 @@ def world_phones(text: str) -> Iterator[tuple[int, int, str]]:
             yield *match.span(), national
 
 
-def us_phones(text: str) -> Iterator[tuple[int, int, str]]:
+def us_phones(digits: DigitText) -> Iterator[tuple[int, int, str]]:
     """(start, end, digits) of each number in North American form; with spaces alone only after a word for it."""
-    for match in US_PHONE.finditer(text):
+    text = digits.text
+    for match in digits.matches(US_PHONE):
         start, end = match.span()
         if (match[3] and match[3] != match[5]) or of_a_thing(text, start):
             continue
@@ -153,11 +157,13 @@ def _plain(gap: str) -> bool:
     return {word.lower() for word in _WORD.findall(gap) if not word[0].isupper()} <= _PLAIN_WORDS
 
 
-def named_phones(text: str) -> Iterator[tuple[int, int, str]]:
+def named_phones(digits: DigitText) -> Iterator[tuple[int, int, str]]:
     """(start, end, digits) of each number after a word such as `phone`, that is no date and no number of a thing."""
-    for match in near_digits(NAMED_PHONE, text):
-        gap, number = match[2], match[3]
-        named = match[1] is not None and (match[1].lower() not in _WEAK or _TOLD.search(gap) is not None)
+    text = digits.text
+    for match in digits.matches_in_lower_case(NAMED_PHONE):
+        gap, number = text[slice(*match.span(2))], match[3]
+        noun = text[slice(*match.span(1))].lower() if match[1] else ""
+        named = bool(noun) and (noun not in _WEAK or _TOLD.search(gap) is not None)
         start, end = match.span(3)
         if number.count("(") != number.count(")"):
             if number[0] != "(" or gap == "" or gap[-1].isalnum() or gap[-1] == "_":

@@ -70,8 +70,7 @@ def _spans(
     labelled: Sequence[LabelledValue | Repetition],
 ) -> Iterator[Span]:
     """Spans of both kinds; where one value is of both, it is called after its structure."""
-    for kind, start, end, _ in structured:
-        yield Span(where, start, end, kind)
+    yield from [Span(where, start, end, kind) for kind, start, end, _ in structured]
     ends = [value.end for value in structured] if labelled else []
     for one in labelled:
         at = bisect_left(ends, one.end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.signals.dates import Day, dates
 from services.signals.folding import Folded
@@ -14,9 +14,8 @@ from services.signals.sensitive_labels import Squeezed, squeezed
 from services.signals.unspaced_scripts import set_apart
 
 
-@dataclass(frozen=True, slots=True)
-class Repetition:
-    """Where a text repeats a value that another stated."""
+class Repetition(NamedTuple):
+    """Where a text repeats a value that another stated. A tuple, since a hostile text makes tens of thousands."""
 
     kind: str
     start: int

@@ -1,6 +1,7 @@
 """What of a system text is meant for users' eyes: texts it orders to be said, sample answers, hours and contacts.
 
-Read sentence by sentence. English, German, French, Spanish, Italian, Portuguese and Dutch.
+Read sentence by sentence, in lower case (`folding.lowered`). English, German, French, Spanish, Italian, Portuguese and
+Dutch.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
+
+from services.signals.folding import lowered
 
 _THEM = (
     r"(?:them|him|her|users?|customers?|clients?|people|callers?|guests?|visitors?|patients?|everyone|anyone"
@@ -21,7 +24,6 @@ _START = re.compile(
     r"|instead"
     r"|politely|kindly|so|first|und|dann|bitte|immer|et|puis|toujours|y|luego|siempre|e|poi|sempre|en"
     r"|altijd)\s+)[\"'*_>#\s-]*$",
-    re.IGNORECASE,
 )
 """What may stand before an imperative."""
 _WITH_VERBS = (
@@ -57,8 +59,42 @@ _TEXT_NOUNS = (
     r"|resposta padr\u00e3o|exemplo)"
     r"|(?:begroeting|standaardantwoord|voorbeeld(?:antwoord)?))"
 )
-_MARKERS: Final = re.compile(
-    rf"(?<!\w)(?=[a-z\u00e0-\u00ff])(?:(?P<that>(?:tell|inform|advise|remind|notify|assure|warn"
+_BEGINNINGS: Final = {
+    "a": "ca cc d. dd dv ge lo ls nn ns nt pp ss ut",
+    "b": "ee eg ei en ij oi ot y.",
+    "c": "an hi ie la li lo om on um us",
+    "d": "ef i. ic ig il is it iz om \u00e9b \u00ec. \u00edg",
+    "e": "[.]g in je mp nc nd rk r\u00f6 se xa xe xp",
+    "f": "al in ol oo or ra",
+    "g": "eb iv re ru ue",
+    "h": "in",
+    "i": "de f. nc nd nf ni nt",
+    "k": "la un",
+    "l": "eg et ik",
+    "m": "ak en es od us",
+    "n": "ot ut",
+    "o": "pe",
+    "p": "ar as er hr oi or re r\u00e9",
+    "q": "ue",
+    "r": "ap ea ec em ep es ic is \u00e9p",
+    "s": "ag al am au ay ch cr e. eg en ho i. ig lo lu pi ta tr ug",
+    "t": "ag ei el em er es ex he hi on yp",
+    "u": "sa se su te ti",
+    "v": "er oi oo ra",
+    "w": "ar ei el en he ri",
+    "z": "[.]. eg um",
+}
+"""First letter -> the two that follow it in what begins a marker, but for the turns of one letter (`a:`, `Q 1.`).
+
+A look ahead at these spares trying every marker at every word. It turns none away: a test takes the beginnings from the
+markers themselves.
+"""
+_AHEAD: Final = "|".join(
+    (r"[aq](?: ?\d{1,2})?\W{0,3}[:.)]", *(f"{a}(?:{two.replace(' ', '|')})" for a, two in _BEGINNINGS.items()))
+)
+LIKELY_MARKER: Final = rf"(?={_AHEAD})"
+MARKERS: Final = re.compile(
+    rf"(?<!\w){LIKELY_MARKER}(?:(?P<that>(?:tell|inform|advise|remind|notify|assure|warn"
     rf"|reassure) {_THEM}(?: (?:politely|kindly|briefly|clearly))?"
     rf"(?:,? that|:|,| to| about| of)?|let {_THEM} know(?: that)?|(?:explain|mention|state|point out|clarify|add"
     rf"|note|confirm|announce|say|respond|reply|answer|repeat|emphasi[sz]e|stress"
@@ -102,13 +138,11 @@ _MARKERS: Final = re.compile(
     r"|(?P<turn>(?:q|a|question|answer|customer|user|client|guest|assistant|agent|bot|frage|antwort|kunde|kundin"
     r"|nutzer|r\u00e9ponse|client|pregunta|respuesta|cliente|usuario|domanda|risposta|utente|pergunta|resposta|vraag"
     r"|antwoord|klant)(?: ?\d{1,2})?\W{0,3}[:.)]))",
-    re.IGNORECASE,
 )
 _NEGATED: Final = re.compile(
     r"\b(?:never|not|don't|mustn't|avoid|cannot|can't|refuse to|refrain|nie|niemals|nicht|kein\w{0,2}"
     r"|vermeide\w{0,2}|jamais|pas"
     r"|nunca|jam\u00e1s|no|mai|non|evita|nooit|niet|geen|n\u00e3o|nem)\b",
-    re.IGNORECASE,
 )
 _COMMAND: Final = re.compile(
     r"(?:[-*\u2022>#\s]|\d{1,2}[.)]\s){0,8}(?:never|always|do not|don't|keep|use|answer|respond|reply|if (?:the|a|an"
@@ -128,7 +162,6 @@ _COMMAND: Final = re.compile(
     r"|utilise\w*|garde|reste|eres|usted|nunca|no|responde|responda|usa|mant\u00e9n|sei|non|rispondi|se (?:l'|il|un"
     r"|o)|usi"
     r"|mantieni|voc\u00ea|n\u00e3o|je bent|nooit|als|antwoord|gebruik)\b",
-    re.IGNORECASE,
 )
 _FACT_LABEL: Final = re.compile(
     r"[\W\d]{0,6}(?:our |the |unsere? |notre |nos |nuestro |nuestra |nostr[oaie] )?(?:[\w-]+ ){0,2}?(?:hours?"
@@ -146,7 +179,6 @@ _FACT_LABEL: Final = re.compile(
     r"|spedizion[ei]|resi|hor\u00e1rio|endere\u00e7o|contato|pre\u00e7os|openingstijden|adres|prijzen|levering"
     r"|retourneren)"
     r"\W{0,4}[:\u2013\u2014]",
-    re.IGNORECASE,
 )
 _FACT: Final = re.compile(
     r"\b(?:we|our|ours|us|wir|uns|unser\w{0,2}|nous|notre|nos|nosotros|nuestr[oa]s?|noi|nostr[oaie]|n\u00f3s"
@@ -157,7 +189,6 @@ _FACT: Final = re.compile(
     r"\b(?:monday|tuesday|saturday|sunday|daily|weekdays|from \w+ to|montag|samstag|t\u00e4glich|lundi|samedi|lunes"
     r"|s\u00e1bado"
     r"|luned\u00ec|sabato|segunda|maandag|\d{1,2}[:.h]\d\d|\d{1,2} ?[ap]\.?m)\b",
-    re.IGNORECASE,
 )
 _INTERNAL: Final = re.compile(
     r"\b(?:internal\w{0,2}|confidential\w{0,2}|secret\w{0,2}|private|margins?|cost price|not (?:public|share|tell)"
@@ -165,12 +196,10 @@ _INTERNAL: Final = re.compile(
     r"|staff only|employees?|passwords?|codes?|instructions?|prompt|vertraulich\w{0,2}|intern\w{0,3}|geheim\w{0,3}"
     r"|confidentiel\w{0,3}"
     r"|interne|confidencial\w{0,3}|interno|riservat[oaie]|vertrouwelijk)\b",
-    re.IGNORECASE,
 )
 _FORBIDS = re.compile(
     r"(?:^\W*|[,:;] ?|\b(?:and|but|und|et|y|e|en) )(?:never|do not|don't|must not|avoid|niemals|nie|ne|nunca|no|non"
     r"|nooit|n\u00e3o)\b ?\w",
-    re.IGNORECASE,
 )
 _BREAK = re.compile(r"(?<![\n ][0-9])(?<!\n[0-9]{2})(?<![.!?])[.!?]++[\"')\u201d]{0,2}(?=\s|$)|\n")
 _LONGEST_LOOK = 200
@@ -189,46 +218,49 @@ class Passage(NamedTuple):
 def passages(text: str) -> Iterator[Passage]:
     """The parts of a system text from beginning to end, in time linear in its length."""
     saying, before = False, "\n"
-    for sentence in _sentences(text):
+    for sentence, low in _sentences(text):
         at: int | None = None
-        if len(sentence) < _SHORTEST and sentence.strip():
+        blank = sentence.isspace() or not sentence
+        if len(sentence) < _SHORTEST and not blank:
             at = 0 if saying else None
-        elif not sentence.strip():
+        elif blank:
             saying = saying and not (sentence and before.endswith("\n"))
-        elif saying and not _COMMAND.match(sentence) and not _INTERNAL.search(sentence):
+        elif saying and not _COMMAND.match(low) and not _INTERNAL.search(low):
             at = 0
         else:
-            at, saying = _told(sentence)
+            at, saying = _told(sentence, low)
         if at is not None:
             yield Passage("order", sentence[:at])
             yield Passage("said", sentence[at:])
         else:
-            fact = len(sentence) >= _SHORTEST and _is_fact(sentence)
+            fact = len(sentence) >= _SHORTEST and _is_fact(low)
             yield Passage("fact" if fact else "order", sentence)
         before = sentence
 
 
-def _sentences(text: str) -> Iterator[str]:
-    start = 0
-    for end in _BREAK.finditer(text):
-        yield text[start : end.end()]
-        start = end.end()
-    yield text[start:]
+def _sentences(text: str) -> Iterator[tuple[str, str]]:
+    """Each sentence, and the same in lower case."""
+    start, low = 0, lowered(text)
+    for found in _BREAK.finditer(text):
+        end = found.end()
+        yield text[start:end], low[start:end]
+        start = end
+    yield text[start:], low[start:]
 
 
-def _told(sentence: str) -> tuple[int | None, bool]:
+def _told(sentence: str, low: str) -> tuple[int | None, bool]:
     """Where a text to be said begins in a sentence, and whether it may go on in the sentences that follow."""
-    for match in _MARKERS.finditer(sentence):
+    for match in MARKERS.finditer(low):
         kind, end = match.lastgroup, match.end()
-        before = sentence[max(match.start() - _LONGEST_LOOK, 0) : match.start()]
+        before = low[max(match.start() - _LONGEST_LOOK, 0) : match.start()]
         if (kind == "turn" and before.strip(_BULLETS)) or (kind in {"that", "say"} and not _START.search(before[-24:])):
             continue
-        if kind != "turn" and _is_negated(sentence, before):
+        if kind != "turn" and _is_negated(low, before):
             continue
         opened = sentence[end - 3 : end].rstrip().endswith((":", "\u2013", "\u2014"))
-        if kind in {"asked", "use"} and _COMMAND.match(sentence, end):
+        if kind in {"asked", "use"} and _COMMAND.match(low, end):
             continue
-        opened = opened or (kind == "with" and match[0].lower().endswith(_SAYING))
+        opened = opened or (kind == "with" and sentence[match.start() : end].lower().endswith(_SAYING))
         quoting = kind in {"with", "say"}
         if quoting and not opened and not _WITH_TEXT.match(sentence, end):
             continue
@@ -243,19 +275,21 @@ _SAYING: Final = (
 """What a text may follow without a mark: `by saying`, `with the words`."""
 
 
-def _is_negated(sentence: str, before: str) -> bool:
+def _is_negated(low: str, before: str) -> bool:
     """Whether what follows must not be said: `never tell them that`, `do not say`."""
     if _NEGATED.search(re.split(r"[,;:]", before)[-1]):
         return True
-    head = " ".join(sentence[:_LONGEST_LOOK].split()[:2])
+    head = " ".join(low[:_LONGEST_LOOK].split()[:2])
     return bool(before) and _NEGATED.search(head) is not None and not _INSTEAD.search(before)
 
 
-_INSTEAD = re.compile(r"\b(?:instead|but|stattdessen|sondern|mais|sino|ma|maar)\b", re.IGNORECASE)
+_INSTEAD = re.compile(r"\b(?:instead|but|stattdessen|sondern|mais|sino|ma|maar)\b")
 
 
-def _is_fact(sentence: str) -> bool:
+def _is_fact(low: str) -> bool:
     """Whether a sentence tells users something about the organisation, and the model nothing."""
-    if _COMMAND.match(sentence) or _INTERNAL.search(sentence) or _FORBIDS.search(sentence):
+    if _COMMAND.match(low):
         return False
-    return _FACT_LABEL.match(sentence) is not None or _FACT.search(sentence) is not None
+    if _FACT_LABEL.match(low) is None and _FACT.search(low) is None:
+        return False
+    return not _INTERNAL.search(low) and not _FORBIDS.search(low)

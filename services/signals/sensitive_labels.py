@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.signals._pattern_set import PatternPlaces
@@ -218,15 +218,13 @@ def _with_and_without(part: str) -> list[str]:
     return [part]
 
 
-_SCAN: Final = PatternPlaces(
-    {
-        f"{kind} {at}": form
-        for kind, patterns in _KINDS.items()
-        for at, form in enumerate(
-            form for pattern in (*patterns, *LABELS.get(kind, ())) for form in _alternatives(pattern)
-        )
-    }
-)
+_FORMS: Final = {
+    f"{kind} {at}": form
+    for kind, patterns in _KINDS.items()
+    for at, form in enumerate(form for pattern in (*patterns, *LABELS.get(kind, ())) for form in _alternatives(pattern))
+}
+_KIND_OF: Final = {name: name.partition(" ")[0] for name in _FORMS}
+_SCAN: Final = PatternPlaces(_FORMS)
 _MOST = 4096
 """Labels looked at in one text: more than any record has."""
 
@@ -294,7 +292,7 @@ def labels(text: str, letters: Squeezed) -> list[SensitiveLabel]:
     """The labels of a text from left to right; of those that overlap the longest."""
     ends: dict[int, list[tuple[int, str]]] = {}
     for name, start, end in _SCAN.places(letters.letters, _MOST):
-        ends.setdefault(start, []).append((end, name.partition(" ")[0]))
+        ends.setdefault(start, []).append((end, _KIND_OF[name]))
     found: list[SensitiveLabel] = []
     reached = 0
     for start in sorted(ends):
@@ -346,7 +344,18 @@ def _stands_alone(text: str, label: SensitiveLabel) -> bool:
         return False
     if after.isalpha() and not (after.isupper() and spelled[-1].islower()):
         return False
-    return spelled.isalnum() or _joined(spelled)
+    if spelled.isalnum():
+        return True
+    return _remembered(spelled) if len(spelled) <= _LONGEST_REMEMBERED else _joined(spelled)
+
+
+_LONGEST_REMEMBERED: Final = 48
+
+
+@lru_cache(maxsize=1024)
+def _remembered(spelled: str) -> bool:
+    """`_joined` of what is short: one spelling of a label comes again and again."""
+    return _joined(spelled)
 
 
 def _joined(spelled: str) -> bool:

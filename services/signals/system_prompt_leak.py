@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import ClassVar, Final
 
 from schemas.spec import Spec
@@ -117,11 +117,12 @@ def _orders(system_text: str) -> tuple[frozenset[str], frozenset[str]]:
     probes: set[str] = set()
     fresh = True
     for start in range(len(words) - _RUN + 1):
-        run = words[start : start + _RUN]
-        counts = near[start] and _GAP not in run and _of_an_order(kinds[start : start + _RUN])
+        run = words[start : start + _RUN] if near[start] else []
+        counts = bool(run) and _GAP not in run and _of_an_order(kinds[start : start + _RUN])
         if counts:
             runs.add(" ".join(run))
-            probes.update(" ".join(run[i : i + _PROBE]) for i in range(0 if fresh else _STRIDE - 1, _STRIDE))
+            for at in range(0 if fresh else _STRIDE - 1, _STRIDE):
+                probes.add(" ".join(run[at : at + _PROBE]))
         fresh = not counts
     return frozenset(runs), frozenset(probes)
 
@@ -150,33 +151,38 @@ def _without_quotations(text: str) -> str:
     return "".join([*parts, text[end:]])
 
 
+_ORDERS_ALONE: Final = ["order"] * _RUN
+
+
 def _of_an_order(kinds: list[str]) -> bool:
     """Whether a run is of orders alone, or leads from one into what users may read, or out of it."""
+    if kinds == _ORDERS_ALONE:
+        return True
     exempt = next((at for at, kind in enumerate(kinds) if kind != "order"), None)
     if exempt is None or exempt >= _LEADS[kinds[exempt]]:
         return True
     return all(kind == "order" for kind in kinds[-_FOLLOWS:])
 
 
-def _marked_words(text: str) -> tuple[list[str], list[bool], list[str]]:
-    """Words of a text; for each whether an order stands within `_REACH` words of a run that it begins; its kind."""
+def _marked_words(text: str) -> tuple[list[str], bytearray, list[str]]:
+    """Words of a text; for each 1 where an order stands within `_REACH` words of a run that it begins; its kind."""
     words: list[str] = []
     kinds: list[str] = []
     marks: list[int] = []
     for kind, part in _joined(passages(text)):
-        lowered = part.lower()
-        found = list(_TOKEN.finditer(lowered))
-        if kind == "order":
-            starts = [match.start() for match in found]
-            marks += (len(words) + bisect_left(starts, match.start()) for match in _ORDER.finditer(lowered))
-        words += (match[0] for match in found)
+        low = part.lower()
+        found = _TOKEN.findall(low)
+        orders = list(_ORDER.finditer(low)) if kind == "order" else []
+        if orders:
+            starts = [match.start() for match in _TOKEN.finditer(low)]
+            marks += (len(words) + bisect_left(starts, match.start()) for match in orders)
+        words += found
         kinds += [kind] * len(found)
     last = len(words)
-    marked = [0] * (last + 1)
+    near = bytearray(last)
     for mark in marks:
-        marked[mark] = 1
-    before = (0, *accumulate(marked))
-    near = [before[min(at + _RUN + _REACH, last) + 1] > before[max(at - _REACH, 0)] for at in range(last)]
+        first, end = max(mark - _RUN - _REACH, 0), min(mark + _REACH + 1, last)
+        near[first:end] = b"\x01" * (end - first)
     return words, near, kinds
 
 

@@ -22,6 +22,8 @@ _THINGS: Final = (
 """Numbers of orders, parcels, invoices, parts."""
 _LETTER: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _UNSPACED: Final = re.compile(rf"[{_LETTER}]")
+_WORDS: Final = re.compile(f"{PHONE_WORDS}|{_THINGS}")
+_BESIDE_AT: Final = re.compile(rf"@[{_LETTER}]|[{_LETTER}]@")
 _LETTERS: Final = re.compile(rf"({PHONE_WORDS})|({_THINGS})|(?:(?!{PHONE_WORDS}|{_THINGS})[{_LETTER}])+")
 
 
@@ -39,7 +41,11 @@ def set_apart(text: str) -> str:
     >>> set_apart("\u5361\u53f74539"), set_apart("\u8ba2\u5355\u53f7415"), set_apart("call 415")
     ('||4539', 'job415', 'call 415')
     """
-    return text if text.isascii() else _LETTERS.sub(_apart, text)
+    if text.isascii() or _UNSPACED.search(text) is None:
+        return text
+    if _WORDS.search(text) is None and ("@" not in text or _BESIDE_AT.search(text) is None):
+        return _UNSPACED.sub("|", text)  # without these a letter becomes a bar whatever stands beside it
+    return _LETTERS.sub(_apart, text)
 
 
 def _apart(match: re.Match[str]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.signals.said_texts import passages
+from services.signals.said_texts import LIKELY_MARKER, MARKERS, passages
 from services.signals.system_prompt_leak import SystemPromptLeak
+from tests.support.pattern_beginnings import ANY, beginnings
 from tests.support.said import said
 
 SAID = {
@@ -250,3 +253,14 @@ def test_orders_remain_leaks(system: str, answer: str) -> None:
 def test_passages_are_the_text(parts: list[str]) -> None:
     text = " ".join(parts)
     assert "".join(passage.text for passage in passages(text)) == text
+
+
+def test_no_marker_begins_in_a_way_that_the_look_ahead_turns_away() -> None:
+    before, _, markers = MARKERS.pattern.partition(LIKELY_MARKER)
+    assert before == r"(?<!\w)"
+    likely = re.compile(LIKELY_MARKER)
+    turns = {"a", "q"}  # of one letter: read whole by the look ahead
+    begun = {one for one in beginnings(markers, 3) if not (one[0] in turns and ANY in one)}
+    assert len(begun) > 150
+    assert [one for one in begun if not likely.match(one.replace(ANY, "#"))] == []
+    assert all(likely.match(turn) for turn in ("a:", "q)", "a 1.", "q12:", "a *):", "q 12 -:"))
