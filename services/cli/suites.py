@@ -147,32 +147,33 @@ def grow_suite(
     if (incident is None) == (route is None):
         raise InputError("--from-incident ID or --from-coverage ROUTE: name one of them")
     suite = _own(path, hazard, measure)
-    if incident is not None:
-        offer = _of_incident(opened(database), incident)
-    else:
-        assert route is not None
-        if measure is None:
-            raise InputError("--side: missing; say disallowed or benign: nothing that users ask is taken to be safe")
-        offer = _of_coverage(opened(database), route, cluster)
+    if route is not None and measure is None:
+        raise InputError("--side: missing; say disallowed or benign: nothing that users ask is taken to be safe")
+    kept = opened(database)
+    offer = _of_incident(kept, incident) if incident is not None else _of_coverage(kept, str(route), cluster)
     unknown = sorted({*(approve or [])} - {*offer.exchanges})
     if unknown:
         raise InputError(f"--approve {unknown[0]}: {offer.not_among}; its own: {', '.join(offer.exchanges) or 'none'}")
     taken, left = _chosen(suite, offer, hazard, measure, approve)
-    version = suite.version
-    if taken:
-        head, items = ((Path(path) / name).read_text(encoding="utf-8") for name in (HEAD, ITEMS))
-        head, version = next_version(head)
-        items = items + ("" if not items or items.endswith("\n") else "\n") + item_rows(taken)
-        made, problems = parse_suite(path, head, items)
-        if made is None:
-            raise InputError("\n".join(map(str, problems)))
-        _write(Path(path), head, items)
+    version = _grown(path, taken) if taken else suite.version
     told = {"suite": suite.name, "version": version, "added": [item.id for item in taken], "left_out": left}
     write_json(told, json)
     if json != STDOUT:
         for exchange, why in left.items():
             OUT.print(words.left_out(exchange, why), markup=False, soft_wrap=True)
         OUT.print(words.grown(path, len(taken), version), markup=False, soft_wrap=True)
+
+
+def _grown(path: str, taken: Sequence[Item]) -> str:
+    """The version of the suite that has these items too, once it is written."""
+    head, items = ((Path(path) / name).read_text(encoding="utf-8") for name in (HEAD, ITEMS))
+    head, version = next_version(head)
+    items = items + ("" if not items or items.endswith("\n") else "\n") + item_rows(taken)
+    made, problems = parse_suite(path, head, items)
+    if made is None:
+        raise InputError("\n".join(map(str, problems)))
+    _write(Path(path), head, items)
+    return version
 
 
 @dataclass(frozen=True, slots=True)
