@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ def results(run: str, database: str | None = None) -> tuple[RunResult, ...]:
         InputError: if there is neither, or the file is no such file.
     """
     if not Path(run).exists() and re.fullmatch(HEX16, run):
-        with opened(database).read() as connection:
+        with closing(opened(database)) as base, base.read() as connection:
             found = stored_run(connection, run)
         if found is None:
             raise InputError(f"run {run}: not in this database; `keelwatch eval list` names them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +44,7 @@ def profile(
     if identity is not None and not re.fullmatch(HEX16, identity):
         raise InputError(f"--identity {identity}: must be 16 hex digits; `keelwatch eval list` shows them")
     policy = wiring.load_monitor(load_settings(), config).policy(checked_route(route))
-    with opened(database).read() as connection:
+    with closing(opened(database)) as base, base.read() as connection:
         found = route_profile(connection, route, policy, datetime.now(UTC), identity)
     if found is None:
         raise InputError(f"route {route}: not in this database; `keelwatch route list` names those that are")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -198,7 +198,7 @@ def reading(database: str | None, asks: bool) -> Iterator[Connection | None]:
     if not asks:
         yield None
         return
-    with opened(database).read() as connection:
+    with closing(opened(database)) as base, base.read() as connection:
         yield connection
 
 

@@ -145,12 +145,12 @@ def act(connection: Connection, thing: str, subject: Sequence[Any], content: Map
 def state_of(connection: Connection, thing: str, key: Key) -> Literal["as written", "changed", "removed"] | None:
     """Whether the row with this primary key is as it was noted last; None if it never was noted."""
     entry = _last(connection, thing, [_subject(key)]).get(_subject(key))
-    row = next(iter(rows_of(connection, thing, [key])), None)
+    rows = list(rows_of(connection, thing, [key]))
     if entry is None:
         return None
-    if row is None:
+    if not rows:
         return "removed"
-    return "as written" if entry.action != "removed" and holds(entry, content_of(thing, row)) else "changed"
+    return "as written" if entry.action != "removed" and holds(entry, content_of(thing, rows[0])) else "changed"
 
 
 def begin(connection: Connection) -> None:
