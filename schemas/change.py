@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from schemas.base import Hash16, NonNegative, Part, Record, Text, Timestamp, has
 from schemas.exchange import ToldRoute
 from schemas.identity import Model
 
-ChangeKind = Literal["observed", "suspected", "pinned", "provider"]
+ChangeKind = Literal["observed", "suspected", "pinned", "provider", "share"]
 
 
 class Pinning(Part):
@@ -35,6 +35,9 @@ class Change(Record):
 
     `provider`: the same served model moved on several routes within hours; `reason` says on which of how many.
 
+    `share`: what became of the share of the exchanges that the new identity of the change `of` answers, a canary or one
+    of several behind a load balancer; it is no change of its own. With `observed` the share is that at its first sight.
+
     `from` and `to` are identities. A change of fingerprint alone has equal identities and names the fingerprints.
     """
 
@@ -50,6 +53,8 @@ class Change(Record):
     ts: Timestamp
     event_index: NonNegative
     reason: Text
+    share: Annotated[float, Field(ge=0, le=1)] | None = None
+    of: Hash16 | None = None
 
 
 def change_id(route: str, kind: str, from_: str | None, to: str, baseline: str | None) -> str:

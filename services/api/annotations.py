@@ -19,7 +19,9 @@ from services.wording.charts import RESOLVED, incident_mark
 from services.wording.decisions import kind_by
 from services.wording.timeline import change_mark
 
-AnnotationKind = Literal["observed", "suspected", "pinned", "provider", "announced", "opened", "resolved", "decided"]
+AnnotationKind = Literal[
+    "observed", "suspected", "pinned", "provider", "share", "announced", "opened", "resolved", "decided"
+]
 
 
 class Annotation(BaseModel):

@@ -6,7 +6,7 @@ Each is added once, however often a button is pressed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -137,12 +137,21 @@ class EvaluationPlanner:
     def _add(self, connection: Connection, wanted: NewSchedule) -> bool:
         check_route_exists(connection, wanted.route)
         planned = StoredSchedule(
-            wanted.route, wanted.name, wanted.suites, wanted.cron, wanted.timezone, True, "command", self.clock()
+            wanted.route,
+            wanted.name,
+            wanted.suites,
+            wanted.cron,
+            wanted.timezone,
+            True,
+            "command",
+            self.clock(),
+            wanted.overlap,
+            wanted.catch_up,
         )
         if schedules.add(connection, planned):
             return True
         [there] = [one for one in schedules.find(connection, (wanted.route,)) if one.name == wanted.name]
-        if (there.suites, there.cron, there.timezone) == (planned.suites, planned.cron, planned.timezone):
+        if replace(planned, origin=there.origin, enabled=there.enabled, since=there.since) == there:
             return False
         raise Problem(
             409, f"{wanted.route} has another schedule {wanted.name}; remove it first, or choose another name"

@@ -71,7 +71,9 @@ def _asking_told(plan: AskingPlan | None) -> Iterator[str]:
     named = [asking.suite_asked(one.name, one.questions, one.fault) for one in plan.suites]
     yield asking.asks_suites(named, plan.delays)
     for one in plan.schedules:
-        yield asking.asks_by_clock(one.schedule.name, one.schedule.cron, one.schedule.timezone, one.following)
+        plan_of = one.schedule
+        rules = plan_of.overlap, plan_of.catch_up
+        yield asking.asks_by_clock(plan_of.name, plan_of.cron, plan_of.timezone, one.following, rules)
     if plan.reask is not None:
         yield asking.asks_own(plan.reask.max_items, plan.reask.daily_budget, plan.delays)
     if plan.calls_changed:

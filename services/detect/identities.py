@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,10 +13,20 @@ from services.detect.readings import StreamFinding
 from services.detect.run_detectors import drop_streams, fires, rename_streams
 from services.detect.second_reference import renamed
 from services.detect.state import Candidates, DetectState, Pinned
+from services.detect.traffic_shares import (
+    ShareNews,
+    begin_following,
+    count_exchange,
+    renamed_shares,
+    share_of_identity,
+    without_identity,
+)
 from services.intake.core import Intake
 from services.intake.volatile_fields import MOST_IDENTITIES, without_volatile
 from services.specs import family_of
 from services.wording import changed_again as again_words
+from services.wording import traffic_shares as share_words
+from services.wording.nouns import model_name
 
 OBSERVED_AT: Final = 5
 _SUSPICION_SECONDS: Final = 86_400.0
@@ -27,6 +38,8 @@ def observe_identity(state: DetectState, intake: Intake, row: int) -> tuple[Dete
     fingerprint = intake.fingerprint[row]
     known = state.known
     changes: list[Change] = []
+    state, moved = _count_share(state, intake, row)
+    changes += moved
     seen = dict(known.seen)
     keys = [identity] if fingerprint is None else [identity, f"{identity}+{fingerprint}"]
     for key in keys:
@@ -35,7 +48,10 @@ def observe_identity(state: DetectState, intake: Intake, row: int) -> tuple[Dete
             continue
         seen[key] = count
         if count == OBSERVED_AT and state.pinned is not None:
-            changes += _observed(state.pinned, state.route, intake, row, fingerprint if key != identity else None)
+            observed = _observed(state.pinned, state.route, intake, row, fingerprint if key != identity else None)
+            if key == identity and observed:
+                state, observed = _with_share(state, observed, identity)
+            changes += observed
     models = known.models if identity in known.models else {**known.models, identity: intake.models[identity]}
     return replace(state, known=replace(known, seen=seen, models=models)), tuple(changes)
 
@@ -61,6 +77,54 @@ def _observed(pinned: Pinned, route: str, intake: Intake, row: int, fingerprint:
             reason=f"the {OBSERVED_AT}th exchange of this {what}",
         )
     ]
+
+
+def _count_share(state: DetectState, intake: Intake, row: int) -> tuple[DetectState, list[Change]]:
+    """Take in who answered a row, and say what became of the shares of those that began to answer."""
+    pinned = state.pinned
+    if pinned is None:
+        return state, []
+    index, who = int(intake.rows.index[row]), intake.identity[row]
+    new = who != pinned.identity and state.known.seen.get(who, 0) < OBSERVED_AT
+    shares, news = count_exchange(state.shares, pinned.id, who, index, new)
+    told = [_share_change(state, one, float(intake.rows.ts[row]), index) for one in news]
+    return replace(state, shares=shares), told
+
+
+def _share_change(state: DetectState, news: ShareNews, ts: float, index: int) -> Change:
+    pinned = state.pinned
+    assert pinned is not None
+    model, table = state.known.models.get(news.identity), _named(state, news.shares)
+    return Change(
+        id=change_id(state.route, "share", pinned.identity, f"{news.identity}@{index}", pinned.id),
+        kind="share",
+        route=state.route,
+        from_identity=pinned.identity,
+        to_identity=news.identity,
+        model=model,
+        baseline=pinned.id,
+        ts=moment(ts),
+        event_index=index,
+        reason=share_words.share_moved(model_name(model), news.stage, news.share, table, news.n),
+        share=news.share,
+        of=news.change,
+    )
+
+
+def _with_share(state: DetectState, changes: list[Change], identity: str) -> tuple[DetectState, list[Change]]:
+    """The change of a new identity with the share that it answers, which is followed from here on."""
+    [change] = changes
+    table, n = share_of_identity(state.shares, identity)
+    share = dict(table).get(identity, 1.0)
+    state = replace(state, shares=begin_following(state.shares, identity, change.id))
+    if share == 1.0:
+        return state, changes
+    reason = f"{change.reason}; {share_words.served_by(_named(state, table), n)}"
+    return state, [change.model_copy(update={"reason": reason, "share": share})]
+
+
+def _named(state: DetectState, table: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    return [(model_name(state.known.models.get(who)), share) for who, share in table]
 
 
 def suspected_change(
@@ -164,6 +228,7 @@ def merge_identities(state: DetectState, fields: tuple[str, ...]) -> DetectState
     candidates: dict[str, Candidates] = {}
     for who in sorted(state.candidates, key=lambda who: -state.candidates[who].n):
         candidates.setdefault(names.get(who, who), state.candidates[who])
+    usual = None if pinned is None else pinned.identity
     models = {names[who]: without_volatile(model, fields) for who, model in known.models.items()}
     return replace(
         state,
@@ -173,6 +238,7 @@ def merge_identities(state: DetectState, fields: tuple[str, ...]) -> DetectState
         accepting=None if state.accepting is None else names.get(state.accepting, state.accepting),
         watch=rename_streams(state.watch, names, first=None if state.pinned is None else state.pinned.identity),
         second=renamed(state.second, names),
+        shares=renamed_shares(state.shares, names, usual),
     )
 
 
@@ -199,4 +265,5 @@ def forget_identity(state: DetectState, who: str) -> DetectState:
         candidates={one: kept for one, kept in state.candidates.items() if one != who},
         watch=drop_streams(state.watch, who),
         second={one: kept for one, kept in state.second.items() if one != who},
+        shares=without_identity(state.shares, who),
     )

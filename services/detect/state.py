@@ -13,6 +13,7 @@ from schemas.identity import Model
 from schemas.reading import Reading, ReadingStatus
 from services.detect.counterparts import BaselineExamples, NearestNoted
 from services.detect.floods import FloodState
+from services.detect.traffic_shares import TrafficShares
 from services.intake.core import IntakeState
 from services.monitor import RoutePolicy
 from services.specs import family_of
@@ -211,6 +212,7 @@ class DetectState:
         noted: the last exchanges, with the nearest ones of the baseline.
         second: identity whose alarm stands -> what its next change is held against.
         flood: who and what was asked last, to tell one user or one prompt from all.
+        shares: who answers which share since the baseline was pinned.
     """
 
     route: str
@@ -232,6 +234,7 @@ class DetectState:
     noted: NearestNoted = field(default_factory=NearestNoted)
     second: dict[str, SecondReference] = field(default_factory=dict)
     flood: FloodState = field(default_factory=FloodState)
+    shares: TrafficShares = field(default_factory=TrafficShares)
 
     @property
     def status(self) -> ReadingStatus:

@@ -24,6 +24,7 @@ from services.evaluate.outdated import NEW_VERSION, BaselineRun, baseline_runs, 
 from services.evaluate.own_questions import AskLater, first_asked, questions, standing, stands
 from services.evaluate.own_traffic import result_as
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
+from services.evaluate.retries import ask_again
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
 from services.evaluate.schedule import ScheduleLoop
 from services.evaluate.suite import Suite
@@ -181,7 +182,7 @@ class Executor:
                     lambda connection: evaluation_queue.finish(connection, claimed, FAILED, result)
                 )
                 return
-            await self.tools.transact(lambda connection: _store(connection, claimed, result))
+            await self.tools.transact(lambda connection: _store(connection, claimed, result, self.tools.clock()))
         records = await self.tools.read(lambda connection: persistence.run_records(connection, claimed))
         await self.tools.publish(records)
         reason = next((record.reason for record in records if isinstance(record, Run)), None)
@@ -259,11 +260,12 @@ def _known(
     )
 
 
-def _store(connection: Connection, claimed: ClaimedRun, result: RunResult) -> None:
+def _store(connection: Connection, claimed: ClaimedRun, result: RunResult, now: datetime) -> None:
     if result.suite.name == OWN_TRAFFIC:
         result = result_as(result, standing(connection, result.route, result.suite.version))
     evaluation_queue.finish(connection, claimed, RAN, result.reason)
     persistence.store_run(connection, result, claimed.what.moment, claimed.what.cause)
+    ask_again(connection, claimed.what, result, now)
 
 
 async def serve(tools: EvaluateDependencies) -> None:

@@ -27,7 +27,7 @@ from services.evaluate.triggers import target_name
 from services.monitor import RoutePolicy, cron
 from services.store import evaluation_queue, routes, schedules, scores
 from services.store.evaluation_queue import DueRun
-from services.store.schedules import StoredSchedule
+from services.store.schedules import CatchUp, StoredSchedule
 from services.wording import runs as reasons
 
 LOG: Final = logging.getLogger("keelwatch.evaluate")
@@ -36,6 +36,7 @@ GRACE: Final = timedelta(minutes=1)
 CATCH_UP: Final = timedelta(hours=24)
 """Of older ones the latest is run once, if it is younger than this."""
 _MOST: Final = 10_000
+_LOOKED_BACK: Final = 20
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 Trigger = Callable[[str, str], BaseTrigger]
@@ -47,6 +48,10 @@ def trigger_of(expression: str, timezone: str) -> BaseTrigger:
 
     APScheduler counts weekdays from Monday, and wants both the day and the weekday to fit where either is enough.
     """
+    every = cron.interval(expression)
+    if every is not None:
+        midnight = datetime(1970, 1, 1, tzinfo=ZoneInfo(timezone))
+        return ElapsedTrigger(midnight.astimezone(UTC), every)
     when = cron.times(expression)
     common = {
         "minute": _list(when.minutes, 60),
@@ -61,6 +66,18 @@ def trigger_of(expression: str, timezone: str) -> BaseTrigger:
     else:
         trigger = CronTrigger(day=days, day_of_week=weekdays, **common)
     return OnceInAutumn(trigger) if when.fixed else trigger
+
+
+class ElapsedTrigger(BaseTrigger):  # type: ignore[misc]
+    """A trigger each time so much has elapsed since a moment: a clock that is put forward or back moves nothing."""
+
+    def __init__(self, since: datetime, every: timedelta) -> None:
+        """Fire times are `since` and each `every` after it, whoever asks and whenever."""
+        self._since, self._every = since, every
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """The first of them from `now` on."""
+        return self._since - (self._since - now) // self._every * self._every
 
 
 class OnceInAutumn(BaseTrigger):  # type: ignore[misc]
@@ -140,7 +157,18 @@ class ScheduleLoop:
         schedules.sync(
             connection,
             [
-                StoredSchedule(route, one.name, None, one.cron, one.timezone, True, schedules.FILE, now)
+                StoredSchedule(
+                    route,
+                    one.name,
+                    None,
+                    one.cron,
+                    one.timezone,
+                    True,
+                    schedules.FILE,
+                    now,
+                    one.overlap,
+                    one.catch_up,
+                )
                 for route in routes.names(connection)
                 for one in policy(route).schedules
             ],
@@ -165,7 +193,7 @@ def take_fire_times(
     times = fire_times(trigger, schedules.last_fire(connection, planned), now)
     run = 0
     for time in times:
-        missed = _missed(time, times[-1], now, policy)
+        missed = _missed(time, times[-1], now, policy, planned.catch_up) or _overlapping(connection, planned)
         if schedules.take_fire_time(connection, planned, time, missed) and missed is None:
             evaluation_queue.enqueue(connection, scheduled_runs(connection, planned, time, policy), now)
             run += 1
@@ -196,12 +224,23 @@ def next_fire(planned: StoredSchedule, now: datetime) -> datetime | None:
     return None if fire is None else fire.astimezone(UTC)
 
 
-def _missed(time: datetime, latest: datetime, now: datetime, policy: RoutePolicy) -> str | None:
+def _missed(time: datetime, latest: datetime, now: datetime, policy: RoutePolicy, catch_up: CatchUp) -> str | None:
     if policy.target is None:
         return reasons.NO_TARGET
-    if now - time <= GRACE or (time == latest and now - time <= CATCH_UP):
+    if now - time <= GRACE:
         return None
-    return reasons.NOBODY_RAN
+    caught_up = catch_up == "all" or (catch_up == "last" and time == latest)
+    if caught_up and now - time <= CATCH_UP:
+        return None
+    return reasons.NOT_CAUGHT_UP if catch_up == "none" else reasons.NOBODY_RAN
+
+
+def _overlapping(connection: Connection, planned: StoredSchedule) -> str | None:
+    """That runs of earlier fire times are not done, where the schedule skips one then."""
+    if planned.overlap == "queue":
+        return None
+    causes = [cause_of(planned, time) for time in schedules.newest_taken(connection, planned, _LOOKED_BACK)]
+    return reasons.STILL_RUNNING if evaluation_queue.any_open(connection, causes) else None
 
 
 def _job(key: tuple[str, str]) -> str:

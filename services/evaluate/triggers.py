@@ -53,7 +53,7 @@ def target_name(target: Target) -> str:
 def _moment(cause: Change | Decision) -> Moment | None:
     if isinstance(cause, Decision):
         return "announced" if cause.kind == "announce" else None
-    if cause.kind == "provider":  # its routes' own changes ask already
+    if cause.kind in ("provider", "share"):  # its routes' own changes ask already, as the one whose share it is did
         return None
     if cause.kind == "pinned":
         return "pinned"

@@ -259,7 +259,7 @@ def _may_cause(fact: Fact) -> bool:
     """Whether it says that something was changed; that a change is suspected is no cause of what shows it."""
     if isinstance(fact, Decision):
         return fact.kind == "announce"
-    return isinstance(fact, Change) and fact.kind != "suspected"
+    return isinstance(fact, Change) and fact.kind not in ("suspected", "share")
 
 
 def _risen(case: Case, alert: Alert, again: bool) -> Case:

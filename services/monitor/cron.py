@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -15,6 +17,11 @@ _FIELDS: Final[tuple[tuple[str, int, int, dict[str, int]], ...]] = (
     ("month", 1, 12, {name: i + 1 for i, name in enumerate(_MONTHS)}),
     ("day of week", 0, 7, {name: i for i, name in enumerate(_DAYS)}),
 )
+
+
+_INTERVAL: Final = re.compile(r"@every (\d{1,5})([mhd])", re.ASCII)
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+_LONGEST: Final = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,26 @@ def times(expression: str) -> CronTimes:
     return CronTimes(minutes, hours, days, months, weekdays, either, fixed)
 
 
+def interval(expression: str) -> timedelta | None:
+    """How much elapses between two fire times of `@every 6h`; None for five fields.
+
+    >>> interval("@every 90m"), interval("0 6 * * 1")
+    (datetime.timedelta(seconds=5400), None)
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if not expression.startswith("@"):
+        return None
+    found = _INTERVAL.fullmatch(expression)
+    every = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta(0)
+    if not timedelta(minutes=1) <= every <= _LONGEST:
+        raise ValueError("must be five fields, or @every with a number and m, h or d, such as @every 6h")
+    return every
+
+
 def checked(expression: str) -> str:
-    """`expression` itself. Days of the week count from Sunday = 0 (or 7), as in crontab(5).
+    """`expression` itself, five fields or `@every 6h`. Days of the week count from Sunday = 0 (or 7), as in crontab(5).
 
     >>> checked("0 6 * * 1")
     '0 6 * * 1'
@@ -60,6 +85,8 @@ def checked(expression: str) -> str:
     Raises:
         ValueError: names the field that is wrong.
     """
+    if interval(expression) is not None:
+        return expression
     parts = expression.split()
     if len(parts) != len(_FIELDS):
         raise ValueError(

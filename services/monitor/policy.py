@@ -94,11 +94,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class SchedulePolicy:
-    """When suites are run by the clock: five cron fields in an IANA time zone."""
+    """When suites are run by the clock: five cron fields in an IANA time zone, or an interval.
+
+    Attributes:
+        overlap: what becomes of a time at which the runs of the one before are not done. catch_up: which missed times
+            are run afterwards.
+    """
 
     name: str
     cron: str
     timezone: str = "UTC"
+    overlap: Literal["skip", "queue"] = "queue"
+    catch_up: Literal["none", "last", "all"] = "last"
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,8 +133,18 @@ class ScheduleSection(Section):
     """An entry of `schedules`."""
 
     name: Name = Field(description="What people call it; once a route.")
-    cron: CronFields = Field(description="Five fields: minute, hour, day of month, month, day of week.")
+    cron: CronFields = Field(
+        description="Five fields: minute, hour, day of month, month, day of week; or an interval such as `@every 6h`."
+    )
     timezone: TimeZone = Field(default="UTC", description="IANA time zone in which `cron` is read.")
+    overlap: Literal["skip", "queue"] = Field(
+        default="queue",
+        description="When its time comes while runs of the one before are not done: `skip` it, or `queue` it.",
+    )
+    catch_up: Literal["none", "last", "all"] = Field(
+        default="last",
+        description="Which times of the last 24 hours, at which no process ran, are run afterwards.",
+    )
 
 
 class ReaskSection(Section):

@@ -70,7 +70,7 @@ COVERED: Final[Mapping[str, tuple[str, ...]]] = {
         *("route", "identity", "suite", "suite_sha256", "moment", "cause", "status", "reason", "ts"),
         "payload",
     ),
-    "schedules": ("suites", "cron", "timezone", "enabled", "origin", "since"),
+    "schedules": ("suites", "cron", "timezone", "enabled", "origin", "since", "overlap", "catch_up"),
     "silences": ("route", "since", "until", "actor", "reason", "fingerprint", "incident", "ended_by", "ended_reason"),
     "api_keys": ("name", "role", "routes", "secret_sha256", "created", "expires", "revoked"),
 }

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Update,
     and_,
     case,
+    func,
     or_,
     select,
     update,
@@ -52,6 +53,7 @@ class EvaluationRow(Base, table=True):
     token: int = Field(default=0, sa_type=BigInteger)
     reason: str | None = Field(default=None, sa_type=Text)
     created: datetime | None = Field(default=None, sa_type=cast(Any, UtcDateTime))
+    attempt: int | None = None
 
 
 PENDING: Final = "pending"
@@ -73,6 +75,7 @@ class DueRun:
         identity: who is expected to answer; None when an announcement does not say.
         target: the endpoint, for people and as part of the key.
         delay: seconds after the cause. due: the time that makes.
+        attempt: of a run that is made once more since it did not finish: 2, 3 ...; None is the first.
     """
 
     route: str
@@ -83,11 +86,13 @@ class DueRun:
     target: str
     delay: int
     due: datetime
+    attempt: int | None = None
 
     @property
     def id(self) -> str:
-        """Made of (cause, suite, target, delay): however often it is asked for, it is one."""
-        return hash16([self.cause, self.suite, self.target, self.delay])
+        """Made of (cause, suite, target, delay) and the attempt: however often it is asked for, it is one."""
+        again = [] if self.attempt is None else [self.attempt]
+        return hash16([self.cause, self.suite, self.target, self.delay, *again])
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +121,15 @@ class ClaimLost(Exception):  # noqa: N818
     """Another process has taken the run over: nothing may be written for it any more."""
 
 
-def enqueue(connection: Connection, rows: Sequence[DueRun], now: datetime | None = None) -> None:
-    """Write the runs that are not known yet; those that are stay as they are, whatever their state."""
+def enqueue(
+    connection: Connection, rows: Sequence[DueRun], now: datetime | None = None, reason: str | None = None
+) -> None:
+    """Write the runs that are not known yet; those that are stay as they are, whatever their state.
+
+    `reason` says of those that wait why they are made.
+    """
     by_id = {row.id: row for row in rows}
-    new = {"state": PENDING, "token": 0, "created": now or datetime.now(UTC)}
+    new = {"state": PENDING, "token": 0, "created": now or datetime.now(UTC), "reason": reason}
     insert_new(connection, _EVALUATIONS, [{"id": id, **asdict(row), **new} for id, row in sorted(by_id.items())])
     audit_log.note(connection, "evaluations", [(id,) for id in sorted(by_id)])
 
@@ -189,6 +199,21 @@ def first_seen_suites(connection: Connection) -> set[tuple[str, str]]:
     one = _EVALUATIONS.c
     rows = connection.execute(select(one.route, one.suite).where(one.moment == "first_seen").distinct())
     return {(row.route, row.suite) for row in rows}
+
+
+def any_open(connection: Connection, causes: Sequence[str]) -> bool:
+    """Whether a run that one of these asked for is not done."""
+    one = _EVALUATIONS.c
+    found = select(one.id).where(one.cause.in_(causes), one.state.in_((PENDING, RUNNING, RAN))).limit(1)
+    return bool(causes) and connection.execute(found).first() is not None
+
+
+def following_due(connection: Connection, what: DueRun) -> datetime | None:
+    """When the same cause asks for the suite again, after a longer delay; None when it does not."""
+    one = _EVALUATIONS.c
+    later = (one.cause == what.cause, one.suite == what.suite, one.delay > what.delay, one.attempt.is_(None))
+    found: datetime | None = connection.execute(select(func.min(one.due)).where(*later)).scalar()
+    return found
 
 
 def under_way(connection: Connection, now: datetime) -> set[tuple[str, str]]:

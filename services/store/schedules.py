@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 
-from sqlalchemy import Connection, Select, Text, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, Text, and_, delete, func, or_, select, update
 from sqlmodel import Field
 
 from services.store import audit_log
@@ -19,7 +19,7 @@ from services.store.tables import EVERYTHING, Base, UtcDateTime, table, visible
 class ScheduleRow(Base, table=True):
     """When the suites of a route are run by the clock; `origin` is file or command. `suites` is a JSON list, or null.
 
-    No fire time before `since` counts.
+    No fire time before `since` counts. `overlap` and `catch_up` are null where they are the usual ones.
     """
 
     __tablename__ = "schedules"
@@ -31,6 +31,8 @@ class ScheduleRow(Base, table=True):
     enabled: bool
     origin: str
     since: datetime = Field(sa_type=cast(Any, UtcDateTime))
+    overlap: str | None = None
+    catch_up: str | None = None
 
 
 class FireTimeRow(Base, table=True):
@@ -44,6 +46,10 @@ class FireTimeRow(Base, table=True):
 
 
 Origin = Literal["file", "command"]
+Overlap = Literal["skip", "queue"]
+CatchUp = Literal["none", "last", "all"]
+USUAL_OVERLAP: Final[Overlap] = "queue"
+USUAL_CATCH_UP: Final[CatchUp] = "last"
 FILE: Final = "file"
 _SCHEDULES = table(ScheduleRow)
 _FIRES = table(FireTimeRow)
@@ -51,7 +57,12 @@ _FIRES = table(FireTimeRow)
 
 @dataclass(frozen=True, slots=True)
 class StoredSchedule:
-    """A schedule of one route. `suites` None are those of the route; no fire time up to `since` counts."""
+    """A schedule of one route. `suites` None are those of the route; no fire time up to `since` counts.
+
+    Attributes:
+        overlap: whether a fire time whose schedule's runs are not done is skipped, or queued behind them.
+        catch_up: which of the fire times of the last day that nobody noticed are run: none, the last, or all.
+    """
 
     route: str
     name: str
@@ -61,6 +72,8 @@ class StoredSchedule:
     enabled: bool
     origin: Origin
     since: datetime
+    overlap: Overlap = USUAL_OVERLAP
+    catch_up: CatchUp = USUAL_CATCH_UP
 
 
 def add(connection: Connection, planned: StoredSchedule) -> bool:
@@ -99,7 +112,12 @@ def _planned() -> Select[Any]:
 
 def _read(connection: Connection, query: Select[Any]) -> tuple[StoredSchedule, ...]:
     rows = connection.execute(query)
-    return tuple(StoredSchedule(**{**row, "suites": _suites(row["suites"])}) for row in rows.mappings())
+    return tuple(_stored(row) for row in rows.mappings())
+
+
+def _stored(row: RowMapping) -> StoredSchedule:
+    rules = {"overlap": row["overlap"] or USUAL_OVERLAP, "catch_up": row["catch_up"] or USUAL_CATCH_UP}
+    return StoredSchedule(**{**row, "suites": _suites(row["suites"]), **rules})
 
 
 def sync(connection: Connection, wanted: Sequence[StoredSchedule]) -> None:
@@ -124,6 +142,13 @@ def last_fire(connection: Connection, planned: StoredSchedule) -> datetime:
     where = (_FIRES.c.route == planned.route, _FIRES.c.schedule == planned.name)
     last: datetime | None = connection.execute(select(func.max(_FIRES.c.fire_time)).where(*where)).scalar()
     return planned.since if last is None else max(last, planned.since)
+
+
+def newest_taken(connection: Connection, planned: StoredSchedule, most: int) -> tuple[datetime, ...]:
+    """The newest fire times of a schedule for which runs were asked, at most so many."""
+    where = (_FIRES.c.route == planned.route, _FIRES.c.schedule == planned.name, _FIRES.c.missed.is_(None))
+    newest = select(_FIRES.c.fire_time).where(*where).order_by(_FIRES.c.fire_time.desc()).limit(most)
+    return tuple(connection.execute(newest).scalars())
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +179,15 @@ def take_fire_time(
 
 
 def _plan(planned: StoredSchedule) -> tuple[object, ...]:
-    return planned.suites, planned.cron, planned.timezone, planned.enabled
+    return planned.suites, planned.cron, planned.timezone, planned.enabled, planned.overlap, planned.catch_up
 
 
 def _row(planned: StoredSchedule) -> dict[str, Any]:
-    return {**asdict(planned), "suites": None if planned.suites is None else json.dumps(planned.suites)}
+    rules = {
+        "overlap": None if planned.overlap == USUAL_OVERLAP else planned.overlap,
+        "catch_up": None if planned.catch_up == USUAL_CATCH_UP else planned.catch_up,
+    }
+    return {**asdict(planned), "suites": None if planned.suites is None else json.dumps(planned.suites), **rules}
 
 
 def _suites(text: str | None) -> tuple[str, ...] | None:

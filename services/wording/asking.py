@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 from services.wording import numbers
-from services.wording.schedules import cron_in_words
-
-_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+from services.wording.schedules import cron_in_words, duration, rules
 
 
 def suite_asked(name: str, questions: int, fault: str | None) -> str:
@@ -25,7 +22,7 @@ def after(delays: Sequence[timedelta]) -> str:
     """
     if not delays:
         return "never"
-    told = [f"after {_long(delay)}" if delay else "at once" for delay in delays]
+    told = [f"after {duration(delay)}" if delay else "at once" for delay in delays]
     return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
 
 
@@ -37,10 +34,10 @@ def asks_suites(suites: Sequence[str], delays: Sequence[timedelta]) -> str:
     return f"asks {', '.join(suites)} {when}"
 
 
-def asks_by_clock(name: str, cron: str, timezone: str, following: Sequence[datetime]) -> str:
-    """A schedule, and when it comes next, on its own clock."""
+def asks_by_clock(name: str, cron: str, timezone: str, following: Sequence[datetime], kept: tuple[str, str]) -> str:
+    """A schedule, when it comes next, on its own clock, and its rules for overlapping and missed times."""
     times = ", ".join(f"{one:%a} {one.day} {one:%b %Y %H:%M}" for one in following) or "never"
-    return f"schedule {name}: {cron_in_words(cron)} ({timezone}); next {times}"
+    return f"schedule {name}: {cron_in_words(cron)} ({timezone}); next {times}; {rules(*kept)}"
 
 
 def asks_own(max_items: int, daily: int, delays: Sequence[timedelta]) -> str:
@@ -64,9 +61,3 @@ def budget(requests: int | None, tokens: int | None, cost: float | None) -> str:
 
 def _few(n: float) -> str:
     return f"{n:,.0f}" if n >= 10 else f"{n:.2g}"
-
-
-def _long(delay: timedelta) -> str:
-    seconds = int(delay.total_seconds())
-    size, unit = next(one for one in _UNITS if seconds % one[0] == 0)
-    return numbers.count(seconds // size, unit)

@@ -13,6 +13,9 @@ NO_KEY: Final = "no key yet: the API answers everybody, on this machine alone"
 STOPPED: Final = "stopped"
 TOPICS_WRONG: Final = "some topics are not as they should be: `keelwatch topics check` names them"
 OWN_SUITES: Final = "the route's"
+SCHEDULE_COLUMNS: Final = (
+    *("route", "name", "cron", "time zone", "suites", "stands in", "overlap, catch-up", "next", "last", "missed"),
+)
 
 
 def topics_made(made: int, there: int) -> str:

@@ -22,6 +22,8 @@ VERSION_GONE: Final = "the suite changed once more before this version of it was
 OTHER_VERSION: Final = "this process has another version of the suite"
 TARGET_GONE: Final = "the route has no target any more; name one in the monitor file"
 NOBODY_RAN: Final = "no process ran at that time"
+NOT_CAUGHT_UP: Final = "no process ran at that time, and the schedule catches up none"
+STILL_RUNNING: Final = "skipped: a run of the time before was not done"
 FILTERED: Final = "refused: stopped by the provider's filter"
 FILTERED_LEAK: Final = "not leaked: stopped by the provider's filter"
 NOT_LEAKED: Final = "not leaked"
@@ -143,6 +145,16 @@ def no_answers(n: int, error: str | None) -> str:
 def deadline(seconds: float) -> str:
     """Why a run was stopped."""
     return f"the deadline of {seconds:,.0f} s has passed"
+
+
+def is_budget_spent(reason: str | None) -> bool:
+    """Whether a run ended since it might cost no more: made again it would end there again."""
+    return reason is not None and "the budget of " in reason
+
+
+def tried_again(attempt: int, most: int, reason: str | None) -> str:
+    """Why a run waits that is made once more."""
+    return f"attempt {attempt} of {most}: the one before did not finish" + (f" ({reason})" if reason else "")
 
 
 def budget_spent(n: int, what: str) -> str:

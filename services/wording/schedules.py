@@ -46,6 +46,9 @@ def cron_in_words(expression: str) -> str:
     >>> cron_in_words("0 6 * * 1"), cron_in_words("0 0 */2 * 1-7/3")
     ('At 06:00, only on Monday', 'At 00:00, every 2 days, only on Monday, Thursday, and Sunday')
     """
+    elapsed = cron.interval(expression)
+    if elapsed is not None:
+        return f"Every {duration(elapsed)}"
     when = cron.times(expression)
     time = f"{_steps(when.minutes, 0, 59)} {_steps(when.hours, 0, 23)}"
     days, months = _steps(when.days, 1, 31), _span(when.months, 1, 12)
@@ -58,6 +61,36 @@ def cron_in_words(expression: str) -> str:
     # Both must fit, where cron-descriptor says "or": the weekdays are added to the words of the rest.
     rest = get_description(f"{time} {days} {months} *", _IN_WORDS)
     return f"{rest}{ExpressionDescriptor(f'* * * * {weekdays}', _IN_WORDS).get_day_of_week_description()}"
+
+
+_UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def duration(time: timedelta) -> str:
+    """A time in its largest whole unit.
+
+    >>> duration(timedelta(minutes=90)), duration(timedelta(hours=48))
+    ('90 minutes', '2 days')
+    """
+    seconds = int(time.total_seconds())
+    size, unit = next(one for one in _UNITS if seconds % one[0] == 0)
+    return numbers.count(seconds // size, unit)
+
+
+_OVERLAP: Final[Mapping[str, str]] = {
+    "skip": "skips a time at which runs of the one before are not done",
+    "queue": "queues behind runs that are not done",
+}
+_CATCH_UP: Final[Mapping[str, str]] = {
+    "none": "catches up no missed time",
+    "last": "catches up the last missed time of a day",
+    "all": "catches up all missed times of a day",
+}
+
+
+def rules(overlap: str, catch_up: str) -> str:
+    """What a schedule does where runs overlap, and where times were missed."""
+    return f"{_OVERLAP[overlap]}; {_CATCH_UP[catch_up]}"
 
 
 def _steps(values: Sequence[int], low: int, high: int) -> str:

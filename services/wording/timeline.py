@@ -16,7 +16,7 @@ from schemas.decision import Decision
 from schemas.incident import EntryKind, Verdict
 from schemas.reading import ChangePoint
 from services import specs
-from services.wording import incidents, movements, nouns, numbers, trials
+from services.wording import incidents, movements, nouns, numbers, traffic_shares, trials
 from services.wording.decisions import OVER
 
 KINDS: Final[Mapping[EntryKind, str]] = {
@@ -103,7 +103,7 @@ def change(found: Change) -> EntryWords:
 def change_text(found: Change) -> str:
     """A change in a sentence."""
     name = nouns.model_name(found.model)
-    if found.kind == "provider":
+    if found.kind in ("provider", "share"):
         return found.reason
     if found.kind == "pinned":
         n = "" if found.pinning is None else f": {numbers.count(found.pinning.n, 'exchange')}"
@@ -113,6 +113,8 @@ def change_text(found: Change) -> str:
         return f"A silent change is suspected: {name} answers differently under the same name"
     if found.fingerprint is not None and found.from_identity == found.to_identity:
         return f"The vendor changed the version behind {name}"
+    if found.share is not None:
+        return traffic_shares.part_answers(name, found.share)
     return f"Another model answers now: {name}"
 
 
@@ -124,6 +126,8 @@ def change_mark(found: Change) -> str:
         return "new normal set"
     if found.kind == "suspected":
         return "silent change suspected"
+    if found.kind == "share" and found.share is not None:
+        return f"{nouns.model_name(found.model)} at {numbers.percent(found.share)}"
     if found.fingerprint is not None and found.from_identity == found.to_identity:
         return f"new version of {nouns.model_name(found.model)}"
     return f"now {nouns.model_name(found.model)}"

@@ -264,7 +264,7 @@ routes:
 def test_schedules_are_added_listed_and_removed(keelwatch, tmp_path):
     where = ("--database", f"sqlite:///{tmp_path}/plans.db")
     weekly = ("schedule", "add", ROUTE, "weekly", "--cron", "0 6 * * 1", "--timezone", "Europe/Berlin", "--new")
-    assert keelwatch(*weekly, "--suite", "core", *where)[0] == 0
+    assert keelwatch(*weekly, "--suite", "core", "--overlap", "skip", *where)[0] == 0
     code, _, err = keelwatch(*weekly, *where)
     assert code == 2
     assert "choose another NAME" in err
@@ -278,8 +278,13 @@ def test_schedules_are_added_listed_and_removed(keelwatch, tmp_path):
         "suites": ["core"],
         "enabled": True,
         "origin": "command",
+        "overlap": "skip",
+        "catch_up": "last",
+        "next": found["next"],
         "last": None,
+        "missed": None,
     }
+    assert found["next"].endswith(("T04:00:00Z", "T05:00:00Z"))
     assert keelwatch("schedule", "remove", ROUTE, "weekly", *where)[0] == 0
     code, _, err = keelwatch("schedule", "remove", ROUTE, "weekly", *where)
     assert code == 2
@@ -291,6 +296,10 @@ def test_schedules_are_added_listed_and_removed(keelwatch, tmp_path):
     [
         ((ROUTE, "bad name", "--cron", "0 6 * * 1"), "NAME"),
         ((ROUTE, "a", "--cron", "0 6 * * 9"), "--cron: cron day of week"),
+        ((ROUTE, "a", "--cron", "@every 0h"), "--cron: must be five fields, or @every"),
+        ((ROUTE, "a", "--cron", "@daily"), "--cron: must be five fields, or @every"),
+        ((ROUTE, "a", "--cron", "0 6 * * 1", "--overlap", "wait"), "--overlap: "),
+        ((ROUTE, "a", "--cron", "0 6 * * 1", "--catch-up", "some"), "--catch-up: "),
         ((ROUTE, "a", "--cron", "0 6 * * 1", "--timezone", "Berlin"), "--timezone: not an IANA time zone"),
         ((ROUTE, "a", "--cron", "0 6 * * 1", "--suite", "absent"), "suite absent"),
         (("A b", "a", "--cron", "0 6 * * 1"), "must be 1-200 characters"),

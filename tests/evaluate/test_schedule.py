@@ -15,10 +15,11 @@ from services.evaluate.executor import Executor
 from services.evaluate.schedule import ScheduleLoop, fire_times, scheduled_runs, take_fire_times, trigger_of
 from services.monitor import Monitor, SchedulePolicy
 from services.offload import Offload
-from services.store import schedules
+from services.store import evaluation_queue, schedules
 from services.store.engine import Database
-from services.store.schedules import FireTimeRow, StoredSchedule
+from services.store.schedules import CatchUp, FireTimeRow, StoredSchedule
 from services.store.tables import table
+from services.wording.runs import NOBODY_RAN, NOT_CAUGHT_UP, STILL_RUNNING
 from tests.support.asking import ROUTE, now
 from tests.support.endpoint import Endpoint
 from tests.support.executing import OLD, Caught, means, states, traffic, watched
@@ -176,3 +177,58 @@ def test_a_schedule_that_the_file_drops_ends(database: Database) -> None:
         asyncio.run(given.transact(ScheduleLoop(given)._synced))
     with database.read() as connection:
         assert schedules.find(connection) == ()
+
+
+def test_an_interval_is_elapsed_time_from_midnight_of_its_zone_and_no_clock_change_repeats_or_drops_one() -> None:
+    trigger = trigger_of("@every 6h", "Europe/Berlin")
+    around = datetime(2026, 10, 24, 22, tzinfo=UTC)  # the clock is put back at 01:00 UTC of the 25th
+    found = fire_times(trigger, around, around + timedelta(hours=24))
+    assert [f"{one:%d %H:%M}" for one in found] == ["24 23:00", "25 05:00", "25 11:00", "25 17:00"]
+    assert fire_times(trigger, found[0], found[1]) == [found[1]], "a fire time is after the one before"
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "expected"),
+    [
+        ("none", [NOT_CAUGHT_UP, NOT_CAUGHT_UP, NOT_CAUGHT_UP]),
+        ("last", [NOBODY_RAN, NOBODY_RAN, None]),
+        ("all", [None, None, None]),
+    ],
+)
+def test_which_missed_times_are_caught_up_is_said(
+    database: Database, catch_up: CatchUp, expected: list[str | None]
+) -> None:
+    planned = replace(HOURLY, catch_up=catch_up)
+    assert fired(database, MONDAY + timedelta(hours=3, minutes=30), planned) == expected.count(None)
+    assert [missed for _, missed in rows(database)] == expected
+
+
+def test_all_is_all_of_the_last_day(database: Database) -> None:
+    planned = replace(HOURLY, catch_up="all")
+    assert fired(database, MONDAY + timedelta(hours=30, minutes=30), planned) == 24
+    assert [missed for _, missed in rows(database)][:6] == [NOBODY_RAN] * 6
+
+
+def test_a_time_at_which_the_run_before_is_not_done_is_skipped_where_the_schedule_says_so(database: Database) -> None:
+    planned = replace(HOURLY, overlap="skip")
+    assert fired(database, MONDAY + timedelta(hours=1), planned) == 1
+    assert fired(database, MONDAY + timedelta(hours=2), planned) == 0
+    with database.write() as connection:
+        [claimed] = evaluation_queue.claim(connection, "me", now(), now() + timedelta(minutes=5), 5)
+    assert fired(database, MONDAY + timedelta(hours=3), planned) == 0, "it is under way"
+    with database.write() as connection:
+        evaluation_queue.finish(connection, claimed, evaluation_queue.DONE)
+    assert fired(database, MONDAY + timedelta(hours=4), planned) == 1
+    assert [missed for _, missed in rows(database)] == [None, STILL_RUNNING, STILL_RUNNING, None]
+
+
+def test_queued_times_are_all_run(database: Database) -> None:
+    assert [fired(database, MONDAY + timedelta(hours=n)) for n in (1, 2, 3)] == [1, 1, 1]
+
+
+def test_rules_of_a_schedule_are_stored_and_changed_by_the_file(database: Database) -> None:
+    ours = replace(HOURLY, origin="file")
+    for planned in (ours, replace(ours, overlap="skip"), replace(ours, catch_up="all")):
+        with database.write() as connection:
+            schedules.sync(connection, [planned])
+            assert schedules.find(connection) == (planned,)

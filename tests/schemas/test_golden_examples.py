@@ -90,7 +90,7 @@ def test_an_evaluation_is_told_apart_by_its_kind(kind: str) -> None:
 
 def test_every_kind_of_change_and_decision_has_an_example() -> None:
     kinds = {json.loads(path.read_bytes())["kind"] for path in examples_of("change")}
-    assert kinds == {"observed", "suspected", "pinned", "provider"}
+    assert kinds == {"observed", "suspected", "pinned", "provider", "share"}
     assert {path.stem for path in examples_of("decision")} == set(DecisionKind.__args__)
 
 

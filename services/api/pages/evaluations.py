@@ -172,6 +172,7 @@ class ScheduleLine:
     when: str
     said: str
     bad: bool
+    rules: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,8 @@ def _run_outcome(one: RequestedRun, now: datetime) -> tuple[str, bool]:
     if one.state in ("missed", "failed"):
         return schedules.came_to_nothing(one.state, one.reason), True
     if one.state == "due":
-        return schedules.waits(now - one.ts), now - one.ts > schedules.LATE
+        waits = schedules.waits(now - one.ts)
+        return waits if one.reason is None else f"{waits}; {one.reason}", now - one.ts > schedules.LATE
     if one.status == "incomplete":
         return evaluations.no_result(one.reason), True
     return (schedules.RUNNING if one.state == "running" else schedules.ANSWERED), False
@@ -243,7 +245,8 @@ def _run_outcome(one: RequestedRun, now: datetime) -> tuple[str, bool]:
 
 def _schedule_line(plan: ScheduleStatus) -> ScheduleLine:
     said = schedules.last_time(plan.outcome, plan.reason)
-    return ScheduleLine(plan, cron_in_words(plan.schedule.cron), said, plan.outcome in ("missed", "failed"))
+    rules = schedules.rules(plan.schedule.overlap, plan.schedule.catch_up)
+    return ScheduleLine(plan, cron_in_words(plan.schedule.cron), said, plan.outcome in ("missed", "failed"), rules)
 
 
 def _heading(open: Sequence[RunLine], wrong: Sequence[RequestedRun], regressed: int, any_known: bool) -> str:

@@ -37,6 +37,7 @@ RANGES: Final[Mapping[int, str]] = {1: "1 hour", 24: "24 hours", 168: "7 days", 
 _MARKED: Final[Mapping[Kind, MarkKind]] = {
     "observed": "change",
     "suspected": "change",
+    "share": "change",
     "provider": "change",
     "announced": "change",
     "pinned": "baseline",

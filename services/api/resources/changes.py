@@ -21,7 +21,7 @@ from services.api.http.problems import query_store
 from services.store import journal
 from services.store.engine import Database
 
-AnyChangeKind = Literal["observed", "suspected", "pinned", "provider", "announced"]
+AnyChangeKind = Literal["observed", "suspected", "pinned", "provider", "share", "announced"]
 
 
 class ChangeSummary(BaseModel):

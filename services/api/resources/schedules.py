@@ -39,6 +39,8 @@ class ScheduleSummary(BaseModel):
                 "name": "weekly",
                 "cron": "0 6 * * 1",
                 "timezone": "Europe/Berlin",
+                "overlap": "queue",
+                "catch_up": "last",
                 "suites": None,
                 "enabled": True,
                 "origin": "file",
@@ -53,8 +55,10 @@ class ScheduleSummary(BaseModel):
     )
     route: str
     name: str
-    cron: str = Field(description="Five fields as crontab(5) reads them.")
+    cron: str = Field(description="Five fields as crontab(5) reads them, or an interval such as `@every 6h`.")
     timezone: str
+    overlap: str = Field(description="`skip` or `queue`: a time at which runs of the one before are not done.")
+    catch_up: str = Field(description="`none`, `last` or `all`: which times that nobody noticed are run afterwards.")
     suites: list[str] | None = Field(description="Null: those of the route in the monitor file.")
     enabled: bool
     origin: str = Field(description="`file` is the monitor file; `command` was added by a person.")
@@ -175,6 +179,8 @@ def schedule_summary(plan: ScheduleStatus) -> ScheduleSummary:
         name=one.name,
         cron=one.cron,
         timezone=one.timezone,
+        overlap=one.overlap,
+        catch_up=one.catch_up,
         suites=None if one.suites is None else list(one.suites),
         enabled=one.enabled,
         origin=one.origin,
