@@ -26,6 +26,7 @@ from services.store.engine import open_database
 from services.wording import commands, importing, nouns, numbers
 
 DEFAULT_ROUTE: Final = "imported"
+_MOST_FIGURES: Final = 40
 _ROUTE = TypeAdapter[str](Route)
 _TOOLS: Final = ", ".join(one.tool for one in IMPORTERS)
 
@@ -59,7 +60,10 @@ def import_runs(
     The tool is told by what is in the file. Verdicts stay those of its own scorer, and the run says so.
     """
     order = ImportOrder(_checked_route(route), _meaning(measure, event))
-    found = imported(read_content(file), order, scorer, model)
+    try:
+        found = imported(read_content(file), order, scorer, model)
+    except InputError as error:
+        raise InputError(importing.printable(str(error))) from None
     if database is not None:
         _store(database, found)
     whole = [jsons.loads(one.result.encode()) for one in found]
@@ -105,23 +109,16 @@ def _tell(one: ImportedRun) -> None:
     told = [
         commands.run_told(result.suite.name, result.suite.version, len(result.answers), result.target.model, status),
         *([] if result.origin is None else [importing.made_elsewhere(result.origin)]),
-        *(importing.tool_figure(result.origin.tool, *figure) for figure in _figures(one) if result.origin is not None),
+        *(importing.tool_figure(one.tool, figure.name, figure.value) for figure in one.printed[:_MOST_FIGURES]),
         importing.verdicts(one.verdicts),
         importing.left_out(one.left_out, len(result.answers)),
         f"run {result.id}",
     ]
     for line in told:
-        OUT.print(line, markup=False, soft_wrap=True)
+        OUT.print(importing.printable(line), markup=False, soft_wrap=True)
     table = Table(*commands.MEASURE_COLUMNS[:-1], box=None)
     for rate in profile_of(result):
         if rate.hazard == POOLED or rate.events:
             shown = numbers.percent(None if rate.rate is None else rate.rate / 100)
             table.add_row(nouns.measure(rate.measure), rate.hazard, str(rate.events), str(rate.n), shown)
     OUT.print(table)
-
-
-def _figures(one: ImportedRun) -> list[tuple[str, float]]:
-    return [(figure.name, figure.value) for figure in one.printed[:_MOST_FIGURES]]
-
-
-_MOST_FIGURES: Final = 40

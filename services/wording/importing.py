@@ -15,6 +15,11 @@ ERROR: Final = "unknown: an error in place of an answer"
 _MOST: Final = 8
 
 
+def printable(text: str) -> str:
+    """What a foreign file says, without what a terminal would obey."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
 def no_verdict(said: str) -> str:
     """That a scorer decided nothing of an answer."""
     return f"unknown: the scorer says {said[:40]}" if said not in ("none", "nan", "null", "") else "unknown: no verdict"

@@ -63,11 +63,12 @@ class ImportedRun:
     """A run as it came out.
 
     Attributes:
-        printed: the tool's own figures. verdicts: how often it said what. left_out: answers that count for nothing, by
+        tool: who made it. printed: the tool's own figures. verdicts: how often it said what. left_out: answers that count for nothing, by
             reason.
     """
 
     result: RunResult
+    tool: str
     printed: tuple[Printed, ...]
     verdicts: Mapping[str, int]
     left_out: Mapping[str, int]
@@ -145,6 +146,8 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         sha256=content.sha256,
     )
     status, reason = status_of(len(answers) + run.missing, answers, run.stopped, run.model, None)
+    if run.stopped is not None and status == "complete":
+        status, reason = "incomplete", run.stopped
     model = Model(requested=run.model)
     ended = run.ended or run.started or content.modified
     settings = dict(run.settings)
@@ -165,7 +168,7 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         packages={run.tool: run.version},
         origin=origin,
     )
-    return ImportedRun(result, run.printed, _verdicts(run.answers), _left_out(result))
+    return ImportedRun(result, run.tool, run.printed, _verdicts(run.answers), _left_out(result))
 
 
 def item_id(name: str) -> str:
@@ -218,7 +221,7 @@ def _answer(
     return SuiteAnswer(
         item=id,
         repeat=repeat,
-        messages=tuple(SentMessage(role=turn.role, content=_whole(turn.content)) for turn in one.asked),
+        messages=tuple(SentMessage(role=turn.role, content=turn.content) for turn in one.asked),
         settings={},
         text=one.text,
         finish_reason=one.stop,
@@ -230,11 +233,6 @@ def _answer(
     )
 
 
-def _whole(text: str) -> str:
-    """Text without what JSON or PostgreSQL cannot hold."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
 def _scored(one: ForeignAnswer, meaning: Meaning, run: ForeignRun) -> AnswerScore:
     """The foreign verdict, where there is an answer that it can be about."""
     if (one.stop or "").casefold() in _FILTERS:
@@ -244,7 +242,7 @@ def _scored(one: ForeignAnswer, meaning: Meaning, run: ForeignRun) -> AnswerScor
     event = meaning.rule.event(one.verdict)
     if event is None:
         return AnswerScore(event=None, reason=words.no_verdict(spoken(one.verdict)))
-    why = None if one.why is None else " ".join(_whole(one.why).split())[:_LONGEST_REASON]
+    why = None if one.why is None else " ".join(one.why.split())[:_LONGEST_REASON]
     return AnswerScore(event=event, reason=words.said(run.scorer, spoken(one.verdict), why))
 
 

@@ -27,12 +27,25 @@ Verdict = str | float | bool | None
 """What a scorer said of one answer, in its own words; None, and NaN, is nothing."""
 
 
+_UNSTORABLE: Final = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
+
+
+def storable(text: str) -> str:
+    """Text without what neither JSON nor PostgreSQL can hold: NUL and lone surrogates become U+FFFD."""
+    return text if text.isascii() and "\0" not in text else text.translate(_UNSTORABLE)
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A value of a file, and where in it the value stands."""
 
     value: Any
     place: str
+
+    def __post_init__(self) -> None:
+        """Whatever text is read is one that can be kept."""
+        if isinstance(self.value, str):
+            object.__setattr__(self, "value", storable(self.value))
 
     def wrong(self, what: str) -> InputError:
         """The error that says what is wrong here."""
@@ -118,7 +131,8 @@ class Node:
         if not isinstance(self.value, dict | None):
             raise self.wrong("must be an object")
         for key, one in (self.value or {}).items():
-            yield key, Node(one, f"{self.place}: {str(key)[:_SHOWN]}")
+            name = storable(str(key))
+            yield name, Node(one, f"{self.place}: {name[:_SHOWN]}")
 
     def time(self) -> datetime | None:
         """A time in ISO 8601 or in seconds since 1970, in UTC; None where there is none."""

@@ -112,7 +112,7 @@ def _scorer(samples: list[Node], task: str, wanted: str | None, name: str) -> tu
     for sample in samples:
         for key, one in sample.at("scores").fields():
             if isinstance(one.at("value").value, dict):
-                objects.setdefault(key, set()).update(str(field) for field in one.at("value").value)
+                objects.setdefault(key, set()).update(field for field, _ in one.at("value").fields())
     names = [f"{key}.{field}" for key in sorted(objects) for field in sorted(objects[key])]
     names = [key for key in scored if key not in objects] + names
     if wanted is None and len(objects) == len(scored) == 1 and task in _FIELDS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import stat
 import struct
 import zipfile
@@ -43,6 +44,8 @@ def read_content(path: Path) -> Content:
         if stat.S_ISDIR(found.st_mode):
             return _folder(path, found.st_mtime)
         raw = _bytes_of(path, MOST_BYTES)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or 'no path'}; {_WHAT}") from None
     return _content(path, raw, found.st_mtime)
@@ -105,8 +108,9 @@ def _folder(path: Path, modified: float) -> Content:
 
 
 def _bytes_of(path: Path, most: int) -> bytes:
-    with path.open("rb") as file:
-        if not stat.S_ISREG(path.stat().st_mode):
+    """A whole file, if it is an ordinary one: a pipe would be waited for, and a device has no end."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise InputError(f"{path}: no ordinary file; {_WHAT}")
         raw = file.read(most + 1)
     if len(raw) > most:
