@@ -93,13 +93,17 @@ def luhn(digits: str) -> bool:
 
 
 _AS_NUMBER: Final = {one: str(int(one, 36)) for one in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+_COUNTRY_AS_NUMBER: Final = {country: "".join(map(_AS_NUMBER.__getitem__, country)) for country in IBAN_LENGTH}
 
 
 def iban_valid(value: str) -> bool:
     """Whether an IBAN has its country's length and leaves 1 modulo 97 (ISO 13616)."""
     if len(value) != IBAN_LENGTH.get(value[:2]):
         return False
-    return int("".join([_AS_NUMBER[one] for one in value[4:] + value[:4]])) % 97 == 1
+    account = value[4:]
+    if not account.isdecimal():
+        account = "".join([_AS_NUMBER[one] for one in account])
+    return int(account + _COUNTRY_AS_NUMBER[value[:2]] + value[2:4]) % 97 == 1
 
 
 def squeeze(value: str) -> str:
