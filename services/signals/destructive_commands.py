@@ -27,7 +27,7 @@ _BEGINS: Final = re.compile(
 )
 _PATH: Final = r"(?:/usr)?(?:/s?bin/)?"
 
-_SHELL: Final[Mapping[str, str]] = {
+SHELL: Final[Mapping[str, str]] = {
     # What wipes disks and systems.
     "disk": rf"{_PATH}(?:mkfs(?:\.\w{{1,10}})?|wipefs|blkdiscard|shred|diskutil (?:erase|partition)\w*)\s",
     "dd": rf"{_PATH}dd\b[^\n;|]{{0,200}}\bof=/dev/(?!null)",
@@ -142,7 +142,7 @@ def _any_of(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE | re.MULTILINE)
 
 
-_COMMANDS: Final = _any_of(*_SHELL.values())
+_COMMANDS: Final = _any_of(*SHELL.values())
 _REMOVALS: Final = _any_of(_RM)
 _STATEMENTS: Final = _any_of(*_SQL.values())
 _ROW_STATEMENTS: Final = _any_of(_ROWS)
@@ -164,21 +164,34 @@ def destroys(text: str) -> bool:
     >>> destroys("DELETE FROM users"), destroys("DELETE FROM users WHERE id = 7"), destroys("SELECT 'DROP TABLE a'")
     (True, False, False)
     """
-    if _HINTS.search(lowered(text)) is None:
+    low = lowered(text)
+    if _HINTS.search(low) is None:
         return False
-    if _CALLS.search(text) or any(_begins_command(text, at) for at in _beginnings(text)):
+    marks = "" if _DEVICES in low else BEGINNING_MARKS
+    if _CALLS.search(text) or any(_begins_command(text, at) for at in _beginnings(text, marks)):
         return True
+    if not any(word in low for word in _STATEMENT_WORDS):
+        return False
     bare = _LINE_REMARK.sub(" ", _REMARK.sub(" ", text))
-    return any(_begins_statement(bare, at) for at in _beginnings(bare))
+    return any(_begins_statement(bare, at) for at in _beginnings(bare, BEGINNING_MARKS))
 
 
-def _beginnings(text: str) -> Iterator[int]:
-    """Where commands may begin, from left to right."""
+BEGINNING_MARKS: Final = "./:"
+"""With these or a letter every command begins, but for what is written to a device: that may begin with anything."""
+_DEVICES: Final = "/dev/"
+_STATEMENT_WORDS: Final = ("drop", "truncate", "alter", "revoke", "grant", "delete", "update")
+"""Each statement begins with one of them."""
+
+
+def _beginnings(text: str, marks: str) -> Iterator[int]:
+    """Where commands may begin, from left to right: before a letter or one of the marks, without marks anywhere."""
     last = -1
     for found in _BEGINS.finditer(text):
-        if found.end() > last:
-            last = found.end()
-            yield last
+        end = found.end()
+        if end > last:
+            last = end
+            if not marks or (end < len(text) and (text[end].isalpha() or text[end] in marks)):
+                yield last
 
 
 def _begins_command(text: str, at: int) -> bool:

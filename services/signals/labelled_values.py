@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from services.signals import phone_numbers
 from services.signals.dates import Day, dates
-from services.signals.folding import fold
+from services.signals.folding import Folded, fold
 from services.signals.number_context import DATE, OTHERS, is_date
 from services.signals.personal_values import SAMPLE_CARDS, SAMPLE_IBANS, SAMPLE_SSNS
 from services.signals.sensitive_labels import SensitiveLabel, labels, letters_of, squeezed
@@ -81,7 +81,8 @@ _UNIT = re.compile(
 )
 _DOTTED = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){2,}(?![-/0-9])")
 _SENTENCE = re.compile(
-    r"(?<!\bSt)(?<!\bStr)(?<!\bApt)(?<!\bAve)(?<!\bRd)(?<!\bNo)(?<!\bDr)[.!?](?=\s|$)|, (?:and|und|et|y|e) "
+    r"[.!?](?=\s|$)(?<!\bSt[.!?])(?<!\bStr[.!?])(?<!\bApt[.!?])(?<!\bAve[.!?])(?<!\bRd[.!?])(?<!\bNo[.!?])"
+    r"(?<!\bDr[.!?])|, (?:and|und|et|y|e) "
 )
 _LETTERS_AND_DIGIT = re.compile(r"[^\W\d_]{3}")
 _PLACEHOLDER: Final = re.compile(
@@ -103,7 +104,11 @@ _CODE_LIKE = re.compile(r"^[<{$(\[%]|[(\[{<]|[)\]}>;]$|\$[{(]|\*\*|\.\.\.|://|\\
 
 def labelled_values(text: str) -> tuple[LabelledValue, ...]:
     """The values that a text states under a label, from left to right; places are those of `text` as it is."""
-    folded = fold(text)
+    return labelled_values_of(fold(text))
+
+
+def labelled_values_of(folded: Folded) -> tuple[LabelledValue, ...]:
+    """The same of a folded text."""
     return tuple(
         value._replace(start=start, end=end)
         for value in _stated(folded.text)
@@ -364,8 +369,13 @@ def _address(text: str, start: int, explicit: bool) -> LabelledValue | None:
     line = match[0].partition(quote)[0] if quote and quote in "'`*" else match[0]
     sentence = _SENTENCE.search(line)
     whole = (line[: sentence.start()] if sentence else line).rstrip(" ,.*`')]}\r")
-    words = [word for word in re.findall(r"[^\W\d_]+", whole) if len(word) >= 3]
-    if "@" in whole or "://" in whole or not words or not any(map(str.isdigit, whole)) or _DOTTED.match(whole):
+    if (
+        "@" in whole
+        or "://" in whole
+        or not _THREE_LETTERS.search(whole)
+        or not any(map(str.isdigit, whole))
+        or _DOTTED.match(whole)
+    ):
         return None
     keys = [letters_of(whole), *(letters_of(part) for part in _street(whole))]
     usable = tuple(dict.fromkeys(key for key in keys if len(key) >= _STREET))
@@ -373,13 +383,17 @@ def _address(text: str, start: int, explicit: bool) -> LabelledValue | None:
 
 
 _STREET = 8
+_PARTS = re.compile(r",| - ")
+_ONE_DIGIT = re.compile(r"[0-9]")
+_THREE_LETTERS = re.compile(r"[^\W\d_]{3}")
+_FOUR_LETTERS = re.compile(r"[^\W\d_]{4}")
 
 
 def _street(address: str) -> Iterator[str]:
     """The parts of an address that name a house: letters and a number of it."""
-    parts = [part.strip() for part in re.split(r",| - ", address)]
+    parts = [part.strip() for part in _PARTS.split(address)]
     for part in parts[:2]:
-        if re.search(r"[0-9]", part) and re.search(r"[^\W\d_]{4}", part):
+        if _ONE_DIGIT.search(part) and _FOUR_LETTERS.search(part):
             yield part
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -57,8 +56,10 @@ _ANY_SSN = r"([0-9]{3})([ .-]?)([0-9]{2})([ .-]?)([0-9]{4})"
 
 IBAN: Final = re.compile(r"([A-Za-z](?<![A-Za-z0-9][A-Za-z])[A-Za-z])[ -]?[0-9]{2}(?=[ -]?[A-Za-z0-9])")
 CARD: Final = re.compile(rf"[1-6](?<![\w.+-][1-6]){_CARD_AFTER}(?![\w-]|\.[0-9])")
-SSN: Final = re.compile(r"([0-9](?<![\w-][0-9])[0-9]{2})-([0-9]{2})-([0-9]{4})(?![\w-])")
 """What may stand before them is looked at behind their first character: `re` then leaps to those."""
+SSN: Final = re.compile(r"-([0-9]{2})-([0-9]{4})(?![\w-])(?<=(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4})")
+"""Behind its area, to whose hyphen `re` leaps; the three digits are looked at last."""
+_AREA = 3
 NAMED_CARD: Final = re.compile(rf"(?=[acmvkt])(?<![^\W_]){_CARD_WORD}(?![^\W_])[^0-9\n]{{0,24}}{_ANY_CARD}(?![0-9])")
 """Of a text in lower case. The look ahead at the first letter spares trying every word at every place."""
 NAMED_SSN: Final = re.compile(
@@ -93,13 +94,17 @@ def luhn(digits: str) -> bool:
 
 
 _AS_NUMBER: Final = {one: str(int(one, 36)) for one in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+_COUNTRY_AS_NUMBER: Final = {country: "".join(map(_AS_NUMBER.__getitem__, country)) for country in IBAN_LENGTH}
 
 
 def iban_valid(value: str) -> bool:
     """Whether an IBAN has its country's length and leaves 1 modulo 97 (ISO 13616)."""
     if len(value) != IBAN_LENGTH.get(value[:2]):
         return False
-    return int("".join([_AS_NUMBER[one] for one in value[4:] + value[:4]])) % 97 == 1
+    account = value[4:]
+    if not account.isdecimal():
+        account = "".join(map(_AS_NUMBER.__getitem__, account))
+    return int(account + _COUNTRY_AS_NUMBER[value[:2]] + value[2:4]) % 97 == 1
 
 
 def squeeze(value: str) -> str:
@@ -162,11 +167,16 @@ def _bare(number: str) -> str:
 
 
 def _ibans(digits: DigitText) -> Iterator[tuple[int, int, str]]:
+    valid: dict[str, bool] = {}  # a text may hold one candidate ten thousand times
     for match in digits.matches(IBAN):
         length = IBAN_LENGTH.get(match[1].upper())
         whole = _of_length(length).match(digits.text, match.start()) if length else None
-        key = _bare(whole[0]).upper() if whole else ""
-        if whole and iban_valid(key):
+        if whole is None:
+            continue
+        key = _bare(whole[0]).upper()
+        if key not in valid:
+            valid[key] = iban_valid(key)
+        if valid[key]:
             yield *whole.span(), key
 
 
@@ -180,28 +190,23 @@ def _cards(digits: DigitText) -> Iterator[tuple[int, int, str]]:
     text = digits.text
     for match in digits.matches(CARD):
         start, end = match.span()
-        for stop in chain((end,), _shorter(match[0], start)):
-            key = _bare(text[start:stop])
+        groups = match[0]
+        for _ in range(_MOST_AFTER + 1):
+            key = _bare(groups)
             if len(key) < _SHORTEST_CARD:
                 break
             if _card_prefix(key) and luhn(key):
-                if not _in_a_row(text, start, stop) and not of_a_thing(text, start):
-                    yield start, stop, key
+                if not _in_a_row(text, start, end) and not of_a_thing(text, start):
+                    yield start, end, key
                 break
+            groups = groups.rpartition(" ")[0]  # an expiry date or a security code may follow a card
+            end = start + len(groups)
 
 
 _MOST_AFTER = 5
 _SHORTEST_CARD = 14
 _LONGEST_CARD = 16
 """Of those that `_card_prefix` knows."""
-
-
-def _shorter(groups: str, start: int) -> Iterator[int]:
-    """Where a number ends if its last groups are none of it: an expiry date or a security code may follow."""
-    for _ in range(_MOST_AFTER):
-        groups, space, _ = groups.rpartition(" ")
-        if space:
-            yield start + len(groups)
 
 
 def _in_a_row(text: str, start: int, end: int) -> bool:
@@ -259,8 +264,10 @@ def _card_prefix(key: str) -> bool:
 
 def _social_security(digits: DigitText) -> Iterator[tuple[int, int, str]]:
     for match in digits.matches(SSN):
-        if _ssn_valid(*match.groups()) and not of_a_thing(digits.text, match.start()):
-            yield *match.span(), "".join(match.groups())
+        start, end = match.start() - _AREA, match.end()
+        area, group, serial = digits.text[start : start + _AREA], *match.groups()
+        if _ssn_valid(area, group, serial) and not of_a_thing(digits.text, start):
+            yield start, end, area + group + serial
 
 
 def _named_social_security(digits: DigitText) -> Iterator[tuple[int, int, str]]:

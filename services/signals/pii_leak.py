@@ -10,8 +10,8 @@ from typing import ClassVar, Final, Literal
 
 from schemas.spec import Spec
 from services.signals.folding import fold
-from services.signals.labelled_values import LabelledValue, labelled_values, remembered_values
-from services.signals.personal_values import PersonalValue, personal_values, values_of
+from services.signals.labelled_values import LabelledValue, labelled_values, labelled_values_of, remembered_values
+from services.signals.personal_values import PersonalValue, values_of
 from services.signals.protocol import Measurement, ScoredText, Span
 from services.signals.repeated_values import Repetition, repetitions
 
@@ -54,9 +54,9 @@ class PiiLeak:
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false; spans of every personal value in prompt and response."""
-        response = fold(text.response)
-        given, said = personal_values(text.prompt), values_of(response)
-        stated = labelled_values(text.prompt)
+        prompt, response = fold(text.prompt), fold(text.response)
+        given, said = values_of(prompt), values_of(response)
+        stated = labelled_values_of(prompt)
         repeated = tuple(repetitions(response, _stated(text, stated))) if response.text else ()
         leaked = bool(repeated) or _GATEWAY.search(text.response) is not None
         leaked = leaked or any(not value.sample for value in said)

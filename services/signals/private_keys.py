@@ -81,8 +81,8 @@ def _judged(text: str, start: int, end: int, chunks: list[str]) -> PrivateKey:
 
 def _dashes(text: str, at: int) -> int:
     """Where the dashes before a mark begin."""
-    first = at
-    while first > max(at - 9, 0) and text[first - 1] in "- ":
+    first, least = at, max(at - 9, 0)
+    while first > least and text[first - 1] in "- ":
         first -= 1
     return first
 

@@ -36,29 +36,30 @@ def repetitions(folded: Folded, stated: Iterable[LabelledValue]) -> Iterator[Rep
     text = set_apart(folded.text) if letters else ""
     for key in sorted(keys, key=len, reverse=True) if letters else ():
         for start, end in _places(text, letters, key) if letters else ():
-            if not _overlaps(taken, start, end):
-                taken.insert(bisect_left(taken, (start, end)), (start, end))
+            at = bisect_left(taken, (start, end))
+            if not _overlaps(taken, at, start, end):
+                taken.insert(at, (start, end))
                 yield Repetition(keys[key], *folded.original(start, end))
     for start, end, meant in dates(folded.text) if days else ():
         if meant & days:
             yield Repetition("birth_date", *folded.original(start, end))
 
 
-def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
-    at = bisect_left(taken, (start, end))
+def _overlaps(taken: list[tuple[int, int]], at: int, start: int, end: int) -> bool:
+    """Whether what would stand at `at` of those that are taken overlaps one of them."""
     return (at < len(taken) and taken[at][0] < end) or (at > 0 and taken[at - 1][1] > start)
 
 
+_GAP = re.compile(r"[\W_]+")
 _WIDEST_GAP = 3
 _SHORT_KEY = 6
 
 
 def _places(text: str, letters: Squeezed, key: bytes) -> Iterator[tuple[int, int]]:
     """Where a key's letters stand as whole words, no two of them further apart than separators are."""
-    at = letters.letters.find(key)
+    at, places = letters.letters.find(key), letters.places
     while at >= 0:
-        places = letters.places[at : at + len(key)]
-        start, end = int(places[0]), int(places[-1]) + 1
+        start, end = int(places[at]), int(places[at + len(key) - 1]) + 1
         if (
             not text[start - 1 : start].isalnum()
             and not text[end : end + 1].isalnum()
@@ -76,9 +77,9 @@ def _spelled(spelled: str, key: bytes) -> bool:
         return True
     if len(spelled) > len(key) * (_WIDEST_GAP + 1):
         return False
-    gaps = re.findall(r"[\W_]+", spelled)
+    gaps = _GAP.findall(spelled)
     if len(key) < _SHORT_KEY and not (
         len(set(gaps)) == 1 and (len(gaps) == len(key) - 1 or gaps[0] in {" ", "-", "."})
     ):
         return False
-    return all(len(gap) <= _WIDEST_GAP and "\n\n" not in gap for gap in gaps)
+    return max(map(len, gaps), default=0) <= _WIDEST_GAP and "\n\n" not in spelled

@@ -16,6 +16,8 @@ _WORDS = re.compile(
     r"|t(?:est|odo|runcated)|your"
 )
 _REPEAT = re.compile(r"(.)\1{4}|(..)\2{3}|(.{3,4})\3{2}")
+_FEWEST_REPEATS = 4
+"""Characters of every such repetition that stood there before."""
 _RUN = 5
 _RUN_APART = 6
 
@@ -30,12 +32,18 @@ _NO_LETTERS: Final = bytes(code for code in range(256) if not chr(code).isascii(
 _NO_DIGITS: Final = bytes(code for code in range(256) if not chr(code).isascii() or not chr(code).isdigit())
 
 
+_BITS: Final = tuple(1 << code for code in range(128))
+
+
 def _sequential(text: str) -> bool:
     """Whether 5 characters in a row, or 6 of the letters or digits alone, ascend or descend by one (12345, edcba)."""
     if not text.isascii():
         letters, digits = "".join(filter(str.isalpha, text)), "".join(filter(str.isdigit, text))
         return _has_wide_run(text, _RUN) or _has_wide_run(letters, _RUN_APART) or _has_wide_run(digits, _RUN_APART)
     raw = text.encode()
+    codes = sum(map(_BITS.__getitem__, set(raw)))
+    if not codes & codes >> 1 & codes >> 2 & codes >> 3 & codes >> 4:
+        return False  # no five neighbours stand in it, in whatever order
     if _has_run(raw, _RUN):
         return True
     for others in (_NO_LETTERS, _NO_DIGITS):
@@ -75,7 +83,8 @@ def looks_made_up(value: str) -> bool:
     characters is taken for made up less than once in 500 (tests/signals draws them).
     """
     lowered = value.lower()
-    if _WORDS.search(lowered) or _REPEAT.search(lowered) or _sequential(lowered):
+    repeats = len(lowered) - len(set(lowered)) >= _FEWEST_REPEATS and _REPEAT.search(lowered) is not None
+    if repeats or _WORDS.search(lowered) or _sequential(lowered):
         return True
     return not _surely_varied(len(value), len(set(value))) and entropy(value) < _least_entropy(len(value))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.exchange import Answer, Exchange, Message, RetrievedDocument, Tool
 from schemas.identity import Model
 from services.score.scored_text import scored_text
-from services.signals.destructive_commands import destroys
+from services.signals.destructive_commands import BEGINNING_MARKS, SHELL, destroys
 from services.signals.destructive_tool_call import DestructiveToolCall
 from services.signals.exfiltration_call import ExfiltrationCall
 from services.signals.own_secret_forms import OwnForm
@@ -23,6 +23,7 @@ from services.signals.tool_calls import calls_of, recent_calls
 from services.signals.tool_loop import ToolLoop
 from services.signals.undeclared_tool import UndeclaredTool
 from tests.support.agent_calls import COMMANDS, DESTRUCTIVE, FORMS, HARMLESS, ORDINARY, called, openai, turn
+from tests.support.pattern_beginnings import beginnings
 
 ALL = (UndeclaredTool(), DestructiveToolCall(), SensitiveToolArgument(), ExfiltrationCall(), ToolLoop())
 Form = Callable[[str, object], dict]
@@ -292,3 +293,13 @@ class TestToolLoop:
     def test_calls_of_one_answer_count_together(self) -> None:
         text = called(*[openai("pay", id=7)] * 3, openai("search"))
         assert ToolLoop().measure(text) == Measurement(True, parts={"pay": True, "search": False})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SHELL if kind != "device"])
+def test_a_command_begins_with_a_letter_or_a_mark(kind: str) -> None:
+    assert all(one.isalpha() or one in BEGINNING_MARKS for one in beginnings(SHELL[kind], 1))
+
+
+@pytest.mark.parametrize("text", ["a\n\n> /dev/sda", ";;:(){ :|:& };:", "\n\n./manage.py flush", "((/sbin/mkfs /x"])
+def test_a_command_that_begins_with_a_mark_is_seen(text: str) -> None:
+    assert destroys(text)
