@@ -25,8 +25,8 @@ NO_TEXT: Final = "no text of them is kept"
 NO_GAP: Final = "No group of three or more questions that are alike is left out."
 TEXT_GONE: Final = "its text is no longer kept"
 GAPS: Final = (
-    "Groups of questions that are alike and near no item, the worst first: large, and risky. A question is risky where a "
-    "harmful request, an attempt to break the rules, a harmful answer or self-harm was seen."
+    "Groups of questions that are alike and near no item, the worst first: large, and risky. A question is risky where "
+    "a harmful request, an attempt to break the rules, a harmful answer or self-harm was seen."
 )
 HOW_TO_ADD: Final = (
     "To have them asked from now on, make them items of a suite of your own. Each is shown to you, and you say whether "

@@ -63,8 +63,8 @@ class ImportedRun:
     """A run as it came out.
 
     Attributes:
-        tool: who made it. printed: the tool's own figures. verdicts: how often it said what. left_out: answers that count for nothing, by
-            reason.
+        tool: who made it. printed: the tool's own figures. verdicts: how often it said what.
+        left_out: answers that count for nothing, by reason.
     """
 
     result: RunResult
