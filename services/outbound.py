@@ -8,7 +8,6 @@ accepted (the limit of size then holds), and every request has an end.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import socket
 import ssl
@@ -302,12 +301,11 @@ def _reason(error: httpx.TransportError) -> str:
 
 def _certificates() -> ssl.SSLContext:
     """Public authorities, and those that the machine trusts, read once an hour: it takes 0.1 s of the processor."""
-    named = tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
-    return _read_certificates(named, int(time.monotonic() // 3600))
+    return _read_certificates(int(time.monotonic() // 3600))
 
 
 @lru_cache(maxsize=1)
-def _read_certificates(_named: tuple[str | None, ...], _hour: int) -> ssl.SSLContext:
+def _read_certificates(_hour: int) -> ssl.SSLContext:
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context
