@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import numpy as np
@@ -108,6 +108,11 @@ class CoverageReport(Part):
     clusters: tuple[UncoveredCluster, ...] = ()
     scattered: float = 0.0
     texts: bool = False
+
+    @property
+    def span(self) -> timedelta:
+        """For how long they asked."""
+        return timedelta(0) if self.since is None or self.until is None else self.until - self.since
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,7 +200,9 @@ def gap_reading(report: CoverageReport) -> Reading:
         event_index=report.event_index,
         ts=report.until or report.measured,
         source=Position(cluster="coverage", topic="suites", partition=0, offset=report.event_index),
-        reason=words.headline(report.share) if report.share is not None else words.unknown(report.unknown or ""),
+        reason=words.headline(report.share, report.span)
+        if report.share is not None
+        else words.unknown(report.unknown or ""),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from services.wording import numbers
 
+WEEK: Final = timedelta(days=5)
+"""Of that many days, or more, the questions are those of a week: some days nobody asks."""
+_HOUR: Final = timedelta(hours=1)
 UNKNOWN: Final[Mapping[str, str]] = {
     "no_suite_read": "one of its suites cannot be read; `keelwatch check-config` says which, and why",
     "no_exchange": "no question of the last week was embedded; `embed_share` in the monitor file says how many are",
@@ -41,22 +44,23 @@ def unknown(why: str) -> str:
     return f"Not known how much of its traffic the suites ask: {UNKNOWN.get(why, why)}"
 
 
-def headline(share: float) -> str:
-    """The share.
+def headline(share: float, span: timedelta) -> str:
+    """The share, of the questions of that long.
 
-    >>> headline(0.623)
-    "62% of last week's questions resemble a suite item"
+    >>> headline(0.623, timedelta(days=6, hours=20)), headline(0.623, timedelta(hours=9))
+    ("62% of last week's questions resemble a suite item", '62% of the questions of 9 hours resemble a suite item')
     """
-    return f"{_whole(share)} of last week's questions resemble a suite item"
+    asked = "last week's questions" if span >= WEEK else f"the questions of {numbers.hours_long(span / _HOUR)}"
+    return f"{_whole(share)} of {asked} resemble a suite item"
 
 
-def sentence(share: float, gap: str | None) -> str:
+def sentence(share: float, span: timedelta, gap: str | None) -> str:
     """The share, and the worst gap.
 
-    >>> sentence(0.62, None)
+    >>> sentence(0.62, timedelta(days=7), None)
     "62% of last week's questions resemble a suite item."
     """
-    return f"{headline(share)}{'' if gap is None else f'; worst gap: {gap}'}."
+    return f"{headline(share, span)}{'' if gap is None else f'; worst gap: {gap}'}."
 
 
 def gap(place: int, words: Sequence[str], share: float, risky: float | None, declined: float | None) -> str:

@@ -57,7 +57,7 @@ def test_the_gap_is_listed_with_an_example_and_the_command(keelwatch, url: str, 
     assert found["gaps"][0]["examples"][0]["prompt"] in DOSES
     code, out, _ = keelwatch(*show)
     assert code == 0
-    assert out.startswith("73% of last week's questions resemble a suite item; worst gap:")
+    assert out.startswith("73% of the questions of 1 hour resemble a suite item; worst gap:")
     assert coverage_words.to_add(ROUTE, 1) in out
     code, out, _ = keelwatch("route", "coverage", ROUTE, "--database", url)
     assert (code, coverage_words.NO_SUITE in out, "%" in out) == (0, True, False)

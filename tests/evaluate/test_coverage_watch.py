@@ -69,7 +69,7 @@ def test_the_share_the_gap_and_its_examples_are_stored_and_told(database: Databa
     assert gap.declined == pytest.approx(3 / len(DOSES))
     assert "dose" in gap.words
     told = database.query(coverage_of, ROUTE, policy_of(own))
-    assert told.sentence.startswith("73% of last week's questions resemble a suite item; worst gap: \"")
+    assert told.sentence.startswith('73% of the questions of 1 hour resemble a suite item; worst gap: "')
     assert told.sentence.endswith('", 27% of the questions, 12% of them declined, 25% risky.')
     assert all(one.prompt in DOSES for one in told.gaps[0].examples)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
@@ -24,9 +24,12 @@ from services.store import samples
 from services.store.engine import Database
 from services.wording import coverage as words
 
+SHOWN: Final = 2_000
+"""Characters of an example."""
+
 
 class UncoveredExample(BaseModel):
-    """One question: its redacted text, or null where that is kept no longer."""
+    """One question: the beginning of its redacted text, or null where that is kept no longer."""
 
     exchange: str
     prompt: str | None
@@ -51,6 +54,7 @@ class RouteCoverage(BaseModel):
     route: str
     known: bool
     reason: str | None = Field(description="Why it is not known; a share that is not known is null, never 1.")
+    headline: str = Field(description="The share as people read it; empty where it is not known.")
     sentence: str = Field(description="What is known, as people read it.")
     suites: dict[str, str] = Field(description="The suites that it is of: name and version.")
     share: float | None
@@ -108,7 +112,7 @@ def coverage_of(connection: Connection, route: str, policy: RoutePolicy | None) 
     if report.share is None or report.low is None or report.high is None:
         return _unknown(route, words.UNKNOWN.get(report.unknown or "", words.NOT_YET), report)
     ids = [id for one in report.clusters for id in one.examples]
-    texts = {id: one.prompt for id, one in samples.by_id(connection, route, ids).items()}
+    texts = {id: one.prompt[:SHOWN] for id, one in samples.by_id(connection, route, ids).items()}
     gaps = [
         CoverageGap(
             number=place,
@@ -129,7 +133,8 @@ def coverage_of(connection: Connection, route: str, policy: RoutePolicy | None) 
         update={
             "known": True,
             "reason": None,
-            "sentence": words.sentence(report.share, gap),
+            "sentence": words.sentence(report.share, report.span, gap),
+            "headline": words.headline(report.share, report.span),
             "share": report.share,
             "low": report.low,
             "high": report.high,
@@ -148,6 +153,7 @@ def _base(route: str, report: CoverageReport | None) -> RouteCoverage:
         route=route,
         known=False,
         reason=None,
+        headline="",
         sentence="",
         suites={} if report is None else dict(report.suites),
         share=None,
