@@ -16,7 +16,7 @@ from rich.text import Text
 
 from schemas.base import HEX16, canonical
 from services import wiring
-from services.cli.evaluations import checked_route
+from services.cli.named_routes import checked_route
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption
 from services.errors import InputError

@@ -214,8 +214,8 @@ def _verify(verifier: Verifier, named: str, before: str | None, after: str | Non
         return
     found = read_stated(run_text(named), named)
     if not isinstance(found, StatedComparison):
-        for one in found:
-            verifier.file(one)
+        for stated in found:
+            verifier.file(stated)
         return
     if before is None or after is None:
         raise InputError(f"{named}: {words.BOTH_RUNS}")
