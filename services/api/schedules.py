@@ -5,7 +5,7 @@ Each is added once, however often a button is pressed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -18,6 +18,8 @@ from schemas.exchange import Route
 from services.api.http.problems import Problem, call_store
 from services.evaluate.schedule import cause_of, next_fire
 from services.evaluate.suite_library import suite_names
+from services.monitor import Monitor
+from services.monitor.known_routes import near_routes
 from services.monitor.schema import ScheduleSection
 from services.ports import Clock
 from services.store import evaluation_queue, routes, runs, schedules, scores
@@ -87,9 +89,13 @@ SuiteName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class NewSchedule(ScheduleSection):
-    """When suites of a route are to be run by the clock; without `suites` those of the route in the monitor file."""
+    """When suites of a route are to be run by the clock; without `suites` those of the route in the monitor file.
+
+    A route that was never seen is refused unless it is said to be `new`.
+    """
 
     route: Route
+    new: bool = False
     suites: Annotated[tuple[SuiteName, ...], Field(min_length=1, max_length=20)] | None = Field(
         default=None, strict=False
     )
@@ -109,14 +115,18 @@ class EvaluationPlanner:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self.clock = database, clock
 
-    async def add(self, wanted: NewSchedule) -> bool:
+    async def add(self, wanted: NewSchedule, may_see: Callable[[str], bool] = lambda _: True) -> bool:
         """Write a schedule; False when the very same one was there already.
+
+        Of a route that was never seen the refusal names near ones, of those that the caller `may_see`.
 
         Raises:
             Problem: 404 if there is no such route, 409 if it has another schedule of that name, 422 if a suite is none.
         """
         _check_suites(wanted.suites or ())
-        return await call_store(lambda: self._database.transact(lambda connection: self._add(connection, wanted)))
+        return await call_store(
+            lambda: self._database.transact(lambda connection: self._add(connection, wanted, may_see))
+        )
 
     async def remove(self, route: str, name: str) -> None:
         """Delete a schedule that was not written in the monitor file.
@@ -134,8 +144,9 @@ class EvaluationPlanner:
         """
         return await call_store(lambda: self._database.transact(lambda connection: self._ask(connection, wanted)))
 
-    def _add(self, connection: Connection, wanted: NewSchedule) -> bool:
-        check_route_exists(connection, wanted.route)
+    def _add(self, connection: Connection, wanted: NewSchedule, may_see: Callable[[str], bool]) -> bool:
+        if not wanted.new and not routes.exists(connection, wanted.route):
+            raise unknown_route(near_routes(wanted.route, routes.names(connection), Monitor(), may_see))
         planned = StoredSchedule(
             wanted.route,
             wanted.name,
@@ -187,9 +198,10 @@ def check_route_exists(connection: Connection, route: str) -> None:
         raise unknown_route()
 
 
-def unknown_route() -> Problem:
-    """The answer to a route that does not exist for whoever asks."""
-    return Problem(404, "there is no such route: a route is known once exchanges of it arrived")
+def unknown_route(near: Sequence[str] = ()) -> Problem:
+    """The answer to a route that does not exist for whoever asks; `near` are those that may be meant."""
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    return Problem(404, f"there is no such route: a route is known once exchanges of it arrived{meant}")
 
 
 def _remove(connection: Connection, route: str, name: str) -> None:

@@ -134,7 +134,9 @@ def test_what_a_key_may_not_is_refused_and_what_it_does_not_see_is_not_there(dat
     assert asked(viewer, "POST", RUNS, json=run).status_code == 403
     narrow = api_on(database, Wire(), guard=as_("operator", "other/*"))
     for path, body in ((PATH, NEW), (RUNS, run)):
-        foreign, absent = (asked(narrow, "POST", path, json={**body, "route": r}) for r in (ROUTE, "other/none"))
+        foreign, absent = (
+            asked(narrow, "POST", path, json={**body, "route": r}) for r in (ROUTE, "other/entirely-absent")
+        )
         assert (foreign.status_code, foreign.content) == (404, absent.content)
     foreign, absent = (
         asked(narrow, "DELETE", PATH, params={"route": ROUTE, "name": name}) for name in ("nightly", "none")
@@ -156,3 +158,23 @@ def test_missed_ones_of_one_time_are_each_on_one_page(database: Database) -> Non
         found += [one["route"] for one in told["items"]]
         cursor = told["next"] and {"cursor": told["next"]}
     assert sorted(found) == sorted([*names, ROUTE])
+
+
+def test_a_route_never_seen_is_refused_with_near_names_unless_it_is_new(api: Api) -> None:
+    wanted = {**NEW, "route": "other/bod"}
+    refused = asked(api, "POST", PATH, json=wanted)
+    assert (refused.status_code, "did you mean other/bot?" in refused.json()["detail"]) == (404, True)
+    assert asked(api, "POST", PATH, json={**wanted, "new": True}).status_code == 201
+
+
+def test_the_rules_of_a_schedule_are_taken_and_told(api: Api) -> None:
+    wanted = {**NEW, "route": "other/bot", "name": "often", "cron": "@every 6h", "overlap": "skip", "catch_up": "all"}
+    assert asked(api, "POST", PATH, json=wanted).status_code == 201
+    assert asked(api, "POST", PATH, json=wanted).status_code == 200
+    assert asked(api, "POST", PATH, json={**wanted, "catch_up": "none"}).status_code == 409
+    [found] = [one for one in asked(api, "GET", PATH).json()["items"] if one["name"] == "often"]
+    assert (found["cron"], found["overlap"], found["catch_up"]) == ("@every 6h", "skip", "all")
+    assert found["next"] is not None
+    for field in ("overlap", "catch_up"):
+        told = asked(api, "POST", PATH, json={**wanted, field: "some"}).json()["detail"]
+        assert told.startswith(f"{field}: ")

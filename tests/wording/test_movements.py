@@ -72,6 +72,7 @@ def test_a_change_within_that_time_is_the_likely_cause_and_others_are_not() -> N
         announced,
         change("observed", 118, hours=1.97, model=NEW, to_identity=OTHER, id="c" * 16),
         change("suspected", 119, hours=1.98, id="d" * 16),
+        change("share", 119, hours=1.98, id="e" * 16),
         FELL,
         alert(index=200, change_point=POINT, signal="pii_leak"),
     ]
@@ -122,3 +123,13 @@ def test_words_that_mark_the_questions_of_now() -> None:
     assert movements.new_words(("lock", "pick")) == "The questions now speak more of lock and pick"
     assert marking_words(before, before[:20]) == ()
     assert marking_words([], now) == () == marking_words(before, now[:3])
+
+
+def test_a_deploy_of_a_canary_within_that_time_is_the_likely_cause_with_its_share() -> None:
+    deploy = decision("announce", 1.95, model=NEW, share=0.05, actor="octocat via GitHub")
+    (incident,) = fold(ROUTE, [deploy, FELL]).incidents
+    [told] = [entry.text for entry in incident.timeline if entry.kind == "cause"]
+    assert told == (
+        "Likely cause: the change to gpt-4-0613, for 5.0% of the exchanges, that octocat via GitHub announced at "
+        "13:57 UTC, which lies within that time"
+    )

@@ -321,7 +321,7 @@ def _planning(parts: PageContext, planning: EvaluationPlanner) -> APIRouter:
             else:
                 wanted = _checked(NewSchedule, _schedule_fields(fields))
                 _must_see(who(request), wanted.route)
-                await planning.add(wanted)
+                await planning.add(wanted, who(request).sees)
         except Problem as problem:
             return await _overview_page(request, parts, problem, fields)
         return RedirectResponse("/evaluations#schedules", 303)

@@ -44,6 +44,8 @@ class ChangeSummary(BaseModel):
                 "baseline": None,
                 "fingerprint": None,
                 "pinning": None,
+                "share": 0.05,
+                "of": None,
             }
         },
     )
@@ -60,6 +62,8 @@ class ChangeSummary(BaseModel):
     baseline: str | None
     fingerprint: str | None
     pinning: Pinning | None
+    share: float | None = Field(description="Share of the exchanges that `to` answers, or is to answer; null is all.")
+    of: str | None = Field(description="Of kind `share`: the change whose share it tells of.")
 
 
 class ChangePage(BaseModel):
@@ -95,9 +99,9 @@ def router(database: Database, guard: Guard) -> APIRouter:
 def change_summary(one: Change | Decision) -> ChangeSummary:
     """A change, or the decision that announced one."""
     if isinstance(one, Decision):
-        nothing = dict.fromkeys(("from_identity", "event_index", "baseline", "fingerprint", "pinning"))
+        nothing = dict.fromkeys(("from_identity", "event_index", "baseline", "fingerprint", "pinning", "of"))
         to = None if one.model is None else identity_of(one.model)
-        own = {name: getattr(one, name) for name in ("id", "route", "ts", "model", "reason", "actor")}
+        own = {name: getattr(one, name) for name in ("id", "route", "ts", "model", "reason", "actor", "share")}
         return ChangeSummary(**own, **nothing, kind="announced", to_identity=to)
     names = (name for name in ChangeSummary.model_fields if name != "actor")
     return ChangeSummary(**{name: getattr(one, name) for name in names}, actor=None)

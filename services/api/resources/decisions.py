@@ -246,6 +246,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "fingerprint": None,
     "silence": None,
     "model": None,
+    "share": None,
     "actor": "mara",
     "reason": "I am looking at it",
     "ts": "2026-11-24T18:00:00Z",
@@ -266,6 +267,7 @@ class DecisionSummary(BaseModel):
     fingerprint: str | None = Field(description="The alert that it is about; null for all of them.")
     silence: str | None = Field(description="The silence that it ends; null for all of the route.")
     model: Model | None = Field(description="The model that was announced or accepted.")
+    share: float | None = Field(description="Share of the exchanges that an announced model is to answer; null is all.")
     actor: str = Field(description="Who decided.")
     reason: str
     ts: datetime = Field(description="When it was decided.")

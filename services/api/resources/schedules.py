@@ -153,7 +153,7 @@ def _planning(guard: Guard, planning: EvaluationPlanner, budget: BodyBudget) -> 
             wanted = await read_model(request, share, NewSchedule)
         if not who(request).sees(wanted.route):
             raise unknown_route()
-        is_new = await planning.add(wanted)
+        is_new = await planning.add(wanted, who(request).sees)
         return JSONResponse({"route": wanted.route, "name": wanted.name}, 201 if is_new else 200)
 
     @made.delete("/schedules", status_code=204, summary="Remove a schedule", responses=_REMOVED)
