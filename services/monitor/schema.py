@@ -176,7 +176,8 @@ class RouteSection(Section):
         "`tool` and `guardrail` for the signals that speak of each of those.",
     )
     suites: tuple[Name, ...] | None = Field(
-        default=None, description="Safety suites that the target is asked: built-in ones by name, others by folder."
+        default=None,
+        description="Safety suites that the target is asked: built-in by name, others by folder or file of prompts.",
     )
     target: TargetSection | None = Field(default=None, description="The endpoint that is asked.")
     schedules: tuple[ScheduleSection, ...] | None = Field(default=None, description="When suites run by the clock.")
