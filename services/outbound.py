@@ -94,9 +94,9 @@ class Outbound:
             UrlRefused: if the URL may not be called, as far as it tells without being resolved.
         """
         self.url: Final = checked_url(url, allow_hosts)
-        pinned = _Pinned(self.url, _host(self.url) in _listed(allow_hosts), connections, resolve, tls)
+        self._pinned = _Pinned(self.url, _host(self.url) in _listed(allow_hosts), connections, resolve, tls)
         self._client: Final = httpx.AsyncClient(
-            transport=pinned,
+            transport=self._pinned,
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),  # the whole has an end in `post`
@@ -145,6 +145,18 @@ class Outbound:
             raise Unanswered("unreachable", f"cannot connect to {_shown(url)}: {_reason(error)}") from None
         except httpx.HTTPError as error:
             raise Unanswered("broken", _broken(begun, error)) from None
+
+    async def addresses(self) -> Sequence[str]:
+        """The addresses of the host, for a process that calls it in our place: all of them may be called.
+
+        Raises:
+            UrlRefused: if one of them may not be called.
+            Unanswered: if the name has none.
+        """
+        try:
+            return await self._pinned.checked()
+        except httpx.ConnectError as error:
+            raise Unanswered("unreachable", f"cannot connect to {_shown(self.url)}: {_reason(error)}") from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -212,9 +224,8 @@ class _Pinned(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it to the first address that can be reached; certificate and Host stay those of the name."""
-        async with self._lock:
-            self._addresses = self._addresses or await self._checked()
-        for number, address in enumerate(self._addresses, 1):
+        addresses = await self.checked()
+        for number, address in enumerate(addresses, 1):
             extensions = {**request.extensions, "sni_hostname": _host(self._url)}
             pinned = httpx.Request(
                 request.method,
@@ -226,14 +237,20 @@ class _Pinned(httpx.AsyncBaseTransport):
             try:
                 return await self._inner.handle_async_request(pinned)
             except (httpx.ConnectError, httpx.ConnectTimeout):
-                if number == len(self._addresses):
+                if number == len(addresses):
                     raise
         raise AssertionError("a host without addresses was not refused")
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    async def _checked(self) -> Sequence[str]:
+    async def checked(self) -> Sequence[str]:
+        """The addresses, looked up and checked once."""
+        async with self._lock:
+            self._addresses = self._addresses or await self._looked_up()
+        return self._addresses
+
+    async def _looked_up(self) -> Sequence[str]:
         host, port = _host(self._url), _port(self._url)
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):

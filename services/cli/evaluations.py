@@ -28,6 +28,7 @@ from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.cli.run_exports import export_run
 from services.cli.run_imports import import_runs
 from services.cli.run_plans import check_against, earlier_runs, show_plans
+from services.cli.runners import asked_through, checked_runner, told_runner
 from services.cli.targets import GivenTarget, asked_target, place
 from services.errors import InputError
 from services.evaluate import persistence
@@ -158,6 +159,12 @@ def run_suites(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Ask every item, also when --against is decided.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be asked, and what it would cost.")] = False,
+    runner: Annotated[
+        str, typer.Option(metavar="NAME", help="keelwatch, or inspect: asks through inspect_ai.")
+    ] = "keelwatch",
+    inspect_python: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Python of an environment with inspect_ai and openai.")
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Run suites against a model now; no service is needed. Exit code 1 if a run is not complete.
@@ -166,6 +173,7 @@ def run_suites(
     its own host.
     A run --against another one is compared with it while it goes on. The `budget` of the route's target is kept.
     """
+    inspect = checked_runner(runner, inspect_python)
     watched = wiring.load_monitor(load_settings(), config)
     given_target = GivenTarget(endpoint, model, key, api, tuple(headers or ()), tuple(query or ()))
     target = asked_target(watched, check_named(route, watched, database, new), given_target)
@@ -176,7 +184,7 @@ def run_suites(
     if plan:
         return show_plans(loaded, target, given, earlier_runs(earlier, database, route), json)
     held = check_against(loaded, earlier)
-    found = asyncio.run(_all(watched, route, loaded, (target, given), allowed, {} if full else held))
+    found = asyncio.run(_all(watched, route, loaded, (target, given), allowed, {} if full else held, inspect))
     if database is not None:
         _store(database, found)
     whole = [exported_run(result) for result in found]
@@ -219,6 +227,7 @@ async def _all(
     asking: tuple[Target, EndpointSettings],
     allowed: list[str],
     held: Mapping[str, RunResult],
+    inspect: str | None,
 ) -> list[RunResult]:
     score, scorers = wiring.suite_scorer(watched)
     target, given = asking
@@ -233,7 +242,8 @@ async def _all(
 
                 order = RunOrder(id, route, suite, against=held.get(suite.name))
                 tools = RunTools(score, scorers, _now, keep, budget=target.budget, prices=target.prices)
-                made.append(await run(order, endpoint, tools))
+                async with asked_through(inspect, endpoint, allowed, suite) as asked:
+                    made.append(told_runner(await run(order, asked, tools), asked))
     return made
 
 

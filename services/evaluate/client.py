@@ -26,7 +26,7 @@ from services.evaluate.endpoints.protocol import (
     request_body,
 )
 from services.evaluate.endpoints.replies import fault_of, parse_reply
-from services.evaluate.result import AskedTarget, SentMessage, SuiteAnswer
+from services.evaluate.result import OWN_RUNNER, AskedTarget, SentMessage, SuiteAnswer
 from services.evaluate.suite import Item, PromptMessage
 from services.monitor import Target
 from services.monitor.sent_values import SentValue, may_be_sent
@@ -134,6 +134,7 @@ class EndpointSettings:
         headers, query: sent with every question; values of the environment among them are never shown or stored.
         hidden: those values, and whatever else must not be kept when an endpoint repeats it.
         told_headers, told_query: the same without those values: `env:NAME` in their place.
+        runner: what sends the questions.
     """
 
     base: str
@@ -147,6 +148,7 @@ class EndpointSettings:
     hidden: tuple[str, ...] = field(default=(), repr=False)
     told_headers: Mapping[str, str] = field(default_factory=dict)
     told_query: Mapping[str, str] = field(default_factory=dict)
+    runner: str = OWN_RUNNER
 
     @property
     def form(self) -> ApiForm:
@@ -179,6 +181,7 @@ class EndpointSettings:
             api=self.api,
             headers=self.told_headers,
             query=self.told_query,
+            runner=self.runner,
         )
 
 
@@ -262,6 +265,17 @@ def _prompt(path: str | None) -> str | None:
     return text.rstrip("\n")
 
 
+@dataclass(frozen=True, slots=True)
+class AskedOnce:
+    """What came of one question. `attempts`: how many requests it took; the rest is of the last one, asked at `ts`."""
+
+    answer: EndpointAnswer | EndpointFault
+    status: int | None
+    latency_ms: float
+    ts: datetime
+    attempts: int
+
+
 class Endpoint:
     """One endpoint, asked by several at once. When it says that it is busy, all of them wait."""
 
@@ -298,30 +312,34 @@ class Endpoint:
         """
         turns, settings = self._turns(item), self._settings
         asked_for = AskedPrompt(settings.model, turns, item.tools, settings.settings)
-        body = request_body(settings.form, asked_for)
-        for attempt in itertools.count(1):
-            await self._opened()
-            budget.take()
-            asked, began = self._clock(), time.perf_counter()
-            status, answer = await self._once(body)
-            latency = (time.perf_counter() - began) * 1000
-            budget.spend(_tokens(answer, body))
-            pause = self._pause(answer, attempt)
-            if pause is None:
-                break
-            await asyncio.sleep(pause)
+        found = await self._until_answered(item, repeat, request_body(settings.form, asked_for), budget)
         return SuiteAnswer(
             item=item.id,
             repeat=repeat,
             messages=_sent(turns),
             settings=settings.settings,
             requested=settings.model,
-            http_status=status,
-            latency_ms=latency,
-            ts=asked,
-            attempts=attempt,
-            **_fields(answer),
+            http_status=found.status,
+            latency_ms=found.latency_ms,
+            ts=found.ts,
+            attempts=found.attempts,
+            **_fields(found.answer),
         )
+
+    async def _until_answered(self, _item: Item, _repeat: int, body: bytes, budget: RunBudget) -> AskedOnce:
+        """Ask, again where that may help, until there is an answer or a reason why there is none."""
+        for attempt in itertools.count(1):
+            await self._opened()
+            budget.take()
+            asked, began = self._clock(), time.perf_counter()
+            status, answer = await self._once(body)
+            latency = (time.perf_counter() - began) * 1000
+            budget.spend(tokens_taken(answer, body))
+            pause = self._pause(answer, attempt)
+            if pause is None:
+                break
+            await asyncio.sleep(pause)
+        return AskedOnce(answer, status, latency, asked, attempt)
 
     def would_ask(self, item: Item, answer: SuiteAnswer) -> bool:
         """Whether `answer` is one to the very question that would be asked now."""
@@ -394,7 +412,7 @@ def _fields(answer: EndpointAnswer | EndpointFault) -> dict[str, Any]:
     }
 
 
-def _tokens(answer: EndpointAnswer | EndpointFault, body: bytes) -> int:
+def tokens_taken(answer: EndpointAnswer | EndpointFault, body: bytes) -> int:
     """What the endpoint says that it cost, else a guess: a budget holds with endpoints that do not tell, too."""
     if isinstance(answer, EndpointFault):
         return 0

@@ -23,6 +23,7 @@ from services.evaluate.suite import PAIRED, Measure, Repeats, Suite, suite_sha25
 from services.wording import runs
 
 T = TypeVar("T")
+OWN_RUNNER: Final = "keelwatch"
 _UNSTORABLE = {0: "\ufffd", **dict.fromkeys(range(0xD800, 0xE000), "\ufffd")}
 
 
@@ -158,6 +159,7 @@ class AskedTarget(Part):
 
     Attributes:
         headers, query: what was sent with each question, by name; `env:NAME` for what stands in the environment.
+        runner: what sent the questions: requests of another one may differ.
     """
 
     url: str
@@ -166,6 +168,7 @@ class AskedTarget(Part):
     api: str = "chat_completions"
     headers: Mapping[str, str] = Field(default_factory=dict)
     query: Mapping[str, str] = Field(default_factory=dict)
+    runner: str = OWN_RUNNER
 
 
 class RunResult(Record):

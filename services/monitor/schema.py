@@ -188,8 +188,8 @@ class RouteSection(Section):
     )
     suites: tuple[Name, ...] | None = Field(
         default=None,
-        description="Safety suites that the target is asked: built-in ones by name, others by folder; else `core`. "
-        "`[]` asks none.",
+        description="Safety suites that the target is asked: built-in by name, others by folder or file of prompts; "
+        "else `core`. `[]` asks none.",
     )
     target: TargetSection | None = Field(default=None, description="The endpoint that is asked.")
     schedules: tuple[ScheduleSection, ...] | None = Field(default=None, description="When suites run by the clock.")

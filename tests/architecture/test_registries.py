@@ -27,6 +27,7 @@ NAMED = {
     "services.evaluate.prompt_sets.any_prompts": {"hazard": "a column of a file, and a field of a suite's item"},
     "services.evaluate.prompt_sets.bias_questions": {"hazard": "a field of a suite's item"},
     "services.evaluate.prompt_sets.known_sets": {"hazard": "a column of a file, and a field of a suite's item"},
+    "services.evaluate.inspect_runner": {"refusal": "a field of OpenAI's chat answer"},
     "services.evaluate.exporters.inspect_log": {
         "hazard": "a field of a suite's item",
         "events": "a field of the log: how many items were events",

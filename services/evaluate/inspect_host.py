@@ -1,0 +1,218 @@
+"""Runs a suite as a task of Inspect, in the Python environment that has it: a script that knows nothing of Keelwatch.
+
+The first line on stdin is the order; the answer to it says which Inspect it is, or why there is none:
+
+    {"model": "NAME", "url": "https://HOST/v1", "hosts": ["HOST", "ADDRESS"], "connections": 4, "seconds": 60,
+     "retries": 3, "settings": {...}, "samples": [{"id": "...", "repeats": 1, "messages": [...], "tools": [...]}]}
+    {"inspect": "0.3.285"} | {"error": "..."}
+
+Every other line lets one sample go on, and is answered once the model has been asked:
+
+    {"id": "...", "repeat": 0}
+    {"id": "...", "repeat": 0, "output": {...}}
+    {"id": "...", "repeat": 0, "error": "...", "status": 502, "content_type": "text/html", "body": "..."}
+
+The key stands in the environment (KEELWATCH_API_KEY). Connections go to `hosts` alone. Samples that nobody let go on
+ask nothing. At the end of stdin the task ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import sys
+import threading
+from typing import Any
+
+SERVICE = "keelwatch"
+ANSWERS = os.fdopen(os.dup(1), "w")
+
+
+def connect_to(hosts: list[str]) -> None:
+    """From here on this process opens connections to `hosts` alone, and looks up no other name."""
+    allowed = {*hosts, "", "0.0.0.0", None}  # noqa: S104 -- what a socket that listens, or an unbound one, is called
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.connect" and isinstance(arguments[1], tuple) and arguments[1][0] not in allowed:
+            raise PermissionError("only the target is connected to")
+        if event == "socket.getaddrinfo" and arguments[0] not in allowed:
+            raise PermissionError("only the target is looked up")
+
+    sys.addaudithook(audit)
+
+
+def say(told: dict[str, Any]) -> None:
+    """One line of the answer."""
+    ANSWERS.write(json.dumps(told) + "\n")
+    ANSWERS.flush()
+
+
+class Gate:
+    """Which samples may go on. Samples wait here in Inspect's event loop; a thread reads stdin."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[tuple[str, int]] = set()
+        self._waiting: dict[tuple[str, int], tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
+        self._ended = False
+
+    def listen(self) -> None:
+        """Let samples go on as the lines say, until there are no more."""
+        for line in sys.stdin:
+            told = json.loads(line)
+            self._let((told["id"], told["repeat"]))
+        with self._lock:
+            self._ended = True
+            waiting, self._waiting = list(self._waiting.values()), {}
+        for loop, event in waiting:
+            loop.call_soon_threadsafe(event.set)
+
+    async def passed(self, sample: tuple[str, int]) -> bool:
+        """Wait until the sample may go on; False when the run has ended without it."""
+        with self._lock:
+            if sample not in self._open and not self._ended:
+                event = asyncio.Event()
+                self._waiting[sample] = asyncio.get_running_loop(), event
+            else:
+                event = None
+        if event is not None:
+            await event.wait()
+        return sample in self._open
+
+    def _let(self, sample: tuple[str, int]) -> None:
+        with self._lock:
+            self._open.add(sample)
+            waiting = self._waiting.pop(sample, None)
+        if waiting is not None:
+            loop, event = waiting
+            loop.call_soon_threadsafe(event.set)
+
+
+def message(kinds: Any, given: dict[str, Any]) -> Any:
+    """A message as Inspect has it."""
+    role, content = given["role"], given["content"]
+    if role == "tool":
+        return kinds.ChatMessageTool(content=content, tool_call_id=given.get("tool_call_id"))
+    if role == "assistant":
+        call = importlib.import_module("inspect_ai.tool").ToolCall
+        calls = [
+            call(id=one["id"], function=one["name"], arguments=json.loads(one["arguments"]), type="function")
+            for one in given.get("tool_calls") or ()
+        ]
+        return kinds.ChatMessageAssistant(content=content, tool_calls=calls or None)
+    return (kinds.ChatMessageSystem if role == "system" else kinds.ChatMessageUser)(content=content)
+
+
+def what_went_wrong(error: BaseException) -> dict[str, Any]:
+    """The first cause in words, and what the endpoint said where it said anything."""
+    for _ in range(20):
+        last = getattr(error, "last_attempt", None)
+        cause = last.exception() if last is not None else error.__cause__
+        if cause is None:
+            break
+        error = cause
+    told: dict[str, Any] = {"error": f"{type(error).__name__}: {error}"[:1_000]}
+    response = getattr(error, "response", None)
+    if getattr(error, "status_code", None) is not None and response is not None:
+        told["status"] = int(response.status_code)
+        told["content_type"] = str(response.headers.get("content-type", ""))[:200]
+        told["body"] = str(response.text)[:200_000]
+    return told
+
+
+def declared(tools: list[dict[str, Any]]) -> list[Any]:
+    """Tools that the model is told of; none is ever run."""
+    kinds = importlib.import_module("inspect_ai.tool")
+
+    async def never() -> str:
+        raise RuntimeError("no tool is run")
+
+    return [
+        kinds.ToolDef(
+            never,
+            name=one["name"],
+            description=one["description"],
+            parameters=kinds.ToolParams(
+                **{k: v for k, v in one["parameters"].items() if k in ("properties", "required")}
+            ),
+        ).as_tool()
+        for one in tools
+    ]
+
+
+def task_of(order: dict[str, Any], gate: Gate) -> Any:
+    """The suite as a task: each sample waits, asks once, and tells what came."""
+    inspect, datasets = importlib.import_module("inspect_ai"), importlib.import_module("inspect_ai.dataset")
+    kinds, solvers = importlib.import_module("inspect_ai.model"), importlib.import_module("inspect_ai.solver")
+    tools = {one["id"]: one["tools"] for one in order["samples"]}
+    repeats = {one["id"]: one["repeats"] for one in order["samples"]}
+
+    def ask() -> Any:
+        async def solve(state: Any, generate: Any) -> Any:
+            sample = str(state.sample_id), state.epoch - 1
+            if sample[1] >= repeats[sample[0]] or not await gate.passed(sample):
+                return state
+            about = {"id": sample[0], "repeat": sample[1]}
+            try:
+                state.tools = declared(tools[sample[0]])
+                state = await generate(state, tool_calls="none")
+            except Exception as error:
+                say({**about, **what_went_wrong(error)})
+                raise
+            say({**about, "output": json.loads(state.output.model_dump_json(exclude_none=True))})
+            return state
+
+        return solve
+
+    samples = [
+        datasets.Sample(id=one["id"], input=[message(kinds, turn) for turn in one["messages"]])
+        for one in order["samples"]
+    ]
+    epochs = inspect.Epochs(max(repeats.values()))
+    return inspect.Task(
+        dataset=datasets.MemoryDataset(samples), solver=solvers.solver(ask)(), epochs=epochs, name="keelwatch"
+    )
+
+
+def main() -> None:
+    """Answer line by line until there are no more."""
+    os.dup2(2, 1)  # what libraries print is no answer
+    order = json.loads(sys.stdin.readline())
+    connect_to(order["hosts"])
+    try:
+        inspect, kinds = importlib.import_module("inspect_ai"), importlib.import_module("inspect_ai.model")
+        config = kinds.GenerateConfig(
+            max_retries=order["retries"],
+            timeout=order["seconds"],
+            max_connections=order["connections"],
+            extra_body={**order["settings"], "stream": False},
+        )
+        model = kinds.get_model(
+            f"openai-api/{SERVICE}/{order['model']}",
+            base_url=order["url"],
+            api_key=os.environ.get("KEELWATCH_API_KEY") or "none",
+            config=config,
+        )
+        gate = Gate()
+        task = task_of(order, gate)
+    except Exception as error:  # whatever a library raises, the other side is told
+        return say({"error": f"{type(error).__name__}: {error}"[:1_000]})
+    say({"inspect": inspect.__version__})
+    threading.Thread(target=gate.listen, daemon=True).start()
+    inspect.eval(
+        task,
+        model=model,
+        display="none",
+        log_dir=os.path.join(os.environ["HOME"], "logs"),
+        log_realtime=False,
+        fail_on_error=False,
+        score=False,
+        max_samples=sum(one["repeats"] for one in order["samples"]) + 1,
+    )
+    return None
+
+
+if __name__ == "__main__":
+    main()
