@@ -246,7 +246,7 @@ def _application() -> Any:
 
     database = Database(create_engine("sqlite://"))
     health = SystemHealth(database)
-    return make(api_of(database, lambda _route: RoutePolicy(), nowhere, health, Place("127.0.0.1")))
+    return make(api_of(database, Monitor(), nowhere, health, Place("127.0.0.1")))
 
 
 def roles() -> dict[tuple[str, str], str]:

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -48,6 +48,7 @@ MARGIN: Final = 10.0
 MOST_REPEATS: Final = 25
 _FILTERS: Final = frozenset({"content_filter", "content-filter", "blocked", "safety", "guardrail_intervened"})
 _LONGEST_REASON: Final = 300
+_LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class ImportedRun:
     """A run as it came out.
 
     Attributes:
-        tool: who made it. printed: the tool's own figures. verdicts: how often it said what.
+        tool: who made it. printed: its own figures. verdicts: how often its scorer said what.
         left_out: answers that count for nothing, by reason.
     """
 
@@ -84,6 +85,7 @@ def assembled(run: ForeignRun, content: Content, order: ImportOrder) -> Imported
         raise InputError(f"{content.name}: {run.task}: holds no answer; {REMEDY}")
     if len(run.answers) > MOST_ANSWERS:
         raise InputError(f"{content.name}: holds more than {MOST_ANSWERS:,} answers; split the run into several")
+    run = _named(run)
     meanings = _meanings(run, content.name, order.meaning)
     try:
         return _assembled(run, content, order, meanings)
@@ -91,6 +93,13 @@ def assembled(run: ForeignRun, content: Content, order: ImportOrder) -> Imported
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(step) for step in first["loc"])
         raise InputError(f"{content.name}: {run.task}: {place}: {first['msg']}; {REMEDY}") from None
+
+
+def _named(run: ForeignRun) -> ForeignRun:
+    """The same with names that pages and terminals can show."""
+    names = {name: getattr(run, name) for name in ("version", "task", "task_version", "model", "scorer", "url")}
+    short = {name: None if one is None else words.printable(one)[:_LONGEST_NAME] for name, one in names.items()}
+    return replace(run, **short)
 
 
 def _meanings(run: ForeignRun, name: str, told: Meaning | None) -> dict[str, Meaning]:
