@@ -196,7 +196,7 @@ _MOST_BEHIND: Final = 5 * 64 + 24 + 1
 """Characters before and behind its at sign that decide about an address; together less than part two stretches."""
 
 
-def _around_signs(text: str) -> Iterator[re.Match[str]]:
+def around_signs(text: str) -> Iterator[re.Match[str]]:
     """Every address, looked for only where at signs are: elsewhere each word would be tried as a local part."""
     for signs in _SIGNS.finditer(text):
         yield from EMAIL.finditer(text, max(signs.start() - _MOST_BEFORE, 0), signs.end() + _MOST_BEHIND)
@@ -206,7 +206,7 @@ def addresses(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, address) of each e-mail address, an office's or an example as well."""
     commands: bool | None = None
     url, following_url = -1, text.find("://")
-    for match in _around_signs(text):
+    for match in around_signs(text):
         start, end = match.span()
         domain, top_level = match.groups()
         if top_level in _NOT_TOP_LEVEL or (text.startswith(_AFTERS, end) and _AFTER.match(text, end)):

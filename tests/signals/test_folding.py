@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.signals.folding import fold
+from services.signals.folding import fold, lowered
 
 SPELLINGS = {
     "415-627-3384": [
@@ -75,3 +76,12 @@ def test_folding_is_linear(piece: str) -> None:
     began = time.thread_time()
     fold(piece * (1024 * 1024 // len(piece)))
     assert time.thread_time() - began < 5  # a part of a second; quadratic work would take hours
+
+
+@pytest.mark.parametrize("pattern", ["[a-z]", "[\u00df-\u00ff]", "i", "k", "s", r"\w", r"\s", r"[^\W\d_]"])
+def test_patterns_find_in_lower_case_what_they_find_without_regard_to_case(pattern: str) -> None:
+    every = "".join(map(chr, range(0x110000)))
+    low = lowered(every)
+    assert len(low) == len(every)
+    found, expected = re.finditer(pattern, low), re.finditer(pattern, every, re.IGNORECASE)
+    assert [one.start() for one in found] == [one.start() for one in expected]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from random import Random
+from typing import Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.signals import personal_values, secret_leak
+from services.signals import email_addresses, personal_values, phone_numbers, secret_leak
 from services.signals._pattern_set import PatternSet
 from services.signals.folding import fold
+from services.signals.number_context import DigitText
 from services.signals.secret_forms import FORMS
 from services.signals.secret_leak import ASSIGNMENT, JWT, NAMED_KEY, URL_PASSWORD
 from tests.support.keys import KEYS, draw_form
@@ -52,8 +56,42 @@ def test_what_a_form_of_personal_value_finds_was_announced(pieces: list[str]) ->
     text = fold("".join(pieces)).text
     found = personal_values._SCAN.found(text)
     for form in personal_values._FORMS:
-        if any(True for _ in form.find(text)):
+        if any(True for _ in form.find(DigitText(text))):
             assert form.name in found
+
+
+FAR: Final = [" " * 63, " " * 70, "x " * 70, "\n" * 65, "a@b.de", "o'neil@web.de", "." * 600]
+NUMBERS: Final = {
+    "iban": personal_values.IBAN,
+    "card": personal_values.CARD,
+    "ssn": personal_values.SSN,
+    "world phone": phone_numbers.WORLD_PHONE,
+    "us phone": phone_numbers.US_PHONE,
+}
+NAMED_NUMBERS: Final = (personal_values.NAMED_CARD, personal_values.NAMED_SSN, phone_numbers.NAMED_PHONE)
+
+
+@settings(max_examples=300)
+@given(PIECES, st.lists(st.sampled_from(FAR), max_size=4), st.randoms(use_true_random=False))
+def test_what_is_looked_for_in_some_places_stands_in_no_others(
+    pieces: list[str], far: list[str], random: Random
+) -> None:
+    mixed = [*pieces, *far]
+    random.shuffle(mixed)
+    text = "".join(mixed)
+    digits = DigitText(text)
+    for name, pattern in NUMBERS.items():
+        assert _spans(digits.matches(pattern)) == _spans(pattern.finditer(text)), name
+    for pattern in NAMED_NUMBERS:
+        loud = re.compile(pattern.pattern, re.IGNORECASE)
+        assert _spans(digits.matches_in_lower_case(pattern)) == _spans(loud.finditer(text))
+    everywhere = [match[0] for match in email_addresses.EMAIL.finditer(text)]
+    assert {address for _, _, address in email_addresses.addresses(text)} <= set(everywhere)
+    assert [match[0] for match in email_addresses.around_signs(text)] == everywhere
+
+
+def _spans(matches: Iterator[re.Match[str]]) -> list[tuple[int, int]]:
+    return [match.span() for match in matches]
 
 
 @settings(max_examples=300)
