@@ -26,6 +26,7 @@ from services.api.system import ApiMetrics, SystemHealth
 from services.cli.app import app as commands
 from services.cli.lazy import Later
 from services.evaluate.suite_library import load_suite, suite_names
+from services.monitor import Monitor
 from services.monitor.policy import BaselinePolicy, RoutePolicy
 from services.monitor.schema import MonitorFile
 from services.observability.metrics import NotificationMeters, StreamMeters

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
-from schemas.exchange import Route
+from services.cli.named_routes import checked_route
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
 from services.evaluate import persistence
@@ -27,7 +26,6 @@ from services.wording import commands, importing, nouns, numbers
 
 DEFAULT_ROUTE: Final = "imported"
 _MOST_FIGURES: Final = 40
-_ROUTE = TypeAdapter[str](Route)
 _TOOLS: Final = ", ".join(one.tool for one in IMPORTERS)
 
 ForeignPath = Annotated[Path, typer.Argument(metavar="FILE", help=f"A file or folder of {_TOOLS}.")]
@@ -59,7 +57,7 @@ def import_runs(
 
     The tool is told by what is in the file. Verdicts stay those of its own scorer, and the run says so.
     """
-    order = ImportOrder(_checked_route(route), _meaning(measure, event))
+    order = ImportOrder(checked_route(route), _meaning(measure, event))
     try:
         found = imported(read_content(file), order, scorer, model)
     except InputError as error:
@@ -73,13 +71,6 @@ def import_runs(
             _tell(one)
     if any(one.result.status != "complete" for one in found):
         raise typer.Exit(1)
-
-
-def _checked_route(route: str) -> str:
-    try:
-        return _ROUTE.validate_python(route)
-    except ValidationError:
-        raise InputError(f"--route {route}: must be 1-200 characters of a-z, 0-9 and . _ / -") from None
 
 
 def _meaning(measure: str | None, event: str | None) -> Meaning | None:
