@@ -23,9 +23,9 @@ from typing import Any, Final, Self
 
 from services.errors import InputError
 from services.evaluate.client import AskedOnce, Endpoint, EndpointSettings, Patience, RunBudget, tokens_taken
+from services.evaluate.endpoints.blotting import blotted
 from services.evaluate.endpoints.protocol import EndpointAnswer, EndpointFault
 from services.evaluate.endpoints.replies import parse_reply
-from services.evaluate.endpoints.strict_json import blotted
 from services.evaluate.suite import Item, Suite
 from services.monitor.target_api import DEFAULT_API
 from services.outbound import HttpReply, Unanswered
