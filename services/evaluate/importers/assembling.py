@@ -107,7 +107,7 @@ def _meanings(run: ForeignRun, name: str, told: Meaning | None) -> dict[str, Mea
     parts = list(dict.fromkeys(one.part for one in run.answers))
     found = {part: known for part in parts if (known := _known(run, part)) is not None}
     open_ = [part for part in parts if part not in found]
-    verdicts = [one.verdict for one in run.answers if one.part in set(open_)]
+    verdicts = [one.verdict for one in run.answers if one.part not in found]
     if told is None and open_:
         raise not_known(name, run.tool, open_, verdicts)
     if told is not None and not open_:

@@ -78,7 +78,8 @@ def _run(content: Content, part: str, results: list[str], scorer: str | None) ->
     kept = [row for row in rows if row.at("filter").text("none") == filters[0]]
     answers = tuple(_answer(row, task, metric) for row in kept)
     printed = tuple(_printed(head.at("results", task)))
-    _agree(printed, answers, metric, filters[0], content.place(part))
+    if _is_mean(config.at("metric_list"), metric):
+        _agree(printed, answers, metric, filters[0], content.place(part))
     expected = head.at("n-samples", task, "effective").count(len(answers))
     version = head.at("lm_eval_version").text("of unknown version")
     judged = [config.at("process_results").value, config.at("metric_list").value, config.at("filter_list").value]
@@ -185,6 +186,11 @@ def _printed(results: Node) -> Iterator[Printed]:
             value = one.score()
             if value is not None:
                 yield Printed(name, value)
+
+
+def _is_mean(metrics: Node, metric: str) -> bool:
+    """Whether the results hold the mean of this metric, and no other figure of it."""
+    return any(one.at("metric").value == metric and one.at("aggregation").value == "mean" for one in metrics.each())
 
 
 def _agree(

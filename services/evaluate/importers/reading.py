@@ -13,12 +13,13 @@ import stat
 import struct
 import zipfile
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import cramjam
 
+from schemas.base import EARLIEST, LATEST
 from services.errors import InputError
 from services.evaluate.importers.foreign import MOST_ANSWERS, REMEDY, Content, strict_json
 from services.evaluate.importers.tables import MAGIC, read_tables
@@ -53,7 +54,7 @@ def read_content(path: Path) -> Content:
 
 def _content(path: Path, raw: bytes, modified: float) -> Content:
     name = str(path)
-    sha256, written = hashlib.sha256(raw).hexdigest(), datetime.fromtimestamp(modified, UTC)
+    sha256, written = hashlib.sha256(raw).hexdigest(), _time(modified)
     if raw.startswith(MAGIC):
         return Content(name, sha256, written, {}, read_tables(raw, name))
     if raw.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -63,6 +64,11 @@ def _content(path: Path, raw: bytes, modified: float) -> Content:
     if rows and _wants_neighbours(rows):
         beside = _neighbours(path)
     return Content(name, sha256, written, {**({} if parts is None else {"": parts}), **beside}, rows)
+
+
+def _time(seconds: float) -> datetime:
+    """When a file was written; what the file system dates before 2000 was dated by no clock."""
+    return min(max(datetime.fromtimestamp(seconds, UTC), EARLIEST), LATEST - timedelta(days=1))
 
 
 def _wants_neighbours(rows: dict[str, tuple[Any, ...]]) -> bool:
@@ -76,9 +82,12 @@ def _neighbours(path: Path) -> dict[str, Any]:
     left = MOST_BYTES
     for one in sorted(path.parent.iterdir())[:MOST_FILES]:
         if one.suffix == ".json" and not one.is_symlink() and one.is_file():
-            raw = _bytes_of(one, left)
+            try:
+                raw = _bytes_of(one, left)
+                found[one.name] = strict_json(_text(raw, str(one)), str(one))
+            except InputError:  # nobody named this file: it may be anybody's
+                continue
             left -= len(raw)
-            found[one.name] = strict_json(_text(raw, str(one)), str(one))
     return found
 
 
@@ -104,7 +113,7 @@ def _folder(path: Path, modified: float) -> Content:
             rows[name] = lines[""]
     if not parts and not rows:
         raise InputError(f"{path}: holds no JSON; {_WHAT}")
-    return Content(str(path), digest.hexdigest(), datetime.fromtimestamp(modified, UTC), parts, rows)
+    return Content(str(path), digest.hexdigest(), _time(modified), parts, rows)
 
 
 def _bytes_of(path: Path, most: int) -> bytes:
