@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from services.monitor.deployments import DeployMatchSection, DeploymentSection
 from services.monitor.fields import CATEGORIES, MONITORED_SIGNALS, Section
 from services.monitor.own_heads import read_heads
 from services.monitor.policy import Monitor, RoutePolicy
@@ -47,6 +48,7 @@ from services.specs import signals
 SECRET_KEY: Final = re.compile(r"(?i)(?:^|[_-])(?:api[_-]?key|key|token|secret|password|authorization)$|webhook_url$")
 
 _BY_NAME: Final[dict[str | int, type[Section]]] = {
+    "match": DeployMatchSection,
     "baseline": BaselineSection,
     "target": TargetSection,
     "budget": BudgetSection,
@@ -56,6 +58,7 @@ _BY_NAME: Final[dict[str | int, type[Section]]] = {
     "guardrails": GuardrailsSection,
 }
 _IN_LISTS: Final[dict[str | int, type[Section]]] = {
+    "deployments": DeploymentSection,
     "schedules": ScheduleSection,
     "people": SlackGrantSection,
     "secret_forms": SecretFormSection,
@@ -75,6 +78,7 @@ _WANTED: Final = {
 }
 _NAMED: Final = {
     "channel": 'must be a Slack channel in quotes, for example "#llm-safety"',
+    "repository": "must be OWNER/NAME, for example acme/bot",
 }
 
 
