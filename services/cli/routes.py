@@ -90,7 +90,9 @@ def show_coverage(
     json: JsonOption = None,
 ) -> None:
     """How much of what users ask of a route its suites ask too, and the largest groups of questions that none asks."""
-    policy = wiring.load_monitor(load_settings(), config).policy(route)
+    settings = load_settings()
+    watched = wiring.load_monitor(settings, config)
+    policy = watched.policy(route) if config or settings.config else None  # without a file nobody says what is run
     kept = opened(database)
     if not kept.query(routes.exists, route):
         raise InputError(f"{route}: not in this database; `keelwatch route list` names its routes")

@@ -59,7 +59,9 @@ def test_the_gap_is_listed_with_an_example_and_the_command(keelwatch, url: str, 
     assert code == 0
     assert out.startswith("73% of the questions of 1 hour resemble a suite item; worst gap:")
     assert coverage_words.to_add(ROUTE, 1) in out
-    code, out, _ = keelwatch("route", "coverage", ROUTE, "--database", url)
+    assert keelwatch("route", "coverage", ROUTE, "--database", url)[:2] == (0, out), "what is stored, without a file"
+    config.write_text("routes: {}\n", encoding="utf-8")
+    code, out, _ = keelwatch(*show)
     assert (code, coverage_words.NO_SUITE in out, "%" in out) == (0, True, False)
     code, _, err = keelwatch("route", "coverage", "none/prod", "--database", url)
     assert (code, "not in this database" in err) == (2, True)
