@@ -141,6 +141,11 @@ QueryOption = Annotated[
     typer.Option("--query", metavar="NAME=VALUE", help="Query parameter of the URL, in the same way."),
 ]
 
+RunnerOption = Annotated[str, typer.Option(metavar="NAME", help="keelwatch, or inspect: asks through inspect_ai.")]
+InspectOption = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Python of an environment with inspect_ai and openai.")
+]
+
 
 def run_suites(
     route: RouteOption,
@@ -159,12 +164,8 @@ def run_suites(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Ask every item, also when --against is decided.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be asked, and what it would cost.")] = False,
-    runner: Annotated[
-        str, typer.Option(metavar="NAME", help="keelwatch, or inspect: asks through inspect_ai.")
-    ] = "keelwatch",
-    inspect_python: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Python of an environment with inspect_ai and openai.")
-    ] = None,
+    runner: RunnerOption = "keelwatch",
+    inspect_python: InspectOption = None,
     json: JsonOption = None,
 ) -> None:
     """Run suites against a model now; no service is needed. Exit code 1 if a run is not complete.

@@ -102,8 +102,11 @@ def test_random_numbers_are_seeded() -> None:
 
 
 def test_only_settings_reads_the_environment() -> None:
+    """So does the script that runs in another environment of Python, where no other module of ours is."""
     readers = {module.name for module in modules() if _uses(module) & ENVIRONMENT}
-    assert readers <= {"services.settings"}
+    assert readers <= {"services.settings", "services.evaluate.inspect_host"}
+    (host,) = [module for module in modules() if module.name == "services.evaluate.inspect_host"]
+    assert not {name for name in imports(host) if name.split(".")[0] in ("services", "schemas", "detectors")}
 
 
 def test_nothing_is_unpickled() -> None:
