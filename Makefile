@@ -130,7 +130,7 @@ bench-updates: $(STAMP) ## silent updates found, clean and narrowing streams lef
 rebalance: $(STAMP) ## workers join, leave and are killed under traffic (needs Apache Kafka and PostgreSQL)
 	$(RUN) -m tests.chaos.rebalance $(REBALANCE_ARGS)
 
-fire-times: $(STAMP) ## 1,000 fire times, two replicas killed at random, clocks that are off: each is run once; 3 minutes
+fire-times: $(STAMP) ## 1,000 fire times, two replicas killed at random, clocks that are off: each is run once; a quarter of an hour
 	@$(RUN) -m tests.chaos.fire_times $(FIRE_ARGS)
 
 suspended: $(STAMP) ## a worker is suspended past its session, under traffic (needs Apache Kafka and PostgreSQL)
