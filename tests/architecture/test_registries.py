@@ -54,6 +54,17 @@ NAMED = {
     "services.demo.support_bot": {"harmful_compliance": "a measure of suites"},
     "services.evaluate.suite": {"harmful_compliance": "a measure of suites", "over_refusal": "a measure of suites"},
     "services.signals.refusal": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
+    "services.evaluate.importers.meanings": {
+        "harmful_compliance": "a measure of suites",
+        "over_refusal": "a measure of suites",
+    },
+    "services.evaluate.importers.hazard_names": {"toxicity": "a category of garak's"},
+    "services.evaluate.importers.inspect_log": {
+        "hazard": "a field of a sample's metadata",
+        "refusal": "a field of StrongREJECT's score",
+    },
+    "services.evaluate.importers.lm_eval_samples": {"hazard": "a field of a document"},
+    "services.evaluate.importers.pyrit_memory": {"objective": "a column of PyRIT's memory"},
     "services.evaluate.suite_parser": {"hazard": "a field of a suite's item"},
     "services.wording.commands": {"hazard": "a column: the hazard of a suite's item"},
     "services.wording.evaluations": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},

@@ -97,9 +97,19 @@ def assembled(run: ForeignRun, content: Content, order: ImportOrder) -> Imported
 
 def _named(run: ForeignRun) -> ForeignRun:
     """The same with names that pages and terminals can show."""
-    names = {name: getattr(run, name) for name in ("version", "task", "task_version", "model", "scorer", "url")}
-    short = {name: None if one is None else words.printable(one)[:_LONGEST_NAME] for name, one in names.items()}
-    return replace(run, **short)
+    return replace(
+        run,
+        version=_short(run.version),
+        task=_short(run.task),
+        task_version=_short(run.task_version),
+        model=_short(run.model),
+        scorer=_short(run.scorer),
+        url=None if run.url is None else _short(run.url),
+    )
+
+
+def _short(name: str) -> str:
+    return words.printable(name)[:_LONGEST_NAME]
 
 
 def _meanings(run: ForeignRun, name: str, told: Meaning | None) -> dict[str, Meaning]:
