@@ -28,14 +28,14 @@ from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.cli.run_exports import export_run
 from services.cli.run_imports import import_runs
 from services.cli.run_plans import check_against, earlier_runs, show_plans
-from services.cli.runners import asked_through, checked_runner, told_runner
+from services.cli.runners import InspectPythonOption, RunnerOption, asked_through, checked_runner, told_runner
 from services.cli.targets import GivenTarget, asked_target, place
 from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, EndpointSettings, endpoint_settings
 from services.evaluate.comparison import ComparisonResult, compare, comparison_object, worsened, worst_outcome
 from services.evaluate.profile import ProfileRate, profile_of
-from services.evaluate.result import RunResult, SuiteAnswer
+from services.evaluate.result import OWN_RUNNER, RunResult, SuiteAnswer
 from services.evaluate.run_seal import exported_run
 from services.evaluate.runner import RunOrder, RunTools, run
 from services.evaluate.spending import Tokens, used
@@ -141,11 +141,6 @@ QueryOption = Annotated[
     typer.Option("--query", metavar="NAME=VALUE", help="Query parameter of the URL, in the same way."),
 ]
 
-RunnerOption = Annotated[str, typer.Option(metavar="NAME", help="keelwatch, or inspect: asks through inspect_ai.")]
-InspectOption = Annotated[
-    str | None, typer.Option(metavar="PATH", help="Python of an environment with inspect_ai and openai.")
-]
-
 
 def run_suites(
     route: RouteOption,
@@ -164,8 +159,8 @@ def run_suites(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Ask every item, also when --against is decided.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be asked, and what it would cost.")] = False,
-    runner: RunnerOption = "keelwatch",
-    inspect_python: InspectOption = None,
+    runner: RunnerOption = OWN_RUNNER,
+    inspect_python: InspectPythonOption = None,
     json: JsonOption = None,
 ) -> None:
     """Run suites against a model now; no service is needed. Exit code 1 if a run is not complete.

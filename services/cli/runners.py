@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
-from typing import Final
+from typing import Annotated, Final
+
+import typer
 
 from services.errors import InputError
 from services.evaluate.client import Endpoint
@@ -16,6 +18,10 @@ from services.evaluate.suite import Suite
 from services.wording import runners as words
 
 _INSPECT: Final = "inspect"
+RunnerOption = Annotated[str, typer.Option(metavar="NAME", help="keelwatch, or inspect: asks through inspect_ai.")]
+InspectPythonOption = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Python of an environment with inspect_ai and openai.")
+]
 
 
 def checked_runner(runner: str, python: str | None) -> str | None:

@@ -12,8 +12,8 @@ Every other line lets one sample go on, and is answered once the model has been 
     {"id": "...", "repeat": 0, "output": {...}}
     {"id": "...", "repeat": 0, "error": "...", "status": 502, "content_type": "text/html", "body": "..."}
 
-The key stands in the environment (KEELWATCH_API_KEY). Connections go to `hosts` alone. Samples that nobody let go on
-ask nothing. At the end of stdin the task ends.
+The key stands in the environment (KEELWATCH_API_KEY), where Inspect looks for that of a service of this name.
+Connections go to `hosts` alone. Samples that nobody let go on ask nothing. At the end of stdin the task ends.
 """
 
 from __future__ import annotations
@@ -192,7 +192,6 @@ def main() -> None:
         model = kinds.get_model(
             f"openai-api/{SERVICE}/{order['model']}",
             base_url=order["url"],
-            api_key=os.environ.get("KEELWATCH_API_KEY") or "none",
             config=config,
         )
         gate = Gate()
@@ -205,7 +204,7 @@ def main() -> None:
         task,
         model=model,
         display="none",
-        log_dir=os.path.join(os.environ["HOME"], "logs"),
+        log_dir="logs",
         log_realtime=False,
         fail_on_error=False,
         score=False,

@@ -33,7 +33,7 @@ from services.wording import runners as words
 
 HOST: Final = Path(__file__).with_name("inspect_host.py")
 RUNNER: Final = "inspect_ai"
-START_SECONDS: Final = 120.0
+START_SECONDS: Final = 300.0
 RETRIES: Final = 3
 CONNECTIONS: Final = 4
 _LONGEST_LINE: Final = 8 * 1024 * 1024
@@ -112,7 +112,6 @@ class InspectEndpoint(Endpoint):
 
     async def _start(self) -> None:
         self._home = TemporaryDirectory(prefix="keelwatch-inspect-")
-        key = {"KEELWATCH_API_KEY": self.settings.key} if self.settings.key else {}
         self._process = await asyncio.create_subprocess_exec(
             self._python,
             "-I",
@@ -120,7 +119,12 @@ class InspectEndpoint(Endpoint):
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**_QUIET, "HOME": self._home.name, "PATH": os.defpath, **key},
+            env={
+                **_QUIET,
+                "HOME": self._home.name,
+                "PATH": os.defpath,
+                "KEELWATCH_API_KEY": self.settings.key or "none",
+            },
             cwd=self._home.name,
             limit=_LONGEST_LINE,
         )
