@@ -26,6 +26,7 @@ from services.api.system import ApiMetrics, SystemHealth
 from services.cli.app import app as commands
 from services.cli.lazy import Later
 from services.evaluate.suite_library import load_suite, suite_names
+from services.monitor import Monitor
 from services.monitor.policy import BaselinePolicy, RoutePolicy
 from services.monitor.schema import MonitorFile
 from services.observability.metrics import NotificationMeters, StreamMeters
@@ -246,7 +247,7 @@ def _application() -> Any:
 
     database = Database(create_engine("sqlite://"))
     health = SystemHealth(database)
-    return make(api_of(database, lambda _route: RoutePolicy(), nowhere, health, Place("127.0.0.1")))
+    return make(api_of(database, Monitor(), nowhere, health, Place("127.0.0.1")))
 
 
 def roles() -> dict[tuple[str, str], str]:
@@ -267,7 +268,7 @@ def api() -> str:
     for path, operations in described["paths"].items():
         for method, one in operations.items():
             if isinstance(one, dict) and "responses" in one:
-                role = may[method.upper(), path]
+                role = may.get((method.upper(), path), "")
                 subject = path.split("/")[2] if path.startswith("/v1/") else "other"
                 groups.setdefault(subject, []).append(_operation(method.upper(), path, one, role))
     return "\n\n".join(f"### {name}\n\n" + "\n\n".join(ops) for name, ops in groups.items())
@@ -285,7 +286,7 @@ def _operation(method: str, path: str, one: Mapping[str, Any], role: str) -> str
     answers = {status: _record(response.get("content", {})) for status, response in sorted(one["responses"].items())}
     good = ", ".join(f"{status}{f' {name}' if name else ''}" for status, name in answers.items() if status < "400")
     bad = ", ".join(status for status in answers if status >= "400")
-    lines = [f"needs the role `{role}`" if role else "", f"body: {body}" if body else "", f"answers {good}; else {bad}"]
+    lines = [f"needs the role `{role}`" if role else "needs no key: what it takes is signed", f"body: {body}" if body else "", f"answers {good}; else {bad}"]
     told.append(". ".join(line[0].upper() + line[1:] for line in lines if line) + ".")
     return "\n\n".join(told)
 

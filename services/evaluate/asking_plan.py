@@ -19,7 +19,7 @@ _WINDOWS: Final = (timedelta(days=28), timedelta(days=364))
 
 
 @dataclass(frozen=True, slots=True)
-class AskedSuite:
+class PlannedSuite:
     """A suite and the questions of one run of it; `fault` says why it cannot be read here."""
 
     name: str
@@ -46,7 +46,7 @@ class AskingPlan:
             a change; a run that is decided earlier takes less.
     """
 
-    suites: tuple[AskedSuite, ...]
+    suites: tuple[PlannedSuite, ...]
     delays: tuple[timedelta, ...]
     schedules: tuple[PlannedFires, ...]
     reask: ReaskPolicy | None
@@ -69,11 +69,11 @@ def asking_plan(policy: RoutePolicy, suites: Callable[[str], Suite], now: dateti
     return AskingPlan(asked, delays, planned, policy.reask, policy.target.budget, a_day, each + own, changed)
 
 
-def _asked(name: str, suites: Callable[[str], Suite]) -> AskedSuite:
+def _asked(name: str, suites: Callable[[str], Suite]) -> PlannedSuite:
     try:
-        return AskedSuite(name, suites(name).answers)
+        return PlannedSuite(name, suites(name).answers)
     except InputError as error:
-        return AskedSuite(name, 0, str(error))
+        return PlannedSuite(name, 0, str(error))
 
 
 def _planned(one: SchedulePolicy, now: datetime) -> PlannedFires:
