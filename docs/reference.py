@@ -286,7 +286,8 @@ def _operation(method: str, path: str, one: Mapping[str, Any], role: str) -> str
     answers = {status: _record(response.get("content", {})) for status, response in sorted(one["responses"].items())}
     good = ", ".join(f"{status}{f' {name}' if name else ''}" for status, name in answers.items() if status < "400")
     bad = ", ".join(status for status in answers if status >= "400")
-    lines = [f"needs the role `{role}`" if role else "needs no key: what it takes is signed", f"body: {body}" if body else "", f"answers {good}; else {bad}"]
+    who = f"needs the role `{role}`" if role else "needs no key: what it takes is signed"
+    lines = [who, f"body: {body}" if body else "", f"answers {good}; else {bad}"]
     told.append(". ".join(line[0].upper() + line[1:] for line in lines if line) + ".")
     return "\n\n".join(told)
 
