@@ -268,13 +268,13 @@ def api() -> str:
     for path, operations in described["paths"].items():
         for method, one in operations.items():
             if isinstance(one, dict) and "responses" in one:
-                role = may.get((method.upper(), path))
+                role = may.get((method.upper(), path), "")
                 subject = path.split("/")[2] if path.startswith("/v1/") else "other"
                 groups.setdefault(subject, []).append(_operation(method.upper(), path, one, role))
     return "\n\n".join(f"### {name}\n\n" + "\n\n".join(ops) for name, ops in groups.items())
 
 
-def _operation(method: str, path: str, one: Mapping[str, Any], role: str | None) -> str:
+def _operation(method: str, path: str, one: Mapping[str, Any], role: str) -> str:
     told = [f"#### {method} {path}", f"**{one.get('summary', '').rstrip('.')}.** {one.get('description', '')}".strip()]
     asked = [
         (f"`{p['name']}`", p["in"], _takes(p.get("schema", {})), p.get("description", ""))
@@ -286,11 +286,8 @@ def _operation(method: str, path: str, one: Mapping[str, Any], role: str | None)
     answers = {status: _record(response.get("content", {})) for status, response in sorted(one["responses"].items())}
     good = ", ".join(f"{status}{f' {name}' if name else ''}" for status, name in answers.items() if status < "400")
     bad = ", ".join(status for status in answers if status >= "400")
-    lines = [
-        f"needs the role `{role}`" if role else "needs no key: its sender signs it",
-        f"body: {body}" if body else "",
-        f"answers {good}; else {bad}",
-    ]
+    who = f"needs the role `{role}`" if role else "needs no key: what it takes is signed"
+    lines = [who, f"body: {body}" if body else "", f"answers {good}; else {bad}"]
     told.append(". ".join(line[0].upper() + line[1:] for line in lines if line) + ".")
     return "\n\n".join(told)
 

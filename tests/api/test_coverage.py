@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.api.app import Api, make
+from services.monitor import Monitor
 from services.store.engine import Database
 from services.wording import coverage as words
 from tests.support.access import answers, bearer, key
@@ -26,7 +27,7 @@ def own(tmp_path: Path) -> str:
 
 
 def api_with(database: Database, *suites: str, **more) -> Api:
-    return api_on(database, Wire(), policy=lambda _: policy_of(*suites), **more)
+    return api_on(database, Wire(), watched=Monitor(defaults=policy_of(*suites)), **more)
 
 
 def page_text(api: Api) -> str:

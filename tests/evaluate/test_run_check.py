@@ -39,6 +39,7 @@ FREE = {
     "packages.python",
     "target.url",
     "target.api",
+    "target.runner",
     "target.headers",
     "target.query",
     "answers.#.attempts",
