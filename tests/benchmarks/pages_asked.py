@@ -71,6 +71,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "/v1/routes": ("/v1/routes?limit=200",),
     "/v1/routes/{route:path}": ("/v1/routes/{route}",),
     "/v1/routes/{route:path}/profile": ("/v1/routes/{route}/profile",),
+    "/v1/schemas/profile.json": ("/v1/schemas/profile.json",),
     "/v1/schedules": ("/v1/schedules",),
     "/v1/silences": ("/v1/silences",),
     "/v1/suites": ("/v1/suites",),
