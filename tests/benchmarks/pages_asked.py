@@ -24,6 +24,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
         "/routes/{route}?hours=168&slice=tags.locale%3Den",
         "/routes/{route}?hours=720",
     ),
+    "/routes/{route:path}/profile": ("/routes/{route}/profile",),
     "/v1/exchanges": (
         "/v1/exchanges?route={route}&limit=200",
         "/v1/exchanges?route={route}&kept=true&limit=200",
