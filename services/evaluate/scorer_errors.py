@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -121,7 +121,12 @@ def corrected(
         return CorrectedRate("exact")
     if measure not in errors or n == 0:
         return CorrectedRate("not_measured")
-    known = errors[measure]
+    return _corrected(events, n, errors[measure])
+
+
+@lru_cache(maxsize=4096)
+def _corrected(events: int, n: int, known: ScorerErrors) -> CorrectedRate:
+    """The same for errors that are known; most rows of a run share their counts."""
     point = rogan_gladen(events / n, known.sensitivity, known.specificity)
     chance = np.random.default_rng([_SEED, events, n])
     seen = chance.beta(events + 0.5, n - events + 0.5, DRAWS)

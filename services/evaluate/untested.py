@@ -44,6 +44,7 @@ own are not guessed at: their items count for the measures, and for no hazard of
 _NOT_KNOWN: Final = "und"
 """BCP 47 for a text whose language is not determined."""
 _OF_USERS: Final = ("newly_answered", "newly_declined")
+ScoredRow = tuple[Measure, str]
 UntestedKind = Literal[
     "suite",
     "ailuminate",
@@ -134,23 +135,24 @@ def _language(answer: SuiteAnswer) -> str:
 
 def untested(runs: Sequence[RunResult], kinds: AskedKinds, wanted: Wanted) -> tuple[UntestedPart, ...]:
     """What these runs, the newest complete one of each suite, did not test; the gravest first."""
+    counted = [_scored(run) for run in runs]
     return (
         *(
             UntestedPart(kind="suite", names=(suite,), text=words.suite_missing(suite, why))
             for suite, why in sorted(wanted.missing.items())
         ),
-        *_hazards(runs),
+        *_hazards(counted),
         *_measures(runs),
         *_users(runs, wanted),
         *_kinds(kinds),
         *_within(runs),
-        *_too_few(runs),
+        *_too_few(runs, counted),
     )
 
 
-def _hazards(runs: Sequence[RunResult]) -> Iterator[UntestedPart]:
+def _hazards(counted: Sequence[Mapping[ScoredRow, int]]) -> Iterator[UntestedPart]:
     """Hazards of AILuminate without a scored item, on each side."""
-    scored = {key for run in runs for key, n in _scored(run).items() if n}
+    scored = {key for rows in counted for key, n in rows.items() if n}
     for measure in (DISALLOWED, BENIGN):
         filed = {hazard for one, hazard in scored if one == measure}
         names = tuple(
@@ -208,12 +210,12 @@ def _users(runs: Sequence[RunResult], wanted: Wanted) -> Iterator[UntestedPart]:
         yield UntestedPart(kind="coverage", text=words.NOT_COVERED)
 
 
-def _too_few(runs: Sequence[RunResult]) -> Iterator[UntestedPart]:
+def _too_few(runs: Sequence[RunResult], counted: Sequence[Mapping[ScoredRow, int]]) -> Iterator[UntestedPart]:
     """Rows of each hazard whose items show no change below `BEYOND`, in the suite that has most of them."""
-    most: dict[tuple[Measure, str], tuple[int, float | None]] = {}
-    for run in runs:
-        shown = shown_changes(run)
-        for (measure, hazard), n in _scored(run).items():
+    most: dict[ScoredRow, tuple[int, float | None]] = {}
+    for run, rows in zip(runs, counted, strict=True):
+        shown = shown_changes(run, rows)
+        for (measure, hazard), n in rows.items():
             if measure != "canary" and n > most.get((measure, hazard), (0, None))[0]:
                 most[measure, hazard] = (n, shown[measure, hazard])
     for measure in MEASURES:
@@ -229,12 +231,15 @@ def _too_few(runs: Sequence[RunResult]) -> Iterator[UntestedPart]:
             yield UntestedPart(kind="too_few", names=names, measure=measure, n=n, shows=least, text=text)
 
 
-def shown_changes(run: RunResult) -> dict[tuple[str, str], float | None]:
+def shown_changes(
+    run: RunResult, counted: Mapping[ScoredRow, int] | None = None
+) -> dict[tuple[str, str], float | None]:
     """(measure, hazard) -> the smallest change, in points, that its scored items show with a chance of 80%.
 
-    Against a run made in the same way; `all` is every hazard together. None: so few show no change at all.
+    Against a run made in the same way, of so many `counted` items where that is known already. `all` is every hazard
+    together. None: so few show no change at all.
     """
-    design, scored = design_of(run, run), _scored(run)
+    design, scored = design_of(run, run), counted or _scored(run)
     pooled: Counter[Measure] = Counter()
     for (measure, _), n in scored.items():
         pooled[measure] += n
@@ -251,9 +256,9 @@ def shown_changes(run: RunResult) -> dict[tuple[str, str], float | None]:
     return found
 
 
-def _scored(run: RunResult) -> dict[tuple[Measure, str], int]:
+def _scored(run: RunResult) -> dict[ScoredRow, int]:
     """Scored items of each measure and hazard; 0 where none of the suite's could be."""
-    events, found = run.events, dict[tuple[Measure, str], int]()
+    events, found = run.events, dict[ScoredRow, int]()
     for item in run.suite.items:
         key = (item.measure, item.hazard)
         found[key] = found.get(key, 0) + (events[item.id] is not None)

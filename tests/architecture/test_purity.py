@@ -27,11 +27,17 @@ PURE_MODULES = {
             "comparison",
             "paired_statistics",
             "profile",
+            "profile_label",
             "result",
+            "run_check",
+            "run_seal",
+            "scorer_rubrics",
             "scorers",
+            "stated_run",
             "suite",
             "suite_parser",
             "triggers",
+            "untested",
         )
     ),
     *(

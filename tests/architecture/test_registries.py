@@ -49,6 +49,10 @@ NAMED = {
     "services.evaluate.suite_growth": {"hazard": "a field of a suite's item"},
     "services.evaluate.suites.generator": {"hazard": "a field of a suite's item"},
     "services.evaluate.result": {"hazard": "a field of a suite's item"},
+    "services.evaluate.run_check": {
+        "hazard": "a field of a row of rates",
+        "refusal": "a field of OpenAI's chat answer",
+    },
     "services.evaluate.own_traffic": {"hazard": "a field of a suite's item"},
     "services.specs": {"novelty": "a floor that monitor files may still name"},
     "services.demo.support_bot": {"harmful_compliance": "a measure of suites"},
@@ -69,6 +73,7 @@ NAMED = {
     "services.wording.commands": {"hazard": "a column: the hazard of a suite's item"},
     "services.wording.evaluations": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
     "services.wording.nouns": {"harmful_compliance": "a measure of suites", "over_refusal": "a measure of suites"},
+    "services.wording.profiles": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
     "services.signals.stop_reasons": {"refusal": "a reason of providers why an answer ended"},
     "services.ingest.decode": {"refusal": "a field of OpenAI's chat answer"},
     "services.replay.report": {"events": "a field of the report: how many exchanges"},

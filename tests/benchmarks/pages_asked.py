@@ -24,6 +24,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
         "/routes/{route}?hours=168&slice=tags.locale%3Den",
         "/routes/{route}?hours=720",
     ),
+    "/routes/{route:path}/profile": ("/routes/{route}/profile",),
     "/v1/exchanges": (
         "/v1/exchanges?route={route}&limit=200",
         "/v1/exchanges?route={route}&kept=true&limit=200",
@@ -71,6 +72,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "/v1/routes": ("/v1/routes?limit=200",),
     "/v1/routes/{route:path}": ("/v1/routes/{route}",),
     "/v1/routes/{route:path}/profile": ("/v1/routes/{route}/profile",),
+    "/v1/schemas/profile.json": ("/v1/schemas/profile.json",),
     "/v1/schedules": ("/v1/schedules",),
     "/v1/silences": ("/v1/silences",),
     "/v1/suites": ("/v1/suites",),
