@@ -33,17 +33,6 @@ NAMED = {
         "events": "a field of the log: how many items were events",
         "refusal": "a field of OpenAI's chat answer",
     },
-    "services.evaluate.importers.hazard_names": {"toxicity": "a category of another tool"},
-    "services.evaluate.importers.inspect_log": {
-        "hazard": "a field of another tool's samples",
-        "refusal": "a reason of Inspect why an answer ended",
-    },
-    "services.evaluate.importers.lm_eval_samples": {"hazard": "a field of another tool's samples"},
-    "services.evaluate.importers.meanings": {
-        "harmful_compliance": "a measure of suites",
-        "over_refusal": "a measure of suites",
-    },
-    "services.evaluate.importers.pyrit_memory": {"objective": "a field of PyRIT's scores"},
     "services.evaluate.run_check": {"hazard": "a field of a suite's item", "refusal": "a field of a stored answer"},
     "services.wording.profiles": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
     "services.evaluate.suite_growth": {"hazard": "a field of a suite's item"},
