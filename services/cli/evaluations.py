@@ -141,6 +141,10 @@ QueryOption = Annotated[
     typer.Option("--query", metavar="NAME=VALUE", help="Query parameter of the URL, in the same way."),
 ]
 
+AgainstOption = Annotated[
+    str | None, typer.Option(metavar="RUN", help="Compare with this run, and stop once the result is decided.")
+]
+
 
 def run_suites(
     route: RouteOption,
@@ -154,9 +158,7 @@ def run_suites(
     new: NewOption = False,
     config: ConfigOption = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="Store the runs here, too.")] = None,
-    against: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Compare with this run, and stop once the result is decided.")
-    ] = None,
+    against: AgainstOption = None,
     full: Annotated[bool, typer.Option("--full", help="Ask every item, also when --against is decided.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be asked, and what it would cost.")] = False,
     runner: RunnerOption = OWN_RUNNER,

@@ -33,8 +33,6 @@ NAMED = {
         "events": "a field of the log: how many items were events",
         "refusal": "a field of OpenAI's chat answer",
     },
-    "services.evaluate.run_check": {"hazard": "a field of a suite's item", "refusal": "a field of a stored answer"},
-    "services.wording.profiles": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
     "services.evaluate.suite_growth": {"hazard": "a field of a suite's item"},
     "services.evaluate.suites.generator": {"hazard": "a field of a suite's item"},
     "services.evaluate.result": {"hazard": "a field of a suite's item"},

@@ -155,15 +155,7 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         margin=MARGIN,
         items=items,
     )
-    rules = {f"{one.measure}: {one.rule}" for one in meanings.values()}
-    origin = RunOrigin(
-        tool=run.tool,
-        version=run.version,
-        task=run.task,
-        scorer=run.scorer,
-        event="; ".join(sorted(rules)),
-        sha256=content.sha256,
-    )
+    origin = _origin(run, content, meanings)
     status, reason = status_of(len(answers) + run.missing, answers, run.stopped, run.model, None)
     if run.stopped is not None and status == "complete":
         status, reason = "incomplete", run.stopped
@@ -188,6 +180,18 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         origin=origin,
     )
     return ImportedRun(result, run.tool, run.printed, _verdicts(run.answers), _left_out(result))
+
+
+def _origin(run: ForeignRun, content: Content, meanings: Mapping[str, Meaning]) -> RunOrigin:
+    rules = {f"{one.measure}: {one.rule}" for one in meanings.values()}
+    return RunOrigin(
+        tool=run.tool,
+        version=run.version,
+        task=run.task,
+        scorer=run.scorer,
+        event="; ".join(sorted(rules)),
+        sha256=content.sha256,
+    )
 
 
 def item_id(name: str) -> str:
