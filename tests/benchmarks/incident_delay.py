@@ -29,7 +29,7 @@ from tests.support.slack import FakeSlack, fake_slack
 from tests.support.stage import Stage
 from tests.support.streams import keyed, lag, publish, read_all, until
 
-ROUTES, LEARNED, AFTER, STAGGER = 24, 290, 60, 15
+ROUTES, LEARNED, AFTER, STAGGER = 24, 290, 60, 60
 """The models of the routes change one after the other, `STAGGER` exchanges apart: 8 a minute, no storm for Slack."""
 
 STEPS = ("score", "detect", "evaluate", "alert", "record")
