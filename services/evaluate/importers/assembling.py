@@ -147,23 +147,7 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         for item, given in by_item.items()
         for repeat, one in enumerate(given)
     )
-    name, version = suite_name(run.tool, run.task), run.task_version
-    suite = AskedSuite(
-        name=name,
-        version=version,
-        sha256=suite_sha256(name, version, MARGIN, [item.sha256 for item in items]),
-        margin=MARGIN,
-        items=items,
-    )
-    rules = {f"{one.measure}: {one.rule}" for one in meanings.values()}
-    origin = RunOrigin(
-        tool=run.tool,
-        version=run.version,
-        task=run.task,
-        scorer=run.scorer,
-        event="; ".join(sorted(rules)),
-        sha256=content.sha256,
-    )
+    origin = _origin(run, content, meanings)
     status, reason = status_of(len(answers) + run.missing, answers, run.stopped, run.model, None)
     if run.stopped is not None and status == "complete":
         status, reason = "incomplete", run.stopped
@@ -174,7 +158,7 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         id=hash16(["import", content.sha256, order.route, run.task, run.model, run.scorer, origin.event]),
         route=order.route,
         identity=identity_of(model),
-        suite=suite,
+        suite=_suite(run, items),
         target=AskedTarget(url=run.url or words.NO_ENDPOINT, model=run.model, system_prompt_sha256=_system(run)),
         settings=settings,
         seed=settings["seed"] if isinstance(settings.get("seed"), int) else None,
@@ -188,6 +172,24 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         origin=origin,
     )
     return ImportedRun(result, run.tool, run.printed, _verdicts(run.answers), _left_out(result))
+
+
+def _suite(run: ForeignRun, items: tuple[AskedItem, ...]) -> AskedSuite:
+    name, version = suite_name(run.tool, run.task), run.task_version
+    sha256 = suite_sha256(name, version, MARGIN, [item.sha256 for item in items])
+    return AskedSuite(name=name, version=version, sha256=sha256, margin=MARGIN, items=items)
+
+
+def _origin(run: ForeignRun, content: Content, meanings: Mapping[str, Meaning]) -> RunOrigin:
+    rules = {f"{one.measure}: {one.rule}" for one in meanings.values()}
+    return RunOrigin(
+        tool=run.tool,
+        version=run.version,
+        task=run.task,
+        scorer=run.scorer,
+        event="; ".join(sorted(rules)),
+        sha256=content.sha256,
+    )
 
 
 def item_id(name: str) -> str:
