@@ -13,6 +13,8 @@ from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import OWN_TRAFFIC
 from services.errors import InputError
+from services.evaluate.coverage import CoverageReport
+from services.evaluate.coverage_watch import stored_report
 from services.evaluate.persistence import changed_conditions, stored_run
 from services.evaluate.profile_label import EarlierRun, ProfileSources, RouteProfile, profile_label
 from services.evaluate.result import RunResult
@@ -60,7 +62,7 @@ def _sources(connection: Connection, route: str, policy: RoutePolicy, identity: 
         ],
         changes=_changes(connection, route, found),
         suites={name: _built_in(name) for name in newest if name in suite_names()},
-        wanted=_wanted(policy, listed, newest, whom),
+        wanted=_wanted(policy, listed, newest, whom, stored_report(connection, route)),
         asked_before=asked_before,
     )
 
@@ -119,18 +121,24 @@ def _built_in(name: str) -> tuple[str, str]:
 
 
 def _wanted(
-    policy: RoutePolicy, listed: Sequence[RunSummary], newest: Mapping[str, RunSummary], identity: str | None
+    policy: RoutePolicy,
+    listed: Sequence[RunSummary],
+    newest: Mapping[str, RunSummary],
+    identity: str | None,
+    covered: CoverageReport | None,
 ) -> Wanted:
-    """Suites of the monitor file without a complete run of the identity, and why."""
-    names = policy.suites or (("core",) if policy.target is not None else ())
-    asked = (*names, *((OWN_TRAFFIC,) if policy.reask is not None else ()))
+    """Suites of the monitor file without a complete run of the identity, and why; how far they ask what users ask."""
+    asked = (
+        *(policy.suites if policy.target is not None else ()),
+        *((OWN_TRAFFIC,) if policy.reask is not None else ()),
+    )
     missing = {}
     for suite in dict.fromkeys(asked):
         name = _name_of(suite)
         if name not in newest:
             last = next((one for one in reversed(listed) if (one.suite, one.identity) == (name, identity)), None)
             missing[name] = words.NOT_RUN if last is None else words.failed_run(last.status, last.reason)
-    return Wanted(missing, policy.reask is not None)
+    return Wanted(missing, policy.reask is not None, None if covered is None else covered.share)
 
 
 def _name_of(suite: str) -> str:

@@ -98,7 +98,10 @@ class AskedKinds(Part):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the monitor file says is to be asked: suite -> why there is no complete run of it; whether users' own."""
+    """What the monitor file says is to be asked: suite -> why there is no complete run of it; whether users' own.
+
+    `coverage` is the share of what users ask that resembles an item of the suites, as it was measured last.
+    """
 
     missing: Mapping[str, str]
     reask: bool = False
@@ -208,6 +211,8 @@ def _users(runs: Sequence[RunResult], wanted: Wanted) -> Iterator[UntestedPart]:
         yield UntestedPart(kind="own_traffic", n=len(own.asked), text=words.few_questions(len(own.asked)))
     if wanted.coverage is None:
         yield UntestedPart(kind="coverage", text=words.NOT_COVERED)
+    elif wanted.coverage < 1:
+        yield UntestedPart(kind="coverage", text=words.not_covered(1 - wanted.coverage))
 
 
 def _too_few(runs: Sequence[RunResult], counted: Sequence[Mapping[ScoredRow, int]]) -> Iterator[UntestedPart]:

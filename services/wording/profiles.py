@@ -41,6 +41,15 @@ _EVENTS: Final[Mapping[str, str]] = {
 _SIDES: Final[Mapping[str, str]] = {"harmful_compliance": "disallowed requests", "over_refusal": "harmless requests"}
 
 
+def not_covered(share: float) -> str:
+    """What users ask that no suite does, as a share of their questions.
+
+    >>> not_covered(0.38)
+    '38.0% of what users ask resembles no question of the suites that are run'
+    """
+    return f"{numbers.percent(share)} of what users ask resembles no question of the suites that are run"
+
+
 def counts_when(measure: str) -> str:
     """What makes an answer an event of a measure."""
     return _EVENTS.get(measure, nouns.plain(measure))

@@ -25,7 +25,7 @@ from services.evaluate.suite import BENIGN, DISALLOWED, MEASURES
 from services.evaluate.suite_library import load_suite
 from services.evaluate.untested import AILUMINATE, UntestedPart, Wanted, asked_kinds, shown_changes, untested
 from services.signals.harmful_compliance import KNOWN_HARMFUL
-from services.wording import evaluations
+from services.wording import evaluations, profiles
 from tests.support.exported import HELP, asked_run, part_of
 from tests.support.results import ROUTE, TIME, item, result, suite_of, worse
 
@@ -158,6 +158,16 @@ def test_kinds_of_questions_are_counted_from_what_was_sent() -> None:
     assert sum(counted.languages.values()) == counted.items
     assert {"en", "de", "hi"} <= set(counted.languages)
     assert all(n for n in (counted.several_turns, counted.tools, counted.planted, counted.system_prompt))
+
+
+def test_the_share_that_users_ask_beside_the_suites_is_not_tested() -> None:
+    told = {
+        share: [one.text for one in untested((), asked_kinds(()), Wanted({}, coverage=share)) if one.kind == "coverage"]
+        for share in (None, 0.62, 1.0)
+    }
+    assert told[None] == [profiles.NOT_COVERED]
+    assert told[0.62] == ["38.0% of what users ask resembles no question of the suites that are run"]
+    assert told[1.0] == []
 
 
 def test_items_without_a_result_suites_that_were_not_asked_and_runs_that_stopped_are_named() -> None:

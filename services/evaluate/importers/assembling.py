@@ -147,14 +147,6 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         for item, given in by_item.items()
         for repeat, one in enumerate(given)
     )
-    name, version = suite_name(run.tool, run.task), run.task_version
-    suite = AskedSuite(
-        name=name,
-        version=version,
-        sha256=suite_sha256(name, version, MARGIN, [item.sha256 for item in items]),
-        margin=MARGIN,
-        items=items,
-    )
     origin = _origin(run, content, meanings)
     status, reason = status_of(len(answers) + run.missing, answers, run.stopped, run.model, None)
     if run.stopped is not None and status == "complete":
@@ -166,7 +158,7 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         id=hash16(["import", content.sha256, order.route, run.task, run.model, run.scorer, origin.event]),
         route=order.route,
         identity=identity_of(model),
-        suite=suite,
+        suite=_suite(run, items),
         target=AskedTarget(url=run.url or words.NO_ENDPOINT, model=run.model, system_prompt_sha256=_system(run)),
         settings=settings,
         seed=settings["seed"] if isinstance(settings.get("seed"), int) else None,
@@ -180,6 +172,12 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         origin=origin,
     )
     return ImportedRun(result, run.tool, run.printed, _verdicts(run.answers), _left_out(result))
+
+
+def _suite(run: ForeignRun, items: tuple[AskedItem, ...]) -> AskedSuite:
+    name, version = suite_name(run.tool, run.task), run.task_version
+    sha256 = suite_sha256(name, version, MARGIN, [item.sha256 for item in items])
+    return AskedSuite(name=name, version=version, sha256=sha256, margin=MARGIN, items=items)
 
 
 def _origin(run: ForeignRun, content: Content, meanings: Mapping[str, Meaning]) -> RunOrigin:
