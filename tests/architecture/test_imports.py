@@ -17,13 +17,14 @@ EXTRAS = {
     "sentence-transformers": "services/score/embed/sentence_transformer.py",
     "multilingual": "services/score/embed/multilingual.py",
 }
-OF_ANOTHER = "services/score/rails/host.py"  # runs in an environment that is not ours
+OF_ANOTHER = {"services/score/rails/host.py", "services/evaluate/inspect_host.py"}
+"""They run in environments that are not ours."""
 LINT = "from importlinter.cli import lint_imports_command as main; main()"
 ALLOWED = {"schemas": {"pydantic"}, "detectors": {"numpy", "scipy", "sklearn", "schemas"}}
 
 
 def _third_party(*packages: str) -> set[str]:
-    own = [module for module in modules(*packages) if module.relative != OF_ANOTHER]
+    own = [module for module in modules(*packages) if module.relative not in OF_ANOTHER]
     roots = {name.split(".")[0] for module in own for name in imports(module)}
     return roots - set(sys.stdlib_module_names) - set(packages or PACKAGES)
 
