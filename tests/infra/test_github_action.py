@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -31,6 +32,16 @@ def test_it_is_a_composite_action_of_which_every_input_and_output_is_described_a
     assert used == set(ACTION["inputs"])
     assert all(one["description"] for one in (*ACTION["inputs"].values(), *ACTION["outputs"].values()))
     assert [name for name, one in ACTION["inputs"].items() if one.get("required")] == ["route"]
+
+
+def test_the_lines_to_paste_use_what_the_action_takes() -> None:
+    text = (ROOT / "docs/re-evaluation.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```yml\n(.*?)```", text, re.DOTALL)
+    [_, step] = yaml.safe_load(block)
+    assert step["uses"].split("@")[0].endswith("/infra/github-action")
+    assert set(step["with"]) <= set(ACTION["inputs"])
+    assert step["with"]["api-key-env"] in step["env"]
+    assert len(block.splitlines()) == 10
 
 
 def test_nothing_that_is_given_becomes_part_of_a_command() -> None:
