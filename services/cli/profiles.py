@@ -8,15 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 from rich.text import Text
 
 from schemas.base import HEX16, canonical
+from schemas.exchange import Route
 from services import wiring
-from services.cli.evaluations import checked_route
 from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption
 from services.errors import InputError
@@ -26,6 +27,9 @@ from services.evaluate.suite import POOLED
 from services.settings import load_settings
 from services.wording import nouns, numbers
 from services.wording import profiles as words
+
+
+_ROUTE: Final = TypeAdapter[str](Route)
 
 
 def profile(
@@ -43,7 +47,7 @@ def profile(
     """
     if identity is not None and not re.fullmatch(HEX16, identity):
         raise InputError(f"--identity {identity}: must be 16 hex digits; `keelwatch eval list` shows them")
-    policy = wiring.load_monitor(load_settings(), config).policy(checked_route(route))
+    policy = wiring.load_monitor(load_settings(), config).policy(_checked(route))
     with closing(opened(database)) as base, base.read() as connection:
         found = route_profile(connection, route, policy, datetime.now(UTC), identity)
     if found is None:
@@ -56,6 +60,13 @@ def profile(
             OUT.print(_table(label))
         _list(words.NOT_TESTED, [one.text for one in found.not_tested])
         _list(words.RECOMPUTE, found.recompute)
+
+
+def _checked(route: str) -> str:
+    try:
+        return _ROUTE.validate_python(route)
+    except ValidationError:
+        raise InputError(f"route {route!r}: must be 1-200 characters of a-z, 0-9 and . _ / -") from None
 
 
 def _write(text: str, to: str | None) -> None:
