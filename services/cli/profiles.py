@@ -28,7 +28,6 @@ from services.settings import load_settings
 from services.wording import nouns, numbers
 from services.wording import profiles as words
 
-
 _ROUTE: Final = TypeAdapter[str](Route)
 
 
