@@ -30,7 +30,7 @@ def checked_route(route: str) -> str:
     try:
         return _ROUTE.validate_python(route)
     except ValidationError:
-        raise InputError(f"route {route}: must be 1-200 characters of a-z, 0-9 and . _ / -") from None
+        raise InputError(f"route {route!r}: must be 1-200 characters of a-z, 0-9 and . _ / -") from None
 
 
 def refuse_unknown(route: str, seen: Iterable[str], watched: Monitor) -> None:

@@ -70,6 +70,7 @@ def test_api_and_command_give_the_same_label(keelwatch: Callable[..., Any], data
     ):
         assert words in out
     assert keelwatch("profile", "none/such", "--database", url)[0] == 2
+    assert keelwatch("profile", "No Such", "--database", url)[0] == 2
     assert keelwatch("profile", ROUTE, "--identity", "x", "--database", url)[0] == 2
 
 

@@ -89,7 +89,7 @@ def test_what_is_not_known_is_asked_for(keelwatch) -> None:
         (["--measure", "harmful_compliance", "--event", ","], "--event: name verdicts"),
         (["--scorer", "other"], "has no verdict of other; name one of them with --scorer: model_graded_qa"),
         (["--model", "other"], "name one with --model: mockllm/model"),
-        (["--route", "A B"], "route A B: must be"),
+        (["--route", "A B"], "route 'A B': must be"),
     ],
 )
 def test_an_option_that_cannot_be(keelwatch, options: list[str], said: str) -> None:
