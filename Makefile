@@ -3,7 +3,8 @@
 .DELETE_ON_ERROR:
 .SUFFIXES:
 SHELL := /bin/sh
-unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+# Without compiled modules each of the many processes that tests start would compile them all again.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 export PIP_USER := 0
 export PIP_REQUIRE_VIRTUALENV := 0
 
