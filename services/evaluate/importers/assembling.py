@@ -196,7 +196,7 @@ def item_id(name: str) -> str:
     """The tool's own name of an item where Keelwatch's ids may be so, else a like one that is no other's.
 
     >>> item_id("pick-lock"), item_id("Pick a lock?")
-    ('pick-lock', 'pick-a-lock-f06a4a3b')
+    ('pick-lock', 'pick-a-lock-c37115a1')
     """
     if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", name):
         return name
