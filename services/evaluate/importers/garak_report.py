@@ -51,7 +51,7 @@ def _read(content: Content, scorer: str | None) -> tuple[ForeignRun, ...]:
     answers = tuple(_answers(judged, scorer, content.name, started))
     at_least = setup.at("run.eval_threshold")
     threshold = at_least.number() if at_least.known else _THRESHOLD
-    hit = EventRule(sign=">=", bound=threshold)
+    hit = EventRule(sign=">=", bound=threshold, best=0.0)
     _agree(evals, answers, hit)
     detectors = sorted({str(one.content["detector"]) for one in answers})
     ends = kinds.get("completion", [])
