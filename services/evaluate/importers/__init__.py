@@ -17,7 +17,7 @@ from services.evaluate.importers import (
     pyrit_memory,
 )
 from services.evaluate.importers.assembling import ImportedRun, ImportOrder, assembled
-from services.evaluate.importers.foreign import Content, Importer
+from services.evaluate.importers.foreign import REMEDY, Content, Importer
 
 IMPORTERS: Final[tuple[Importer, ...]] = (
     inspect_log.IMPORTER,
@@ -41,7 +41,10 @@ def imported(
     if known is None:
         told = "; ".join(f"{one.tool}: {one.file}" for one in IMPORTERS)
         raise InputError(f"{content.name}: written by no tool that is known here; known are {told}")
-    runs = known.read(content, scorer)
+    try:
+        runs = known.read(content, scorer)
+    except RecursionError:
+        raise InputError(f"{content.name}: nested too deep; {REMEDY}") from None
     models = list(dict.fromkeys(one.model for one in runs))
     if model is not None or len(models) > 1:
         if model not in models:

@@ -102,10 +102,20 @@ def _named(run: ForeignRun) -> ForeignRun:
         version=_short(run.version),
         task=_short(run.task),
         task_version=_short(run.task_version),
-        model=_short(run.model),
+        model=_short(bare_url(run.model) if "://" in run.model else run.model),
         scorer=_short(run.scorer),
-        url=None if run.url is None else _short(run.url),
+        url=None if run.url is None else _short(bare_url(run.url)),
     )
+
+
+def bare_url(url: str) -> str:
+    """An address without what may be a secret in it: user, password, query and fragment.
+
+    >>> bare_url("https://user:pw@host.example/v1?api-key=k#f"), bare_url("http://127.0.0.1:8000/v1")
+    ('https://host.example/v1', 'http://127.0.0.1:8000/v1')
+    """
+    scheme, mark, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
+    return f"{scheme.rpartition('@')[2]}{mark}{rest.rpartition('@')[2]}"
 
 
 def _short(name: str) -> str:
