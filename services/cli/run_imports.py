@@ -35,6 +35,9 @@ MeasureOption = Annotated[
 EventOption = Annotated[
     str | None, typer.Option("--event", metavar="V", help="The bad verdicts, such as C or C,P, or a level: '>=0.5'.")
 ]
+GoodOption = Annotated[
+    str | None, typer.Option("--good", metavar="V", help="The good verdicts, where they are not plainly the others.")
+]
 ScorerOption = Annotated[
     str | None, typer.Option("--scorer", metavar="NAME", help="Whose verdicts count, where a file has several.")
 ]
@@ -48,6 +51,7 @@ def import_runs(
     route: Annotated[str, typer.Option("--route", metavar="R", help="Whose run it is.")] = DEFAULT_ROUTE,
     measure: MeasureOption = None,
     event: EventOption = None,
+    good: GoodOption = None,
     scorer: ScorerOption = None,
     model: AnsweringOption = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="Store the runs here, too.")] = None,
@@ -57,7 +61,7 @@ def import_runs(
 
     The tool is told by what is in the file. Verdicts stay those of its own scorer, and the run says so.
     """
-    order = ImportOrder(checked_route(route), _meaning(measure, event))
+    order = ImportOrder(checked_route(route), _meaning(measure, event, good))
     try:
         found = imported(read_content(file), order, scorer, model)
     except InputError as error:
@@ -73,14 +77,14 @@ def import_runs(
         raise typer.Exit(1)
 
 
-def _meaning(measure: str | None, event: str | None) -> Meaning | None:
-    if measure is None and event is None:
+def _meaning(measure: str | None, event: str | None, good: str | None) -> Meaning | None:
+    if measure is None and event is None and good is None:
         return None
     if measure is None or event is None:
         raise InputError("--measure, --event: go together: which measure, and which verdicts are the bad ones")
     for name in ASKABLE:
         if name == measure:
-            return Meaning(name, parse_event(event))
+            return Meaning(name, parse_event(event, good))
     raise InputError(f"--measure {measure}: must be one of {', '.join(ASKABLE)}")
 
 

@@ -49,7 +49,7 @@ def test_an_imported_run_is_stored_listed_compared_and_shown(keelwatch, tmp_path
     run = RunResult.decode((tmp_path / "after").read_bytes())
     facts = dict(view_of_run(run).facts)
     assert facts["made elsewhere"].startswith("judged by SubStringScorer of PyRIT 1.1.0")
-    assert facts["made elsewhere"].endswith("counted as events: harmful_compliance: success")
+    assert facts["made elsewhere"].endswith("counted as events: harmful_compliance: success (good: failure)")
 
 
 def test_the_record_says_whose_verdicts_it_counts() -> None:
@@ -99,7 +99,7 @@ def test_an_option_that_cannot_be(keelwatch, options: list[str], said: str) -> N
 def test_what_is_known_is_not_asked_for(keelwatch) -> None:
     log = FIXTURES / "inspect" / "strong-reject.eval"
     given = ["--measure", "over_refusal", "--event", "0"]
-    assert "is known (harmful_compliance, event 0); leave it out" in complaint(keelwatch, log, *given)
+    assert "is known (harmful_compliance, event 0 (good: 1)); leave it out" in complaint(keelwatch, log, *given)
     other = ["--scorer", "strong_reject_scorer.specificity"]
     assert "is not known" in complaint(keelwatch, log, *other), "what is known is of one scorer"
     code, said, _ = keelwatch("eval", "import", log, *other, "--measure", "harmful_compliance", "--event", ">=3")

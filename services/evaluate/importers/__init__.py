@@ -17,7 +17,7 @@ from services.evaluate.importers import (
     pyrit_memory,
 )
 from services.evaluate.importers.assembling import ImportedRun, ImportOrder, assembled
-from services.evaluate.importers.foreign import Content, Importer
+from services.evaluate.importers.foreign import REMEDY, Content, ForeignRun, Importer
 
 IMPORTERS: Final[tuple[Importer, ...]] = (
     inspect_log.IMPORTER,
@@ -41,11 +41,18 @@ def imported(
     if known is None:
         told = "; ".join(f"{one.tool}: {one.file}" for one in IMPORTERS)
         raise InputError(f"{content.name}: written by no tool that is known here; known are {told}")
-    runs = known.read(content, scorer)
+    try:
+        return tuple(assembled(one, content, order) for one in _of_model(known.read(content, scorer), content, model))
+    except RecursionError:
+        raise InputError(f"{content.name}: nested too deep; {REMEDY}") from None
+
+
+def _of_model(runs: tuple[ForeignRun, ...], content: Content, model: str | None) -> tuple[ForeignRun, ...]:
+    """The runs of the one model that was named, or that there is."""
     models = list(dict.fromkeys(one.model for one in runs))
     if model is not None or len(models) > 1:
         if model not in models:
             told = ", ".join(name[:80] for name in models[:10])
             raise InputError(f"{content.name}: answers of {len(models)} models; name one with --model: {told}")
-        runs = tuple(one for one in runs if one.model == model)
-    return tuple(assembled(one, content, order) for one in runs)
+        return tuple(one for one in runs if one.model == model)
+    return runs

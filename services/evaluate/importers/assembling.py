@@ -102,10 +102,20 @@ def _named(run: ForeignRun) -> ForeignRun:
         version=_short(run.version),
         task=_short(run.task),
         task_version=_short(run.task_version),
-        model=_short(run.model),
+        model=_short(bare_url(run.model) if "://" in run.model else run.model),
         scorer=_short(run.scorer),
-        url=None if run.url is None else _short(run.url),
+        url=None if run.url is None else _short(bare_url(run.url)),
     )
+
+
+def bare_url(url: str) -> str:
+    """An address without what may be a secret in it: user, password, query and fragment.
+
+    >>> bare_url("https://user:pw@host.example/v1?api-key=k#f"), bare_url("http://127.0.0.1:8000/v1")
+    ('https://host.example/v1', 'http://127.0.0.1:8000/v1')
+    """
+    scheme, mark, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
+    return f"{scheme.rpartition('@')[2]}{mark}{rest.rpartition('@')[2]}"
 
 
 def _short(name: str) -> str:
@@ -141,7 +151,11 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
     for one in run.answers:
         by_item.setdefault(one.item, []).append(one)
     ids = {item: item_id(item) for item in by_item}
-    items = tuple(_item(run, ids[item], answers, meanings, content.name) for item, answers in by_item.items())
+    prompt = _shared_prompt(run)
+    items = tuple(
+        _item(run, ids[item], given if prompt is None else list(map(_without_system, given)), meanings, content.name)
+        for item, given in by_item.items()
+    )
     answers = tuple(
         _answer(one, ids[item], repeat, meanings[one.part], run, content)
         for item, given in by_item.items()
@@ -159,7 +173,7 @@ def _assembled(run: ForeignRun, content: Content, order: ImportOrder, meanings: 
         route=order.route,
         identity=identity_of(model),
         suite=_suite(run, items),
-        target=AskedTarget(url=run.url or words.NO_ENDPOINT, model=run.model, system_prompt_sha256=_system(run)),
+        target=AskedTarget(url=run.url or words.NO_ENDPOINT, model=run.model, system_prompt_sha256=_hashed(prompt)),
         settings=settings,
         seed=settings["seed"] if isinstance(settings.get("seed"), int) else None,
         scorers={f"{run.tool}: {run.scorer}": f"{run.version}, {run.scorer_version}, event {origin.event}"},
@@ -196,7 +210,7 @@ def item_id(name: str) -> str:
     """The tool's own name of an item where Keelwatch's ids may be so, else a like one that is no other's.
 
     >>> item_id("pick-lock"), item_id("Pick a lock?")
-    ('pick-lock', 'pick-a-lock-f06a4a3b')
+    ('pick-lock', 'pick-a-lock-c37115a1')
     """
     if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", name):
         return name
@@ -219,7 +233,7 @@ def _item(
     if any(one.part != first.part or one.content != first.content for one in answers):
         raise InputError(f"{name}: item {first.item[:80]}: stands for two different questions; {REMEDY}")
     hazard, measure = hazard_of(first.category, first.part, first.part.partition(".")[0]), meanings[first.part].measure
-    asked = [[one.role, one.content] for one in first.asked if one.role != "system"]
+    asked = list(dict.fromkeys(tuple((turn.role, turn.content) for turn in one.asked) for one in answers))
     told = _plain([run.tool, run.task, first.part, id, asked, first.content, hazard, measure])
     sha256 = hashlib.sha256(canonical(told)).hexdigest()
     return AskedItem(id=id, hazard=hazard, measure=measure, repeats=len(answers), sha256=sha256)
@@ -267,12 +281,20 @@ def _scored(one: ForeignAnswer, meaning: Meaning, run: ForeignRun) -> AnswerScor
     return AnswerScore(event=event, reason=words.said(run.scorer, spoken(one.verdict), why))
 
 
-def _system(run: ForeignRun) -> str | None:
-    """Hash of the system prompt that all questions share; None where there is none."""
+def _hashed(prompt: str | None) -> str | None:
+    """Hash of a system prompt that all questions share; None where there is none."""
+    return hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest() if prompt else None
+
+
+def _without_system(one: ForeignAnswer) -> ForeignAnswer:
+    """The same without the system turns: those that all questions share are the target's, not the items'."""
+    return replace(one, asked=tuple(turn for turn in one.asked if turn.role != "system"))
+
+
+def _shared_prompt(run: ForeignRun) -> str | None:
+    """The system turns of every question, where all have the same; None where they differ: they are the items' then."""
     prompts = {"\n\n".join(turn.content for turn in one.asked if turn.role == "system") for one in run.answers}
-    if len(prompts) != 1 or not (prompt := prompts.pop()):
-        return None
-    return hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()
+    return prompts.pop() if len(prompts) == 1 else None
 
 
 def _verdicts(answers: Iterable[ForeignAnswer]) -> dict[str, int]:

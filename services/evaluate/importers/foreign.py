@@ -20,8 +20,8 @@ MOST_ANSWERS: Final = 100_000
 """Answers of one file; more are for a database, and no page shows them."""
 REMEDY: Final = "write it again with the tool that made it"
 _SHOWN: Final = 60
-UNDECIDED: Final = frozenset({"p", "n", "partial", "undetermined", "error", "unknown", "none", "null", "nan", ""})
-"""Verdicts that are neither good nor bad, unless a rule names them."""
+_ALIKE: Final = {"true": "1", "false": "0"}
+"""Words of one verdict: scorers write truth values either way, and one file may hold both."""
 
 Verdict = str | float | bool | None
 """What a scorer said of one answer, in its own words; None, and NaN, is nothing."""
@@ -169,37 +169,61 @@ def strict_json(text: str, place: str) -> Any:
 class EventRule:
     """Which verdicts are events: those among `words`, or those beyond `bound` in the direction of `sign`.
 
-    `unclear` is a level that says neither.
+    Both sides are named, and what is on neither is unknown. `good` are the words that are the good outcome; of levels,
+    all on the other side of the bound are, as far as `best` where the scorer gives nothing better. `unclear` is a level
+    that says neither.
     """
 
     words: tuple[str, ...] = ()
+    good: tuple[str, ...] = ()
     sign: str = ""
     bound: float = 0.0
     unclear: float | None = None
+    best: float | None = None
 
     def event(self, verdict: Verdict) -> bool | None:
         """Whether a verdict is an event; None is unknown."""
         if self.sign:
-            if (
-                isinstance(verdict, bool)
-                or not isinstance(verdict, int | float)
-                or verdict == self.unclear
-                or math.isnan(verdict)
-            ):
-                return None
-            return {
-                ">=": verdict >= self.bound,
-                ">": verdict > self.bound,
-                "<=": verdict <= self.bound,
-                "<": verdict < self.bound,
-            }[self.sign]
-        said = spoken(verdict)
-        if said in self.words:
+            return self._beyond(verdict)
+        said = alike(spoken(verdict))
+        if said in map(alike, self.words):
             return True
-        return None if said in UNDECIDED else False
+        return False if said in map(alike, self.good) else None
+
+    def _beyond(self, verdict: Verdict) -> bool | None:
+        if (
+            isinstance(verdict, bool)
+            or not isinstance(verdict, int | float)
+            or verdict == self.unclear
+            or math.isnan(verdict)
+        ):
+            return None
+        if {
+            ">=": verdict >= self.bound,
+            ">": verdict > self.bound,
+            "<=": verdict <= self.bound,
+            "<": verdict < self.bound,
+        }[self.sign]:
+            return True
+        past = self.best is not None and (verdict < self.best if ">" in self.sign else verdict > self.best)
+        return None if past else False
 
     def __str__(self) -> str:
-        return f"{self.sign} {self.bound:g}" if self.sign else ", ".join(self.words)
+        if self.sign:
+            return f"{self.sign} {self.bound:g}"
+        return f"{', '.join(self.words)} (good: {', '.join(self.good)})"
+
+
+def alike(word: str) -> str:
+    """A spoken verdict in the one form that stands for all that say the same.
+
+    >>> alike("true"), alike("1.0"), alike("c")
+    ('1', '1', 'c')
+    """
+    try:
+        return spoken(float(word))
+    except ValueError:
+        return _ALIKE.get(word, word)
 
 
 def spoken(verdict: Verdict) -> str:

@@ -51,8 +51,8 @@ def _read(content: Content, scorer: str | None) -> tuple[ForeignRun, ...]:
     answers = tuple(_answers(judged, scorer, content.name, started))
     at_least = setup.at("run.eval_threshold")
     threshold = at_least.number() if at_least.known else _THRESHOLD
-    hit = EventRule(sign=">=", bound=threshold)
-    _agree(evals, answers, hit)
+    hit = EventRule(sign=">=", bound=threshold, best=0.0)
+    _agree(evals, answers, hit, scorer)
     detectors = sorted({str(one.content["detector"]) for one in answers})
     ends = kinds.get("completion", [])
     return (
@@ -149,8 +149,11 @@ def _total(one: Node) -> int:
     return one.at("total_evaluated" if one.at("total_evaluated").known else "total").count()
 
 
-def _agree(evals: list[Node], answers: tuple[ForeignAnswer, ...], hit: EventRule) -> None:
-    """What garak sums up are the attempts: a report that says others was cut or changed."""
+def _agree(evals: list[Node], answers: tuple[ForeignAnswer, ...], hit: EventRule, scorer: str | None) -> None:
+    """What garak sums up are the attempts: a report that says others, or has none of them, was cut or changed.
+
+    Sums of detectors other than the one that was named count for nothing.
+    """
     hits: Counter[tuple[str, str]] = Counter()
     seen: Counter[tuple[str, str]] = Counter()
     for answer in answers:
@@ -160,7 +163,7 @@ def _agree(evals: list[Node], answers: tuple[ForeignAnswer, ...], hit: EventRule
         hits[key] += bool(event)
     for one in evals:
         key = (one.at("probe").text(), one.at("detector").text().removeprefix("detector."))
-        if key not in seen:
+        if scorer is not None and key[1] != scorer:
             continue
         total, passed = _total(one), one.at("passed").count()
         if (total, total - passed) != (seen[key], hits[key]):

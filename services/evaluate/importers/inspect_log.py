@@ -1,5 +1,9 @@
 """Logs of Inspect AI: `.eval` (a zip archive of JSON, packed by zstd) and the same as one JSON file. Pure.
 
+What was asked is the conversation as it stood before the first generated answer, so what solvers put there counts.
+The plan's solvers and the task's arguments belong to every item; scorer, its options and the roles of models, such as
+the grader, to the scorer.
+
 Samples stand in `samples/ID_epoch_N.json`, what was asked and how in `header.json`. A sample's verdict is the value of
 one scorer: a letter (C, P, I, N), a number, a truth value, or an object of these, of which one is named.
 https://inspect.aisi.org.uk/eval-logs.html
@@ -49,7 +53,8 @@ def _read(content: Content, scorer: str | None) -> tuple[ForeignRun, ...]:
     task = told.at("task").text().rpartition("/")[2]
     samples = list(_samples(content, head))
     wanted, key = _scorer(samples, task, scorer, content.name)
-    answers = tuple(_answer(sample, task, wanted, key) for sample in samples)
+    manner = _manner(head)
+    answers = tuple(_answer(sample, task, wanted, key, manner) for sample in samples)
     results = head.at("results")
     total = results.at("total_samples").count(len(answers))
     if total < len(answers):
@@ -57,7 +62,8 @@ def _read(content: Content, scorer: str | None) -> tuple[ForeignRun, ...]:
     named = wanted if key is None else f"{wanted}.{key}"
     version = told.at("packages", "inspect_ai").text("of unknown version")
     printed = tuple(_printed(results, wanted))
-    _agree(printed, answers, results, told)
+    if not any(sample.at("invalidation").known for sample in samples):  # the sums are from before that
+        _agree(printed, answers, results, told)
     return (
         ForeignRun(
             tool=TOOL,
@@ -72,7 +78,7 @@ def _read(content: Content, scorer: str | None) -> tuple[ForeignRun, ...]:
             started=head.at("stats", "started_at").time() if head.at("stats", "started_at").value else None,
             ended=head.at("stats", "completed_at").time() if head.at("stats", "completed_at").value else None,
             settings=without_secrets(_object(head.at("plan", "config"))),
-            stopped=_stopped(head.at("status")),
+            stopped=_stopped(head.at("status"), head.at("invalidated")),
             missing=total - len(answers),
             printed=printed,
         ),
@@ -87,11 +93,19 @@ def _object(node: Node) -> dict[str, Any]:
     return {name: one.value for name, one in node.fields()}
 
 
-def _stopped(status: Node) -> str | None:
+def _manner(head: Node) -> str:
+    """Hash of how every sample was asked: the solvers with their options, and the arguments of the task."""
+    steps = [[one.at("solver").value, one.at("params").value] for one in head.at("plan", "steps").each()]
+    return hash16(_options([steps, head.at("eval", "task_args").value]))
+
+
+def _stopped(status: Node, invalidated: Node) -> str | None:
     said = status.text()
     if said not in _STATUS:
         raise status.wrong(f"must be one of {', '.join(sorted(_STATUS))}")
-    return None if said == "success" else f"{TOOL} ended the run: {said}"
+    if said != "success":
+        return f"{TOOL} ended the run: {said}"
+    return f"{TOOL} calls the log invalidated" if invalidated.value not in (None, False) else None
 
 
 def _samples(content: Content, head: Node) -> Iterator[Node]:
@@ -122,23 +136,24 @@ def _scorer(samples: list[Node], task: str, wanted: str | None, name: str) -> tu
     return (found, None) if of is None else (of, found.removeprefix(f"{of}."))
 
 
-def _answer(sample: Node, task: str, scorer: str, key: str | None) -> ForeignAnswer:
+def _answer(sample: Node, task: str, scorer: str, key: str | None, manner: str) -> ForeignAnswer:
     output, metadata = sample.at("output"), sample.at("metadata")
     error = sample.at("error")
+    invalid = "somebody invalidated the sample" if sample.at("invalidation").known else None
     label = metadata.at("label").value if task == "xstest" else None
     score = sample.at("scores", scorer)
     texts = [_text_of(choice.at("message", "content")) for choice in output.at("choices").each()]
     stops = [choice.at("stop_reason").maybe_text() for choice in output.at("choices").each()]
     return ForeignAnswer(
         item=sample.at("id").name(),
-        asked=tuple(_asked(sample.at("input"))),
+        asked=tuple(_asked(sample)),
         text=texts[0] if texts else output.at("completion").maybe_text(),
         verdict=_verdict(score.at("value"), key),
         part=f"{task}/{label}" if label in ("safe", "unsafe") else task,
         category=next((one for name in _CATEGORIES if isinstance(one := metadata.at(name).value, str)), None),
-        content=sample.at("target").value,
+        content=[sample.at("target").value, manner],
         why=score.at("explanation").maybe_text(),
-        error=error.at("message").text() if error.known else output.at("error").maybe_text(),
+        error=error.at("message").text() if error.known else output.at("error").maybe_text() or invalid,
         stop=stops[0] if stops else None,
         served=output.at("model").maybe_text() or None,
         ts=sample.at("completed_at").time(),
@@ -152,7 +167,14 @@ def _verdict(value: Node, key: str | None) -> Verdict:
     return found.score()
 
 
-def _asked(given: Node) -> Iterator[ForeignMessage]:
+def _asked(sample: Node) -> Iterator[ForeignMessage]:
+    """The conversation before the first answer of a model; what the sample asks where the log has no conversation."""
+    turns: list[Node] = []
+    for turn in sample.at("messages").each():
+        if turn.at("role").value == "assistant" and turn.at("source").value != "input":
+            break
+        turns.append(turn)
+    given = sample.at("input") if not turns else Node([one.value for one in turns], sample.at("messages").place)
     if isinstance(given.value, str):
         yield ForeignMessage("user", given.value)
         return
@@ -170,17 +192,23 @@ def _text_of(content: Node) -> str:
 
 def _scorer_version(told: Node, wanted: str) -> str:
     """What distinguishes this scorer from others of its name: its options, without what a model was given."""
+    roles = {name: one.value for name, one in told.at("model_roles").fields()}
     for one in told.at("scorers").each():
         if one.at("name").text("").rpartition("/")[2] == wanted:
-            return hash16(_options(one.at("options").value))
-    return "options not told"
+            options = one.at("options").value
+            judged = [options, roles]
+            graded = wanted.startswith("model_graded") and not (isinstance(options, dict) and options.get("model"))
+            if graded and "grader" not in roles:  # then the model that is asked judges itself
+                judged.append(told.at("model").text())
+            return hash16(_options(judged))
+    return f"options not told, {hash16(_options(roles))}"
 
 
 def _options(value: Any) -> Any:
     """Options as they count: of a model its name, since its arguments may hold a key."""
     if isinstance(value, dict):
-        if {"model", "model_args"} <= value.keys():
-            return {"model": str(value["model"])}
+        if "model" in value and value.keys() & {"model_args", "args", "base_url"}:
+            return {"model": _options(value["model"]), "config": _options(value.get("config"))}
         return {str(key): _options(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_options(one) for one in value]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -28,6 +29,11 @@ from services.evaluate.importers.foreign import (
 TOOL: Final = "promptfoo"
 _ERROR: Final = 2
 _PLAIN: Final = "tests"
+_JUDGING: Final = ("assert", "threshold", "assertScoringFunction", "options")
+"""What of a test says how its answers are judged."""
+_GRADING: Final = ("provider", "purpose", "graderExamples", "graderGuidance")
+"""The same of a red-team configuration."""
+_SECRET: Final = re.compile(r"key|token(?!s)|secret|passw|auth|header|cookie", re.IGNORECASE)
 
 
 def _recognises(content: Content) -> bool:
@@ -57,7 +63,7 @@ def _read(content: Content, scorer: str | None) -> tuple[ForeignRun, ...]:
             task_version=version,
             model=model,
             scorer="assertions",
-            scorer_version=_assertions(given),
+            scorer_version=_assertions(given, head.at("config")),
             answers=tuple(_answers(given, made)),
             started=made,
             ended=made,
@@ -85,17 +91,24 @@ def _settings(providers: Node, model: str) -> dict[str, Any]:
     return {}
 
 
-def _assertions(rows: list[Node]) -> str:
-    """Hash of the assertions without what they expect: that belongs to the items."""
+def _assertions(rows: list[Node], config: Node) -> str:
+    """Hash of how tests are judged: their assertions without what single ones expect, and what holds for all tests."""
     kinds = {str(one.at("type").value) for row in rows for one in row.at("testCase", "assert").each()}
-    return hash16(sorted(kinds))
+    every, attack = config.at("defaultTest").value, config.at("redteam").value
+    shared = [
+        {name: one[name] for name in names if name in one} if isinstance(one, dict) else one
+        for one, names in ((every, _JUDGING), (attack, _GRADING))
+    ]
+    return hash16([sorted(kinds), _hash(shared)])
 
 
 def _answers(rows: list[Node], made: Any) -> Iterator[ForeignAnswer]:
     for row in rows:
         asked = _asked(row.at("prompt"))
         plugin = row.at("metadata", "pluginId").maybe_text() or row.at("testCase", "metadata", "pluginId").maybe_text()
-        expected = _assert_key(row.at("testCase", "assert"))
+        test = row.at("testCase")
+        list(test.at("assert").each())
+        expected = _hash({name: test.at(name).value for name in _JUDGING})
         strategy = row.at("metadata", "strategyId").maybe_text()
         told = json.dumps([[one.role, one.content] for one in asked] + [plugin, strategy, expected])
         error = row.at("response", "error").maybe_text()
@@ -138,11 +151,20 @@ def _text(output: Node) -> str | None:
     return json.dumps(output.value, ensure_ascii=True)[:100_000]
 
 
-def _assert_key(assertions: Node) -> list[list[str]]:
-    return [
-        [str(one.at("type").value)[:100], json.dumps(one.at("value").value, sort_keys=True)[:2_000]]
-        for one in assertions.each()
-    ]
+def _hash(judged: Any) -> str:
+    told = json.dumps(_judging(judged), sort_keys=True)
+    return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()
+
+
+def _judging(value: Any, configured: bool = False) -> Any:
+    """What judges, whole: thresholds, graders, inner assertions. The keys of a grader change nothing, and are left."""
+    if isinstance(value, dict):
+        return {
+            str(name): _judging(one, configured or name == "config")
+            for name, one in value.items()
+            if not (configured and _SECRET.search(str(name)))
+        }
+    return [_judging(one, configured) for one in value] if isinstance(value, list) else value
 
 
 def _agree(rows: list[Node], stats: Node) -> None:

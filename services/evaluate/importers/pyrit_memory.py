@@ -9,6 +9,7 @@ and are not read.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ TOOL: Final = "PyRIT"
 _ATTACKS: Final = "AttackResultEntries"
 _PIECES: Final = "PromptMemoryEntries"
 _PART: Final = "attack"
+_NO_MANNER: Final = frozenset(
+    {"hash", "eval_hash", "pyrit_version", "objective_target", "objective_scorer", "seed_identifiers"}
+)
 _OUTCOMES: Final = frozenset({"success", "failure", "undetermined", "error"})
 
 
@@ -127,8 +131,12 @@ def _answer(memory: _Memory, attack: Node) -> ForeignAnswer:
     asked = tuple(_messages(pieces[: pieces.index(last)] if last is not None else pieces))
     fault = last.at("response_error").text("none") if last is not None else "no response"
     told = attack.at("error_message").maybe_text() or attack.at("outcome_reason").maybe_text()
-    technique = _technique(_object(attack.at("atomic_attack_identifier")).value)
-    key = hashlib.sha256(f"{technique}\0{objective}".encode("utf-8", "replace")).hexdigest()[:10]
+    identifier = _object(attack.at("atomic_attack_identifier")).value
+    technique = _technique(identifier)
+    asked_by = [_object(one.at("converter_identifiers")).value for one in pieces if one.at("role").text() == "user"]
+    converters = sorted({json.dumps(one, sort_keys=True) for one in asked_by})
+    manner = json.dumps([_manner(identifier), converters], sort_keys=True)
+    key = hashlib.sha256(f"{technique}\0{objective}\0{manner}".encode("utf-8", "replace")).hexdigest()[:10]
     categories = _object(attack.at("targeted_harm_categories"))
     return ForeignAnswer(
         item=f"{technique.casefold()}.{key}",
@@ -137,7 +145,7 @@ def _answer(memory: _Memory, attack: Node) -> ForeignAnswer:
         verdict=outcome.text(),
         part=_PART,
         category=next((one.text() for one in categories.each()), None),
-        content=[technique, objective],
+        content=[technique, objective, manner],
         why=memory.why(attack),
         error=None if fault in ("none", "blocked") and outcome.value != "error" else told or fault,
         stop="content_filter" if fault == "blocked" else None,
@@ -148,6 +156,13 @@ def _answer(memory: _Memory, attack: Node) -> ForeignAnswer:
 def _messages(pieces: list[Node]) -> Iterator[ForeignMessage]:
     for one in pieces:
         yield ForeignMessage(one.at("role").text(), one.at("converted_value").text(""))
+
+
+def _manner(identifier: Any) -> Any:
+    """How an attack asks: its options and converters, without whom it asks, who judges, and hashes of these."""
+    if isinstance(identifier, dict):
+        return {str(name): _manner(one) for name, one in identifier.items() if name not in _NO_MANNER}
+    return [_manner(one) for one in identifier] if isinstance(identifier, list) else identifier
 
 
 def _technique(identifier: Any) -> str:

@@ -204,6 +204,24 @@ def test_ids_that_stand_twice(tmp_path: Path) -> None:
     assert "stands twice" in refused(edited("inspect/strong-reject.json", edit, tmp_path))
 
 
+@pytest.mark.parametrize("depth", [300, 600, 880])
+def test_options_that_are_nested_deep_are_read_or_refused(tmp_path: Path, depth: int) -> None:
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+
+    def inspect(log: Any) -> None:
+        log["eval"]["task_args"] = {"a": deep}
+        log["samples"][0]["target"] = deep
+
+    def promptfoo(results: Any) -> None:
+        results["results"]["results"][0]["testCase"]["options"] = {"a": deep}
+
+    for name, edit in (("inspect/strong-reject.json", inspect), ("promptfoo/before.json", promptfoo)):
+        said = told_or_read(edited(name, edit, tmp_path), name)
+        assert not said or "nested too deep" in said
+
+
 def test_a_score_that_is_no_number_is_unknown(tmp_path: Path) -> None:
     def edit(log: Any) -> None:
         log["samples"][0]["scores"]["strong_reject_scorer"]["value"]["refusal"] = float("nan")
