@@ -130,11 +130,13 @@ class InspectEndpoint(Endpoint):
         )
 
     def _order(self, addresses: Collection[str]) -> dict[str, Any]:
-        host = self._outbound.url.host
+        url = self._outbound.url
         return {
             "model": self.settings.model,
-            "url": str(self._outbound.url),
-            "hosts": [host, *addresses],
+            "url": str(url),
+            "host": url.raw_host.decode("ascii"),
+            "addresses": list(addresses),
+            "port": url.port or (443 if url.scheme == "https" else 80),
             "connections": CONNECTIONS,
             "seconds": round(self._seconds),
             "retries": RETRIES,
