@@ -182,6 +182,46 @@ def test_a_database_that_is_broken_or_busy(tmp_path: Path) -> None:
     assert read("pyrit/before.sqlite", opened).result.status == "complete"
 
 
+def test_nothing_in_a_database_is_computed(tmp_path: Path) -> None:
+    """Neither a column that the schema computes, nor a virtual table, nor a view under the name of a table."""
+    path = tmp_path / "computed.sqlite"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE t (a, b GENERATED ALWAYS AS (zeroblob(90000000)), c AS (a || 'x') STORED)")
+        made.execute("INSERT INTO t (a) VALUES ('said')")
+        made.execute("CREATE VIEW v AS SELECT zeroblob(90000000) AS b")
+        made.execute("PRAGMA writable_schema = ON")
+        made.execute("INSERT INTO sqlite_master VALUES ('table', 'w', 'w', 0, 'CREATE VIRTUAL TABLE w USING none(x)')")
+        made.commit()
+    assert tables.read_tables(path.read_bytes(), "x") == {"t": ({"a": "said"},)}
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("PRAGMA writable_schema = ON")
+        made.execute("UPDATE sqlite_master SET name = 'v' WHERE name = 't'")
+        made.execute("UPDATE sqlite_master SET name = 'z' WHERE type = 'view'")
+        made.commit()
+    with pytest.raises(InputError, match="no whole SQLite database"):
+        tables.read_tables(path.read_bytes(), "x")
+
+
+def test_a_database_of_more_than_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows from before a column have its default, which stands in the file once."""
+    path = tmp_path / "defaults.sqlite"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE t (a)")
+        made.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(50)])
+        made.execute(f"ALTER TABLE t ADD COLUMN b DEFAULT '{'x' * 100_000}'")
+        made.commit()
+    assert len(tables.read_tables(path.read_bytes(), "x")["t"]) == 50
+    monkeypatch.setattr(tables, "MOST_CELL_BYTES", 1024**2)
+    with pytest.raises(InputError, match=r"^x: t: holds more than 1 MiB of text; split"):
+        tables.read_tables(path.read_bytes(), "x")
+    monkeypatch.setattr(tables, "MOST_CELLS", 20)
+    with pytest.raises(InputError, match=r"^x: t: holds more than 20 values; split"):
+        tables.read_tables(path.read_bytes(), "x")
+    monkeypatch.setattr(tables, "_LONGEST_CELL", 10_000)
+    with pytest.raises(InputError, match="no whole SQLite database"):
+        tables.read_tables(path.read_bytes(), "x")
+
+
 def edited(name: str, edit: Callable[[Any], None], tmp_path: Path) -> Path:
     """A JSON file with something else in it."""
     value = json.loads((FIXTURES / name).read_text())
