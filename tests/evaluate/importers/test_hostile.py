@@ -119,6 +119,60 @@ def test_an_archive_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest
     assert "entries" in refused(many.path)
 
 
+def test_a_small_file_of_more_values_than_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are counted before one is built, over all parts of a file or folder; commas in texts are none."""
+    monkeypatch.setattr(reading, "MOST_VALUES", 1_000)
+    many = "holds more than 1,000 values; split the run"
+    lists = "[" + "[]," * 1_000 + "[]]"
+    assert many in refused(put(tmp_path / "one.json", lists))
+    assert many in refused(put(tmp_path / "pretty.json", lists.replace(",", ",\n")))
+    assert many in refused(put(tmp_path / "lines.jsonl", "{}\n" * 1_000))
+    assert many in refused(put(tmp_path / "long.jsonl", f"{lists}\n{lists}"))
+    assert many in refused(
+        Archive(tmp_path / "a.eval", **{f"{n}.json": "[" + "1," * 600 + "1]" for n in range(2)}).path
+    )
+    folder = tmp_path_folder(tmp_path)
+    for n in range(2):
+        put(folder / f"{n}.json", "[" + "1," * 600 + "1]")
+    assert many in refused(folder)
+    said = json.dumps([{"text": '[{,"\\' * 5_000}] * 100)
+    assert read_content(put(tmp_path / "texts.json", said)).parts[""] == json.loads(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('""' * 500_000, 11),
+        ('"' + "\\" * 999_999, 1),
+        ("\\" * 1_000_000, 1),
+        ('"' + "[" * 1_000_000, 1),
+        ('"[",' * 500_000, 11),
+        ('{"a": ",\\",", "b": [1, {}]}', 6),
+    ],
+)
+def test_values_are_counted_outside_of_texts(text: str, count: int) -> None:
+    assert reading._values(text, 10) == count
+
+
+def test_a_file_beside_that_cannot_be_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(FIXTURES / "lm_eval" / "before", folder)
+    (samples,) = folder.glob("samples*.jsonl")
+    put(folder / "other.json", "{}")
+    opened = os.open
+
+    def closed(path: Any, *options: Any) -> int:
+        if Path(path).name == "other.json":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *options)
+
+    assert "other.json" in read_content(samples).parts
+    monkeypatch.setattr(os, "open", closed)
+    assert "other.json" not in read_content(samples).parts
+    monkeypatch.setattr(Path, "iterdir", lambda _: opened(folder / "none", os.O_RDONLY))
+    assert not read_content(samples).parts
+
+
 def test_an_archive_that_lies_about_its_size(tmp_path: Path) -> None:
     """What it says is the most that is unpacked, whatever it holds."""
     whole = bytes(cramjam.zstd.compress(b"[" + b"1," * 1_000_000 + b"1]"))
