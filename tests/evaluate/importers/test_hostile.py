@@ -347,6 +347,22 @@ def test_a_report_that_garak_did_not_end_is_incomplete(tmp_path: Path) -> None:
     assert f":{len(lines)}: not JSON" in refused(put(tmp_path / "torn", torn), "garak/before.report.jsonl")
 
 
+@pytest.mark.parametrize("kind", ["metric_specs", "annotators"])
+def test_a_judge_that_is_told_something_else_is_another_scorer(kind: str, tmp_path: Path) -> None:
+    name = "helm/before"
+    folder = tmp_path / "run"
+    shutil.copytree(FIXTURES / name, folder)
+    (path,) = folder.glob("run_spec*.json")
+    versions = []
+    for args in ({"model": "a", "n": 1}, {"n": 1, "model": "a"}, {"n": 1, "model": "b"}, {"model": "\ud800"}):
+        spec = json.loads(path.read_text())
+        spec[kind] = [{"class_name": "Judge", "args": args}]
+        put(path, json.dumps(spec))
+        versions.append(tuple(read(name, folder).result.scorers.values()))
+    assert versions[0] == versions[1]
+    assert len(set(versions)) == 3
+
+
 SEEDS = 21
 ODD: tuple[Any, ...] = (
     None,
