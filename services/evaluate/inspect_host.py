@@ -30,6 +30,7 @@ import threading
 from typing import Any
 
 SERVICE = "keelwatch"
+LONGEST_LINE = 8 * 1024 * 1024
 ANSWERS = os.fdopen(os.dup(1), "w")
 
 
@@ -74,9 +75,17 @@ def follow_no_redirect(model: Any) -> None:
         client.follow_redirects = False
 
 
+def line_of(told: dict[str, Any]) -> str:
+    """One line of the answer; what is longer than any that is read is an error, and the next sample has its own."""
+    line = json.dumps(told) + "\n"
+    if len(line) <= LONGEST_LINE:
+        return line
+    return json.dumps({"id": told["id"], "repeat": told["repeat"], "error": "the answer is larger than 8 MiB"}) + "\n"
+
+
 def say(told: dict[str, Any]) -> None:
-    """One line of the answer."""
-    ANSWERS.write(json.dumps(told) + "\n")
+    """Answer with a line."""
+    ANSWERS.write(line_of(told))
     ANSWERS.flush()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import runpy
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -121,6 +122,27 @@ def test_whatever_goes_wrong_is_no_answer_with_the_reason(tmp_path: Path, does: 
     assert answer.text is None
     assert named in (answer.error or "")
     assert "\n" not in (answer.error or "")
+
+
+def test_an_answer_that_is_too_long_ends_itself_alone(tmp_path: Path) -> None:
+    """The host says so in its place, and a line that came nevertheless is passed over."""
+    said = json.dumps(output())
+    does = f"""
+    if told["id"] == {SUITE.items[0].id!r}:
+        print("x" * (20 * 1024 * 1024), flush=True)
+        print(json.dumps({{**told, "error": "too large"}}), flush=True)
+    else:
+        print(json.dumps({{**told, "output": json.loads({said!r})}}), flush=True)
+    """
+    first, second = answers(tmp_path, does.strip(), most=2)
+    assert "too large" in (first.error or "")
+    assert (second.error, second.text) == (None, "Yes.")
+    host = runpy.run_path(str(HOST))
+    host["ANSWERS"].close()
+    line_of = host["line_of"]
+    told = {"id": "a", "repeat": 1, "output": "ä" * (2 * 1024 * 1024)}
+    assert json.loads(line_of(told)) == {"id": "a", "repeat": 1, "error": "the answer is larger than 8 MiB"}
+    assert json.loads(line_of({**told, "output": "ä"}))["output"] == "ä"
 
 
 def test_a_question_without_an_end_has_one(tmp_path: Path) -> None:
