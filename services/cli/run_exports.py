@@ -42,7 +42,7 @@ def export_run(
     found = _chosen(run, results(run, database), suite)
     if not exporter.several and len(found) > 1:
         raise InputError(words.one_run_only(run, to, [one.suite.name for one in found]))
-    _write(out, exporter.export(found) if against is None else _compared(found, against, exporter, database))
+    _write(out, exporter.export(found) if against is None else _compared(found, against, suite, exporter, database))
     if out != STDOUT:
         OUT.print(words.written(out, len(found), to), markup=False, soft_wrap=True)
 
@@ -56,13 +56,17 @@ def _chosen(run: str, found: tuple[RunResult, ...], suite: str | None) -> tuple[
     return chosen
 
 
-def _compared(found: tuple[RunResult, ...], against: str, exporter: RunExporter, database: str | None) -> bytes:
+def _compared(
+    found: tuple[RunResult, ...], against: str, suite: str | None, exporter: RunExporter, database: str | None
+) -> bytes:
     if not isinstance(exporter, JUnitReport):
         raise InputError(
             f"--against {against}: comparisons are written as junit alone; leave it away, or say --to junit"
         )
     earlier = {one.suite.name: one for one in results(against, database)}
-    return comparison_report([(earlier.get(one.suite.name), one) for one in found])
+    again = {one.suite.name for one in found}
+    missing = [one for name, one in earlier.items() if suite is None and name not in again]
+    return comparison_report([(earlier.get(one.suite.name), one) for one in found], missing)
 
 
 def _write(out: str, content: bytes) -> None:

@@ -2,8 +2,9 @@
 
 The first line on stdin is the order; the answer to it says which Inspect it is, or why there is none:
 
-    {"model": "NAME", "url": "https://HOST/v1", "hosts": ["HOST", "ADDRESS"], "connections": 4, "seconds": 60,
-     "retries": 3, "settings": {...}, "samples": [{"id": "...", "repeats": 1, "messages": [...], "tools": [...]}]}
+    {"model": "NAME", "url": "https://HOST/v1", "host": "HOST", "addresses": ["ADDRESS"], "port": 443,
+     "connections": 4, "seconds": 60, "retries": 3, "settings": {...},
+     "samples": [{"id": "...", "repeats": 1, "messages": [...], "tools": [...]}]}
     {"inspect": "0.3.285"} | {"error": "..."}
 
 Every other line lets one sample go on, and is answered once the model has been asked:
@@ -13,13 +14,15 @@ Every other line lets one sample go on, and is answered once the model has been 
     {"id": "...", "repeat": 0, "error": "...", "status": 502, "content_type": "text/html", "body": "..."}
 
 The key stands in the environment (KEELWATCH_API_KEY), where Inspect looks for that of a service of this name.
-Connections go to `hosts` alone. Samples that nobody let go on ask nothing. At the end of stdin the task ends.
+Connections go to `port` of `addresses` alone, and no redirect is followed. Samples that nobody let go on ask nothing.
+At the end of stdin the task ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
+import ipaddress
 import json
 import os
 import sys
@@ -27,25 +30,62 @@ import threading
 from typing import Any
 
 SERVICE = "keelwatch"
+LONGEST_LINE = 8 * 1024 * 1024
 ANSWERS = os.fdopen(os.dup(1), "w")
 
 
-def connect_to(hosts: list[str]) -> None:
-    """From here on this process opens connections to `hosts` alone, and looks up no other name."""
-    allowed = {*hosts, "", "0.0.0.0", None}  # noqa: S104 -- what a socket that listens, or an unbound one, is called
+def connect_to(host: str, addresses: list[str], port: int) -> None:
+    """From here on this process sends to `port` of `addresses` alone, and looks up no other name than `host`."""
+    targets = {(canonical(address), port) for address in addresses}
+    # The last are what a socket that listens is called. Connected to, they are this machine: never a target.
+    looked_up = {named(host), *addresses, "", "0.0.0.0", "::", None}  # noqa: S104
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "socket.connect" and isinstance(arguments[1], tuple) and arguments[1][0] not in allowed:
-            raise PermissionError("only the target is connected to")
-        if event == "socket.getaddrinfo" and arguments[0] not in allowed:
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg") and arguments[1] is not None:
+            to = arguments[1]
+            if not isinstance(to, tuple) or (canonical(to[0]), to[1]) not in targets:
+                raise PermissionError("only the target is connected to")
+        if event == "socket.getaddrinfo" and named(arguments[0]) not in looked_up:
             raise PermissionError("only the target is looked up")
 
     sys.addaudithook(audit)
 
 
+def canonical(address: Any) -> str:
+    """An address in the form in which it is compared; empty for all that is none, names among them.
+
+    A socket looks names up by itself, and unseen: their addresses may be others than those that were checked.
+    """
+    try:
+        return str(ipaddress.ip_address(address)) if isinstance(address, str) else ""
+    except ValueError:
+        return ""
+
+
+def named(host: Any) -> Any:
+    """A name as it is compared: libraries ask for it as text or as bytes."""
+    text = host.decode("ascii", "replace") if isinstance(host, bytes | bytearray) else host
+    return text.lower().rstrip(".") if isinstance(text, str) else text
+
+
+def follow_no_redirect(model: Any) -> None:
+    """A redirect is an answer that the endpoint gives, as it is to our own runner."""
+    client: Any = getattr(model.api, "http_client", None)
+    if hasattr(client, "follow_redirects"):
+        client.follow_redirects = False
+
+
+def line_of(told: dict[str, Any]) -> str:
+    """One line of the answer; what is longer than any that is read is an error, and the next sample has its own."""
+    line = json.dumps(told) + "\n"
+    if len(line) <= LONGEST_LINE:
+        return line
+    return json.dumps({"id": told["id"], "repeat": told["repeat"], "error": "the answer is larger than 8 MiB"}) + "\n"
+
+
 def say(told: dict[str, Any]) -> None:
-    """One line of the answer."""
-    ANSWERS.write(json.dumps(told) + "\n")
+    """Answer with a line."""
+    ANSWERS.write(line_of(told))
     ANSWERS.flush()
 
 
@@ -142,7 +182,7 @@ def declared(tools: list[dict[str, Any]]) -> list[Any]:
     ]
 
 
-def task_of(order: dict[str, Any], gate: Gate) -> Any:
+def task_of(order: dict[str, Any], gate: Gate, model: Any) -> Any:
     """The suite as a task: each sample waits, asks once, and tells what came."""
     inspect, datasets = importlib.import_module("inspect_ai"), importlib.import_module("inspect_ai.dataset")
     kinds, solvers = importlib.import_module("inspect_ai.model"), importlib.import_module("inspect_ai.solver")
@@ -157,6 +197,7 @@ def task_of(order: dict[str, Any], gate: Gate) -> Any:
             about = {"id": sample[0], "repeat": sample[1]}
             try:
                 state.tools = declared(tools[sample[0]])
+                follow_no_redirect(model)  # here, since Inspect makes a new client where the old one was closed
                 state = await generate(state, tool_calls="none")
             except Exception as error:
                 say({**about, **what_went_wrong(error)})
@@ -180,7 +221,7 @@ def main() -> None:
     """Answer line by line until there are no more."""
     os.dup2(2, 1)  # what libraries print is no answer
     order = json.loads(sys.stdin.readline())
-    connect_to(order["hosts"])
+    connect_to(order["host"], order["addresses"], order["port"])
     try:
         inspect, kinds = importlib.import_module("inspect_ai"), importlib.import_module("inspect_ai.model")
         config = kinds.GenerateConfig(
@@ -195,7 +236,7 @@ def main() -> None:
             config=config,
         )
         gate = Gate()
-        task = task_of(order, gate)
+        task = task_of(order, gate, model)
     except Exception as error:  # whatever a library raises, the other side is told
         return say({"error": f"{type(error).__name__}: {error}"[:1_000]})
     say({"inspect": inspect.__version__})

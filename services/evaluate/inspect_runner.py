@@ -130,11 +130,13 @@ class InspectEndpoint(Endpoint):
         )
 
     def _order(self, addresses: Collection[str]) -> dict[str, Any]:
-        host = self._outbound.url.host
+        url = self._outbound.url
         return {
             "model": self.settings.model,
-            "url": str(self._outbound.url),
-            "hosts": [host, *addresses],
+            "url": str(url),
+            "host": url.raw_host.decode("ascii"),
+            "addresses": list(addresses),
+            "port": url.port or (443 if url.scheme == "https" else 80),
             "connections": CONNECTIONS,
             "seconds": round(self._seconds),
             "retries": RETRIES,
@@ -170,7 +172,7 @@ class InspectEndpoint(Endpoint):
         assert self._process.stdout is not None
         out = self._process.stdout
         with suppress(ValueError, KeyError, TypeError, AttributeError):  # a line that is none: nothing after it counts
-            while line := await out.readline():
+            while line := await next_line(out):
                 told = json.loads(line)
                 waiting = self._waiting.pop((told["id"], told["repeat"]), None)
                 if waiting is not None and not waiting.done():
@@ -215,6 +217,23 @@ class InspectEndpoint(Endpoint):
         if reply is None:
             return None, EndpointFault(words.NO_END)
         return reply.status, parse_reply(self.settings.form, reply, self._clock(), secrets)
+
+
+async def next_line(out: asyncio.StreamReader) -> bytes:
+    """The next line that is not longer than any may be; empty at the end. Longer ones are passed over whole."""
+    whole = True
+    while True:
+        try:
+            line = await out.readuntil()
+        except asyncio.LimitOverrunError as error:
+            await out.readexactly(error.consumed)
+            whole = False
+        except asyncio.IncompleteReadError:  # the process ended, within a line or after one
+            return b""
+        else:
+            if whole:
+                return line
+            whole = True
 
 
 def error_reply(told: Mapping[str, Any]) -> HttpReply:

@@ -10,6 +10,9 @@ from services.wording import numbers
 
 WHOLE_RUN: Final = "the run is complete"
 COMPARABLE: Final = "the two runs can be compared"
+NOT_AGAIN: Final = (
+    "the earlier run has this suite, and the later one lacks it; run it again, or name others with --suite"
+)
 ALL_HAZARDS: Final = "all hazards"
 RATE: Final = "rate"
 NOT_SCORED: Final = "unknown: no answer of it was scored"

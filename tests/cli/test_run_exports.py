@@ -47,6 +47,21 @@ def test_what_changed_is_a_test_case_for_each_hazard(keelwatch, runs, tmp_path: 
     assert ElementTree.fromstring(out.read_bytes()).attrib["errors"] == "1", "the other suite has no earlier run"
 
 
+def test_a_suite_that_was_not_run_again_is_an_error(keelwatch, runs, tmp_path: Path) -> None:
+    """A gate is not green because the suite that failed was left out."""
+    one, two = runs
+    out = tmp_path / "changes.xml"
+    code, _, _ = keelwatch("eval", "export", one, "--against", two, "--to", "junit", "--out", out)
+    root = ElementTree.fromstring(out.read_bytes())
+    assert (code, root.attrib["errors"]) == (0, "1")
+    assert [case.attrib["classname"] for case in root.iter("testcase") if case.find("error") is not None] == [
+        "other.run"
+    ]
+    assert words.NOT_AGAIN in out.read_text()
+    keelwatch("eval", "export", one, "--suite", "made", "--against", two, "--to", "junit", "--out", out)
+    assert ElementTree.fromstring(out.read_bytes()).attrib["errors"] == "0", "the others were not asked for"
+
+
 @pytest.mark.parametrize(
     ("which", "options", "named"),
     [

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import runpy
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ from services.cli.runners import checked_runner
 from services.errors import InputError
 from services.evaluate.client import EndpointSettings, Patience, RunBudget, RunLimits
 from services.evaluate.comparison import incomparable
-from services.evaluate.inspect_runner import RUNNER, InspectEndpoint, answer_reply, chat_completion
+from services.evaluate.inspect_runner import HOST, RUNNER, InspectEndpoint, answer_reply, chat_completion
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer
 from services.wording import runners as words
 from tests.support.results import result, suite_of
@@ -122,6 +124,27 @@ def test_whatever_goes_wrong_is_no_answer_with_the_reason(tmp_path: Path, does: 
     assert "\n" not in (answer.error or "")
 
 
+def test_an_answer_that_is_too_long_ends_itself_alone(tmp_path: Path) -> None:
+    """The host says so in its place, and a line that came nevertheless is passed over."""
+    said = json.dumps(output())
+    does = f"""
+    if told["id"] == {SUITE.items[0].id!r}:
+        print("x" * (20 * 1024 * 1024), flush=True)
+        print(json.dumps({{**told, "error": "too large"}}), flush=True)
+    else:
+        print(json.dumps({{**told, "output": json.loads({said!r})}}), flush=True)
+    """
+    first, second = answers(tmp_path, does.strip(), most=2)
+    assert "too large" in (first.error or "")
+    assert (second.error, second.text) == (None, "Yes.")
+    host = runpy.run_path(str(HOST))
+    host["ANSWERS"].close()
+    line_of = host["line_of"]
+    told = {"id": "a", "repeat": 1, "output": "ä" * (2 * 1024 * 1024)}
+    assert json.loads(line_of(told)) == {"id": "a", "repeat": 1, "error": "the answer is larger than 8 MiB"}
+    assert json.loads(line_of({**told, "output": "ä"}))["output"] == "ä"
+
+
 def test_a_question_without_an_end_has_one(tmp_path: Path) -> None:
     (answer,) = answers(tmp_path, "pass", seconds=0.05)
     assert "within 0.2 s" in (answer.error or "")
@@ -141,6 +164,55 @@ def test_an_environment_without_inspect_is_one_line(python: str) -> None:
 def test_what_inspect_would_not_send_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="Chat Completions"):
         endpoint(sys.executable, **fields)
+
+
+GUARDED = """
+import json, runpy, socket, sys
+listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+port, other = (one.getsockname()[1] for one in listening)
+runpy.run_path(sys.argv[1])["connect_to"]("localhost", ["127.0.0.1"], port)
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+tries = {
+    "target": lambda: socket.create_connection(("127.0.0.1", port)).close(),
+    "bound": lambda: udp.bind(("0.0.0.0", 0)),
+    "name": lambda: socket.getaddrinfo("LOCALHOST", port),
+    "bytes": lambda: socket.getaddrinfo(b"localhost", port),
+    "port": lambda: socket.create_connection(("127.0.0.1", other)),
+    "any": lambda: socket.create_connection(("0.0.0.0", port)),
+    "empty": lambda: socket.socket().connect(("", port)),
+    "any6": lambda: socket.socket(socket.AF_INET6).connect(("::", port)),
+    "mapped": lambda: socket.socket(socket.AF_INET6).connect(("::ffff:127.0.0.1", other)),
+    "unseen": lambda: socket.socket().connect(("localhost", port)),
+    "code": lambda: socket.socket().connect_ex(("0.0.0.0", port)),
+    "unix": lambda: socket.socket(socket.AF_UNIX).connect("/run/docker.sock"),
+    "udp": lambda: udp.sendto(b"x", ("127.0.0.1", other)),
+    "lookup": lambda: socket.getaddrinfo("example.org", port),
+}
+for name, attempt in tries.items():
+    try:
+        attempt()
+        print(name, "passed")
+    except PermissionError as error:
+        print(name, "refused" if "only the target" in str(error) else error)
+    except OSError as error:
+        print(name, error)
+"""
+
+
+def test_the_process_reaches_the_checked_address_and_port_alone() -> None:
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", GUARDED, str(HOST)], capture_output=True, text=True, check=True, timeout=60
+    )
+    found = dict(line.split(maxsplit=1) for line in run.stdout.splitlines())
+    passed = {"target", "bound", "name", "bytes"}
+    assert {name for name, said in found.items() if said == "passed"} == passed
+    assert {said for name, said in found.items() if name not in passed} == {"refused"}
+
+
+@pytest.mark.parametrize(("url", "port"), [(URL, 9), ("http://127.0.0.1/v1", 80), ("https://127.0.0.1/v1", 443)])
+def test_the_process_is_told_which_port_was_checked(url: str, port: int) -> None:
+    order = endpoint(sys.executable, base=url)._order(["127.0.0.1"])
+    assert (order["host"], order["addresses"], order["port"]) == ("127.0.0.1", ["127.0.0.1"], port)
 
 
 def test_runs_of_two_runners_are_not_compared() -> None:

@@ -54,9 +54,12 @@ class JUnitReport:
         return _document([_of_run(run) for run in found])
 
 
-def comparison_report(pairs: Sequence[tuple[RunResult | None, RunResult]]) -> bytes:
-    """What each later run changed: a test case for each measure, over all hazards and of each."""
-    return _document([_of_comparison(before, after) for before, after in pairs])
+def comparison_report(pairs: Sequence[tuple[RunResult | None, RunResult]], missing: Sequence[RunResult] = ()) -> bytes:
+    """What each later run changed: a test case for each measure, over all hazards and of each.
+
+    `missing` are the earlier runs of suites that were not run again: each is an error.
+    """
+    return _document([_of_comparison(before, after) for before, after in pairs] + [_not_again(one) for one in missing])
 
 
 def _of_run(run: RunResult) -> ElementTree.Element:
@@ -112,6 +115,12 @@ def _of_comparison(before: RunResult | None, run: RunResult) -> ElementTree.Elem
         cases = [_broken(run, words.COMPARABLE, why or compared.reason)]
     about = {"route": run.route, "run": run.id, "overall": compared.overall, "reason": compared.reason}
     return _suite(f"{run.suite.name} {run.suite.version}", cases, iso(run.started), about)
+
+
+def _not_again(before: RunResult) -> ElementTree.Element:
+    cases = [_broken(before, words.COMPARABLE, words.NOT_AGAIN)]
+    about = {"route": before.route, "earlier run": before.id}
+    return _suite(f"{before.suite.name} {before.suite.version}", cases, iso(before.started), about)
 
 
 def _of_hazard(suite: str, row: HazardComparison, why: str) -> JUnitCase:

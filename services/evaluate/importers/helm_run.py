@@ -9,6 +9,7 @@ https://crfm-helm.readthedocs.io/
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -85,11 +86,14 @@ def _read(content: Content, scorer: str | None) -> tuple[ForeignRun, ...]:
 
 
 def _judges(spec: Node) -> str:
-    """Hash of the metrics and annotators that judged."""
-    said = [
-        sorted(one.at("class_name").text() for one in spec.at(name).each()) for name in ("metric_specs", "annotators")
-    ]
+    """Hash of the metrics and annotators that judged, with what they were told: another model judges otherwise."""
+    said = [sorted(_judge(one) for one in spec.at(name).each()) for name in ("metric_specs", "annotators")]
     return hash16(said)
+
+
+def _judge(one: Node) -> str:
+    """As text, in which there is an order and no character that cannot be hashed."""
+    return json.dumps([one.at("class_name").text(), one.at("args").value], sort_keys=True)
 
 
 def _scores(stats: Node) -> tuple[dict[tuple[str, int, str], Node], set[str]]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -26,10 +28,13 @@ from services.evaluate.importers.tables import MAGIC, read_tables
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 """Of a file, of all files of a folder, and of all that an archive unpacks to."""
+MOST_VALUES: Final = 8_000_000
+"""Lists, objects, numbers and texts of all that: 80 of each of 100,000 answers. 3 bytes of text become 80 of memory."""
 MOST_ENTRIES: Final = MOST_ANSWERS + 1_000
 MOST_FILES: Final = 1_000
 _ZSTD: Final = 93
 _LOCAL_HEAD: Final = struct.Struct("<4s5H3I2H")
+_QUOTED: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _WHAT: Final = "name a file or folder of a tool that `keelwatch eval import --help` lists"
 
 
@@ -59,10 +64,11 @@ def _content(path: Path, raw: bytes, modified: float) -> Content:
         return Content(name, sha256, written, {}, read_tables(raw, name))
     if raw.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return Content(name, sha256, written, _archive(raw, name), {})
-    parts, rows = _json(raw, name)
+    room = _ValueRoom()
+    parts, rows = _json(raw, name, room)
     beside: dict[str, Any] = {}
     if rows and _wants_neighbours(rows):
-        beside = _neighbours(path)
+        beside = _neighbours(path, room)
     return Content(name, sha256, written, {**({} if parts is None else {"": parts}), **beside}, rows)
 
 
@@ -77,25 +83,35 @@ def _wants_neighbours(rows: dict[str, tuple[Any, ...]]) -> bool:
     return isinstance(first, dict) and {"doc_id", "filtered_resps"} <= first.keys()
 
 
-def _neighbours(path: Path) -> dict[str, Any]:
+def _neighbours(path: Path, room: _ValueRoom) -> dict[str, Any]:
     found: dict[str, Any] = {}
     left = MOST_BYTES
-    for one in sorted(path.parent.iterdir())[:MOST_FILES]:
-        if one.suffix == ".json" and not one.is_symlink() and one.is_file():
-            try:
-                raw = _bytes_of(one, left)
-                found[one.name] = strict_json(_text(raw, str(one)), str(one))
-            except InputError:  # nobody named this file: it may be anybody's
-                continue
-            left -= len(raw)
+    for one in _beside(path):
+        try:
+            raw = _bytes_of(one, left)
+            text = _text(raw, str(one))
+            room.take(text, str(one))
+            found[one.name] = strict_json(text, str(one))
+        except (InputError, OSError):  # nobody named this file: it may be anybody's, and closed to us
+            continue
+        left -= len(raw)
     return found
+
+
+def _beside(path: Path) -> list[Path]:
+    """The JSON files beside a file; none in a folder whose files may be opened and not listed."""
+    try:
+        found = sorted(path.parent.iterdir())[:MOST_FILES]
+        return [one for one in found if one.suffix == ".json" and not one.is_symlink() and one.is_file()]
+    except OSError:
+        return []
 
 
 def _folder(path: Path, modified: float) -> Content:
     """The JSON and JSON lines that lie in a folder, its own files alone."""
     parts: dict[str, Any] = {}
     rows: dict[str, tuple[Any, ...]] = {}
-    digest, left = hashlib.sha256(), MOST_BYTES
+    digest, left, room = hashlib.sha256(), MOST_BYTES, _ValueRoom()
     names = sorted(one.name for one in path.iterdir())
     if len(names) > MOST_FILES:
         raise InputError(f"{path}: holds more than {MOST_FILES:,} files; name the folder of one run")
@@ -106,7 +122,7 @@ def _folder(path: Path, modified: float) -> Content:
         raw = _bytes_of(one, left)
         left -= len(raw)
         digest.update(hashlib.sha256(name.encode("utf-8", "replace")).digest() + hashlib.sha256(raw).digest())
-        value, lines = _json(raw, f"{path}: {name}")
+        value, lines = _json(raw, f"{path}: {name}", room)
         if value is not None:
             parts[name] = value
         if lines:
@@ -127,6 +143,39 @@ def _bytes_of(path: Path, most: int) -> bytes:
     return raw
 
 
+class _ValueRoom:
+    """How many JSON values may still be read of a file or folder; they are counted before any is built."""
+
+    def __init__(self) -> None:
+        self._left = MOST_VALUES
+
+    def take(self, text: str, place: str) -> None:
+        """Count the values of a text.
+
+        Raises:
+            InputError: if they are too many.
+        """
+        count = _marks(text, 0, len(text)) + 1
+        self._left -= count if count <= self._left else _values(text, self._left)
+        if self._left < 0:
+            raise InputError(f"{place}: holds more than {MOST_VALUES:,} values; split the run into several")
+
+
+def _marks(text: str, start: int, end: int) -> int:
+    return text.count(",", start, end) + text.count("[", start, end) + text.count("{", start, end)
+
+
+def _values(text: str, most: int) -> int:
+    """How many values stand in a text, whose own texts hold commas too; counted until they are more than `most`."""
+    count, at = 1, 0
+    for number, found in enumerate(_QUOTED.finditer(text)):
+        count += _marks(text, at, found.start())
+        at = found.end()
+        if count > most or number > 2 * most:  # a key and a text for each value
+            return most + 1
+    return count + _marks(text, at, len(text))
+
+
 def _text(raw: bytes, place: str) -> str:
     try:
         return raw.decode("utf-8-sig")
@@ -134,19 +183,33 @@ def _text(raw: bytes, place: str) -> str:
         raise InputError(f"{place}: byte {error.start:,}: not UTF-8; {_WHAT}") from None
 
 
-def _json(raw: bytes, place: str) -> tuple[Any, dict[str, tuple[Any, ...]]]:
+def _json(raw: bytes, place: str, room: _ValueRoom) -> tuple[Any, dict[str, tuple[Any, ...]]]:
     """One JSON value, or else the rows of JSON lines; a file of one line that is an object is a value."""
     text = _text(raw, place)
     if not text.strip():
         raise InputError(f"{place}: is empty; {_WHAT}")
     first, _, rest = text.lstrip().partition("\n")
-    if not (_is_json(first) and rest.strip()):
+    several = bool(rest.strip())
+    if several:
+        room.take(first, place)
+    if not (several and _is_json(first)):
+        room.take(text, place)
         return strict_json(text, place), {}
     found = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(_lines(text), 1):
         if line.strip():
+            room.take(line, f"{place}:{number}")
             found.append(strict_json(line, f"{place}:{number}"))
     return None, {"": tuple(found)}
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text, one after the other: a list of them may be many times as large as it."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def _is_json(line: str) -> bool:
@@ -167,7 +230,7 @@ def _archive(raw: bytes, name: str) -> dict[str, Any]:
     if len(entries) > MOST_ENTRIES:
         raise InputError(f"{name}: holds more than {MOST_ENTRIES:,} entries; split the run into several")
     parts: dict[str, Any] = {}
-    left = MOST_BYTES
+    left, room = MOST_BYTES, _ValueRoom()
     for entry in entries:
         place = f"{name}: {entry.filename[:120]}"
         if entry.filename.startswith("_journal/") or not entry.filename.endswith(".json"):
@@ -176,7 +239,9 @@ def _archive(raw: bytes, name: str) -> dict[str, Any]:
             raise InputError(f"{place}: stands twice in the archive; {REMEDY}")
         unpacked = _unpacked(raw, entry, left, place)
         left -= len(unpacked)
-        parts[entry.filename] = strict_json(_text(unpacked, place), place)
+        text = _text(unpacked, place)
+        room.take(text, place)
+        parts[entry.filename] = strict_json(text, place)
     if not parts:
         raise InputError(f"{name}: holds no JSON; {_WHAT}")
     return parts

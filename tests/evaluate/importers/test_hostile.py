@@ -119,6 +119,60 @@ def test_an_archive_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest
     assert "entries" in refused(many.path)
 
 
+def test_a_small_file_of_more_values_than_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are counted before one is built, over all parts of a file or folder; commas in texts are none."""
+    monkeypatch.setattr(reading, "MOST_VALUES", 1_000)
+    many = "holds more than 1,000 values; split the run"
+    lists = "[" + "[]," * 1_000 + "[]]"
+    assert many in refused(put(tmp_path / "one.json", lists))
+    assert many in refused(put(tmp_path / "pretty.json", lists.replace(",", ",\n")))
+    assert many in refused(put(tmp_path / "lines.jsonl", "{}\n" * 1_000))
+    assert many in refused(put(tmp_path / "long.jsonl", f"{lists}\n{lists}"))
+    assert many in refused(
+        Archive(tmp_path / "a.eval", **{f"{n}.json": "[" + "1," * 600 + "1]" for n in range(2)}).path
+    )
+    folder = tmp_path_folder(tmp_path)
+    for n in range(2):
+        put(folder / f"{n}.json", "[" + "1," * 600 + "1]")
+    assert many in refused(folder)
+    said = json.dumps([{"text": '[{,"\\' * 5_000}] * 100)
+    assert read_content(put(tmp_path / "texts.json", said)).parts[""] == json.loads(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('""' * 500_000, 11),
+        ('"' + "\\" * 999_999, 1),
+        ("\\" * 1_000_000, 1),
+        ('"' + "[" * 1_000_000, 1),
+        ('"[",' * 500_000, 11),
+        ('{"a": ",\\",", "b": [1, {}]}', 6),
+    ],
+)
+def test_values_are_counted_outside_of_texts(text: str, count: int) -> None:
+    assert reading._values(text, 10) == count
+
+
+def test_a_file_beside_that_cannot_be_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(FIXTURES / "lm_eval" / "before", folder)
+    (samples,) = folder.glob("samples*.jsonl")
+    put(folder / "other.json", "{}")
+    opened = os.open
+
+    def closed(path: Any, *options: Any) -> int:
+        if Path(path).name == "other.json":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *options)
+
+    assert "other.json" in read_content(samples).parts
+    monkeypatch.setattr(os, "open", closed)
+    assert "other.json" not in read_content(samples).parts
+    monkeypatch.setattr(Path, "iterdir", lambda _: opened(folder / "none", os.O_RDONLY))
+    assert not read_content(samples).parts
+
+
 def test_an_archive_that_lies_about_its_size(tmp_path: Path) -> None:
     """What it says is the most that is unpacked, whatever it holds."""
     whole = bytes(cramjam.zstd.compress(b"[" + b"1," * 1_000_000 + b"1]"))
@@ -180,6 +234,46 @@ def test_a_database_that_is_broken_or_busy(tmp_path: Path) -> None:
         database.execute("PRAGMA journal_mode = WAL")
         assert read("pyrit/before.sqlite", opened).result.status == "complete"
     assert read("pyrit/before.sqlite", opened).result.status == "complete"
+
+
+def test_nothing_in_a_database_is_computed(tmp_path: Path) -> None:
+    """Neither a column that the schema computes, nor a virtual table, nor a view under the name of a table."""
+    path = tmp_path / "computed.sqlite"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE t (a, b GENERATED ALWAYS AS (zeroblob(90000000)), c AS (a || 'x') STORED)")
+        made.execute("INSERT INTO t (a) VALUES ('said')")
+        made.execute("CREATE VIEW v AS SELECT zeroblob(90000000) AS b")
+        made.execute("PRAGMA writable_schema = ON")
+        made.execute("INSERT INTO sqlite_master VALUES ('table', 'w', 'w', 0, 'CREATE VIRTUAL TABLE w USING none(x)')")
+        made.commit()
+    assert tables.read_tables(path.read_bytes(), "x") == {"t": ({"a": "said"},)}
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("PRAGMA writable_schema = ON")
+        made.execute("UPDATE sqlite_master SET name = 'v' WHERE name = 't'")
+        made.execute("UPDATE sqlite_master SET name = 'z' WHERE type = 'view'")
+        made.commit()
+    with pytest.raises(InputError, match="no whole SQLite database"):
+        tables.read_tables(path.read_bytes(), "x")
+
+
+def test_a_database_of_more_than_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows from before a column have its default, which stands in the file once."""
+    path = tmp_path / "defaults.sqlite"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE t (a)")
+        made.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(50)])
+        made.execute(f"ALTER TABLE t ADD COLUMN b DEFAULT '{'x' * 100_000}'")
+        made.commit()
+    assert len(tables.read_tables(path.read_bytes(), "x")["t"]) == 50
+    monkeypatch.setattr(tables, "MOST_CELL_BYTES", 1024**2)
+    with pytest.raises(InputError, match=r"^x: t: holds more than 1 MiB of text; split"):
+        tables.read_tables(path.read_bytes(), "x")
+    monkeypatch.setattr(tables, "MOST_CELLS", 20)
+    with pytest.raises(InputError, match=r"^x: t: holds more than 20 values; split"):
+        tables.read_tables(path.read_bytes(), "x")
+    monkeypatch.setattr(tables, "_LONGEST_CELL", 10_000)
+    with pytest.raises(InputError, match="no whole SQLite database"):
+        tables.read_tables(path.read_bytes(), "x")
 
 
 def edited(name: str, edit: Callable[[Any], None], tmp_path: Path) -> Path:
@@ -269,6 +363,22 @@ def test_a_report_that_garak_did_not_end_is_incomplete(tmp_path: Path) -> None:
     assert found.result.status == "incomplete"
     torn = "\n".join([*lines[:-1], lines[-1][: len(lines[-1]) // 2]])
     assert f":{len(lines)}: not JSON" in refused(put(tmp_path / "torn", torn), "garak/before.report.jsonl")
+
+
+@pytest.mark.parametrize("kind", ["metric_specs", "annotators"])
+def test_a_judge_that_is_told_something_else_is_another_scorer(kind: str, tmp_path: Path) -> None:
+    name = "helm/before"
+    folder = tmp_path / "run"
+    shutil.copytree(FIXTURES / name, folder)
+    (path,) = folder.glob("run_spec*.json")
+    versions = []
+    for args in ({"model": "a", "n": 1}, {"n": 1, "model": "a"}, {"n": 1, "model": "b"}, {"model": "\ud800"}):
+        spec = json.loads(path.read_text())
+        spec[kind] = [{"class_name": "Judge", "args": args}]
+        put(path, json.dumps(spec))
+        versions.append(tuple(read(name, folder).result.scorers.values()))
+    assert versions[0] == versions[1]
+    assert len(set(versions)) == 3
 
 
 SEEDS = 21
