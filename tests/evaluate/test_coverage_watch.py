@@ -17,6 +17,9 @@ from services.alert.state import AlertState
 from services.api.resources.coverage import coverage_of
 from services.evaluate.coverage import MOST_EXAMPLES, CoverageReport
 from services.evaluate.coverage_watch import NEW_EXCHANGES, gap_reading, stored_report
+from services.evaluate.suite import Suite
+from services.evaluate.suite_library import load_suite
+from services.monitor import RoutePolicy
 from services.specs import COVERAGE_GAP
 from services.store import coverage, incidents, readings, route_deletion
 from services.store.coverage import KEPT_COVERAGES, StoredCoverage
@@ -216,6 +219,32 @@ def test_the_reading_of_a_gap_informs_fires_nothing_and_holds_no_word_of_a_quest
     [kept_reading] = database.query(readings.latest, ROUTE)
     assert kept_reading == told
     assert database.query(incidents.find, ROUTE) == ()
+
+
+def test_a_route_that_cannot_be_measured_keeps_no_other_from_it(
+    database: Database, own: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked_of(database)
+    recorded(database, *(one.model_copy(update={"route": "a/broken"}) for one in scored(QUESTIONS)))
+    sent: list[Record] = []
+
+    async def publish(records: Sequence[Record]) -> None:
+        sent.extend(records)
+
+    def load(name: str) -> Suite:
+        if name == "broken":
+            raise RuntimeError("not foreseen")
+        return load_suite(name)
+
+    def policy(route: str) -> RoutePolicy:
+        return policy_of("broken" if route == "a/broken" else own)
+
+    watch = replace(watch_on(database, own), policy=policy, suites=load)
+    assert watch.routes() == ("a/broken", ROUTE)
+    assert asyncio.run(measure_all(watch, publish)) == 1
+    assert [one.route for one in sent if isinstance(one, Reading)] == [ROUTE]
+    assert stored(database).share is not None
+    assert "a/broken" in caplog.text
 
 
 def test_the_reading_of_what_is_not_known_is_no_share(database: Database, own: str) -> None:
