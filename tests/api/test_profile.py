@@ -188,3 +188,15 @@ def test_a_database_that_is_read_by_command_alone_has_the_label_too(
     made.close()
     code, out, _ = keelwatch("profile", ROUTE, "--database", url, "--identity", IDENTITY, "--json", "-")
     assert (code, json.loads(out)["identity"]) == (0, IDENTITY)
+
+
+def test_the_page_of_a_route_that_nobody_answered_links_to_its_json(database: Database) -> None:
+    """Without an identity there is none to name: the API refuses an empty one."""
+    recorded(database, change("observed", 0, route="bot/silent"))
+    api = api_on(database, Wire())
+    assert got(api, "/v1/routes/bot/silent/profile")["identity"] is None
+    shown = page(api, "/routes/bot/silent/profile")
+    [link] = [
+        value for tag, attrs in shown.elements for _, value in attrs if tag == "a" and "/v1/routes/" in (value or "")
+    ]
+    assert got(api, link)["label"] == "not known"
