@@ -13,8 +13,9 @@ from schemas.decision import Decision
 from schemas.evaluation import OWN_TRAFFIC
 from services.evaluate.coverage import CoverageReport
 from services.evaluate.coverage_watch import outdated, stored_report
+from services.evaluate.endpoints import API_FORMS
 from services.evaluate.persistence import changed_conditions, stored_run
-from services.evaluate.profile_label import EarlierRun, ProfileSources, RouteProfile, profile_label
+from services.evaluate.profile_label import AskedNow, EarlierRun, ProfileSources, RouteProfile, host_of, profile_label
 from services.evaluate.result import RunResult
 from services.evaluate.suite_library import suite_here, suite_names
 from services.evaluate.untested import Wanted
@@ -64,6 +65,8 @@ def _sources(
         suites=_suites_here(policy, newest),
         wanted=_wanted(policy, listed, newest, whom, _share_now(stored_report(connection, route), policy, now)),
         asked_before=asked_before,
+        target=_asked_now(policy),
+        by_hand={one.id for one in newest.values() if one.moment == runs.COMMAND},
     )
 
 
@@ -151,3 +154,12 @@ def _suites_here(policy: RoutePolicy, newest: Iterable[str]) -> dict[str, tuple[
     """Version and hash of what lies here now under the names of the runs: built in, or named by the monitor file."""
     there = [suite_here(one) for one in (*(name for name in newest if name in suite_names()), *policy.suites)]
     return {one.name: (one.version, one.sha256) for one in there if one is not None}
+
+
+def _asked_now(policy: RoutePolicy) -> AskedNow | None:
+    """What runs of the service are asked with; the defaults of an API are sent too."""
+    target = policy.target
+    if target is None:
+        return None
+    settings = {**API_FORMS[target.api].api.defaults, **target.settings}
+    return AskedNow(host_of(target.url), target.model, target.api, settings)
