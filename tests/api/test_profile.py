@@ -205,7 +205,7 @@ def test_the_page_of_a_route_that_nobody_answered_links_to_its_json(database: Da
     [link] = [
         value for tag, attrs in shown.elements for _, value in attrs if tag == "a" and "/v1/routes/" in (value or "")
     ]
-    assert got(api, link)["label"] == "not known"
+    assert got(api, str(link))["label"] == "not known"
 
 
 def test_a_suite_of_ones_own_that_has_other_items_now_and_a_run_by_hand_are_told(

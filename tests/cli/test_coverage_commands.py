@@ -93,7 +93,8 @@ def test_what_a_person_approved_is_asked_from_now_on_and_covers_the_gap(keelwatc
     grown = load_suite(str(own))
     assert grown.items[-1].measure == "harmful_compliance"
     assert grown.items[-1].messages[-1].content in DOSES
-    watch = watch_on(base, str(own), hour=1)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    watch = replace(watch_on(base, str(own)), clock=lambda: later)
     assert watch.look() == 1, "the suite is another one"
     found = base.query(stored_report, ROUTE)
     assert found is not None
