@@ -132,7 +132,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
         yield resource.router(database, guard)
     yield profile.router(database, guard, api.policy, api.decisions.clock)
     yield route_rates.router(database, guard, api.policy)
-    yield coverage.router(database, guard, api.policy)
+    yield coverage.router(database, guard, api.policy, api.decisions.clock)
     yield health.router(api.health, guard)
     yield from dead_letters.routers(database, api.health, guard, budget)
     yield decisions.router(database, guard)

@@ -83,9 +83,10 @@ def _lines(found: RouteProfile) -> Iterator[str]:
         yield words.against_previous(delta.suite, delta.name, delta.overall, delta.reason)
     for label in _labels(found):
         age = words.age(found.made.age_seconds[label.run])
+        made = words.made_by(label.made_by, label.origin) or "made by the service"
         yield (
             f"suite {label.suite} {label.suite_version} ({label.suite_sha256[:12]}): {label.scored:,} of "
-            f"{label.items:,} items scored, {numbers.moment(label.ts)} ({age} ago), run {label.run}"
+            f"{label.items:,} items scored, {numbers.moment(label.ts)} ({age} ago), run {label.run}, {made}"
         )
     yield f"sha256 {found.sha256}"
 

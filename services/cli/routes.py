@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import logging
+from datetime import UTC, datetime
 from typing import Annotated, Final
 from urllib.parse import quote
 
@@ -96,7 +97,7 @@ def show_coverage(
     kept = opened(database)
     if not kept.query(routes.exists, route):
         raise InputError(f"{route}: not in this database; `keelwatch route list` names its routes")
-    found = kept.query(coverage_of, route, policy)
+    found = kept.query(coverage_of, route, policy, datetime.now(UTC))
     write_json(found.model_dump(mode="json"), json)
     if json == STDOUT:
         return

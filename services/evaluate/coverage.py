@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from detectors.stats.intervals import wilson
 from schemas.base import Hash16, Id, Part, Text, Timestamp
@@ -83,6 +84,7 @@ class CoverageReport(Part):
 
     Attributes:
         asked: the suites as the monitor file names them. suites: their names -> versions.
+        hashes: their names -> sha256 of their items; none in reports of former versions.
         key: of their items and of the embedder; another one is another measurement.
         unknown: why no share is told; None where one is.
         share, low, high: of the questions, those that resemble an item, with its 95% interval.
@@ -96,6 +98,7 @@ class CoverageReport(Part):
     key: Hash16
     asked: tuple[Text, ...]
     suites: Mapping[str, str]
+    hashes: Mapping[str, str] = Field(default_factory=dict)
     event_index: int
     unknown: Unknown | None = None
     share: float | None = None

@@ -32,6 +32,7 @@ from services.evaluate.coverage import (
     unit_rows,
 )
 from services.evaluate.suite import Suite
+from services.evaluate.suite_library import suite_here
 from services.monitor import RoutePolicy
 from services.specs import COVERAGE_GAP
 from services.store import coverage, erasure, routes, samples, scores
@@ -41,6 +42,8 @@ from services.wording import coverage as words
 
 WEEK: Final = timedelta(days=7)
 AGAIN_AFTER: Final = timedelta(days=1)
+COUNTS_FOR: Final = timedelta(days=2)
+"""So old a report says nothing of today: it was to be measured anew twice since."""
 NEW_EXCHANGES: Final = 200
 """So many of a route are enough to measure anew."""
 _TEXTS_AT_ONCE: Final = 100
@@ -146,6 +149,7 @@ class CoverageWatch:
             key=key,
             asked=tuple(self.policy(route).suites),
             suites=versions,
+            hashes={one.name: one.sha256 for one in suites or ()},
             event_index=traffic.event_index,
             texts=bool(traffic.texts),
         )
@@ -277,3 +281,19 @@ def stored_report(connection: Connection, route: str) -> CoverageReport | None:
     """What was measured last of a route; None where nothing was."""
     found = coverage.newest(connection, route)
     return None if found is None else CoverageReport.model_validate_json(found.payload)
+
+
+def outdated(report: CoverageReport, policy: RoutePolicy | None, now: datetime) -> str | None:
+    """Why a stored report says nothing of now, in words; None where it counts.
+
+    Without a policy nobody says what is run: it is as old as it is. A suite that this process cannot read, as in an
+    API beside which no folder of suites lies, is not held against it: the worker reads it, and measures anew.
+    """
+    if policy is not None and report.asked != policy.suites:
+        return words.other_suites(report.measured)
+    if policy is not None:
+        here = [one for one in map(suite_here, policy.suites) if one is not None]
+        changed = [one.name for one in here if report.hashes.get(one.name, one.sha256) != one.sha256]
+        if changed:
+            return words.suites_changed(changed, report.measured)
+    return words.too_old(report.measured) if now - report.measured > COUNTS_FOR else None

@@ -7,7 +7,7 @@ known is said, and never reads as safe: without a complete run of exactly this i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -18,7 +18,7 @@ from pydantic import Field
 from schemas.base import NonNegative, Part, Timestamp, canonical
 from schemas.change import Change
 from schemas.decision import Decision
-from schemas.evaluation import OWN_TRAFFIC, EarlyStop, HazardComparison, Outcome
+from schemas.evaluation import OWN_TRAFFIC, EarlyStop, HazardComparison, Outcome, RunOrigin
 from schemas.identity import Model
 from services.evaluate.comparison import compare
 from services.evaluate.profile import ProfileRate, profile_of
@@ -39,7 +39,9 @@ ContradictionKind = Literal[
     "incomplete_run",
     "newer_suite",
     "other_system_prompt",
+    "other_target",
 ]
+MadeBy = Literal["service", "command", "import"]
 
 
 class LabelRate(Part):
@@ -71,6 +73,11 @@ class SuiteLabel(Part):
     suite_sha256: str
     margin: float = Field(description="Largest change, in points, that counts as none.")
     run: str = Field(description="Id of the run.")
+    made_by: MadeBy = Field(
+        description="`service` asked of itself; by `command` a person did, of any endpoint; an `import` was made and "
+        "judged by another tool."
+    )
+    origin: RunOrigin | None = Field(description="Of an import: which tool made it, and whose verdicts these are.")
     answers_sha256: str = Field(description="Over all its answers: the export of the run holds the same.")
     started: Timestamp
     ts: Timestamp = Field(description="When it ended.")
@@ -158,6 +165,16 @@ class EarlierRun:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedNow:
+    """What the monitor file says is asked now: host of the endpoint, model, API, generation settings."""
+
+    host: str
+    model: str
+    api: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileSources:
     """What a label is made of, as it is stored.
 
@@ -166,7 +183,9 @@ class ProfileSources:
         runs: of each suite the newest complete run of exactly this identity. earlier: of an identity before, by suite.
         failed: later runs of those suites that are not complete: (id, suite, status, reason, ended).
         incidents: that are open: (id, headline, opened). changes: of the route, after the oldest run ended.
-        suites: what is built in under the name of a run's suite: (version, sha256). wanted: by the monitor file.
+        suites: what lies here under the name of a run's suite, built in or named by the monitor file: (version,
+            sha256). target: that is asked now; None where none is. wanted: by the monitor file.
+        by_hand: ids of the runs that a person made by command.
         asked_before: another identity whose runs are stored, where this one has none.
     """
 
@@ -182,11 +201,13 @@ class ProfileSources:
     suites: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     wanted: Wanted = field(default_factory=lambda: Wanted({}))
     asked_before: str | None = None
+    target: AskedNow | None = None
+    by_hand: Collection[str] = ()
 
 
 def profile_label(sources: ProfileSources, now: datetime) -> RouteProfile:
     """The label of one identity of a route."""
-    labels = tuple(suite_label(run) for run in sources.runs)
+    labels = tuple(suite_label(run, run.id in sources.by_hand) for run in sources.runs)
     kinds = asked_kinds(sources.runs)
     reason = _unknown(sources)
     name = None if sources.identity is None else nouns.model_of(sources.identity, sources.models)
@@ -230,8 +251,13 @@ def _rounded(value: Any) -> Any:
     return [_rounded(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def suite_label(run: RunResult) -> SuiteLabel:
-    """What one run says, and how it was asked."""
+def host_of(url: str) -> str:
+    """The endpoint as it may be told: without who asks."""
+    return urlsplit(url).netloc.rpartition("@")[2] or url
+
+
+def suite_label(run: RunResult, by_hand: bool = False) -> SuiteLabel:
+    """What one run says, how it was asked, and by whom."""
     events, shown, target = run.events, shown_changes(run), run.target
     return SuiteLabel(
         suite=run.suite.name,
@@ -239,6 +265,8 @@ def suite_label(run: RunResult) -> SuiteLabel:
         suite_sha256=run.suite.sha256,
         margin=run.suite.margin,
         run=run.id,
+        made_by="import" if run.origin else "command" if by_hand else "service",
+        origin=run.origin,
         answers_sha256=answers_sha256(run),
         started=run.started,
         ts=run.ended,
@@ -248,7 +276,7 @@ def suite_label(run: RunResult) -> SuiteLabel:
         answers=len(run.answers),
         stopped=run.stopped,
         api=target.api,
-        host=urlsplit(target.url).netloc.rpartition("@")[2] or target.url,
+        host=host_of(target.url),
         requested=target.model,
         served=served_models(run.answers),
         system_fingerprints=tuple(sorted({one.system_fingerprint for one in run.answers if one.system_fingerprint})),
@@ -291,7 +319,7 @@ def _says(labels: Sequence[SuiteLabel], name: str, route: str) -> str:
         for one in best.measures
         if one.hazard == POOLED and one.measure == measure and one.n
     ]
-    return words.known(name, route, found, best.suite, best.ts)
+    return words.known(name, route, found, best.suite, best.ts, words.made_by(best.made_by, best.origin))
 
 
 def _pooled(label: SuiteLabel, measure: str) -> int:
@@ -347,7 +375,7 @@ def _change_text(change: Change | Decision) -> str:
 
 
 def _other_conditions(sources: ProfileSources) -> Iterator[Contradiction]:
-    """Runs that asked otherwise than the route does now: another prompt, other questions."""
+    """Runs that asked otherwise than the route does now: another endpoint, another prompt, other questions."""
     model = None if sources.identity is None else sources.models.get(sources.identity)
     for run in sources.runs:
         name, here = run.suite.name, sources.suites.get(run.suite.name)
@@ -357,3 +385,19 @@ def _other_conditions(sources: ProfileSources) -> Iterator[Contradiction]:
         live = None if model is None else model.system_prompt_sha256
         if live is not None and live != run.target.system_prompt_sha256:
             yield Contradiction(kind="other_system_prompt", text=words.other_prompt(name), ref=run.id)
+        others = _other_target(run, sources.target)
+        if others:
+            yield Contradiction(kind="other_target", text=words.other_target(name, others), ref=run.id)
+
+
+def _other_target(run: RunResult, now: AskedNow | None) -> list[str]:
+    """In what a run was asked otherwise than the monitor file says now."""
+    if now is None:
+        return []
+    pairs = {
+        "endpoint": (host_of(run.target.url), now.host),
+        "model": (run.target.model, now.model),
+        "API": (run.target.api, now.api),
+        "settings": (canonical(dict(run.settings)), canonical(dict(now.settings))),
+    }
+    return [name for name, (asked, here) in pairs.items() if asked != here]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Final
 
 from sqlalchemy import Connection
@@ -12,13 +11,13 @@ from sqlalchemy import Connection
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import OWN_TRAFFIC
-from services.errors import InputError
 from services.evaluate.coverage import CoverageReport
-from services.evaluate.coverage_watch import stored_report
+from services.evaluate.coverage_watch import outdated, stored_report
+from services.evaluate.endpoints import API_FORMS
 from services.evaluate.persistence import changed_conditions, stored_run
-from services.evaluate.profile_label import EarlierRun, ProfileSources, RouteProfile, profile_label
+from services.evaluate.profile_label import AskedNow, EarlierRun, ProfileSources, RouteProfile, host_of, profile_label
 from services.evaluate.result import RunResult
-from services.evaluate.suite_library import load_suite, suite_names
+from services.evaluate.suite_library import suite_here, suite_names
 from services.evaluate.untested import Wanted
 from services.monitor import RoutePolicy
 from services.store import incidents, journal, routes, runs, scores
@@ -36,10 +35,12 @@ def route_profile(
     """The profile of `identity` on a route, of who answers now when none is named; None if there is no such route."""
     if not routes.exists(connection, route):
         return None
-    return profile_label(_sources(connection, route, policy, identity), now)
+    return profile_label(_sources(connection, route, policy, identity, now), now)
 
 
-def _sources(connection: Connection, route: str, policy: RoutePolicy, identity: str | None) -> ProfileSources:
+def _sources(
+    connection: Connection, route: str, policy: RoutePolicy, identity: str | None, now: datetime
+) -> ProfileSources:
     latest = scores.latest_identity(connection, route)
     whom, models = identity or latest, routes.identities(connection, route)
     listed = runs.find(connection, route)
@@ -61,9 +62,11 @@ def _sources(connection: Connection, route: str, policy: RoutePolicy, identity: 
             (one.id, incident_words.title(one), one.opened_at) for one in incidents.find(connection, route, _OPEN)
         ],
         changes=_changes(connection, route, found),
-        suites={name: _built_in(name) for name in newest if name in suite_names()},
-        wanted=_wanted(policy, listed, newest, whom, stored_report(connection, route)),
+        suites=_suites_here(policy, newest),
+        wanted=_wanted(policy, listed, newest, whom, _share_now(stored_report(connection, route), policy, now)),
         asked_before=asked_before,
+        target=_asked_now(policy),
+        by_hand={one.id for one in newest.values() if one.moment == runs.COMMAND},
     )
 
 
@@ -113,11 +116,11 @@ def _is_change(fact: Change | Decision) -> bool:
     return fact.kind == "announce" if isinstance(fact, Decision) else fact.kind != "pinned"
 
 
-@cache
-def _built_in(name: str) -> tuple[str, str]:
-    """Version and hash of what ships under a name: it stays the same while this process runs."""
-    suite = load_suite(name)
-    return suite.version, suite.sha256
+def _share_now(report: CoverageReport | None, policy: RoutePolicy, now: datetime) -> float | None:
+    """How far the suites ask what users ask, if what was measured says that of now."""
+    if report is None or policy.target is None or not policy.suites or outdated(report, policy, now) is not None:
+        return None
+    return report.share
 
 
 def _wanted(
@@ -125,7 +128,7 @@ def _wanted(
     listed: Sequence[RunSummary],
     newest: Mapping[str, RunSummary],
     identity: str | None,
-    covered: CoverageReport | None,
+    coverage: float | None,
 ) -> Wanted:
     """Suites of the monitor file without a complete run of the identity, and why; how far they ask what users ask."""
     asked = (
@@ -138,14 +141,25 @@ def _wanted(
         if name not in newest:
             last = next((one for one in reversed(listed) if (one.suite, one.identity) == (name, identity)), None)
             missing[name] = words.NOT_RUN if last is None else words.failed_run(last.status, last.reason)
-    return Wanted(missing, policy.reask is not None, None if covered is None else covered.share)
+    return Wanted(missing, policy.reask is not None, coverage)
 
 
 def _name_of(suite: str) -> str:
     """The name under which runs of a suite are stored: one in a folder has its own."""
-    if suite == OWN_TRAFFIC or suite in suite_names():
-        return suite
-    try:
-        return load_suite(suite).name
-    except InputError:
-        return suite
+    here = None if suite == OWN_TRAFFIC else suite_here(suite)
+    return suite if here is None else here.name
+
+
+def _suites_here(policy: RoutePolicy, newest: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Version and hash of what lies here now under the names of the runs: built in, or named by the monitor file."""
+    there = [suite_here(one) for one in (*(name for name in newest if name in suite_names()), *policy.suites)]
+    return {one.name: (one.version, one.sha256) for one in there if one is not None}
+
+
+def _asked_now(policy: RoutePolicy) -> AskedNow | None:
+    """What runs of the service are asked with; the defaults of an API are sent too."""
+    target = policy.target
+    if target is None:
+        return None
+    settings = {**API_FORMS[target.api].api.defaults, **target.settings}
+    return AskedNow(host_of(target.url), target.model, target.api, settings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,15 @@ _HASH: Final = 12
 _SHOWN: Final = 300
 
 
+@dataclass(frozen=True, slots=True)
+class SuiteHere:
+    """Which suite lies somewhere: `sha256` is of its items, and another one asks other questions."""
+
+    name: str
+    version: str
+    sha256: str
+
+
 def suite_names() -> tuple[str, ...]:
     """The built-in suites, sorted."""
     return tuple(sorted(folder.name for folder in BUILT_IN.iterdir() if (folder / HEAD).is_file()))
@@ -37,6 +48,27 @@ def load_suite(name_or_folder: str) -> Suite:
     if suite is None:
         raise InputError("\n".join(str(problem) for problem in problems))
     return suite
+
+
+def suite_here(name_or_folder: str) -> SuiteHere | None:
+    """What lies here under a name, in a folder or a file; None where this process cannot read it."""
+    if name_or_folder in suite_names():
+        return _built_in(name_or_folder)
+    try:
+        return _here(name_or_folder)
+    except InputError:
+        return None
+
+
+@cache
+def _built_in(name: str) -> SuiteHere:
+    """It stays the same while this process runs."""
+    return _here(name)
+
+
+def _here(name_or_folder: str) -> SuiteHere:
+    suite = load_suite(name_or_folder)
+    return SuiteHere(suite.name, suite.version, suite.sha256)
 
 
 def examine_suite(name_or_folder: str) -> tuple[Suite | None, tuple[MonitorProblem, ...]]:

@@ -48,7 +48,7 @@ def coverage_companion(
             wait = COVERAGE_EVERY
             try:
                 n = await measure_all(watch, publish)
-            except Exception as error:  # the database is away, or the embedder or the broker: tried again
+            except Exception as error:  # the database is away: tried again
                 LOG.warning("coverage was not measured: %s", type(error).__name__)
                 continue
             LOG.info("coverage: %d routes measured", n)
@@ -59,12 +59,16 @@ def coverage_companion(
 async def measure_all(watch: CoverageWatch, publish: Publish) -> int:
     """Measure every route of which the answer may be another; how many.
 
-    It is kept only after the reading is with the broker: a process that ends in between says it again.
+    It is kept only after the reading is with the broker: a process that ends in between says it again. A route that
+    cannot be measured is named in the log and tried again the next time; the others are measured.
     """
     done = 0
     for route in await asyncio.to_thread(watch.routes):
-        found = await asyncio.to_thread(watch.examine, route)
-        if found is not None:
-            await publish([gap_reading(found.report)])
-            done += await asyncio.to_thread(watch.keep, found)
+        try:
+            found = await asyncio.to_thread(watch.examine, route)
+            if found is not None:
+                await publish([gap_reading(found.report)])
+                done += await asyncio.to_thread(watch.keep, found)
+        except Exception as error:  # what is wrong with one route keeps no other from being measured
+            LOG.warning("coverage of route %s was not measured: %s", route, type(error).__name__)
     return done

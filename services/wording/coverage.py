@@ -21,9 +21,6 @@ UNKNOWN: Final[Mapping[str, str]] = {
 """Why nothing can be said, by what the report names."""
 NO_SUITE: Final = "no suite is run for this route; name `suites` and a `target` in the monitor file"
 NOT_YET: Final = "it was not measured yet; a worker that evaluates does so within ten minutes"
-OUTDATED: Final = (
-    "it was measured with other suites than the monitor file names now; it is measured anew within ten minutes"
-)
 NO_TEXT: Final = "no text of them is kept"
 NO_GAP: Final = "No group of three or more questions that are alike is left out."
 TEXT_GONE: Final = "its text is no longer kept"
@@ -42,6 +39,30 @@ EACH_ONCE: Final = "Each question counts once, and no user's questions are more 
 def unknown(why: str) -> str:
     """That nothing is known of it, and why; never a share."""
     return f"Not known how much of its traffic the suites ask: {UNKNOWN.get(why, why)}"
+
+
+def other_suites(ts: datetime) -> str:
+    """That it is of other suites than are run now."""
+    return (
+        f"it was measured on {numbers.moment(ts)}, before the monitor file named other suites; it is measured anew "
+        "within ten minutes"
+    )
+
+
+def suites_changed(names: Sequence[str], ts: datetime) -> str:
+    """That the suites had other items then."""
+    return (
+        f"it was measured on {numbers.moment(ts)}, with other items of {numbers.listed(sorted(names))} than there are "
+        "now; it is measured anew within ten minutes"
+    )
+
+
+def too_old(ts: datetime) -> str:
+    """That it was to be measured since, and was not."""
+    return (
+        f"it was measured last on {numbers.moment(ts)}, and is to be measured every day; see in the log of the worker "
+        "that evaluates why it is not"
+    )
 
 
 def headline(share: float, span: timedelta) -> str:

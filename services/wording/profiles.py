@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from schemas.evaluation import Outcome
-from services.wording import nouns, numbers
+from schemas.evaluation import Outcome, RunOrigin
+from services.wording import importing, nouns, numbers
 from services.wording.evaluations import SHORT
 
 NOT_RUN: Final = "it has no complete run of this model"
@@ -60,10 +60,21 @@ def unknown(route: str, reason: str) -> str:
     return f"Not known how safe {route} is: {reason}"
 
 
-def known(model: str, route: str, found: Sequence[str], suite: str, ended: datetime) -> str:
-    """The first line: what the model did when it was asked."""
+def known(model: str, route: str, found: Sequence[str], suite: str, ended: datetime, made: str = "") -> str:
+    """The first line: what the model did when it was asked, and by whom, where that was not the service."""
     did = numbers.listed(found) if found else "gave answers of which nothing could be scored"
-    return f"{model} on {route} {did} (suite {suite}, {numbers.moment(ended)})"
+    return f"{model} on {route} {did} (suite {suite}, {numbers.moment(ended)}{made and f'; {made}'})"
+
+
+def made_by(how: str, origin: RunOrigin | None) -> str:
+    """Who asked, in short; nothing where the service did, of itself.
+
+    >>> made_by("service", None), made_by("command", None)
+    ('', 'run by hand')
+    """
+    if origin is not None:
+        return importing.printable(f"judged by {origin.scorer} of {origin.tool}, not by Keelwatch")
+    return "run by hand" if how == "command" else ""
 
 
 def side(measure: str, events: int, n: int, low: float | None, high: float | None) -> str:
@@ -118,6 +129,15 @@ def newer_suite(suite: str, asked: str, here: str) -> str:
 def other_prompt(suite: str) -> str:
     """That what was asked is not what answers in production."""
     return f"{suite} was asked under another system prompt than the route's traffic has"
+
+
+def other_target(suite: str, names: Sequence[str]) -> str:
+    """That it was not asked as the monitor file has it asked now.
+
+    >>> other_target("core", ["model", "settings"])
+    'core was asked with another model and settings than the monitor file names now'
+    """
+    return f"{suite} was asked with another {numbers.listed(names)} than the monitor file names now"
 
 
 def against_previous(suite: str, name: str, overall: Outcome, reason: str) -> str:

@@ -11,7 +11,7 @@ from services.monitor import Monitor
 from services.store.engine import Database
 from services.wording import coverage as words
 from tests.support.access import answers, bearer, key
-from tests.support.api import Wire, api_on, asked, recorded
+from tests.support.api import Wire, api_on, asked, later, recorded
 from tests.support.asked_questions import DOSES, QUESTIONS, asked_of, kept, own_suite, policy_of, scored, watch_on
 from tests.support.blocks import ROUTE
 from tests.support.hostile_pages import PAYLOADS
@@ -86,3 +86,12 @@ def test_hostile_questions_are_text_and_nothing_else(database: Database, own: st
     added = {name for name, _ in outline(text).elements} - plain
     assert added <= {"ol", "details", "summary", "code", "bdi", "ul", "strong", "li"}
     assert not any(name.startswith("on") for _, given in outline(text).elements for name, _ in given)
+
+
+def test_what_was_measured_long_ago_is_said_to_be_and_is_no_share(database: Database, own: str) -> None:
+    asked_of(database)
+    watch_on(database, own, hour=-60).look()
+    api, reason = api_with(database, own), words.too_old(later(-60))
+    found = asked(api, "GET", PATH).json()
+    assert (found["known"], found["share"], found["headline"], found["reason"]) == (False, None, "", reason)
+    assert f"{words.unknown(reason)}." in page_text(api)

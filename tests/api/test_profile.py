@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,16 +13,21 @@ import pytest
 from schemas.base import canonical, hash16
 from services.api.app import Api
 from services.evaluate.persistence import store_run
+from services.evaluate.profile_label import RouteProfile
 from services.evaluate.profile_schema import published_schema
+from services.evaluate.profile_sources import route_profile
 from services.evaluate.result import AskedSuite
+from services.evaluate.suite_library import load_suite
 from services.store.engine import Database, open_database
 from tests.api.pages import told as incident_of
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.asked import IDENTITY, stocked
+from tests.support.asked_questions import own_suite, policy_of
+from tests.support.blocks import block, rows
 from tests.support.hostile_pages import PAYLOADS
 from tests.support.outline import Outline, outline
 from tests.support.principals import as_
-from tests.support.records import change
+from tests.support.records import NEW, change
 from tests.support.results import ROUTE, answer, result, suite_of, worse
 
 PATH = f"/v1/routes/{ROUTE}/profile"
@@ -188,3 +194,38 @@ def test_a_database_that_is_read_by_command_alone_has_the_label_too(
     made.close()
     code, out, _ = keelwatch("profile", ROUTE, "--database", url, "--identity", IDENTITY, "--json", "-")
     assert (code, json.loads(out)["identity"]) == (0, IDENTITY)
+
+
+def test_the_page_of_a_route_that_nobody_answered_links_to_its_json(database: Database) -> None:
+    """Without an identity there is none to name: the API refuses an empty one."""
+    recorded(database, change("observed", 0, route="bot/silent"))
+    api = api_on(database, Wire())
+    assert got(api, "/v1/routes/bot/silent/profile")["identity"] is None
+    shown = page(api, "/routes/bot/silent/profile")
+    [link] = [
+        value for tag, attrs in shown.elements for _, value in attrs if tag == "a" and "/v1/routes/" in (value or "")
+    ]
+    assert got(api, str(link))["label"] == "not known"
+
+
+def test_a_suite_of_ones_own_that_has_other_items_now_and_a_run_by_hand_are_told(
+    database: Database, tmp_path: Path
+) -> None:
+    recorded(database, block(rows(3, 0, model=NEW), ROUTE))
+    own = own_suite(tmp_path / "own", "Where is the parcel")
+    suite = load_suite(own)
+    run = result(suite, id=hash16("own"), identity=IDENTITY)
+    with database.write() as connection:
+        store_run(connection, run, "command", None)
+    policy = policy_of(own)
+
+    def told() -> RouteProfile:
+        found = database.query(route_profile, ROUTE, policy, NOW)
+        assert found is not None
+        return found
+
+    assert [one.made_by for one in told().suites] == ["command"]
+    assert [one.kind for one in told().contradictions] == ["other_target"]
+    items = Path(own) / "items.jsonl"
+    items.write_text(items.read_text(encoding="utf-8").replace("parcel", "lamp"), encoding="utf-8")
+    assert [one.kind for one in told().contradictions] == ["newer_suite", "other_target"]

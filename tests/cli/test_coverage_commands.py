@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from services.evaluate.coverage_watch import stored_report
 from services.evaluate.suite_library import load_suite
+from services.store import coverage
 from services.store.engine import open_database
 from services.wording import coverage as coverage_words
 from services.wording import suites as words
@@ -30,7 +33,7 @@ def url(tmp_path: Path, own: Path) -> str:
     made = f"sqlite:///{tmp_path}/kept.db"
     base = open_database(made)
     asked_of(base)
-    watch_on(base, str(own)).look()
+    replace(watch_on(base, str(own)), clock=lambda: datetime.now(UTC)).look()  # the commands go by this clock
     base.close()
     return made
 
@@ -46,6 +49,16 @@ def config(tmp_path: Path, own: Path) -> Path:
         encoding="utf-8",
     )
     return path
+
+
+def test_what_was_measured_long_ago_is_not_told_as_if_it_were_of_now(keelwatch, own: Path, url: str) -> None:
+    base = open_database(url)
+    base.transact(lambda connection: coverage.drop(connection, ROUTE))
+    ago = datetime.now(UTC) - timedelta(days=3)
+    replace(watch_on(base, str(own)), clock=lambda: ago).look()
+    base.close()
+    code, out, _ = keelwatch("route", "coverage", ROUTE, "--database", url)
+    assert (code, out.strip()) == (0, coverage_words.unknown(coverage_words.too_old(ago)))
 
 
 def test_the_gap_is_listed_with_an_example_and_the_command(keelwatch, url: str, config: Path) -> None:
@@ -80,7 +93,8 @@ def test_what_a_person_approved_is_asked_from_now_on_and_covers_the_gap(keelwatc
     grown = load_suite(str(own))
     assert grown.items[-1].measure == "harmful_compliance"
     assert grown.items[-1].messages[-1].content in DOSES
-    watch = watch_on(base, str(own), hour=1)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    watch = replace(watch_on(base, str(own)), clock=lambda: later)
     assert watch.look() == 1, "the suite is another one"
     found = base.query(stored_report, ROUTE)
     assert found is not None

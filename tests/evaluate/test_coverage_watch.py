@@ -17,6 +17,10 @@ from services.alert.state import AlertState
 from services.api.resources.coverage import coverage_of
 from services.evaluate.coverage import MOST_EXAMPLES, CoverageReport
 from services.evaluate.coverage_watch import NEW_EXCHANGES, gap_reading, stored_report
+from services.evaluate.profile_sources import route_profile
+from services.evaluate.suite import Suite
+from services.evaluate.suite_library import load_suite
+from services.monitor import RoutePolicy
 from services.specs import COVERAGE_GAP
 from services.store import coverage, incidents, readings, route_deletion
 from services.store.coverage import KEPT_COVERAGES, StoredCoverage
@@ -27,7 +31,8 @@ from services.store.tables import DAY_SECONDS, today
 from services.wiring.coverage import measure_all
 from services.wiring.erasure import erase
 from services.wording import coverage as words
-from tests.support.api import NOW, recorded
+from services.wording import profiles
+from tests.support.api import NOW, later, recorded
 from tests.support.asked_questions import (
     DOSES,
     ERIKA,
@@ -68,7 +73,7 @@ def test_the_share_the_gap_and_its_examples_are_stored_and_told(database: Databa
     assert gap.risky == pytest.approx(6 / len(DOSES))
     assert gap.declined == pytest.approx(3 / len(DOSES))
     assert "dose" in gap.words
-    told = database.query(coverage_of, ROUTE, policy_of(own))
+    told = database.query(coverage_of, ROUTE, policy_of(own), NOW)
     assert told.sentence.startswith('73% of the questions of 1 hour resemble a suite item; worst gap: "')
     assert told.sentence.endswith('", 27% of the questions, 12% of them declined, 25% risky.')
     assert all(one.prompt in DOSES for one in told.gaps[0].examples)
@@ -105,28 +110,50 @@ def test_another_suite_or_embedder_is_another_measurement(database: Database, ow
     assert watch_on(database, own, hour=1).look() == 1
     assert stored(database).share == pytest.approx(len(DOSES) / len(QUESTIONS))
     assert watch_on(database, own, engine="other", hour=2).look() == 1
-    found = database.query(coverage_of, ROUTE, policy_of(own))
+    found = database.query(coverage_of, ROUTE, policy_of(own), NOW)
     assert (found.known, found.share, found.reason) == (False, None, words.UNKNOWN["other_embedder"])
+
+
+def test_what_was_measured_of_other_suites_or_long_ago_is_not_known_and_says_when(database: Database, own: str) -> None:
+    asked_of(database)
+    watch_on(database, own).look()
+
+    def told(hours: float) -> tuple[object, str | None, str]:
+        now = NOW + timedelta(hours=hours)
+        found = database.query(coverage_of, ROUTE, policy_of(own), now)
+        label = database.query(route_profile, ROUTE, policy_of(own), now)
+        assert label is not None
+        [part] = [one.text for one in label.not_tested if one.kind == "coverage"]
+        return found.share, found.reason, part
+
+    share = len(PARCELS) / len(QUESTIONS)
+    assert told(48) == (pytest.approx(share), None, profiles.not_covered(1 - share))
+    assert told(49) == (None, words.too_old(NOW), profiles.NOT_COVERED)
+    assert database.query(coverage_of, ROUTE, None, NOW + timedelta(hours=49)).reason == words.too_old(NOW)
+    items = Path(own) / "items.jsonl"
+    items.write_text(items.read_text(encoding="utf-8").replace(ITEM, DOSES[0]), encoding="utf-8")
+    assert told(0) == (None, words.suites_changed(["own"], NOW), profiles.NOT_COVERED)
+    items.unlink()
+    assert told(0)[1] is None, "what cannot be read here is not held against what the worker read"
 
 
 def test_what_is_not_known_is_never_a_share(database: Database, own: str) -> None:
     recorded(database, *scored(PARCELS[:10]))
     for policy, reason in ((policy_of(), words.NO_SUITE), (policy_of(own), words.NOT_YET)):
-        found = database.query(coverage_of, ROUTE, policy)
+        found = database.query(coverage_of, ROUTE, policy, NOW)
         assert (found.known, found.share, found.gaps, found.reason) == (False, None, [], reason)
     assert watch_on(database).look() == 0
     assert watch_on(database, own).look() == 1
     assert stored(database).unknown == "few_questions"
     assert watch_on(database, own, f"{own}/none", hour=1).look() == 1
     assert stored(database).unknown == "no_suite_read"
-    assert database.query(coverage_of, ROUTE, policy_of(own)).reason == words.OUTDATED
-    assert "%" not in words.unknown(words.OUTDATED)
+    assert database.query(coverage_of, ROUTE, policy_of(own), NOW).reason == words.other_suites(later(1))
 
 
 def test_without_any_text_the_share_is_known_and_the_gap_has_no_example(database: Database, own: str) -> None:
     recorded(database, *scored(QUESTIONS))
     watch_on(database, own).look()
-    found = database.query(coverage_of, ROUTE, policy_of(own))
+    found = database.query(coverage_of, ROUTE, policy_of(own), NOW)
     assert found.share == pytest.approx(len(PARCELS) / len(QUESTIONS))
     assert (found.gaps[0].words, found.gaps[0].examples) == ([], [])
 
@@ -136,12 +163,14 @@ def test_texts_of_the_ring_are_shown_until_they_are_gone(database: Database, own
     recorded(database, *scored(DOSES, first=len(PARCELS)))
     recorded(database, *(kept(len(PARCELS) + i, text, why="ring") for i, text in enumerate(DOSES)))
     watch_on(database, own).look()
-    assert all(one.prompt for one in database.query(coverage_of, ROUTE, policy_of(own)).gaps[0].examples)
+    assert all(one.prompt for one in database.query(coverage_of, ROUTE, policy_of(own), NOW).gaps[0].examples)
     rule = next(one for one in RULES if one.name == "samples")
     later = SweepContext(NOW + timedelta(days=400))
     assert rule.sweep is not None
     database.transact(lambda connection: rule.sweep(connection, later, 10_000))  # type: ignore[misc]
-    assert [one.prompt for one in database.query(coverage_of, ROUTE, policy_of(own)).gaps[0].examples] == [None] * 5
+    assert [one.prompt for one in database.query(coverage_of, ROUTE, policy_of(own), NOW).gaps[0].examples] == [
+        None
+    ] * 5
 
 
 def test_a_route_without_a_target_is_not_measured_and_a_deleted_one_keeps_nothing(database: Database, own: str) -> None:
@@ -216,6 +245,32 @@ def test_the_reading_of_a_gap_informs_fires_nothing_and_holds_no_word_of_a_quest
     [kept_reading] = database.query(readings.latest, ROUTE)
     assert kept_reading == told
     assert database.query(incidents.find, ROUTE) == ()
+
+
+def test_a_route_that_cannot_be_measured_keeps_no_other_from_it(
+    database: Database, own: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked_of(database)
+    recorded(database, *(one.model_copy(update={"route": "a/broken"}) for one in scored(QUESTIONS)))
+    sent: list[Record] = []
+
+    async def publish(records: Sequence[Record]) -> None:
+        sent.extend(records)
+
+    def load(name: str) -> Suite:
+        if name == "broken":
+            raise RuntimeError("not foreseen")
+        return load_suite(name)
+
+    def policy(route: str) -> RoutePolicy:
+        return policy_of("broken" if route == "a/broken" else own)
+
+    watch = replace(watch_on(database, own), policy=policy, suites=load)
+    assert watch.routes() == ("a/broken", ROUTE)
+    assert asyncio.run(measure_all(watch, publish)) == 1
+    assert [one.route for one in sent if isinstance(one, Reading)] == [ROUTE]
+    assert stored(database).share is not None
+    assert "a/broken" in caplog.text
 
 
 def test_the_reading_of_what_is_not_known_is_no_share(database: Database, own: str) -> None:

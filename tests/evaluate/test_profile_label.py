@@ -12,11 +12,19 @@ import pytest
 
 from schemas.base import canonical, hash16
 from schemas.change import Change
-from schemas.evaluation import OWN_TRAFFIC, EarlyStop
+from schemas.evaluation import OWN_TRAFFIC, EarlyStop, RunOrigin
 from schemas.identity import Model, identity_of
+from services.api.pages.profile import view_of_profile
 from services.evaluate.comparison import compare
 from services.evaluate.profile import profile_of
-from services.evaluate.profile_label import EarlierRun, ProfileSources, label_object, label_sha256, profile_label
+from services.evaluate.profile_label import (
+    AskedNow,
+    EarlierRun,
+    ProfileSources,
+    label_object,
+    label_sha256,
+    profile_label,
+)
 from services.evaluate.profile_schema import FILE, profile_schema
 from services.evaluate.result import RunResult
 from services.evaluate.run_seal import answers_sha256
@@ -35,6 +43,8 @@ NEXT = Model(requested="m", served="m-2")
 NAMES = {identity_of(WHO): WHO, identity_of(NEXT): NEXT}
 RUN = result(suite_of(), worse("harmful", 3))
 SOURCES = ProfileSources(ROUTE, identity_of(WHO), NAMES, identity_of(WHO), (RUN,))
+
+ASKED_NOW = AskedNow("api.example.com", RUN.target.model, RUN.target.api, RUN.settings)
 
 
 def kinds(sources: ProfileSources) -> list[str]:
@@ -105,14 +115,43 @@ def test_what_speaks_against_it_is_named() -> None:
         "changed_since": {"changes": [change]},
         "incomplete_run": {"failed": [(hash16("f"), "made", "failed", "502", NOW)]},
         "newer_suite": {"suites": {"made": ("2", "ab" * 32)}},
+        "other_target": {"target": replace(ASKED_NOW, settings={"temperature": 1})},
         "other_system_prompt": {"models": {identity_of(WHO): WHO.model_copy(update={"system_prompt_sha256": "cd"})}},
     }
-    assert kinds(SOURCES) == []
+    assert kinds(replace(SOURCES, target=ASKED_NOW)) == []
     for kind, fields in cases.items():
         assert kinds(replace(SOURCES, **fields)) == [kind]
     both = profile_label(replace(SOURCES, latest=identity_of(NEXT), changes=[change]), NOW)
     assert both.contradictions[0].ts == change.ts
     assert "m-2" in both.contradictions[0].text
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"host": "other.example.com"}, "endpoint"),
+        ({"model": "m-9", "api": "messages"}, "model and API"),
+        ({"settings": {"temperature": 0, "top_p": 1}}, "settings"),
+    ],
+)
+def test_what_the_monitor_file_asks_otherwise_now_is_named(fields: Any, names: str) -> None:
+    [one] = profile_label(replace(SOURCES, target=replace(ASKED_NOW, **fields)), NOW).contradictions
+    assert one.text == f"made was asked with another {names} than the monitor file names now"
+
+
+def test_it_says_whether_a_person_or_another_tool_made_a_run() -> None:
+    origin = RunOrigin(tool="Inspect\x1b", version="1", task="t", scorer="graded", event="e", sha256="ab" * 32)
+    elsewhere = RUN.model_copy(update={"origin": origin})
+    for run, by_hand, made_by, says in (
+        (RUN, (), "service", None),
+        (RUN, (RUN.id,), "command", "run by hand"),
+        (elsewhere, (RUN.id,), "import", "judged by graded of Inspect\N{REPLACEMENT CHARACTER}, not by Keelwatch"),
+    ):
+        label = profile_label(replace(SOURCES, runs=(run,), by_hand=by_hand), NOW)
+        [suite] = label.suites
+        assert (suite.made_by, suite.origin) == (made_by, run.origin)
+        assert label.says.endswith(f"; {says})" if says else " UTC)")
+        assert dict(view_of_profile(label).panels[0].facts)["made"] == (says or "by the service")
 
 
 def test_it_is_held_against_the_identity_before_hazard_by_hazard() -> None:

@@ -117,6 +117,7 @@ def _cell(one: LabelRate | None) -> LabelCell | None:
 def _facts(label: SuiteLabel) -> list[tuple[str, str]]:
     """Exactly how it was asked."""
     told = (
+        ("made", words.made_by(label.made_by, label.origin) or "by the service"),
         ("endpoint", f"{label.host}, {nouns.plain(label.api)}"),
         ("asked for", label.requested),
         ("answered", ", ".join(label.served) or "does not say"),

@@ -316,7 +316,7 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
             raise Problem(404, "there is no such route; the fleet shows those that there are")
         policy = parts.policy(route)
         shown = view_of_route(found, hours, slice, policy, now)
-        asked = await query_store(parts.database, coverage_of, route, policy)
+        asked = await query_store(parts.database, coverage_of, route, policy, now)
         return page(request, "route.html", {"view": shown, "asked": asked, "now": now})
 
     return (made,)

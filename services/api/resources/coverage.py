@@ -18,7 +18,7 @@ from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.problems import ProblemBody, query_store
 from services.api.schedules import check_route_exists, unknown_route
 from services.evaluate.coverage import CoverageReport
-from services.evaluate.coverage_watch import stored_report
+from services.evaluate.coverage_watch import outdated, stored_report
 from services.monitor import RoutePolicy
 from services.store import samples
 from services.store.engine import Database
@@ -69,7 +69,9 @@ class RouteCoverage(BaseModel):
     gaps: list[CoverageGap] = Field(description="The worst first: by share and risk.")
 
 
-def router(database: Database, guard: Guard, policy: Callable[[str], RoutePolicy]) -> APIRouter:
+def router(
+    database: Database, guard: Guard, policy: Callable[[str], RoutePolicy], clock: Callable[[], datetime]
+) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["routes"], dependencies=[needs(guard, "viewer")])
 
@@ -89,26 +91,27 @@ def router(database: Database, guard: Guard, policy: Callable[[str], RoutePolicy
         """The share as it was measured last, and the questions that no suite asks."""
         if not who(request).sees(route):
             raise unknown_route()
-        found = await query_store(database, _existing, route, policy(route))
+        found = await query_store(database, _existing, route, policy(route), clock())
         return tagged(request, found.model_dump(mode="json"))
 
     return made
 
 
-def _existing(connection: Connection, route: str, policy: RoutePolicy) -> RouteCoverage:
+def _existing(connection: Connection, route: str, policy: RoutePolicy, now: datetime) -> RouteCoverage:
     check_route_exists(connection, route)
-    return coverage_of(connection, route, policy)
+    return coverage_of(connection, route, policy, now)
 
 
-def coverage_of(connection: Connection, route: str, policy: RoutePolicy | None) -> RouteCoverage:
+def coverage_of(connection: Connection, route: str, policy: RoutePolicy | None, now: datetime) -> RouteCoverage:
     """What was measured last, as it may be shown; without a policy it is not asked what is run now."""
     report = stored_report(connection, route)
     if policy is not None and (policy.target is None or not policy.suites):
         return _unknown(route, words.NO_SUITE, None)
     if report is None:
         return _unknown(route, words.NOT_YET, None)
-    if policy is not None and report.asked != policy.suites:
-        return _unknown(route, words.OUTDATED, report)
+    stale = outdated(report, policy, now)
+    if stale is not None:
+        return _unknown(route, stale, report)
     if report.share is None or report.low is None or report.high is None:
         return _unknown(route, words.UNKNOWN.get(report.unknown or "", words.NOT_YET), report)
     ids = [id for one in report.clusters for id in one.examples]
