@@ -98,6 +98,36 @@ def test_a_delivery_that_comes_again_is_one_announcement(api: Api) -> None:
     assert len(written(api, "support/prod")) == 1
 
 
+def test_deployments_of_other_days_are_announced_though_none_took_effect_yet_in_whatever_order_they_come(
+    api: Api,
+) -> None:
+    for day in (26, 20, 23):
+        body = delivery(id=day, sha=f"{day:040x}")
+        body["deployment_status"]["created_at"] = f"2026-11-{day}T11:00:00Z"
+        assert sent(api, body).status_code == 202
+    assert len(written(api, "support/prod")) == 3
+
+
+def test_another_version_is_another_deploy_and_the_same_one_told_again_in_five_minutes_is_not(api: Api) -> None:
+    def told(version: str, ts: str) -> int:
+        body = {"route": "support/prod", "model": "gpt-5", "version": version, "ts": f"2026-11-{ts}:00Z"}
+        return asked(api, "POST", DEPLOY, json=body).status_code
+
+    assert [told(one, "26T11:30") for one in ("1", "2")] == [202, 202]
+    assert [told("1", ts) for ts in ("26T11:27", "26T11:34")] == [409, 409]
+    assert [told("1", ts) for ts in ("22T11:30", "26T11:40")] == [202, 202]
+
+
+def test_two_people_who_announce_the_same_at_the_same_time_announce_it_once(api: Api) -> None:
+    def told(reason: str, ts: str) -> int:
+        body = {"route": "support/prod", "model": {"requested": "gpt-5"}, "reason": reason, "ts": ts}
+        return asked(api, "POST", "/v1/changes", json=body).status_code
+
+    assert told("we move", "2026-11-26T11:30:00Z") == 202
+    assert told("Monday's move", "2026-11-26T11:33:00Z") == 409
+    assert told("and again", "2026-11-26T11:20:00Z") == 202
+
+
 def test_a_rule_says_whether_the_creation_or_the_success_is_announced(api: Api) -> None:
     created = sent(api, delivery(None), "deployment")
     assert (created.status_code, created.json()["ignored"]) == (200, [words.other_stage("support/prod", "success")])
