@@ -2,8 +2,9 @@
 
 A new identity is a change once. What becomes of it is followed: its share is counted over the exchanges since it first
 answered, the last 500 of them, in blocks that depend on the exchanges alone and not on how they arrive. It is told
-again when the share moved by 20 points, when only the new one is left, and when it answers no more: a provider that
-balances two snapshots moves by less, however often they alternate.
+again when the share moved by 20 points, when only the new one is left, when it answers no more, and when whoever was
+gone answers again: a provider that balances two snapshots moves by less, however often they alternate. Who comes and
+goes for ever is told of 8 times, and then only after 500 exchanges, 1,000, 2,000 ..., if it is another way then.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ _GAPS: Final = 20.0
 """Who answers at random and was not seen for so many times the usual gap is gone, but for one case in 10^8."""
 _MOST_BLOCKS: Final = 64
 
+TOLD_FREELY: Final = 8
+"""So often an identity is told of since a baseline without a wait; each time more takes twice the exchanges."""
 RETURNED: Final = 5
 """Who was gone answers again once it has answered so often."""
 
 ShareEnd = Literal["complete", "rolled_back"]
-ShareStage = Literal["moved", "complete", "rolled_back", "returned"]
+ShareStage = Literal["moved", "complete", "rolled_back", "returned", "joined"]
+"""`joined`: others answer again beside the one that had taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class FollowedShare:
         told: the share that was told last. n, last: its exchanges and the newest of them.
         others, last_other: the same of all others since its first.
         ended: whether only it is left, or it is gone. back: exchanges since then of whoever was gone.
+        times, told_at: how often it was told of after it was a change, and with which exchange last.
     """
 
     first: int
@@ -63,6 +68,8 @@ class FollowedShare:
     last_other: int = -1
     ended: ShareEnd | None = None
     back: int = 0
+    times: int = 0
+    told_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +171,14 @@ def _look(shares: TrafficShares, index: int) -> tuple[TrafficShares, tuple[Share
         one = shares.followed[who]
         if one.change is None or (stage := _stage(shares, who, index)) is None:
             continue
-        if stage == "returned":
+        if stage in ("returned", "joined"):
             one = _anew(one, who, shares.blocks[-1])
             shares = replace(shares, followed={**shares.followed, who: one})
         table, n = share_of_identity(shares, who)
         share = {"complete": 1.0, "rolled_back": 0.0}.get(stage, dict(table).get(who, 0.0))
         ended: ShareEnd | None = stage if stage == "complete" or stage == "rolled_back" else None  # noqa: PLR1714 -- mypy
-        shares = replace(shares, followed={**shares.followed, who: replace(one, told=share, ended=ended, back=0)})
+        one = replace(one, told=share, ended=ended, back=0, times=one.times + 1, told_at=index)
+        shares = replace(shares, followed={**shares.followed, who: one})
         news.append(ShareNews(who, stage, str(one.change), share, table, n))
     return shares, tuple(news)
 
@@ -183,8 +191,14 @@ def _anew(one: FollowedShare, who: str, block: ShareBlock) -> FollowedShare:
 
 def _stage(shares: TrafficShares, who: str, index: int) -> ShareStage | None:
     one = shares.followed[who]
+    if one.times >= TOLD_FREELY and index - one.told_at < SHARE_WINDOW * 2 ** (one.times - TOLD_FREELY):
+        return None
     if one.ended is not None:
-        return "returned" if one.back >= RETURNED else None
+        here = shares.blocks[-1].counts  # after a wait, who came back may be gone again
+        is_back = who in here if one.ended == "rolled_back" else bool(here.keys() - {who})
+        if one.back < RETURNED or not is_back:
+            return None
+        return "returned" if one.ended == "rolled_back" else "joined"
     if _is_gone(index, one.last, one.first, one.n):
         return "rolled_back"
     if _is_gone(index, one.last_other, one.first, one.others):
