@@ -120,7 +120,7 @@ def test_another_version_is_another_deploy_and_the_same_one_told_again_in_five_m
 
 def test_two_people_who_announce_the_same_at_the_same_time_announce_it_once(api: Api) -> None:
     def told(reason: str, ts: str) -> int:
-        body = {"route": "support/prod", "model": {"requested": "gpt-5"}, "reason": reason, "ts": ts}
+        body = {"route": "support/prod", "model": {"requested": "gpt-5"}, "reason": reason, "ts": ts, "actor": "mara"}
         return asked(api, "POST", "/v1/changes", json=body).status_code
 
     assert told("we move", "2026-11-26T11:30:00Z") == 202
