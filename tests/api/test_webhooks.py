@@ -231,6 +231,22 @@ def test_foreign_text_is_one_bounded_line() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("payload", "model", "share"),
+    [
+        ('{"model": "gpt-4", "share": "5%"}', "gpt-4", 0.05),
+        ({"model": "gpt-4", "share": 0.05}, "gpt-4", 0.05),
+        *((one, None, None) for one in ("", "ship it", '["gpt-4"]', '"{}"', "[" * 100_000, "1" * 5_000, None, 5)),
+    ],
+)
+def test_a_payload_that_is_the_text_of_an_object_says_what_the_object_does(
+    payload: object, model: str | None, share: float | None
+) -> None:
+    deploy = github_deploy("deployment_status", GithubDelivery.model_validate(delivery(payload=payload)))
+    assert deploy is not None
+    assert (deploy.model, deploy.share) == (model, share)
+
+
 def test_any_program_with_a_key_tells_of_a_deploy_by_route_or_by_what_was_deployed(api: Api) -> None:
     body = {"route": "support/prod", "model": "gpt-5", "version": "3", "environment": "production", "share": "5%"}
     answer = asked(api, "POST", DEPLOY, json={**body, "ts": "2026-11-26T11:30:00Z"})
