@@ -260,6 +260,15 @@ def test_any_program_with_a_key_tells_of_a_deploy_by_route_or_by_what_was_deploy
     assert asked(api, "POST", DEPLOY, json={"repository": "a/b"}).json()["ignored"] == [words.NO_RULE]
 
 
+def test_a_version_of_a_model_that_neither_deploy_nor_rule_names_is_said_to_be_left(api: Api) -> None:
+    body = {"repository": "acme/bot", "served": "gpt-4-0613"}
+    canary = asked(api, "POST", DEPLOY, json={**body, "environment": "canary"}).json()
+    assert (len(canary["announced"]), words.SERVED_ALONE in canary["ignored"][0]) == (1, True)
+    named = asked(api, "POST", DEPLOY, json={**body, "environment": "production"}).json()
+    assert named["ignored"] == []
+    assert written(api, "support/prod")[0].model == Model(requested="gpt-4", served="gpt-4-0613")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -271,6 +280,11 @@ def test_any_program_with_a_key_tells_of_a_deploy_by_route_or_by_what_was_deploy
         ({"route": "support/prod", "share": "half"}, "share"),
         ({"route": "support/prod", "share": 1.5}, "share"),
         ({"route": "support/prod", "model": ""}, "model"),
+        ({"route": "support/prod", "model": "\u202e\x1b"}, "model"),
+        ({"route": "support/prod", "version": "\x00"}, "version"),
+        ({"route": "support/prod", "url": "\x01"}, "url"),
+        ({"route": "support/prod", "served": "gpt-5-0101"}, "served"),
+        ({"repository": "acme/bot", "environment": "canary", "new": True}, "new"),
         ({"route": "support/prod", "url": "x" * 501}, "url"),
         ({"route": "support/prod", "more": 1}, "more"),
     ],
