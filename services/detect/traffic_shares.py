@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import sqrt
 from typing import Final, Literal
 
 BLOCK: Final = 50
@@ -20,6 +21,8 @@ MOVED: Final = 0.2
 """What is told again moved by so much since it was told."""
 SETTLED: Final = 100
 """A share of fewer exchanges is not told again."""
+_NOISE: Final = 3.0
+"""A first share of few exchanges is far from the next one where it is so many standard errors away."""
 _GAPS: Final = 20.0
 """Who answers at random and was not seen for so many times the usual gap is gone, but for one case in 10^8."""
 _MOST_BLOCKS: Final = 64
@@ -53,7 +56,8 @@ class FollowedShare:
 
     Attributes:
         change: id of the change that it is, None before it is one. first: its first exchange.
-        told: the share that was told last. n, last: its exchanges and the newest of them.
+        told: the share that was told last. few: of how many exchanges, where those are few.
+        n, last: its exchanges and the newest of them.
         others, last_other: the same of all others since its first.
         ended: whether only it is left, or it is gone. back: exchanges since then of whoever was gone.
         times, told_at: how often it was told of after it was a change, and with which exchange last.
@@ -70,6 +74,7 @@ class FollowedShare:
     back: int = 0
     times: int = 0
     told_at: int = 0
+    few: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +142,10 @@ def begin_following(shares: TrafficShares, identity: str, change: str) -> Traffi
     one = shares.followed.get(identity)
     if one is None:
         return shares
-    told = dict(share_of_identity(shares, identity)[0]).get(identity, 0.0)
+    table, n = share_of_identity(shares, identity)
+    told, few = dict(table).get(identity, 0.0), n if n < SETTLED else 0
     ended: ShareEnd | None = None if one.others else "complete"  # it took over at once: there is nothing to follow
-    now = replace(one, change=change, told=told, ended=ended)
+    now = replace(one, change=change, told=told, ended=ended, few=few)
     return replace(shares, followed={**shares.followed, identity: now})
 
 
@@ -169,6 +175,8 @@ def _look(shares: TrafficShares, index: int) -> tuple[TrafficShares, tuple[Share
     news = []
     for who in sorted(shares.followed):
         one = shares.followed[who]
+        one = _settled(one, *share_of_identity(shares, who), who)
+        shares = replace(shares, followed={**shares.followed, who: one})
         if one.change is None or (stage := _stage(shares, who, index)) is None:
             continue
         if stage in ("returned", "joined"):
@@ -181,6 +189,15 @@ def _look(shares: TrafficShares, index: int) -> tuple[TrafficShares, tuple[Share
         shares = replace(shares, followed={**shares.followed, who: one})
         news.append(ShareNews(who, stage, str(one.change), share, table, n))
     return shares, tuple(news)
+
+
+def _settled(one: FollowedShare, table: tuple[tuple[str, float], ...], n: int, who: str) -> FollowedShare:
+    """With a share of enough exchanges to be held against, where the first was of few and this is no other one."""
+    if one.few == 0 or n < SETTLED:
+        return one
+    share = dict(table).get(who, 0.0)
+    noise = _NOISE * sqrt(max(share * (1 - share), one.told * (1 - one.told)) / one.few)
+    return replace(one, few=0, told=share if abs(share - one.told) < max(MOVED, noise) else one.told)
 
 
 def _anew(one: FollowedShare, who: str, block: ShareBlock) -> FollowedShare:

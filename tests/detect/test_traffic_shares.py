@@ -90,6 +90,14 @@ def test_snapshots_behind_a_load_balancer_are_one_change_however_often_they_alte
     assert told.count(0) >= 10
 
 
+def test_a_first_share_of_few_exchanges_is_held_against_nothing_that_chance_explains() -> None:
+    news = [one.stage for p in (0.1, 0.33, 0.5, 0.67) for seed in range(25) for one in simulated((2_000, p), seed=seed)]
+    assert news.count("moved") <= 1
+    assert set(news) <= {"moved", "joined"}, "who answered the first five alone seemed to have taken over"
+    moved = simulated((60, 0.1), (600, 0.95), seed=3)
+    assert moved[0].stage == "moved", "what chance does not explain is told"
+
+
 def test_a_canary_that_grows_is_followed_until_it_has_taken_over() -> None:
     found = followed((400, 0.05), (500, 0.3), (500, 0.7), (1_200, 1.0))
     first, *shares = found
