@@ -123,7 +123,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     hooks = webhooks.Webhooks(api.decisions, database, api.watched, api.github_secret)
     yield webhooks.router(hooks, guard, budget)
     yield webhooks.github_router(hooks, budget)
-    asking = (database, guard, EvaluationPlanner(database, api.decisions.clock), budget)
+    asking = (database, guard, EvaluationPlanner(database, api.decisions.clock, api.watched), budget)
     yield from (*evaluations.routers(*asking), *schedules.routers(*asking), suites.router(guard))
     yield incidents.router(database, guard)
     yield incidents.timeline_router(database, guard)

@@ -11,6 +11,7 @@ from schemas.base import hash16, iso
 from schemas.decision import Decision, DecisionKind, Silence, silences_of
 from schemas.incident import EntryKind, Incident, IncidentState
 from services.wording import decisions as words
+from services.wording import deploys
 
 ENDS: Final[frozenset[DecisionKind]] = frozenset({"accept_baseline", "false_alarm", "resolve"})
 """Kinds that are to resolve an incident."""
@@ -19,7 +20,7 @@ AGAIN: Final = timedelta(minutes=5)
 _NEEDS_INCIDENT: Final[frozenset[DecisionKind]] = frozenset(
     {"acknowledge", "snooze", "false_alarm", "roll_back", "resolve"}
 )
-_STANDS: Final[frozenset[DecisionKind]] = frozenset({"accept_baseline", "announce", "roll_back"})
+_STANDS: Final[frozenset[DecisionKind]] = frozenset({"accept_baseline", "roll_back"})
 _LEADS_TO: Final[dict[DecisionKind, IncidentState]] = {"acknowledge": "acknowledged"}
 _MOVES: Final[frozenset[EntryKind]] = frozenset(
     {
@@ -118,6 +119,9 @@ def _covers(one: Decision, decision: Decision, known: DecisionContext) -> bool:
         return False
     if one.kind == "snooze":
         return one.id not in known.applied and abs(one.until - decision.until) < AGAIN
+    if one.kind == "announce":  # another moment or another version is another change, whether the first took effect
+        is_other = deploys.is_deploy(decision.reason) and one.reason != decision.reason
+        return not is_other and abs(one.ts - decision.ts) <= AGAIN
     if one.id not in known.applied:
         return True
     began = decision.ts - AGAIN if known.named is None else _began(known.named)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,7 +121,7 @@ def github_deploy(event: str, found: GithubDelivery) -> Deploy | None:
         return None
     else:
         stage, ts, url = "success", status.created_at, status.environment_url or status.target_url
-    said = one.payload if isinstance(one.payload, dict) else {}
+    said = _said(one.payload)
     return Deploy(
         ts=ts,
         repository=one_line(found.repository.full_name),
@@ -134,6 +135,20 @@ def github_deploy(event: str, found: GithubDelivery) -> Deploy | None:
         url=one_line(url or "", _LONGEST_URL) or None,
         actor=None if one.creator is None else one_line(one.creator.login) or None,
     )
+
+
+def _said(payload: object) -> dict[str, Any]:
+    """What a deployment says of itself: an object, or its text, as GitHub's API takes and delivers both.
+
+    >>> _said('{"share": "5%"}'), _said({"share": 1}), _said('"text"'), _said("{"), _said([])
+    ({'share': '5%'}, {'share': 1}, {}, {}, {})
+    """
+    if isinstance(payload, str):
+        try:
+            payload = json.loads(payload)
+        except (ValueError, RecursionError):
+            return {}
+    return payload if isinstance(payload, dict) else {}
 
 
 def share_of(value: object) -> float | None:

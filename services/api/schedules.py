@@ -112,8 +112,9 @@ class NewRun(Part):
 class EvaluationPlanner:
     """Writes what people plan."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database, self.clock = database, clock
+    def __init__(self, database: Database, clock: Clock, watched: Monitor | None = None) -> None:
+        """A route that `watched` lists is known before its first exchange, as it is to the command line."""
+        self._database, self.clock, self._watched = database, clock, watched or Monitor()
 
     async def add(self, wanted: NewSchedule, may_see: Callable[[str], bool] = lambda _: True) -> bool:
         """Write a schedule; False when the very same one was there already.
@@ -145,8 +146,9 @@ class EvaluationPlanner:
         return await call_store(lambda: self._database.transact(lambda connection: self._ask(connection, wanted)))
 
     def _add(self, connection: Connection, wanted: NewSchedule, may_see: Callable[[str], bool]) -> bool:
-        if not wanted.new and not routes.exists(connection, wanted.route):
-            raise unknown_route(near_routes(wanted.route, routes.names(connection), Monitor(), may_see))
+        is_known = wanted.new or self._watched.lists(wanted.route) or routes.exists(connection, wanted.route)
+        if not is_known:
+            raise unknown_route(near_routes(wanted.route, routes.names(connection), self._watched, may_see))
         planned = StoredSchedule(
             wanted.route,
             wanted.name,

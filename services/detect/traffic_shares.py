@@ -2,14 +2,16 @@
 
 A new identity is a change once. What becomes of it is followed: its share is counted over the exchanges since it first
 answered, the last 500 of them, in blocks that depend on the exchanges alone and not on how they arrive. It is told
-again when the share moved by 20 points, when only the new one is left, and when it answers no more: a provider that
-balances two snapshots moves by less, however often they alternate.
+again when the share moved by 20 points, when only the new one is left, when it answers no more, and when whoever was
+gone answers again: a provider that balances two snapshots moves by less, however often they alternate. Who comes and
+goes for ever is told of 8 times, and then only after 500 exchanges, 1,000, 2,000 ..., if it is another way then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import sqrt
 from typing import Final, Literal
 
 BLOCK: Final = 50
@@ -19,15 +21,20 @@ MOVED: Final = 0.2
 """What is told again moved by so much since it was told."""
 SETTLED: Final = 100
 """A share of fewer exchanges is not told again."""
+_NOISE: Final = 3.0
+"""A first share of few exchanges is far from the next one where it is so many standard errors away."""
 _GAPS: Final = 20.0
 """Who answers at random and was not seen for so many times the usual gap is gone, but for one case in 10^8."""
 _MOST_BLOCKS: Final = 64
 
+TOLD_FREELY: Final = 8
+"""So often an identity is told of since a baseline without a wait; each time more takes twice the exchanges."""
 RETURNED: Final = 5
 """Who was gone answers again once it has answered so often."""
 
 ShareEnd = Literal["complete", "rolled_back"]
-ShareStage = Literal["moved", "complete", "rolled_back", "returned"]
+ShareStage = Literal["moved", "complete", "rolled_back", "returned", "joined"]
+"""`joined`: others answer again beside the one that had taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +56,11 @@ class FollowedShare:
 
     Attributes:
         change: id of the change that it is, None before it is one. first: its first exchange.
-        told: the share that was told last. n, last: its exchanges and the newest of them.
+        told: the share that was told last. few: of how many exchanges, where those are few.
+        n, last: its exchanges and the newest of them.
         others, last_other: the same of all others since its first.
         ended: whether only it is left, or it is gone. back: exchanges since then of whoever was gone.
+        times, told_at: how often it was told of after it was a change, and with which exchange last.
     """
 
     first: int
@@ -63,6 +72,9 @@ class FollowedShare:
     last_other: int = -1
     ended: ShareEnd | None = None
     back: int = 0
+    times: int = 0
+    told_at: int = 0
+    few: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +142,10 @@ def begin_following(shares: TrafficShares, identity: str, change: str) -> Traffi
     one = shares.followed.get(identity)
     if one is None:
         return shares
-    told = dict(share_of_identity(shares, identity)[0]).get(identity, 0.0)
+    table, n = share_of_identity(shares, identity)
+    told, few = dict(table).get(identity, 0.0), n if n < SETTLED else 0
     ended: ShareEnd | None = None if one.others else "complete"  # it took over at once: there is nothing to follow
-    now = replace(one, change=change, told=told, ended=ended)
+    now = replace(one, change=change, told=told, ended=ended, few=few)
     return replace(shares, followed={**shares.followed, identity: now})
 
 
@@ -162,17 +175,29 @@ def _look(shares: TrafficShares, index: int) -> tuple[TrafficShares, tuple[Share
     news = []
     for who in sorted(shares.followed):
         one = shares.followed[who]
+        one = _settled(one, *share_of_identity(shares, who), who)
+        shares = replace(shares, followed={**shares.followed, who: one})
         if one.change is None or (stage := _stage(shares, who, index)) is None:
             continue
-        if stage == "returned":
+        if stage in ("returned", "joined"):
             one = _anew(one, who, shares.blocks[-1])
             shares = replace(shares, followed={**shares.followed, who: one})
         table, n = share_of_identity(shares, who)
         share = {"complete": 1.0, "rolled_back": 0.0}.get(stage, dict(table).get(who, 0.0))
         ended: ShareEnd | None = stage if stage == "complete" or stage == "rolled_back" else None  # noqa: PLR1714 -- mypy
-        shares = replace(shares, followed={**shares.followed, who: replace(one, told=share, ended=ended, back=0)})
+        one = replace(one, told=share, ended=ended, back=0, times=one.times + 1, told_at=index)
+        shares = replace(shares, followed={**shares.followed, who: one})
         news.append(ShareNews(who, stage, str(one.change), share, table, n))
     return shares, tuple(news)
+
+
+def _settled(one: FollowedShare, table: tuple[tuple[str, float], ...], n: int, who: str) -> FollowedShare:
+    """With a share of enough exchanges to be held against, where the first was of few and this is no other one."""
+    if one.few == 0 or n < SETTLED:
+        return one
+    share = dict(table).get(who, 0.0)
+    noise = _NOISE * sqrt(max(share * (1 - share), one.told * (1 - one.told)) / one.few)
+    return replace(one, few=0, told=share if abs(share - one.told) < max(MOVED, noise) else one.told)
 
 
 def _anew(one: FollowedShare, who: str, block: ShareBlock) -> FollowedShare:
@@ -183,8 +208,14 @@ def _anew(one: FollowedShare, who: str, block: ShareBlock) -> FollowedShare:
 
 def _stage(shares: TrafficShares, who: str, index: int) -> ShareStage | None:
     one = shares.followed[who]
+    if one.times >= TOLD_FREELY and index - one.told_at < SHARE_WINDOW * 2 ** (one.times - TOLD_FREELY):
+        return None
     if one.ended is not None:
-        return "returned" if one.back >= RETURNED else None
+        here = shares.blocks[-1].counts  # after a wait, who came back may be gone again
+        is_back = who in here if one.ended == "rolled_back" else bool(here.keys() - {who})
+        if one.back < RETURNED or not is_back:
+            return None
+        return "returned" if one.ended == "rolled_back" else "joined"
     if _is_gone(index, one.last, one.first, one.n):
         return "rolled_back"
     if _is_gone(index, one.last_other, one.first, one.others):

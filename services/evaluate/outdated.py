@@ -84,15 +84,17 @@ def baseline_runs(
 def new_versions(
     connection: Connection, wanted: Iterable[tuple[str, str, str]], versions: Mapping[str, str], now: datetime
 ) -> list[DueRun]:
-    """Of (route, suite, target) the runs whose suite is another one than their last complete run asked.
+    """Of (route, suite, target) the runs whose suite is one that none of their complete runs asked.
 
     `versions` are hashes of the suites of today, by name; a suite that cannot be read is left out. Asked for once a day
     for each version, however many replicas look, and not while another run of the suite is under way: it may be of
-    this version.
+    this version. A replica that still has a former version asks for nothing: the route was asked that one.
     """
     every = [one for one in wanted if one[1] in versions]
     last = runs.last_versions(connection, sorted({route for route, _, _ in every})) if every else {}
     moved = [one for one in every if last.get(one[:2], versions[one[1]]) != versions[one[1]]]
+    asked = runs.asked_versions(connection, sorted({route for route, _, _ in moved}))
+    moved = [one for one in moved if (*one[:2], versions[one[1]]) not in asked]
     busy = evaluation_queue.under_way(connection, now) if moved else set()
     return [
         _of_version(connection, route, suite, target, versions[suite], now)

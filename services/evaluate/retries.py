@@ -12,11 +12,13 @@ from schemas.evaluation import OWN_TRAFFIC
 from services.evaluate.result import RunResult
 from services.evaluate.schedule import cause_of, next_fire
 from services.store import evaluation_queue, schedules
-from services.store.evaluation_queue import DueRun
+from services.store.evaluation_queue import DueRun, Moment
 from services.wording import runs as reasons
 
 BACKOFF: Final = (timedelta(minutes=10), timedelta(minutes=40))
 """How long after an attempt the next one comes."""
+_DELAYED: Final[frozenset[Moment]] = frozenset({"change", "announced"})
+"""Moments that ask for a run after each delay of `after_change`."""
 MOST_ATTEMPTS: Final = len(BACKOFF) + 1
 
 
@@ -46,8 +48,10 @@ def ask_again(connection: Connection, what: DueRun, result: RunResult, now: date
 
 def _following(connection: Connection, what: DueRun, now: datetime) -> datetime | None:
     """When the suite is asked next for the same reason: after a longer delay, or at the next fire time."""
-    if what.moment != "scheduled":
+    if what.moment in _DELAYED:
         return evaluation_queue.following_due(connection, what)
+    if what.moment != "scheduled":
+        return None  # its number is no delay: another one of the same cause does not come later
     for planned in schedules.find(connection, (what.route,)):
         if any(cause_of(planned, time) == what.cause for time in schedules.newest_taken(connection, planned, 50)):
             return next_fire(planned, now)

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice, takewhile
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.combining import OrTrigger
-from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import Connection
 
 from schemas.base import hash16, iso
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
 from services.evaluate.triggers import target_name
 from services.monitor import RoutePolicy, cron
+from services.monitor.cron import CronTimes
 from services.store import evaluation_queue, routes, schedules, scores
 from services.store.evaluation_queue import DueRun
 from services.store.schedules import CatchUp, StoredSchedule
@@ -37,7 +38,9 @@ CATCH_UP: Final = timedelta(hours=24)
 """Of older ones the latest is run once, if it is younger than this."""
 _MOST: Final = 10_000
 _LOOKED_BACK: Final = 20
-_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_MOST_DAYS: Final = 8 * 366 + 2
+"""The longest from one 29 February to the next, and a day on each side."""
+_HOURS: Final = 24
 
 Trigger = Callable[[str, str], BaseTrigger]
 """(cron, time zone) -> the trigger."""
@@ -46,26 +49,14 @@ Trigger = Callable[[str, str], BaseTrigger]
 def trigger_of(expression: str, timezone: str) -> BaseTrigger:
     """The trigger of five cron fields as crontab(5) reads them.
 
-    APScheduler counts weekdays from Monday, and wants both the day and the weekday to fit where either is enough.
+    APScheduler's own counts weekdays from Monday, wants both the day and the weekday to fit where either is enough, and
+    leaves out the midnight of a spring day and the one after it.
     """
     every = cron.interval(expression)
     if every is not None:
         midnight = datetime(1970, 1, 1, tzinfo=ZoneInfo(timezone))
         return ElapsedTrigger(midnight.astimezone(UTC), every)
-    when = cron.times(expression)
-    common = {
-        "minute": _list(when.minutes, 60),
-        "hour": _list(when.hours, 24),
-        "month": _list(when.months, 12),
-        "second": "0",
-        "timezone": ZoneInfo(timezone),
-    }
-    days, weekdays = _list(when.days, 31), ",".join(_DAYS[day] for day in when.weekdays)
-    if when.either:
-        trigger: BaseTrigger = OrTrigger([CronTrigger(day=days, **common), CronTrigger(day_of_week=weekdays, **common)])
-    else:
-        trigger = CronTrigger(day=days, day_of_week=weekdays, **common)
-    return OnceInAutumn(trigger) if when.fixed else trigger
+    return CrontabTrigger(cron.times(expression), ZoneInfo(timezone))
 
 
 class ElapsedTrigger(BaseTrigger):  # type: ignore[misc]
@@ -80,19 +71,56 @@ class ElapsedTrigger(BaseTrigger):  # type: ignore[misc]
         return self._since - (self._since - now) // self._every * self._every
 
 
-class OnceInAutumn(BaseTrigger):  # type: ignore[misc]
-    """A trigger without the times of the hour that comes a second time when the clock is put back."""
+class CrontabTrigger(BaseTrigger):  # type: ignore[misc]
+    """A trigger at the times that the clock of a zone shows, as cron(8) has them where the clock is changed.
 
-    def __init__(self, trigger: BaseTrigger) -> None:
-        """`trigger` gives times in a zone that has such an hour, and says which of the two it means (`fold`)."""
-        self._trigger = trigger
+    A time that comes twice in autumn counts once, in the first of the two hours, unless an hour or minute is starred.
+    One that spring leaves out counts at the end of the gap, once; where every hour counts the others stand for it.
+    """
+
+    def __init__(self, when: CronTimes, zone: ZoneInfo) -> None:
+        """Fires at the times of `when` in `zone`."""
+        self._when, self._zone = when, zone
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """The first time from `now` on that comes for the first time."""
-        found: datetime | None = self._trigger.get_next_fire_time(previous, now)
-        while found is not None and found.fold:
-            found = self._trigger.get_next_fire_time(found, found.astimezone(UTC) + timedelta(microseconds=1))
-        return found
+        """The first time from `now` on, in UTC; None if there is none in eight years."""
+        now = now.astimezone(UTC)
+        day = now.astimezone(self._zone).date() - timedelta(days=1)  # where a whole day is left out the next one has it
+        for _ in range(_MOST_DAYS):
+            times = _times_of_day(self._when, self._zone, day)
+            if times and times[-1] >= now:
+                return times[bisect_left(times, now)]
+            day += timedelta(days=1)
+        return None
+
+
+@lru_cache(maxsize=64)
+def _times_of_day(when: CronTimes, zone: ZoneInfo, day: date) -> tuple[datetime, ...]:
+    """The moments of a day in a zone that count, in UTC and in order."""
+    in_days, in_weekdays = day.day in when.days, day.isoweekday() % 7 in when.weekdays
+    if day.month not in when.months or not (in_days or in_weekdays if when.either else in_days and in_weekdays):
+        return ()
+    found = set()
+    for hour in when.hours:
+        for minute in when.minutes:
+            shown = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
+            first, second = shown.astimezone(UTC), shown.replace(fold=1).astimezone(UTC)
+            if second < first:  # left out: what it would be after the change comes before what it would be before it
+                if len(when.hours) < _HOURS:
+                    found.add(_end_of_gap(second, first, zone))
+            else:
+                found |= {first} if when.fixed else {first, second}
+    return tuple(sorted(found))
+
+
+def _end_of_gap(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """When the clock of the zone was put forward between two moments in UTC, to the second."""
+    offset = after.astimezone(zone).utcoffset()
+    seconds = range(int((after - before).total_seconds()) + 1)
+    is_after = bisect_left(
+        seconds, True, key=lambda n: (before + timedelta(seconds=n)).astimezone(zone).utcoffset() == offset
+    )
+    return before + timedelta(seconds=is_after)
 
 
 def following_fires(trigger: BaseTrigger, after: datetime) -> Iterator[datetime]:
@@ -245,7 +273,3 @@ def _overlapping(connection: Connection, planned: StoredSchedule) -> str | None:
 
 def _job(key: tuple[str, str]) -> str:
     return "|".join(key)
-
-
-def _list(values: Sequence[int], all_of_them: int) -> str:
-    return "*" if len(values) == all_of_them else ",".join(map(str, values))

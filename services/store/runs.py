@@ -177,6 +177,16 @@ def last_versions(connection: Connection, routes: Sequence[str]) -> dict[tuple[s
     return found
 
 
+def asked_versions(connection: Connection, routes: Sequence[str]) -> set[tuple[str, str, str]]:
+    """(route, suite, hash of the suite) of every complete run that is kept, those by hand aside."""
+    found: set[tuple[str, str, str]] = set()
+    for first in range(0, len(routes), _AT_ONCE):
+        some = (_RUNS.c.route.in_(routes[first : first + _AT_ONCE]), *_OF_SERVICE)
+        query = select(_RUNS.c.route, _RUNS.c.suite, _RUNS.c.suite_sha256).where(*some).distinct()
+        found |= {(row.route, row.suite, row.suite_sha256) for row in connection.execute(query)}
+    return found
+
+
 def newest_complete(connection: Connection, route: str, identity: str) -> tuple[str, ...]:
     """Of each suite the id of the newest complete run that this identity of the route answered, by suite."""
     query = select(_RUNS.c.suite, _RUNS.c.id).order_by(_RUNS.c.ts, _RUNS.c.id)

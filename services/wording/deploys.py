@@ -12,7 +12,11 @@ NOT_SIGNED: Final = "x-hub-signature-256: not signed with the secret that is set
 NO_SUCCESS: Final = "the deployment has not succeeded: only one that has is announced"
 NO_RULE: Final = "no entry under deployments of the monitor file fits this deploy"
 NEEDS_ROUTE: Final = "is missing; name it, or a repository, environment or task that fits an entry under deployments"
+NEW_ALONE: Final = "is of a route that is named; name the route, or leave it out"
+SERVED_ALONE: Final = "says which version of a model answers; name the model, too"
+UNREADABLE: Final = "holds no character that can be read; write a name, or leave it out"
 NOBODY: Final = "deploy webhook"
+_DEPLOY: Final = "deploy of "
 _UNNAMED: Final = "a version that is not named"
 
 
@@ -30,7 +34,16 @@ def reason(version: str | None, repository: str | None, environment: str | None,
     """What was deployed where: `deploy of acme/bot main 0a1b2c to production (https://...)`."""
     what = " ".join(part for part in (repository, version) if part) or _UNNAMED
     where = f" to {environment}" if environment else ""
-    return f"deploy of {what}{where}{f' ({url})' if url else ''}"
+    return f"{_DEPLOY}{what}{where}{f' ({url})' if url else ''}"
+
+
+def is_deploy(text: str) -> bool:
+    """Whether the reason of an announcement is that of a deploy, so that another text is another deploy.
+
+    >>> is_deploy(reason("v1", None, None, None)), is_deploy("we move on Monday")
+    (True, False)
+    """
+    return text.startswith(_DEPLOY)
 
 
 def not_announced(route: str, why: str) -> str:

@@ -23,7 +23,7 @@ def served_by(shares: Sequence[tuple[str, float]], n: int) -> str:
 
 def share_moved(
     name: str,
-    stage: Literal["moved", "complete", "rolled_back", "returned"],
+    stage: Literal["moved", "complete", "rolled_back", "returned", "joined"],
     share: float,
     shares: Sequence[tuple[str, float]],
     n: int,
@@ -33,6 +33,11 @@ def share_moved(
         return f"{name} has taken over: it alone answered the last {numbers.count(n, 'exchange')}"
     if stage == "rolled_back":
         return f"{name} is rolled back: it answered none of the last {numbers.count(n, 'exchange')}"
+    if stage == "joined":
+        others = [other for other, _ in shares if other != name]
+        who = numbers.listed(others[:_MOST]) if others else "another model"
+        verb = "answers" if len(others) <= 1 else "answer"
+        return f"{who} {verb} again beside {name}, which had taken over: {served_by(shares, n)}"
     again = " again" if stage == "returned" else ""
     return f"{name} answers {numbers.percent(share)}{again}: {served_by(shares, n)}"
 

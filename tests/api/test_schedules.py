@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.api.app import Api
+from services.monitor import Monitor, RoutePolicy
 from services.store import evaluation_queue, schedules
 from services.store.engine import Database
 from tests.support.api import NOW, Wire, all_asked, api_on, asked
@@ -165,6 +166,13 @@ def test_a_route_never_seen_is_refused_with_near_names_unless_it_is_new(api: Api
     refused = asked(api, "POST", PATH, json=wanted)
     assert (refused.status_code, "did you mean other/bot?" in refused.json()["detail"]) == (404, True)
     assert asked(api, "POST", PATH, json={**wanted, "new": True}).status_code == 201
+
+
+def test_a_route_that_the_monitor_file_lists_is_known_before_its_first_exchange(database: Database) -> None:
+    api = api_on(database, Wire(), watched=Monitor(routes={"early/*": RoutePolicy(), "late/bot": RoutePolicy()}))
+    for route, status in (("early/bot", 201), ("late/bot", 201), ("late/bod", 404)):
+        assert asked(api, "POST", PATH, json={**NEW, "route": route}).status_code == status
+    assert "did you mean late/bot?" in asked(api, "POST", PATH, json={**NEW, "route": "late/bod"}).json()["detail"]
 
 
 def test_the_rules_of_a_schedule_are_taken_and_told(api: Api) -> None:

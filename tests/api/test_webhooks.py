@@ -98,6 +98,36 @@ def test_a_delivery_that_comes_again_is_one_announcement(api: Api) -> None:
     assert len(written(api, "support/prod")) == 1
 
 
+def test_deployments_of_other_days_are_announced_though_none_took_effect_yet_in_whatever_order_they_come(
+    api: Api,
+) -> None:
+    for day in (26, 20, 23):
+        body = delivery(id=day, sha=f"{day:040x}")
+        body["deployment_status"]["created_at"] = f"2026-11-{day}T11:00:00Z"
+        assert sent(api, body).status_code == 202
+    assert len(written(api, "support/prod")) == 3
+
+
+def test_another_version_is_another_deploy_and_the_same_one_told_again_in_five_minutes_is_not(api: Api) -> None:
+    def told(version: str, ts: str) -> int:
+        body = {"route": "support/prod", "model": "gpt-5", "version": version, "ts": f"2026-11-{ts}:00Z"}
+        return asked(api, "POST", DEPLOY, json=body).status_code
+
+    assert [told(one, "26T11:30") for one in ("1", "2")] == [202, 202]
+    assert [told("1", ts) for ts in ("26T11:27", "26T11:34")] == [409, 409]
+    assert [told("1", ts) for ts in ("22T11:30", "26T11:40")] == [202, 202]
+
+
+def test_two_people_who_announce_the_same_at_the_same_time_announce_it_once(api: Api) -> None:
+    def told(reason: str, ts: str) -> int:
+        body = {"route": "support/prod", "model": {"requested": "gpt-5"}, "reason": reason, "ts": ts, "actor": "mara"}
+        return asked(api, "POST", "/v1/changes", json=body).status_code
+
+    assert told("we move", "2026-11-26T11:30:00Z") == 202
+    assert told("Monday's move", "2026-11-26T11:33:00Z") == 409
+    assert told("and again", "2026-11-26T11:20:00Z") == 202
+
+
 def test_a_rule_says_whether_the_creation_or_the_success_is_announced(api: Api) -> None:
     created = sent(api, delivery(None), "deployment")
     assert (created.status_code, created.json()["ignored"]) == (200, [words.other_stage("support/prod", "success")])
@@ -201,6 +231,22 @@ def test_foreign_text_is_one_bounded_line() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("payload", "model", "share"),
+    [
+        ('{"model": "gpt-4", "share": "5%"}', "gpt-4", 0.05),
+        ({"model": "gpt-4", "share": 0.05}, "gpt-4", 0.05),
+        *((one, None, None) for one in ("", "ship it", '["gpt-4"]', '"{}"', "[" * 100_000, "1" * 5_000, None, 5)),
+    ],
+)
+def test_a_payload_that_is_the_text_of_an_object_says_what_the_object_does(
+    payload: object, model: str | None, share: float | None
+) -> None:
+    deploy = github_deploy("deployment_status", GithubDelivery.model_validate(delivery(payload=payload)))
+    assert deploy is not None
+    assert (deploy.model, deploy.share) == (model, share)
+
+
 def test_any_program_with_a_key_tells_of_a_deploy_by_route_or_by_what_was_deployed(api: Api) -> None:
     body = {"route": "support/prod", "model": "gpt-5", "version": "3", "environment": "production", "share": "5%"}
     answer = asked(api, "POST", DEPLOY, json={**body, "ts": "2026-11-26T11:30:00Z"})
@@ -214,6 +260,15 @@ def test_any_program_with_a_key_tells_of_a_deploy_by_route_or_by_what_was_deploy
     assert asked(api, "POST", DEPLOY, json={"repository": "a/b"}).json()["ignored"] == [words.NO_RULE]
 
 
+def test_a_version_of_a_model_that_neither_deploy_nor_rule_names_is_said_to_be_left(api: Api) -> None:
+    body = {"repository": "acme/bot", "served": "gpt-4-0613"}
+    canary = asked(api, "POST", DEPLOY, json={**body, "environment": "canary"}).json()
+    assert (len(canary["announced"]), words.SERVED_ALONE in canary["ignored"][0]) == (1, True)
+    named = asked(api, "POST", DEPLOY, json={**body, "environment": "production"}).json()
+    assert named["ignored"] == []
+    assert written(api, "support/prod")[0].model == Model(requested="gpt-4", served="gpt-4-0613")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -225,6 +280,11 @@ def test_any_program_with_a_key_tells_of_a_deploy_by_route_or_by_what_was_deploy
         ({"route": "support/prod", "share": "half"}, "share"),
         ({"route": "support/prod", "share": 1.5}, "share"),
         ({"route": "support/prod", "model": ""}, "model"),
+        ({"route": "support/prod", "model": "\u202e\x1b"}, "model"),
+        ({"route": "support/prod", "version": "\x00"}, "version"),
+        ({"route": "support/prod", "url": "\x01"}, "url"),
+        ({"route": "support/prod", "served": "gpt-5-0101"}, "served"),
+        ({"repository": "acme/bot", "environment": "canary", "new": True}, "new"),
         ({"route": "support/prod", "url": "x" * 501}, "url"),
         ({"route": "support/prod", "more": 1}, "more"),
     ],

@@ -14,11 +14,19 @@ from schemas.change import Change
 from schemas.identity import Model, identity_of
 from services.detect.core import step
 from services.detect.state import DetectionPlan, DetectState
-from services.detect.traffic_shares import SHARE_WINDOW, ShareNews, TrafficShares, begin_following, count_exchange
+from services.detect.traffic_shares import (
+    SHARE_WINDOW,
+    TOLD_FREELY,
+    ShareNews,
+    TrafficShares,
+    begin_following,
+    count_exchange,
+)
 from services.evaluate.triggers import due_runs
 from services.monitor import BaselinePolicy, RoutePolicy, Target
 from services.store.codec import pack, unpack
 from services.wording.timeline import change_mark, change_text
+from services.wording.traffic_shares import share_moved
 from tests.support.blocks import ROUTE, Row, block
 
 OLD, NEW = Model(requested="gpt-x", served="gpt-x-0613"), Model(requested="gpt-x", served="gpt-x-1106")
@@ -82,6 +90,14 @@ def test_snapshots_behind_a_load_balancer_are_one_change_however_often_they_alte
     assert told.count(0) >= 10
 
 
+def test_a_first_share_of_few_exchanges_is_held_against_nothing_that_chance_explains() -> None:
+    news = [one.stage for p in (0.1, 0.33, 0.5, 0.67) for seed in range(25) for one in simulated((2_000, p), seed=seed)]
+    assert news.count("moved") <= 1
+    assert set(news) <= {"moved", "joined"}, "who answered the first five alone seemed to have taken over"
+    moved = simulated((60, 0.1), (600, 0.95), seed=3)
+    assert moved[0].stage == "moved", "what chance does not explain is told"
+
+
 def test_a_canary_that_grows_is_followed_until_it_has_taken_over() -> None:
     found = followed((400, 0.05), (500, 0.3), (500, 0.7), (1_200, 1.0))
     first, *shares = found
@@ -104,6 +120,31 @@ def test_a_canary_that_goes_back_is_rolled_back_and_may_return() -> None:
     assert (gone.share, back.of) == (0.0, found[0].id)
     assert gone.reason.startswith("gpt-x-1106 is rolled back: it answered none of the last ")
     assert " again: served by " in back.reason
+
+
+def test_who_answers_in_bursts_for_ever_is_told_of_a_few_times_and_ever_more_rarely() -> None:
+    nights = [(900, 0.0), (100, 1.0)]
+    news = simulated((30, 0.5), *nights * 60)
+    assert TOLD_FREELY <= len(news) <= TOLD_FREELY + 7
+    assert len(simulated((30, 0.5), *nights * 240)) <= len(news) + 2
+    later = simulated((30, 0.5), *nights * 60, (40_000, 0.0))
+    assert later[-1].stage == "rolled_back", "how it ends is told, if late"
+
+
+def test_a_model_that_had_taken_over_and_is_rolled_back_is_not_said_to_return() -> None:
+    found = followed((50, 0.5), (1_200, 1.0), (200, 0.0), (1_200, 0.0))
+    texts = [one.reason for one in found if one.kind == "share"]
+    assert not any(text.startswith("gpt-x-1106 answers 0.0%") for text in texts)
+    back = next(text for text in texts if "again" in text)
+    assert back.startswith("gpt-x-0613 answers again beside gpt-x-1106, which had taken over: served by gpt-x-0613 ")
+    assert texts[-1].startswith("gpt-x-1106 is rolled back: ")
+
+
+@pytest.mark.parametrize(("others", "begin"), [([], "another model"), (["a"], "a answers"), (["a", "b"], "a and b")])
+def test_words_name_who_answers_again_beside_the_one_that_had_taken_over(others: list[str], begin: str) -> None:
+    text = share_moved("new", "joined", 0.0, [(one, 1 / len(others)) for one in others], 50)
+    assert text.startswith(begin)
+    assert "new answers" not in text
 
 
 def test_a_rare_canary_is_not_called_rolled_back_between_two_of_its_answers() -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from schemas.identity import identity_of
 from services.evaluate.executor import Executor
-from services.evaluate.retries import BACKOFF, MOST_ATTEMPTS, retry_of
+from services.evaluate.retries import BACKOFF, MOST_ATTEMPTS, ask_again, retry_of
 from services.evaluate.schedule import cause_of
 from services.monitor import Monitor, SpendingLimit, Target
 from services.offload import Offload
@@ -89,6 +89,20 @@ def test_an_attempt_comes_before_the_next_delay_or_not_at_all() -> None:
     assert retry_of(due(MOST_ATTEMPTS), failed, at, None) is None
     assert retry_of(due(), result(suite_of()), at, None) is None
     assert retry_of(due(suite="own-traffic"), failed, at, None) is None
+
+
+def test_a_run_of_a_baseline_is_tried_again_though_another_one_of_its_cause_has_a_higher_number(
+    database: Database,
+) -> None:
+    failed = result(suite_of(), status="failed", reason="the endpoint answered 500", answers=())
+    for moment in ("first_seen", "pinned", "requested", "suite"):
+        first = due(moment=moment, cause=f"{moment:x<16}")
+        made_again = replace(first, delay=123_456_789, due=now() - timedelta(days=1))
+        with database.write() as connection:
+            evaluation_queue.enqueue(connection, [first, made_again], now())
+            ask_again(connection, first, failed, now())
+    attempts = [(one.what.moment, one.what.attempt) for one in database.query(evaluation_queue.find)]
+    assert {moment for moment, attempt in attempts if attempt == 2} == {"first_seen", "pinned", "requested", "suite"}
 
 
 def test_the_next_time_of_the_same_cause_is_known(database: Database) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from apscheduler.triggers.cron import CronTrigger
@@ -72,6 +73,46 @@ def test_an_hour_that_comes_twice_is_run_once_as_cron_has_it(
     cron: str, timezone: str, after: str, expected: str
 ) -> None:
     assert ", ".join(fires(cron, timezone, 4, datetime.fromisoformat(f"{after}T00:00:00Z"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "end"),
+    [
+        ("Africa/Cairo", "2026-04-24", "2026-04-23T22:00"),
+        ("America/Santiago", "2026-09-06", "2026-09-06T04:00"),
+        ("America/Havana", "2026-03-08", "2026-03-08T05:00"),
+        ("Asia/Beirut", "2026-03-29", "2026-03-28T22:00"),
+    ],
+)
+@pytest.mark.parametrize(
+    "cron", ["0 0 * * *", "30 0 * * *", "0,30 0 * * *", "*/20 0 * * *", "0 0,1 {day} * *", "0 0 * * {weekday}"]
+)
+def test_a_time_that_a_clock_leaves_out_at_midnight_runs_once_at_the_end_of_the_gap(
+    zone: str, day: str, end: str, cron: str
+) -> None:
+    local = datetime.fromisoformat(f"{day}T00:00+00:00")
+    trigger = trigger_of(cron.format(day=local.day, weekday=local.isoweekday() % 7), zone)
+    found = fire_times(trigger, local - timedelta(hours=18), local + timedelta(hours=18))
+    that_day = [one for one in found if one.astimezone(ZoneInfo(zone)).date() == local.date()]
+    assert that_day == [datetime.fromisoformat(f"{end}+00:00")]
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone", "after", "expected"),
+    [
+        ("0 6 * * *", "Africa/Cairo", "2026-04-23", ["Thu 23 04:00", "Fri 24 03:00"]),
+        ("30 * * * *", "Africa/Cairo", "2026-04-23", None),
+        ("0 0 * * *", "Europe/Berlin", "2027-03-27", ["Sat 27 23:00", "Sun 28 22:00"]),
+        ("30 2 * * *", "Europe/Berlin", "2027-03-27", ["Sat 27 01:30", "Sun 28 01:00"]),
+        ("0 0 * * *", "America/Havana", "2026-10-31", ["Sat 31 04:00", "Sun 01 04:00"]),
+        ("0 0 25 12 *", "Africa/Cairo", "2026-04-23", []),
+    ],
+)
+def test_a_gap_moves_no_other_time_and_autumn_runs_once(
+    cron: str, zone: str, after: str, expected: list[str] | None
+) -> None:
+    found = fires(cron, zone, 2, datetime.fromisoformat(f"{after}T00:00+00:00"))
+    assert (found == expected) if expected is not None else (len(found) == 48)
 
 
 def test_what_runs_in_every_hour_runs_in_the_hour_that_comes_twice_too() -> None:

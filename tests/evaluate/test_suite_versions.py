@@ -79,6 +79,16 @@ def test_replicas_that_look_at_the_same_time_ask_once(database: Database, ran: t
     assert len(caught.comparisons) == 1
 
 
+def test_a_replica_that_still_has_the_former_version_asks_for_nothing(
+    database: Database, ran: tuple[Caught, Monitor]
+) -> None:
+    caught, monitor = ran
+    assert done(database, monitor, caught, suites=newer) == 1
+    assert done(database, monitor, caught) == 0, "the former version was asked before"
+    assert done(database, monitor, caught, suites=lambda name: replace(newer(name), version="3")) == 1
+    assert len(caught.runs) == 3
+
+
 def test_in_an_upgrade_a_process_with_the_other_version_leaves_it_to_those_that_have_it(
     database: Database, ran: tuple[Caught, Monitor]
 ) -> None:

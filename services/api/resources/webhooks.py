@@ -122,6 +122,8 @@ class Webhooks:
             return
         try:
             receipt.announced.append(await self.write(route, deploy, caller))
+            if deploy.served is not None and deploy.model is None:
+                receipt.ignored.append(words.not_announced(route, f"served: {words.SERVED_ALONE}"))
         except StaleDecision as stale:
             receipt.ignored.append(words.not_announced(route, str(stale)))
 
@@ -164,9 +166,13 @@ def router(hooks: Webhooks, guard: Guard, budget: BodyBudget) -> APIRouter:
             notice = await read_model(request, share, DeployNotice)
         deploy = _deploy(notice)
         if notice.route is None:
+            if notice.new:
+                raise Problem.of_field("new", words.NEW_ALONE)
             if not (notice.repository or notice.environment or notice.task):
                 raise Problem.of_field("route", words.NEEDS_ROUTE)
             return _answer(await hooks.announce(deploy, hooks.watched.deployments, caller))
+        if deploy.served is not None and deploy.model is None:
+            raise Problem.of_field("served", words.SERVED_ALONE)
         check_may_write(caller, notice.route)
         if not notice.new:
             await check_route_known(hooks.database, hooks.watched, caller, notice.route)
@@ -238,20 +244,24 @@ def _delivery(request: Request, raw: bytes) -> GithubDelivery:
 
 
 def _deploy(notice: DeployNotice) -> Deploy:
-    def line(text: str | None) -> str | None:
-        return None if text is None else one_line(text, 500) or None
+    def line(name: str) -> str | None:
+        text: str | None = getattr(notice, name)
+        told = None if text is None else one_line(text, 500)
+        if text and not told:
+            raise Problem.of_field(name, words.UNREADABLE)
+        return told or None
 
     return Deploy(
         ts=notice.ts,
-        repository=line(notice.repository),
-        environment=line(notice.environment),
-        task=line(notice.task),
-        model=line(notice.model),
-        served=line(notice.served),
+        repository=line("repository"),
+        environment=line("environment"),
+        task=line("task"),
+        model=line("model"),
+        served=line("served"),
         share=notice.share,
-        version=line(notice.version),
-        url=line(notice.url),
-        actor=line(notice.actor),
+        version=line("version"),
+        url=line("url"),
+        actor=line("actor"),
     )
 
 
