@@ -17,6 +17,7 @@ from schemas.exchange import Guardrail
 from services.errors import InputError
 from services.monitor import GuardrailPolicy, Monitor, RailPolicy
 from services.score.core import AskRails
+from services.score.rails import host
 from services.score.rails.plan import Pair, with_outcomes
 from services.score.rails.process import RailProcess
 from services.wiring.signals import configured_signals
@@ -123,6 +124,41 @@ def test_it_connects_to_what_is_listed_alone(python: str) -> None:
             assert [reply.errors for reply in process.outcomes(port)] == [{"calls": "PermissionError"}]
         with started(python, rail("calls", "Calls"), hosts=("127.0.0.1",)) as process:
             assert said(process, port) == [{"calls": "blocked"}]
+
+
+GUARDED = """
+import runpy, socket, sys
+listening = socket.create_server(("127.0.0.1", 0))
+port = listening.getsockname()[1]
+runpy.run_path(sys.argv[1])["connect_to"](["127.0.0.2"])
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+tries = {
+    "bound": lambda: udp.bind(("0.0.0.0", 0)),
+    "looked up": lambda: socket.getaddrinfo("127.0.0.2", port),
+    "any": lambda: socket.create_connection(("0.0.0.0", port)),
+    "empty": lambda: socket.socket().connect(("", port)),
+    "unix": lambda: socket.socket(socket.AF_UNIX).connect("/run/docker.sock"),
+    "udp": lambda: udp.sendto(b"x", ("127.0.0.1", port)),
+    "lookup": lambda: socket.getaddrinfo("example.org", port),
+}
+for name, attempt in tries.items():
+    try:
+        attempt()
+        print(f"{name}: passed")
+    except PermissionError as error:
+        print(f"{name}: refused" if "run offline" in str(error) else f"{name}: {error}")
+    except OSError as error:
+        print(f"{name}: {error}")
+"""
+
+
+def test_this_machine_has_no_other_name_that_is_let_through() -> None:
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", GUARDED, host.__file__], capture_output=True, text=True, check=True, timeout=60
+    )
+    found = dict(line.split(": ", 1) for line in run.stdout.splitlines())
+    assert {name for name, said in found.items() if said == "passed"} == {"bound", "looked up"}
+    assert {said for name, said in found.items() if name not in ("bound", "looked up")} == {"refused"}
 
 
 def test_what_cannot_be_run_is_an_error_that_names_it(python: str) -> None:

@@ -83,12 +83,14 @@ def _version(package: str) -> str:
 
 def connect_to(hosts: list[str]) -> None:
     """From here on this process opens connections to `hosts` alone, and looks up no other name."""
-    allowed = {*hosts, "", "0.0.0.0", None}  # noqa: S104 -- what a socket that listens, or an unbound one, is called
+    looked_up = {*hosts, "", "0.0.0.0", None}  # noqa: S104 -- what a socket that listens, or an unbound one, is called
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "socket.connect" and isinstance(arguments[1], tuple) and arguments[1][0] not in allowed:
-            raise PermissionError("rails run offline: list the host under `hosts`")
-        if event == "socket.getaddrinfo" and arguments[0] not in allowed:
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg") and arguments[1] is not None:
+            to = arguments[1]  # connected to, 0.0.0.0 is this machine; a path is a socket of it
+            if not isinstance(to, tuple) or to[0] not in hosts:
+                raise PermissionError("rails run offline: list the host under `hosts`")
+        if event == "socket.getaddrinfo" and arguments[0] not in looked_up:
             raise PermissionError("rails run offline: list the host under `hosts`")
 
     sys.addaudithook(audit)
