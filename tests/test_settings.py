@@ -48,6 +48,7 @@ def test_names_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
         "TRUSTED_PROXIES": "10.0.0.7",
         "EMBEDDER": "openvino",
         "CACHE_DIR": "cache",
+        "WEBHOOK_GITHUB_SECRET": "hidden-6",
     }
     for name, value in values.items():
         monkeypatch.setenv(f"KEELWATCH_{name}", value)

@@ -204,9 +204,10 @@ def _is(sha256: str, item: Item | None) -> bool:
 
 def _conditions(report: CheckReport, run: StatedRun) -> None:
     """What was the same for all questions: the model, the settings, how often the scorers are wrong."""
+    stated_each = any(answer.settings for answer in run.answers)  # what was made elsewhere may state them once
     for answer in run.answers:
         report.equal("requested", answer.requested, run.target.model, answer.item)
-        if answer.settings or run.origin is None:  # what was made elsewhere may state them once
+        if stated_each:
             report.equal("settings", dict(answer.settings), dict(run.settings), answer.item)
     if run.seed is not None:
         report.equal("seed", run.seed, run.settings.get("seed"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -165,7 +165,7 @@ def test_texts_of_the_ring_are_shown_until_they_are_gone(database: Database, own
     watch_on(database, own).look()
     assert all(one.prompt for one in database.query(coverage_of, ROUTE, policy_of(own), NOW).gaps[0].examples)
     rule = next(one for one in RULES if one.name == "samples")
-    later = SweepContext(NOW + timedelta(days=400))
+    later = SweepContext(datetime.now(UTC) + timedelta(days=400))  # rows are kept by the day on which they came
     assert rule.sweep is not None
     database.transact(lambda connection: rule.sweep(connection, later, 10_000))  # type: ignore[misc]
     assert [one.prompt for one in database.query(coverage_of, ROUTE, policy_of(own), NOW).gaps[0].examples] == [

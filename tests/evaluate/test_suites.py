@@ -194,7 +194,7 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 
 def test_a_suite_that_is_not_there_is_named_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"suite nowhere: no built-in suite \(core, core-wide, smoke\) and no folder"):
+    with pytest.raises(InputError, match=r"suite nowhere: no built-in suite \(core, core-wide, smoke\), no folder"):
         load_suite("nowhere")
     with pytest.raises(InputError, match=r"suite.yaml: cannot be read: No such file or directory"):
         load_suite(str(tmp_path))

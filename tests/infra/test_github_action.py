@@ -36,7 +36,7 @@ def test_it_is_a_composite_action_of_which_every_input_and_output_is_described_a
 
 def test_the_lines_to_paste_use_what_the_action_takes() -> None:
     text = (ROOT / "docs/re-evaluation.md").read_text(encoding="utf-8")
-    [block] = re.findall(r"```yml\n(.*?)```", text, re.DOTALL)
+    [block] = re.findall(r"```text\n(- uses: .*?)```", text, re.DOTALL)
     [_, step] = yaml.safe_load(block)
     assert step["uses"].split("@")[0].endswith("/infra/github-action")
     assert set(step["with"]) <= set(ACTION["inputs"])

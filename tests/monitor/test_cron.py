@@ -33,7 +33,7 @@ def test_times(expression: str) -> None:
     ("expression", "words"),
     [
         ("", "5 fields"),
-        ("@weekly", "5 fields"),
+        ("@weekly", "five fields"),
         ("0 6 * * 1 2026", "5 fields"),
         ("60 * * * *", "minute: must be"),
         ("* 24 * * *", "hour: must be"),

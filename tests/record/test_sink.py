@@ -50,6 +50,7 @@ OTHERS = {  # tables of other steps
         "api_sessions",
         "baselines",
         "candidates",
+        "coverage",
         "decisions_outbox",
         "deliveries",
         "deployment",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
@@ -163,6 +163,14 @@ def _generic(origin: Any, args: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     raise TypeError(f"no strategy for {origin}")
 
 
+def _bounds(meta: Any) -> Iterator[tuple[str, float]]:
+    """Which end a constraint sets: pydantic's own are within a `FieldInfo`."""
+    for one in (meta, *getattr(meta, "metadata", ())):
+        for name in ("gt", "ge", "lt", "le"):
+            if (value := getattr(one, name, None)) is not None:
+                yield name, value
+
+
 def _annotated(hint: Any, metadata: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     """Values under constraints: 16 hex, a route, a time, a minimum, free JSON."""
     if hint is datetime:
@@ -173,7 +181,15 @@ def _annotated(hint: Any, metadata: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     if hint is Any:
         return JSON
     if hint is float:
-        return st.floats(min_value=0, allow_infinity=False)
+        bounds = {name: value for meta in metadata for name, value in _bounds(meta)}
+        return st.floats(
+            min_value=bounds.get("gt", bounds.get("ge", 0)),
+            max_value=bounds.get("lt", bounds.get("le")),
+            exclude_min="gt" in bounds,
+            exclude_max="lt" in bounds,
+            allow_infinity=False,
+            allow_nan=False,
+        )
     least = next((n for meta in metadata if (n := _minimum(meta)) is not None), 0)
     most = [meta.max_length for meta in metadata if getattr(meta, "max_length", None)]
     if hint is str and most:
