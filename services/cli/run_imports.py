@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsons
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,6 +17,7 @@ from services.evaluate.importers.assembling import ImportedRun, ImportOrder
 from services.evaluate.importers.meanings import ASKABLE, Meaning, parse_event
 from services.evaluate.importers.reading import read_content
 from services.evaluate.profile import profile_of
+from services.evaluate.run_seal import exported_run
 from services.evaluate.suite import POOLED
 from services.settings import load_settings
 from services.store import runs
@@ -68,8 +68,8 @@ def import_runs(
         raise InputError(importing.printable(str(error))) from None
     if database is not None:
         _store(database, found)
-    whole = [jsons.loads(one.result.encode()) for one in found]
-    write_json(whole[0] if len(whole) == 1 else whole, json)
+    whole = [exported_run(one.result) for one in found]
+    write_json(whole[0] if len(whole) == 1 else whole, json, exact=True)
     if json != STDOUT:
         for one in found:
             _tell(one)
