@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.api.pages.evaluations import view_of_run
-from services.evaluate.result import RunResult, to_record
+from services.evaluate.result import read_results, to_record
 from services.wording import evaluations, importing
 from tests.evaluate.importers.support import FIXTURES, TOLD, read, told_options
 
@@ -17,7 +17,7 @@ from tests.evaluate.importers.support import FIXTURES, TOLD, read, told_options
 def test_every_file_is_imported_and_told(keelwatch, name: str, tmp_path: Path) -> None:
     out = tmp_path / "run.json"
     code, said, complaint = keelwatch("eval", "import", FIXTURES / name, *told_options(name), "--json", out)
-    run = RunResult.decode(out.read_bytes())
+    (run,) = read_results(out.read_text(encoding="utf-8"), "out")
     assert (code, complaint) == (0 if run.status == "complete" else 1, "")
     assert run.route == "imported"
     assert importing.made_elsewhere(run.origin) in said
@@ -46,7 +46,7 @@ def test_an_imported_run_is_stored_listed_compared_and_shown(keelwatch, tmp_path
     assert (code, {one["id"] for one in json.loads(said)}) == (0, set(ids))
     code, said, _ = keelwatch("eval", "compare", *ids[:2], "--database", url)
     assert (code, "safety suite pyrit.attacks" in said) == (0, True)
-    run = RunResult.decode((tmp_path / "after").read_bytes())
+    (run,) = read_results((tmp_path / "after").read_text(encoding="utf-8"), "after")
     facts = dict(view_of_run(run).facts)
     assert facts["made elsewhere"].startswith("judged by SubStringScorer of PyRIT 1.1.0")
     assert facts["made elsewhere"].endswith("counted as events: harmful_compliance: success (good: failure)")
