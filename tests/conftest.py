@@ -90,13 +90,15 @@ def apache(kafka: Any) -> Any:
     return kafka
 
 
-@pytest.fixture(scope="session")
-def secured(apache: Any) -> Any:
+@pytest.fixture
+def secured(apache: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The server of the shared Apache Kafka, for its secured listeners. `tests.support.brokers.Kafka`."""
     from tests.support import kafka as brokers  # noqa: PLC0415
+    from tests.support.goodbyes import wait_for_goodbyes  # noqa: PLC0415
 
     if apache.server is None:
         pytest.skip(brokers.GIVEN)
+    wait_for_goodbyes(monkeypatch)
     return apache.server
 
 
