@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 _LONGEST: Final = 4096
@@ -16,6 +17,8 @@ _LONGEST: Final = 4096
 LETTERS: Final = 24
 _SIGNS: Final = 6
 """Letters without which nothing is said; of scripts whose signs are syllables, or of one language, fewer do."""
+_BLANK: Final = ord(" ")
+_KNOWN_CODES: Final = 1 << 14
 _SHARE: Final = 75
 """Percent of a text that must be of its language."""
 _FENCE: Final = re.compile(r"```.{0,4096}?(?:```|\Z)|~~~.{0,4096}?(?:~~~|\Z)", re.DOTALL)
@@ -60,6 +63,19 @@ CLOSE: Final = (
 """Languages that a few sentences do not always tell apart."""
 
 
+class _Printable(dict[int, int]):
+    """Code point -> itself, or a blank where it is no printable character, as half a surrogate pair is not."""
+
+    def __missing__(self, code: int) -> int:
+        kept = code if chr(code).isprintable() else _BLANK
+        if len(self) < _KNOWN_CODES:
+            self[code] = kept
+        return kept
+
+
+_PRINTABLE: Final = _Printable()
+
+
 def language_of(text: str, letters: int = LETTERS) -> str | None:
     """The language of a text as BCP 47 names it (`de`, `zh-Hant`), or None where it is not known.
 
@@ -85,12 +101,16 @@ def _prose(text: str) -> str:
     """What of a text is prose, as UTF-8 can hold it."""
     head = _FENCE.sub(" ", text[: 2 * _LONGEST])
     bare = _ASIDE.sub(" ", _CODE_LINE.sub(" ", head))[:_LONGEST]
-    return "".join(char if char.isprintable() and not "\ud800" <= char <= "\udfff" else " " for char in bare)
+    return bare.translate(_PRINTABLE)
+
+
+def _holds(sign: re.Pattern[str], prose: str, times: int) -> bool:
+    return sum(1 for _ in islice(sign.finditer(prose), times)) == times
 
 
 @lru_cache(maxsize=256)
 def _detected(prose: str, letters: int) -> str | None:
-    if len(_LETTER.findall(prose)) < letters and len(_DENSE.findall(prose)) < _SIGNS:
+    if not (_holds(_LETTER, prose, letters) or _holds(_DENSE, prose, _SIGNS)):
         return None
     import pycld2  # noqa: PLC0415 -- a library of tables that nobody needs who only asks what there is
 

@@ -63,11 +63,11 @@ def delays(on: Stage) -> list[Delay]:
     rest = [(i + STAGGER * place, one) for place, route in enumerate(routes) for i, one in enumerate(route[LEARNED:])]
     publish(on.broker, EXCHANGES.name, keyed(learned))
     with fake_slack(on.folder) as slack, on.worker(",".join((*STEPS, "notify")), **_told(slack)):
-        until(lambda: on.recorded() == len(learned), "what is learned is recorded", 120.0)
+        until(lambda: on.recorded() == len(learned), "what is learned is recorded", 600.0)
         with _Watch(on.database) as watch:
             acknowledged = asyncio.run(_publish(on.broker, [one for _, one in sorted(rest, key=lambda pair: pair[0])]))
-            until(lambda: lag(on.broker, STEPS) == 0, "every step has committed everything", 60.0)
-            until(lambda: watch.seen.keys() <= _accepted(slack).keys(), "Slack has heard of every incident", 120.0)
+            until(lambda: lag(on.broker, STEPS) == 0, "every step has committed everything", 300.0)
+            until(lambda: watch.seen.keys() <= _accepted(slack).keys(), "Slack has heard of every incident", 300.0)
         accepted = _accepted(slack)
     sent = _sent(on)
     found = []
