@@ -33,7 +33,8 @@ ROUTES, LEARNED, AFTER, STAGGER = 24, 290, 60, 60
 """The models of the routes change one after the other, `STAGGER` exchanges apart: 8 a minute, no storm for Slack."""
 
 STEPS = ("score", "detect", "evaluate", "alert", "record")
-PER_SECOND = 100
+PER_SECOND, SHARE = 100, 0.4
+"""The load: so many exchanges a second, or that share of what the worker did while it learned, if this is less."""
 MONITOR = "defaults: {baseline: {size: 250, min_size: 100}}\n"
 _LOOK = 0.02
 _ROUTE = re.compile(r"delay/\d+")
@@ -56,16 +57,17 @@ class Delay:
     """When what became of the exchange was sent: its scores, the reading that fires, the alert."""
 
 
-def delays(on: Stage) -> list[Delay]:
-    """The delays of all routes' incidents, under a steady load; one that was there before the change is left out."""
+def delays(on: Stage) -> tuple[float, list[Delay]]:
+    """The load in exchanges/s, and the delays of all routes' incidents; one from before the change is left out."""
     routes = [_route(place) for place in range(ROUTES)]
     learned = [one for route in routes for one in route[:LEARNED]]
     rest = [(i + STAGGER * place, one) for place, route in enumerate(routes) for i, one in enumerate(route[LEARNED:])]
     publish(on.broker, EXCHANGES.name, keyed(learned))
     with fake_slack(on.folder) as slack, on.worker(",".join((*STEPS, "notify")), **_told(slack)):
-        until(lambda: on.recorded() == len(learned), "what is learned is recorded", 600.0)
+        load = min(PER_SECOND, SHARE * _pace(on, len(learned)))
+        following = [one for _, one in sorted(rest, key=lambda pair: pair[0])]
         with _Watch(on.database) as watch:
-            acknowledged = asyncio.run(_publish(on.broker, [one for _, one in sorted(rest, key=lambda pair: pair[0])]))
+            acknowledged = asyncio.run(_publish(on.broker, following, load))
             until(lambda: lag(on.broker, STEPS) == 0, "every step has committed everything", 300.0)
             until(lambda: watch.seen.keys() <= _accepted(slack).keys(), "Slack has heard of every incident", 300.0)
         accepted = _accepted(slack)
@@ -77,7 +79,15 @@ def delays(on: Stage) -> list[Delay]:
             begin = acknowledged[place]
             hops = tuple(one[place] - begin for one in sent)
             found.append(Delay(moment - begin, index - change, accepted[route] - moment, hops))
-    return found
+    return load, found
+
+
+def _pace(on: Stage, n: int) -> float:
+    """Exchanges per second of the worker on the `n` that it learns from, all waiting for it at once."""
+    until(lambda: on.recorded() > 0, "the first are recorded", 300.0)
+    begin, first = time.monotonic(), on.recorded()
+    until(lambda: on.recorded() == n, "what is learned is recorded", 600.0)
+    return (n - first) / (time.monotonic() - begin)
 
 
 def _told(slack: FakeSlack) -> dict[str, str]:
@@ -120,7 +130,7 @@ def _route(place: int) -> list[Exchange]:
     ]
 
 
-async def _publish(broker: Broker, exchanges: Sequence[Exchange]) -> dict[Place, float]:
+async def _publish(broker: Broker, exchanges: Sequence[Exchange], per_second: float) -> dict[Place, float]:
     """Send at a steady rate; when each exchange was acknowledged."""
     producer = AIOKafkaProducer(**{**options(broker).producer, "linger_ms": 0})
     acknowledged: dict[Place, float] = {}
@@ -128,7 +138,7 @@ async def _publish(broker: Broker, exchanges: Sequence[Exchange]) -> dict[Place,
     try:
         begin, sent = time.time(), []
         for place, (key, value) in enumerate(keyed(exchanges)):
-            await asyncio.sleep(max(0.0, begin + place / PER_SECOND - time.time()))
+            await asyncio.sleep(max(0.0, begin + place / per_second - time.time()))
             delivery = await producer.send(EXCHANGES.name, key=key, value=value)
             route, _, index = (exchanges[place].id or "").rpartition("/")
             delivery.add_done_callback(lambda _, of=(route, int(index)): acknowledged.setdefault(of, time.time()))

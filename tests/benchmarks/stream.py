@@ -180,9 +180,10 @@ async def _nothing(on: Stage, n: int) -> float:
 
 
 def incidents(staged: Staged) -> Iterator[Figure]:
-    """All steps in one worker, 100 exchanges/s, every route's model changes once."""
+    """All steps in one worker under a load that it can take; every route's model changes once."""
     with staged("incidents", MONITOR) as on:
-        found = delays(on)
+        load, found = delays(on)
+    yield Figure("load, exchanges/s", f"{load:.0f}")
     seconds = [one.seconds for one in found]
     p95, enough = float(np.quantile(seconds, 0.95)), len(found) >= 20
     yield Figure(
