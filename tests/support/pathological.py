@@ -6,6 +6,7 @@ signal adds its own; `tests/signals/test_signal_growth.py` and `python -m tests.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -240,3 +241,20 @@ def seconds(measure: Callable[[ScoredText], Any], family: str, size: int, repeat
 
     tries = [[once(text) for text in floods(family, size)] for _ in range(repeats)]
     return max(map(min, zip(*tries, strict=True)))
+
+
+def slowness() -> float:
+    """How many times longer ordinary work on text takes here and now than where the bounds were written; at least 1."""
+    return max(1.0, min(_ordinary_work() for _ in range(5)) / _ORDINARY_SECONDS)
+
+
+def _ordinary_work() -> float:
+    begin = time.thread_time()
+    _ORDINARY_TEXT.translate({ord(","): " "})
+    [word.lower() for word in _WORD.findall(_ORDINARY_TEXT)]
+    return time.thread_time() - begin
+
+
+_ORDINARY_TEXT: Final = "Ordinary words, 12-34 of them, in a sentence.\n" * 1400
+_ORDINARY_SECONDS: Final = 0.003
+_WORD: Final = re.compile(r"\w+|[^\w\s]")
