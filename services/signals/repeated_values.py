@@ -57,7 +57,7 @@ _SHORT_KEY = 6
 
 def _places(text: str, letters: Squeezed, key: bytes) -> Iterator[tuple[int, int]]:
     """Where a key's letters stand as whole words, no two of them further apart than separators are."""
-    at, places = letters.letters.find(key), memoryview(letters.places)  # quick to give one place
+    at, places = letters.letters.find(key), letters.places.data  # quick to give one place
     while at >= 0:
         start, end = places[at], places[at + len(key) - 1] + 1
         if (
