@@ -40,18 +40,22 @@ _SIZE: Final = 0x20000
 _TAGS: Final = 0xE0000
 _TAGS_END: Final = 0xE01F0
 
-_SPELLED: Final = re.compile(
-    r"(?<!\\)\\++[!-/:-@\[\]-`{-~]"
-    r"|&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|[a-zA-Z]{2,8});"
+_ESCAPED: Final = r"(?<!\\)\\++[!-/:-@\[\]-`{-~]"
+_OTHERWISE: Final = (
+    r"&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5}|[a-zA-Z]{2,8});"
     r"|%40"
     r"|(?<=[0-9][-. /)])[*`]{1,3}(?=[(0-9])"
     r"|(?<=[0-9)])[*`]{1,3}(?=[-. /(]{1,2}[*`]{0,3}[0-9])"
     r"|[*`]{1,3}(?=@)|(?<=@)[*`]{1,3}"
 )
+_SPELLED: Final = re.compile(f"{_ESCAPED}|{_OTHERWISE}")
 """Backslashes before punctuation; entities; `%40`; emphasis between the groups of a number or beside an at sign.
 
 The look behind keeps a flood of backslashes from being read once for each of them.
 """
+_BESIDE_ESCAPES: Final = re.compile(rf"(?<!\\)(?:{_OTHERWISE})")
+"""The same without backslashes and what they escape."""
+_PUNCTUATION: Final = "!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~"
 _ENTITIES: Final[Mapping[str, str]] = {"%40": "@"}
 _BEGIN_SPELLING: Final = frozenset("\\&%")
 _MARKS: Final = ("\\", "&", "%40", "*", "`")
@@ -111,9 +115,11 @@ def fold(text: str) -> Folded:
         return Folded(text)
     codes = code_points(text)
     plain = _plain(codes)
-    written = _text(np.where(plain == _DROPPED, codes, plain)) if spelled else ""
+    written = ""
     if spelled:
-        _respell(written, plain)
+        as_spelled = np.where(plain == _DROPPED, codes, plain)
+        written = _text(as_spelled)
+        _respell(written, as_spelled, plain)
     kept = plain != _DROPPED
     if kept.all():
         return Folded(_text(plain))
@@ -163,27 +169,47 @@ def _plain(codes: _Codes) -> _Codes:
     return np.where(known, plain, np.where(tags, np.uint32(_DROPPED), codes)).astype(np.uint32)
 
 
-def _respell(text: str, plain: _Codes) -> None:
-    """Writes into `plain` what escapes, entities and emphasis come to: one character or none, and nothing after it."""
+def _respell(text: str, spelled: _Codes, plain: _Codes) -> None:
+    """Writes into `plain` what escapes, entities and emphasis come to: one character or none, and nothing after it.
+
+    `spelled` are the code points of `text`.
+    """
     import numpy as np  # noqa: PLC0415 -- who asks for specs alone needs none
 
-    starts: list[int] = []
-    ends: list[int] = []
-    codes: list[int] = []
-    for match in _SPELLED.finditer(text):
-        start, end = match.span()
-        begin = text[start]
-        code = ord(text[end - 1]) if begin == "\\" else _DROPPED if begin in "*`" else _character(match[0])
-        if code is not None:
-            starts.append(start)
-            ends.append(end)
-            codes.append(code)
-    if starts:
+    starts, ends = _escapes(spelled)
+    codes = spelled[ends - 1]
+    if any(mark in text for mark in _MARKS[1:]):
+        found = [(match.span(), _beside(match[0])) for match in _BESIDE_ESCAPES.finditer(text)]
+        known = [(*span, code) for span, code in found if code is not None]
+        if known:
+            others = np.array(known, dtype=np.int64)
+            starts, ends = np.append(starts, others[:, 0]), np.append(ends, others[:, 1])
+            codes = np.append(codes, others[:, 2])
+    if len(starts):
         edges = np.zeros(len(plain) + 1, dtype=np.int32)
-        edges[np.array(starts) + 1] += 1
+        edges[starts + 1] += 1
         edges[ends] -= 1
         plain[np.cumsum(edges[:-1]) > 0] = _DROPPED
         plain[starts] = codes
+
+
+def _escapes(codes: _Codes) -> tuple[_Places, _Places]:
+    """Where backslashes begin that stand before punctuation, and where that ends."""
+    import numpy as np  # noqa: PLC0415
+
+    slash = np.zeros(len(codes) + 2, dtype=np.int8)
+    slash[1:-1] = codes == ord("\\")
+    turns = np.diff(slash)
+    starts, ends = np.flatnonzero(turns > 0), np.flatnonzero(turns < 0)
+    if len(ends) and ends[-1] == len(codes):
+        starts, ends = starts[:-1], ends[:-1]
+    escaped = np.isin(codes[ends], np.array([ord(one) for one in _PUNCTUATION], dtype=codes.dtype))
+    return starts[escaped], ends[escaped] + 1
+
+
+def _beside(spelled: str) -> int | None:
+    """The plain character of an entity, none of a mark of emphasis."""
+    return _DROPPED if spelled[0] in "*`" else _character(spelled)
 
 
 @lru_cache(maxsize=256)

@@ -97,6 +97,15 @@ class DigitText:
             reached = end
 
 
+def leaping(words: str) -> str:
+    """Alternatives grouped by their first letter, none of which begins inside a word: `re` leaps to those letters."""
+    groups: dict[str, list[str]] = {}
+    for word in words.split("|"):
+        groups.setdefault(word[0], []).append(word[1:])
+    begun = [rf"{first}(?<![^\W_]{first})(?:{'|'.join(rests)})" for first, rests in groups.items()]
+    return f"(?:{'|'.join(begun)})"
+
+
 def is_date(number: str) -> bool:
     """Whether digits with separators begin with a date or are a pair of times."""
     return bool(DATE.match(number) or _SHORT_DATE.match(number) or _TIMES.match(number))

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from operator import itemgetter
+from operator import itemgetter, le
 from typing import Final, NamedTuple
 
 from services.signals import email_addresses, phone_numbers
 from services.signals._pattern_set import PatternSet
 from services.signals.folding import Folded, fold
-from services.signals.number_context import DigitText, of_a_thing
+from services.signals.number_context import DigitText, leaping, of_a_thing
 from services.signals.unspaced_scripts import set_apart
 
 SAMPLE_CARDS: Final = frozenset(
@@ -46,12 +46,12 @@ IBAN_LENGTH: Final = {
 
 _CARD_AFTER = r"[0-9]{3}(?:[ -]?[0-9]){8,15}"
 _CARD = rf"[1-6]{_CARD_AFTER}"
-_CARD_WORD = (
-    r"(?:card|cc|visa|mastercard|maestro|amex|american express|kreditkarte|kreditkartennummer|karte|kartennummer"
-    r"|carte|carte bancaire|tarjeta|carta|cart\u00e3o|creditcard|kaart)"
+_CARD_WORDS = (
+    "card|cc|visa|mastercard|maestro|amex|american express|kreditkarte|kreditkartennummer|karte|kartennummer"
+    "|carte|carte bancaire|tarjeta|carta|cart\u00e3o|creditcard|kaart"
 )
 _ANY_CARD = r"([0-9](?:[ -]?[0-9]){11,18})"
-_SSN_NAME = r"(?:social[ _-]?security|s\.? ?s\.? ?n\.?|ss ?#|soc\.? sec\.?)"
+_SSN_NAMES = r"social[ _-]?security|s\.? ?s\.? ?n\.?|ss ?#|soc\.? sec\.?"
 _ANY_SSN = r"([0-9]{3})([ .-]?)([0-9]{2})([ .-]?)([0-9]{4})"
 
 IBAN: Final = re.compile(r"([A-Za-z](?<![A-Za-z0-9][A-Za-z])[A-Za-z])[ -]?[0-9]{2}(?=[ -]?[A-Za-z0-9])")
@@ -60,11 +60,9 @@ CARD: Final = re.compile(rf"[1-6](?<![\w.+-][1-6]){_CARD_AFTER}(?![\w-]|\.[0-9])
 SSN: Final = re.compile(r"-([0-9]{2})-([0-9]{4})(?![\w-])(?<=(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4})")
 """Behind its area, to whose hyphen `re` leaps; the three digits are looked at last."""
 _AREA = 3
-NAMED_CARD: Final = re.compile(rf"(?=[acmvkt])(?<![^\W_]){_CARD_WORD}(?![^\W_])[^0-9\n]{{0,24}}{_ANY_CARD}(?![0-9])")
-"""Of a text in lower case. The look ahead at the first letter spares trying every word at every place."""
-NAMED_SSN: Final = re.compile(
-    rf"(?=[s])(?<![^\W_]){_SSN_NAME}(?![^\W_])[^0-9\n]{{0,30}}(?<![0-9]){_ANY_SSN}(?![0-9]|-[0-9])"
-)
+NAMED_CARD: Final = re.compile(rf"{leaping(_CARD_WORDS)}(?![^\W_])[^0-9\n]{{0,24}}{_ANY_CARD}(?![0-9])")
+"""Of a text in lower case."""
+NAMED_SSN: Final = re.compile(rf"{leaping(_SSN_NAMES)}(?![^\W_])[^0-9\n]{{0,30}}(?<![0-9]){_ANY_SSN}(?![0-9]|-[0-9])")
 """Of a text in lower case."""
 
 
@@ -141,11 +139,13 @@ def values_of(folded: Folded) -> tuple[PersonalValue, ...]:
     return tuple(PersonalValue(kind, *folded.original(start, end), key) for kind, start, end, key in values)
 
 
-_START = itemgetter(1)
+_START, _END = itemgetter(1), itemgetter(2)
 
 
 def _disjoint(values: list[PersonalValue]) -> list[PersonalValue]:
     """Values that overlap as one, of the kind that ranks first."""
+    if all(map(le, map(_END, values), map(_START, values[1:]))):
+        return values
     merged: list[PersonalValue] = []
     reached = 0
     for one in values:
@@ -308,9 +308,9 @@ _FORMS: Final = (
     _Form("email", "email", r"[^\s]@[^\s]{1,200}\.[^\s]", _addresses),
     _Form("iban", "iban", r"[A-Z]{2}[ -]?[0-9]{2}(?:[ -]?[A-Z0-9]){11}", _ibans),
     _Form("card", "card", _CARD, _cards),
-    _Form("named_card", "card", rf"{_CARD_WORD}[^0-9\n]{{0,96}}{_ANY_CARD}", _named_cards),
+    _Form("named_card", "card", rf"(?:{_CARD_WORDS})[^0-9\n]{{0,96}}{_ANY_CARD}", _named_cards),
     _Form("ssn", "ssn", r"[0-9]{3}-[0-9]{2}-[0-9]{4}", _social_security),
-    _Form("named_ssn", "ssn", rf"{_SSN_NAME}[^0-9\n]{{0,120}}{_ANY_SSN}", _named_social_security),
+    _Form("named_ssn", "ssn", rf"(?:{_SSN_NAMES})[^0-9\n]{{0,120}}{_ANY_SSN}", _named_social_security),
     _Form("world_phone", "phone", phone_numbers.WIDE_WORLD, phone_numbers.world_phones),
     _Form("us_phone", "phone", phone_numbers.WIDE_US, phone_numbers.us_phones),
     _Form("named_phone", "phone", phone_numbers.WIDE_NAMED, phone_numbers.named_phones),

@@ -20,14 +20,21 @@ COUNTRY_CODE: Final = re.compile(
 """Codes that the ITU has assigned (E.164)."""
 
 _WORLD = r"[1-9][0-9]{0,2}(?:[ .()/-]{0,3}[0-9]){6,13}"
-_US = r"(?:\(([2-9][0-9]{2})\)[ ]?|([2-9][0-9]{2})([ .-]))([2-9][0-9]{2})([ .-])([0-9]{4})"
 _EXTENSION = r"(?: ?(?:x|ext\.? ?)[0-9]{1,5})?"
 WORLD_PHONE: Final = re.compile(
     r"[+0](?<![\w+.][+0])(?:(?<=\+)|(?<=0)(?<![0-9][ .-]0)0(?=[1-9][0-9]{1,2}[ ./-]))"
     rf"{_WORLD}(?![0-9])(?:x[0-9]{{1,5}})?"
 )
 """What may stand before it is looked at behind its first character: `re` then leaps to those."""
-US_PHONE: Final = re.compile(rf"(?<![\w.+/-])(?:001-|1[ .-])?{_US}{_EXTENSION}(?![\w-]|[ .][0-9])")
+US_PHONE: Final = re.compile(
+    r"[(0-9](?<![\w.+/-][(0-9])(?:(?:(?<=0)01-|(?<=1)[ .-])(?:\([2-9][0-9]{2}\)[ ]?|[2-9][0-9]{2}([ .-]))"
+    r"|(?<=\()[2-9][0-9]{2}\)[ ]?|(?<=[2-9])[0-9]{2}([ .-]))"
+    rf"[2-9][0-9]{{2}}([ .-])([0-9]{{4}}){_EXTENSION}(?![\w-]|[ .][0-9])"
+)
+"""Groups: what parts area and exchange (one of two, none behind brackets), what parts exchange and line, the line.
+
+Its first character decides how it goes on, so that `re` leaps to those.
+"""
 
 _NOUNS = (
     "phone|telephone|tel|mobile|cell|cellphone|fax|whatsapp|landline|smartphone|number is|numbers are"
@@ -60,7 +67,7 @@ NAMED_PHONE: Final = re.compile(
 """Of a text in lower case."""
 _AROUND = re.compile(rf"(?<![^\W_])(?:{PHONE_WORDS})(?![^\W_])([^0-9\n]{{0,30}})$", re.IGNORECASE)
 WIDE_WORLD: Final = rf"(?:\+|00){_WORLD}"
-WIDE_US: Final = _US
+WIDE_US: Final = r"(?:\([2-9][0-9]{2}\)[ ]?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}"
 WIDE_NAMED: Final = rf"(?:{PHONE_WORDS})[^0-9\n+(]{{0,120}}\n?{_NUMBER}"
 """The same for hyperscan, over bytes."""
 _WEAK: Final = frozenset({"cell", "mobile", "fax", "portable", "handy", "gsm", "mobil", "mobiel", "phone", "tel"})
@@ -138,12 +145,17 @@ def us_phones(digits: DigitText) -> Iterator[tuple[int, int, str]]:
     text = digits.text
     for match in digits.matches(US_PHONE):
         start, end = match.span()
-        if (match[3] and match[3] != match[5]) or of_a_thing(text, start):
+        parted = match[1] or match[2]
+        if (parted and parted != match[3]) or of_a_thing(text, start):
             continue
-        spaces = match[3] == " " and not match[0].startswith("1 ")
+        spaces = parted == " " and not match[0].startswith("1 ")
         if spaces and (_IN_A_ROW.match(text, end) or not _is_announced(text, start)):
             continue
-        yield start, end, "".join(filter(None, match.group(1, 2, 4, 6)))
+        yield start, end, digits_of(text[start : match.end(4)])[-_US_DIGITS:]
+
+
+_US_DIGITS = 10
+"""Without the 1 of the country."""
 
 
 def _is_announced(text: str, start: int) -> bool:

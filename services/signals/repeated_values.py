@@ -57,9 +57,9 @@ _SHORT_KEY = 6
 
 def _places(text: str, letters: Squeezed, key: bytes) -> Iterator[tuple[int, int]]:
     """Where a key's letters stand as whole words, no two of them further apart than separators are."""
-    at, places = letters.letters.find(key), letters.places
+    at, places = letters.letters.find(key), letters.places.data  # quick to give one place
     while at >= 0:
-        start, end = int(places[at]), int(places[at + len(key) - 1]) + 1
+        start, end = places[at], places[at + len(key) - 1] + 1
         if (
             not text[start - 1 : start].isalnum()
             and not text[end : end + 1].isalnum()

@@ -201,7 +201,8 @@ _FORBIDS = re.compile(
     r"(?:^\W*|[,:;] ?|\b(?:and|but|und|et|y|e|en) )(?:never|do not|don't|must not|avoid|niemals|nie|ne|nunca|no|non"
     r"|nooit|n\u00e3o)\b ?\w",
 )
-_BREAK = re.compile(r"(?<![\n ][0-9])(?<!\n[0-9]{2})(?<![.!?])[.!?]++[\"')\u201d]{0,2}(?=\s|$)|\n")
+_BREAK = re.compile(r"(?<![\n ][0-9])(?<!\n[0-9]{2})(?<![.!?])[.!?]++[\"')\u201d]{0,2}(?=\s|$)|(?<=\n)\s*\n|\n")
+"""Ends a sentence; blank lines are one."""
 _LONGEST_LOOK = 200
 _BULLETS = " \t*_#>\"'0123456789.)-\u2022"
 _SHORTEST = 8

@@ -294,11 +294,14 @@ def labels(text: str, letters: Squeezed) -> list[SensitiveLabel]:
     for name, start, end in _SCAN.places(letters.letters, _MOST):
         ends.setdefault(start, []).append((end, _KIND_OF[name]))
     found: list[SensitiveLabel] = []
+    places = letters.places.data  # gives a Python integer several times as fast
     reached = 0
     for start in sorted(ends):
         for end, kind in sorted(ends[start], reverse=True):
-            label = SensitiveLabel(kind, int(letters.places[start]), int(letters.places[end - 1]) + 1)
-            if end > reached and _stands_alone(text, label):
+            if end <= reached:
+                break
+            label = SensitiveLabel(kind, places[start], places[end - 1] + 1)
+            if _stands_alone(text, label):
                 found.append(label)
                 reached = end
                 break

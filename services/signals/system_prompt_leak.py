@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import ClassVar, Final
 
 from schemas.spec import Spec
@@ -24,12 +23,35 @@ _FOLLOWS = 3
 """Words of an order that a run must end with to come out of it."""
 _LIMIT = 65_536
 _CLOSING: Final = {'"': '"', "\u201c": "\u201d", "`": "`"}
-_OPENING = re.compile('["\u201c`]')
+_OPENING = re.compile('"(?!["\n])|\u201c(?![\u201d\n])|`(?![`\n])')
+"""A mark that something is quoted behind; what it closes, if anything, is looked for."""
 _LONGEST_QUOTATION = 2000
 _WORD = re.compile(r"\w+")
 _GAP = "\u241f"
 _TOKEN = re.compile(rf"\w+|{_GAP}")
-_ORDER = re.compile(
+_BEGINNINGS: Final = {
+    "a": "ls lw ns nt ss",
+    "d": "ei o. on u.",
+    "e": "re rw",
+    "g": "ee ib",
+    "h": "id",
+    "i": ".w f. l.",
+    "j": "am e. ij",
+    "m": "us",
+    "n": "'. e. ie o. un \u00e3o",
+    "o": "ff nt",
+    "r": "ep es is \u00e9p",
+    "s": "e. i. pr ys",
+    "t": "he on u.",
+    "u": "nd nt st",
+    "v": "er oc ot ou",
+    "w": "en he",
+    "y": "ou",
+}
+"""First letter -> the two that follow it in what an order begins with; a test takes them from the orders themselves."""
+LIKELY_ORDER: Final = "|".join(f"{first}(?:{two.replace(' ', '|')})" for first, two in _BEGINNINGS.items())
+"""Spares trying every order at every word."""
+_ORDERS: Final = (
     r"\byou are (?:an? |the |now )?(?:\w+ ){0,4}"
     r"(?:assistant|bot|chatbot|agent|expert|model|ai|persona|named|called|acting)\b"
     r"|\b(?:assistant|system prompt|(?:these|your|system|secret|hidden) instructions?)\b"
@@ -65,6 +87,7 @@ _ORDER = re.compile(
     r"|klant)\b"
     r"|\b(?:vertel|noem|onthul|geef|antwoord) (?:\w+ ){0,3}(?:nooit|niet|geen|alleen|altijd)\b"
 )
+ORDER: Final = re.compile(rf"(?<!\w)(?={LIKELY_ORDER})(?:{_ORDERS})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +136,32 @@ class SystemPromptLeak:
 def _orders(system_text: str) -> tuple[frozenset[str], frozenset[str]]:
     """(runs of 12 words, runs of 6 words) of a system text that stand in or beside an order to the model."""
     words, near, kinds = _marked_words(_without_quotations(system_text.replace("\u2019", "'")))
+    joined = _JoinedWords(words)
     runs: set[str] = set()
     probes: set[str] = set()
-    fresh = True
-    for start in range(len(words) - _RUN + 1):
-        run = words[start : start + _RUN] if near[start] else []
-        counts = bool(run) and _GAP not in run and _of_an_order(kinds[start : start + _RUN])
-        if counts:
-            runs.add(" ".join(run))
-            for at in range(0 if fresh else _STRIDE - 1, _STRIDE):
-                probes.add(" ".join(run[at : at + _PROBE]))
-        fresh = not counts
+    probed = 0
+    start, last = near.find(1), len(words) - _RUN
+    while 0 <= start <= last:
+        run = joined.some(start, _RUN)
+        if _GAP not in run and _of_an_order(kinds[start : start + _RUN]):
+            runs.add(run)
+            end = start + _STRIDE
+            probes.update([joined.some(at, _PROBE) for at in range(max(probed, start), end)])
+            probed = end
+        start = near.find(1, start + 1)
     return frozenset(runs), frozenset(probes)
+
+
+class _JoinedWords:
+    """Words of a text with a space between each two, of which any in a row can be had without joining them again."""
+
+    def __init__(self, words: list[str]) -> None:
+        self._text = " ".join(words)
+        self._starts = [0, *accumulate(len(word) + 1 for word in words)]
+
+    def some(self, start: int, count: int) -> str:
+        """So many words from the one at `start` on; there must be as many."""
+        return self._text[self._starts[start] : self._starts[start + count] - 1]
 
 
 def _without_quotations(text: str) -> str:
@@ -143,9 +180,10 @@ def _without_quotations(text: str) -> str:
     parts, end = [], 0
     for opening in _OPENING.finditer(text):
         start = opening.start()
+        if start < end:
+            continue
         close = following(_CLOSING[opening[0]], start)
-        longest = min(following("\n", start), start + _LONGEST_QUOTATION + 2, len(text))
-        if end <= start < close - 1 and close < longest:
+        if close < min(start + _LONGEST_QUOTATION + 2, len(text)) and close < following("\n", start):
             parts += [text[end:start], f" {_GAP} "]
             end = close + 1
     return "".join([*parts, text[end:]])
@@ -171,13 +209,13 @@ def _marked_words(text: str) -> tuple[list[str], bytearray, list[str]]:
     marks: list[int] = []
     for kind, part in _joined(passages(text)):
         low = part.lower()
-        found = _TOKEN.findall(low)
-        orders = list(_ORDER.finditer(low)) if kind == "order" else []
-        if orders:
-            starts = [match.start() for match in _TOKEN.finditer(low)]
-            marks += (len(words) + bisect_left(starts, match.start()) for match in orders)
-        words += found
-        kinds += [kind] * len(found)
+        first, at = len(words), 0
+        for order in ORDER.finditer(low) if kind == "order" else ():
+            words += _TOKEN.findall(low, at, order.start())  # no word is cut: an order begins where one does
+            marks.append(len(words))
+            at = order.start()
+        words += _TOKEN.findall(low, at)
+        kinds += [kind] * (len(words) - first)
     last = len(words)
     near = bytearray(last)
     for mark in marks:
@@ -198,9 +236,10 @@ def _shared(text: str, runs: frozenset[str], probes: frozenset[str]) -> set[str]
     Every run of 12 words holds a run of 6 at each 7th word of the text, so that only these are looked up.
     """
     words = _WORD.findall(text.lower().replace("\u2019", "'"))
+    joined, last = _JoinedWords(words), len(words) - _RUN
     shared: set[str] = set()
     for place in range(0, len(words) - _PROBE + 1, _STRIDE):
-        if " ".join(words[place : place + _PROBE]) in probes:
-            candidates = (words[at : at + _RUN] for at in range(max(place - _STRIDE + 1, 0), place + 1))
-            shared.update(runs.intersection(" ".join(candidate) for candidate in candidates))
+        if joined.some(place, _PROBE) in probes:
+            starts = range(max(place - _STRIDE + 1, 0), min(place, last) + 1)
+            shared.update(runs.intersection([joined.some(at, _RUN) for at in starts]))
     return shared

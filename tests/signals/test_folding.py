@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.signals.folding import fold, lowered
+from services.signals import folding
+from services.signals.folding import code_points, fold, lowered
 
 SPELLINGS = {
     "415-627-3384": [
@@ -85,3 +86,11 @@ def test_patterns_find_in_lower_case_what_they_find_without_regard_to_case(patte
     assert len(low) == len(every)
     found, expected = re.finditer(pattern, low), re.finditer(pattern, every, re.IGNORECASE)
     assert [one.start() for one in found] == [one.start() for one in expected]
+
+
+@given(st.text(alphabet="\\\\\\*`&#64;@%40 (1).a", max_size=40))
+def test_escapes_and_the_rest_are_what_one_pattern_for_both_finds(text: str) -> None:
+    starts, ends = folding._escapes(code_points(text))
+    beside = [match.span() for match in folding._BESIDE_ESCAPES.finditer(text)]
+    both = sorted([*zip(starts.tolist(), ends.tolist(), strict=True), *beside])
+    assert both == [match.span() for match in folding._SPELLED.finditer(text)]

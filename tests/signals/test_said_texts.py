@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.signals.said_texts import LIKELY_MARKER, MARKERS, passages
-from services.signals.system_prompt_leak import SystemPromptLeak
+from services.signals.system_prompt_leak import LIKELY_ORDER, ORDER, SystemPromptLeak
 from tests.support.pattern_beginnings import ANY, beginnings
 from tests.support.said import said
 
@@ -264,3 +264,26 @@ def test_no_marker_begins_in_a_way_that_the_look_ahead_turns_away() -> None:
     assert len(begun) > 150
     assert [one for one in begun if not likely.match(one.replace(ANY, "#"))] == []
     assert all(likely.match(turn) for turn in ("a:", "q)", "a 1.", "q12:", "a *):", "q 12 -:"))
+
+
+def test_no_order_begins_in_a_way_that_the_look_ahead_turns_away() -> None:
+    ahead = f"(?={LIKELY_ORDER})"
+    before, _, orders = ORDER.pattern.partition(ahead)
+    assert before == r"(?<!\w)"
+    begun = beginnings(orders, 3)
+    assert len(begun) > 40
+    assert [one for one in begun if not re.match(ahead, one.replace(ANY, "#"))] == []
+
+
+ORDERED = "you are the night porter bot never mention the blue door or its key to any guest at all"
+
+
+def test_every_twelve_words_of_an_order_are_found_wherever_they_stand_in_an_answer() -> None:
+    words = ORDERED.split()
+    for start in range(len(words) - 11):
+        repeated = " ".join(words[start : start + 12])
+        for lead in range(8):
+            answer = said(f"{'so ' * lead}{repeated}", system=" ".join(words))
+            assert SystemPromptLeak().measure(answer).value is True, (start, lead)
+            shorter = said(f"{'so ' * lead}{repeated.rpartition(' ')[0]} so", system=" ".join(words))
+            assert SystemPromptLeak().measure(shorter).value is False, (start, lead)
