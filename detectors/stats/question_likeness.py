@@ -26,11 +26,13 @@ from schemas.reading import Questions
 RETURN: Final = 0.4
 """Questions return word for word where at least this share of a baseline's exchanges is asked twice within it."""
 RETURN_ALIKE: Final = 0.5
-"""They return in other words where at least this share is like another: then seven strange ones are enough."""
+"""They return in other words where at least this share is like another: then a few strange ones are enough."""
 LEAST: Final = 100
 """Different new questions that are looked at before they count as like those of the baseline."""
 LEVEL: Final = 0.01
 """Chance at which questions that are like the baseline's are taken for others."""
+STAYED: Final = 0.05
+"""Chance at which questions of which enough are others to be what moved are taken for the baseline's."""
 SIGNS: Final = 48
 """Signs of a sketch that are compared as a whole: with all 64, baselines of a few hundred say less."""
 _HELD: Final = 1_000
@@ -77,32 +79,32 @@ class UsualQuestions:
     def judge(self, recent: Sketches, strange: float) -> Questions:
         """What (m,) questions are to these: `same`, `alike`, `other`, or too `few` to tell.
 
-        Where questions return in other words, they are others only if the share of those that are like none of these
-        grew by at least `strange`: fewer cannot be what moved a rate, and with time there always are some.
+        `strange` is the share of others among them that could be what moved; with time there always are some.
         """
         if self.same >= RETURN:
             return "same"
         worth = _worth(recent, recent)
-        if min(self._chance_of_strange(recent, strange), self._chance_of_place(recent, worth)) < LEVEL:
+        if self._chance_of_place(recent, worth) < LEVEL:
             return "other"
         if self.alike >= RETURN_ALIKE:
-            return "same"
+            return self._by_strange(recent, strange)
         return "alike" if worth >= LEAST and self.worth > 2 * SIGNS else "few"
 
-    def _chance_of_strange(self, recent: Sketches, least: float) -> float:
-        """The chance of so few questions that are like one of the baseline; 1 where that says nothing."""
+    def _by_strange(self, recent: Sketches, strange: float) -> Questions:
+        """By how many are like none of the baseline: others, if that rules out that these are as many as usual."""
         from scipy.stats import binom  # noqa: PLC0415 -- half a second, and only an alarm needs it
 
-        if self.alike < RETURN_ALIKE:
-            return 1.0
+        n, found = len(recent), int(alike(recent, self.sketches).any(axis=1).sum())
         error = np.sqrt(self.alike * (1 - self.alike) / self.worth)
-        found = int(alike(recent, self.sketches).any(axis=1).sum())
-        grown = self.alike - found / len(recent)
-        return float(binom.cdf(found, len(recent), self.alike - _DOUBT * error)) if grown >= least else 1.0
+        as_usual = float(binom.cdf(found, n, self.alike - _DOUBT * error))
+        if as_usual < LEVEL and self.alike - found / n >= strange / 2:
+            return "other"
+        fewer = float(binom.sf(found - 1, n, max(self.alike - strange, 0.0)))
+        return "same" if fewer < STAYED else "few"
 
     def _chance_of_place(self, recent: Sketches, worth: float) -> float:
         """The chance that questions like these, worth so many, lie so far off; 1 where they are too few to tell."""
-        from scipy.stats import f  # noqa: PLC0415 -- as above
+        from scipy.stats import f  # noqa: PLC0415 -- half a second, and only an alarm needs it
 
         free = self.worth - SIGNS
         if free <= SIGNS:

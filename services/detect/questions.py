@@ -15,7 +15,7 @@ from services.detect.readings import StreamFinding
 from services.specs import family_of, mover_of
 
 STRANGE: Final = 0.1
-"""Of answers that differ as a whole nobody can say by how much; so many strange questions may be what moved them."""
+"""Of answers that differ as a whole nobody can say by how much; so many other questions could be what moved them."""
 LAST: Final = 2 * LEAST
 """Questions that are looked at, of those since the change the last ones."""
 
@@ -31,7 +31,7 @@ def with_questions(found: StreamFinding, flood: FollowedFlood, rows: Rows) -> St
     held = np.concatenate([flood.before.sketches, flood.sketches[:seen]])[-_count(found, rows) :]
     if not len(held):
         return found
-    questions = usual_questions(flood.usual.sketches).judge(held, _least(found.finding.effect))
+    questions = usual_questions(flood.usual.sketches).judge(held, _strange(found.finding.effect))
     return replace(found, finding=replace(found.finding, questions=questions))
 
 
@@ -42,11 +42,12 @@ def _would_blame(found: StreamFinding) -> bool:
     return of_model and found.finding.status == "firing" and found.again is None
 
 
-def _least(effect: Effect | None) -> float:
-    """The share of strange questions that may be what moved: half of the least that a rate did; a tenth for answers."""
+def _strange(effect: Effect | None) -> float:
+    """The share of other questions that could be what moved: the least that a rate did, a tenth where that is less."""
     if effect is None or effect.unit != "pp" or effect.low is None or effect.high is None:
         return STRANGE
-    return min(abs(effect.low), abs(effect.high)) / 200 if effect.low * effect.high > 0 else 0.0
+    least = min(abs(effect.low), abs(effect.high)) / 100 if effect.low * effect.high > 0 else 0.0
+    return max(least, STRANGE)
 
 
 def _count(found: StreamFinding, rows: Rows) -> int:
