@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.reading import ChangePoint, Direction, Effect, Movement, ReadingStatus
+from schemas.reading import ChangePoint, Direction, Effect, Movement, Questions, ReadingStatus
 from schemas.spec import Spec
 
 Float = NDArray[np.float64]
@@ -183,6 +183,7 @@ class Finding:
         n: rows the stream has used since `start`; an alarm that ends by itself zeroes the evidence and not n.
         exemplars: ids of exchanges that show what moved; counterparts: of each the nearest one of the baseline.
         change_point: since when, as it is known at this row; movements: what moved most within the stream.
+        questions: what was asked since then, where that decides whom the finding speaks of; `detect` says it.
     """
 
     row: int
@@ -199,6 +200,7 @@ class Finding:
     counterparts: tuple[str | None, ...] = ()
     change_point: ChangePoint | None = None
     movements: tuple[Movement, ...] = ()
+    questions: Questions | None = None
     reason: str | None = None
 
 

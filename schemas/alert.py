@@ -7,7 +7,7 @@ from typing import Literal
 from schemas.base import Hash16, NonNegative, Record, Text, Timestamp, hash16
 from schemas.exchange import ToldRoute
 from schemas.position import Position
-from schemas.reading import ChangedAgain, ChangePoint, Direction, Effect, Evidence, Movement
+from schemas.reading import ChangedAgain, ChangePoint, Direction, Effect, Evidence, Movement, Questions
 
 AlertStatus = Literal["firing", "resolved"]
 Severity = Literal["info", "warning", "error", "critical"]
@@ -43,6 +43,7 @@ class Alert(Record):
     counterparts: tuple[Text | None, ...] = ()
     change_point: ChangePoint | None = None
     movements: tuple[Movement, ...] = ()
+    questions: Questions | None = None
     again: ChangedAgain | None = None
     reason: Text | None = None
     silenced: bool = False

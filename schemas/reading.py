@@ -13,6 +13,11 @@ from schemas.position import Position
 ReadingStatus = Literal["learning", "quiet", "firing", "blind"]
 Direction = Literal["up", "down"]
 Unit = Literal["pp", "sd", "ratio"]
+Questions = Literal["same", "alike", "other", "few"]
+"""What the questions since a change are to those of the baseline.
+
+`same`: they return, in these or other words; `alike`: each is new, and as a whole they are like them; `other`: they are
+not; `few`: new ones, and too few to tell."""
 
 
 class Effect(Part):
@@ -130,6 +135,7 @@ class Reading(Record):
     counterparts: tuple[Text | None, ...] = ()
     change_point: ChangePoint | None = None
     movements: tuple[Movement, ...] = ()
+    questions: Questions | None = None
     again: ChangedAgain | None = None
     reason: Text | None = None
 

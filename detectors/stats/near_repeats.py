@@ -53,17 +53,17 @@ class UsualPrompts:
         """
         if not len(self.sketches):
             return np.zeros(len(new), dtype=np.bool_)
-        allowed = 2.0 + 4.0 * RECENT * _alike(new, self.sketches).mean(axis=1)
+        allowed = 2.0 + 4.0 * RECENT * alike(new, self.sketches).mean(axis=1)
         recent, latest = _counts(before, new)
         return np.asarray((recent > allowed) & (latest >= MANY))
 
     def standing_out(self, sketches: Sketches) -> float:
         """Of these prompts, the share that is like one question; 0 where that is at most twice its usual share."""
-        share = _alike(sketches, sketches).mean(axis=1)
+        share = alike(sketches, sketches).mean(axis=1)
         if not len(share) or not len(self.sketches):
             return 0.0
         most = int(share.argmax())
-        usual = float(_alike(sketches[most : most + 1], self.sketches).mean())
+        usual = float(alike(sketches[most : most + 1], self.sketches).mean())
         return float(share[most]) if share[most] > 2 * usual else 0.0
 
 
@@ -77,16 +77,17 @@ def _counts(before: Sketches, new: Sketches) -> tuple[Int, Int]:
     """(n,) how many of the last `RECENT`, and `LATEST`, prompts up to each, itself among them, are like it."""
     every = np.concatenate([before, new])
     back = len(before) + np.arange(len(new))[:, None] - np.arange(len(every))[None, :]
-    alike = _alike(new, every) & (back >= 0)
-    return (alike & (back < RECENT)).sum(axis=1), (alike & (back < LATEST)).sum(axis=1)
+    near = alike(new, every) & (back >= 0)
+    return (near & (back < RECENT)).sum(axis=1), (near & (back < LATEST)).sum(axis=1)
 
 
 def largest_share(sketches: Sketches) -> float:
     """Of these prompts, the share that is like the one that most are like."""
-    return float(_alike(sketches, sketches).mean(axis=1).max()) if len(sketches) else 0.0
+    return float(alike(sketches, sketches).mean(axis=1).max()) if len(sketches) else 0.0
 
 
-def _alike(a: Sketches, b: Sketches) -> Bool:
+def alike(a: Sketches, b: Sketches) -> Bool:
+    """(n, m) whether each of `a` says nearly the same as each of `b`."""
     return np.asarray(np.bitwise_count(a[:, None] ^ b[None, :]) <= ALIKE)
 
 

@@ -115,7 +115,7 @@ def fire(turn: StageContext) -> StageContext:
 
 
 def escalate(turn: StageContext) -> StageContext:
-    """A firing alert is sent again when its severity rose; another identity joins it unheard.
+    """A firing alert is sent again when it rose, or its questions became clear; another identity joins it unheard.
 
     One in shadow is sent again when it leaves it. One that people know of stays as they know it when its signal is put
     into shadow.
@@ -126,10 +126,24 @@ def escalate(turn: StageContext) -> StageContext:
     active = state.active[word.alert.fingerprint]
     identities = tuple(dict.fromkeys((*active.identities, *word.alert.identities)))
     risen = rank(word.alert.severity) > rank(active.sent.severity)
-    if (risen and word.alert.shadow <= active.sent.shadow) or word.alert.shadow < active.sent.shadow:
-        return _sent(turn, word.alert.model_copy(update={"identities": identities}), identities)
+    clearer = _is_clearer(word.alert, active.sent)
+    if ((risen or clearer) and word.alert.shadow <= active.sent.shadow) or word.alert.shadow < active.sent.shadow:
+        known = active.sent.questions
+        told = {
+            "identities": identities,
+            "severity": active.sent.severity if clearer and not risen else word.alert.severity,
+            "questions": word.alert.questions if clearer or known is None else known,
+        }
+        return _sent(turn, word.alert.model_copy(update=told), identities)
     joined = {**state.active, word.alert.fingerprint: replace(active, identities=identities)}
     return replace(turn, state=replace(state, active=joined))
+
+
+def _is_clearer(now: Alert, sent: Alert) -> bool:
+    """Whether questions turned out to be the baseline's, or others; what was others stays so while it fires."""
+    if now.questions in (None, sent.questions) or sent.questions == "other":
+        return False
+    return now.questions == "other" or sent.questions == "few"
 
 
 def change_again(turn: StageContext) -> StageContext:

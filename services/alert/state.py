@@ -208,6 +208,7 @@ def observe_reading(reading: Reading) -> StreamObservation:
         counterparts=reading.counterparts,
         change_point=reading.change_point,
         movements=reading.movements,
+        questions=reading.questions,
         reason=reading.reason,
     )
     quiet = reading.status == "quiet"

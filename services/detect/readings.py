@@ -111,6 +111,7 @@ def reading_of(found: StreamFinding, route: str, intake: Intake, pinned: Pinned 
         counterparts=finding.counterparts,
         change_point=finding.change_point,
         movements=finding.movements,
+        questions=finding.questions,
         reason=finding.reason,
     )
 

@@ -1,5 +1,9 @@
 """Who moved: the model, the users, both, or our ruler. Otherwise it is unknown, and says so.
 
+A shift of the answers names the model only where the questions stayed. Where these are new ones it is not known how
+they were answered before: it is the users where the questions are others, nobody while they are too few to tell, and
+where as a whole they are like those of before it is the model only as long as nothing says that the users moved.
+
 Evidence from a suite counts both ways, where the suite can see what moved. A run that regressed is an alert of its own.
 One that is unchanged takes back what was found before it, when it asks the route's own questions again, or items of
 the topics that moved, and a change as large as the one that was found would have shown.
@@ -7,13 +11,14 @@ the topics that moved, and a change as large as the one that was found would hav
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, get_args
 
 from schemas.alert import Alert
 from schemas.evaluation import Comparison
 from schemas.incident import Confidence
+from schemas.reading import Questions
 from schemas.spec import Mover
 from services import specs
 from services.wording.confidence import confidence_of
@@ -49,39 +54,60 @@ def verdict_of(alerts: Iterable[Alert], crossings: Iterable[Crossing], compariso
     taken = _taken_back(found, crossed, comparisons)
     against = taken[-1][1] if taken else None
     held = tuple(one for one in crossed if one not in {crossing for crossing, _ in taken})
-    held = _explained(held)
-    blamed = {specs.mover_of(one.family, one.signal) for one in held}
+    blame = _explained(_blame(held, found))
+    blamed = set(blame.values())
     if "ruler" in blamed:
         return Signs("ruler", found)
-    apart = _apart(held) if {"model", "users"} <= blamed else None
+    apart = _apart(blame) if {"model", "users"} <= blamed else None
     hours = None if apart is None else apart / timedelta(hours=1)
     if apart is not None and apart <= TOGETHER:
-        sure = min((_sureness(found, held, mover) for mover in ("model", "users")), key=_least)
+        sure = min((_sureness(found, blame, mover) for mover in ("model", "users")), key=_least)
         return Signs("both", found, hours, confidence=sure)
     if "model" in blamed:
-        return Signs("model", found, hours, confidence=_sureness(found, held, "model"))
+        return Signs("model", found, hours, confidence=_sureness(found, blame, "model"))
     if "users" in blamed:
-        return Signs("users", found, against=against, confidence=_sureness(found, held, "users"))
+        return Signs("users", found, against=against, confidence=_sureness(found, blame, "users"))
     return Signs("unknown", found, against=against)
 
 
-def _explained(held: tuple[Crossing, ...]) -> tuple[Crossing, ...]:
+Blame = dict[Crossing, Mover | None]
+_BY_QUESTIONS: Final[Mapping[Questions, Mover | None]] = {
+    "same": "model",
+    "alike": "model",
+    "other": "users",
+    "few": None,
+}
+"""Of whom other answers speak, by what was asked."""
+
+
+def _blame(held: Iterable[Crossing], alerts: Iterable[Alert]) -> Blame:
+    """Who moved by each crossing alone; None where it says nothing of who."""
+    asked = {alert.fingerprint: alert.questions for alert in alerts}
+    blame: Blame = {}
+    for one in held:
+        said, mover = asked.get(one.fingerprint), specs.mover_of(one.family, one.signal)
+        blame[one] = mover if said is None or mover != "model" else _BY_QUESTIONS[said]
+    users = [one.ts for one, mover in blame.items() if mover == "users"]
+    for one, mover in blame.items():
+        alike = mover == "model" and asked.get(one.fingerprint) == "alike"
+        if alike and any(abs(one.ts - ts) <= TOGETHER for ts in users):  # how these were answered before is not known
+            blame[one] = "users"
+    return blame
+
+
+def _explained(blame: Blame) -> Blame:
     """The crossings without those on new questions, where the model is known to have changed: it answers these too."""
-    model = any(specs.mover_of(one.family, one.signal) == "model" for one in held)
-    return tuple(one for one in held if not (model and specs.of_new(one.family)))
+    model = "model" in blame.values()
+    return {one: mover for one, mover in blame.items() if not (model and specs.of_new(one.family))}
 
 
-def _sureness(alerts: tuple[Alert, ...], held: Sequence[Crossing], mover: Mover) -> Confidence | None:
+def _sureness(alerts: tuple[Alert, ...], blame: Blame, mover: Mover) -> Confidence | None:
     """How sure the signs of one mover make us that it was this one."""
-    standing = {(one.family, one.fingerprint) for one in held}
-    signs = [
-        one
-        for one in alerts
-        if specs.mover_of(one.family, one.signal) == mover and (one.family, one.fingerprint) in standing
-    ]
+    standing = {(one.family, one.fingerprint) for one, blamed in blame.items() if blamed == mover}
+    signs = [one for one in alerts if (one.family, one.fingerprint) in standing]
     sure = confidence_of(signs)
-    # On questions that it was never asked before, whether the model changed as well cannot be told.
-    doubted = any(specs.of_new(one.family) for one in signs)
+    # Of questions that it was never asked before, whether the model changed as well cannot be told.
+    doubted = any(specs.of_new(one.family) or one.questions in ("alike", "other") for one in signs)
     return "likely" if doubted and _least(sure) > _least("likely") else sure
 
 
@@ -89,10 +115,9 @@ def _least(found: Confidence | None) -> int:
     return -1 if found is None else get_args(Confidence).index(found)
 
 
-def _apart(crossed: tuple[Crossing, ...]) -> timedelta:
+def _apart(blame: Blame) -> timedelta:
     """How far the nearest signs of the model and of the users lie apart."""
-    users = [one.ts for one in crossed if specs.mover_of(one.family, one.signal) == "users"]
-    model = [one.ts for one in crossed if specs.mover_of(one.family, one.signal) == "model"]
+    users, model = ([one.ts for one, mover in blame.items() if mover == which] for which in ("users", "model"))
     return min(abs(ts - user) for ts in model for user in users)
 
 

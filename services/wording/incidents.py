@@ -36,6 +36,10 @@ _DOUBTED: Final[Mapping[Verdict, tuple[str, str]]] = {
 _APART: Final = 24.0
 ON_NEW: Final = " on questions that were not asked before"
 NOT_JUDGED: Final = " Of such questions nobody can say whether the model would have answered them otherwise before."
+ON_OTHER: Final = " on other questions than before"
+OTHER_ASKED: Final = "is asked other questions, and answers differently"
+OTHER_SIGN: Final = "other questions are asked, and answered differently"
+TOO_FEW: Final = "The questions are new ones, and too few so far to tell whether they changed or the model did."
 SOMETHING: Final = "something changed"
 
 SEVERITIES: Final[Mapping[Severity, str]] = {
@@ -77,7 +81,8 @@ def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
     spec = specs.family_of(alert.family)
     asked = any(specs.mover_of(one.family, one.signal) == "users" for one in others)
     of_model = specs.mover_of(alert.family, alert.signal) == "model"
-    same = spec.kind == "rate" and alert.signal is not None and of_model and not asked
+    new = alert.questions in ("other", "few")
+    same = spec.kind == "rate" and alert.signal is not None and of_model and not asked and not new
     told = same and not numbers.asks_otherwise(alert.effect)
     return _sentence(alert) + (", and the questions did not change" if told else "")
 
@@ -91,7 +96,8 @@ def _sentence(alert: Alert) -> str:
     if spec.kind in ("audit", "suite"):
         return _suite(alert) if spec.kind == "suite" else alert.reason or audit.BROKEN
     if spec.kind in ("shift", "anomaly"):
-        return f"{where} {spec.does or f'moved: {spec.noun}'}"
+        does = OTHER_ASKED if alert.questions == "other" else spec.does
+        return f"{where} {does or f'moved: {spec.noun}'}"
     if alert.signal is None:
         return f"{spec.noun} on {where}"
     return _level(alert, where) if spec.kind == "level" else _rate(alert, where)
@@ -106,8 +112,10 @@ def _rate(alert: Alert, where: str) -> str:
 
 
 def _on_new(alert: Alert) -> str:
-    """Where a rate moved, if it is one of new questions only."""
-    return ON_NEW if specs.of_new(alert.family) else ""
+    """Where a rate moved, if it is one of new questions only, or of other ones than before."""
+    if specs.of_new(alert.family):
+        return ON_NEW
+    return ON_OTHER if alert.questions == "other" else ""
 
 
 def _level(alert: Alert, where: str) -> str:
@@ -238,13 +246,16 @@ def verdict_reason(found: Signs) -> str:
     """What a verdict rests on, in a sentence."""
     if found.against is not None:
         return _taken_back(found, found.against)
+    if found.verdict == "unknown" and any(alert.questions == "few" for alert in found.alerts):
+        return TOO_FEW
     if found.verdict == "unknown":
         return _nothing([specs.family_of(alert.family).kind for alert in found.alerts])
     if found.verdict == "ruler":
         return "Our own scorers changed, so what they say before and after cannot be compared."
     signs = signs_of(found.alerts)
     one = "One sign" if len(signs) == 1 else f"{numbers.sentence_case(numbers.in_words(len(signs)))} independent signs"
-    doubt = NOT_JUDGED if found.verdict == "users" and any(specs.of_new(one.family) for one in found.alerts) else ""
+    new = any(specs.of_new(one.family) or one.questions in ("other", "alike") for one in found.alerts)
+    doubt = NOT_JUDGED if found.verdict == "users" and new else ""
     return f"{one}: {'; '.join(signs)}{_time_apart(found.apart)}.{doubt}"
 
 
@@ -313,6 +324,8 @@ def _sign(alert: Alert) -> str:
     spec = specs.family_of(alert.family)
     if spec.kind == "rate" and alert.signal is not None:
         return f"the {nouns.signal_noun(alert.signal)} {_VERBS[alert.direction]}{_on_new(alert)}"
+    if spec.kind == "shift" and alert.questions == "other":
+        return OTHER_SIGN
     return spec.sign or spec.noun
 
 

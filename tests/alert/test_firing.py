@@ -144,6 +144,19 @@ def test_rise_of_severity_is_told_once_and_severity_never_falls():
     ]
 
 
+def test_it_is_told_again_when_it_is_known_what_the_questions_are_and_others_stay_others():
+    words = (None, "few", "few", "alike", None, "few", "same", "other", "alike", "same")
+    said = [reading("firing", 1000 + 50 * i, questions=word) for i, word in enumerate(words)]
+    _, alerts = follow(*said[1:])
+    assert [(alert.questions, alert.event_index) for alert in alerts] == [
+        ("few", 1050),
+        ("alike", 1150),
+        ("other", 1350),
+    ]
+    _, alerts = follow(*said[:3])
+    assert [(alert.questions, alert.event_index) for alert in alerts] == [(None, 1000)]
+
+
 def test_resolved_carries_the_effect_that_returned_and_the_reason_in_words():
     _, (_, alert) = follow(
         FIRING, reading("firing", 1010, identity=OTHER), reading("quiet", 1599, identity=OTHER), QUIET

@@ -211,6 +211,7 @@ def _updates() -> Iterator[Case]:
             Ending("narrowing", "users", replace(before, topics=2)),
         ]
         yield Case(f"{file} {model}", before, tuple(endings))
+        yield Case(f"{file} {model}, worded anew", before, tuple(endings), anew=True)
 
 
 def _narrow(answers: Recorded, at: Picks, kept: int) -> Picks:

@@ -97,6 +97,38 @@ def test_verdict(families, verdict):
 
 
 @pytest.mark.parametrize(
+    ("questions", "others", "verdict", "sure"),
+    [
+        (None, [], "model", "likely"),
+        ("same", [], "model", "likely"),
+        ("alike", [], "model", "likely"),
+        ("few", [], "unknown", None),
+        ("other", [], "users", "likely"),
+        ("same", [USERS], "both", "suspected"),
+        ("alike", [USERS], "users", "likely"),
+        ("few", [USERS], "users", "suspected"),
+        ("other", [USERS], "users", "likely"),
+        ("few", [family_alert("evaluation", index=600)], "model", "likely"),
+        ("alike", [USERS, family_alert("evaluation", index=600)], "both", "likely"),
+    ],
+)
+def test_other_answers_name_the_model_only_where_the_questions_stayed(questions, others, verdict, sure):
+    incident = only(alert(index=720, questions=questions), *others)
+    assert (incident.verdict, incident.verdict_confidence) == (verdict, sure)
+
+
+def test_new_questions_that_turn_out_to_be_others_take_the_model_back_and_say_so():
+    few, told = (alert(index=index, questions=said) for index, said in ((720, "few"), (800, "other")))
+    incident = only(few, told)
+    assert [one.verdict for one in (only(few), incident)] == ["unknown", "users"]
+    assert "too few so far" in only(few).verdict_reason
+    assert kinds(incident) == ["opened", "verdict_revised"]
+    assert "on other questions than before" in incident.verdict_reason
+    assert "nobody can say" in incident.verdict_reason
+    assert only(few, alert(index=800, questions="alike")).verdict == "model"
+
+
+@pytest.mark.parametrize(
     ("hours", "verdict"),
     [(24.0, "both"), (24.1, "model"), (-24.0, "both"), (-24.1, "model")],
     ids=["24 h are together", "later: model", "users 24 h before", "users earlier: model"],

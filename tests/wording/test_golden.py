@@ -47,6 +47,15 @@ def test_a_rate_says_from_what_to_what_and_that_the_questions_did_not_change():
     assert incidents.details(RATE).startswith("change -16.1 to -11.7 points, 143 exchanges, evidence 14.2 of 13.1")
 
 
+@pytest.mark.parametrize("questions", ["few", "other"])
+def test_a_rate_on_other_questions_is_told_of_those(questions):
+    said = incidents.sentence(RATE.model_copy(update={"questions": questions}))
+    assert "did not change" not in said
+    assert ("on other questions than before" in said) is (questions == "other")
+    shift = incidents.sentence(SHIFT.model_copy(update={"questions": questions}))
+    assert ("is asked other questions, and answers differently" in shift) is (questions == "other")
+
+
 def test_a_rate_is_told_from_what_was_counted_in_the_baseline():
     counted = alert(index=500, effect=GONE.model_copy(update={"baseline_rate": 18.1}))
     assert "fell from 18.1% to 0.0%, and the questions did not change" in incidents.sentence(counted)
