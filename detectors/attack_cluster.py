@@ -7,21 +7,24 @@ from math import log
 from typing import ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.protocol import Baseline, Bool, Finding, Float, Half, Int, Rows, Scope, Stream
 from detectors.stats.intervals import wilson
-from detectors.stats.novelty import SKETCH, NoveltyMap, fit_novelty
+from detectors.stats.novelty import SKETCH, NoveltyMap, Single, fit_novelty
 from detectors.stats.share_evidence import NONE, Processes, factors, grown, has_reached, log_evidence
 from schemas.base import moment
 from schemas.reading import ChangePoint, Effect
 from schemas.spec import Spec
 
+Steps = NDArray[np.int8]
 PERIOD: Final = 50
 WINDOW: Final = 500  # last rows by which an alarm ends
 FULL: Final = (1 << WINDOW) - 1
 APART: Final = 200  # rows without a hit after which the next one begins another wave
 HELD: Final = 48  # last novel prompts that the next is held against
 OF_ONE: Final = 4  # of them from one user
+STEPS: Final = 256  # to 1 of a kept sketch's coordinate, which is hardly ever beyond a half
 SHOWN: Final = 5
 FLOOD: Final = 10  # exchanges of one client that are alike, of `PERIOD`, that are told
 CLOSE_SHARE: Final = 0.98
@@ -54,10 +57,11 @@ class HeldPrompts:
     """The last novel prompts that look like attacks, the oldest first: h of them.
 
     Attributes:
-        sketch: (h, SKETCH). actor: (h,) who sent each. index, ts: (h,) event index and time. ids: of the exchanges.
+        sketch: (h, SKETCH) in steps of 1 / STEPS; states kept before have halves, in steps of 1. actor: (h,) who sent
+            each. index, ts: (h,) event index and time. ids: of the exchanges.
     """
 
-    sketch: Half = field(default_factory=lambda: np.zeros((0, SKETCH), dtype=np.float16))
+    sketch: Half | Steps = field(default_factory=lambda: np.zeros((0, SKETCH), dtype=np.int8))
     actor: Int = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     index: Int = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     ts: Float = field(default_factory=lambda: np.zeros(0))
@@ -203,7 +207,9 @@ class AttackCluster:
     ) -> ClusterState:
         """The state after a novel prompt that looks like an attack."""
         held, ts = state.held, float(rows.ts[row])
-        near = (_cosines(held.sketch, sketch[None, :])[:, 0] >= artefact.close) & (held.ts >= ts - 3600 * self.hours)
+        near = (_cosines(_unit(held.sketch), sketch[None, :])[:, 0] >= artefact.close) & (
+            held.ts >= ts - 3600 * self.hours
+        )
         others = set(held.actor[near].tolist()) - {actor}
         hit = len(others) >= self.actors - 1
         after = self._counted(artefact, state, hit=hit)
@@ -217,7 +223,7 @@ class AttackCluster:
                 after = replace(after, low=ends[0], high=ends[1])
         alike = bool(near.any()) and not others
         one = HeldPrompts(
-            np.concatenate([held.sketch, sketch[None, :]]),
+            np.concatenate([_in_steps(held.sketch), _in_steps(sketch[None, :])]),
             np.append(held.actor, np.int64(actor)),
             np.append(held.index, rows.index[row]),
             np.append(held.ts, ts),
@@ -245,7 +251,7 @@ class AttackCluster:
 
     def _expected(self, artefact: ClusterArtefact, held: HeldPrompts) -> float:
         """The share of rows that may be hits now: what the baseline's own novel prompts would be, and the floor."""
-        near = _cosines(artefact.usual, held.sketch) >= artefact.close
+        near = _cosines(artefact.usual, _unit(held.sketch)) >= artefact.close
         found, place = np.unique(held.actor, return_inverse=True)
         of_actor = np.equal.outer(place, np.arange(len(found))).astype(np.float32)
         several = (near.astype(np.float32) @ of_actor > 0).sum(axis=1)  # any prompt of a client counts, once
@@ -306,7 +312,19 @@ def _since(state: ClusterState) -> ChangePoint:
     )
 
 
-def _cosines(a: Half, b: Half) -> Float:
+def _in_steps(sketch: Half | Steps) -> Steps:
+    """(n, SKETCH) of unit length in 8 bits a coordinate: the cosines of two move by about .002."""
+    if sketch.dtype == np.int8:
+        return sketch.astype(np.int8)
+    return np.clip(np.rint(sketch.astype(np.float32) * STEPS), -127, 127).astype(np.int8)
+
+
+def _unit(sketch: Half | Steps) -> Single:
+    """(n, SKETCH) of about unit length again."""
+    return sketch.astype(np.float32) / np.float32(STEPS if sketch.dtype == np.int8 else 1)
+
+
+def _cosines(a: Half | Single, b: Half | Single) -> Float:
     """(n, m) cosines of sketches, one product a row of `a`."""
     made: Float = np.einsum("nk,mk->nm", a.astype(np.float32), b.astype(np.float32))
     return made

@@ -14,7 +14,8 @@ from detectors.rate_shift import RateArtefact, RateState
 from detectors.stats.prompt_map import left_out_novel, map_prompts
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation
-from detectors.stats.rate_stream import RateBatch, RatePass, RateWatch, start_watch
+from detectors.stats.rate_state import RateBatch, RateWatch, start_watch
+from detectors.stats.rate_stream import RatePass
 from detectors.stats.repeated_prompts import repeated_in
 from schemas.spec import Spec
 
@@ -86,14 +87,15 @@ class NovelRate:
 
     def step(self, artefact: RateArtefact, state: RateState, rows: Rows) -> tuple[RateState, tuple[Finding, ...]]:
         """Take every stream through the rows whose prompt is not known."""
-        if artefact.prompts is None or not len(rows):
+        if artefact.prompts is None or artefact.table is None or not len(rows):
             return state, ()
         places = artefact.prompts.locate_in(rows)
         over, recent = repeated_in(rows, artefact.prompts.known, state.recent)
         counts = np.flatnonzero(rows.embedded & rows.answered & places.novel & ~over)
         if not len(counts):
             return RateState(state.streams, recent, True), ()
-        states, findings = RatePass(artefact.watches, state.streams).run(_batch(artefact.watches, rows.take(counts)))
+        runner = RatePass(artefact.watches, artefact.table, state.streams)
+        states, findings = runner.run(_batch(artefact.watches, rows.take(counts)))
         findings = [replace(finding, row=int(counts[finding.row])) for finding in findings]
         return RateState(tuple(states), recent, True), tuple(sorted(findings, key=lambda finding: finding.row))
 

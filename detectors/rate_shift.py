@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import ClassVar
 
@@ -14,18 +14,32 @@ from detectors.protocol import PART, Baseline, Bool, Finding, Float, Rows, Scope
 from detectors.stats.budget_shares import budget_weights
 from detectors.stats.prompt_map import Places, PromptMap, map_prompts
 from detectors.stats.rate_evidence import make_bets
-from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, expect_all, fit_model
-from detectors.stats.rate_stream import FEW_REASON, RateBatch, RatePass, RateWatch, WatchState, start_watch
+from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, fit_model
+from detectors.stats.rate_state import RateBatch, RateTable, RateWatch, WatchState, start_watch
+from detectors.stats.rate_stream import FEW_REASON, RatePass
 from detectors.stats.repeated_prompts import Marks, repeated_in
 from schemas.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
 class RateArtefact:
-    """What `step` needs of a baseline: where its prompts lie (None without enough of them) and one watch a stream."""
+    """What `step` needs of a baseline.
+
+    Attributes:
+        prompts: where its prompts lie, None without enough of them.
+        watches: one a stream; live: places of those that can see; table: these side by side, made anew and not stored.
+    """
 
     prompts: PromptMap | None
     watches: tuple[RateWatch, ...]
+    live: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    table: RateTable | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Put side by side what every batch asks of the watches."""
+        live = tuple(s for s, watch in enumerate(self.watches) if watch.expectation is not None)
+        object.__setattr__(self, "live", live)
+        object.__setattr__(self, "table", RateTable.of([self.watches[s] for s in live]) if live else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +148,13 @@ class RateShift:
         if not len(rows):
             return state, ()
         states, findings, recent = list(state.streams), _blind_for_good(artefact, state), state.recent
-        live = [s for s, watch in enumerate(artefact.watches) if watch.expectation is not None]
-        if artefact.prompts is not None and live:
+        if artefact.prompts is not None and artefact.table is not None:
             places = artefact.prompts.locate_in(rows)
             over, recent = repeated_in(rows, artefact.prompts.known, recent)
-            batch = _batch([artefact.watches[s] for s in live], rows, replace(places, novel=places.novel | over))
-            runner = RatePass([artefact.watches[s] for s in live], [states[s] for s in live])
-            after, found = runner.run(batch)
-            for s, one in zip(live, after, strict=True):
+            watches = [artefact.watches[s] for s in artefact.live]
+            batch = _batch(watches, artefact.table, rows, replace(places, novel=places.novel | over))
+            after, found = RatePass(watches, artefact.table, [states[s] for s in artefact.live]).run(batch)
+            for s, one in zip(artefact.live, after, strict=True):
                 states[s] = one
             findings += found
         ordered = tuple(sorted(findings, key=lambda finding: finding.row))
@@ -241,7 +254,7 @@ def _blind_for_good(artefact: RateArtefact, state: RateState) -> list[Finding]:
     ]
 
 
-def _batch(watches: Sequence[RateWatch], rows: Rows, places: Places) -> RateBatch:
+def _batch(watches: Sequence[RateWatch], table: RateTable, rows: Rows, places: Places) -> RateBatch:
     """The rows as these streams see them."""
     usable = rows.embedded & rows.answered
     names = [_column_name(rows, watch.stream) for watch in watches]
@@ -251,7 +264,8 @@ def _batch(watches: Sequence[RateWatch], rows: Rows, places: Places) -> RateBatc
     for key, watch in zip(keys, watches, strict=True):
         if key not in inside:
             inside[key] = _within(rows, watch.stream)
-    rate, cell = expect_all([watch.expectation for watch in watches if watch.expectation is not None], places)
+    memories = [watch.expectation.memory for watch in watches if watch.expectation is not None]
+    rate, cell = table.models.expected(memories, places)
     return RateBatch(
         value=np.stack([columns[name] for name in names]),
         expected=rate,

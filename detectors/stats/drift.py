@@ -147,7 +147,8 @@ class DriftPass:
             wealth, held = self.wealth[w], []
             for gain in gains:
                 wealth = (wealth + 1) * gain
-                wealth = min(wealth, most)
+                if wealth > most:  # noqa: PLR1730 -- a call of min costs more than all else here
+                    wealth = most
                 held.append(wealth)
             self.held[w][first:] = held
         held_by_all = np.array(self.held)
@@ -164,7 +165,8 @@ class DriftPass:
                 if height <= 0:
                     height, since = 0.0, n
                 height += gain
-                height = min(height, ceiling)
+                if height > ceiling:  # noqa: PLR1730
+                    height = ceiling
             self.walked[w] = height, since
 
     def _measure(self, held: Float, first: int) -> None:

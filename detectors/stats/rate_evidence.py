@@ -200,18 +200,23 @@ class BetTable:
             arl: (s,) mean number of rows between false alarms that each is held to.
         """
         held = np.where(used[:, :, None], factor, 1.0)
-        grown = np.empty((2, len(used) + 1, *whole.run.shape))
-        grown[0, 0], grown[1, 0] = whole.wealth, whole.run
-        now, adds, least = grown[:, 0].copy(), used.astype(np.float64)[:, :, None], np.ones_like(whole.run)
-        wealth, run = now
-        for row, (add, by) in enumerate(zip(adds, held, strict=True), 1):
-            np.add(wealth, add, out=wealth)
-            np.maximum(run, least, out=run)
-            np.multiply(now, by, out=now)
-            np.minimum(now, MOST_RUN, out=now)
-            grown[:, row] = now
-        total = (self.weight * grown[0, 1:]).sum(axis=2)
-        made = EvidenceTrace(grown[0], grown[1], whole.since, total, used, numbers)
+        adds, least = used.astype(np.float64)[:, :, None], np.ones_like(whole.run)
+        grown = np.empty((len(used) + 1, 2, *whole.run.shape))
+        grown[0, 0], grown[0, 1] = whole.wealth, whole.run
+        with np.errstate(over="ignore", invalid="ignore"):
+            for before, after, add, by in zip(grown[:-1], grown[1:], adds, held, strict=True):
+                np.add(before[0], add, out=after[0])
+                np.maximum(before[1], least, out=after[1])
+                np.multiply(after, by, out=after)
+        if not grown.max() <= MOST_RUN:  # rare: row by row, each held there, as the next one goes by it
+            for before, after, add, by in zip(grown[:-1], grown[1:], adds, held, strict=True):
+                np.add(before[0], add, out=after[0])
+                np.maximum(before[1], least, out=after[1])
+                np.multiply(after, by, out=after)
+                np.minimum(after, MOST_RUN, out=after)
+        wealth, run = grown[:, 0], grown[:, 1]
+        total = (self.weight * wealth[1:]).sum(axis=2)
+        made = EvidenceTrace(wealth, run, whole.since, total, used, numbers)
         beyond = np.flatnonzero((total > CAP * arl).any(axis=0))
         if len(beyond):
             self._hold(made, beyond, held, arl)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.special import expit, logit
@@ -61,19 +62,35 @@ class Expectation:
         return (places.seen >= 0) & ~np.isnan(self.memory[places.seen])
 
 
-def expect_all(expectations: Sequence[Expectation], places: Places) -> tuple[Float, Int]:
-    """(s, n) expected probability of s streams at n prompts, and the (s, n) cell of each in the stream's mix.
+@dataclass(frozen=True, slots=True)
+class ExpectationTable:
+    """The models of s expectations of one baseline side by side: they share its topics and its distinct prompts.
 
-    All must come of one baseline: they share its topics and its distinct prompts.
+    Attributes:
+        weights: (k, s) on the features; level: (s,) the intercepts; offset: (s, c) what a topic adds.
     """
-    weights = np.stack([one.weights for one in expectations])
-    offset = np.stack([one.offset for one in expectations])
-    known = places.seen >= 0
-    memory = np.stack([one.memory[places.seen] for one in expectations])
-    held = known & ~np.isnan(memory)
-    score = row_products(places.features, np.ascontiguousarray(weights[:, 1:].T)) + weights[:, 0]
-    fresh = np.clip(expit(np.ascontiguousarray(score.T)) + offset[:, places.topic], 0.0, 1.0)
-    return np.where(held, memory, fresh), places.topic + np.where(held, offset.shape[1], 0)
+
+    weights: Float
+    level: Float
+    offset: Float
+
+    @classmethod
+    def of(cls, expectations: Sequence[Expectation]) -> Self:
+        """The table of these, one at least."""
+        weights = np.stack([one.weights for one in expectations])
+        offset = np.stack([one.offset for one in expectations])
+        return cls(np.ascontiguousarray(weights[:, 1:].T), weights[:, 0].copy(), offset)
+
+    def expected(self, memories: Sequence[Float], places: Places) -> tuple[Float, Int]:
+        """(s, n) expected probability at n prompts, and the (s, n) cell of each in the stream's mix.
+
+        `memories`: of each expectation, as it has them.
+        """
+        memory = np.stack([one[places.seen] for one in memories])
+        held = (places.seen >= 0) & ~np.isnan(memory)
+        score = row_products(places.features, self.weights) + self.level
+        fresh = np.clip(expit(np.ascontiguousarray(score.T)) + self.offset[:, places.topic], 0.0, 1.0)
+        return np.where(held, memory, fresh), places.topic + np.where(held, self.offset.shape[1], 0)
 
 
 @dataclass(frozen=True, slots=True)

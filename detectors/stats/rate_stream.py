@@ -7,21 +7,23 @@ report, an alarm) is done a stream at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.protocol import Bool, Finding, Float, Int, Stream
-from detectors.stats.change_points import Onset, onset_of, rate_posterior
+from detectors.protocol import Bool, Finding, Float, Int
+from detectors.stats.change_points import onset_of, rate_posterior
 from detectors.stats.intervals import rate_change
 from detectors.stats.linear_algebra import faded_sums
-from detectors.stats.rate_evidence import Bets, BetTable, EvidenceTrace, RateEvidence, Side, no_evidence
-from detectors.stats.rate_expectation import Expectation
+from detectors.stats.rate_evidence import EvidenceTrace, RateEvidence, Side
+from detectors.stats.rate_state import RateBatch, RateTable, RateWatch, WatchState
 from schemas.reading import Effect, ReadingStatus
 
+Column = TypeVar("Column", bound=NDArray[Any])
 WINDOW = 500  # rows that an effect is measured over, at most
 DATED = 400  # last rows whose exchange and time are kept, among which a change is dated
 SETTLING = 64  # rows before the interval without which it is refined no more
@@ -39,124 +41,17 @@ STRANGE_REASON = "prompts unlike the baseline"
 FEW_REASON = "too few"
 
 
-@dataclass(frozen=True, slots=True)
-class RateWatch:
-    """What a stream is held against, fixed when the baseline is pinned.
-
-    Attributes:
-        stream: what is watched; floor: smallest change worth an alert, a share.
-        expectation, bets: None where the baseline has too few scored rows.
-        high: expected probability from which a missing 1 is worth showing.
-        slack: standard errors of the baseline that the null allows for.
-        arl: rows between false alarms of a stream of equal share; weight: its own share in the budget.
-    """
-
-    STORED_NAME: ClassVar[str] = "Watch"
-
-    stream: Stream
-    floor: float
-    expectation: Expectation | None
-    bets: Bets | None
-    high: float
-    slack: float
-    arl: float
-    weight: float = 1.0
-
-    @property
-    def level(self) -> float:
-        """Mean number of rows between false alarms that this stream is held to."""
-        return self.arl / self.weight
-
-
-def _no_index() -> NDArray[np.uint32]:
-    return np.zeros(0, dtype=np.uint32)
-
-
-def _no_ts() -> Float:
-    return np.zeros(0)
-
-
-@dataclass(frozen=True, slots=True)
-class WatchState:
-    """Where a stream stands.
-
-    Attributes:
-        evidence: None where the stream is blind for good.
-        share: (2c,) running mix of topics of the rows used, as in `Expectation`.
-        values, expected: the last rows used, at most `WINDOW`: what happened, what was expected.
-        n: rows used, never set back: a reading is named by it.
-        unscored: rows in a row without a value; strange: bits of the last `STRANGE` prompts, 1 = unlike the baseline.
-        firing: direction of the alarm that stands; moved: number of the row at which the change seems to begin.
-        blind: why nothing can be said now.
-        ones, zeros: ids of the last rows that show a rise, a fall; ones_at, zeros_at: their numbers.
-        index, ts: event index and time of the last rows used, at most `DATED`.
-        onset: since when, while firing.
-    """
-
-    evidence: RateEvidence | None
-    share: Float
-    values: NDArray[np.int8]
-    expected: NDArray[np.floating[Any]]
-    n: int = 0
-    unscored: int = 0
-    strange: int = 0
-    firing: Side | None = None
-    moved: int = 0
-    blind: str | None = None
-    ones: tuple[str, ...] = ()
-    zeros: tuple[str, ...] = ()
-    ones_at: tuple[int, ...] = ()
-    zeros_at: tuple[int, ...] = ()
-    index: NDArray[np.uint32] = field(default_factory=_no_index)
-    ts: Float = field(default_factory=_no_ts)
-    onset: Onset | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RateBatch:
-    """n rows as s streams see them.
-
-    Attributes:
-        value, expected, cell: (s, n) what happened (NaN unscored), what was expected, the topic's place in the mix.
-        inside: (s, n) whether the row is of the stream's slice.
-        novel: (n,) whether the prompt is unlike the baseline, or was asked too often.
-        index, ts: (n,) event index and time; ids: of the exchanges.
-    """
-
-    value: Float
-    expected: Float
-    cell: Int
-    inside: Bool
-    novel: Bool
-    index: Int
-    ts: Float
-    ids: tuple[str, ...]
-
-
-def start_watch(watch: RateWatch) -> WatchState:
-    """The state of zero evidence."""
-    empty = np.zeros(0, dtype=np.int8), np.zeros(0, dtype=np.float16)
-    if watch.expectation is None or watch.bets is None:
-        return WatchState(None, np.zeros(0), *empty)
-    return WatchState(no_evidence(watch.bets), watch.expectation.share, *empty)
-
-
 class RatePass:
     """Takes streams through the rows of one batch; the frozen states go in and come out, untouched themselves.
 
-    Every watch has an expectation and bets, every state has evidence.
+    Every state has evidence.
     """
 
-    def __init__(self, watches: Sequence[RateWatch], states: Sequence[WatchState]) -> None:
-        self.watches, self.states = watches, states
-        expectations = [watch.expectation for watch in watches if watch.expectation is not None]
-        self.bets = BetTable.of([watch.bets for watch in watches if watch.bets is not None])
+    def __init__(self, watches: Sequence[RateWatch], table: RateTable, states: Sequence[WatchState]) -> None:
+        self.watches, self.table, self.states = watches, table, states
+        self.bets, self.level = table.bets, table.level
         self.evidence = self.bets.gather([state.evidence for state in states if state.evidence is not None])
-        self.errors = np.stack([expectation.error() for expectation in expectations])
         self.share = np.stack([state.share for state in states])
-        self.level = np.array([watch.level for watch in watches])
-        self.floor = np.array([watch.floor for watch in watches])
-        self.slack = np.array([watch.slack for watch in watches])
         self.firing = np.array([state.firing is not None for state in states])
         self.findings: list[Finding] = []
 
@@ -167,15 +62,15 @@ class RatePass:
         factor = self.bets.surprise(batch.value, batch.expected, rooms)
         before = np.array([[state.n] for state in self.states], dtype=np.int64)
         numbers = np.concatenate([before, before + np.cumsum(used, axis=1)], axis=1)
-        shared = StreamRows.of(self.watches, batch, used, numbers, errors)
+        shared = StreamRows.of(self.table, batch, used, numbers, errors)
         streams = [StreamPass(self.watches[s], state, s, shared) for s, state in enumerate(self.states)]
-        attend: Bool = np.asarray(shared.due.any(axis=0))
+        calls = shared.due.copy()
         for stream in streams:
             if stream.changes is not None:
-                attend |= stream.changes
+                calls[stream.s] |= stream.changes
         for start in range(0, used.shape[1], TRACED):
             rows = slice(start, start + TRACED)
-            self._follow(rows, streams, attend[rows], factor[rows], used.T[rows], numbers[:, :-1].T[rows])
+            self._follow(rows, streams, calls[:, rows], factor[rows], used.T[rows], numbers[:, :-1].T[rows])
         return [self._state(s, stream) for s, stream in enumerate(streams)], self.findings
 
     def _errors(self, cell: Int, used: Bool) -> tuple[Float, Float]:
@@ -188,20 +83,21 @@ class RatePass:
         mixes = faded_sums(self.share, keep, adds)
         self.share = mixes[-1].copy()
         mixes *= mixes
-        mixes *= self.errors
+        mixes *= self.table.errors
         errors = np.sqrt(mixes.sum(axis=2)).T
-        return errors[:, 1:], self.floor[:, None] + self.slack[:, None] * errors[:, :-1]
+        return errors[:, 1:], self.table.floor[:, None] + self.table.slack[:, None] * errors[:, :-1]
 
     def _follow(
-        self, rows: slice, streams: Sequence[StreamPass], attend: Bool, factor: Float, used: Bool, numbers: Int
+        self, rows: slice, streams: Sequence[StreamPass], calls: Bool, factor: Float, used: Bool, numbers: Int
     ) -> None:
-        """Take in rows, and do what some of them call for."""
+        """Take in rows, and do what some of them call for; `calls` (s, n) says which do, but for alarms."""
         trace = self.bets.trace(self.evidence, factor, used, numbers, self.level)
-        over = used & (trace.total >= self.level)
+        over, attend = used & (trace.total >= self.level), np.asarray(calls.any(axis=0))
         row = -1
         while (row := self._next(row, attend, over)) < len(used):
             crossed = over[row] & ~self.firing
-            for s in self._attend(rows.start + row, row, streams, crossed, trace):
+            due = np.flatnonzero(calls[:, row] | crossed).tolist()
+            for s in self._attend(rows.start + row, row, [streams[s] for s in due], crossed, trace):
                 one, later = np.array([s]), slice(row + 1, None)
                 nothing = self.bets.only(one).gather([])
                 again = self.bets.only(one).trace(
@@ -220,12 +116,11 @@ class RatePass:
     def _attend(
         self, row: int, place: int, streams: Sequence[StreamPass], crossed: Bool, trace: EvidenceTrace
     ) -> list[int]:
-        """Do what a row calls for, alarms that start or end and findings: the streams whose evidence is forgotten."""
+        """Do what a row calls for: alarms that start or end and findings; the streams whose evidence is forgotten."""
         ended = []
         evidence = trace.after(place + 1) if crossed.any() else None
-        for s, stream in enumerate(streams):
-            if not (crossed[s] or stream.attends(row)):
-                continue
+        for stream in streams:
+            s = stream.s
             side, since = self.bets.leaning(evidence, s) if crossed[s] and evidence is not None else (None, 0)
             finding = stream.judge(row, side, since, float(trace.total[place, s]))
             self.firing[s] = stream.firing is not None
@@ -247,9 +142,11 @@ class StreamRows:
         batch: the rows. used: (s, n) whether a stream uses a row. numbers: (s, n + 1) rows that each stream has used
             before the first row, and after each. errors: (s, n) error of the mean expectation after each row.
         unscored: (s, n) rows of the stream's slice without a value. due: (s, n) where a periodic finding is due.
-        rises, falls: (s, n) rows that show a movement. values, expected, index: the same as states keep them.
-        scored: (s, n) rows of the stream's slice with a value. missing, strange: (s,) rows without one, and those with
-            one whose prompt is novel.
+        rises, falls: (s, n) rows that show a movement; shows: (s,) whether any does.
+        values, expected, index, ts: of the rows used, stream by stream, as states keep them; ends: (s + 1,) where each
+            stream's begin, and the end.
+        scored: (s, n) rows of the stream's slice with a value. missing, heard, strange: (s,) rows without one, those
+            with one, and those of them whose prompt is novel.
     """
 
     batch: RateBatch
@@ -260,17 +157,22 @@ class StreamRows:
     due: Bool
     rises: Bool
     falls: Bool
+    shows: list[bool]
     values: NDArray[np.int8]
     expected: NDArray[np.float16]
     index: NDArray[np.uint32]
+    ts: Float
+    ends: list[int]
     scored: Bool
     missing: list[int]
+    heard: list[int]
     strange: list[int]
 
     @classmethod
-    def of(cls, watches: Sequence[RateWatch], batch: RateBatch, used: Bool, numbers: Int, errors: Float) -> StreamRows:
+    def of(cls, table: RateTable, batch: RateBatch, used: Bool, numbers: Int, errors: Float) -> StreamRows:
         """What streams share of these rows."""
-        high = np.array([[watch.high] for watch in watches])
+        s, row = used.nonzero()
+        rises, falls = used & (batch.value > 0), used & (batch.value == 0) & (batch.expected >= table.high[:, None])
         absent = np.isnan(batch.value)
         unscored, scored = batch.inside & absent, batch.inside & ~absent
         return cls(
@@ -280,13 +182,17 @@ class StreamRows:
             errors=errors,
             unscored=unscored,
             due=used & (numbers[:, 1:] % PERIOD == 0),
-            rises=used & (batch.value > 0),
-            falls=used & (batch.value == 0) & (batch.expected >= high),
-            values=np.where(absent, 0, batch.value).astype(np.int8),
-            expected=batch.expected.astype(np.float16),
-            index=batch.index.astype(np.uint32),
+            rises=rises,
+            falls=falls,
+            shows=(rises | falls).any(axis=1).tolist(),
+            values=batch.value[s, row].astype(np.int8),
+            expected=batch.expected[s, row].astype(np.float16),
+            index=batch.index.astype(np.uint32)[row],
+            ts=batch.ts[row],
+            ends=[0, *np.cumsum(used.sum(axis=1)).tolist()],
             scored=scored,
             missing=unscored.sum(axis=1).tolist(),
+            heard=scored.sum(axis=1).tolist(),
             strange=(scored & batch.novel).sum(axis=1).tolist(),
         )
 
@@ -299,16 +205,17 @@ class StreamPass:
         self.used, self.error = rows.used[s], rows.errors[s]
         self.numbers = rows.numbers[s].tolist()  # rows used before each row, and after all
         self.firing, self.onset, self.moved, self.ended = state.firing, state.onset, state.moved, False
-        self.due, self.changes = rows.due[s], self._blindness()
-        at = self.used.nonzero()[0]
-        self.values = np.concatenate([state.values, rows.values[s, at]])
-        self.expected = np.concatenate([state.expected, rows.expected[s, at]])
-        self.index = np.concatenate([state.index, rows.index[at]])
-        self.ts = np.concatenate([state.ts, self.batch.ts[at]])
+        self.changes, self.own = self._blindness(), slice(rows.ends[s], rows.ends[s + 1])
 
-    def attends(self, row: int) -> bool:
-        """Whether the row calls for something."""
-        return bool(self.due[row]) or (self.changes is not None and bool(self.changes[row]))
+    @cached_property
+    def values(self) -> NDArray[np.int8]:
+        """What happened at the last rows used, those of the batch behind those of earlier ones."""
+        return np.concatenate([self.before.values, self.rows.values[self.own]])
+
+    @cached_property
+    def expected(self) -> NDArray[np.floating[Any]]:
+        """What was expected of them."""
+        return np.concatenate([self.before.expected, self.rows.expected[self.own]])
 
     def judge(self, row: int, side: Side | None, since: int, total: float) -> Finding | None:
         """Start or end an alarm at a row that calls for it, and say what there is to say; `since` is a first guess."""
@@ -328,25 +235,30 @@ class StreamPass:
 
     def state(self, evidence: RateEvidence, share: Float) -> WatchState:
         """The state after the rows."""
-        rises = self._shown(self.rows.rises[self.s], self.before.ones, self.before.ones_at)[-SHOWN:]
-        falls = self._shown(self.rows.falls[self.s], self.before.zeros, self.before.zeros_at)[-SHOWN:]
+        before, rows, own = self.before, self.rows, self.own
+        ones, zeros, ones_at, zeros_at = before.ones, before.zeros, before.ones_at, before.zeros_at
+        if rows.shows[self.s]:
+            rises = self._shown(rows.rises[self.s], ones, ones_at)[-SHOWN:]
+            falls = self._shown(rows.falls[self.s], zeros, zeros_at)[-SHOWN:]
+            ones, ones_at = tuple([id_ for id_, _ in rises]), tuple([at for _, at in rises])
+            zeros, zeros_at = tuple([id_ for id_, _ in falls]), tuple([at for _, at in falls])
         return WatchState(
             evidence=evidence,
             share=share,
-            values=self.values[-WINDOW:].copy(),
-            expected=self.expected[-WINDOW:].copy(),
+            values=_last(before.values, rows.values[own], WINDOW),
+            expected=_last(before.expected, rows.expected[own], WINDOW),
             n=self.numbers[-1],
             unscored=self.unscored,
             strange=self.strange,
             firing=self.firing,
             moved=self.moved,
             blind=self.blind[-1],
-            ones=tuple([id_ for id_, _ in rises]),
-            zeros=tuple([id_ for id_, _ in falls]),
-            ones_at=tuple([at for _, at in rises]),
-            zeros_at=tuple([at for _, at in falls]),
-            index=self.index[-DATED:].copy(),
-            ts=self.ts[-DATED:].copy(),
+            ones=ones,
+            zeros=zeros,
+            ones_at=ones_at,
+            zeros_at=zeros_at,
+            index=_last(before.index, rows.index[own], DATED),
+            ts=_last(before.ts, rows.ts[own], DATED),
             onset=self.onset,
         )
 
@@ -367,12 +279,12 @@ class StreamPass:
             self.blind: Sequence[str | None] = self._followed()
             return np.array([a != b for a, b in pairwise(self.blind)], dtype=np.bool_)
         self.blind = (None,) * len(self.numbers)
-        scored = self.rows.scored[s].nonzero()[0]
-        count = len(scored)
-        late = int(self.rows.unscored[s, scored[-1] :].sum()) if count and missing else missing
+        count = self.rows.heard[s]
+        scored = self.rows.scored[s].nonzero()[0] if strange or (count and missing) else None
+        late = missing if scored is None else int(self.rows.unscored[s, scored[-1] :].sum())
         self.unscored = late if count else state.unscored + late
         bits = state.strange << count
-        if strange:
+        if strange and scored is not None:
             for place in self.batch.novel[scored].nonzero()[0].tolist():
                 bits |= 1 << (count - 1 - place)
         self.strange = bits & ((1 << STRANGE) - 1)
@@ -403,7 +315,9 @@ class StreamPass:
 
     def _date(self, n: int, error: float) -> None:
         """Estimate since when, as long as enough rows from before the change are kept."""
-        last = n - self.numbers[-1] + len(self.index)
+        rows, before = self.rows, self.before
+        index, ts = np.concatenate([before.index, rows.index[self.own]]), np.concatenate([before.ts, rows.ts[self.own]])
+        last = n - self.numbers[-1] + len(index)
         first = max(last - DATED, 0)
         if last - first < 1 or (self.onset and self.onset.least < n - (last - first) + SETTLING):
             return
@@ -414,7 +328,7 @@ class StreamPass:
             self.firing == "up",
             error,
         )
-        self.onset = onset_of(posterior, self.index[first:last], self.ts[first:last], n)
+        self.onset = onset_of(posterior, index[first:last], ts[first:last], n)
         self.moved = self.onset.n
 
     def _change(self, row: int) -> tuple[int, float, float, float, float]:
@@ -475,3 +389,11 @@ class StreamPass:
             high=100 * high,
             unit="pp",
         )
+
+
+def _last(before: Column, new: Column, most: int) -> Column:
+    """The last `most` of a column of a state and what the batch adds to it, as an array of its own."""
+    if not len(new):
+        return before
+    kept: Column = np.concatenate([before[max(len(before) + len(new) - most, 0) :], new[-most:]])  # type: ignore[assignment]
+    return kept

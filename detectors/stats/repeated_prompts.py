@@ -80,7 +80,7 @@ class Known:
         ordered = np.sort(held)
         thrice = ordered[2:] == ordered[:-2]
         if thrice.any():  # every prompt may count twice
-            often = np.flatnonzero(np.isin(marks, ordered[2:][thrice]))
+            often = np.flatnonzero(np.isin(marks, np.unique(ordered[2:][thrice])))
             seen = self.find(keys[at[often]])
             allowed = np.where(seen >= 0, self.allowed[seen], 2.0)
             over[at[often]] = _times(held, often + len(held) - len(marks)) > allowed

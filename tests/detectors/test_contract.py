@@ -127,7 +127,7 @@ def test_not_a_bit_depends_on_how_rows_are_cut(detector: AnyDetector, cut: int) 
 
 
 STATE_BYTES = 8_000
-ROOM = {"model_shift": 16_000, "attack_cluster": 10_000}  # docs/detectors.md says of what
+ROOM = {"model_shift": 16_000}  # docs/detectors.md says of what
 
 
 def test_a_stream_keeps_a_small_state(detector: AnyDetector) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from detectors.attack_cluster import STEPS, AttackCluster
 from detectors.escalating_conversation import EscalatingConversation, LiveConversation
 from detectors.model_shift import ModelShift
 from detectors.stats.bets import Placed
@@ -28,6 +29,20 @@ def test_conversations_that_were_kept_one_by_one_go_on() -> None:
     old = unpack(type(state), pack(replace(state, live=before, walks={})))
     rest = STREAM.take(np.arange(CUT, len(STREAM)))
     assert detector.step(artefact, old, rest) == detector.step(artefact, state, rest)
+
+
+def test_attacks_that_were_kept_in_halves_go_on() -> None:
+    detector = AttackCluster()
+    artefact = detector.fit(made.baseline())
+    state, _ = detector.step(artefact, detector.start(artefact), STREAM.take(np.arange(CUT)))
+    assert len(state.held.ids) > 2
+    halves = (state.held.sketch / STEPS).astype(np.float16)
+    old = unpack(type(state), pack(replace(state, held=replace(state.held, sketch=halves))))
+    rest = STREAM.take(np.arange(CUT, len(STREAM)))
+    (after, found), (known, wanted) = (detector.step(artefact, one, rest) for one in (old, state))
+    assert found == wanted
+    assert after.held.ids == known.held.ids != state.held.ids
+    assert (after.held.sketch == known.held.sketch).all()
 
 
 def test_a_stream_that_was_kept_in_double_precision_goes_on() -> None:
