@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from keelwatch_client.buffer import ExchangeBuffer, Fate, PendingExchange
+from keelwatch_client.buffer import ExchangeBuffer, Fate, PendingExchange, PublisherStats
 from keelwatch_client.exchange import dumps
 
 LOG: Final = logging.getLogger("keelwatch_client")
@@ -60,7 +60,6 @@ class DeliveryWorker:
                 self._deliver(batch)
         finally:
             self._transport.close()
-            self._tell(None, at_end=True)
 
     def _deliver(self, batch: list[PendingExchange]) -> None:
         urges = self._buffer.urges
@@ -90,7 +89,10 @@ class DeliveryWorker:
         outcome = self._transport.send(clean)
         found = iter(outcome.fates)
         return SendOutcome(
-            [next(found) if fate == "again" else fate for fate in fates], outcome.retry_after, outcome.why, outcome.too_many
+            [next(found) if fate == "again" else fate for fate in fates],
+            outcome.retry_after,
+            outcome.why,
+            outcome.too_many,
         )
 
     def _may_go(self, one: PendingExchange) -> bool:
@@ -107,18 +109,19 @@ class DeliveryWorker:
             return False
         return True
 
-    def _tell(self, why: str | None, at_end: bool = False) -> None:
+    def _tell(self, why: str | None) -> None:
         """Warn of what stops us and of what was dropped, at most once a minute. No text of an exchange is logged."""
-        dropped = self._buffer.stats().dropped
-        lost = sum(dropped.values())
-        now = time.monotonic()
-        if (why is None and lost == self._told) or (now - self._told_at < _TELL_EVERY and not at_end):
+        stats = self._buffer.stats()
+        lost, now = sum(stats.dropped.values()), time.monotonic()
+        if (why is None and lost == self._told) or now - self._told_at < _TELL_EVERY:
             return
         self._told, self._told_at = lost, now
-        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items()))
-        LOG.warning(
-            "keelwatch_client: %s; not delivered so far: %s", why or "exchanges were dropped", reasons or "none"
-        )
+        LOG.warning("keelwatch_client: %s; not delivered: %s", why or "exchanges were dropped", losses(stats))
+
+
+def losses(stats: PublisherStats) -> str:
+    """How many were dropped, by reason."""
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(stats.dropped.items())) or "none"
 
 
 def backoff(failures: int) -> float:

@@ -60,21 +60,21 @@ class HttpTransport:
             status, headers, raw = self._post(b"\n".join(one.body for one in batch))
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            return _again(batch, f"no answer ({type(error).__name__})")
+            return SendOutcome(["again"] * len(batch), why=f"no answer ({type(error).__name__})")
         if status == 202:
             return SendOutcome(["sent"] * len(batch))
         if status in _WITH_RESULTS and (fates := _fates(raw, len(batch))) is not None:
             after = _retry_after(headers) if "again" in fates else None
             return SendOutcome(fates, after, None if "again" not in fates else f"answer {status}")
         if status in (413, 422):
-            if len(batch) == 1:
-                return SendOutcome(["too_large" if status == 413 else "invalid"])
-            return self._halves(batch)
-        if status == 429:
-            return SendOutcome(["again"] * len(batch), _retry_after(headers), "answer 429", too_many=True)
-        return _again(batch, f"answer {status}, which is not what Keelwatch says of exchanges", _retry_after(headers))
+            return self._halves(batch, "too_large" if status == 413 else "invalid")
+        why = f"answer {status}" if status in (429, 503) else f"answer {status}, which Keelwatch does not give"
+        return SendOutcome(["again"] * len(batch), _retry_after(headers), why, too_many=status == 429)
 
-    def _halves(self, batch: Sequence[PendingExchange]) -> SendOutcome:
+    def _halves(self, batch: Sequence[PendingExchange], alone: Fate) -> SendOutcome:
+        """Each half of a batch by itself; `alone` is the fate of a single one."""
+        if len(batch) == 1:
+            return SendOutcome([alone])
         middle = len(batch) // 2
         first = self.send(batch[:middle])
         if "again" in first.fates:
@@ -114,10 +114,6 @@ class HttpTransport:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _again(batch: Sequence[PendingExchange], why: str, after: float | None = None) -> SendOutcome:
-    return SendOutcome(["again"] * len(batch), after, why)
 
 
 def _fates(raw: bytes, count: int) -> list[Fate] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from keelwatch_client.call_form import count, get, listed, messages_of, present, text
@@ -21,7 +22,7 @@ else:
     except ImportError:  # without LangChain nobody calls it
         BaseCallbackHandler = object
 
-_MOST_RUNS: Final = 10_000
+MOST_RUNS: Final = 10_000
 _ROLES: Final = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "function": "tool"}
 
 
@@ -42,11 +43,11 @@ class KeelwatchCallback(BaseCallbackHandler):
 
     def on_chat_model_start(self, serialized: Any, messages: Any, *, run_id: Any, **more: Any) -> None:
         """LangChain calls it before a chat model is asked."""
-        self._begin(run_id, [_message(one) for one in messages[0]] if messages else [], more)
+        self._begin(run_id, lambda: [_message(one) for one in messages[0]], more)
 
     def on_llm_start(self, serialized: Any, prompts: Any, *, run_id: Any, **more: Any) -> None:
         """LangChain calls it before a model of texts is asked."""
-        self._begin(run_id, messages_of(prompts[0]) if prompts else [], more)
+        self._begin(run_id, lambda: messages_of(prompts[0]), more)
 
     def on_llm_end(self, response: Any, *, run_id: Any, **more: Any) -> None:
         """LangChain calls it after an answer."""
@@ -56,7 +57,7 @@ class KeelwatchCallback(BaseCallbackHandler):
         """LangChain calls it after an error."""
         self._end(run_id, lambda: [{"response": {"error": error_of(error)}, "model": {}}])
 
-    def _begin(self, run: Any, prompt: list[Any], more: Json) -> None:
+    def _begin(self, run: Any, prompt: Callable[[], list[Any]], more: Json) -> None:
         try:
             asked, metadata = more.get("invocation_params") or {}, more.get("metadata") or {}
             model = text(get(asked, "model")) or text(get(asked, "model_name")) or text(metadata.get("ls_model_name"))
@@ -65,18 +66,18 @@ class KeelwatchCallback(BaseCallbackHandler):
                 route=text(metadata.get("keelwatch_route")) or self._route,
                 conversation=text(metadata.get("keelwatch_conversation")),
                 user=text(metadata.get("keelwatch_user")),
-                prompt=prompt,
+                prompt=prompt(),
                 tools=listed(get(asked, "tools")),
                 model=present(requested=model or "", provider=text(metadata.get("ls_provider"))),
             )
             with self._lock:
                 self._runs[run] = {"fields": begun, "around": current(), "began": time.perf_counter()}
-                while len(self._runs) > _MOST_RUNS:  # runs that never ended
+                while len(self._runs) > MOST_RUNS:  # runs that never ended
                     self._runs.popitem(last=False)
         except Exception:
             self._publisher.failed()
 
-    def _end(self, run: Any, answers: Any) -> None:
+    def _end(self, run: Any, answers: Callable[[], list[Json]]) -> None:
         try:
             with self._lock:
                 begun = self._runs.pop(run, None)

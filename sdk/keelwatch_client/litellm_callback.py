@@ -38,7 +38,7 @@ class KeelwatchLogger(CustomLogger):
 
     def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         """LiteLLM calls it after an error."""
-        self._publish(kwargs, None, start_time, end_time)
+        self._publish(kwargs, None, start_time, end_time, failed=True)
 
     async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         """LiteLLM calls it after an answer, in a coroutine."""
@@ -46,17 +46,17 @@ class KeelwatchLogger(CustomLogger):
 
     async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         """LiteLLM calls it after an error, in a coroutine."""
-        self._publish(kwargs, None, start_time, end_time)
+        self._publish(kwargs, None, start_time, end_time, failed=True)
 
-    def _publish(self, kwargs: Any, answer: Any, begin: Any, end: Any) -> None:
+    def _publish(self, kwargs: Any, answer: Any, begin: Any, end: Any, failed: bool = False) -> None:
         try:
-            for exchange in exchanges_of(kwargs, answer, begin, end):
+            for exchange in exchanges_of(kwargs, answer, begin, end, failed):
                 self._publisher.publish({**present(route=self._route), **exchange})
         except Exception:
             self._publisher.failed()
 
 
-def exchanges_of(kwargs: Any, answer: Any, begin: Any, end: Any) -> list[Json]:
+def exchanges_of(kwargs: Any, answer: Any, begin: Any, end: Any, failed: bool) -> list[Json]:
     """The exchanges of one logged call; none of a call that asks for no answer in words, such as embeddings."""
     payload = get(kwargs, "standard_logging_object") or {}
     if (get(payload, "call_type") or "completion") not in ("completion", "acompletion"):
@@ -76,7 +76,7 @@ def exchanges_of(kwargs: Any, answer: Any, begin: Any, end: Any) -> list[Json]:
         requested=text(get(payload, "model_group")) or text(get(kwargs, "model")) or "",
         provider=text(get(kwargs, "custom_llm_provider")) or text(get(payload, "custom_llm_provider")),
     )
-    if answer is None:
+    if failed:
         return [{**common, "model": model, "response": {"error": _error(kwargs, payload)}}]
     return [{**common, **one, "model": {**model, **one["model"]}} for one in OpenAIChat().answers(answer)]
 

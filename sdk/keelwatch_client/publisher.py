@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from keelwatch_client.buffer import ExchangeBuffer, PendingExchange, PublisherStats
 from keelwatch_client.context import current
-from keelwatch_client.delivery import BATCH, LOG, DeliveryWorker, Redact, Transport
+from keelwatch_client.delivery import BATCH, LOG, DeliveryWorker, Redact, Transport, losses
 from keelwatch_client.exchange import dumps, now, uuid7
 from keelwatch_client.http_transport import HttpTransport
 
@@ -91,6 +91,7 @@ class Publisher:
         self._buffer = ExchangeBuffer(*self._room, BATCH)
         self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
+        self._said = False
 
     def publish(self, exchange: Mapping[str, Any]) -> None:
         """Take one exchange in the native form; `id`, `ts`, route and the fields of `context` are filled in.
@@ -152,8 +153,9 @@ class Publisher:
         until = time.monotonic() + seconds
         self._buffer.drain(seconds, close=True)
         left = self._buffer.abandon()
-        if left:
-            LOG.warning("keelwatch_client: %d exchanges could not be sent before the end", left)
+        if (stats := self._buffer.stats()).dropped and not self._said:
+            self._said = True
+            LOG.warning("keelwatch_client: closed; of %d exchanges not delivered: %s", stats.published, losses(stats))
         if self._thread is not None and not left:
             self._thread.join(max(until - time.monotonic(), 0.0))
         return not left

@@ -93,12 +93,21 @@ class WrappedClient(Stand):
         path, start, again, resources = self._below
         here = f"{path}.{name}" if path else name
         if path in resources and name in _VERBS:
-            return _recorded(value, functools.partial(start, form=resources[path]))
+            return self._kept(name, _recorded(value, functools.partial(start, form=resources[path])))
         if any(f"{resource}.".startswith(f"{here}.") for resource in resources):
-            return WrappedClient(value, here, start, again, resources)
+            return self._kept(name, WrappedClient(value, here, start, again, resources))
         if not path and name in _COPIES:
             return lambda *args, **kwargs: again(value(*args, **kwargs))
         return value
+
+    def _kept(self, name: str, made: Any) -> Any:
+        """Keep what is asked for with every call."""
+        object.__setattr__(self, name, made)
+        return made
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__.pop(name, None)
+        super().__setattr__(name, value)
 
     def __enter__(self) -> Any:
         self._inner.__enter__()
