@@ -89,7 +89,7 @@ class Publisher:
     def begin(self) -> None:
         """Start with nothing, as in a process that was forked: what its parent had buffered, the parent sends."""
         self._buffer = ExchangeBuffer(*self._room, BATCH)
-        self._starting = threading.RLock()
+        self._starting = threading.Lock()  # held from the start of the worker on
         self._thread: threading.Thread | None = None
         self._said = False
 
@@ -123,22 +123,27 @@ class Publisher:
         self._buffer.refuse("fault")
 
     def _start(self) -> None:
-        with self._starting:
-            if self._thread is not None or self._buffer.closed:
-                return
-            worker = self._worker()
-            self._thread = threading.Thread(target=worker.run, name="keelwatch-client", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError:  # no thread can be started: at the end of the interpreter, or for want of memory
-                self._thread = None
-                return
-            if (processes := sys.modules.get("multiprocessing.util")) is not None:
-                # A child of multiprocessing ends without atexit.
-                processes.Finalize(None, _close_all, exitpriority=10)
+        """Start the worker, once: not even a signal handler in the midst of this starts another."""
+        if self._buffer.closed or not self._starting.acquire(blocking=False):
+            return
+        thread = threading.Thread(target=self._work, name="keelwatch-client", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be started: at the end of the interpreter, or for want of memory
+            self._starting.release()
+            return
+        self._thread = thread
+        if (processes := sys.modules.get("multiprocessing.util")) is not None:
+            # A child of multiprocessing ends without atexit.
+            processes.Finalize(None, _close_all, exitpriority=10)
 
-    def _worker(self) -> DeliveryWorker:
-        return DeliveryWorker(self._buffer, self._transport(), self._redact, self._linger)
+    def _work(self) -> None:
+        try:
+            transport = self._transport()
+        except Exception:  # what the application gave: not even that may reach whoever publishes
+            LOG.exception("keelwatch_client: the transport could not be made, so that nothing is sent")
+            return
+        DeliveryWorker(self._buffer, transport, self._redact, self._linger).run()
 
     def flush(self, seconds: float = 5.0) -> bool:
         """Wait until everything is delivered or dropped, at most so long. Whether it is."""

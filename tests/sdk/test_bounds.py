@@ -110,6 +110,16 @@ def test_what_is_set_up_wrongly_is_said_at_once_with_the_remedy(given: dict[str,
         Publisher(**given)
 
 
+def test_a_transport_that_cannot_be_made_is_said_and_does_not_reach_the_caller(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    publisher = Publisher(route="a/b", transport=lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+    publisher.publish(EXCHANGE)
+    assert not publisher.close(0.2)
+    assert publisher.stats().dropped == {"unsent": 1}
+    assert "the transport could not be made" in caplog.text
+
+
 def test_a_client_of_another_library_is_said_at_once() -> None:
     publisher = Publisher(NOWHERE, route="a/b")
     with pytest.raises(TypeError, match="must be one of openai or anthropic"):
