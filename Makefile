@@ -25,7 +25,7 @@ SEED := 1
 # Processes of tests; 0: all in one, as a debugger wants it.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity check guardrails docs licences images pin-images sbom audit format bench bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity check guardrails sdk-libraries docs licences images pin-images sbom audit format bench bench-client bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -59,6 +59,9 @@ chaos: $(STAMP) ## kill and suspend workers, restart broker and database, full d
 chaos-long: $(STAMP) ## 300 kills, seed after seed, each run judged by sets: half an hour on two cores
 	@$(RUN) -m tests.chaos.run --kills 60 --suspensions 0 --restarts 0 --exchanges 12000 --rate 60 --in-all 300 $(CHAOS_ARGS)
 
+sdk-libraries: build/sdk/.done ## the client with the real OpenAI, Anthropic, LiteLLM and LangChain, in an environment of their own; 1 GB
+	@PYTHONPATH='$(CURDIR)/sdk:$(CURDIR)' LITELLM_LOCAL_MODEL_COST_MAP=True build/sdk/bin/python -m tests.sdk.real_libraries $(SDK_ARGS)
+
 guardrails: $(STAMP) build/rails/.done ## rails of the real Guardrails AI and NeMo Guardrails, each in an environment of its own; 1 GB
 	@$(RUN) -m tests.rails.real build/rails/guardrails-ai/bin/python build/rails/nemo-guardrails/bin/python
 
@@ -66,6 +69,7 @@ check: $(STAMP) ## formatting, lint, types, imports
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+	$(RUN) -m mypy --config-file sdk/pyproject.toml sdk/keelwatch_client
 	$(RUN) -c 'from importlinter.cli import lint_imports_command as main; main()'
 
 docs: $(STAMP) ## the documentation as a site in build/docs, strictly; it loads nothing from elsewhere
@@ -98,6 +102,9 @@ parity: $(STAMP) ## the stream and replay say the same of 20,000 exchanges (need
 
 bench: ## the benchmarks; each is a command that prints its figures
 	@sed -n 's/^\(bench-[a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+bench-client: $(STAMP) ## what a call of keelwatch-client costs an application, with the API up, hanging and dead
+	@$(RUN) -m tests.benchmarks.client $(BENCH_ARGS)
 
 bench-compare: $(STAMP) ## what two runs of a suite show: false alarms, power, recorded updates of real models
 	$(RUN) -m tests.benchmarks.compare $(BENCH_ARGS)
@@ -139,6 +146,11 @@ suspended: $(STAMP) ## a worker is suspended past its session, under traffic (ne
 
 outages: $(STAMP) ## broker and database are away for a minute each, under traffic (needs both)
 	$(RUN) -m tests.chaos.outages $(OUTAGES_ARGS)
+
+build/sdk/.done: requirements/sdk-libraries.txt $(CORE)
+	@$(RUN) -m venv build/sdk
+	@build/sdk/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/sdk-libraries.txt
+	@touch $@
 
 build/rails/.done: requirements/guardrails-ai.txt requirements/nemo-guardrails.txt $(CORE)
 	@mkdir -p build/rails
