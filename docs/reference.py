@@ -108,6 +108,7 @@ def monitor() -> str:
         "PricesSection": "`prices` of a target",
         "ReaskSection": "`reask`",
         "ScheduleSection": "Each entry of `schedules`",
+        "IngestRuleSection": "Each entry of `ingest`",
         "DeploymentSection": "Each entry of `deployments`",
         "DeployMatchSection": "`match` of an entry of `deployments`",
         "ReceiverSection": "Each entry of `receivers`",

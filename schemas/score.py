@@ -74,7 +74,7 @@ class ScoreBlock(Record):
     row; rows that were not embedded are zero. (cluster, topic, partition, offset) is each exchange's own position.
     `fingerprint` is each row's own (a model under `identities` has none), empty where no row has one. Flag `no_ts`:
     the line of a file had no time of its own. `latency_ms`, `input_tokens` and `output_tokens` are the publisher's own
-    numbers, left out where no row has one.
+    numbers, left out where no row has one. `part` numbers the exchanges of one record, where a record held several.
     """
 
     route: Route
@@ -86,6 +86,7 @@ class ScoreBlock(Record):
     ts: tuple[Timestamp, ...]
     partition: tuple[Partition, ...]
     offset: tuple[NonNegative, ...]
+    part: Annotated[tuple[NonNegative, ...], Field(exclude_if=operator.not_)] = ()
     identity: tuple[Hash16, ...]
     fingerprint: tuple[Text | None, ...] = ()
     conversation: tuple[Text | None, ...]
@@ -111,7 +112,7 @@ class ScoreBlock(Record):
         lengths = {name: len(getattr(self, name)) for name in names}
         if self.fingerprint:
             lengths["fingerprint"] = len(self.fingerprint)
-        lengths |= {name: len(getattr(self, name)) for name in MEASURES if getattr(self, name)}
+        lengths |= {name: len(getattr(self, name)) for name in (*MEASURES, "part") if getattr(self, name)}
         for signal, column in self.signals.items():
             for field in ("value", "probability", "status"):
                 lengths[f"signals.{signal}.{field}"] = len(getattr(column, field))

@@ -24,11 +24,15 @@ Publish = Callable[[Sequence[Record]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One decoded exchange, `id` and `ts` filled in, with its own position and what was done to its text."""
+    """One decoded exchange, `id` and `ts` filled in, with its own position and what was done to its text.
+
+    `part` is its number, from 0, among those of the record at that position: a record of traces holds several.
+    """
 
     exchange: Exchange
     position: Position
     flags: tuple[Flag, ...] = ()
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)

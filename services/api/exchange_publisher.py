@@ -19,7 +19,9 @@ from schemas.topics import EXCHANGES
 from services.api.http.batch import split_records, with_id
 from services.api.http.problems import LOG, Problem
 from services.errors import NotSent, UnknownOutcome
-from services.ingest.decode import decode
+from services.ingest.decode import RecordArrival, decode, decode_all
+from services.ingest.reading import NO_CALL, is_protobuf
+from services.ingest.routing import NOTHING, Carriage
 from services.ports import Received
 
 
@@ -93,18 +95,22 @@ class ExchangePublisher:
         self._thread = ThreadPoolExecutor(1, "gateway")
 
     async def take(
-        self, body: bytes, lines: bool = False, sees: Callable[[str], bool] = _any_route
+        self,
+        body: bytes,
+        lines: bool = False,
+        sees: Callable[[str], bool] = _any_route,
+        carriage: Carriage = NOTHING,
     ) -> list[ExchangeResult]:
         """Send the exchanges of a body that can be read, in order; what became of each, in order.
 
-        `sees` tells whether a route may be sent to.
+        `sees` tells whether a route may be sent to; `carriage` is what came with the request.
 
         Raises:
             BatchError: if it cannot be cut into records.
             Problem: 429 if too many are on their way.
         """
         loop = asyncio.get_running_loop()
-        prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, datetime.now(UTC))
+        prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, datetime.now(UTC), carriage)
         prepared = [one if one.fault or sees(one.key.decode()) else replace(one, forbidden=True) for one in prepared]
         if len(prepared) > self._free:
             raise Problem.later(
@@ -132,32 +138,41 @@ class ExchangePublisher:
         await self._send(EXCHANGES.name, prepared.key, prepared.value)
 
 
-def prepare_all(body: bytes, lines: bool, now: datetime) -> list[PreparedExchange]:
-    """Every record of a body as it will be sent.
+def prepare_all(body: bytes, lines: bool, now: datetime, carriage: Carriage = NOTHING) -> list[PreparedExchange]:
+    """Every exchange of a body as it will be sent: a record of traces may hold several, or none.
 
     Raises:
         BatchError: if it cannot be cut into records.
     """
     milliseconds = int(now.timestamp() * 1000)
-    return [prepare(record, uuid7(milliseconds, secrets.token_bytes(10)), now) for record in split_records(body, lines)]
+    records = [body] if is_protobuf(carriage) else split_records(body, lines)
+    return [
+        one
+        for record in records
+        for one in prepare(record, uuid7(milliseconds, secrets.token_bytes(10)), now, carriage)
+    ]
 
 
-def prepare(record: bytes, id: str, now: datetime) -> PreparedExchange:
-    """One record as it will be sent: the bytes that came, with `id` when it has none.
+def prepare(record: bytes, id: str, now: datetime, carriage: Carriage = NOTHING) -> list[PreparedExchange]:
+    """The exchanges of a record as they will be sent; `id` is for one that has none.
 
-    It travels as it came, so that `score` sees and flags the original; a form that has no place for an id travels as
-    the exchange it was read as.
+    A native one travels as it came, so that `score` sees and flags the original; a form that has no place for an id,
+    or whose route a header says, travels as the exchange it was read as.
     """
-    item = decode(record, _NOWHERE, received=now, id=id)
+    items = decode_all(record, RecordArrival(_NOWHERE, received=now, id=id), carriage)
+    if not items:
+        return [PreparedExchange(None, b"", b"", fault=NO_CALL)]
+    return [_prepared(item, record, id, now) for item in items]
+
+
+def _prepared(item: Received | DeadLetter, record: bytes, id: str, now: datetime) -> PreparedExchange:
     if isinstance(item, DeadLetter):
         return PreparedExchange(None, b"", b"", fault=item.reason)
     exchange = item.exchange
-    value = record
-    if exchange.id == id:
-        value = with_id(record, id)
-        again = decode(value, _NOWHERE, received=now)
-        if not isinstance(again, Received) or again.exchange.id != id:
-            value = exchange.encode()
+    value = with_id(record, id) if exchange.id == id and record.rstrip().endswith(b"}") else record
+    again = decode(value, _NOWHERE, received=now)
+    if not isinstance(again, Received) or again.exchange != exchange:
+        value = exchange.encode()
     if len(value) > _MOST_BYTES:
         fault = f"record: {len(value):,} bytes; the broker takes at most {_MOST_BYTES:,}: send less text"
         return PreparedExchange(exchange.id, b"", b"", fault=fault)

@@ -89,6 +89,7 @@ class Commands(LazyGroup):
             "services.cli.topics:capture",
             "Write the records of a topic as JSON lines: exchanges and scores as `replay` takes them.",
         ),
+        Later("ingest", "services.cli.ingest:app", "What comes in: how records are read, before they are published."),
         Later("dead", "services.cli.dead_letters:app", "Dead letters: records that a step could not read."),
         Later(
             "erase",

@@ -23,6 +23,7 @@ from services.ingest.formats import FORMATS
 from services.ingest.jsonl import exchanges
 from services.ingest.recorded_answers import Conversion, parse_draws, parse_where, read_recorded
 from services.ingest.recorded_answers import convert as make
+from services.ingest.routing import ROUTE_HEADER, Carriage
 from services.ports import Received
 from services.replay.report import report
 from services.replay.runner import ReplayResult, ReplayRunner
@@ -95,7 +96,7 @@ def replay(
         wiring.replay_tools(settings, watched, database, asked), read_decisions(decided) if decided else ()
     )
     with progress("replaying", size) as advance:
-        for item in read_items(file, advance):
+        for item in read_items(file, advance, Carriage({}, watched.ingest)):
             run.feed(item)
     seen = run.finish()
     _warn(seen)
@@ -164,7 +165,7 @@ def score(
     with writing(out, "--out") as sink, progress("scoring", size) as advance:
         asked = wiring.judge_panel(settings, watched, patient=True) if judge else NO_JUDGE
         scorer = wiring.scorer(settings, watched, judge=asked)
-        source = exchanges(file, advance)
+        source = exchanges(file, advance, carriage=Carriage({}, watched.ingest))
         while batch := list(islice(source, _BATCH)):
             lines, lost = _scored(scorer, batch, vectors)
             dead += lost
@@ -180,7 +181,7 @@ def _scored(
     """The lines of a batch in the order of the file, and how many of its exchanges are dead letters."""
     scored = scorer.score([item for item in batch if isinstance(item, Received)])
     lines = [line for block in scored.blocks for line in block_lines(block, vectors=True)]
-    lines.sort(key=lambda line: line["source"][-1])
+    lines.sort(key=lambda line: (line["source"][-1], line.get("part", 0)))
     if not vectors:
         lines = [{name: line[name] for name in LINE_FIELDS} for line in lines]
     return lines, len(batch) - len(lines)
@@ -197,6 +198,10 @@ def import_exchanges(
         typer.Option("--from", metavar="FORMAT", help=f"The format of FILE: {', '.join(_FORMATS)}; or any of them."),
     ],
     out: Annotated[str, typer.Option(metavar="F", help="File of native exchanges; - is stdout.")],
+    route: Annotated[
+        str | None, typer.Option(metavar="R", help="Route of those that name none, whatever the monitor file says.")
+    ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Turn exchanges of a known format into native ones, as `replay`, `score` and `publish` take them.
 
@@ -206,14 +211,19 @@ def import_exchanges(
     if not formats:
         raise InputError(f"--from {form}: no such format; there are {', '.join(_FORMATS)} and {_ANY}")
     size = size_of(file)
+    rules = wiring.load_monitor(load_settings(), config).ingest
+    carriage = Carriage({} if route is None else {ROUTE_HEADER: route}, rules)
     count, dead = 0, []
     with writing(out, "--out") as sink, progress("reading", size) as advance:
-        for item in exchanges(file, advance, formats):
+        for item in exchanges(file, advance, formats, carriage):
             if isinstance(item, DeadLetter):
                 dead.append(item)
                 continue
             without = {"ts"} if "no_ts" in item.flags else set()
-            sink.write(item.exchange.model_dump_json(exclude_none=True, exclude_defaults=True, exclude=without) + "\n")
+            sink.write(
+                item.exchange.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True, exclude=without)
+                + "\n"
+            )
             count += 1
     for letter in dead[:_MOST_TOLD]:
         ERR.print(f"line {letter.source.offset}: {letter.reason}", markup=False, soft_wrap=True)

@@ -1,7 +1,8 @@
-"""The chain from raw bytes to an exchange: text, JSON, known format, schema. Pure, and it never raises."""
+"""The chain from raw bytes to exchanges: record, format, schema, id and time. Pure, and it never raises."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,14 +16,42 @@ from schemas.score import Flag
 from services.ingest import errors, json_text
 from services.ingest.errors import FormatError
 from services.ingest.formats import FORMATS
-from services.ingest.formats.protocol import Format, Json
+from services.ingest.formats.protocol import Draft, Format, Json
+from services.ingest.reading import ReadRecord, finished, read_record
+from services.ingest.routing import NOTHING, Carriage
 from services.ports import Received
 
 STEP: Final = "score"
 FILE_CLUSTER: Final = "file"
 FILE_SKEW: Final = timedelta(days=30)
 KAFKA_SKEW: Final = timedelta(hours=1)
-MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RecordArrival:
+    """Where a record lies and when it came: what its exchanges get that have no id or time of their own.
+
+    Attributes:
+        position: its own place in its source; gives the id when it has none.
+        received: Kafka's timestamp, or that of a header; None for a line of a file. Gives a missing `ts`, unless it
+            has yet to come: then that is `now`, flagged `skew`.
+        now: the broker's time, or our own where the broker keeps the producer's; `received` without it. A `ts` more
+            than 1 h after it is flagged `skew`.
+        previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none (flag `no_ts`:
+            no measured time); one more than 30 days after it is flagged `skew`, unless that was there before.
+        clock: in a file the latest `ts` so far that was not flagged.
+        origin: where a dead letter that is replayed stood at first. Its id is made of that place, and a new dead
+            letter names it, so that it stays one exchange; the fence goes by `position`.
+        id: the id when it has none, of whoever gives one before it has a place.
+    """
+
+    position: Position
+    received: datetime | None = None
+    now: datetime | None = None
+    previous: datetime | None = None
+    clock: datetime | None = None
+    origin: Position | None = None
+    id: str | None = None
 
 
 def decode(
@@ -37,43 +66,81 @@ def decode(
     id: str | None = None,
     formats: tuple[Format, ...] = FORMATS,
 ) -> Received | DeadLetter:
-    """The exchange in `raw` with `id` and `ts` filled in, or the dead letter that says why there is none.
+    """The one exchange in `raw`, or the dead letter that says why there is none, or that there are others.
+
+    The arguments are those of `RecordArrival` and `decode_all`.
+    """
+    arrival = RecordArrival(position, received, now or received, previous, clock, origin, id)
+    found = decode_all(raw, arrival, formats=formats)
+    if len(found) == 1:
+        return found[0]
+    return _letter(raw, f"record: holds {len(found)} calls of models; send one exchange", arrival)
+
+
+def decode_all(
+    raw: bytes, arrival: RecordArrival, carriage: Carriage = NOTHING, formats: tuple[Format, ...] = FORMATS
+) -> list[Received | DeadLetter]:
+    """The exchanges in `raw` with `id` and `ts` filled in, or the dead letters that say why there are none; in order.
+
+    Most formats have one a record. Traces have any number, also none; one that cannot be read costs no other.
 
     Args:
-        raw: one JSON object of a known format, UTF-8.
-        position: its own place in its source; gives the id when it has none.
-        received: Kafka's timestamp, or that of a header; None for a line of a file. Gives a missing `ts`, unless it
-            has yet to come: then that is `now`, flagged `skew`.
-        now: the broker's time, or our own where the broker keeps the producer's; `received` without it. A `ts` more
-            than 1 h after it is flagged `skew`.
-        previous: in a file the `ts` of the exchange before. Gives `ts` + 1 s when the exchange has none (flag `no_ts`:
-            no measured time); one more than 30 days after it is flagged `skew`, unless that was there before.
-        clock: in a file the latest `ts` so far that was not flagged.
-        origin: where a dead letter that is replayed stood at first. Its id is made of that place, and a new dead
-            letter names it, so that it stays one exchange; the fence goes by `position`.
-        id: the id when it has none, of whoever gives one before it has a place.
+        raw: one JSON object of a known format in UTF-8, also in an envelope, or traces in protobuf.
+        arrival: where it lies and when it came.
+        carriage: headers, and rules for what names no route.
         formats: those it may be of.
     """
-    now = now or received
+    if arrival.now is None and arrival.received is not None:
+        arrival = replace(arrival, now=arrival.received)
     try:
-        fields, flags = _parse(raw, formats)
-        fields.setdefault("id", id or id_of(origin or position))
-        own = "ts" in fields
-        arrived = received if own or received is None else _arrival(received, now)
-        if not own:
-            fields["ts"] = arrived or _next(previous)
-        flags += ("truncated",) if _truncate(fields) else ()
-        exchange = _validated(fields)
+        opened = read_record(raw, carriage, formats)
+        if opened.fields is not None:
+            return [_exchange(opened.fields, opened.flags, arrival)]
     except FormatError as error:
-        return DeadLetter.of(raw, STEP, errors.shortened(str(error)), origin or position, _earlier(received, now))
+        return [_letter(raw, str(error), arrival)]
+    found: list[Received | DeadLetter] = []
+    for part, draft in enumerate(opened.drafts):
+        try:
+            item = _of_draft(draft, opened, carriage, arrival, part)
+        except FormatError as error:
+            found.append(_letter(raw if draft.piece is None else draft.piece(), str(error), arrival))
+            continue
+        found.append(item)
+        if arrival.received is None:
+            arrival = replace(arrival, previous=item.exchange.ts)
+    return found
+
+
+def _of_draft(draft: Draft, opened: ReadRecord, carriage: Carriage, arrival: RecordArrival, part: int) -> Received:
+    fields, flags = finished(draft, opened, carriage)
+    try:
+        return _exchange(fields, flags, arrival, part)
+    except FormatError as error:
+        raise FormatError(f"{draft.product or opened.form.product}: {error}") from None
+
+
+def _exchange(fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, part: int = 0) -> Received:
+    received, now, previous = arrival.received, arrival.now, arrival.previous
+    fields.setdefault("id", arrival.id or id_of(arrival.origin or arrival.position))
+    own = "ts" in fields
+    arrived = received if own or received is None else _arrival(received, now)
+    if not own:
+        fields["ts"] = arrived or _next(previous)
+    flags += ("truncated",) if _truncate(fields) else ()
+    exchange = _validated(fields)
     if not own and received is None:
         flags += ("no_ts",)
-    reference = _latest(previous if own else None, clock) if now is None else now
+    reference = _latest(previous if own else None, arrival.clock) if now is None else now
     skew = FILE_SKEW if now is None else KAFKA_SKEW
     ahead = reference is not None and exchange.ts is not None and exchange.ts - reference > skew
     if ahead or (not own and arrived != received):
         flags += ("skew",)
-    return Received(exchange, position, flags)
+    return Received(exchange, arrival.position, flags, part)
+
+
+def _letter(raw: bytes, reason: str, arrival: RecordArrival) -> DeadLetter:
+    seen = _earlier(arrival.received, arrival.now)
+    return DeadLetter.of(raw, STEP, errors.shortened(reason), arrival.origin or arrival.position, seen)
 
 
 def _earlier(received: datetime | None, now: datetime | None) -> datetime | None:
@@ -106,31 +173,6 @@ def _latest(previous: datetime | None, clock: datetime | None) -> datetime | Non
     """A single old line makes those after it no less plausible; a time made from a skewed one is skewed too."""
     times = [time for time in (previous, clock) if time is not None]
     return max(times, default=None)
-
-
-def _parse(raw: bytes, formats: tuple[Format, ...]) -> tuple[Json, tuple[Flag, ...]]:
-    if len(raw) > MAX_BYTES:
-        raise FormatError(f"record: longer than {MAX_BYTES // 2**20} MiB; send less text")
-    if not raw.strip():
-        raise FormatError("record: empty; send one JSON object")
-    if b"\0" in raw[:2] or raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        raise FormatError("record: looks like UTF-16 or UTF-32; send UTF-8")
-    decoded, replaced = json_text.unicode_of(raw)
-    value = json_text.parse(decoded)
-    if json_text.may_hide_invalid(decoded):
-        value, cleaned = json_text.sanitise(value)
-        replaced = replaced or cleaned
-    if not isinstance(value, dict):
-        raise FormatError("record: must be a JSON object, one per line")
-    return _native(value, formats), ("sanitized",) if replaced else ()
-
-
-def _native(value: Json, formats: tuple[Format, ...]) -> Json:
-    for known in formats:
-        if known.recognises(value):
-            return known.to_native(value)
-    names = ", ".join(known.name for known in formats)
-    raise FormatError(f"record: no known format ({names}); an exchange has route, prompt, response and model.requested")
 
 
 def _validated(fields: Json) -> Exchange:

@@ -11,9 +11,11 @@ from typing import BinaryIO, Literal
 
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
-from services.ingest.decode import FILE_CLUSTER, MAX_BYTES, decode
+from services.ingest.decode import FILE_CLUSTER, RecordArrival, decode_all
 from services.ingest.formats import FORMATS
 from services.ingest.formats.protocol import Format
+from services.ingest.reading import MAX_BYTES
+from services.ingest.routing import NOTHING, Carriage
 from services.ports import Received
 
 Kind = Literal["exchange", "scores"]
@@ -75,25 +77,31 @@ def _numbered(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
         yield number, raw.rstrip(b"\r\n"), size
 
 
-def decoded(source: Iterable[FileLine], formats: tuple[Format, ...] = FORMATS) -> Iterator[Received | DeadLetter]:
+def decoded(
+    source: Iterable[FileLine], formats: tuple[Format, ...] = FORMATS, carriage: Carriage = NOTHING
+) -> Iterator[Received | DeadLetter]:
     """Exchanges and dead letters of the lines of one file, in order; a missing `ts` follows the exchange before."""
     previous: datetime | None = None
     clock: datetime | None = None
     for line in source:
-        result = decode(line.raw, line.position, previous=previous, clock=clock, formats=formats)
-        if isinstance(result, Received):
-            previous = result.exchange.ts
-            if previous is not None and "skew" not in result.flags:
-                clock = previous if clock is None else max(clock, previous)
-        yield result
+        arrival = RecordArrival(line.position, previous=previous, clock=clock)
+        for result in decode_all(line.raw, arrival, carriage, formats):
+            if isinstance(result, Received):
+                previous = result.exchange.ts
+                if previous is not None and "skew" not in result.flags:
+                    clock = previous if clock is None else max(clock, previous)
+            yield result
 
 
 def exchanges(
-    path: Path, progress: Callable[[int], object] | None = None, formats: tuple[Format, ...] = FORMATS
+    path: Path,
+    progress: Callable[[int], object] | None = None,
+    formats: tuple[Format, ...] = FORMATS,
+    carriage: Carriage = NOTHING,
 ) -> Iterator[Received | DeadLetter]:
     """Every line of `path` that is not blank, decoded as one of these formats.
 
     Raises:
         OSError: if the file cannot be read.
     """
-    return decoded(lines(path, progress), formats)
+    return decoded(lines(path, progress), formats, carriage)

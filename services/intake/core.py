@@ -35,6 +35,7 @@ class IntakeState:
 
     Attributes:
         fence: source partition -> highest offset counted.
+        parts: source partition -> highest part counted of the record at its fence; none is 0.
         recent: hashes of the route's last 1,024 ids, oldest first.
         count: exchanges counted, the event index of the next one.
         duplicates: exchanges dropped because their id had been seen.
@@ -52,6 +53,7 @@ class IntakeState:
     stale: int = 0
     volatility: Volatility = field(default_factory=Volatility)
     values: dict[str, dict[int, int]] = field(default_factory=dict)
+    parts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def start(cls, route: str) -> IntakeState:
@@ -121,9 +123,11 @@ def step(state: IntakeState, block: ScoreBlock, slices: tuple[str, ...] = ()) ->
         forgotten=tuple(who.forgotten),
         blind=RECREATED if stale >= STALE_BLOCKS else None,
     )
+    fence, fenced_parts = _fence(state, block)
     after = replace(
         state,
-        fence=_fence(state, block),
+        fence=fence,
+        parts=fenced_parts,
         recent=recent,
         count=state.count + len(picked),
         duplicates=state.duplicates + intake.duplicates,
@@ -148,13 +152,20 @@ def _beyond_fence(state: IntakeState, block: ScoreBlock, ts: NDArray[np.float64]
     new = []
     later = False
     for i, (partition, offset) in enumerate(zip(block.partition, block.offset, strict=True)):
-        if offset > state.fence.get(_source(block, partition), -1):
+        source = _source(block, partition)
+        if offset > state.fence.get(source, -1) or _follows(state, block, i, source):
             new.append(i)
         elif state.clock is not None and ts[i] > state.clock and "skew" not in block.flags[i]:
             later = True
     redelivered = len(block.id) - len(new)
     stale = state.stale + 1 if later else 0 if new else state.stale
     return new, redelivered, stale
+
+
+def _follows(state: IntakeState, block: ScoreBlock, i: int, source: str) -> bool:
+    """Whether a row is a further part of the record at the fence: a record of traces may be cut over blocks."""
+    at_fence = block.offset[i] == state.fence.get(source)
+    return at_fence and bool(block.part) and block.part[i] > state.parts.get(source, 0)
 
 
 def _unseen(
@@ -202,12 +213,17 @@ def _identities(
     return found
 
 
-def _fence(state: IntakeState, block: ScoreBlock) -> dict[str, int]:
-    fence = dict(state.fence)
-    for partition, offset in zip(block.partition, block.offset, strict=True):
-        source = _source(block, partition)
-        fence[source] = max(offset, fence.get(source, -1))
-    return fence
+def _fence(state: IntakeState, block: ScoreBlock) -> tuple[dict[str, int], dict[str, int]]:
+    """The highest offset of each source, and the highest part of its record."""
+    fence, parts = dict(state.fence), dict(state.parts)
+    for i, (partition, offset) in enumerate(zip(block.partition, block.offset, strict=True)):
+        source, part = _source(block, partition), block.part[i] if block.part else 0
+        at, last = max((offset, part), (fence.get(source, -1), parts.get(source, 0)))
+        fence[source] = at
+        parts.pop(source, None)
+        if last:
+            parts[source] = last
+    return fence, parts
 
 
 def _believed(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from services.errors import InputError
 from services.monitor import validation
 from services.monitor.deployments import deploy_rule
+from services.monitor.ingest_rules import ingest_rule
 from services.monitor.policy import (
     GuardrailPolicy,
     Monitor,
@@ -163,6 +164,7 @@ def _built(file: MonitorFile, folder: Path) -> Monitor:
         secret_forms=tuple(OwnForm(**form.model_dump()) for form in file.secret_forms),
         heads={name: str(folder / path) for name, path in file.heads.items()},
         signals=own,
+        ingest=tuple(map(ingest_rule, file.ingest)),
         deployments=tuple(map(deploy_rule, file.deployments)),
         github_secret_env=file.github_secret_env,
     )

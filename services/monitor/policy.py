@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
 from services.monitor.deployments import DeployRule
+from services.monitor.ingest_rules import IngestRule
 from services.monitor.sent_values import SentValue
 from services.monitor.target_api import DEFAULT_API, ApiName
 from services.signals.custom.definition import CustomDefinition
@@ -263,6 +264,7 @@ class Monitor:
         secret_forms: forms of keys of one's own that count as credentials, beside the built-in ones.
         heads: signal -> file of the head by which it scores.
         signals: those of one's own; their floors stand in every policy.
+        ingest: which route an exchange is of that names none.
         deployments: which deploys are changes of which route. github_secret_env: variable with the webhook's secret.
     """
 
@@ -278,6 +280,7 @@ class Monitor:
     secret_forms: tuple[OwnForm, ...] = ()
     heads: Mapping[str, str] = field(default_factory=dict)
     signals: tuple[CustomDefinition, ...] = ()
+    ingest: tuple[IngestRule, ...] = ()
     deployments: tuple[DeployRule, ...] = ()
     github_secret_env: str | None = None
 

@@ -38,6 +38,8 @@ from services.monitor.fields import (
     few_signals,
     few_values,
 )
+from services.monitor.ingest_rules import MOST_RULES as MOST_INGEST_RULES
+from services.monitor.ingest_rules import IngestRuleSection
 from services.monitor.policy import KeepText, PersonRole, UnlistedRoutes
 from services.monitor.target_api import DEFAULT_API, MAX_TOKENS, ApiName
 from services.signals.custom.definition import Counted, Where
@@ -391,6 +393,9 @@ class MonitorFile(Section):
     routes: Mapping[RoutePattern, RouteSection] = Field(
         default_factory=dict,
         description="Pattern: what is different there. Of the patterns that fit, the most specific counts alone.",
+    )
+    ingest: Annotated[tuple[IngestRuleSection, ...], Field(max_length=MOST_INGEST_RULES)] = Field(
+        default=(), description="Which route an exchange is of that names none; the first entry that fits counts."
     )
     deployments: Annotated[tuple[DeploymentSection, ...], Field(max_length=MOST_RULES)] = Field(
         default=(), description="Which deploys, told to the webhooks, are changes of which route."

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from services.monitor.deployments import DeployMatchSection, DeploymentSection
 from services.monitor.fields import CATEGORIES, MONITORED_SIGNALS, Section
+from services.monitor.ingest_rules import IngestRuleSection
 from services.monitor.own_heads import read_heads
 from services.monitor.policy import Monitor, RoutePolicy
 from services.monitor.problems import MonitorProblem, suggestion
@@ -59,6 +60,7 @@ _BY_NAME: Final[dict[str | int, type[Section]]] = {
 }
 _IN_LISTS: Final[dict[str | int, type[Section]]] = {
     "deployments": DeploymentSection,
+    "ingest": IngestRuleSection,
     "schedules": ScheduleSection,
     "people": SlackGrantSection,
     "secret_forms": SecretFormSection,

@@ -64,7 +64,17 @@ def stored_rows(connection: Connection, route: str) -> list[ScoredRow]:
     stored = scores.of_route(connection, route)
     models = routes.identities(connection, route)
     made_by = scores.scorers(connection, {row["scorer"] for row in stored})
-    return [_stored_row(row, models[row["identity"]], made_by[row["scorer"]]) for row in stored]
+    return _numbered([_stored_row(row, models[row["identity"]], made_by[row["scorer"]]) for row in stored])
+
+
+def _numbered(rows: Sequence[ScoredRow]) -> list[ScoredRow]:
+    """Rows that follow each other from one record, which the database does not number, as parts of it."""
+    numbered: list[ScoredRow] = []
+    for row in rows:
+        before = numbered[-1] if numbered else None
+        same = before is not None and before.position == row.position
+        numbered.append(replace(row, part=before.part + 1) if before is not None and same else row)
+    return numbered
 
 
 def replay_scores(

@@ -11,6 +11,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
 from services.errors import InputError
 from services.ingest.jsonl import FileLine, decoded, lines
+from services.ingest.routing import NOTHING, Carriage
 from services.ports import Received
 from services.score.blocks import ScoredRow
 from services.score.score_lines import parse_line
@@ -19,15 +20,17 @@ _STEP = "replay"
 
 
 def read_items(
-    path: Path, progress: Callable[[int], object] | None = None
+    path: Path, progress: Callable[[int], object] | None = None, carriage: Carriage = NOTHING
 ) -> Iterator[Received | ScoredRow | DeadLetter]:
     """What each line of the file became, in order. `progress` is told the bytes of each line.
+
+    `carriage` has the rules by which exchanges get a route that name none.
 
     Raises:
         InputError: if the file cannot be read.
     """
     try:
-        yield from _mixed(lines(path, progress))
+        yield from _mixed(lines(path, progress), carriage)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; name a JSONL file of exchanges or score lines") from None
 
@@ -68,7 +71,7 @@ def read_decisions(path: Path) -> list[Decision]:
     return found
 
 
-def _mixed(source: Iterable[FileLine]) -> Iterator[Received | ScoredRow | DeadLetter]:
+def _mixed(source: Iterable[FileLine], carriage: Carriage) -> Iterator[Received | ScoredRow | DeadLetter]:
     """Score lines are parsed where they stand; everything between them is decoded as exchanges."""
     pending = iter(source)
     for line in pending:
@@ -76,7 +79,7 @@ def _mixed(source: Iterable[FileLine]) -> Iterator[Received | ScoredRow | DeadLe
             yield _scored(line)
         else:
             rest: list[FileLine] = []
-            yield from decoded(_until_scores(line, pending, rest))
+            yield from decoded(_until_scores(line, pending, rest), carriage=carriage)
             for scored in rest:
                 yield _scored(scored)
 

@@ -31,6 +31,7 @@ class ScoredRow:
         model: who answered, with the exchange's own fingerprint.
         prompt, response: (384,) vectors, zero where not `embedded`. style: (30,) likewise.
         measures: those of `schemas.score.MEASURES` that its publisher told.
+        part: its number among the exchanges of its record.
     """
 
     route: str
@@ -50,6 +51,7 @@ class ScoredRow:
     signals: Mapping[str, Measurement]
     scorer: Scorer
     measures: Mapping[str, float] = field(default_factory=dict)
+    part: int = 0
 
     @property
     def identity(self) -> str:
@@ -103,6 +105,7 @@ def rows_of(block: ScoreBlock) -> Iterator[ScoredRow]:
             measures={
                 name: column[i] for name in MEASURES if (column := getattr(block, name)) and column[i] is not None
             },
+            part=block.part[i] if block.part else 0,
         )
 
 
@@ -139,6 +142,7 @@ def _block(rows: Sequence[ScoredRow]) -> ScoreBlock:
         ts=tuple(row.ts for row in rows),
         partition=tuple(row.position.partition for row in rows),
         offset=tuple(row.position.offset for row in rows),
+        part=tuple(row.part for row in rows) if any(row.part for row in rows) else (),
         identity=identities,
         fingerprint=fingerprints if any(fingerprints) else (),
         conversation=tuple(row.conversation for row in rows),

@@ -352,6 +352,7 @@ def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> Score
         signals={name: _named_parts(redactor, one) for name, one in seen.measured.signals.items()},
         scorer=version,
         measures=_measures(exchange),
+        part=read.received.part,
     )
 
 

@@ -72,6 +72,7 @@ class ScoreLine(Part):
     response_vec: str
     style: str
     source: tuple[str, str, NonNegative, NonNegative]
+    part: NonNegative = 0
     scorer: Scorer
     measures: Mapping[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
 
@@ -129,6 +130,7 @@ def _vectors(row: ScoredRow) -> dict[str, Any]:
     measures = {"measures": dict(row.measures)} if row.measures else {}
     return {
         **measures,
+        **({"part": row.part} if row.part else {}),
         "embedded": row.embedded,
         "kept": row.kept,
         "prompt_vec": to_text(row.prompt),
@@ -162,6 +164,7 @@ def _row(line: ScoreLine) -> ScoredRow:
         signals={name: _measurement(name, measured, line.scorer) for name, measured in line.signals.items()},
         scorer=line.scorer,
         measures=line.measures,
+        part=line.part,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -15,7 +16,8 @@ from schemas.sample import SampleBlock
 from schemas.score import ScoreBlock
 from schemas.topics import EXCHANGES, SAMPLES, SCORES, TOPICS, dead_topics
 from services.errors import InputError
-from services.ingest.decode import decode
+from services.ingest.decode import RecordArrival, decode_all
+from services.ingest.routing import Carriage
 from services.ports import Received
 from services.score.score_lines import block_lines
 from services.stream.broker import Broker
@@ -77,7 +79,7 @@ def lines_of(record: ConsumerRecord, cluster: str) -> Iterator[str]:
     elif kind == SAMPLES.name:
         yield from _samples(raw)
     elif kind == EXCHANGES.name:
-        yield _exchange(record, raw, cluster)
+        yield from _exchanges(record, raw, cluster)
     else:
         yield _as_it_is(raw)
 
@@ -106,16 +108,19 @@ def _samples(raw: bytes) -> Iterator[str]:
         yield sample.encode().decode()
 
 
-def _exchange(record: ConsumerRecord, raw: bytes, cluster: str) -> str:
-    """The exchange with its id and time, as `score` takes it in."""
+def _exchanges(record: ConsumerRecord, raw: bytes, cluster: str) -> Iterator[str]:
+    """The exchanges with their ids and times, as `score` takes them in."""
     position = Position(cluster=cluster, topic=record.topic, partition=record.partition, offset=record.offset)
     moment = kafka_time(record.timestamp / 1000)
     headers = dict(record.headers)
     received = first_arrival(headers.get(ARRIVED_HEADER)) if ORIGIN_HEADER in headers else None
-    item = decode(raw, position, received=received or moment, now=moment, origin=_origin(record))
-    if not isinstance(item, Received):
-        return _as_it_is(raw)
-    return item.exchange.model_dump_json(exclude_none=True, exclude_defaults=True)
+    arrival = RecordArrival(position, received or moment, moment, origin=_origin(record))
+    items = decode_all(raw, arrival, Carriage.of(record.headers))
+    for item in items:
+        if isinstance(item, Received):
+            yield item.exchange.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True)
+        else:
+            yield _as_it_is(raw if len(items) == 1 else base64.b64decode(item.raw))
 
 
 def _origin(record: ConsumerRecord) -> Position | None:

@@ -151,19 +151,27 @@ async def replay(broker: Broker, topics: Sequence[str], keys: Keys | None = None
         committed = await _committed(client, places, known)
         async for batch in read_records(client, await _until(client, places, known)):
             old, new = _split(batch, committed)
-            seen.earlier.update((one.topic, one.letter.source) for one in map(_letter, old) if one.letter is not None)
+            seen.earlier.update(_place(one.topic, one.letter) for one in map(_letter, old) if one.letter is not None)
             await _send(producer, [_letter(one, keys) for one in new], done, seen, keys)
             if new:
                 await client.commit({place: offset + 1 for place, offset in _last(new).items()})
     return done
 
 
+_Place = tuple[str, Position, str]
+"""Topic, first place, and hash of the bytes: of one record of traces several calls may be letters."""
+
+
+def _place(topic: str, letter: DeadLetter) -> _Place:
+    return topic, letter.source, letter.sha256
+
+
 @dataclass(slots=True)
 class _SeenPlaces:
-    """(topic, first place) of the letters that `earlier` runs, and `this` one, have seen."""
+    """What letters are of that `earlier` runs, and `this` one, have seen."""
 
-    earlier: set[tuple[str, Position]] = field(default_factory=set)
-    this: set[tuple[str, Position]] = field(default_factory=set)
+    earlier: set[_Place] = field(default_factory=set)
+    this: set[_Place] = field(default_factory=set)
 
 
 async def _send(
@@ -181,7 +189,7 @@ async def _send(
         if letter is None:
             done.leave(NO_LETTER)
             continue
-        place = (one.topic, letter.source)
+        place = _place(one.topic, letter)
         if place in seen.earlier:
             done.leave(FAILED_AGAIN)
         elif place not in seen.this:

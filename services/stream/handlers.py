@@ -32,7 +32,8 @@ from services.detect.core import step as detect_step
 from services.detect.serialization import Detectors
 from services.detect.state import DetectionPlan, DetectState
 from services.evaluate.triggers import due_runs
-from services.ingest.decode import decode
+from services.ingest.decode import RecordArrival, decode_all
+from services.ingest.routing import ROUTE_HEADER, Carriage, RouteRule
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
 from services.monitor.route_limit import RouteLimit
@@ -93,12 +94,14 @@ class ScoreHandler(_Stateless):
         limit: RouteLimit | None = None,
         clock: Clock = lambda: datetime.now(UTC),
         seal: Seal = in_clear,
+        rules: tuple[RouteRule, ...] = (),
     ) -> None:
         """`cluster` asks the broker for its id: it is part of every exchange's position. `clock` is our own.
 
         `limit` says which routes may be new; without one all may. `seal` is what becomes of dead letters before they
-        are sent.
+        are sent. `rules` give a route to what names none.
         """
+        self._rules = rules
         self._seal = seal
         self._limit = limit
         self._score = score
@@ -125,42 +128,46 @@ class ScoreHandler(_Stateless):
         letters: list[tuple[DeadLetter, str]] = []
         now = self._clock()
         for message in messages:
-            item = _decoded(message, cluster, now)
-            if isinstance(item, Received):
-                item = self._admitted(item, message, now)
-            if isinstance(item, Received):
-                received.append(item)
-            else:
-                letters.append((item, message.topic))
+            items = _decoded(message, cluster, now, self._rules)
+            whole = len(items) == 1 and message.header(ROUTE_HEADER) is None
+            for item in items:
+                admitted = self._admitted(item, message, now, whole) if isinstance(item, Received) else item
+                if isinstance(admitted, Received):
+                    received.append(admitted)
+                else:
+                    letters.append((admitted, message.topic))
         scored = self._score(received)
         letters += [(letter, messages[0].topic) for letter in scored.dead]
         return [outgoing(record) for record in (*scored.blocks, *sample_blocks(scored.samples))], letters
 
-    def _admitted(self, item: Received, message: TopicMessage, now: datetime) -> Received | DeadLetter:
-        """The exchange, or its dead letter if its route may not be new."""
+    def _admitted(self, item: Received, message: TopicMessage, now: datetime, whole: bool) -> Received | DeadLetter:
+        """The exchange, or its dead letter if its route may not be new: `whole` is the message, else the exchange."""
         reason = None if self._limit is None else self._limit.refusal(item.exchange.route, now)
         if self._limit is None or reason is None:
             return item
         kept = self._limit.keeps_content(now)
-        return DeadLetter.of(message.value, self.name, reason, item.position, min(message.ts, now), content=kept)
+        raw = message.value if whole else item.exchange.encode()
+        return DeadLetter.of(raw, self.name, reason, item.position, min(message.ts, now), content=kept)
 
 
-def _decoded(message: TopicMessage, cluster: str, now: datetime) -> Received | DeadLetter:
-    """The exchange of a message, or its dead letter; `now` is our own time, for topics that keep the producers'."""
+def _decoded(
+    message: TopicMessage, cluster: str, now: datetime, rules: tuple[RouteRule, ...]
+) -> list[Received | DeadLetter]:
+    """The exchanges of a message and its dead letters; `now` is our own time, for topics that keep the producers'."""
     if isinstance(message.value, UnreadableBytes):
-        return dead_letter(message, ScoreHandler.name, message.value.reason, cluster)
+        return [dead_letter(message, ScoreHandler.name, message.value.reason, cluster)]
     header = message.header(ORIGIN_HEADER)
     origin, received = None, message.ts
     if header is not None:
         try:
             origin = Position.model_validate_json(header)
         except ValidationError:
-            return dead_letter(
-                message, ScoreHandler.name, f"header {ORIGIN_HEADER}: must be a position as JSON", cluster
-            )
+            reason = f"header {ORIGIN_HEADER}: must be a position as JSON"
+            return [dead_letter(message, ScoreHandler.name, reason, cluster)]
         received = first_arrival(message.header(ARRIVED_HEADER)) or received
     trusted = message.ts if message.appended else now
-    return decode(message.value, message.position(cluster), received=received, now=trusted, origin=origin)
+    arrival = RecordArrival(message.position(cluster), received, trusted, origin=origin)
+    return decode_all(message.value, arrival, Carriage.of(message.headers, rules))
 
 
 def detect_handler(

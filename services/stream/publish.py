@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.position import Position
 from services.errors import UnknownOutcome
-from services.ingest.decode import decode
+from services.ingest.decode import RecordArrival, decode_all
 from services.ingest.jsonl import FileLine
 from services.ports import Received
 from services.stream.broker import Broker
@@ -43,12 +43,12 @@ _route = msgspec.json.Decoder(_Routed).decode
 
 
 def route_key(raw: bytes, position: Position) -> bytes | None:
-    """The route of an exchange as the key of its record; None for a line that is no exchange."""
+    """The route of a line's first exchange as the key of its record; None for a line that holds none."""
     try:
         return _route(raw).route.encode() or None
     except (msgspec.DecodeError, UnicodeError):
-        item = decode(raw, position)
-        return item.exchange.route.encode() if isinstance(item, Received) else None
+        found = (one for one in decode_all(raw, RecordArrival(position)) if isinstance(one, Received))
+        return next((one.exchange.route.encode() for one in found), None)
 
 
 async def publish(

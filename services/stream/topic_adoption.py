@@ -58,6 +58,7 @@ def cleared(state: IntakeState, topic: str, made: Iterable[int] = ()) -> IntakeS
     return replace(
         state,
         fence={source: offset for source, offset in state.fence.items() if source not in of_topic(state, topic)},
+        parts={source: part for source, part in state.parts.items() if source not in of_topic(state, topic)},
         recent=state.recent[[int(hashed) not in forgotten for hashed in state.recent]],
         stale=0,
     )

@@ -163,7 +163,7 @@ def _handler(name: str, given: _Tools) -> Handler:
     if name == "score":
         made = scorer(given.settings, watched, given.tick, judge_panel(given.settings, watched))
         threads.cpu.begin(made.warm)
-        return ScoreHandler(made.score, threads.cpu, given.cluster, given.limit, seal=given.seal)
+        return ScoreHandler(made.score, threads.cpu, given.cluster, given.limit, seal=given.seal, rules=watched.ingest)
     database = given.database
     assert database is not None
     tools = HandlerResources(database, threads, given.cluster, given.tick, seal=given.seal)

@@ -25,6 +25,7 @@ from services.errors import NotSent, UnknownOutcome
 from services.ingest.decode import decode
 from services.ports import Received
 from services.store.engine import Database, open_database
+from tests.ingest.malformed import fixture, raw_of
 from tests.support.api import Pieces, Wire, all_asked, api_on, asked
 
 PATH = "/v1/exchanges"
@@ -228,3 +229,23 @@ def test_every_record_has_its_result_and_accepted_ones_alone_were_sent(nothing: 
     codes = {"accepted": 202, "invalid": 422}
     only = {one["status"] for one in results}
     assert answer.status_code == (codes.get(only.pop(), 503) if len(only) == 1 else 207 if accepted else 503)
+
+
+def test_other_formats_are_sent_as_the_exchanges_that_they_hold(api: Api, wire: Wire) -> None:
+    traces = asked(
+        api,
+        "POST",
+        PATH,
+        content=raw_of(fixture("otlp_openinference_proto")),
+        headers={"content-type": "application/x-protobuf", "keelwatch-route": "bot/traces"},
+    )
+    assert (traces.status_code, traces.json()["counts"]) == (202, {"accepted": 2})
+    litellm = asked(api, "POST", PATH, json=fixture("litellm"), headers={"keelwatch-route": "bot/prod"})
+    assert litellm.status_code == 202
+    sent = [decode(value, PLACE) for _, _, value in wire.sent]
+    assert [one.exchange.route for one in sent if isinstance(one, Received)] == ["bot/traces"] * 2 + [
+        "support-bot/prod"
+    ]
+    assert [key for _, key, _ in wire.sent] == [b"bot/traces", b"bot/traces", b"support-bot/prod"]
+    refused = asked(api, "POST", PATH, json={"resourceSpans": []})
+    assert (refused.status_code, "traces without a call" in refused.json()["detail"]) == (422, True)

@@ -62,6 +62,8 @@ NAMED = {
     "services.wording.nouns": {"harmful_compliance": "a measure of suites", "over_refusal": "a measure of suites"},
     "services.wording.profiles": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
     "services.signals.stop_reasons": {"refusal": "a reason of providers why an answer ended"},
+    "services.ingest.formats.pairs": {"events": "a field of a pair: the events of a stream"},
+    "services.ingest.formats.otlp": {"events": "a field of a span"},
     "services.ingest.decode": {"refusal": "a field of OpenAI's chat answer"},
     "services.replay.report": {"events": "a field of the report: how many exchanges"},
 }

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from schemas.dead_letter import DeadLetter
 from schemas.exchange import Exchange
 from schemas.position import Position
-from services.ingest.decode import MAX_BYTES, decode
+from services.ingest.decode import decode
 from services.ingest.errors import LONGEST
 from services.ingest.json_text import KEPT_BYTES, LONGEST_BYTES, truncate_text
+from services.ingest.reading import MAX_BYTES
 from services.ports import Received
 from tests.support.case import exchange, line
 

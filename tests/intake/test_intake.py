@@ -224,3 +224,21 @@ def test_columns_that_no_row_has_are_not_written():
     assert not {"latency_ms", "input_tokens", "output_tokens"} & json.loads(one.encode()).keys()
     with pytest.raises(ValueError, match="latency_ms has 2 rows"):
         ScoreBlock.model_validate({**dict(one), "latency_ms": (1.0, 2.0)})
+
+
+@given(st.integers(1, 40), st.integers(1, 16))
+@settings(max_examples=20)
+def test_the_parts_of_one_record_count_once_wherever_blocks_are_cut_and_whatever_comes_again(parts, cut):
+    """A record of traces holds several exchanges at one position."""
+    before, after = rows(2), [Row("later", 3, 99.0)]
+    spans = [Row(f"span{i}", 2, 10.0) for i in range(parts)]
+    some = [*before, *spans, *after]
+    numbers = [0, 0, *range(parts), 0]
+    state, seen = IntakeState.start(ROUTE), []
+    for start in [*range(0, len(some), cut), *range(0, len(some), cut)]:
+        one = block(some[start : start + cut]).model_copy(update={"part": tuple(numbers[start : start + cut])})
+        state, out = step(state, one)
+        state = unpack(IntakeState, pack(state))
+        seen += out.rows.ids
+    assert seen == [row.id for row in some]
+    assert (state.fence, state.parts) == ({"c/t/0": 3}, {})

@@ -71,7 +71,7 @@ def not_an_exchange() -> Iterator[Case]:
         "nested exchange": {"payload": exchange("nested")},
         "capital names": {"Route": "a", "Prompt": "b", "Response": "c", "Model": {}},
     }.items():
-        yield Case(f"no known format: {name}", line(value), reason="no known format (native)")
+        yield Case(f"no known format: {name}", line(value), reason="no known format (otlp, ")
 
 
 def encodings() -> Iterator[Case]:

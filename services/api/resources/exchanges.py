@@ -30,6 +30,7 @@ from services.api.http.problems import (
     problem_members,
     query_store,
 )
+from services.ingest.routing import Carriage, RouteRule
 from services.store import scores
 from services.store.engine import Database
 from services.store.scores import StoredExchange
@@ -72,8 +73,10 @@ class ExchangeResultsProblem(ProblemBody, ExchangeResults):
     """A problem with the result of each exchange."""
 
 
-def ingest_router(gateway: ExchangePublisher, guard: Guard, budget: BodyBudget) -> APIRouter:
-    """The path, for those whom `guard` lets ingest."""
+def ingest_router(
+    gateway: ExchangePublisher, guard: Guard, budget: BodyBudget, rules: tuple[RouteRule, ...] = ()
+) -> APIRouter:
+    """The path, for those whom `guard` lets ingest; `rules` give a route to what names none."""
     made = APIRouter(prefix="/v1", tags=["exchanges"], dependencies=[needs(guard, "ingest")])
 
     @made.post(
@@ -107,12 +110,21 @@ def ingest_router(gateway: ExchangePublisher, guard: Guard, budget: BodyBudget) 
         with budget.share() as share:
             raw = await read_body(request, share)
             try:
-                return results_response(await gateway.take(raw, kind in _LINE_TYPES, who(request).sees))
+                carriage = Carriage(told_headers(request), rules)
+                return results_response(await gateway.take(raw, kind in _LINE_TYPES, who(request).sees, carriage))
             except BatchError as error:
                 field, _, remedy = str(error).partition(": ")
                 raise Problem(422, str(error), errors=(FieldFault(field=field, remedy=remedy),)) from None
 
     return made
+
+
+_UNTOLD: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+def told_headers(request: Request) -> dict[str, str]:
+    """The headers of a request by which its records are read and given a route: none that proves who sent it."""
+    return {name: value for name, value in request.headers.items() if name not in _UNTOLD}
 
 
 def results_response(results: Sequence[ExchangeResult]) -> Response:

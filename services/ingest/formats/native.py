@@ -11,13 +11,13 @@ from typing import Any, Final
 from schemas.exchange import Exchange
 from schemas.identity import Model
 from services.ingest.errors import FormatError
-from services.ingest.formats.protocol import Format, Json
+from services.ingest.formats.protocol import Draft, Format, Json
 
 _TS: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 _TS_REMEDY: Final = "ts: must be ISO 8601 text in [2000, 2100), for example 2026-11-24T18:00:00Z"
 _TELLING: Final = frozenset({"route", "prompt", "response", "model"})
 _FIELDS: Final = frozenset(Exchange.model_fields)
-_SCHEMAS: Final = ("schema", "parameters", "input_schema")
+_SCHEMAS: Final = ("schema", "parameters", "input_schema", "inputSchema")
 _CONTENTS: Final = ("content", "text", "page_content", "data")
 _MODEL_FIELDS: Final = frozenset(Model.model_fields)
 
@@ -55,6 +55,8 @@ def to_native(value: Mapping[str, Any]) -> Json:
 
 
 def _time(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
     if not isinstance(value, str) or not _TS.fullmatch(value):
         raise FormatError(_TS_REMEDY)
     try:
@@ -118,4 +120,5 @@ def _with_tuple(value: Any, name: str) -> Any:
     return value
 
 
-NATIVE: Final = Format("native", is_native, to_native)
+NATIVE: Final = Format("native", "Keelwatch exchange", is_native, lambda value: [Draft(to_native(value))])
+"""Read by `to_native` alone: it is most of what comes, and travels as it is."""

@@ -1,0 +1,98 @@
+"""What is around a record: Confluent's Schema-Registry framing, and CloudEvents (binary and structured)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.ingest.errors import FormatError
+from services.ingest.formats.protocol import Json
+
+_FRAME: Final = 5
+_CONTEXT: Final = ("ce_", "ce-")
+_JSON_STARTS: Final = (b"{", b"[", b'"')
+_LONGEST_ID: Final = 400
+
+
+@dataclass(slots=True)
+class Letterhead:
+    """What an envelope says of the record in it: an id and a time where the record has none, and facts for rules."""
+
+    id: str | None = None
+    ts: str | None = None
+    facts: Json = field(default_factory=dict)
+
+
+def unframed(raw: bytes) -> bytes:
+    """The record behind Confluent's magic byte and schema id.
+
+    Raises:
+        FormatError: if what stands there is no JSON.
+    """
+    if raw[:1] != b"\0" or len(raw) <= _FRAME or b"\0" in raw[_FRAME : _FRAME + 2]:
+        return raw
+    body = raw[_FRAME:].lstrip()
+    if body[:1] == b"{":
+        return body
+    if raw[1:3] == b"\0\0" and not body.startswith(_JSON_STARTS):
+        raise FormatError(
+            "Confluent Schema Registry: the payload is no JSON (Avro?); produce with the JSON Schema serializer"
+        )
+    return raw
+
+
+def of_headers(headers: Mapping[str, str]) -> Letterhead:
+    """What the attributes of a binary CloudEvent say, which travel as headers."""
+    found = {
+        name.removeprefix(prefix): value
+        for prefix in _CONTEXT
+        for name, value in headers.items()
+        if name.startswith(prefix)
+    }
+    return _letterhead(found) if "specversion" in found else Letterhead()
+
+
+def is_structured(value: Mapping[str, Any]) -> bool:
+    """Whether an object is a CloudEvent with its data in it."""
+    return "specversion" in value and ("data" in value or "data_base64" in value or "source" in value)
+
+
+def opened(value: Json) -> tuple[Json | bytes, Letterhead]:
+    """The data of a structured CloudEvent, and what it says of it; bytes where the data is no JSON object.
+
+    Raises:
+        FormatError: with all that is wrong with the envelope.
+    """
+    faults = [
+        f"{name}: must be text that is not empty"
+        for name in ("specversion", "id", "source", "type")
+        if not (isinstance(value.get(name), str) and value[name])
+    ]
+    data = value.get("data")
+    encoded = value.get("data_base64")
+    body: Json | bytes = b""
+    if isinstance(data, dict):
+        body = data
+    elif isinstance(data, str) and data.lstrip().startswith("{"):
+        body = data.encode("utf-8", "surrogatepass")
+    elif isinstance(encoded, str):
+        try:
+            body = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            faults.append("data_base64: must be base64")
+    else:
+        faults.append("data: must be the exchange as a JSON object (or data_base64)")
+    if faults:
+        raise FormatError("CloudEvent: " + "; ".join(faults))
+    return body, _letterhead(value)
+
+
+def _letterhead(sent: Mapping[str, Any]) -> Letterhead:
+    told = {name: item for name, item in sent.items() if isinstance(item, str) and not name.startswith("data")}
+    source, id = told.get("source"), told.get("id")
+    made = f"ce:{source}/{id}" if source and id else None
+    known = {f"ce.{name}": item for name, item in told.items()}
+    return Letterhead(made if made and len(made) <= _LONGEST_ID else None, told.get("time"), known)

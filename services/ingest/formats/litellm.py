@@ -1,0 +1,155 @@
+"""LiteLLM's StandardLoggingPayload, as its callbacks and its proxy log each call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from schemas.base import hash16
+from services.ingest.formats.fields import Fields, host_of, milliseconds, without_nothing
+from services.ingest.formats.messages import any_answer, any_prompt
+from services.ingest.formats.openai_responses import read_responses
+from services.ingest.formats.protocol import Draft, Format, Json
+
+_WRAPPED: Final = "standard_logging_object"
+_CALLS: Final = frozenset({"completion", "text_completion", "responses", "anthropic_messages", "generate_content"})
+_REDACTED: Final = "redacted-by-litellm"
+_KEPT: Final = "set turn_off_message_logging to false, so that LiteLLM logs the texts"
+_OUTCOMES: Final = {
+    "success": "pass",
+    "guardrail_intervened": "blocked",
+    "blocked": "blocked",
+    "failure": "blocked",
+}
+
+
+def _recognises(value: Mapping[str, Any]) -> bool:
+    return _WRAPPED in value or (
+        "call_type" in value and not value.keys().isdisjoint(("messages", "response", "model"))
+    )
+
+
+def _read(value: Json) -> list[Draft]:
+    draft = Draft({})
+    whole = Fields(value, draft.faults)
+    call = whole.object(_WRAPPED) if _WRAPPED in value else whole
+    kind = call.text("call_type", needed="send the payload as LiteLLM makes it")
+    if kind is not None and kind.lower().removeprefix("a") not in _CALLS and kind not in _CALLS:
+        return []  # embeddings, images, lists of files: nothing that answers a person
+    metadata = call.object("metadata")
+    more = metadata.object("requester_metadata")
+    draft.fields = without_nothing(
+        {
+            "id": call.text("litellm_call_id"),
+            "ts": _started(call),
+            "route": metadata.text("keelwatch_route") or more.text("keelwatch_route"),
+            "conversation": more.text("session_id") or metadata.text("session_id") or call.text("session_id"),
+            "user": call.text("end_user") or metadata.text("user_api_key_end_user_id"),
+            "model": _model(call),
+            "prompt": _prompt(call),
+            "response": _response(call, kind or ""),
+            "usage": without_nothing(
+                {"input_tokens": call.whole("prompt_tokens"), "output_tokens": call.whole("completion_tokens")}
+            ),
+            "latency_ms": _latency(call),
+            "guardrails": _guardrails(call),
+            "tools": call.object("model_parameters").list("tools", "functions"),
+        }
+    )
+    draft.facts = _facts(call, metadata, more, draft.fields)
+    return [draft]
+
+
+def _model(call: Fields) -> Json:
+    served = call.object("response").text("model") if isinstance(call.value.get("response"), dict) else None
+    named = call.text("model")
+    requested = call.text("model_group") or named
+    if requested is None:
+        call.fault("model", "missing; send the payload as LiteLLM makes it")
+    fingerprint = call.value.get("response")
+    return without_nothing(
+        {
+            "provider": call.text("custom_llm_provider"),
+            "requested": requested,
+            "served": served or (None if call.value.get("status") == "failure" else named),
+            "fingerprint": fingerprint.get("system_fingerprint") if isinstance(fingerprint, dict) else None,
+            "endpoint": host_of(call.text("api_base")),
+            "guardrails_sha256": _guarded_by(call),
+        }
+    )
+
+
+def _prompt(call: Fields) -> list[Json]:
+    sent = call.value.get("messages")
+    if _REDACTED in str(sent)[:500]:
+        call.fault("messages", f"redacted; {_KEPT}")
+        return []
+    return any_prompt(sent, call, "messages", _KEPT)
+
+
+def _response(call: Fields, kind: str) -> Json:
+    sent = call.value.get("response")
+    if call.value.get("status") == "failure":
+        told = call.object("error_information")
+        error = without_nothing(
+            {"type": told.text("error_class"), "code": told.text("error_code"), "message": call.text("error_str")}
+        )
+        return {"content": None, "error": error or {"type": "failure"}}
+    if sent is None or sent in ("", {}, []):
+        call.fault("response", f"missing; {_KEPT}")
+        return {}
+    if _REDACTED in str(sent)[:2000]:
+        call.fault("response", f"redacted; {_KEPT}")
+        return {}
+    if "responses" in kind and isinstance(sent, dict) and isinstance(sent.get("output"), list):
+        draft = Draft({})
+        read_responses(Fields({"model": "m", "input": "i"}, []), Fields(sent, call.faults, "response"), draft)
+        found: Json = draft.fields.get("response", {})
+        return found
+    return any_answer(sent, call, "response")
+
+
+def _started(call: Fields) -> datetime | None:
+    found = call.moment("startTime")
+    return None if found is None else found.astimezone(UTC)
+
+
+def _latency(call: Fields) -> float | None:
+    seconds = call.number("response_time")
+    if seconds:
+        return seconds * 1000
+    return milliseconds(call.moment("startTime"), call.moment("endTime"))
+
+
+def _guards(call: Fields) -> list[Json]:
+    _, found = call.find("guardrail_information")
+    listed = [found] if isinstance(found, dict) else found if isinstance(found, list) else []
+    return [one for one in listed if isinstance(one, dict) and isinstance(one.get("guardrail_name"), str)]
+
+
+def _guardrails(call: Fields) -> list[Json]:
+    """What each guardrail made of the call; one that did not answer says nothing."""
+    told = ((one["guardrail_name"], _OUTCOMES.get(str(one.get("guardrail_status")))) for one in _guards(call))
+    return [{"name": name, "outcome": outcome} for name, outcome in told if outcome is not None]
+
+
+def _guarded_by(call: Fields) -> str | None:
+    """The configuration as far as a call tells it: which guardrails ran, and when."""
+    ran = sorted({(one["guardrail_name"], str(one.get("guardrail_mode"))) for one in _guards(call)})
+    return hash16([list(one) for one in ran]) if ran else None
+
+
+def _facts(call: Fields, metadata: Fields, more: Fields, fields: Json) -> Json:
+    named = {**metadata.value, **more.value}
+    tags = [one for one in call.list("request_tags") if isinstance(one, str)]
+    model = fields.get("model", {})
+    return {f"metadata.{name}": item for name, item in named.items() if isinstance(item, str)} | {
+        "model": model.get("requested"),
+        "provider": model.get("provider"),
+        "endpoint": model.get("endpoint"),
+        "tag": tags,
+    }
+
+
+LITELLM: Final = Format("litellm", "LiteLLM StandardLoggingPayload", _recognises, _read)

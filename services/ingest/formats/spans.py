@@ -1,0 +1,114 @@
+"""A span of OpenTelemetry as plain values, and how the attributes of a convention are read from it."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.ingest.errors import FormatError
+from services.ingest.formats.fields import Fields, parsed
+from services.ingest.formats.protocol import Draft, Json
+
+_LONGEST_NAME: Final = 12
+_CUT: Final = "no JSON, perhaps cut; raise OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSpan:
+    """One span.
+
+    Attributes:
+        start, end: nanoseconds since 1970, 0 where it has none.
+        status: what it says of its failure. resource: attributes of who sent it.
+        faults: what of it could not be read.
+        piece: the record that holds this span alone.
+    """
+
+    trace_id: str
+    span_id: str
+    name: str
+    scope: str
+    start: int
+    end: int
+    attributes: Json
+    events: tuple[tuple[str, Json], ...]
+    status: str | None
+    failed: bool
+    resource: Json
+    faults: list[str]
+    piece: Callable[[], bytes]
+
+    @property
+    def named(self) -> Mapping[str, Any]:
+        """Its attributes, and behind them those of its resource."""
+        return ChainMap(self.attributes, self.resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """Names of attributes that a family of instrumentations shares.
+
+    Attributes:
+        claims: whether a span follows it. is_call: whether such a span is a call of a model, no step around one.
+        read: fills in model, prompt, response, usage and tools.
+    """
+
+    name: str
+    claims: Callable[[TraceSpan], bool]
+    is_call: Callable[[TraceSpan], bool]
+    read: Callable[[TraceSpan, Draft], None]
+
+
+def json_attribute(fields: Fields, *names: str) -> Any:
+    """The value of an attribute that holds JSON as text, or is structured; None where it is missing or no JSON."""
+    name, value = fields.find(*names)
+    try:
+        return parsed(value)
+    except FormatError as error:
+        fields.fault(name, _CUT if str(error).startswith("not JSON") else str(error).removeprefix("record: "))
+        return None
+
+
+def indexed(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
+    """What flat attributes such as `gen_ai.prompt.0.role` hold: a list of what stands under each number.
+
+    >>> indexed({"a.1.role": "user", "a.0.tool_calls.0.name": "f"}, "a.")
+    [{'tool_calls': [{'name': 'f'}]}, {'role': 'user'}]
+    """
+    tree: Json = {}
+    start = len(prefix)
+    for name, value in attributes.items():
+        if name.startswith(prefix):
+            _plant(tree, name[start:].split(".", _LONGEST_NAME), value)
+    found = _listed(tree)
+    return found if isinstance(found, list) else []
+
+
+def _plant(tree: Json, steps: list[str], value: Any) -> None:
+    for step in steps[:-1]:
+        inner = tree.setdefault(step, {})
+        if not isinstance(inner, dict):
+            return
+        tree = inner
+    tree.setdefault(steps[-1], value)
+
+
+def _listed(tree: Any) -> Any:
+    """With objects whose names are all numbers as lists, in the order of the numbers."""
+    if not isinstance(tree, dict):
+        return tree
+    if tree and all(name.isascii() and name.isdigit() and len(name) < _LONGEST_NAME for name in tree):
+        return [_listed(tree[name]) for name in sorted(tree, key=int)]
+    return {name: _listed(item) for name, item in tree.items()}
+
+
+def failure(span: TraceSpan) -> Json | None:
+    """What a span that failed says of it, from its status and its exception; None of one that did not."""
+    if not span.failed:
+        return None
+    raised = next((about for name, about in span.events if name == "exception"), {})
+    kind = span.attributes.get("error.type") or raised.get("exception.type")
+    message = span.status or raised.get("exception.message")
+    return {"type": str(kind or "error"), "message": str(message or "")}

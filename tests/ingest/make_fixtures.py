@@ -1,0 +1,467 @@
+"""Make the fixtures of tests/ingest with the real libraries: `python tests/ingest/make_fixtures.py` where they are.
+
+    python -m venv env && env/bin/pip install openai anthropic litellm langfuse opentelemetry-sdk cloudevents \
+        opentelemetry-exporter-otlp-proto-common opentelemetry-instrumentation-openai \
+        opentelemetry-util-genai openinference-instrumentation-openai
+    env/bin/pip install --no-deps --target old opentelemetry-instrumentation-openai==0.40.14 \
+        opentelemetry-semantic-conventions-ai==0.4.9
+    env/bin/python tests/ingest/make_fixtures.py old
+
+Each library asks a server on this machine that answers as the vendor's does, with and without a stream. What they log,
+export and send is written beside this file under fixtures/. CI has none of the libraries and reads the fixtures alone.
+Spans of the Vercel AI SDK, a library of JavaScript, are made with opentelemetry-sdk and the attributes that it sets.
+"""
+
+# ruff: noqa: PLC0415, PLR0915 -- each part needs a library of its own
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+FOLDER: Final = Path(__file__).parent / "fixtures"
+QUESTION: Final = "Where is my parcel?"
+ANSWER: Final = "It left our warehouse this morning."
+SYSTEM: Final = "Be brief."
+PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+TOOL: Final = {
+    "type": "function",
+    "function": {
+        "name": "track",
+        "description": "Where a parcel is.",
+        "parameters": {"type": "object", "properties": {"parcel": {"type": "string"}}},
+    },
+}
+MESSAGES: Final[list[dict[str, Any]]] = [
+    {"role": "system", "content": SYSTEM},
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": QUESTION},
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
+        ],
+    },
+]
+PLAIN: Final[list[dict[str, Any]]] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
+CALL: Final = {"id": "call_1", "type": "function", "function": {"name": "track", "arguments": '{"parcel": "7"}'}}
+CHAT: Final[dict[str, Any]] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1764500000,
+    "model": "gpt-4o-2024-08-06",
+    "system_fingerprint": "fp_44",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": ANSWER, "tool_calls": [CALL], "refusal": None},
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ],
+    "usage": {"prompt_tokens": 21, "completion_tokens": 9, "total_tokens": 30},
+}
+RESPONSE: Final[dict[str, Any]] = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1764500000,
+    "status": "completed",
+    "model": "gpt-4o-2024-08-06",
+    "output": [
+        {
+            "type": "message",
+            "id": "msg_1",
+            "status": "completed",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": ANSWER, "annotations": []}],
+        },
+        {
+            "type": "function_call",
+            "id": "fc_1",
+            "call_id": "call_1",
+            "name": "track",
+            "arguments": '{"parcel": "7"}',
+            "status": "completed",
+        },
+    ],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "usage": {
+        "input_tokens": 21,
+        "output_tokens": 9,
+        "total_tokens": 30,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    },
+}
+MESSAGE: Final[dict[str, Any]] = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-sonnet-4-5-20250929",
+    "content": [
+        {"type": "text", "text": ANSWER},
+        {"type": "tool_use", "id": "toolu_1", "name": "track", "input": {"parcel": "7"}},
+    ],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 21, "output_tokens": 9},
+}
+
+
+def _chat_chunks() -> Iterator[dict[str, Any]]:
+    head = {name: CHAT[name] for name in ("id", "created", "model", "system_fingerprint")}
+    head["object"] = "chat.completion.chunk"
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": f"{word} "} for word in ANSWER.split()[:-1]] + [{"content": ANSWER.split()[-1]}]
+    function = {"name": "track", "arguments": ""}
+    deltas += [{"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]}]
+    deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": part}}]} for part in ('{"parcel', '": "7"}')]
+    for delta in deltas:
+        yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    yield {**head, "choices": [], "usage": CHAT["usage"]}
+
+
+def _response_events() -> Iterator[dict[str, Any]]:
+    yield {"type": "response.created", "sequence_number": 0, "response": {**RESPONSE, "status": "in_progress"}}
+    for i, word in enumerate(ANSWER.split(), start=1):
+        place = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "logprobs": []}
+        yield {"type": "response.output_text.delta", "sequence_number": i, "delta": f"{word} ", **place}
+    yield {"type": "response.completed", "sequence_number": 99, "response": RESPONSE}
+
+
+def _message_events() -> Iterator[dict[str, Any]]:
+    begun = {**MESSAGE, "content": [], "stop_reason": None, "usage": {"input_tokens": 21, "output_tokens": 1}}
+    yield {"type": "message_start", "message": begun}
+    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    for word in ANSWER.split()[:-1]:
+        yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f"{word} "}}
+    last = ANSWER.split()[-1]
+    yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": last}}
+    yield {"type": "content_block_stop", "index": 0}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "track", "input": {}}
+    yield {"type": "content_block_start", "index": 1, "content_block": call}
+    for part in ('{"parcel', '": "7"}'):
+        yield {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": part}}
+    yield {"type": "content_block_stop", "index": 1}
+    yield {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+        "usage": {"output_tokens": 9},
+    }
+    yield {"type": "message_stop"}
+
+
+ANSWERS: Final[dict[str, tuple[dict[str, Any], Callable[[], Iterator[dict[str, Any]]]]]] = {
+    "/v1/chat/completions": (CHAT, _chat_chunks),
+    "/v1/responses": (RESPONSE, _response_events),
+    "/v1/messages": (MESSAGE, _message_events),
+}
+
+
+class Vendor(BaseHTTPRequestHandler):
+    """Answers as the vendors do, and keeps the requests that it was sent."""
+
+    seen: Final[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        Vendor.seen.append(request)
+        if "fail" in str(request.get("model")):
+            self._send(429, "application/json", b'{"error": {"message": "slow down", "type": "rate_limit"}}')
+            return
+        whole, events = ANSWERS[self.path.split("?")[0]]
+        if not request.get("stream"):
+            self._send(200, "application/json", json.dumps(whole).encode())
+            return
+        lines = [f"event: {one.get('type', 'x')}\ndata: {json.dumps(one)}\n\n" for one in events()]
+        if self.path.endswith("completions"):
+            lines = [line.split("\n", 1)[1] for line in lines] + ["data: [DONE]\n\n"]
+        self._send(200, "text/event-stream", "".join(lines).encode())
+
+    def _send(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def write(name: str, value: Any) -> None:
+    """One fixture: JSON, or bytes as base64."""
+    FOLDER.mkdir(exist_ok=True)
+    told = {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+    (FOLDER / f"{name}.json").write_text(json.dumps(told, indent=1, default=str) + "\n")
+    print(name, file=sys.stderr)
+
+
+def openai_pairs(url: str) -> None:
+    """Request and response as an application has them in hand, whole and from a stream."""
+    from openai import OpenAI
+
+    client = OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
+    asked: dict[str, Any] = {"model": "gpt-4o", "messages": MESSAGES, "tools": [TOOL], "user": "u-4"}
+    around = {"route": "support-bot/prod", "latency_ms": 310, "endpoint": "https://api.openai.com/v1"}
+    chat = client.chat.completions.create(**asked)
+    write("openai_chat", {**around, "request": asked, "response": chat.model_dump(mode="json")})
+    chunks = client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True})
+    write("openai_chat_stream", {**around, "request": asked, "chunks": [one.model_dump(mode="json") for one in chunks]})
+    tool = {"type": "function", **TOOL["function"], "strict": False}  # type: ignore[dict-item]
+    new: dict[str, Any] = {"model": "gpt-4o", "instructions": SYSTEM, "input": QUESTION, "tools": [tool], "user": "u-4"}
+    whole = client.responses.create(**new)
+    write("openai_responses", {**around, "request": new, "response": whole.model_dump(mode="json")})
+    events = client.responses.create(**new, stream=True)
+    write(
+        "openai_responses_stream", {**around, "request": new, "events": [one.model_dump(mode="json") for one in events]}
+    )
+
+
+def anthropic_pairs(url: str) -> None:
+    """The same of Anthropic's client."""
+    from anthropic import Anthropic
+
+    client = Anthropic(base_url=url, api_key="k", max_retries=0)
+    tool = {"name": "track", "description": "Where a parcel is.", "input_schema": TOOL["function"]["parameters"]}  # type: ignore[index]
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+    content = [{"type": "text", "text": QUESTION}, image]
+    asked: dict[str, Any] = {
+        "model": "claude-sonnet-4-5",
+        "max_tokens": 100,
+        "system": SYSTEM,
+        "messages": [{"role": "user", "content": content}],
+        "tools": [tool],
+        "metadata": {"user_id": "u-4"},
+    }
+    around = {"route": "support-bot/prod", "latency_ms": 310, "endpoint": "https://api.anthropic.com"}
+    whole = client.messages.create(**asked)
+    write("anthropic", {**around, "request": asked, "response": whole.model_dump(mode="json")})
+    events = client.messages.create(**asked, stream=True)
+    write("anthropic_stream", {**around, "request": asked, "events": [one.model_dump(mode="json") for one in events]})
+
+
+def litellm_payloads(url: str) -> None:
+    """What LiteLLM hands to a callback: of a call, of a stream, of a failure."""
+    import time
+
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the internet for prices
+    import litellm
+
+    logged: list[dict[str, Any]] = []
+
+    def log(kwargs: Any, *_: Any) -> None:
+        logged.append(kwargs["standard_logging_object"])
+
+    litellm.success_callback, litellm.failure_callback = [log], [log]
+    asked: dict[str, Any] = {
+        "messages": MESSAGES,
+        "tools": [TOOL],
+        "api_base": f"{url}/v1",
+        "api_key": "k",
+        "user": "u-4",
+    }
+    asked["metadata"] = {"requester_metadata": {"keelwatch_route": "support-bot/prod"}}  # as the proxy has it
+    litellm.completion(model="openai/gpt-4o", **asked)
+    for _chunk in litellm.completion(
+        model="openai/gpt-4o", stream=True, stream_options={"include_usage": True}, **asked
+    ):
+        pass
+    try:
+        litellm.completion(model="openai/fail", num_retries=0, **asked)
+    except Exception as error:
+        print(type(error).__name__, file=sys.stderr)
+    deadline = time.monotonic() + 120
+    while len(logged) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    logged.sort(key=lambda one: (one["status"] == "failure", bool(one["stream"])))
+    print([(one["status"], one["stream"]) for one in logged], file=sys.stderr)
+    for name, payload in zip(("litellm", "litellm_stream", "litellm_failure"), logged, strict=True):
+        (payload.get("error_information") or {}).update(traceback="")  # it holds paths of this machine
+        write(name, payload)
+
+
+def traced(instrument: Callable[[Any], None], work: Callable[[], None]) -> bytes:
+    """OTLP protobuf of the spans that a piece of work makes, as exporters send it."""
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": "Support Bot", "deployment.environment.name": "p"})
+    )
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrument(provider)
+    with provider.get_tracer("app").start_as_current_span("POST /chat"):
+        work()
+    encoded: bytes = encode_spans(exporter.get_finished_spans()).SerializeToString()
+    return encoded
+
+
+def as_otlp_json(encoded: bytes) -> Any:
+    """The same as OTLP JSON, whose ids are hexadecimal, as the Collector writes it."""
+    from google.protobuf.json_format import MessageToDict
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    found = MessageToDict(ExportTraceServiceRequest.FromString(encoded))
+    for resource in found["resourceSpans"]:
+        for scope in resource["scopeSpans"]:
+            for span in scope["spans"]:
+                for name in ("traceId", "spanId", "parentSpanId"):
+                    if name in span:
+                        span[name] = base64.b64decode(span[name]).hex()
+    return found
+
+
+def spans(url: str) -> None:
+    """Spans of the instrumentations of OpenAI's client, each in its own process: they patch one another's work."""
+    from openai import OpenAI
+
+    kind = os.environ["KEELWATCH_FIXTURE"]
+    client = OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
+
+    def work() -> None:
+        for messages in (PLAIN, MESSAGES):
+            client.chat.completions.create(model="gpt-4o", messages=messages, tools=[TOOL])  # type: ignore[call-overload]
+
+    encoded = traced(INSTRUMENTATIONS[kind], work)
+    write(f"otlp_{kind}_proto", encoded)
+    write(f"otlp_{kind}", as_otlp_json(encoded))
+
+
+def _openllmetry(provider: Any) -> None:
+    from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+
+
+def _openinference(provider: Any) -> None:
+    from openinference.instrumentation.openai import OpenAIInstrumentor
+
+    OpenAIInstrumentor().instrument(tracer_provider=provider)
+
+
+INSTRUMENTATIONS: Final[dict[str, Callable[[Any], None]]] = {
+    "openllmetry": _openllmetry,
+    "openinference": _openinference,
+    "numbered": _openllmetry,
+}
+
+
+def written_spans() -> None:
+    """Spans with attributes that other libraries set: events of the older conventions, and the Vercel AI SDK's."""
+    providers: list[Any] = []
+
+    def events() -> None:
+        with providers[-1].get_tracer("azure.ai.inference").start_as_current_span("chat gpt-4o") as span:
+            span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.system": "az.ai.inference"})
+            span.set_attributes({"gen_ai.request.model": "gpt-4o", "gen_ai.response.model": "gpt-4o-2024-08-06"})
+            span.set_attributes({"gen_ai.usage.input_tokens": 21, "gen_ai.usage.output_tokens": 9})
+            span.set_attribute("gen_ai.response.finish_reasons", ["stop"])
+            span.add_event("gen_ai.system.message", {"content": SYSTEM, "gen_ai.system": "az.ai.inference"})
+            span.add_event("gen_ai.user.message", {"content": QUESTION, "gen_ai.system": "az.ai.inference"})
+            body = {"message": {"content": ANSWER, "tool_calls": [CALL]}, "finish_reason": "stop", "index": 0}
+            span.add_event("gen_ai.choice", {"gen_ai.event.content": json.dumps(body)})
+
+    def ai_sdk() -> None:
+        tracer = providers[-1].get_tracer("ai")
+        shared = {"ai.model.id": "gpt-4o", "ai.model.provider": "openai.chat", "ai.telemetry.functionId": "support"}
+        shared |= {"ai.telemetry.metadata.userId": "u-4", "ai.telemetry.metadata.sessionId": "c-17"}
+        with tracer.start_as_current_span("ai.generateText") as outer:
+            outer.set_attributes({**shared, "ai.operationId": "ai.generateText", "ai.response.text": ANSWER})
+            outer.set_attribute("ai.prompt", json.dumps({"system": SYSTEM, "prompt": QUESTION}))
+            with tracer.start_as_current_span("ai.generateText.doGenerate") as span:
+                span.set_attributes({**shared, "ai.operationId": "ai.generateText.doGenerate"})
+                content = [{"type": "text", "text": QUESTION}, {"type": "image", "image": PIXEL}]
+                messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
+                span.set_attribute("ai.prompt.messages", json.dumps(messages))
+                span.set_attribute(
+                    "ai.prompt.tools", [json.dumps({"type": "function", "name": "track", "inputSchema": {}})]
+                )
+                span.set_attribute("ai.response.text", ANSWER)
+                calls = [
+                    {"toolCallType": "function", "toolCallId": "call_1", "toolName": "track", "args": '{"parcel": "7"}'}
+                ]
+                span.set_attribute("ai.response.toolCalls", json.dumps(calls))
+                span.set_attributes({"ai.response.finishReason": "stop", "ai.response.model": "gpt-4o-2024-08-06"})
+                span.set_attributes({"ai.usage.promptTokens": 21, "ai.usage.completionTokens": 9})
+                span.set_attributes({"gen_ai.system": "openai.chat", "gen_ai.request.model": "gpt-4o"})
+
+    def semconv() -> None:
+        from opentelemetry.util.genai.handler import TelemetryHandler
+        from opentelemetry.util.genai.types import BlobPart, InputMessage, OutputMessage, TextPart, ToolCallRequestPart
+
+        image = BlobPart(mime_type="image/png", modality="image", content=base64.b64decode(PIXEL))
+        told = {"request_model": "gpt-4o", "server_address": "api.openai.com", "server_port": 443}
+        with TelemetryHandler(tracer_provider=providers[-1]).inference("openai", **told) as call:
+            call.system_instruction = [TextPart(content=SYSTEM)]
+            call.input_messages = [InputMessage(role="user", parts=[TextPart(content=QUESTION), image])]
+            asked = ToolCallRequestPart(arguments={"parcel": "7"}, name="track", id="call_1")
+            parts = [TextPart(content=ANSWER), asked]
+            call.output_messages = [OutputMessage(role="assistant", parts=parts, finish_reason="stop")]
+            call.response_model_name, call.input_tokens, call.output_tokens = "gpt-4o-2024-08-06", 21, 9
+            call.finish_reasons = ["stop"]
+
+    for name, work in (("events", events), ("ai_sdk", ai_sdk), ("semconv", semconv)):
+        encoded = traced(providers.append, work)
+        write(f"otlp_{name}_proto", encoded)
+        write(f"otlp_{name}", as_otlp_json(encoded))
+
+
+def cloud_events() -> None:
+    """One exchange as a CloudEvent, structured and binary, by the SDK."""
+    from cloudevents.core.bindings.http import to_binary, to_structured
+    from cloudevents.core.formats.json import JSONFormat
+    from cloudevents.core.v1.event import CloudEvent
+
+    model = {"requested": "gpt-4o", "served": "gpt-4o-2024-08-06"}
+    exchange = {"route": "support-bot/prod", "model": model, "prompt": QUESTION, "response": ANSWER}
+    attributes = {"id": "e-1", "source": "/shop", "type": "chat.answered", "specversion": "1.0"}
+    event = CloudEvent(attributes=attributes | {"datacontenttype": "application/json"}, data=exchange)
+    whole = to_structured(event, JSONFormat())
+    write("cloudevent_structured", json.loads(whole.body))
+    parts = to_binary(event, JSONFormat())
+    write("cloudevent_binary", {"headers": dict(parts.headers), "body": json.loads(parts.body)})
+
+
+def main() -> None:
+    """Write every fixture, or spans of the one instrumentation that the environment names."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Vendor)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    if "KEELWATCH_FIXTURE" in os.environ:
+        spans(url)
+        return
+    import subprocess
+
+    for kind in INSTRUMENTATIONS:
+        wanted = {
+            "KEELWATCH_FIXTURE": kind,
+            "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
+            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "span_only",
+            "TRACELOOP_TRACE_CONTENT": "true",
+        }
+        older = {"PYTHONPATH": str(Path(sys.argv[1]).resolve())} if kind == "numbered" else {}
+        subprocess.run([sys.executable, __file__], env={**os.environ, **wanted, **older}, check=True)
+    os.environ.update(wanted)
+    written_spans()
+    openai_pairs(url)
+    anthropic_pairs(url)
+    litellm_payloads(url)
+    cloud_events()
+
+
+if __name__ == "__main__":
+    main()
