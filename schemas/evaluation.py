@@ -104,8 +104,36 @@ class HazardComparison(Part):
     flipped: tuple[Text, ...] = ()
 
 
+class PairPreferences(Part):
+    """Which of two answers to one question a judge prefers, each two shown to it in both orders.
+
+    Attributes:
+        judge, version: the signal whose model was asked; prompt, model and a hash of what it was asked.
+        worse, better: pairs of which it preferred the earlier answer, or the later one, in both orders.
+        ties: neither in both orders, or the same text. by_order: the two orders contradict each other.
+        inconclusive: pairs without a verdict. left: that were not asked for want of calls.
+        p: of the exact sign test over worse and better. worse_items: ids of the items of `worse`.
+        reason: why nothing was asked.
+    """
+
+    judge: Text
+    version: Text
+    worse: NonNegative = 0
+    better: NonNegative = 0
+    ties: NonNegative = 0
+    by_order: NonNegative = 0
+    inconclusive: NonNegative = 0
+    left: NonNegative = 0
+    p: float | None = None
+    worse_items: tuple[Text, ...] = ()
+    reason: Text | None = None
+
+
 class Comparison(Record):
-    """Two runs of one suite held against each other."""
+    """Two runs of one suite held against each other.
+
+    `preferences` decide nothing: what a judge likes is no rate of a signal.
+    """
 
     kind: Literal["comparison"] = "comparison"
     id: Hash16
@@ -120,6 +148,7 @@ class Comparison(Record):
     ts: Timestamp
     items_of: ItemsOf = "suite"
     hazards: tuple[HazardComparison, ...] = ()
+    preferences: PairPreferences | None = None
 
 
 Evaluation = Annotated[Run | Comparison, Field(discriminator="kind")]

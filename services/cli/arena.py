@@ -86,11 +86,11 @@ def _judged(
         raise InputError("--judge: name a judge of the monitor file, or --battles with a file")
     settings = load_settings()
     watched = wiring.load_monitor(settings, config)
-    rule = _rule(watched, judge)
+    name, rule = _rule(watched, judge)
     asked = duels(versions)
     if not asked:
         raise InputError("RUN: no item has a text in two of these runs; name runs of one suite")
-    judging = _judge(settings, watched, rule, judge, question, 2 * len(asked))
+    judging = _judge(settings, watched, rule, name, question, 2 * len(asked))
     return asyncio.run(judging.battles(asked))
 
 
@@ -110,10 +110,11 @@ def _versions(named: Sequence[str], database: str | None) -> list[tuple[str, Run
     ]
 
 
-def _rule(watched: Monitor, judge: str) -> JudgeRule:
+def _rule(watched: Monitor, judge: str) -> tuple[str, JudgeRule]:
+    """The signal's whole name, under which its calls of a day are counted, and its rule."""
     signal = chosen_signals(wiring.configured_signals(watched), judge)[0]
     if isinstance(signal, CustomSignal) and isinstance(signal.definition.rule, JudgeRule):
-        return signal.definition.rule
+        return signal.spec.name, signal.definition.rule
     raise InputError(f"--judge: {judge} is no judge; name a signal of the monitor file with `judge`")
 
 
@@ -129,9 +130,10 @@ def _judge(
     if rule.key_env is not None and not key:
         raise InputError(f"{rule.key_env}: holds no key of the judge {name}; set the variable")
     world = wiring.judge_world(settings, watched)
-    granted = world.calls.take(name, calls, rule.daily_calls, datetime.now(UTC).date())
+    today = datetime.now(UTC).date()
+    granted = world.calls.take(name, calls, rule.daily_calls, today)
     if granted < calls:
-        world.calls.give_back(name, granted)
+        world.calls.give_back(name, granted, today)
         raise InputError(f"judge {name}: {calls:,} calls are needed, {granted:,} are left today; raise `daily_calls`")
     asking = EndpointSettings(rule.endpoint, rule.model, judge_settings(rule), key=key)
     redactor = Redactor(wiring.configured_signals(watched))

@@ -227,7 +227,8 @@ async def _all(
     held: Mapping[str, RunResult],
     inspect: str | None,
 ) -> list[RunResult]:
-    score, scorers = wiring.suite_scorer(watched)
+    judge = wiring.suite_judge(load_settings(), watched)
+    score, scorers = wiring.suite_scorer(watched, judge)
     target, given = asking
     made = []
     async with Endpoint(given, allowed, Random(), _now) as endpoint:  # noqa: S311 -- spreads pauses
@@ -239,7 +240,7 @@ async def _all(
                     advance()
 
                 order = RunOrder(id, route, suite, against=held.get(suite.name))
-                tools = RunTools(score, scorers, _now, keep, budget=target.budget, prices=target.prices)
+                tools = RunTools(score, scorers, _now, keep, budget=target.budget, prices=target.prices, judge=judge)
                 async with asked_through(inspect, endpoint, allowed, suite) as asked:
                     made.append(told_runner(await run(order, asked, tools), asked))
     return made

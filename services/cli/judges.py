@@ -58,7 +58,7 @@ def check_judge(
     pairs = [(text, label) for text, label in pairs if answered(text.answer)]
     if not pairs:
         raise InputError(f"{file}: {words.no_label(definition.name)}")
-    panel = wiring.judge_panel(settings, watched, patient=True)
+    panel = wiring.judge_panel(settings, watched, patient=True, checked=True)
     said = panel.ask(definition, [text for text, _ in pairs], wiring.PATIENT)
     values = [one.value if isinstance(one.value, bool) else None for one in said]
     agreement = Agreement.of((bool(label), value) for (_, label), value in zip(pairs, values, strict=True))

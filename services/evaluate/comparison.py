@@ -7,13 +7,15 @@ was watched and stopped early. See infra/decisions/0005 and 0016.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from schemas.base import hash16
-from schemas.evaluation import Comparison, HazardComparison, Outcome
+from schemas.evaluation import Comparison, HazardComparison, Outcome, PairPreferences
+from services.evaluate.judged_pairs import JudgedPairs
 from services.evaluate.paired_statistics import (
     ALL_HAZARDS,
     EACH_HAZARD,
@@ -237,6 +239,26 @@ def comparison_record(
         reason=compared.reason,
         ts=ts,
         hazards=compared.hazards,
+        preferences=preferences_of(after.pairs) if after.pairs is not None and after.pairs.before == earlier else None,
+    )
+
+
+def preferences_of(judged: JudgedPairs) -> PairPreferences:
+    """How many pairs got worse and better, with the exact sign test over those."""
+    counts = Counter(one.verdict for one in judged.pairs)
+    worse, better = counts["worse"], counts["better"]
+    return PairPreferences(
+        judge=judged.judge,
+        version=judged.version,
+        worse=worse,
+        better=better,
+        ties=counts["tie"],
+        by_order=counts["by_order"],
+        inconclusive=counts["inconclusive"],
+        left=judged.left,
+        p=min(1.0, 2 * min(tail(worse, better), tail(better, worse))) if worse + better else None,
+        worse_items=tuple(one.item for one in judged.pairs if one.verdict == "worse"),
+        reason=judged.reason,
     )
 
 

@@ -19,15 +19,17 @@ from schemas.identity import Model
 from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, endpoint_settings
+from services.evaluate.comparison import incomparable
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
 from services.evaluate.outdated import NEW_VERSION, BaselineRun, baseline_runs, check_version, new_versions
-from services.evaluate.own_questions import AskLater, first_asked, questions, standing, stands
+from services.evaluate.own_questions import AskLater, first_asked, next_day, questions, standing, stands
 from services.evaluate.own_traffic import result_as
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
 from services.evaluate.retries import ask_again
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
 from services.evaluate.schedule import ScheduleLoop
 from services.evaluate.suite import Suite
+from services.evaluate.suite_judge import JudgeCallsSpent
 from services.evaluate.triggers import target_name
 from services.store import evaluation_queue, routes, runs
 from services.store.evaluation_queue import DONE, FAILED, RAN, ClaimedRun, ClaimLost, DueRun
@@ -213,15 +215,31 @@ class Executor:
             tools.commit,
             target.budget,
             target.prices,
+            tools.judge,
         )
         try:
             settings = endpoint_settings(target, tools.secret)
             async with Endpoint(
                 settings, tools.monitor.allow_hosts, tools.chance, tools.clock, tools.patience
             ) as endpoint:
-                return await run(order, endpoint, run_tools)
+                result = await run(order, endpoint, run_tools)
+        except JudgeCallsSpent as spent:
+            raise AskLater(str(spent), next_day(tools.clock())) from None
         except InputError as error:
             return not_run(order, AskedTarget(url=target.url, model=target.model), run_tools, str(error))
+        return await self._preferred(claimed, result)
+
+    async def _preferred(self, claimed: ClaimedRun, result: RunResult) -> RunResult:
+        """A run of the route's own questions with what a judge prefers of its answers, where the route names one."""
+        reask, prefer = self.tools.monitor.policy(result.route).reask, self.tools.prefer
+        if reask is None or reask.judge is None or prefer is None or claimed.what.suite != OWN_TRAFFIC:
+            return result
+        before = await self.tools.read(
+            lambda connection: persistence.reference_run(connection, claimed, result.against)
+        )
+        if before is None or incomparable(before, result) is not None:
+            return result
+        return result.model_copy(update={"pairs": await prefer(reask.judge, before, result)})
 
     async def _suite(self, claimed: ClaimedRun) -> Suite:
         name, tools = claimed.what.suite, self.tools

@@ -75,8 +75,12 @@ def _grant(connection: Connection, what: DueRun, suite: Suite, policy: ReaskPoli
     if suite.answers > policy.daily_budget:
         raise InputError(words.over_budget(suite.answers, policy.daily_budget))
     if not own_questions.grant(connection, what.route, what.id, suite.answers, policy.daily_budget):
-        midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        raise AskLater(words.tomorrow(policy.daily_budget), midnight)
+        raise AskLater(words.tomorrow(policy.daily_budget), next_day(now))
+
+
+def next_day(now: datetime) -> datetime:
+    """When the next day (UTC) begins, and with it what may be asked on a day."""
+    return (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _taken(connection: Connection, claimed: ClaimedRun, pinned: Change, policy: ReaskPolicy, now: datetime) -> Suite:

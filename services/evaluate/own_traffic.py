@@ -145,7 +145,11 @@ def _result_of(result: RunResult, left: Sequence[AskedItem]) -> RunResult:
     if stopped is not None:
         asked = {answer.item for answer in answers}
         stopped = EarlyStop(rule=stopped.rule, asked=len(asked), of=len(left))
-    return RunResult.model_validate({**dict(result), "suite": suite, "answers": answers, "stopped": stopped})
+    pairs = result.pairs
+    if pairs is not None:
+        pairs = pairs.model_copy(update={"pairs": tuple(one for one in pairs.pairs if one.item in ids)})
+    told = {"suite": suite, "answers": answers, "stopped": stopped, "pairs": pairs}
+    return RunResult.model_validate({**dict(result), **told})
 
 
 def suite_text(suite: Suite) -> str:

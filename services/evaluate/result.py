@@ -18,6 +18,7 @@ from schemas.evaluation import Measure as Measured
 from schemas.exchange import Route
 from schemas.identity import Model
 from services.errors import InputError
+from services.evaluate.judged_pairs import JudgedPairs
 from services.evaluate.scorer_errors import ScorerErrors
 from services.evaluate.suite import PAIRED, Measure, Repeats, Suite, suite_sha256
 from services.wording import runs
@@ -181,6 +182,7 @@ class RunResult(Record):
         packages: versions of what ran it. commit: git commit, where it is known.
         against: the run that it was held against while it went on. stopped: that this decided it early.
         origin: that another tool made it, and whose verdicts its answers carry.
+        pairs: what a judge prefers of its answers and of those of the run before it.
     """
 
     kind: Literal["run_result"] = "run_result"
@@ -204,6 +206,7 @@ class RunResult(Record):
     against: Hash16 | None = None
     stopped: EarlyStop | None = None
     origin: RunOrigin | None = None
+    pairs: JudgedPairs | None = None
 
     @property
     def asked(self) -> tuple[AskedItem, ...]:

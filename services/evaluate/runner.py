@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -28,9 +28,10 @@ from services.evaluate.result import (
     served_models,
     status_of,
 )
-from services.evaluate.scorer_errors import errors_of
+from services.evaluate.scorer_errors import ScorerErrors, errors_of
 from services.evaluate.spending import AnswerCosts, SpendingMeter, Tokens, bounds_of, used
-from services.evaluate.suite import Item, Suite
+from services.evaluate.suite import DISALLOWED, Item, Suite
+from services.evaluate.suite_judge import SuiteJudge, judged_items, silence_of
 from services.monitor import SpendingLimit, TokenPrices
 from services.wording import runs
 
@@ -69,6 +70,7 @@ class RunTools:
         score: whether an answer is an event. scorers: their versions.
         keep: called with each answer, scored, before the next question is asked. commit: of the product, if known.
         budget: what the run may use at most. prices: of its tokens.
+        judge: who is asked by `score` about answers to disallowed requests; None: the built-in head.
     """
 
     score: Score
@@ -79,6 +81,13 @@ class RunTools:
     commit: str | None = None
     budget: SpendingLimit = field(default_factory=SpendingLimit)
     prices: TokenPrices | None = None
+    judge: SuiteJudge | None = None
+
+    @property
+    def errors(self) -> dict[str, ScorerErrors]:
+        """How often the scorers are wrong, by measure, as far as that is known."""
+        known = None if self.judge is None else self.judge.errors
+        return {**errors_of(self.scorers), **({} if known is None else {DISALLOWED: known})}
 
     def bounds(self, suite: Suite) -> RunLimits:
         """Where a run of the suite ends: the budget's own numbers, where it names some, in place of the usual ones."""
@@ -87,13 +96,14 @@ class RunTools:
 
 @dataclass(slots=True)
 class _RunProgress:
-    """A run on its way."""
+    """A run on its way; `begun` are the questions whose answer is scored."""
 
     order: RunOrder
     tools: RunTools
     budget: RunBudget
     meter: SpendingMeter
     answers: dict[tuple[str, int], SuiteAnswer] = field(default_factory=dict)
+    begun: set[tuple[str, int]] = field(default_factory=set)
     watch: PairedWatch | None = None
     stopped: str | None = None
     failures: int = 0
@@ -107,6 +117,7 @@ class _RunProgress:
             answer = await self._asked(endpoint, item, repeat)
             if answer is None:
                 return
+            self.begun.add((item.id, repeat))
             scored = await asyncio.to_thread(self.tools.score, item, answer)
             await self._taken(answer.model_copy(update={"scored": scored}))
 
@@ -162,6 +173,8 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
 
     Raises:
         Refused: if the endpoint's address may not be called.
+        JudgeCallsSpent: if its judge may not be asked so often today.
+        InputError: if its judge may not be asked at all.
     """
     started = tools.clock()
     expected = AnswerCosts.of(endpoint.settings.system_prompt, endpoint.settings.settings, order.against)
@@ -174,20 +187,45 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
         meter.count(answer)
         progress.budget.taken_over(answer.attempts, round(used(answer).total))
     progress.look()
-    left = iter([one for one in questions if (one[0].id, one[1]) not in progress.answers])
-    try:
-        async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
-            for _ in range(tools.limits.concurrency):
-                group.create_task(progress.work(endpoint, left))
-    except TimeoutError:
-        progress.stopped = runs.deadline(bounds.seconds or 0.0)
-    except ExceptionGroup as group_:
-        raise group_.exceptions[0] from None
+    left = [one for one in questions if (one[0].id, one[1]) not in progress.answers]
+    with _judge_calls(tools.judge, left, progress):
+        await _asked_all(progress, endpoint, left, bounds.seconds)
     requested = endpoint.settings.model
     asked = [(item, repeat) for item, repeat in _questions(order.suite) if _stands(item, progress.watch)]
     found = [one for item, repeat in asked if (one := progress.answers.get((item.id, repeat))) is not None]
     status, reason = status_of(len(asked), found, progress.stopped, requested, order.model)
+    if status == "complete" and tools.judge is not None:
+        reason = silence_of(order.suite.items, found)
+        status = status if reason is None else "incomplete"
     return _result(order, endpoint.settings, tools, started, found, status, reason, progress.watch)
+
+
+async def _asked_all(
+    progress: _RunProgress, endpoint: Endpoint, left: Iterable[tuple[Item, int]], seconds: float | None
+) -> None:
+    """Ask what is left, several at once, until the run's end."""
+    questions = iter(left)
+    try:
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            for _ in range(progress.tools.limits.concurrency):
+                group.create_task(progress.work(endpoint, questions))
+    except TimeoutError:
+        progress.stopped = runs.deadline(seconds or 0.0)
+    except ExceptionGroup as group_:
+        raise group_.exceptions[0] from None
+
+
+@contextmanager
+def _judge_calls(judge: SuiteJudge | None, left: list[tuple[Item, int]], progress: _RunProgress) -> Iterator[None]:
+    """A judge's calls for what is left are taken at once: no run asks half and is stopped by the day's end of them."""
+    if judge is None:
+        yield
+        return
+    day = judge.take(judged_items(left))
+    try:
+        yield
+    finally:
+        judge.give_back(judged_items([one for one in left if (one[0].id, one[1]) not in progress.begun]), day)
 
 
 def _watch(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> PairedWatch | None:
@@ -256,7 +294,7 @@ def _result(
         settings=settings.settings,
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         scorers=tools.scorers,
-        scorer_errors=errors_of(tools.scorers),
+        scorer_errors=tools.errors,
         started=started,
         ended=tools.clock(),
         status=status,

@@ -33,6 +33,13 @@ class JudgeChecks:
         except (OSError, ValueError, AttributeError):
             return False
 
+    def found(self, signal: str, version: str) -> Agreement | None:
+        """What the check of this version counted; None when nothing is known, or what is kept cannot be read."""
+        try:
+            return Agreement(**self._read().get(signal, {})[version]["counts"])
+        except (OSError, ValueError, AttributeError, KeyError, TypeError):
+            return None
+
     def keep(self, signal: str, version: str, found: Agreement, now: datetime) -> None:
         """Note what a check found.
 

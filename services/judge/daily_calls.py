@@ -55,14 +55,17 @@ class DailyCalls:
             return 0
         return granted
 
-    def give_back(self, name: str, unused: int) -> None:
-        """Calls of `name` that were granted last and are not made after all: they may be made by others."""
+    def give_back(self, name: str, unused: int, day: date) -> None:
+        """Calls of `name` that were granted on this day and are not made: others may make them, on that day alone."""
+        if unused <= 0:
+            return
         try:
             with _locked(self.path):
                 kept = _read(self.path)
-                day, made = kept[name]
-                kept[name] = [day, max(made - unused, 0)]
-                _write(self.path, kept)
+                counted, made = kept[name]
+                if counted == day.isoformat():
+                    kept[name] = [counted, max(made - unused, 0)]
+                    _write(self.path, kept)
         except (OSError, ValueError, TypeError, KeyError) as error:  # they stay counted, which asks too little
             LOG.warning("calls of %s stay counted: %s cannot be used (%s)", name, self.path, type(error).__name__)
 

@@ -125,7 +125,7 @@ class JudgePanel:
     @property
     def unusable(self) -> Mapping[str, str]:
         """Signal -> why its judge is not asked, as far as it is known before."""
-        found = ((one.spec.name, self._refusal(one, rule)) for one, rule in self._judges)
+        found = ((one.spec.name, self.refusal(one, rule)) for one, rule in self._judges)
         return {name: why for name, why in found if why is not None}
 
     def begin(self, texts: Sequence[ScoredText | None]) -> Callable[[], Sequence[Judged]]:
@@ -151,7 +151,10 @@ class JudgePanel:
         return finish
 
     def ask(self, definition: CustomDefinition, texts: Sequence[ScoredText], seconds: float) -> list[Measurement]:
-        """What one judge says of each of these texts, checked or not; they count among the calls of the day."""
+        """What one judge says of each of these texts, checked or not; they count among the calls of the day.
+
+        `seconds` are for each call: a slow judge of a long file has as many rounds of them as it needs.
+        """
         rule = definition.rule
         assert isinstance(rule, JudgeRule)
         why = self._no_key(rule)
@@ -159,19 +162,28 @@ class JudgePanel:
             return [Measurement(None, reason=why) for _ in texts]
         said: list[dict[str, Measurement]] = [{} for _ in texts]
         questions = list(self._prepared(definition, rule, list(enumerate(texts)), said))
-        found = self._all(questions, seconds)
+        found = self._all(questions, seconds, seconds * -(-len(questions) // AT_ONCE))
         name = definition.spec.name
         return [
             found.get((row, name)) or one.get(name) or Measurement(None, reason=TIMEOUT) for row, one in enumerate(said)
         ]
 
-    def _refusal(self, definition: CustomDefinition, rule: JudgeRule) -> str | None:
+    def ask_taken(self, definition: CustomDefinition, rule: JudgeRule, text: ScoredText, seconds: float) -> Measurement:
+        """What one judge says of one text, by a call that was taken out of the day's before."""
+        question = self._question(definition, rule, 0, text)
+        if not isinstance(question, _Question):
+            return Measurement(None, reason=question)
+        found = self._all([question], seconds)
+        return found.get((0, definition.spec.name)) or Measurement(None, reason=TIMEOUT)
+
+    def refusal(self, definition: CustomDefinition, rule: JudgeRule) -> str | None:
+        """Why a judge may not be asked at all: it was not held against labels, or its key is missing."""
         if not self._world.checks.passed(definition.spec.name, definition.version):
             return NOT_CHECKED
         return self._no_key(rule)
 
     def _no_key(self, rule: JudgeRule) -> str | None:
-        return None if rule.key_env is None or _usable(self._world.secret(rule.key_env)) else NO_KEY
+        return None if rule.key_env is None or usable_key(self._world.secret(rule.key_env)) else NO_KEY
 
     def _drawn(
         self,
@@ -190,7 +202,7 @@ class JudgePanel:
         if not rows:
             return
         paused = self._health.setdefault(rule.endpoint, _Health()).until > time.monotonic()
-        why = PAUSED if paused else self._refusal(definition, rule)
+        why = PAUSED if paused else self.refusal(definition, rule)
         if why is None:
             yield from self._prepared(definition, rule, rows, said)
             return
@@ -233,10 +245,16 @@ class JudgePanel:
         body = request_body(_FORM, AskedPrompt(rule.model, turns, settings=judge_settings(rule)))
         return _Question(row, definition.spec.name, rule, mark, body, instructs_the_judge(read))
 
-    def _all(self, questions: Sequence[_Question], seconds: float) -> dict[tuple[int, str], Measurement]:
-        return asyncio.run(self._gathered(questions, seconds)) if questions else {}
+    def _all(
+        self, questions: Sequence[_Question], seconds: float, together: float | None = None
+    ) -> dict[tuple[int, str], Measurement]:
+        """What is said within `seconds` of each call, and `together` of all; by default those are the same."""
+        whole = seconds if together is None else together
+        return asyncio.run(self._gathered(questions, seconds, whole)) if questions else {}
 
-    async def _gathered(self, questions: Sequence[_Question], seconds: float) -> dict[tuple[int, str], Measurement]:
+    async def _gathered(
+        self, questions: Sequence[_Question], seconds: float, together: float
+    ) -> dict[tuple[int, str], Measurement]:
         found: dict[tuple[int, str], Measurement] = {}
         gate = asyncio.Semaphore(AT_ONCE)
         async with AsyncExitStack() as stack:
@@ -252,7 +270,7 @@ class JudgePanel:
                     )
 
             tasks = [asyncio.create_task(one(question)) for question in questions]
-            _, late = await asyncio.wait(tasks, timeout=seconds)
+            _, late = await asyncio.wait(tasks, timeout=together)
             for task in late:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -314,7 +332,8 @@ def _result(
         return {}, UNREACHABLE
 
 
-def _usable(key: str | None) -> bool:
+def usable_key(key: str | None) -> bool:
+    """Whether a variable holds what can be sent as a key."""
     return bool(key) and key is not None and key.isascii() and key.isprintable()
 
 

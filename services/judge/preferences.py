@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -111,16 +112,30 @@ class PreferenceJudge:
         Raises:
             UrlRefused: if the judge's address may not be called.
         """
+        said = await self.both_orders(asked)
+        return tuple(Battle(one.a, one.b, settle(*orders), one.item) for one, orders in zip(asked, said, strict=True))
+
+    async def both_orders(
+        self, asked: Sequence[Duel], seconds: float | None = None
+    ) -> tuple[tuple[Winner, Winner], ...]:
+        """Who wins of each pair when `a` is shown first, and when `b` is; what is not said in `seconds` is no verdict.
+
+        Raises:
+            UrlRefused: if the judge's address may not be called.
+        """
+        said: dict[int, tuple[Winner, Winner]] = {}
         budget, gate = RunBudget(RunLimits(requests=self.calls, tokens=_NO_END)), asyncio.Semaphore(AT_ONCE)
         async with Endpoint(self.settings, self.allow_hosts, Random(), self.clock, self.patience) as endpoint:  # noqa: S311
 
-            async def one(duel: Duel) -> Battle:
+            async def one(place: int, duel: Duel) -> None:
                 async with gate:
                     first = await self._said(endpoint, budget, duel, swapped=False)
-                    second = await self._said(endpoint, budget, duel, swapped=True)
-                return Battle(duel.a, duel.b, settle(first, second), duel.item)
+                    said[place] = first, await self._said(endpoint, budget, duel, swapped=True)
 
-            return tuple(await asyncio.gather(*(one(duel) for duel in asked)))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await asyncio.gather(*(one(place, duel) for place, duel in enumerate(asked)))
+        return tuple(said.get(place, ("inconclusive", "inconclusive")) for place in range(len(asked)))
 
     async def _said(self, endpoint: Endpoint, budget: RunBudget, duel: Duel, *, swapped: bool) -> Winner:
         """Who won in one order."""

@@ -132,11 +132,13 @@ class ReaskPolicy:
     Attributes:
         share: of the baseline's exchanges, in (0, 1]; max_items: so many at most.
         daily_budget: questions of a route's own that may be asked on one day (UTC), all runs together.
+        judge: the signal whose judge says which of two answers is better; None: nobody does.
     """
 
     share: float = 0.05
     max_items: int = 200
     daily_budget: int = 400
+    judge: str | None = None
 
 
 PersonRole = Literal["viewer", "operator", "admin"]

@@ -159,6 +159,9 @@ class ReaskSection(Section):
     daily_budget: Annotated[int, Field(ge=20, le=100_000)] = Field(
         default=400, description="Own questions that may be asked on one day (UTC), in all runs of the route together."
     )
+    judge: Name | None = Field(
+        default=None, description="A signal with `judge`: it says of each two answers which one is better."
+    )
 
 
 class RouteSection(Section):
@@ -333,6 +336,10 @@ class JudgeSection(Section):
     settings: Mapping[str, Any] = Field(
         default_factory=lambda: {"temperature": 0, "max_tokens": 200},
         description="Sent with every question, as they are.",
+    )
+    suites: bool = Field(
+        default=False,
+        description="It says in place of the built-in head whether answers to suites do what is disallowed; one may.",
     )
 
 

@@ -70,6 +70,7 @@ def _judge(section: JudgeSection) -> JudgeRule:
         share=section.share,
         daily_calls=section.daily_calls,
         settings=json.dumps(section.settings, sort_keys=True, default=str),
+        suites=section.suites,
     )
 
 
@@ -81,6 +82,7 @@ def named_kinds(section: SignalSection) -> list[str]:
 def wrong_signals(file: MonitorFile, monitor: Monitor) -> Iterator[tuple[KeyPath, str]]:
     """Where an entry of `signals` cannot be used, below `signals`, and what to write instead."""
     titles: dict[str, str] = {}
+    scores_suites: str | None = None
     for definition, (name, section) in zip(monitor.signals, file.signals.items(), strict=True):
         kinds = named_kinds(section)
         if len(kinds) != 1:
@@ -91,6 +93,10 @@ def wrong_signals(file: MonitorFile, monitor: Monitor) -> Iterator[tuple[KeyPath
         if title in titles:
             yield (name, "title"), f"is the title of {titles[title]}, too; give it another"
         titles[title] = name
+        if section.judge is not None and section.judge.suites:
+            if scores_suites is not None:
+                yield (name, "judge", "suites"), f"is set for {scores_suites}, too; one judge scores suites"
+            scores_suites = name
 
 
 def _number_of_kinds(kinds: list[str]) -> str:
@@ -115,6 +121,8 @@ def _wrong(
         yield ("floor",), "a number has no rate; remove the floor, or `value: count`"
     if kind == "json_schema" and section.where == "tool_calls":
         yield ("where",), "calls of tools are no one JSON text; leave `where` out, or look for a pattern"
+    if section.judge is not None and section.judge.suites and section.where != "response":
+        yield ("where",), "a judge of suites looks at the answer; write `response`, or leave it out"
     if section.judge is not None:
         yield from _wrong_endpoint(section.judge, allowed)
 

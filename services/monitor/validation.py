@@ -41,6 +41,7 @@ from services.monitor.target_section import is_sent_in_clear, remedy, wrong_targ
 from services.monitor.yaml_document import Document, KeyPath
 from services.outbound import UrlRefused, checked_url
 from services.signals.custom.definition import PREFIX
+from services.signals.custom.judge_rule import JudgeRule
 from services.signals.heads.head import HeadError
 from services.signals.own_patterns import PatternRefused
 from services.signals.own_secret_forms import check_form
@@ -203,11 +204,21 @@ def find_errors(file: MonitorFile, monitor: Monitor) -> Iterator[Remark]:
         for i, name in enumerate(names):
             if name in names[:i]:
                 yield Remark((*path, "schedules", i, "name"), f"a second schedule {name}; names must differ")
-        if section.reask is not None and policy.keep_text == "none":
-            yield Remark((*path, "reask"), "needs kept text, and keep_text is none; remove one of the two")
+        yield from _own_questions(path, section, policy, monitor)
         if policy.baseline.min_size > policy.baseline.size:
             sizes = f"{policy.baseline.min_size} is above size {policy.baseline.size}"
             yield Remark((*path, "baseline", "min_size"), f"{sizes}; lower min_size or raise size")
+
+
+def _own_questions(path: KeyPath, section: RouteSection, policy: RoutePolicy, monitor: Monitor) -> Iterator[Remark]:
+    """Questions that are not kept, and a judge that is none."""
+    reask = section.reask
+    if reask is not None and policy.keep_text == "none":
+        yield Remark((*path, "reask"), "needs kept text, and keep_text is none; remove one of the two")
+    judges = [one.name for one in monitor.signals if isinstance(one.rule, JudgeRule)]
+    if reask is not None and reask.judge is not None and reask.judge.removeprefix(PREFIX) not in judges:
+        why = f"no signal with `judge` is called so{suggestion(reask.judge, judges)}"
+        yield Remark((*path, "reask", "judge"), why)
 
 
 def _budget_without_prices(path: KeyPath, section: RouteSection) -> Iterator[Remark]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from services.wiring.api_server import api_service
     from services.wiring.database import has_keys
-    from services.wiring.judging import PATIENT, judge_panel
+    from services.wiring.judging import PATIENT, judge_panel, judge_world, pair_judges, suite_judge
     from services.wiring.monitor_file import load_monitor
     from services.wiring.ruler import check_ruler
     from services.wiring.signals import configured_signals
@@ -45,7 +45,7 @@ _PLACES: Final = {
     ),
     "api_server": ("api_service",),
     "database": ("has_keys",),
-    "judging": ("PATIENT", "judge_panel"),
+    "judging": ("PATIENT", "judge_panel", "judge_world", "pair_judges", "suite_judge"),
     "monitor_file": ("load_monitor",),
     "ruler": ("check_ruler",),
     "signals": ("configured_signals",),
@@ -75,14 +75,17 @@ __all__ = [
     "evaluation_dependencies",
     "has_keys",
     "judge_panel",
+    "judge_world",
     "load_monitor",
     "message_look",
     "notifiers",
+    "pair_judges",
     "recorder",
     "replay_tools",
     "scorer",
     "sender",
     "slack_answer",
+    "suite_judge",
     "suite_scorer",
     "worker_setup",
 ]

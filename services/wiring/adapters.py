@@ -26,6 +26,7 @@ from services.evaluate.dependencies import EvaluateDependencies
 from services.evaluate.executor import serve
 from services.evaluate.runner import Score
 from services.evaluate.scorers import score, versions
+from services.evaluate.suite_judge import SuiteJudge
 from services.evaluate.suite_library import load_suite
 from services.monitor import GuardrailPolicy, Monitor, RoutePolicy, SlackAccess, SlackReceiver
 from services.notify.channel import DEFAULT, Receiver, Receivers
@@ -58,6 +59,7 @@ from services.store.decisions import StaleDecision
 from services.store.engine import Database, open_database
 from services.stream.runner import Companion
 from services.wiring.compiled_patterns import PatternFolder
+from services.wiring.judging import pair_judges, suite_judge
 from services.wiring.signals import configured_signals
 
 LOG: Final = logging.getLogger("keelwatch.audit")
@@ -177,11 +179,14 @@ def replay_tools(
     )
 
 
-def suite_scorer(watched: Monitor) -> tuple[Score, dict[str, str]]:
-    """What says whether an answer to a suite is an event, by the monitor file's signals, and the versions of that."""
+def suite_scorer(watched: Monitor, judge: SuiteJudge | None = None) -> tuple[Score, dict[str, str]]:
+    """What says whether an answer to a suite is an event, by the monitor file's signals, and the versions of that.
+
+    Without a `judge` nobody is asked: answers that one judged are of another version of their scorer then.
+    """
     named = {signal.spec.name: signal for signal in configured_signals(watched)}
     see = _AnswerWindows().see
-    return lambda item, answer: score(item, answer, named, see), versions(named)
+    return lambda item, answer: score(item, answer, named, see, judge), versions(named, judge)
 
 
 class _AnswerWindows:
@@ -252,7 +257,8 @@ def evaluation_dependencies(
     watched: Monitor, database: Database, thread: Offload, publish: Publish, instance: str
 ) -> EvaluateDependencies:
     """What runs are done with; `publish` returns once the broker has the records."""
-    scoring, scorers = suite_scorer(watched)
+    judge = suite_judge(load_settings(), watched)
+    scoring, scorers = suite_scorer(watched, judge)
     return EvaluateDependencies(
         database=database,
         thread=thread,
@@ -265,6 +271,8 @@ def evaluation_dependencies(
         clock=lambda: datetime.now(UTC),
         instance=instance,
         chance=Random(),  # noqa: S311 -- spreads pauses
+        judge=judge,
+        prefer=pair_judges(load_settings(), watched),
     )
 
 

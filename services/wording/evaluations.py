@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from schemas.evaluation import Comparison, EarlyStop, HazardComparison, Outcome, Run
+from schemas.evaluation import Comparison, EarlyStop, HazardComparison, Outcome, PairPreferences, Run
 from services.wording import nouns, numbers
 
 OUTCOMES: Final[Mapping[Outcome, str]] = {
@@ -20,6 +20,7 @@ SHORT: Final[Mapping[Outcome, str]] = {
     "unchanged": "did not change",
     "inconclusive": "has no result",
 }
+_RARE: Final = 0.05
 TWO_RUNS: Final[Mapping[Outcome, str]] = {
     "regressed": "Worse: the later run is less safe than the earlier one",
     "improved": "Better: the later run is safer, and nothing else got worse",
@@ -164,14 +165,35 @@ def comparison_text(comparison: Comparison) -> str:
         told = f"Users' own questions {_OWN_SHORT[comparison.overall]}"
     moved = [move_text(row) for row in deciding_rows(comparison.overall, comparison.hazards)]
     why = "; ".join(moved[:_MOST]) or comparison.reason or ""
-    return told + (f": {why}" if why else "")
+    told += f": {why}" if why else ""
+    judged = comparison.preferences
+    return told if judged is None else f"{told}. {preferences(judged)}"
 
 
 def comparison_details(comparison: Comparison) -> str:
     """The statistics of every row that moved, and what decided."""
     rows = [row_details(row) for row in comparison.hazards if row.verdict in ("regressed", "improved")]
     ids = f"runs {comparison.before_run or 'none'} and {comparison.after_run or 'none'}, model {comparison.identity}"
-    return "; ".join((*([comparison.reason] if comparison.reason else []), *rows, ids))
+    judged = comparison.preferences
+    pairs = [] if judged is None or judged.p is None else [f"judged by {judged.version}, p {judged.p:.2g}"]
+    return "; ".join((*([comparison.reason] if comparison.reason else []), *rows, *pairs, ids))
+
+
+def preferences(told: PairPreferences) -> str:
+    """Which answers a judge prefers, in a sentence: what it said in both orders first, then what counts for nothing."""
+    if told.reason is not None:
+        return f"Which answers are better was not judged: {told.reason}."
+    judged = told.worse + told.better + told.ties
+    sure = "" if told.p is None else " (chance alone would hardly do that)" if told.p < _RARE else ""
+    said = f"Of {numbers.count(judged, 'pair')} of answers that the judge {told.judge} was clear about, the later "
+    said += f"one is worse in {told.worse:,} and better in {told.better:,}{sure}."
+    rest = (
+        (told.by_order, "depended on which answer stood first"),
+        (told.inconclusive, "got no verdict"),
+        (told.left, "were not asked for want of calls"),
+    )
+    silent = [f"{n:,} {why}" for n, why in rest if n]
+    return f"{said} {numbers.listed(silent)}." if silent else said
 
 
 def deciding_rows(overall: Outcome, hazards: Sequence[HazardComparison]) -> list[HazardComparison]:

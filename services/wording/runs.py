@@ -116,6 +116,19 @@ def missing(n: int, wanted: int, why: str | None) -> str:
     return f"{n:,} of {wanted:,} answers are missing: {why}"
 
 
+def judged_by(value: bool | None, why: str | None) -> str:
+    """What a judge said of an answer to a disallowed request, or why it said nothing; `why` in words."""
+    if value is None:
+        return unknown(f"the judge: {why}")
+    told = "does what is disallowed, by the judge" if value else "does not do what is disallowed, by the judge"
+    return f"{told}: {why}" if why else told
+
+
+def judge_silent(n: int, of: int, why: str) -> str:
+    """That a judge said too little of a run."""
+    return f"the judge said nothing of {n:,} of {of:,} answers: {why}"
+
+
 def none_scored(wanted: int) -> str:
     """That answers say nothing."""
     return f"none of the {wanted:,} answers could be scored"

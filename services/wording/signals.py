@@ -103,6 +103,21 @@ def checked(signal: str, model: str, why_not: str | None) -> str:
     return f"{signal}: {model} is not used: {_NOT_USED[why_not]}"
 
 
+def judge_unusable(signal: str, reason: str) -> str:
+    """Why a run that a judge is to score cannot begin."""
+    return f"{signal} cannot score suites: {why(reason)}"
+
+
+def over_daily_calls(signal: str, needed: int, most: int) -> str:
+    """That no day holds what a run asks of a judge."""
+    return f"{signal}: a run asks the judge {needed:,} times, and `daily_calls` is {most:,}; raise it"
+
+
+def calls_left(signal: str, needed: int, left: int) -> str:
+    """That today does not hold it."""
+    return f"{signal}: {needed:,} calls of the judge are needed, {left:,} are left today; raise `daily_calls`"
+
+
 def judge_silent(signal: str, reason: str) -> str:
     """That a judge is not asked, at the start of a worker."""
     return f"{signal} is not scored: {why(reason)}"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from schemas.base import hash16
 from schemas.dead_letter import DeadLetter
 from schemas.decision import Decision
-from schemas.evaluation import HazardComparison
+from schemas.evaluation import HazardComparison, PairPreferences
 from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.sample import Sample, SampleCall, SampleMessage
@@ -42,7 +42,16 @@ def told(database: Database, text: str, route: str = ROUTE) -> str:
         alert("firing", 300, **signed),
         sliced,
         run(6, route=route, identity=who, status="incomplete", reason=text),
-        comparison("regressed", 7, route=route, identity=who, suite=text, reason=text, hazards=(_hazard(text),)),
+        comparison(
+            "regressed",
+            7,
+            route=route,
+            identity=who,
+            suite=text,
+            reason=text,
+            hazards=(_hazard(text),),
+            preferences=PairPreferences(judge=text, version=text, worse=9, worse_items=(text,)),
+        ),
         _sample(route, text, who),
     )
     with database.write() as connection:

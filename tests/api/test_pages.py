@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from schemas.evaluation import PairPreferences
 from services.api.app import Api
 from services.api.auth.csrf import FORM_COOKIE
 from services.store import decisions, incidents
@@ -74,7 +75,8 @@ def test_the_list_shows_the_worst_first_and_the_resolved_apart(api: Api) -> None
 
 def test_an_incident_says_what_moved_why_how_sure_and_what_the_suite_found(api: Api) -> None:
     database = api.database
-    recorded(database, alert("firing", 300), comparison("regressed", 6))
+    judged = PairPreferences(judge="custom.better", version="1", worse=9, better=1, p=0.02, worse_items=("x-1", "x-2"))
+    recorded(database, alert("firing", 300), comparison("regressed", 6, preferences=judged))
     [incident] = api.database.query(incidents.find)
     text = " ".join(page(api, f"/incidents/{incident.id}").text.split())
     for said in (
@@ -87,6 +89,7 @@ def test_an_incident_says_what_moved_why_how_sure_and_what_the_suite_found(api: 
         words.details(alert("firing", 300)),
         f"Refusal (jailbreak) {evaluations.SHORT['regressed']} 98.0% 71.0% 200",
         f"change {numbers.change(-33.0, -21.0, 'pp')}",
+        f"{evaluations.preferences(judged)} Worse: x-1, x-2",
         *(entry.text for entry in incident.timeline),
         *(entry.details for entry in incident.timeline if entry.details),
     ):

@@ -165,6 +165,20 @@ def test_a_judge_that_hangs_holds_nothing_up_and_is_left_alone(judge: JudgeServe
     assert len(judge.seen) == asked
 
 
+def test_a_slow_judge_of_a_long_file_has_its_time_for_each_call(
+    judge: JudgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(mark: str, data: dict[str, Any]) -> str:
+        time.sleep(0.5)
+        return about_tea(mark, data)
+
+    judge.say = slowly
+    made = Made(tmp_path, judge.monitor())
+    monkeypatch.setattr(judging, "AT_ONCE", 1)
+    said = made.panel.ask(made.monitor.signals[0], [text_of("tea")] * 6, 2.5)
+    assert said == [Measurement(True)] * 6, "3 s for all, half a second for each"
+
+
 def test_a_judge_that_is_not_there_is_unscored(judge: JudgeServer, tmp_path: Path) -> None:
     monitor = judge.monitor(endpoint="http://127.0.0.1:9/v1")
     assert Made(tmp_path, monitor).say(text_of("tea")) == [Measurement(None, reason="judge_unreachable")]

@@ -13,7 +13,7 @@ from schemas.base import Record
 from schemas.evaluation import Comparison, Run
 from schemas.identity import Model
 from services.errors import InputError
-from services.evaluate.dependencies import EvaluateDependencies
+from services.evaluate.dependencies import EvaluateDependencies, Prefer
 from services.evaluate.executor import Executor
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite import Suite
@@ -66,7 +66,12 @@ def watched(url: str, **policy: Any) -> Monitor:
 
 
 def means(
-    database: Database, monitor: Monitor, caught: Caught, thread: Offload, suites: Callable[[str], Suite] = one_suite
+    database: Database,
+    monitor: Monitor,
+    caught: Caught,
+    thread: Offload,
+    suites: Callable[[str], Suite] = one_suite,
+    prefer: Prefer | None = None,
 ) -> EvaluateDependencies:
     """What an executor of tests works with."""
     return EvaluateDependencies(
@@ -83,6 +88,7 @@ def means(
         chance=Random(7),
         patience=QUICK,
         poll=0.05,
+        prefer=prefer,
     )
 
 

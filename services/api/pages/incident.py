@@ -62,7 +62,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class SuiteChange:
-    """One comparison of two runs, `before` and `after`; `rest` are the parts of it that decided nothing."""
+    """One comparison of two runs, `before` and `after`; `rest` are the parts of it that decided nothing.
+
+    `preferences` says which answers a judge prefers, `worse_items` of which questions the earlier one.
+    """
 
     name: str
     verdict: str
@@ -73,6 +76,8 @@ class SuiteChange:
     rest: tuple[HazardChange, ...]
     before: str | None
     after: str | None
+    preferences: str | None
+    worse_items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +208,8 @@ def _suite(comparison: Comparison) -> SuiteChange:
         tuple(_hazard(one, scale) for one in hazards if one not in told),
         comparison.before_run,
         comparison.after_run,
+        None if comparison.preferences is None else evaluations.preferences(comparison.preferences),
+        () if comparison.preferences is None else comparison.preferences.worse_items,
     )
 
 

@@ -67,6 +67,7 @@ class JudgeRule:
         endpoint: OpenAI-compatible, up to and with `/v1`. key_env: environment variable with its key.
         share: share of exchanges that are drawn for it. daily_calls: most calls a day (UTC) of one data directory.
         settings: more that is sent with each request, as JSON.
+        suites: whether it scores answers to disallowed requests of suites, in place of the built-in head.
     """
 
     question: str
@@ -76,6 +77,7 @@ class JudgeRule:
     share: float = 0.1
     daily_calls: int = 500
     settings: str = "{}"
+    suites: bool = False
     kind: str = "judge"
 
     @property
