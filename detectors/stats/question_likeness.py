@@ -73,7 +73,7 @@ class UsualQuestions:
             alike=float((like > 1).mean()),
             worth=_worth(some, sketches),
             mean=signs.mean(axis=0),
-            turn=np.linalg.inv(cov),
+            turn=np.asarray(np.linalg.inv(cov), dtype=np.float64),
         )
 
     def judge(self, recent: Sketches, strange: float) -> Questions:
