@@ -30,6 +30,7 @@ DATED: Final = 160  # last rows that are kept to date a change among
 SETTLING: Final = 40  # rows before the interval without which it is refined no more
 MOVES: Final = 8  # rows of which what moved is kept together
 MOVES_KEPT: Final = 24
+STEPS: Final = 8  # to a standard deviation of a kept distance, of which there are 15 to each side
 CAP: Final = 10.0  # evidence never exceeds this times the threshold, so that it can come back
 
 
@@ -90,7 +91,7 @@ class DriftPass:
         self.ids = [*state.ids, *[self.rows.ids[i] for i in self.at.tolist()]]
         before = state.places or range(state.n - len(state.ids), state.n)
         self.places = [*before, *range(state.n, state.n + len(self.at))]
-        ring = state.along.astype(np.float16)
+        ring = in_steps(state.along)
         self.ring = _turned(ring, self.start % len(ring))
 
     def _blindness(self) -> Bool:
@@ -180,7 +181,7 @@ class DriftPass:
         self.spread = np.concatenate([[placed.spread], spread])
         self.aim, self.centre = aim[-1].astype(np.float32), centre[-1].astype(np.float32)
         distance = np.einsum("nd,nd->n", self.turned, aim[self.block]) - centre[self.block, self.cluster]
-        self.along = np.concatenate([self.ring, distance.astype(np.float16)])
+        self.along = np.concatenate([self.ring, in_steps(distance)])
         self.scores = [*self.state.scores, *distance.tolist()]
 
     def _crossings(self, last: int) -> list[int]:
@@ -285,7 +286,7 @@ class DriftPass:
         rows = max(1, min(self.n - self.begun, len(self.ring)))
         stop = len(self.ring) + self.done
         spread = float(self.spread[self.block[self.done - 1]]) if self.done else self.state.placed.spread
-        return distance_of(self.along[stop - rows : stop].astype(np.float64), spread)
+        return distance_of(self.along[stop - rows : stop].astype(np.float64) / STEPS, spread)
 
     def _exemplars(self) -> tuple[str, ...]:
         """Ids of the rows since the shift began that speak loudest for it, the loudest first."""
@@ -354,6 +355,13 @@ class DriftPass:
         book = self.book
         last = book.slope[-1].copy(), book.offset[-1].copy(), book.expected[-1].copy()
         return bets.Placed(*last, self.aim, self.centre, float(self.spread[-1]))
+
+
+def in_steps(distance: NDArray[np.int8] | NDArray[np.floating[Any]]) -> NDArray[np.int8]:
+    """(n,) distances in steps of 1 / `STEPS`; states that were kept before have them as they are."""
+    if distance.dtype == np.int8:
+        return distance.astype(np.int8)
+    return np.clip(np.rint(distance.astype(np.float64) * STEPS), -127, 127).astype(np.int8)
 
 
 def _last_sums(flags: Bool, last: int) -> Int:

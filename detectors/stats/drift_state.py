@@ -116,7 +116,7 @@ class DriftState:
         sums: (w, 1 + q + d + c) decayed sums up to the last row; placed: the bet that stands.
         wealth: (w,) Shiryaev-Roberts evidence of each arm; cusum, since: (w,) the same started anew wherever it fell to
             nothing, and the row of that start, a first guess at when the shift began.
-        along: (recent,) ring of distances along the bet, place n mod recent.
+        along: (recent,) ring of distances along the bet, place n mod recent, in eighths; floats in older states.
         novel: (novel_of,) ring of whether prompts were novel; idle: (idle_of,) of whether they were not used;
             prompts: how many there were.
         ids, scores, places: of the last rows that an alarm may name, oldest first: how loudly each speaks for a shift,
@@ -136,7 +136,7 @@ class DriftState:
     wealth: Float
     cusum: Float
     since: Int
-    along: NDArray[np.floating[Any]]
+    along: NDArray[np.int8] | NDArray[np.floating[Any]]
     novel: Bool
     idle: Bool
     prompts: int
@@ -165,7 +165,7 @@ def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
         wealth=np.zeros(w),
         cusum=np.zeros(w),
         since=np.zeros(w, dtype=np.int64),
-        along=np.zeros(settings.recent, dtype=np.float16),
+        along=np.zeros(settings.recent, dtype=np.int8),
         novel=np.zeros(settings.novel_of, dtype=np.bool_),
         idle=np.zeros(settings.idle_of, dtype=np.bool_),
         prompts=0,

@@ -9,6 +9,7 @@ import numpy as np
 from detectors.attack_cluster import STEPS, AttackCluster
 from detectors.escalating_conversation import EscalatingConversation, LiveConversation
 from detectors.model_shift import ModelShift
+from detectors.stats import drift
 from detectors.stats.bets import Placed
 from detectors.stats.drift_state import DriftState
 from services.store.codec import pack, unpack
@@ -74,7 +75,7 @@ def wide(state: DriftState) -> DriftState:
             centre=placed.centre.astype(np.float64),
             spread=placed.spread,
         ),
-        along=state.along.astype(np.float32),
+        along=(state.along / drift.STEPS).astype(np.float32),
         ids=tuple(id_ for id_, _ in every),
         scores=tuple(score for _, score in every),
         places=(),
