@@ -1,6 +1,6 @@
 """Make the fixtures of tests/ingest with the real libraries: `python tests/ingest/make_fixtures.py` where they are.
 
-    python -m venv env && env/bin/pip install openai anthropic litellm langfuse opentelemetry-sdk cloudevents \
+    python -m venv env && env/bin/pip install openai anthropic litellm opentelemetry-sdk cloudevents \
         opentelemetry-exporter-otlp-proto-common opentelemetry-instrumentation-openai \
         opentelemetry-util-genai openinference-instrumentation-openai
     env/bin/pip install --no-deps --target old opentelemetry-instrumentation-openai==0.40.14 \
@@ -10,6 +10,7 @@
 Each library asks a server on this machine that answers as the vendor's does, with and without a stream. What they log,
 export and send is written beside this file under fixtures/. CI has none of the libraries and reads the fixtures alone.
 Spans of the Vercel AI SDK, a library of JavaScript, are made with opentelemetry-sdk and the attributes that it sets.
+langfuse.json is written by hand after its API's description: its exports come from a server.
 """
 
 # ruff: noqa: PLC0415, PLR0915 -- each part needs a library of its own
