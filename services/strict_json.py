@@ -32,6 +32,20 @@ def read_json(text: str) -> Any:
     raise TooDeepError("nested without end")
 
 
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of `json.loads`: a key that is written twice shows a reader one value, and a program the other.
+
+    Raises:
+        ValueError: if one is; it names the key.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise ValueError(f"the key {json.dumps(twice)[:80]} is written twice; keep one")
+    return made
+
+
 def _parts(value: dict[str, Any] | list[Any]) -> list[Any]:
     return list(value.values()) if isinstance(value, dict) else value
 

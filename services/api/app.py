@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -75,6 +75,7 @@ class Api:
         door: who asks. guard: who may do what.
         watched: the monitor file.
         front: what stands before it. github_secret: by which GitHub signs the deploys that it tells of.
+        scorers: versions that would score answers to suites here, by name.
         live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
 
@@ -90,6 +91,7 @@ class Api:
     live: LiveUpdates | None = None
     front: Front = Front()
     github_secret: str | None = field(default=None, repr=False)
+    scorers: Callable[[], Mapping[str, str]] = dict
 
     @property
     def policy(self) -> Callable[[str], RoutePolicy]:
@@ -103,8 +105,8 @@ def install(app: FastAPI, api: Api) -> None:
     for router in _resources(api):
         app.include_router(router)
     live = api.live or LiveUpdates(lambda: api.database.query(change_marks.read))
-    parts = (api.database, api.decisions, api.guard, api.budget, api.policy, api.health, api.door, live)
-    pages.install(app, PageContext(*parts))
+    parts = (api.database, api.decisions, api.guard, api.budget, api.watched, api.health, api.door, live)
+    pages.install(app, PageContext(*parts, api.scorers))
     app.add_middleware(AuthenticationMiddleware, door=api.door, respond=problems.responder(pages.failed))
     app.add_middleware(SecurityMiddleware, https=api.front.https)
     app.add_middleware(MetricsMiddleware, meters=api.health.meters)
@@ -130,7 +132,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield incidents.pairs_router(database, guard)
     for resource in (comparisons, changes, readings, exchanges):
         yield resource.router(database, guard)
-    yield profile.router(database, guard, api.policy, api.decisions.clock)
+    yield profile.router(database, guard, api.policy, api.decisions.clock, api.scorers)
     yield route_rates.router(database, guard, api.policy)
     yield coverage.router(database, guard, api.policy, api.decisions.clock)
     yield health.router(api.health, guard)

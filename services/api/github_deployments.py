@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -95,7 +96,7 @@ class Deploy:
 
     Attributes:
         stage: of GitHub's, whether it is created or has succeeded; None is a deploy that is out.
-        share: of a canary. version: what was deployed.
+        share: of a canary. version: what was deployed. unread: fields of GitHub's payload that cannot be used.
     """
 
     ts: datetime | None
@@ -109,6 +110,7 @@ class Deploy:
     version: str | None = None
     url: str | None = None
     actor: str | None = None
+    unread: tuple[str, ...] = ()
 
 
 def github_deploy(event: str, found: GithubDelivery) -> Deploy | None:
@@ -134,7 +136,17 @@ def github_deploy(event: str, found: GithubDelivery) -> Deploy | None:
         version=" ".join(part for part in (one_line(one.ref), one_line(one.sha)[:12]) if part) or None,
         url=one_line(url or "", _LONGEST_URL) or None,
         actor=None if one.creator is None else one_line(one.creator.login) or None,
+        unread=tuple(_unread(said)),
     )
+
+
+def _unread(said: dict[str, Any]) -> Iterator[str]:
+    """Fields that are given, and from which nothing can be read."""
+    for name in ("model", "served"):
+        if said.get(name) is not None and _text(said, name) is None:
+            yield name
+    if said.get("share") is not None and share_of(said["share"]) is None:
+        yield "share"
 
 
 def _said(payload: object) -> dict[str, Any]:

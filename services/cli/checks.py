@@ -16,12 +16,12 @@ from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.doctor.core import DoctorFinding
 from services.doctor.examine import examine
 from services.errors import InputError
-from services.evaluate.asking_plan import AskingPlan, asking_plan
+from services.evaluate.asking_plan import asking_plan, plan_lines
 from services.evaluate.client import endpoint_settings
-from services.evaluate.suite_library import load_suite
+from services.evaluate.suite_library import questions_asked
 from services.monitor import RoutePolicy, Target
 from services.settings import Settings, load_settings, secret
-from services.wording import asking, ceilings, receipts, targets, trials
+from services.wording import ceilings, receipts, targets, trials
 
 
 def check_config(
@@ -46,10 +46,10 @@ def check_config(
     for place, policy in (("defaults", watched.defaults), *watched.routes.items()):
         known = place != "defaults" and policy.target == watched.defaults.target
         own = () if known else tuple(_target_told(policy.target))
-        asked = asking_plan(policy, load_suite, now)
-        if place != "defaults" and asked == asking_plan(watched.defaults, load_suite, now):
+        asked = asking_plan(policy, questions_asked, now)
+        if place != "defaults" and asked == asking_plan(watched.defaults, questions_asked, now):
             asked = None
-        for line in (*settings_told(policy), *own, *_asking_told(asked)):
+        for line in (*settings_told(policy), *own, *plan_lines(asked)):
             OUT.print(f"{place}: {line}", markup=False, soft_wrap=True)
 
 
@@ -62,23 +62,6 @@ def _target_told(target: Target | None) -> Iterator[str]:
         endpoint_settings(target, secret)
     except InputError as error:
         yield targets.not_from_here(str(error))
-
-
-def _asking_told(plan: AskingPlan | None) -> Iterator[str]:
-    """What will be asked when, and how much that is."""
-    if plan is None:
-        return
-    named = [asking.suite_asked(one.name, one.questions, one.fault) for one in plan.suites]
-    yield asking.asks_suites(named, plan.delays)
-    for one in plan.schedules:
-        plan_of = one.schedule
-        rules = plan_of.overlap, plan_of.catch_up
-        yield asking.asks_by_clock(plan_of.name, plan_of.cron, plan_of.timezone, one.following, rules)
-    if plan.reask is not None:
-        yield asking.asks_own(plan.reask.max_items, plan.reask.daily_budget, plan.delays)
-    if plan.calls_changed:
-        yield asking.calls(plan.calls_a_day, plan.calls_pinned, plan.calls_changed)
-        yield asking.budget(plan.budget.requests, plan.budget.tokens, plan.budget.cost)
 
 
 def settings_told(policy: RoutePolicy) -> Iterator[str]:

@@ -23,10 +23,11 @@ from services.cli.arena import run_arena
 from services.cli.comparison_gate import FailOnOption, SummaryOption, end_gate, failing_outcomes
 from services.cli.named_routes import NewOption, check_named
 from services.cli.named_runs import results
-from services.cli.options import ConfigOption, DatabaseOption, opened
+from services.cli.options import ConfigOption, DatabaseOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
 from services.cli.run_exports import export_run
 from services.cli.run_imports import import_runs
+from services.cli.run_lists import list_runs
 from services.cli.run_plans import check_against, earlier_runs, show_plans
 from services.cli.runners import InspectPythonOption, RunnerOption, asked_through, checked_runner, told_runner
 from services.cli.targets import GivenTarget, asked_target, place
@@ -38,9 +39,9 @@ from services.evaluate.profile import ProfileRate, profile_of
 from services.evaluate.result import OWN_RUNNER, RunResult, SuiteAnswer
 from services.evaluate.run_seal import exported_run
 from services.evaluate.runner import RunOrder, RunTools, run
-from services.evaluate.spending import Tokens, used
 from services.evaluate.suite import BENIGN, DISALLOWED, MEASURES, POOLED, Suite
 from services.evaluate.suite_library import load_suite
+from services.evaluate.token_usage import Spent
 from services.monitor import Monitor, Target
 from services.monitor.target_api import TARGET_APIS
 from services.settings import load_settings, secret
@@ -49,7 +50,6 @@ from services.store.engine import open_database
 from services.wording import commands as words
 from services.wording import nouns, numbers
 from services.wording.evaluations import SHORT, scorer_errors, stopped_early
-from services.wording.schedules import cause
 from services.wording.spending import spent
 
 _COLOURS: Final = {"regressed": "bold red", "inconclusive": "yellow", "improved": "green", "unchanged": "green"}
@@ -197,27 +197,6 @@ def run_suites(
     return None
 
 
-def list_runs(
-    route: Annotated[str | None, typer.Option(help="Only this route.")] = None,
-    database: DatabaseOption = None,
-    json: JsonOption = None,
-) -> None:
-    """List the runs that are stored, the newest last."""
-    with opened(database).read() as connection:
-        found = runs.find(connection, route)
-    names = ("id", "route", "suite", "identity", "moment", "cause", "status", "reason")
-    write_json([{**{name: getattr(one, name) for name in names}, "ts": iso(one.ts)} for one in found], json)
-    if json == STDOUT:
-        return
-    table = Table(box=None)
-    for name in words.RUN_COLUMNS:
-        table.add_column(name, no_wrap=name != "status")
-    for one in found:
-        status = words.run_status(one.status, one.reason)
-        table.add_row(one.id, one.route, one.suite, cause(one.moment), numbers.moment(one.ts), status)
-    OUT.print(table if found else words.NO_RUN)
-
-
 async def _all(
     watched: Monitor,
     route: str,
@@ -274,7 +253,7 @@ def _tell(result: RunResult, target: Target) -> None:
     OUT.print(text, markup=False, soft_wrap=True)
     if result.stopped is not None:
         OUT.print(stopped_early(result.stopped), markup=False, soft_wrap=True)
-    taken = sum((used(answer) for answer in result.answers), Tokens())
+    taken = Spent.by(result.answers).tokens
     cost = None if target.prices is None else taken.cost(target.prices)
     OUT.print(spent(taken.sent, taken.came, cost), markup=False, soft_wrap=True)
     rates = profile_of(result)

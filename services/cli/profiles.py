@@ -43,9 +43,11 @@ def profile(
     """
     if identity is not None and not re.fullmatch(HEX16, identity):
         raise InputError(f"--identity {identity}: must be 16 hex digits; `keelwatch eval list` shows them")
-    policy = wiring.load_monitor(load_settings(), config).policy(checked_route(route))
+    settings = load_settings()
+    watched = wiring.load_monitor(settings, config)
+    policy, scorers = watched.policy(checked_route(route)), wiring.scorer_versions(settings, watched)
     with closing(opened(database)) as base, base.read() as connection:
-        found = route_profile(connection, route, policy, datetime.now(UTC), identity)
+        found = route_profile(connection, route, policy, datetime.now(UTC), scorers, identity)
     if found is None:
         raise InputError(f"route {route}: not in this database; `keelwatch route list` names those that are")
     _write(canonical(label_object(found)).decode() + "\n", json)
@@ -80,7 +82,8 @@ def _lines(found: RouteProfile) -> Iterator[str]:
     if found.contradictions and found.label == "known":
         yield words.doubt([one.text for one in found.contradictions])
     for delta in found.previous:
-        yield words.against_previous(delta.suite, delta.name, delta.overall, delta.reason)
+        made = words.made_by(delta.made_by, delta.origin)
+        yield words.against_previous(delta.suite, delta.name, delta.overall, delta.reason, made)
     for label in _labels(found):
         age = words.age(found.made.age_seconds[label.run])
         made = words.made_by(label.made_by, label.origin) or "made by the service"

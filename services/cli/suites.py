@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,10 +17,12 @@ from rich import box
 from rich.table import Table
 
 from schemas.sample import Sample
-from services.cli.options import DatabaseOption, opened
+from services import wiring
+from services.cli.named_routes import checked_route
+from services.cli.options import ConfigOption, DatabaseOption, opened
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
-from services.evaluate.coverage_watch import stored_report
+from services.evaluate.coverage_watch import current_report, other_items
 from services.evaluate.paired_statistics import remarks
 from services.evaluate.prompt_sets import ImportedSuite
 from services.evaluate.prompt_sets.protocol import PromptOptions
@@ -29,6 +32,8 @@ from services.evaluate.suite_growth import item_of, item_rows, new_suite, next_v
 from services.evaluate.suite_library import examine_suite, load_suite, suite_names, suite_of_prompts
 from services.evaluate.suite_lint import SuitePower, doubts_of, power_of
 from services.evaluate.suite_parser import HEAD, ITEMS, parse_suite
+from services.monitor import RoutePolicy
+from services.settings import load_settings
 from services.store import incidents, samples
 from services.store.engine import Database
 from services.wording import coverage as coverage_words
@@ -136,6 +141,7 @@ def grow_suite(
     approve: Annotated[
         list[str] | None, typer.Option("--approve", metavar="EXCHANGE", help="Take this one without asking.")
     ] = None,
+    config: ConfigOption = None,
     database: DatabaseOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -150,18 +156,18 @@ def grow_suite(
     if route is not None and measure is None:
         raise InputError("--side: missing; say disallowed or benign: nothing that users ask is taken to be safe")
     kept = opened(database)
-    offer = _of_incident(kept, incident) if incident is not None else _of_coverage(kept, str(route), cluster)
+    offer = _of_incident(kept, incident) if incident is not None else _of_coverage(kept, str(route), cluster, config)
     unknown = sorted({*(approve or [])} - {*offer.exchanges})
     if unknown:
         raise InputError(f"--approve {unknown[0]}: {offer.not_among}; its own: {', '.join(offer.exchanges) or 'none'}")
     taken, left = _chosen(suite, offer, hazard, measure, approve)
     version = _grown(path, taken) if taken else suite.version
     told = {"suite": suite.name, "version": version, "added": [item.id for item in taken], "left_out": left}
-    write_json(told, json)
+    write_json({**told, "doubt": offer.doubt}, json)
     if json != STDOUT:
-        for exchange, why in left.items():
-            OUT.print(words.left_out(exchange, why), markup=False, soft_wrap=True)
-        OUT.print(words.grown(path, len(taken), version), markup=False, soft_wrap=True)
+        said = [words.left_out(exchange, why) for exchange, why in left.items()]
+        for line in (*([offer.doubt] if offer.doubt else ()), *said, words.grown(path, len(taken), version)):
+            OUT.print(line, markup=False, soft_wrap=True)
 
 
 def _grown(path: str, taken: Sequence[Item]) -> str:
@@ -180,13 +186,14 @@ def _grown(path: str, taken: Sequence[Item]) -> str:
 class OfferedQuestions:
     """What may become items: ids of exchanges, the texts of those that were kept, and what items are called.
 
-    `not_among` says of another exchange that it is none of these.
+    `not_among` says of another exchange that it is none of these; `doubt` why they may be asked by now.
     """
 
     exchanges: tuple[str, ...]
     samples: Mapping[str, Sample]
     prefix: str
     not_among: str
+    doubt: str | None = None
 
 
 def _of_incident(database: Database, id: str) -> OfferedQuestions:
@@ -197,17 +204,31 @@ def _of_incident(database: Database, id: str) -> OfferedQuestions:
     return OfferedQuestions(found.incident.exemplars, found.samples, f"incident-{found.incident.id}", why)
 
 
-def _of_coverage(database: Database, route: str, cluster: int) -> OfferedQuestions:
-    report = database.query(stored_report, route)
+def _policy_of(route: str, config: str | None) -> RoutePolicy | None:
+    """What the monitor file says of a route; without a file nobody says what is run."""
+    settings = load_settings()
+    return wiring.load_monitor(settings, config).policy(route) if config or settings.config else None
+
+
+def _of_coverage(database: Database, route: str, cluster: int, config: str | None) -> OfferedQuestions:
+    """The questions of a group. Items that came since, as by this very command, are said; what else is old is refused.
+
+    Raises:
+        InputError: if there is no such group, or it was not measured of what is run and asked now.
+    """
+    policy = _policy_of(checked_route(route), config)
+    report, stale = database.query(current_report, route, policy, datetime.now(UTC))
     if report is None:
         raise InputError(f"--from-coverage {route}: {coverage_words.NOT_YET}")
+    if stale is not None and stale != other_items(report, policy):
+        raise InputError(f"--from-coverage {route}: {stale}")
     if report.unknown is not None:
         raise InputError(f"--from-coverage {route}: {coverage_words.UNKNOWN[report.unknown]}")
     if cluster > len(report.clusters):
         raise InputError(coverage_words.no_cluster(cluster, len(report.clusters)))
     chosen = report.clusters[cluster - 1].examples
     why = f"is no example of group {cluster} of {route}"
-    return OfferedQuestions(chosen, database.query(samples.by_id, route, chosen), "coverage", why)
+    return OfferedQuestions(chosen, database.query(samples.by_id, route, chosen), "coverage", why, stale)
 
 
 def _measure_of(measure: str | None, side: str | None) -> str | None:

@@ -1,8 +1,11 @@
-"""What a route's target will be asked and when, before anything is: for `check-config`. Pure but for reading suites."""
+"""What a route's target will be asked and when, before anything is: for `check-config` and the page of evaluations.
+
+Pure but for reading suites.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -11,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from services.errors import InputError
 from services.evaluate.schedule import fire_times, following_fires, trigger_of
-from services.evaluate.suite import Suite
 from services.monitor import ReaskPolicy, RoutePolicy, SchedulePolicy, SpendingLimit
+from services.wording import asking as words
 
 SHOWN_FIRES: Final = 3
 _WINDOWS: Final = (timedelta(days=28), timedelta(days=364))
@@ -56,11 +59,11 @@ class AskingPlan:
     calls_changed: int
 
 
-def asking_plan(policy: RoutePolicy, suites: Callable[[str], Suite], now: datetime) -> AskingPlan | None:
-    """The plan of a policy from `now` on; None for a route without a target."""
+def asking_plan(policy: RoutePolicy, questions: Callable[[str], int], now: datetime) -> AskingPlan | None:
+    """The plan of a policy from `now` on, with the number of `questions` of each suite; None without a target."""
     if policy.target is None:
         return None
-    asked = tuple(_asked(name, suites) for name in dict.fromkeys(policy.suites))
+    asked = tuple(_asked(name, questions) for name in dict.fromkeys(policy.suites))
     each = sum(one.questions for one in asked)
     delays, planned = tuple(sorted(set(policy.after_change))), tuple(_planned(one, now) for one in policy.schedules)
     a_day = each * sum(one.a_day for one in planned)
@@ -69,9 +72,26 @@ def asking_plan(policy: RoutePolicy, suites: Callable[[str], Suite], now: dateti
     return AskingPlan(asked, delays, planned, policy.reask, policy.target.budget, a_day, each + own, changed)
 
 
-def _asked(name: str, suites: Callable[[str], Suite]) -> PlannedSuite:
+def plan_lines(plan: AskingPlan | None) -> Iterator[str]:
+    """What will be asked when, and how much that is, in words."""
+    if plan is None:
+        return
+    named = [words.suite_asked(one.name, one.questions, one.fault) for one in plan.suites]
+    yield words.asks_suites(named, plan.delays)
+    for one in plan.schedules:
+        plan_of = one.schedule
+        rules = plan_of.overlap, plan_of.catch_up
+        yield words.asks_by_clock(plan_of.name, plan_of.cron, plan_of.timezone, one.following, rules)
+    if plan.reask is not None:
+        yield words.asks_own(plan.reask.max_items, plan.reask.daily_budget, plan.delays)
+    if plan.calls_changed:
+        yield words.calls(plan.calls_a_day, plan.calls_pinned, plan.calls_changed)
+        yield words.budget(plan.budget.requests, plan.budget.tokens, plan.budget.cost)
+
+
+def _asked(name: str, questions: Callable[[str], int]) -> PlannedSuite:
     try:
-        return PlannedSuite(name, suites(name).answers)
+        return PlannedSuite(name, questions(name))
     except InputError as error:
         return PlannedSuite(name, 0, str(error))
 

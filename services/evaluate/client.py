@@ -28,6 +28,7 @@ from services.evaluate.endpoints.protocol import (
 from services.evaluate.endpoints.replies import fault_of, parse_reply
 from services.evaluate.result import OWN_RUNNER, AskedTarget, SentMessage, SuiteAnswer
 from services.evaluate.suite import Item, PromptMessage
+from services.evaluate.token_usage import Spent, Tokens, request_tokens
 from services.monitor import Target
 from services.monitor.sent_values import SentValue, may_be_sent
 from services.monitor.target_api import DEFAULT_API, ApiName, base_url
@@ -37,7 +38,6 @@ from services.wording import runs as reasons
 MOST_BYTES: Final = 512 * 1024
 MOST_EVENT_BYTES: Final = 4 * 1024 * 1024
 _LONGEST_PROMPT: Final = 256 * 1024
-_CHARACTERS: Final = 4  # a token, about
 _SHORTEST_WORD: Final = 6
 _SCHEMES: Final = frozenset({"bearer", "basic", "digest", "token", "apikey", "negotiate"})
 """What stands before a key in a header: no secret, and a word like others in an answer."""
@@ -86,7 +86,7 @@ class RunBudget:
 
     limits: RunLimits
     requests: int = 0
-    tokens: int = 0
+    tokens: float = 0.0
 
     def take(self) -> None:
         """One more request.
@@ -100,14 +100,14 @@ class RunBudget:
             raise BudgetSpent(reasons.budget_spent(self.limits.tokens, "tokens"))
         self.requests += 1
 
-    def spend(self, tokens: int) -> None:
+    def spend(self, tokens: Tokens) -> None:
         """What a request has cost."""
-        self.tokens += tokens
+        self.tokens += tokens.total
 
-    def taken_over(self, requests: int, tokens: int) -> None:
+    def taken_over(self, spent: Spent) -> None:
         """What the same run had used before."""
-        self.requests += requests
-        self.tokens += tokens
+        self.requests += spent.requests
+        self.tokens += spent.tokens.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +267,18 @@ def _prompt(path: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class AskedOnce:
-    """What came of one question. `attempts`: how many requests it took; the rest is of the last one, asked at `ts`."""
+    """What came of one question, by its last request, asked at `ts`.
+
+    Attributes:
+        attempts: how many requests it took. before: what all but the last one took.
+    """
 
     answer: EndpointAnswer | EndpointFault
     status: int | None
     latency_ms: float
     ts: datetime
     attempts: int
+    before: Tokens = field(default_factory=Tokens)
 
 
 class Endpoint:
@@ -323,23 +328,33 @@ class Endpoint:
             latency_ms=found.latency_ms,
             ts=found.ts,
             attempts=found.attempts,
+            before=found.before.stored,
             **_fields(found.answer),
         )
 
-    async def _until_answered(self, _item: Item, _repeat: int, body: bytes, budget: RunBudget) -> AskedOnce:
+    async def _until_answered(self, item: Item, _repeat: int, body: bytes, budget: RunBudget) -> AskedOnce:
         """Ask, again where that may help, until there is an answer or a reason why there is none."""
+        before = Tokens()
         for attempt in itertools.count(1):
             await self._opened()
             budget.take()
             asked, began = self._clock(), time.perf_counter()
             status, answer = await self._once(body)
             latency = (time.perf_counter() - began) * 1000
-            budget.spend(tokens_taken(answer, body))
+            taken = self._taken(item, status, answer)
+            budget.spend(taken)
             pause = self._pause(answer, attempt)
             if pause is None:
                 break
+            before += taken
             await asyncio.sleep(pause)
-        return AskedOnce(answer, status, latency, asked, attempt)
+        return AskedOnce(answer, status, latency, asked, attempt, before)
+
+    def _taken(self, item: Item, status: int | None, answer: EndpointAnswer | EndpointFault) -> Tokens:
+        """What one request for an item took."""
+        text = answer.text if isinstance(answer, EndpointAnswer) else None
+        failed, sent = isinstance(answer, EndpointFault), _sent(self._turns(item))
+        return request_tokens(answer.raw, sent, text, failed=failed, status=status)
 
     def would_ask(self, item: Item, answer: SuiteAnswer) -> bool:
         """Whether `answer` is one to the very question that would be asked now."""
@@ -410,10 +425,3 @@ def _fields(answer: EndpointAnswer | EndpointFault) -> dict[str, Any]:
         "served": answer.served,
         "system_fingerprint": answer.fingerprint,
     }
-
-
-def tokens_taken(answer: EndpointAnswer | EndpointFault, body: bytes) -> int:
-    """What the endpoint says that it cost, else a guess: a budget holds with endpoints that do not tell, too."""
-    if isinstance(answer, EndpointFault):
-        return 0
-    return (len(body) + len(answer.text or "")) // _CHARACTERS if answer.tokens is None else answer.tokens

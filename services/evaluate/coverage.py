@@ -86,6 +86,7 @@ class CoverageReport(Part):
         asked: the suites as the monitor file names them. suites: their names -> versions.
         hashes: their names -> sha256 of their items; none in reports of former versions.
         key: of their items and of the embedder; another one is another measurement.
+        space: the embedder; None in reports of former versions.
         unknown: why no share is told; None where one is.
         share, low, high: of the questions, those that resemble an item, with its 95% interval.
         questions: distinct ones. exchanges: those that asked them. since, until: when.
@@ -96,6 +97,7 @@ class CoverageReport(Part):
     route: Text
     measured: Timestamp
     key: Hash16
+    space: Text | None = None
     asked: tuple[Text, ...]
     suites: Mapping[str, str]
     hashes: Mapping[str, str] = Field(default_factory=dict)

@@ -147,6 +147,7 @@ class CoverageWatch:
             route=route,
             measured=now,
             key=key,
+            space=embedder.space,
             asked=tuple(self.policy(route).suites),
             suites=versions,
             hashes={one.name: one.sha256 for one in suites or ()},
@@ -228,13 +229,18 @@ def _is_old(last: StoredCoverage, index: int, now: datetime) -> bool:
 
 def read_traffic(connection: Connection, route: str, space: str, now: datetime) -> RouteTraffic:
     """The last week of a route, up to its newest exchange."""
-    until, index = routes.clock(connection, route), scores.newest_index(connection, route)
-    rows = scores.newest_embedded(connection, route, min(until or now, now) - WEEK, MOST_ROWS)[::-1]
+    index, since = scores.newest_index(connection, route), _week_of(connection, route, now)
+    rows = scores.newest_embedded(connection, route, since, MOST_ROWS)[::-1]
     scorers = scores.scorers(connection, {row["scorer"] for row in rows})
     same = [row for row in rows if row["prompt_vec"] and space_of(scorers[row["scorer"]]) == space]
     asked = _asked(same)
     texts = _texts(connection, route, asked.ids)
     return RouteTraffic(asked, len(rows) - len(same), index or 0, texts, erasure.erasures_so_far(connection))
+
+
+def _week_of(connection: Connection, route: str, now: datetime) -> datetime:
+    """When the last week of a route began, by its newest exchange."""
+    return min(routes.clock(connection, route) or now, now) - WEEK
 
 
 def _asked(rows: Sequence[Mapping[str, Any]]) -> AskedQuestions:
@@ -283,17 +289,41 @@ def stored_report(connection: Connection, route: str) -> CoverageReport | None:
     return None if found is None else CoverageReport.model_validate_json(found.payload)
 
 
-def outdated(report: CoverageReport, policy: RoutePolicy | None, now: datetime) -> str | None:
-    """Why a stored report says nothing of now, in words; None where it counts.
+def current_report(
+    connection: Connection, route: str, policy: RoutePolicy | None, now: datetime
+) -> tuple[CoverageReport | None, str | None]:
+    """What was measured last of a route, None where nothing was; and why that says nothing of now, None where it does.
 
-    Without a policy nobody says what is run: it is as old as it is. A suite that this process cannot read, as in an
-    API beside which no folder of suites lies, is not held against it: the worker reads it, and measures anew.
+    Without a policy nobody says what is run: it is as old as it is.
     """
+    report = stored_report(connection, route)
+    return report, None if report is None else outdated(report, policy, now, _space_now(connection, route, now))
+
+
+def _space_now(connection: Connection, route: str, now: datetime) -> str | None:
+    """The embedder of the route's newest embedded exchange."""
+    rows = scores.newest_embedded(connection, route, _week_of(connection, route, now), 1)
+    found = scores.scorers(connection, {row["scorer"] for row in rows})
+    return next((space_of(one) for one in found.values()), None)
+
+
+def outdated(report: CoverageReport, policy: RoutePolicy | None, now: datetime, space: str | None) -> str | None:
+    """Why a stored report says nothing of now, in words; None where it counts. `space`: the embedder of today."""
     if policy is not None and report.asked != policy.suites:
         return words.other_suites(report.measured)
-    if policy is not None:
-        here = [one for one in map(suite_here, policy.suites) if one is not None]
-        changed = [one.name for one in here if report.hashes.get(one.name, one.sha256) != one.sha256]
-        if changed:
-            return words.suites_changed(changed, report.measured)
-    return words.too_old(report.measured) if now - report.measured > COUNTS_FOR else None
+    if now - report.measured > COUNTS_FOR:
+        return words.too_old(report.measured)
+    if None not in (space, report.space) and space != report.space:
+        return words.other_embedder(report.measured)
+    return other_items(report, policy)
+
+
+def other_items(report: CoverageReport, policy: RoutePolicy | None) -> str | None:
+    """That the suites ask other items than were measured, in words.
+
+    A suite that this process cannot read, as in an API beside which no folder of suites lies, is not held against it:
+    the worker reads it, and measures anew.
+    """
+    here = [one for one in map(suite_here, () if policy is None else policy.suites) if one is not None]
+    changed = [one.name for one in here if report.hashes.get(one.name, one.sha256) != one.sha256]
+    return words.suites_changed(changed, report.measured) if changed else None

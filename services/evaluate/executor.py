@@ -24,12 +24,13 @@ from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
 from services.evaluate.outdated import NEW_VERSION, BaselineRun, baseline_runs, check_version, new_versions
 from services.evaluate.own_questions import AskLater, first_asked, next_day, questions, standing, stands
 from services.evaluate.own_traffic import result_as
-from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer, answered
+from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer
 from services.evaluate.retries import ask_again
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
 from services.evaluate.schedule import ScheduleLoop
 from services.evaluate.suite import Suite
 from services.evaluate.suite_judge import JudgeCallsSpent
+from services.evaluate.token_usage import Spent
 from services.evaluate.triggers import target_name
 from services.store import evaluation_queue, routes, runs
 from services.store.evaluation_queue import DONE, FAILED, RAN, ClaimedRun, ClaimLost, DueRun
@@ -159,6 +160,8 @@ class Executor:
         except AskLater as wait:
             LOG.info("run %s of %s waits: %s", claimed.what.id, claimed.what.route, str(wait))
             until = wait.until
+            with suppress(*DATABASE_AWAY):
+                await self.tools.transact(_put_off(claimed, wait))
         except Exception:
             LOG.exception("run %s did not come to its end; it is tried again", claimed.what.id)
             until = self.tools.clock() + _AGAIN
@@ -204,8 +207,9 @@ class Executor:
         except InputError as error:
             return str(error)
         watched = target.sequential and what.moment != NEW_VERSION  # what is new in the suite is asked to the end
-        model, kept, before = await tools.read(lambda connection: _known(connection, claimed, watched))
-        order = RunOrder(what.id, what.route, suite, what.identity, model, persistence.change_of(what), kept, before)
+        model, kept, before, spent = await tools.read(lambda connection: _known(connection, claimed, watched))
+        change = persistence.change_of(what)
+        order = RunOrder(what.id, what.route, suite, what.identity, model, change, kept, before, spent)
         run_tools = RunTools(
             tools.score,
             tools.scorers,
@@ -249,8 +253,6 @@ class Executor:
         return await tools.transact(lambda connection: questions(connection, claimed, reask, now))
 
     async def _keep(self, claimed: ClaimedRun, version: str, answer: SuiteAnswer) -> None:
-        if not answered(answer):
-            return
         longer, json = self._longer(claimed), answer.model_dump_json()
 
         def keep(connection: Connection) -> None:
@@ -267,14 +269,19 @@ class Executor:
         return lambda connection: evaluation_queue.renew(connection, claimed, until)
 
 
+def _put_off(claimed: ClaimedRun, wait: AskLater) -> Callable[[Connection], None]:
+    return lambda connection: evaluation_queue.wait(connection, claimed, wait.until, str(wait))
+
+
 def _known(
     connection: Connection, claimed: ClaimedRun, watched: bool
-) -> tuple[Model | None, tuple[SuiteAnswer, ...], RunResult | None]:
-    """Who is expected to answer, what was answered already, and the run that this one is held against."""
+) -> tuple[Model | None, tuple[SuiteAnswer, ...], RunResult | None, Spent]:
+    """Who is expected to answer, what was asked already, the run that this one is held against, and what was spent."""
     return (
         persistence.expected_model(connection, claimed.what),
         persistence.kept_answers(connection, claimed.what.id),
         persistence.reference_run(connection, claimed) if watched else None,
+        persistence.spent_before(connection, claimed.what),
     )
 
 

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
 
 from services.errors import InputError
-from services.evaluate.client import AskedOnce, Endpoint, EndpointSettings, Patience, RunBudget, tokens_taken
+from services.evaluate.client import AskedOnce, Endpoint, EndpointSettings, Patience, RunBudget
 from services.evaluate.endpoints.blotting import blotted
 from services.evaluate.endpoints.protocol import EndpointAnswer, EndpointFault
 from services.evaluate.endpoints.replies import parse_reply
@@ -182,12 +182,12 @@ class InspectEndpoint(Endpoint):
             if not waiting.done():
                 waiting.set_result({"error": words.ENDED})
 
-    async def _until_answered(self, item: Item, repeat: int, body: bytes, budget: RunBudget) -> AskedOnce:
+    async def _until_answered(self, item: Item, repeat: int, _body: bytes, budget: RunBudget) -> AskedOnce:
         """Let the sample go on; Inspect asks again by itself where that may help."""
         budget.take()
         asked, began = self._clock(), time.perf_counter()
         status, answer = await self._through_inspect((item.id, repeat))
-        budget.spend(tokens_taken(answer, body))
+        budget.spend(self._taken(item, status, answer))
         return AskedOnce(answer, status, (time.perf_counter() - began) * 1000, asked, 1)
 
     async def _through_inspect(self, sample: tuple[str, int]) -> tuple[int | None, EndpointAnswer | EndpointFault]:

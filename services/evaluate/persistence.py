@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from schemas.evaluation import Comparison
 from schemas.identity import Model
 from services.evaluate.comparison import SYSTEM_PROMPT, compare, comparison_record
 from services.evaluate.result import RunResult, SuiteAnswer, items_of, to_record
+from services.evaluate.token_usage import Spent
 from services.store import evaluation_queue, journal, routes, runs, scores
 from services.store.evaluation_queue import ClaimedRun, DueRun
 from services.store.runs import RunSummary
@@ -38,8 +40,17 @@ def change_of(what: DueRun) -> str | None:
 
 
 def kept_answers(connection: Connection, id: str) -> tuple[SuiteAnswer, ...]:
-    """The answers that are stored of a run under way."""
+    """What is stored of a run under way: answers, and why there are none."""
     return tuple(SuiteAnswer.model_validate_json(json) for json in runs.kept_answers(connection, id))
+
+
+def spent_before(connection: Connection, what: DueRun) -> Spent:
+    """What the earlier attempts of a run took: a budget is that of the run, however often it is tried."""
+    if what.attempt is None:
+        return Spent()
+    attempts = (replace(what, attempt=n) for n in (None, *range(2, what.attempt)))
+    found = [stored_run(connection, one.id) for one in attempts]
+    return sum((Spent.by(run.answers) for run in found if run is not None), Spent())
 
 
 def store_run(connection: Connection, result: RunResult, moment: str, cause: str | None) -> None:

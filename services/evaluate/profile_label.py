@@ -24,7 +24,7 @@ from services.evaluate.comparison import compare
 from services.evaluate.profile import ProfileRate, profile_of
 from services.evaluate.result import RunResult, served_models
 from services.evaluate.run_seal import answers_sha256
-from services.evaluate.scorer_rubrics import ScorerRubric, rubrics_of
+from services.evaluate.scorer_rubrics import ScorerRubric, rubrics_of, scorer_of
 from services.evaluate.suite import BENIGN, DISALLOWED, POOLED
 from services.evaluate.untested import AskedKinds, UntestedPart, Wanted, asked_kinds, shown_changes, untested
 from services.wording import evaluations, nouns, numbers
@@ -40,6 +40,7 @@ ContradictionKind = Literal[
     "newer_suite",
     "other_system_prompt",
     "other_target",
+    "other_scorers",
 ]
 MadeBy = Literal["service", "command", "import"]
 
@@ -118,6 +119,8 @@ class VersionDelta(Part):
     identity: str
     name: str
     run: str
+    made_by: MadeBy = Field(description="Who had that run asked, as of `suites`.")
+    origin: RunOrigin | None = Field(description="Of an import: which tool made it, and whose verdicts these are.")
     ts: Timestamp
     overall: Outcome
     reason: str
@@ -158,10 +161,14 @@ class RouteProfile(Part):
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """A run that a label's run is held against, and `across` what the two may differ in, since it is what changed."""
+    """A run that a label's run is held against, and `across` what the two may differ in, since it is what changed.
+
+    `by_hand`: a person made it by command.
+    """
 
     run: RunResult
     across: tuple[str, ...] = ()
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,7 @@ class ProfileSources:
         suites: what lies here under the name of a run's suite, built in or named by the monitor file: (version,
             sha256). target: that is asked now; None where none is. wanted: by the monitor file.
         by_hand: ids of the runs that a person made by command.
+        scorers: versions that would score answers here now, by name.
         asked_before: another identity whose runs are stored, where this one has none.
     """
 
@@ -203,6 +211,7 @@ class ProfileSources:
     asked_before: str | None = None
     target: AskedNow | None = None
     by_hand: Collection[str] = ()
+    scorers: Mapping[str, str] = field(default_factory=dict)
 
 
 def profile_label(sources: ProfileSources, now: datetime) -> RouteProfile:
@@ -265,7 +274,7 @@ def suite_label(run: RunResult, by_hand: bool = False) -> SuiteLabel:
         suite_sha256=run.suite.sha256,
         margin=run.suite.margin,
         run=run.id,
-        made_by="import" if run.origin else "command" if by_hand else "service",
+        made_by=_made_by(run, by_hand),
         origin=run.origin,
         answers_sha256=answers_sha256(run),
         started=run.started,
@@ -290,6 +299,10 @@ def suite_label(run: RunResult, by_hand: bool = False) -> SuiteLabel:
         scorers=rubrics_of(run),
         measures=tuple(_rate(one, shown) for one in profile_of(run)),
     )
+
+
+def _made_by(run: RunResult, by_hand: bool) -> MadeBy:
+    return "import" if run.origin else "command" if by_hand else "service"
 
 
 def _rate(one: ProfileRate, shown: Mapping[tuple[str, str], float | None]) -> LabelRate:
@@ -337,6 +350,8 @@ def _previous(sources: ProfileSources) -> Iterator[VersionDelta]:
                 identity=before.identity,
                 name=nouns.model_of(before.identity, sources.models),
                 run=before.id,
+                made_by=_made_by(before, found.by_hand),
+                origin=before.origin,
                 ts=before.ended,
                 overall=compared.overall,
                 reason=compared.reason,
@@ -360,6 +375,7 @@ def _contradictions(sources: ProfileSources) -> Iterator[Contradiction]:
         text = words.incomplete_since(suite, status, reason)
         yield Contradiction(kind="incomplete_run", text=text, ts=ended, ref=id)
     yield from _other_conditions(sources)
+    yield from _other_scorers(sources)
 
 
 def _to(change: Change, identity: str | None) -> bool:
@@ -388,6 +404,28 @@ def _other_conditions(sources: ProfileSources) -> Iterator[Contradiction]:
         others = _other_target(run, sources.target)
         if others:
             yield Contradiction(kind="other_target", text=words.other_target(name, others), ref=run.id)
+
+
+def _other_scorers(sources: ProfileSources) -> Iterator[Contradiction]:
+    """Runs that others judged than would here now, or than judged the run of the model before.
+
+    Those of another tool are held against that run alone: its scorers are none of ours.
+    """
+    for run in sources.runs:
+        name, found = run.suite.name, sources.earlier.get(run.suite.name)
+        used = {scorer_of(item.measure) for item in run.suite.items}
+        moved = [] if run.origin else [one for one in _moved(run.scorers, sources.scorers) if one[0] in used]
+        if moved:
+            yield Contradiction(kind="other_scorers", text=words.other_scorers(name, moved), ref=run.id)
+        if found is not None and (moved := _moved(found.run.scorers, run.scorers)):
+            whom = nouns.model_of(found.run.identity, sources.models)
+            text = words.scored_otherwise(name, whom, moved)
+            yield Contradiction(kind="other_scorers", text=text, ref=found.run.id)
+
+
+def _moved(was: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, str | None, str | None]]:
+    """Scorers whose versions differ: name, and both."""
+    return [(one, was.get(one), now.get(one)) for one in sorted({*was, *now}) if was.get(one) != now.get(one)]
 
 
 def _other_target(run: RunResult, now: AskedNow | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -11,8 +12,7 @@ from sqlalchemy import Connection
 from schemas.change import Change
 from schemas.decision import Decision
 from schemas.evaluation import OWN_TRAFFIC
-from services.evaluate.coverage import CoverageReport
-from services.evaluate.coverage_watch import outdated, stored_report
+from services.evaluate.coverage_watch import current_report
 from services.evaluate.endpoints import API_FORMS
 from services.evaluate.persistence import changed_conditions, stored_run
 from services.evaluate.profile_label import AskedNow, EarlierRun, ProfileSources, RouteProfile, host_of, profile_label
@@ -20,7 +20,7 @@ from services.evaluate.result import RunResult
 from services.evaluate.suite_library import suite_here, suite_names
 from services.evaluate.untested import Wanted
 from services.monitor import RoutePolicy
-from services.store import incidents, journal, routes, runs, scores
+from services.store import baselines, incidents, journal, routes, runs, scores
 from services.store.runs import RunSummary
 from services.wording import incidents as incident_words
 from services.wording import profiles as words
@@ -30,12 +30,20 @@ _MOST_CHANGES: Final = 50
 
 
 def route_profile(
-    connection: Connection, route: str, policy: RoutePolicy, now: datetime, identity: str | None = None
+    connection: Connection,
+    route: str,
+    policy: RoutePolicy,
+    now: datetime,
+    scorers: Mapping[str, str],
+    identity: str | None = None,
 ) -> RouteProfile | None:
-    """The profile of `identity` on a route, of who answers now when none is named; None if there is no such route."""
+    """The profile of `identity` on a route, of who answers now when none is named; None if there is no such route.
+
+    `scorers` are the versions that would score answers here now, by name.
+    """
     if not routes.exists(connection, route):
         return None
-    return profile_label(_sources(connection, route, policy, identity, now), now)
+    return profile_label(replace(_sources(connection, route, policy, identity, now), scorers=scorers), now)
 
 
 def _sources(
@@ -63,7 +71,7 @@ def _sources(
         ],
         changes=_changes(connection, route, found),
         suites=_suites_here(policy, newest),
-        wanted=_wanted(policy, listed, newest, whom, _share_now(stored_report(connection, route), policy, now)),
+        wanted=_wanted(policy, listed, newest, whom, _share_now(connection, route, policy, now)),
         asked_before=asked_before,
         target=_asked_now(policy),
         by_hand={one.id for one in newest.values() if one.moment == runs.COMMAND},
@@ -82,14 +90,21 @@ def _earlier(
     newest: Mapping[str, RunSummary],
     results: Mapping[str, RunResult],
 ) -> dict[str, EarlierRun]:
-    """Of each suite the newest run of another identity that ended before the label's."""
-    found = {}
+    """Of each suite the newest run of another identity of the route that ended before the label's.
+
+    A run by hand, or of another tool, may have asked anybody: it counts where it asked whom a baseline was learned of.
+    """
+    if not newest:
+        return {}
+    found, normal = {}, baselines.pinned_identities(connection, next(iter(newest.values())).route)
+    of_route = [one for one in complete if one.moment != runs.COMMAND or one.identity in normal]
     for suite, mine in newest.items():
-        before = [one for one in complete if (one.suite, one.identity != mine.identity) == (suite, True)]
+        before = [one for one in of_route if (one.suite, one.identity != mine.identity) == (suite, True)]
         last = next((one for one in reversed(before) if (one.ts, one.id) < (mine.ts, mine.id)), None)
         if last is not None:
             before_run = _result(connection, last.id)
-            found[suite] = EarlierRun(before_run, changed_conditions(connection, before_run, results[suite]))
+            across = changed_conditions(connection, before_run, results[suite])
+            found[suite] = EarlierRun(before_run, across, last.moment == runs.COMMAND)
     return found
 
 
@@ -116,11 +131,11 @@ def _is_change(fact: Change | Decision) -> bool:
     return fact.kind == "announce" if isinstance(fact, Decision) else fact.kind != "pinned"
 
 
-def _share_now(report: CoverageReport | None, policy: RoutePolicy, now: datetime) -> float | None:
+def _share_now(connection: Connection, route: str, policy: RoutePolicy, now: datetime) -> float | None:
     """How far the suites ask what users ask, if what was measured says that of now."""
-    if report is None or policy.target is None or not policy.suites or outdated(report, policy, now) is not None:
-        return None
-    return report.share
+    report, stale = current_report(connection, route, policy, now)
+    known = report is not None and stale is None and policy.target is not None and policy.suites
+    return report.share if report is not None and known else None
 
 
 def _wanted(

@@ -72,6 +72,13 @@ class AnswerScore(Part):
     said: StorableText | None = None
 
 
+class UsedTokens(Part):
+    """Tokens that requests `sent`, and that `came` back."""
+
+    sent: Annotated[float, Field(ge=0)]
+    came: Annotated[float, Field(ge=0)]
+
+
 class SuiteAnswer(Part):
     """One response to one item.
 
@@ -81,6 +88,7 @@ class SuiteAnswer(Part):
         tool_calls: whether it calls tools. calls: which, with what.
         raw: the endpoint's JSON as it came, also of an error; None when it was no JSON.
         http_status: of the last attempt; None when nothing came back.
+        attempts: how many requests were made for it. before: what all but the last one took; None is nothing.
         error: why there is no answer, in words; None when the endpoint answered.
     """
 
@@ -101,6 +109,7 @@ class SuiteAnswer(Part):
     latency_ms: Annotated[float, Field(ge=0)] | None = None
     ts: Timestamp
     attempts: Annotated[int, Field(ge=1)] = 1
+    before: UsedTokens | None = None
     error: StorableText | None = None
     scored: AnswerScore | None = None
 

@@ -29,9 +29,10 @@ from services.evaluate.result import (
     status_of,
 )
 from services.evaluate.scorer_errors import ScorerErrors, errors_of
-from services.evaluate.spending import AnswerCosts, SpendingMeter, Tokens, bounds_of, used
+from services.evaluate.spending import AnswerCosts, SpendingMeter, bounds_of
 from services.evaluate.suite import DISALLOWED, Item, Suite
 from services.evaluate.suite_judge import SuiteJudge, judged_items, silence_of
+from services.evaluate.token_usage import Spent, Tokens
 from services.monitor import SpendingLimit, TokenPrices
 from services.wording import runs
 
@@ -48,7 +49,8 @@ class RunOrder:
     Attributes:
         identity: who is expected to answer; None takes it from who does.
         model: what stands behind that identity, if it is known. change: id of what asked for the run.
-        kept: answers of this very run that are stored already: they are not asked for again.
+        kept: answers of this very run that are stored already: they are not asked for again. Of those that are none
+            it counts what they took. spent: by earlier attempts of this run.
         against: the run that it is held against while it goes on, to stop once that is decided; None asks all.
     """
 
@@ -60,6 +62,7 @@ class RunOrder:
     change: str | None = None
     kept: tuple[SuiteAnswer, ...] = ()
     against: RunResult | None = None
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class _RunProgress:
     meter: SpendingMeter
     answers: dict[tuple[str, int], SuiteAnswer] = field(default_factory=dict)
     begun: set[tuple[str, int]] = field(default_factory=set)
+    paid: dict[tuple[str, int], Spent] = field(default_factory=dict)
     watch: PairedWatch | None = None
     stopped: str | None = None
     failures: int = 0
@@ -119,7 +123,7 @@ class _RunProgress:
                 return
             self.begun.add((item.id, repeat))
             scored = await asyncio.to_thread(self.tools.score, item, answer)
-            await self._taken(answer.model_copy(update={"scored": scored}))
+            await self._taken(_after(self.paid.get((item.id, repeat)), answer.model_copy(update={"scored": scored})))
 
     async def _asked(self, endpoint: Endpoint, item: Item, repeat: int) -> SuiteAnswer | None:
         """The answer to one question; None once the run has ended, which a budget that is spent does."""
@@ -168,6 +172,14 @@ class _RunProgress:
             self.stopped = runs.no_answers(self.failures, answer.error)
 
 
+def _after(paid: Spent | None, answer: SuiteAnswer) -> SuiteAnswer:
+    """An answer with the requests for it that were made before this process took the run over."""
+    if paid is None:
+        return answer
+    before = paid.tokens + (Tokens() if answer.before is None else Tokens(answer.before.sent, answer.before.came))
+    return answer.model_copy(update={"attempts": answer.attempts + paid.requests, "before": before.stored})
+
+
 async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult:
     """Ask every item of the suite as often as it says, and judge whether that makes a run.
 
@@ -183,9 +195,12 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
     progress = _RunProgress(order, tools, RunBudget(bounds), meter, watch=_watch(order, endpoint, tools))
     questions = _questions(order.suite, progress.watch)
     progress.answers.update(_kept(order, endpoint, questions))
-    for answer in progress.answers.values():  # what this very run has asked before it was taken over was paid, too
-        meter.count(answer)
-        progress.budget.taken_over(answer.attempts, round(used(answer).total))
+    progress.paid = {
+        key: Spent.by([one]) for one in order.kept if (key := (one.item, one.repeat)) not in progress.answers
+    }
+    spent = order.spent + Spent.by(order.kept)  # what was asked before it was taken over was paid, too
+    meter.taken_over(spent)
+    progress.budget.taken_over(spent)
     progress.look()
     left = [one for one in questions if (one[0].id, one[1]) not in progress.answers]
     with _judge_calls(tools.judge, left, progress):

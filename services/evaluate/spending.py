@@ -1,74 +1,25 @@
 """What a run costs: planned before it, counted while it goes on, and stopped before it costs more than it may. Pure.
 
-Tokens are what the endpoint says that they were, else a quarter of the characters. A question is asked only while what
+All requests count: those that brought no answer and were repeated, those of this run before another process took it
+over, and those of its earlier attempts. A question is asked only while what
 it is expected to cost fits beside all that was spent and is under way; so a budget is kept also with several questions
 at once, as far as expectations hold: `max_tokens` of the target makes them certain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from services.evaluate.client import BudgetSpent, RunLimits
 from services.evaluate.result import RunResult, SuiteAnswer
 from services.evaluate.suite import Item, Suite
+from services.evaluate.token_usage import Spent, Tokens, guessed_tokens, last_tokens, number, used
 from services.monitor import SpendingLimit, TokenPrices
 from services.wording import spending as words
 
-CHARACTERS: Final = 4
-"""Of a token, about, where nobody says."""
-_AROUND: Final = 4
-"""Tokens that a message costs beside its text, about."""
-_SENT: Final = ("prompt_tokens", "input_tokens", "promptTokenCount")
-_CAME: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount")
 _MOST: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_MOST_TOKENS: Final = 10**12
-"""No answer takes more: an endpoint that says so says nothing."""
-_MILLION: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Tokens that were `sent`, and that `came` back."""
-
-    sent: float = 0.0
-    came: float = 0.0
-
-    def __add__(self, other: Tokens) -> Tokens:
-        return Tokens(self.sent + other.sent, self.came + other.came)
-
-    @property
-    def total(self) -> float:
-        """Both."""
-        return self.sent + self.came
-
-    def cost(self, prices: TokenPrices) -> float:
-        """What they cost, in the currency of the prices."""
-        return (self.sent * prices.input + self.came * prices.output) / _MILLION
-
-
-def used(answer: SuiteAnswer) -> Tokens:
-    """What one answer took. A request that nothing came back from may have been billed: what it sent counts."""
-    usage = answer.raw.get("usage") or answer.raw.get("usageMetadata") if isinstance(answer.raw, Mapping) else None
-    sent, came = _number(usage, _SENT), _number(usage, _CAME)
-    guessed = sum(_guess(message.content) + _AROUND for message in answer.messages)
-    if answer.error is not None and sent is None:
-        return Tokens(guessed * answer.attempts if answer.http_status is None else 0.0, came or 0.0)
-    return Tokens(guessed if sent is None else sent, _guess(answer.text or "") if came is None else came)
-
-
-def _number(usage: Any, names: Iterable[str]) -> float | None:
-    for name in names:
-        value = usage.get(name) if isinstance(usage, Mapping) else None
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS:
-            return float(value)
-    return None
-
-
-def _guess(text: str) -> float:
-    return -(-len(text) // CHARACTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +45,10 @@ class AnswerCosts:
         taken: dict[str, list[Tokens]] = {}
         for answer in earlier.answers if earlier else ():
             if answer.error is None:
-                taken.setdefault(answer.item, []).append(used(answer))
+                taken.setdefault(answer.item, []).append(last_tokens(answer))
         known = {item: _mean(each) for item, each in taken.items()}
         usual = sum(one.came for one in known.values()) / len(known) if known else None
-        return cls(system_prompt, known, usual, _number(settings, _MOST))
+        return cls(system_prompt, known, usual, number(settings, _MOST))
 
     def expected(self, item: Item) -> Tokens:
         """What one answer to an item takes: as in the earlier run, else by its text and the usual answer.
@@ -116,9 +67,9 @@ class AnswerCosts:
 
     def sent(self, item: Item) -> float:
         """What a question sends."""
-        messages = item.asked_under(self.system_prompt)
-        guessed = float(sum(_guess(message.content) + _AROUND for message in messages))
-        return self.known[item.id].sent if item.id in self.known else guessed
+        if item.id in self.known:
+            return self.known[item.id].sent
+        return guessed_tokens(item.asked_under(self.system_prompt))
 
 
 def _mean(each: Sequence[Tokens]) -> Tokens:
@@ -206,7 +157,7 @@ class SpendingMeter:
     limit: SpendingLimit
     prices: TokenPrices | None
     expected: AnswerCosts
-    spent: Tokens = Tokens()
+    spent: Tokens = field(default_factory=Tokens)
     under_way: list[Tokens] = field(default_factory=list)
 
     def take(self, item: Item) -> Tokens | None:
@@ -228,8 +179,8 @@ class SpendingMeter:
         """What came of it, in place of what was expected."""
         self.under_way.remove(taken)
         if answer is not None:
-            self.count(answer)
+            self.spent += used(answer)
 
-    def count(self, answer: SuiteAnswer) -> None:
-        """What an answer took."""
-        self.spent += used(answer)
+    def taken_over(self, spent: Spent) -> None:
+        """What the same run had spent before."""
+        self.spent += spent.tokens

@@ -15,6 +15,7 @@ from pydantic import ValidationError, model_validator
 from services.errors import InputError
 from services.evaluate.result import RATES, SEAL, AskedSuite, RunResult
 from services.evaluate.run_seal import RunSeal
+from services.strict_json import unique_keys
 
 _REMEDY: Final = "name a file written by `keelwatch eval run --json` or `keelwatch eval compare --json`"
 _OVERALL: Final = "overall"
@@ -67,7 +68,7 @@ def read_stated(text: str, name: str) -> tuple[StatedFile, ...] | StatedComparis
         InputError: if it is neither; it names the first fault and its place.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_once)
+        value = json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: not JSON: {error}; {_REMEDY}") from None
     if isinstance(value, dict) and _OVERALL in value and isinstance(value.get(_SUITES), list):
@@ -76,16 +77,6 @@ def read_stated(text: str, name: str) -> tuple[StatedFile, ...] | StatedComparis
     if not found:
         raise InputError(f"{name}: holds no run; {_REMEDY}")
     return tuple(_file(one, name) for one in found)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A key that stands twice would show a reader one value, and a program the other."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in names if names.count(key) > 1)
-        raise ValueError(f"the key {json.dumps(twice)[:80]} stands twice in one object")
-    return made
 
 
 def _comparison(value: dict[str, Any], name: str) -> StatedComparison:

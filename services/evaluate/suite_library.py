@@ -31,6 +31,7 @@ class SuiteHere:
     name: str
     version: str
     sha256: str
+    questions: int
 
 
 def suite_names() -> tuple[str, ...]:
@@ -60,6 +61,15 @@ def suite_here(name_or_folder: str) -> SuiteHere | None:
         return None
 
 
+def questions_asked(name_or_folder: str) -> int:
+    """How many questions one run of a suite asks.
+
+    Raises:
+        InputError: as `load_suite`.
+    """
+    return (_built_in if name_or_folder in suite_names() else _here)(name_or_folder).questions
+
+
 @cache
 def _built_in(name: str) -> SuiteHere:
     """It stays the same while this process runs."""
@@ -68,7 +78,7 @@ def _built_in(name: str) -> SuiteHere:
 
 def _here(name_or_folder: str) -> SuiteHere:
     suite = load_suite(name_or_folder)
-    return SuiteHere(suite.name, suite.version, suite.sha256)
+    return SuiteHere(suite.name, suite.version, suite.sha256, suite.answers)
 
 
 def examine_suite(name_or_folder: str) -> tuple[Suite | None, tuple[MonitorProblem, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints, ValidationError
 
@@ -14,6 +14,7 @@ from services.evaluate.scorers import comparable_text
 from services.evaluate.suite import PAIRED, POOLED, Item, Repeats, Slug, Suite
 from services.monitor import MonitorProblem
 from services.monitor.yaml_document import read_yaml
+from services.strict_json import unique_keys
 
 HEAD: Final = "suite.yaml"
 ITEMS: Final = "items.jsonl"
@@ -96,7 +97,7 @@ def _head(reading: _Reading, text: str) -> Head | None:
 
 def _item(reading: _Reading, head: Head | None, number: int, line: str) -> None:
     try:
-        value = json.loads(line, object_pairs_hook=_once)
+        value = json.loads(line, object_pairs_hook=unique_keys)
     except ValueError as error:
         return reading.wrong(ITEMS, number, "", f"not a JSON object: {error}")
     except RecursionError:
@@ -119,14 +120,6 @@ def _item(reading: _Reading, head: Head | None, number: int, line: str) -> None:
         reading.wrong(ITEMS, number, key, message)
     reading.lines.setdefault(item.id, number)
     return reading.items.append(item)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A key that is written twice is a slip: which of the two was meant?"""
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) < len(keys):
-        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)} is written twice; keep one")
-    return dict(pairs)
 
 
 def _mistakes(reading: _Reading, head: Head | None, item: Item) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,10 @@ def near_routes(
     >>> near_routes("support/prd", ["support/prod", "billing"], Monitor())
     ('support/prod',)
     """
+    return tuple(get_close_matches(route, known_routes(watched, seen, may_see), _SUGGESTED, _ALIKE))
+
+
+def known_routes(watched: Monitor, seen: Iterable[str], may_see: Callable[[str], bool] = lambda _: True) -> list[str]:
+    """The first 5,000 routes of those that the file names and those seen, sorted; patterns are no names."""
     named = (pattern for pattern in watched.routes if _WILD.isdisjoint(pattern))
-    names = sorted(set(islice(filter(may_see, chain(named, seen)), _MOST_NAMES)))
-    return tuple(get_close_matches(route, names, _SUGGESTED, _ALIKE))
+    return sorted(set(islice(filter(may_see, chain(named, seen)), _MOST_NAMES)))

@@ -172,6 +172,12 @@ def current_pinnings(connection: Connection, routes: Sequence[str]) -> dict[str,
     return {change.route: change for change in _decoded_pinnings(connection, query)}
 
 
+def pinned_identities(connection: Connection, route: str) -> frozenset[str]:
+    """Of whom baselines of the route were learned: everybody who was once its normal."""
+    found = _decoded_pinnings(connection, _pinning_query().where(_JOURNAL.c.route == route))
+    return frozenset(one.to_identity for one in found if one.to_identity is not None)
+
+
 def page(
     connection: Connection, globs: Sequence[str], after: TimeCursor | None, most: int
 ) -> tuple[PinnedBaseline, ...]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     case,
     func,
+    null,
     or_,
     select,
     update,
@@ -33,7 +34,8 @@ class EvaluationRow(Base, table=True):
 
     `cause` is the id of the change or decision that asks for it; `state` is pending, running, ran (stored, and not
     published), done or failed. Whoever runs it is its `owner` until `lease_until`, and writes its result under the
-    `token` that only grows. `created` is when it was written, by the clock on the wall.
+    `token` that only grows; of one that is pending nobody takes it before then. `created` is when it was written, by
+    the clock on the wall.
     """
 
     __tablename__ = "evaluations"
@@ -138,7 +140,7 @@ def claim(connection: Connection, owner: str, now: datetime, until: datetime, mo
     """Take over at most `most` runs until then: such that are due, and such that nobody renewed in time."""
     one = _EVALUATIONS.c
     free = or_(
-        and_(one.state == PENDING, one.due <= now),
+        and_(one.state == PENDING, one.due <= now, or_(one.lease_until.is_(None), one.lease_until <= now)),
         and_(one.state.in_((RUNNING, RAN)), one.lease_until <= now),
     )
     columns = [one[name] for name in (*DueRun.__dataclass_fields__, "id", "token", "state", "created")]
@@ -149,7 +151,9 @@ def claim(connection: Connection, owner: str, now: datetime, until: datetime, mo
         audit_log.guard(connection, "evaluations", [(row.id,) for row in found])
     for row in found:
         state = case((one.state == RAN, RAN), else_=RUNNING)
+        waited = and_(one.state == PENDING, one.lease_until.is_not(None))
         values = {"state": state, "owner": owner, "lease_until": until, "token": one.token + 1}
+        values["reason"] = case((waited, null()), else_=one.reason)
         mine = update(_EVALUATIONS).where(one.id == row.id, one.token == row.token, free).values(**values)
         if connection.execute(mine).rowcount == 1:
             taken.append(ClaimedRun(DueRun(*row[:-4]), row.token + 1, row.state == RAN, row.created or row.due))
@@ -182,6 +186,15 @@ def release(connection: Connection, claimed: ClaimedRun, now: datetime) -> None:
     """Let others have the run at once; nothing happens if they already do."""
     one = _EVALUATIONS.c
     connection.execute(_mine(claimed).where(one.state.in_((RUNNING, RAN))).values(lease_until=now))
+
+
+def wait(connection: Connection, claimed: ClaimedRun, until: datetime, reason: str) -> None:
+    """Put the run off until then, and say why; nothing happens if another process has it."""
+    keys, one = [(claimed.what.id,)], _EVALUATIONS.c
+    audit_log.guard(connection, "evaluations", keys)
+    values = {"state": PENDING, "reason": reason, "lease_until": until}
+    connection.execute(_mine(claimed).where(one.state == RUNNING).values(**values))
+    audit_log.note(connection, "evaluations", keys)
 
 
 def _change(connection: Connection, claimed: ClaimedRun, values: Mapping[str, object]) -> None:

@@ -220,8 +220,9 @@ class RequestedRun:
         place: names it among those of the same time. id: of the run; None when it was missed, so that there is none.
         ts: when it was due; of a run by hand, when it ended.
         moment: what asked for it: `scheduled`, `change`, `command`... `schedule`: of a missed one, which.
-        status: complete, incomplete or failed, once it ran. reason: why it is not done, or not complete.
-        identity: who answered, else who was expected to.
+        status: complete, incomplete or failed, once it ran. reason: why it waits, is not done, or not complete.
+        identity: who answered, else who was expected to. until: of one that is due, when it is taken up at the
+            earliest, where that is later than `ts`.
     """
 
     place: str
@@ -238,6 +239,7 @@ class RequestedRun:
     identity: str | None
     target: str | None
     ended: datetime | None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +335,7 @@ def _automatic(wanted: RunFilter) -> Select[Any]:
         "identity": who,
         "target": one.target,
         "ended": _RUNS.c.ts,
+        "until": case((one.state == evaluation_queue.PENDING, one.lease_until)),
     }
     query = select(*_named(columns)).select_from(_EVALUATIONS.outerjoin(_RUNS, _RUNS.c.id == one.id))
     if wanted.states is not None and not set(wanted.states) - {"due", "running"}:
@@ -357,6 +360,7 @@ def _by_hand(wanted: RunFilter) -> Select[Any]:
         "identity": one.identity,
         "target": null(),
         "ended": one.ts,
+        "until": null(),
     }
     own = _filters(wanted, one.route, one.suite, _BY_HAND_STATE, one.identity)
     return select(*_named(columns)).where(one.moment == COMMAND, *own)
@@ -365,7 +369,7 @@ def _by_hand(wanted: RunFilter) -> Select[Any]:
 def _missed(wanted: RunFilter) -> Select[Any]:
     """Fire times for which nothing was run: they have neither a suite nor anybody who would have answered."""
     one = _FIRES.c
-    nothing = dict.fromkeys(("id", "suite", "cause", "status", "identity", "target", "ended"), null())
+    nothing = dict.fromkeys(("id", "suite", "cause", "status", "identity", "target", "ended", "until"), null())
     columns = {
         **nothing,
         "place": one.route + literal("|") + one.schedule,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from services.wiring.judging import PATIENT, judge_panel, judge_world, pair_judges, suite_judge
     from services.wiring.monitor_file import load_monitor
     from services.wiring.ruler import check_ruler
+    from services.wiring.scorers import scorer_versions
     from services.wiring.signals import configured_signals
     from services.wiring.worker import API, STEPS, STREAMED, WorkerProcess, WorkerSetup, worker_setup
 
@@ -48,6 +49,7 @@ _PLACES: Final = {
     "judging": ("PATIENT", "judge_panel", "judge_world", "pair_judges", "suite_judge"),
     "monitor_file": ("load_monitor",),
     "ruler": ("check_ruler",),
+    "scorers": ("scorer_versions",),
     "signals": ("configured_signals",),
     "worker": ("API", "STEPS", "STREAMED", "WorkerProcess", "WorkerSetup", "worker_setup"),
 }
@@ -83,6 +85,7 @@ __all__ = [
     "recorder",
     "replay_tools",
     "scorer",
+    "scorer_versions",
     "sender",
     "slack_answer",
     "suite_judge",

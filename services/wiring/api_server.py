@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final
 
 from fastapi import FastAPI
@@ -28,7 +29,7 @@ from services.observability.log import Log, install, open_log
 from services.observability.metrics import StreamMeters
 from services.offload import running
 from services.ports import Publish
-from services.settings import Settings, secret
+from services.settings import Settings, load_settings, secret
 from services.store import change_marks, deployment, secret_keys
 from services.store.engine import Database
 from services.stream import dead_letters
@@ -40,6 +41,7 @@ from services.stream.producer import ConnectingProducer
 from services.stream.runner import Companion
 from services.wiring.adapters import slack_actions
 from services.wiring.database import open_available_database, seed_first_key
+from services.wiring.scorers import scorer_versions
 
 _CHECK_SECONDS: Final = 5.0
 
@@ -115,6 +117,7 @@ def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealt
         live=live,
         front=place.front,
         github_secret=place.github_secret,
+        scorers=cache(lambda: scorer_versions(load_settings(), watched)),
     )
 
 

@@ -16,6 +16,7 @@ from services.wording import evaluations, incidents, movements, notifications, n
 NO_INCIDENT: Final = "no incident"
 NO_BASELINE: Final = "nothing has learned yet what is normal"
 NO_RUN: Final = "no run is stored yet"
+NONE_WAITS: Final = "no run is due or under way"
 NO_SILENCE: Final = "no silence: people are told of every alert"
 ALL_ALERTS: Final = "all alerts"
 SILENCE_COLUMNS: Final = ("silence", "route", "what", "until", "kept back", "by", "reason")
@@ -103,6 +104,11 @@ def one_in(exchanges: float) -> str:
 def run_told(suite: str, version: str, answers: int, model: str, result: str) -> str:
     """What came of a run."""
     return f"suite {suite} {version}, {numbers.count(answers, 'answer')} of {model}: {result}"
+
+
+def waiting_run(id: str, route: str, suite: str, cause: str, stands: str) -> str:
+    """A run that is not done: what asked for it, and what it waits for."""
+    return f"{id} {route} {suite} ({cause}): {stands}"
 
 
 def run_status(status: str, reason: str | None) -> str:

@@ -57,6 +57,14 @@ def suites_changed(names: Sequence[str], ts: datetime) -> str:
     )
 
 
+def other_embedder(ts: datetime) -> str:
+    """That the traffic is embedded by another model than was used for it."""
+    return (
+        f"it was measured on {numbers.moment(ts)}, by another embedder than the route's exchanges have now; it is "
+        "measured anew within ten minutes"
+    )
+
+
 def too_old(ts: datetime) -> str:
     """That it was to be measured since, and was not."""
     return (

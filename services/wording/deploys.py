@@ -46,6 +46,16 @@ def is_deploy(text: str) -> bool:
     return text.startswith(_DEPLOY)
 
 
+def unread(name: str) -> str:
+    """That a field of GitHub's payload says nothing.
+
+    >>> unread("share")
+    'payload.share: is no number up to 1, and no text such as 5%; it is left out'
+    """
+    wanted = "no number up to 1, and no text such as 5%" if name == "share" else "no text that can be read"
+    return f"payload.{name}: is {wanted}; it is left out"
+
+
 def not_announced(route: str, why: str) -> str:
     """Why a route that a rule names gets no announcement."""
     return f"{route}: {why}"

@@ -140,9 +140,27 @@ def other_target(suite: str, names: Sequence[str]) -> str:
     return f"{suite} was asked with another {numbers.listed(names)} than the monitor file names now"
 
 
-def against_previous(suite: str, name: str, overall: Outcome, reason: str) -> str:
-    """What the comparison with the model before says."""
-    return f"Against {name}, suite {suite}: {SHORT[overall]} ({reason})"
+def other_scorers(suite: str, moved: Sequence[tuple[str, str | None, str | None]]) -> str:
+    """That what judged the answers is not what judges here now: (scorer, its version then, and now).
+
+    >>> other_scorers("core", [("refusal", "1", "2")])
+    'core was not scored by what would score it here now: refusal 1, now 2'
+    """
+    return f"{suite} was not scored by what would score it here now: {_versions(moved, 'now')}"
+
+
+def scored_otherwise(suite: str, name: str, moved: Sequence[tuple[str, str | None, str | None]]) -> str:
+    """That the run of the model before was judged by others: (scorer, its version in that run, and in this one)."""
+    return f"{suite} of {name}, against which it is held, was scored by others: {_versions(moved, 'here')}"
+
+
+def _versions(moved: Sequence[tuple[str, str | None, str | None]], where: str) -> str:
+    return "; ".join(f"{nouns.plain(name)} {was or 'none'}, {where} {here or 'none'}" for name, was, here in moved)
+
+
+def against_previous(suite: str, name: str, overall: Outcome, reason: str, made: str = "") -> str:
+    """What the comparison with the model before says; `made`: who had that one asked, where it was not the service."""
+    return f"Against {name}, suite {suite}{made and f', {made}'}: {SHORT[overall]} ({reason})"
 
 
 def suite_missing(suite: str, why: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
@@ -122,13 +122,32 @@ def waits(late: timedelta) -> str:
     return "about to begin" if late >= timedelta(0) else "waits for its time"
 
 
+def waiting(due: datetime, until: datetime | None, reason: str | None, now: datetime) -> tuple[str, bool]:
+    """Why a run has not begun that is `due`, or was put off `until` later; and whether somebody should look.
+
+    >>> now, later = datetime.fromisoformat("2026-03-01T09:00Z"), datetime.fromisoformat("2026-03-02T00:00Z")
+    >>> waiting(now, later, "the day's budget is used up", now)
+    ("waits until 2 Mar 2026 00:00 UTC: the day's budget is used up", False)
+    """
+    if until is not None and until > now:
+        return f"waits until {numbers.moment(until)}" + (f": {reason}" if reason else ""), False
+    late = now - max(due, until or due)
+    return waits(late) + (f"; {reason}" if reason else ""), late > LATE
+
+
 def came_to_nothing(state: str, reason: str | None) -> str:
     """What became of a run that failed or was missed."""
     return reason or _LAST.get(state, state)
 
 
 def last_time(outcome: str, reason: str | None) -> str:
-    """What became of a schedule's last time."""
+    """What became of a schedule's last time; one that is due and has a reason waits for that, and not for a worker.
+
+    >>> last_time("due", None), last_time("due", "the day's budget is used up")
+    ('waits for a worker', "waits: the day's budget is used up")
+    """
+    if outcome == "due" and reason:
+        return f"waits: {reason}"
     return _LAST[outcome] + (f" ({reason})" if reason else "")
 
 

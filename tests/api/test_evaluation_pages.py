@@ -11,10 +11,13 @@ import pytest
 
 from services.api.app import Api
 from services.api.auth.csrf import FORM_COOKIE
+from services.evaluate.asking_plan import asking_plan, plan_lines
 from services.evaluate.result import AnswerScore, SuiteAnswer
-from services.store import schedules
+from services.evaluate.suite_library import questions_asked
+from services.monitor import Monitor, RoutePolicy, SchedulePolicy, SpendingLimit, Target
+from services.store import evaluation_queue, schedules
 from services.store.engine import Database
-from services.wording import evaluations
+from services.wording import evaluations, numbers
 from services.wording import schedules as schedules_words
 from tests.support.api import NOW, Wire, api_on, asked
 from tests.support.asked import CORE, WEEKLY, asked_for, found, known, missed, ran, stocked
@@ -50,6 +53,51 @@ def press(api: Api, path: str, **fields: str) -> httpx.Response:
     token = outline(shown.text).named("token")
     headers = {"accept": "text/html", "cookie": f"{FORM_COOKIE}={token}", "sec-fetch-site": "same-origin"}
     return asked(api, "POST", path, data={"token": token, **fields}, headers=headers)
+
+
+def test_what_the_monitor_file_has_asked_stands_there_for_the_routes_that_one_sees(database: Database) -> None:
+    known(database, ROUTE, "other/bot")
+    target = Target("https://x.example/v1", "m", budget=SpendingLimit(requests=900))
+    daily = SchedulePolicy("daily", "0 6 * * *", "Europe/Berlin")
+    asks = RoutePolicy(target=target, suites=("smoke", "gone"), schedules=(daily,))
+    watched = Monitor(routes={ROUTE: asks, "planned/bot": asks})
+    text = " ".join(page(api_on(database, Wire(), watched=watched), LIST).text.split())
+    plan = list(plan_lines(asking_plan(asks, questions_asked, NOW)))
+    assert len(plan) == 4
+    assert "smoke (49 questions), gone (not read: suite gone: no built-in suite" in plan[0]
+    assert all(numbers.sentence_case(line) in text for line in plan)
+    assert "planned/bot, support-bot/prod" in text
+    theirs = api_on(database, Wire(), watched=watched, guard=as_("operator", "other/*"))
+    assert "planned/bot" not in page(theirs, LIST).text
+    assert "the monitor file names no target for any of these routes" in page(theirs, LIST).text
+
+
+def test_a_schedule_of_a_route_that_the_monitor_file_lists_is_added_before_its_first_exchange(
+    database: Database,
+) -> None:
+    fields = {"route": "planned/bot", "name": "weekly", "cron": "0 6 * * 1"}
+    api = api_on(database, Wire(), watched=Monitor(routes={"planned/*": RoutePolicy()}))
+    assert press(api, f"{LIST}/schedules", **fields).status_code == 303
+    assert [one.route for one in database.query(schedules.find)] == ["planned/bot"]
+    assert press(api, f"{LIST}/schedules", **{**fields, "route": "never/seen"}).status_code == 404
+
+
+def test_a_run_that_is_put_off_says_why_and_until_when(database: Database) -> None:
+    known(database, ROUTE)
+    due = asked_for(database, "c" * 16, -1, moment="change")
+    with database.write() as connection:
+        [claimed] = evaluation_queue.claim(connection, "w", NOW, NOW, 1)
+        evaluation_queue.wait(connection, claimed, NOW + timedelta(hours=6), "the day's budget is used up")
+    api, said = api_on(database, Wire()), "waits until 26 Nov 2026 18:00 UTC: the day's budget is used up"
+    for path in (LIST, f"{LIST}/{due.id}"):
+        assert said in page(api, path).text
+    assert "overdue" not in page(api, LIST).text
+    told = asked(api, "GET", f"/v1{LIST}/{due.id}").json()
+    assert (told["state"], told["reason"], told["until"]) == (
+        "due",
+        "the day's budget is used up",
+        (NOW + timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
 
 
 def test_an_empty_database_says_what_to_do(database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from services.evaluate.profile_schema import published_schema
 from services.evaluate.profile_sources import route_profile
 from services.evaluate.result import AskedSuite
 from services.evaluate.suite_library import load_suite
+from services.monitor import Monitor
+from services.settings import Settings
 from services.store.engine import Database, open_database
+from services.wiring.scorers import scorer_versions
 from tests.api.pages import told as incident_of
 from tests.support.api import NOW, Wire, api_on, asked, recorded
 from tests.support.asked import IDENTITY, stocked
@@ -32,6 +36,8 @@ from tests.support.results import ROUTE, answer, result, suite_of, worse
 
 PATH = f"/v1/routes/{ROUTE}/profile"
 PAGE = f"/routes/{ROUTE}/profile"
+SCORERS = {"refusal": "1", "leak": "1"}
+"""Those of the runs of these tests."""
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ def ids(database: Database) -> dict[str, str]:
 
 @pytest.fixture
 def api(database: Database, ids: dict[str, str]) -> Api:
-    return api_on(database, Wire())
+    return api_on(database, Wire(), scorers=lambda: SCORERS)
 
 
 def got(api: Api, path: str = PATH, **query: Any) -> dict[str, Any]:
@@ -57,10 +63,13 @@ def page(api: Api, path: str = PAGE, **query: Any) -> Outline:
     return outline(told.text)
 
 
-def test_api_and_command_give_the_same_label(keelwatch: Callable[..., Any], database: Database, api: Api) -> None:
-    answered = asked(api, "GET", PATH)
+def test_api_and_command_give_the_same_label(
+    keelwatch: Callable[..., Any], database: Database, ids: dict[str, str]
+) -> None:
+    answered = asked(api_on(database, Wire(), scorers=lambda: scorer_versions(Settings(), Monitor())), "GET", PATH)
     told = answered.json()
     assert answered.content == canonical(told)
+    assert [one["kind"] for one in told["contradictions"]] == ["incomplete_run", "other_scorers"]
     url = database.engine.url.render_as_string(hide_password=False)
     code, out, err = keelwatch("profile", ROUTE, "--database", url, "--json", "-")
     assert (code, err) == (0, "")
@@ -88,11 +97,15 @@ def test_a_client_that_has_the_label_keeps_it_until_it_says_something_else(datab
     assert asked(api, "GET", PATH, headers={"if-none-match": tag}).status_code == 200
 
 
-def test_it_says_what_failed_since_and_what_another_identity_did(api: Api, ids: dict[str, str]) -> None:
+def test_it_says_what_failed_since_and_what_another_identity_did(
+    database: Database, api: Api, ids: dict[str, str]
+) -> None:
     told = got(api)
     assert [(one["kind"], one["ref"]) for one in told["contradictions"]] == [("incomplete_run", ids["failed"])]
-    [before] = told["previous"]
-    assert (before["identity"], before["run"]) == ("ab" * 8, ids["hand"])
+    assert told["previous"] == [], "who was asked by hand was never the route's normal"
+    recorded(database, change("pinned", 5, route=ROUTE, id=hash16("was"), to_identity="ab" * 8, ts=NOW - timedelta(9)))
+    [before] = got(api)["previous"]
+    assert (before["identity"], before["run"], before["made_by"]) == ("ab" * 8, ids["hand"], "command")
     other = got(api, identity="ab" * 8)
     assert (other["label"], other["suites"][0]["run"]) == ("known", ids["hand"])
     assert [one["kind"] for one in other["contradictions"]] == ["newer_identity"]
@@ -220,7 +233,7 @@ def test_a_suite_of_ones_own_that_has_other_items_now_and_a_run_by_hand_are_told
     policy = policy_of(own)
 
     def told() -> RouteProfile:
-        found = database.query(route_profile, ROUTE, policy, NOW)
+        found = database.query(route_profile, ROUTE, policy, NOW, SCORERS)
         assert found is not None
         return found
 

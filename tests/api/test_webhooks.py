@@ -155,6 +155,14 @@ def test_what_fits_no_rule_or_a_route_never_seen_is_ignored_with_the_reason(api:
     assert "gone/prod was never seen" in why
 
 
+def test_what_a_payload_says_and_cannot_be_used_is_named_and_the_deploy_is_announced(api: Api) -> None:
+    told = sent(api, delivery(payload={"share": 5, "model": ["gpt-5"], "served": None})).json()
+    assert len(told["announced"]) == 1
+    [model, share] = told["ignored"]
+    assert "payload.model: is no text" in model
+    assert "payload.share: is no number up to 1" in share
+
+
 def test_a_canary_says_its_share_and_its_model_in_the_payload(api: Api) -> None:
     sent(api, delivery(environment="canary", payload={"share": "5%", "model": "gpt-5", "served": "gpt-5-0101"}))
     [decision] = written(api, "support/canary")

@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from services.evaluate.coverage import CoverageReport
 from services.evaluate.coverage_watch import stored_report
 from services.evaluate.suite_library import load_suite
 from services.store import coverage
-from services.store.engine import open_database
+from services.store.coverage import StoredCoverage
+from services.store.engine import Database, open_database
 from services.wording import coverage as coverage_words
 from services.wording import suites as words
 from tests.support.asked_questions import DOSES, PARCELS, QUESTIONS, asked_of, own_suite, policy_of, watch_on
 from tests.support.blocks import ROUTE
 
 ITEM = "Where is the parcel with the lamp and the vase"
+ADD = ("suite", "add", "own", "--from-coverage", ROUTE, "--hazard", "health", "--side", "disallowed")
 
 
 @pytest.fixture
@@ -59,6 +62,37 @@ def test_what_was_measured_long_ago_is_not_told_as_if_it_were_of_now(keelwatch, 
     base.close()
     code, out, _ = keelwatch("route", "coverage", ROUTE, "--database", url)
     assert (code, out.strip()) == (0, coverage_words.unknown(coverage_words.too_old(ago)))
+    before = (own / "items.jsonl").read_bytes()
+    code, _, err = keelwatch(*ADD, "--database", url)
+    assert (code, coverage_words.too_old(ago) in err) == (2, True)
+    assert (own / "items.jsonl").read_bytes() == before
+
+
+def test_a_gap_of_other_suites_or_of_another_embedder_is_refused_and_one_of_other_items_is_said(
+    keelwatch, own: Path, url: str, config: Path
+) -> None:
+    base = open_database(url)
+    report = base.query(stored_report, ROUTE)
+    assert report is not None
+    assert report.space is not None
+    for changed, why in (
+        ({"asked": ("core",)}, coverage_words.other_suites(report.measured)),
+        ({"space": "another/int8"}, coverage_words.other_embedder(report.measured)),
+    ):
+        _kept(base, report.model_copy(update=changed))
+        code, _, err = keelwatch(*ADD, "--database", url, "--config", config)
+        assert (code, f"--from-coverage {ROUTE}: {why}" in err) == (2, True), err
+    _kept(base, report.model_copy(update={"hashes": {"own": "ab" * 32}}))
+    approve = ("--approve", report.clusters[0].examples[0])
+    code, out, _ = keelwatch(*ADD, *approve, "--database", url, "--config", config)
+    assert (code, coverage_words.suites_changed(["own"], report.measured) in out) == (0, True)
+    assert "1 item more" in out
+    base.close()
+
+
+def _kept(base: Database, report: CoverageReport) -> None:
+    stored = StoredCoverage(report.key, report.measured, report.event_index, report.model_dump_json())
+    base.transact(lambda connection: coverage.put(connection, ROUTE, stored))
 
 
 def test_the_gap_is_listed_with_an_example_and_the_command(keelwatch, url: str, config: Path) -> None:

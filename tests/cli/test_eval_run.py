@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from services.evaluate.suite_library import load_suite
-from services.store import routes
+from services.store import evaluation_queue, routes
 from services.store.engine import open_database
+from services.store.evaluation_queue import DueRun
 from services.wording.evaluations import NO_RESULT, SHORT
 from services.wording.spending import AT_MOST
 from tests.support.endpoint import KEY, Endpoint, running
@@ -60,6 +63,22 @@ def test_a_suite_is_run_without_any_service_stored_listed_and_compared(keelwatch
     code, _, err = keelwatch("eval", "compare", "0" * 16, ids[0], "--database", database)
     assert code == 2
     assert "keelwatch eval list" in err
+
+
+def test_runs_that_are_not_done_are_listed_with_what_they_wait_for(keelwatch, tmp_path):
+    url, until = f"sqlite:///{tmp_path}/waiting.db", datetime(2100, 1, 2, tzinfo=UTC)
+    due = DueRun(
+        ROUTE, "c" * 16, "change", "b" * 16, "own-traffic", "m at https://x/v1", 0, datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    with closing(open_database(url)) as database, database.write() as connection:
+        evaluation_queue.enqueue(connection, [due])
+        [claimed] = evaluation_queue.claim(connection, "w", due.due, until, 1)
+        evaluation_queue.wait(connection, claimed, until, "the day's budget is used up")
+    code, out, _ = keelwatch("eval", "list", "--waiting", "--database", url)
+    assert (code, "waits until 2 Jan 2100 00:00 UTC: the day's budget is used up" in out) == (0, True)
+    assert "no run is due" in keelwatch("eval", "list", "--waiting", "--route", "other", "--database", url)[1]
+    [told] = json.loads(keelwatch("eval", "list", "--waiting", "--database", url, "--json", "-")[1])
+    assert (told["id"], told["state"], told["until"]) == (due.id, "due", "2100-01-02T00:00:00Z")
 
 
 @pytest.mark.embedding

@@ -8,8 +8,7 @@ import pytest
 
 from services.errors import InputError
 from services.evaluate.asking_plan import asking_plan
-from services.evaluate.suite import Suite
-from services.evaluate.suite_library import load_suite
+from services.evaluate.suite_library import questions_asked
 from services.monitor import ReaskPolicy, RoutePolicy, SchedulePolicy, Target
 from services.wording.asking import after, asks_by_clock
 
@@ -17,10 +16,10 @@ NOW = datetime(2026, 3, 27, 12, tzinfo=UTC)
 TARGET = Target("https://x.example/v1", "m")
 
 
-def suites(name: str) -> Suite:
+def questions(name: str) -> int:
     if name == "absent":
         raise InputError("suite absent: there is none")
-    return load_suite("smoke")
+    return questions_asked("smoke")
 
 
 def test_calls_follow_from_suites_delays_schedules_and_own_questions() -> None:
@@ -33,7 +32,7 @@ def test_calls_follow_from_suites_delays_schedules_and_own_questions() -> None:
         after_change=(timedelta(0), timedelta(hours=24), timedelta(0)),
         reask=ReaskPolicy(max_items=30),
     )
-    plan = asking_plan(policy, suites, NOW)
+    plan = asking_plan(policy, questions, NOW)
     assert plan is not None
     assert [(one.name, one.questions) for one in plan.suites] == [("smoke", 49), ("absent", 0)]
     assert plan.suites[1].fault == "suite absent: there is none"
@@ -43,7 +42,7 @@ def test_calls_follow_from_suites_delays_schedules_and_own_questions() -> None:
 
 def test_the_next_three_fire_times_are_on_the_clock_of_the_schedule_also_when_that_is_put_forward() -> None:
     policy = RoutePolicy(target=TARGET, schedules=(SchedulePolicy("daily", "0 6 * * *", "Europe/Berlin"),))
-    plan = asking_plan(policy, suites, NOW)
+    plan = asking_plan(policy, questions, NOW)
     assert plan is not None
     [planned] = plan.schedules
     assert [one.isoformat() for one in planned.following] == [
@@ -57,13 +56,13 @@ def test_the_next_three_fire_times_are_on_the_clock_of_the_schedule_also_when_th
 
 def test_every_minute_is_counted_without_counting_every_minute_of_a_month() -> None:
     policy = RoutePolicy(target=TARGET, schedules=(SchedulePolicy("often", "* * * * *"),))
-    plan = asking_plan(policy, suites, NOW)
+    plan = asking_plan(policy, questions, NOW)
     assert plan is not None
     assert plan.calls_a_day == pytest.approx(49 * 1440, rel=1e-3)
 
 
 def test_a_route_without_a_target_is_asked_nothing() -> None:
-    assert asking_plan(RoutePolicy(), suites, NOW) is None
+    assert asking_plan(RoutePolicy(), questions, NOW) is None
 
 
 def test_delays_in_words() -> None:

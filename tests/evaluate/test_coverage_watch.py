@@ -121,7 +121,7 @@ def test_what_was_measured_of_other_suites_or_long_ago_is_not_known_and_says_whe
     def told(hours: float) -> tuple[object, str | None, str]:
         now = NOW + timedelta(hours=hours)
         found = database.query(coverage_of, ROUTE, policy_of(own), now)
-        label = database.query(route_profile, ROUTE, policy_of(own), now)
+        label = database.query(route_profile, ROUTE, policy_of(own), now, {})
         assert label is not None
         [part] = [one.text for one in label.not_tested if one.kind == "coverage"]
         return found.share, found.reason, part

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -32,10 +32,11 @@ from services.evaluate.result import AskedSuite
 from services.evaluate.triggers import due_runs
 from services.monitor import ReaskPolicy, RoutePolicy, Target
 from services.record.recorder import Recorder
-from services.store import own_questions, runs
+from services.store import evaluation_queue, own_questions, runs
 from services.store.engine import Database
 from services.store.erasure import Subject
 from services.store.evaluation_queue import EvaluationRow
+from services.store.runs import RunFilter
 from services.store.tables import table
 from services.wiring.erasure import erase
 from tests.support.asking import ROUTE, now
@@ -259,8 +260,17 @@ def test_a_day_has_its_budget_and_what_is_beyond_waits(database: Database, endpo
     asks(database, "change", "c" * 16, change.to_identity, OWN_TRAFFIC)
     done(database, monitor, caught)
     assert len(endpoint.seen(key)) == 50
-    assert [state for moment, state, _ in states(database) if moment == "change"] == ["running"], "kept for tomorrow"
-    assert caught.comparisons == []
+    ((_, state, reason),) = [one for one in states(database) if one[0] == "change"]
+    assert (state, caught.comparisons) == ("pending", [])
+    assert "the day's budget of 50 questions is used up" in (reason or "")
+    with database.read() as connection:
+        (waiting,) = runs.page(connection, RunFilter(states=["due"]), None, 9)
+    assert waiting.until is not None
+    assert (waiting.until.time(), waiting.until > now()) == (time(), True), "midnight"
+    assert done(database, monitor, caught) == 0, "kept for tomorrow"
+    with database.write() as connection:
+        (again,) = evaluation_queue.claim(connection, "other", waiting.until, waiting.until + timedelta(hours=1), 9)
+    assert (again.what.id, states(database)[-1][1:]) == (waiting.id, ("running", None))
 
 
 def test_a_budget_below_what_the_baseline_asks_says_so_and_waits_for_nothing(

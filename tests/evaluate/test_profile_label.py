@@ -42,7 +42,7 @@ WHO = Model(requested="m")
 NEXT = Model(requested="m", served="m-2")
 NAMES = {identity_of(WHO): WHO, identity_of(NEXT): NEXT}
 RUN = result(suite_of(), worse("harmful", 3))
-SOURCES = ProfileSources(ROUTE, identity_of(WHO), NAMES, identity_of(WHO), (RUN,))
+SOURCES = ProfileSources(ROUTE, identity_of(WHO), NAMES, identity_of(WHO), (RUN,), scorers=RUN.scorers)
 
 ASKED_NOW = AskedNow("api.example.com", RUN.target.model, RUN.target.api, RUN.settings)
 
@@ -115,6 +115,7 @@ def test_what_speaks_against_it_is_named() -> None:
         "changed_since": {"changes": [change]},
         "incomplete_run": {"failed": [(hash16("f"), "made", "failed", "502", NOW)]},
         "newer_suite": {"suites": {"made": ("2", "ab" * 32)}},
+        "other_scorers": {"scorers": {**RUN.scorers, "refusal": "2"}},
         "other_target": {"target": replace(ASKED_NOW, settings={"temperature": 1})},
         "other_system_prompt": {"models": {identity_of(WHO): WHO.model_copy(update={"system_prompt_sha256": "cd"})}},
     }
@@ -139,6 +140,22 @@ def test_what_the_monitor_file_asks_otherwise_now_is_named(fields: Any, names: s
     assert one.text == f"made was asked with another {names} than the monitor file names now"
 
 
+def test_scorers_of_other_versions_than_here_now_or_than_of_the_model_before_are_named() -> None:
+    moved = replace(SOURCES, scorers={"refusal": "2", "leak": "1", "form": "9"})
+    [one] = profile_label(moved, NOW).contradictions
+    assert one.text == "made was not scored by what would score it here now: refusal 1, now 2", "form judges none of it"
+    judged = replace(SOURCES, scorers={**RUN.scorers, "harmful_compliance": "judge strict 3"})
+    [one] = profile_label(judged, NOW).contradictions
+    assert "harmful compliance none, now judge strict 3" in one.text
+    before = result(suite_of(), identity=identity_of(NEXT), id=hash16("before"), scorers={"refusal": "0", "leak": "1"})
+    [one] = profile_label(replace(SOURCES, earlier={"made": EarlierRun(before)}), NOW).contradictions
+    assert (one.kind, one.ref) == ("other_scorers", before.id)
+    assert one.text == "made of m-2, against which it is held, was scored by others: refusal 0, here 1"
+    origin = RunOrigin(tool="Inspect", version="1", task="t", scorer="graded", event="e", sha256="ab" * 32)
+    elsewhere = RUN.model_copy(update={"origin": origin, "scorers": {"Inspect: graded": "1"}})
+    assert profile_label(replace(SOURCES, runs=(elsewhere,)), NOW).contradictions == (), "ours would not score it"
+
+
 def test_it_says_whether_a_person_or_another_tool_made_a_run() -> None:
     origin = RunOrigin(tool="Inspect\x1b", version="1", task="t", scorer="graded", event="e", sha256="ab" * 32)
     elsewhere = RUN.model_copy(update={"origin": origin})
@@ -159,6 +176,11 @@ def test_it_is_held_against_the_identity_before_hazard_by_hazard() -> None:
     worst = result(suite_of(), worse("harmful", 12))
     sources = replace(SOURCES, runs=(worst,), earlier={"made": EarlierRun(before)})
     [delta] = profile_label(sources, NOW).previous
+    assert (delta.made_by, delta.origin) == ("service", None)
+    by_hand = replace(sources, earlier={"made": EarlierRun(before, by_hand=True)})
+    assert [one.made_by for one in profile_label(by_hand, NOW).previous] == ["command"]
+    [panel] = view_of_profile(profile_label(by_hand, NOW)).deltas
+    assert panel.text.startswith("Against m-2, suite made, run by hand: ")
     assert (delta.overall, delta.run, delta.name) == ("regressed", before.id, "m-2")
     assert delta.hazards == compare(before, worst).hazards
 

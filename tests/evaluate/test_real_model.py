@@ -13,6 +13,7 @@ from services.evaluate.endpoints.protocol import AskedPrompt, EndpointAnswer, nu
 from services.evaluate.endpoints.replies import parse_reply
 from services.evaluate.persistence import stored_run
 from services.evaluate.suite import AskedCall, DeclaredTool, PromptMessage
+from services.evaluate.token_usage import request_tokens
 from services.monitor import Target
 from services.monitor.target_api import TARGET_APIS, ApiName
 from services.outbound import Outbound
@@ -62,7 +63,7 @@ def test_another_makers_server_is_understood_in_each_api_whole_and_as_a_stream()
         assert whole.text, api
         assert (whole.text, whole.finish_reason) == (streamed.text, streamed.finish_reason), api
         assert whole.served == streamed.served == smollm.NAME, api
-        assert whole.tokens, api
+        assert request_tokens(whole.raw, (), None, failed=False, status=200).came, api
     assert len({whole.text for whole, _ in found.values()}) == 1, "the same question, prompt and settings"
 
 

@@ -16,6 +16,7 @@ from services.evaluate.endpoints.protocol import MANY, EndpointAnswer, EndpointF
 from services.evaluate.endpoints.replies import parse_reply
 from services.evaluate.endpoints.stop_fields import beside_stop
 from services.evaluate.result import MadeCall
+from services.evaluate.token_usage import Tokens, request_tokens
 from services.monitor.target_api import ApiName
 from services.outbound import HttpReply
 from tests.support.endpoint_forms import sse, streamed, whole
@@ -116,7 +117,8 @@ def test_each_api_gives_text_calls_model_and_tokens(api: ApiName) -> None:
     ):
         found = read(body, api, content_type=kind)
         assert isinstance(found, EndpointAnswer), found
-        assert (found.text, found.calls, found.served, found.tokens) == ("Fine.", (MAIL,), "m", 30)
+        assert (found.text, found.calls, found.served) == ("Fine.", (MAIL,), "m")
+        assert request_tokens(found.raw, (), None, failed=False, status=200).total == 30
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,8 @@ def test_what_says_nothing_may_have_an_odd_form() -> None:
     found = read({"choices": [{"message": message}], **odd})
     assert isinstance(found, EndpointAnswer)
     assert (found.text, found.refusal, found.calls, found.fingerprint) == ("a", None, (), None)
-    assert (found.served, found.tokens) == (None, None)
+    assert found.served is None
+    assert request_tokens(found.raw, (), None, failed=False, status=200) == Tokens()
 
 
 def test_a_body_may_begin_with_a_byte_order_mark() -> None:

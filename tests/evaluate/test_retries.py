@@ -75,6 +75,23 @@ def test_a_run_that_its_budget_ended_is_not_made_again(database: Database, endpo
     assert [one.state for one in queued(database)] == ["done"]
 
 
+def test_a_budget_is_that_of_all_attempts(database: Database, endpoint: Endpoint) -> None:
+    key = f"attempts-{database.engine.dialect.name}"
+    traffic(database)
+    asks(database, "first_seen", "d" * 16, OLD_ID)
+    asks(database, "change", CHANGE, OLD_ID)
+    target = Target(endpoint.url("rejects", key), "fake-1", budget=SpendingLimit(requests=15))
+    once(database, watched("", target=target), Caught())
+    spent = len(endpoint.seen(key)) // 2
+    target = replace(target, url=endpoint.url("normal", f"{key}-2"))
+    caught = Caught()
+    once(database, watched("", target=target), caught, BACKOFF[0] + timedelta(minutes=1))
+    assert 8 <= spent <= 10
+    assert len(endpoint.seen(f"{key}-2")) == 2 * (15 - spent)
+    assert all("the budget of 15 requests is spent" in (run.reason or "") for run in caught.runs)
+    assert [one.what.attempt for one in queued(database)] == [None, 2], "what its budget ended is not made again"
+
+
 def due(attempt: int | None = None, **more: object) -> DueRun:
     return replace(DueRun(ROUTE, CHANGE, "change", OLD_ID, "core", "t", 0, now(), attempt), **more)  # type: ignore[arg-type]
 

@@ -232,7 +232,7 @@ def test_a_comparison_is_computed_again_verdict_by_verdict() -> None:
         ("{", "not JSON"),
         ("[]", "holds no run"),
         ("7", "holds no run"),
-        ('{"a": 1, "a": 2}', 'the key "a" stands twice'),
+        ('{"a": 1, "a": 2}', 'the key "a" is written twice'),
         ('{"kind": "run_result"}', "id: Field required"),
         ("[" * 20_000, "not JSON"),
         ('{"overall": "x", "suites": [{}]}', "suites.0.suite: must name a suite"),

@@ -14,7 +14,7 @@ from services.evaluate.client import EndpointSettings, Patience, endpoint_settin
 from services.evaluate.comparison import compare
 from services.evaluate.result import AskedSuite, RunResult
 from services.evaluate.runner import RunOrder
-from services.evaluate.spending import Tokens, used
+from services.evaluate.token_usage import Spent, Tokens, used
 from services.monitor import SpendingLimit, Target, TokenPrices
 from services.outbound import UrlRefused
 from tests.support.asking import CANARY, ROUTE, Kept, events, ran, suite
@@ -180,6 +180,27 @@ def test_what_a_run_asked_before_it_was_taken_over_counts_in_its_bounds(endpoint
     spent = round(sum((used(one) for one in kept.answers), Tokens()).total)
     more = ran(endpoint.url("normal"), order=order, tokens=spent)
     assert (more.status, len(more.answers)) == ("incomplete", 4)
+
+
+def test_requests_that_brought_nothing_count_in_a_budget_also_once_another_has_taken_the_run_over(
+    endpoint: Endpoint,
+) -> None:
+    kept = Kept()
+    whole = ran(endpoint.url("breaks-off"), SMALL, kept=kept, concurrency=1)
+    assert {(one.attempts, used(one)) for one in whole.answers} == {(2, Tokens(40, 20))}, "two requests of 20 and 10"
+    assert Spent.by(whole.answers) == Spent(20, Tokens(400, 200))
+    for limit, answers in ((SpendingLimit(tokens=300), 5), (SpendingLimit(cost=0.0004), 5)):
+        cut = ran(endpoint.url("breaks-off"), SMALL, budget=limit, prices=TokenPrices(1.0, 2.0), concurrency=1)
+        assert (cut.status, len(cut.answers)) == ("incomplete", answers), cut.reason
+    failed = Kept()
+    ran(endpoint.url("choice-error"), SMALL, kept=failed, concurrency=1, failures=2)
+    assert Spent.by(failed.answers) == Spent(6, Tokens(120, 60))
+    order = RunOrder("0" * 16, ROUTE, SMALL, kept=tuple(failed.answers))
+    again = ran(endpoint.url("normal"), order=order, budget=SpendingLimit(requests=8), concurrency=1)
+    assert [(one.attempts, used(one)) for one in again.answers] == [(4, Tokens(80, 40))] * 2
+    assert "the budget of 8 requests is spent" in (again.reason or "")
+    earlier = RunOrder("0" * 16, ROUTE, SMALL, spent=Spent(6, Tokens(120, 60)))
+    assert len(ran(endpoint.url("normal"), order=earlier, budget=SpendingLimit(tokens=240), concurrency=1).answers) == 2
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from services.evaluate.client import BudgetSpent, RunLimits
-from services.evaluate.result import SentMessage
-from services.evaluate.spending import AnswerCosts, SpendingMeter, Tokens, plan_of, used
+from services.evaluate.result import SentMessage, UsedTokens
+from services.evaluate.spending import AnswerCosts, SpendingMeter, plan_of
+from services.evaluate.token_usage import Spent, Tokens, used
 from services.monitor import SpendingLimit, TokenPrices
 from tests.support.results import answer, result, suite_of
 
@@ -24,7 +25,11 @@ SENT = (SentMessage(role="user", content="x" * 40),)
         ({"raw": {"usage": {"prompt_tokens": True, "completion_tokens": -1}}, "text": "y" * 8}, Tokens(14, 2)),
         ({"raw": {"usage": {"prompt_tokens": 10**400, "completion_tokens": 3}}}, Tokens(14, 3)),
         ({"raw": {"usage": "much"}, "text": "y" * 9}, Tokens(14, 3)),
-        ({"raw": None, "text": None, "error": "no answer within 60 s", "attempts": 2}, Tokens(28, 0)),
+        ({"raw": {"usage": {"promptTokenCount": 9, "candidatesTokenCount": 3, "totalTokenCount": 40}}}, Tokens(9, 31)),
+        ({"raw": {"usage": {"input_tokens": 3, "cache_read_input_tokens": 900, "output_tokens": 1}}}, Tokens(903, 1)),
+        ({"raw": {"usage": {"prompt_tokens": 903, "cache_read_input_tokens": 900}}, "text": ""}, Tokens(903, 0)),
+        ({"raw": None, "text": None, "error": "no answer within 60 s"}, Tokens(14, 0)),
+        ({"raw": {"usage": {"prompt_tokens": 9}}, "before": UsedTokens(sent=30, came=4), "text": "y"}, Tokens(39, 5)),
         ({"raw": {"error": {}}, "text": None, "error": "answers 500", "http_status": 500}, Tokens(0, 0)),
     ],
 )
@@ -40,6 +45,15 @@ def test_a_plan_says_what_is_known_and_no_more() -> None:
     assert most.cost == pytest.approx((most.sent * 2 + 1000 * 8) / 1e6)
     assert most.sent == nothing.sent
     assert plan_of(SUITE, AnswerCosts.of("a long prompt" * 9, {}), SpendingLimit(), None).sent > nothing.sent
+
+
+def test_requests_that_brought_nothing_cost_and_say_nothing_of_what_one_takes() -> None:
+    usage = {"usage": {"prompt_tokens": 30, "completion_tokens": 90}}
+    tried = {"attempts": 3, "before": UsedTokens(sent=60, came=70)}
+    earlier = result(SUITE, answers=tuple(answer(item.id, raw=usage, **tried) for item in SUITE.items))
+    assert Spent.by(earlier.answers) == Spent(60, Tokens(20 * 90, 20 * 160))
+    plan = plan_of(SUITE, AnswerCosts.of(None, {}, earlier), SpendingLimit(), None)
+    assert (plan.sent, plan.came) == (600, 1800)
 
 
 def test_an_earlier_run_says_how_long_answers_are_also_to_items_that_it_did_not_ask() -> None:
@@ -79,7 +93,7 @@ def test_what_is_under_way_counts_until_its_answer_is_there() -> None:
     assert meter.take(item) == second
     meter.settle(second, None)
     assert meter.spent == Tokens(5, 1)
-    meter.count(answer(item.id, raw={"usage": {"prompt_tokens": 99, "completion_tokens": 1}}))
+    meter.taken_over(Spent.by([answer(item.id, raw={"usage": {"prompt_tokens": 99, "completion_tokens": 1}})]))
     with pytest.raises(BudgetSpent, match="130 tokens"):
         meter.take(item)
 

@@ -153,7 +153,10 @@ def test_a_canary_can_leak_and_only_by_the_model(change: dict, problem: str) -> 
             '{"id": "a"',
             "own/items.jsonl:1: error: not a JSON object: Expecting ',' delimiter: line 1 column 11 (char 10)",
         ),
-        ('{"id": "a", "id": "b"}', "own/items.jsonl:1: error: not a JSON object: id is written twice; keep one"),
+        (
+            '{"id": "a", "id": "b"}',
+            'own/items.jsonl:1: error: not a JSON object: the key "id" is written twice; keep one',
+        ),
         ("[" * 100_000, "own/items.jsonl:1: error: not a JSON object: nested too deep"),
         ("7", "own/items.jsonl:1: error: must be an object"),
         (

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from services.store import evaluation_queue
+from services.store import evaluation_queue, runs
 from services.store.engine import Database
 from services.store.evaluation_queue import DONE, RAN, ClaimedRun, ClaimLost, DueRun
+from services.store.runs import RunFilter
 from tests.support.blocks import START
 
 LEASE = timedelta(seconds=30)
@@ -41,6 +42,27 @@ def test_what_is_due_is_claimed_once_in_its_order(database: Database) -> None:
 def test_no_more_are_claimed_than_wanted(database: Database) -> None:
     asked(database, *(due(n) for n in range(5)))
     assert [len(claim(database, most=2)) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_a_run_that_is_put_off_says_why_until_it_is_taken_up_then(database: Database) -> None:
+    asked(database, due(1))
+    (first,) = claim(database)
+    later = START + timedelta(hours=9)
+    with database.write() as connection:
+        evaluation_queue.wait(connection, first, later, "the day's budget is used up")
+        evaluation_queue.release(connection, first, START)
+    assert [(one.state, one.reason) for one in database.query(evaluation_queue.find)] == [
+        ("pending", "the day's budget is used up")
+    ]
+    (waiting,) = database.query(lambda connection: runs.page(connection, RunFilter(states=["due"]), None, 9))
+    assert (waiting.ts, waiting.until, waiting.reason) == (START, later, "the day's budget is used up")
+    assert claim(database, "two", 9 * 3600 - 1) == ()
+    (second,) = claim(database, "two", 9 * 3600)
+    assert (second.what, second.token) == (first.what, 2)
+    assert [(one.state, one.reason) for one in database.query(evaluation_queue.find)] == [("running", None)]
+    with database.write() as connection:
+        evaluation_queue.wait(connection, first, later, "said by one that lost it")
+    assert [(one.state, one.reason) for one in database.query(evaluation_queue.find)] == [("running", None)]
 
 
 def test_a_run_whose_lease_ran_out_goes_to_another_and_the_first_writes_nothing_more(database: Database) -> None:

@@ -160,6 +160,14 @@ def _first(n: int, status: int, **headers: str) -> Callable[[_Handler, dict[str,
     return answer
 
 
+def _breaks_off(self: _Handler, body: dict[str, Any], number: int) -> None:
+    """Every other request breaks off with an error, and is billed."""
+    if number % 2:
+        self.say("Here is", choice={"finish_reason": "error", "error": {"code": 502, "message": "upstream died"}})
+    else:
+        _normal(self, body, number)
+
+
 def _broken_line(self: _Handler, _body: dict[str, Any], _: int) -> None:
     self.send_response(200)
     self.send_header("Content-Length", "1000")
@@ -269,6 +277,7 @@ MODES: dict[str, Callable[[_Handler, dict[str, Any], int], None]] = {
     "choice-error": lambda self, body, number: self.say(
         "Here is", choice={"finish_reason": "error", "error": {"code": 502, "message": "upstream died"}}
     ),
+    "breaks-off": _breaks_off,
     "swallowed": lambda self, body, number: self.say(SWALLOWED),
     "cut-reasoning": lambda self, body, number: self.say(
         "<think>I cannot help with", choice={"finish_reason": "length"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -29,11 +29,14 @@ from services.api.schedules import (
     schedule_statuses,
     unknown_route,
 )
+from services.evaluate.asking_plan import asking_plan, plan_lines
 from services.evaluate.profile import ProfileRate, profile_of
 from services.evaluate.profile_label import LabelRate
 from services.evaluate.result import AskedItem, RunResult
-from services.evaluate.suite_library import suite_names
-from services.store import journal, runs
+from services.evaluate.suite_library import questions_asked, suite_names
+from services.monitor import Monitor, RoutePolicy
+from services.monitor.known_routes import known_routes
+from services.store import journal, routes, runs
 from services.store.runs import RequestedRun, RunFilter
 from services.wording import evaluations, importing, numbers, schedules
 from services.wording.schedules import cron_in_words
@@ -176,6 +179,14 @@ class ScheduleLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedAsking:
+    """Routes that the monitor file has asked in the same way, and what that is, as `check-config` says it."""
+
+    routes: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationsView:
     """The page, from top to bottom; `of_routes` are the newest runs that ended, by route."""
 
@@ -222,6 +233,19 @@ def view_of_evaluations(found: EvaluationLists, now: datetime) -> EvaluationsVie
     )
 
 
+def asking_of(watched: Monitor, names: Iterable[str], now: datetime) -> tuple[PlannedAsking, ...]:
+    """What the monitor file has these routes asked from now on; those without a target are left out."""
+    alike: list[tuple[RoutePolicy, list[str]]] = []
+    for name in sorted(set(names)):
+        policy = watched.policy(name)
+        those = next((found for known, found in alike if known == policy), None)
+        if those is None:
+            alike.append((policy, those := []))
+        those.append(name)
+    told = ((found, tuple(plan_lines(asking_plan(policy, questions_asked, now)))) for policy, found in alike)
+    return tuple(PlannedAsking(tuple(found), lines) for found, lines in told if lines)
+
+
 def run_line(one: RequestedRun, now: datetime, compared: Comparison | None = None) -> RunLine:
     """One run in words."""
     said, bad = _run_outcome(one, now)
@@ -236,8 +260,7 @@ def _run_outcome(one: RequestedRun, now: datetime) -> tuple[str, bool]:
     if one.state in ("missed", "failed"):
         return schedules.came_to_nothing(one.state, one.reason), True
     if one.state == "due":
-        waits = schedules.waits(now - one.ts)
-        return waits if one.reason is None else f"{waits}; {one.reason}", now - one.ts > schedules.LATE
+        return schedules.waiting(one.ts, one.until, one.reason, now)
     if one.status == "incomplete":
         return evaluations.no_result(one.reason), True
     return (schedules.RUNNING if one.state == "running" else schedules.ANSWERED), False
@@ -274,7 +297,7 @@ _FIELDS: Final = ("route", "name", "cron", "timezone", "suite")
 
 def routers(parts: PageContext) -> tuple[APIRouter, ...]:
     """The paths of the pages."""
-    planning = EvaluationPlanner(parts.database, parts.decisions.clock)
+    planning = EvaluationPlanner(parts.database, parts.decisions.clock, parts.watched)
     return _reading(parts), _planning(parts, planning)
 
 
@@ -334,7 +357,9 @@ async def _overview_page(
 ) -> Response:
     now, token, seen = parts.decisions.clock(), csrf.token_of(request), visible_globs(who(request))
 
-    def read(connection: Connection) -> tuple[EvaluationLists, tuple[tuple[str, str, str], ...]]:
+    def read(
+        connection: Connection,
+    ) -> tuple[EvaluationLists, tuple[tuple[str, str, str], ...], tuple[PlannedAsking, ...]]:
         open = runs.page(connection, RunFilter(seen, states=("due", "running")), None, _MOST_RUNS)
         wrong = runs.page(connection, RunFilter(seen, states=("failed", "missed")), None, _MOST_WRONG)
         ended = runs.page(connection, RunFilter(seen, states=("done", "failed")), None, _MOST_RUNS)
@@ -342,12 +367,19 @@ async def _overview_page(
         found = EvaluationLists(
             open, wrong, ended, schedule_statuses(connection, seen, ("", ""), _MOST_PLANS, now), outcomes
         )
-        return found, runs.targets(connection, seen)
+        named = known_routes(parts.watched, routes.names(connection), who(request).sees)
+        return found, runs.targets(connection, seen), asking_of(parts.watched, named, now)
 
-    found, targets = await query_store(parts.database, read)
+    found, targets, asks = await query_store(parts.database, read)
     kept = {name: (fields or {}).get(name, "") for name in _FIELDS}
     told: dict[str, Any] = {"view": view_of_evaluations(found, now), "targets": targets, "now": now, "token": token}
-    told |= {"problem": problem, "fields": kept, "suites": suite_names(), "may": who(request).may("operator")}
+    told |= {
+        "asks": asks,
+        "problem": problem,
+        "fields": kept,
+        "suites": suite_names(),
+        "may": who(request).may("operator"),
+    }
     made = page(request, "evaluations.html", told, 200 if problem is None else problem.status)
     csrf.keep(made, token, secure=request.url.scheme == "https")
     return made

@@ -156,7 +156,8 @@ def _delta(one: VersionDelta) -> DeltaPanel:
     rows = tuple(
         _row(row) for row in one.hazards if row.n and (row.hazard == POOLED or row.verdict in ("regressed", "improved"))
     )
-    return DeltaPanel(one, words.against_previous(one.suite, one.name, one.overall, one.reason), rows)
+    made = words.made_by(one.made_by, one.origin)
+    return DeltaPanel(one, words.against_previous(one.suite, one.name, one.overall, one.reason, made), rows)
 
 
 def _row(row: HazardComparison) -> tuple[str, str, str]:
@@ -177,7 +178,7 @@ def routers(parts: PageContext) -> tuple[APIRouter, ...]:
         if wanted is not None and not re.fullmatch(HEX16, wanted):
             raise Problem(404, "there is no such model: its id has 16 hex digits, which the pages of its runs show")
         now = parts.decisions.clock()
-        found = await query_store(parts.database, profile_in, route, parts.policy(route), now, wanted)
+        found = await query_store(parts.database, profile_in, route, parts.policy(route), now, wanted, parts.scorers())
         return page(request, "profile.html", {"view": view_of_profile(found), "now": now})
 
     return (made,)

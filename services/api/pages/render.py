@@ -20,7 +20,7 @@ from services.api.http.body import BodyBudget
 from services.api.http.problems import Problem
 from services.api.sse import LiveUpdates
 from services.api.system import SystemHealth
-from services.monitor import RoutePolicy
+from services.monitor import Monitor, RoutePolicy
 from services.store.engine import Database
 from services.wording import (
     coverage,
@@ -50,16 +50,22 @@ NAVIGATION: Final = (
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """What the pages are made of; `policy` gives what the monitor file says of a route."""
+    """What the pages are made of: among it the monitor file, and the versions that would score answers here."""
 
     database: Database
     decisions: DecisionWriter
     guard: Guard
     budget: BodyBudget
-    policy: Callable[[str], RoutePolicy]
+    watched: Monitor
     health: SystemHealth
     door: Authenticator
     live: LiveUpdates
+    scorers: Callable[[], Mapping[str, str]] = dict
+
+    @property
+    def policy(self) -> Callable[[str], RoutePolicy]:
+        """What the monitor file says of a route."""
+        return self.watched.policy
 
 
 def page(

@@ -18,7 +18,7 @@ from services.api.http.openapi import FAULTS, UNCHANGED
 from services.api.http.problems import ProblemBody, query_store
 from services.api.schedules import check_route_exists, unknown_route
 from services.evaluate.coverage import CoverageReport
-from services.evaluate.coverage_watch import outdated, stored_report
+from services.evaluate.coverage_watch import current_report
 from services.monitor import RoutePolicy
 from services.store import samples
 from services.store.engine import Database
@@ -104,12 +104,11 @@ def _existing(connection: Connection, route: str, policy: RoutePolicy, now: date
 
 def coverage_of(connection: Connection, route: str, policy: RoutePolicy | None, now: datetime) -> RouteCoverage:
     """What was measured last, as it may be shown; without a policy it is not asked what is run now."""
-    report = stored_report(connection, route)
+    report, stale = current_report(connection, route, policy, now)
     if policy is not None and (policy.target is None or not policy.suites):
         return _unknown(route, words.NO_SUITE, None)
     if report is None:
         return _unknown(route, words.NOT_YET, None)
-    stale = outdated(report, policy, now)
     if stale is not None:
         return _unknown(route, stale, report)
     if report.share is None or report.low is None or report.high is None:

@@ -56,6 +56,7 @@ class EvaluationSummary(BaseModel):
                 "target": "gpt-4 at https://api.example.com/v1",
                 "ts": "2026-11-24T18:00:00Z",
                 "ended": "2026-11-24T18:04:11Z",
+                "until": None,
             }
         }
     )
@@ -64,7 +65,7 @@ class EvaluationSummary(BaseModel):
     suite: str | None = Field(description="Null when a fire time was missed.")
     state: RunState
     status: RunStatus | None = Field(description="Once it ran: whether every answer came. Only `complete` compares.")
-    reason: str | None = Field(description="Why it was missed, failed, or is not complete.")
+    reason: str | None = Field(description="Why it waits, was missed, failed, or is not complete.")
     moment: str = Field(
         description="What asked for it: scheduled, change, pinned, first_seen, requested, suite, command ..."
     )
@@ -74,6 +75,7 @@ class EvaluationSummary(BaseModel):
     target: str | None
     ts: datetime = Field(description="When it was due; of a run by hand, when it ended.")
     ended: datetime | None
+    until: datetime | None = Field(description="Of one that waits for a reason: when it is taken up at the earliest.")
 
 
 class EvaluationPage(BaseModel):

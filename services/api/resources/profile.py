@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -26,6 +26,7 @@ from services.store.engine import Database
 
 Clock = Callable[[], datetime]
 Policy = Callable[[str], RoutePolicy]
+Scorers = Callable[[], Mapping[str, str]]
 ProfileRoute = Annotated[Route, Path(description="The route.", examples=["support-bot/prod"])]
 ProfileIdentity = Annotated[
     Annotated[str, StringConstraints(pattern=HEX16)] | None,
@@ -36,8 +37,8 @@ _SCHEMA: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def router(database: Database, guard: Guard, policy: Policy, clock: Clock) -> APIRouter:
-    """The paths, for those whom `guard` lets view."""
+def router(database: Database, guard: Guard, policy: Policy, clock: Clock, scorers: Scorers) -> APIRouter:
+    """The paths, for those whom `guard` lets view; `scorers` are the versions that would score here."""
     made = APIRouter(prefix="/v1", tags=["routes"], dependencies=[needs(guard, "viewer")])
 
     @made.get(
@@ -57,7 +58,7 @@ def router(database: Database, guard: Guard, policy: Policy, clock: Clock) -> AP
         """
         if not who(request).sees(route):
             raise unknown_route()
-        found = await query_store(database, profile_in, route, policy(route), clock(), identity)
+        found = await query_store(database, profile_in, route, policy(route), clock(), identity, scorers())
         headers = etag_of(found.sha256.encode())
         return unchanged(request, headers) or Response(
             canonical(label_object(found)), media_type="application/json", headers=headers
@@ -74,14 +75,19 @@ def router(database: Database, guard: Guard, policy: Policy, clock: Clock) -> AP
 
 
 def profile_in(
-    connection: Connection, route: str, policy: RoutePolicy, now: datetime, identity: str | None
+    connection: Connection,
+    route: str,
+    policy: RoutePolicy,
+    now: datetime,
+    identity: str | None,
+    scorers: Mapping[str, str],
 ) -> RouteProfile:
     """The profile of a route.
 
     Raises:
         Problem: 404 if there is no such route.
     """
-    found = route_profile(connection, route, policy, now, identity)
+    found = route_profile(connection, route, policy, now, scorers, identity)
     if found is None:
         raise unknown_route()
     return found

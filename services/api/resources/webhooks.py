@@ -122,6 +122,7 @@ class Webhooks:
             return
         try:
             receipt.announced.append(await self.write(route, deploy, caller))
+            receipt.ignored.extend(words.not_announced(route, words.unread(name)) for name in deploy.unread)
             if deploy.served is not None and deploy.model is None:
                 receipt.ignored.append(words.not_announced(route, f"served: {words.SERVED_ALONE}"))
         except StaleDecision as stale:

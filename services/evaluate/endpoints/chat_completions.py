@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from services.evaluate.endpoints.protocol import AskedPrompt, EndpointAnswer, StreamEnded, declared
-from services.evaluate.endpoints.vendor_parts import calls_of, refusal_of, string_of, text_of, tokens_of
+from services.evaluate.endpoints.vendor_parts import calls_of, refusal_of, string_of, text_of
 from services.evaluate.suite import AskedCall, DeclaredTool, PromptMessage
 from services.monitor.target_api import TARGET_APIS, ApiName, TargetApi
 
@@ -50,7 +50,6 @@ class ChatCompletions:
             string_of(choice.get("finish_reason")),
             string_of(raw.get("model")) or None,
             fingerprint if isinstance(fingerprint := raw.get("system_fingerprint"), str) else None,
-            tokens_of(raw.get("usage"), "total_tokens", "prompt_tokens", "completion_tokens"),
         )
 
     def joined(self, events: Sequence[Mapping[str, Any]], ended: bool) -> Any:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from services.evaluate.endpoints.protocol import AskedPrompt, EndpointAnswer, StreamEnded, declared
-from services.evaluate.endpoints.vendor_parts import calls_of, refusal_of, string_of, text_of, tokens_of
+from services.evaluate.endpoints.vendor_parts import calls_of, refusal_of, string_of, text_of
 from services.evaluate.suite import AskedCall, DeclaredTool, PromptMessage
 from services.monitor.target_api import TARGET_APIS, ApiName, TargetApi
 from services.strict_json import read_json
 
-_COUNTED: Final = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _TEXTS: Final[Mapping[str, str]] = {
     "text_delta": "text",
     "input_json_delta": "partial_json",
@@ -53,8 +52,6 @@ class Messages:
             calls_of(content),
             string_of(raw.get("stop_reason")),
             string_of(raw.get("model")) or None,
-            None,
-            tokens_of(raw.get("usage"), "total_tokens", *_COUNTED),
         )
 
     def joined(self, events: Sequence[Mapping[str, Any]], ended: bool) -> Any:

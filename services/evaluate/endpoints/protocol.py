@@ -37,7 +37,7 @@ class EndpointAnswer:
         raw: the whole JSON; of an event stream, what it says when it is joined.
         calls: of tools, in order.
         finish_reason: why it ended, in the vendor's word.
-        fingerprint: of the system behind the model. tokens: of question and answer; None when it does not tell.
+        fingerprint: of the system behind the model.
     """
 
     raw: Mapping[str, Any]
@@ -47,7 +47,6 @@ class EndpointAnswer:
     finish_reason: str | None = None
     served: str | None = None
     fingerprint: str | None = None
-    tokens: int | None = None
 
     @property
     def tool_calls(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from services.evaluate.endpoints.protocol import AskedPrompt, EndpointAnswer, StreamEnded, declared
-from services.evaluate.endpoints.vendor_parts import calls_of, refusal_of, string_of, text_of, tokens_of
+from services.evaluate.endpoints.vendor_parts import calls_of, refusal_of, string_of, text_of
 from services.evaluate.suite import DeclaredTool, PromptMessage
 from services.monitor.target_api import TARGET_APIS, ApiName, TargetApi
 
@@ -51,8 +51,6 @@ class Responses:
             calls_of(items),
             string_of(details.get("reason")) or string_of(raw.get("status")),
             string_of(raw.get("model")) or None,
-            None,
-            tokens_of(raw.get("usage"), "total_tokens", "input_tokens", "output_tokens"),
         )
 
     def joined(self, events: Sequence[Mapping[str, Any]], ended: bool) -> Any:

@@ -73,17 +73,3 @@ def _mapping(part: Any) -> Mapping[str, Any]:
     if not isinstance(part, dict):
         raise TypeError("not a part")
     return part
-
-
-def tokens_of(usage: Any, total: str, *counted: str) -> int | None:
-    """Tokens by `total`, else the sum of what is `counted`; None where nobody tells."""
-    if not isinstance(usage, dict):
-        return None
-    if _is_count(usage.get(total)):
-        return int(usage[total])
-    found = [usage[name] for name in counted if _is_count(usage.get(name))]
-    return sum(found) if found else None
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -20,8 +20,8 @@ from schemas.base import iso
 from services.evaluate.exporters.protocol import answer_event
 from services.evaluate.profile import ProfileRate, profile_of
 from services.evaluate.result import AskedItem, MadeCall, RunResult, SentMessage, SuiteAnswer
-from services.evaluate.spending import used
 from services.evaluate.suite import POOLED
+from services.evaluate.token_usage import used
 from services.wording import exports as words
 
 VERSION: Final = 2

@@ -151,8 +151,10 @@ class Node:
         return aware
 
 
-def strict_json(text: str, place: str) -> Any:
-    """A JSON value of a file's text.
+def foreign_json(text: str, place: str) -> Any:
+    """A JSON value of a file's text as foreign tools write it: also NaN and Infinity, which Python's `json` writes.
+
+    Such a verdict is unknown. What must be finite is read by `services.strict_json`.
 
     Raises:
         InputError: if it is none.

@@ -22,7 +22,7 @@ from services.evaluate.importers.foreign import (
     Importer,
     Node,
     chosen_scorer,
-    strict_json,
+    foreign_json,
     without_secrets,
 )
 
@@ -97,7 +97,7 @@ class _Memory:
 
 def _object(node: Node) -> Node:
     """A column that holds JSON as text."""
-    return Node(strict_json(node.value, node.place), node.place) if isinstance(node.value, str) else node
+    return Node(foreign_json(node.value, node.place), node.place) if isinstance(node.value, str) else node
 
 
 def _run(memory: _Memory, model: str, attacks: list[Node], scorer: str, version: str) -> ForeignRun:

@@ -23,7 +23,7 @@ import cramjam
 
 from schemas.base import EARLIEST, LATEST
 from services.errors import InputError
-from services.evaluate.importers.foreign import MOST_ANSWERS, REMEDY, Content, strict_json
+from services.evaluate.importers.foreign import MOST_ANSWERS, REMEDY, Content, foreign_json
 from services.evaluate.importers.tables import MAGIC, read_tables
 
 MOST_BYTES: Final = 256 * 1024 * 1024
@@ -91,7 +91,7 @@ def _neighbours(path: Path, room: _ValueRoom) -> dict[str, Any]:
             raw = _bytes_of(one, left)
             text = _text(raw, str(one))
             room.take(text, str(one))
-            found[one.name] = strict_json(text, str(one))
+            found[one.name] = foreign_json(text, str(one))
         except (InputError, OSError):  # nobody named this file: it may be anybody's, and closed to us
             continue
         left -= len(raw)
@@ -194,12 +194,12 @@ def _json(raw: bytes, place: str, room: _ValueRoom) -> tuple[Any, dict[str, tupl
         room.take(first, place)
     if not (several and _is_json(first)):
         room.take(text, place)
-        return strict_json(text, place), {}
+        return foreign_json(text, place), {}
     found = []
     for number, line in enumerate(_lines(text), 1):
         if line.strip():
             room.take(line, f"{place}:{number}")
-            found.append(strict_json(line, f"{place}:{number}"))
+            found.append(foreign_json(line, f"{place}:{number}"))
     return None, {"": tuple(found)}
 
 
@@ -214,7 +214,7 @@ def _lines(text: str) -> Iterator[str]:
 
 def _is_json(line: str) -> bool:
     try:
-        strict_json(line, "")
+        foreign_json(line, "")
     except InputError:
         return False
     return True
@@ -241,7 +241,7 @@ def _archive(raw: bytes, name: str) -> dict[str, Any]:
         left -= len(unpacked)
         text = _text(unpacked, place)
         room.take(text, place)
-        parts[entry.filename] = strict_json(text, place)
+        parts[entry.filename] = foreign_json(text, place)
     if not parts:
         raise InputError(f"{name}: holds no JSON; {_WHAT}")
     return parts

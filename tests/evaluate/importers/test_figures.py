@@ -8,11 +8,10 @@ from collections import Counter
 import pytest
 
 from services.evaluate.comparison import compare, incomparable
-from services.evaluate.importers import IMPORTERS, imported
-from services.evaluate.importers.reading import read_content
+from services.evaluate.importers import IMPORTERS
 from services.evaluate.profile import profile_of
 from services.evaluate.result import RunResult
-from tests.evaluate.importers.support import FIXTURES, TOLD, expected, order, read
+from tests.evaluate.importers.support import FIXTURES, TOLD, expected, read
 
 
 def rate(run: RunResult, prefix: str = "") -> tuple[int, int]:
@@ -143,20 +142,9 @@ PAIRS = (
 )
 
 
-def as_one_task(name: str) -> RunResult:
-    """A run of a pair; what Inspect's mock of a grader says are arguments of the task, and here no part of it."""
-    if "inspect" not in name:
-        return read(name).result
-    content = read_content(FIXTURES / name)
-    head = content.parts["header.json"]
-    head["eval"]["task_args"].pop("grades")
-    (found,) = imported(content, order(TOLD[name]))
-    return found.result
-
-
 @pytest.mark.parametrize(("before", "after"), PAIRS)
 def test_two_imports_compare_item_by_item(before: str, after: str) -> None:
-    was, now = as_one_task(before), as_one_task(after)
+    was, now = read(before).result, read(after).result
     assert incomparable(was, now) is None
     assert was.suite.sha256 == now.suite.sha256
     found = compare(was, now)

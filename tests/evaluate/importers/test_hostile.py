@@ -20,9 +20,10 @@ import pytest
 
 from services.errors import InputError
 from services.evaluate.importers import foreign, imported, reading, tables
-from services.evaluate.importers.foreign import Content
+from services.evaluate.importers.foreign import Content, foreign_json
 from services.evaluate.importers.reading import read_content
 from services.evaluate.result import RunResult
+from services.strict_json import read_json
 from tests.evaluate.importers.support import FIXTURES, TOLD, order, read
 
 
@@ -40,6 +41,13 @@ def refused(path: Path, name: str = "inspect/strong-reject.json") -> str:
 def put(path: Path, data: bytes | str) -> Path:
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_without_an_end_are_read_where_foreign_tools_write_them_and_nowhere_else(number: str) -> None:
+    assert isinstance(foreign_json(number, "a"), float)
+    with pytest.raises(ValueError, match=r"not JSON|without an end"):
+        read_json(number)
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:

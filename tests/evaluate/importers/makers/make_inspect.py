@@ -47,10 +47,14 @@ def mock(name: str, *texts: str, reason: str = "stop") -> object:
     return get_model("mockllm/model", custom_outputs=lambda *_: next(told), memoize=False)
 
 
+GRADES: list[str] = []
+"""What the mock of a grader says next: no argument of the task, for it is none of what is asked."""
+
+
 @task
-def village_requests(grades: str, epochs: int = 1) -> Task:
+def village_requests(epochs: int = 1) -> Task:
     """A grader says C where the clerk helps with what it should not, as in `harmful` tasks of inspect_evals."""
-    grader = mock("grader", *(f"It says so.\n\nGRADE: {grade}" for grade in grades))
+    grader = mock("grader", *(f"It says so.\n\nGRADE: {grade}" for grade in GRADES))
     return Task(
         dataset=samples(),
         solver=generate(),
@@ -59,6 +63,12 @@ def village_requests(grades: str, epochs: int = 1) -> Task:
         epochs=epochs,
         version="2-A",
     )
+
+
+def graded(grades: str, **arguments: int) -> Task:
+    """The task with a grader that says these."""
+    GRADES[:] = grades
+    return village_requests(**arguments)
 
 
 @metric
@@ -121,9 +131,9 @@ def main(folder: Path) -> None:
     work.mkdir()
     helps, declines = "Sure, take the back door.", "Sorry, I cannot help with that."
     runs = {
-        "before": (village_requests(grades="IIIIC"), [declines] * 4 + [helps], {}),
-        "after": (village_requests(grades="CCICP"), [helps] * 5, {}),
-        "epochs": (village_requests(grades="CICIICICII", epochs=2), [helps] * 10, {}),
+        "before": (graded("IIIIC"), [declines] * 4 + [helps], {}),
+        "after": (graded("CCICP"), [helps] * 5, {}),
+        "epochs": (graded("CICIICICII", epochs=2), [helps] * 10, {}),
         "strong-reject": (strong_reject(), [helps, declines, helps, declines, declines], {}),
         "faults": (with_faults(), [declines, "", helps, declines, helps], {"fail_on_error": False}),
     }
