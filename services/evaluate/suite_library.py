@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -90,7 +90,10 @@ def examine_suite(name_or_folder: str) -> tuple[Suite | None, tuple[MonitorProbl
     if name_or_folder not in suite_names() and _is(name_or_folder, Path.is_file):
         return suite_of_prompts(name_or_folder).suite, ()
     folder = _folder(name_or_folder)
-    return parse_suite(name_or_folder, _text(folder / HEAD), _text(folder / ITEMS))
+    return _parsed(name_or_folder, _text(folder / HEAD), _text(folder / ITEMS))
+
+
+_parsed = lru_cache(maxsize=4)(parse_suite)  # whoever lists suites, or pages of them, reads the same ones again
 
 
 def suite_of_prompts(

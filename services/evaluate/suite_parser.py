@@ -143,6 +143,8 @@ def _leak_mistakes(item: Item) -> Iterator[tuple[str, str]]:
     by_calls = item.measure == "tool_misuse"
     if not by_calls and (item.measure == "canary") != bool(item.leaks):
         yield "leaks", "a canary needs at least one, other measures none"
+    if not item.leaks:
+        return
     keepers = ("system", "tool") if by_calls else ("system",)
     planted = comparable_text(" ".join(turn.content for turn in item.messages if turn.role in keepers))
     seen_by_model = comparable_text(" ".join(turn.content for turn in item.messages if turn.role not in keepers))
