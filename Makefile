@@ -22,8 +22,10 @@ $(CORE): FORCE
 endif
 
 SEED := 1
-# Processes of tests; 0: all in one, as a debugger wants it.
+# Processes of tests; 0: all in one, as a debugger wants it. Each multiplies matrices in one thread: as many processes
+# as cores, each with as many threads, wait for each other and take more than twice the time.
 JOBS := $(shell nproc 2>/dev/null || echo 2)
+PYTEST := OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS)
 
 .PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity check guardrails sdk-libraries docs licences images pin-images sbom audit format bench bench-client bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
 
@@ -41,15 +43,15 @@ demo: $(CORE) ## replay a support bot whose model is silently replaced, print th
 	@$(RUN) -m services.cli demo
 
 test: $(STAMP) ## run all that this machine can run, and print what was not run and why
-	@$(RUN) -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: $(STAMP) ## run what needs no broker, PostgreSQL, browser, process of Keelwatch or real embedder: minutes
-	@$(RUN) -m pytest -n $(JOBS) -m fast $(PYTEST_ARGS)
+	@$(PYTEST) -m fast $(PYTEST_ARGS)
 
 # FAKETIME_FORCE_MONOTONIC_FIX=0: faketime would make threads that wait for each other spin. Detectors and signals are
 # left out: they have no clock, which tests/architecture/test_purity holds.
 test-later: $(STAMP) ## run the same as if it were 400 days later (needs Debian's package faketime)
-	@PYTHONPATH='$(CURDIR)/tests/support/shifted' FAKETIME_FORCE_MONOTONIC_FIX=0 \
+	@PYTHONPATH='$(CURDIR)/tests/support/shifted' FAKETIME_FORCE_MONOTONIC_FIX=0 OPENBLAS_NUM_THREADS=1 \
 		faketime -m --exclude-monotonic -f +400d $(RUN) -m pytest -n $(JOBS) -m later $(PYTEST_ARGS)
 
 chaos: $(STAMP) ## kill and suspend workers, restart broker and database, full disk, wrong clock, topic made anew: SEED="1 2 3"; minutes a seed

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from unittest.mock import patch
 from urllib.parse import urlencode
 
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ from schemas.incident import Incident, TimelineEntry
 from services.api.app import Api, make
 from services.api.auth.csrf import FORM_COOKIE
 from services.notify.buttons import Press, value_of
+from services.notify.receivers import slack_actions
 from services.store import incidents
 from services.store.decisions import DecisionRow
 from services.store.engine import Database, open_database
@@ -103,6 +105,9 @@ class OverRest:
         return Said(answer.status_code == 202, answer.json().get("detail", ""))
 
 
+_PATIENT: Final = 60.0
+
+
 async def anybody(press: Press, route: str) -> None:
     """Everybody may decide: who may is not what these tests ask."""
 
@@ -175,8 +180,12 @@ class World:
 
 @contextmanager
 def world(url: str, **more: Any) -> Iterator[World]:
-    """Two APIs with connections and clocks of their own; the second one's is 20 s ahead."""
-    with opened(url) as [first], closing(open_database(url)) as second:
+    """Two APIs with connections and clocks of their own; the second one's is 20 s ahead.
+
+    What Slack would not wait for is waited for here: a busy machine is no refusal.
+    """
+    patient = patch.object(slack_actions, "SECONDS", _PATIENT)
+    with patient, opened(url) as [first], closing(open_database(url)) as second:
         apis = [api_on(database, Wire(), **more) for database in (first, second)]
         apis[1].decisions.clock = _ahead
         yield World([Seat(api, make(api)) for api in apis])
