@@ -2,13 +2,12 @@
 
 A baseline knows how the model answered its own questions. Where these return word for word, that is enough. Where they
 return in other words, one that is like none of the baseline is another question, however near it lies: as many as usual
-must be like one. Where each is new, all there is to hold against the baseline is where the questions lie as a whole;
-a few say too little of that.
+must be like one. Where each is new, all there is to hold against the baseline is where the questions lie as a whole,
+within the topics that they are about: these come and go on a route whose users are the same. A few say too little.
 
 Sources: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005), chapter 2, for the share that is
 like another; Hotelling, "The generalization of Student's ratio" (1931), for the questions as a whole, here on the signs
-of random projections that sketches are made of; Kish, "Survey Sampling" (1965), for how many questions alike ones are
-worth.
+of random projections that sketches are made of.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from detectors.protocol import Float
+from detectors.protocol import Bool, Float
+from detectors.stats.clusters import distances, kmeans
 from detectors.stats.near_repeats import Sketches, alike
 from schemas.reading import Questions
 
@@ -35,6 +35,11 @@ STAYED: Final = 0.05
 """Chance at which questions of which enough are others to be what moved are taken for the baseline's."""
 SIGNS: Final = 48
 """Signs of a sketch that are compared as a whole: with all 64, baselines of a few hundred say less."""
+LOOKS: Final = 20
+"""An alarm that stands is looked at again with every few questions: as much chance as by so many looks apart."""
+TOPICS: Final = 24
+EACH: Final = 25
+"""New questions of the baseline for each topic that there may be."""
 _HELD: Final = 1_000
 _DOUBT: Final = 1.64
 _RIDGE: Final = 1e-3
@@ -47,16 +52,15 @@ class UsualQuestions:
     Attributes:
         sketches: (n,) as often as they were asked.
         same, alike: share of the exchanges whose question another one asks in the same words, or nearly.
-        worth: different questions that they are worth, counting alike ones as one.
-        mean: (SIGNS,) share of each sign; turn: (SIGNS, SIGNS) inverse of their covariance.
+        worth: different questions that they are, counting alike ones as one.
+        topics: what those are like that no other one is like.
     """
 
     sketches: Sketches
     same: float
     alike: float
     worth: float
-    mean: Float
-    turn: Float
+    topics: QuestionTopics
 
     @classmethod
     def of(cls, sketches: Sketches) -> Self:
@@ -65,15 +69,12 @@ class UsualQuestions:
         _, times = np.unique(sketches, return_counts=True)
         some = sketches[np.linspace(0, n - 1, min(n, _HELD)).astype(np.int64)]
         like = alike(some, sketches).sum(axis=1)  # itself among them
-        signs = _signs_of(sketches)
-        cov = np.cov(signs.T, bias=True) + _RIDGE * np.eye(SIGNS)
         return cls(
             sketches=sketches,
             same=float(times[times > 1].sum()) / n,
             alike=float((like > 1).mean()),
-            worth=_worth(some, sketches),
-            mean=signs.mean(axis=0),
-            turn=np.asarray(np.linalg.inv(cov), dtype=np.float64),
+            worth=n * float((1 / like).mean()),
+            topics=QuestionTopics.of(some[like == 1]),
         )
 
     def judge(self, recent: Sketches, strange: float) -> Questions:
@@ -83,35 +84,94 @@ class UsualQuestions:
         """
         if self.same >= RETURN:
             return "same"
-        worth = _worth(recent, recent)
-        if self._chance_of_place(recent, worth) < LEVEL:
-            return "other"
-        if self.alike >= RETURN_ALIKE:
-            return self._by_strange(recent, strange)
-        return "alike" if worth >= LEAST and self.worth > 2 * SIGNS else "few"
+        if not len(recent):
+            return "few"
+        return self._by_strange(recent, strange) if self.alike >= RETURN_ALIKE else self._as_a_whole(recent)
 
     def _by_strange(self, recent: Sketches, strange: float) -> Questions:
         """By how many are like none of the baseline: others, if that rules out that these are as many as usual."""
         from scipy.stats import binom  # noqa: PLC0415 -- half a second, and only an alarm needs it
 
-        n, found = len(recent), int(alike(recent, self.sketches).any(axis=1).sum())
+        like = alike(recent, self.sketches)
+        counts = self._counts(recent, like)
+        n = max(round(float(counts.sum())), 1)
+        share = float(counts[like.any(axis=1)].sum() / counts.sum())
+        found = round(share * n)
         error = np.sqrt(self.alike * (1 - self.alike) / self.worth)
         as_usual = float(binom.cdf(found, n, self.alike - _DOUBT * error))
-        if as_usual < LEVEL and self.alike - found / n >= strange / 2:
+        if as_usual < LEVEL / LOOKS and self.alike - share >= strange / 2:
             return "other"
         fewer = float(binom.sf(found - 1, n, max(self.alike - strange, 0.0)))
         return "same" if fewer < STAYED else "few"
 
-    def _chance_of_place(self, recent: Sketches, worth: float) -> float:
-        """The chance that questions like these, worth so many, lie so far off; 1 where they are too few to tell."""
+    def _counts(self, recent: Sketches, like: Bool) -> Float:
+        """(m,) what each question counts: one that is asked more often than twice the usual counts no more than that.
+
+        One user who asks one thing again and again is one question, strange or not.
+        """
+        usual = 1 + 2 * len(recent) * like.mean(axis=1)
+        return np.minimum(1.0, usual / alike(recent, recent).sum(axis=1))
+
+    def _as_a_whole(self, recent: Sketches) -> Questions:
+        """By where those lie that are like none of the baseline: the first look at enough of them decides.
+
+        Half of the chance is for that look, the other half is spread over those before it.
+        """
+        new = recent[~alike(recent, self.sketches).any(axis=1)]
+        enough = _different(recent) >= LEAST
+        if self.topics.chance_of(new) < LEVEL / 2 / (1 if enough else LEAST):
+            return "other"
+        return "alike" if enough and self.topics.known else "few"
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionTopics:
+    """Where questions lie within the topics that they are about; how often each topic is asked about may change.
+
+    Attributes:
+        centres: (c, SIGNS) share of each sign in a topic. count: (c,) questions of each.
+        turn: (SIGNS, SIGNS) inverse covariance of the signs within topics; None where the questions are too few.
+    """
+
+    centres: Float
+    count: Float
+    turn: Float | None
+
+    @classmethod
+    def of(cls, sketches: Sketches) -> Self:
+        """Those of different questions."""
+        signs, n = _signs_of(sketches), len(sketches)
+        if n <= 2 * SIGNS:
+            return cls(np.zeros((1, SIGNS)), np.array([float(n)]), None)
+        start = kmeans(signs, max(1, min(TOPICS, n // EACH)))
+        near = distances(signs, start).argmin(axis=1)
+        held, near, count = np.unique(near, return_inverse=True, return_counts=True)
+        centres = np.stack([signs[near == topic].mean(axis=0) for topic in range(len(held))])
+        off = signs - centres[near]
+        cov = off.T @ off / (n - len(held)) + _RIDGE * np.eye(SIGNS)
+        return cls(centres, count.astype(np.float64), np.asarray(np.linalg.inv(cov), dtype=np.float64))
+
+    @property
+    def known(self) -> bool:
+        """Whether there were enough questions to hold others against them."""
+        return self.turn is not None
+
+    def chance_of(self, sketches: Sketches) -> float:
+        """The chance that questions of these topics lie so far off within them; 1 where too few were known."""
         from scipy.stats import f  # noqa: PLC0415 -- half a second, and only an alarm needs it
 
-        free = self.worth - SIGNS
-        if free <= SIGNS:
+        if self.turn is None or not len(sketches):
             return 1.0
-        off = _signs_of(recent).mean(axis=0) - self.mean
-        distance = float(off @ self.turn @ off) / (1 / worth + 1 / self.worth)
-        return float(f.sf(distance * free / (SIGNS * (self.worth - 1)), SIGNS, free))
+        signs = _signs_of(sketches)
+        near = distances(signs, self.centres).argmin(axis=1)
+        weight = 1 / alike(sketches, sketches).sum(axis=1)
+        worth = float(weight.sum())
+        off = weight @ (signs - self.centres[near]) / worth
+        share = np.bincount(near, weights=weight, minlength=len(self.count)) / worth
+        error = 1 / worth + float((share**2 / self.count).sum())
+        held = float(self.count.sum()) - len(self.count)
+        free = held - SIGNS + 1
+        return float(f.sf(float(off @ self.turn @ off) / error * free / (SIGNS * held), SIGNS, free))
 
 
 def usual_questions(sketches: Sketches) -> UsualQuestions:
@@ -124,12 +184,12 @@ def _usual(raw: bytes) -> UsualQuestions:
     return UsualQuestions.of(np.frombuffer(raw, dtype=np.uint64))
 
 
-def _worth(some: Sketches, every: Sketches) -> float:
-    """How many different questions `every` is worth, by `some` of them: alike ones count as one."""
-    return len(every) / float(alike(some, every).sum(axis=1).mean())
+def _different(sketches: Sketches) -> float:
+    """How many different questions these are: alike ones count as one, however often they are asked."""
+    return float((1 / alike(sketches, sketches).sum(axis=1)).sum())
 
 
 def _signs_of(sketches: Sketches) -> Float:
     """(n, SIGNS) the first signs of each sketch, 0 or 1."""
-    bits = np.unpackbits(np.ascontiguousarray(sketches).view(np.uint8).reshape(len(sketches), -1), axis=1)
+    bits = np.unpackbits(np.ascontiguousarray(sketches).view(np.uint8).reshape(len(sketches), 8), axis=1)
     return bits[:, :SIGNS].astype(np.float64)

@@ -140,10 +140,10 @@ def escalate(turn: StageContext) -> StageContext:
 
 
 def _is_clearer(now: Alert, sent: Alert) -> bool:
-    """Whether questions turned out to be the baseline's, or others; what was others stays so while it fires."""
-    if now.questions in (None, sent.questions) or sent.questions == "other":
-        return False
-    return now.questions == "other" or sent.questions == "few"
+    """Whether it became clear what the questions are. The first clear word stands: each further look may err anew."""
+    if sent.questions is None:
+        return now.questions == "other"
+    return sent.questions == "few" and now.questions not in (None, "few")
 
 
 def change_again(turn: StageContext) -> StageContext:

@@ -229,7 +229,7 @@ def _watch(
     noted = note_nearest(state.noted, examples, intake.rows.take(np.arange(start, stop)))
     reported = tuple(
         replace(one, finding=with_counterparts(one.finding, noted, examples, int(intake.rows.index[one.row])))
-        for one in (with_questions(one, flood, intake.rows) for one in reported)
+        for one in (with_questions(one, flood) for one in reported)
     )
     state = replace(state, watch=watch, noted=forget_old(noted), flood=flood.state)
     second, again = look_again(plan, before, intake, start, stop, reported, flood.left_out)

@@ -53,7 +53,8 @@ class FloodState:
 
     Attributes:
         sketches: (<= 500,) of their prompts. users: (<= 200,) of the last of them, 0 where none was told.
-        left_out: (<= 200,) whether they repeat too much to be judged.
+        left_out: (<= 200,) whether they repeat too much to be judged. index: (<= 200,) event index of each; none where
+            they were held before that was kept.
         told: what was said of them, None while nothing stands out. blind: whether most of them are not judged.
     """
 
@@ -62,6 +63,7 @@ class FloodState:
     left_out: Bool = field(default_factory=_nothing)
     told: str | None = None
     blind: bool = False
+    index: NDArray[np.int64] = field(default_factory=_nobody)
 
     def counted_anew(self) -> FloodState:
         """One that has forgotten the exchanges, not what was said: people hear of it when that is over."""
@@ -81,7 +83,8 @@ class FloodFinding:
 class FollowedFlood:
     """What rows said of floods: the state after them, which rows are not judged, and what there is to say, in order.
 
-    `before` is the state before them; `where`, `sketches` and `users` are those rows of them that carry vectors.
+    `before` is the state before them; `where`, `sketches`, `users` and `index` are of those rows that carry
+    vectors.
     """
 
     state: FloodState
@@ -92,6 +95,7 @@ class FollowedFlood:
     where: NDArray[np.int64] = field(default_factory=_nobody)
     sketches: Sketches = field(default_factory=_none)
     users: NDArray[np.int64] = field(default_factory=_nobody)
+    index: NDArray[np.int64] = field(default_factory=_nobody)
 
     def note_at(self, row: int) -> str | None:
         """What to say at a row beside what fires or is blind there: what was told, or stands out of the last few."""
@@ -99,7 +103,7 @@ class FollowedFlood:
         told = said[-1] if said else self.before.told
         if told is not None:
             return told
-        n = int(np.searchsorted(self.where, row, side="right"))
+        n = self._seen(row)
         users = np.concatenate([self.before.users, self.users[:n]])[-SOON:]
         sketches = np.concatenate([self.before.sketches, self.sketches[:n]])[-SOON:]
         if len(users) < SOON:
@@ -108,6 +112,19 @@ class FollowedFlood:
         parts = [words.one_user(by_user, SOON)] if by_user >= max(MUCH, USUALLY * self.usual.user_share) else []
         parts += [words.one_prompt(alike, SOON)] if alike >= MUCH else []
         return " and ".join(parts) or None
+
+    def judged_since(self, row: int, index: int) -> Sketches:
+        """Prompts from exchange `index` up to a row, of the last `LAST` with vectors those that are judged."""
+        n, before = self._seen(row), self.before
+        kept = len(before.index)  # what was held before indexes were kept is not known to be of the change
+        sketches = np.concatenate([before.sketches[len(before.sketches) - kept :], self.sketches[:n]])[-LAST:]
+        out = np.concatenate([before.left_out[len(before.left_out) - kept :], self.left_out[self.where[:n]]])[-LAST:]
+        when = np.concatenate([before.index, self.index[:n]])[-LAST:]
+        return sketches[(when >= index) & ~out]
+
+    def _seen(self, row: int) -> int:
+        """How many rows with vectors there are up to and with a row."""
+        return int(np.searchsorted(self.where, row, side="right"))
 
 
 def usual_prompts(rows: Rows) -> UsualPrompts:
@@ -147,8 +164,9 @@ def follow_floods(state: FloodState, usual: UsualPrompts | None, rows: Rows, sta
         if found is not None:
             findings.append(FloodFinding(row, *found))
             state = replace(state, told=found[0], blind=found[1])
-    after = replace(state, sketches=held[-RECENT:], users=users[-LAST:], left_out=out[-LAST:])
-    return FollowedFlood(after, left_out, tuple(findings), before, usual, where, sketches, whose)
+    index = np.concatenate([state.index, rows.index[where]])[-LAST:]
+    after = replace(state, sketches=held[-RECENT:], users=users[-LAST:], left_out=out[-LAST:], index=index)
+    return FollowedFlood(after, left_out, tuple(findings), before, usual, where, sketches, whose, rows.index[where])
 
 
 def _judged(

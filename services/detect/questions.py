@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
-from detectors.protocol import Rows
-from detectors.stats.question_likeness import LEAST, usual_questions
+from detectors.stats.question_likeness import usual_questions
 from schemas.reading import Effect
 from services.detect.floods import FollowedFlood
 from services.detect.readings import StreamFinding
@@ -16,21 +13,18 @@ from services.specs import family_of, mover_of
 
 STRANGE: Final = 0.1
 """Of answers that differ as a whole nobody can say by how much; so many other questions could be what moved them."""
-LAST: Final = 2 * LEAST
-"""Questions that are looked at, of those since the change the last ones."""
 
 
-def with_questions(found: StreamFinding, flood: FollowedFlood, rows: Rows) -> StreamFinding:
+def with_questions(found: StreamFinding, flood: FollowedFlood) -> StreamFinding:
     """The finding with what its questions are to those of the baseline, where that decides whether the model moved.
 
-    The questions are the route's, whoever answered them; those without vectors are not counted.
+    The questions are the route's since the change, whoever answered them: those that the detectors judged, so without
+    a flood of one question.
     """
     if not _would_blame(found) or not len(flood.usual.sketches):
         return found
-    seen = int(np.searchsorted(flood.where, found.row, side="right"))
-    held = np.concatenate([flood.before.sketches, flood.sketches[:seen]])[-_count(found, rows) :]
-    if not len(held):
-        return found
+    point = found.finding.change_point
+    held = flood.judged_since(found.row, 0 if point is None else point.event_index)
     questions = usual_questions(flood.usual.sketches).judge(held, _strange(found.finding.effect))
     return replace(found, finding=replace(found.finding, questions=questions))
 
@@ -48,10 +42,3 @@ def _strange(effect: Effect | None) -> float:
         return STRANGE
     least = min(abs(effect.low), abs(effect.high)) / 100 if effect.low * effect.high > 0 else 0.0
     return max(least, STRANGE)
-
-
-def _count(found: StreamFinding, rows: Rows) -> int:
-    """Exchanges since the change, up to and with that of the finding."""
-    point = found.finding.change_point
-    since = LAST if point is None else int(rows.index[found.row]) - point.event_index + 1
-    return int(np.clip(since, 1, LAST))

@@ -81,18 +81,29 @@ _BY_QUESTIONS: Final[Mapping[Questions, Mover | None]] = {
 
 
 def _blame(held: Iterable[Crossing], alerts: Iterable[Alert]) -> Blame:
-    """Who moved by each crossing alone; None where it says nothing of who."""
+    """Who moved by each crossing, beside the others; None where it says nothing of who.
+
+    A rate on new questions is no sign that these are other ones: an update on a route whose questions never return
+    moves it too.
+    """
     asked = {alert.fingerprint: alert.questions for alert in alerts}
     blame: Blame = {}
     for one in held:
         said, mover = asked.get(one.fingerprint), specs.mover_of(one.family, one.signal)
         blame[one] = mover if said is None or mover != "model" else _BY_QUESTIONS[said]
-    users = [one.ts for one, mover in blame.items() if mover == "users"]
+    few = [one.ts for one, mover in blame.items() if mover is None and asked.get(one.fingerprint) == "few"]
+    users = [one.ts for one, mover in blame.items() if mover == "users" and not specs.of_new(one.family)]
     for one, mover in blame.items():
         alike = mover == "model" and asked.get(one.fingerprint) == "alike"
-        if alike and any(abs(one.ts - ts) <= TOGETHER for ts in users):  # how these were answered before is not known
+        if alike and _near(one, users):  # how these were answered before is not known
             blame[one] = "users"
+        elif specs.of_new(one.family) and _near(one, few):
+            blame[one] = None
     return blame
+
+
+def _near(one: Crossing, times: Iterable[datetime]) -> bool:
+    return any(abs(one.ts - ts) <= TOGETHER for ts in times)
 
 
 def _explained(blame: Blame) -> Blame:

@@ -39,6 +39,8 @@ NOT_JUDGED: Final = " Of such questions nobody can say whether the model would h
 ON_OTHER: Final = " on other questions than before"
 OTHER_ASKED: Final = "is asked other questions, and answers differently"
 OTHER_SIGN: Final = "other questions are asked, and answered differently"
+UNCHANGED: Final = ", and the questions did not change"
+AS_A_WHOLE: Final = ", and as a whole the questions are like those of before"
 TOO_FEW: Final = "The questions are new ones, and too few so far to tell whether they changed or the model did."
 SOMETHING: Final = "something changed"
 
@@ -84,7 +86,8 @@ def sentence(alert: Alert, others: Iterable[Alert] = ()) -> str:
     new = alert.questions in ("other", "few")
     same = spec.kind == "rate" and alert.signal is not None and of_model and not asked and not new
     told = same and not numbers.asks_otherwise(alert.effect)
-    return _sentence(alert) + (", and the questions did not change" if told else "")
+    asked_now = AS_A_WHOLE if alert.questions == "alike" else UNCHANGED
+    return _sentence(alert) + (asked_now if told else "")
 
 
 def _sentence(alert: Alert) -> str:

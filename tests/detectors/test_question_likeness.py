@@ -97,3 +97,56 @@ def test_one_question_in_many_words_is_worth_one():
     usual = usual_questions(NEVER)
     many = asked(questions(1, 12), 100, 13, anew=True)
     assert judged(usual, many) == "few"
+
+
+def about(count: int, seed: int, share: float, apart: float = 0.0) -> Sketches:
+    """So many new questions about ten topics, of which one has this share."""
+    chance = np.random.default_rng(seed)
+    mix = [share, *[(1 - share) / 9] * 9]
+    vectors = np.random.default_rng(1).normal(size=(10, WIDE))[chance.choice(10, size=count, p=mix)]
+    off = apart * np.random.default_rng(2).normal(size=WIDE)
+    return sketches_of(unit(vectors + 1.5 * chance.normal(size=vectors.shape) + off).astype(np.float16))
+
+
+def test_topics_come_and_go_and_that_makes_no_other_questions():
+    usual = usual_questions(about(1000, 20, share=0.1))
+    said = [judged(usual, about(150, seed, share=0.3)) for seed in range(30, 50)]
+    assert said.count("alike") >= 19
+    assert judged(usual, about(150, 50, share=0.1, apart=0.5)) == "other", "within each topic these are others"
+
+
+def with_one_popular(sketches: Sketches) -> Sketches:
+    """The same, where every tenth exchange asks one and the same thing."""
+    return np.where(np.arange(len(sketches)) % 10 == 0, NEVER[0], sketches)
+
+
+def test_one_popular_question_does_not_hide_that_all_others_are_new():
+    usual = usual_questions(with_one_popular(NEVER))
+    assert usual.worth > 800
+    assert judged(usual, with_one_popular(fresh(200, 9))) == "alike"
+    assert judged(usual, with_one_popular(fresh(200, 9, apart=1.0))) == "other"
+
+
+def test_what_one_asks_again_and_again_is_one_strange_question():
+    usual = usual_questions(asked(POOL, 1000, 5, anew=True))
+    recent = asked(POOL, 80, 6, anew=True)
+    assert judged(usual, np.concatenate([recent, asked(questions(1, 7), 20, 8, anew=True)])) != "other"
+    assert judged(usual, np.concatenate([recent, asked(questions(200, 7), 20, 8, anew=True)])) == "other"
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_looking_again_and_again_takes_few_for_others(returns):
+    """The chance is that of all looks at an alarm together, until it is clear what the questions are."""
+    chance = np.random.default_rng(21)
+    wide = questions(1500, 3)  # of which a baseline of 1,000 holds two thirds, so that it is long unclear
+    usual = usual_questions(asked(wide, 1000, 5, anew=True) if returns else NEVER)
+    found = []
+    for seed in chance.integers(1_000_000, size=30).tolist():
+        recent = asked(wide, 200, seed, anew=True) if returns else fresh(200, seed)
+        words = (judged(usual, recent[:n]) for n in range(4, 201, 4))
+        found.append(next((word for word in words if word != "few"), "few"))
+    assert found.count("other") <= 1
+
+
+def test_without_any_question_it_is_not_known_what_is_asked():
+    assert judged(usual_questions(NEVER), NEVER[:0]) == "few"

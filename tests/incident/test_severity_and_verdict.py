@@ -12,6 +12,7 @@ from tests.support.records import FELL, ROUTE, alert, at, decision, family_alert
 
 MODEL = family_alert("model_shift", index=600)
 USERS = family_alert("user_shift", index=600)
+NOVEL = family_alert("novel_rate", index=600)
 RATE = alert(index=720)
 
 
@@ -108,6 +109,9 @@ def test_verdict(families, verdict):
         ("alike", [USERS], "users", "likely"),
         ("few", [USERS], "users", "suspected"),
         ("other", [USERS], "users", "likely"),
+        ("alike", [NOVEL], "model", "likely"),
+        ("few", [NOVEL], "unknown", None),
+        ("few", [NOVEL, USERS], "users", "suspected"),
         ("few", [family_alert("evaluation", index=600)], "model", "likely"),
         ("alike", [USERS, family_alert("evaluation", index=600)], "both", "likely"),
     ],

@@ -56,6 +56,11 @@ def test_a_rate_on_other_questions_is_told_of_those(questions):
     assert ("is asked other questions, and answers differently" in shift) is (questions == "other")
 
 
+def test_new_questions_are_not_said_to_be_unchanged():
+    said = incidents.sentence(RATE.model_copy(update={"questions": "alike"}))
+    assert said.endswith("from 15.7% to 0.0%, and as a whole the questions are like those of before")
+
+
 def test_a_rate_is_told_from_what_was_counted_in_the_baseline():
     counted = alert(index=500, effect=GONE.model_copy(update={"baseline_rate": 18.1}))
     assert "fell from 18.1% to 0.0%, and the questions did not change" in incidents.sentence(counted)
