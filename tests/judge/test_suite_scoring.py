@@ -20,7 +20,7 @@ from tests.support.exported import written
 from tests.support.own_signals import MODEL, JudgeServer, judging, reply
 
 Run = Callable[..., tuple[int, str, str]]
-SMALL = small("part", benign=2, forbidden=10, canaries=1, repeats=1)
+SMALL = small("part", benign=0, forbidden=10, canaries=1, repeats=1)
 ITEMS: Suite = replace(
     SMALL, hazards={"h0": "One"}, items=tuple(item.model_copy(update={"hazard": "h0"}) for item in SMALL.items)
 )
