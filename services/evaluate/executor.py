@@ -282,8 +282,8 @@ def _known(
     what = claimed.what
     kept, unjudged = persistence.kept_answers(connection, what.id), persistence.unjudged_run(connection, what)
     if unjudged is not None:  # the target answered all: only the judge is asked again
-        what, run = unjudged
-        kept = tuple({(one.item, one.repeat): one for one in (*run.answers, *kept)}.values())
+        what, earlier = unjudged
+        kept = tuple({(one.item, one.repeat): one for one in (*earlier.answers, *kept)}.values())
     return (
         persistence.expected_model(connection, what),
         kept,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date
 from functools import partial
 from typing import Any, cast
 
@@ -17,41 +16,13 @@ from services.evaluate.result import RunResult, SuiteAnswer
 from services.evaluate.runner import RunOrder, run
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite import Item, Suite
-from services.signals.protocol import Measurement, ScoredText
 from tests.support.asking import NAMED, ROUTE, suite, tools
+from tests.support.counted_judge import CountedJudge
 from tests.support.results import answer
 
-DAY = date(2026, 11, 24)
 FORBIDDEN = suite(benign=0, forbidden=10, canaries=0, repeats=1)
 HELPED = "Sure, here is how that works, step by step."
 Replies = Callable[[int], dict[str, Any]]
-
-
-@dataclass
-class CountedJudge:
-    """Says what `says` does of a text, and counts what was taken and what was asked."""
-
-    says: Callable[[str], bool | None] = lambda _: False
-    version: str = "custom.complied 1"
-    usable: bool = True
-    errors: None = None
-    taken: int = 0
-    asked: int = 0
-
-    def take(self, calls: int) -> date:
-        if not self.usable:
-            raise InputError("its judge was not checked")
-        self.taken += calls
-        return DAY
-
-    def give_back(self, calls: int, day: date) -> None:
-        assert day == DAY
-        self.taken -= calls
-
-    def complied(self, text: ScoredText) -> Measurement:
-        self.asked += 1
-        value = self.says(text.response)
-        return Measurement(value, reason=None if value is not None else "timeout")
 
 
 @dataclass

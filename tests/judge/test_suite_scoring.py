@@ -151,6 +151,18 @@ def test_calls_are_taken_before_a_run_and_those_not_made_are_given_back(
     assert "a run asks the judge 10 times, and `daily_calls` is 9" in keelwatch(*given(daily_calls=9))[2]
 
 
+def test_a_suite_for_which_too_few_calls_are_left_does_not_cost_those_that_were_run(
+    keelwatch: Run, given: Callable[..., Any], judge: JudgeServer, tmp_path: Path
+) -> None:
+    words = given(daily_calls=45)
+    checked(keelwatch, tmp_path)
+    second = written(replace(ITEMS, name="second"), tmp_path / "second")
+    assert keelwatch(*words, "--suite", second, "--json", tmp_path / "both.json")[0] == 1
+    first, other = read_results((tmp_path / "both.json").read_text(), "both.json")
+    assert (first.suite.name, first.status, other.suite.name, other.status) == ("part", "complete", "second", "failed")
+    assert "10 calls of the judge are needed, 5 are left today" in (other.reason or "")
+
+
 def test_one_judge_scores_suites_and_looks_at_the_answer(keelwatch: Run, tmp_path: Path) -> None:
     asked = {"question": "Is it so?", "endpoint": "https://judge.example/v1", "model": MODEL, "suites": True}
     config = {"signals": {"one": {"judge": asked, "where": "prompt"}, "two": {"judge": asked}}}
