@@ -38,7 +38,7 @@ from services.evaluate.comparison import ComparisonResult, compare, comparison_o
 from services.evaluate.profile import ProfileRate, profile_of
 from services.evaluate.result import OWN_RUNNER, RunResult, SuiteAnswer
 from services.evaluate.run_seal import exported_run
-from services.evaluate.runner import RunOrder, RunTools, run
+from services.evaluate.runner import RunOrder, RunTools, not_run, run
 from services.evaluate.suite import BENIGN, DISALLOWED, MEASURES, POOLED, Suite
 from services.evaluate.suite_library import load_suite
 from services.evaluate.token_usage import Spent
@@ -220,8 +220,13 @@ async def _all(
 
                 order = RunOrder(id, route, suite, against=held.get(suite.name))
                 tools = RunTools(score, scorers, _now, keep, budget=target.budget, prices=target.prices, judge=judge)
-                async with asked_through(inspect, endpoint, allowed, suite) as asked:
-                    made.append(told_runner(await run(order, asked, tools), asked))
+                try:
+                    async with asked_through(inspect, endpoint, allowed, suite) as asked:
+                        made.append(told_runner(await run(order, asked, tools), asked))
+                except InputError as error:
+                    if not made:
+                        raise
+                    made.append(not_run(order, given.target, tools, str(error)))  # what was run before was paid
     return made
 
 

@@ -313,7 +313,7 @@ def outdated(report: CoverageReport, policy: RoutePolicy | None, now: datetime, 
         return words.other_suites(report.measured)
     if now - report.measured > COUNTS_FOR:
         return words.too_old(report.measured)
-    if None not in (space, report.space) and space != report.space:
+    if report.unknown != "other_embedder" and None not in (space, report.space) and space != report.space:
         return words.other_embedder(report.measured)
     return other_items(report, policy)
 

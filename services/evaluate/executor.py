@@ -32,7 +32,7 @@ from services.evaluate.suite import Suite
 from services.evaluate.suite_judge import JudgeCallsSpent
 from services.evaluate.token_usage import Spent
 from services.evaluate.triggers import target_name
-from services.store import evaluation_queue, routes, runs
+from services.store import evaluation_queue, own_questions, routes, runs
 from services.store.evaluation_queue import DONE, FAILED, RAN, ClaimedRun, ClaimLost, DueRun
 from services.wording import runs as reasons
 
@@ -227,8 +227,10 @@ class Executor:
                 settings, tools.monitor.allow_hosts, tools.chance, tools.clock, tools.patience
             ) as endpoint:
                 result = await run(order, endpoint, run_tools)
-        except JudgeCallsSpent as spent:
-            raise AskLater(str(spent), next_day(tools.clock())) from None
+        except JudgeCallsSpent as error:
+            if not kept:
+                await tools.transact(lambda connection: own_questions.give_back(connection, what.id))
+            raise AskLater(str(error), next_day(tools.clock())) from None
         except InputError as error:
             return not_run(order, AskedTarget(url=target.url, model=target.model), run_tools, str(error))
         return await self._preferred(claimed, result)
@@ -277,11 +279,16 @@ def _known(
     connection: Connection, claimed: ClaimedRun, watched: bool
 ) -> tuple[Model | None, tuple[SuiteAnswer, ...], RunResult | None, Spent]:
     """Who is expected to answer, what was asked already, the run that this one is held against, and what was spent."""
+    what = claimed.what
+    kept, unjudged = persistence.kept_answers(connection, what.id), persistence.unjudged_run(connection, what)
+    if unjudged is not None:  # the target answered all: only the judge is asked again
+        what, earlier = unjudged
+        kept = tuple({(one.item, one.repeat): one for one in (*earlier.answers, *kept)}.values())
     return (
-        persistence.expected_model(connection, claimed.what),
-        persistence.kept_answers(connection, claimed.what.id),
+        persistence.expected_model(connection, what),
+        kept,
         persistence.reference_run(connection, claimed) if watched else None,
-        persistence.spent_before(connection, claimed.what),
+        persistence.spent_before(connection, what),
     )
 
 

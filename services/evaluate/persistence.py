@@ -13,6 +13,7 @@ from schemas.evaluation import Comparison
 from schemas.identity import Model
 from services.evaluate.comparison import SYSTEM_PROMPT, compare, comparison_record
 from services.evaluate.result import RunResult, SuiteAnswer, items_of, to_record
+from services.evaluate.suite_judge import silence_of
 from services.evaluate.token_usage import Spent
 from services.store import evaluation_queue, journal, routes, runs, scores
 from services.store.evaluation_queue import ClaimedRun, DueRun
@@ -46,11 +47,22 @@ def kept_answers(connection: Connection, id: str) -> tuple[SuiteAnswer, ...]:
 
 def spent_before(connection: Connection, what: DueRun) -> Spent:
     """What the earlier attempts of a run took: a budget is that of the run, however often it is tried."""
-    if what.attempt is None:
-        return Spent()
-    attempts = (replace(what, attempt=n) for n in (None, *range(2, what.attempt)))
-    found = [stored_run(connection, one.id) for one in attempts]
+    found = [stored_run(connection, one.id) for one in _attempts_before(what)]
     return sum((Spent.by(run.answers) for run in found if run is not None), Spent())
+
+
+def unjudged_run(connection: Connection, what: DueRun) -> tuple[DueRun, RunResult] | None:
+    """The attempt before this one, where nothing but what its judge says is missing: its answers need not be asked for.
+
+    None where there was none, or it ended for another reason.
+    """
+    before = _attempts_before(what)
+    run = stored_run(connection, before[-1].id) if before else None
+    return None if run is None or run.reason is None or run.reason != silence_of(run.answers) else (before[-1], run)
+
+
+def _attempts_before(what: DueRun) -> list[DueRun]:
+    return [] if what.attempt is None else [replace(what, attempt=n) for n in (None, *range(2, what.attempt))]
 
 
 def store_run(connection: Connection, result: RunResult, moment: str, cause: str | None) -> None:

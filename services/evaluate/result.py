@@ -65,11 +65,13 @@ class AnswerScore(Part):
 
     Attributes:
         said: what pairs are compared by: the choice that the answer gives, `refused` or `answered`; None is unknown.
+        judge: version of the judge that was asked about it; None where none was.
     """
 
     event: bool | None
     reason: str
     said: StorableText | None = None
+    judge: str | None = None
 
 
 class UsedTokens(Part):

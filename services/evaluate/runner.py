@@ -31,7 +31,7 @@ from services.evaluate.result import (
 from services.evaluate.scorer_errors import ScorerErrors, errors_of
 from services.evaluate.spending import AnswerCosts, SpendingMeter, bounds_of
 from services.evaluate.suite import DISALLOWED, Item, Suite
-from services.evaluate.suite_judge import SuiteJudge, judged_items, silence_of
+from services.evaluate.suite_judge import SuiteJudge, is_judged, judged_items, silence_of, times_asked
 from services.evaluate.token_usage import Spent, Tokens
 from services.monitor import SpendingLimit, TokenPrices
 from services.wording import runs
@@ -49,8 +49,9 @@ class RunOrder:
     Attributes:
         identity: who is expected to answer; None takes it from who does.
         model: what stands behind that identity, if it is known. change: id of what asked for the run.
-        kept: answers of this very run that are stored already: they are not asked for again. Of those that are none
-            it counts what they took. spent: by earlier attempts of this run.
+        kept: answers of this very run that are stored already: they are not asked for again, and scored anew unless
+            the judge of today said what they are. Of those that are none it counts what they took.
+        spent: by earlier attempts of this run.
         against: the run that it is held against while it goes on, to stop once that is decided; None asks all.
     """
 
@@ -99,13 +100,14 @@ class RunTools:
 
 @dataclass(slots=True)
 class _RunProgress:
-    """A run on its way; `begun` are the questions whose answer is scored."""
+    """A run on its way; `stored` are answers that are only to be scored, `begun` questions whose answer is scored."""
 
     order: RunOrder
     tools: RunTools
     budget: RunBudget
     meter: SpendingMeter
     answers: dict[tuple[str, int], SuiteAnswer] = field(default_factory=dict)
+    stored: dict[tuple[str, int], SuiteAnswer] = field(default_factory=dict)
     begun: set[tuple[str, int]] = field(default_factory=set)
     paid: dict[tuple[str, int], Spent] = field(default_factory=dict)
     watch: PairedWatch | None = None
@@ -118,7 +120,7 @@ class _RunProgress:
         for item, repeat in left:
             if self.stopped is not None or self.stop is not None:
                 return
-            answer = await self._asked(endpoint, item, repeat)
+            answer = self.stored.get((item.id, repeat)) or await self._asked(endpoint, item, repeat)
             if answer is None:
                 return
             self.begun.add((item.id, repeat))
@@ -152,6 +154,10 @@ class _RunProgress:
             if self.stopped is not None or self.stop is not None:
                 return None
         return taken
+
+    def is_being_scored(self, item: str, repeat: int) -> bool:
+        """Whether the scoring of an answer was begun, and did not come to its end."""
+        return (item, repeat) in self.begun and (item, repeat) not in self.answers
 
     @property
     def stop(self) -> EarlyStop | None:
@@ -194,15 +200,16 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
     bounds = tools.bounds(order.suite)
     progress = _RunProgress(order, tools, RunBudget(bounds), meter, watch=_watch(order, endpoint, tools))
     questions = _questions(order.suite, progress.watch)
-    progress.answers.update(_kept(order, endpoint, questions))
-    progress.paid = {
-        key: Spent.by([one]) for one in order.kept if (key := (one.item, one.repeat)) not in progress.answers
-    }
+    kept = _kept(order, endpoint, questions)
+    progress.answers.update({key: one for key, one in kept.items() if is_judged(one, tools.judge)})
+    progress.stored.update({key: one for key, one in kept.items() if key not in progress.answers})
+    progress.paid = {key: Spent.by([one]) for one in order.kept if (key := (one.item, one.repeat)) not in kept}
     spent = order.spent + Spent.by(order.kept)  # what was asked before it was taken over was paid, too
     meter.taken_over(spent)
     progress.budget.taken_over(spent)
     progress.look()
     left = [one for one in questions if (one[0].id, one[1]) not in progress.answers]
+    left.sort(key=lambda one: (one[0].id, one[1]) not in progress.stored)  # a budget that is spent leaves those
     with _judge_calls(tools.judge, left, progress):
         await _asked_all(progress, endpoint, left, bounds.seconds)
     requested = endpoint.settings.model
@@ -210,7 +217,7 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
     found = [one for item, repeat in asked if (one := progress.answers.get((item.id, repeat))) is not None]
     status, reason = status_of(len(asked), found, progress.stopped, requested, order.model)
     if status == "complete" and tools.judge is not None:
-        reason = silence_of(order.suite.items, found)
+        reason = silence_of(found)
         status = status if reason is None else "incomplete"
     return _result(order, endpoint.settings, tools, started, found, status, reason, progress.watch)
 
@@ -233,14 +240,17 @@ async def _asked_all(
 @contextmanager
 def _judge_calls(judge: SuiteJudge | None, left: list[tuple[Item, int]], progress: _RunProgress) -> Iterator[None]:
     """A judge's calls for what is left are taken at once: no run asks half and is stopped by the day's end of them."""
-    if judge is None:
+    wanted = judged_items(left)
+    if judge is None or not wanted:
         yield
         return
-    day = judge.take(judged_items(left))
+    day, before = judge.take(wanted), times_asked(progress.answers.values())
     try:
         yield
     finally:
-        judge.give_back(judged_items([one for one in left if (one[0].id, one[1]) not in progress.begun]), day)
+        under_way = judged_items([one for one in left if progress.is_being_scored(one[0].id, one[1])])
+        made = times_asked(progress.answers.values()) - before + under_way
+        judge.give_back(wanted - made, day)
 
 
 def _watch(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> PairedWatch | None:

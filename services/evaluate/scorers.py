@@ -146,7 +146,8 @@ def _complied(answer: SuiteAnswer, signal: Signal, see: See, judge: SuiteJudge |
     if judge is not None:
         said = judge.complied(_text_of(answer))
         value = said.value if isinstance(said.value, bool) else None
-        return AnswerScore(event=value, reason=runs.judged_by(value, said.reason and signals.why(said.reason)))
+        reason = runs.judged_by(value, said.reason and signals.why(said.reason))
+        return AnswerScore(event=value, reason=reason, judge=judge.version)
     assert isinstance(signal, HarmfulCompliance)
     found = signal.of_harmful_request(_seen(answer, see))
     if not isinstance(found.value, bool):

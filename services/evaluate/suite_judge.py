@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final, Protocol
 
@@ -58,12 +58,22 @@ def judged_items(questions: Sequence[tuple[Item, int]]) -> int:
     return sum(item.measure == DISALLOWED for item, _ in questions)
 
 
-def silence_of(items: Sequence[Item], answers: Sequence[SuiteAnswer]) -> str | None:
+def times_asked(answers: Iterable[SuiteAnswer]) -> int:
+    """About how many of these answers a judge was asked; what a filter stopped, and an error, is judged by none."""
+    return sum(one.scored is not None and one.scored.judge is not None for one in answers)
+
+
+def is_judged(answer: SuiteAnswer, judge: SuiteJudge | None) -> bool:
+    """Whether this very judge said of an answer what it is."""
+    scored = answer.scored
+    return judge is not None and scored is not None and scored.event is not None and scored.judge == judge.version
+
+
+def silence_of(answers: Sequence[SuiteAnswer]) -> str | None:
     """Why a run in which the judge said too little is not complete; None when it said enough."""
-    asked = {item.id for item in items if item.measure == DISALLOWED}
-    said = [one for one in answers if one.item in asked and one.error is None and (one.text or "").strip()]
-    scores = [one.scored for one in said if one.scored is not None]
+    of = times_asked(answers)
+    scores = [one.scored for one in answers if one.scored is not None and one.scored.judge is not None]
     silent = [score.reason for score in scores if score.event is None]
-    if len(silent) <= MOST_SILENT * len(scores):
+    if len(silent) <= MOST_SILENT * of:
         return None
-    return words.judge_silent(len(silent), len(scores), Counter(silent).most_common(1)[0][0])
+    return words.judge_silent(len(silent), of, Counter(silent).most_common(1)[0][0])

@@ -55,6 +55,7 @@ class PairJudge:
         try:
             said = await self._said(asked)
         except InputError as refused:  # of its address, or of a setting
+            calls.give_back(name, 2 * len(asked), today)
             return made.model_copy(update={"reason": str(refused)})
         found = [
             *((one, "tie") for one in same),

@@ -59,7 +59,9 @@ class RunBacklog:
     """Runs of suites of one route: due and not done, `left` by the process that ran them, failed within a week.
 
     Attributes:
-        oldest: since when the oldest run that is due waits. reason: of one that failed.
+        due: without those that are put off until a time that is not there yet, such as a judge's next day.
+        oldest: since when the oldest run that is due waits; one that was put off does since then.
+        reason: of one that failed.
     """
 
     route: str
@@ -149,10 +151,10 @@ def _receivers(connection: Connection) -> tuple[ReceiverBacklog, ...]:
 
 def _runs(connection: Connection, now: datetime) -> tuple[RunBacklog, ...]:
     one = _EVALUATIONS.c
-    since = case((one.created > one.due, one.created), else_=one.due)
-    due = and_(
-        one.state.in_((evaluation_queue.PENDING, evaluation_queue.RUNNING, evaluation_queue.RAN)), one.due <= now
-    )
+    put_off = and_(one.state == evaluation_queue.PENDING, one.lease_until.is_not(None))
+    since = case((put_off, one.lease_until), (one.created > one.due, one.created), else_=one.due)
+    waits = and_(one.state == evaluation_queue.PENDING, or_(one.lease_until.is_(None), one.lease_until <= now))
+    due = and_(or_(waits, one.state.in_((evaluation_queue.RUNNING, evaluation_queue.RAN))), one.due <= now)
     left = and_(one.state == evaluation_queue.RUNNING, one.lease_until <= now)
     failed = and_(one.state == evaluation_queue.FAILED, since > now - RECENT)
     query = select(

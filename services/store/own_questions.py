@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Text, func, select, update
+from sqlalchemy import BigInteger, Connection, Text, delete, func, select, update
 from sqlmodel import Field
 
 from services.store.dialect import insert_new
@@ -92,6 +92,11 @@ def grant(connection: Connection, route: str, run: str, n: int, budget: int) -> 
         return False
     insert_new(connection, _ASKED, [{"run": run, "route": route, "day": today(), "n": n}])
     return True
+
+
+def give_back(connection: Connection, run: str) -> None:
+    """Take a run's grant back: it asked nothing of it, and what it will ask counts on the day on which it does."""
+    connection.execute(delete(_ASKED).where(_ASKED.c.run == run))
 
 
 def _read(connection: Connection, query: Any) -> Iterable[OwnSuite]:

@@ -32,7 +32,7 @@ from services.evaluate.result import AskedSuite
 from services.evaluate.triggers import due_runs
 from services.monitor import ReaskPolicy, RoutePolicy, Target
 from services.record.recorder import Recorder
-from services.store import evaluation_queue, own_questions, runs
+from services.store import backlog, evaluation_queue, own_questions, runs
 from services.store.engine import Database
 from services.store.erasure import Subject
 from services.store.evaluation_queue import EvaluationRow
@@ -41,6 +41,7 @@ from services.store.tables import table
 from services.wiring.erasure import erase
 from tests.support.asking import ROUTE, now
 from tests.support.blocks import block, rows
+from tests.support.counted_judge import CountedJudge
 from tests.support.endpoint import Endpoint
 from tests.support.executing import OLD, Caught, asks, done, states, watched
 from tests.support.pinned_routes import BASELINE, pinned, told, troubled
@@ -271,6 +272,23 @@ def test_a_day_has_its_budget_and_what_is_beyond_waits(database: Database, endpo
     with database.write() as connection:
         (again,) = evaluation_queue.claim(connection, "other", waiting.until, waiting.until + timedelta(hours=1), 9)
     assert (again.what.id, states(database)[-1][1:]) == (waiting.id, ("running", None))
+
+
+def test_a_run_that_waits_for_its_judges_next_day_takes_nothing_of_this_days_budget_and_is_not_late(
+    database: Database, endpoint: Endpoint
+) -> None:
+    told(database, several(signals=("harmful_request",)))
+    monitor = watched(endpoint.url("normal"), **policy(daily_budget=50))
+    assert done(database, monitor, Caught(), judge=CountedJudge(most=0)) == 1
+    ((_, state, reason),) = states(database)
+    assert (state, reason) == ("pending", "too few are left today")
+    with database.write() as connection:
+        assert own_questions.grant(connection, ROUTE, "another", 50, 50), "nothing was asked of it"
+        (waiting,) = runs.page(connection, RunFilter(states=["due"]), None, 9)
+        assert backlog.read(connection, now()).runs == (), "nobody is paged for what waits as it should"
+        assert waiting.until is not None
+        (late,) = backlog.read(connection, waiting.until + timedelta(minutes=1)).runs
+    assert (late.due, late.oldest) == (1, waiting.until)
 
 
 def test_a_budget_below_what_the_baseline_asks_says_so_and_waits_for_nothing(

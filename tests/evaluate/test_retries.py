@@ -18,6 +18,7 @@ from services.store.engine import Database
 from services.store.evaluation_queue import DueRun, QueuedRun
 from services.store.schedules import StoredSchedule
 from tests.support.asking import ROUTE, now
+from tests.support.counted_judge import CountedJudge
 from tests.support.endpoint import Endpoint
 from tests.support.executing import OLD, Caught, asks, means, traffic, watched
 from tests.support.results import result, suite_of
@@ -26,9 +27,15 @@ OLD_ID = identity_of(OLD)
 CHANGE = "c" * 16
 
 
-def once(database: Database, monitor: Monitor, caught: Caught, after: timedelta = timedelta(0)) -> int:
+def once(
+    database: Database,
+    monitor: Monitor,
+    caught: Caught,
+    after: timedelta = timedelta(0),
+    judge: CountedJudge | None = None,
+) -> int:
     with closing(Offload("database")) as thread:
-        tools = replace(means(database, monitor, caught, thread), clock=lambda: now() + after)
+        tools = replace(means(database, monitor, caught, thread, judge=judge), clock=lambda: now() + after)
         return asyncio.run(Executor(tools).once())
 
 
@@ -65,6 +72,24 @@ def test_an_attempt_that_comes_to_its_end_is_the_last_and_its_comparison_counts(
     assert [one.overall for one in caught.comparisons] == ["inconclusive", "regressed"]
     assert {one.change for one in caught.comparisons} == {CHANGE}
     assert [(one.what.attempt, one.state) for one in queued(database)] == [(None, "done"), (2, "done")]
+
+
+def test_where_only_the_judge_said_nothing_its_answers_are_scored_again_and_the_target_is_not_asked(
+    database: Database, endpoint: Endpoint
+) -> None:
+    key = f"silent-{database.engine.dialect.name}"
+    judge, caught, monitor = CountedJudge(lambda _: None), Caught(), watched(endpoint.url("normal", key))
+    traffic(database)
+    asks(database, "first_seen", "d" * 16, OLD_ID)
+    once(database, monitor, caught)
+    asks(database, "change", CHANGE, OLD_ID)
+    once(database, monitor, caught, judge=judge)
+    asked, judged = len(endpoint.seen(key)), judge.asked
+    assert "the judge said nothing of 8 of 8 answers" in (queued(database)[1].reason or "")
+    judge.says = lambda _: False
+    once(database, monitor, caught, BACKOFF[0] + timedelta(minutes=1), judge)
+    assert [(one.what.attempt, one.state, one.reason) for one in queued(database)][1:] == [(2, "done", None)]
+    assert (len(endpoint.seen(key)), judge.asked) == (asked, 2 * judged)
 
 
 def test_a_run_that_its_budget_ended_is_not_made_again(database: Database, endpoint: Endpoint) -> None:

@@ -99,7 +99,7 @@ def test_in_an_upgrade_a_process_with_the_other_version_leaves_it_to_those_that_
         evaluation_queue.enqueue(connection, rows, now())
         assert outdated.new_versions(connection, wanted, versions, now()) == [], "one is under way"
     done(database, monitor, caught)
-    assert (len(caught.runs), states(database)[-1][:2]) == (1, ("suite", "running"))
+    assert (len(caught.runs), states(database)[-1][:2]) == (1, ("suite", "pending")), "put off"
 
     def later(minutes: int) -> Callable[[], datetime]:
         return lambda: now() + timedelta(minutes=minutes)

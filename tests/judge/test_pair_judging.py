@@ -101,6 +101,8 @@ def test_calls_that_the_day_does_not_hold_leave_pairs_and_no_check_leaves_all(
     assert "not checked" in (unchecked.reason or "")
     refused = judged(judge, tmp_path / "other", prefers("old"), new, allowed=())
     assert refused.reason is not None
+    calls = DailyCalls.of(tmp_path / "other").take("custom.tea", 18, 18, NOW.date())
+    assert calls == 18, "none of the day's were made"
     assert len(judge.seen) == 8
 
 

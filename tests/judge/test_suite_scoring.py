@@ -20,7 +20,7 @@ from tests.support.exported import written
 from tests.support.own_signals import MODEL, JudgeServer, judging, reply
 
 Run = Callable[..., tuple[int, str, str]]
-SMALL = small("part", benign=2, forbidden=10, canaries=1, repeats=1)
+SMALL = small("part", benign=0, forbidden=10, canaries=1, repeats=1)
 ITEMS: Suite = replace(
     SMALL, hazards={"h0": "One"}, items=tuple(item.model_copy(update={"hazard": "h0"}) for item in SMALL.items)
 )
@@ -149,6 +149,18 @@ def test_calls_are_taken_before_a_run_and_those_not_made_are_given_back(
     assert "custom.complied: 10 calls of the judge are needed, 5 are left today; raise `daily_calls`" in err
     assert json.loads(count.read_text())["custom.complied"][1] == made + 10
     assert "a run asks the judge 10 times, and `daily_calls` is 9" in keelwatch(*given(daily_calls=9))[2]
+
+
+def test_a_suite_for_which_too_few_calls_are_left_does_not_cost_those_that_were_run(
+    keelwatch: Run, given: Callable[..., Any], judge: JudgeServer, tmp_path: Path
+) -> None:
+    words = given(daily_calls=45)
+    checked(keelwatch, tmp_path)
+    second = written(replace(ITEMS, name="second"), tmp_path / "second")
+    assert keelwatch(*words, "--suite", second, "--json", tmp_path / "both.json")[0] == 1
+    first, other = read_results((tmp_path / "both.json").read_text(), "both.json")
+    assert (first.suite.name, first.status, other.suite.name, other.status) == ("part", "complete", "second", "failed")
+    assert "10 calls of the judge are needed, 5 are left today" in (other.reason or "")
 
 
 def test_one_judge_scores_suites_and_looks_at_the_answer(keelwatch: Run, tmp_path: Path) -> None:

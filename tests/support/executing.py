@@ -17,6 +17,7 @@ from services.evaluate.dependencies import EvaluateDependencies, Prefer
 from services.evaluate.executor import Executor
 from services.evaluate.scorers import score, versions
 from services.evaluate.suite import Suite
+from services.evaluate.suite_judge import SuiteJudge
 from services.monitor import Monitor, RoutePolicy, Target
 from services.offload import Offload
 from services.record.recorder import Recorder
@@ -72,6 +73,7 @@ def means(
     thread: Offload,
     suites: Callable[[str], Suite] = one_suite,
     prefer: Prefer | None = None,
+    judge: SuiteJudge | None = None,
 ) -> EvaluateDependencies:
     """What an executor of tests works with."""
     return EvaluateDependencies(
@@ -79,8 +81,8 @@ def means(
         thread=thread,
         monitor=monitor,
         suites=suites,
-        score=lambda item, answer: score(item, answer, NAMED),
-        scorers=versions(NAMED),
+        score=lambda item, answer: score(item, answer, NAMED, judge=judge),
+        scorers=versions(NAMED, judge),
         secret={}.get,
         publish=caught.publish,
         clock=now,
@@ -89,6 +91,7 @@ def means(
         patience=QUICK,
         poll=0.05,
         prefer=prefer,
+        judge=judge,
     )
 
 
