@@ -1,4 +1,4 @@
-// The JavaScript client against real HTTP servers of this process: `node --test tests/sdk/javascript/client.test.js`.
+// The JavaScript client against real HTTP servers of this process: `node --test tests/sdk/javascript/client.test.mjs`.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
