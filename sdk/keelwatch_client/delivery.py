@@ -115,10 +115,14 @@ class DeliveryWorker:
         if self._redact is None or one.redacted:
             return True
         try:
-            left = self._redact(json.loads(one.body))
+            given = json.loads(one.body)
+            needed = {name: given[name] for name in ("id", "ts", "route")}
+            left = self._redact(given)
             if not isinstance(left, dict):
                 return False
-            self._buffer.replace(one, dumps(left))
+            # No hook need give these back: without them it could not be sent.
+            missing = {name: value for name, value in needed.items() if left.get(name) is None}
+            self._buffer.replace(one, dumps({**left, **missing}))
         except BaseException as error:  # whatever it is: the text that it did not redact must not leave
             log(logging.DEBUG, "keelwatch_client: the redaction hook raised %s", type(error).__name__)
             return False

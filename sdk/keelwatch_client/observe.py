@@ -29,7 +29,7 @@ class FunctionCall:
             value = self._prompt(*args, **kwargs)
         else:
             given = self._signature.bind(*args, **kwargs).arguments
-            value = next(item for name, item in given.items() if name not in ("self", "cls"))
+            value = next((item for name, item in given.items() if name not in ("self", "cls")), "")
         return {"prompt": value if isinstance(value, str) else messages_of(value), "model": {}}
 
     def answers(self, result: Any) -> list[Json]:

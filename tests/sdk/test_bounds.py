@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from keelwatch_client import Publisher, wrap
 from keelwatch_client.buffer import MOST_BYTES
@@ -69,6 +73,26 @@ def test_what_the_application_changes_later_is_not_changed_in_what_is_sent() -> 
         messages.append({"role": "user", "content": "second"})
         assert publisher.flush(20)
         assert server.taken[0]["prompt"] == [{"role": "user", "content": "first"}]
+
+
+@dataclass
+class Told:
+    """A message of an application, with what nobody may copy or read."""
+
+    pieces: Any
+    lock: Any
+
+
+def test_what_the_application_reads_once_is_not_read_here() -> None:
+    pieces, answer = iter(["It ", "left."]), (piece for piece in ["Yes."])
+    content = TypeAdapter(Iterable[int]).validate_python([1, 2])
+    with taker() as server, Publisher(server.url, route="a/b") as publisher:
+        extra = {"told": Told(pieces, threading.Lock()), "of pydantic": content}
+        publisher.publish({**EXCHANGE, "prompt": [{"role": "user", "content": answer}], "extra": extra})
+        assert publisher.flush(20)
+    assert (list(pieces), list(answer)) == (["It ", "left."], ["Yes."])
+    assert server.taken[0]["prompt"] == [{"role": "user", "content": "<generator>"}]
+    assert server.taken[0]["extra"] == {"told": {"pieces": "<list_iterator>", "lock": "<lock>"}, "of pydantic": [1, 2]}
 
 
 def test_waiting_is_bounded_while_the_server_hangs() -> None:
