@@ -183,7 +183,8 @@ export class Publisher {
     const fates = [207, 403, 422, 503].includes(status) ? fatesOf(text, batch.length) : undefined;
     const more = { after: retryAfter(headers.get("retry-after")), why: `answer ${status}` };
     if (fates) return { fates, ...more };
-    if (status === 413 || status === 422) return this.#halves(batch, status === 413 ? "too_large" : "invalid");
+    const ours = headers.get("content-type")?.startsWith("application/problem+json"); // a 422 of something else says nothing
+    if (status === 413 || (status === 422 && ours)) return this.#halves(batch, status === 413 ? "too_large" : "invalid");
     return all("again", { ...more, tooMany: status === 429 });
   }
 
@@ -225,8 +226,7 @@ export class Publisher {
     const left = this.#waiting.length;
     if (left) this.#drop("unsent", left);
     [this.#waiting, this.#bytes] = [[], 0];
-    clearTimeout(this.#timer);
-    this.#stop?.abort();
+    clearTimeout(this.#timer); this.#stop?.abort();
     globalThis.process?.off?.("beforeExit", this.#atExit);
     this.#toldAt = -Infinity;
     if (Object.keys(this.#dropped).length) this.#tell(`closed; of ${this.#published} exchanges`);

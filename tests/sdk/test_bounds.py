@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 
 from keelwatch_client import Publisher, wrap
 from keelwatch_client.buffer import MOST_BYTES
-from tests.support.exchange_taker import hang, taker
+from keelwatch_client.http_transport import HttpTransport
+from tests.support.exchange_taker import hang, say, taker
 
 EXCHANGE = {"model": {"requested": "gpt-4"}, "prompt": "Where is my parcel?", "response": "On its way."}
 NOWHERE = "http://127.0.0.1:9"
@@ -124,6 +125,7 @@ def test_drops_and_failures_are_said_in_the_log_without_any_text(caplog: pytest.
     [
         ({"url": "127.0.0.1:8400"}, "url: must be the address"),
         ({"url": "ftp://host"}, "url: must be the address"),
+        ({"url": "http://host:99999"}, "url: must have a port"),
         ({"key": "kw_x\n"}, "key: must be an API key"),
         ({"route": "Support Bot"}, "route: must be"),
         ({"route": "_keelwatch/x"}, "route: must be"),
@@ -142,6 +144,20 @@ def test_a_transport_that_cannot_be_made_is_said_and_does_not_reach_the_caller(
     assert not publisher.close(0.2)
     assert publisher.stats().dropped == {"unsent": 1}
     assert "the transport could not be made" in caplog.text
+
+
+@pytest.mark.parametrize(("url", "port"), [("http://[::1]", 80), ("https://[::1]", 443), ("http://[::1]:8400", 8400)])
+def test_an_address_of_ipv6_needs_no_port(url: str, port: int) -> None:
+    connection = HttpTransport(url, None)._open()
+    assert (connection.host, connection.port) == ("::1", port)
+
+
+def test_a_key_that_is_unknown_is_said_with_the_remedy(caplog: pytest.LogCaptureFixture) -> None:
+    with taker() as server, Publisher(server.url, route="a/b", linger_seconds=0) as publisher:
+        server.behaviours.append(say(401))
+        publisher.publish(EXCHANGE)
+        assert publisher.flush(20)
+    assert "set KEELWATCH_API_KEY" in caplog.text
 
 
 def test_a_client_of_another_library_is_said_at_once() -> None:

@@ -83,7 +83,7 @@ test("while nobody answers the buffer fills, and is delivered afterwards", async
   await server.stop();
 });
 
-for (const [name, behave] of Object.entries({ hang, 503: say(503), 429: say(429, { "retry-after": "0" }), 500: say(500), 401: say(401), 200: say(200) })) {
+for (const [name, behave] of Object.entries({ hang, 503: say(503), 429: say(429, { "retry-after": "0" }), 500: say(500), 401: say(401), 422: say(422), 200: say(200) })) {
   test(`what was not taken is sent again: ${name}`, () => within(name === "hang" ? { timeoutMs: 500 } : {}, async (server, publisher) => {
     server.behaviours.push(behave, behave);
     for (let i = 0; i < 5; i++) publisher.publish(EXCHANGE);
