@@ -75,7 +75,8 @@ export interface PublisherOptions {
   key?: string;
   /** Of exchanges that name no other. */
   route?: string;
-  /** Sees each exchange before it is sent, and returns what may leave, or null. When it throws, nothing is sent. */
+  /** Sees each exchange before it is sent, and returns what may leave, or null. When it throws, or returns a list or a
+   *  promise, the exchange is dropped. `id`, `ts` and `route` are put back where it left them out. */
   redact?: (exchange: Exchange) => Exchange | null;
   bufferExchanges?: number;
   bufferBytes?: number;

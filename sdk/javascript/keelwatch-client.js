@@ -9,6 +9,8 @@ const [FIRST_PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER] = [500, 30_000, 300_000]
 const FATES = { accepted: "sent", invalid: "invalid", forbidden: "forbidden", refused: "refused", unavailable: "again", unknown: "again" };
 const ROUTE = /^(?!_keelwatch\/)[a-z0-9._/-]{1,200}$/;
 const ENCODER = new TextEncoder();
+const after = (milliseconds, work) => setTimeout(work, Math.min(milliseconds, 2 ** 31 - 1)); // a longer one would end at once
+const ignored = (promise) => { Promise.resolve(promise).catch(() => {}); }; // a rejection that nobody handles ends a program
 const environment = (name) => globalThis.process?.env?.[name] || undefined;
 
 /** A UUIDv7: it says when, and nothing of the content. Sent again under its id, an exchange counts once. */
@@ -37,7 +39,7 @@ function checkedRoute(route) {
 /** Takes exchanges from the application, keeps a bounded number of them, and sends them in the background. */
 export class Publisher {
   #options; #url; #headers; #waiting = []; #bytes = 0; #published = 0; #delivered = 0; #dropped = {};
-  #timer; #sending; #failures = 0; #most = BATCH; #closed = false; #atExit; #wake; #toldAt = -Infinity;
+  #timer; #sending; #failures = 0; #most = BATCH; #closed = false; #atExit; #wakers = new Set(); #toldAt = -Infinity;
   #obeyed = 0; #stop;
 
   constructor(options = {}) {
@@ -93,7 +95,7 @@ export class Publisher {
   #drop(reason, count = 1) { this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count; }
 
   #later(milliseconds) {
-    this.#timer = setTimeout(() => { this.#timer = undefined; void this.#send(); }, milliseconds);
+    this.#timer = after(milliseconds, () => { this.#timer = undefined; void this.#send(); });
     this.#timer.unref?.(); // a program that has nothing else to do may end: `beforeExit` sends what is left
   }
 
@@ -101,11 +103,11 @@ export class Publisher {
     if (this.#sending || !this.#waiting.length) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#sending = this.#sendBatch().catch(() => ({ pause: LONGEST_PAUSE })).then(({ pause, obeyed }) => {
+    this.#sending = this.#sendBatch().catch(() => ({ pause: LONGEST_PAUSE })).then(({ pause, named = 0 }) => {
       this.#sending = undefined;
-      this.#obeyed = obeyed ? Date.now() + pause : 0;
+      this.#obeyed = Date.now() + named;
       if (this.#waiting.length) this.#later(pause);
-      this.#wake?.();
+      for (const wake of this.#wakers) wake();
     });
   }
 
@@ -128,18 +130,16 @@ export class Publisher {
     batch.forEach((one, i) => {
       if (fates[i] === "again") return;
       this.#bytes -= one.size;
-      if (fates[i] === "sent") this.#delivered += 1;
-      else this.#drop(fates[i]);
+      if (fates[i] === "sent") this.#delivered += 1; else this.#drop(fates[i]);
     });
     if (outcome.tooMany) this.#most = Math.max(Math.floor(batch.length / 2), 1);
     if (!again.length) {
-      this.#failures = 0;
-      this.#most = Math.min(this.#most * 2, BATCH);
+      [this.#failures, this.#most] = [0, Math.min(this.#most * 2, BATCH)];
       return { pause: 0 };
     }
     this.#tell(outcome.why);
-    if (outcome.after !== undefined) return { pause: outcome.after, obeyed: true };
-    return { pause: Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(this.#failures++, 10)) * (0.5 + Math.random() / 2) };
+    const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(this.#failures++, 10)) * (0.5 + Math.random() / 2);
+    return { pause: Math.max(outcome.after ?? 0, pause), named: outcome.after };
   }
 
   /** Whether the redaction hook has seen it and left something; it sees each exchange once. */
@@ -148,12 +148,13 @@ export class Publisher {
     one.left = true;
     if (this.#options.redact) {
       try {
-        const left = this.#options.redact(JSON.parse(one.text));
-        if (left === null || typeof left !== "object" || typeof left.then === "function") throw new TypeError("nothing left");
-        one.text = JSON.stringify(left);
-        const size = sizeOf(one.text);
-        this.#bytes += size - one.size;
-        one.size = size;
+        const given = JSON.parse(one.text);
+        const { id, ts, route } = given; // no hook need give them back: without them it could not be sent
+        const left = this.#options.redact(given);
+        if (typeof left?.then === "function") ignored(left);
+        if (left === null || typeof left !== "object" || Array.isArray(left) || typeof left.then === "function") throw new TypeError("nothing left");
+        one.text = JSON.stringify({ ...left, id: left.id ?? id, ts: left.ts ?? ts, route: left.route ?? route });
+        this.#bytes -= one.size - (one.size = sizeOf(one.text));
       } catch {
         one.left = false; // the text that it did not redact must not leave
       }
@@ -166,7 +167,7 @@ export class Publisher {
     const all = (fate, more = {}) => ({ fates: batch.map(() => fate), ...more });
     const { fetch, timeoutMs } = this.#options;
     const stop = (this.#stop = new AbortController());
-    const timer = setTimeout(() => stop.abort(), timeoutMs);
+    const timer = after(timeoutMs, () => stop.abort());
     let status, headers, text;
     try {
       const answer = await fetch(this.#url, {
@@ -180,11 +181,11 @@ export class Publisher {
     } finally { clearTimeout(timer); }
     if (status === 202) return all("sent");
     const fates = [207, 403, 422, 503].includes(status) ? fatesOf(text, batch.length) : undefined;
-    const after = retryAfter(headers.get("retry-after"));
-    const why = `answer ${status}`;
-    if (fates) return { fates, after, why };
-    if (status === 413 || status === 422) return this.#halves(batch, status === 413 ? "too_large" : "invalid");
-    return all("again", { after, why, tooMany: status === 429 });
+    const more = { after: retryAfter(headers.get("retry-after")), why: `answer ${status}` };
+    if (fates) return { fates, ...more };
+    const ours = headers.get("content-type")?.startsWith("application/problem+json"); // a 422 of something else says nothing
+    if (status === 413 || (status === 422 && ours)) return this.#halves(batch, status === 413 ? "too_large" : "invalid");
+    return all("again", { ...more, tooMany: status === 429 });
   }
 
   async #halves(batch, alone) {
@@ -200,7 +201,7 @@ export class Publisher {
     if (Date.now() - this.#toldAt < 60_000) return;
     this.#toldAt = Date.now();
     const text = `keelwatch-client: ${why}; not delivered: ${JSON.stringify(this.#dropped)}`;
-    try { this.#options.log(text); } catch { /* a log that fails is no reason to stop */ }
+    try { ignored(this.#options.log(text)); } catch { /* a log that fails is no reason to stop */ }
   }
 
   /** Wait until everything is delivered or dropped, at most so long. Whether it is. */
@@ -210,8 +211,9 @@ export class Publisher {
     while (this.#waiting.length && Date.now() < until) {
       if (this.#failures === 0 && Date.now() >= this.#obeyed) this.#send();
       await new Promise((resolve) => {
-        const timer = setTimeout(resolve, Math.max(until - Date.now(), 0));
-        this.#wake = () => { clearTimeout(timer); resolve(); };
+        const timer = after(Math.max(until - Date.now(), 0), wake);
+        const wakers = this.#wakers.add(wake);
+        function wake() { clearTimeout(timer); wakers.delete(wake); resolve(); }
       });
     }
     return !this.#waiting.length;
@@ -223,10 +225,8 @@ export class Publisher {
     await this.flush(milliseconds);
     const left = this.#waiting.length;
     if (left) this.#drop("unsent", left);
-    this.#waiting = [];
-    this.#bytes = 0;
-    clearTimeout(this.#timer);
-    this.#stop?.abort();
+    [this.#waiting, this.#bytes] = [[], 0];
+    clearTimeout(this.#timer); this.#stop?.abort();
     globalThis.process?.off?.("beforeExit", this.#atExit);
     this.#toldAt = -Infinity;
     if (Object.keys(this.#dropped).length) this.#tell(`closed; of ${this.#published} exchanges`);
@@ -484,7 +484,7 @@ function readStream(stream, streamed) {
         let whole = false;
         try {
           for await (const chunk of target) { chunks.push(chunk); yield chunk; }
-          whole = true;
+          whole = !target.controller?.signal?.aborted; // the libraries end an aborted one as if it were whole
         } catch (error) { streamed(chunks, false, error); throw error; } finally { streamed(chunks, whole); }
       };
     },

@@ -58,7 +58,7 @@ class ExchangeBuffer:
         self._dropped: Counter[DropReason] = Counter()
         self._changed = threading.Condition(threading.RLock())
         self.urges = 0
-        self.closed = self._abandoned = False
+        self.closed = self.abandoned = False
 
     def add(self, one: PendingExchange) -> None:
         """Take one in, or count why not."""
@@ -103,7 +103,8 @@ class ExchangeBuffer:
                 self._changed.wait(left)
             found: list[PendingExchange] = []
             size = 0
-            for one in islice(self._waiting, most):
+            # Copied at once: a finalizer that runs in this thread may publish meanwhile.
+            for one in list(islice(self._waiting, most)):
                 size += len(one.body)
                 if found and size > most_bytes:
                     break
@@ -119,7 +120,7 @@ class ExchangeBuffer:
     def settle(self, batch: Sequence[PendingExchange], fates: Sequence[Fate]) -> None:
         """Let the batch that was taken go: delivered, dropped, or in its old place to be sent again."""
         with self._changed:
-            if self._abandoned:
+            if self.abandoned:
                 return
             for _ in batch:
                 self._bytes -= len(self._waiting.popleft().body)
@@ -137,7 +138,7 @@ class ExchangeBuffer:
         """Wait so long, or until somebody urges after `urges`; None: nobody's urging counts. Ends when abandoned."""
         until = time.monotonic() + seconds
         with self._changed:
-            while not self._abandoned and (urges is None or self.urges == urges):
+            while not self.abandoned and (urges is None or self.urges == urges):
                 if (left := until - time.monotonic()) <= 0:
                     return
                 self._changed.wait(left)
@@ -161,7 +162,7 @@ class ExchangeBuffer:
                 self._dropped["unsent"] += left
             self._waiting.clear()
             self._bytes = 0
-            self.closed = self._abandoned = True
+            self.closed = self.abandoned = True
             self._changed.notify_all()
             return left
 

@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -55,30 +56,44 @@ class DeliveryWorker:
 
     def run(self) -> None:
         """The thread of the worker."""
+        while self._turn():
+            pass
         try:
-            while batch := self._buffer.take(self._most, BATCH_BYTES, self._linger):
-                self._deliver(batch)
-        finally:
             self._transport.close()
+        except BaseException as error:
+            log(logging.DEBUG, "keelwatch_client: closing raised %s", type(error).__name__)
+
+    def _turn(self) -> bool:
+        """Deliver the next batch; whether there may be another. Whatever it raises, the thread goes on."""
+        try:
+            batch = self._buffer.take(self._most, BATCH_BYTES, self._linger)
+            if batch:
+                self._deliver(batch)
+        except BaseException as error:  # nobody would start the thread again
+            log(logging.WARNING, "keelwatch_client: the worker goes on after %s", type(error).__name__)
+            self._buffer.pause(FIRST_PAUSE, None)
+            return True
+        return bool(batch)
 
     def _deliver(self, batch: list[PendingExchange]) -> None:
-        urges = self._buffer.urges
+        urges, fault = self._buffer.urges, None
         try:
             outcome = self._sent(batch)
-        except Exception as error:  # a fault of ours must not stop what comes after it
-            LOG.exception("keelwatch_client: a batch of %d exchanges was dropped", len(batch))
-            outcome = SendOutcome(["fault"] * len(batch), why=type(error).__name__)
+        except BaseException as error:  # a fault of ours must not stop what comes after it
+            fault, outcome = error, SendOutcome(["fault"] * len(batch), why=type(error).__name__)
         self._buffer.settle(batch, outcome.fates)
+        if fault is not None:
+            log(logging.ERROR, "keelwatch_client: a batch of %d exchanges was dropped", len(batch), error=fault)
         self._tell(outcome.why)
         if outcome.too_many:
             self._most = max(len(batch) // 2, 1)
         if "again" not in outcome.fates:
             self._failures, self._most = 0, min(self._most * 2, BATCH)
-        elif outcome.retry_after is not None:
-            self._buffer.pause(outcome.retry_after, None)
-        else:
-            self._buffer.pause(backoff(self._failures), urges)
-            self._failures = 0 if self._buffer.urges != urges else self._failures + 1
+            return
+        named, least = outcome.retry_after or 0.0, backoff(self._failures)
+        self._buffer.pause(named, None)
+        self._buffer.pause(least - named, urges)  # a server that says 0 is no reason for a loop without a pause
+        self._failures = 0 if self._buffer.urges != urges else self._failures + 1
 
     def _sent(self, batch: list[PendingExchange]) -> SendOutcome:
         """What became of the batch, after redaction."""
@@ -100,12 +115,16 @@ class DeliveryWorker:
         if self._redact is None or one.redacted:
             return True
         try:
-            left = self._redact(json.loads(one.body))
+            given = json.loads(one.body)
+            needed = {name: given[name] for name in ("id", "ts", "route")}
+            left = self._redact(given)
             if not isinstance(left, dict):
                 return False
-            self._buffer.replace(one, dumps(left))
-        except Exception as error:  # whatever it is: the text that it did not redact must not leave
-            LOG.debug("keelwatch_client: the redaction hook raised %s", type(error).__name__)
+            # No hook need give these back: without them it could not be sent.
+            missing = {name: value for name, value in needed.items() if left.get(name) is None}
+            self._buffer.replace(one, dumps({**left, **missing}))
+        except BaseException as error:  # whatever it is: the text that it did not redact must not leave
+            log(logging.DEBUG, "keelwatch_client: the redaction hook raised %s", type(error).__name__)
             return False
         return True
 
@@ -116,7 +135,14 @@ class DeliveryWorker:
         if (why is None and lost == self._told) or now - self._told_at < _TELL_EVERY:
             return
         self._told, self._told_at = lost, now
-        LOG.warning("keelwatch_client: %s; not delivered: %s", why or "exchanges were dropped", losses(stats))
+        told = why or "exchanges were dropped"
+        log(logging.WARNING, "keelwatch_client: %s; not delivered: %s", told, losses(stats))
+
+
+def log(level: int, text: str, *told: object, error: BaseException | None = None) -> None:
+    """Write a line of the log. A handler of the application that raises stops nothing of ours."""
+    with suppress(Exception):
+        LOG.log(level, text, *told, exc_info=error)
 
 
 def losses(stats: PublisherStats) -> str:

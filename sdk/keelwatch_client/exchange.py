@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, KeysView, Mapping, ValuesView
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from enum import Enum
@@ -43,14 +43,19 @@ def dumps(value: Any) -> bytes:
 
 
 def plain(value: Any) -> Any:
-    """An object of a library as JSON has it: models, dataclasses, times, sets; of any other the name of its type."""
+    """An object of a library as JSON has it: models, dataclasses, times, sets; of any other the name of its type.
+
+    Nothing that can be read only once is read: it is the application's.
+    """
     if callable(dump := getattr(value, "model_dump", None)):
         return dump(mode="json", exclude_none=True, warnings=False)
     for kinds, convert in _CONVERSIONS:
         if isinstance(value, kinds):
             return convert(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if type(value).__name__ == "ValidatorIterator" and type(value).__module__.startswith("pydantic_core"):
+        return list(value)  # of a message that has no other reader, where a vendor's model says `Iterable`
     return f"<{type(value).__name__}>"
 
 
@@ -60,7 +65,7 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (Enum, lambda value: value.value),
     ((uuid.UUID, Decimal), str),
     ((set, frozenset), lambda value: sorted(value, key=str)),
-    ((deque, Iterator, ValuesView, KeysView), list),
+    ((deque, ValuesView, KeysView), list),
 )
 _WRITE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain).encode
 _WRITE_ASCII = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=plain).encode

@@ -19,6 +19,7 @@ TIMEOUT_SECONDS: Final = 15.0
 """Longer than the server waits for its broker."""
 LONGEST_RETRY_AFTER: Final = 300.0
 _MOST_ANSWER: Final = 4 * 1024 * 1024
+_PROBLEM: Final = "application/problem+json"  # a 422 of something else says nothing of an exchange
 _FATES: Final[Mapping[str, Fate]] = {
     "accepted": "sent",
     "invalid": "invalid",
@@ -28,6 +29,14 @@ _FATES: Final[Mapping[str, Fate]] = {
     "unknown": "again",
 }
 _WITH_RESULTS: Final = (207, 403, 422, 503)
+_WORDS: Final[Mapping[int, str]] = {
+    401: "the API key is missing or unknown: set KEELWATCH_API_KEY to one of the role `ingest`",
+    403: "the API key may not publish: take one of the role `ingest`",
+    408: "the exchanges did not arrive in time: look at the connection",
+    415: "something on the way compresses the body: let it through as it is",
+    429: "too many at one time",
+    503: "Keelwatch cannot take them now",
+}
 
 
 class HttpTransport:
@@ -46,7 +55,12 @@ class HttpTransport:
             raise ValueError(f"url: must be the address of Keelwatch's API, such as http://127.0.0.1:8400, not {url!r}")
         if key is not None and not (key.isascii() and key.isprintable() and key.strip() == key):
             raise ValueError("key: must be an API key as `keelwatch key create` prints it, without spaces or line ends")
-        self._host, self._port, self._timeout = parts.hostname, parts.port, timeout
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            raise ValueError(f"url: must have a port from 1 to 65535, or none, not {url!r}") from None
+        # With a port of its own an address of IPv6 is not taken for a host and a port.
+        self._host, self._port, self._timeout = parts.hostname, port, timeout
         self._context = (context or ssl.create_default_context()) if parts.scheme == "https" else None
         self._path = parts.path.rstrip("/") + PATH
         self._headers = {"Content-Type": "application/x-ndjson", "User-Agent": "keelwatch-client-python"}
@@ -66,9 +80,9 @@ class HttpTransport:
         if status in _WITH_RESULTS and (fates := _fates(raw, len(batch))) is not None:
             after = _retry_after(headers) if "again" in fates else None
             return SendOutcome(fates, after, None if "again" not in fates else f"answer {status}")
-        if status in (413, 422):
+        if status == 413 or (status == 422 and headers.get("content-type", "").startswith(_PROBLEM)):
             return self._halves(batch, "too_large" if status == 413 else "invalid")
-        why = f"answer {status}" if status in (429, 503) else f"answer {status}, which Keelwatch does not give"
+        why = f"answer {status}: {_WORDS.get(status, 'not one of Keelwatch: look at the address')}"
         return SendOutcome(["again"] * len(batch), _retry_after(headers), why, too_many=status == 429)
 
     def _halves(self, batch: Sequence[PendingExchange], alone: Fate) -> SendOutcome:
@@ -102,7 +116,7 @@ class HttpTransport:
         raw = answer.read(_MOST_ANSWER)
         if answer.will_close or not answer.isclosed():
             self.close()
-        return answer.status, dict(answer.headers), raw
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, raw
 
     def _open(self) -> http.client.HTTPConnection:
         if self._context is not None:
@@ -128,7 +142,7 @@ def _fates(raw: bytes, count: int) -> list[Fate] | None:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds the server asks to wait, given as such or as a date."""
-    told = ({name.lower(): value for name, value in headers.items()}.get("retry-after") or "").strip()
+    told = headers.get("retry-after", "").strip()
     try:
         seconds = float(told) if told.isdigit() else parsedate_to_datetime(told).timestamp() - time()
     except (ValueError, TypeError, OverflowError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from keelwatch_client.buffer import Fate, PendingExchange
@@ -21,11 +22,29 @@ class KafkaTransport:
     """
 
     def __init__(self, bootstrap: str, topic: str = TOPIC, **options: Any) -> None:
-        """`bootstrap`: HOST:PORT of brokers; `options` are aiokafka's, such as `security_protocol`."""
+        """`bootstrap`: HOST:PORT of brokers; `options` are aiokafka's, such as `security_protocol`.
+
+        Raises:
+            ImportError: if aiokafka is missing.
+            ValueError: if aiokafka does not take the options.
+        """
         self._options = {"acks": "all", "max_request_size": 4 * 1024 * 1024, **options, "bootstrap_servers": bootstrap}
         self._topic = topic
         self._loop: asyncio.AbstractEventLoop | None = None
         self._producer: Any = None
+        with ThreadPoolExecutor(1) as thread:  # the application may have a loop in this one
+            thread.submit(asyncio.run, self._checked()).result()
+
+    async def _checked(self) -> None:
+        """What is wrong is told where the transport is set up, and not with every batch."""
+        try:
+            from aiokafka import AIOKafkaProducer  # noqa: PLC0415 -- an extra
+        except ImportError as error:
+            raise ImportError("KafkaTransport needs aiokafka: pip install 'keelwatch-client[kafka]'") from error
+        try:
+            await AIOKafkaProducer(**self._options).stop()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"options: must be some that aiokafka's producer takes: {error}") from error
 
     def send(self, batch: Sequence[PendingExchange]) -> SendOutcome:
         """What the broker acknowledged."""
@@ -46,15 +65,26 @@ class KafkaTransport:
         return SendOutcome(fates, why=why)
 
     async def _one(self, producer: Any, one: PendingExchange) -> Fate:
-        from aiokafka.errors import KafkaError  # noqa: PLC0415 -- an extra
+        from aiokafka.errors import (  # noqa: PLC0415 -- an extra
+            KafkaError,
+            KafkaTimeoutError,
+            MessageSizeTooLargeError,
+            ProducerClosed,
+        )
 
         try:
             sent = producer.send_and_wait(self._topic, one.body, key=one.route.encode())
             await asyncio.wait_for(sent, ACKNOWLEDGED_SECONDS)
+        except MessageSizeTooLargeError:
+            return "too_large"
         except KafkaError as error:
-            return "again" if error.retriable else "refused"
+            if isinstance(error, ProducerClosed):
+                self._producer = None  # the next batch starts another
+            return "again" if error.retriable or isinstance(error, (KafkaTimeoutError, ProducerClosed)) else "refused"
         except (OSError, asyncio.TimeoutError):
             return "again"
+        except Exception:  # a fault of this one must not cost its neighbours, which the broker may have
+            return "fault"
         return "sent"
 
     async def _started(self) -> Any:
@@ -72,8 +102,11 @@ class KafkaTransport:
 
     def close(self) -> None:
         """Let the connections go."""
-        if self._loop is not None:
+        if self._loop is None:
+            return
+        try:
             if self._producer is not None:
                 self._loop.run_until_complete(self._producer.stop())
+        finally:
             self._loop.close()
             self._loop = self._producer = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import re
 import sys
@@ -11,12 +12,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
 from keelwatch_client.buffer import ExchangeBuffer, PendingExchange, PublisherStats
 from keelwatch_client.context import current
-from keelwatch_client.delivery import BATCH, LOG, DeliveryWorker, Redact, Transport, losses
+from keelwatch_client.delivery import BATCH, DeliveryWorker, Redact, Transport, log, losses
 from keelwatch_client.exchange import dumps, now, uuid7
 from keelwatch_client.http_transport import HttpTransport
 
@@ -129,19 +131,21 @@ class Publisher:
         thread = threading.Thread(target=self._work, name="keelwatch-client", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no thread can be started: at the end of the interpreter, or for want of memory
+        except Exception:  # no thread can be started: at the end of the interpreter, or for want of memory
             self._starting.release()
             return
         self._thread = thread
         if (processes := sys.modules.get("multiprocessing.util")) is not None:
-            # A child of multiprocessing ends without atexit.
-            processes.Finalize(None, _close_all, exitpriority=10)
+            with suppress(Exception):  # whoever publishes is not told of it
+                # A child of multiprocessing ends without atexit.
+                processes.Finalize(None, _close_all, exitpriority=10)
 
     def _work(self) -> None:
         try:
             transport = self._transport()
-        except Exception:  # what the application gave: not even that may reach whoever publishes
-            LOG.exception("keelwatch_client: the transport could not be made, so that nothing is sent")
+        except BaseException as error:  # what the application gave: not even that may reach whoever publishes
+            text = "keelwatch_client: the transport could not be made, so that nothing is sent"
+            log(logging.ERROR, text, error=error)
             return
         DeliveryWorker(self._buffer, transport, self._redact, self._linger).run()
 
@@ -152,15 +156,18 @@ class Publisher:
     def close(self, seconds: float | None = None) -> bool:
         """Send what is left for at most so long (`exit_seconds`), drop and count the rest, and take no more.
 
-        Whether nothing had to be dropped at the end.
+        Whether nothing had to be dropped at the end. A second time returns at once.
         """
+        if self._buffer.abandoned:
+            return True
         seconds = self.exit_seconds if seconds is None else seconds
         until = time.monotonic() + seconds
         self._buffer.drain(seconds, close=True)
         left = self._buffer.abandon()
         if (stats := self._buffer.stats()).dropped and not self._said:
             self._said = True
-            LOG.warning("keelwatch_client: closed; of %d exchanges not delivered: %s", stats.published, losses(stats))
+            text = "keelwatch_client: closed; of %d exchanges not delivered: %s"
+            log(logging.WARNING, text, stats.published, losses(stats))
         if self._thread is not None and not left:
             self._thread.join(max(until - time.monotonic(), 0.0))
         return not left

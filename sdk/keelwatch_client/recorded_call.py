@@ -18,13 +18,16 @@ _LONGEST_MESSAGE: Final = 4_000
 
 
 def quietly(method: Callable[Concatenate[RecordedCall, P], None]) -> Callable[Concatenate[RecordedCall, P], None]:
-    """A method whose exceptions are counted as a `fault` and go nowhere."""
+    """A method whose exceptions go nowhere: the call is over then, and counted once as a `fault`."""
 
     @functools.wraps(method)
     def kept(self: RecordedCall, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if self.lost:
+            return
         try:
             method(self, *args, **kwargs)
         except Exception:
+            self.lost = True
             self.publisher.failed()
 
     return kept
@@ -37,7 +40,7 @@ class RecordedCall:
         """`fields` are those that every exchange of the client has: route and `model`."""
         self.publisher, self._form, self._fields = publisher, form, fields
         self._began = time.perf_counter()
-        self._ended = False
+        self._ended = self.lost = False
         self._prepare(asked)
 
     @quietly

@@ -23,6 +23,8 @@ class Stand:
         return type(self._inner)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_inner":  # a copy has none before it is filled
+            raise AttributeError(name)
         return getattr(self._inner, name)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -89,7 +90,7 @@ class WrappedClient(Stand):
         object.__setattr__(self, "_below", (path, start, again, resources))
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._inner, name)
+        value = super().__getattr__(name)
         path, start, again, resources = self._below
         here = f"{path}.{name}" if path else name
         if path in resources and name in _VERBS:
@@ -99,6 +100,12 @@ class WrappedClient(Stand):
         if not path and name in _COPIES:
             return lambda *args, **kwargs: again(value(*args, **kwargs))
         return value
+
+    def __copy__(self) -> Any:
+        return WrappedClient(copy.copy(self._inner), *self._below)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return WrappedClient(copy.deepcopy(self._inner, memo), *self._below)
 
     def _kept(self, name: str, made: Any) -> Any:
         """Keep what is asked for with every call."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from keelwatch_client import Publisher, wrap
 from keelwatch_client.buffer import MOST_BYTES
-from tests.support.exchange_taker import hang, taker
+from keelwatch_client.http_transport import HttpTransport
+from tests.support.exchange_taker import hang, say, taker
 
 EXCHANGE = {"model": {"requested": "gpt-4"}, "prompt": "Where is my parcel?", "response": "On its way."}
 NOWHERE = "http://127.0.0.1:9"
@@ -71,6 +76,26 @@ def test_what_the_application_changes_later_is_not_changed_in_what_is_sent() -> 
         assert server.taken[0]["prompt"] == [{"role": "user", "content": "first"}]
 
 
+@dataclass
+class Told:
+    """A message of an application, with what nobody may copy or read."""
+
+    pieces: Any
+    lock: Any
+
+
+def test_what_the_application_reads_once_is_not_read_here() -> None:
+    pieces, answer = iter(["It ", "left."]), (piece for piece in ["Yes."])
+    content = TypeAdapter(Iterable[int]).validate_python([1, 2])
+    with taker() as server, Publisher(server.url, route="a/b") as publisher:
+        extra = {"told": Told(pieces, threading.Lock()), "of pydantic": content}
+        publisher.publish({**EXCHANGE, "prompt": [{"role": "user", "content": answer}], "extra": extra})
+        assert publisher.flush(20)
+    assert (list(pieces), list(answer)) == (["It ", "left."], ["Yes."])
+    assert server.taken[0]["prompt"] == [{"role": "user", "content": "<generator>"}]
+    assert server.taken[0]["extra"] == {"told": {"pieces": "<list_iterator>", "lock": "<lock>"}, "of pydantic": [1, 2]}
+
+
 def test_waiting_is_bounded_while_the_server_hangs() -> None:
     with taker(always=hang) as server:
         publisher = Publisher(server.url, route="a/b", linger_seconds=0)
@@ -100,6 +125,7 @@ def test_drops_and_failures_are_said_in_the_log_without_any_text(caplog: pytest.
     [
         ({"url": "127.0.0.1:8400"}, "url: must be the address"),
         ({"url": "ftp://host"}, "url: must be the address"),
+        ({"url": "http://host:99999"}, "url: must have a port"),
         ({"key": "kw_x\n"}, "key: must be an API key"),
         ({"route": "Support Bot"}, "route: must be"),
         ({"route": "_keelwatch/x"}, "route: must be"),
@@ -118,6 +144,20 @@ def test_a_transport_that_cannot_be_made_is_said_and_does_not_reach_the_caller(
     assert not publisher.close(0.2)
     assert publisher.stats().dropped == {"unsent": 1}
     assert "the transport could not be made" in caplog.text
+
+
+@pytest.mark.parametrize(("url", "port"), [("http://[::1]", 80), ("https://[::1]", 443), ("http://[::1]:8400", 8400)])
+def test_an_address_of_ipv6_needs_no_port(url: str, port: int) -> None:
+    connection = HttpTransport(url, None)._open()
+    assert (connection.host, connection.port) == ("::1", port)
+
+
+def test_a_key_that_is_unknown_is_said_with_the_remedy(caplog: pytest.LogCaptureFixture) -> None:
+    with taker() as server, Publisher(server.url, route="a/b", linger_seconds=0) as publisher:
+        server.behaviours.append(say(401))
+        publisher.publish(EXCHANGE)
+        assert publisher.flush(20)
+    assert "set KEELWATCH_API_KEY" in caplog.text
 
 
 def test_a_client_of_another_library_is_said_at_once() -> None:

@@ -24,7 +24,7 @@ def test_its_tests_pass_and_keelwatch_decodes_what_it_sends(tmp_path: Path) -> N
         pytest.skip("needs Node 18 or newer (Debian: nodejs)")
     sent = tmp_path / "sent.jsonl"
     done = subprocess.run(
-        [node, "--test", "tests/sdk/javascript/client.test.js"],
+        [node, "--test", "tests/sdk/javascript/client.test.mjs"],
         cwd=ROOT,
         env={**os.environ, "KEELWATCH_TEST_SENT": str(sent)},
         capture_output=True,

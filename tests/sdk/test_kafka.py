@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 
 from keelwatch_client import KafkaTransport, Publisher
-from tests.support.brokers import unused_ports
 from tests.support.kafka import Cluster
 from tests.support.streams import read_all
 
@@ -26,10 +26,12 @@ def test_exchanges_are_on_the_topic_under_their_route(embedded_broker: Cluster) 
 
 
 def test_without_a_broker_exchanges_wait_and_closing_is_bounded() -> None:
-    [port] = unused_ports(1)
-    publisher = Publisher(route="a/b", transport=lambda: KafkaTransport(f"127.0.0.1:{port}"), linger_seconds=0)
-    publisher.publish(EXCHANGE)
-    assert not publisher.flush(0.5)
-    assert publisher.stats().buffered == 1
-    assert not publisher.close(0.5)
-    assert publisher.stats().dropped == {"unsent": 1}
+    with socket.socket() as held:  # nobody else may listen there meanwhile
+        held.bind(("127.0.0.1", 0))
+        bootstrap = f"127.0.0.1:{held.getsockname()[1]}"
+        publisher = Publisher(route="a/b", transport=lambda: KafkaTransport(bootstrap), linger_seconds=0)
+        publisher.publish(EXCHANGE)
+        assert not publisher.flush(0.5)
+        assert publisher.stats().buffered == 1
+        assert not publisher.close(0.5)
+        assert publisher.stats().dropped == {"unsent": 1}

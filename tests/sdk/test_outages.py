@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
@@ -16,14 +17,16 @@ EXCHANGE = {"model": {"requested": "gpt-4"}, "prompt": "Where is my parcel?", "r
 
 
 def test_while_nobody_answers_the_buffer_fills_and_is_delivered_afterwards() -> None:
-    with taker() as gone:
-        port = gone.server_address[1]
+    held = socket.socket()  # nobody else may listen there until the server does
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
     publisher = Publisher(f"http://127.0.0.1:{port}", route="a/b", buffer_exchanges=50)
     for _ in range(80):
         publisher.publish(EXCHANGE)
     stats = publisher.stats()
     assert (stats.buffered, stats.delivered, stats.dropped) == (50, 0, {"buffer_full": 30})
-    with taker(port) as server:
+    with held, taker(port) as server:
         assert publisher.flush(20)
         stats = publisher.stats()
         assert (stats.buffered, stats.buffered_bytes, stats.delivered) == (0, 0, 50)

@@ -34,6 +34,17 @@ def test_what_it_returns_is_sent_and_it_runs_once_in_the_workers_thread() -> Non
         assert publisher.stats().buffered_bytes == 0
 
 
+def test_what_a_hook_leaves_out_of_id_time_and_route_is_put_back() -> None:
+    def hook(exchange: dict[str, Any]) -> dict[str, Any]:
+        exchange.clear()
+        return {**EXCHANGE, "prompt": ""}
+
+    with taker() as server, Publisher(server.url, route="a/b", redact=hook) as publisher:
+        publisher.publish({**EXCHANGE, "id": "x-1", "ts": "2026-01-01T00:00:00Z", "route": "c/d"})
+        assert publisher.flush(20)
+        assert server.taken == [{**EXCHANGE, "prompt": "", "id": "x-1", "ts": "2026-01-01T00:00:00Z", "route": "c/d"}]
+
+
 def raises(exchange: dict[str, Any]) -> dict[str, Any]:
     raise KeyError(exchange["prompt"])
 

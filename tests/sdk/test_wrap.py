@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -188,6 +189,18 @@ def test_a_wrapped_client_is_as_its_own_class_and_the_given_one_stays_as_it_is()
         assert client.chat.completions.with_raw_response == "raw"
         with client as entered:
             entered.with_options(timeout=3).chat.completions.create(**ASKED["chat.completions"])
+    assert len(exchanges) == 1
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_is_wrapped_as_well_and_has_settings_of_its_own(copied: Any) -> None:
+    given = payload("chat")
+    with published() as (publisher, exchanges):
+        inner = client_of("chat.completions", given, False)
+        other = copied(wrap(inner, publisher))
+        other.api_key = "sk-y"
+        assert (inner.api_key, other.api_key) == ("sk-x", "sk-y")
+        assert other.chat.completions.create(**ASKED["chat.completions"]) == given
     assert len(exchanges) == 1
 
 

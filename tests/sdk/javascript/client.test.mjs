@@ -1,4 +1,4 @@
-// The JavaScript client against real HTTP servers of this process: `node --test tests/sdk/javascript/client.test.js`.
+// The JavaScript client against real HTTP servers of this process: `node --test tests/sdk/javascript/client.test.mjs`.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -83,7 +83,7 @@ test("while nobody answers the buffer fills, and is delivered afterwards", async
   await server.stop();
 });
 
-for (const [name, behave] of Object.entries({ hang, 503: say(503), 429: say(429, { "retry-after": "0" }), 500: say(500), 401: say(401), 200: say(200) })) {
+for (const [name, behave] of Object.entries({ hang, 503: say(503), 429: say(429, { "retry-after": "0" }), 500: say(500), 401: say(401), 422: say(422), 200: say(200) })) {
   test(`what was not taken is sent again: ${name}`, () => within(name === "hang" ? { timeoutMs: 500 } : {}, async (server, publisher) => {
     server.behaviours.push(behave, behave);
     for (let i = 0; i < 5; i++) publisher.publish(EXCHANGE);
@@ -102,6 +102,19 @@ test("a time that the server names is obeyed", async () => {
     assert.ok(seen[1] - seen[0] >= 990);
   }, (server, response, lines) => (seen.push(Date.now()) === 1 ? say(429, { "retry-after": "1" }) : take)(server, response, lines));
 });
+
+test("a server that asks for no pause is not asked in a loop", () => within({}, async (server, publisher) => {
+  publisher.publish(EXCHANGE);
+  await publisher.flush(400);
+  assert.ok(server.requests.length >= 1 && server.requests.length <= 4, `${server.requests.length} requests`);
+}, say(429, { "retry-after": "0" })));
+
+test("everybody who waits is told, however long they would wait", () => within({}, async (_, publisher) => {
+  publisher.publish(EXCHANGE);
+  const begin = Date.now();
+  assert.deepEqual(await Promise.all([3_000_000_000, 5_000, 5_000].map((most) => publisher.flush(most))), [true, true, true]);
+  assert.ok(Date.now() - begin < 4_000);
+}, (...given) => setTimeout(() => take(...given), 50)));
 
 test("each result has its own consequence", () => within({ lingerMs: 50 }, async (server, publisher) => {
   const statuses = ["accepted", "invalid", "forbidden", "refused", "unavailable", "unknown"];
@@ -148,6 +161,28 @@ test("a hook that fails sends nothing", () => within({
   assert.deepEqual(server.taken.map(({ prompt }) => prompt), ["I am <name>."]);
   assert.deepEqual(publisher.stats().dropped, { redaction: 3 });
 }));
+
+test("what a hook leaves out of id, time and route is put back, and a list is no exchange", () => within({
+  redact: ({ model, prompt }) => (prompt === "list" ? [prompt] : { model, prompt, response: "" }),
+}, async (server, publisher) => {
+  publisher.publish({ ...EXCHANGE, id: "x-1", route: "c/d" });
+  publisher.publish({ ...EXCHANGE, prompt: "list" });
+  assert.equal(await publisher.flush(20_000), true);
+  assert.deepEqual(server.taken.map(({ id, route, response }) => [id, route, response]), [["x-1", "c/d", ""]]);
+  assert.ok(Date.parse(server.taken[0].ts));
+  assert.deepEqual(publisher.stats().dropped, { redaction: 1 });
+}));
+
+test("a hook or a log that fails later does not end the application", () => {
+  const later = async () => { throw new Error("later"); };
+  return within({ redact: later, log: later }, async (_, publisher) => {
+    publisher.publish(EXCHANGE);
+    assert.equal(await publisher.flush(20_000), true);
+    assert.deepEqual(publisher.stats().dropped, { redaction: 1 });
+    await publisher.close(); // says what was dropped
+    await new Promise(setImmediate); // an unhandled rejection would fail this test
+  });
+});
 
 test("what is set up wrongly is said at once", () => {
   for (const wrong of [{ url: "127.0.0.1:8400" }, { url: "ftp://x" }, { key: "a b" }, { route: "Support Bot" }, { route: "_keelwatch/x" }]) {
@@ -259,6 +294,16 @@ test("a stream that nobody reads to its end is cancelled, and no answer", () => 
   }
   assert.equal(await publisher.flush(20_000), true);
   assert.deepEqual(server.taken.map(({ response }) => [response.content, response.finish_reason]), [[TEXT.slice(0, 14), "cancelled"]]);
+}));
+
+test("an aborted stream, which the libraries end without an error, is cancelled", () => within({}, async (server, publisher) => {
+  const controller = new AbortController();
+  const chunks = payload("chat_stream").slice(0, 3);
+  const client = { chat: { completions: { create: async () => Object.assign(new ModelStream(chunks), { controller }) } } };
+  let read = 0;
+  for await (const _ of await wrap(client, publisher).chat.completions.create(ASKED["chat.completions"])) if (++read === 3) controller.abort();
+  assert.equal(await publisher.flush(20_000), true);
+  assert.equal(server.taken[0].response.finish_reason, "cancelled");
 }));
 
 test("what no library gives reaches the caller all the same", () => within({}, async (_, publisher) => {
