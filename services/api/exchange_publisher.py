@@ -14,12 +14,14 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from schemas.dead_letter import DeadLetter
+from schemas.exchange import Exchange
 from schemas.position import Position
 from schemas.topics import EXCHANGES
-from services.api.http.batch import split_records, with_id
+from services.api.http.batch import BatchError, split_records, with_id
 from services.api.http.problems import LOG, Problem
 from services.errors import NotSent, UnknownOutcome
 from services.ingest.decode import RecordArrival, decode, decode_all
+from services.ingest.envelopes import without_context
 from services.ingest.reading import NO_CALL, is_protobuf
 from services.ingest.routing import NOTHING, Carriage
 from services.ports import Received
@@ -90,7 +92,7 @@ class ExchangePublisher:
 
     def __init__(self, send: Send, *, deadline: float = DEADLINE_SECONDS, most: int = MOST_IN_FLIGHT) -> None:
         """`deadline`: seconds within which the broker must have acknowledged an exchange."""
-        self._send, self._deadline, self._free = send, deadline, most
+        self._send, self._deadline, self._free, self._most = send, deadline, most, most
         # Its own: a database that hangs must not keep exchanges from being read.
         self._thread = ThreadPoolExecutor(1, "gateway")
 
@@ -106,11 +108,12 @@ class ExchangePublisher:
         `sees` tells whether a route may be sent to; `carriage` is what came with the request.
 
         Raises:
-            BatchError: if it cannot be cut into records.
+            BatchError: if it cannot be cut into records, or holds more exchanges than may ever be on their way.
             Problem: 429 if too many are on their way.
         """
         loop = asyncio.get_running_loop()
-        prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, datetime.now(UTC), carriage)
+        now = datetime.now(UTC)
+        prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, now, carriage, self._most)
         prepared = [one if one.fault or sees(one.key.decode()) else replace(one, forbidden=True) for one in prepared]
         if len(prepared) > self._free:
             raise Problem.later(
@@ -138,19 +141,24 @@ class ExchangePublisher:
         await self._send(EXCHANGES.name, prepared.key, prepared.value)
 
 
-def prepare_all(body: bytes, lines: bool, now: datetime, carriage: Carriage = NOTHING) -> list[PreparedExchange]:
+def prepare_all(
+    body: bytes, lines: bool, now: datetime, carriage: Carriage = NOTHING, most: int = MOST_IN_FLIGHT
+) -> list[PreparedExchange]:
     """Every exchange of a body as it will be sent: a record of traces may hold several, or none.
 
     Raises:
-        BatchError: if it cannot be cut into records.
+        BatchError: if it cannot be cut into records, or holds more than `most` exchanges.
     """
     milliseconds = int(now.timestamp() * 1000)
     records = [body] if is_protobuf(carriage) else split_records(body, lines)
-    return [
-        one
-        for record in records
-        for one in prepare(record, uuid7(milliseconds, secrets.token_bytes(10)), now, carriage)
-    ]
+    if len(records) > 1:
+        carriage = replace(carriage, headers=without_context(carriage.headers))
+    found: list[PreparedExchange] = []
+    for record in records:
+        found += prepare(record, uuid7(milliseconds, secrets.token_bytes(10)), now, carriage)
+        if len(found) > most:
+            raise BatchError(f"body: more than {most:,} exchanges; send fewer records or spans in one request")
+    return found
 
 
 def prepare(record: bytes, id: str, now: datetime, carriage: Carriage = NOTHING) -> list[PreparedExchange]:
@@ -162,21 +170,30 @@ def prepare(record: bytes, id: str, now: datetime, carriage: Carriage = NOTHING)
     items = decode_all(record, RecordArrival(_NOWHERE, received=now, id=id), carriage)
     if not items:
         return [PreparedExchange(None, b"", b"", fault=NO_CALL)]
-    return [_prepared(item, record, id, now) for item in items]
+    return [_prepared(item, record if len(items) == 1 else None, id, now) for item in items]
 
 
-def _prepared(item: Received | DeadLetter, record: bytes, id: str, now: datetime) -> PreparedExchange:
+def _prepared(item: Received | DeadLetter, record: bytes | None, id: str, now: datetime) -> PreparedExchange:
+    """What is sent of an item: its `record` as it came where it holds nothing else and reads the same without headers.
+
+    To read a record once for each of its spans would take time by the square of them.
+    """
     if isinstance(item, DeadLetter):
         return PreparedExchange(None, b"", b"", fault=item.reason)
     exchange = item.exchange
-    value = with_id(record, id) if exchange.id == id and record.rstrip().endswith(b"}") else record
-    again = decode(value, _NOWHERE, received=now)
-    if not isinstance(again, Received) or again.exchange != exchange:
+    value = None if record is None else _as_it_came(record, exchange, id, now)
+    if value is None:
         value = exchange.encode()
     if len(value) > _MOST_BYTES:
         fault = f"record: {len(value):,} bytes; the broker takes at most {_MOST_BYTES:,}: send less text"
         return PreparedExchange(exchange.id, b"", b"", fault=fault)
     return PreparedExchange(exchange.id, exchange.route.encode(), value, item.flags)
+
+
+def _as_it_came(record: bytes, exchange: Exchange, id: str, now: datetime) -> bytes | None:
+    value = with_id(record, id) if exchange.id == id and record.rstrip().endswith(b"}") else record
+    again = decode(value, _NOWHERE, received=now)
+    return value if isinstance(again, Received) and again.exchange == exchange else None
 
 
 def _is_unsendable(prepared: PreparedExchange) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from schemas.base import EARLIEST, LATEST
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import KEPT_BYTES, DeadLetter
 from schemas.exchange import Exchange
 from schemas.position import Position
 from schemas.score import Flag
@@ -25,6 +25,12 @@ STEP: Final = "score"
 FILE_CLUSTER: Final = "file"
 FILE_SKEW: Final = timedelta(days=30)
 KAFKA_SKEW: Final = timedelta(hours=1)
+MOST_CALLS: Final = 1_000
+"""Calls of models in one record: the exchanges of a record are in memory together."""
+_MANY: Final = (
+    f"record: more than {MOST_CALLS:,} calls of models; send fewer spans a record, for example by send_batch_max_size "
+    "of the Collector's batch processor"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,10 @@ def decode_all(
 ) -> list[Received | DeadLetter]:
     """The exchanges in `raw` with `id` and `ts` filled in, or the dead letters that say why there are none; in order.
 
-    Most formats have one a record. Traces have any number, also none; one that cannot be read costs no other.
+    Most formats have one a record. Traces have any number up to 1,000, also none; one that cannot be read costs no
+    other. Only where the dead letters of the parts would be larger than the record twice over, since each repeats what
+    the parts share, there is one of the whole: none of it becomes an exchange, so that none counts twice once it is
+    sent again.
 
     Args:
         raw: one JSON object of a known format in UTF-8, also in an envelope, or traces in protobuf.
@@ -96,14 +105,34 @@ def decode_all(
         opened = read_record(raw, carriage, formats)
         if opened.fields is not None:
             return [_exchange(opened.fields, opened.flags, arrival)]
+        return _of_drafts(raw, opened, carriage, arrival)
     except FormatError as error:
         return [_letter(raw, str(error), arrival)]
+    except Exception as error:  # the step would fall over this record for ever, and read nothing behind it
+        return [_letter(raw, errors.own_fault(error), arrival)]
+
+
+def _of_drafts(
+    raw: bytes, opened: ReadRecord, carriage: Carriage, arrival: RecordArrival
+) -> list[Received | DeadLetter]:
+    """What the calls of a record become.
+
+    Raises:
+        FormatError: if there are too many, or their dead letters would be too large: nothing of it counts then.
+    """
     found: list[Received | DeadLetter] = []
+    left = max(2 * len(raw), KEPT_BYTES)
     for part, draft in enumerate(opened.drafts):
+        if part == MOST_CALLS:
+            raise FormatError(_MANY)
         try:
             item = _of_draft(draft, opened, carriage, arrival, part)
         except FormatError as error:
-            found.append(_letter(raw if draft.piece is None else draft.piece(), str(error), arrival))
+            piece = raw if draft.piece is None else draft.piece()
+            left -= len(piece)
+            if left < 0:
+                raise FormatError(f"record: refused as a whole, its faults are too many; the last: {error}") from None
+            found.append(_letter(piece, str(error), arrival))
             continue
         found.append(item)
         if arrival.received is None:
@@ -112,11 +141,12 @@ def decode_all(
 
 
 def _of_draft(draft: Draft, opened: ReadRecord, carriage: Carriage, arrival: RecordArrival, part: int) -> Received:
+    product = draft.product or opened.form.product
     fields, flags = finished(draft, opened, carriage)
     try:
         return _exchange(fields, flags, arrival, part)
     except FormatError as error:
-        raise FormatError(f"{draft.product or opened.form.product}: {error}") from None
+        raise FormatError(f"{product}: {error}") from None
 
 
 def _exchange(fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, part: int = 0) -> Received:

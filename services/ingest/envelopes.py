@@ -55,6 +55,11 @@ def of_headers(headers: Mapping[str, str]) -> Letterhead:
     return _letterhead(found) if "specversion" in found else Letterhead()
 
 
+def without_context(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers that say nothing of one event: those of a body that holds several would give all of them one id."""
+    return {name: value for name, value in headers.items() if not name.startswith(_CONTEXT)}
+
+
 def is_structured(value: Mapping[str, Any]) -> bool:
     """Whether an object is a CloudEvent with its data in it."""
     return "specversion" in value and ("data" in value or "data_base64" in value or "source" in value)
@@ -95,4 +100,5 @@ def _letterhead(sent: Mapping[str, Any]) -> Letterhead:
     source, id = told.get("source"), told.get("id")
     made = f"ce:{source}/{id}" if source and id else None
     known = {f"ce.{name}": item for name, item in told.items()}
-    return Letterhead(made if made and len(made) <= _LONGEST_ID else None, told.get("time"), known)
+    fits = made is not None and len(made) <= _LONGEST_ID and "\0" not in made
+    return Letterhead(made if fits else None, told.get("time"), known)

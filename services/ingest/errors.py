@@ -41,6 +41,11 @@ class FormatError(ValueError):
     """A record that is no valid exchange; the message names field and remedy, never content."""
 
 
+def own_fault(error: Exception) -> str:
+    """The reason of a record over which a reader fell; `error`'s own words may quote content, and are left out."""
+    return f"record: cannot be read ({type(error).__name__}); this is a fault of Keelwatch: report it with the format"
+
+
 def violation_message(error: ValidationError, value: Mapping[str, Any]) -> str:
     """The first violation of the schema by `value`: path, what is wanted there, and how many more there are."""
     found: dict[str, str] = {}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Final
 
+from schemas.base import EARLIEST, LATEST
 from schemas.score import Flag
 from services.ingest import envelopes, json_text
 from services.ingest.envelopes import Letterhead
@@ -20,11 +22,12 @@ from services.ingest.routing import MISSING, Carriage, route_of
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 NO_CALL: Final = (
-    "record: traces without a call of a model; such spans have gen_ai.*, ai.* or OpenInference's attributes"
+    "record: traces without a call of a model that answers with text; such spans have gen_ai.*, ai.* or "
+    "OpenInference's attributes, and embeddings, images or files are none"
 )
 FORMAT_HEADER: Final = "keelwatch-format"
 _PROTOBUF: Final = frozenset({"application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf"})
-_CERTAIN: Final = frozenset({"route", "prompt", "response"})
+_TEXTS: Final = frozenset({"prompt", "response"})
 
 
 @dataclass(slots=True)
@@ -55,13 +58,13 @@ def read_record(raw: bytes, carriage: Carriage, formats: tuple[Format, ...] = FO
         raise FormatError(f"record: longer than {MAX_BYTES // 2**20} MiB; send less text")
     if not raw.strip():
         raise FormatError("record: empty; send one JSON object")
-    letterhead = envelopes.of_headers(carriage.headers) if carriage.headers else Letterhead()
+    letterhead = _of_headers(carriage)
     if raw[0] == 0:
         raw = envelopes.unframed(raw)
     if OTLP in formats and (is_protobuf(carriage) or looks_like_traces(raw)):
         return ReadRecord(OTLP, None, read_traces(raw), (), letterhead)
     value, flags = _value(raw)
-    if "specversion" in value and envelopes.is_structured(value):
+    if "specversion" in value and not _is_certain(value) and envelopes.is_structured(value):
         body, letterhead = envelopes.opened(value)
         if isinstance(body, bytes):
             value, more = _value(body)
@@ -69,6 +72,19 @@ def read_record(raw: bytes, carriage: Carriage, formats: tuple[Format, ...] = FO
         else:
             value = body
     return _of_format(value, flags, letterhead, carriage, formats)
+
+
+def _of_headers(carriage: Carriage) -> Letterhead:
+    """What headers say; they may be another's who passed the record on, so that a time that is none costs nothing."""
+    letterhead = envelopes.of_headers(carriage.headers) if carriage.headers else Letterhead()
+    if letterhead.ts is not None:
+        try:
+            found = to_native({"ts": letterhead.ts})["ts"].replace(tzinfo=UTC)
+        except FormatError:
+            found = None
+        if found is None or not EARLIEST <= found < LATEST:
+            letterhead.ts = None
+    return letterhead
 
 
 def is_protobuf(carriage: Carriage) -> bool:
@@ -130,7 +146,7 @@ def _form(value: Json, carriage: Carriage, formats: tuple[Format, ...]) -> Forma
         if known is None:
             raise FormatError(f"header {FORMAT_HEADER}: no such format; there are {_names(formats)}")
         return known
-    if NATIVE in formats and value.keys() >= _CERTAIN and not isinstance(value.get("model"), str):
+    if NATIVE in formats and _is_certain(value):
         return NATIVE
     for known in formats:
         if known.recognises(value):
@@ -138,6 +154,14 @@ def _form(value: Json, carriage: Carriage, formats: tuple[Format, ...]) -> Forma
     raise FormatError(
         f"record: no known format ({_names(formats)}); an exchange has route, prompt, response and model.requested"
     )
+
+
+def _is_certain(value: Json) -> bool:
+    """Whether an object is a native exchange, whatever else it has: other formats name the model by a text."""
+    if not value.keys() >= _TEXTS:
+        return False
+    model = value.get("model")
+    return isinstance(model, dict) or ("route" in value and not isinstance(model, str))
 
 
 def _names(formats: tuple[Format, ...]) -> str:

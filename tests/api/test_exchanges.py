@@ -198,7 +198,7 @@ def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(nothing: D
     waiting: list[bytes] = []
     base = api_on(nothing, wire)
     api = Api(base.database, ExchangePublisher(held, most=2), base.decisions, base.relay, base.health, base.door)
-    one, many = ("POST", PATH, {"json": exchange()}), ("POST", PATH, {"json": [exchange()] * 3})
+    one, many = ("POST", PATH, {"json": exchange()}), ("POST", PATH, {"json": [exchange()] * 2})
     answers = all_asked(api, [one, many, one])
     assert [answer.status_code for answer in answers] == [202, 429, 202]
     assert answers[1].headers["retry-after"] == "1"

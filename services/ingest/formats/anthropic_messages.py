@@ -29,7 +29,8 @@ def _is_messages(value: Mapping[str, Any]) -> bool:
 def joined_stream(events: Sequence[Any]) -> Json:
     """The message that the events of a stream make."""
     whole: Json = {}
-    blocks: dict[Any, Json] = {}
+    blocks: dict[str, Json] = {}
+    pieces: dict[str, dict[str, list[str]]] = {}
     for event in events:
         if not isinstance(event, dict):
             continue
@@ -39,13 +40,15 @@ def joined_stream(events: Sequence[Any]) -> Json:
         elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
             blocks[str(event.get("index"))] = dict(event["content_block"])
         elif kind == "content_block_delta" and isinstance(delta, dict):
-            _grow(blocks.setdefault(str(event.get("index")), {"type": "text"}), delta)
+            index = str(event.get("index"))
+            block = blocks.setdefault(index, {"type": "text"})
+            _grow(block, pieces.setdefault(index, {}), delta)
         elif kind == "message_delta" and isinstance(delta, dict):
             whole.update(delta)
             whole["usage"] = _merged(whole.get("usage"), event.get("usage"))
         elif kind == "error":
             whole["error"] = event.get("error")
-    return whole | {"content": [_closed(block) for block in blocks.values()]}
+    return whole | {"content": [_closed(block, pieces.get(index, {})) for index, block in blocks.items()]}
 
 
 def _merged(before: Any, after: Any) -> Json:
@@ -54,16 +57,17 @@ def _merged(before: Any, after: Any) -> Json:
     return {name: item for one in told for name, item in one.items() if item is not None}
 
 
-def _grow(block: Json, delta: Mapping[str, Any]) -> None:
+def _grow(block: Json, pieces: dict[str, list[str]], delta: Mapping[str, Any]) -> None:
     name = _DELTAS.get(str(delta.get("type")))
     piece = None if name is None else delta.get(name)
     if name is not None and isinstance(piece, str):
         before = block.get(name)
-        block[name] = (before if isinstance(before, str) else "") + piece
+        pieces.setdefault(name, [before] if isinstance(before, str) else []).append(piece)
 
 
-def _closed(block: Json) -> Json:
-    """A call of a tool has its arguments as one text until it is whole."""
+def _closed(block: Json, pieces: Mapping[str, list[str]]) -> Json:
+    """A block with its pieces joined; a call of a tool has its arguments as one text until it is whole."""
+    block |= {name: "".join(several) for name, several in pieces.items()}
     text = block.pop("partial_json", None)
     if isinstance(text, str) and text:
         try:

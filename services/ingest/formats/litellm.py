@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from schemas.base import hash16
@@ -42,7 +41,7 @@ def _read(value: Json) -> list[Draft]:
     draft.fields = without_nothing(
         {
             "id": call.text("litellm_call_id"),
-            "ts": _started(call),
+            "ts": call.moment("startTime"),
             "route": metadata.text("keelwatch_route") or more.text("keelwatch_route"),
             "conversation": more.text("session_id") or metadata.text("session_id") or call.text("session_id"),
             "user": call.text("end_user") or metadata.text("user_api_key_end_user_id"),
@@ -108,11 +107,6 @@ def _response(call: Fields, kind: str) -> Json:
         found: Json = draft.fields.get("response", {})
         return found
     return any_answer(sent, call, "response")
-
-
-def _started(call: Fields) -> datetime | None:
-    found = call.moment("startTime")
-    return None if found is None else found.astimezone(UTC)
 
 
 def _latency(call: Fields) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from services.ingest.formats.fields import Fields, without_nothing
@@ -18,7 +18,7 @@ _MODEL: Final = "log the request's model"
 def joined_chunks(chunks: Sequence[Any]) -> Json:
     """The response that the chunks of a stream make: texts of a choice one after the other, calls by their index."""
     whole: Json = {}
-    choices: dict[Any, Json] = {}
+    choices: dict[str, list[Json]] = {}
     for chunk in chunks:
         if not isinstance(chunk, dict):
             continue
@@ -26,44 +26,55 @@ def joined_chunks(chunks: Sequence[Any]) -> Json:
         parts = chunk.get("choices")
         for part in parts if isinstance(parts, list) else ():
             if isinstance(part, dict):
-                _join(choices.setdefault(str(part.get("index", 0)), {"message": {"role": "assistant"}}), part)
-    return whole | {"choices": [choices[index] for index in sorted(choices)]}
+                choices.setdefault(str(part.get("index", 0)), []).append(part)
+    return whole | {"choices": [_choice(choices[index]) for index in sorted(choices)]}
 
 
-def _join(choice: Json, part: Mapping[str, Any]) -> None:
-    if part.get("finish_reason") is not None:
-        choice["finish_reason"] = part["finish_reason"]
-    if isinstance(part.get("text"), str):
-        choice["text"] = choice.get("text", "") + part["text"]
-        choice["message"] = None
-    delta, message = part.get("delta"), choice["message"]
-    if not isinstance(delta, dict) or message is None:
-        return
-    for name, item in delta.items():
-        if name == "tool_calls":
-            for call in item if isinstance(item, list) else ():
-                _join_call(message.setdefault("tool_calls", []), call)
-        elif isinstance(item, str) and name != "role":
-            message[name] = message.get(name, "") + item if isinstance(message.get(name, ""), str) else item
-        elif item is not None:
-            message[name] = item
+def _choice(parts: list[Json]) -> Json:
+    reasons = [part["finish_reason"] for part in parts if part.get("finish_reason") is not None]
+    ended = {"finish_reason": reasons[-1]} if reasons else {}
+    texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+    if texts:
+        return {"text": "".join(texts), "message": None, **ended}
+    deltas = [part["delta"] for part in parts if isinstance(part.get("delta"), dict)]
+    said = [{name: item for name, item in delta.items() if name not in {"role", "tool_calls"}} for delta in deltas]
+    calls = _calls(deltas)
+    message = {"role": "assistant", **(joined(said) or {}), **({"tool_calls": calls} if calls else {})}
+    return {"message": message, **ended}
 
 
-def _join_call(calls: list[Json], part: Any) -> None:
-    """Arguments come in pieces; a call that is new has the next index."""
-    if not isinstance(part, dict):
-        return
-    index = part.get("index", len(calls))
-    known = next((one for one in calls if one.get("index") == index), None)
-    if known is None:
-        calls.append({**part, "function": dict(part["function"]) if isinstance(part.get("function"), dict) else {}})
-        calls[-1]["index"] = index
-        return
-    function = part.get("function")
-    for name, item in function.items() if isinstance(function, dict) else ():
-        if isinstance(item, str):
-            before = known["function"].get(name)
-            known["function"][name] = (before if isinstance(before, str) else "") + item
+def _calls(deltas: list[Json]) -> list[Json]:
+    """The calls whose arguments come in pieces; one without an index is new."""
+    calls: dict[str, list[Json]] = {}
+    for delta in deltas:
+        sent = delta.get("tool_calls")
+        for part in sent if isinstance(sent, list) else ():
+            if isinstance(part, dict):
+                index = part.get("index")
+                calls.setdefault(str(len(calls) if index is None else index), []).append(part)
+    return [
+        {**parts[0], "function": joined([one["function"] for one in parts if isinstance(one.get("function"), dict)])}
+        for parts in calls.values()
+    ]
+
+
+def joined(pieces: list[Any]) -> Any:
+    """What pieces of one field make: texts, lists of parts and objects such as `function_call` go on; else the last.
+
+    It reads each piece once: a text that grew piece by piece would be copied as often.
+    """
+    told = [one for one in pieces if one is not None]
+    if told and all(isinstance(one, str) for one in told):
+        return "".join(told)
+    if told and all(isinstance(one, dict) for one in told):
+        fields: dict[str, list[Any]] = {}
+        for one in told:
+            for name, item in one.items():
+                fields.setdefault(name, []).append(item)
+        return {name: joined(items) for name, items in fields.items()}
+    if told and all(isinstance(one, (list, str)) for one in told):
+        return [part for one in told for part in (one if isinstance(one, list) else [one])]
+    return told[-1] if told else None
 
 
 def read_chat(request: Fields, response: Fields, draft: Draft) -> None:

@@ -22,6 +22,7 @@ from services.ingest.formats.spans import TraceSpan
 CONVENTIONS: Final = (OPENINFERENCE, AI_SDK, GEN_AI)
 """In this order: a span may follow several, and the first that knows it says most."""
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
+_WHOLE: Final = re.compile(r"-?\d{1,19}", re.ASCII)
 _DEEPEST: Final = 32
 
 
@@ -193,7 +194,7 @@ def _plain(value: Any, depth: int) -> Any:
     if name in _PLAIN:
         return item
     if name in {"intValue", "int_value"}:
-        return int(item) if isinstance(item, str) and item.lstrip("-").isdecimal() and len(item) < 21 else item
+        return int(item) if isinstance(item, str) and _WHOLE.fullmatch(item) else item
     inner = item.get("values") if isinstance(item, dict) else None
     found: Any = None
     if name in {"arrayValue", "array_value"}:
