@@ -110,7 +110,8 @@ class UsualQuestions:
         One user who asks one thing again and again is one question, strange or not.
         """
         usual = 1 + 2 * len(recent) * like.mean(axis=1)
-        return np.minimum(1.0, usual / alike(recent, recent).sum(axis=1))
+        counts: Float = np.minimum(1.0, usual / alike(recent, recent).sum(axis=1))
+        return counts
 
     def _as_a_whole(self, recent: Sketches) -> Questions:
         """By where those lie that are like none of the baseline: the first look at enough of them decides.

@@ -120,7 +120,8 @@ class FollowedFlood:
         sketches = np.concatenate([before.sketches[len(before.sketches) - kept :], self.sketches[:n]])[-LAST:]
         out = np.concatenate([before.left_out[len(before.left_out) - kept :], self.left_out[self.where[:n]]])[-LAST:]
         when = np.concatenate([before.index, self.index[:n]])[-LAST:]
-        return sketches[(when >= index) & ~out]
+        held: Sketches = sketches[(when >= index) & ~out]
+        return held
 
     def _seen(self, row: int) -> int:
         """How many rows with vectors there are up to and with a row."""
