@@ -186,11 +186,13 @@ def test_requests_that_brought_nothing_count_in_a_budget_also_once_another_has_t
     endpoint: Endpoint,
 ) -> None:
     kept = Kept()
-    whole = ran(endpoint.url("breaks-off"), SMALL, kept=kept, concurrency=1)
+    whole = ran(endpoint.url("breaks-off", "odd-whole"), SMALL, kept=kept, concurrency=1)
     assert {(one.attempts, used(one)) for one in whole.answers} == {(2, Tokens(40, 20))}, "two requests of 20 and 10"
     assert Spent.by(whole.answers) == Spent(20, Tokens(400, 200))
-    for limit, answers in ((SpendingLimit(tokens=300), 5), (SpendingLimit(cost=0.0004), 5)):
-        cut = ran(endpoint.url("breaks-off"), SMALL, budget=limit, prices=TokenPrices(1.0, 2.0), concurrency=1)
+    for key, limit, answers in (("tokens", SpendingLimit(tokens=300), 5), ("cost", SpendingLimit(cost=0.0004), 5)):
+        cut = ran(
+            endpoint.url("breaks-off", f"odd-{key}"), SMALL, budget=limit, prices=TokenPrices(1.0, 2.0), concurrency=1
+        )
         assert (cut.status, len(cut.answers)) == ("incomplete", answers), cut.reason
     failed = Kept()
     ran(endpoint.url("choice-error"), SMALL, kept=failed, concurrency=1, failures=2)
