@@ -7,12 +7,24 @@ from typing import Any, Final
 
 from schemas.base import hash16
 from services.ingest.formats.fields import Fields, host_of, milliseconds, without_nothing
-from services.ingest.formats.messages import any_answer, any_prompt
+from services.ingest.formats.messages import any_answer, any_prompt, is_marker
 from services.ingest.formats.openai_responses import read_responses
 from services.ingest.formats.protocol import Draft, Format, Json
 
 _WRAPPED: Final = "standard_logging_object"
-_CALLS: Final = frozenset({"completion", "text_completion", "responses", "anthropic_messages", "generate_content"})
+_CALLS: Final = frozenset(
+    {"completion", "text_completion", "responses", "anthropic_messages", "generate_content", "generate_content_stream"}
+)
+_SILENT: Final = frozenset(
+    {
+        *("embedding", "image_generation", "image_edit", "image_variation", "moderation", "transcription", "speech"),
+        *("rerank", "search", "vector_store_create", "vector_store_search", "ocr", "list_input_items"),
+        *("file_retrieve", "file_delete", "file_list", "create_file", "file_content"),
+        *("create_batch", "retrieve_batch", "create_fine_tuning_job", "cancel_fine_tuning_job"),
+        *("list_fine_tuning_jobs", "retrieve_fine_tuning_job"),
+    }
+)
+"""Calls that answer nobody: all else that is unknown is refused, since it may be a kind of answer that is new."""
 _REDACTED: Final = "redacted-by-litellm"
 _KEPT: Final = "set turn_off_message_logging to false, so that LiteLLM logs the texts"
 _OUTCOMES: Final = {
@@ -34,8 +46,11 @@ def _read(value: Json) -> list[Draft]:
     whole = Fields(value, draft.faults)
     call = whole.object(_WRAPPED) if _WRAPPED in value else whole
     kind = call.text("call_type", needed="send the payload as LiteLLM makes it")
-    if kind is not None and kind.lower().removeprefix("a") not in _CALLS and kind not in _CALLS:
-        return []  # embeddings, images, lists of files: nothing that answers a person
+    kinds = set() if kind is None else {kind.lower(), kind.lower().removeprefix("a")}
+    if kinds & _SILENT:
+        return []
+    if kinds and not kinds & _CALLS:
+        call.fault("call_type", "not one that is read; send completions, responses, messages or generated content")
     metadata = call.object("metadata")
     more = metadata.object("requester_metadata")
     draft.fields = without_nothing(
@@ -81,10 +96,10 @@ def _model(call: Fields) -> Json:
 
 def _prompt(call: Fields) -> list[Json]:
     sent = call.value.get("messages")
-    if _REDACTED in str(sent)[:500]:
+    found = any_prompt(sent, call, "messages", _KEPT)
+    if any(is_marker(one.get("content"), _REDACTED) for one in found):
         call.fault("messages", f"redacted; {_KEPT}")
-        return []
-    return any_prompt(sent, call, "messages", _KEPT)
+    return found
 
 
 def _response(call: Fields, kind: str) -> Json:
@@ -98,9 +113,13 @@ def _response(call: Fields, kind: str) -> Json:
     if sent is None or sent in ("", {}, []):
         call.fault("response", f"missing; {_KEPT}")
         return {}
-    if _REDACTED in str(sent)[:2000]:
+    found = _answer(call, sent, kind)
+    if is_marker(found.get("content"), _REDACTED):
         call.fault("response", f"redacted; {_KEPT}")
-        return {}
+    return found
+
+
+def _answer(call: Fields, sent: Any, kind: str) -> Json:
     if "responses" in kind and isinstance(sent, dict) and isinstance(sent.get("output"), list):
         draft = Draft({})
         read_responses(Fields({"model": "m", "input": "i"}, []), Fields(sent, call.faults, "response"), draft)

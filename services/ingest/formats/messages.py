@@ -61,6 +61,12 @@ def content_of(sent: Any, at: Fields, where: str) -> Any:
     return [plain_part(part) for part in found]
 
 
+def is_marker(content: Any, marker: str) -> bool:
+    """Whether a text, or one of the parts, is what a product writes in its place: people may write it among others."""
+    texts = [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else [content]
+    return marker in texts
+
+
 def plain_part(part: Json) -> Json:
     """A part with its text, its result or its kind of media where `Exchange` reads them.
 

@@ -1,0 +1,91 @@
+"""What is hidden, or of no kind that is read, is a dead letter with its reason: it neither vanishes nor is scored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from schemas.dead_letter import DeadLetter
+from schemas.position import Position
+from services.ingest.decode import RecordArrival, decode_all
+from services.ingest.routing import Carriage
+from services.ports import Received
+from tests.ingest.malformed import calls_of, changed, fixture, raw_of
+
+PLACE = Position(cluster="file", topic="0" * 12, partition=0, offset=7)
+SPAN = fixture("otlp_semconv")
+ATTRIBUTES = f"{calls_of(SPAN)[0]}/attributes"
+OPEN = fixture("otlp_openinference")
+OPEN_ATTRIBUTES = f"{calls_of(OPEN)[0]}/attributes"
+LITELLM = fixture("litellm")
+
+
+def read(value: Any, **headers: str) -> list[Received | DeadLetter]:
+    named = {name.replace("_", "-"): item for name, item in headers.items()}
+    return decode_all(raw_of(value), RecordArrival(PLACE), Carriage({"keelwatch-route": "a", **named}))
+
+
+def reason(value: Any, **headers: str) -> str:
+    [letter] = [one for one in read(value, **headers) if isinstance(one, DeadLetter)]
+    return letter.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (changed(LITELLM, "call_type", "_arealtime"), "call_type: not one that is read"),
+        ({"resourceSpans": "x"}, "resourceSpans: each must be an object"),
+        ({"resourceSpans": [{"scopeSpans": "x"}]}, "scopeSpans: each must be an object"),
+        (changed(SPAN, ATTRIBUTES, {"gen_ai.request.model": "m"}), "attributes: must be a list"),
+        (changed(SPAN, f"{ATTRIBUTES}/0", "x"), "attributes: each must be"),
+        (changed(SPAN, ATTRIBUTES, [{"key": "gen_ai.operation.name", "value": "chat"}]), "attributes: each must be"),
+        (changed(OPEN, f"{OPEN_ATTRIBUTES}/llm.output_messages.0.message.content", "__REDACTED__"), "hidden; "),
+        (changed(OPEN, f"{OPEN_ATTRIBUTES}/llm.input_messages.1.message.content", "__REDACTED__"), "hidden; "),
+        (changed(LITELLM, "messages/0/content", "redacted-by-litellm"), "messages: redacted"),
+        (changed(LITELLM, "response/choices/0/message/content", "redacted-by-litellm"), "response: redacted"),
+        (changed(LITELLM, "response", {"text": "redacted-by-litellm"}), "response: redacted"),
+    ],
+)
+def test_nothing_vanishes_and_nothing_hidden_is_scored(value: Any, said: str) -> None:
+    assert said in reason(value)
+
+
+@pytest.mark.parametrize("form", ["otlp", "langfuse"])
+def test_a_header_that_names_another_format_is_told_so(form: str) -> None:
+    assert "missing" in reason({"x": 1}, keelwatch_format=form) or "type: must be" in reason(
+        {"x": 1}, keelwatch_format=form
+    )
+
+
+@pytest.mark.parametrize("kind", ["aembedding", "embedding", "atranscription", "arerank", "acreate_file"])
+def test_calls_that_answer_nobody_are_passed_over(kind: str) -> None:
+    assert read(changed(LITELLM, "call_type", kind)) == []
+
+
+def test_a_person_who_writes_what_hides_a_text_is_read() -> None:
+    for fixed, path, text in (
+        (LITELLM, "messages/0/content", "Say redacted-by-litellm."),
+        (LITELLM, "response/choices/0/message/content", "You wrote redacted-by-litellm."),
+        (OPEN, f"{OPEN_ATTRIBUTES}/llm.input_messages.1.message.content", "What is __REDACTED__?"),
+    ):
+        assert any(isinstance(one, Received) for one in read(changed(fixed, path, text)))
+
+
+def test_lines_of_a_stream_end_where_its_protocol_says_and_a_cut_one_costs_no_other() -> None:
+    chunks = [{"choices": [{"delta": {"content": f"a\u2028b\u0085{i}"}}]} for i in range(3)]
+    text = "\r\n".join(f"data: {json.dumps(one, ensure_ascii=False)}" for one in chunks)
+    pair = {"request": {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}}
+    for sent, count in ((text, 3), (text[:-4], 2)):
+        [item] = read({**pair, "response": sent})
+        assert isinstance(item, Received), item.reason
+        assert item.exchange.answer.text == "".join(f"a\u2028b\u0085{i}" for i in range(count))
+    assert isinstance(read({**pair, "response": text.replace('"choices"', "", 1)})[0], DeadLetter)
+
+
+def test_a_stream_without_events_is_no_empty_answer() -> None:
+    for name in ("openai_chat_stream", "openai_responses_stream", "anthropic_stream"):
+        value = fixture(name)
+        listed = next(key for key in ("chunks", "events", "response") if key in value)
+        assert "response: missing" in reason({**value, listed: []})
