@@ -89,3 +89,47 @@ def test_a_stream_without_events_is_no_empty_answer() -> None:
         value = fixture(name)
         listed = next(key for key in ("chunks", "events", "response") if key in value)
         assert "response: missing" in reason({**value, listed: []})
+
+
+def test_a_choice_whose_content_was_not_captured_is_no_empty_answer() -> None:
+    for name, said in (("otlp_events", "gen_ai.choice"), ("otlp_numbered", "gen_ai.completion")):
+        raw = raw_of(fixture(name))
+        assert said.encode() in raw
+        value = json.loads(raw)
+        _silence(value, said)
+        found = read(value)
+        assert found
+        assert all(isinstance(one, DeadLetter) and "switch content capture on" in one.reason for one in found)
+
+
+def _silence(value: Any, name: str) -> None:
+    """Of an answer leave only why it ended."""
+    if isinstance(value, list):
+        value[:] = [one for one in value if not _says(one, name)]
+    for one in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
+        if isinstance(one, dict) and one.get("name") == name:
+            one["attributes"] = [{"key": "finish_reason", "value": {"stringValue": "stop"}}]
+        _silence(one, name)
+
+
+def _says(one: Any, name: str) -> bool:
+    key = str(one.get("key")) if isinstance(one, dict) else ""
+    return key.startswith(f"{name}.") and not key.endswith("finish_reason")
+
+
+def test_retries_of_a_call_are_exchanges_of_their_own_and_failures_of_no_other_guardrails() -> None:
+    guarded = {**LITELLM, "guardrail_information": [{"guardrail_name": "g", "guardrail_status": "success"}]}
+    entries = [
+        guarded,
+        {**guarded, "id": "other"},
+        {**guarded, "status": "failure"},
+        {**guarded, "startTime": 1764500000.5},
+    ]
+    found = [one.exchange for entry in [*entries, guarded] for one in read(entry) if isinstance(one, Received)]
+    assert [len({one.id for one in found}), found[0].id] == [4, found[-1].id]
+    assert [one.model.guardrails_sha256 is None for one in found[:3]] == [False, False, True]
+
+
+def test_a_pair_of_embeddings_answers_nobody() -> None:
+    vectors = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
+    assert read({"request": {"model": "e", "input": "Hi"}, "response": vectors}) == []

@@ -55,7 +55,7 @@ def _read(value: Json) -> list[Draft]:
     more = metadata.object("requester_metadata")
     draft.fields = without_nothing(
         {
-            "id": call.text("litellm_call_id"),
+            "id": _id(call),
             "ts": call.moment("startTime"),
             "route": metadata.text("keelwatch_route") or more.text("keelwatch_route"),
             "conversation": more.text("session_id") or metadata.text("session_id") or call.text("session_id"),
@@ -75,6 +75,14 @@ def _read(value: Json) -> list[Draft]:
     return [draft]
 
 
+def _id(call: Fields) -> str | None:
+    """Made of all that tells one log entry from another: fallbacks and retries of a call share its id."""
+    own, payload = call.text("litellm_call_id"), call.text("id")
+    if own is None and payload is None:
+        return None
+    return f"litellm:{hash16([own, payload, str(call.value.get('startTime')), str(call.value.get('status'))])}"
+
+
 def _model(call: Fields) -> Json:
     served = call.object("response").text("model") if isinstance(call.value.get("response"), dict) else None
     named = call.text("model")
@@ -89,7 +97,7 @@ def _model(call: Fields) -> Json:
             "served": served or (None if call.value.get("status") == "failure" else named),
             "fingerprint": fingerprint.get("system_fingerprint") if isinstance(fingerprint, dict) else None,
             "endpoint": host_of(call.text("api_base")),
-            "guardrails_sha256": _guarded_by(call),
+            "guardrails_sha256": None if call.value.get("status") == "failure" else _guarded_by(call),
         }
     )
 

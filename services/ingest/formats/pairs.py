@@ -81,6 +81,8 @@ def pair_reader(
         around = Fields(value, draft.faults)
         sent = response_of(value)
         answer = (join(sent) if sent else None) if isinstance(sent, list) else sent
+        if _is_embedding(answer):
+            return []
         request = Fields(request_of(value), draft.faults, "request")
         error = value.get("error") or (answer.get("error") if isinstance(answer, dict) else None)
         if error:
@@ -95,6 +97,16 @@ def pair_reader(
         return [draft]
 
     return read_pair
+
+
+def _is_embedding(answer: Any) -> bool:
+    """Whether a response holds vectors, and so answers nobody."""
+    data = answer.get("data") if isinstance(answer, dict) and answer.get("object") == "list" else None
+    return (
+        isinstance(data, list)
+        and bool(data)
+        and all(isinstance(one, dict) and one.get("object") == "embedding" for one in data)
+    )
 
 
 def _around(around: Fields, request: Fields, draft: Draft) -> None:
