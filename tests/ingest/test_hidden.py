@@ -133,3 +133,32 @@ def test_retries_of_a_call_are_exchanges_of_their_own_and_failures_of_no_other_g
 def test_a_pair_of_embeddings_answers_nobody() -> None:
     vectors = {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
     assert read({"request": {"model": "e", "input": "Hi"}, "response": vectors}) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "text", "reason_"),
+    [
+        ({"candidates": [{"content": {"parts": [{"text": "Hello."}]}, "finishReason": "STOP"}]}, "Hello.", "STOP"),
+        ({"candidates": [{"finishReason": "SAFETY"}]}, None, "SAFETY"),
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, None, "SAFETY"),
+        ({"refusal": "I can't."}, None, None),
+        ([{"type": "text", "text": "Hello."}], "Hello.", None),
+    ],
+)
+def test_an_answer_of_any_api_is_its_text_and_never_its_json(sent: Any, text: str | None, reason_: str | None) -> None:
+    [item] = read(changed(LITELLM, "response", sent))
+    assert isinstance(item, Received), item.reason
+    assert (item.exchange.answer.text, item.exchange.answer.finish_reason) == (text, reason_)
+
+
+@pytest.mark.parametrize("sent", [{"choices": []}, {"candidates": []}, {"candidates": [{}]}, {"output": [{"x": 1}]}])
+def test_a_response_of_a_known_form_without_its_answer_is_refused(sent: Any) -> None:
+    assert "response" in reason(changed(LITELLM, "response", sent))
+    assert "output" in reason(changed(fixture("langfuse"), "output", sent))
+
+
+def test_messages_with_parts_are_texts() -> None:
+    sent = [{"role": "user", "parts": [{"text": "Where is it?"}]}]
+    [item] = read(changed(LITELLM, "messages", sent))
+    assert isinstance(item, Received), item.reason
+    assert item.exchange.messages[0].text == "Where is it?"
