@@ -142,6 +142,7 @@ def test_a_pair_of_embeddings_answers_nobody() -> None:
         ({"candidates": [{"finishReason": "SAFETY"}]}, None, "SAFETY"),
         ({"promptFeedback": {"blockReason": "SAFETY"}}, None, "SAFETY"),
         ({"refusal": "I can't."}, None, None),
+        ({"output": [{"type": "message", "content": [{"type": "output_text", "text": "Hello."}]}]}, "Hello.", None),
         ([{"type": "text", "text": "Hello."}], "Hello.", None),
     ],
 )

@@ -149,13 +149,30 @@ def any_answer(sent: Any, at: Fields, name: str) -> Json:
             return _of_candidates(value, at, name)
         if value.keys() & {"content", "tool_calls", "refusal", "function_call"}:
             return answer_of(value, at, name, value.get("finish_reason", value.get("stop_reason")))
-        text = next((value[key] for key in ("text", "completion", "output") if isinstance(value.get(key), str)), None)
-        if text is None and value.keys() & _APIS:
-            at.fault(name, f"a response of a known form ({', '.join(sorted(value.keys() & _APIS))}) without its answer")
-        return {"content": as_text(value) if text is None else text}
+        return {"content": _of_object(value, at, name)}
     if isinstance(value, list) and value and all(isinstance(one, dict) and _is_part(one) for one in value):
         return {"content": content_of(value, at, name)}
     return {"content": as_text(value)}
+
+
+def _of_object(value: Json, at: Fields, name: str) -> Any:
+    """The content of an object that is no message: its text, the output of the Responses API, or all of it as JSON."""
+    text = next((value[key] for key in ("text", "completion", "output") if isinstance(value.get(key), str)), None)
+    output = value.get("output")
+    if isinstance(output, list) and output and all(isinstance(one, dict) and "type" in one for one in output):
+        return _of_output(output, at, f"{name}.output")
+    if text is None and value.keys() & _APIS:
+        at.fault(name, f"a response of a known form ({', '.join(sorted(value.keys() & _APIS))}) without its answer")
+    return as_text(value) if text is None else text
+
+
+def _of_output(output: list[Json], at: Fields, name: str) -> list[Json]:
+    """The Responses API's answer: the parts of its messages, and what stands beside them."""
+    found: list[Json] = []
+    for one in output:
+        parts = content_of(one.get("content"), at, f"{name}.content") if one["type"] == "message" else [one]
+        found += [{"type": "text", "text": parts}] if isinstance(parts, str) else parts or []
+    return found
 
 
 def _is_part(one: Json) -> bool:
