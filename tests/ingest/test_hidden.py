@@ -163,3 +163,10 @@ def test_messages_with_parts_are_texts() -> None:
     [item] = read(changed(LITELLM, "messages", sent))
     assert isinstance(item, Received), item.reason
     assert item.exchange.messages[0].text == "Where is it?"
+
+
+def test_a_refusal_in_a_stream_that_was_cut_off_is_the_refusal() -> None:
+    events = [{"type": "response.refusal.delta", "delta": piece} for piece in ("I ", "can't.")]
+    [item] = read({"request": {"model": "m", "input": "Hi"}, "events": events})
+    assert isinstance(item, Received), item.reason
+    assert (item.exchange.answer.declined, item.exchange.answer.text) == ("I can't.", "")
