@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+import msgspec
+
 from schemas.dead_letter import DeadLetter
 from schemas.position import Position
 from services.ingest.decode import FILE_CLUSTER, RecordArrival, decode_all
@@ -18,6 +20,13 @@ from services.ingest.reading import MAX_BYTES
 from services.ingest.routing import NOTHING, Carriage
 from services.ports import Received
 
+
+class _Keys(msgspec.Struct):
+    signals: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    prompt: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_keys = msgspec.json.Decoder(_Keys).decode
 Kind = Literal["exchange", "scores"]
 
 
@@ -39,9 +48,15 @@ def sha12(path: Path) -> str:
 def kind_of(raw: bytes) -> Kind:
     """`scores` for a line with signals and without a prompt (`score`, `capture`), else `exchange`.
 
-    Looks for the keys alone: inside JSON text a quote is escaped, so that content cannot pose as a key.
+    Only a line that may be one is read: a text, or a key further in, may also be named so.
     """
-    return "scores" if b'"signals"' in raw and b'"prompt"' not in raw else "exchange"
+    if b'"signals"' not in raw:
+        return "exchange"
+    try:
+        found = _keys(raw)
+    except (msgspec.DecodeError, UnicodeError):
+        return "scores" if b'"prompt"' not in raw else "exchange"
+    return "scores" if found.signals is not msgspec.UNSET and found.prompt is msgspec.UNSET else "exchange"
 
 
 def lines(path: Path, progress: Callable[[int], object] | None = None) -> Iterator[FileLine]:

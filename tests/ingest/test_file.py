@@ -95,6 +95,7 @@ def test_kinds() -> None:
     assert kind_of(SCORES) == "scores"
     assert kind_of(BARE) == "exchange"
     assert kind_of(line(exchange("x", response=SCORES.decode(), signals={}))) == "exchange"
+    assert kind_of(line({"call_type": "completion", "metadata": {"signals": 1}, "messages": "signals"})) == "exchange"
     assert kind_of(b"not JSON") == "exchange"
 
 

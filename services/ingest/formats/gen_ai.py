@@ -28,6 +28,7 @@ _ROLES: Final = {
     "gen_ai.assistant.message": "assistant",
     "gen_ai.tool.message": "tool",
 }
+_SAID: Final = ("content", "tool_calls", "function_call", "refusal", "audio")
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
 
 
@@ -186,11 +187,14 @@ def _answer(span: TraceSpan, about: Fields) -> Json | None:
     return None if plain is None else any_answer(plain, about, "gen_ai.completion")
 
 
-def _from_message(sent: Any, about: Fields, name: str) -> Json:
+def _from_message(sent: Any, about: Fields, name: str) -> Json | None:
+    """An answer; None of a message that only says why it ended, since its content was not captured."""
     kept = {key: item for key, item in sent.items() if key != "index"} if isinstance(sent, dict) else sent
     reason = kept.pop("finish_reason", None) if isinstance(kept, dict) else None
     if isinstance(kept, dict) and isinstance(kept.get("tool_calls"), str):
         kept["tool_calls"] = _listed(kept["tool_calls"])
+    if isinstance(kept, dict) and not any(kept.get(one) is not None for one in _SAID):
+        return None
     return answer_of(kept, about, name, reason)
 
 

@@ -34,6 +34,8 @@ def _read(value: Json) -> Iterator[Draft]:
         yield from _several(value, "observations", lambda one: one)
     elif value.get("type") == "GENERATION":
         yield _generation(value, {})
+    elif value.get("type") not in _KINDS:
+        yield Draft({}, ["type: must be GENERATION, or that of another observation; or send observations or a batch"])
 
 
 def _several(value: Json, name: str, inner: Callable[[Any], Any]) -> Iterator[Draft]:

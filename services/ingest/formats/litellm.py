@@ -7,12 +7,24 @@ from typing import Any, Final
 
 from schemas.base import hash16
 from services.ingest.formats.fields import Fields, host_of, milliseconds, without_nothing
-from services.ingest.formats.messages import any_answer, any_prompt
+from services.ingest.formats.messages import any_answer, any_prompt, is_marker
 from services.ingest.formats.openai_responses import read_responses
 from services.ingest.formats.protocol import Draft, Format, Json
 
 _WRAPPED: Final = "standard_logging_object"
-_CALLS: Final = frozenset({"completion", "text_completion", "responses", "anthropic_messages", "generate_content"})
+_CALLS: Final = frozenset(
+    {"completion", "text_completion", "responses", "anthropic_messages", "generate_content", "generate_content_stream"}
+)
+_SILENT: Final = frozenset(
+    {
+        *("embedding", "image_generation", "image_edit", "image_variation", "moderation", "transcription", "speech"),
+        *("rerank", "search", "vector_store_create", "vector_store_search", "ocr", "list_input_items"),
+        *("file_retrieve", "file_delete", "file_list", "create_file", "file_content"),
+        *("create_batch", "retrieve_batch", "create_fine_tuning_job", "cancel_fine_tuning_job"),
+        *("list_fine_tuning_jobs", "retrieve_fine_tuning_job"),
+    }
+)
+"""Calls that answer nobody: all else that is unknown is refused, since it may be a kind of answer that is new."""
 _REDACTED: Final = "redacted-by-litellm"
 _KEPT: Final = "set turn_off_message_logging to false, so that LiteLLM logs the texts"
 _OUTCOMES: Final = {
@@ -34,13 +46,16 @@ def _read(value: Json) -> list[Draft]:
     whole = Fields(value, draft.faults)
     call = whole.object(_WRAPPED) if _WRAPPED in value else whole
     kind = call.text("call_type", needed="send the payload as LiteLLM makes it")
-    if kind is not None and kind.lower().removeprefix("a") not in _CALLS and kind not in _CALLS:
-        return []  # embeddings, images, lists of files: nothing that answers a person
+    kinds = set() if kind is None else {kind.lower(), kind.lower().removeprefix("a")}
+    if kinds & _SILENT:
+        return []
+    if kinds and not kinds & _CALLS:
+        call.fault("call_type", "not one that is read; send completions, responses, messages or generated content")
     metadata = call.object("metadata")
     more = metadata.object("requester_metadata")
     draft.fields = without_nothing(
         {
-            "id": call.text("litellm_call_id"),
+            "id": _id(call),
             "ts": call.moment("startTime"),
             "route": metadata.text("keelwatch_route") or more.text("keelwatch_route"),
             "conversation": more.text("session_id") or metadata.text("session_id") or call.text("session_id"),
@@ -60,6 +75,14 @@ def _read(value: Json) -> list[Draft]:
     return [draft]
 
 
+def _id(call: Fields) -> str | None:
+    """Made of all that tells one log entry from another: fallbacks and retries of a call share its id."""
+    own, payload = call.text("litellm_call_id"), call.text("id")
+    if own is None and payload is None:
+        return None
+    return f"litellm:{hash16([own, payload, str(call.value.get('startTime')), str(call.value.get('status'))])}"
+
+
 def _model(call: Fields) -> Json:
     served = call.object("response").text("model") if isinstance(call.value.get("response"), dict) else None
     named = call.text("model")
@@ -74,17 +97,17 @@ def _model(call: Fields) -> Json:
             "served": served or (None if call.value.get("status") == "failure" else named),
             "fingerprint": fingerprint.get("system_fingerprint") if isinstance(fingerprint, dict) else None,
             "endpoint": host_of(call.text("api_base")),
-            "guardrails_sha256": _guarded_by(call),
+            "guardrails_sha256": None if call.value.get("status") == "failure" else _guarded_by(call),
         }
     )
 
 
 def _prompt(call: Fields) -> list[Json]:
     sent = call.value.get("messages")
-    if _REDACTED in str(sent)[:500]:
+    found = any_prompt(sent, call, "messages", _KEPT)
+    if any(is_marker(one.get("content"), _REDACTED) for one in found):
         call.fault("messages", f"redacted; {_KEPT}")
-        return []
-    return any_prompt(sent, call, "messages", _KEPT)
+    return found
 
 
 def _response(call: Fields, kind: str) -> Json:
@@ -98,9 +121,13 @@ def _response(call: Fields, kind: str) -> Json:
     if sent is None or sent in ("", {}, []):
         call.fault("response", f"missing; {_KEPT}")
         return {}
-    if _REDACTED in str(sent)[:2000]:
+    found = _answer(call, sent, kind)
+    if is_marker(found.get("content"), _REDACTED):
         call.fault("response", f"redacted; {_KEPT}")
-        return {}
+    return found
+
+
+def _answer(call: Fields, sent: Any, kind: str) -> Json:
     if "responses" in kind and isinstance(sent, dict) and isinstance(sent.get("output"), list):
         draft = Draft({})
         read_responses(Fields({"model": "m", "input": "i"}, []), Fields(sent, call.faults, "response"), draft)

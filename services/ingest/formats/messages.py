@@ -12,6 +12,7 @@ _RESULT_NAMES: Final = ("content", "response", "result", "output", "server_tool_
 _RESULTS: Final = frozenset(
     {"tool_call_response", "server_tool_call_response", "tool_result", "tool-result", "function_call_output"}
 )
+_APIS: Final = frozenset({"choices", "candidates", "output"})
 _TEXTS: Final = frozenset({"text", "input_text", "output_text"})
 
 
@@ -46,6 +47,13 @@ def _message(sent: Any, at: Fields, where: str, remedy: str) -> Json | None:
     return {**sent, "content": content_of(sent.get("content"), at, f"{where}.content")}
 
 
+def _with_parts(sent: Any) -> Any:
+    """Gemini's messages have their content under `parts`."""
+    if isinstance(sent, dict) and "content" not in sent and isinstance(sent.get("parts"), list):
+        return {**{name: item for name, item in sent.items() if name != "parts"}, "content": sent["parts"]}
+    return sent
+
+
 def content_of(sent: Any, at: Fields, where: str) -> Any:
     """A text, None, or parts; a part that is a text becomes one of type `text`."""
     if sent is None or isinstance(sent, str):
@@ -59,6 +67,12 @@ def content_of(sent: Any, at: Fields, where: str) -> Any:
         at.fault(where, "must be text or a list of parts, each an object")
         return None
     return [plain_part(part) for part in found]
+
+
+def is_marker(content: Any, marker: str) -> bool:
+    """Whether a text, or one of the parts, is what a product writes in its place: people may write it among others."""
+    texts = [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else [content]
+    return marker in texts
 
 
 def plain_part(part: Json) -> Json:
@@ -117,6 +131,8 @@ def any_prompt(sent: Any, at: Fields, name: str, remedy: str) -> list[Json]:
         value = as_text(value)
     if isinstance(value, (bool, int, float)):
         value = as_text(value)
+    if isinstance(value, list):
+        value = [_with_parts(one) for one in value]
     return chat_messages(value, at, name, remedy)
 
 
@@ -129,11 +145,56 @@ def any_answer(sent: Any, at: Fields, name: str) -> Json:
         choices = value.get("choices")
         if isinstance(choices, list) and choices and isinstance(choices[0], dict):
             return choice_of(choices[0], at, f"{name}.choices[0]")
-        if value.keys() & {"content", "tool_calls"}:
+        if isinstance(value.get("candidates"), list) or "promptFeedback" in value:
+            return _of_candidates(value, at, name)
+        if value.keys() & {"content", "tool_calls", "refusal", "function_call"}:
             return answer_of(value, at, name, value.get("finish_reason", value.get("stop_reason")))
-        text = next((value[key] for key in ("text", "completion", "output") if isinstance(value.get(key), str)), None)
-        return {"content": as_text(value) if text is None else text}
+        return {"content": _of_object(value, at, name)}
+    if isinstance(value, list) and value and all(isinstance(one, dict) and _is_part(one) for one in value):
+        return {"content": content_of(value, at, name)}
     return {"content": as_text(value)}
+
+
+def _of_object(value: Json, at: Fields, name: str) -> Any:
+    """The content of an object that is no message: its text, the output of the Responses API, or all of it as JSON."""
+    text = next((value[key] for key in ("text", "completion", "output") if isinstance(value.get(key), str)), None)
+    output = value.get("output")
+    if isinstance(output, list) and output and all(isinstance(one, dict) and "type" in one for one in output):
+        return _of_output(output, at, f"{name}.output")
+    if text is None and value.keys() & _APIS:
+        at.fault(name, f"a response of a known form ({', '.join(sorted(value.keys() & _APIS))}) without its answer")
+    return as_text(value) if text is None else text
+
+
+def _of_output(output: list[Json], at: Fields, name: str) -> list[Json]:
+    """The Responses API's answer: the parts of its messages, and what stands beside them."""
+    found: list[Json] = []
+    for one in output:
+        parts = content_of(one.get("content"), at, f"{name}.content") if one["type"] == "message" else [one]
+        found += [{"type": "text", "text": parts}] if isinstance(parts, str) else parts or []
+    return found
+
+
+def _is_part(one: Json) -> bool:
+    return isinstance(one.get("type"), str) and (isinstance(one.get("text"), str) or "tool" in one["type"])
+
+
+def _of_candidates(value: Json, at: Fields, name: str) -> Json:
+    """Gemini's answer: the first candidate, which has no parts where a filter withheld them."""
+    candidates = value.get("candidates")
+    first = candidates[0] if isinstance(candidates, list) and candidates else None
+    if isinstance(first, dict):
+        content = first.get("content")
+        parts = content.get("parts") if isinstance(content, dict) else None
+        reason = first.get("finishReason", first.get("finish_reason"))
+        if parts is None and reason is None:
+            at.fault(f"{name}.candidates[0]", "must have content.parts or finishReason")
+        return {"content": content_of(parts, at, f"{name}.candidates[0].content.parts")} | finished(reason, at, name)
+    feedback = value.get("promptFeedback")
+    reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
+    if reason is None:
+        at.fault(f"{name}.candidates", "must have an answer, or promptFeedback.blockReason")
+    return {"content": None} | finished(reason, at, name)
 
 
 def choice_of(choice: Any, at: Fields, name: str) -> Json:

@@ -32,15 +32,16 @@ def joined_events(events: Sequence[Any]) -> Json:
             found: Json = one["response"]
             return found
     begun: Json = next((one["response"] for one in known if isinstance(one.get("response"), dict)), {})
-    text = "".join(
-        one["delta"] for one in known if one.get("type") == "response.output_text.delta" and _is_text(one.get("delta"))
-    )
-    message = {"type": "message", "content": [{"type": "output_text", "text": text}]}
+    text, refusal = _deltas(known, "response.output_text.delta"), _deltas(known, "response.refusal.delta")
+    declined = [{"type": "refusal", "refusal": refusal}] if refusal else []
+    said = [{"type": "output_text", "text": text}] if text or not refusal else []
+    message = {"type": "message", "content": [*said, *declined]}
     return {**begun, "status": "incomplete", "output": [message]}
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _deltas(events: Sequence[Json], kind: str) -> str:
+    found = (one.get("delta") for one in events if one.get("type") == kind)
+    return "".join(one for one in found if isinstance(one, str))
 
 
 def read_responses(request: Fields, response: Fields, draft: Draft) -> None:

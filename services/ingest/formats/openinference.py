@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.ingest.formats.fields import Fields, parsed_or_text, without_nothing
-from services.ingest.formats.messages import answer_of, any_answer, any_prompt, chat_messages, declared_tools
+from services.ingest.formats.messages import (
+    answer_of,
+    any_answer,
+    any_prompt,
+    chat_messages,
+    declared_tools,
+    is_marker,
+)
 from services.ingest.formats.protocol import Draft, Json
 from services.ingest.formats.spans import Convention, TraceSpan, failure, indexed, json_attribute
 
@@ -44,6 +51,8 @@ def _read(span: TraceSpan, draft: Draft) -> None:
     sent = [_message(one) for one in indexed(value, "llm.input_messages.")]
     if sent:
         fields["prompt"] = chat_messages(sent, about, "llm.input_messages", _CONTENT)
+        if any(is_marker(one.get("content"), _HIDDEN) for one in fields["prompt"]):
+            about.fault("llm.input_messages", f"hidden; {_CONTENT}")
     else:
         _hidden(about, "input.value")
         fields["prompt"] = any_prompt(value.get("input.value"), about, "llm.input_messages", _CONTENT)
@@ -60,7 +69,10 @@ def _answer(span: TraceSpan, about: Fields) -> Json:
     if found:
         message = _message(found[0])
         reason = message.pop("finish_reason", None) if isinstance(message, dict) else None
-        return answer_of(message, about, "llm.output_messages.0", reason)
+        answer = answer_of(message, about, "llm.output_messages.0", reason)
+        if is_marker(answer.get("content"), _HIDDEN):
+            about.fault("llm.output_messages", f"hidden; {_CONTENT}")
+        return answer
     error = failure(span)
     if error is not None:
         return {"content": None, "error": error}

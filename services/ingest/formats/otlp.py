@@ -35,13 +35,21 @@ def exchange_of(span: TraceSpan) -> Draft | None:
     """The call of a model that a span is; None where it is none."""
     known = next((one for one in CONVENTIONS if one.claims(span)), None)
     if known is None or not known.is_call(span):
-        return None
+        return _unread(span, known is not None)
     draft = Draft({}, product=f"{known.name} span")
     known.read(span, draft)
     if span.faults:
         draft.faults[:0] = span.faults
     _identify(span, draft)
     return draft
+
+
+def _unread(span: TraceSpan, claimed: bool) -> Draft | None:
+    """A span is passed over as no call only where its attributes can be read, since they would say that it is one."""
+    broken = [one for one in span.faults if one.startswith("attributes")]
+    if broken and (claimed or not span.attributes):
+        return Draft({}, broken, product="OpenTelemetry span", piece=span.piece)
+    return None
 
 
 def _identify(span: TraceSpan, draft: Draft) -> None:
@@ -83,6 +91,8 @@ def _text(named: Mapping[str, Any], *names: str) -> str | None:
 
 def read(value: Json) -> Iterator[Draft]:
     """The calls of models among the spans of a record of JSON."""
+    if not recognises(value):
+        yield Draft({}, ["resourceSpans: missing; send traces as OTLP JSON has them"])
     for span in spans_of(value):
         if isinstance(span, Draft):
             yield span
@@ -93,14 +103,23 @@ def read(value: Json) -> Iterator[Draft]:
 def spans_of(value: Json) -> Iterator[TraceSpan | Draft]:
     """The spans of a record; what stands in the place of one and is none is a draft with that fault."""
     for of_resource in _list(value, "resourceSpans", "resource_spans"):
+        if not isinstance(of_resource, dict):
+            yield _no_object("resourceSpans", {"resourceSpans": [of_resource]})
         resource = of_resource.get("resource") if isinstance(of_resource, dict) else None
         about = attributes_of(resource.get("attributes") if isinstance(resource, dict) else None, [])
         scopes = _list(of_resource, "scopeSpans", "scope_spans", "instrumentationLibrarySpans")
         for of_scope in scopes:
+            if not isinstance(of_scope, dict):
+                yield _no_object("scopeSpans", {"resourceSpans": [{"scopeSpans": [of_scope]}]})
             scope = of_scope.get("scope") if isinstance(of_scope, dict) else None
             name = scope.get("name") if isinstance(scope, dict) else None
             for sent in _list(of_scope, "spans"):
                 yield _span(sent, about, name if isinstance(name, str) else "", resource, scope)
+
+
+def _no_object(name: str, alone: Json) -> Draft:
+    fault = f"{name}: each must be an object; send OTLP JSON as an SDK makes it"
+    return Draft({}, [fault], piece=lambda: json.dumps(alone).encode())
 
 
 def _list(value: Any, *names: str) -> list[Any]:
@@ -181,7 +200,8 @@ def attributes_of(sent: Any, faults: list[str]) -> Json:
             found[one["key"]] = _plain(one.get("value") or {}, 0)
         else:
             faults.append("attributes: each must be {key, value: {stringValue: ...}}, as OTLP JSON has them")
-            return found
+            if isinstance(one, dict) and isinstance(one.get("key"), str):
+                found[one["key"]] = None
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from services.ingest.formats.protocol import Draft, Json
 
 REQUESTS: Final = ("request", "request_body", "kwargs")
 RESPONSES: Final = ("response", "response_body", "chunks", "events")
+_LINE_END: Final = re.compile("\r\n|\n|\r")
 _OWN: Final = ("id", "ts", "route", "conversation", "user", "tags", "guardrails", "documents", "extra")
 _ENDPOINTS: Final = ("endpoint", "base_url", "url", "api_base")
 _PROVIDERS: Final[Mapping[str, str]] = {
@@ -47,12 +49,15 @@ def response_of(value: Mapping[str, Any]) -> Any:
 
 
 def _streamed(text: str) -> list[Any] | str:
-    """The events of a stream of server-sent events."""
-    lines = (line[5:].strip() for line in text.splitlines() if line.startswith("data:"))
-    try:
-        return [json_text.parse(line) for line in lines if line != "[DONE]"]
-    except FormatError:
-        return text
+    """The events of a stream of server-sent events; one that was cut ends in a piece of an event, which is none."""
+    lines = [line[5:].strip() for line in _LINE_END.split(text) if line.startswith("data:")]
+    found: list[Any] = []
+    for i, line in enumerate(lines, start=1):
+        try:
+            found += [] if line == "[DONE]" else [json_text.parse(line)]
+        except FormatError:
+            return found if found and i == len(lines) else text
+    return found
 
 
 def first_of(response: Any) -> Mapping[str, Any]:
@@ -75,7 +80,9 @@ def pair_reader(
         draft = Draft({})
         around = Fields(value, draft.faults)
         sent = response_of(value)
-        answer = join(sent) if isinstance(sent, list) else sent
+        answer = (join(sent) if sent else None) if isinstance(sent, list) else sent
+        if _is_embedding(answer):
+            return []
         request = Fields(request_of(value), draft.faults, "request")
         error = value.get("error") or (answer.get("error") if isinstance(answer, dict) else None)
         if error:
@@ -90,6 +97,16 @@ def pair_reader(
         return [draft]
 
     return read_pair
+
+
+def _is_embedding(answer: Any) -> bool:
+    """Whether a response holds vectors, and so answers nobody."""
+    data = answer.get("data") if isinstance(answer, dict) and answer.get("object") == "list" else None
+    return (
+        isinstance(data, list)
+        and bool(data)
+        and all(isinstance(one, dict) and one.get("object") == "embedding" for one in data)
+    )
 
 
 def _around(around: Fields, request: Fields, draft: Draft) -> None:
