@@ -65,6 +65,9 @@ NAMED = {
     "services.ingest.formats.pairs": {"events": "a field of a pair: the events of a stream"},
     "services.ingest.formats.otlp": {"events": "a field of a span"},
     "services.ingest.decode": {"refusal": "a field of OpenAI's chat answer"},
+    "services.ingest.formats.messages": {"refusal": "a field or part of OpenAI's answers"},
+    "services.ingest.formats.openai_responses": {"refusal": "a field or part of OpenAI's answers"},
+    "services.ingest.formats.gen_ai": {"refusal": "a field or part of OpenAI's answers"},
     "services.replay.report": {"events": "a field of the report: how many exchanges"},
 }
 """Words that happen to be the name of a signal or a detector, and what they are there."""
