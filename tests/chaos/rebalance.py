@@ -23,7 +23,7 @@ from tests.support.fleet import Fleet
 from tests.support.streams import make_topics
 from tests.support.traffic import Delay, Steady, delays, story
 
-RATE = 100.0
+RATE = 40.0
 
 
 @dataclass
