@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Final
 
@@ -148,8 +147,6 @@ def _keelwatch(
 
 def main() -> None:
     """Run the command line: exit code 0, 1 for what failed, 2 and one clear line for bad input."""
-    # Detectors multiply small matrices: in as many threads as cores, workers that share these wait for each other.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except InputError as error:
