@@ -34,6 +34,7 @@ from services.evaluate.result import (
 from services.evaluate.run_seal import RunSeal, seal_of
 from services.evaluate.scorer_errors import SCORER_OF, errors_of
 from services.evaluate.scorer_rubrics import scorer_of
+from services.evaluate.scorers import COMPLIANCE
 from services.evaluate.stated_run import StatedComparison, StatedFile, StatedRun
 from services.evaluate.suite import Item, Suite, suite_sha256
 from services.wording import run_checks as words
@@ -261,6 +262,8 @@ def _scores(report: CheckReport, run: StatedRun, items: Mapping[str, Item], tool
             if (version := run.scorers.get(name)) is None or version != tools.scorers.get(name):
                 left[name, version or ""] += 1
                 item = None
+        if item is None:
+            _judge(report, answer, run.scorers.get(name) if name == COMPLIANCE else None)
         answers.append(answer if item is None else _scored(report, item, answer, tools))
     for (name, version), n in sorted(left.items()):
         if name:
@@ -271,6 +274,12 @@ def _scores(report: CheckReport, run: StatedRun, items: Mapping[str, Item], tool
     return run.model_copy(update={"answers": tuple(answers)})
 
 
+def _judge(report: CheckReport, answer: SuiteAnswer, version: str | None) -> None:
+    """Of an answer that is not scored anew: whoever was asked about it is what the run says it was judged by."""
+    if answer.scored is not None and answer.scored.judge is not None:
+        report.equal("scored.judge", answer.scored.judge, version, answer.item)
+
+
 def _scored(report: CheckReport, item: Item, answer: SuiteAnswer, tools: CheckTools) -> SuiteAnswer:
     report.scored += 1
     found, stated = tools.score(item, answer), answer.scored
@@ -279,6 +288,7 @@ def _scored(report: CheckReport, item: Item, answer: SuiteAnswer, tools: CheckTo
     else:
         report.equal("scored.event", stated.event, found.event, item.id)
         report.equal("scored.said", stated.said, found.said, item.id)
+        report.equal("scored.judge", stated.judge, found.judge, item.id)
     return answer.model_copy(update={"scored": found})
 
 

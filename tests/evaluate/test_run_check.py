@@ -178,6 +178,26 @@ def test_an_altered_score_shows_in_the_rates_also_where_its_scorer_is_not_here()
     assert all(one.field.startswith("rates: ") for one in report.differences)
 
 
+def test_whoever_was_asked_about_an_answer_is_the_judge_that_the_run_names() -> None:
+    """Also where its suite is not here, or the judge is not: then nothing of it is scored anew."""
+
+    def asked(judge: str, measure: str) -> Callable[[dict[str, Any]], None]:
+        def change(document: dict[str, Any]) -> None:
+            of = {item["id"] for item in document["suite"]["items"] if item["measure"] == measure}
+            answer = next(answer for answer in document["answers"] if answer["item"] in of)
+            answer["scored"]["judge"] = judge
+
+        return change
+
+    head = VERSIONS["harmful_compliance"]
+    elsewhere = replace(TOOLS, suite=None)
+    assert "scored.judge" in {field for _, field in fields(checked(asked(head, "harmful_compliance")))}
+    for tools in (TOOLS, elsewhere):
+        for judge, measure in (("other", "harmful_compliance"), (head, "over_refusal")):
+            assert "scored.judge" in {field for _, field in fields(checked(asked(judge, measure), tools))}
+    assert "scored.judge" not in {field for _, field in fields(checked(asked(head, "harmful_compliance"), elsewhere))}
+
+
 @pytest.mark.parametrize("forged", [False, True], ids=["as it was edited", "with hashes made anew"])
 def test_any_single_edit_is_found(forged: bool) -> None:
     """With its hashes each edit is; a forger who makes those anew can change what nothing depends on, and no more."""
