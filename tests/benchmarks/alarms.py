@@ -64,7 +64,7 @@ def at_arl(artefact: Any, arl: float) -> Any:
         return tuple(at_arl(one, arl) for one in artefact)
     if not is_dataclass(artefact) or isinstance(artefact, type):
         return artefact
-    held = {field.name: getattr(artefact, field.name) for field in fields(artefact)}
+    held = {field.name: getattr(artefact, field.name) for field in fields(artefact) if field.init}
     return replace(artefact, **{name: arl if name == "arl" else at_arl(value, arl) for name, value in held.items()})
 
 

@@ -133,10 +133,20 @@ def locked(url: str) -> Iterator[None]:
             connection.execute("ROLLBACK")
         return
     with psycopg.connect(url) as connection:
-        for name in all_metadata().tables:
-            connection.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE".encode())
+        while not _takes(connection, f"LOCK TABLE {', '.join(all_metadata().tables)} IN ACCESS EXCLUSIVE MODE"):
+            pass  # a worker held what we wanted and wanted what we held: PostgreSQL ended us, or else the worker
         yield
         connection.rollback()
+
+
+def _takes(connection: psycopg.Connection, lock: str) -> bool:
+    """Whether the lock was had; nothing is held otherwise."""
+    try:
+        connection.execute(lock.encode())
+    except psycopg.errors.DeadlockDetected:
+        connection.rollback()
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,10 @@ def seen_dead(url: str) -> dict[tuple[str, str], int]:
 
 
 def seen_ids(url: str) -> Counter[str]:
-    """Exchange id -> its score rows in the database, of all routes."""
+    """Exchange id -> its score rows in the database, of all routes; none before a worker has made the file."""
     rows = table(ScoreRow)
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+        return Counter()
     with closing(open_database(url, create=False)) as database, database.read() as connection:
         return Counter(connection.execute(select(rows.c.id)).scalars())
 
