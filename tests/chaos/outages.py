@@ -8,6 +8,7 @@ counted twice, dead-lettered without fault, or told otherwise than by replay.
 from __future__ import annotations
 
 import argparse
+import logging
 import sqlite3
 import sys
 import time
@@ -177,6 +178,7 @@ class Stage:
 @contextmanager
 def stage() -> Iterator[Stage]:
     """A broker and a database of one's own."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker goes away on purpose
     with kafka.apache_kafka() as server, postgres.own_cluster() as database:
         if server is None or database is None:
             raise SystemExit(kafka.ABSENT if server is None else postgres.ABSENT)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import math
 import os
 import shutil
@@ -181,6 +182,7 @@ def main() -> int:
     given = parser.parse_args()
     if not 1000 <= given.exchanges <= 24_000:  # the database keeps 5,000 of a route
         parser.error("--exchanges: must be 1,000 to 24,000")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker goes away on purpose
     with kafka.apache_kafka() as broker, postgres.own_cluster() as database:
         if broker is None or database is None:
             print(kafka.ABSENT if broker is None else postgres.ABSENT, file=sys.stderr)
