@@ -8,6 +8,7 @@ replay. Exit code 1: something was lost, counted twice or told otherwise; what c
 from __future__ import annotations
 
 import argparse
+import logging
 import asyncio
 import os
 import subprocess
@@ -202,6 +203,7 @@ def main() -> int:
     parser.add_argument("--only", choices=sorted(SCENES), default="")
     parser.add_argument("--seconds", type=float, default=20.0, help="that disk or database are away (default 20)")
     given = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker goes away on purpose
     with outages.stage() as stage:
         return 1 if play(stage.broker(), stage.url, given.seconds, given.only) else 0
 

@@ -178,7 +178,6 @@ class Stage:
 @contextmanager
 def stage() -> Iterator[Stage]:
     """A broker and a database of one's own."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker goes away on purpose
     with kafka.apache_kafka() as server, postgres.own_cluster() as database:
         if server is None or database is None:
             raise SystemExit(kafka.ABSENT if server is None else postgres.ABSENT)
@@ -187,6 +186,7 @@ def stage() -> Iterator[Stage]:
 
 def main(seconds: float, only: Sequence[str]) -> None:
     """Run every outage on topics and databases of its own, and print the figures."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker goes away on purpose
     with stage() as on, ExitStack() as stack:
         broker = on.broker()
 
