@@ -8,8 +8,8 @@ replay. Exit code 1: something was lost, counted twice or told otherwise; what c
 from __future__ import annotations
 
 import argparse
-import logging
 import asyncio
+import logging
 import os
 import subprocess
 import sys
