@@ -8,7 +8,6 @@ Alerts with their event indexes, incidents and rollups must be the same: floats 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ from services.store.tables import table
 from tests.benchmarks.updates import UPDATES, Update, recorded
 from tests.support import kafka, postgres
 from tests.support.command import keelwatch
-from tests.support.streams import Worker, lag, make_topics, running, until
+from tests.support.streams import Worker, incidents_of, lag, make_topics, running, until
 
 UPDATED, CLEAN = UPDATES[:4], UPDATES[2:4]
 """The routes: with a silent update, and with the old model for good."""
@@ -108,16 +107,15 @@ def _alive(workers: list[Worker]) -> bool:
     return True
 
 
-def found(folder: Path, url: str) -> Found:
+def found(url: str) -> Found:
     """What the database says."""
-    listed = folder / "incidents.json"
-    keelwatch(folder, "incident", "list", "--database", url, "--json", str(listed))
     database = open_database(url, create=False)
     try:
         names = database.query(routes.names)
         facts = [fact for route in names for fact in database.query(journal.facts, route)]
         alerts = [alert for alert in facts if isinstance(alert, Alert)]
         alerts.sort(key=lambda alert: (alert.ts, alert.route, alert.fingerprint))
+        incidents = [one for route in names for one in incidents_of(database, route)]
         rows = table(RollupRow).c
         with database.read() as connection:
             counted = connection.execute(
@@ -126,7 +124,7 @@ def found(folder: Path, url: str) -> Found:
     finally:
         database.close()
     rollups = {tuple(row[:5]): (row[5], row[6], row[7]) for row in counted}
-    return Found([alert_object(one) for one in alerts], json.loads(listed.read_text()), rollups)
+    return Found([alert_object(one) for one in alerts], incidents, rollups)
 
 
 def differences(one: Any, other: Any, at: str = "") -> Iterator[str]:
@@ -164,7 +162,7 @@ def main() -> int:
         begin = time.monotonic()
         keelwatch(folder, "replay", str(capture), "--database", replayed)
         print(f"replay: of the captured topic in {time.monotonic() - begin:.0f} s", flush=True)
-        return compared(len(exchanges), found(folder, url), found(folder, replayed))
+        return compared(len(exchanges), found(url), found(replayed))
 
 
 def compared(n: int, stream: Found, replay: Found) -> int:
