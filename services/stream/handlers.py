@@ -70,6 +70,10 @@ class _Stateless:
     every = 0.0
     is_crowded = False
 
+    def fits(self, messages: Sequence[TopicMessage]) -> int:
+        """All of them: nothing of a route is in memory."""
+        return len(messages)
+
     async def snapshot(self) -> None:
         """Nothing is left to save."""
 

@@ -136,7 +136,10 @@ def kafka_time(seconds: float | None) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class TopicMessage:
-    """One record of a topic as the broker has it. `ts` is Kafka's timestamp: the broker's own if `appended`."""
+    """One record of a topic as the broker has it. `ts` is Kafka's timestamp: the broker's own if `appended`.
+
+    `key` is the route of our own topics; empty where there is none, and of records that were parked.
+    """
 
     topic: str
     partition: int
@@ -145,6 +148,7 @@ class TopicMessage:
     ts: datetime
     headers: tuple[tuple[str, bytes], ...] = ()
     appended: bool = False
+    key: bytes = b""
 
     def position(self, cluster: str) -> Position:
         """Its own place."""
@@ -198,6 +202,9 @@ class Handler(Protocol):
     @property
     def is_crowded(self) -> bool:
         """Whether it has so much in memory that a snapshot is due at once."""
+
+    def fits(self, messages: Sequence[TopicMessage]) -> int:
+        """How many of these messages, from the first on, it can take at once within its bounds; at least one."""
 
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Take in messages, in order."""

@@ -53,6 +53,11 @@ class RouteMemory(Generic[K]):
         return self._bytes
 
     @property
+    def heaviest(self) -> int:
+        """About how many bytes the heaviest of them takes; 0 when there is none."""
+        return max(self._weights.values(), default=0)
+
+    @property
     def is_crowded(self) -> bool:
         """Whether some should be saved and leave."""
         return self._bytes > self._most_bytes or len(self._routes) > self._most_routes

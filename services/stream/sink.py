@@ -66,6 +66,10 @@ class SinkHandler:
         self._threads = tools.threads
         self._resumed: list[tuple[ParkedRoute, Parking]] = []
 
+    def fits(self, messages: Sequence[TopicMessage]) -> int:
+        """All of them: nothing of a route is in memory."""
+        return len(messages)
+
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Apply a batch, or park what cannot be."""
         items, unread = await self._threads.cpu.run(partial(decode_items, messages))

@@ -47,10 +47,14 @@ from services.stream.parking import (
     take_again,
     take_in_order,
 )
-from services.stream.route_memory import MOST_BYTES, RouteMemory
+from services.stream.route_memory import MIB, MOST_BYTES, RouteMemory
 
 DETECT: Final = "detect"
 ALERT: Final = "alert"
+_STEPPED_BYTES: Final = 32 * MIB
+"""States that may go through one batch: each is there twice, before and after, until what it sent is on the broker."""
+_UNKNOWN_BYTES: Final = 4 * MIB
+"""What a state is taken to weigh while none is known: about what that of a route weighs at the end of its learning."""
 
 S = TypeVar("S")
 
@@ -180,6 +184,16 @@ class Stateful(Generic[S]):
     def is_crowded(self) -> bool:
         """Whether so much is in memory that a snapshot is due, after which some of it leaves."""
         return self._routes.is_crowded
+
+    def fits(self, messages: Sequence[TopicMessage]) -> int:
+        """As many as are of so many routes as may be taken through a batch, each as heavy as the heaviest in memory."""
+        most = max(1, _STEPPED_BYTES // (self._routes.heaviest or _UNKNOWN_BYTES))
+        seen: set[bytes | int] = set()
+        for n, message in enumerate(messages):
+            seen.add(message.key or n)
+            if len(seen) > most:
+                return n
+        return len(messages)
 
     @property
     def states(self) -> Mapping[str, S]:

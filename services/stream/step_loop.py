@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from schemas.topics import SCORES
@@ -118,7 +119,14 @@ class StepLoop:
     async def run(self, batches: AsyncIterator[Sequence[Event]]) -> None:
         """Take batches until the stream ends. Never raises: faust would acknowledge what it was given."""
         async for events in batches:
-            await self._guarded(lambda taken=list(events): self._take(taken))  # type: ignore[misc]
+            left, before = list(events), 0
+            while len(left) != before:  # nothing is taken any more once it has stopped
+                before = len(left)
+                await self._guarded(partial(self._take_some, left))
+
+    def _fitting(self, events: Sequence[Event]) -> int:
+        """How many of them, from the first on, the handler can take at once."""
+        return self.handler.fits([message_of(event) for event in events])
 
     async def idle(self) -> None:
         """Save and acknowledge what a stream that went quiet has left, and take up what waits; for a timer."""
@@ -157,6 +165,14 @@ class StepLoop:
     def _clear(self) -> None:
         self._pending.clear()
         self._bytes = 0
+
+    async def _take_some(self, left: list[Event]) -> None:
+        """Take what fits, and leave the rest."""
+        if left:
+            n = self._fitting(left)
+            taken = left[:n]
+            del left[:n]
+            await self._take(taken)
 
     async def _take(self, events: Sequence[Event]) -> None:
         mine = [event for event in events if event.message.generation_id == self._mine]
@@ -240,9 +256,11 @@ class StepLoop:
     async def _again(self) -> None:
         """Somebody else saved in between: what is pending is handled once more, on what the database says now."""
         self.handler.forget()
-        size = self.handler.batch
-        for start in range(0, len(self._pending), size):
-            await self._handle(self._pending[start : start + size])
+        left = self._pending
+        while left:
+            n = self._fitting(left[: self.handler.batch])
+            await self._handle(left[:n])
+            left = left[n:]
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do the work, again and again while a dependency is to blame, but not for ever."""
@@ -288,6 +306,7 @@ def _lanes(records: Sequence[OutgoingRecord]) -> list[list[OutgoingRecord]]:
 def message_of(event: Event) -> TopicMessage:
     """The message of an event. Never raises: all of it but the place is whatever somebody sent."""
     message = event.message
+    key = getattr(message, "key", None)
     headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
     return TopicMessage(
         topic=message.topic,
@@ -297,4 +316,5 @@ def message_of(event: Event) -> TopicMessage:
         ts=kafka_time(message.timestamp),
         headers=tuple((str(name), bytes(value or b"")) for name, value in headers),
         appended=getattr(message, "timestamp_type", None) == _APPEND_TIME,
+        key=key if isinstance(key, bytes) else b"",
     )

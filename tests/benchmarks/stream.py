@@ -155,6 +155,9 @@ class _Nothing:
     name, batch, every, taken = "score", 128, 0.0, 0
     is_crowded = False
 
+    def fits(self, messages: Sequence[TopicMessage]) -> int:
+        return len(messages)
+
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         self.taken += len(messages)
         return Handled()

@@ -28,6 +28,9 @@ class Collect:
         self.got: list[bytes] = []
         self.poison, self.gate, self.held = poison, gate, asyncio.Event()
 
+    def fits(self, messages):
+        return len(messages)
+
     async def handle(self, messages):
         values = [message.value for message in messages]
         if self.gate is not None and self.poison in values:

@@ -35,6 +35,9 @@ class Collect:
         self.name = name
         self.got: set[bytes] = set()
 
+    def fits(self, messages: Any) -> int:
+        return len(messages)
+
     async def handle(self, messages: Any) -> Handled:
         values = {message.value for message in messages}
         return Handled(keep=lambda: self.got.update(values))

@@ -38,6 +38,7 @@ def test_the_longest_unused_of_what_is_saved_leave_and_nothing_unsaved_does() ->
     memory.use({name: Kept(state(1_000_000)) for name in "abcde"})
     memory.use({"a": Kept(state(1_000_000))})
     assert memory.is_crowded
+    assert 1_000_000 < memory.heaviest < 1_010_000
     memory.saved({})
     assert [name for name, _ in memory.items()] == list("bcdea")
     memory.saved({name: Kept(state(1_000_000), is_dirty=False) for name in "acde"})
@@ -46,7 +47,7 @@ def test_the_longest_unused_of_what_is_saved_leave_and_nothing_unsaved_does() ->
     memory.use({"b": Kept(state(10))})
     assert 1_000_000 < memory.weight < 1_010_000
     memory.clear()
-    assert (memory.weight, "b" in memory) == (0, False)
+    assert (memory.weight, memory.heaviest, "b" in memory) == (0, 0, False)
 
 
 def test_there_is_a_most_number_of_routes_too() -> None:

@@ -198,6 +198,25 @@ def test_a_zombie_that_saves_late_loses_and_writes_nothing(tmp_path):
         assert asyncio.run(story(database)) == (4, 1)
 
 
+def test_a_batch_of_many_routes_is_cut_to_those_whose_states_fit(tmp_path):
+    many = [TopicMessage(SCORES.name, 0, n, b"", NOW, key=b"route/%d" % n) for n in range(64)]
+    one = [TopicMessage(SCORES.name, 0, n, b"", NOW, key=b"route/1") for n in range(64)]
+
+    async def story(process):
+        before = process.step.fits(many), process.step.fits(one)
+        await process.take(MESSAGES[:8], [])
+        return before, process.step.fits(many)
+
+    with opened(fresh_url(tmp_path)) as (database,):
+        process = Process(database, detecting)
+        try:
+            (unknown, same), light = asyncio.run(story(process))
+        finally:
+            process.end()
+    assert 1 < unknown < 16, "of routes of which nothing is known"
+    assert (same, light) == (64, 64)
+
+
 def test_nothing_is_written_when_nothing_is_new(tmp_path):
     async def story(database):
         process = Process(database, detecting)

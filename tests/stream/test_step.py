@@ -60,6 +60,9 @@ class Sum:
         self.now: tuple[int, ...] | None = None
         self.forgotten = 0
 
+    def fits(self, messages):
+        return len(messages)
+
     async def handle(self, messages):
         if self.faults:
             raise self.faults.pop(0)
@@ -124,6 +127,31 @@ def test_what_is_handled_is_sent_saved_and_acknowledged_in_order():
     assert stage.acked == [(0, 0), (0, 1), (0, 2)]
     assert stage.sent == [b"0", b"1", b"2"]
     assert handler.saved == (0, 1, 2)
+
+
+def test_a_batch_that_does_not_fit_is_taken_piece_by_piece_each_saved_when_it_crowds():
+    class Narrow(Sum):
+        is_crowded = True
+
+        def fits(self, messages):
+            return min(2, len(messages))
+
+    handler = Narrow(every=3600.0)
+    stage = played(handler, (0, 1, 2, 3, 4), (5,))
+    assert stage.acked == [(0, offset) for offset in range(6)]
+    assert handler.saved == tuple(range(6))
+    conflicted = Narrow(every=3600.0, conflicts=1)
+    assert played(conflicted, (0, 1, 2, 3, 4)).acked == [(0, offset) for offset in range(5)]
+    assert conflicted.saved == tuple(range(5))
+
+
+def test_nothing_more_of_a_batch_is_taken_once_the_process_ends():
+    class Narrow(Sum):
+        def fits(self, messages):
+            return 1
+
+    stage = played(Narrow(faults=[RuntimeError("x")]), (0, 1, 2))
+    assert (stage.acked, stage.sent, len(stage.died)) == ([], [], 1)
 
 
 def test_between_snapshots_nothing_is_acknowledged_and_when_idle_all_of_it():
