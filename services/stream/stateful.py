@@ -47,7 +47,7 @@ from services.stream.parking import (
     take_again,
     take_in_order,
 )
-from services.stream.route_memory import MIB, MOST_BYTES, RouteMemory
+from services.stream.route_memory import MIB, MOST_BYTES, RouteMemory, give_back
 
 DETECT: Final = "detect"
 ALERT: Final = "alert"
@@ -232,7 +232,8 @@ class Stateful(Generic[S]):
         dirty = {route: kept for route, kept in self._routes.items() if kept.is_dirty}
         if dirty:
             saved = await self._threads.database.run(partial(self._save, dirty))
-            self._routes.saved(saved)
+            if self._routes.saved(saved):
+                await self._threads.cpu.run(give_back)
             for route in saved:
                 self._condemned.pop(route, None)
 

@@ -39,9 +39,9 @@ def test_the_longest_unused_of_what_is_saved_leave_and_nothing_unsaved_does() ->
     memory.use({"a": Kept(state(1_000_000))})
     assert memory.is_crowded
     assert 1_000_000 < memory.heaviest < 1_010_000
-    memory.saved({})
+    assert memory.saved({}) == 0
     assert [name for name, _ in memory.items()] == list("bcdea")
-    memory.saved({name: Kept(state(1_000_000), is_dirty=False) for name in "acde"})
+    assert memory.saved({name: Kept(state(1_000_000), is_dirty=False) for name in "acde"}) == 3
     assert [name for name, _ in memory.items()] == ["b", "a"]
     assert not memory.is_crowded
     memory.use({"b": Kept(state(10))})
