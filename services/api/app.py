@@ -32,6 +32,7 @@ from services.api.resources import (
     exchanges,
     health,
     incidents,
+    otlp,
     profile,
     readings,
     route_rates,
@@ -121,6 +122,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     """What lies below /v1, in the order in which paths are looked up."""
     database, guard, budget = api.database, api.guard, api.budget
     yield exchanges.ingest_router(api.gateway, guard, budget, api.watched.ingest)
+    yield otlp.router(api.gateway, guard, budget, api.watched.ingest)
     yield decisions.posting_router(api.decisions, database, guard, budget, api.watched)
     hooks = webhooks.Webhooks(api.decisions, database, api.watched, api.github_secret)
     yield webhooks.router(hooks, guard, budget)

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from functools import partial
+from typing import Any, Final, Literal, ParamSpec
 
 from pydantic import BaseModel, Field
 
@@ -20,8 +21,9 @@ from schemas.topics import EXCHANGES
 from services.api.http.batch import BatchError, split_records, with_id
 from services.api.http.problems import LOG, Problem
 from services.errors import NotSent, UnknownOutcome
-from services.ingest.decode import RecordArrival, decode, decode_all
+from services.ingest.decode import RecordArrival, decode, decode_all, decode_calls
 from services.ingest.envelopes import without_context
+from services.ingest.formats.otlp import OTLP
 from services.ingest.reading import NO_CALL, is_protobuf
 from services.ingest.routing import NOTHING, Carriage
 from services.ports import Received
@@ -39,6 +41,7 @@ def uuid7(milliseconds: int, chance: bytes) -> str:
     return str(uuid.UUID(int=value))
 
 
+P = ParamSpec("P")
 Send = Callable[[str, bytes | None, bytes], Awaitable[Any]]
 """Sends (topic, key, value); returns when the broker has acknowledged it.
 
@@ -111,9 +114,26 @@ class ExchangePublisher:
             BatchError: if it cannot be cut into records, or holds more exchanges than may ever be on their way.
             Problem: 429 if too many are on their way.
         """
-        loop = asyncio.get_running_loop()
-        now = datetime.now(UTC)
-        prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, now, carriage, self._most)
+        found = await self._in_thread(prepare_all, body, lines, datetime.now(UTC), carriage, self._most)
+        return await self._sent(found, sees)
+
+    async def take_calls(
+        self, body: bytes, sees: Callable[[str], bool] = _any_route, carriage: Carriage = NOTHING
+    ) -> list[ExchangeResult]:
+        """Send the calls of models in one body of OTLP; what became of each, in order: nothing where it holds none.
+
+        Raises:
+            FormatError: if the body is not OTLP, or refused as a whole.
+            Problem: 429 if too many are on their way.
+        """
+        return await self._sent(await self._in_thread(prepare_calls, body, datetime.now(UTC), carriage), sees)
+
+    async def _in_thread(
+        self, work: Callable[P, list[PreparedExchange]], *args: P.args, **kwargs: P.kwargs
+    ) -> list[PreparedExchange]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
+
+    async def _sent(self, prepared: list[PreparedExchange], sees: Callable[[str], bool]) -> list[ExchangeResult]:
         prepared = [one if one.fault or sees(one.key.decode()) else replace(one, forbidden=True) for one in prepared]
         if len(prepared) > self._free:
             raise Problem.later(
@@ -159,6 +179,22 @@ def prepare_all(
         if len(found) > most:
             raise BatchError(f"body: more than {most:,} exchanges; send fewer records or spans in one request")
     return found
+
+
+_EMPTY: Final = frozenset({b"", b"{}"})
+"""Requests of OTLP that hold nothing."""
+
+
+def prepare_calls(body: bytes, now: datetime, carriage: Carriage = NOTHING) -> list[PreparedExchange]:
+    """Every call of a body of OTLP as it will be sent.
+
+    Raises:
+        FormatError: if the body is not OTLP, or refused as a whole.
+    """
+    if body.strip() in _EMPTY:
+        return []
+    items = decode_calls(body, RecordArrival(_NOWHERE, received=now), carriage, (OTLP,))
+    return [_prepared(item, None, "", now) for item in items]
 
 
 def prepare(record: bytes, id: str, now: datetime, carriage: Carriage = NOTHING) -> list[PreparedExchange]:

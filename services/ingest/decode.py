@@ -99,6 +99,20 @@ def decode_all(
         carriage: headers, and rules for what names no route.
         formats: those it may be of.
     """
+    try:
+        return decode_calls(raw, arrival, carriage, formats)
+    except FormatError as error:
+        return [_letter(raw, str(error), arrival)]
+
+
+def decode_calls(
+    raw: bytes, arrival: RecordArrival, carriage: Carriage = NOTHING, formats: tuple[Format, ...] = FORMATS
+) -> list[Received | DeadLetter]:
+    """As `decode_all`, but what is refused as a whole is told apart from calls that are refused each by itself.
+
+    Raises:
+        FormatError: if none of the record was read.
+    """
     if arrival.now is None and arrival.received is not None:
         arrival = replace(arrival, now=arrival.received)
     try:
@@ -106,10 +120,10 @@ def decode_all(
         if opened.fields is not None:
             return [_exchange(opened.fields, opened.flags, arrival)]
         return _of_drafts(raw, opened, carriage, arrival)
-    except FormatError as error:
-        return [_letter(raw, str(error), arrival)]
+    except FormatError:
+        raise
     except Exception as error:  # the step would fall over this record for ever, and read nothing behind it
-        return [_letter(raw, errors.own_fault(error), arrival)]
+        raise FormatError(errors.own_fault(error)) from error
 
 
 def _of_drafts(

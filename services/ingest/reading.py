@@ -16,14 +16,14 @@ from services.ingest.errors import FormatError
 from services.ingest.formats import FORMATS
 from services.ingest.formats.native import NATIVE, to_native
 from services.ingest.formats.otlp import OTLP
-from services.ingest.formats.otlp_wire import looks_like_traces, read_traces
+from services.ingest.formats.otlp_wire import looks_like_otlp, read_otlp
 from services.ingest.formats.protocol import Draft, Format, Json
 from services.ingest.routing import MISSING, Carriage, route_of
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 NO_CALL: Final = (
-    "record: traces without a call of a model that answers with text; such spans have gen_ai.*, ai.* or "
-    "OpenInference's attributes, and embeddings, images or files are none"
+    "record: holds no call of a model that answers with text; such spans have gen_ai.*, ai.* or OpenInference's "
+    "attributes, such log records gen_ai.* events, and embeddings, images or files are none"
 )
 FORMAT_HEADER: Final = "keelwatch-format"
 _PROTOBUF: Final = frozenset({"application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf"})
@@ -61,8 +61,8 @@ def read_record(raw: bytes, carriage: Carriage, formats: tuple[Format, ...] = FO
     letterhead = _of_headers(carriage)
     if raw[0] == 0:
         raw = envelopes.unframed(raw)
-    if OTLP in formats and (is_protobuf(carriage) or looks_like_traces(raw)):
-        return ReadRecord(OTLP, None, read_traces(raw), (), letterhead)
+    if OTLP in formats and (is_protobuf(carriage) or looks_like_otlp(raw)):
+        return ReadRecord(OTLP, None, read_otlp(raw), (), letterhead)
     value, flags = _value(raw)
     if "specversion" in value and not _is_certain(value) and envelopes.is_structured(value):
         body, letterhead = envelopes.opened(value)
@@ -151,9 +151,8 @@ def _form(value: Json, carriage: Carriage, formats: tuple[Format, ...]) -> Forma
     for known in formats:
         if known.recognises(value):
             return known
-    raise FormatError(
-        f"record: no known format ({_names(formats)}); an exchange has route, prompt, response and model.requested"
-    )
+    wanted = "; an exchange has route, prompt, response and model.requested" if NATIVE in formats else ""
+    raise FormatError(f"record: no known format ({_names(formats)}){wanted}")
 
 
 def _is_certain(value: Json) -> bool:

@@ -23,10 +23,14 @@ from tests.ingest.malformed import GONE, TABLES, Table, calls_of, changed, fixtu
 from tests.support.case import exchange, line
 
 PLACE = Position(cluster="file", topic="0" * 12, partition=0, offset=7)
-EVERY = [name for name in names() if name not in {"litellm_failure", "cloudevent_binary"}]
+UNTOLD = {"litellm_failure", "cloudevent_binary", "otlp_logs", "otlp_logs_proto"}
+"""An error, a body without its headers, and events without the span that names the model."""
+EVERY = [name for name in names() if name not in UNTOLD]
 SEEN_IMAGES = {"anthropic", "anthropic_stream", "langfuse", "litellm", "litellm_stream", "openai_chat"}
 SEEN_IMAGES |= {"openai_chat_stream", "otlp_ai_sdk", "otlp_ai_sdk_proto", "otlp_semconv", "otlp_semconv_proto"}
-UNTOLD_TOOLS = {"langfuse", "otlp_events", "otlp_semconv"}
+SEEN_IMAGES |= {"otlp_details", "otlp_details_proto"}
+UNTOLD_TOOLS = {"langfuse", "otlp_events", "otlp_semconv", "otlp_details", "otlp_logs_with_spans"}
+UNTIMED = {"otlp_details", "otlp_details_proto"}
 
 
 def read(value: Any, carriage: Carriage | None = None) -> list[Received | DeadLetter]:
@@ -56,7 +60,7 @@ def test_what_a_library_made_is_an_exchange_with_texts_and_identity(name: str) -
         return
     assert model_of(text).system_prompt_sha256 is not None
     assert (found.usage and found.usage.input_tokens, found.usage and found.usage.output_tokens) == (21, 9)
-    assert found.latency_ms is not None
+    assert (found.latency_ms is None) == (name in UNTIMED)
     assert len(found.answer.calls) == 1
     assert bool(found.tools) == (name.removesuffix("_proto") not in UNTOLD_TOOLS)
     assert (name in SEEN_IMAGES) == (not_monitored(found) == ("not_monitored:image",))
@@ -188,7 +192,7 @@ def test_traces_that_are_cut_off_are_one_dead_letter() -> None:
     }
     assert all(len(one) <= LONGEST for one in said)
     headers = Carriage({"content-type": "application/x-protobuf"})
-    assert reason(whole[:-3], headers).startswith("OpenTelemetry traces (protobuf): ends or breaks")
+    assert reason(whole[:-3], headers).startswith("OpenTelemetry traces or logs (protobuf): ends or breaks")
 
 
 def test_what_hides_in_the_text_of_an_attribute_is_cleaned_and_said() -> None:

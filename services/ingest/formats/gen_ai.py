@@ -30,6 +30,8 @@ _ROLES: Final = {
 }
 _SAID: Final = ("content", "tool_calls", "function_call", "refusal", "audio")
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
+EVENTS: Final = frozenset({*_ROLES, "gen_ai.choice", "gen_ai.content.prompt", "gen_ai.content.completion", _DETAILS})
+"""Events that hold what was said, on a span or as log records."""
 
 
 def _claims(span: TraceSpan) -> bool:
