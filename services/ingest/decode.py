@@ -118,7 +118,7 @@ def decode_calls(
     try:
         opened = read_record(raw, carriage, formats)
         if opened.fields is not None:
-            return [_exchange(opened.fields, opened.flags, arrival)]
+            return [_exchange(opened.fields, opened.flags, arrival, opened.form.name)]
         return _of_drafts(raw, opened, carriage, arrival)
     except FormatError:
         raise
@@ -158,12 +158,12 @@ def _of_draft(draft: Draft, opened: ReadRecord, carriage: Carriage, arrival: Rec
     product = draft.product or opened.form.product
     fields, flags = finished(draft, opened, carriage)
     try:
-        return _exchange(fields, flags, arrival, part)
+        return _exchange(fields, flags, arrival, opened.form.name, part)
     except FormatError as error:
         raise FormatError(f"{product}: {error}") from None
 
 
-def _exchange(fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, part: int = 0) -> Received:
+def _exchange(fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, form: str, part: int = 0) -> Received:
     received, now, previous = arrival.received, arrival.now, arrival.previous
     fields.setdefault("id", arrival.id or id_of(arrival.origin or arrival.position))
     own = "ts" in fields
@@ -179,7 +179,7 @@ def _exchange(fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, par
     ahead = reference is not None and exchange.ts is not None and exchange.ts - reference > skew
     if ahead or (not own and arrived != received):
         flags += ("skew",)
-    return Received(exchange, arrival.position, flags, part)
+    return Received(exchange, arrival.position, flags, part, form)
 
 
 def _letter(raw: bytes, reason: str, arrival: RecordArrival) -> DeadLetter:

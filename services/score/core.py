@@ -353,6 +353,8 @@ def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> Score
         scorer=version,
         measures=_measures(exchange),
         part=read.received.part,
+        format=read.received.format,
+        lacks=read.received.lacks,
     )
 
 

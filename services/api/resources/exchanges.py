@@ -111,7 +111,8 @@ def ingest_router(
             raw = await read_body(request, share, packed=True)
             try:
                 carriage = Carriage(told_headers(request), rules)
-                return results_response(await gateway.take(raw, kind in _LINE_TYPES, who(request).sees, carriage))
+                asks = who(request)
+                return results_response(await gateway.take(raw, kind in _LINE_TYPES, asks.sees, carriage, asks.name))
             except BatchError as error:
                 field, _, remedy = str(error).partition(": ")
                 raise Problem(422, str(error), errors=(FieldFault(field=field, remedy=remedy),)) from None

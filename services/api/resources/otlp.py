@@ -79,7 +79,8 @@ def _exporting(gateway: ExchangePublisher, budget: BodyBudget, rules: tuple[Rout
         with budget.share() as share:
             raw = await read_body(request, share, packed=True)
             try:
-                results = await gateway.take_calls(raw, who(request).sees, Carriage(told_headers(request), rules))
+                asks, carriage = who(request), Carriage(told_headers(request), rules)
+                results = await gateway.take_calls(raw, asks.sees, carriage, asks.name)
             except FormatError as error:
                 field, _, remedy = str(error).partition(": ")
                 raise Problem.of_field(field, remedy, 400) from None
