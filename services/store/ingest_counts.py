@@ -64,7 +64,7 @@ class IngestCounts:
 
     def refuse(self, reason: str, n: int = 1) -> None:
         """Count calls that were refused."""
-        known = reason in self.refused or len(self.refused) < MOST_REASONS
+        known = reason in self.refused or len(self.refused.keys() - {OTHER}) < MOST_REASONS
         self.refused[reason if known else OTHER] += n
 
 
