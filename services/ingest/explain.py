@@ -89,7 +89,7 @@ def explain(lines: Iterable[FileLine], carriage: Carriage) -> dict[str, FormatRe
     found: dict[str, FormatReport] = {}
     for line in lines:
         try:
-            form = read_record(line.raw, carriage).form.name
+            form = line.form or read_record(line.raw, carriage).form.name
         except FormatError:
             form = UNKNOWN
         report = found.setdefault(form, FormatReport())
