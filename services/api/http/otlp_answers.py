@@ -20,6 +20,15 @@ LOGS: Final = "/v1/logs"
 PATHS: Final = frozenset({TRACES, LOGS})
 JSON: Final = "application/json"
 PROTOBUF: Final = "application/x-protobuf"
+_NO_TEXT: Final = {"schema": {"type": "string"}}
+STATUS: Final[dict[str, Any]] = {
+    JSON: {"schema": {"type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}}},
+    PROTOBUF: _NO_TEXT,
+}
+"""What a refusal holds, as OpenAPI has it."""
+ANSWER: Final[dict[str, Any]] = {JSON: {"schema": {"type": "object"}}, PROTOBUF: _NO_TEXT}
+"""What an answer to something that was taken holds."""
+_UNUSABLE: Final = 422
 _REJECTED: Final = {TRACES: "rejectedSpans", LOGS: "rejectedLogRecords"}
 _BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
 
@@ -44,7 +53,8 @@ def accepted(request: Request, rejected: int = 0, why: str = "") -> Response:
 def refused(
     request: Request, status: int, detail: str, fields: Mapping[str, str], headers: Mapping[str, str]
 ) -> Response:
-    """A `google.rpc.Status`; `fields` are those to blame, each with its remedy."""
+    """A `google.rpc.Status`; `fields` are those to blame, each with its remedy. What cannot be used is 400 in OTLP."""
+    status = 400 if status == _UNUSABLE else status
     if content_type(request) == JSON:
         faults = [{"field": field, "description": remedy} for field, remedy in fields.items()]
         details = {"details": [{"@type": _BAD_REQUEST, "fieldViolations": faults}]} if faults else {}

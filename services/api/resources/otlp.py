@@ -13,7 +13,7 @@ from services.api.auth.authorization import Guard, needs, who
 from services.api.exchange_publisher import ExchangePublisher, ExchangeResult
 from services.api.http import otlp_answers
 from services.api.http.body import BodyBudget, read_body
-from services.api.http.otlp_answers import JSON, LOGS, PROTOBUF, TRACES
+from services.api.http.otlp_answers import ANSWER, JSON, LOGS, PROTOBUF, STATUS, TRACES
 from services.api.http.problems import Problem
 from services.api.resources.exchanges import told_headers
 from services.ingest.errors import FormatError
@@ -21,11 +21,6 @@ from services.ingest.routing import Carriage, RouteRule
 
 _LATER: Final = {"unavailable", "unknown"}
 _MOST_REASONS: Final = 3
-_ANSWER: Final[dict[str, Any]] = {JSON: {"schema": {"type": "object"}}, PROTOBUF: {"schema": {"type": "string"}}}
-_STATUS: Final[dict[str, Any]] = {
-    JSON: {"schema": {"type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}}},
-    PROTOBUF: {"schema": {"type": "string"}},
-}
 _TOLD: Final[dict[int, str]] = {
     400: "The body is not OTLP, or holds too much: it is not to be sent again as it is.",
     403: "The key may not send, or to none of these routes.",
@@ -43,8 +38,8 @@ def router(
     """The paths, for those whom `guard` lets ingest; `rules` give a route to what names none."""
     made = APIRouter(prefix="/v1", tags=["exchanges"], dependencies=[needs(guard, "ingest")])
     responses: dict[int | str, dict[str, Any]] = {
-        200: {"content": _ANSWER, "description": "Taken, but for what `partialSuccess` says was rejected, and why."},
-        **{status: {"content": _STATUS, "description": told} for status, told in _TOLD.items()},
+        200: {"content": ANSWER, "description": "Taken, but for what `partialSuccess` says was rejected, and why."},
+        **{status: {"content": STATUS, "description": told} for status, told in _TOLD.items()},
     }
     for path, summary, field in ((TRACES, "Export spans", "resourceSpans"), (LOGS, "Export logs", "resourceLogs")):
         made.add_api_route(
