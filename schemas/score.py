@@ -24,6 +24,7 @@ Flag = Literal[
     "skew",
     "no_response",
     "no_ts",
+    "broken_off",
     "not_monitored:image",
     "not_monitored:audio",
     "not_monitored:file",

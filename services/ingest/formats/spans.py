@@ -178,6 +178,11 @@ def _listed(tree: Any) -> Any:
     return {name: _listed(item) for name, item in tree.items()}
 
 
+def with_failure(answer: Json, error: Json | None) -> Json:
+    """An answer of a span that failed after text of it was delivered, with why it broke off."""
+    return answer if error is None or not answer.get("content") else {**answer, "error": error}
+
+
 def failure(span: TraceSpan) -> Json | None:
     """What a span that failed says of it, from its status and its exception; None of one that did not."""
     if not span.failed:
