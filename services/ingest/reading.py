@@ -59,8 +59,21 @@ def read_record(raw: bytes, carriage: Carriage, formats: tuple[Format, ...] = FO
     if not raw.strip():
         raise FormatError("record: empty; send one JSON object")
     letterhead = _of_headers(carriage)
-    if raw[0] == 0:
-        raw = envelopes.unframed(raw)
+    if envelopes.is_framed(raw):
+        return _framed(raw, letterhead, carriage, formats)
+    return _unframed(raw, letterhead, carriage, formats)
+
+
+def _framed(raw: bytes, letterhead: Letterhead, carriage: Carriage, formats: tuple[Format, ...]) -> ReadRecord:
+    """What stands behind Confluent's frame; what is no exchange at all is told with whose frame it is."""
+    body = envelopes.unframed(raw)
+    try:
+        return _unframed(body, letterhead, carriage, formats)
+    except FormatError as error:
+        raise FormatError(f"{envelopes.FRAMED}: {str(error).removeprefix('record: ')}") from None
+
+
+def _unframed(raw: bytes, letterhead: Letterhead, carriage: Carriage, formats: tuple[Format, ...]) -> ReadRecord:
     if OTLP in formats and (is_protobuf(carriage) or looks_like_otlp(raw)):
         return ReadRecord(OTLP, None, read_otlp(raw), (), letterhead)
     value, flags = _value(raw)

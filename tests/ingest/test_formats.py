@@ -18,8 +18,8 @@ from services.ingest.routing import Carriage
 from services.monitor.ingest_rules import IngestRule
 from services.ports import Received
 from services.score.scored_text import model_of, not_monitored, scored_text
-from tests.ingest.fuzz import run
-from tests.ingest.malformed import GONE, TABLES, Table, calls_of, changed, fixture, names, raw_of
+from tests.ingest.fuzz import decoders, run
+from tests.ingest.malformed import GONE, TABLES, Table, calls_of, changed, fixture, framed, misframed, names, raw_of
 from tests.support.case import exchange, line
 
 PLACE = Position(cluster="file", topic="0" * 12, partition=0, offset=7)
@@ -105,6 +105,21 @@ def test_every_broken_field_is_named_with_its_product_and_costs_no_other_record(
         assert found.startswith(f"{table.product}: "), (name, found)
         assert said in found, (name, found)
         assert len(found) <= LONGEST
+
+
+def test_what_is_wrong_in_confluents_frame_is_told_with_its_name_and_costs_no_other_record() -> None:
+    variants = list(misframed())
+    assert len(variants) >= 40
+    for raw, said in variants:
+        found = reason(raw)
+        assert found.startswith("Confluent Schema Registry: "), (raw, found)
+        assert said in found, (raw, found)
+        assert len(found) <= LONGEST
+    assert first(framed(2**31 - 1, b" " + line(exchange("framed")))).id == "framed"
+    for encoding in ("utf-16-be", "utf-32-be"):
+        assert "looks like UTF-16 or UTF-32" in reason('{"route": "a"}'.encode(encoding))
+    inner = changed(fixture("openai_chat"), "request/model", GONE)
+    assert reason(framed(7, raw_of(inner))).startswith("OpenAI chat completion: request.model: ")
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
@@ -208,6 +223,12 @@ def test_what_hides_in_the_text_of_an_attribute_is_cleaned_and_said() -> None:
 
 def nested(depth: int) -> Any:
     return [nested(depth - 1)] if depth else []
+
+
+@pytest.mark.parametrize("decoder", decoders())
+def test_no_broken_record_of_a_decoder_raises(decoder: str) -> None:
+    records, _, _ = run(seconds=20.0, seed=11, most=60, wholes=decoders()[decoder])
+    assert records == 60
 
 
 def test_no_broken_fixture_raises() -> None:
