@@ -118,7 +118,7 @@ def decode_calls(
     try:
         opened = read_record(raw, carriage, formats)
         if opened.fields is not None:
-            return [_exchange(opened.fields, opened.flags, arrival, opened.form.name)]
+            return [_exchange(opened.fields, opened.flags, arrival, opened.form.name, len(raw))]
         return _of_drafts(raw, opened, carriage, arrival)
     except FormatError:
         raise
@@ -156,21 +156,25 @@ def _of_drafts(
 
 def _of_draft(draft: Draft, opened: ReadRecord, carriage: Carriage, arrival: RecordArrival, part: int) -> Received:
     product = draft.product or opened.form.product
-    fields, flags = finished(draft, opened, carriage)
+    fields, flags, size = finished(draft, opened, carriage)
     try:
-        return _exchange(fields, flags, arrival, opened.form.name, part)
+        return _exchange(fields, flags, arrival, opened.form.name, size, part)
     except FormatError as error:
         raise FormatError(f"{product}: {error}") from None
 
 
-def _exchange(fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, form: str, part: int = 0) -> Received:
+def _exchange(
+    fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, form: str, size: int, part: int = 0
+) -> Received:
+    """`size`: characters of all that it was read from, so that no text is longer."""
     received, now, previous = arrival.received, arrival.now, arrival.previous
     fields.setdefault("id", arrival.id or id_of(arrival.origin or arrival.position))
     own = "ts" in fields
     arrived = received if own or received is None else _arrival(received, now)
     if not own:
         fields["ts"] = arrived or _next(previous)
-    flags += ("truncated",) if _truncate(fields) else ()
+    if json_text.may_be_cut(size) and _truncate(fields):
+        flags += ("truncated",)
     exchange = _validated(fields)
     if not own and received is None:
         flags += ("no_ts",)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Final
 
+import msgspec
+
 from schemas.base import EARLIEST, LATEST
 from schemas.score import Flag
 from services.ingest import envelopes, json_text
@@ -180,8 +182,8 @@ def _names(formats: tuple[Format, ...]) -> str:
     return ", ".join(one.name for one in formats)
 
 
-def finished(draft: Draft, record: ReadRecord, carriage: Carriage) -> tuple[Json, tuple[Flag, ...]]:
-    """The fields of a draft as `Exchange` takes them, and what was done to its text.
+def finished(draft: Draft, record: ReadRecord, carriage: Carriage) -> tuple[Json, tuple[Flag, ...], int]:
+    """The fields of a draft as `Exchange` takes them, what was done to its text, and how many characters it has.
 
     Raises:
         FormatError: with all that is wrong with it, and whose form it is.
@@ -189,8 +191,8 @@ def finished(draft: Draft, record: ReadRecord, carriage: Carriage) -> tuple[Json
     product, faults = draft.product or record.form.product, list(draft.faults)
     if record.letterhead.facts:
         draft.facts = {**record.letterhead.facts, **draft.facts}
-    text = json.dumps(draft.fields, ensure_ascii=False, default=str)
-    fields, replaced = json_text.sanitise(draft.fields) if _may_be_invalid(text) else (draft.fields, False)
+    size, brackets, odd = _looked_over(draft.fields)
+    fields, replaced = json_text.sanitise(draft.fields) if odd else (draft.fields, False)
     if not isinstance(fields.get("route"), str):
         fields.pop("route", None)
         route = route_of(draft, record.form.name, carriage)
@@ -200,20 +202,25 @@ def finished(draft: Draft, record: ReadRecord, carriage: Carriage) -> tuple[Json
             faults.append(MISSING)
     if faults:
         raise FormatError(f"{product}: {'; '.join(dict.fromkeys(faults))}")
-    if text.count("[") + text.count("{") > json_text.MAX_DEPTH and json_text.too_deep(fields):
+    if brackets > json_text.MAX_DEPTH and json_text.too_deep(fields):
         raise FormatError(f"{product}: nested more than {json_text.MAX_DEPTH} levels deep; send flatter JSON")
     try:
         native = to_native(fields)
         _from_letterhead(native, record.letterhead)
     except FormatError as error:
         raise FormatError(f"{product}: {error}") from None
-    return native, record.flags or (("sanitized",) if replaced else ())
+    return native, record.flags or (("sanitized",) if replaced else ()), size
 
 
-def _may_be_invalid(text: str) -> bool:
-    """Whether JSON `text` may hold NUL or a lone surrogate: attributes of spans hide JSON in texts, and bytes."""
+def _looked_over(fields: Json) -> tuple[int, int, bool]:
+    """Bytes of the fields as JSON, opening brackets in it, and whether it may hold NUL or a lone surrogate.
+
+    Attributes of spans hide JSON in texts, and bytes. What the fast encoder does not write, Python's does.
+    """
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return "\\u0000" in text
+        encoded = msgspec.json.encode(fields, enc_hook=str)
+    except (UnicodeEncodeError, RecursionError, ValueError, TypeError, OverflowError):
+        text = json.dumps(fields, ensure_ascii=False, default=str)
+        encoded = text.encode("utf-8", "surrogatepass")
+        return len(encoded), text.count("[") + text.count("{"), True
+    return len(encoded), encoded.count(b"[") + encoded.count(b"{"), b"\\u0000" in encoded

@@ -59,15 +59,15 @@ def _unread(span: TraceSpan, claimed: bool) -> Draft | None:
 
 def _identify(span: TraceSpan, draft: Draft) -> None:
     """Id, time, route, endpoint, who asked: what conventions share."""
-    named, fields = span.named, draft.fields
+    fields = draft.fields
     if not (span.trace_id and span.span_id):
         draft.faults.append("traceId, spanId: missing or no hexadecimal; send spans as an SDK makes them")
     start, end = moment_of_nanoseconds(span.start), moment_of_nanoseconds(span.end)
     if start is None:
         draft.faults.append("startTimeUnixNano: missing; send the nanoseconds since 1970 as a text of digits")
     model = fields["model"]
-    port = named.get("server.port")
-    host = named.get("server.address")
+    port = span.get("server.port")
+    host = span.get("server.address")
     if isinstance(host, str):
         model["endpoint"] = host_of(f"{host}:{port}" if port and str(port) not in {"443", "80"} else host)
     fields["model"] = without_nothing(model)
@@ -75,9 +75,9 @@ def _identify(span: TraceSpan, draft: Draft) -> None:
         {
             "id": f"otlp:{span.trace_id}/{span.span_id}",
             "ts": start,
-            "route": _text(named, "keelwatch.route"),
-            "conversation": _text(named, "gen_ai.conversation.id", "session.id", "conversation.id"),
-            "user": _text(named, "user.id", "enduser.pseudo.id", "enduser.id"),
+            "route": _text(span, "keelwatch.route"),
+            "conversation": _text(span, "gen_ai.conversation.id", "session.id", "conversation.id"),
+            "user": _text(span, "user.id", "enduser.pseudo.id", "enduser.id"),
             "latency_ms": milliseconds(start, end),
         }
         | without_nothing(fields)
@@ -90,8 +90,12 @@ def _identify(span: TraceSpan, draft: Draft) -> None:
     draft.piece = span.piece
 
 
-def _text(named: Mapping[str, Any], *names: str) -> str | None:
-    return next((found for name in names if isinstance(found := named.get(name), str) and found), None)
+def _text(span: TraceSpan, *names: str) -> str | None:
+    for name in names:
+        found = span.get(name)
+        if isinstance(found, str) and found:
+            return found
+    return None
 
 
 Call = tuple[str, str]

@@ -187,36 +187,45 @@ def _log(raw: bytes, start: int, end: int, scope: _Scope, piece: Callable[[], by
     )
 
 
+_ID_BYTES: Final = {1: 16, 2: 8}
+"""Of a span: field -> bytes of its trace and of its own."""
+
+
 def _id(value: bytes, length: int) -> str:
     return value.hex() if len(value) == length and any(value) else ""
 
 
 def _span(raw: bytes, start: int, end: int, scope: _Scope, piece: Callable[[], bytes]) -> TraceSpan:
-    found: dict[int, Any] = {1: "", 2: "", 5: "", 7: 0, 8: 0}
+    ids = {1: "", 2: ""}
+    name = ""
+    begin = finish = code = 0
     attributes: Json = {}
     events: list[tuple[str, Json]] = []
-    status, code = None, 0
+    status = None
     for number, wire, a, b in fields(raw, start, end):
-        if number == 9 and wire == BYTES:
-            _pair(raw, a, b, attributes, 0)
-        elif number in {1, 2} and wire == BYTES:
-            found[number] = _id(raw[a:b], 16 if number == 1 else 8)
-        elif number == 5 and wire == BYTES:
-            found[5] = text(raw, a, b)
-        elif number in {7, 8} and wire == FIXED64:
-            found[number] = int.from_bytes(raw[a:b], "little")
-        elif number == 11 and wire == BYTES:
-            events.append(_event(raw, a, b))
-        elif number == 15 and wire == BYTES:
-            status, code = _status(raw, a, b)
+        if wire == BYTES:
+            if number == 9:
+                _pair(raw, a, b, attributes, 0)
+            elif number in _ID_BYTES:
+                ids[number] = _id(raw[a:b], _ID_BYTES[number])
+            elif number == 5:
+                name = text(raw, a, b)
+            elif number == 11:
+                events.append(_event(raw, a, b))
+            elif number == 15:
+                status, code = _status(raw, a, b)
+        elif wire == FIXED64 and number == 7:
+            begin = int.from_bytes(raw[a:b], "little")
+        elif wire == FIXED64 and number == 8:
+            finish = int.from_bytes(raw[a:b], "little")
     failed = code == _ERROR
     return TraceSpan(
-        trace_id=found[1],
-        span_id=found[2],
-        name=found[5],
+        trace_id=ids[1],
+        span_id=ids[2],
+        name=name,
         scope=scope.name,
-        start=found[7],
-        end=found[8],
+        start=begin,
+        end=finish,
         attributes=attributes,
         events=tuple(events),
         status=status if failed else None,
@@ -257,6 +266,12 @@ def _attributes(raw: bytes, start: int, end: int, wanted: int) -> Json:
 
 
 def _pair(raw: bytes, start: int, end: int, into: Json, depth: int) -> None:
+    """A key and its value. Nearly all are a short key and a value behind it: those are read where they lie."""
+    if start + 2 < end and raw[start] == _KEY and raw[start + 1] < _LONG:
+        at = start + 2 + raw[start + 1]
+        if at + 2 < end and raw[at] == _VALUE and (begin := _to_the_end(raw, at + 1, end)):
+            into[raw[start + 2 : at].decode("utf-8", "surrogateescape")] = _value(raw, begin, end, depth)
+            return
     key, value = "", None
     for number, wire, a, b in fields(raw, start, end):
         if number == 1 and wire == BYTES:
@@ -266,9 +281,29 @@ def _pair(raw: bytes, start: int, end: int, into: Json, depth: int) -> None:
     into[key] = value
 
 
+_KEY: Final = 1 << 3 | BYTES
+_VALUE: Final = 2 << 3 | BYTES
+_LONG: Final = 128
+"""A length of one byte is below it."""
+
+
+def _to_the_end(raw: bytes, at: int, end: int) -> int:
+    """Where what has its length at `at` begins, if it goes to the end and the length has one or two bytes; else 0."""
+    length = raw[at]
+    at += 1
+    if length >= _LONG and at < end:
+        more = raw[at]
+        if more >= _LONG:
+            return 0
+        length, at = length & 127 | more << 7, at + 1
+    return at if at + length == end else 0
+
+
 def _value(raw: bytes, start: int, end: int, depth: int) -> Any:
     if depth > _DEEPEST:
         raise WireError
+    if start + 1 < end and raw[start] == _KEY and (begin := _to_the_end(raw, start + 1, end)):
+        return raw[begin:end].decode("utf-8", "surrogateescape")
     value: Any = None
     for number, wire, a, b in fields(raw, start, end):
         if number == 1 and wire == BYTES:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -42,10 +41,10 @@ class TraceSpan:
     faults: list[str]
     piece: Callable[[], bytes]
 
-    @property
-    def named(self) -> Mapping[str, Any]:
-        """Its attributes, and behind them those of its resource."""
-        return ChainMap(self.attributes, self.resource)
+    def get(self, name: str) -> Any:
+        """One of its attributes, else of its resource's; None where neither has it."""
+        attributes = self.attributes
+        return attributes[name] if name in attributes else self.resource.get(name)
 
 
 @dataclass(frozen=True, slots=True)
