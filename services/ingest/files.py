@@ -11,9 +11,10 @@ from typing import Any, Final
 from schemas.position import Position
 from services.errors import InputError
 from services.ingest import json_text
+from services.ingest.decode import FILE_CLUSTER
 from services.ingest.errors import FormatError
 from services.ingest.formats.otlp_wire import looks_like_otlp
-from services.ingest.jsonl import FILE_CLUSTER, FileLine, lines, sha12
+from services.ingest.jsonl import FileLine, lines, sha12
 from services.ingest.reading import MAX_BYTES
 
 CSV: Final = "csv"
