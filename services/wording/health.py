@@ -101,7 +101,7 @@ def replayed(step: str, sent: int, left: Mapping[str, int]) -> str:
     return f"{count(sent, 'dead letter')} of {step} sent again.{some}"
 
 
-class MissingPart(Protocol):
+class UntoldPart(Protocol):
     """What some exchanges do not tell."""
 
     @property
@@ -125,7 +125,7 @@ class SourceReport(Protocol):
         """How many exchanges."""
 
     @property
-    def missing(self) -> Sequence[MissingPart]:
+    def missing(self) -> Sequence[UntoldPart]:
         """What they lack."""
 
     @property
