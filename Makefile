@@ -27,7 +27,7 @@ SEED := 1
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 PYTEST := OPENBLAS_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS)
 
-.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity check guardrails sdk-libraries docs licences images pin-images sbom audit format bench bench-client bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
+.PHONY: help install lock demo test test-fast test-later chaos chaos-long fire-times rebalance suspended outages parity check guardrails sdk-libraries docs licences images pin-images sbom audit format fuzz bench bench-client bench-compare bench-detectors bench-lean bench-live bench-pages bench-peers bench-signals bench-stream bench-updates clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -101,6 +101,9 @@ format: $(STAMP) ## write the formatting that `check` asks for
 
 parity: $(STAMP) ## the stream and replay say the same of 20,000 exchanges (needs Apache Kafka, PostgreSQL, recorded data)
 	@$(RUN) -m tests.benchmarks.parity $(PARITY_ARGS)
+
+fuzz: $(STAMP) ## broken records for each decoder of what comes in, two minutes each (FUZZ_ARGS="--seconds 10 --only otlp")
+	@$(RUN) -m tests.ingest.fuzz $(FUZZ_ARGS)
 
 bench: ## the benchmarks; each is a command that prints its figures
 	@sed -n 's/^\(bench-[a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done

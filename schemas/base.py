@@ -42,9 +42,11 @@ def _finite(value: Any) -> Any:
     stack = [value]
     while stack:
         item = stack.pop()
+        if type(item) is str:  # most are
+            continue
         if isinstance(item, float) and not math.isfinite(item):
             raise ValueError("NaN and Infinity are not JSON")
-        if isinstance(item, Mapping):
+        if isinstance(item, (dict, Mapping)):
             stack.extend(item.values())
         elif isinstance(item, (list, tuple)):
             stack.extend(item)

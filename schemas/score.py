@@ -24,6 +24,7 @@ Flag = Literal[
     "skew",
     "no_response",
     "no_ts",
+    "broken_off",
     "not_monitored:image",
     "not_monitored:audio",
     "not_monitored:file",
@@ -67,6 +68,10 @@ class SignalColumn(Part):
     parts: Annotated[tuple[Parts, ...], Field(exclude_if=operator.not_)] = ()
 
 
+_OPTIONAL: Final = ("part", "format", "lacks")
+"""Columns that are left out where they say nothing."""
+
+
 class ScoreBlock(Record):
     """At most 128 scored exchanges of one route, in the order of the source.
 
@@ -75,6 +80,8 @@ class ScoreBlock(Record):
     `fingerprint` is each row's own (a model under `identities` has none), empty where no row has one. Flag `no_ts`:
     the line of a file had no time of its own. `latency_ms`, `input_tokens` and `output_tokens` are the publisher's own
     numbers, left out where no row has one. `part` numbers the exchanges of one record, where a record held several.
+    `format` is that in which each came, left out where all are native; `lacks` names what of an exchange each does not
+    tell, such as `guardrails`.
     """
 
     route: Route
@@ -87,6 +94,8 @@ class ScoreBlock(Record):
     partition: tuple[Partition, ...]
     offset: tuple[NonNegative, ...]
     part: Annotated[tuple[NonNegative, ...], Field(exclude_if=operator.not_)] = ()
+    format: Annotated[tuple[Text, ...], Field(exclude_if=operator.not_)] = ()
+    lacks: Annotated[tuple[tuple[Text, ...], ...], Field(exclude_if=operator.not_)] = ()
     identity: tuple[Hash16, ...]
     fingerprint: tuple[Text | None, ...] = ()
     conversation: tuple[Text | None, ...]
@@ -112,7 +121,7 @@ class ScoreBlock(Record):
         lengths = {name: len(getattr(self, name)) for name in names}
         if self.fingerprint:
             lengths["fingerprint"] = len(self.fingerprint)
-        lengths |= {name: len(getattr(self, name)) for name in (*MEASURES, "part") if getattr(self, name)}
+        lengths |= {name: len(getattr(self, name)) for name in (*MEASURES, *_OPTIONAL) if getattr(self, name)}
         for signal, column in self.signals.items():
             for field in ("value", "probability", "status"):
                 lengths[f"signals.{signal}.{field}"] = len(getattr(column, field))

@@ -27,12 +27,15 @@ class Received:
     """One decoded exchange, `id` and `ts` filled in, with its own position and what was done to its text.
 
     `part` is its number, from 0, among those of the record at that position: a record of traces holds several.
+    `format` is the one in which it came; `lacks` names what of an exchange it does not tell, where somebody asked.
     """
 
     exchange: Exchange
     position: Position
     flags: tuple[Flag, ...] = ()
     part: int = 0
+    format: str = "native"
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

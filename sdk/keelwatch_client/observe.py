@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from keelwatch_client.call_form import messages_of, present
 from keelwatch_client.exchange import Json, dumps, plain
 from keelwatch_client.publisher import Publisher, checked_route
-from keelwatch_client.recorded_call import RecordedCall
+from keelwatch_client.recorded_call import RecordedCall, result_later, result_of
 from keelwatch_client.streams import recorded_stream
 
 P = ParamSpec("P")
@@ -128,29 +128,14 @@ def _recording(function: Callable[..., Any], start: Callable[[Any, Any], Recorde
 
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             call = start(args, kwargs)
-            return await _awaited(function(*args, **kwargs), call)
+            return await result_later(function(*args, **kwargs), call, _returned)
 
         return awaited
 
     def called(*args: Any, **kwargs: Any) -> Any:
-        call = start(args, kwargs)
-        try:
-            result = function(*args, **kwargs)
-        except Exception as error:
-            call.failed(error)
-            raise
-        return _returned(result, call)
+        return result_of(lambda: function(*args, **kwargs), start(args, kwargs), _returned)
 
     return called
-
-
-async def _awaited(waiting: Any, call: RecordedCall) -> Any:
-    try:
-        result = await waiting
-    except Exception as error:
-        call.failed(error)
-        raise
-    return _returned(result, call)
 
 
 def _returned(result: Any, call: RecordedCall) -> Any:
@@ -161,7 +146,7 @@ def _returned(result: Any, call: RecordedCall) -> Any:
     if inspect.isasyncgen(result):
         return _generator_later(lambda *_: (result, call))()
     if inspect.iscoroutine(result):
-        return _awaited(result, call)
+        return result_later(result, call, _returned)
     if isinstance(result, asyncio.Future):
         result.add_done_callback(functools.partial(_done, call))
     elif hasattr(kind, "__next__") or hasattr(kind, "__anext__"):

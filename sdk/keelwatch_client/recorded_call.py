@@ -103,6 +103,30 @@ class RecordedCall:
             self.publisher.enqueue({**known, "ts": self._ts, "latency_ms": latency, "model": model}, {})
 
 
+Returned = Callable[[Any, RecordedCall], Any]
+"""What an application gets for a result: itself, or what records it as it is read."""
+
+
+def result_of(work: Callable[[], Any], call: RecordedCall, returned: Returned) -> Any:
+    """What `work` gives, as the application gets it; its failure is recorded."""
+    try:
+        result = work()
+    except Exception as error:
+        call.failed(error)
+        raise
+    return returned(result, call)
+
+
+async def result_later(waiting: Any, call: RecordedCall, returned: Returned) -> Any:
+    """The same of what is awaited."""
+    try:
+        result = await waiting
+    except Exception as error:
+        call.failed(error)
+        raise
+    return returned(result, call)
+
+
 def _was_begun(response: Json) -> bool:
     return any(response.get(name) for name in ("content", "tool_calls", "refusal", "finish_reason"))
 

@@ -14,7 +14,7 @@ from keelwatch_client.call_form import CallForm, present
 from keelwatch_client.exchange import Json
 from keelwatch_client.openai_calls import OpenAIChat, OpenAIResponses
 from keelwatch_client.publisher import Publisher, checked_route
-from keelwatch_client.recorded_call import RecordedCall
+from keelwatch_client.recorded_call import RecordedCall, result_later, result_of
 from keelwatch_client.streams import Stand, StreamManager, is_stream_manager, recorded_stream
 
 C = TypeVar("C")
@@ -134,24 +134,13 @@ class WrappedClient(Stand):
 def _recorded(method: Callable[..., Any], start: Callable[..., RecordedCall]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call_model(*args: Any, **asked: Any) -> Any:
-        call = start(asked=asked)
-        try:
-            result = method(*args, **asked)
-        except Exception as error:
-            call.failed(error)
-            raise
-        return _awaited(result, call) if inspect.isawaitable(result) else _returned(result, call)
+        return result_of(lambda: method(*args, **asked), start(asked=asked), _now_or_later)
 
     return call_model
 
 
-async def _awaited(waiting: Any, call: RecordedCall) -> Any:
-    try:
-        result = await waiting
-    except Exception as error:
-        call.failed(error)
-        raise
-    return _returned(result, call)
+def _now_or_later(result: Any, call: RecordedCall) -> Any:
+    return result_later(result, call, _returned) if inspect.isawaitable(result) else _returned(result, call)
 
 
 def _returned(result: Any, call: RecordedCall) -> Any:

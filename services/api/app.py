@@ -19,6 +19,7 @@ from services.api.decision_outbox import DecisionPublisher, DecisionWriter
 from services.api.exchange_publisher import ExchangePublisher
 from services.api.http import openapi, problems
 from services.api.http.body import BodyBudget
+from services.api.ingest_counter import IngestCounter
 from services.api.pages import app as pages
 from services.api.pages.render import PageContext
 from services.api.resources import (
@@ -32,6 +33,7 @@ from services.api.resources import (
     exchanges,
     health,
     incidents,
+    otlp,
     profile,
     readings,
     route_rates,
@@ -76,6 +78,7 @@ class Api:
         watched: the monitor file.
         front: what stands before it. github_secret: by which GitHub signs the deploys that it tells of.
         scorers: versions that would score answers to suites here, by name.
+        counter: writes what its gateway counts; whoever runs the API runs it.
         live: tells open pages what changed; whoever stops the server closes it before. None has one made.
     """
 
@@ -92,6 +95,7 @@ class Api:
     front: Front = Front()
     github_secret: str | None = field(default=None, repr=False)
     scorers: Callable[[], Mapping[str, str]] = dict
+    counter: IngestCounter | None = None
 
     @property
     def policy(self) -> Callable[[str], RoutePolicy]:
@@ -121,6 +125,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     """What lies below /v1, in the order in which paths are looked up."""
     database, guard, budget = api.database, api.guard, api.budget
     yield exchanges.ingest_router(api.gateway, guard, budget, api.watched.ingest)
+    yield otlp.router(api.gateway, guard, budget, api.watched.ingest)
     yield decisions.posting_router(api.decisions, database, guard, budget, api.watched)
     hooks = webhooks.Webhooks(api.decisions, database, api.watched, api.github_secret)
     yield webhooks.router(hooks, guard, budget)
@@ -135,7 +140,7 @@ def _resources(api: Api) -> Iterator[APIRouter]:
     yield profile.router(database, guard, api.policy, api.decisions.clock, api.scorers)
     yield route_rates.router(database, guard, api.policy)
     yield coverage.router(database, guard, api.policy, api.decisions.clock)
-    yield health.router(api.health, guard)
+    yield health.router(api.health, database, guard)
     yield from dead_letters.routers(database, api.health, guard, budget)
     yield decisions.router(database, guard)
     yield silences.posting_router(api.decisions, database, guard, budget)

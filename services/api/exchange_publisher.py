@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from functools import partial
+from typing import Any, Final, Literal, ParamSpec
 
 from pydantic import BaseModel, Field
 
@@ -20,8 +21,10 @@ from schemas.topics import EXCHANGES
 from services.api.http.batch import BatchError, split_records, with_id
 from services.api.http.problems import LOG, Problem
 from services.errors import NotSent, UnknownOutcome
-from services.ingest.decode import RecordArrival, decode, decode_all
+from services.ingest.decode import RecordArrival, decode, decode_all, decode_calls
 from services.ingest.envelopes import without_context
+from services.ingest.explain import lacking
+from services.ingest.formats.otlp import OTLP
 from services.ingest.reading import NO_CALL, is_protobuf
 from services.ingest.routing import NOTHING, Carriage
 from services.ports import Received
@@ -39,6 +42,7 @@ def uuid7(milliseconds: int, chance: bytes) -> str:
     return str(uuid.UUID(int=value))
 
 
+P = ParamSpec("P")
 Send = Callable[[str, bytes | None, bytes], Awaitable[Any]]
 """Sends (topic, key, value); returns when the broker has acknowledged it.
 
@@ -73,7 +77,10 @@ class ExchangeResult(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PreparedExchange:
-    """One exchange as it will be sent, or why it will not be: its `fault`, or that its route is not the key's."""
+    """One exchange as it will be sent, or why it will not be: its `fault`, or that its route is not the key's.
+
+    `format`, `lacks` and `not_monitored` are for the report of what came in: what it came as, and does not tell.
+    """
 
     id: str | None
     key: bytes
@@ -81,6 +88,13 @@ class PreparedExchange:
     flags: tuple[str, ...] = ()
     fault: str | None = None
     forbidden: bool = False
+    format: str = ""
+    lacks: tuple[str, ...] = ()
+    not_monitored: frozenset[str] = frozenset()
+
+
+Note = Callable[[str | None, Sequence[PreparedExchange], Sequence[ExchangeResult], str], None]
+"""Is told who sent what, what became of each, and the format of what could not be read, where it is known."""
 
 
 def _any_route(_route: str) -> bool:
@@ -90,8 +104,16 @@ def _any_route(_route: str) -> bool:
 class ExchangePublisher:
     """Takes exchanges in. At most `most` are on their way at one time; what comes beyond is refused at once."""
 
-    def __init__(self, send: Send, *, deadline: float = DEADLINE_SECONDS, most: int = MOST_IN_FLIGHT) -> None:
-        """`deadline`: seconds within which the broker must have acknowledged an exchange."""
+    def __init__(
+        self,
+        send: Send,
+        *,
+        deadline: float = DEADLINE_SECONDS,
+        most: int = MOST_IN_FLIGHT,
+        note: Note = lambda _sender, _prepared, _results, _form: None,
+    ) -> None:
+        """`deadline`: seconds within which the broker must have acknowledged an exchange; `note` counts what came."""
+        self._note = note
         self._send, self._deadline, self._free, self._most = send, deadline, most, most
         # Its own: a database that hangs must not keep exchanges from being read.
         self._thread = ThreadPoolExecutor(1, "gateway")
@@ -102,18 +124,43 @@ class ExchangePublisher:
         lines: bool = False,
         sees: Callable[[str], bool] = _any_route,
         carriage: Carriage = NOTHING,
+        sender: str | None = None,
     ) -> list[ExchangeResult]:
         """Send the exchanges of a body that can be read, in order; what became of each, in order.
 
-        `sees` tells whether a route may be sent to; `carriage` is what came with the request.
+        `sees` tells whether a route may be sent to; `carriage` is what came with the request; `sender` names the key.
 
         Raises:
             BatchError: if it cannot be cut into records, or holds more exchanges than may ever be on their way.
             Problem: 429 if too many are on their way.
         """
-        loop = asyncio.get_running_loop()
-        now = datetime.now(UTC)
-        prepared = await loop.run_in_executor(self._thread, prepare_all, body, lines, now, carriage, self._most)
+        found = await self._in_thread(prepare_all, body, lines, datetime.now(UTC), carriage, self._most)
+        return await self._sent(found, sees, sender)
+
+    async def take_calls(
+        self,
+        body: bytes,
+        sees: Callable[[str], bool] = _any_route,
+        carriage: Carriage = NOTHING,
+        sender: str | None = None,
+    ) -> list[ExchangeResult]:
+        """Send the calls of models in one body of OTLP; what became of each, in order: nothing where it holds none.
+
+        Raises:
+            FormatError: if the body is not OTLP, or refused as a whole.
+            Problem: 429 if too many are on their way.
+        """
+        found = await self._in_thread(prepare_calls, body, datetime.now(UTC), carriage)
+        return await self._sent(found, sees, sender, OTLP.name)
+
+    async def _in_thread(
+        self, work: Callable[P, list[PreparedExchange]], *args: P.args, **kwargs: P.kwargs
+    ) -> list[PreparedExchange]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
+
+    async def _sent(
+        self, prepared: list[PreparedExchange], sees: Callable[[str], bool], sender: str | None, form: str = ""
+    ) -> list[ExchangeResult]:
         prepared = [one if one.fault or sees(one.key.decode()) else replace(one, forbidden=True) for one in prepared]
         if len(prepared) > self._free:
             raise Problem.later(
@@ -121,9 +168,11 @@ class ExchangePublisher:
             )
         self._free -= len(prepared)
         try:
-            return await self._deliver(prepared)
+            results = await self._deliver(prepared)
         finally:
             self._free += len(prepared)
+        self._note(sender, prepared, results, form)
+        return results
 
     async def _deliver(self, prepared: Sequence[PreparedExchange]) -> list[ExchangeResult]:
         tasks = {i: asyncio.create_task(self._one(one)) for i, one in enumerate(prepared) if not _is_unsendable(one)}
@@ -161,6 +210,22 @@ def prepare_all(
     return found
 
 
+_EMPTY: Final = frozenset({b"", b"{}"})
+"""Requests of OTLP that hold nothing."""
+
+
+def prepare_calls(body: bytes, now: datetime, carriage: Carriage = NOTHING) -> list[PreparedExchange]:
+    """Every call of a body of OTLP as it will be sent.
+
+    Raises:
+        FormatError: if the body is not OTLP, or refused as a whole.
+    """
+    if body.strip() in _EMPTY:
+        return []
+    items = decode_calls(body, RecordArrival(_NOWHERE, received=now), carriage, (OTLP,))
+    return [_prepared(item, None, "", now) for item in items]
+
+
 def prepare(record: bytes, id: str, now: datetime, carriage: Carriage = NOTHING) -> list[PreparedExchange]:
     """The exchanges of a record as they will be sent; `id` is for one that has none.
 
@@ -187,7 +252,9 @@ def _prepared(item: Received | DeadLetter, record: bytes | None, id: str, now: d
     if len(value) > _MOST_BYTES:
         fault = f"record: {len(value):,} bytes; the broker takes at most {_MOST_BYTES:,}: send less text"
         return PreparedExchange(exchange.id, b"", b"", fault=fault)
-    return PreparedExchange(exchange.id, exchange.route.encode(), value, item.flags)
+    silent = exchange.answer.not_monitored.union(*(one.not_monitored for one in exchange.messages))
+    told = (item.format, lacking(item), frozenset(map(str, silent)))
+    return PreparedExchange(exchange.id, exchange.route.encode(), value, item.flags, None, False, *told)
 
 
 def _as_it_came(record: bytes, exchange: Exchange, id: str, now: datetime) -> bytes | None:

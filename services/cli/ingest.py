@@ -13,7 +13,7 @@ from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
 from services.ingest.explain import FormatReport
 from services.ingest.explain import explain as explained
-from services.ingest.jsonl import lines
+from services.ingest.files import records
 from services.ingest.routing import ROUTE_HEADER, Carriage
 from services.settings import load_settings
 from services.wording import ingest as words
@@ -28,7 +28,13 @@ def _ingest() -> None:
 
 @app.command("explain")
 def explain(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL in any format; nothing is stored or sent.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="JSONL in any format, a JSON document or array, CSV, or OTLP in protobuf; nothing is stored or sent.",
+        ),
+    ],
     route: Annotated[str | None, typer.Option(metavar="R", help="As header keelwatch-route would give it.")] = None,
     config: ConfigOption = None,
     json: JsonOption = None,
@@ -40,11 +46,11 @@ def explain(
     rules = wiring.load_monitor(load_settings(), config).ingest
     carriage = Carriage({} if route is None else {ROUTE_HEADER: route}, rules)
     try:
-        found = explained(lines(file), carriage)
+        found = explained(records(file), carriage)
     except OSError as error:
-        raise InputError(f"{file}: {error.strerror}; name a JSONL file of records") from None
+        raise InputError(f"{file}: {error.strerror}; name a file of records") from None
     if not found:
-        raise InputError(f"{file}: is empty; name a JSONL file of records")
+        raise InputError(f"{file}: is empty; name a file of records")
     write_json({name: _told(one) for name, one in found.items()}, json)
     if json != STDOUT:
         for name, one in found.items():

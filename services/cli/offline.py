@@ -19,8 +19,9 @@ from services.cli.options import ConfigOption
 from services.cli.output import ERR, OUT, STDOUT, JsonOption, progress, write_json, writing
 from services.cli.score_replays import replay_of_scores
 from services.errors import InputError
+from services.ingest.files import CSV, records
 from services.ingest.formats import FORMATS
-from services.ingest.jsonl import exchanges
+from services.ingest.jsonl import decoded, exchanges
 from services.ingest.recorded_answers import Conversion, parse_draws, parse_where, read_recorded
 from services.ingest.recorded_answers import convert as make
 from services.ingest.routing import ROUTE_HEADER, Carriage
@@ -188,11 +189,13 @@ def _scored(
 
 
 _ANY: Final = "any"
-_FORMATS: Final = tuple(one.name for one in FORMATS)
+_FORMATS: Final = (*(one.name for one in FORMATS), CSV)
 
 
 def import_exchanges(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, one exchange a line.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSONL, a JSON document or array, CSV, or OTLP in protobuf.")
+    ],
     form: Annotated[
         str,
         typer.Option("--from", metavar="FORMAT", help=f"The format of FILE: {', '.join(_FORMATS)}; or any of them."),
@@ -207,7 +210,7 @@ def import_exchanges(
 
     Exit code 1 says that a line could not be read; the others are written.
     """
-    formats = tuple(one for one in FORMATS if form in (_ANY, one.name))
+    formats = tuple(one for one in FORMATS if form in (_ANY, CSV, one.name))
     if not formats:
         raise InputError(f"--from {form}: no such format; there are {', '.join(_FORMATS)} and {_ANY}")
     size = size_of(file)
@@ -215,7 +218,7 @@ def import_exchanges(
     carriage = Carriage({} if route is None else {ROUTE_HEADER: route}, rules)
     count, dead = 0, []
     with writing(out, "--out") as sink, progress("reading", size) as advance:
-        for item in exchanges(file, advance, formats, carriage):
+        for item in decoded(records(file, advance, table=form == CSV), formats, carriage):
             if isinstance(item, DeadLetter):
                 dead.append(item)
                 continue

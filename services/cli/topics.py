@@ -10,11 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from schemas.topics import EXCHANGES
-from services.cli.options import BootstrapOption, DatabaseOption, broker, connected, opened
+from services import wiring
+from services.cli.options import BootstrapOption, ConfigOption, DatabaseOption, broker, connected, opened
 from services.cli.output import ERR, OUT, writing
 from services.errors import InputError
 from services.ingest.jsonl import lines
 from services.replay.source import size_of
+from services.settings import load_settings
 from services.stream import topic_adoption as adoption
 from services.stream import topics
 from services.stream.capture import capture as read
@@ -89,11 +91,13 @@ def publish(
     bootstrap: BootstrapOption = None,
     topic: Annotated[str, typer.Option(metavar="T", help="Topic of the exchanges.")] = EXCHANGES.name,
     rate: Annotated[float | None, typer.Option(metavar="N", help="At most so many a second; else no limit.")] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Send the lines of a file, keyed by route: exit code 1 if the broker did not acknowledge all of them.
 
-    A line without `ts` counts from when it arrives.
+    A line without `ts` counts from when it arrives. One that names no route is keyed by the monitor file's `ingest`.
     """
+    rules = wiring.load_monitor(load_settings(), config).ingest
     size_of(file)
     if rate is not None and not rate > 0:
         raise InputError("--rate: must be above 0")
@@ -102,7 +106,14 @@ def publish(
         total = _count(file) if ERR.is_terminal else None
         task = bar.add_task("publishing", total=total)
         done = connected(
-            send(broker(bootstrap), topic, lines(file), rate, lambda so_far: bar.update(task, completed=so_far.sent))
+            send(
+                broker(bootstrap),
+                topic,
+                lines(file),
+                rate,
+                lambda so_far: bar.update(task, completed=so_far.sent),
+                rules,
+            )
         )
     _tell(done)
     if done.failed:
@@ -131,15 +142,20 @@ def capture(
         float | None,
         typer.Option(metavar="SECONDS", help="Stop when nothing came for so long; else go on until Ctrl-C."),
     ] = None,
+    config: ConfigOption = None,
 ) -> None:
-    """Write the records of a topic as JSON lines: exchanges and scores as `replay` takes them."""
+    """Write the records of a topic as JSON lines: exchanges and scores as `replay` takes them.
+
+    Exchanges that name no route get that of the monitor file's `ingest`.
+    """
+    rules = wiring.load_monitor(load_settings(), config).ingest
     if until_idle is not None and not until_idle > 0:
         raise InputError("--until-idle: must be above 0")
     count = 0
     with writing(out, "--out") as sink:
         try:
             count = connected(
-                read(broker(bootstrap), topic, sink.write, from_beginning=from_beginning, idle=until_idle)
+                read(broker(bootstrap), topic, sink.write, from_beginning=from_beginning, idle=until_idle, rules=rules)
             )
         except KeyboardInterrupt:
             ERR.print(receipts.STOPPED)

@@ -33,7 +33,12 @@ _SUSPICION_SECONDS: Final = 86_400.0
 
 
 def observe_identity(state: DetectState, intake: Intake, row: int) -> tuple[DetectState, tuple[Change, ...]]:
-    """Take in who answered one row: a new identity or fingerprint is a change at its 5th exchange after learning."""
+    """Take in who answered one row: a new identity or fingerprint is a change at its 5th exchange after learning.
+
+    A call that failed, and for which nobody is known who might have answered it, tells nothing of who answers.
+    """
+    if intake.unserved[row]:
+        return state, ()
     identity = intake.identity[row]
     fingerprint = intake.fingerprint[row]
     known = state.known

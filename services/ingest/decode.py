@@ -99,17 +99,31 @@ def decode_all(
         carriage: headers, and rules for what names no route.
         formats: those it may be of.
     """
+    try:
+        return decode_calls(raw, arrival, carriage, formats)
+    except FormatError as error:
+        return [_letter(raw, str(error), arrival)]
+
+
+def decode_calls(
+    raw: bytes, arrival: RecordArrival, carriage: Carriage = NOTHING, formats: tuple[Format, ...] = FORMATS
+) -> list[Received | DeadLetter]:
+    """As `decode_all`, but what is refused as a whole is told apart from calls that are refused each by itself.
+
+    Raises:
+        FormatError: if none of the record was read.
+    """
     if arrival.now is None and arrival.received is not None:
         arrival = replace(arrival, now=arrival.received)
     try:
         opened = read_record(raw, carriage, formats)
         if opened.fields is not None:
-            return [_exchange(opened.fields, opened.flags, arrival)]
+            return [_exchange(opened.fields, opened.flags, arrival, opened.form.name, len(raw))]
         return _of_drafts(raw, opened, carriage, arrival)
-    except FormatError as error:
-        return [_letter(raw, str(error), arrival)]
+    except FormatError:
+        raise
     except Exception as error:  # the step would fall over this record for ever, and read nothing behind it
-        return [_letter(raw, errors.own_fault(error), arrival)]
+        raise FormatError(errors.own_fault(error)) from error
 
 
 def _of_drafts(
@@ -142,21 +156,25 @@ def _of_drafts(
 
 def _of_draft(draft: Draft, opened: ReadRecord, carriage: Carriage, arrival: RecordArrival, part: int) -> Received:
     product = draft.product or opened.form.product
-    fields, flags = finished(draft, opened, carriage)
+    fields, flags, size = finished(draft, opened, carriage)
     try:
-        return _exchange(fields, flags, arrival, part)
+        return _exchange(fields, flags, arrival, opened.form.name, size, part)
     except FormatError as error:
         raise FormatError(f"{product}: {error}") from None
 
 
-def _exchange(fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, part: int = 0) -> Received:
+def _exchange(
+    fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, form: str, size: int, part: int = 0
+) -> Received:
+    """`size`: characters of all that it was read from, so that no text is longer."""
     received, now, previous = arrival.received, arrival.now, arrival.previous
     fields.setdefault("id", arrival.id or id_of(arrival.origin or arrival.position))
     own = "ts" in fields
     arrived = received if own or received is None else _arrival(received, now)
     if not own:
         fields["ts"] = arrived or _next(previous)
-    flags += ("truncated",) if _truncate(fields) else ()
+    if json_text.may_be_cut(size) and _truncate(fields):
+        flags += ("truncated",)
     exchange = _validated(fields)
     if not own and received is None:
         flags += ("no_ts",)
@@ -165,7 +183,7 @@ def _exchange(fields: Json, flags: tuple[Flag, ...], arrival: RecordArrival, par
     ahead = reference is not None and exchange.ts is not None and exchange.ts - reference > skew
     if ahead or (not own and arrived != received):
         flags += ("skew",)
-    return Received(exchange, arrival.position, flags, part)
+    return Received(exchange, arrival.position, flags, part, form)
 
 
 def _letter(raw: bytes, reason: str, arrival: RecordArrival) -> DeadLetter:

@@ -13,7 +13,8 @@ from services.ingest.formats.protocol import Json
 
 _FRAME: Final = 5
 _CONTEXT: Final = ("ce_", "ce-")
-_JSON_STARTS: Final = (b"{", b"[", b'"')
+_TEXT_STARTS: Final = frozenset({b"{", b"[", b'"', b" ", b"\n", b"\r", b"\t"})
+FRAMED: Final = "Confluent Schema Registry"
 _LONGEST_ID: Final = 400
 
 
@@ -26,22 +27,33 @@ class Letterhead:
     facts: Json = field(default_factory=dict)
 
 
+def is_framed(raw: bytes) -> bool:
+    """Whether a record begins with Confluent's magic byte, and is no text in UTF-16 or UTF-32 that begins so."""
+    if raw[:1] != b"\0":
+        return False
+    utf16 = raw[1:2] in _TEXT_STARTS and raw[2:3] == b"\0" and raw[3:4] != b"\0"
+    utf32 = raw[1:3] == b"\0\0" and raw[3:4] in _TEXT_STARTS and raw[4:7] == b"\0\0\0"
+    return not (utf16 or utf32)
+
+
 def unframed(raw: bytes) -> bytes:
-    """The record behind Confluent's magic byte and schema id.
+    """The JSON object behind Confluent's magic byte and schema id.
 
     Raises:
-        FormatError: if what stands there is no JSON.
+        FormatError: if what stands there is none.
     """
-    if raw[:1] != b"\0" or len(raw) <= _FRAME or b"\0" in raw[_FRAME : _FRAME + 2]:
-        return raw
     body = raw[_FRAME:].lstrip()
-    if body[:1] == b"{":
-        return body
-    if raw[1:3] == b"\0\0" and not body.startswith(_JSON_STARTS):
+    if not body:
         raise FormatError(
-            "Confluent Schema Registry: the payload is no JSON (Avro?); produce with the JSON Schema serializer"
+            f"{FRAMED}: nothing stands behind the magic byte and the schema's id; send the exchange there"
         )
-    return raw
+    if body[:1] in {b"[", b'"'}:
+        raise FormatError(f"{FRAMED}: the payload must be a JSON object; send one exchange a record")
+    if body[:1] != b"{":
+        raise FormatError(
+            f"{FRAMED}: the payload is no JSON (Avro? Protobuf?); produce with the JSON Schema serializer"
+        )
+    return body
 
 
 def of_headers(headers: Mapping[str, str]) -> Letterhead:

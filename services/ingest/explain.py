@@ -47,6 +47,12 @@ PARTS: Final[Mapping[str, tuple[Callable[[Exchange], bool], str]]] = {
 """What an exchange may tell beside its texts: whether it does, and what it costs if it does not."""
 
 
+def lacking(item: Received) -> tuple[str, ...]:
+    """What an exchange does not tell, of `PARTS`; a time that was made up is none that was told."""
+    untimed = "no_ts" in item.flags
+    return tuple(name for name, (tells, _) in PARTS.items() if (untimed and name == "ts") or not tells(item.exchange))
+
+
 @dataclass(slots=True)
 class FormatReport:
     """The records of one format in a file.
@@ -69,9 +75,7 @@ class FormatReport:
         one = item.exchange
         self.exchanges += 1
         self.routes[one.route] += 1
-        self.told.update(name for name, (tells, _) in PARTS.items() if tells(one))
-        if "no_ts" in item.flags:
-            self.told["ts"] -= 1
+        self.told.update(PARTS.keys() - set(lacking(item)))
         self.not_monitored.update(one.answer.not_monitored.union(*(message.not_monitored for message in one.messages)))
 
     def costs(self) -> dict[str, tuple[int, str]]:
@@ -85,7 +89,7 @@ def explain(lines: Iterable[FileLine], carriage: Carriage) -> dict[str, FormatRe
     found: dict[str, FormatReport] = {}
     for line in lines:
         try:
-            form = read_record(line.raw, carriage).form.name
+            form = line.form or read_record(line.raw, carriage).form.name
         except FormatError:
             form = UNKNOWN
         report = found.setdefault(form, FormatReport())

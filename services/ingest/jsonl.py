@@ -32,11 +32,12 @@ Kind = Literal["exchange", "scores"]
 
 @dataclass(frozen=True, slots=True)
 class FileLine:
-    """One line that is not blank, as it stands in the file."""
+    """One line that is not blank, as it stands in the file; or another piece, which `form` names where it is known."""
 
     raw: bytes
     position: Position
     kind: Kind
+    form: str | None = None
 
 
 def sha12(path: Path) -> str:

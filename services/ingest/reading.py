@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Final
 
+import msgspec
+
 from schemas.base import EARLIEST, LATEST
 from schemas.score import Flag
 from services.ingest import envelopes, json_text
@@ -16,14 +18,14 @@ from services.ingest.errors import FormatError
 from services.ingest.formats import FORMATS
 from services.ingest.formats.native import NATIVE, to_native
 from services.ingest.formats.otlp import OTLP
-from services.ingest.formats.otlp_wire import looks_like_traces, read_traces
+from services.ingest.formats.otlp_wire import looks_like_otlp, read_otlp
 from services.ingest.formats.protocol import Draft, Format, Json
 from services.ingest.routing import MISSING, Carriage, route_of
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 NO_CALL: Final = (
-    "record: traces without a call of a model that answers with text; such spans have gen_ai.*, ai.* or "
-    "OpenInference's attributes, and embeddings, images or files are none"
+    "record: holds no call of a model that answers with text; such spans have gen_ai.*, ai.* or OpenInference's "
+    "attributes, such log records gen_ai.* events, and embeddings, images or files are none"
 )
 FORMAT_HEADER: Final = "keelwatch-format"
 _PROTOBUF: Final = frozenset({"application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf"})
@@ -59,10 +61,23 @@ def read_record(raw: bytes, carriage: Carriage, formats: tuple[Format, ...] = FO
     if not raw.strip():
         raise FormatError("record: empty; send one JSON object")
     letterhead = _of_headers(carriage)
-    if raw[0] == 0:
-        raw = envelopes.unframed(raw)
-    if OTLP in formats and (is_protobuf(carriage) or looks_like_traces(raw)):
-        return ReadRecord(OTLP, None, read_traces(raw), (), letterhead)
+    if envelopes.is_framed(raw):
+        return _framed(raw, letterhead, carriage, formats)
+    return _unframed(raw, letterhead, carriage, formats)
+
+
+def _framed(raw: bytes, letterhead: Letterhead, carriage: Carriage, formats: tuple[Format, ...]) -> ReadRecord:
+    """What stands behind Confluent's frame; what is no exchange at all is told with whose frame it is."""
+    body = envelopes.unframed(raw)
+    try:
+        return _unframed(body, letterhead, carriage, formats)
+    except FormatError as error:
+        raise FormatError(f"{envelopes.FRAMED}: {str(error).removeprefix('record: ')}") from None
+
+
+def _unframed(raw: bytes, letterhead: Letterhead, carriage: Carriage, formats: tuple[Format, ...]) -> ReadRecord:
+    if OTLP in formats and (is_protobuf(carriage) or looks_like_otlp(raw)):
+        return ReadRecord(OTLP, None, read_otlp(raw), (), letterhead)
     value, flags = _value(raw)
     if "specversion" in value and not _is_certain(value) and envelopes.is_structured(value):
         body, letterhead = envelopes.opened(value)
@@ -151,9 +166,8 @@ def _form(value: Json, carriage: Carriage, formats: tuple[Format, ...]) -> Forma
     for known in formats:
         if known.recognises(value):
             return known
-    raise FormatError(
-        f"record: no known format ({_names(formats)}); an exchange has route, prompt, response and model.requested"
-    )
+    wanted = "; an exchange has route, prompt, response and model.requested" if NATIVE in formats else ""
+    raise FormatError(f"record: no known format ({_names(formats)}){wanted}")
 
 
 def _is_certain(value: Json) -> bool:
@@ -168,8 +182,8 @@ def _names(formats: tuple[Format, ...]) -> str:
     return ", ".join(one.name for one in formats)
 
 
-def finished(draft: Draft, record: ReadRecord, carriage: Carriage) -> tuple[Json, tuple[Flag, ...]]:
-    """The fields of a draft as `Exchange` takes them, and what was done to its text.
+def finished(draft: Draft, record: ReadRecord, carriage: Carriage) -> tuple[Json, tuple[Flag, ...], int]:
+    """The fields of a draft as `Exchange` takes them, what was done to its text, and how many characters it has.
 
     Raises:
         FormatError: with all that is wrong with it, and whose form it is.
@@ -177,8 +191,8 @@ def finished(draft: Draft, record: ReadRecord, carriage: Carriage) -> tuple[Json
     product, faults = draft.product or record.form.product, list(draft.faults)
     if record.letterhead.facts:
         draft.facts = {**record.letterhead.facts, **draft.facts}
-    text = json.dumps(draft.fields, ensure_ascii=False, default=str)
-    fields, replaced = json_text.sanitise(draft.fields) if _may_be_invalid(text) else (draft.fields, False)
+    size, brackets, odd = _looked_over(draft.fields)
+    fields, replaced = json_text.sanitise(draft.fields) if odd else (draft.fields, False)
     if not isinstance(fields.get("route"), str):
         fields.pop("route", None)
         route = route_of(draft, record.form.name, carriage)
@@ -188,20 +202,25 @@ def finished(draft: Draft, record: ReadRecord, carriage: Carriage) -> tuple[Json
             faults.append(MISSING)
     if faults:
         raise FormatError(f"{product}: {'; '.join(dict.fromkeys(faults))}")
-    if text.count("[") + text.count("{") > json_text.MAX_DEPTH and json_text.too_deep(fields):
+    if brackets > json_text.MAX_DEPTH and json_text.too_deep(fields):
         raise FormatError(f"{product}: nested more than {json_text.MAX_DEPTH} levels deep; send flatter JSON")
     try:
         native = to_native(fields)
         _from_letterhead(native, record.letterhead)
     except FormatError as error:
         raise FormatError(f"{product}: {error}") from None
-    return native, record.flags or (("sanitized",) if replaced else ())
+    return native, record.flags or (("sanitized",) if replaced else ()), size
 
 
-def _may_be_invalid(text: str) -> bool:
-    """Whether JSON `text` may hold NUL or a lone surrogate: attributes of spans hide JSON in texts, and bytes."""
+def _looked_over(fields: Json) -> tuple[int, int, bool]:
+    """Bytes of the fields as JSON, opening brackets in it, and whether it may hold NUL or a lone surrogate.
+
+    Attributes of spans hide JSON in texts, and bytes. What the fast encoder does not write, Python's does.
+    """
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return "\\u0000" in text
+        encoded = msgspec.json.encode(fields, enc_hook=str)
+    except (UnicodeEncodeError, RecursionError, ValueError, TypeError, OverflowError):
+        text = json.dumps(fields, ensure_ascii=False, default=str)
+        encoded = text.encode("utf-8", "surrogatepass")
+        return len(encoded), text.count("[") + text.count("{"), True
+    return len(encoded), encoded.count(b"[") + encoded.count(b"{"), b"\\u0000" in encoded

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.protocol import Rows, part_column, probability_column
-from schemas.identity import Model
+from schemas.identity import Model, identity_of
 from schemas.position import Position
 from schemas.score import MEASURES, STYLE_WIDTH, VECTOR_WIDTH, ScoreBlock
 from services.intake.slice_values import bounded, bounded_sets, hash_text
-from services.intake.volatile_fields import Volatility, observe
+from services.intake.volatile_fields import Volatility, meant_identity, observe
 from services.specs import dimensions, signal_of
 from services.vectors import to_rows
 
@@ -69,6 +69,7 @@ class Intake:
         rows: n rows; source_rows: (n,) their places in the block. The time of a row that is flagged `skew` is the
             route's clock: a time from outside that nobody believes decides nothing here or after.
         identity: effective identity of each row, without volatile fields; models: what stands behind it.
+        unserved: (n,) the call failed, and nobody is known who might have answered it: its identity is no new one.
         untimed: (n,) the row has no time of its own.
         duplicates: rows dropped for a repeated id; redelivered: rows at or below the fence.
         volatile: (field, row) for each field found volatile at a row.
@@ -83,6 +84,7 @@ class Intake:
     models: dict[str, Model]
     fingerprint: tuple[str | None, ...]
     untimed: NDArray[np.bool_]
+    unserved: NDArray[np.bool_]
     duplicates: int
     redelivered: int
     volatile: tuple[tuple[str, int], ...]
@@ -117,6 +119,7 @@ def step(state: IntakeState, block: ScoreBlock, slices: tuple[str, ...] = ()) ->
         models=who.models,
         fingerprint=tuple(block.fingerprint[i] if block.fingerprint else None for i in picked),
         untimed=np.array(["no_ts" in block.flags[i] for i in picked], dtype=bool),
+        unserved=np.array(who.unserved, dtype=bool),
         duplicates=len(new) - len(picked),
         redelivered=redelivered,
         volatile=tuple(who.volatile),
@@ -193,9 +196,19 @@ class _Identities:
 
     volatility: Volatility
     identity: list[str] = field(default_factory=list)
+    unserved: list[bool] = field(default_factory=list)
     models: dict[str, Model] = field(default_factory=dict)
     volatile: list[tuple[str, int]] = field(default_factory=list)
     forgotten: list[tuple[str, int]] = field(default_factory=list)
+
+    def meant(self, model: Model) -> None:
+        """Take in a call that failed before anybody answered: it was meant for who is known to answer such calls."""
+        who = meant_identity(self.volatility, model)
+        known = self.volatility.identities.get(who or "")
+        self.unserved.append(known is None)
+        self.identity.append(who or identity_of(model, self.volatility.fields))
+        if known is not None:
+            self.models[self.identity[-1]] = known.model
 
 
 def _identities(
@@ -204,6 +217,10 @@ def _identities(
     found = _Identities(state.volatility)
     for row, i in enumerate(picked):
         model = block.identities[block.identity[i]]
+        if model.served is None and "no_response" in block.flags[i]:
+            found.meant(model)
+            continue
+        found.unserved.append(False)
         found.volatility, one = observe(found.volatility, model, state.count + row, float(ts[row]))
         found.identity.append(one.identity)
         found.models[one.identity] = found.volatility.identities[one.identity].model

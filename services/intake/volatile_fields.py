@@ -108,6 +108,24 @@ def observe(state: Volatility, model: Model, index: int, ts: float) -> tuple[Vol
     return after, Observed(identity_of(model, fields), tuple(found), gone)
 
 
+def meant_identity(state: Volatility, model: Model) -> str | None:
+    """Who was meant to answer a call that failed, and so names no model that answered; None where nobody is known.
+
+    The identity of the same fields, else the one that answered last of those that agree with all that the call says.
+    """
+    own = identity_of(model, state.fields)
+    if own in state.identities:
+        return own
+    told = {name: getattr(model, name) for name in IDENTITY_FIELDS if name not in state.fields}
+    said = {name: value for name, value in told.items() if value is not None}
+    fitting = [
+        who
+        for who, one in state.identities.items()
+        if all(getattr(one.model, name) == value for name, value in said.items())
+    ]
+    return max(fitting, key=lambda who: state.identities[who].last, default=None)
+
+
 def without_volatile(model: Model, volatile: Iterable[str]) -> Model:
     """The model as identities count it: no fingerprint, no volatile field."""
     left_out: dict[str, str | None] = dict.fromkeys([*volatile, "fingerprint"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -17,6 +17,7 @@ from schemas.score import ScoreBlock, Scorer
 from services.incident.state import Notification, RouteIncidents
 from services.intake.core import Intake
 from services.store.deliveries import OutboxNotification
+from services.store.ingest_counts import NATIVE, TOPIC, IngestCounts, Place
 from services.store.rollups import RollupAddition
 from services.store.tables import key_if_any, key_of
 
@@ -50,6 +51,23 @@ def additions(block: ScoreBlock, intake: Intake) -> Additions:
         for slice, said in _parts(intake.rows.signals, row).items():
             _sum_up(made.sums, (*who, key_of(slice)), answered, said)
     return made
+
+
+def came_in(block: ScoreBlock, places: Iterable[int]) -> dict[Place, IngestCounts]:
+    """In which formats the exchanges of these places came from the block's topic, and what they lack."""
+    found: dict[Place, IngestCounts] = {}
+    source = f"{TOPIC}{block.topic}"
+    for place in map(int, places):
+        form = block.format[place] if block.format else NATIVE
+        told = found.setdefault((block.route, source, form), IngestCounts())
+        told.exchanges += 1
+        told.lacks.update(block.lacks[place] if block.lacks else ())
+        marks = (flag.removeprefix(_SILENT) for flag in block.flags[place] if flag.startswith(_SILENT))
+        told.not_monitored.update(marks)
+    return found
+
+
+_SILENT = "not_monitored:"
 
 
 def rollup_rows(parts: Sequence[Sums]) -> list[RollupAddition]:

@@ -26,7 +26,17 @@ from services.intake.core import IntakeState
 from services.intake.core import step as take_in
 from services.monitor import RoutePolicy
 from services.ports import Clock
-from services.record.core import Additions, additions, outbox_row, overdue, rollup_rows, scorer_id, standing, unheard
+from services.record.core import (
+    Additions,
+    additions,
+    came_in,
+    outbox_row,
+    overdue,
+    rollup_rows,
+    scorer_id,
+    standing,
+    unheard,
+)
 from services.record.memory import IDENTITIES, FoldedJournal, Memories, NamedTexts, RecordedRoute, SavedIntake
 from services.store import (
     arrivals,
@@ -36,6 +46,7 @@ from services.store import (
     erasure,
     fleet,
     incidents,
+    ingest_counts,
     journal,
     readings,
     rollups,
@@ -47,6 +58,7 @@ from services.store import (
 )
 from services.store.codec import pack, unpack
 from services.store.engine import Conflict, Database
+from services.store.ingest_counts import IngestCounts, Place
 from services.store.routes import RouteHead
 from services.store.samples import Holders, TextTurnover
 from services.store.tables import today
@@ -143,6 +155,7 @@ class Recorder:
         parts: list[Additions] = []
         places: dict[str, tuple[str, int]] = {}
         states: dict[str, IntakeState] = {}
+        counts: dict[Place, IngestCounts] = {}
         for route, blocks in _by_route(batch.blocks).items():
             before = batch.memory[route].saved or _loaded(connection, route)
             batch.memory[route].saved, states[route] = before, before.state
@@ -150,6 +163,8 @@ class Recorder:
             for block in blocks:
                 states[route], intake = take_in(states[route], block, self._policy(route).slices)
                 parts.append(additions(block, intake))
+                for place, told in came_in(block, intake.source_rows).items():
+                    counts.setdefault(place, IngestCounts()).add(told)
                 if len(intake.source_rows):
                     places[route] = (block.topic, block.partition[-1])
                 models |= intake.models
@@ -166,6 +181,7 @@ class Recorder:
             known = batch.memory[row["route"]].rows
             known[row["identity"]] = known.get(row["identity"], PRUNED_EVERY) + 1
         rollups.add(connection, rollup_rows([part.sums for part in parts]))
+        ingest_counts.add(connection, counts, locked=True)  # the routes are this process's until the commit
 
     def _note_times(self, connection: Connection, batch: _Batch, places: Mapping[str, tuple[str, int]]) -> None:
         """Where the clocks of the routes stand now, and that exchanges of these have come."""

@@ -19,6 +19,7 @@ from services.signals.protocol import Measurement
 from services.vectors import to_rows, to_text
 
 NO_RESPONSE: Final = "no_response"
+NATIVE: Final = "native"
 # Ids, tags and model names are free text. At 6 bytes of JSON a character a block with its vectors stays under 4 MiB.
 MAX_FREE_CHARACTERS: Final = 512 * 1024
 
@@ -32,6 +33,7 @@ class ScoredRow:
         prompt, response: (384,) vectors, zero where not `embedded`. style: (30,) likewise.
         measures: those of `schemas.score.MEASURES` that its publisher told.
         part: its number among the exchanges of its record.
+        format: in which it came. lacks: what of an exchange it does not tell.
     """
 
     route: str
@@ -52,6 +54,8 @@ class ScoredRow:
     scorer: Scorer
     measures: Mapping[str, float] = field(default_factory=dict)
     part: int = 0
+    format: str = NATIVE
+    lacks: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -106,6 +110,8 @@ def rows_of(block: ScoreBlock) -> Iterator[ScoredRow]:
                 name: column[i] for name in MEASURES if (column := getattr(block, name)) and column[i] is not None
             },
             part=block.part[i] if block.part else 0,
+            format=block.format[i] if block.format else NATIVE,
+            lacks=block.lacks[i] if block.lacks else (),
         )
 
 
@@ -143,6 +149,8 @@ def _block(rows: Sequence[ScoredRow]) -> ScoreBlock:
         partition=tuple(row.position.partition for row in rows),
         offset=tuple(row.position.offset for row in rows),
         part=tuple(row.part for row in rows) if any(row.part for row in rows) else (),
+        format=tuple(row.format for row in rows) if any(row.format != NATIVE for row in rows) else (),
+        lacks=tuple(row.lacks for row in rows) if any(row.lacks for row in rows) else (),
         identity=identities,
         fingerprint=fingerprints if any(fingerprints) else (),
         conversation=tuple(row.conversation for row in rows),

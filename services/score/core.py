@@ -27,7 +27,7 @@ from services.score.judging import NO_JUDGE, Judge, Judged
 from services.score.rails.plan import Pair, RailReply, with_outcomes
 from services.score.redaction import Redactor, spans_of
 from services.score.samples import sample_of
-from services.score.scored_text import answered, model_of, not_monitored, scored_text
+from services.score.scored_text import answered, is_broken_off, model_of, not_monitored, scored_text
 from services.score.style import STYLE_VERSION, style_features
 from services.score.windows import MULTILINGUAL_CHARACTERS, NO_TEXTS, ExchangeVectors, texts_of
 from services.signals import SIGNALS
@@ -353,6 +353,8 @@ def _row(seen: _ExaminedExchange, version: Version, redactor: Redactor) -> Score
         scorer=version,
         measures=_measures(exchange),
         part=read.received.part,
+        format=read.received.format,
+        lacks=read.received.lacks,
     )
 
 
@@ -398,8 +400,9 @@ def _flags(seen: _ExaminedExchange) -> tuple[Flag, ...]:
     if seen.read.text.cut and "truncated" not in flags:
         flags.append("truncated")
     spoken = seen.read.answered and seen.read.text.spoken is not None
-    unanswered = () if spoken else (NO_RESPONSE,)
-    return (*flags, *unanswered, *not_monitored(seen.read.received.exchange))
+    unanswered: tuple[Flag, ...] = () if spoken else (NO_RESPONSE,)
+    broken: tuple[Flag, ...] = ("broken_off",) if is_broken_off(seen.read.text.answer) else ()
+    return (*flags, *unanswered, *broken, *not_monitored(seen.read.received.exchange))
 
 
 def _by_route(rows: Sequence[ScoredRow]) -> list[ScoredRow]:

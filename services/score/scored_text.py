@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from schemas.base import canonical
+from schemas.base import Json, canonical
 from schemas.exchange import Answer, Exchange, NotMonitored
 from schemas.identity import Model
 from schemas.score import Flag
 from services.signals.protocol import ScoredText
-from services.signals.stop_reasons import has_call, is_elsewhere, stop_of
+from services.signals.stop_reasons import broke_off, has_call, is_elsewhere, stop_of
 
 SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 USER_ROLE: Final = "user"
@@ -65,11 +65,14 @@ def not_monitored(exchange: Exchange) -> tuple[Flag, ...]:
 def answered(answer: Answer) -> bool:
     """False for a provider's error, for a stop without a word that is none of the model's, and for no answer at all.
 
-    Words, tool calls alone, a refusal in its own field, an empty text, and what a provider or its filter withheld (also
-    as an error) are answers. A technical stop or a reached limit without text, and what stands only in a field that
-    nobody reads (audio, images, reasoning), are none.
+    What was delivered before an error broke it off is an answer: people have read it. Words, tool calls alone, a
+    refusal in its own field, an empty text, and what a provider or its filter withheld (also as an error) are answers.
+    A technical stop or a reached limit without text, and what stands only in a field that nobody reads (audio, images,
+    reasoning), are none.
     """
     if (stop := stop_of(answer)) == "withheld":
+        return True
+    if is_broken_off(answer):
         return True
     if answer.error or answer.finish_reason == "error":
         return False
@@ -77,6 +80,41 @@ def answered(answer: Answer) -> bool:
         return True
     silent = answer.content is not None or answer.finish_reason is not None
     return silent and stop == "ordinary" and not is_elsewhere(answer)
+
+
+def is_broken_off(answer: Answer) -> bool:
+    """Whether an error ended the answer after text of it was delivered; the error's own words are none of it."""
+    said = (answer.text or "").strip()
+    if not said or stop_of(answer) == "withheld":
+        return False
+    return (
+        not any(_repeats(said, words) for words in _texts_of(answer.error))
+        if answer.error
+        else broke_off(answer.finish_reason)
+    )
+
+
+_TELLING: Final = 12
+_AROUND: Final = 60
+_DEEPEST_ERROR: Final = 8
+
+
+def _repeats(said: str, words: str) -> bool:
+    """Whether what stands in the place of an answer are an error's words, as gateways write them there."""
+    if said == words:
+        return True
+    if len(said) >= _TELLING and said in words:
+        return True
+    return len(words) >= _TELLING and words in said and len(said) <= len(words) + _AROUND
+
+
+def _texts_of(error: Json, depth: int = 0) -> Iterator[str]:
+    if isinstance(error, str):
+        yield error.strip()
+    elif depth < _DEEPEST_ERROR:
+        inner = error.values() if isinstance(error, dict) else error if isinstance(error, (list, tuple)) else ()
+        for one in inner:
+            yield from _texts_of(one, depth + 1)
 
 
 def model_of(text: ScoredText) -> Model:

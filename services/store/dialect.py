@@ -44,7 +44,12 @@ _SQLITE_PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
 )
 # Keys of PostgreSQL's advisory locks; a transaction that takes several takes them in this order.
-_LOCKS: Final = {"schema": 6030416872127308, "dead_letters": 6030416872127309, "audit": 6030416872127310}
+_LOCKS: Final = {
+    "schema": 6030416872127308,
+    "dead_letters": 6030416872127309,
+    "audit": 6030416872127310,
+    "ingest_counts": 6030416872127311,
+}
 _CONTENTION: Final = frozenset({"40001", "40P01"})  # serialisation failure, deadlock
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 # Classes of SQLSTATE: connection, transaction rollback, resources, operator intervention, the system's own errors.
@@ -242,7 +247,7 @@ def _insert(connection: Connection, table: Table) -> Any:
     return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
-def lock(connection: Connection, what: Literal["schema", "dead_letters", "audit"]) -> None:
+def lock(connection: Connection, what: Literal["schema", "dead_letters", "audit", "ingest_counts"]) -> None:
     """Wait for, and keep until the end of the transaction, what one transaction at a time may change.
 
     A transaction on SQLite already holds the one write lock.

@@ -19,6 +19,7 @@ from services.store import (
     coverage,
     deliveries,
     evaluation_queue,
+    ingest_counts,
     own_questions,
     readings,
     rollups,
@@ -40,6 +41,7 @@ from services.store.erasure import ErasureRow
 from services.store.evaluation_queue import EvaluationRow
 from services.store.fleet import PinRow
 from services.store.incidents import IncidentRow
+from services.store.ingest_counts import IngestCountRow
 from services.store.journal import JournalRow
 from services.store.own_questions import OwnAskedRow, OwnSuiteRow
 from services.store.parks import ParkedRecordRow, ParkedRouteRow
@@ -408,6 +410,13 @@ RULES: Final = (
         DAY,
         "they are of texts that are kept as long; it is measured again every day",
         _written(CoverageRow, coverage.KEPT_COVERAGE_DAYS),
+    ),
+    RetentionRule(
+        IngestCountRow,
+        f"{ingest_counts.KEPT_DAYS} days",
+        DAY,
+        "what publishers lack is told of a week",
+        _written(IngestCountRow, ingest_counts.KEPT_DAYS),
     ),
     RetentionRule(ScheduleRow, "until it is removed", NOTHING, "a person wrote it"),
     RetentionRule(

@@ -17,7 +17,7 @@ from schemas.score import ScoreBlock
 from schemas.topics import EXCHANGES, SAMPLES, SCORES, TOPICS, dead_topics
 from services.errors import InputError
 from services.ingest.decode import RecordArrival, decode_all
-from services.ingest.routing import Carriage
+from services.ingest.routing import Carriage, RouteRule
 from services.ports import Received
 from services.score.score_lines import block_lines
 from services.stream.broker import Broker
@@ -37,9 +37,17 @@ _BLOCK: Final = {"scorer", "identities", "prompt_vec", "signals"}
 
 
 async def capture(
-    broker: Broker, topic: str, write: Callable[[str], object], *, from_beginning: bool, idle: float | None
+    broker: Broker,
+    topic: str,
+    write: Callable[[str], object],
+    *,
+    from_beginning: bool,
+    idle: float | None,
+    rules: tuple[RouteRule, ...] = (),
 ) -> int:
     """Write the records of a topic as lines until none came for `idle` seconds; how many records there were.
+
+    `rules` give a route to exchanges that name none, as the score step does.
 
     Raises:
         Unreachable: if the cluster does not answer.
@@ -59,12 +67,12 @@ async def capture(
         async for batch in read_records(client, ReadUntil(idle=idle)):
             for record in batch:
                 count += 1
-                for line in lines_of(record, known.cluster):
+                for line in lines_of(record, known.cluster, rules):
                     write(line + "\n")
     return count
 
 
-def lines_of(record: ConsumerRecord, cluster: str) -> Iterator[str]:
+def lines_of(record: ConsumerRecord, cluster: str, rules: tuple[RouteRule, ...] = ()) -> Iterator[str]:
     """The lines of one record; what is no record of its topic comes as it is, so that it is refused again."""
     raw = record.value or b""
     kind = _kind(record.topic, raw)
@@ -79,7 +87,7 @@ def lines_of(record: ConsumerRecord, cluster: str) -> Iterator[str]:
     elif kind == SAMPLES.name:
         yield from _samples(raw)
     elif kind == EXCHANGES.name:
-        yield from _exchanges(record, raw, cluster)
+        yield from _exchanges(record, raw, cluster, rules)
     else:
         yield _as_it_is(raw)
 
@@ -108,14 +116,14 @@ def _samples(raw: bytes) -> Iterator[str]:
         yield sample.encode().decode()
 
 
-def _exchanges(record: ConsumerRecord, raw: bytes, cluster: str) -> Iterator[str]:
+def _exchanges(record: ConsumerRecord, raw: bytes, cluster: str, rules: tuple[RouteRule, ...]) -> Iterator[str]:
     """The exchanges with their ids and times, as `score` takes them in."""
     position = Position(cluster=cluster, topic=record.topic, partition=record.partition, offset=record.offset)
     moment = kafka_time(record.timestamp / 1000)
     headers = dict(record.headers)
     received = first_arrival(headers.get(ARRIVED_HEADER)) if ORIGIN_HEADER in headers else None
     arrival = RecordArrival(position, received or moment, moment, origin=_origin(record))
-    items = decode_all(raw, arrival, Carriage.of(record.headers))
+    items = decode_all(raw, arrival, Carriage.of(record.headers, rules))
     for item in items:
         if isinstance(item, Received):
             yield item.exchange.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True)

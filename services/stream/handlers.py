@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -33,6 +34,7 @@ from services.detect.serialization import Detectors
 from services.detect.state import DetectionPlan, DetectState
 from services.evaluate.triggers import due_runs
 from services.ingest.decode import RecordArrival, decode_all
+from services.ingest.explain import lacking
 from services.ingest.routing import ROUTE_HEADER, Carriage, RouteRule
 from services.monitor import RoutePolicy
 from services.monitor.policy import default_policy
@@ -137,7 +139,7 @@ class ScoreHandler(_Stateless):
             for item in items:
                 admitted = self._admitted(item, message, now, whole) if isinstance(item, Received) else item
                 if isinstance(admitted, Received):
-                    received.append(admitted)
+                    received.append(replace(admitted, lacks=lacking(admitted)))
                 else:
                     letters.append((admitted, message.topic))
         scored = self._score(received)

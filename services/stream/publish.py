@@ -15,6 +15,7 @@ from schemas.position import Position
 from services.errors import UnknownOutcome
 from services.ingest.decode import RecordArrival, decode_all
 from services.ingest.jsonl import FileLine
+from services.ingest.routing import NOTHING, Carriage, RouteRule
 from services.ports import Received
 from services.stream.broker import Broker
 from services.stream.clients import Unreachable, connected_broker, error_text, partitions_of
@@ -42,19 +43,26 @@ class Published:
 _route = msgspec.json.Decoder(_Routed).decode
 
 
-def route_key(raw: bytes, position: Position) -> bytes | None:
-    """The route of a line's first exchange as the key of its record; None for a line that holds none."""
+def route_key(raw: bytes, position: Position, carriage: Carriage = NOTHING) -> bytes | None:
+    """The route of a line's first exchange, also by the rules, as the key of its record; None where it holds none."""
     try:
         return _route(raw).route.encode() or None
     except (msgspec.DecodeError, UnicodeError):
-        found = (one for one in decode_all(raw, RecordArrival(position)) if isinstance(one, Received))
+        found = (one for one in decode_all(raw, RecordArrival(position), carriage) if isinstance(one, Received))
         return next((one.exchange.route.encode() for one in found), None)
 
 
 async def publish(
-    broker: Broker, topic: str, lines: Iterable[FileLine], rate: float | None, progress: Callable[[Published], object]
+    broker: Broker,
+    topic: str,
+    lines: Iterable[FileLine],
+    rate: float | None,
+    progress: Callable[[Published], object],
+    rules: tuple[RouteRule, ...] = (),
 ) -> Published:
     """Send every line as it stands, at most `rate` a second; `progress` is told after each piece of them.
+
+    `rules` give a route to what names none, as the score step does: it keys the record.
 
     Raises:
         Unreachable: if the cluster does not answer at the start.
@@ -68,7 +76,7 @@ async def publish(
     except KafkaError as error:
         raise Unreachable(f"{broker.bootstrap}: {error_text(error)}") from None
     done = Published()
-    sender = _Sender(producer, topic, done)
+    sender = _Sender(producer, topic, done, Carriage({}, rules))
     started = time.monotonic()
     try:
         for line in lines:
@@ -93,8 +101,9 @@ async def _paced(started: float, sent: int, rate: float | None) -> None:
 class _Sender:
     """Keeps a bounded number of records, and of their bytes, on the way."""
 
-    def __init__(self, producer: Producer, topic: str, done: Published) -> None:
+    def __init__(self, producer: Producer, topic: str, done: Published, carriage: Carriage) -> None:
         self._producer = producer
+        self._carriage = carriage
         self._topic = topic
         self._done = done
         self._flying: set[asyncio.Task[None]] = set()
@@ -120,7 +129,7 @@ class _Sender:
 
     async def _deliver(self, line: FileLine) -> None:
         try:
-            await self._producer.send(self._topic, route_key(line.raw, line.position), line.raw)
+            await self._producer.send(self._topic, route_key(line.raw, line.position, self._carriage), line.raw)
         except (UnknownOutcome, KafkaError) as error:
             reason = type(error).__name__ if isinstance(error, KafkaError) else error_text(error)
             self._done.failed += 1

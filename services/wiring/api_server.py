@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
@@ -21,6 +29,7 @@ from services.api.auth.authentication import Authenticator
 from services.api.auth.authorization import LOOPBACK, check_host
 from services.api.decision_outbox import DecisionPublisher, DecisionWriter
 from services.api.exchange_publisher import ExchangePublisher, Send
+from services.api.ingest_counter import IngestCounter
 from services.api.sse import LiveUpdates
 from services.api.system import BrokerOperations, ProcessProbes, SystemHealth
 from services.monitor import Monitor
@@ -105,7 +114,8 @@ def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealt
     relay, live = DecisionPublisher(database, send), LiveUpdates(lambda: database.query(change_marks.read))
     decisions = DecisionWriter(database, relay.wake)
     door = Authenticator(database, LOOPBACK if place.host in LOOPBACK else ())
-    gateway = ExchangePublisher(send)
+    counter = IngestCounter(database)
+    gateway = ExchangePublisher(send, note=counter.note)
     return Api(
         database,
         gateway,
@@ -118,6 +128,7 @@ def api_of(database: Database, watched: Monitor, send: Send, system: SystemHealt
         front=place.front,
         github_secret=place.github_secret,
         scorers=cache(lambda: scorer_versions(load_settings(), watched)),
+        counter=counter,
     )
 
 
@@ -160,7 +171,7 @@ def api_part(
     api = api_of(database, watched, uplink.send, system, place)
 
     async def companion(_publish: Publish) -> None:
-        async with uplink.connecting(), _closing(lags), running(system.survey.run, "survey"):
+        async with uplink.connecting(), _closing(lags), running(system.survey.run, "survey"), _counting(api):
             try:
                 await api.relay.run()
             finally:
@@ -207,6 +218,7 @@ async def serve_api(service: ApiService) -> AsyncIterator[int]:
         await stack.enter_async_context(_closing(lags))
         await stack.enter_async_context(running(api.relay.run, "relay"))
         await stack.enter_async_context(running(system.survey.run, "survey"))
+        await stack.enter_async_context(_counting(api))
         port = await stack.enter_async_context(health.serve(service.port, service.place.host, app, GRACE_SECONDS))
         stack.callback(_close_live, api)  # before the server ends: open pages would keep it
         service.log.info("api", at=f"http://{service.place.host}:{port}/")
@@ -233,6 +245,11 @@ async def _run(service: ApiService) -> None:
     install(service.log)
     async with serve_api(service):
         await stop.wait()
+
+
+def _counting(api: Api) -> AbstractAsyncContextManager[None]:
+    """While the block runs what comes in is counted and written."""
+    return nullcontext() if api.counter is None else running(api.counter.run, "counts")
 
 
 def _close_live(api: Api) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from services.wording.numbers import count, plural
 
@@ -99,3 +99,45 @@ def replayed(step: str, sent: int, left: Mapping[str, int]) -> str:
     """That they went, and why some were left."""
     some = "".join(f" {n:,} left: {reason}." for reason, n in sorted(left.items()))
     return f"{count(sent, 'dead letter')} of {step} sent again.{some}"
+
+
+class UntoldPart(Protocol):
+    """What some exchanges do not tell."""
+
+    @property
+    def part(self) -> str:
+        """What it is."""
+
+    @property
+    def exchanges(self) -> int:
+        """How many lack it."""
+
+    @property
+    def costs(self) -> str:
+        """What that costs."""
+
+
+class SourceReport(Protocol):
+    """What came from one source in one format."""
+
+    @property
+    def exchanges(self) -> int:
+        """How many exchanges."""
+
+    @property
+    def missing(self) -> Sequence[UntoldPart]:
+        """What they lack."""
+
+    @property
+    def not_monitored(self) -> Mapping[str, int]:
+        """Kind of what no signal looks at -> exchanges that hold it."""
+
+
+def missing_parts(told: SourceReport) -> list[str]:
+    """What the exchanges of a source lack, with what each costs, and what of them is not monitored."""
+    lines = [f"{_share(one.exchanges, told.exchanges)}: {one.part}: {one.costs}" for one in told.missing]
+    return lines + [f"not monitored: {kind} in {count(n, 'exchange')}" for kind, n in told.not_monitored.items()]
+
+
+def _share(n: int, of: int) -> str:
+    return "in all" if n >= of else f"in {n:,} of {of:,}"

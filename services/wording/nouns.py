@@ -30,6 +30,7 @@ _FLAGS: Final[Mapping[str, str]] = {
     "skew": "its time is not believed",
     "no_response": "no answer",
     "no_ts": "no time of its own",
+    "broken_off": "broken off before its end",
     "not_monitored:image": "images not monitored",
     "not_monitored:audio": "audio not monitored",
     "not_monitored:file": "files not monitored",

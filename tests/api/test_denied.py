@@ -11,6 +11,7 @@ from fastapi.routing import iter_route_contexts
 
 from services.api.app import make
 from services.api.auth.middleware import needs_no_key
+from services.api.http import otlp_answers
 from services.store.engine import Database
 from tests.support.access import PAGE, answers, bearer, key
 from tests.support.api import Pieces, Wire, api_on, later, recorded
@@ -20,7 +21,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 GARBAGE = ("x", "%00", "%FF%FE", "..%2F..", "9" * 400, "%E2%80%AE", "'%3B--")
 QUERY = "?limit=x&cursor=%00&route=UP&state=%FF&since=never&limit=" + "9" * 400
 BODY = {"content": b'{"kind": [\xff', "headers": {"content-type": "application/json"}}
-INGEST = ("POST", "/v1/exchanges")
+INGEST = {("POST", "/v1/exchanges"), *(("POST", path) for path in otlp_answers.PATHS)}
 ANY_READER = {("POST", "/logout")}
 PUBLIC = {"/login", "/static/*", "/v1/webhooks/github"}
 
@@ -69,7 +70,8 @@ def test_without_a_good_key_every_path_is_401_whatever_is_sent(app: FastAPI, dat
     ]
     refused = answers(app, asked)
     assert {(one.status_code, one.headers["www-authenticate"][:6]) for one in refused} == {(401, "Bearer")}
-    assert {one.headers["content-type"] for one in refused} == {"application/problem+json"}
+    forms = {(one.request.url.path in otlp_answers.PATHS, one.headers["content-type"]) for one in refused}
+    assert forms == {(False, "application/problem+json"), (True, "application/json")}
     assert len(refused) > 500
     [fine] = answers(app, [("GET", "/v1/incidents", {"headers": bearer(good)})])
     assert fine.status_code == 200
@@ -92,9 +94,9 @@ def test_a_role_that_may_not_is_403_whatever_is_sent(app: FastAPI, database: Dat
         changes = method not in ("GET", "HEAD")
         one = (method, name)
         may = {
-            "ingest": one == INGEST,
+            "ingest": one in INGEST,
             "viewer": not changes or one in ANY_READER,
-            "operator": one != INGEST,
+            "operator": one not in INGEST,
             "admin": True,
         }[role]
         if may:
@@ -103,15 +105,17 @@ def test_a_role_that_may_not_is_403_whatever_is_sent(app: FastAPI, database: Dat
             assert answer.status_code < 500 or name == "/live", (method, path, answer.text)
         else:
             assert answer.status_code == 403, (method, path, answer.text)
-            assert f"the role {role}; this needs the role" in answer.json()["detail"]
+            said = answer.json()["message" if name in otlp_answers.PATHS else "detail"]
+            assert f"the role {role}; this needs the role" in said
 
 
 def test_no_byte_of_a_body_is_taken_from_who_may_not_send_it(app: FastAPI, database: Database) -> None:
     viewer = key(database, "viewer")
     for headers, status in (({}, 401), (bearer("kw_x"), 401), (bearer(viewer), 403)):
-        pieces = Pieces(b"x", 3)
-        [answer] = answers(app, [("POST", "/v1/exchanges", {"content": pieces, "headers": headers})])
-        assert (answer.status_code, pieces.taken) == (status, 0)
+        for method, path in INGEST:
+            pieces = Pieces(b"x", 3)
+            [answer] = answers(app, [(method, path, {"content": pieces, "headers": headers})])
+            assert (answer.status_code, pieces.taken) == (status, 0)
 
 
 def test_what_needs_no_key_is_answered_and_nothing_beside_it(app: FastAPI, database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import time
 import uuid
@@ -26,7 +27,7 @@ from services.ingest.decode import decode
 from services.ports import Received
 from services.store.engine import Database, open_database
 from tests.ingest.malformed import fixture, raw_of
-from tests.support.api import Pieces, Wire, all_asked, api_on, asked
+from tests.support.api import BASE, Pieces, Wire, api_on, application, asked
 
 PATH = "/v1/exchanges"
 PLACE = Position(cluster="c", topic="t", partition=0, offset=0)
@@ -136,8 +137,16 @@ def test_one_that_the_broker_would_not_take_is_invalid_and_its_neighbour_is_sent
     assert [json.loads(value)["id"] for _, _, value in wire.sent] == ["small"]
 
 
-def test_a_compressed_body_is_refused(api: Api) -> None:
-    assert asked(api, "POST", PATH, content=b"x", headers={"content-encoding": "gzip"}).status_code == 415
+def test_a_body_may_be_packed_by_gzip_and_by_nothing_else(api: Api, wire: Wire) -> None:
+    raw = json.dumps(exchange(id="packed")).encode()
+    assert asked(api, "POST", PATH, content=raw, headers={"content-encoding": "br"}).status_code == 415
+    for wrong in (raw, gzip.compress(raw)[:-1]):
+        answer = asked(api, "POST", PATH, content=wrong, headers={"content-encoding": "gzip"})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body")
+    assert asked(api, "POST", PATH, content=gzip.compress(raw), headers={"content-encoding": "GZIP"}).status_code == 202
+    assert [value for _, _, value in wire.sent] == [raw]
+    bomb = gzip.compress(b" " * (MOST_BYTES + 1))
+    assert asked(api, "POST", PATH, content=bomb, headers={"content-encoding": "gzip"}).status_code == 413
 
 
 def test_who_may_not_ingest_is_refused_before_a_byte_is_read(nothing: Database, wire: Wire) -> None:
@@ -189,20 +198,23 @@ def test_too_many_at_one_time_are_refused_at_once_and_room_comes_back(nothing: D
     gate = asyncio.Event()
 
     async def held(topic: str, key: bytes | None, value: bytes) -> None:
-        waiting.append(value)
-        if len(waiting) == 2:
-            gate.set()
         await gate.wait()
         await wire.send(topic, key, value)
 
-    waiting: list[bytes] = []
     base = api_on(nothing, wire)
     api = Api(base.database, ExchangePublisher(held, most=2), base.decisions, base.relay, base.health, base.door)
-    one, many = ("POST", PATH, {"json": exchange()}), ("POST", PATH, {"json": [exchange()] * 2})
-    answers = all_asked(api, [one, many, one])
-    assert [answer.status_code for answer in answers] == [202, 429, 202]
-    assert answers[1].headers["retry-after"] == "1"
-    assert asked(api, *one[:2], **one[2]).status_code == 202
+
+    async def work() -> tuple[list[httpx.Response], list[httpx.Response]]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(application(api)), base_url=BASE) as client:
+            tasks = [asyncio.create_task(client.post(PATH, json=[exchange()] * 2)) for _ in range(2)]
+            refused, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            gate.set()
+            return [one.result() for one in refused], await asyncio.gather(*tasks)
+
+    [refused], answers = asyncio.run(work())
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+    assert sorted(answer.status_code for answer in answers) == [202, 429]
+    assert asked(api, "POST", PATH, json=exchange()).status_code == 202
 
 
 def test_bodies_share_a_budget_of_memory(nothing: Database, wire: Wire) -> None:
@@ -248,4 +260,4 @@ def test_other_formats_are_sent_as_the_exchanges_that_they_hold(api: Api, wire: 
     ]
     assert [key for _, key, _ in wire.sent] == [b"bot/traces", b"bot/traces", b"support-bot/prod"]
     refused = asked(api, "POST", PATH, json={"resourceSpans": []})
-    assert (refused.status_code, "traces without a call" in refused.json()["detail"]) == (422, True)
+    assert (refused.status_code, "holds no call of a model" in refused.json()["detail"]) == (422, True)

@@ -63,7 +63,7 @@ NAMED = {
     "services.wording.profiles": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
     "services.signals.stop_reasons": {"refusal": "a reason of providers why an answer ended"},
     "services.ingest.formats.pairs": {"events": "a field of a pair: the events of a stream"},
-    "services.ingest.formats.otlp": {"events": "a field of a span"},
+    "services.ingest.formats.otlp_json": {"events": "a field of a span"},
     "services.ingest.decode": {"refusal": "a field of OpenAI's chat answer"},
     "services.ingest.formats.messages": {"refusal": "a field or part of OpenAI's answers"},
     "services.ingest.formats.openai_responses": {"refusal": "a field or part of OpenAI's answers"},

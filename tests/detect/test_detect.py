@@ -154,6 +154,20 @@ def test_an_identity_seen_while_learning_is_never_observed():
     assert {one.kind for one in changes} == {"pinned"}
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_calls_that_failed_are_no_new_identity(known):
+    served = OLD.model_copy(update={"served": "gpt-4-0613"})
+    asked = OLD if known else OLD.model_copy(update={"served": None, "endpoint": "elsewhere"})
+    failed = [
+        replace(row, model=asked.model_copy(update={"served": None}), flags=("no_response",), signals={})
+        for row in traffic(30, SIZE + 20)
+    ]
+    some = [replace(row, model=served) for row in traffic(SIZE + 20)] + failed
+    state, _, changes = run(blocks(some, 7))
+    assert {one.kind for one in changes} == {"pinned"}
+    assert set(state.known.models) == {identity_of(served)}
+
+
 def test_a_new_fingerprint_is_observed_and_resets_nothing():
     other = OLD.model_copy(update={"fingerprint": "fp-2"})
     state, _, changes = run(blocks(traffic(SIZE + 20) + traffic(30, SIZE + 20, model=other)))

@@ -1,7 +1,8 @@
-"""Feeds what fixtures become when they are broken to the decoder: `python -m tests.ingest.fuzz --seconds 120`.
+"""Feeds what fixtures become when they are broken to each decoder: `python -m tests.ingest.fuzz --seconds 120`.
 
 Bytes are flipped, cut, doubled and swapped, values of JSON are put in each other's place, and what stands for text in
-protobuf is too. It prints how many were decoded, and the worst time; a crash prints the record as base64.
+protobuf is too. It prints of each decoder how many were decoded, and the worst time; a crash prints the record as
+base64. `--only otlp` asks for the decoders whose name has that in it; CI feeds all of them for seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from schemas.position import Position
 from services.ingest.decode import RecordArrival, decode_all
 from services.ingest.errors import LONGEST
 from services.ingest.routing import Carriage
-from tests.ingest.malformed import fixture, names, raw_of
+from tests.ingest.malformed import fixture, framed, names, raw_of
+from tests.support.case import exchange, line
 
 PLACE = Position(cluster="file", topic="0" * 12, partition=0, offset=1)
 ODD: tuple[Any, ...] = (
@@ -89,9 +91,26 @@ def _places(value: Any) -> Any:
         yield from _places(one)
 
 
-def run(seconds: float, seed: int, most: int | None = None) -> tuple[int, int, float]:
+def decoders() -> dict[str, list[Any]]:
+    """Decoder -> the fixtures that are fed to it: those of one format, and of an envelope that it is opened from."""
+    found: dict[str, list[Any]] = {}
+    for name in names():
+        found.setdefault(_decoder_of(name), []).append(fixture(name))
+    inner = [line(exchange("native")), raw_of(fixture("openai_chat"))]
+    found["native"] = [exchange("native"), exchange("agent", tools=[{"name": "f"}], documents=["d"], guardrails=[])]
+    found["confluent"] = [framed(7, one) for one in inner]
+    return found
+
+
+def _decoder_of(name: str) -> str:
+    bare = name.removesuffix("_proto").removesuffix("_stream").removesuffix("_failure")
+    return bare + ("_proto" if name.endswith("_proto") else "")
+
+
+def run(seconds: float, seed: int, most: int | None = None, wholes: list[Any] | None = None) -> tuple[int, int, float]:
     """(records, exchanges, worst seconds of one record) within so much time of the processor."""
-    chance, wholes = random.Random(seed), [fixture(name) for name in names()]
+    chance = random.Random(seed)
+    wholes = wholes or [fixture(name) for name in names()]
     records = exchanges = 0
     worst, end = 0.0, time.process_time() + seconds
     while time.process_time() < end and (most is None or records < most):
@@ -107,13 +126,16 @@ def run(seconds: float, seed: int, most: int | None = None) -> tuple[int, int, f
 
 
 def main() -> None:
-    """Print what came of it."""
+    """Print what came of each decoder."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--seconds", type=float, default=120.0, help="of each decoder")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="decoders whose name has this in it")
     given = parser.parse_args()
-    records, exchanges, worst = run(given.seconds, given.seed)
-    print(f"{records:,} records, {exchanges:,} exchanges, worst {worst * 1e3:.1f} ms")
+    for name, wholes in decoders().items():
+        if given.only in name:
+            records, exchanges, worst = run(given.seconds, given.seed, wholes=wholes)
+            print(f"{name}: {records:,} records, {exchanges:,} exchanges, worst {worst * 1e3:.1f} ms", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,18 @@
         opentelemetry-semantic-conventions-ai==0.4.9
     env/bin/python tests/ingest/make_fixtures.py old
 
+    python -m venv older && older/bin/pip install "openai<2" opentelemetry-sdk==1.37.0 httpx \
+        opentelemetry-exporter-otlp-proto-common==1.37.0 opentelemetry-instrumentation-openai-v2==2.1b0
+    KEELWATCH_FIXTURE=logs OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true older/bin/python \
+        tests/ingest/make_fixtures.py
+
 Each library asks a server on this machine that answers as the vendor's does, with and without a stream. What they log,
 export and send is written beside this file under fixtures/. CI has none of the libraries and reads the fixtures alone.
 Spans of the Vercel AI SDK, a library of JavaScript, are made with opentelemetry-sdk and the attributes that it sets.
 langfuse.json is written by hand after its API's description: its exports come from a server.
 """
 
-# ruff: noqa: PLC0415, PLR0915 -- each part needs a library of its own
+# ruff: noqa: PLC0415 -- each part needs a library of its own
 
 from __future__ import annotations
 
@@ -311,6 +316,53 @@ def traced(instrument: Callable[[Any], None], work: Callable[[], None]) -> bytes
     return encoded
 
 
+def _log_provider() -> tuple[Any, Callable[[], Any]]:
+    """A provider of loggers, and what gives the records as a message of OTLP."""
+    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+    from opentelemetry.sdk._logs import LoggerProvider, export
+    from opentelemetry.sdk.resources import Resource
+
+    exporter = getattr(export, "InMemoryLogRecordExporter", None) or export.InMemoryLogExporter  # the older name
+    kept = exporter()
+    made = LoggerProvider(resource=Resource.create({"service.name": "Support Bot"}))
+    made.add_log_record_processor(export.SimpleLogRecordProcessor(kept))
+    return made, lambda: encode_logs(kept.get_finished_logs())
+
+
+def write_logs(name: str, message: Any) -> Any:
+    """Write log records in both encodings; their JSON, whose ids are hexadecimal."""
+    from google.protobuf.json_format import MessageToDict
+
+    write(f"otlp_{name}_proto", message.SerializeToString())
+    found = MessageToDict(message)
+    for resource in found["resourceLogs"]:
+        for scope in resource["scopeLogs"]:
+            for record in scope["logRecords"]:
+                for id in ("traceId", "spanId"):
+                    record[id] = base64.b64decode(record[id]).hex()
+    write(f"otlp_{name}", found)
+    return found
+
+
+def logged(url: str) -> None:
+    """Log records that hold what was said, by OpenTelemetry's instrumentation for OpenAI, and with their spans."""
+    from openai import OpenAI
+    from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
+    from opentelemetry.sdk._events import EventLoggerProvider
+
+    logs, message = _log_provider()
+    client = OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
+
+    def instrument(provider: Any) -> None:
+        OpenAIInstrumentor().instrument(tracer_provider=provider, event_logger_provider=EventLoggerProvider(logs))
+
+    def work() -> None:
+        client.chat.completions.create(model="gpt-4o", messages=PLAIN, tools=[TOOL])  # type: ignore[call-overload]
+
+    spans_sent = traced(instrument, work)
+    write("otlp_logs_with_spans", as_otlp_json(spans_sent) | write_logs("logs", message()))
+
+
 def as_otlp_json(encoded: bytes) -> Any:
     """The same as OTLP JSON, whose ids are hexadecimal, as the Collector writes it."""
     from google.protobuf.json_format import MessageToDict
@@ -400,25 +452,39 @@ def written_spans() -> None:
                 span.set_attributes({"ai.usage.promptTokens": 21, "ai.usage.completionTokens": 9})
                 span.set_attributes({"gen_ai.system": "openai.chat", "gen_ai.request.model": "gpt-4o"})
 
-    def semconv() -> None:
-        from opentelemetry.util.genai.handler import TelemetryHandler
-        from opentelemetry.util.genai.types import BlobPart, InputMessage, OutputMessage, TextPart, ToolCallRequestPart
-
-        image = BlobPart(mime_type="image/png", modality="image", content=base64.b64decode(PIXEL))
-        told = {"request_model": "gpt-4o", "server_address": "api.openai.com", "server_port": 443}
-        with TelemetryHandler(tracer_provider=providers[-1]).inference("openai", **told) as call:
-            call.system_instruction = [TextPart(content=SYSTEM)]
-            call.input_messages = [InputMessage(role="user", parts=[TextPart(content=QUESTION), image])]
-            asked = ToolCallRequestPart(arguments={"parcel": "7"}, name="track", id="call_1")
-            parts = [TextPart(content=ANSWER), asked]
-            call.output_messages = [OutputMessage(role="assistant", parts=parts, finish_reason="stop")]
-            call.response_model_name, call.input_tokens, call.output_tokens = "gpt-4o-2024-08-06", 21, 9
-            call.finish_reasons = ["stop"]
-
-    for name, work in (("events", events), ("ai_sdk", ai_sdk), ("semconv", semconv)):
+    for name, work in (
+        ("events", events),
+        ("ai_sdk", ai_sdk),
+        ("semconv", lambda: told_by_parts(tracer_provider=providers[-1])),
+    ):
         encoded = traced(providers.append, work)
         write(f"otlp_{name}_proto", encoded)
         write(f"otlp_{name}", as_otlp_json(encoded))
+
+
+def told_by_parts(**providers: Any) -> None:
+    """One call by the library of the conventions itself, whose messages have parts."""
+    from opentelemetry.util.genai.handler import TelemetryHandler
+    from opentelemetry.util.genai.types import BlobPart, InputMessage, OutputMessage, TextPart, ToolCallRequestPart
+
+    image = BlobPart(mime_type="image/png", modality="image", content=base64.b64decode(PIXEL))
+    told = {"request_model": "gpt-4o", "server_address": "api.openai.com", "server_port": 443}
+    with TelemetryHandler(**providers).inference("openai", **told) as call:
+        call.system_instruction = [TextPart(content=SYSTEM)]
+        call.input_messages = [InputMessage(role="user", parts=[TextPart(content=QUESTION), image])]
+        asked = ToolCallRequestPart(arguments={"parcel": "7"}, name="track", id="call_1")
+        parts = [TextPart(content=ANSWER), asked]
+        call.output_messages = [OutputMessage(role="assistant", parts=parts, finish_reason="stop")]
+        call.response_model_name, call.input_tokens, call.output_tokens = "gpt-4o-2024-08-06", 21, 9
+        call.finish_reasons = ["stop"]
+
+
+def details() -> None:
+    """The same as the one log record that holds a whole call."""
+    os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "event_only"
+    logs, message = _log_provider()
+    traced(lambda provider: told_by_parts(tracer_provider=provider, logger_provider=logs), lambda: None)
+    write_logs("details", message())
 
 
 def cloud_events() -> None:
@@ -443,7 +509,7 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     if "KEELWATCH_FIXTURE" in os.environ:
-        spans(url)
+        (logged if os.environ["KEELWATCH_FIXTURE"] == "logs" else spans)(url)
         return
     import subprocess
 
@@ -462,6 +528,7 @@ def main() -> None:
     anthropic_pairs(url)
     litellm_payloads(url)
     cloud_events()
+    details()
 
 
 if __name__ == "__main__":

@@ -28,15 +28,21 @@ WRONG: Final[dict[str, tuple[Any, ...]]] = {
 
 @dataclass(frozen=True)
 class Table:
-    """A fixture, whose form it is, and the kinds of its fields: path (`.` between steps) -> (kind, said of it)."""
+    """A fixture, whose form it is, and the kinds of its fields: path (`/` between steps) -> (kind, said of it).
+
+    `without` is the path of what is taken out first: a call that is refused as the library made it.
+    """
 
     fixture: str
     product: str
     fields: dict[str, tuple[str, str]]
+    without: str = ""
 
     def variants(self) -> Iterator[tuple[str, Any, str]]:
         """(name, payload, what the reason must say)."""
         whole = fixture(self.fixture)
+        if self.without:
+            whole = changed(whole, self.without, GONE)
         for path, (kind, said) in self.fields.items():
             for wrong in WRONG[kind]:
                 yield f"{self.fixture} {path} {wrong!r:.30}", changed(whole, path, wrong), said
@@ -68,7 +74,7 @@ def changed(value: Any, path: str, wrong: Any) -> Any:
     if isinstance(here, list) and not last.isdigit():
         _set_attribute(here, last, wrong)
     elif wrong is GONE:
-        del here[last]
+        del here[int(last) if isinstance(here, list) else last]
     else:
         here[int(last) if isinstance(here, list) else last] = wrong
     return whole
@@ -202,6 +208,16 @@ WRONG |= {
     "wrong nanoseconds": ("soon", -1, [], {}, True),
     "json list": ("[{", "7", '[{"role": 7}]', "{", "[7]", "[{}]"),
 }
+_MODEL_FIELDS: Final = {
+    "gen_ai.request.model": ("text", "gen_ai.request.model: must be text"),
+    "gen_ai.response.model": ("text", "gen_ai.response.model: must be text"),
+}
+_USAGE_FIELDS: Final = {
+    "gen_ai.usage.input_tokens": ("whole", "gen_ai.usage.input_tokens: "),
+    "gen_ai.usage.output_tokens": ("whole", "gen_ai.usage.output_tokens: "),
+}
+_EVENTS: Final = "resourceSpans/0/scopeSpans/0/spans/0/events"
+_RECORD: Final = "resourceLogs/0/scopeLogs/0/logRecords/0"
 TABLES: Final = (
     Table("openai_chat", "OpenAI chat completion", _CHAT),
     Table("openai_responses", "OpenAI Responses API", _RESPONSES),
@@ -259,6 +275,54 @@ TABLES: Final = (
         ),
     ),
     Table(
+        "otlp_numbered",
+        "OpenTelemetry GenAI span",
+        _span(
+            "otlp_numbered",
+            {
+                **_MODEL_FIELDS,
+                "gen_ai.system": ("text", "gen_ai.system: must be text"),
+                "gen_ai.usage.prompt_tokens": ("whole", "gen_ai.usage.prompt_tokens: "),
+                "gen_ai.usage.completion_tokens": ("whole", "gen_ai.usage.completion_tokens: "),
+                "gen_ai.prompt.1.role": ("text", "gen_ai.prompt[1].role: must be text"),
+                "gen_ai.prompt.1.content": ("content", "gen_ai.prompt[1].content: must be text"),
+                "gen_ai.completion.0.content": ("content", "gen_ai.completion.0.content: must be text"),
+                "gen_ai.completion.0.finish_reason": ("text", "gen_ai.completion.0.finish_reason: must be text"),
+            },
+        ),
+        "resourceSpans/0/scopeSpans/0/spans/1",
+    ),
+    Table(
+        "otlp_events",
+        "OpenTelemetry GenAI span",
+        _span("otlp_events", _MODEL_FIELDS | _USAGE_FIELDS)
+        | {
+            f"{_EVENTS}": ("list", "events: must be a list"),
+            f"{_EVENTS}/1/attributes/content": ("content", "gen_ai.user.message[1].content: must be text"),
+            f"{_EVENTS}/2/attributes/gen_ai.event.content": ("cut", "gen_ai.choice.gen_ai.event.content: no JSON"),
+            f"{_EVENTS}/1/attributes": ("list", "attributes: must be a list"),
+        },
+    ),
+    Table(
+        "otlp_details",
+        "OpenTelemetry GenAI log record",
+        {
+            f"{_RECORD}/traceId": ("id", "traceId, spanId: missing or no hexadecimal"),
+            f"{_RECORD}/spanId": ("id of a span", "traceId, spanId: missing or no hexadecimal"),
+            f"{_RECORD}/observedTimeUnixNano": ("nanoseconds", "imeUnixNano: "),
+        }
+        | {
+            f"{_RECORD}/attributes/{name}": told
+            for name, told in {
+                **_MODEL_FIELDS,
+                **_USAGE_FIELDS,
+                "gen_ai.provider.name": ("text", "gen_ai.provider.name: must be text"),
+                "gen_ai.input.messages": ("json list", "gen_ai.input.messages"),
+                "gen_ai.output.messages": ("gone", "gen_ai.output.messages: missing"),
+            }.items()
+        },
+    ),
+    Table(
         "cloudevent_structured",
         "CloudEvent",
         {
@@ -289,3 +353,37 @@ WRONG |= {
         "2026-11",
     ),
 }
+
+
+def framed(schema: int, body: bytes) -> bytes:
+    """A payload in the frame of Confluent's serializers."""
+    return b"\0" + schema.to_bytes(4) + body
+
+
+_SCHEMAS: Final = (0, 7, 256, 65_535, 65_536, 0x00007B00, 2**31 - 1)
+_NO_JSON: Final = "the payload is no JSON"
+_IN_FRAME: Final = {
+    b"\x02\x04\x06avro": _NO_JSON,
+    b"\x00\x0a\x05hello": _NO_JSON,
+    b"\x02\x00\x0a\x05hello": _NO_JSON,
+    b"7": _NO_JSON,
+    b"": "nothing stands behind",
+    b" \n": "nothing stands behind",
+    b'[{"a": 1}]': "must be a JSON object",
+    b'"text"': "must be a JSON object",
+    b"{": "not JSON: ",
+    b'{"a": 1': "not JSON: ",
+    b'{"a": NaN}': "NaN, Infinity or beyond",
+    b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}": "nested more than 64",
+    b'{"a": 1}': "no known format",
+}
+
+
+def misframed() -> Iterator[tuple[bytes, str]]:
+    """(record, what the reason must say) of what is wrong within Confluent's frame, or with it."""
+    for schema in _SCHEMAS:
+        for body, said in _IN_FRAME.items():
+            yield framed(schema, body), said
+    for length in range(1, 5):
+        yield framed(7, b"")[:length], "nothing stands behind"
+    yield framed(7, framed(7, b'{"a": 1}')), _NO_JSON

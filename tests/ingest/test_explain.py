@@ -44,4 +44,4 @@ def test_what_is_found_and_missing_of_each_format_is_told_with_its_cost(tmp_path
 def test_an_empty_file_is_said_to_be_one(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"\n")
     ran = CliRunner().invoke(app, ["explain", str(tmp_path / "empty.jsonl")])
-    assert "is empty; name a JSONL file of records" in str(ran.exception)
+    assert "is empty; name a file of records" in str(ran.exception)

@@ -18,15 +18,19 @@ from services.ingest.routing import Carriage
 from services.monitor.ingest_rules import IngestRule
 from services.ports import Received
 from services.score.scored_text import model_of, not_monitored, scored_text
-from tests.ingest.fuzz import run
-from tests.ingest.malformed import GONE, TABLES, Table, calls_of, changed, fixture, names, raw_of
+from tests.ingest.fuzz import decoders, run
+from tests.ingest.malformed import GONE, TABLES, Table, calls_of, changed, fixture, framed, misframed, names, raw_of
 from tests.support.case import exchange, line
 
 PLACE = Position(cluster="file", topic="0" * 12, partition=0, offset=7)
-EVERY = [name for name in names() if name not in {"litellm_failure", "cloudevent_binary"}]
+UNTOLD = {"litellm_failure", "cloudevent_binary", "otlp_logs", "otlp_logs_proto"}
+"""An error, a body without its headers, and events without the span that names the model."""
+EVERY = [name for name in names() if name not in UNTOLD]
 SEEN_IMAGES = {"anthropic", "anthropic_stream", "langfuse", "litellm", "litellm_stream", "openai_chat"}
 SEEN_IMAGES |= {"openai_chat_stream", "otlp_ai_sdk", "otlp_ai_sdk_proto", "otlp_semconv", "otlp_semconv_proto"}
-UNTOLD_TOOLS = {"langfuse", "otlp_events", "otlp_semconv"}
+SEEN_IMAGES |= {"otlp_details", "otlp_details_proto"}
+UNTOLD_TOOLS = {"langfuse", "otlp_events", "otlp_semconv", "otlp_details", "otlp_logs_with_spans"}
+UNTIMED = {"otlp_details", "otlp_details_proto"}
 
 
 def read(value: Any, carriage: Carriage | None = None) -> list[Received | DeadLetter]:
@@ -56,7 +60,7 @@ def test_what_a_library_made_is_an_exchange_with_texts_and_identity(name: str) -
         return
     assert model_of(text).system_prompt_sha256 is not None
     assert (found.usage and found.usage.input_tokens, found.usage and found.usage.output_tokens) == (21, 9)
-    assert found.latency_ms is not None
+    assert (found.latency_ms is None) == (name in UNTIMED)
     assert len(found.answer.calls) == 1
     assert bool(found.tools) == (name.removesuffix("_proto") not in UNTOLD_TOOLS)
     assert (name in SEEN_IMAGES) == (not_monitored(found) == ("not_monitored:image",))
@@ -101,6 +105,21 @@ def test_every_broken_field_is_named_with_its_product_and_costs_no_other_record(
         assert found.startswith(f"{table.product}: "), (name, found)
         assert said in found, (name, found)
         assert len(found) <= LONGEST
+
+
+def test_what_is_wrong_in_confluents_frame_is_told_with_its_name_and_costs_no_other_record() -> None:
+    variants = list(misframed())
+    assert len(variants) >= 40
+    for raw, said in variants:
+        found = reason(raw)
+        assert found.startswith("Confluent Schema Registry: "), (raw, found)
+        assert said in found, (raw, found)
+        assert len(found) <= LONGEST
+    assert first(framed(2**31 - 1, b" " + line(exchange("framed")))).id == "framed"
+    for encoding in ("utf-16-be", "utf-32-be"):
+        assert "looks like UTF-16 or UTF-32" in reason('{"route": "a"}'.encode(encoding))
+    inner = changed(fixture("openai_chat"), "request/model", GONE)
+    assert reason(framed(7, raw_of(inner))).startswith("OpenAI chat completion: request.model: ")
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
@@ -188,7 +207,7 @@ def test_traces_that_are_cut_off_are_one_dead_letter() -> None:
     }
     assert all(len(one) <= LONGEST for one in said)
     headers = Carriage({"content-type": "application/x-protobuf"})
-    assert reason(whole[:-3], headers).startswith("OpenTelemetry traces (protobuf): ends or breaks")
+    assert reason(whole[:-3], headers).startswith("OpenTelemetry traces or logs (protobuf): ends or breaks")
 
 
 def test_what_hides_in_the_text_of_an_attribute_is_cleaned_and_said() -> None:
@@ -204,6 +223,12 @@ def test_what_hides_in_the_text_of_an_attribute_is_cleaned_and_said() -> None:
 
 def nested(depth: int) -> Any:
     return [nested(depth - 1)] if depth else []
+
+
+@pytest.mark.parametrize("decoder", decoders())
+def test_no_broken_record_of_a_decoder_raises(decoder: str) -> None:
+    records, _, _ = run(seconds=20.0, seed=11, most=60, wholes=decoders()[decoder])
+    assert records == 60
 
 
 def test_no_broken_fixture_raises() -> None:

@@ -79,6 +79,21 @@ def test_a_published_file_is_captured_as_replay_takes_it(keelwatch, cluster: Clu
     assert {one["id"] for one in written} - {one["id"] for one in bare} == {f"e{i}" for i in range(60)}
 
 
+def test_the_rules_of_the_monitor_file_give_routes_on_both_ways(keelwatch, cluster: Cluster, tmp_path: Path) -> None:
+    monitor = tmp_path / "keelwatch.yaml"
+    monitor.write_text('ingest: [{match: {model: "m-*"}, route: by/rule}]\n')
+    file = tmp_path / "some.jsonl"
+    some = [{"prompt": f"p{i}", "response": "yes", "model": {"requested": f"m-{i}"}} for i in range(5)]
+    file.write_text("\n".join(map(json.dumps, some)))
+    topic = cluster.topic("exchanges")
+    where = ("--bootstrap", cluster.bootstrap, "--topic", topic, "--config", monitor)
+    assert keelwatch("publish", file, *where)[0] == 0
+    out = tmp_path / "captured.jsonl"
+    assert keelwatch("capture", *where, "--out", out, "--from-beginning", "--until-idle", 1)[0] == 0
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(one["route"], one["prompt"]) for one in found] == [("by/rule", f"p{i}") for i in range(5)]
+
+
 def test_score_blocks_are_unfolded_and_fold_again(keelwatch, cluster: Cluster, tmp_path: Path) -> None:
     made = block(rows(40, signals={"refusal": True}))
     topic = cluster.topic("scores", partitions=1)

@@ -142,7 +142,7 @@ def test_no_time_of_an_exchange_deletes_anything(database: Database) -> None:
         sink.apply(blocks([Row(f"at{seconds}", int(abs(seconds)), seconds)], 1, ROUTE))
         swept(database, 0)
     assert len(database.query(samples.by_id, ROUTE, [f"e{n}" for n in range(50)])) == 50
-    assert swept(database, 29) == {}
+    assert set(swept(database, 29)) <= {"ingest_counts"}  # which are told of a week
     gone = swept(database, 31.5)
     assert gone["samples"] == 50
     assert gone["rollups"] > 0

@@ -134,7 +134,10 @@ def test_a_new_fingerprint_is_the_same_identity_and_stays_with_its_row():
     "response",
     [
         {"error": {"code": 500}},
-        {"error": "timeout", "content": "half an ans"},
+        {"error": "timeout", "content": " "},
+        {"error": {"message": "Rate limit reached"}, "content": "Error: Rate limit reached"},
+        {"error": {"details": [{"message": "The model is overloaded now"}]}, "content": "The model is overloaded"},
+        {"error": "timeout", "content": "timeout"},
         {"finish_reason": "error"},
         {},
         {"content": None},
@@ -149,6 +152,34 @@ def test_no_answer_is_flagged_and_nothing_is_scored(response):
     assert not to_rows(block.style, STYLE_WIDTH).any()
     for column in block.signals.values():
         assert (column.value, column.probability, column.status) == ((None,), (None,), ("unscored",))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"error": "timeout", "content": "half an ans"},
+        {"error": {"message": "overloaded"}, "content": ({"type": "text", "text": "half an ans"},)},
+        {"finish_reason": "error", "content": "half an ans"},
+        {"finish_reason": "network_error", "content": "half an ans"},
+    ],
+)
+def test_text_that_was_delivered_before_an_error_is_scored_and_says_that_it_was_broken_off(response):
+    block = one(received(response=response))
+    assert block.flags == (("broken_off",),)
+    np.testing.assert_array_equal(responses(block)[0], vector_of("half an ans"))
+    assert block.signals["answered"].value == (True,)
+
+
+def test_a_leak_before_an_error_is_seen_and_a_filter_is_no_error():
+    leak = "The key is AKIAIOSFODNN7EXAMPLQ and the"
+    batch = [
+        received(0, response={"content": leak, "error": {"code": 500}}),
+        received(1, response={"content": "I was going to", "error": {"code": "content_filter"}}),
+    ]
+    (block,) = ExchangeScorer(SeededEmbedder(), lambda route: RoutePolicy()).score(batch).blocks
+    assert block.signals["secret_leak"].value[0] is True
+    assert block.signals["refusal"].value[1] is True
+    assert block.flags == (("broken_off",), ())
 
 
 @pytest.mark.parametrize(

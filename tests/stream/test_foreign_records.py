@@ -51,6 +51,9 @@ def test_each_span_of_a_record_is_an_exchange_with_a_number_of_its_own_at_one_po
         (7, 1, "by/rule"),
     ]
     assert len({one.exchange.id for one in seen}) == 2
+    assert {one.format for one in seen} == {"otlp"}
+    assert ["guardrails" in one.lacks for one in seen] == [True, True]
+    assert {"model.served", "usage", "ts"}.isdisjoint(seen[0].lacks)
     assert letters == []
 
 

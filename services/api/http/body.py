@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -59,28 +60,73 @@ class BodyShare:
         self.taken += size
 
 
-async def read_body(request: Request, share: BodyShare, most: int = MOST_BYTES) -> bytes:
-    """The whole body.
+async def read_body(request: Request, share: BodyShare, most: int = MOST_BYTES, *, packed: bool = False) -> bytes:
+    """The whole body, unpacked where it may be `packed` by gzip and is.
 
     Raises:
-        Problem: 413 as soon as it is longer than `most`, 415 if it is compressed, 408 if it does not arrive, 429 if
-            the budget is spent.
+        Problem: 413 as soon as it is longer than `most`, packed or not; 415 if it is compressed in another way, 422 if
+            it is no gzip or ends too early, 408 if it does not arrive, 429 if the budget is spent.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(415, "content-encoding: must be identity; send the body uncompressed")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity" and not (packed and encoding in _GZIP):
+        known = "identity or gzip" if packed else "identity"
+        raise Problem(415, f"content-encoding: must be {known}; send the body so")
     if int(request.headers.get("content-length", "0")) > most:
         raise _too_large(most)
+    unpacking = None if encoding == "identity" else _Unpacking(share, most)
     pieces: list[bytes] = []
     try:
         async with asyncio.timeout(READ_SECONDS):
             async for piece in request.stream():
+                if unpacking is not None:
+                    pieces += unpacking.unpack(piece)
+                    continue
                 share.grow(len(piece))
                 if share.taken > most:
                     raise _too_large(most)
                 pieces.append(piece)
     except TimeoutError:
         raise Problem(408, f"the body did not arrive within {READ_SECONDS:g} s; send it again") from None
+    if unpacking is not None:
+        unpacking.end()
     return b"".join(pieces)
+
+
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+_PIECE: Final = 64 * 1024
+_NO_GZIP: Final = "is no gzip, as content-encoding says, or ends too early; send it whole, or without that header"
+
+
+class _Unpacking:
+    """A body of gzip that arrives in pieces: what it unpacks to is bounded, and counted in the budget as it grows."""
+
+    def __init__(self, share: BodyShare, most: int) -> None:
+        self._share, self._most, self._size = share, most, 0
+        self._member = zlib.decompressobj(_WITH_HEADER)
+        self._begun = False
+
+    def unpack(self, piece: bytes) -> Iterator[bytes]:
+        while piece:
+            if self._member.eof:
+                self._member = zlib.decompressobj(_WITH_HEADER)
+            self._begun = True
+            try:
+                made = self._member.decompress(piece, _PIECE)
+            except zlib.error:
+                raise Problem.of_field("body", _NO_GZIP) from None
+            self._share.grow(len(made))
+            self._size += len(made)
+            if self._size > self._most:
+                raise _too_large(self._most)
+            yield made
+            piece = self._member.unconsumed_tail or self._member.unused_data
+
+    def end(self) -> None:
+        if self._begun and not self._member.eof:
+            raise Problem.of_field("body", _NO_GZIP)
+
+
+_WITH_HEADER: Final = 16 + zlib.MAX_WBITS
 
 
 async def read_model(request: Request, share: BodyShare, model: type[M]) -> M:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from services.api.http import otlp_answers
 from services.api.http.problems import MEDIA_TYPE, ProblemBody
 
 FAULTS: Final[dict[int | str, dict[str, Any]]] = {
@@ -36,20 +37,20 @@ def complete_openapi(description: dict[str, Any]) -> None:
     schemes.setdefault(
         KEY_SCHEME, {"type": "http", "scheme": "bearer", "description": "A key of `keelwatch key create`."}
     )
-    for operation in _operations(description):
+    for path, operation in _operations(description):
         operation.setdefault("security", [{KEY_SCHEME: []}])
         told = _ANY_OPERATION | (_BODY_OPERATIONS if "requestBody" in operation else {})
         for status, words in told.items():
             operation["responses"].setdefault(status, {"description": words, "content": {MEDIA_TYPE: _body()}})
         for status, response in operation["responses"].items():
             if int(status) >= 400:
-                response["content"] = {MEDIA_TYPE: _body()}
+                response["content"] = otlp_answers.STATUS if path in otlp_answers.PATHS else {MEDIA_TYPE: _body()}
 
 
 def _body() -> dict[str, Any]:
     return {"schema": dict(_PROBLEM)}
 
 
-def _operations(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for path in description.get("paths", {}).values():
-        yield from (one for one in path.values() if isinstance(one, dict) and "responses" in one)
+def _operations(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, path in description.get("paths", {}).items():
+        yield from ((name, one) for one in path.values() if isinstance(one, dict) and "responses" in one)

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import Connection
 
+from services.api.http import otlp_answers
 from services.store.engine import Database, is_unavailable
 
 P = ParamSpec("P")
@@ -104,13 +105,19 @@ def _remedy(kind: str, message: str) -> str:
 
 
 def responder(page: Callable[[Request, Problem], Response]) -> Callable[[Request, Problem], Response]:
-    """What makes an answer of a problem: `page` of one for a browser that did not ask the API."""
+    """What makes an answer of a problem: `page` of one for a browser that did not ask the API, and of OTLP its own."""
 
     def told(request: Request, problem: Problem) -> Response:
+        if request.scope["path"] in otlp_answers.PATHS:
+            return otlp_answers.refused(request, problem.status, problem.detail, _fields(problem), problem.headers)
         browses = "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/v1/")
         return page(request, problem) if browses else problem_response(problem)
 
     return told
+
+
+def _fields(problem: Problem) -> dict[str, str]:
+    return {fault.field: fault.remedy for fault in problem.errors}
 
 
 def install(app: FastAPI, page: Callable[[Request, Problem], Response]) -> None:

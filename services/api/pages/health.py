@@ -18,7 +18,7 @@ from services.api.http.problems import Problem
 from services.api.pages import forms
 from services.api.pages.render import PageContext, page
 from services.api.resources.dead_letters import DeadLetterStep, check_sees_all
-from services.api.resources.health import HealthReport, health_report
+from services.api.resources.health import HealthReport, current_health
 from services.store.dead_letters import DeadLetterCount
 from services.wording import health as words
 
@@ -68,7 +68,7 @@ def _reading(parts: PageContext) -> APIRouter:
 
     @made.get("/health")
     async def health(request: Request) -> Response:
-        return _page(request, parts)
+        return await _page(request, parts)
 
     return made
 
@@ -86,20 +86,21 @@ def _replaying(parts: PageContext) -> APIRouter:
                 raise Problem(422, "step: press one of the buttons")
             parts.health.replays.begin(step, principal.name)
         except Problem as problem:
-            return _page(request, parts, problem)
+            return await _page(request, parts, problem)
         await parts.health.replays.settled(_SOON_SECONDS)
         return RedirectResponse("/health", 303)
 
     return made
 
 
-def _page(request: Request, parts: PageContext, problem: Problem | None = None) -> Response:
+async def _page(request: Request, parts: PageContext, problem: Problem | None = None) -> Response:
     principal, now, token = who(request), datetime.now(UTC), csrf.token_of(request)
-    told = health_report(parts.health, principal.sees, now)
+    told = await current_health(parts.health, parts.database, principal, now)
     running = told.replay is not None and told.replay.state == "running"
     shown = {
         "told": told,
         "heading": heading(told),
+        "sources": [(one, words.missing_parts(one)) for one in told.sources or ()],
         "buried": dead_letter_groups(told.dead_letters or ()),
         "outcome": None if told.replay is None else outcome(told.replay),
         "may_replay": principal.may("admin") and principal.sees_all,

@@ -90,7 +90,7 @@ def ingest_router(
             403: {"model": ExchangeResultsProblem, "description": "The key may not send, or not to these routes."},
             408: {"model": ProblemBody, "description": "The body did not arrive in time."},
             413: {"model": ProblemBody, "description": "The body is too large."},
-            415: {"model": ProblemBody, "description": "The body is compressed."},
+            415: {"model": ProblemBody, "description": "The body is compressed by something else than gzip."},
             422: {"model": ExchangeResultsProblem, "description": "Nothing was sent: no exchange can be read."},
             429: {"model": ProblemBody, "description": "Too much at one time; send again after Retry-After seconds."},
             503: {
@@ -108,10 +108,11 @@ def ingest_router(
         """
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         with budget.share() as share:
-            raw = await read_body(request, share)
+            raw = await read_body(request, share, packed=True)
             try:
                 carriage = Carriage(told_headers(request), rules)
-                return results_response(await gateway.take(raw, kind in _LINE_TYPES, who(request).sees, carriage))
+                asks = who(request)
+                return results_response(await gateway.take(raw, kind in _LINE_TYPES, asks.sees, carriage, asks.name))
             except BatchError as error:
                 field, _, remedy = str(error).partition(": ")
                 raise Problem(422, str(error), errors=(FieldFault(field=field, remedy=remedy),)) from None

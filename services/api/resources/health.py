@@ -12,14 +12,16 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from services.api.auth.authorization import Guard, needs, who
+from services.api.auth.authorization import Guard, Principal, needs, who
 from services.api.dead_letter_replays import ReplayStatus
 from services.api.http.etags import tagged
 from services.api.http.openapi import UNCHANGED
+from services.api.ingest_sources import IngestSource, ingest_sources
 from services.api.system import SurveyResult, SystemHealth
 from services.ports import StepLag
 from services.store.backlog import DecisionBacklog, MissedFireTimes, ParkedWork, ReceiverBacklog, RunBacklog
 from services.store.dead_letters import DeadLetterCount
+from services.store.engine import Database
 from services.wording import health
 
 FAR_BEHIND: Final = 1_000
@@ -84,11 +86,16 @@ class HealthReport(BaseModel):
     parked: list[ParkedWork] | None = Field(
         description="Routes that a step does not go on with since it failed on them: they are not monitored."
     )
+    sources: list[IngestSource] | None = Field(
+        description="What came in within a week, by source and format, of the routes that the key sees."
+    )
     replay: ReplayStatus | None = Field(description="The last replay of dead letters that this process was asked for.")
 
 
-def health_report(system: SystemHealth, sees: Callable[[str], bool], now: datetime) -> HealthReport:
-    """How it is, for somebody who sees some routes."""
+def health_report(
+    system: SystemHealth, sees: Callable[[str], bool], now: datetime, sources: list[IngestSource] | None = None
+) -> HealthReport:
+    """How it is, for somebody who sees some routes; `sources` is what came in."""
     broker, database = system.survey.broker, system.survey.database
     reasons, standing = dict(system.probes.unready()), database.value
     known: dict[str, Any] = dict.fromkeys(("dead_letters", "receivers", "decisions", "evaluations", "missed", "parked"))
@@ -105,6 +112,7 @@ def health_report(system: SystemHealth, sees: Callable[[str], bool], now: dateti
         broker=_part(broker),
         database=_part(database),
         steps=None if system.behind is None else steps_of(system.behind),
+        sources=sources,
         replay=system.replays.last,
         **known,
     )
@@ -195,7 +203,14 @@ def _version() -> str:
         return "not known"
 
 
-def router(system: SystemHealth, guard: Guard) -> APIRouter:
+async def current_health(system: SystemHealth, database: Database, principal: Principal, now: datetime) -> HealthReport:
+    """How it is now, with what came in, for somebody."""
+    backlog = system.survey.database.value
+    sources = None if backlog is None else await ingest_sources(database, principal, backlog.dead)
+    return health_report(system, principal.sees, now, sources)
+
+
+def router(system: SystemHealth, database: Database, guard: Guard) -> APIRouter:
     """The path, for those whom `guard` lets view."""
     made = APIRouter(prefix="/v1", tags=["health"], dependencies=[needs(guard, "viewer")])
 
@@ -210,7 +225,7 @@ def router(system: SystemHealth, guard: Guard) -> APIRouter:
         It tells what was last seen, at most half a minute ago, and answers while broker and database are away. What is
         null is not known.
         """
-        told = health_report(system, who(request).sees, datetime.now(UTC))
+        told = await current_health(system, database, who(request), datetime.now(UTC))
         return tagged(request, told.model_dump(mode="json"))
 
     return made

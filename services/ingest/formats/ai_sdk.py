@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.ingest.formats.fields import Fields, without_nothing
 from services.ingest.formats.messages import chat_messages, declared_tools
 from services.ingest.formats.protocol import Draft, Json
-from services.ingest.formats.spans import Convention, TraceSpan, failure, json_attribute
+from services.ingest.formats.spans import Convention, TraceSpan, failure, json_attribute, with_failure
 
 _CONTENT: Final = "leave recordInputs and recordOutputs of experimental_telemetry on"
 _MODEL: Final = "send the spans as the AI SDK makes them"
@@ -73,7 +73,7 @@ def _answer(span: TraceSpan, about: Fields) -> Json:
     elif calls is not None:
         about.fault("ai.response.toolCalls", "must be a list")
     reason = about.text("ai.response.finishReason")
-    return made | ({"finish_reason": reason} if reason else {})
+    return with_failure(made | ({"finish_reason": reason} if reason else {}), failure(span))
 
 
 AI_SDK: Final = Convention("Vercel AI SDK", _claims, _is_call, _read)

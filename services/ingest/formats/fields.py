@@ -166,4 +166,4 @@ def as_text(value: Any) -> str:
 
 def without_nothing(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that are there."""
-    return {name: value for name, value in fields.items() if value is not None and value not in ({}, [])}
+    return {name: value for name, value in fields.items() if value or (value is not None and value not in ({}, []))}

@@ -14,7 +14,7 @@ from services.ingest.errors import FormatError
 from services.ingest.formats.fields import Fields, parsed, parsed_or_text, without_nothing
 from services.ingest.formats.messages import answer_of, any_answer, chat_messages, content_of, declared_tools
 from services.ingest.formats.protocol import Draft, Json
-from services.ingest.formats.spans import Convention, TraceSpan, failure, indexed, json_attribute
+from services.ingest.formats.spans import Convention, TraceSpan, failure, indexed, json_attribute, with_failure
 
 _OPERATIONS: Final = frozenset({"chat", "text_completion", "completion", "generate_content", "responses"})
 _CONTENT: Final = (
@@ -30,6 +30,8 @@ _ROLES: Final = {
 }
 _SAID: Final = ("content", "tool_calls", "function_call", "refusal", "audio")
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
+EVENTS: Final = frozenset({*_ROLES, "gen_ai.choice", "gen_ai.content.prompt", "gen_ai.content.completion", _DETAILS})
+"""Events that hold what was said, on a span or as log records."""
 
 
 def _claims(span: TraceSpan) -> bool:
@@ -72,7 +74,7 @@ def _read(span: TraceSpan, draft: Draft) -> None:
     elif answer is None:
         about.fault(name.replace("input", "output").replace("prompt", "completion"), f"missing; {_CONTENT}")
     else:
-        fields["response"] = answer
+        fields["response"] = answer = with_failure(answer, error)
         reasons = about.value.get("gen_ai.response.finish_reasons")
         first = reasons[0] if isinstance(reasons, list) and reasons else None
         if isinstance(first, str):

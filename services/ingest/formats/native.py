@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,17 +33,20 @@ def to_native(value: Mapping[str, Any]) -> Json:
     Raises:
         FormatError: if `ts` is not a time or `extra` not an object.
     """
-    known = {name: item for name, item in value.items() if name in _FIELDS and item is not None}
-    unknown = {name: item for name, item in value.items() if name not in _FIELDS}
+    known: Json = {}
+    unknown: Json = {}
+    for name, item in value.items():
+        if name not in _FIELDS:
+            unknown[name] = item
+        elif item is not None:
+            known[name] = item
     if "ts" in known:
         known["ts"] = _time(known["ts"])
     if isinstance(known.get("tags"), dict):
         known["tags"] = {name: _tag(value) for name, value in known["tags"].items() if value is not None}
-    for name, read in (("tools", _tool), ("documents", _document)):
-        if isinstance(known.get(name), list) and (other := [one for one in known[name] if read(one) is None]):
-            unknown[name] = other
-        if isinstance(known.get(name), list):
-            known[name] = tuple(found for found in map(read, known[name]) if found is not None)
+    for name, read in _LISTED:
+        if name in known and isinstance(known[name], list):
+            _read_each(known, unknown, name, read)
     model = known.get("model")
     if isinstance(model, dict) and not _MODEL_FIELDS.issuperset(model):
         known["model"] = {name: item for name, item in model.items() if name in _MODEL_FIELDS}
@@ -90,6 +93,17 @@ def _document(sent: Any) -> Json | None:
     if not isinstance(content, (str, tuple)):
         return None
     return {"content": content} | ({"id": str(sent["id"])} if isinstance(sent.get("id"), (str, int)) else {})
+
+
+def _read_each(known: Json, unknown: Json, name: str, read: Callable[[Any], Json | None]) -> None:
+    """Those of a list that can be read, as a tuple; what is none of them goes under `extra`."""
+    found = [(one, read(one)) for one in known[name]]
+    if other := [one for one, made in found if made is None]:
+        unknown[name] = other
+    known[name] = tuple(made for _, made in found if made is not None)
+
+
+_LISTED: Final = (("tools", _tool), ("documents", _document))
 
 
 def _merged(sent: Any, unknown: Json) -> Json:

@@ -33,10 +33,12 @@ def joined_events(events: Sequence[Any]) -> Json:
             return found
     begun: Json = next((one["response"] for one in known if isinstance(one.get("response"), dict)), {})
     text, refusal = _deltas(known, "response.output_text.delta"), _deltas(known, "response.refusal.delta")
+    broke = next((one for one in known if one.get("type") == "error"), None)
     declined = [{"type": "refusal", "refusal": refusal}] if refusal else []
-    said = [{"type": "output_text", "text": text}] if text or not refusal else []
-    message = {"type": "message", "content": [*said, *declined]}
-    return {**begun, "status": "incomplete", "output": [message]}
+    said = [{"type": "output_text", "text": text}] if text or not (refusal or broke) else []
+    output = [{"type": "message", "content": [*said, *declined]}] if said or declined else []
+    error = {} if broke is None else {"error": {name: item for name, item in broke.items() if name != "type"}}
+    return {**begun, "status": "incomplete", "output": output, **error}
 
 
 def _deltas(events: Sequence[Json], kind: str) -> str:

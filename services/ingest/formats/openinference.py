@@ -14,7 +14,7 @@ from services.ingest.formats.messages import (
     is_marker,
 )
 from services.ingest.formats.protocol import Draft, Json
-from services.ingest.formats.spans import Convention, TraceSpan, failure, indexed, json_attribute
+from services.ingest.formats.spans import Convention, TraceSpan, failure, indexed, json_attribute, with_failure
 
 _CONTENT: Final = "do not hide it: leave OPENINFERENCE_HIDE_INPUTS and OPENINFERENCE_HIDE_OUTPUTS unset"
 _MODEL: Final = "set it on the span, as OpenInference asks"
@@ -72,7 +72,7 @@ def _answer(span: TraceSpan, about: Fields) -> Json:
         answer = answer_of(message, about, "llm.output_messages.0", reason)
         if is_marker(answer.get("content"), _HIDDEN):
             about.fault("llm.output_messages", f"hidden; {_CONTENT}")
-        return answer
+        return with_failure(answer, failure(span))
     error = failure(span)
     if error is not None:
         return {"content": None, "error": error}

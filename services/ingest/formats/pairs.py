@@ -86,9 +86,11 @@ def pair_reader(
         request = Fields(request_of(value), draft.faults, "request")
         error = value.get("error") or (answer.get("error") if isinstance(answer, dict) else None)
         if error:
-            read(request, Fields({}, [], "response"), draft)
+            read(request, Fields(_delivered(answer), [], "response"), draft)
             draft.faults[:] = [one for one in draft.faults if not one.startswith("response")]
-            draft.fields["response"] = {"content": None, "error": error}
+            said = draft.fields.get("response")
+            told = said if isinstance(said, dict) and said.get("content") else {"content": None}
+            draft.fields["response"] = {**told, "error": error}
         else:
             read(request, Fields(answer, draft.faults, "response"), draft)
             if answer is None:
@@ -97,6 +99,13 @@ def pair_reader(
         return [draft]
 
     return read_pair
+
+
+def _delivered(answer: Any) -> Json:
+    """What came of an answer before its error; of one that is an error alone, nothing."""
+    if not isinstance(answer, dict):
+        return {}
+    return {name: item for name, item in answer.items() if name not in {"error", "type"} and item not in ([], {})}
 
 
 def _is_embedding(answer: Any) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from services.ingest.errors import FormatError
-from services.ingest.formats.fields import Fields, parsed
+from services.ingest.formats.fields import Fields, parsed, parsed_or_text
 from services.ingest.formats.protocol import Draft, Json
 
 _LONGEST_NAME: Final = 12
@@ -40,10 +41,82 @@ class TraceSpan:
     faults: list[str]
     piece: Callable[[], bytes]
 
+    def get(self, name: str) -> Any:
+        """One of its attributes, else of its resource's; None where neither has it."""
+        attributes = self.attributes
+        return attributes[name] if name in attributes else self.resource.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One log record that is an event of a call of a model.
+
+    Attributes:
+        name: of the event, such as `gen_ai.user.message`.
+        at: nanoseconds since 1970, 0 where it has none.
+        body: what it says; some libraries say it in the attributes.
+        resource, faults, piece: as of a span.
+    """
+
+    trace_id: str
+    span_id: str
+    name: str
+    scope: str
+    at: int
+    attributes: Json
+    body: Any
+    resource: Json
+    faults: list[str]
+    piece: Callable[[], bytes]
+
     @property
-    def named(self) -> Mapping[str, Any]:
-        """Its attributes, and behind them those of its resource."""
-        return ChainMap(self.attributes, self.resource)
+    def about(self) -> Json:
+        """What it says, whether in its attributes or in its body; a body of text is its content, or JSON of it."""
+        said = parsed_or_text(self.body)
+        return {**self.attributes, **(said if isinstance(said, dict) else {} if said is None else {"content": said})}
+
+
+def with_events(span: TraceSpan, events: Sequence[LogEvent]) -> TraceSpan:
+    """A span with its log records as events of its own."""
+    told = (*span.events, *((one.name, one.about) for one in events))
+    faults = [*span.faults, *(fault for one in events for fault in one.faults)]
+    pieces = (span.piece, *(one.piece for one in events))
+    return replace(span, events=told, faults=faults, piece=partial(_together, pieces))
+
+
+def span_of(events: Sequence[LogEvent]) -> TraceSpan:
+    """The span that log records of one call stand for. What its resource says of the model counts for them."""
+    first = events[0]
+    attributes = {name: item for name, item in first.resource.items() if name.startswith("gen_ai.")}
+    for event in events:
+        attributes |= event.attributes
+    return TraceSpan(
+        trace_id=first.trace_id,
+        span_id=first.span_id,
+        name="",
+        scope=first.scope,
+        start=min((one.at for one in events if one.at), default=0),
+        end=0,
+        attributes=attributes,
+        events=tuple((one.name, one.about) for one in events),
+        status=None,
+        failed=False,
+        resource=first.resource,
+        faults=[fault for one in events for fault in one.faults],
+        piece=partial(_together, tuple(one.piece for one in events)),
+    )
+
+
+def _together(pieces: Sequence[Callable[[], bytes]]) -> bytes:
+    """One record of several: messages of protobuf one behind the other, and the lists of JSON."""
+    made = [piece() for piece in pieces]
+    if not made[0].startswith(b"{"):
+        return b"".join(made)
+    whole: dict[str, list[Any]] = {}
+    for one in made:
+        for name, items in json.loads(one).items():
+            whole.setdefault(name, []).extend(items)
+    return json.dumps(whole).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +175,11 @@ def _listed(tree: Any) -> Any:
     if tree and all(name.isascii() and name.isdigit() and len(name) < _LONGEST_NAME for name in tree):
         return [_listed(tree[name]) for name in sorted(tree, key=int)]
     return {name: _listed(item) for name, item in tree.items()}
+
+
+def with_failure(answer: Json, error: Json | None) -> Json:
+    """An answer of a span that failed after text of it was delivered, with why it broke off."""
+    return answer if error is None or not answer.get("content") else {**answer, "error": error}
 
 
 def failure(span: TraceSpan) -> Json | None:

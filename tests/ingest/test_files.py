@@ -1,0 +1,118 @@
+"""Files that are no lines of JSON: one document, an array, a table, protobuf; each is read and explained alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.app import app as whole
+from services.cli.ingest import app
+from services.errors import InputError
+from services.ingest.files import records
+from services.ingest.jsonl import decoded
+from services.ports import Received
+from tests.ingest.malformed import fixture, raw_of
+from tests.support.case import exchange, line
+
+
+def explained(file: Path, *more: str) -> Any:
+    out = file.with_suffix(".out.json")
+    ran = CliRunner().invoke(app, ["explain", str(file), "--json", str(out), *more])
+    assert ran.exit_code in {0, 1}, ran.exception
+    return json.loads(out.read_text())
+
+
+def exchanges(file: Path) -> list[Any]:
+    return [one.exchange for one in decoded(records(file)) if isinstance(one, Received)]
+
+
+@pytest.mark.parametrize("form", ["pretty", "array", "pretty array", "wrapped", "lines"])
+def test_one_document_is_read_as_its_lines_would_be(tmp_path: Path, form: str) -> None:
+    some = [exchange("a"), fixture("openai_chat"), {"x": 1}]
+    text = {
+        "pretty": json.dumps(fixture("openai_chat"), indent=2),
+        "array": json.dumps(some),
+        "pretty array": "\ufeff" + json.dumps(some, indent=1),
+        "wrapped": json.dumps({"exchanges": some}, indent=1),
+        "lines": "\n".join(json.dumps(one) for one in some),
+    }[form]
+    file = tmp_path / "some.json"
+    file.write_text(text)
+    told = explained(file)
+    assert told["openai"]["exchanges"] == 1
+    if form != "pretty":
+        assert (told["native"]["exchanges"], told["unknown"]["records"]) == (1, 1)
+        assert [one.position.offset for one in records(file)] == [1, 2, 3]
+
+
+def test_protobuf_is_read_alone_and_as_the_collectors_file_exporter_writes_it(tmp_path: Path) -> None:
+    some = [fixture(name) for name in ("otlp_semconv_proto", "otlp_details_proto", "otlp_openinference_proto")]
+    file = tmp_path / "otlp.bin"
+    file.write_bytes(some[0])
+    assert explained(file)["otlp"]["exchanges"] == 1
+    file.write_bytes(b"".join(len(one).to_bytes(4) + one for one in some))
+    told = explained(file)["otlp"]
+    assert (told["records"], told["exchanges"]) == (3, 4)
+    file.write_bytes(b"".join(len(one).to_bytes(4) + one for one in some)[:-1])
+    with pytest.raises(InputError, match="read as one JSON document"):
+        list(records(file))
+
+
+def test_a_table_has_its_columns_by_their_usual_names_and_the_others_become_tags(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    messages = json.dumps([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}])
+    file.write_text(
+        "Question;Answer;Model;created_at;prompt_tokens;latency_ms;Team\n"
+        '"Where\nis ""it""?";"There; or not";gpt-4;2026-11-24T18:00:00Z;21;12.5;shop\n'
+        f'"{messages.replace(chr(34), chr(34) * 2)}";yes;gpt-4;;x;;\n'
+        ";;;;;;\n"
+        "a;b;gpt-4;soon;;;\n"
+    )
+    told = explained(file, "--route", "shop/prod")
+    assert (told["csv"]["records"], told["csv"]["exchanges"]) == (3, 1)
+    assert sorted(told["csv"]["faults"]) == [
+        "ts: must be ISO 8601 text in [2000, 2100), for example 2026-11-24T18:00:00Z",
+        "usage.input_tokens: must be a whole number of at least 0, without quotes",
+    ]
+    file.write_text(file.read_text().replace(";x;;", ";;;").replace(";soon;", ";;"))
+    out = tmp_path / "native.jsonl"
+    ran = CliRunner().invoke(whole, ["import", "--from", "csv", str(file), "--out", str(out), "--route", "shop/prod"])
+    assert ran.exit_code == 0, ran.output
+    first, second, third = exchanges(out)
+    assert (first.prompt, first.response, first.usage.input_tokens, first.latency_ms, first.tags) == (
+        'Where\nis "it"?',
+        "There; or not",
+        21,
+        12.5,
+        {"Team": "shop"},
+    )
+    assert [one.role for one in second.messages] == ["system", "user"]
+    assert (third.model.requested, third.route) == ("gpt-4", "shop/prod")
+
+
+def test_a_table_without_what_is_needed_names_every_column_that_is_missing(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("text,Model\na,b\n")
+    with pytest.raises(InputError) as error:
+        list(records(file))
+    assert "prompt (prompt, input, question" in str(error.value)
+    assert "response (response, output, answer" in str(error.value)
+    assert "model.requested" not in str(error.value)
+    file.write_text("prompt,response,model\n" + '"a' + "b" * 20_000_000)
+    with pytest.raises(InputError, match="row 2: field larger than"):
+        list(records(file))
+
+
+def test_lines_stay_lines(tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(
+        b"\n" + line(exchange("a")) + b"\n{broken\n" + line(exchange("b")) + b"\n" + raw_of(fixture("litellm"))
+    )
+    assert [one.position.offset for one in records(file)] == [2, 3, 4, 5]
+    assert len(exchanges(file)) == 3
+    file.write_bytes(b"{broken\n" + line(exchange("b")))
+    assert len(exchanges(file)) == 1
