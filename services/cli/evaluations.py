@@ -35,7 +35,14 @@ from services.cli.targets import GivenTarget, asked_target, place
 from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, EndpointSettings, endpoint_settings
-from services.evaluate.comparison import ComparisonResult, compare, comparison_object, worsened, worst_outcome
+from services.evaluate.comparison import (
+    SYSTEM_PROMPT,
+    ComparisonResult,
+    compare,
+    comparison_object,
+    worsened,
+    worst_outcome,
+)
 from services.evaluate.profile import profile_of
 from services.evaluate.result import OWN_RUNNER, RunResult, SuiteAnswer
 from services.evaluate.run_seal import exported_run
@@ -282,14 +289,21 @@ def compare_runs(
     after: RunArgument,
     fail_on: FailOnOption = None,
     summary: SummaryOption = None,
+    prompts: Annotated[
+        bool, typer.Option("--across-system-prompts", help="Compare also runs under different system prompts.")
+    ] = False,
     database: DatabaseOption = None,
     json: JsonOption = None,
 ) -> None:
-    """Compare two runs item by item: regressed, improved, unchanged or inconclusive. Exit code 0 unless --fail-on."""
-    failing = failing_outcomes(fail_on)
+    """Compare two runs item by item: regressed, improved, unchanged or inconclusive. Exit code 0 unless --fail-on.
+
+    Runs that differ in scorers, settings or how the target is asked are refused. --across-system-prompts is for two
+    versions of a system prompt: what differs is then the prompt, the model, or both.
+    """
+    failing, across = failing_outcomes(fail_on), (SYSTEM_PROMPT,) if prompts else ()
     pairs = _pairs(results(before, database), results(after, database))
-    found = [(later.suite.name, compare(earlier, later)) for earlier, later in pairs]
-    write_json(comparison_object(found), json)
+    found = [(later.suite.name, compare(earlier, later, across)) for earlier, later in pairs]
+    write_json(comparison_object(found, across), json)
     if json != STDOUT:
         for suite, one in found:
             OUT.print(comparison_view(suite, one))
