@@ -93,9 +93,9 @@ class RunTools:
         known = None if self.judge is None else self.judge.errors
         return {**errors_of(self.scorers), **({} if known is None else {DISALLOWED: known})}
 
-    def bounds(self, suite: Suite) -> RunLimits:
+    def bounds(self, suite: Suite, answer_seconds: float | None = None) -> RunLimits:
         """Where a run of the suite ends: the budget's own numbers, where it names some, in place of the usual ones."""
-        return bounds_of(self.limits, self.budget, suite.answers)
+        return bounds_of(self.limits, self.budget, suite.answers, answer_seconds)
 
 
 @dataclass(slots=True)
@@ -197,7 +197,7 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
     started = tools.clock()
     expected = AnswerCosts.of(endpoint.settings.system_prompt, endpoint.settings.settings, order.against)
     meter = SpendingMeter(tools.budget, tools.prices, expected)
-    bounds = tools.bounds(order.suite)
+    bounds = tools.bounds(order.suite, endpoint.settings.seconds)
     progress = _RunProgress(order, tools, RunBudget(bounds), meter, watch=_watch(order, endpoint, tools))
     questions = _questions(order.suite, progress.watch)
     kept = _kept(order, endpoint, questions)
