@@ -23,8 +23,8 @@ def measure_table(rates: Iterable[ProfileRate], *, corrected: bool = True) -> Ta
         if pooled or one.events:
             name = Text(nouns.measure(one.measure) if pooled else f"  {one.hazard}")
             rate = numbers.percent(None if one.rate is None else one.rate / 100)
-            cells = (name, str(one.events), str(one.n), rate, *([_corrected(one)] if corrected else []))
-            table.add_row(*cells, style="" if pooled else "dim")
+            last = [_corrected(one)] if corrected else []
+            table.add_row(name, str(one.events), str(one.n), rate, *last, style="" if pooled else "dim")
     return table
 
 
