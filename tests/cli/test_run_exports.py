@@ -39,7 +39,9 @@ def test_a_run_is_written_where_it_is_wanted(keelwatch, runs, tmp_path: Path, ki
 def test_an_export_is_not_imported_as_another_tools_verdicts(keelwatch, runs, tmp_path: Path) -> None:
     out = tmp_path / "one.eval"
     assert keelwatch("eval", "export", runs[0], "--to", "inspect", "--out", out)[0] == 0
-    code, _, err = keelwatch("eval", "import", out, "--measure", "over_refusal", "--event", "1", "--scorer", "over_refusal")
+    code, _, err = keelwatch(
+        "eval", "import", out, "--measure", "over_refusal", "--event", "1", "--scorer", "over_refusal"
+    )
     assert (code, err.count("\n"), "Keelwatch's export of its run" in err) == (2, 1, True), err
 
 
