@@ -7,8 +7,8 @@ updated and declines everything (the same weights, whose sampler lets nothing el
 early, comparisons, a gate, profile, verify with an altered answer, exports and imports, own questions asked again by
 the worker's executor, and judges: SmolLM2 held against labels, and a judge by rule as scorer and in the arena.
 
-A person runs this when re-evaluation changes: minutes where both cores are free, an hour where neither is. Prints what was called and
-what came; ends with exit code 1 at the end where something was not as expected.
+A person runs this when re-evaluation changes: minutes where both cores are free, an hour where neither is. Prints what
+was called and what came; ends with exit code 1 where something was not as expected.
 """
 
 from __future__ import annotations
