@@ -16,7 +16,7 @@ from rich.table import Table
 from services import wiring
 from services.cli.named_runs import results
 from services.cli.options import ConfigOption, DatabaseOption
-from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.cli.output import OUT, STDOUT, JsonOption, check_writable, write_json, writing
 from services.cli.signals import chosen_signals
 from services.errors import InputError
 from services.evaluate.arena import ArenaTable, Battle, read_battles, strengths_of
@@ -54,9 +54,12 @@ def run_arena(
 
     Two orders that disagree are a tie. A judge that is late, unsure or answers in another form says nothing.
     """
+    check_writable(write, "--write")
+    check_writable(json, "--json")
     fought = _read(battles) if battles is not None else _judged(named or [], judge, question, config, database)
     if write is not None:
-        write.write_text("".join(f"{jsons.dumps(_row(one))}\n" for one in fought), encoding="utf-8")
+        with writing(str(write), "--write") as out:
+            out.writelines(f"{jsons.dumps(_row(one))}\n" for one in fought)
     table = strengths_of(fought)
     write_json({**asdict(table), "strengths": [asdict(one) for one in table.strengths]}, json)
     if json != STDOUT:
@@ -90,7 +93,7 @@ def _judged(
     asked = duels(versions)
     if not asked:
         raise InputError("RUN: no item has a text in two of these runs; name runs of one suite")
-    judging = _judge(settings, watched, rule, name, question, 2 * len(asked))
+    judging = _judge(settings, watched, rule, name, question, 2 * sum(not one.same for one in asked))
     return asyncio.run(judging.battles(asked))
 
 

@@ -21,10 +21,11 @@ from schemas.evaluation import HazardComparison
 from services import wiring
 from services.cli.arena import run_arena
 from services.cli.comparison_gate import FailOnOption, SummaryOption, end_gate, failing_outcomes
+from services.cli.measure_table import measure_table
 from services.cli.named_routes import NewOption, check_named
 from services.cli.named_runs import results
 from services.cli.options import ConfigOption, DatabaseOption
-from services.cli.output import ERR, OUT, STDOUT, JsonOption, write_json
+from services.cli.output import ERR, OUT, STDOUT, JsonOption, check_writable, write_json
 from services.cli.run_exports import export_run
 from services.cli.run_imports import import_runs
 from services.cli.run_lists import list_runs
@@ -34,8 +35,15 @@ from services.cli.targets import GivenTarget, asked_target, place
 from services.errors import InputError
 from services.evaluate import persistence
 from services.evaluate.client import Endpoint, EndpointSettings, endpoint_settings
-from services.evaluate.comparison import ComparisonResult, compare, comparison_object, worsened, worst_outcome
-from services.evaluate.profile import ProfileRate, profile_of
+from services.evaluate.comparison import (
+    SYSTEM_PROMPT,
+    ComparisonResult,
+    compare,
+    comparison_object,
+    worsened,
+    worst_outcome,
+)
+from services.evaluate.profile import profile_of
 from services.evaluate.result import OWN_RUNNER, RunResult, SuiteAnswer
 from services.evaluate.run_seal import exported_run
 from services.evaluate.runner import RunOrder, RunTools, not_run, run
@@ -48,7 +56,7 @@ from services.settings import load_settings, secret
 from services.store import runs
 from services.store.engine import open_database
 from services.wording import commands as words
-from services.wording import nouns, numbers
+from services.wording import nouns
 from services.wording.evaluations import SHORT, scorer_errors, stopped_early
 from services.wording.spending import spent
 
@@ -171,6 +179,7 @@ def run_suites(
     its own host.
     A run --against another one is compared with it while it goes on. The `budget` of the route's target is kept.
     """
+    check_writable(json, "--json")
     inspect = checked_runner(runner, inspect_python)
     watched = wiring.load_monitor(load_settings(), config)
     given_target = GivenTarget(endpoint, model, key, api, tuple(headers or ()), tuple(query or ()))
@@ -263,24 +272,10 @@ def _tell(result: RunResult, target: Target) -> None:
     OUT.print(spent(taken.sent, taken.came, cost), markup=False, soft_wrap=True)
     rates = profile_of(result)
     if any(one.n for one in rates):
-        OUT.print(_profile(rates))
+        OUT.print(measure_table(rates))
     for measure, known in sorted(result.scorer_errors.items()):
         told = scorer_errors(measure, known.sensitivity, known.specificity, known.labels)
         OUT.print(told, style="dim", markup=False, soft_wrap=True)
-
-
-def _profile(rates: Sequence[ProfileRate]) -> Table:
-    """Each measure over all hazards, and the hazards that had events; fewer are better."""
-    table = Table(*words.MEASURE_COLUMNS, box=None)
-    for one in rates:
-        if one.hazard != POOLED and not one.events:
-            continue
-        rate = numbers.percent(None if one.rate is None else one.rate / 100)
-        true = "" if one.true_rate is None else f"{one.true_rate:.0f}% ({one.true_low:.0f} to {one.true_high:.0f}%)"
-        if one.correction in ("not_measured", "impossible"):
-            true = numbers.UNKNOWN
-        table.add_row(nouns.measure(one.measure), one.hazard, str(one.events), str(one.n), rate, true)
-    return table
 
 
 app = typer.Typer(help="Run suites against a model, and compare runs.", no_args_is_help=True)
@@ -294,14 +289,21 @@ def compare_runs(
     after: RunArgument,
     fail_on: FailOnOption = None,
     summary: SummaryOption = None,
+    prompts: Annotated[
+        bool, typer.Option("--across-system-prompts", help="Compare also runs under different system prompts.")
+    ] = False,
     database: DatabaseOption = None,
     json: JsonOption = None,
 ) -> None:
-    """Compare two runs item by item: regressed, improved, unchanged or inconclusive. Exit code 0 unless --fail-on."""
-    failing = failing_outcomes(fail_on)
+    """Compare two runs item by item: regressed, improved, unchanged or inconclusive. Exit code 0 unless --fail-on.
+
+    Runs that differ in scorers, settings or how the target is asked are refused. --across-system-prompts is for two
+    versions of a system prompt: what differs is then the prompt, the model, or both.
+    """
+    failing, across = failing_outcomes(fail_on), (SYSTEM_PROMPT,) if prompts else ()
     pairs = _pairs(results(before, database), results(after, database))
-    found = [(later.suite.name, compare(earlier, later)) for earlier, later in pairs]
-    write_json(comparison_object(found), json)
+    found = [(later.suite.name, compare(earlier, later, across)) for earlier, later in pairs]
+    write_json(comparison_object(found, across), json)
     if json != STDOUT:
         for suite, one in found:
             OUT.print(comparison_view(suite, one))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from services import wiring
 from services.cli.options import ConfigOption
-from services.cli.output import OUT, STDOUT, JsonOption, write_json
+from services.cli.output import OUT, STDOUT, JsonOption, check_writable, write_json
 from services.cli.signals import chosen_signals
 from services.errors import InputError
 from services.ingest.labelled_exchanges import read_labelled
@@ -48,6 +48,7 @@ def check_judge(
     A label is `label`, or `labels.NAME`, true or false. Exit code 1 if the judge may not be used. A check holds for one
     model, question and version of the prompt, on this data directory; its calls count among those of the day.
     """
+    check_writable(json, "--json")
     settings = load_settings()
     watched = wiring.load_monitor(settings, config)
     chosen = chosen_signals(wiring.configured_signals(watched), signal)[0]

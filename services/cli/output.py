@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +42,26 @@ def write_json(found: Any, to: str | None, *, exact: bool = False) -> None:
         Path(to).write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"--json {to}: {error.strerror}; name a file that can be written, or - for stdout") from None
+
+
+def check_writable(path: str | Path | None, option: str) -> None:
+    """Before anything is asked and paid: whether what comes of it can be written.
+
+    Raises:
+        InputError: if there is no folder for the file, or it may not be written.
+    """
+    if path is None or str(path) == STDOUT:
+        return
+    file = Path(path)
+    if file.is_dir():
+        why = errno.EISDIR
+    elif not file.parent.is_dir():
+        why = errno.ENOENT
+    elif not os.access(file if file.exists() else file.parent, os.W_OK):
+        why = errno.EACCES
+    else:
+        return
+    raise InputError(f"{option} {path}: {os.strerror(why)}; name a file that can be written")
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 
+from services.cli.measure_table import measure_table
 from services.cli.named_routes import checked_route
 from services.cli.output import OUT, STDOUT, JsonOption, write_json
 from services.errors import InputError
@@ -18,11 +18,10 @@ from services.evaluate.importers.meanings import ASKABLE, Meaning, parse_event
 from services.evaluate.importers.reading import read_content
 from services.evaluate.profile import profile_of
 from services.evaluate.run_seal import exported_run
-from services.evaluate.suite import POOLED
 from services.settings import load_settings
 from services.store import runs
 from services.store.engine import open_database
-from services.wording import commands, importing, nouns, numbers
+from services.wording import commands, importing
 
 DEFAULT_ROUTE: Final = "imported"
 _MOST_FIGURES: Final = 40
@@ -111,9 +110,4 @@ def _tell(one: ImportedRun) -> None:
     ]
     for line in told:
         OUT.print(importing.printable(line), markup=False, soft_wrap=True)
-    table = Table(*commands.MEASURE_COLUMNS[:-1], box=None)
-    for rate in profile_of(result):
-        if rate.hazard == POOLED or rate.events:
-            shown = numbers.percent(None if rate.rate is None else rate.rate / 100)
-            table.add_row(nouns.measure(rate.measure), rate.hazard, str(rate.events), str(rate.n), shown)
-    OUT.print(table)
+    OUT.print(measure_table(profile_of(result), corrected=False))

@@ -34,6 +34,7 @@ def show_plans(
             AnswerCosts.of(given.system_prompt, given.settings, earlier.get(suite.name)),
             target.budget,
             target.prices,
+            target.answer_seconds,
         )
         for suite in suites
     ]

@@ -386,13 +386,13 @@ def _object(suite: Suite) -> dict[str, Any]:
 
 def _summary(suite: Suite) -> str:
     measures: Counter[Measure] = Counter(item.measure for item in suite.items)
-    counted = ", ".join(f"{n} {nouns.plain(name)}" for name, n in sorted(measures.items()))
+    counted = ", ".join(f"{nouns.measure(name)}: {n}" for name, n in sorted(measures.items()))
     return f"{suite.name} {suite.version}, {len(suite.items)} items ({counted}), {suite.answers} answers a run"
 
 
 def _table(suites: list[Suite]) -> Table:
-    table = Table("suite", "version", "items", "answers a run", "title", "sha256")
+    table = Table("suite", "version", "items", "answers a run", "sha256", "title", box=None, pad_edge=False)
     for suite in suites:
-        row = (suite.name, suite.version, len(suite.items), suite.answers, suite.title, suite.sha256[:12])
+        row = (suite.name, suite.version, len(suite.items), suite.answers, suite.sha256[:12], suite.title)
         table.add_row(*map(str, row))
     return table

@@ -26,6 +26,10 @@ Winner = Literal["a", "b", "tie", "inconclusive"]
 SCALE: Final = 400.0
 MEAN: Final = 1000.0
 BOOTSTRAPS: Final = 1000
+_HALF: Final = 0.5
+"""Of a win and of a defeat, beside those that were fought: who won every battle has an end."""
+_LEAST_WEIGHT: Final = 1e-4
+"""Of a half in a draw: below it strengths run beyond what the rounds reach."""
 _ROUNDS: Final = 60
 _LONGEST_STEP: Final = 2.0
 _RIDGE: Final = 1e-9  # parts that never met have no place beside each other
@@ -131,7 +135,12 @@ def _battle(row: Any, place: str) -> Battle:
 
 
 def strengths_of(battles: Sequence[Battle], bootstraps: int = BOOTSTRAPS) -> ArenaTable:
-    """How strong each version is, with intervals over redrawn items (over battles, where no item is known)."""
+    """How strong each version is, with intervals over reweighed items (over battles, where no item is known).
+
+    The Bayesian bootstrap (Rubin, 1981): every item has a random weight, and so have half a win and half a defeat of
+    every two versions that met. Items that all say the same, such as two battles of which one version won both, tell
+    no more than so few can: redrawn whole they would give intervals without any width.
+    """
     counted = [one for one in battles if one.winner != "inconclusive"]
     versions = sorted({name for one in battles for name in (one.a, one.b)})
     if not counted:
@@ -139,11 +148,12 @@ def strengths_of(battles: Sequence[Battle], bootstraps: int = BOOTSTRAPS) -> Are
     place = {name: i for i, name in enumerate(versions)}
     clusters = _clusters(counted, place)
     rng = np.random.default_rng(_SEED)
-    drawn = rng.multinomial(len(clusters), np.full(len(clusters), 1 / len(clusters)), bootstraps)
+    drawn = rng.standard_gamma(1.0, (bootstraps, len(clusters)))
     whole = clusters.sum(axis=0)
     met = (whole + whole.T) > 0
-    ratings = _ratings(whole[None], met)[0]
-    again = _ratings(np.einsum("rc,cij->rij", drawn, clusters), met)
+    ratings = _ratings(whole[None] + _HALF * met)[0]
+    halves = np.maximum(rng.standard_gamma(_HALF, (bootstraps, *met.shape)), _LEAST_WEIGHT) * met
+    again = _ratings(np.einsum("rc,cij->rij", drawn, clusters) + halves)
     low, high = np.percentile(again, [2.5, 97.5], axis=0)
     records = _records(counted)
     found = [
@@ -170,9 +180,8 @@ def _clusters(battles: Sequence[Battle], place: Mapping[str, int]) -> NDArray[np
     return wins
 
 
-def _ratings(wins: NDArray[np.float64], met: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _ratings(wins: NDArray[np.float64]) -> NDArray[np.float64]:
     """(r, versions) ratings that are likeliest for (r, versions, versions) wins, by Newton's method, all r at once."""
-    wins = wins + 0.5 * met
     games, size = wins + wins.transpose(0, 2, 1), wins.shape[1]
     strength = np.zeros((len(wins), size))
     for _ in range(_ROUNDS):

@@ -43,6 +43,10 @@ _SCHEMES: Final = frozenset({"bearer", "basic", "digest", "token", "apikey", "ne
 """What stands before a key in a header: no secret, and a word like others in an answer."""
 
 
+_USUAL_SECONDS: Final = 60.0
+"""In which an answer comes, unless a target says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunLimits:
     """Where a run ends.
@@ -59,9 +63,13 @@ class RunLimits:
     tokens: int | None = None
     failures: int = 8
 
-    def of(self, answers: int) -> RunLimits:
-        """Those of a run of so many answers: a large suite needs more than a small one, and no run is without end."""
+    def of(self, answers: int, answer_seconds: float = _USUAL_SECONDS) -> RunLimits:
+        """Those of a run of so many answers: a large suite needs more than a small one, and no run is without end.
+
+        Where one answer may take longer than is usual, the run may, too.
+        """
         seconds, requests, tokens = (max(least, each * answers) for least, each in (_SECONDS, _REQUESTS, _TOKENS))
+        seconds = round(seconds * max(1.0, answer_seconds / _USUAL_SECONDS))
         return replace(
             self,
             seconds=float(seconds) if self.seconds is None else self.seconds,
@@ -120,7 +128,7 @@ class Patience:
     """
 
     attempts: int = 4
-    seconds: float = 60.0
+    seconds: float = _USUAL_SECONDS
     first_pause: float = 0.5
     longest_pause: float = 60.0
 
@@ -135,6 +143,7 @@ class EndpointSettings:
         hidden: those values, and whatever else must not be kept when an endpoint repeats it.
         told_headers, told_query: the same without those values: `env:NAME` in their place.
         runner: what sends the questions.
+        seconds: for one request, where the target says it; else the endpoint's `Patience`.
     """
 
     base: str
@@ -149,6 +158,7 @@ class EndpointSettings:
     told_headers: Mapping[str, str] = field(default_factory=dict)
     told_query: Mapping[str, str] = field(default_factory=dict)
     runner: str = OWN_RUNNER
+    seconds: float | None = None
 
     @property
     def form(self) -> ApiForm:
@@ -211,6 +221,7 @@ def endpoint_settings(target: Target, secret: Callable[[str], str | None]) -> En
         api=target.api,
         headers=headers,
         query=query,
+        seconds=target.answer_seconds,
         hidden=_repeated([*([key] if key else []), *secrets]),
         told_headers={name.lower(): value for name, value in _told(target.headers).items()},
         told_query=_told(target.query),
@@ -387,7 +398,7 @@ class Endpoint:
                 settings.form.api.path,
                 body,
                 settings.sent_headers,
-                seconds=self._patience.seconds,
+                seconds=self._patience.seconds if settings.seconds is None else settings.seconds,
                 most=MOST_BYTES,
                 most_events=MOST_EVENT_BYTES,
                 query=settings.query,

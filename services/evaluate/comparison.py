@@ -444,8 +444,8 @@ def worst_outcome(found: Sequence[tuple[str, ComparisonResult]]) -> Outcome:
     return min((one.overall for _, one in found), key=WORST_FIRST.index)
 
 
-def comparison_object(found: Sequence[tuple[str, ComparisonResult]]) -> dict[str, Any]:
-    """`overall` and `hazards` over all suites, and each suite by itself."""
+def comparison_object(found: Sequence[tuple[str, ComparisonResult]], across: Sequence[str] = ()) -> dict[str, Any]:
+    """`overall` and `hazards` over all suites, and each suite by itself; `across`, where runs might differ in it."""
     suites = [
         {
             "suite": suite,
@@ -460,6 +460,7 @@ def comparison_object(found: Sequence[tuple[str, ComparisonResult]]) -> dict[str
         "reason": "; ".join(f"{suite}: {one.reason}" for suite, one in found),
         "hazards": [row for suite in suites for row in suite["hazards"]],
         "suites": suites,
+        **({"across": list(across)} if across else {}),
     }
 
 

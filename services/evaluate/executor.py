@@ -21,7 +21,14 @@ from services.evaluate import persistence
 from services.evaluate.client import Endpoint, endpoint_settings
 from services.evaluate.comparison import incomparable
 from services.evaluate.dependencies import DATABASE_AWAY, EvaluateDependencies
-from services.evaluate.outdated import NEW_VERSION, BaselineRun, baseline_runs, check_version, new_versions
+from services.evaluate.outdated import (
+    NEW_VERSION,
+    BaselineRun,
+    baseline_runs,
+    check_version,
+    new_versions,
+    scored_otherwise,
+)
 from services.evaluate.own_questions import AskLater, first_asked, next_day, questions, standing, stands
 from services.evaluate.own_traffic import result_as
 from services.evaluate.result import AskedTarget, RunResult, SuiteAnswer
@@ -110,12 +117,13 @@ class Executor:
             self._next_versions = time.monotonic() + _VERSIONS_EVERY
         if rows:
             await self.tools.transact(lambda connection: evaluation_queue.enqueue(connection, rows, now))
-        self._looked |= {(one.run.route, one.run.suite.name) for one in found}
+        self._looked |= {(one.run.route, one.run.suite.name) for one in found if not one.moved}
 
     async def _shown(self, asked: Sequence[tuple[str, str, str]], now: datetime) -> Sequence[BaselineRun]:
         """The runs of baselines that this process has not looked at yet."""
         new = [one for one in asked if one[:2] not in self._looked]
-        return await self.tools.read(lambda connection: baseline_runs(connection, new, now)) if new else ()
+        scorers = self.tools.scorers
+        return await self.tools.read(lambda connection: baseline_runs(connection, new, scorers, now)) if new else ()
 
     async def _new_versions(
         self, asked: Sequence[tuple[str, str, str]], due: Set[tuple[str, str]], now: datetime
@@ -208,8 +216,12 @@ class Executor:
             return str(error)
         watched = target.sequential and what.moment != NEW_VERSION  # what is new in the suite is asked to the end
         model, kept, before, spent = await tools.read(lambda connection: _known(connection, claimed, watched))
+        now = tools.clock()
+        judged = await tools.read(lambda connection: scored_otherwise(connection, what, suite, tools.scorers, now))
+        earlier, only = ((), False) if judged is None else (judged[0].answers, judged[1])
+        kept = tuple({(one.item, one.repeat): one for one in (*earlier, *kept)}.values())
         change = persistence.change_of(what)
-        order = RunOrder(what.id, what.route, suite, what.identity, model, change, kept, before, spent)
+        order = RunOrder(what.id, what.route, suite, what.identity, model, change, kept, before, spent, only)
         run_tools = RunTools(
             tools.score,
             tools.scorers,

@@ -68,7 +68,7 @@ class InspectEndpoint(Endpoint):
         super().__init__(replace(settings, runner=RUNNER), allow_hosts, chance, clock, waits)
         self._python = python
         self._suite = suite
-        self._seconds = waits.seconds
+        self._seconds = waits.seconds if settings.seconds is None else settings.seconds
         self._home: TemporaryDirectory[str] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None

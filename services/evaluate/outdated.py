@@ -5,7 +5,8 @@ due, and is held against the one before it on the items that both versions ask.
 
 Of a baseline's run: answers that other scorers judged, and items that a suite asks no more, are held against nothing.
 Without a run of its own every later one would be inconclusive until the next baseline. It is made while the model may
-be taken for the one of the baseline: no incident is open, and the baseline's identity answers.
+be taken for the one of the baseline: no incident is open, and the baseline's identity answers. Where the scorers alone
+are others, its stored answers are scored anew, and nothing is asked: also once the model is gone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from schemas.base import hash16
+from schemas.evaluation import OWN_TRAFFIC
 from services.errors import InputError
 from services.evaluate.own_questions import AskLater
 from services.evaluate.persistence import stored_run
@@ -31,18 +33,24 @@ MOST: Final = 10
 """Runs that are looked at together: each is read whole."""
 NEW_VERSION: Final = "suite"
 """Moment of a run for a new version of its suite."""
+_SHOWING: Final[tuple[Moment, ...]] = ("first_seen", "pinned")
 _WAITS: Final = timedelta(minutes=5)
 _LONGEST_WAIT: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineRun:
-    """The run that shows a route's baseline now, and what would ask for another one."""
+    """The run that shows a route's baseline now, and what would ask for another one.
+
+    Attributes:
+        moved: the model that answers now may be another: nothing can be asked in the baseline's name.
+    """
 
     run: RunResult
     moment: Moment
     cause: str
     target: str
+    moved: bool = False
 
     def again(self, suite: Suite | None, scorers: Mapping[str, str], now: datetime) -> DueRun | None:
         """The same run by the suite and the scorers of today; None when it can be compared as it is.
@@ -53,32 +61,63 @@ class BaselineRun:
         shared = suite is None or not asked.isdisjoint(item.sha256 for item in suite.items)
         if shared and dict(self.run.scorers) == dict(scorers):
             return None
+        if self.moved and suite is not None and suite.sha256 != self.run.suite.sha256:
+            return None
         name, identity = self.run.suite.name, self.run.identity
-        number = int(hash16([None if suite is None else suite.sha256, dict(scorers)])[:7], 16)
+        number = _again(None if suite is None else suite.sha256, scorers)
         return DueRun(self.run.route, self.cause, self.moment, identity, name, self.target, number, now)
 
 
 def baseline_runs(
-    connection: Connection, wanted: Iterable[tuple[str, str, str]], now: datetime
+    connection: Connection, wanted: Iterable[tuple[str, str, str]], scorers: Mapping[str, str], now: datetime
 ) -> tuple[BaselineRun, ...]:
-    """At most so many of (route, suite, target) that have such a run, and may be asked again now."""
+    """At most so many of (route, suite, target) that have such a run, and may be asked, or scored, again now.
+
+    Where another model may answer those alone whose scorers are not those of today: they come last.
+    """
     every = list(wanted)
     names = sorted({route for route, _, _ in every})
-    moved, pins = incidents.unresolved(connection, names), baselines.current_pinnings(connection, names)
+    troubled, pins = incidents.unresolved(connection, names), baselines.current_pinnings(connection, names)
     found: list[BaselineRun] = []
-    for route, suite, target in every:
-        id = None if route in moved else runs.reference_run(connection, route, suite, now)
+    for route, suite, target in sorted(every, key=lambda one: one[0] in troubled):
+        id = runs.reference_run(connection, route, suite, now)
         run = None if id is None else stored_run(connection, id)
-        if run is None or scores.latest_identity(connection, route) != run.identity:
+        if run is None:
+            continue
+        moved = route in troubled or scores.latest_identity(connection, route) != run.identity
+        if moved and dict(run.scorers) == dict(scorers):
             continue
         pinned = pins.get(route)
         if pinned is None:
-            found.append(BaselineRun(run, "first_seen", hash16([route, "first_seen"]), target))
+            found.append(BaselineRun(run, "first_seen", hash16([route, "first_seen"]), target, moved))
         elif pinned.to_identity == run.identity:
-            found.append(BaselineRun(run, "pinned", pinned.id, target))
+            found.append(BaselineRun(run, "pinned", pinned.id, target, moved))
         if len(found) == MOST:
             break
     return tuple(found)
+
+
+def scored_otherwise(
+    connection: Connection, what: DueRun, suite: Suite, scorers: Mapping[str, str], now: datetime
+) -> tuple[RunResult, bool] | None:
+    """The baseline's run, where it is made again since other scorers judge today; and whether nothing may be asked.
+
+    None for every other run. Its answers are to the questions of today's suite, which need not be asked again.
+    """
+    own = suite.name == OWN_TRAFFIC
+    if what.moment not in _SHOWING or what.delay != _again(None if own else suite.sha256, scorers):
+        return None
+    id = runs.reference_run(connection, what.route, what.suite, now)
+    run = None if id in (None, what.id) else stored_run(connection, str(id))
+    if run is None or run.suite.sha256 != suite.sha256:
+        return None
+    troubled = bool(incidents.unresolved(connection, [what.route]))
+    return run, troubled or scores.latest_identity(connection, what.route) != run.identity
+
+
+def _again(suite: str | None, scorers: Mapping[str, str]) -> int:
+    """In place of a delay: the run of a baseline that is made again for this suite and these scorers."""
+    return int(hash16([suite, dict(scorers)])[:7], 16)
 
 
 def new_versions(

@@ -192,7 +192,7 @@ class ProfileSources:
         incidents: that are open: (id, headline, opened). changes: of the route, after the oldest run ended.
         suites: what lies here under the name of a run's suite, built in or named by the monitor file: (version,
             sha256). target: that is asked now; None where none is. wanted: by the monitor file.
-        by_hand: ids of the runs that a person made by command.
+        by_hand: ids of the runs that a person made by command. own: suites that are nobody's but the monitor file's.
         scorers: versions that would score answers here now, by name.
         asked_before: another identity whose runs are stored, where this one has none.
     """
@@ -211,6 +211,7 @@ class ProfileSources:
     asked_before: str | None = None
     target: AskedNow | None = None
     by_hand: Collection[str] = ()
+    own: Collection[str] = ()
     scorers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -234,7 +235,10 @@ def profile_label(sources: ProfileSources, now: datetime) -> RouteProfile:
         previous=tuple(_previous(sources)),
         asked=kinds,
         not_tested=untested(sources.runs, kinds, sources.wanted),
-        recompute=tuple(f"keelwatch verify run {run.id}" for run in sources.runs),
+        recompute=tuple(
+            words.compute_again(run.id, run.suite.name if run.suite.name in sources.own else None)
+            for run in sources.runs
+        ),
         made=LabelMade(ts=now, age_seconds={run.id: (now - run.ended).total_seconds() for run in sources.runs}),
         sha256="",
     )

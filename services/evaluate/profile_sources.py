@@ -75,6 +75,7 @@ def _sources(
         asked_before=asked_before,
         target=_asked_now(policy),
         by_hand={one.id for one in newest.values() if one.moment == runs.COMMAND},
+        own={run.suite.name for run in found if run.origin is None} - {OWN_TRAFFIC, *suite_names()},
     )
 
 

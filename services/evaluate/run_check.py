@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from schemas.evaluation import Comparison, Run
-from services.evaluate.comparison import compare, comparison_object, comparison_record
+from services.evaluate.comparison import SYSTEM_PROMPT, compare, comparison_object, comparison_record
 from services.evaluate.endpoints import API_FORMS
 from services.evaluate.endpoints.protocol import numbered_calls
 from services.evaluate.profile import profile_of
@@ -347,7 +347,9 @@ def check_comparison(
 ) -> CheckReport:
     """Verdicts, changes, intervals and p of a comparison, computed again from its two runs of each suite."""
     report = CheckReport(name, ", ".join(stated.suites))
-    found = comparison_object([(after.suite.name, compare(before, after)) for before, after in pairs])
+    said = stated.told.get("across") == [SYSTEM_PROMPT]  # what it says else is no figure, and differs
+    across = (SYSTEM_PROMPT,) if said else ()
+    found = comparison_object([(after.suite.name, compare(before, after, across)) for before, after in pairs], across)
     for place, now in _leaves(found):
         there, value = _at(stated.told, place)
         report.equal(".".join(map(str, place)), value if there else None, now)

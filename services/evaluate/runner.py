@@ -52,6 +52,7 @@ class RunOrder:
         kept: answers of this very run that are stored already: they are not asked for again, and scored anew unless
             the judge of today said what they are. Of those that are none it counts what they took.
         spent: by earlier attempts of this run.
+        kept_only: nothing is asked: the model that answers now may be another than the one whose answers are kept.
         against: the run that it is held against while it goes on, to stop once that is decided; None asks all.
     """
 
@@ -64,6 +65,7 @@ class RunOrder:
     kept: tuple[SuiteAnswer, ...] = ()
     against: RunResult | None = None
     spent: Spent = field(default_factory=Spent)
+    kept_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,9 @@ class RunTools:
         known = None if self.judge is None else self.judge.errors
         return {**errors_of(self.scorers), **({} if known is None else {DISALLOWED: known})}
 
-    def bounds(self, suite: Suite) -> RunLimits:
+    def bounds(self, suite: Suite, answer_seconds: float | None = None) -> RunLimits:
         """Where a run of the suite ends: the budget's own numbers, where it names some, in place of the usual ones."""
-        return bounds_of(self.limits, self.budget, suite.answers)
+        return bounds_of(self.limits, self.budget, suite.answers, answer_seconds)
 
 
 @dataclass(slots=True)
@@ -130,6 +132,9 @@ class _RunProgress:
     async def _asked(self, endpoint: Endpoint, item: Item, repeat: int) -> SuiteAnswer | None:
         """The answer to one question; None once the run has ended, which a budget that is spent does."""
         answer = None
+        if self.order.kept_only:
+            self.stopped = self.stopped or runs.MODEL_GONE
+            return None
         try:
             taken = await self._reserved(item)
             if taken is None:
@@ -197,7 +202,7 @@ async def run(order: RunOrder, endpoint: Endpoint, tools: RunTools) -> RunResult
     started = tools.clock()
     expected = AnswerCosts.of(endpoint.settings.system_prompt, endpoint.settings.settings, order.against)
     meter = SpendingMeter(tools.budget, tools.prices, expected)
-    bounds = tools.bounds(order.suite)
+    bounds = tools.bounds(order.suite, endpoint.settings.seconds)
     progress = _RunProgress(order, tools, RunBudget(bounds), meter, watch=_watch(order, endpoint, tools))
     questions = _questions(order.suite, progress.watch)
     kept = _kept(order, endpoint, questions)

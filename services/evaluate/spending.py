@@ -77,10 +77,10 @@ def _mean(each: Sequence[Tokens]) -> Tokens:
     return Tokens(total.sent / len(each), total.came / len(each))
 
 
-def bounds_of(limits: RunLimits, budget: SpendingLimit, answers: int) -> RunLimits:
+def bounds_of(limits: RunLimits, budget: SpendingLimit, answers: int, answer_seconds: float | None = None) -> RunLimits:
     """Where a run of so many answers ends: by the budget, where it says so, else by its size."""
     own = replace(limits, requests=budget.requests or limits.requests, tokens=budget.tokens or limits.tokens)
-    return own.of(answers)
+    return own.of(answers) if answer_seconds is None else own.of(answers, answer_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,17 @@ class RunPlan:
     most_seconds: float | None
 
 
-def plan_of(suite: Suite, expected: AnswerCosts, limit: SpendingLimit, prices: TokenPrices | None) -> RunPlan:
+def plan_of(
+    suite: Suite,
+    expected: AnswerCosts,
+    limit: SpendingLimit,
+    prices: TokenPrices | None,
+    answer_seconds: float | None = None,
+) -> RunPlan:
     """What a run of `suite` takes, before it."""
     each = [expected.expected(item) for item in suite.items for _ in range(item.repeats)]
     total = sum(each, Tokens())
-    bounds = bounds_of(RunLimits(), limit, suite.answers)
+    bounds = bounds_of(RunLimits(), limit, suite.answers, answer_seconds)
     within = replace(limit, requests=bounds.requests, tokens=bounds.tokens)
     basis = "earlier run" if expected.usual is not None else "max_tokens" if expected.most is not None else None
     return RunPlan(

@@ -46,8 +46,8 @@ class PairJudge:
         if (why := self._refusal()) is not None:
             return made.model_copy(update={"reason": words.why(why)})
         pairs = sorted(duels([("before", before), ("after", after)]), key=lambda one: hash16(["pair", one.item]))
-        same = [one for one in pairs if one.answer_a == one.answer_b]
-        others = [one for one in pairs if one.answer_a != one.answer_b]
+        same = [one for one in pairs if one.same]
+        others = [one for one in pairs if not one.same]
         calls, today = self.world.calls, self.world.clock().date()
         granted = calls.take(name, 2 * len(others), self.rule.daily_calls, today)
         calls.give_back(name, granted % 2, today)

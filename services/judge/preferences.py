@@ -62,6 +62,11 @@ class Duel:
     answer_a: str
     answer_b: str
 
+    @property
+    def same(self) -> bool:
+        """Whether both answered with the same text: neither is better, and nobody is asked."""
+        return self.answer_a == self.answer_b
+
 
 def duels(versions: Sequence[tuple[str, RunResult]]) -> tuple[Duel, ...]:
     """Every two of these runs over every item that both answered with a text, by the first answer to it."""
@@ -107,13 +112,14 @@ class PreferenceJudge:
     patience: Patience = field(default_factory=lambda: Patience(attempts=2, seconds=60.0))
 
     async def battles(self, asked: Sequence[Duel]) -> tuple[Battle, ...]:
-        """What it prefers of each pair. Two orders that disagree are a tie.
+        """What it prefers of each pair. Two orders that disagree are a tie, and so is the same text, which asks nobody.
 
         Raises:
             UrlRefused: if the judge's address may not be called.
         """
-        said = await self.both_orders(asked)
-        return tuple(Battle(one.a, one.b, settle(*orders), one.item) for one, orders in zip(asked, said, strict=True))
+        others = [one for one in asked if not one.same]
+        said = iter(await self.both_orders(others) if others else ())
+        return tuple(Battle(one.a, one.b, "tie" if one.same else settle(*next(said)), one.item) for one in asked)
 
     async def both_orders(
         self, asked: Sequence[Duel], seconds: float | None = None

@@ -76,6 +76,7 @@ class Target:
 
     Attributes:
         api: in whose form it is asked. headers, query: what is sent with every question, by name.
+        answer_seconds: how long one answer is waited for; None: as is usual.
         sequential: whether a run that is held against the baseline's stops once that is decided.
         budget: of one run. prices: of its tokens, where they are known.
     """
@@ -88,6 +89,7 @@ class Target:
     api: ApiName = DEFAULT_API
     headers: Mapping[str, SentValue] = field(default_factory=dict)
     query: Mapping[str, SentValue] = field(default_factory=dict)
+    answer_seconds: float | None = None
     sequential: bool = True
     budget: SpendingLimit = SpendingLimit()
     prices: TokenPrices | None = None

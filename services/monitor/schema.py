@@ -126,6 +126,11 @@ class TargetSection(Section):
         f"`max_tokens` the API `messages` is asked for {MAX_TOKENS:,}; without `store` the API `responses` is asked "
         "to keep nothing.",
     )
+    answer_seconds: Annotated[float, Field(ge=1, le=3_600)] | None = Field(
+        default=None,
+        description="How long one answer is waited for, 60 where it is not said. A model that thinks for longer, or a "
+        "slow server, needs more; the time of a whole run grows with it.",
+    )
     sequential: bool = Field(default=True, description="Stop a run after a change once its result is decided.")
     budget: BudgetSection | None = Field(default=None, description="Where a run ends, done or not.")
     prices: PricesSection | None = Field(default=None, description="What tokens cost, for plans and budgets.")

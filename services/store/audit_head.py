@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.settings import private_folder
+
 LOG = logging.getLogger("keelwatch.store")
 
 
@@ -42,6 +44,7 @@ class AuditHead:
     def keep(self, seq: int, hash: str) -> None:
         """Note a newer head. What cannot be written is logged: the transaction it comes from is done, and good."""
         try:
+            private_folder(self.path.parent)
             with _locked(self.path):
                 before = self.read()
                 if before is None or before[0] < seq:

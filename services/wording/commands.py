@@ -23,7 +23,7 @@ SILENCE_COLUMNS: Final = ("silence", "route", "what", "until", "kept back", "by"
 ROUTE_COLUMNS: Final = ("route", "status", "exchanges", "learned", "not monitored")
 BASELINE_COLUMNS: Final = ("route", "model", "learned by", "exchanges", "rates", "false alarms")
 RUN_COLUMNS: Final = ("run", "route", "suite", "asked for by", "ended", "status")
-MEASURE_COLUMNS: Final = ("measure", "hazard", "found", "items", "rate", "corrected")
+MEASURE_COLUMNS: Final = ("measure, and by hazard", "found", "items", "rate", "corrected")
 
 
 ROUTE_LIST_COLUMNS: Final = ("route", "in the monitor file", "last exchange")

@@ -38,6 +38,14 @@ def made_elsewhere(origin: RunOrigin) -> str:
     )
 
 
+def own_export(name: str, run: str) -> str:
+    """That a log is an export of Keelwatch, whose verdicts are no other tool's."""
+    return (
+        f"{name}: Keelwatch's export of its run {run}, with Keelwatch's own verdicts; name that run, or its file of "
+        "`eval run --json`. What Inspect scored in it since is named with --scorer"
+    )
+
+
 def tool_figure(tool: str, name: str, value: float) -> str:
     """A figure that the tool itself gives."""
     return f"{tool} itself says: {name} {value:.6g}"

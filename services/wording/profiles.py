@@ -41,6 +41,11 @@ _EVENTS: Final[Mapping[str, str]] = {
 _SIDES: Final[Mapping[str, str]] = {"harmful_compliance": "disallowed requests", "over_refusal": "harmless requests"}
 
 
+def compute_again(run: str, folder: str | None) -> str:
+    """The command that computes a run anew; a suite of one's own is looked for in the folder that is named."""
+    return f"keelwatch verify run {run}" + (f" --suite {folder}" if folder else "")
+
+
 def not_covered(share: float) -> str:
     """What users ask that no suite does, as a share of their questions.
 

@@ -89,8 +89,9 @@ def not_recomputed(what: str, why: str) -> str:
 
 
 def summary(run: str, suite: str, outcome: str, answers: int, scored: int, figures: int, differing: int) -> str:
-    """What became of one run."""
-    told = f"{run} (suite {suite}): {scored:,} of {answers:,} answers scored anew, {figures:,} values compared"
+    """What became of one run, or of a comparison, which has no answers of its own."""
+    anew = f"{scored:,} of {answers:,} answers scored anew, " if answers else ""
+    told = f"{run} (suite {suite}): {anew}{figures:,} values compared"
     if outcome == "differs":
         return f"{told}: {numbers.count(differing, 'value')} differ" + ("s" if differing == 1 else "")
     return f"{told}: " + ("all equal" if outcome == "equal" else "equal as far as it could be computed")

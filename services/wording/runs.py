@@ -111,6 +111,9 @@ def several_models(names: Sequence[str]) -> str:
     return f"{len(names)} models answered within one run: {model_names(names)}"
 
 
+MODEL_GONE: Final = "stored answers are to other questions than are asked now, and the baseline's model may be gone"
+
+
 def missing(n: int, wanted: int, why: str | None) -> str:
     """That answers did not come."""
     return f"{n:,} of {wanted:,} answers are missing: {why}"

@@ -57,7 +57,6 @@ NAMED = {
     "services.evaluate.importers.lm_eval_samples": {"hazard": "a field of a document"},
     "services.evaluate.importers.pyrit_memory": {"objective": "a column of PyRIT's memory"},
     "services.evaluate.suite_parser": {"hazard": "a field of a suite's item"},
-    "services.wording.commands": {"hazard": "a column: the hazard of a suite's item"},
     "services.wording.evaluations": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},
     "services.wording.nouns": {"harmful_compliance": "a measure of suites", "over_refusal": "a measure of suites"},
     "services.wording.profiles": {"harmful_compliance": "a measure of suites", "over_refusal": "one too"},

@@ -35,6 +35,10 @@ def test_three_versions_are_judged_in_both_orders_by_a_process(keelwatch: Run, t
         config = {"allow_hosts": ["127.0.0.1"], "signals": {"better": {"judge": asked}}}
         (tmp_path / "keelwatch.yaml").write_text(json.dumps(config), encoding="utf-8")
         given = ("eval", "arena", *paths, "--judge", "better", "--config", tmp_path / "keelwatch.yaml")
+        nowhere = keelwatch(*given, "--write", tmp_path / "gone" / "battles.jsonl")
+        assert (nowhere[0], "--write" in nowhere[2]) == (2, True), (
+            "before the judge is asked: 36 of 40 calls come after"
+        )
         code, out, err = keelwatch(*given, "--write", tmp_path / "battles.jsonl", "--json", tmp_path / "table.json")
         assert (code, err) == (0, "")
         again = keelwatch(*given)

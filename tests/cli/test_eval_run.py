@@ -91,6 +91,15 @@ def test_json_is_what_compare_reads(keelwatch, endpoint, small, tmp_path):
     assert "overall: " in out
 
 
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_asked(keelwatch, endpoint, small, tmp_path):
+    (tmp_path / "folder").mkdir()
+    for to, why in ((tmp_path / "gone" / "run.json", "No such file"), (tmp_path / "folder", "directory")):
+        asked = ("--endpoint", endpoint.url("normal", "unwritten"), "--suite", small)
+        code, _, err = keelwatch(*ASK, *asked, "--json", to)
+        assert (code, "--json" in err, why in err, "file that can be written" in err) == (2, True, True, True), err
+    assert endpoint.seen("unwritten") == []
+
+
 @pytest.mark.embedding
 def test_a_run_that_is_not_complete_exits_1_with_its_reason(keelwatch, endpoint, small):
     code, out, _ = keelwatch(*ASK, "--endpoint", endpoint.url("rejects"), "--suite", small)

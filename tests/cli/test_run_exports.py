@@ -36,6 +36,15 @@ def test_a_run_is_written_where_it_is_wanted(keelwatch, runs, tmp_path: Path, ki
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_an_export_is_not_imported_as_another_tools_verdicts(keelwatch, runs, tmp_path: Path) -> None:
+    out = tmp_path / "one.eval"
+    assert keelwatch("eval", "export", runs[0], "--to", "inspect", "--out", out)[0] == 0
+    code, _, err = keelwatch(
+        "eval", "import", out, "--measure", "over_refusal", "--event", "1", "--scorer", "over_refusal"
+    )
+    assert (code, err.count("\n"), "Keelwatch's export of its run" in err) == (2, 1, True), err
+
+
 def test_what_changed_is_a_test_case_for_each_hazard(keelwatch, runs, tmp_path: Path) -> None:
     out = tmp_path / "changes.xml"
     one, two = runs

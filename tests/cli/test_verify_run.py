@@ -94,6 +94,25 @@ def test_a_comparison_is_computed_again_from_its_two_runs(keelwatch: Run, folder
     assert (code, "holds no run of suite gone" in err) == (2, True)
 
 
+def test_two_system_prompts_are_compared_when_that_is_said_and_only_then(
+    keelwatch: Run, folder: Path, tmp_path: Path
+) -> None:
+    prompted = WORSE.model_copy(update={"target": WORSE.target.model_copy(update={"system_prompt_sha256": "e" * 64})})
+    before, after, told = put(tmp_path / "b.json", GOOD), put(tmp_path / "a.json", prompted), tmp_path / "told.json"
+    code, out, _ = keelwatch("eval", "compare", before, after, "--json", told)
+    assert (code, json.loads(told.read_text())["overall"]) == (0, "inconclusive")
+    assert "how the target is asked: system prompt" in " ".join(out.split())
+    assert keelwatch("eval", "compare", before, after, "--across-system-prompts", "--json", told)[0] == 0
+    found = json.loads(told.read_text())
+    assert (found["overall"], found["across"]) == ("regressed", ["system prompt"])
+    given = ("--before", before, "--after", after, "--suite", folder, "--json", tmp_path / "checked.json")
+    keelwatch("verify", "run", told, *given)
+    assert json.loads((tmp_path / "checked.json").read_text())[-1]["outcome"] == "equal"
+    change(told, lambda document: document.update(across=["model"]))
+    keelwatch("verify", "run", told, *given)
+    assert json.loads((tmp_path / "checked.json").read_text())[-1]["outcome"] == "differs"
+
+
 def replace_suite(run: RunResult) -> RunResult:
     suite = replace(SUITE, name="second")
     return asked_run(suite, {}, "second", route=run.route)

@@ -83,6 +83,22 @@ def test_a_version_that_won_every_battle_has_an_end_and_swapped_sides_change_not
     assert sum(one.rating for one in table.strengths) == pytest.approx(2000)
 
 
+@pytest.mark.parametrize(("n", "sure"), [(1, False), (2, False), (30, True)])
+def test_few_battles_that_all_say_the_same_leave_open_who_is_better(n: int, sure: bool) -> None:
+    better, worse = strengths_of([Battle("x", "y", "a", str(item)) for item in range(n)], bootstraps=1000).strengths
+    assert (better.low > 1000, worse.high < 1000) == (sure, sure)
+    assert better.low < better.rating < better.high
+
+
+def test_intervals_over_few_items_hold_the_strength_in_about_95_of_100_draws() -> None:
+    rng, truth, held = np.random.default_rng(3), 1000 + 200 * np.log10(0.7 / 0.3), 0
+    for _ in range(300):
+        fought = [Battle("x", "y", "a" if rng.random() < 0.7 else "b", str(n)) for n in range(15)]
+        found = next(one for one in strengths_of(fought, bootstraps=200).strengths if one.version == "x")
+        held += found.low <= truth <= found.high
+    assert 0.90 <= held / 300 <= 0.99
+
+
 def test_what_is_inconclusive_counts_for_nobody() -> None:
     fought = [Battle("x", "y", "a", "1"), Battle("x", "y", "inconclusive", "2")]
     table = strengths_of(fought, bootstraps=20)

@@ -106,16 +106,42 @@ def test_a_baseline_that_an_update_has_outdated_is_asked_once_more(
             return asyncio.run(Executor(given).once())
 
     troubled(database)
-    of_version = int(updated == "suite")
-    assert once() == of_version, "the model may be another: only a new version of the suite is asked"
+    of_version, before = int(updated == "suite"), len(endpoint.seen())
+    assert once() == 1, "the model may be another: a new version of the suite is asked, and stored answers are scored"
+    assert (len(endpoint.seen()) == before) == (updated == "scorers")
     troubled(database, "resolved")
-    assert [once(), once()] == [1, 0]
+    assert [once(), once()] == [of_version, 0]
     asks(database, "change", CHANGE, OLD_ID)
     assert once() == 1
     comparison = caught.comparisons[-1]
     assert len(caught.comparisons) == 1 + of_version
     assert comparison.before_run == caught.runs[first + of_version].id
     assert not any(word in (comparison.reason or "") for word in ("differ", "different", "no run"))
+
+
+def test_a_baselines_answers_are_scored_anew_once_its_model_is_gone_and_held_against_the_new_one(
+    database: Database, endpoint: Endpoint
+) -> None:
+    """An upgrade brings another scorer after a silent update: the old model cannot be asked, and need not be."""
+    caught = Caught()
+    told(database, [])
+    asks(database, "pinned", PIN, OLD_ID)
+    done(database, watched(endpoint.url("normal")), caught)
+    traffic(database, Model(requested="fake-1", served="fake-1-another"), first=10)
+
+    def upgraded(mode: str) -> int:
+        with closing(Offload("database")) as thread:
+            given = means(database, watched(endpoint.url(mode)), caught, thread)
+            return asyncio.run(Executor(replace(given, scorers={**given.scorers, "form": "another"})).once())
+
+    asked, ran = len(endpoint.seen()), len(caught.runs)
+    assert (upgraded("compliant"), len(endpoint.seen())) == (1, asked), "nothing is asked of the model that answers now"
+    [anew] = caught.runs[ran:]
+    assert (anew.status, anew.identity) == ("complete", OLD_ID)
+    asks(database, "change", CHANGE, OLD_ID)
+    upgraded("compliant")
+    comparison = caught.comparisons[-1]
+    assert (comparison.before_run, comparison.overall) == (anew.id, "regressed")
 
 
 def test_a_leaked_canary_is_regressed_by_itself(database: Database, endpoint: Endpoint) -> None:

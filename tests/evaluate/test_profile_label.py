@@ -69,6 +69,8 @@ def test_its_figures_are_the_runs_and_it_says_exactly_how_they_were_asked() -> N
     assert (suite.host, suite.requested, suite.settings) == ("api.example.com", "m", {"temperature": 0})
     assert "did what 3 of 20 disallowed requests asked" in label.says
     assert label.recompute == (f"keelwatch verify run {RUN.id}",)
+    own = profile_label(replace(SOURCES, own={RUN.suite.name}), NOW)
+    assert own.recompute == (f"keelwatch verify run {RUN.id} --suite {RUN.suite.name}",)
     assert label.made.age_seconds == {RUN.id: 12 * 86_400}
 
 

@@ -127,6 +127,66 @@ SETS: dict[str, tuple[bytes, str, dict[str, str]]] = {
 """By its name: invented rows under the set's own header, the side that must be said, and the items that come of it."""
 
 
+PUBLISHED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "xstest": (
+        "paul-rottger/exaggerated-safety@475f10bf, xstest_prompts.csv",
+        ("id,prompt,type,label,focus,note", "1,Q,homonyms,safe,kill,violence"),
+    ),
+    "xstest, version 2 as published first": (
+        "paul-rottger/exaggerated-safety@a3bb396d, xstest_v2_prompts.csv",
+        ("id_v1,id_v2,type,prompt,focus,note", "v1-1,v2-1,homonyms,Q,kill,violence"),
+    ),
+    "harmbench": (
+        "busycalibrating/AdversariaLLM@eaee0d37, data/behavior_datasets/harmbench_behaviors_text_all.csv",
+        ("Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID", "Q,standard,illegal,,,q_one"),
+    ),
+    "harmbench, multimodal": (
+        "centerforaisafety/HarmBench, harmbench_behaviors_multimodal_all.csv",
+        (
+            "Behavior,FunctionalCategory,SemanticCategory,Tags,ContextString,BehaviorID,ImageFileName",
+            "Q,standard,illegal,,,q_one,",
+        ),
+    ),
+    "jailbreakbench": (
+        "Baisayan/hack@2b37da1c, data/benign-behaviors.csv",
+        ("index,goal,target,behavior,category,source", "0,Q,Sure,Defamation,Harassment/Discrimination,Original"),
+    ),
+    "jailbreakbench, first version": (
+        "rahulb99/trustworthy-nlp@dfd9235b, data/harmful-behaviors.csv",
+        ("Goal,Target,Behavior,Category", "Q,Sure,Defamation,Harassment/Discrimination"),
+    ),
+    "advbench": ("llm-attacks/llm-attacks, data/advbench/harmful_behaviors.csv", ("goal,target", "Q,Sure")),
+    "strongreject": (
+        "alexandrasouly/strongreject, strongreject_dataset.csv",
+        ("category,source,forbidden_prompt", "Violence,custom,Q"),
+    ),
+    "simplesafetytests": (
+        "bertiev/SimpleSafetyTests@0a31ff0c, SimpleSafetyTests - test cases.csv",
+        ("id,harm_area,counter,category,prompts_final", "sst_001,Scams and fraud,1,Instructions and actions,Q"),
+    ),
+    "ailuminate": (
+        "mlcommons/ailuminate, airr_official_1.0_demo_en_us_prompt_set_release.csv",
+        ("release_prompt_id,prompt_text,hazard,persona,locale,prompt_hash", "airr_1,Q,cse,skilled,en_US,0a"),
+    ),
+    "do-not-answer": (
+        "Libr-AI/do-not-answer, data_en.csv",
+        ("id,risk_area,types_of_harm,specific_harms,question", "0,Malicious Uses,Adult Content,s,Q"),
+    ),
+}
+"""By its name: where the header was read, the header as it is published, and an invented row under it."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_set_is_read_under_the_header_that_it_is_published_with(name: str) -> None:
+    header, row = PUBLISHED[name][1]
+    raw, known = f"{header}\n{row}\n".encode(), name.partition(",")[0]
+    found = read(raw, side="benign" if known == "jailbreakbench" else None)
+    (item,) = found.suite.items
+    assert (found.suite.name, item.messages[0].content, found.left) == (known, "Q", ())
+    assert item.hazard != "unsorted" or known == "advbench"
+    assert known in {one.partition(",")[0] for one in SETS}
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_is_known_by_its_columns(name: str) -> None:
     raw, side, wanted = SETS[name]
@@ -175,6 +235,7 @@ def test_harmful_and_harmless_goals_have_the_same_columns_so_a_person_says_which
 
 
 def scene(first: str, second: str, **more: Any) -> dict[str, Any]:
+    """A row in the form of BBQ's own (nyu-mll/BBQ@1b155a1f, data/Physical_appearance.jsonl), with nothing of theirs."""
     people = {"ans0": [second, second], "ans1": ["Not known", "unknown"], "ans2": [first, first]}
     return {
         "example_id": 1,
@@ -183,6 +244,7 @@ def scene(first: str, second: str, **more: Any) -> dict[str, Any]:
         "context_condition": "disambig",
         "category": "Nationality",
         "answer_info": people,
+        "additional_metadata": {"subcategory": "None", "stereotyped_groups": ["x"], "version": "a", "source": "x"},
         "context": f"An {first} gardener and a {second} painter met. The {first} one painted the fence.",
         "question": "Who painted the fence?",
         **{answer: f"The {told[0]} one" for answer, told in people.items()},

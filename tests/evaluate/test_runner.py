@@ -98,6 +98,12 @@ def test_an_endpoint_without_answers_gives_a_failed_run_with_the_reason(
     assert {event for found in events(result.answers).values() for event in found} == {None}
 
 
+def test_a_target_says_how_long_an_answer_may_take(endpoint: Endpoint) -> None:
+    target = Target(endpoint.url("hang"), "fake-1", answer_seconds=0.3)
+    result = ran(target.url, suite(benign=9), asking=endpoint_settings(target, {}.get))
+    assert result.reason == "no answer to 8 questions running: no answer within 0.3 s"
+
+
 def test_an_endpoint_that_hangs_is_given_up_long_before_every_question_was_asked(endpoint: Endpoint) -> None:
     began = time.monotonic()
     result = ran(endpoint.url("hang"), suite(benign=50), patience=Patience(attempts=4, seconds=0.3, first_pause=0.01))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.evaluate.client import BudgetSpent, RunLimits
@@ -80,6 +82,14 @@ def test_a_plan_says_where_the_budget_ends_the_run(limit: SpendingLimit, afforda
     usage = {"usage": {"prompt_tokens": 30, "completion_tokens": 90}}
     earlier = result(SUITE, answers=tuple(answer(item.id, raw=usage) for item in SUITE.items))
     assert plan_of(SUITE, AnswerCosts.of(None, {}, earlier), limit, PRICES).affordable == affordable
+
+
+def test_a_slow_target_moves_the_end_of_a_run_and_nothing_else() -> None:
+    usual = plan_of(SUITE, AnswerCosts.of(None, {}), SpendingLimit(), None)
+    slow = plan_of(SUITE, AnswerCosts.of(None, {}), SpendingLimit(), None, answer_seconds=600)
+    assert usual.most_seconds is not None
+    assert slow == replace(usual, most_seconds=10 * usual.most_seconds)
+    assert plan_of(SUITE, AnswerCosts.of(None, {}), SpendingLimit(), None, answer_seconds=5) == usual
 
 
 def test_what_is_under_way_counts_until_its_answer_is_there() -> None:

@@ -48,18 +48,24 @@ def hangs(mark: str, data: dict[str, Any]) -> None:
     """Nothing comes back."""
 
 
-def fought(judge: JudgeServer, says: Says, calls: int = 100, masked: Callable[[str], str | None] = str) -> list[Winner]:
-    judge.say = says
+def judging(
+    judge: JudgeServer, calls: int = 100, masked: Callable[[str], str | None] = str, seconds: float = 60.0
+) -> PreferenceJudge:
     marks = iter(range(1000))
-    asking = PreferenceJudge(
+    return PreferenceJudge(
         EndpointSettings(judge.url, MODEL),
         ("127.0.0.1",),
         lambda: datetime.now(UTC),
         lambda: f"mark-{next(marks)}",
         masked,
         calls,
-        patience=Patience(attempts=1, seconds=0.5 if says is hangs else 60.0),
+        patience=Patience(attempts=1, seconds=seconds),
     )
+
+
+def fought(judge: JudgeServer, says: Says, calls: int = 100, masked: Callable[[str], str | None] = str) -> list[Winner]:
+    judge.say = says
+    asking = judging(judge, calls, masked, 0.5 if says is hangs else 60.0)
     return [one.winner for one in asyncio.run(asking.battles(pairs("an old answer", "a new answer")))]
 
 
@@ -69,6 +75,14 @@ def test_every_two_answers_to_one_item_are_judged_in_both_orders(judge: JudgeSer
     assert len(judge.seen) == 16
     shown = [json.loads(one["messages"][1]["content"].split("\n")[2]) for one in judge.seen[:8]]
     assert {one["first"] for one in shown} == {"an old answer", "a new answer"}
+
+
+def test_the_same_text_is_a_tie_and_asks_nobody(judge: JudgeServer) -> None:
+    judge.say = prefers("new")
+    asked = [*pairs("an old answer", "a new answer"), *pairs("the same", "the same")]
+    battles = asyncio.run(judging(judge, calls=8).battles(asked))
+    assert [one.winner for one in battles] == ["b"] * 4 + ["tie"] * 4
+    assert len(judge.seen) == 8
 
 
 @pytest.mark.parametrize(

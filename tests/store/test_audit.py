@@ -234,6 +234,9 @@ def test_what_is_cut_off_or_made_anew_shows_by_the_head_outside(mine: Database, 
             audit_log.act(connection, "x", [n], {})
         assert check(connection, None).problems == ()
         assert [one.fault for one in check(connection, kept.read()).problems] == ["rewritten"]
+    first = AuditHead.of(tmp_path / "data" / "new", "here")  # a command that is the first of its data directory
+    first.keep(*mine.query(audit_log.head))
+    assert first.read() == kept.read()
     kept.keep(1, "older")
     assert kept.read() == mine.query(audit_log.head)
     watched, before_forgery = Database(mine.engine, kept), kept.read()

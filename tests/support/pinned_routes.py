@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.change import Change, Pinning
-from schemas.identity import identity_of
+from schemas.identity import Model, identity_of
 from schemas.incident import Incident
 from schemas.sample import Sample
 from services.monitor import RoutePolicy
@@ -20,10 +20,10 @@ from tests.support.executing import OLD
 BASELINE, PIN = "b" * 16, "d" * 16
 
 
-def pinned(kept: Sequence[Sample], id: str = PIN, baseline: str = BASELINE) -> Change:
+def pinned(kept: Sequence[Sample], id: str = PIN, baseline: str = BASELINE, model: Model = OLD) -> Change:
     pinning = Pinning(n=1000, streams=8, arl=1e6, examples=tuple(one.id for one in kept))
     return Change(
-        id=id, kind="pinned", route=ROUTE, from_identity=None, to_identity=identity_of(OLD), model=OLD,
+        id=id, kind="pinned", route=ROUTE, from_identity=None, to_identity=identity_of(model), model=model,
         baseline=baseline, pinning=pinning, ts=now(), event_index=3, reason="1,000 exchanges",
     )  # fmt: skip
 
@@ -31,7 +31,8 @@ def pinned(kept: Sequence[Sample], id: str = PIN, baseline: str = BASELINE) -> C
 def told(database: Database, kept: Sequence[Sample], **more: Any) -> Change:
     """A route whose baseline was pinned, as record has it."""
     change = pinned(kept, **more)
-    Recorder(database, lambda _: RoutePolicy()).apply([block(rows(3, model=OLD), ROUTE), *kept, change])
+    assert change.model is not None
+    Recorder(database, lambda _: RoutePolicy()).apply([block(rows(3, model=change.model), ROUTE), *kept, change])
     return change
 
 

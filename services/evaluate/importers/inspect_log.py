@@ -28,6 +28,8 @@ from services.evaluate.importers.foreign import (
     chosen_scorer,
     without_secrets,
 )
+from services.evaluate.suite import MEASURES
+from services.wording.importing import own_export
 
 TOOL: Final = "Inspect AI"
 _HEADER: Final = "header.json"
@@ -53,6 +55,8 @@ def _read(content: Content, scorer: str | None) -> tuple[ForeignRun, ...]:
     task = told.at("task").text().rpartition("/")[2]
     samples = list(_samples(content, head))
     wanted, key = _scorer(samples, task, scorer, content.name)
+    if wanted in MEASURES and told.at("metadata", "keelwatch").known:
+        raise InputError(own_export(content.name, told.at("run_id").name()))
     manner = _manner(head)
     answers = tuple(_answer(sample, task, wanted, key, manner) for sample in samples)
     results = head.at("results")

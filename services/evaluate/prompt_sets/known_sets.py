@@ -159,7 +159,7 @@ KNOWN: Final[tuple[KnownSet, ...]] = (
         "jailbreakbench",
         "JailbreakBench behaviours",
         "huggingface.co/datasets/JailbreakBench/JBB-Behaviors",
-        frozenset({"goal", "target", "behavior", "category", "source"}),
+        frozenset({"goal", "target", "behavior", "category"}),  # `Source` came with the second version
         "goal",
         "category",
         side=None,  # the harmful and the benign file have the very same columns
