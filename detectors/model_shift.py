@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.protocol import Baseline, Bool, Finding, Float, Half, Int, Rows, Scope, Stream
 from detectors.stats import bets, drift_state
-from detectors.stats.clusters import distances, kmeans, left_out_distances
+from detectors.stats.clusters import kmeans, left_out_distances
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.prompt_support import known_within
@@ -56,6 +56,11 @@ class Lens:
     radius: float
     known: Known
     style_noise: Float = field(default_factory=lambda: np.zeros(0))
+    asked: Float = field(init=False, repr=False, compare=False)  # (384, q + c) axes and centres of prompts, as one
+
+    def __post_init__(self) -> None:
+        """Put side by side what prompts are multiplied by."""
+        object.__setattr__(self, "asked", np.concatenate([self.prompt_axes, self.centres.T], axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ class ModelShift:
             least=np.where(_is_style(lens), LEAST_VARIANCE, LEAST_VARIANCE * _middle(target[:, ~_is_style(lens)])),
         )
         fitted = bets.fit(sample, self.recipe)
-        noise = _style_moves(lens, fitted, rows.style, design).std(axis=0)
+        noise = _style_moves(lens, rows.style, row_products(design, fitted.weights[-1])).std(axis=0)
         lens = replace(lens, style_noise=np.maximum(noise, 0.02 * lens.style_sd))
         return ModelShiftArtefact(lens, fitted, baseline.arl)
 
@@ -177,6 +182,7 @@ class ModelShift:
             return drift_state.blinded(state, row, TOO_FEW)
         lens, fitted = artefact.lens, artefact.fitted
         design, target, apart = (part[row] for part in _coordinates(lens, rows))
+        expected = row_products(design, fitted.weights[-1])
         over, keys = repeated_in(rows, lens.known, state.keys)
         novel = (apart.min(axis=1) > lens.radius) & (lens.known.find(keys_in(rows)[row]) < 0)
         stream_rows = drift_state.DriftRows(
@@ -189,7 +195,8 @@ class ModelShift:
             used=~novel & ~over[row],
             index=rows.index[row],
             ts=rows.ts[row],
-            moves=_style_moves(lens, fitted, rows.style[row], design),
+            moves=_style_moves(lens, rows.style[row], expected),
+            rest=target - expected,
         )
         named = StyleMovements(artefact.lens, len(artefact.lens.known.keys))
         plan = drift_state.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL, named)
@@ -227,11 +234,10 @@ def _is_style(lens: Lens) -> Bool:
     return np.asarray(column >= lens.response_axes.shape[1])
 
 
-def _style_moves(lens: Lens, fitted: bets.Fitted, style: Half, design: Float) -> Float:
+def _style_moves(lens: Lens, style: Half, expected: Float) -> Float:
     """(n, s) style features less what is expected of them given the prompt, in their own units."""
-    expected = row_products(design, np.ascontiguousarray(fitted.weights[-1][:, lens.response_axes.shape[1] :]))
     shown = style[:, lens.style_used].astype(np.float64)
-    return np.asarray(shown - lens.style_mean - lens.style_sd * expected)
+    return np.asarray(shown - lens.style_mean - lens.style_sd * expected[:, lens.response_axes.shape[1] :])
 
 
 def _middle(target: Float) -> float:
@@ -241,10 +247,13 @@ def _middle(target: Float) -> float:
 
 def _coordinates(lens: Lens, rows: Rows) -> tuple[Float, Float, Float]:
     """Design (n, 1 + q), target (n, r + s) and distances to the clusters' centres (n, c) of rows."""
-    prompt, response = rows.wide_prompts(), rows.response.astype(np.float64)
-    asked = row_products(prompt - lens.prompt_mean, lens.prompt_axes)
-    answered = row_products(response - lens.response_mean, lens.response_axes)
+    prompt, wide = rows.wide_prompts(), lens.prompt_axes.shape[1]
+    along = row_products(prompt, lens.asked)
+    answered = row_products(rows.response.astype(np.float64) - lens.response_mean, lens.response_axes)
     style = (rows.style[:, lens.style_used].astype(np.float64) - lens.style_mean) / lens.style_sd
-    design = np.concatenate([np.ones((len(rows), 1)), asked], axis=1)
+    design = np.empty((len(rows), 1 + wide))
+    design[:, 0] = 1.0
+    np.subtract(along[:, :wide], lens.prompt_mean @ lens.prompt_axes, out=design[:, 1:])
     target = np.concatenate([answered, np.clip(style, -STYLE_LIMIT, STYLE_LIMIT)], axis=1)
-    return design, target, distances(prompt, lens.centres)
+    squares = np.einsum("nd,nd->n", prompt, prompt)[:, None] + (lens.centres * lens.centres).sum(axis=1)
+    return design, target, np.sqrt(np.maximum(squares - 2 * along[:, wide:], 0.0))

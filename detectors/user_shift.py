@@ -113,6 +113,7 @@ class UserShift:
             index=rows.index[row],
             ts=rows.ts[row],
             moves=np.zeros((len(row), 0)),
+            rest=target - artefact.fitted.weights[-1][0],
         )
         plan = drift_state.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, TOO_FEW)
         return DriftPass(plan, state).run(stream_rows)

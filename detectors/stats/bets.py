@@ -188,11 +188,16 @@ def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
     return Fitted(weights, turns, prior, noise, *halves, gram)
 
 
-def whiten(fitted: Fitted, design: Float, target: Float) -> Float:
-    """(n, d) turned residuals of rows of the stream, cut at `LIMIT`; a row's bits depend on that row alone."""
-    rest = target - row_products(design, fitted.weights[-1])
-    turned: Float = np.clip(row_products(rest, fitted.turns[-1]), -LIMIT, LIMIT)
-    return turned
+def residuals(fitted: Fitted, design: Float, target: Float) -> Float:
+    """(n, d) of the target what the design does not say; a row's bits depend on that row alone."""
+    rest: Float = target - row_products(design, fitted.weights[-1])
+    return rest
+
+
+def turned(fitted: Fitted, rest: Float) -> Float:
+    """(n, d) residuals turned, cut at `LIMIT`; a row's bits depend on that row alone."""
+    made: Float = row_products(rest, fitted.turns[-1])
+    return np.clip(made, -LIMIT, LIMIT, out=made)
 
 
 def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -47,30 +47,37 @@ class PromptMap:
     centres: Float
     radius: float
     known: Known
+    asked: Float = field(init=False, repr=False, compare=False)  # (d, k + c) axes and centres, as one
+
+    def __post_init__(self) -> None:
+        """Put side by side what prompts are multiplied by."""
+        object.__setattr__(self, "asked", np.concatenate([self.axes, self.centres.T], axis=1))
 
     def locate(self, prompts: Half) -> Places:
         """Place (n, d) prompts; no sum runs over rows, so a row's place does not depend on its neighbours."""
-        return self._placed(prompts.astype(np.float64) - self.mean, prompt_keys(prompts))
+        return self._placed(prompts.astype(np.float64), prompt_keys(prompts))
 
     def locate_in(self, rows: Rows) -> Places:
         """Place the prompts of rows; two maps of the same prompts share the work."""
         for other, topic, seen, novel in rows.derive("places", list[tuple[PromptMap, Int, Int, Bool]]):
             if other is self or other._is_alike(self):
                 return Places(self._features(rows), topic, seen, novel, keys_in(rows))
-        found = self._placed(rows.wide_prompts() - self.mean, keys_in(rows))
+        found = self._placed(rows.wide_prompts(), keys_in(rows))
         rows.derived["places"].append((self, found.topic, found.seen, found.novel))
         return found
 
     def _features(self, rows: Rows) -> Float:
         """(n, k) coordinates of the rows' prompts."""
-        return row_products(rows.wide_prompts() - self.mean, self.axes)
+        return row_products(rows.wide_prompts(), self.axes) - self.mean @ self.axes
 
-    def _placed(self, moved: Float, keys: Keys) -> Places:
-        """The places of prompts, of which the mean was taken away."""
-        topic, distance = _nearest(moved, self.centres - self.mean)
+    def _placed(self, prompts: Float, keys: Keys) -> Places:
+        """The places of prompts."""
+        along, wide = row_products(prompts, self.asked), self.axes.shape[1]
+        squares = np.einsum("nd,nd->n", prompts, prompts)[:, None] + np.einsum("cd,cd->c", self.centres, self.centres)
+        distances = squares - 2 * along[:, wide:]
         seen = self.known.find(keys)
-        novel = (distance > self.radius) & (seen < 0)
-        return Places(row_products(moved, self.axes), topic, seen, novel, keys)
+        novel = (distances.min(axis=1) > self.radius) & (seen < 0)
+        return Places(along[:, :wide] - self.mean @ self.axes, distances.argmin(axis=1), seen, novel, keys)
 
     def _is_alike(self, other: PromptMap) -> bool:
         """Whether it finds the same topics, and the same prompts novel."""

@@ -78,9 +78,8 @@ class Known:
         held = np.concatenate([(recent[-RECENT:] & HALF).astype(np.uint32), marks])
         over = np.zeros(len(keys), dtype=np.bool_)
         ordered = np.sort(held)
-        thrice = ordered[2:] == ordered[:-2]
-        if thrice.any():  # every prompt may count twice
-            often = np.flatnonzero(np.isin(marks, np.unique(ordered[2:][thrice])))
+        if (ordered[2:] == ordered[:-2]).any():  # every prompt may count twice
+            often = np.flatnonzero(np.searchsorted(ordered, marks, "right") - np.searchsorted(ordered, marks) > 2)
             seen = self.find(keys[at[often]])
             allowed = np.where(seen >= 0, self.allowed[seen], 2.0)
             over[at[often]] = _times(held, often + len(held) - len(marks)) > allowed
