@@ -10,6 +10,7 @@ import numpy as np
 from detectors.protocol import Baseline, Bool, Finding, Float, Half, Int, Rows, Scope, Stream
 from detectors.stats import bets, drift_state
 from detectors.stats.clusters import kmeans, left_out_distances
+from detectors.stats.bets import Single
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.prompt_support import known_within
@@ -56,11 +57,19 @@ class Lens:
     radius: float
     known: Known
     style_noise: Float = field(default_factory=lambda: np.zeros(0))
-    asked: Float = field(init=False, repr=False, compare=False)  # (384, q + c) axes and centres of prompts, as one
+    asked: Single = field(init=False, repr=False, compare=False)  # (384, q + c) axes and centres of prompts, as one
+    answered: Single = field(init=False, repr=False, compare=False)  # (384, r) axes of responses
+    middle: Float = field(init=False, repr=False, compare=False)  # (q + r,) the means along the axes
+    squares: Float = field(init=False, repr=False, compare=False)  # (c,) of the centres
 
     def __post_init__(self) -> None:
-        """Put side by side what prompts are multiplied by."""
-        object.__setattr__(self, "asked", np.concatenate([self.prompt_axes, self.centres.T], axis=1))
+        """Put side by side what vectors are multiplied by, in the precision of the vectors."""
+        asked = np.concatenate([self.prompt_axes, self.centres.T], axis=1)
+        object.__setattr__(self, "asked", asked.astype(np.float32))
+        object.__setattr__(self, "answered", self.response_axes.astype(np.float32))
+        means = self.prompt_mean @ self.prompt_axes, self.response_mean @ self.response_axes
+        object.__setattr__(self, "middle", np.concatenate(means))
+        object.__setattr__(self, "squares", np.einsum("cd,cd->c", self.centres, self.centres))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +257,12 @@ def _middle(target: Float) -> float:
 def _coordinates(lens: Lens, rows: Rows) -> tuple[Float, Float, Float]:
     """Design (n, 1 + q), target (n, r + s) and distances to the clusters' centres (n, c) of rows."""
     prompt, wide = rows.wide_prompts(), lens.prompt_axes.shape[1]
-    along = row_products(prompt, lens.asked)
-    answered = row_products(rows.response.astype(np.float64) - lens.response_mean, lens.response_axes)
+    along = row_products(prompt, lens.asked).astype(np.float64)
+    answered = row_products(rows.response.astype(np.float32), lens.answered) - lens.middle[wide:]
     style = (rows.style[:, lens.style_used].astype(np.float64) - lens.style_mean) / lens.style_sd
     design = np.empty((len(rows), 1 + wide))
     design[:, 0] = 1.0
-    np.subtract(along[:, :wide], lens.prompt_mean @ lens.prompt_axes, out=design[:, 1:])
+    np.subtract(along[:, :wide], lens.middle[:wide], out=design[:, 1:])
     target = np.concatenate([answered, np.clip(style, -STYLE_LIMIT, STYLE_LIMIT)], axis=1)
-    squares = np.einsum("nd,nd->n", prompt, prompt)[:, None] + (lens.centres * lens.centres).sum(axis=1)
+    squares = np.einsum("nd,nd->n", prompt, prompt)[:, None] + lens.squares
     return design, target, np.sqrt(np.maximum(squares - 2 * along[:, wide:], 0.0))

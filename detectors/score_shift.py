@@ -244,7 +244,7 @@ def _values(form: Form, level: Float) -> Float:
 
 def _topics(centres: Single, half: Single, rows: Rows) -> Int:
     """(n,) the nearest topic of each prompt; 0 without vectors."""
-    near = row_products(rows.wide_prompts().astype(np.float32), centres) - half
+    near = row_products(rows.wide_prompts(), centres) - half
     return np.where(rows.embedded, near.argmax(axis=1), 0)
 
 
@@ -260,8 +260,7 @@ def _over_topics(level: Float, topic: Int, group: Int, of_topics: int) -> tuple[
 
 def _rank(ranks: Float, rest: Float) -> Float:
     """(n,) mid-ranks in [0, 1] among sorted levels."""
-    below, to = np.searchsorted(ranks, rest, side="left"), np.searchsorted(ranks, rest, side="right")
-    made: Float = (below + to) / (2.0 * max(len(ranks), 1))
+    made: Float = (ranks.searchsorted(rest) + ranks.searchsorted(rest, "right")) / (2.0 * max(len(ranks), 1))
     return made
 
 

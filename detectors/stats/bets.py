@@ -82,7 +82,7 @@ class Fitted:
     even: Single
     local: Single
     gram: Float
-    maps: Float = field(init=False, repr=False, compare=False)
+    maps: Single = field(init=False, repr=False, compare=False)
     rigid: Single = field(init=False, repr=False, compare=False)
     averages: Single = field(init=False, repr=False, compare=False)
     moment: Single = field(init=False, repr=False, compare=False)
@@ -93,7 +93,7 @@ class Fitted:
         along = np.ascontiguousarray(self.null.transpose(0, 2, 1))
         object.__setattr__(self, "null", along.transpose(0, 2, 1))
         maps = np.concatenate([-self.weights @ self.turns, self.turns], axis=1)
-        object.__setattr__(self, "maps", np.concatenate(list(maps), axis=1))
+        object.__setattr__(self, "maps", np.concatenate(list(maps), axis=1).astype(np.float32))
         object.__setattr__(self, "rigid", (self.noise / self.prior).astype(np.float32))
         averages = np.concatenate([self.local.T, self.even[:, None]], axis=1)
         object.__setattr__(self, "averages", np.ascontiguousarray(averages))
@@ -265,9 +265,9 @@ def _placed(fitted: Fitted, recipe: Recipe, sums: Float, together: int) -> BetBo
     padded[: blocks * windows] = sums.reshape(-1, wide)
     padded = padded.reshape(tiles, rows, wide)
     count, shares = padded[..., :1], padded[..., q + d :]
-    turned = (padded[..., : q + d] @ fitted.maps).reshape(tiles, rows, k + 1, d)
+    turned = (padded[..., : q + d].astype(np.float32) @ fitted.maps).reshape(tiles, rows, k + 1, d)
     turned /= count[..., None].astype(np.float32) * fitted.noise.astype(np.float32) + fitted.rigid
-    slopes = turned[:, :, :-1].astype(np.float32)
+    slopes = turned[:, :, :-1].copy()
     square = np.maximum(_squares(fitted, slopes), 0.0).reshape(tiles, rows)
     tame = np.minimum(np.float32(1.0), np.float32(recipe.boldest) / np.sqrt(np.maximum(square, 1e-12)))
     slopes *= tame[..., None, None]

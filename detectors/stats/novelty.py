@@ -68,7 +68,7 @@ class NoveltyMap:
         for other, found in rows.derive("novelty", list[tuple[NoveltyMap, Float]]):
             if other is self or other._is_alike(self):
                 return found
-        found = self.p_values(self._scored(rows.wide_prompts().astype(np.float32)))
+        found = self.p_values(self._scored(rows.wide_prompts()))
         rows.derived["novelty"].append((self, found))
         return found
 

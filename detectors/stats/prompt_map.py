@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.protocol import Bool, Float, Half, Int, Rows
 from detectors.stats.linear_algebra import row_products
@@ -47,15 +48,18 @@ class PromptMap:
     centres: Float
     radius: float
     known: Known
-    asked: Float = field(init=False, repr=False, compare=False)  # (d, k + c) axes and centres, as one
+    asked: NDArray[np.float32] = field(init=False, repr=False, compare=False)  # (d, k + c) axes and centres, as one
+    squares: Float = field(init=False, repr=False, compare=False)  # (c,) of the centres
 
     def __post_init__(self) -> None:
         """Put side by side what prompts are multiplied by."""
-        object.__setattr__(self, "asked", np.concatenate([self.axes, self.centres.T], axis=1))
+        asked = np.concatenate([self.axes, self.centres.T], axis=1)
+        object.__setattr__(self, "asked", asked.astype(np.float32))
+        object.__setattr__(self, "squares", np.einsum("cd,cd->c", self.centres, self.centres))
 
     def locate(self, prompts: Half) -> Places:
         """Place (n, d) prompts; no sum runs over rows, so a row's place does not depend on its neighbours."""
-        return self._placed(prompts.astype(np.float64), prompt_keys(prompts))
+        return self._placed(prompts.astype(np.float32), prompt_keys(prompts))
 
     def locate_in(self, rows: Rows) -> Places:
         """Place the prompts of rows; two maps of the same prompts share the work."""
@@ -68,12 +72,14 @@ class PromptMap:
 
     def _features(self, rows: Rows) -> Float:
         """(n, k) coordinates of the rows' prompts."""
-        return row_products(rows.wide_prompts(), self.axes) - self.mean @ self.axes
+        wide = self.axes.shape[1]
+        axes = np.ascontiguousarray(self.asked[:, :wide])
+        return row_products(rows.wide_prompts(), axes).astype(np.float64) - self.mean @ self.axes
 
-    def _placed(self, prompts: Float, keys: Keys) -> Places:
+    def _placed(self, prompts: NDArray[np.float32], keys: Keys) -> Places:
         """The places of prompts."""
-        along, wide = row_products(prompts, self.asked), self.axes.shape[1]
-        squares = np.einsum("nd,nd->n", prompts, prompts)[:, None] + np.einsum("cd,cd->c", self.centres, self.centres)
+        along, wide = row_products(prompts, self.asked).astype(np.float64), self.axes.shape[1]
+        squares = np.einsum("nd,nd->n", prompts, prompts)[:, None] + self.squares
         distances = squares - 2 * along[:, wide:]
         seen = self.known.find(keys)
         novel = (distances.min(axis=1) > self.radius) & (seen < 0)

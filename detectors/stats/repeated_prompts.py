@@ -15,7 +15,7 @@ from detectors.protocol import Bool, Float, Half, Int, Rows
 Keys = NDArray[np.uint64]
 Marks = NDArray[np.uint32] | NDArray[np.uint64]  # the lower halves of keys; states kept before hold whole ones
 HALF = (1 << 32) - 1
-FEW = 16  # places at which counting one by one takes less time than counting all
+FEW = 256  # places at which counting one by one takes less time than counting all
 RECENT = 500  # rows within which a prompt that comes back is a repetition
 
 
@@ -89,8 +89,9 @@ class Known:
 def _times(marks: NDArray[np.uint32], places: Int) -> Int:
     """(n,) how often the mark at each place stands among the `RECENT` up to and with it."""
     if len(places) < FEW:
-        counted = [np.count_nonzero(marks[max(at + 1 - RECENT, 0) : at + 1] == marks[at]) for at in places.tolist()]
-        return np.array(counted, dtype=np.int64)
+        back = places[:, None] - np.arange(len(marks))
+        same = marks == marks[places][:, None]
+        return np.asarray((same & (back >= 0) & (back < RECENT)).sum(axis=1))
     times, told, wanted = Counter[int](), list[int](), set(places.tolist())
     every = marks.tolist()
     for at, mark in enumerate(every):
