@@ -297,8 +297,9 @@ class DriftPass:
         recent = len(self.places) - bisect_left(self.places, self.n - RECENT)
         first = len(self.scores) - recent
         scores = np.array(self.scores[first:])
-        louder = np.triu(scores > scores[:, None]).sum(axis=1)  # of the later ones
-        kept: list[int] = (((scores > 0) & (louder < EXEMPLARS)).nonzero()[0] + first).tolist()
+        speak = (scores > 0).nonzero()[0]
+        louder = np.triu(scores[speak] > scores[speak, None]).sum(axis=1)  # of the later ones
+        kept: list[int] = (speak[louder < EXEMPLARS] + first).tolist()
         return kept
 
     def _return_to_quiet(self) -> None:
