@@ -9,8 +9,8 @@ import numpy as np
 
 from detectors.protocol import Baseline, Bool, Finding, Float, Half, Int, Rows, Scope, Stream
 from detectors.stats import bets, drift_state
-from detectors.stats.clusters import kmeans, left_out_distances
 from detectors.stats.bets import Single
+from detectors.stats.clusters import kmeans, left_out_distances
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.prompt_support import known_within

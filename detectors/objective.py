@@ -168,8 +168,9 @@ class _CeilingRunner:
         grown, one = np.empty((len(told) + 1, len(bets.weight))), np.ones(len(bets.weight))
         grown[0] = last = self.wealth
         add, multiply = np.add, np.multiply
-        for after, by in zip(grown[1:], factor, strict=True):
-            last = multiply(add(last, one, after), by, after)
+        with np.errstate(over="ignore"):
+            for after, by in zip(grown[1:], factor, strict=True):
+                last = multiply(add(last, one, after), by, after)
         if ((grown[1:] * bets.weight).sum(axis=1) >= self.arl).any():
             return None
         findings, done = list[Finding](), 0

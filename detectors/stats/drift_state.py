@@ -17,6 +17,7 @@ from schemas.reading import Movement
 
 SCALED: Final = 64  # rows after which what was scaled up is scaled down again
 
+
 @dataclass(frozen=True, slots=True)
 class EvidenceSettings:
     """How evidence is gathered: the hyper-parameters that are not of the bet itself.

@@ -124,7 +124,8 @@ class _Together:
         flat, none = self.held.reshape(rows + 1, -1), np.zeros(streams * 8)
         last, add, multiply, maximum = flat[0], np.add, np.multiply, np.maximum
         for one, by, after in zip(adds.reshape(rows, -1), times.reshape(rows, -1), flat[1:], strict=True):
-            last = maximum(multiply(add(last, one, after), by, after), none, out=after)
+            maximum(multiply(add(last, one, after), by, after), none, out=after)
+            last = after
         risen, fallen = ((self.held[1:, :, i] + self.held[1:, :, i + 1]) + self.held[1:, :, i + 2] for i in (0, 3))
         self.side, self.most = fallen > risen, np.maximum(risen, fallen)
         self.crossed = (self.most >= exp(every[0].log_arl) * len(BETS)).any(axis=0).tolist()

@@ -83,9 +83,7 @@ class RateColumns:
             ts=_aligned([one.ts for one in states], np.dtype(np.float64)),
             dated=np.array([len(one.index) for one in states], dtype=np.int64),
             marks=tuple(
-                StreamMarks(
-                    one.firing, one.moved, one.blind, one.ones, one.zeros, one.ones_at, one.zeros_at, one.onset
-                )
+                StreamMarks(one.firing, one.moved, one.blind, one.ones, one.zeros, one.ones_at, one.zeros_at, one.onset)
                 for one in states
             ),
         )

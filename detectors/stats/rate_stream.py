@@ -227,7 +227,8 @@ class StreamPass:
             self.firing == "up",
             error,
         )
-        self.onset = onset_of(posterior, rows.index[self.s, known], rows.ts[self.s, known], n)
+        index = rows.index[self.s, known].astype(np.int64)
+        self.onset = onset_of(posterior, index, rows.ts[self.s, known], n)
         self.moved = self.onset.n
 
     def _change(self, row: int) -> tuple[int, float, float, float, float]:

@@ -133,7 +133,7 @@ def main() -> None:
     if options.write:
         options.write.write_bytes(pickle.dumps(now))
     if options.against:
-        before = pickle.loads(options.against.read_bytes())  # noqa: S301 -- what this very command wrote
+        before = pickle.loads(options.against.read_bytes())
         for name, said in now.items():
             print(compared(name, before[name], said), flush=True)
 

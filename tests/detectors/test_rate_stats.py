@@ -41,7 +41,7 @@ def taken(table: BetTable, values: np.ndarray, null: float, arl: float) -> list[
 
 
 def one_by_one(table: BetTable, wealth: np.ndarray, factor: np.ndarray, used: np.ndarray, arl: np.ndarray) -> Any:
-    """Evidence (s, b) and mixtures (s,) after one row, as the definition says: M = (M + 1) * factor, held at the cap."""
+    """Evidence (s, b) and mixtures (s,) after one row, by definition: M = (M + 1) * factor, held at the cap."""
     grown = np.where(used[:, None], (wealth + 1.0) * factor, wealth)
     total = (table.weight * grown).sum(axis=1)
     held = np.minimum(total, CAP * arl)
