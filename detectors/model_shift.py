@@ -154,7 +154,7 @@ class ModelShift:
 
     def fit(self, baseline: Baseline) -> ModelShiftArtefact:
         """Axes, clusters and cross-fitted bets of the baseline's answered and embedded rows."""
-        rows = baseline.rows.take(np.flatnonzero(baseline.rows.embedded & baseline.rows.answered))
+        rows = baseline.rows.take((baseline.rows.embedded & baseline.rows.answered).nonzero()[0])
         if len(set(zip(group_rows(rows.prompt), group_rows(rows.response), strict=True))) < LEAST_UNIQUE:
             return ModelShiftArtefact(None, None, baseline.arl)
         groups = group_rows(rows.prompt)
@@ -186,7 +186,7 @@ class ModelShift:
         self, artefact: ModelShiftArtefact, state: drift_state.DriftState, rows: Rows
     ) -> tuple[drift_state.DriftState, tuple[Finding, ...]]:
         """Bet against "the answers are as before" on each row that is answered and embedded."""
-        row = np.flatnonzero(rows.embedded & rows.answered)
+        row = (rows.embedded & rows.answered).nonzero()[0]
         if artefact.lens is None or artefact.fitted is None:
             return drift_state.blinded(state, row, TOO_FEW)
         lens, fitted = artefact.lens, artefact.fitted
@@ -222,7 +222,7 @@ class ModelShift:
         response_mean, response_axes, _ = components(response, self.response_axes)
         centres = kmeans(unique, self.clusters)
         radius = known_within(left_out_distances(unique, centres), groups, 1 - self.novel_quantile, LEAST_RADIUS)
-        used = np.flatnonzero(style.std(axis=0) > 1e-3)
+        used = (style.std(axis=0) > 1e-3).nonzero()[0]
         return Lens(
             prompt_mean=prompt_mean,
             prompt_axes=prompt_axes / max(spread.max(initial=0.0), 1e-9),

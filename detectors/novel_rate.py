@@ -69,7 +69,7 @@ class NovelRate:
 
     def fit(self, baseline: Baseline) -> RateArtefact:
         """Which prompts are known, and the expected rate of each signal on the others."""
-        rows, usable = baseline.rows, np.flatnonzero(baseline.rows.embedded & baseline.rows.answered)
+        rows, usable = baseline.rows, (baseline.rows.embedded & baseline.rows.answered).nonzero()[0]
         streams = self.streams(baseline)
         if not streams:
             return RateArtefact(None, ())
@@ -91,7 +91,7 @@ class NovelRate:
             return state, ()
         places = artefact.prompts.locate_in(rows)
         over, recent = repeated_in(rows, artefact.prompts.known, state.recent)
-        counts = np.flatnonzero(rows.embedded & rows.answered & places.novel & ~over)
+        counts = (rows.embedded & rows.answered & places.novel & ~over).nonzero()[0]
         if not len(counts):
             return replace(state, recent=recent, begun=True), ()
         runner = RatePass(artefact.watches, artefact.table, artefact.columns_of(state))

@@ -117,7 +117,7 @@ class Novelty:
         self, artefact: NoveltyArtefact, state: NoveltyState, rows: Rows
     ) -> tuple[NoveltyState, tuple[Finding, ...]]:
         """Test every embedded row whose prompt was not just asked."""
-        where = np.flatnonzero(rows.embedded)
+        where = rows.embedded.nonzero()[0]
         if not len(where):
             return state, ()
         if artefact.prompts is None:
@@ -128,7 +128,7 @@ class Novelty:
         at = where[~again]
         p = artefact.prompts.p_values_in(rows)[at]
         findings: list[Finding] = []
-        turns = np.flatnonzero((p <= self.level) | ((state.n + 1 + np.arange(len(at))) % PERIOD == 0)).tolist()
+        turns = ((p <= self.level) | ((state.n + 1 + np.arange(len(at))) % PERIOD == 0)).nonzero()[0].tolist()
         done = 0
         while done < len(at):
             if not state.firing:  # rows that are not novel only let the evidence fall

@@ -144,7 +144,7 @@ class RateShift:
         watches: list[RateWatch] = []
         for column, of_column in groupby(streams, lambda stream: _column_name(rows, stream)):
             told = _column(rows, column)
-            scored = np.flatnonzero(usable & ~np.isnan(told))
+            scored = (usable & ~np.isnan(told)).nonzero()[0]
             values = told[scored]
             places = prompts.locate(rows.prompt[scored])
             model = fit_model(places, values) if len(scored) >= self.least_rows else None

@@ -105,7 +105,7 @@ class UserShift:
         self, artefact: UserShiftArtefact, state: drift_state.DriftState, rows: Rows
     ) -> tuple[drift_state.DriftState, tuple[Finding, ...]]:
         """Bet against "the prompts are as before" on each row that is embedded."""
-        row = np.flatnonzero(rows.embedded)
+        row = rows.embedded.nonzero()[0]
         if artefact.lens is None or artefact.fitted is None:
             return drift_state.blinded(state, row, TOO_FEW)
         target = _coordinates(artefact.lens, rows.wide_prompts())[row]

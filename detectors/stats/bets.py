@@ -174,7 +174,7 @@ def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
     everything = np.ones(len(fold), dtype=np.bool_)
     fits = [_fit_one(sample, keep, recipe) for keep in [*(fold != k for k in range(recipe.folds)), everything]]
     weights, turns, prior = (np.stack(parts) for parts in zip(*fits, strict=True))
-    order = [_thinned(np.flatnonzero(fold == k), recipe.most_null // recipe.folds) for k in range(recipe.folds)]
+    order = [_thinned((fold == k).nonzero()[0], recipe.most_null // recipe.folds) for k in range(recipe.folds)]
     parts = [_turned(sample, rows, weights[k], turns[k]) for k, rows in enumerate(order)]
     null, slots = _padded(parts, order)
     spread = np.stack([part.var(axis=0) for part in parts if len(part)]).mean(axis=0)

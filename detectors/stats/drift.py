@@ -53,7 +53,7 @@ class DriftPass:
         """Take in all rows, in order."""
         if not len(rows.row):
             return self.state, ()
-        self.rows, self.at = rows, np.flatnonzero(rows.used)
+        self.rows, self.at = rows, rows.used.nonzero()[0]
         self.turned = bets.turned(self.fitted, rows.rest[self.at])
         self.cluster = rows.cluster[self.at]
         self._remember()
@@ -61,7 +61,7 @@ class DriftPass:
         self._settle(0)
         blind, numbers = self._blindness(), self.start + np.cumsum(rows.used)
         due = rows.used & (numbers % EVERY == 0)
-        turns = np.flatnonzero(due | (blind != np.concatenate([[self.blind], blind[:-1]]))).tolist()
+        turns = (due | (blind != np.concatenate([[self.blind], blind[:-1]]))).nonzero()[0].tolist()
         last = -1
         while (row := min([*(i for i in turns if i > last), *self._crossings(last)], default=-1)) >= 0:
             self._report(row, int(numbers[row]), bool(blind[row]))
@@ -187,7 +187,7 @@ class DriftPass:
         if self.fired >= 0:
             return []
         used = int(np.searchsorted(self.at, last, side="right"))
-        over = np.flatnonzero(self.means[used:] >= self.arl)
+        over = (self.means[used:] >= self.arl).nonzero()[0]
         return [int(self.at[used + over[0]])] if len(over) else []
 
     def _report(self, i: int, n: int, blind: bool) -> None:

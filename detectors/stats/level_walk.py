@@ -128,7 +128,8 @@ class _Together:
             last = after
         risen, fallen = ((self.held[1:, :, i] + self.held[1:, :, i + 1]) + self.held[1:, :, i + 2] for i in (0, 3))
         self.side, self.most = fallen > risen, np.maximum(risen, fallen)
-        self.crossed = (self.most >= exp(every[0].log_arl) * len(BETS)).any(axis=0).tolist()
+        enough = exp(every[0].log_arl) * len(BETS)
+        self.crossed: list[bool] = np.any(self.most >= enough, axis=0).tolist()
 
     def told(self) -> Iterator[tuple[WalkState, list[Mark]] | None]:
         """The state and marks of each stream; None of one that fires."""
@@ -175,7 +176,7 @@ def walk(state: WalkState, lines: LevelWalk) -> tuple[WalkState, list[Mark]]:
     marks: list[Mark] = []
     at = 0
     last = -1
-    apart = np.flatnonzero(np.diff(lines.row) > lines.unscored // 2) + 1
+    apart = (np.diff(lines.row) > lines.unscored // 2).nonzero()[0] + 1
     while at < len(lines.row):
         gap = int(lines.row[at]) - last - 1
         state, more = _absent(state, lines, last, gap)
@@ -299,7 +300,7 @@ def _mark(state: WalkState, row: int, *, changed: bool, log_e: float = 0.0, side
 def _extreme(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[tuple[str, ...], ...]:
     """The last rows whose rank is extreme, upwards and downwards."""
     rank = lines.rank[at:stop]
-    found = (np.flatnonzero(rank >= 1 - EXTREME), np.flatnonzero(rank <= EXTREME))
+    found = ((rank >= 1 - EXTREME).nonzero()[0], (rank <= EXTREME).nonzero()[0])
     return tuple(
         (*before, *[lines.ids[i] for i in lines.row[at + some[-SHOWN:]].tolist()])[-SHOWN:]
         for before, some in zip(state.shown, found, strict=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from detectors.protocol import Bool, Float, Half, Int, Rows
 from detectors.stats.linear_algebra import row_products
 from detectors.stats.prompt_support import known_within
-from detectors.stats.repeated_prompts import Keys, Known, keys_in, prompt_keys
+from detectors.stats.repeated_prompts import Keys, Known, keys_in, mark_of, prompt_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,13 @@ class PromptMap:
     known: Known
     asked: NDArray[np.float32] = field(init=False, repr=False, compare=False)  # (d, k + c) axes and centres, as one
     squares: Float = field(init=False, repr=False, compare=False)  # (c,) of the centres
+    mark: bytes = field(init=False, repr=False, compare=False)  # the same where the same topics are found
 
     def __post_init__(self) -> None:
         """Put side by side what prompts are multiplied by."""
         asked = np.concatenate([self.axes, self.centres.T], axis=1)
         object.__setattr__(self, "asked", asked.astype(np.float32))
+        object.__setattr__(self, "mark", mark_of(self.mean, self.centres, np.array([self.radius])) + self.known.mark)
         object.__setattr__(self, "squares", np.einsum("cd,cd->c", self.centres, self.centres))
 
     def locate(self, prompts: Half) -> Places:
@@ -87,12 +89,7 @@ class PromptMap:
 
     def _is_alike(self, other: PromptMap) -> bool:
         """Whether it finds the same topics, and the same prompts novel."""
-        return (
-            self.radius == other.radius
-            and self.known.equals(other.known)
-            and np.array_equal(self.mean, other.mean)
-            and np.array_equal(self.centres, other.centres)
-        )
+        return self.mark == other.mark
 
 
 def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> PromptMap:

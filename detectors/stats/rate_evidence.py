@@ -159,7 +159,7 @@ class BetTable:
             grown = grown.reshape(n + 1, *shape)
             total = (grown[1:] * self.weight).sum(axis=2)
         made = EvidenceTrace(grown, total, used)
-        beyond = np.flatnonzero(~(total <= CAP * arl).all(axis=0))
+        beyond = (~(total <= CAP * arl).all(axis=0)).nonzero()[0]
         if len(beyond):
             self._hold(made, beyond, held.reshape(n, *shape), arl)
         return made

@@ -117,7 +117,7 @@ class RatePass:
         row = -1
         while (row := self._next(row, attend, over)) < len(used):
             crossed = over[row] & ~self.firing
-            due = np.flatnonzero(calls[:, row] | crossed).tolist()
+            due = (calls[:, row] | crossed).nonzero()[0].tolist()
             for s in self._attend(rows.start + row, row, due, crossed, trace):
                 one, later = np.array([s]), slice(row + 1, None)
                 few = self.bets.only(one)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,15 @@ def fold_of(groups: Int, folds: int) -> Int:
     return (order % folds)[groups]
 
 
+def mark_of(*arrays: NDArray[Any]) -> bytes:
+    """The same for arrays of the same numbers, and for hardly any others."""
+    told = hashlib.blake2b(digest_size=16)
+    for one in arrays:
+        told.update(f"{one.dtype}{one.shape}".encode())
+        told.update(np.ascontiguousarray(one).tobytes())
+    return told.digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """The distinct prompts of a baseline.
@@ -45,6 +54,11 @@ class Known:
 
     keys: Keys
     allowed: Float
+    mark: bytes = field(init=False, repr=False, compare=False)  # the same where it knows the same prompts
+
+    def __post_init__(self) -> None:
+        """Work out the mark once: it is compared at every batch."""
+        object.__setattr__(self, "mark", mark_of(self.keys, self.allowed))
 
     @classmethod
     def of(cls, prompts: Half) -> Self:
@@ -54,7 +68,7 @@ class Known:
 
     def equals(self, other: Known) -> bool:
         """Whether it knows the same prompts, as well."""
-        return self is other or (np.array_equal(self.keys, other.keys) and np.array_equal(self.allowed, other.allowed))
+        return self.mark == other.mark
 
     def find(self, keys: Keys) -> Int:
         """(n,) position of each key among the distinct prompts, -1 where the baseline did not hold it."""
@@ -73,13 +87,13 @@ class Known:
             recent: what the call for the rows before them gave.
             where: (n,) rows that count; the others are never repeated.
         """
-        at = np.flatnonzero(where)
+        at = where.nonzero()[0]
         marks = (keys[at] & HALF).astype(np.uint32)
         held = np.concatenate([(recent[-RECENT:] & HALF).astype(np.uint32), marks])
         over = np.zeros(len(keys), dtype=np.bool_)
         ordered = np.sort(held)
         if (ordered[2:] == ordered[:-2]).any():  # every prompt may count twice
-            often = np.flatnonzero(np.searchsorted(ordered, marks, "right") - np.searchsorted(ordered, marks) > 2)
+            often = (np.searchsorted(ordered, marks, "right") - np.searchsorted(ordered, marks) > 2).nonzero()[0]
             seen = self.find(keys[at[often]])
             allowed = np.where(seen >= 0, self.allowed[seen], 2.0)
             over[at[often]] = _times(held, often + len(held) - len(marks)) > allowed
