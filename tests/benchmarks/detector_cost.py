@@ -201,13 +201,15 @@ def frontier(blocks: Sequence[int], seeds: int, batch: int, tries: int) -> None:
             fired = [[at for at, one in one_said if one.status == "firing"] for one_said in said]
             early += sum(at < TRUE for one in fired for at in one[:1])
             first = [min((at for at in one if at >= TRUE), default=TRUE + AFTER) - TRUE + 1 for one in fired]
-            delays.append(f"{update.name} {np.median(first):.0f} ({np.mean(first):.1f})")
-        print(
-            f"block {block:2}  {time_:5.1f} us an exchange, {time_ * len(stream) / 1e6 / times[0]:.2f} of the first; "
-            f"exchanges until the alarm at ARL 1,000, median (mean): {', '.join(delays)}; "
-            f"{early} of {seeds * len(updates)} streams fired before, baselines of {BASELINE}",
-            flush=True,
+            if first:
+                delays.append(f"{update.name} {np.median(first):.0f} ({np.mean(first):.1f})")
+        told_of = (
+            f"block {block:2}  {time_:5.1f} us an exchange, {time_ * len(stream) / 1e6 / times[0]:.2f} of the first"
         )
+        if seeds:
+            told_of += f"; exchanges until the alarm at ARL 1,000, median (mean): {', '.join(delays)}; "
+            told_of += f"{early} of {seeds * len(updates)} streams fired before, baselines of {BASELINE}"
+        print(told_of, flush=True)
 
 
 def main() -> None:
@@ -215,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES))
     parser.add_argument("--tries", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=5, help="streams an update with --blocks")
+    parser.add_argument("--seeds", type=int, default=5, help="streams an update with --blocks; 0: only times")
     parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 5000])
     parser.add_argument("--blocks", type=int, nargs="*", default=[], help="only the frontier of these: 4 8 16")
     parser.add_argument("--routes", type=int, default=0, help="only this: the memory of a worker with so many routes")
