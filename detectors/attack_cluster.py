@@ -149,7 +149,7 @@ class AttackCluster:
 
     def fit(self, baseline: Baseline) -> ClusterArtefact:
         """Where the baseline's prompts lie, how alike its own novel ones are, and which of them look like attacks."""
-        rows = baseline.rows.take(np.flatnonzero(baseline.rows.embedded))
+        rows = baseline.rows.take(baseline.rows.embedded.nonzero()[0])
         found, signals = fit_novelty(rows.prompt), baseline.roles.get("attack", ())
         if found is None:
             return ClusterArtefact(None, 1.0, np.zeros((0, SKETCH), np.float16), np.zeros(0, np.bool_), 1.0, 1.0)
@@ -170,7 +170,7 @@ class AttackCluster:
         self, artefact: ClusterArtefact, state: ClusterState, rows: Rows
     ) -> tuple[ClusterState, tuple[Finding, ...]]:
         """Hold every embedded row that is novel and looks like an attack against the last such."""
-        where = np.flatnonzero(rows.embedded)
+        where = rows.embedded.nonzero()[0]
         if not len(where):
             return state, ()
         if artefact.prompts is None:
@@ -181,7 +181,7 @@ class AttackCluster:
         sketches, actors = artefact.prompts.turned(rows.prompt[where[novel]]), _actors(rows)
         turn = iter(sketches)
         findings: list[Finding] = []
-        turns = np.flatnonzero(novel | ((state.n + 1 + np.arange(len(where))) % PERIOD == 0)).tolist()
+        turns = (novel | ((state.n + 1 + np.arange(len(where))) % PERIOD == 0)).nonzero()[0].tolist()
         done = 0
         while done < len(where):
             if not state.firing and not state.hits:  # rows that are not novel only let the evidence fall
@@ -214,7 +214,7 @@ class AttackCluster:
         hit = len(others) >= self.actors - 1
         after = self._counted(artefact, state, hit=hit)
         if hit:
-            members = np.flatnonzero(near)
+            members = near.nonzero()[0]
             ids = (*(held.ids[i] for i in members), rows.ids[row])
             after = replace(after, shown=tuple(dict.fromkeys((*after.shown, *ids)))[-SHOWN:])
             if not state.hits:

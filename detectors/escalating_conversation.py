@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import exp, isnan, log
+from math import exp, log
 from typing import ClassVar, Final
 
 import numpy as np
@@ -200,14 +200,17 @@ class _TurnRunner:
         """Add each step to its conversation; rows without one are missing."""
         rows = self.rows
         turns = zip(steps.tolist(), rows.conversations().tolist(), rows.index.tolist(), rows.ts.tolist(), strict=True)
-        status = self._status()
+        status, stands = self._status(), (self.missing, self.firing)
         for row, (step, key, index, ts) in enumerate(turns):
             due = False
-            if isnan(step):
+            if step != step:  # noqa: PLR0124 -- not a number
                 self.missing = min(self.missing + 1, UNSCORED)
             else:
                 self._add(step, key, (index, ts), rows.ids[row])
                 due = self.n % PERIOD == 0
+            if not due and stands == (self.missing, self.firing):
+                continue
+            stands = self.missing, self.firing
             before, status = status, self._status()
             if due or status != before:
                 most = max((walk[0] for walk in self.walks.values()), default=0.0)
@@ -224,8 +227,9 @@ class _TurnRunner:
     def _add(self, step: float, key: int, at: tuple[int, float], id: str) -> None:
         """One turn; a walk that falls to nothing begins anew."""
         evidence, turns, began, ts, shown = self.walks.pop(key, NO_WALK)
-        self.shown -= sum(map(len, shown))
-        self.n, self.missing, evidence = self.n + 1, 0, max(evidence + step, 0.0)
+        if shown:
+            self.shown -= sum(map(len, shown))
+        self.n, self.missing, evidence = self.n + 1, 0, evidence + step
         walk = NO_WALK
         if evidence > 0.0:
             began, ts = (began, ts) if turns else at
@@ -241,9 +245,12 @@ class _TurnRunner:
         """The conversation spoke last; what there is no room for goes."""
         walks = self.walks
         walks[key] = walk
-        self.shown += sum(map(len, walk[-1]))
+        if walk[-1]:
+            self.shown += sum(map(len, walk[-1]))
         if len(walks) > LIVE:
-            self.shown -= sum(map(len, walks.pop(next(iter(walks)))[-1]))
+            gone = walks.pop(next(iter(walks)))[-1]
+            if gone:
+                self.shown -= sum(map(len, gone))
         while self.shown > SHOWN_BYTES:
             silent = next(key for key, one in walks.items() if one[-1])
             self.shown -= sum(map(len, walks[silent][-1]))

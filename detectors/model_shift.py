@@ -9,7 +9,8 @@ import numpy as np
 
 from detectors.protocol import Baseline, Bool, Finding, Float, Half, Int, Rows, Scope, Stream
 from detectors.stats import bets, drift_state
-from detectors.stats.clusters import distances, kmeans, left_out_distances
+from detectors.stats.bets import Single
+from detectors.stats.clusters import kmeans, left_out_distances
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.prompt_support import known_within
@@ -56,6 +57,19 @@ class Lens:
     radius: float
     known: Known
     style_noise: Float = field(default_factory=lambda: np.zeros(0))
+    asked: Single = field(init=False, repr=False, compare=False)  # (384, q + c) axes and centres of prompts, as one
+    answered: Single = field(init=False, repr=False, compare=False)  # (384, r) axes of responses
+    middle: Float = field(init=False, repr=False, compare=False)  # (q + r,) the means along the axes
+    squares: Float = field(init=False, repr=False, compare=False)  # (c,) of the centres
+
+    def __post_init__(self) -> None:
+        """Put side by side what vectors are multiplied by, in the precision of the vectors."""
+        asked = np.concatenate([self.prompt_axes, self.centres.T], axis=1)
+        object.__setattr__(self, "asked", asked.astype(np.float32))
+        object.__setattr__(self, "answered", self.response_axes.astype(np.float32))
+        means = self.prompt_mean @ self.prompt_axes, self.response_mean @ self.response_axes
+        object.__setattr__(self, "middle", np.concatenate(means))
+        object.__setattr__(self, "squares", np.einsum("cd,cd->c", self.centres, self.centres))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +154,7 @@ class ModelShift:
 
     def fit(self, baseline: Baseline) -> ModelShiftArtefact:
         """Axes, clusters and cross-fitted bets of the baseline's answered and embedded rows."""
-        rows = baseline.rows.take(np.flatnonzero(baseline.rows.embedded & baseline.rows.answered))
+        rows = baseline.rows.take((baseline.rows.embedded & baseline.rows.answered).nonzero()[0])
         if len(set(zip(group_rows(rows.prompt), group_rows(rows.response), strict=True))) < LEAST_UNIQUE:
             return ModelShiftArtefact(None, None, baseline.arl)
         groups = group_rows(rows.prompt)
@@ -160,7 +174,7 @@ class ModelShift:
             least=np.where(_is_style(lens), LEAST_VARIANCE, LEAST_VARIANCE * _middle(target[:, ~_is_style(lens)])),
         )
         fitted = bets.fit(sample, self.recipe)
-        noise = _style_moves(lens, fitted, rows.style, design).std(axis=0)
+        noise = _style_moves(lens, rows.style, row_products(design, fitted.weights[-1])).std(axis=0)
         lens = replace(lens, style_noise=np.maximum(noise, 0.02 * lens.style_sd))
         return ModelShiftArtefact(lens, fitted, baseline.arl)
 
@@ -172,11 +186,12 @@ class ModelShift:
         self, artefact: ModelShiftArtefact, state: drift_state.DriftState, rows: Rows
     ) -> tuple[drift_state.DriftState, tuple[Finding, ...]]:
         """Bet against "the answers are as before" on each row that is answered and embedded."""
-        row = np.flatnonzero(rows.embedded & rows.answered)
+        row = (rows.embedded & rows.answered).nonzero()[0]
         if artefact.lens is None or artefact.fitted is None:
             return drift_state.blinded(state, row, TOO_FEW)
         lens, fitted = artefact.lens, artefact.fitted
         design, target, apart = (part[row] for part in _coordinates(lens, rows))
+        expected = row_products(design, fitted.weights[-1])
         over, keys = repeated_in(rows, lens.known, state.keys)
         novel = (apart.min(axis=1) > lens.radius) & (lens.known.find(keys_in(rows)[row]) < 0)
         stream_rows = drift_state.DriftRows(
@@ -189,7 +204,8 @@ class ModelShift:
             used=~novel & ~over[row],
             index=rows.index[row],
             ts=rows.ts[row],
-            moves=_style_moves(lens, fitted, rows.style[row], design),
+            moves=_style_moves(lens, rows.style[row], expected),
+            rest=target - expected,
         )
         named = StyleMovements(artefact.lens, len(artefact.lens.known.keys))
         plan = drift_state.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, NOVEL, named)
@@ -206,7 +222,7 @@ class ModelShift:
         response_mean, response_axes, _ = components(response, self.response_axes)
         centres = kmeans(unique, self.clusters)
         radius = known_within(left_out_distances(unique, centres), groups, 1 - self.novel_quantile, LEAST_RADIUS)
-        used = np.flatnonzero(style.std(axis=0) > 1e-3)
+        used = (style.std(axis=0) > 1e-3).nonzero()[0]
         return Lens(
             prompt_mean=prompt_mean,
             prompt_axes=prompt_axes / max(spread.max(initial=0.0), 1e-9),
@@ -227,11 +243,10 @@ def _is_style(lens: Lens) -> Bool:
     return np.asarray(column >= lens.response_axes.shape[1])
 
 
-def _style_moves(lens: Lens, fitted: bets.Fitted, style: Half, design: Float) -> Float:
+def _style_moves(lens: Lens, style: Half, expected: Float) -> Float:
     """(n, s) style features less what is expected of them given the prompt, in their own units."""
-    expected = row_products(design, np.ascontiguousarray(fitted.weights[-1][:, lens.response_axes.shape[1] :]))
     shown = style[:, lens.style_used].astype(np.float64)
-    return np.asarray(shown - lens.style_mean - lens.style_sd * expected)
+    return np.asarray(shown - lens.style_mean - lens.style_sd * expected[:, lens.response_axes.shape[1] :])
 
 
 def _middle(target: Float) -> float:
@@ -241,10 +256,13 @@ def _middle(target: Float) -> float:
 
 def _coordinates(lens: Lens, rows: Rows) -> tuple[Float, Float, Float]:
     """Design (n, 1 + q), target (n, r + s) and distances to the clusters' centres (n, c) of rows."""
-    prompt, response = rows.wide_prompts(), rows.response.astype(np.float64)
-    asked = row_products(prompt - lens.prompt_mean, lens.prompt_axes)
-    answered = row_products(response - lens.response_mean, lens.response_axes)
+    prompt, wide = rows.wide_prompts(), lens.prompt_axes.shape[1]
+    along = row_products(prompt, lens.asked).astype(np.float64)
+    answered = row_products(rows.response.astype(np.float32), lens.answered) - lens.middle[wide:]
     style = (rows.style[:, lens.style_used].astype(np.float64) - lens.style_mean) / lens.style_sd
-    design = np.concatenate([np.ones((len(rows), 1)), asked], axis=1)
+    design = np.empty((len(rows), 1 + wide))
+    design[:, 0] = 1.0
+    np.subtract(along[:, :wide], lens.middle[:wide], out=design[:, 1:])
     target = np.concatenate([answered, np.clip(style, -STYLE_LIMIT, STYLE_LIMIT)], axis=1)
-    return design, target, distances(prompt, lens.centres)
+    squares = np.einsum("nd,nd->n", prompt, prompt)[:, None] + lens.squares
+    return design, target, np.sqrt(np.maximum(squares - 2 * along[:, wide:], 0.0))

@@ -14,7 +14,7 @@ from detectors.rate_shift import RateArtefact, RateState
 from detectors.stats.prompt_map import left_out_novel, map_prompts
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation
-from detectors.stats.rate_state import RateBatch, RateWatch, start_watch
+from detectors.stats.rate_state import RateBatch, RateWatch
 from detectors.stats.rate_stream import RatePass
 from detectors.stats.repeated_prompts import repeated_in
 from schemas.spec import Spec
@@ -69,7 +69,7 @@ class NovelRate:
 
     def fit(self, baseline: Baseline) -> RateArtefact:
         """Which prompts are known, and the expected rate of each signal on the others."""
-        rows, usable = baseline.rows, np.flatnonzero(baseline.rows.embedded & baseline.rows.answered)
+        rows, usable = baseline.rows, (baseline.rows.embedded & baseline.rows.answered).nonzero()[0]
         streams = self.streams(baseline)
         if not streams:
             return RateArtefact(None, ())
@@ -83,7 +83,7 @@ class NovelRate:
 
     def start(self, artefact: RateArtefact) -> RateState:
         """Zero evidence everywhere."""
-        return RateState(tuple(start_watch(watch) for watch in artefact.watches), np.zeros(0, dtype=np.uint64))
+        return RateState((), np.zeros(0, dtype=np.uint64))
 
     def step(self, artefact: RateArtefact, state: RateState, rows: Rows) -> tuple[RateState, tuple[Finding, ...]]:
         """Take every stream through the rows whose prompt is not known."""
@@ -91,13 +91,13 @@ class NovelRate:
             return state, ()
         places = artefact.prompts.locate_in(rows)
         over, recent = repeated_in(rows, artefact.prompts.known, state.recent)
-        counts = np.flatnonzero(rows.embedded & rows.answered & places.novel & ~over)
+        counts = (rows.embedded & rows.answered & places.novel & ~over).nonzero()[0]
         if not len(counts):
-            return RateState(state.streams, recent, True), ()
-        runner = RatePass(artefact.watches, artefact.table, state.streams)
-        states, findings = runner.run(_batch(artefact.watches, rows.take(counts)))
+            return replace(state, recent=recent, begun=True), ()
+        runner = RatePass(artefact.watches, artefact.table, artefact.columns_of(state))
+        columns, findings = runner.run(_batch(artefact.watches, rows.take(counts)))
         findings = [replace(finding, row=int(counts[finding.row])) for finding in findings]
-        return RateState(tuple(states), recent, True), tuple(sorted(findings, key=lambda finding: finding.row))
+        return RateState((), recent, True, columns), tuple(sorted(findings, key=lambda finding: finding.row))
 
     def _watch(self, baseline: Baseline, stream: Stream, every: Float, unlike: Float) -> RateWatch:
         """The watch of a signal: `every` value of the baseline, and those on prompts `unlike` its others."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field, replace
 from math import exp, log, sqrt
 from typing import ClassVar, Final
 
 import numpy as np
 
-from detectors.protocol import Baseline, Finding, Half, Int, Rows, Scope, Stream
+from detectors.protocol import Baseline, Finding, Int, Rows, Scope, Stream
 from detectors.stats.intervals import wilson
 from detectors.stats.novelty import NoveltyMap, fit_novelty, repeats
+from detectors.stats.repeated_prompts import HALF, keys_in
 from detectors.stats.share_evidence import NONE, Processes, factors, grown, has_reached, log_evidence
 from schemas.reading import Effect, ReadingStatus
 from schemas.spec import Spec
@@ -117,18 +117,18 @@ class Novelty:
         self, artefact: NoveltyArtefact, state: NoveltyState, rows: Rows
     ) -> tuple[NoveltyState, tuple[Finding, ...]]:
         """Test every embedded row whose prompt was not just asked."""
-        where = np.flatnonzero(rows.embedded)
+        where = rows.embedded.nonzero()[0]
         if not len(where):
             return state, ()
         if artefact.prompts is None:
             blind = Finding(int(where[0]), Stream(), "blind", True, 0, reason=TOO_FEW)
             return replace(state, blind=True), () if state.blind else (blind,)
-        keys = np.array([zlib.crc32(one) for one in _bytes_of(rows.prompt[where])], dtype=np.int64)
+        keys = (keys_in(rows)[where] & HALF).astype(np.int64)
         again, recent = repeats(keys, state.recent, np.ones(len(where), dtype=np.bool_), RECENT)
         at = where[~again]
         p = artefact.prompts.p_values_in(rows)[at]
         findings: list[Finding] = []
-        turns = np.flatnonzero((p <= self.level) | ((state.n + 1 + np.arange(len(at))) % PERIOD == 0)).tolist()
+        turns = ((p <= self.level) | ((state.n + 1 + np.arange(len(at))) % PERIOD == 0)).nonzero()[0].tolist()
         done = 0
         while done < len(at):
             if not state.firing:  # rows that are not novel only let the evidence fall
@@ -199,13 +199,6 @@ def _fallen(artefact: NoveltyArtefact, state: NoveltyState, rows: int) -> Novelt
     n = state.n + rows
     found = () if (n - 1) // EPOCH != (state.n - 1) // EPOCH else state.discoveries
     return replace(state, n=n, evidence=(a, b, c), window=state.window << rows & FULL, discoveries=found)
-
-
-def _bytes_of(prompts: Half) -> list[bytes]:
-    """The bytes of each prompt."""
-    raw = np.ascontiguousarray(prompts).tobytes()
-    wide = len(raw) // len(prompts)
-    return [raw[at : at + wide] for at in range(0, len(raw), wide)]
 
 
 def lord_level(place: int, found: tuple[int, ...], fdr: float) -> float:

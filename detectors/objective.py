@@ -143,9 +143,14 @@ class _CeilingRunner:
 
     def run(self, rows: Rows) -> list[Finding]:
         """The findings of the rows."""
+        told = rows.truths(self.watch.signal)
+        if self.moved is None and self.unscored < UNSCORED and not np.isnan(told).any():
+            found = self._calm(told.astype(np.int8), rows)
+            if found is not None:
+                return found
         findings: list[Finding] = []
         status = self._status()
-        for row, value in enumerate(rows.truths(self.watch.signal).tolist()):
+        for row, value in enumerate(told.tolist()):
             counts = not isnan(value)
             if counts:
                 self._count(int(value), rows.ids[row])
@@ -154,6 +159,31 @@ class _CeilingRunner:
             before, status = status, self._status()
             if status != before or (counts and self.n % PERIOD == 0):
                 findings.append(self._finding(row, status, status != before))
+        return findings
+
+    def _calm(self, told: NDArray[np.int8], rows: Rows) -> list[Finding] | None:
+        """The findings where every row is scored and none fires, row by row the same numbers; None where one does."""
+        bets = self.watch.bets
+        factor = np.where(told[:, None] == 1, bets.win, bets.lose)
+        grown, one = np.empty((len(told) + 1, len(bets.weight))), np.ones(len(bets.weight))
+        grown[0] = last = self.wealth
+        add, multiply = np.add, np.multiply
+        with np.errstate(over="ignore"):
+            for after, by in zip(grown[1:], factor, strict=True):
+                last = multiply(add(last, one, after), by, after)
+        if ((grown[1:] * bets.weight).sum(axis=1) >= self.arl).any():
+            return None
+        findings, done = list[Finding](), 0
+        values, hits = told.tolist(), told.nonzero()[0].tolist()
+        for stop in [*range(-self.n % PERIOD or PERIOD, len(values) + 1, PERIOD), len(values)]:
+            if stop == done:
+                continue
+            self.values += values[done:stop]
+            self.shown = [*self.shown, *[rows.ids[i] for i in hits if done <= i < stop]][-SHOWN:]
+            self.n, self.unscored, self.wealth, done = self.n + stop - done, 0, grown[stop], stop
+            if self.n % PERIOD == 0:
+                findings.append(self._finding(stop - 1, "quiet", transition=False))
+        self.wealth = self.wealth.copy()
         return findings
 
     def after(self) -> CeilingState:
@@ -172,7 +202,7 @@ class _CeilingRunner:
         """One scored row: whether an alarm starts or ends."""
         bets = self.watch.bets
         self.wealth = (self.wealth + 1.0) * (bets.win if value else bets.lose)
-        total = float(bets.weight @ self.wealth)
+        total = float((bets.weight * self.wealth).sum())
         if total > CAP * self.arl:
             self.wealth = self.wealth * (CAP * self.arl / total)
         self.values.append(value)
@@ -195,7 +225,7 @@ class _CeilingRunner:
 
     def _finding(self, row: int, status: ReadingStatus, transition: bool) -> Finding:
         watch = self.watch
-        total = float(watch.bets.weight @ self.wealth)
+        total = float((watch.bets.weight * self.wealth).sum())
         ended = transition and status == "quiet"
         return Finding(
             row=row,

@@ -103,9 +103,9 @@ class Rows:
         made: T = self.derived[name]
         return made
 
-    def wide_prompts(self) -> Float:
-        """(n, 384) the prompts in double precision; not to be written to."""
-        return self.derive("prompts", lambda: self.prompt.astype(np.float64))
+    def wide_prompts(self) -> NDArray[np.float32]:
+        """(n, 384) the prompts in single precision, in which they are exact; not to be written to."""
+        return self.derive("prompts", lambda: self.prompt.astype(np.float32))
 
     def users(self) -> Int:
         """(n,) pseudonyms of the users, 0 where none was told."""

@@ -13,6 +13,7 @@ import numpy as np
 from detectors.protocol import PART, Baseline, Bool, Finding, Float, Rows, Scope, Stream, part_column
 from detectors.stats.budget_shares import budget_weights
 from detectors.stats.prompt_map import Places, PromptMap, map_prompts
+from detectors.stats.rate_columns import RateColumns
 from detectors.stats.rate_evidence import make_bets
 from detectors.stats.rate_expectation import Expectation, LogisticModel, expect, fit_model
 from detectors.stats.rate_state import RateBatch, RateTable, RateWatch, WatchState, start_watch
@@ -41,20 +42,34 @@ class RateArtefact:
         object.__setattr__(self, "live", live)
         object.__setattr__(self, "table", RateTable.of([self.watches[s] for s in live]) if live else None)
 
+    def columns_of(self, state: RateState) -> RateColumns:
+        """Where the streams that see stand; there is a table of them."""
+        if state.columns is not None:
+            return state.columns
+        held = [state.streams[s] for s in self.live] if state.streams else self.started()
+        assert self.table is not None
+        return RateColumns.of(held, self.table)
+
+    def started(self) -> list[WatchState]:
+        """The streams that see, without any evidence."""
+        return [start_watch(self.watches[s]) for s in self.live]
+
 
 @dataclass(frozen=True, slots=True)
 class RateState:
-    """One state a stream, in the order of the watches.
+    """Where the streams stand.
 
     Attributes:
-        streams: their states.
+        streams: empty; states kept before have one state a stream there, in the order of the watches.
         recent: keys of the last prompts.
         begun: whether any row was seen.
+        columns: where the streams that see stand, None before the first row.
     """
 
     streams: tuple[WatchState, ...]
     recent: Marks
     begun: bool = False
+    columns: RateColumns | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +144,7 @@ class RateShift:
         watches: list[RateWatch] = []
         for column, of_column in groupby(streams, lambda stream: _column_name(rows, stream)):
             told = _column(rows, column)
-            scored = np.flatnonzero(usable & ~np.isnan(told))
+            scored = (usable & ~np.isnan(told)).nonzero()[0]
             values = told[scored]
             places = prompts.locate(rows.prompt[scored])
             model = fit_model(places, values) if len(scored) >= self.least_rows else None
@@ -141,24 +156,22 @@ class RateShift:
 
     def start(self, artefact: RateArtefact) -> RateState:
         """Zero evidence everywhere."""
-        return RateState(tuple(start_watch(watch) for watch in artefact.watches), np.zeros(0, dtype=np.uint32))
+        return RateState((), np.zeros(0, dtype=np.uint32))
 
     def step(self, artefact: RateArtefact, state: RateState, rows: Rows) -> tuple[RateState, tuple[Finding, ...]]:
         """Take every stream through the rows."""
         if not len(rows):
             return state, ()
-        states, findings, recent = list(state.streams), _blind_for_good(artefact, state), state.recent
+        findings, recent, columns = _blind_for_good(artefact, state), state.recent, state.columns
         if artefact.prompts is not None and artefact.table is not None:
             places = artefact.prompts.locate_in(rows)
             over, recent = repeated_in(rows, artefact.prompts.known, recent)
             watches = [artefact.watches[s] for s in artefact.live]
             batch = _batch(watches, artefact.table, rows, replace(places, novel=places.novel | over))
-            after, found = RatePass(watches, artefact.table, [states[s] for s in artefact.live]).run(batch)
-            for s, one in zip(artefact.live, after, strict=True):
-                states[s] = one
+            columns, found = RatePass(watches, artefact.table, artefact.columns_of(state)).run(batch)
             findings += found
         ordered = tuple(sorted(findings, key=lambda finding: finding.row))
-        return RateState(tuple(states), recent, True), ordered
+        return RateState((), recent, True, columns), ordered
 
     def _slices(self, rows: Rows) -> list[str]:
         """`dimension=value` of the most frequent values of each dimension."""

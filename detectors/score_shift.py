@@ -11,7 +11,7 @@ import numpy as np
 from detectors.protocol import PART, Baseline, Finding, Float, Int, Rows, Scope, Stream
 from detectors.stats.clusters import kmeans
 from detectors.stats.intervals import NORMAL95
-from detectors.stats.level_walk import LevelWalk, WalkState, walk
+from detectors.stats.level_walk import LevelWalk, Mark, WalkState, walk_all
 from detectors.stats.linear_algebra import row_products
 from detectors.stats.novelty import Single
 from detectors.stats.repeated_prompts import group_rows
@@ -152,12 +152,17 @@ class ScoreShift:
         if not len(rows):
             return state, ()
         topic = _topics(artefact.centres, artefact.half, rows)
-        states: list[WalkState] = []
-        findings: list[Finding] = []
-        for watch, before in zip(artefact.watches, state.streams, strict=True):
-            after, found = _follow(watch, before, rows, topic, artefact.arl)
-            states.append(after)
-            findings += found
+        states, findings, live = list(state.streams), list[Finding](), list[int]()
+        for s, watch in enumerate(artefact.watches):
+            if watch.reason is None:
+                live.append(s)
+            elif not states[s].blind:
+                findings.append(_blind(watch))
+                states[s] = replace(states[s], blind=True)
+        lines = [_lines(artefact.watches[s], rows, topic, artefact.arl) for s in live]
+        for s, (after, marks) in zip(live, walk_all([states[s] for s in live], lines), strict=True):
+            states[s] = after
+            findings += [_finding(artefact.watches[s], mark, artefact.arl) for mark in marks]
         return ScoreState(tuple(states)), tuple(sorted(findings, key=lambda finding: finding.row))
 
     def _names(self, baseline: Baseline) -> list[tuple[str, Form]]:
@@ -239,7 +244,7 @@ def _values(form: Form, level: Float) -> Float:
 
 def _topics(centres: Single, half: Single, rows: Rows) -> Int:
     """(n,) the nearest topic of each prompt; 0 without vectors."""
-    near = row_products(rows.wide_prompts().astype(np.float32), centres) - half
+    near = row_products(rows.wide_prompts(), centres) - half
     return np.where(rows.embedded, near.argmax(axis=1), 0)
 
 
@@ -255,8 +260,7 @@ def _over_topics(level: Float, topic: Int, group: Int, of_topics: int) -> tuple[
 
 def _rank(ranks: Float, rest: Float) -> Float:
     """(n,) mid-ranks in [0, 1] among sorted levels."""
-    below, to = np.searchsorted(ranks, rest, side="left"), np.searchsorted(ranks, rest, side="right")
-    made: Float = (below + to) / (2.0 * max(len(ranks), 1))
+    made: Float = (ranks.searchsorted(rest) + ranks.searchsorted(rest, "right")) / (2.0 * max(len(ranks), 1))
     return made
 
 
@@ -271,48 +275,50 @@ def _sway(ranks: Float, hours: Float) -> float:
     return 1.5 * sqrt(max(float(((means - 0.5) ** 2).mean()) - chance, 0.0))
 
 
-def _follow(watch: LevelWatch, state: WalkState, rows: Rows, topic: Int, arl: float) -> tuple[WalkState, list[Finding]]:
-    """One stream through the rows."""
-    stream = Stream(watch.signal)
-    if watch.reason is not None:
-        blind = Finding(0, stream, "blind", True, 0, floor=watch.floor, reason=watch.reason)
-        return replace(state, blind=True), [] if state.blind else [blind]
+def _blind(watch: LevelWatch) -> Finding:
+    """What is said of a stream that sees nothing for good."""
+    return Finding(0, Stream(watch.signal), "blind", True, 0, floor=watch.floor, reason=watch.reason)
+
+
+def _lines(watch: LevelWatch, rows: Rows, topic: Int, arl: float) -> LevelWalk:
+    """The rows as a stream that sees takes them."""
     level = _levels(watch.signal, watch.form, rows)
-    where = np.flatnonzero(~np.isnan(level))
+    where = (~np.isnan(level)).nonzero()[0]
     place = topic[where] if watch.by_topic else np.zeros(len(where), dtype=np.int64)
-    rest = level[where] - watch.means[place]
-    lines = LevelWalk(
+    level = level[where]
+    rest = level - watch.means[place]
+    return LevelWalk(
         rank=_rank(watch.ranks, rest),
         rest=rest,
-        value=_values(watch.form, level[where]),
+        value=_values(watch.form, level),
         up=watch.up[place],
         down=watch.down[place],
         row=where,
-        ids=tuple(rows.ids[i] for i in where),
+        ids=rows.ids,
         rows=len(rows),
         unscored=UNSCORED,
         period=PERIOD,
         log_arl=log(arl),
     )
-    after, marks = walk(state, lines)
-    return after, [
-        Finding(
-            row=mark.row,
-            stream=stream,
-            status=mark.status,
-            transition=mark.transition,
-            n=mark.n,
-            direction=mark.direction,
-            effect=_effect(watch, mark.n_since, mark.rest, mark.square, mark.value),
-            floor=watch.floor,
-            log_e=mark.log_e,
-            threshold=log(arl),
-            exemplars=mark.extreme,
-            movements=_movements(watch, mark.n_since, mark.value, mark.direction),
-            reason=UNSCORED_REASON if mark.status == "blind" else None,
-        )
-        for mark in marks
-    ]
+
+
+def _finding(watch: LevelWatch, mark: Mark, arl: float) -> Finding:
+    """A mark of a stream in words."""
+    return Finding(
+        row=mark.row,
+        stream=Stream(watch.signal),
+        status=mark.status,
+        transition=mark.transition,
+        n=mark.n,
+        direction=mark.direction,
+        effect=_effect(watch, mark.n_since, mark.rest, mark.square, mark.value),
+        floor=watch.floor,
+        log_e=mark.log_e,
+        threshold=log(arl),
+        exemplars=mark.extreme,
+        movements=_movements(watch, mark.n_since, mark.value, mark.direction),
+        reason=UNSCORED_REASON if mark.status == "blind" else None,
+    )
 
 
 def _effect(watch: LevelWatch, n: int, rest: float, square: float, value: float) -> Effect | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from detectors.protocol import Baseline, Finding, Float, Rows, Scope, Stream
 from detectors.stats import bets, drift_state
+from detectors.stats.bets import Single
 from detectors.stats.drift import DriftPass
 from detectors.stats.linear_algebra import components, row_products
 from detectors.stats.repeated_prompts import group_rows
@@ -25,6 +26,13 @@ class PromptLens:
 
     mean: Float
     axes: Float
+    asked: Single = field(init=False, repr=False, compare=False)  # (384, q) the axes, in the precision of prompts
+    middle: Float = field(init=False, repr=False, compare=False)  # (q,) the mean along them
+
+    def __post_init__(self) -> None:
+        """Work out what every batch asks for."""
+        object.__setattr__(self, "asked", self.axes.astype(np.float32))
+        object.__setattr__(self, "middle", self.mean @ self.axes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,8 @@ class UserShift:
             return UserShiftArtefact(None, None, baseline.arl)
         mean, axes, spread = components(prompt.astype(np.float64), self.axes)
         lens = PromptLens(mean, axes / spread.max())
-        target = _coordinates(lens, prompt.astype(np.float64))
+        # In double precision: directions of equal prior variance turn with the last digits.
+        target = row_products(prompt.astype(np.float64) - mean, lens.axes)
         design, cluster = np.ones((len(target), 1)), np.zeros(len(target), dtype=np.int64)
         share, least = np.full(target.shape[1], self.prior), 0.01 * np.full(target.shape[1], target.var(axis=0).max())
         sample = bets.BaselineSample(design, target, groups, cluster, 1, share, least)
@@ -96,7 +105,7 @@ class UserShift:
         self, artefact: UserShiftArtefact, state: drift_state.DriftState, rows: Rows
     ) -> tuple[drift_state.DriftState, tuple[Finding, ...]]:
         """Bet against "the prompts are as before" on each row that is embedded."""
-        row = np.flatnonzero(rows.embedded)
+        row = rows.embedded.nonzero()[0]
         if artefact.lens is None or artefact.fitted is None:
             return drift_state.blinded(state, row, TOO_FEW)
         target = _coordinates(artefact.lens, rows.wide_prompts())[row]
@@ -113,11 +122,12 @@ class UserShift:
             index=rows.index[row],
             ts=rows.ts[row],
             moves=np.zeros((len(row), 0)),
+            rest=target - artefact.fitted.weights[-1][0],
         )
         plan = drift_state.DriftPlan(artefact.fitted, self.recipe, self.evidence, artefact.arl, EFFECT, TOO_FEW)
         return DriftPass(plan, state).run(stream_rows)
 
 
-def _coordinates(lens: PromptLens, prompt: Float) -> Float:
+def _coordinates(lens: PromptLens, prompt: Single) -> Float:
     """(n, q): the prompts along the axes."""
-    return row_products(prompt - lens.mean, lens.axes)
+    return row_products(prompt, lens.asked) - lens.middle

@@ -11,7 +11,7 @@ al., "Double/debiased machine learning" (2018) for the folds. That the null is m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -68,6 +68,10 @@ class Fitted:
         even: (k * m,) weight of each null row in the global mean.
         local: (c, k * m) weight of each null row in the mean of a cluster.
         gram: (c, c) products of `local` over unique prompts.
+        maps: (1 + q + d, (k + 1) * d) from decayed sums of design and target to turned ones, made of these.
+        rigid: (k + 1, d) noise over prior.
+        averages: (k * m, c + 1) `local` and `even` side by side; moment: (k, d, d) mean squares of the null's rows;
+        middle: (k * d, c + 1) their means: what a bet earns on average needs no look at the rows.
     """
 
     weights: Float
@@ -78,11 +82,26 @@ class Fitted:
     even: Single
     local: Single
     gram: Float
+    maps: Single = field(init=False, repr=False, compare=False)
+    rigid: Single = field(init=False, repr=False, compare=False)
+    averages: Single = field(init=False, repr=False, compare=False)
+    moment: Single = field(init=False, repr=False, compare=False)
+    middle: Single = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Lay the null out with its rows along memory: most of a bet's time goes through them."""
+        """Lay the null out with its rows along memory, since most of a bet's time goes through them, and sum it up."""
         along = np.ascontiguousarray(self.null.transpose(0, 2, 1))
         object.__setattr__(self, "null", along.transpose(0, 2, 1))
+        maps = np.concatenate([-self.weights @ self.turns, self.turns], axis=1)
+        object.__setattr__(self, "maps", np.concatenate(list(maps), axis=1).astype(np.float32))
+        object.__setattr__(self, "rigid", (self.noise / self.prior).astype(np.float32))
+        averages = np.concatenate([self.local.T, self.even[:, None]], axis=1)
+        object.__setattr__(self, "averages", np.ascontiguousarray(averages))
+        k, m, _ = self.null.shape
+        moment = (along * self.even.reshape(k, 1, m)) @ self.null
+        object.__setattr__(self, "moment", moment)
+        middle = along @ averages.reshape(k, m, -1)
+        object.__setattr__(self, "middle", middle.reshape(-1, averages.shape[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +156,16 @@ class BetBook:
     Attributes:
         slope: (b, w, d), offset: (b, w), expected: (b, c, w): as of `Placed`.
         error: (b, w) standard error of what is expected, along each bet.
-        earned: (tiles, together, w, k * m) what each bet earns on the null rows, blocks in tiles, the last one padded.
+        slopes: (tiles, together, w, k * d) of the bets on the null's folds, blocks in tiles, the last one padded.
+        middle: (b, w, c + 1) what each bet earns on average in each cluster and, last, over all.
     """
 
     slope: Single
     offset: Single
     expected: Single
     error: Float
-    earned: Single
+    slopes: Single
+    middle: Single
 
 
 def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
@@ -153,7 +174,7 @@ def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
     everything = np.ones(len(fold), dtype=np.bool_)
     fits = [_fit_one(sample, keep, recipe) for keep in [*(fold != k for k in range(recipe.folds)), everything]]
     weights, turns, prior = (np.stack(parts) for parts in zip(*fits, strict=True))
-    order = [_thinned(np.flatnonzero(fold == k), recipe.most_null // recipe.folds) for k in range(recipe.folds)]
+    order = [_thinned((fold == k).nonzero()[0], recipe.most_null // recipe.folds) for k in range(recipe.folds)]
     parts = [_turned(sample, rows, weights[k], turns[k]) for k, rows in enumerate(order)]
     null, slots = _padded(parts, order)
     spread = np.stack([part.var(axis=0) for part in parts if len(part)]).mean(axis=0)
@@ -167,11 +188,16 @@ def fit(sample: BaselineSample, recipe: Recipe) -> Fitted:
     return Fitted(weights, turns, prior, noise, *halves, gram)
 
 
-def whiten(fitted: Fitted, design: Float, target: Float) -> Float:
-    """(n, d) turned residuals of rows of the stream, cut at `LIMIT`; a row's bits depend on that row alone."""
-    rest = target - row_products(design, fitted.weights[-1])
-    turned: Float = np.clip(row_products(rest, fitted.turns[-1]), -LIMIT, LIMIT)
-    return turned
+def residuals(fitted: Fitted, design: Float, target: Float) -> Float:
+    """(n, d) of the target what the design does not say; a row's bits depend on that row alone."""
+    rest: Float = target - row_products(design, fitted.weights[-1])
+    return rest
+
+
+def turned(fitted: Fitted, rest: Float) -> Float:
+    """(n, d) residuals turned, cut at `LIMIT`; a row's bits depend on that row alone."""
+    made: Float = row_products(rest, fitted.turns[-1])
+    return np.clip(made, -LIMIT, LIMIT, out=made)
 
 
 def place(fitted: Fitted, recipe: Recipe, sums: Float, trust: Float) -> Placed:
@@ -199,70 +225,76 @@ def aims(fitted: Fitted, book: BetBook, trust: Float) -> tuple[Single, Single, F
 
     `trust` (b, w) weighs the windows of each block.
     """
-    tiles, together, windows, _ = book.earned.shape
+    tiles, together, windows, _ = book.slopes.shape
+    k, _, d = fitted.null.shape
     weighed = np.zeros((tiles * together, windows), dtype=np.float32)
     weighed[: len(trust)] = trust
     weighed = weighed.reshape(tiles, together, windows, 1)
-    along = weighed[:, :, 0] * book.earned[:, :, 0]
+    along = weighed[:, :, 0] * book.slopes[:, :, 0]
+    middle = trust[:, 0, None] * book.middle[:, 0]
     for w in range(1, windows):
-        along += weighed[:, :, w] * book.earned[:, :, w]
-    mean = _by_row(along @ fitted.even, len(trust))
-    square = _by_row((along * along) @ fitted.even, len(trust))
-    scale = np.sqrt(np.maximum(square - mean * mean, 0.0))
+        along += weighed[:, :, w] * book.slopes[:, :, w]
+        middle += trust[:, w, None] * book.middle[:, w]
+    square = _squares(fitted, along.reshape(tiles, together, k, d))[: len(trust)].astype(np.float64)
+    scale = np.sqrt(np.maximum(square - middle[:, -1] ** 2, 0.0))
     flat = scale < 1e-12
     scale = np.where(flat, 1.0, scale)[:, None]
     aim = np.einsum("bw,bwd->bd", trust, book.slope.astype(np.float64)) / scale
-    centre = _by_row(along @ fitted.local.T, len(trust)) / scale
+    centre = middle[:, :-1] / scale
     aim[flat], centre[flat] = 0.0, 0.0
     return aim.astype(np.float32), centre.astype(np.float32), (trust * book.error).sum(axis=1)
 
 
-def _by_row(tiled: Single, blocks: int) -> Float:
-    """(b, ...) in double precision of what was worked out in tiles."""
-    return tiled.reshape(-1, *tiled.shape[2:])[:blocks].astype(np.float64)
+def _squares(fitted: Fitted, slopes: Single) -> Single:
+    """(rows,) mean square of what bets earn on the null, `slopes` (tiles, rows of a tile, k, d)."""
+    tiles, rows, k, d = slopes.shape
+    turned = np.empty((tiles, rows, k, d), dtype=np.float32)
+    np.matmul(slopes.transpose(0, 2, 1, 3), fitted.moment, out=turned.transpose(0, 2, 1, 3))
+    flat = (-1, k * d)
+    made: Single = np.einsum("rd,rd->r", turned.reshape(flat), slopes.reshape(flat))
+    return made
 
 
 def _placed(fitted: Fitted, recipe: Recipe, sums: Float, together: int) -> BetBook:
     """The book, with `together` blocks to a tile."""
     q, d = fitted.weights.shape[1:]
-    blocks, windows, wide = sums.shape
-    tiles = -(-blocks // together)
-    padded = np.zeros((tiles * together * windows, wide))
-    padded[: blocks * windows] = sums.reshape(-1, wide)
-    padded = padded.reshape(tiles, 1, together * windows, wide)
-    given, seen, shares = padded[..., :q], padded[..., q : q + d], padded[:, 0, :, q + d :]
-    count = given[..., :1]
-    slopes = (seen - given @ fitted.weights) @ fitted.turns
-    prior = fitted.prior[:, None]
-    slopes *= prior / ((count * prior + 1) * fitted.noise)
-    # Rows of the null run along the last axis, in single precision: most of the time goes into these few lines.
     k, m, _ = fitted.null.shape
-    earned = np.empty((tiles, together * windows, k, m), dtype=fitted.null.dtype)
-    turned = fitted.null.transpose(0, 2, 1)
-    np.matmul(slopes[:, :-1].astype(fitted.null.dtype), turned, out=earned.transpose(0, 2, 1, 3))
-    earned = earned.reshape(tiles, together * windows, k * m)
-    square = (earned * earned) @ fitted.even
-    tame = np.minimum(1.0, recipe.boldest / np.sqrt(np.maximum(square, 1e-12)))
-    earned *= tame[..., None]
+    blocks, windows, wide = sums.shape
+    tiles, rows = -(-blocks // together), together * windows
+    padded = np.zeros((tiles * rows, wide))
+    padded[: blocks * windows] = sums.reshape(-1, wide)
+    padded = padded.reshape(tiles, rows, wide)
+    count, shares = padded[..., :1], padded[..., q + d :]
+    turned = (padded[..., : q + d].astype(np.float32) @ fitted.maps).reshape(tiles, rows, k + 1, d)
+    turned /= count[..., None].astype(np.float32) * fitted.noise.astype(np.float32) + fitted.rigid
+    slopes = turned[:, :, :-1].copy()
+    square = np.maximum(_squares(fitted, slopes), 0.0).reshape(tiles, rows)
+    tame = np.minimum(np.float32(1.0), np.float32(recipe.boldest) / np.sqrt(np.maximum(square, 1e-12)))
+    slopes *= tame[..., None, None]
     square *= tame * tame
-    factor = earned - square[..., None] / 2
+    # Rows of the null run along the last axis, in single precision: most of the time goes into these few lines.
+    factor = np.empty((tiles, rows, k, m), dtype=np.float32)
+    np.matmul(slopes.transpose(0, 2, 1, 3), fitted.null.transpose(0, 2, 1), out=factor.transpose(0, 2, 1, 3))
+    factor = factor.reshape(tiles, rows, k * m)
+    factor -= square[..., None] / 2
     np.clip(factor, -recipe.bound, recipe.bound, out=factor)
     np.exp(factor, out=factor)
-    expected = factor @ fitted.local.T
-    mean = factor @ fitted.even
-    factor -= mean[..., None]
+    factor -= 1.0  # around 1 the squares below would lose half of their digits
+    gained = (factor @ fitted.averages).astype(np.float64)
     np.multiply(factor, factor, out=factor)
-    sd = np.sqrt(factor @ fitted.even).astype(np.float64)
-    mix = shares / np.maximum(count[:, 0], 1e-9)
+    sd = np.sqrt(np.maximum((factor @ fitted.even).astype(np.float64) - gained[..., -1] ** 2, 0.0))
+    mix = shares / np.maximum(count, 1e-9)
     error = np.sqrt(((mix @ fitted.gram) * mix).sum(axis=-1))
-    expected = expected + (recipe.slack * sd * error + recipe.floor * np.sqrt(square))[..., None]
-    slope = slopes[:, -1] * tame[..., None]
+    slack = recipe.slack * sd * error + recipe.floor * np.sqrt(square)
+    expected = np.maximum(1.0 + gained[..., :-1] + slack[..., None], LEAST_NULL)
+    slope = turned[:, :, -1] * tame[..., None]
     return BetBook(
         slope=_by_block(slope, blocks, windows),
         offset=_by_block(square / 2, blocks, windows),
-        expected=_by_block(np.maximum(expected, LEAST_NULL), blocks, windows).transpose(0, 2, 1),
+        expected=_by_block(expected, blocks, windows).transpose(0, 2, 1),
         error=error.reshape(-1, windows)[:blocks],
-        earned=earned.reshape(tiles, together, windows, k * m),
+        slopes=slopes.reshape(tiles, together, windows, k * d),
+        middle=_by_block(slopes.reshape(tiles, rows, k * d) @ fitted.middle, blocks, windows),
     )
 
 

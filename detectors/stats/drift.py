@@ -7,7 +7,7 @@ a block of rows that is counted from the stream's first row, so nothing depends 
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from bisect import bisect_left
 from math import log
 from typing import Any, Final, TypeVar
 
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from detectors.protocol import Bool, Finding, Float, Int, Stream
 from detectors.stats import bets
 from detectors.stats.change_points import drift_posterior, onset_of, packed, unpacked
-from detectors.stats.drift_state import DriftPlan, DriftRows, DriftState, no_moves
+from detectors.stats.drift_state import SCALED, DriftPlan, DriftRows, DriftState, no_moves
 from detectors.stats.intervals import Distance, distance_of
-from detectors.stats.linear_algebra import faded_sums
+from detectors.stats.linear_algebra import running_sums
 from schemas.reading import Effect, Movement, ReadingStatus
 
 Ring = TypeVar("Ring", bound=NDArray[Any])
@@ -46,23 +46,22 @@ class DriftPass:
         self.fitted, self.recipe, self.settings, self.arl = plan.fitted, plan.recipe, plan.settings, plan.arl
         self.plan, self.state, self.start = plan, state, state.n
         self.n, self.fired, self.begun, self.onset = state.n, state.fired, state.begun, state.onset
-        self.wealth, self.cusum, self.since = state.wealth.tolist(), state.cusum.tolist(), state.since.tolist()
-        self.most, self.blind = CAP * plan.arl, state.blind
+        self.wealth, self.most, self.blind = state.wealth.tolist(), CAP * plan.arl, state.blind
         self.findings: list[Finding] = []
 
     def run(self, rows: DriftRows) -> tuple[DriftState, tuple[Finding, ...]]:
         """Take in all rows, in order."""
         if not len(rows.row):
             return self.state, ()
-        self.rows, self.at = rows, np.flatnonzero(rows.used)
-        self.turned = bets.whiten(self.fitted, rows.design[self.at], rows.target[self.at])
+        self.rows, self.at = rows, rows.used.nonzero()[0]
+        self.turned = bets.turned(self.fitted, rows.rest[self.at])
         self.cluster = rows.cluster[self.at]
         self._remember()
         self._bet()
         self._settle(0)
         blind, numbers = self._blindness(), self.start + np.cumsum(rows.used)
         due = rows.used & (numbers % EVERY == 0)
-        turns = np.flatnonzero(due | (blind != np.concatenate([[self.blind], blind[:-1]]))).tolist()
+        turns = (due | (blind != np.concatenate([[self.blind], blind[:-1]]))).nonzero()[0].tolist()
         last = -1
         while (row := min([*(i for i in turns if i > last), *self._crossings(last)], default=-1)) >= 0:
             self._report(row, int(numbers[row]), bool(blind[row]))
@@ -112,9 +111,7 @@ class DriftPass:
         lead = min(-self.start % block, count)
         self.starts = np.arange(lead, count, block)
         self.block = np.maximum((np.arange(count) - lead) // block + 1, 0)  # 0 is the block that stood before
-        sums = self._faded()
-        self.sums = sums[-1].copy()
-        self.book = bets.place_all(self.fitted, self.recipe, sums[self.starts].astype(np.float64))
+        self.book = bets.place_all(self.fitted, self.recipe, self._sums())
         slope, offset, expected = (
             np.concatenate([before[None], new]).astype(np.float64)
             for before, new in (
@@ -128,18 +125,32 @@ class DriftPass:
         self.logs = np.clip(along, -bound, bound) - np.log(expected[self.block, self.cluster])
         windows = len(self.settings.windows)
         self.held = [[0.0] * count for _ in range(windows)]
-        self.walked = list(zip(self.cusum, self.since, strict=True))
         self.trust = np.zeros((len(self.starts), windows))
 
-    def _faded(self) -> NDArray[np.float32]:
-        """(m + 1, w, 1 + q + d + c) decayed sums before the first row that is used, and after each."""
-        tallies = np.zeros((len(self.at), 1, self.state.sums.shape[1]), dtype=np.float32)
-        q, d = self.fitted.weights.shape[1:]
-        tallies[:, 0, :q], tallies[:, 0, q : q + d] = self.rows.design[self.at], self.rows.target[self.at]
-        tallies[np.arange(len(self.at)), 0, q + d + self.cluster] = 1.0
-        keep = np.repeat(self.settings.decay, tallies.shape[2], axis=1).astype(np.float32)
-        every = np.broadcast_to(keep, (len(self.at), *keep.shape))
-        return faded_sums(self.state.sums.astype(np.float32), every, tallies)
+    def _sums(self) -> Float:
+        """(b, w, 1 + q + d + c) decayed sums before each block that begins here; those after all rows are kept.
+
+        What decays by a factor at each row is summed as if it grew by that factor instead, so that a row costs one sum;
+        every `SCALED` rows it is scaled down.
+        """
+        rows, q, state, count = self.rows, self.rows.design.shape[1], self.state, len(self.at)
+        tallies = np.zeros((count, 1, state.sums.shape[1]), dtype=np.float32)
+        tallies[:, 0, :q], tallies[:, 0, q : q + rows.target.shape[1]] = rows.design[self.at], rows.target[self.at]
+        tallies[np.arange(count), 0, q + rows.target.shape[1] + self.cluster] = 1.0
+        before = state.n if state.sums_of is None else state.sums_of
+        scales = self.settings.scales
+        parts, last, done = [], state.sums.astype(np.float32), 0
+        while done < count:
+            at = self.start - before + done
+            many = min(SCALED - at, count - done)
+            held = running_sums(last, tallies[done : done + many] * scales[at + 1 : at + many + 1, :, None])
+            starts = self.starts[(self.starts >= done) & (self.starts < done + many)] - done
+            parts.append(held[starts].astype(np.float64) / scales[at + starts, :, None])
+            last, done = held[-1].copy(), done + many
+            if at + many == SCALED:
+                last, before = last / scales[SCALED, :, None], before + SCALED
+        self.sums, self.sums_of = last, before
+        return np.concatenate(parts) if parts else np.zeros((0, *last.shape))
 
     def _settle(self, first: int) -> None:
         """Settle the bets on the rows from `first` on, and measure those along the bets that are trusted then."""
@@ -156,19 +167,6 @@ class DriftPass:
         self.means = sum(held_by_all[1:], held_by_all[0]) / len(held_by_all)
         before = np.array(self.wealth)[:, None]
         self._measure(np.concatenate([before, held_by_all[:, first:]], axis=1).T + 1, first)
-
-    def _walk(self, done: int) -> None:
-        """Take the walks from `first` up to the first `done` rows: each begins anew where it fell to nothing."""
-        ceiling = log(self.most)
-        for w, gains in enumerate(self.logs[self.first : done].T.tolist()):
-            height, since = self.cusum[w], self.since[w]
-            for n, gain in enumerate(gains, self.start + self.first):
-                if height <= 0:
-                    height, since = 0.0, n
-                height += gain
-                if height > ceiling:  # noqa: PLR1730
-                    height = ceiling
-            self.walked[w] = height, since
 
     def _measure(self, held: Float, first: int) -> None:
         """(m,) distances of the rows along the bets; `held` (1 + n, w) is what each arm holds from `first` on."""
@@ -189,7 +187,7 @@ class DriftPass:
         if self.fired >= 0:
             return []
         used = int(np.searchsorted(self.at, last, side="right"))
-        over = np.flatnonzero(self.means[used:] >= self.arl)
+        over = (self.means[used:] >= self.arl).nonzero()[0]
         return [int(self.at[used + over[0]])] if len(over) else []
 
     def _report(self, i: int, n: int, blind: bool) -> None:
@@ -200,8 +198,7 @@ class DriftPass:
         crossed = used and self.fired < 0 and mean >= self.arl
         distance: Distance | None = None
         if crossed:
-            self._walk(self.done)
-            self.fired, self.begun = n, max(self.walked, key=lambda walk: walk[0])[1]
+            self.fired = n
         if self.fired >= 0 and (due or crossed):
             self._date()
         if due and 0 <= self.fired <= n - self.settings.recent:
@@ -297,31 +294,23 @@ class DriftPass:
 
     def _nameable(self) -> list[int]:
         """Those of the last rows that an alarm may name yet: fewer than it names have come later and speak louder."""
-        kept, louder = list[int](), list[float]()
-        for i in range(len(self.ids) - 1, -1, -1):
-            score = self.scores[i]
-            if self.places[i] < self.n - RECENT:
-                break
-            if score <= 0 or (len(louder) == EXEMPLARS and louder[0] > score):
-                continue
-            kept.append(i)
-            heappush(louder, score)
-            if len(louder) > EXEMPLARS:
-                heappop(louder)
-        return kept[::-1]
+        recent = len(self.places) - bisect_left(self.places, self.n - RECENT)
+        first = len(self.scores) - recent
+        scores = np.array(self.scores[first:])
+        speak = (scores > 0).nonzero()[0]
+        louder = np.triu(scores[speak] > scores[speak, None]).sum(axis=1)  # of the later ones
+        kept: list[int] = (speak[louder < EXEMPLARS] + first).tolist()
+        return kept
 
     def _return_to_quiet(self) -> None:
         """The shift is over: back to quiet with zero evidence."""
         self.fired, self.begun, self.onset = -1, 0, None
-        self._walk(self.done)
-        self.since = [since for _, since in self.walked]
-        self.wealth, self.cusum = [0.0] * len(self.wealth), [0.0] * len(self.cusum)
+        self.wealth = [0.0] * len(self.wealth)
         self._settle(self.done)
 
     def _state_after(self) -> DriftState:
         state, prompts, ring = self.state, self.state.prompts + len(self.rows.used), len(self.ring)
         moves, kept = self._moves(self.done)[-MOVES_KEPT:], self._nameable()
-        self._walk(self.done)
         wealth = [one[-1] for one in self.held] if self.done > self.first else self.wealth
         return DriftState(
             n=self.n,
@@ -329,10 +318,9 @@ class DriftPass:
             begun=self.begun,
             blind=self.blind,
             sums=self.sums,
+            sums_of=self.sums_of,
             placed=self._standing(),
             wealth=np.array(wealth),
-            cusum=np.array([height for height, _ in self.walked]),
-            since=np.array([since for _, since in self.walked], dtype=np.int64),
             along=_turned(self.along[-ring:], -self.n % ring),
             novel=_rolled(self.novel, len(state.novel), prompts),
             idle=_rolled(self.idle, len(state.idle), prompts),

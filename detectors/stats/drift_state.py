@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from detectors.stats import bets
 from detectors.stats.change_points import Onset
 from detectors.stats.repeated_prompts import Marks
 from schemas.reading import Movement
+
+SCALED: Final = 64  # rows after which what was scaled up is scaled down again
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,15 @@ class EvidenceSettings:
     idle_of: int = 50
 
     @property
-    def decay(self) -> Float:
-        """(w, 1) factor by which the sums fade at each row."""
-        return 1 - 1 / np.array(self.windows, dtype=np.float64)[:, None]
+    def scales(self) -> NDArray[np.float32]:
+        """(65, w) by what the sums of each window grow within so many rows, instead of fading."""
+        return _scales(self.windows)
+
+
+@cache
+def _scales(windows: tuple[int, ...]) -> NDArray[np.float32]:
+    decay = 1 - 1 / np.array(windows, dtype=np.float64)
+    return np.asarray(decay ** -np.arange(SCALED + 1, dtype=np.float64)[:, None], dtype=np.float32)
 
 
 class Movements(Protocol):
@@ -74,6 +83,7 @@ class DriftPlan:
 class DriftRows:
     """Rows of a stream as numbers: design (n, 1 + q), target (n, d), cluster, whether novel, whether used (n,).
 
+    `rest` (n, d): of the target what the design does not say.
     `index`, `ts` (n,): event index and time. `moves` (n, s): what each row lies above or below the expected in
     quantities that have a name, where `DriftPlan.movements` can tell of them.
     """
@@ -88,6 +98,7 @@ class DriftRows:
     index: Int
     ts: Float
     moves: Float
+    rest: Float
 
 
 def _no_past() -> NDArray[np.uint8]:
@@ -113,9 +124,9 @@ class DriftState:
 
     Attributes:
         n: rows used so far; fired: value of n at the crossing, -1 while not firing; begun: rows before the shift.
-        sums: (w, 1 + q + d + c) decayed sums up to the last row; placed: the bet that stands.
-        wealth: (w,) Shiryaev-Roberts evidence of each arm; cusum, since: (w,) the same started anew wherever it fell to
-            nothing, and the row of that start, a first guess at when the shift began.
+        sums: (w, 1 + q + d + c) decayed sums up to the last row, grown as if none had decayed since the row `sums_of`
+            (in states kept before: the last one); placed: the bet that stands.
+        wealth: (w,) Shiryaev-Roberts evidence of each arm.
         along: (recent,) ring of distances along the bet, place n mod recent, in eighths; floats in older states.
         novel: (novel_of,) ring of whether prompts were novel; idle: (idle_of,) of whether they were not used;
             prompts: how many there were.
@@ -125,6 +136,7 @@ class DriftState:
         past: (h, d / 2) turned coordinates of the last rows, packed; index, ts: (h,) event index and time of them.
         onset: since when, while firing.
         moves: (b, s) sums of what moved over the last blocks of `MOVES` rows, the last one still growing.
+        cusum, since: empty; states kept before have there when each arm began to win.
     """
 
     n: int
@@ -134,8 +146,6 @@ class DriftState:
     sums: NDArray[np.floating[Any]]
     placed: bets.Placed
     wealth: Float
-    cusum: Float
-    since: Int
     along: NDArray[np.int8] | NDArray[np.floating[Any]]
     novel: Bool
     idle: Bool
@@ -149,6 +159,9 @@ class DriftState:
     onset: Onset | None = None
     moves: NDArray[np.float16] = field(default_factory=no_moves)
     places: tuple[int, ...] = ()
+    sums_of: int | None = None
+    cusum: Float = field(default_factory=_no_times)
+    since: Int = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
@@ -163,8 +176,6 @@ def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
         sums=np.zeros((w, q + d + c), dtype=np.float32),
         placed=_nothing_placed(w, d, c),
         wealth=np.zeros(w),
-        cusum=np.zeros(w),
-        since=np.zeros(w, dtype=np.int64),
         along=np.zeros(settings.recent, dtype=np.int8),
         novel=np.zeros(settings.novel_of, dtype=np.bool_),
         idle=np.zeros(settings.idle_of, dtype=np.bool_),
@@ -172,6 +183,7 @@ def start(fitted: bets.Fitted | None, settings: EvidenceSettings) -> DriftState:
         ids=(),
         scores=(),
         keys=np.zeros(0, dtype=np.uint32),
+        sums_of=0,
     )
 
 

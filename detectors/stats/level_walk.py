@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
 from typing import Final
@@ -26,7 +27,7 @@ class LevelWalk:
     Attributes:
         rank: (n,) in [0, 1]; rest: (n,) levels over the usual; value: (n,) in their own unit.
         up, down: (n,) by how much the rank may exceed 1/2, or fall short of it.
-        row: (n,) places in the batch; ids: of those rows.
+        row: (n,) places in the batch; ids: of all rows of the batch.
     """
 
     rank: Float
@@ -88,12 +89,94 @@ class Mark:
     extreme: tuple[str, ...] = ()
 
 
+def walk_all(states: Sequence[WalkState], every: Sequence[LevelWalk]) -> list[tuple[WalkState, list[Mark]]]:
+    """Take streams through a batch, those of which nothing is new side by side: to the bit what `walk` gives."""
+    plain = [s for s, (state, lines) in enumerate(zip(states, every, strict=True)) if _is_plain(state, lines)]
+    made: dict[int, tuple[WalkState, list[Mark]]] = {}
+    if plain:
+        together = _Together([states[s] for s in plain], [every[s] for s in plain])
+        made = {s: told for s, told in zip(plain, together.told(), strict=True) if told is not None}
+    return [made.get(s) or walk(state, every[s]) for s, state in enumerate(states)]
+
+
+def _is_plain(state: WalkState, lines: LevelWalk) -> bool:
+    """Whether a stream is quiet, and rows without a value are too few to say anything of them."""
+    if state.side >= 0 or state.blind or not len(lines.row):
+        return False
+    return state.missing + lines.rows - len(lines.row) <= lines.unscored // 2
+
+
+class _Together:
+    """Quiet streams side by side: row by row the same sums and products as `_quiet`, of all streams at once."""
+
+    def __init__(self, states: Sequence[WalkState], every: Sequence[LevelWalk]) -> None:
+        self.states, self.every, streams, rows = states, every, len(states), every[0].rows
+        adds, times = np.zeros((rows, streams, 8)), np.ones((rows, streams, 8))
+        for s, lines in enumerate(every):
+            away = lines.rank - 0.5
+            gain = np.stack([away - lines.up, -away - lines.down], axis=1)
+            factor = np.maximum(1.0 + gain[:, :, None] * BETS, LEAST_GAIN)
+            adds[lines.row, s, :6], times[lines.row, s, :6] = 1.0, factor.reshape(-1, 6)
+            adds[lines.row, s, 6:] = gain
+        # Six processes of a stream and its two walks; what cannot be negative is not changed by being held at 0.
+        self.held = np.empty((rows + 1, streams, 8))
+        self.held[0] = [[*one.processes[0], *one.processes[1], one.sums[0][0], one.sums[1][0]] for one in states]
+        flat, none = self.held.reshape(rows + 1, -1), np.zeros(streams * 8)
+        last, add, multiply, maximum = flat[0], np.add, np.multiply, np.maximum
+        for one, by, after in zip(adds.reshape(rows, -1), times.reshape(rows, -1), flat[1:], strict=True):
+            maximum(multiply(add(last, one, after), by, after), none, out=after)
+            last = after
+        risen, fallen = ((self.held[1:, :, i] + self.held[1:, :, i + 1]) + self.held[1:, :, i + 2] for i in (0, 3))
+        self.side, self.most = fallen > risen, np.maximum(risen, fallen)
+        enough = exp(every[0].log_arl) * len(BETS)
+        self.crossed: list[bool] = np.any(self.most >= enough, axis=0).tolist()
+
+    def told(self) -> Iterator[tuple[WalkState, list[Mark]] | None]:
+        """The state and marks of each stream; None of one that fires."""
+        for s, (state, lines) in enumerate(zip(self.states, self.every, strict=True)):
+            if self.crossed[s]:
+                yield None
+                continue
+            marks = [
+                self._mark(s, at, state.n + at + 1)
+                for at in range(-(state.n + 1) % lines.period, len(lines.row), lines.period)
+            ]
+            last, n = self.held[-1, s].tolist(), state.n + len(lines.row)
+            sums = self._sums(s, 0, len(lines.row) - 1), self._sums(s, 1, len(lines.row) - 1)
+            shown = _extreme(state, lines, 0, len(lines.row))
+            processes, missing = ((*last[:3],), (*last[3:6],)), lines.rows - 1 - int(lines.row[-1])
+            yield WalkState(n, processes, sums, shown, -1, state.fired, state.recent, missing, blind=False), marks
+
+    def _mark(self, s: int, at: int, n: int) -> Mark:
+        """What there is to say at the `at`-th usable row of a stream."""
+        row = int(self.every[s].row[at])
+        side = int(self.side[row, s])
+        log_e = log(max(float(self.most[row, s]) / len(BETS), 1.0))
+        _, count, rest, square, value = self._sums(s, side, at)
+        return Mark(row, "quiet", False, n, None, log_e, int(count), rest, square, value)
+
+    def _sums(self, s: int, side: int, at: int) -> tuple[float, ...]:
+        """The sums of a side of a stream up to and with its `at`-th usable row, as `_walk_on` makes them."""
+        lines = self.every[s]
+        rows = lines.row[: at + 1]
+        height = self.held[rows + 1, s, 6 + side]
+        ends = (height <= 0).nonzero()[0]
+        first, before = (int(ends[-1]) + 1, (0.0,) * 4) if len(ends) else (0, self.states[s].sums[side][1:])
+        if first > at:
+            return (0.0, *before)
+        rest = lines.rest[first : at + 1]
+        parts = np.empty((len(rest) + 1, 3))
+        parts[0] = before[1:]
+        parts[1:, 0], parts[1:, 1], parts[1:, 2] = rest, rest * rest, lines.value[first : at + 1]
+        return (float(height[-1]), before[0] + len(rest), *np.add.accumulate(parts)[-1].tolist())
+
+
 def walk(state: WalkState, lines: LevelWalk) -> tuple[WalkState, list[Mark]]:
     """Take one stream through a batch: a mark at each change of status and where n is a multiple of the period."""
     marks: list[Mark] = []
     at = 0
     last = -1
-    apart = np.flatnonzero(np.diff(lines.row) > lines.unscored // 2) + 1
+    apart = (np.diff(lines.row) > lines.unscored // 2).nonzero()[0] + 1
     while at < len(lines.row):
         gap = int(lines.row[at]) - last - 1
         state, more = _absent(state, lines, last, gap)
@@ -217,8 +300,8 @@ def _mark(state: WalkState, row: int, *, changed: bool, log_e: float = 0.0, side
 def _extreme(state: WalkState, lines: LevelWalk, at: int, stop: int) -> tuple[tuple[str, ...], ...]:
     """The last rows whose rank is extreme, upwards and downwards."""
     rank = lines.rank[at:stop]
-    found = (np.flatnonzero(rank >= 1 - EXTREME), np.flatnonzero(rank <= EXTREME))
+    found = ((rank >= 1 - EXTREME).nonzero()[0], (rank <= EXTREME).nonzero()[0])
     return tuple(
-        (*before, *(lines.ids[at + i] for i in some[-SHOWN:]))[-SHOWN:]
+        (*before, *[lines.ids[i] for i in lines.row[at + some[-SHOWN:]].tolist()])[-SHOWN:]
         for before, some in zip(state.shown, found, strict=True)
     )

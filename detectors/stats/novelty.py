@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.protocol import Bool, Float, Half, Int, Rows
 from detectors.stats.linear_algebra import row_products
-from detectors.stats.repeated_prompts import group_rows
+from detectors.stats.repeated_prompts import group_rows, mark_of
 
 Single = NDArray[np.float32]
 LEAST_PROMPTS: Final = 60  # distinct prompts without which there are no two halves
@@ -49,6 +49,12 @@ class NoveltyMap:
     spread: float
     sketch: Single
     centre: Single
+    mark: bytes = field(init=False, repr=False, compare=False)  # the same where p-values are the same
+
+    def __post_init__(self) -> None:
+        """Work out the mark once: it is compared at every batch."""
+        ends = np.array([self.edge, self.spread])
+        object.__setattr__(self, "mark", mark_of(self.held, self.weight, self.origin, self.near, self.axes, ends))
 
     def scores(self, prompts: Half) -> Float:
         """(n,) novelty of (n, d) prompts of unit length, squared distances: 0 to 4."""
@@ -68,17 +74,13 @@ class NoveltyMap:
         for other, found in rows.derive("novelty", list[tuple[NoveltyMap, Float]]):
             if other is self or other._is_alike(self):
                 return found
-        found = self.p_values(self._scored(rows.wide_prompts().astype(np.float32)))
+        found = self.p_values(self._scored(rows.wide_prompts()))
         rows.derived["novelty"].append((self, found))
         return found
 
     def _is_alike(self, other: NoveltyMap) -> bool:
         """Whether it gives the same p-values."""
-        mine, others = (
-            (one.held, one.weight, one.origin, one.near, one.axes, np.array([one.edge, one.spread]))
-            for one in (self, other)
-        )
-        return all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(mine, others, strict=True))
+        return self.mark == other.mark
 
     def p_values(self, scores: Float) -> Float:
         """(n,) share of exchanges like the baseline's that are at least as novel, in (0, 1]."""
@@ -133,7 +135,7 @@ def repeats(keys: Int, recent: Int, where: Bool, most: int) -> tuple[Bool, Int]:
     held = deque(recent.tolist())
     known = set(held)
     seen = np.zeros(len(keys), dtype=np.bool_)
-    for row, key in zip(np.flatnonzero(where).tolist(), keys[where].tolist(), strict=True):
+    for row, key in zip(where.nonzero()[0].tolist(), keys[where].tolist(), strict=True):
         if key in known:
             seen[row] = True
             continue

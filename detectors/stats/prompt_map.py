@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.protocol import Bool, Float, Half, Int, Rows
 from detectors.stats.linear_algebra import row_products
 from detectors.stats.prompt_support import known_within
-from detectors.stats.repeated_prompts import Keys, Known, keys_in, prompt_keys
+from detectors.stats.repeated_prompts import Keys, Known, keys_in, mark_of, prompt_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +48,48 @@ class PromptMap:
     centres: Float
     radius: float
     known: Known
+    asked: NDArray[np.float32] = field(init=False, repr=False, compare=False)  # (d, k + c) axes and centres, as one
+    squares: Float = field(init=False, repr=False, compare=False)  # (c,) of the centres
+    mark: bytes = field(init=False, repr=False, compare=False)  # the same where the same topics are found
+
+    def __post_init__(self) -> None:
+        """Put side by side what prompts are multiplied by."""
+        asked = np.concatenate([self.axes, self.centres.T], axis=1)
+        object.__setattr__(self, "asked", asked.astype(np.float32))
+        object.__setattr__(self, "mark", mark_of(self.mean, self.centres, np.array([self.radius])) + self.known.mark)
+        object.__setattr__(self, "squares", np.einsum("cd,cd->c", self.centres, self.centres))
 
     def locate(self, prompts: Half) -> Places:
         """Place (n, d) prompts; no sum runs over rows, so a row's place does not depend on its neighbours."""
-        return self._placed(prompts.astype(np.float64) - self.mean, prompt_keys(prompts))
+        return self._placed(prompts.astype(np.float32), prompt_keys(prompts))
 
     def locate_in(self, rows: Rows) -> Places:
         """Place the prompts of rows; two maps of the same prompts share the work."""
         for other, topic, seen, novel in rows.derive("places", list[tuple[PromptMap, Int, Int, Bool]]):
             if other is self or other._is_alike(self):
                 return Places(self._features(rows), topic, seen, novel, keys_in(rows))
-        found = self._placed(rows.wide_prompts() - self.mean, keys_in(rows))
+        found = self._placed(rows.wide_prompts(), keys_in(rows))
         rows.derived["places"].append((self, found.topic, found.seen, found.novel))
         return found
 
     def _features(self, rows: Rows) -> Float:
         """(n, k) coordinates of the rows' prompts."""
-        return row_products(rows.wide_prompts() - self.mean, self.axes)
+        wide = self.axes.shape[1]
+        axes = np.ascontiguousarray(self.asked[:, :wide])
+        return row_products(rows.wide_prompts(), axes).astype(np.float64) - self.mean @ self.axes
 
-    def _placed(self, moved: Float, keys: Keys) -> Places:
-        """The places of prompts, of which the mean was taken away."""
-        topic, distance = _nearest(moved, self.centres - self.mean)
+    def _placed(self, prompts: NDArray[np.float32], keys: Keys) -> Places:
+        """The places of prompts."""
+        along, wide = row_products(prompts, self.asked).astype(np.float64), self.axes.shape[1]
+        squares = np.einsum("nd,nd->n", prompts, prompts)[:, None] + self.squares
+        distances = squares - 2 * along[:, wide:]
         seen = self.known.find(keys)
-        novel = (distance > self.radius) & (seen < 0)
-        return Places(row_products(moved, self.axes), topic, seen, novel, keys)
+        novel = (distances.min(axis=1) > self.radius) & (seen < 0)
+        return Places(along[:, :wide] - self.mean @ self.axes, distances.argmin(axis=1), seen, novel, keys)
 
     def _is_alike(self, other: PromptMap) -> bool:
         """Whether it finds the same topics, and the same prompts novel."""
-        return (
-            self.radius == other.radius
-            and self.known.equals(other.known)
-            and np.array_equal(self.mean, other.mean)
-            and np.array_equal(self.centres, other.centres)
-        )
+        return self.mark == other.mark
 
 
 def map_prompts(prompts: Half, width: int, topics: int, novel_share: float) -> PromptMap:

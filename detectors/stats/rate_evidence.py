@@ -7,7 +7,7 @@ random variables by betting" (2023).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -18,7 +18,6 @@ Side = Literal["up", "down"]
 SMALLEST_BET = 0.1
 MOST_BETS = 8
 BOLDNESS = 0.9  # of the bet that would lose everything at once
-MOST_RUN = 1e300
 CAP = 10.0  # times the ARL: how far evidence may run ahead, so that it can come back
 
 
@@ -42,15 +41,14 @@ class RateEvidence:
 
     Attributes:
         wealth: (b,) Shiryaev-Roberts processes.
-        run: (b,) the same bets since the row that makes them largest (CUSUM), at least 1.
-        since: (b,) number of the row that `run` starts at.
+        run, since: empty; states kept before have there since when each bet has been winning.
     """
 
     STORED_NAME: ClassVar[str] = "Evidence"
 
     wealth: Float
-    run: Float
-    since: Int
+    run: Float = field(default_factory=lambda: np.zeros(0))
+    since: Int = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 def make_bets(rise: float, fall: float) -> Bets:
@@ -66,8 +64,7 @@ def make_bets(rise: float, fall: float) -> Bets:
 
 def no_evidence(bets: Bets) -> RateEvidence:
     """Evidence before the first row."""
-    count = len(bets.size)
-    return RateEvidence(np.zeros(count), np.ones(count), np.zeros(count, dtype=np.int64))
+    return RateEvidence(np.zeros(len(bets.size)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +72,17 @@ class EvidenceTrace:
     """The evidence of s streams before the first of n rows and after each.
 
     Attributes:
-        wealth, run: (n + 1, s, b) as of `RateEvidence`; since: (s, b) as it was before the first row.
-        total: (n, s) mixtures after each row.
-        used: (n, s) whether a stream uses the row; numbers: (n, s) rows that each used before it.
+        wealth: (n + 1, s, b) as of `RateEvidence`. total: (n, s) mixtures after each row.
+        used: (n, s) whether a stream uses the row.
     """
 
     wealth: Float
-    run: Float
-    since: Int
     total: Float
     used: Bool
-    numbers: Int
-
-    def after(self, rows: int) -> RateEvidence:
-        """(s, b) evidence after the first `rows` of the rows; its arrays are its own."""
-        if not rows:
-            return RateEvidence(self.wealth[0].copy(), self.run[0].copy(), self.since.copy())
-        starts = (self.run[:rows] <= 1.0) & self.used[:rows, :, None]
-        last = rows - 1 - starts[::-1].argmax(axis=0)
-        began = self.numbers[last, np.arange(len(last))[:, None]]
-        since = np.where(starts.any(axis=0), began, self.since)
-        return RateEvidence(self.wealth[rows].copy(), self.run[rows].copy(), since)
 
     def put(self, s: int, first: int, other: EvidenceTrace) -> None:
         """Let the trace of stream `s` alone take its place from row `first` on."""
-        self.wealth[first:, s], self.run[first:, s] = other.wealth[:, 0], other.run[:, 0]
-        self.total[first:, s] = other.total[:, 0]
-        self.since[s] = other.since[0]
+        self.wealth[first:, s], self.total[first:, s] = other.wealth[:, 0], other.total[:, 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +108,9 @@ class BetTable:
         rises = np.arange(max(count)) < np.array([one.rises for one in bets])[:, None]
         return cls(size, weight, rises, count)
 
-    def gather(self, evidence: Sequence[RateEvidence]) -> RateEvidence:
-        """(s, b) evidence of all streams, to be changed in place."""
-        shape = self.size.shape
-        whole = RateEvidence(np.zeros(shape), np.ones(shape), np.zeros(shape, dtype=np.int64))
-        for s, one in enumerate(evidence):
-            held = slice(0, self.count[s])
-            whole.wealth[s, held], whole.run[s, held], whole.since[s, held] = one.wealth, one.run, one.since
-        return whole
-
-    def evidence_of(self, whole: RateEvidence, s: int) -> RateEvidence:
-        """A copy of one stream's evidence."""
-        held = slice(0, self.count[s])
-        return RateEvidence(whole.wealth[s, held].copy(), whole.run[s, held].copy(), whole.since[s, held].copy())
-
-    def forget(self, whole: RateEvidence, s: int) -> None:
-        """Set one stream's evidence back to that before the first row."""
-        whole.wealth[s], whole.run[s], whole.since[s] = 0.0, 1.0, 0
+    def nothing(self) -> Float:
+        """(s, b) evidence before the first row."""
+        return np.zeros_like(self.size)
 
     def surprise(self, value: Float, expected: Float, room: Float) -> Float:
         """(n, s, b) factor of each bet at each row, never negative, with mean at most 1 under the null.
@@ -165,61 +132,36 @@ class BetTable:
         stake += 1.0
         return stake
 
-    def advance(self, whole: RateEvidence, factor: Float, used: Bool, rows: Int, arl: Float) -> Float:
-        """Let the streams that use a row take in its (s, b) factors; the (s,) mixtures, each held at `CAP` ARLs.
-
-        `rows`: (s,) number of the row in each stream.
-        """
-        if used.any():
-            mine = used[:, None]
-            starts = whole.run <= 1.0
-            np.copyto(whole.since, rows[:, None], where=mine & starts)
-            run = np.minimum(np.maximum(whole.run, 1.0) * factor, MOST_RUN)
-            np.copyto(whole.run, run, where=mine)
-            np.copyto(whole.wealth, (whole.wealth + 1.0) * factor, where=mine)
-        total = np.asarray((self.weight * whole.wealth).sum(axis=1))
-        over = total > CAP * arl
-        if over.any():
-            whole.wealth[over] *= (CAP * arl[over] / total[over])[:, None]
-            total[over] = CAP * arl[over]
-        return total
-
     def only(self, streams: Int) -> Self:
         """The table of some of the streams."""
         count = tuple(self.count[s] for s in streams.tolist())
         return type(self)(self.size[streams], self.weight[streams], self.rises[streams], count)
 
-    def trace(self, whole: RateEvidence, factor: Float, used: Bool, numbers: Int, arl: Float) -> EvidenceTrace:
-        """What `advance` would make of n rows at once: the evidence after each.
+    def trace(self, wealth: Float, factor: Float, used: Bool, arl: Float) -> EvidenceTrace:
+        """The evidence after each of n rows: M = (M + 1) * factor where a stream uses the row.
 
         Args:
-            whole: (s, b) evidence before the rows; it stays as it is.
+            wealth: (s, b) before the rows; it stays as it is.
             factor: (n, s, b) of each bet at each row.
             used: (n, s) whether a stream uses the row.
-            numbers: (n, s) rows that each stream used before it.
-            arl: (s,) mean number of rows between false alarms that each is held to.
+            arl: (s,) mean number of rows between false alarms that each is held to: none runs ahead beyond `CAP` of it.
         """
-        held = np.where(used[:, :, None], factor, 1.0)
-        adds, least = used.astype(np.float64)[:, :, None], np.ones_like(whole.run)
-        grown = np.empty((len(used) + 1, 2, *whole.run.shape))
-        grown[0, 0], grown[0, 1] = whole.wealth, whole.run
+        n, shape = len(used), wealth.shape
+        many = np.repeat(used, shape[1], axis=1)
+        held = np.where(many, factor.reshape(n, -1), 1.0)
+        grown = np.empty((n + 1, held.shape[1]))
+        grown[0] = last = wealth.ravel()
+        add, multiply = np.add, np.multiply
         with np.errstate(over="ignore", invalid="ignore"):
-            for before, after, add, by in zip(grown[:-1], grown[1:], adds, held, strict=True):
-                np.add(before[0], add, out=after[0])
-                np.maximum(before[1], least, out=after[1])
-                np.multiply(after, by, out=after)
-        if not grown.max() <= MOST_RUN:  # rare: row by row, each held there, as the next one goes by it
-            for before, after, add, by in zip(grown[:-1], grown[1:], adds, held, strict=True):
-                np.add(before[0], add, out=after[0])
-                np.maximum(before[1], least, out=after[1])
-                np.multiply(after, by, out=after)
-                np.minimum(after, MOST_RUN, out=after)
-        wealth, run = grown[:, 0], grown[:, 1]
-        total = (self.weight * wealth[1:]).sum(axis=2)
-        made = EvidenceTrace(wealth, run, whole.since, total, used, numbers)
-        beyond = np.flatnonzero((total > CAP * arl).any(axis=0))
+            # Flat rows, by place: a small broadcast or a keyword costs more here than the sum itself.
+            for after, one, by in zip(grown[1:], many.astype(np.float64), held, strict=True):
+                last = multiply(add(last, one, after), by, after)
+            grown = grown.reshape(n + 1, *shape)
+            total = (grown[1:] * self.weight).sum(axis=2)
+        made = EvidenceTrace(grown, total, used)
+        beyond = (~(total <= CAP * arl).all(axis=0)).nonzero()[0]
         if len(beyond):
-            self._hold(made, beyond, held, arl)
+            self._hold(made, beyond, held.reshape(n, *shape), arl)
         return made
 
     def _hold(self, made: EvidenceTrace, streams: Int, factor: Float, arl: Float) -> None:
@@ -235,11 +177,11 @@ class BetTable:
                 total[over] = most[over]
             made.wealth[row + 1, streams], made.total[row, streams] = wealth, total
 
-    def leaning(self, whole: RateEvidence, s: int) -> tuple[Side, int]:
-        """The direction that holds more in a stream, and the row since which its best bet has been winning."""
-        held = self.weight[s] * whole.wealth[s]
+    def leaning(self, wealth: Float, s: int) -> Side:
+        """The direction that holds more in stream `s`, given its (b,) processes."""
+        held = self.weight[s] * wealth
         rising = float(held[self.rises[s]].sum())
-        return ("up" if rising >= held.sum() - rising else "down"), int(whole.since[s, int(held.argmax())])
+        return "up" if rising >= held.sum() - rising else "down"
 
 
 def _ladder(chance: float) -> Float:

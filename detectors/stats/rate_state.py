@@ -54,7 +54,7 @@ def _no_ts() -> Float:
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """Where a stream stands.
+    """Where a stream stands that begins, or was kept before `RateColumns`.
 
     Attributes:
         evidence: None where the stream is blind for good.
@@ -123,12 +123,13 @@ class RateTable:
 
     Attributes:
         bets, models: of s watches, each with an expectation and bets. errors: (s, 2c) as of `Expectation.error`.
-        level, floor, slack, high: (s,) as of `RateWatch`.
+        roots: of `errors`. level, floor, slack, high: (s,) as of `RateWatch`.
     """
 
     bets: BetTable
     models: ExpectationTable
     errors: Float
+    roots: Float
     level: Float
     floor: Float
     slack: Float
@@ -138,10 +139,12 @@ class RateTable:
     def of(cls, watches: Sequence[RateWatch]) -> Self:
         """The table of these watches, one at least."""
         expectations = [watch.expectation for watch in watches if watch.expectation is not None]
+        errors = np.stack([one.error() for one in expectations])
         return cls(
             bets=BetTable.of([watch.bets for watch in watches if watch.bets is not None]),
             models=ExpectationTable.of(expectations),
-            errors=np.stack([one.error() for one in expectations]),
+            errors=errors,
+            roots=np.sqrt(errors),
             level=np.array([watch.level for watch in watches]),
             floor=np.array([watch.floor for watch in watches]),
             slack=np.array([watch.slack for watch in watches]),

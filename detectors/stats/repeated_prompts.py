@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from detectors.protocol import Bool, Float, Half, Int, Rows
 Keys = NDArray[np.uint64]
 Marks = NDArray[np.uint32] | NDArray[np.uint64]  # the lower halves of keys; states kept before hold whole ones
 HALF = (1 << 32) - 1
-FEW = 16  # places at which counting one by one takes less time than counting all
+FEW = 256  # places at which counting one by one takes less time than counting all
 RECENT = 500  # rows within which a prompt that comes back is a repetition
 
 
@@ -35,6 +35,15 @@ def fold_of(groups: Int, folds: int) -> Int:
     return (order % folds)[groups]
 
 
+def mark_of(*arrays: NDArray[Any]) -> bytes:
+    """The same for arrays of the same numbers, and for hardly any others."""
+    told = hashlib.blake2b(digest_size=16)
+    for one in arrays:
+        told.update(f"{one.dtype}{one.shape}".encode())
+        told.update(np.ascontiguousarray(one).tobytes())
+    return told.digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """The distinct prompts of a baseline.
@@ -45,6 +54,11 @@ class Known:
 
     keys: Keys
     allowed: Float
+    mark: bytes = field(init=False, repr=False, compare=False)  # the same where it knows the same prompts
+
+    def __post_init__(self) -> None:
+        """Work out the mark once: it is compared at every batch."""
+        object.__setattr__(self, "mark", mark_of(self.keys, self.allowed))
 
     @classmethod
     def of(cls, prompts: Half) -> Self:
@@ -54,7 +68,7 @@ class Known:
 
     def equals(self, other: Known) -> bool:
         """Whether it knows the same prompts, as well."""
-        return self is other or (np.array_equal(self.keys, other.keys) and np.array_equal(self.allowed, other.allowed))
+        return self.mark == other.mark
 
     def find(self, keys: Keys) -> Int:
         """(n,) position of each key among the distinct prompts, -1 where the baseline did not hold it."""
@@ -73,14 +87,13 @@ class Known:
             recent: what the call for the rows before them gave.
             where: (n,) rows that count; the others are never repeated.
         """
-        at = np.flatnonzero(where)
+        at = where.nonzero()[0]
         marks = (keys[at] & HALF).astype(np.uint32)
         held = np.concatenate([(recent[-RECENT:] & HALF).astype(np.uint32), marks])
         over = np.zeros(len(keys), dtype=np.bool_)
         ordered = np.sort(held)
-        thrice = ordered[2:] == ordered[:-2]
-        if thrice.any():  # every prompt may count twice
-            often = np.flatnonzero(np.isin(marks, np.unique(ordered[2:][thrice])))
+        if (ordered[2:] == ordered[:-2]).any():  # every prompt may count twice
+            often = (np.searchsorted(ordered, marks, "right") - np.searchsorted(ordered, marks) > 2).nonzero()[0]
             seen = self.find(keys[at[often]])
             allowed = np.where(seen >= 0, self.allowed[seen], 2.0)
             over[at[often]] = _times(held, often + len(held) - len(marks)) > allowed
@@ -90,8 +103,9 @@ class Known:
 def _times(marks: NDArray[np.uint32], places: Int) -> Int:
     """(n,) how often the mark at each place stands among the `RECENT` up to and with it."""
     if len(places) < FEW:
-        counted = [np.count_nonzero(marks[max(at + 1 - RECENT, 0) : at + 1] == marks[at]) for at in places.tolist()]
-        return np.array(counted, dtype=np.int64)
+        back = places[:, None] - np.arange(len(marks))
+        same = marks == marks[places][:, None]
+        return np.asarray((same & (back >= 0) & (back < RECENT)).sum(axis=1))
     times, told, wanted = Counter[int](), list[int](), set(places.tolist())
     every = marks.tolist()
     for at, mark in enumerate(every):

@@ -8,8 +8,10 @@ conversations. Beside it stand the bytes of artefact and state as they are store
 of the same process, one product of 64 x 384 by 384 x 64, so that machines can be compared. `--json OUT` writes the
 figures.
 
-`--blocks`: model_shift with bets that stand for 4, 8 and 16 rows, and how many exchanges each needs after three
-recorded updates. `--routes N`: how much memory a worker takes that watches N routes (see `many_routes`).
+`--blocks 4 8 16`: only the frontier of model_shift, with bets that stand for so many rows: what it costs, and how many
+exchanges it needs after three recorded updates.
+
+`--routes N`: how much memory a worker takes that watches N routes (see `many_routes`).
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ POOL: Final = ("llmdrift_opinionqa", "gpt-4", "0314")
 ROWS: Final = 3200
 ARL: Final = 1e6
 BATCHES: Final = (64, 8)
+FRONTIER: Final = ("llmdrift_opinionqa", "llmdrift_sensitiveq")
+GPT35: Final = ("llmdrift_opinionqa", "gpt-3.5-turbo", "0301", "0613")
 ID: Final = "3f2b8c1e-5a40-4d7e-9c61-{:012d}"
 
 
@@ -179,32 +183,33 @@ def told(line: dict[str, Any]) -> str:
     )
 
 
-def frontier(seeds: int, batch: int) -> None:
-    """Print what longer blocks cost in delay and save in time."""
-    from tests.benchmarks.change_points import TRUE, UPDATES, stream_of  # noqa: PLC0415 -- their sets take minutes
-    from tests.benchmarks.change_points import told as heard  # noqa: PLC0415
+def frontier(blocks: Sequence[int], seeds: int, batch: int, tries: int) -> None:
+    """Print what longer blocks cost in delay and save in time; times are taken in turn, of each batch the least."""
+    from tests.benchmarks.change_points import AFTER, BASELINE, TRUE, UPDATES, Update, stream_of, told  # noqa: PLC0415
 
     rows, stream = route_rows(1000)
     batches = cut(stream, batch)
-    for block in (4, 8, 16):
-        detector = replace(ModelShift(), evidence=replace(ModelShift().evidence, block=block))
-        artefact = detector.fit(Baseline(rows, {}, ARL))
-        step = _step_cost(detector, artefact, batches, 5) / len(stream) * 1e6
-        delays = []
-        for update in (UPDATES[3], UPDATES[0], UPDATES[1]):
-            said = [
-                heard(detector, Baseline(b, {}, 1e3), s)
-                for b, s in (stream_of(update.pools(), k) for k in range(seeds))
-            ]
-            first = [
-                min((at for at, one in one_said if one.status == "firing" and at >= TRUE), default=np.inf)
-                for one_said in said
-            ]
-            delays.append(f"{update.name} {np.median(first) - TRUE + 1:.0f}")
-        print(
-            f"block {block:2}  {step:6.1f} us an exchange  exchanges until the alarm at ARL 1,000: {', '.join(delays)}",
-            flush=True,
+    detectors = [replace(ModelShift(), evidence=replace(ModelShift().evidence, block=block)) for block in blocks]
+    steps = [(one, one.fit(Baseline(rows, {}, ARL))) for one in detectors]
+    times = np.min([[_timed((step,), batches) for step in steps] for _ in range(tries)], axis=0).sum(axis=1)
+    updates = [one for one in UPDATES if one.file in FRONTIER] + [Update("opinionqa gpt-3.5", *GPT35)]
+    streams = [[stream_of(update.pools(), seed) for seed in range(seeds)] for update in updates]
+    for block, detector, time_ in zip(blocks, detectors, times / len(stream) * 1e6, strict=True):
+        delays, early = list[str](), 0
+        for update, some in zip(updates, streams, strict=True):
+            said = [told(detector, Baseline(before, {}, 1e3), after) for before, after in some]
+            fired = [[at for at, one in one_said if one.status == "firing"] for one_said in said]
+            early += sum(at < TRUE for one in fired for at in one[:1])
+            first = [min((at for at in one if at >= TRUE), default=TRUE + AFTER) - TRUE + 1 for one in fired]
+            if first:
+                delays.append(f"{update.name} {np.median(first):.0f} ({np.mean(first):.1f})")
+        told_of = (
+            f"block {block:2}  {time_:5.1f} us an exchange, {time_ * len(stream) / 1e6 / times[0]:.2f} of the first"
         )
+        if seeds:
+            told_of += f"; exchanges until the alarm at ARL 1,000, median (mean): {', '.join(delays)}; "
+            told_of += f"{early} of {seeds * len(updates)} streams fired before, baselines of {BASELINE}"
+        print(told_of, flush=True)
 
 
 def main() -> None:
@@ -212,9 +217,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES))
     parser.add_argument("--tries", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=5, help="streams an update with --blocks")
+    parser.add_argument("--seeds", type=int, default=5, help="streams an update with --blocks; 0: only times")
     parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 5000])
-    parser.add_argument("--blocks", action="store_true")
+    parser.add_argument("--blocks", type=int, nargs="*", default=[], help="only the frontier of these: 4 8 16")
     parser.add_argument("--routes", type=int, default=0, help="only this: the memory of a worker with so many routes")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
@@ -232,6 +237,9 @@ def measure(options: argparse.Namespace) -> None:
     one, other = np.ones((64, 384)), np.ones((384, 64))
     yardstick = spent(lambda: [one @ other for _ in range(200)], 5) / 200 * 1e6
     print(f"yardstick: {yardstick:.0f} us a product")
+    if options.blocks:
+        frontier(options.blocks, options.seeds, options.batches[0], options.tries)
+        return
     lines: list[dict[str, Any]] = []
     for size in options.sizes:
         for line in costs(size, options.batches, options.tries):
@@ -239,8 +247,6 @@ def measure(options: argparse.Namespace) -> None:
             lines.append(line)
     if options.json:
         options.json.write_text(json.dumps({"yardstick_us": yardstick, "lines": lines}, indent=1), encoding="utf-8")
-    if options.blocks:
-        frontier(options.seeds, options.batches[0])
 
 
 if __name__ == "__main__":

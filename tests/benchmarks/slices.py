@@ -127,11 +127,11 @@ class Update:
 
 def evidence(artefact: RateArtefact, state: RateState) -> Float:
     """(K,) natural logarithm of each stream's evidence now."""
-    found = [
-        -np.inf if one.evidence is None or watch.bets is None else one.evidence.log(watch.bets)
-        for watch, one in zip(artefact.watches, state.streams, strict=True)
-    ]
-    return np.array(found)
+    found = np.full(len(artefact.watches), -np.inf)
+    if artefact.table is not None and state.columns is not None:
+        with np.errstate(divide="ignore"):
+            found[list(artefact.live)] = np.log((artefact.table.bets.weight * state.columns.wealth).sum(axis=1))
+    return found
 
 
 def trajectory(detector: RateShift, artefact: RateArtefact, rows: Rows) -> Float:

@@ -232,11 +232,9 @@ def test_where_the_rows_are_cut_changes_nothing(sizes: list[int]) -> None:
     assert at_status(WHOLE, "firing")
     state, found = cut(ARTEFACT, DRIFTING, sizes)
     assert_same(found, WHOLE)
-    assert state.streams[0].evidence is not None
-    assert WHOLE_STATE.streams[0].evidence is not None
-    np.testing.assert_allclose(
-        state.streams[0].evidence.wealth, WHOLE_STATE.streams[0].evidence.wealth, rtol=1e-9, atol=1e-9
-    )
+    assert state.columns is not None
+    assert WHOLE_STATE.columns is not None
+    np.testing.assert_allclose(state.columns.wealth, WHOLE_STATE.columns.wealth, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 500])

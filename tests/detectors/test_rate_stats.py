@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from scipy.stats import binomtest
 from detectors.stats.budget_shares import budget_weights
 from detectors.stats.intervals import rate_change, wilson
 from detectors.stats.prompt_map import map_prompts
-from detectors.stats.rate_evidence import CAP, BetTable, make_bets, no_evidence
+from detectors.stats.rate_evidence import CAP, BetTable, make_bets
 from detectors.stats.repeated_prompts import RECENT, Known, prompt_keys
 from tests.support.rate_streams import asked
 
@@ -32,12 +34,18 @@ def test_no_bet_gains_on_average_under_the_null(expected: float, room: float, ch
 
 def taken(table: BetTable, values: np.ndarray, null: float, arl: float) -> list[float]:
     """The mixture after each value of one stream."""
-    whole = table.gather([no_evidence(make_bets(null, 1 - null))])
     factor = table.surprise(values[None], np.full((1, len(values)), null), np.zeros((1, len(values))))
-    one = np.ones(1, dtype=np.bool_)
-    return [
-        float(table.advance(whole, each, one, np.array([row]), np.array([arl]))[0]) for row, each in enumerate(factor)
-    ]
+    every = np.ones((len(values), 1), dtype=np.bool_)
+    told: list[float] = table.trace(table.nothing(), factor, every, np.array([arl])).total[:, 0].tolist()
+    return told
+
+
+def one_by_one(table: BetTable, wealth: np.ndarray, factor: np.ndarray, used: np.ndarray, arl: np.ndarray) -> Any:
+    """Evidence (s, b) and mixtures (s,) after one row, by definition: M = (M + 1) * factor, held at the cap."""
+    grown = np.where(used[:, None], (wealth + 1.0) * factor, wealth)
+    total = (table.weight * grown).sum(axis=1)
+    held = np.minimum(total, CAP * arl)
+    return grown * np.where(total > held, held / np.where(total > 0, total, 1.0), 1.0)[:, None], held
 
 
 def test_the_first_alarm_of_fair_coins_comes_no_sooner_than_promised() -> None:
@@ -52,45 +60,36 @@ def test_the_first_alarm_of_fair_coins_comes_no_sooner_than_promised() -> None:
 
 
 def test_evidence_is_capped_so_that_it_can_come_back() -> None:
-    bets, arl = make_bets(0.05, 0.97), 1000.0
+    bets, arl, n = make_bets(0.05, 0.97), 1000.0, 300
     table = BetTable.of([bets])
-    whole = table.gather([no_evidence(bets)])
-    for row in range(300):
-        factor = table.surprise(np.ones((1, 1)), np.full((1, 1), 0.04), np.full((1, 1), 0.01))[0]
-        total = table.advance(whole, factor, np.ones(1, dtype=np.bool_), np.array([row]), np.array([arl]))
-        assert total[0] <= CAP * arl + 1e-6
-    assert table.leaning(whole, 0) == ("up", 0)
+    factor = table.surprise(np.ones((1, n)), np.full((1, n), 0.04), np.full((1, n), 0.01))
+    trace = table.trace(table.nothing(), factor, np.ones((n, 1), dtype=np.bool_), np.array([arl]))
+    assert (trace.total <= CAP * arl + 1e-6).all()
+    assert table.leaning(trace.wealth[-1, 0], 0) == "up"
 
 
 def test_a_stream_that_does_not_use_a_row_keeps_its_evidence() -> None:
     table = BetTable.of([make_bets(0.1, 0.9), make_bets(0.5, 0.5)])
-    whole = table.gather([no_evidence(make_bets(0.1, 0.9)), no_evidence(make_bets(0.5, 0.5))])
-    factor = table.surprise(np.array([[1.0], [np.nan]]), np.array([[0.1], [0.5]]), np.zeros((2, 1)))[0]
-    total = table.advance(whole, factor, np.array([True, False]), np.array([0, 0]), np.full(2, 1e3))
-    assert total[0] > 0
-    assert total[1] == 0
-    assert not table.evidence_of(whole, 1).wealth.any()
+    factor = table.surprise(np.array([[1.0], [np.nan]]), np.array([[0.1], [0.5]]), np.zeros((2, 1)))
+    trace = table.trace(table.nothing(), factor, np.array([[True, False]]), np.full(2, 1e3))
+    assert trace.total[0, 0] > 0
+    assert trace.total[0, 1] == 0
+    assert not trace.wealth[1, 1].any()
 
 
 def test_many_rows_at_once_are_as_row_by_row() -> None:
     """Also where a stream does not use a row, and where evidence runs ahead so far that it is held."""
     rng, arl = np.random.default_rng(6), np.array([50.0, 1e6, 1e6])
-    some = [make_bets(0.05, 0.97), make_bets(0.5, 0.5), make_bets(0.1, 0.9)]
-    table, n = BetTable.of(some), 120
+    table, n = BetTable.of([make_bets(0.05, 0.97), make_bets(0.5, 0.5), make_bets(0.1, 0.9)]), 120
     used = rng.random((n, 3)) < 0.8
     used[:40, 2] = False
     value = (rng.random((3, n)) < np.array([[0.9], [0.5], [0.1]])).astype(float)
     factor = table.surprise(value, np.full((3, n), 0.05), np.full((3, n), 0.01))
-    numbers: np.ndarray = np.cumsum(used, axis=0) - used
-    whole = table.gather([no_evidence(one) for one in some])
-    trace = table.trace(whole, factor, used, numbers, arl)
+    trace, wealth = table.trace(table.nothing(), factor, used, arl), table.nothing()
     for row in range(n):
-        total = table.advance(whole, factor[row], used[row], numbers[row], arl)
+        wealth, total = one_by_one(table, wealth, factor[row], used[row], arl)
         np.testing.assert_allclose(trace.total[row], total, rtol=1e-12)
-        after = trace.after(row + 1)
-        np.testing.assert_allclose(after.wealth, whole.wealth, rtol=1e-12)
-        best = (table.weight * whole.wealth).argmax(axis=1)
-        assert (after.since[[0, 1, 2], best] == whole.since[[0, 1, 2], best]).all()
+        np.testing.assert_allclose(trace.wealth[row + 1], wealth, rtol=1e-12)
     assert (trace.total[:, 0] == CAP * 50.0).any()
 
 
@@ -98,10 +97,8 @@ def test_evidence_without_end_stays_a_number() -> None:
     """A signal that was never true, and is now always: each row multiplies by hundreds."""
     table, n = BetTable.of([make_bets(0.001, 1.0)]), 300
     factor = table.surprise(np.ones((1, n)), np.full((1, n), 0.001), np.zeros((1, n)))
-    numbers, arl = np.arange(n)[:, None], np.array([1e6])
-    whole = table.gather([no_evidence(make_bets(0.001, 1.0))])
-    trace = table.trace(whole, factor, np.ones((n, 1), dtype=np.bool_), numbers, arl)
-    assert np.isfinite(trace.run).all()
+    trace = table.trace(table.nothing(), factor, np.ones((n, 1), dtype=np.bool_), np.array([1e6]))
+    assert np.isfinite(trace.wealth).all()
     assert trace.total.max() == pytest.approx(CAP * 1e6)
 
 
