@@ -51,7 +51,7 @@ from services.stream.route_memory import MIB, MOST_BYTES, RouteMemory, give_back
 
 DETECT: Final = "detect"
 ALERT: Final = "alert"
-_STEPPED_BYTES: Final = 32 * MIB
+_STEPPED_BYTES: Final = 16 * MIB
 """States that may go through one batch: each is there twice, before and after, until what it sent is on the broker."""
 _UNKNOWN_BYTES: Final = 4 * MIB
 """What a state is taken to weigh while none is known: about what that of a route weighs at the end of its learning."""
