@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from schemas.spec import Spec
 from services.signals._pattern_set import PatternSet
 from services.signals.heads.head import HeadInputs, Heads, probability_of
-from services.signals.heads.reading import prompt_inputs
+from services.signals.heads.reading import long_prompt_inputs
 from services.signals.heads.shipped import shipped, version_of
 from services.signals.protocol import Measurement, ScoredText
 from services.signals.refusal_wordings import folded
@@ -25,7 +25,9 @@ WORDINGS: Final = {
         r"\b(?:ignore|disregard|forget|override|bypass|overlook|set aside)\b.{0,40}\b(?:previous|prior|above"
         r"|earlier|all"
         r"|your|any|every)\b.{0,30}\b(?:instructions?|prompts?|rules?|guidelines?|polic(?:y|ies)|training"
-        r"|programming|restrictions?|directives?)\b",
+        r"|programming|restrictions?|directives?)\b"
+        r"|\b(?:ignore|disregard|forget) (?:everything|anything|all)(?: that)? (?:i|you|we)(?:'ve| have| were)? "
+        r"(?:\w{1,12} ){0,2}(?:said|told|instructed|taught|trained|learn(?:ed|t)|given)\b",
     ),
     "no_rules": (
         1.8,
@@ -47,7 +49,8 @@ WORDINGS: Final = {
         1.4,
         r"\b(?:stay|remain) in character\b|\bnever (?:break|leave) (?:out of )?character\b|\bnever (?:refuse"
         r"|say no|decline)"
-        r"|\b(?:do not|don't|never|must not|cannot) (?:\w{1,12} ){0,2}(?:refuse|decline|apologi[sz]e|warn"
+        r"|\b(?:do not|don't|never|must not|can ?not|can't|may not) (?:\w{1,12} ){0,2}"
+        r"(?:refuse|reject|decline|apologi[sz]e|warn"
         r"|mention (?:that )?you)",
     ),
     "as_other": (
@@ -71,7 +74,7 @@ WORDINGS: Final = {
         r"\b(?:no matter (?:how|what|if)|regardless|without regard|even if|irrespective|whether or not"
         r"|despite)\b.{0,60}"
         r"\b(?:illegal|unethical|immoral|legality|legal|ethics?|ethical|morals?|morality|harmful|offensive|dangerous"
-        r"|inappropriate|law|consequences)\b",
+        r"|inappropriate|law|consequences|filters?|restrictions?|guidelines?|polic(?:y|ies)|programming)\b",
     ),
     "amoral": (
         1.6,
@@ -87,6 +90,19 @@ WORDINGS: Final = {
         r"|model)\b",
     ),
     "other_gpt": (1.0, r"\b(?:[abd-z]\w{0,10}|c[a-gi-z]\w{0,9})[- ]?gpt\b|\bgpt[a-z]{2,10}\b"),
+    "anything": (
+        1.4,
+        r"\b(?:answer(?:s|ing)?|respond(?:s|ing)? to|repl(?:y|ies|ying) to|do(?:es)?|say|tells?|shares?"
+        r"|help(?:s|ing)? (?:\w{1,10} ){0,3}with) (?:me )?(?:or (?:say|do) )?"
+        r"(?:any(?:thing| questions?| requests?| prompts?)|whatever|every (?:question|request|prompt))\b.{0,60}"
+        r"\b(?:no matter|regardless|despite|even if|without (?:question|exception|hesitation|limit\w{0,7}"
+        r"|restriction\w{0,2}))\b",
+    ),
+    "maker": (
+        1.4,
+        r"\b(?:i am|i'm|we are|we're) (?:\w{1,10} ){0,3}(?:programmers?|developers?|engineers?|employees?|creators?)"
+        r" (?:at|of|from|who (?:built|made|created)) (?:openai|anthropic|chatgpt|you)\b",
+    ),
     "template": (
         0.9,
         r"[\[<{(]{1,2} ?(?:insert|your|put|enter|first|the|user)? ?(?:\w{1,8} ){0,2}(?:prompt|question|query|request)"
@@ -95,7 +111,8 @@ WORDINGS: Final = {
     "switched": (
         1.4,
         r"\bmode[ _]?[:=]? ?(?:is )?(?:now )?(?:enabled|activated|on|output|unlocked)\b"
-        r"|\bsimulat\w{1,4} .{0,20}\bmode\b|\b(?:enable|activate|enter) .{0,24}\bmode\b",
+        r"|\bsimulat\w{1,4} .{0,20}\bmode\b|\b(?:enable|activate|enter) .{0,24}\bmode\b"
+        r"|\b(?:stay|remain) in (?:\w{1,14} )?mode\b",
     ),
 }
 BIAS: Final = -3.2
@@ -113,8 +130,8 @@ class JailbreakAttempt:
     """Whether the last user message tries to talk the model out of its rules.
 
     Wordings (to ignore instructions, to be free of rules, to answer twice, never to refuse), length, and a head over
-    words and window. A role alone is no attempt. Attacks in ordinary words (paraphrases, slow escalation over several
-    turns) and in other languages are out of its reach. Card with figures:
+    the first 200 and last 60 words and the window. A role alone is no attempt. Attacks in ordinary words (paraphrases,
+    slow escalation over several turns) and in other languages are out of its reach. Card with figures:
     infra/models/jailbreak_attempt.md.
     """
 
@@ -128,12 +145,14 @@ class JailbreakAttempt:
         says="answers an attempt to talk it out of its rules",
         of_prompt=True,
     )
+    reads: ClassVar[str] = "first 200 and last 60 words"
+    """Stands in the facts of its heads (`services.monitor.own_heads.reads_of`)."""
     version: str = ""
     own: Heads | None = None
 
     def __post_init__(self) -> None:
         if not self.version:
-            object.__setattr__(self, "version", version_of("2", "jailbreak_attempt", self.own))
+            object.__setattr__(self, "version", version_of("3", "jailbreak_attempt", self.own))
 
     def measure(self, text: ScoredText) -> Measurement:
         """Value true or false, and the probability; unscored where nobody asked anything."""
@@ -149,7 +168,7 @@ class JailbreakAttempt:
         """What the head reads; None where nobody asked anything."""
         if not text.prompt.strip():
             return None
-        return prompt_inputs(text, {"rules": jailbreak_log_odds(text.prompt)})
+        return long_prompt_inputs(text, {"rules": jailbreak_log_odds(text.prompt)})
 
 
 def jailbreak_log_odds(prompt: str) -> float:

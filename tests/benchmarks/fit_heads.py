@@ -35,10 +35,10 @@ from services.signals.heads.fitting import (
     threshold_at,
     word_rows,
 )
-from services.signals.heads.grams import opening_buckets
+from services.signals.heads.grams import long_buckets, opening_buckets
 from services.signals.heads.head import Heads, LinearHead, dump_heads
 from services.signals.heads.reading import BUCKETS
-from services.signals.jailbreak_attempt import jailbreak_log_odds
+from services.signals.jailbreak_attempt import JailbreakAttempt, jailbreak_log_odds
 from services.signals.refusal_rules import rule_log_odds
 from services.signals.toxic_wordings import toxic_log_odds
 from tests.benchmarks.evasive_answers import inner_sentences, written_answers
@@ -200,8 +200,7 @@ def plain_prompts(library: Library) -> Labelled:
 
 def plain_personas(library: Library) -> Labelled:
     """Roles that break no rule, written for Keelwatch: without them a head takes any role for an attack."""
-    groups = _made(library, "personas", persona_prompts())
-    return replace(groups, said={"rules": np.array([jailbreak_log_odds(text) for text in persona_prompts()])})
+    return _as_attempts(_made(library, "personas", persona_prompts()), persona_prompts())
 
 
 def _made(library: Library, name: str, texts: Sequence[str], times: int = 1) -> Labelled:
@@ -288,13 +287,21 @@ def fit_evasions(groups: Sequence[Labelled]) -> LinearHead:
 def jailbreak_attempt(library: Library) -> Heads:
     """Words, window and wordings of the prompt."""
     groups = [*(with_keywords(library, source) for source in JAILBREAKS), plain_personas(library)]
-    return heads_of("jailbreak_attempt", {"jailbreak_attempt": fit_jailbreaks(groups)}, JAILBREAKS, groups)
+    heads = heads_of("jailbreak_attempt", {"jailbreak_attempt": fit_jailbreaks(groups)}, JAILBREAKS, groups)
+    return replace(heads, facts={**heads.facts, "reads": JailbreakAttempt.reads})
 
 
 def with_keywords(library: Library, source: Source) -> Labelled:
-    """A source of prompts with the log odds of the wordings of `jailbreak_attempt`."""
-    rules = np.array([jailbreak_log_odds(row["prompt"]) for row in library.chosen(source)])
-    return replace(library.labelled(source, closing=False), said={"rules": rules})
+    """A source of prompts as `jailbreak_attempt` reads it."""
+    return _as_attempts(library.labelled(source, closing=False), [row["prompt"] for row in library.chosen(source)])
+
+
+def _as_attempts(of: Labelled, prompts: Sequence[str]) -> Labelled:
+    """With the words that `jailbreak_attempt` reads of prompts, and the log odds of its wordings."""
+    rules = np.array([jailbreak_log_odds(prompt) for prompt in prompts])
+    return replace(
+        of, words=word_rows([long_buckets(prompt, BUCKETS) for prompt in prompts], BUCKETS), said={"rules": rules}
+    )
 
 
 def fit_mixed(groups: Sequence[Labelled]) -> LinearHead:
@@ -303,7 +310,7 @@ def fit_mixed(groups: Sequence[Labelled]) -> LinearHead:
 
 
 def fit_jailbreaks(groups: Sequence[Labelled]) -> LinearHead:
-    """A head that is true from where 1.3% of ordinary prompts that its parts had not seen would be called so."""
+    """A head that is true from where 1.6% of ordinary prompts that its parts had not seen would be called so."""
     return fit_cut(groups, _SHARP, {RULES: 3.0}, ALARMS)
 
 
@@ -334,7 +341,7 @@ def _threshold(
     return threshold_at(chance, np.concatenate([of.labels for _, of in left]), alarms)
 
 
-ALARMS: Final = 0.013
+ALARMS: Final = 0.016
 _SHARP: Final = {WORDS: 10.0, WINDOWS: 3.0}
 """Long role-play without and with an attack shares most words: a loose ridge tells them apart."""
 

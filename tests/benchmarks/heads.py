@@ -12,7 +12,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -88,7 +88,11 @@ class Bench:
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self.refusals = tuple(self._with_rules(source) for source in REFUSALS)
+
+    @cached_property
+    def refusals(self) -> tuple[Labelled, ...]:
+        """The sources of `refusal`; read when a part asks for them, since they take the longest to embed."""
+        return tuple(self._with_rules(source) for source in REFUSALS)
 
     def _with_rules(self, source: Source) -> Labelled:
         rows = self.library.chosen(source)

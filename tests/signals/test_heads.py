@@ -11,7 +11,7 @@ import pytest
 from services.monitor.own_heads import headed, read_heads, reads_of, with_heads
 from services.signals.heads import own
 from services.signals.heads.fitting import Labelled, auroc, calibration_error, fit_head, log_odds, threshold_at
-from services.signals.heads.grams import buckets_of, closing_of, opening_buckets, opening_of
+from services.signals.heads.grams import buckets_of, closing_of, long_buckets, opening_buckets, opening_of
 from services.signals.heads.head import HeadError, HeadInputs, Heads, LinearHead, dump_heads, load_heads
 from services.signals.heads.reading import BUCKETS, is_english
 from services.signals.heads.shipped import FOLDER, shipped, shipped_digest, shipped_names
@@ -216,3 +216,13 @@ def test_the_long_opening_holds_what_both_ends_of_a_short_text_hold() -> None:
     long = " ".join(f"word{at}" for at in range(500))
     assert len(opening_buckets(long, BUCKETS)) > len(buckets_of(long, BUCKETS))
     assert opening_buckets(long, BUCKETS) == opening_buckets(long + " and more", BUCKETS)
+
+
+@pytest.mark.parametrize("words", [300, 3000])
+def test_a_long_opening_and_the_closing_after_it_are_read_and_nothing_between(words: int) -> None:
+    text = [f"word{at}" for at in range(words)]
+    read = long_buckets(" ".join(text), BUCKETS)
+    assert read != long_buckets(" ".join(["other", *text[1:]]), BUCKETS)
+    assert read != long_buckets(" ".join([*text[:-1], "other"]), BUCKETS)
+    between = [*text[:202], *["unread" for _ in text[202:-62]], *text[-62:]]
+    assert read == long_buckets(" ".join(between), BUCKETS)

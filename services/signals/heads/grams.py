@@ -1,6 +1,6 @@
 """Word 1- to 3-grams of a text, hashed into buckets. Pure; linear in what it reads.
 
-Of its opening and its closing, told apart, or of a longer opening alone.
+Of its opening and its closing, told apart, of a longer opening alone, or of that and the closing.
 """
 
 from __future__ import annotations
@@ -61,6 +61,18 @@ def opening_buckets(text: str, buckets: int) -> list[int]:
     """
     tokens = _tokens(text[:_LONG_REACH])[:LONG_OPENING_WORDS]
     return sorted({value % buckets for value in _hashed(_MARKS[0], tokens)})
+
+
+def long_buckets(text: str, buckets: int) -> list[int]:
+    """Distinct buckets, in order, of the 1- to 3-grams of the first 200 tokens of a text and of the last 60 after them.
+
+    >>> long_buckets("I cannot help", 1 << 17) == buckets_of("I cannot help", 1 << 17)
+    True
+    """
+    first = _tokens(text[:_LONG_REACH])
+    closing = first[LONG_OPENING_WORDS:] if len(text) <= _LONG_REACH else _tokens(text[-_REACH:])
+    found = {*_hashed(_MARKS[0], first[:LONG_OPENING_WORDS]), *_hashed(_MARKS[1], closing[-CLOSING_WORDS:])}
+    return sorted({value % buckets for value in found})
 
 
 def _hashed(mark: bytes, tokens: Sequence[str]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from services.signals.heads.grams import buckets_of, opening_buckets
+from services.signals.heads.grams import buckets_of, long_buckets, opening_buckets
 from services.signals.heads.head import HeadInputs
 from services.signals.protocol import ScoredText
 
@@ -122,10 +122,18 @@ def voice_inputs(text: ScoredText, voice: str, said: Mapping[str, float] = NOTHI
 
 def prompt_inputs(text: ScoredText, said: Mapping[str, float] = NOTHING_SAID) -> HeadInputs:
     """Of the last user message: n-grams, and the window of its opening."""
-    seen: tuple[NDArray[np.float16] | None, ...] | None = None
-    if text.windows.prompt is not None:
-        seen = (text.windows.prompt,)
-    return HeadInputs(text.once("heads.prompt", lambda: _buckets(text.prompt)), seen, said)
+    return HeadInputs(text.once("heads.prompt", lambda: _buckets(text.prompt)), _prompt_window(text), said)
+
+
+def long_prompt_inputs(text: ScoredText, said: Mapping[str, float] = NOTHING_SAID) -> HeadInputs:
+    """Of the last user message: n-grams of its long opening and its closing, and the window of its opening."""
+    import numpy as np  # noqa: PLC0415 -- whoever only asks for a signal's spec needs none
+
+    return HeadInputs(np.array(long_buckets(text.prompt, BUCKETS), dtype=np.int64), _prompt_window(text), said)
+
+
+def _prompt_window(text: ScoredText) -> tuple[NDArray[np.float16] | None, ...] | None:
+    return None if text.windows.prompt is None else (text.windows.prompt,)
 
 
 def _buckets(text: str) -> NDArray[np.int64]:
