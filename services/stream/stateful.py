@@ -32,7 +32,7 @@ from services.stream.messages import (
     Unread,
     dead_letters_of,
     decode_items,
-    outgoing,
+    fitting,
 )
 from services.stream.parking import (
     NO_ROOM,
@@ -304,9 +304,14 @@ class Stateful(Generic[S]):
     def _advanced(
         self, route: str, so_far: tuple[S, tuple[OutgoingRecord, ...]], records: Sequence[Record]
     ) -> tuple[S, tuple[OutgoingRecord, ...]]:
+        """One record further, with what is sent.
+
+        Raises:
+            OversizedRecord: if no topic would take something of that: the route is parked, and nothing else stands.
+        """
         state, sent = so_far
         after, made = self._advance(route, state, records)
-        return after, (*sent, *map(outgoing, made))
+        return after, (*sent, *map(fitting, made))
 
     def _find_room(self, turns: Mapping[str, _Turn[S]]) -> dict[str, _Turn[S]]:
         """What is left to a park joins it with the next snapshot; what finds no room there becomes dead letters."""
