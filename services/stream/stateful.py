@@ -34,6 +34,7 @@ from services.stream.messages import (
     decode_items,
     fitting,
 )
+from services.stream.parked_erasure import not_erased
 from services.stream.parking import (
     NO_ROOM,
     RETRIED,
@@ -189,7 +190,8 @@ class Stateful(Generic[S]):
     async def handle(self, messages: Sequence[TopicMessage]) -> Handled:
         """Step every route of the batch through its records; nothing changes before all of it was sent."""
         cpu, database = self._threads.cpu, self._threads.database
-        by_route, unread = await cpu.run(partial(_decode, messages))
+        items, unread = await cpu.run(partial(decode_items, messages))
+        by_route = _by_route(await database.run(partial(not_erased, self._database, items)))
         unknown = [route for route in by_route if route not in self._routes]
         loaded = await database.run(partial(self._load, unknown)) if unknown else {}
         before = {route: self._routes.get(route) or loaded[route] for route in by_route}
@@ -351,12 +353,11 @@ class Stateful(Generic[S]):
         self._routes.use(after)
 
 
-def _decode(messages: Sequence[TopicMessage]) -> tuple[dict[str, list[Item]], Unread]:
-    items, unread = decode_items(messages)
+def _by_route(items: Sequence[Item]) -> dict[str, list[Item]]:
     by_route: dict[str, list[Item]] = {}
     for message, record in items:
         by_route.setdefault(_route(record), []).append((message, record))
-    return by_route, unread
+    return by_route
 
 
 def _route(record: Record) -> str:
