@@ -97,6 +97,8 @@ def test_a_record_is_left_as_it_is_unless_it_names_the_subject_and_came_before()
     [rows, left] = coming_without(
         [*items, (at(2, hers_alone, BEFORE), hers_alone)], lambda names, _: names["user"] == ERIKA
     )
+    assert isinstance(left[1], SampleBlock)
+    assert isinstance(rows[1], ScoreBlock)
     assert [one.id for one in left[1].samples] == [id for id in block.id if not is_hers(id)]
     assert rows[1].id == tuple(erased_id(id) if is_hers(id) else id for id in block.id)
     assert rows[1] == ScoreBlock.decode(rows[0].value)

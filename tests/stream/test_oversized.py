@@ -13,7 +13,8 @@ from schemas.topics import CHANGES
 from services.monitor import BaselinePolicy, RoutePolicy
 from services.store.engine import Database
 from services.stream.handlers import detect_handler
-from tests.stream.test_isolation import NOW, TopicMessage, park, staged, topic_of
+from services.stream.messages import TopicMessage, topic_of
+from tests.stream.test_isolation import NOW, park, staged
 from tests.support.blocks import Row, block, rows
 from tests.support.databases import database, new_url
 
@@ -45,6 +46,7 @@ def test_a_change_too_large_for_its_topic_parks_its_route_alone(database: Databa
             await stage.settle()
             assert (stage.died, len(stage.acked)) == ([], len(messages))
             held = park(database, "detect", LOUD)
+            assert held is not None
             assert (held.n, park(database, "detect", CALM)) == (1, None)
             assert held.reason.startswith("OversizedRecord in services.stream.messages")
             assert all(len(one.value) < CHANGES.max_message_bytes for one in stage.sent)
